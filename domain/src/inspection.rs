@@ -1,0 +1,235 @@
+//! One inspection of one board: its states and how events change them.
+//!
+//! Invariants: no judgement before every required picture is settled; a missing or unreadable picture
+//! never passes; what is judged or voided never changes again.
+
+mod command;
+mod event;
+mod rejection;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+pub use command::{InferenceResult, InspectionCommand};
+pub use event::{GoldenReference, InspectionEvent, ModelIdentity, Registration, Timing};
+pub use rejection::InspectionRejection;
+
+use crate::{
+    Aggregate, ArtifactId, Defect, FiredRule, InspectionId, Judgement, Lot, MediaType,
+    NotComparable, PartNumber, Picture, Recipe, Station, View, judge,
+};
+
+/// The state of an inspection.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub enum Inspection {
+    /// Nothing has happened yet.
+    #[default]
+    NotCreated,
+    /// Pictures are announced and uploaded.
+    Open(Facts),
+    /// The set of pictures is closed; the judgement waits for the last result.
+    Inferring(Facts),
+    /// Judged by the machine.
+    Judged {
+        /// What was inspected.
+        facts: Facts,
+        /// The machine's judgement.
+        judgement: Judgement,
+        /// The rules that fired.
+        rules: Vec<FiredRule>,
+    },
+    /// Withdrawn before it was judged.
+    Voided(Facts),
+}
+
+/// What is known of an inspection once it was created.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Facts {
+    /// Its id.
+    pub inspection_id: InspectionId,
+    /// The lot the board belongs to.
+    pub lot: Lot,
+    /// The part the board is.
+    pub part: PartNumber,
+    /// The station that inspects it.
+    pub station: Station,
+    /// The recipe in force when the inspection was created.
+    pub recipe: Recipe,
+    /// Every picture announced so far.
+    pub artifacts: BTreeMap<ArtifactId, Artifact>,
+}
+
+/// The state of one picture of the board.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Artifact {
+    /// Announced; may be uploaded until `expires_at`.
+    Reserved {
+        /// The format that was announced.
+        media_type: MediaType,
+        /// When the upload URL ends.
+        expires_at: DateTime<Utc>,
+    },
+    /// At rest, waiting for inference.
+    Uploaded(Picture),
+    /// Compared with the golden sample.
+    Compared {
+        /// The picture.
+        picture: Picture,
+        /// The findings.
+        defects: Vec<Defect>,
+    },
+    /// At rest, but not comparable.
+    NotComparable {
+        /// The picture.
+        picture: Picture,
+        /// Why.
+        reason: NotComparable,
+    },
+}
+
+impl Artifact {
+    /// The picture at rest, once it is uploaded.
+    #[must_use]
+    pub const fn picture(&self) -> Option<&Picture> {
+        match self {
+            Self::Reserved { .. } => None,
+            Self::Uploaded(picture)
+            | Self::Compared { picture, .. }
+            | Self::NotComparable { picture, .. } => Some(picture),
+        }
+    }
+}
+
+impl Inspection {
+    /// What is known of the inspection, in any state but [`Inspection::NotCreated`].
+    #[must_use]
+    pub const fn facts(&self) -> Option<&Facts> {
+        match self {
+            Self::NotCreated => None,
+            Self::Open(facts)
+            | Self::Inferring(facts)
+            | Self::Judged { facts, .. }
+            | Self::Voided(facts) => Some(facts),
+        }
+    }
+
+    /// The state's name on the wire.
+    #[must_use]
+    pub const fn state_name(&self) -> &'static str {
+        match self {
+            Self::NotCreated => "not-created",
+            Self::Open(_) => "open",
+            Self::Inferring(_) => "inferring",
+            Self::Judged { .. } => "judged",
+            Self::Voided(_) => "voided",
+        }
+    }
+
+    fn with_artifact(
+        mut self,
+        id: ArtifactId,
+        change: impl FnOnce(Option<Artifact>) -> Artifact,
+    ) -> Self {
+        if let Self::Open(facts) | Self::Inferring(facts) = &mut self {
+            let changed = change(facts.artifacts.remove(&id));
+            facts.artifacts.insert(id, changed);
+        }
+        self
+    }
+
+    fn evolved(self, event: &InspectionEvent) -> Self {
+        use InspectionEvent as E;
+        match event {
+            E::InspectionCreated { inspection_id, lot, part, station, recipe } => {
+                Self::Open(Facts {
+                    inspection_id: *inspection_id,
+                    lot: lot.clone(),
+                    part: part.clone(),
+                    station: station.clone(),
+                    recipe: recipe.clone(),
+                    artifacts: BTreeMap::new(),
+                })
+            }
+            E::ArtifactReserved { artifact_id, media_type, expires_at } => {
+                let reserved =
+                    Artifact::Reserved { media_type: *media_type, expires_at: *expires_at };
+                self.with_artifact(*artifact_id, |_| reserved)
+            }
+            E::ArtifactUploaded { artifact_id, picture } => {
+                self.with_artifact(*artifact_id, |_| Artifact::Uploaded(picture.clone()))
+            }
+            E::InferenceRequested { .. } => match self {
+                Self::Open(facts) => Self::Inferring(facts),
+                Self::NotCreated | Self::Inferring(_) | Self::Judged { .. } | Self::Voided(_) => {
+                    self
+                }
+            },
+            E::InferenceCompleted { artifact_id, defects, picture, .. } => {
+                let compared =
+                    Artifact::Compared { picture: picture.clone(), defects: defects.clone() };
+                self.with_artifact(*artifact_id, |_| compared)
+            }
+            E::InferenceFailed { artifact_id, reason, picture, .. } => {
+                let failed = Artifact::NotComparable { picture: picture.clone(), reason: *reason };
+                self.with_artifact(*artifact_id, |_| failed)
+            }
+            E::InspectionJudged { judgement, rules, .. } => match self {
+                Self::Open(facts) | Self::Inferring(facts) => {
+                    Self::Judged { facts, judgement: *judgement, rules: rules.clone() }
+                }
+                Self::NotCreated | Self::Judged { .. } | Self::Voided(_) => self,
+            },
+            E::InspectionVoided { .. } => match self {
+                Self::Open(facts) | Self::Inferring(facts) => Self::Voided(facts),
+                Self::NotCreated | Self::Judged { .. } | Self::Voided(_) => self,
+            },
+        }
+    }
+}
+
+impl Facts {
+    /// The judgement, once every announced picture is settled; `None` while one waits for its result.
+    ///
+    /// A picture that was announced and never uploaded counts as missing: ask only after the set of
+    /// pictures is closed.
+    fn verdict(&self) -> Option<(Judgement, Vec<FiredRule>)> {
+        let mut views = Vec::with_capacity(self.artifacts.len());
+        for artifact in self.artifacts.values() {
+            views.push(match artifact {
+                Artifact::Uploaded(_) => return None,
+                Artifact::Reserved { .. } => View::Missing,
+                Artifact::Compared { defects, .. } => View::Compared(defects),
+                Artifact::NotComparable { reason, .. } => View::NotComparable(*reason),
+            });
+        }
+        Some(judge(views, &self.recipe))
+    }
+
+    fn judged(&self) -> Option<InspectionEvent> {
+        let (judgement, rules) = self.verdict()?;
+        let recipe_revision = self.recipe.revision;
+        Some(InspectionEvent::InspectionJudged { judgement, rules, recipe_revision })
+    }
+}
+
+impl Aggregate for Inspection {
+    const TYPE: &'static str = "inspection";
+    type Command = InspectionCommand;
+    type Event = InspectionEvent;
+    type Rejection = InspectionRejection;
+
+    fn decide(
+        &self,
+        command: InspectionCommand,
+    ) -> Result<Vec<InspectionEvent>, InspectionRejection> {
+        command::decide(self, command)
+    }
+
+    fn evolve(&mut self, event: &InspectionEvent) {
+        *self = std::mem::take(self).evolved(event);
+    }
+}

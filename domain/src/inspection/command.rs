@@ -1,0 +1,279 @@
+//! What may be asked of an inspection, and what follows.
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::event::{GoldenReference, ModelIdentity, Registration, Timing};
+use super::{Artifact, Facts, Inspection, InspectionEvent, InspectionRejection as Rejection};
+use crate::{
+    Aggregate as _, ArtifactId, Defect, InspectionId, Lot, MediaType, NotComparable, PartNumber,
+    Picture, Recipe, Sha256, Station,
+};
+
+/// The most pictures one inspection may announce.
+pub(super) const ARTIFACTS_MAX: usize = 64;
+
+/// The commands of an inspection.
+#[derive(Debug, Clone, PartialEq)]
+pub enum InspectionCommand {
+    /// Open an inspection.
+    CreateInspection {
+        /// The new inspection's id.
+        inspection_id: InspectionId,
+        /// The board's lot.
+        lot: Lot,
+        /// The board's part.
+        part: PartNumber,
+        /// The station.
+        station: Station,
+        /// The part's recipe in force; the factory recipe when the part is not registered.
+        recipe: Recipe,
+    },
+    /// Announce a picture.
+    ReserveArtifact {
+        /// The new picture's id.
+        artifact_id: ArtifactId,
+        /// Its format.
+        media_type: MediaType,
+        /// When the upload URL ends.
+        expires_at: DateTime<Utc>,
+    },
+    /// A picture is at rest.
+    UploadArtifact {
+        /// The picture.
+        artifact_id: ArtifactId,
+        /// What is known of it.
+        picture: Picture,
+    },
+    /// Close the set of pictures and ask for the judgement.
+    RequestInference {
+        /// The present, by which reservations have ended or not.
+        now: DateTime<Utc>,
+    },
+    /// Record what became of a picture.
+    RecordInference(InferenceResult),
+    /// Withdraw the inspection.
+    Void {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// What became of one picture.
+#[derive(Debug, Clone, PartialEq)]
+pub enum InferenceResult {
+    /// It was compared.
+    Completed {
+        /// Derived from picture, golden sample and model.
+        result_id: Uuid,
+        /// The picture.
+        artifact_id: ArtifactId,
+        /// Digest of the bytes that were compared.
+        artifact_sha256: Sha256,
+        /// What it was compared with.
+        golden: GoldenReference,
+        /// By which network.
+        model: ModelIdentity,
+        /// How it lay over the golden sample.
+        registration: Registration,
+        /// What was found.
+        defects: Vec<Defect>,
+        /// Where the time went.
+        timing: Timing,
+    },
+    /// It could not be compared.
+    Failed {
+        /// Derived from picture, golden sample and model.
+        result_id: Uuid,
+        /// The picture.
+        artifact_id: ArtifactId,
+        /// Digest of the bytes that were to be compared.
+        artifact_sha256: Sha256,
+        /// What it was to be compared with.
+        golden: Option<GoldenReference>,
+        /// Why not.
+        reason: NotComparable,
+        /// Why not, in words.
+        detail: String,
+    },
+}
+
+impl InferenceResult {
+    const fn artifact(&self) -> (ArtifactId, Sha256) {
+        match self {
+            Self::Completed { artifact_id, artifact_sha256, .. }
+            | Self::Failed { artifact_id, artifact_sha256, .. } => (*artifact_id, *artifact_sha256),
+        }
+    }
+
+    fn into_event(self, picture: Picture, recipe_revision: u32) -> InspectionEvent {
+        match self {
+            Self::Completed {
+                result_id,
+                artifact_id,
+                golden,
+                model,
+                registration,
+                defects,
+                timing,
+                ..
+            } => InspectionEvent::InferenceCompleted {
+                result_id,
+                artifact_id,
+                picture,
+                golden,
+                model,
+                recipe_revision,
+                registration,
+                defects,
+                timing,
+            },
+            Self::Failed { result_id, artifact_id, golden, reason, detail, .. } => {
+                InspectionEvent::InferenceFailed {
+                    result_id,
+                    artifact_id,
+                    picture,
+                    golden,
+                    reason,
+                    detail,
+                    recipe_revision,
+                }
+            }
+        }
+    }
+}
+
+type Decision = Result<Vec<InspectionEvent>, Rejection>;
+
+pub(super) fn decide(state: &Inspection, command: InspectionCommand) -> Decision {
+    use InspectionCommand as C;
+    match command {
+        C::CreateInspection { inspection_id, lot, part, station, recipe } => match state {
+            Inspection::NotCreated => Ok(vec![InspectionEvent::InspectionCreated {
+                inspection_id,
+                lot,
+                part,
+                station,
+                recipe,
+            }]),
+            Inspection::Open(_)
+            | Inspection::Inferring(_)
+            | Inspection::Judged { .. }
+            | Inspection::Voided(_) => Err(Rejection::AlreadyExists),
+        },
+        C::ReserveArtifact { artifact_id, media_type, expires_at } => {
+            reserve(open(state)?, artifact_id, media_type, expires_at)
+        }
+        C::UploadArtifact { artifact_id, picture } => upload(state, artifact_id, picture),
+        C::RequestInference { now } => request_inference(state, now),
+        C::RecordInference(result) => record_inference(state, result),
+        C::Void { reason } => match state {
+            Inspection::NotCreated => Err(Rejection::NotFound),
+            Inspection::Open(_) | Inspection::Inferring(_) => {
+                Ok(vec![InspectionEvent::InspectionVoided { reason }])
+            }
+            Inspection::Judged { .. } => Err(Rejection::AlreadyJudged),
+            Inspection::Voided(_) => Err(Rejection::Voided),
+        },
+    }
+}
+
+fn open(state: &Inspection) -> Result<&Facts, Rejection> {
+    match state {
+        Inspection::NotCreated => Err(Rejection::NotFound),
+        Inspection::Open(facts) => Ok(facts),
+        Inspection::Inferring(_) => Err(Rejection::InferenceAlreadyRequested),
+        Inspection::Judged { .. } => Err(Rejection::AlreadyJudged),
+        Inspection::Voided(_) => Err(Rejection::Voided),
+    }
+}
+
+fn reserve(
+    facts: &Facts,
+    artifact_id: ArtifactId,
+    media_type: MediaType,
+    expires_at: DateTime<Utc>,
+) -> Decision {
+    if facts.artifacts.contains_key(&artifact_id) {
+        return Err(Rejection::ArtifactAlreadyReserved { artifact_id });
+    }
+    if facts.artifacts.len() >= ARTIFACTS_MAX {
+        return Err(Rejection::TooManyArtifacts { max: ARTIFACTS_MAX });
+    }
+    Ok(vec![InspectionEvent::ArtifactReserved { artifact_id, media_type, expires_at }])
+}
+
+fn upload(state: &Inspection, artifact_id: ArtifactId, picture: Picture) -> Decision {
+    let artifact = state
+        .facts()
+        .ok_or(Rejection::NotFound)?
+        .artifacts
+        .get(&artifact_id)
+        .ok_or(Rejection::NoSuchArtifact { artifact_id })?;
+    match (artifact.picture(), artifact) {
+        // The same bytes again, in whatever state: an upload that is repeated changes nothing.
+        (Some(stored), _) if stored.sha256 == picture.sha256 => Ok(Vec::new()),
+        (Some(_), _) => Err(Rejection::ArtifactAlreadyUploaded { artifact_id }),
+        (None, Artifact::Reserved { media_type, .. }) if *media_type != picture.media_type => {
+            Err(Rejection::MediaTypeMismatch { announced: *media_type, found: picture.media_type })
+        }
+        (None, _) => {
+            open(state)?;
+            Ok(vec![InspectionEvent::ArtifactUploaded { artifact_id, picture }])
+        }
+    }
+}
+
+fn request_inference(state: &Inspection, now: DateTime<Utc>) -> Decision {
+    if let Inspection::Inferring(_) = state {
+        return Ok(Vec::new());
+    }
+    let facts = open(state)?;
+    if facts.artifacts.is_empty() {
+        return Err(Rejection::NoArtifact);
+    }
+    let pending: Vec<_> = facts
+        .artifacts
+        .iter()
+        .filter(|(_, a)| matches!(a, Artifact::Reserved { expires_at, .. } if *expires_at > now))
+        .map(|(id, _)| *id)
+        .collect();
+    if !pending.is_empty() {
+        return Err(Rejection::ArtifactsPending { pending });
+    }
+    let artifacts = facts.artifacts.keys().copied().collect();
+    Ok(std::iter::once(InspectionEvent::InferenceRequested { artifacts })
+        .chain(facts.judged())
+        .collect())
+}
+
+fn record_inference(state: &Inspection, result: InferenceResult) -> Decision {
+    let facts = match state {
+        Inspection::NotCreated => return Err(Rejection::NotFound),
+        Inspection::Open(facts) | Inspection::Inferring(facts) => facts,
+        // A late result never changes a judgement.
+        Inspection::Judged { .. } | Inspection::Voided(_) => return Ok(Vec::new()),
+    };
+    let (artifact_id, sha256) = result.artifact();
+    let picture = match facts.artifacts.get(&artifact_id) {
+        None => return Err(Rejection::NoSuchArtifact { artifact_id }),
+        Some(Artifact::Reserved { .. }) => {
+            return Err(Rejection::ArtifactNotUploaded { artifact_id });
+        }
+        Some(Artifact::Uploaded(picture)) if picture.sha256 == sha256 => picture.clone(),
+        Some(Artifact::Uploaded(_)) => return Err(Rejection::ArtifactMismatch { artifact_id }),
+        // Delivered again, or by another worker: the first result stands.
+        Some(Artifact::Compared { .. } | Artifact::NotComparable { .. }) => return Ok(Vec::new()),
+    };
+    let recorded = result.into_event(picture, facts.recipe.revision);
+    let mut after = state.clone();
+    after.evolve(&recorded);
+    let judged = match &after {
+        Inspection::Inferring(facts) => facts.judged(),
+        Inspection::NotCreated
+        | Inspection::Open(_)
+        | Inspection::Judged { .. }
+        | Inspection::Voided(_) => None,
+    };
+    Ok(std::iter::once(recorded).chain(judged).collect())
+}

@@ -1,0 +1,179 @@
+//! What can have happened to an inspection, and under which names it is stored.
+//!
+//! `schemas/events/` holds one golden JSON per name and version. A changed shape is a new version and
+//! an upcaster; what is stored stays readable for ever.
+
+use chrono::{DateTime, Utc};
+use cqrs_es::DomainEvent;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::{
+    ArtifactId, Defect, FiredRule, InspectionId, Judgement, Lot, MediaType, NotComparable,
+    PartNumber, Picture, Recipe, Sha256, Station,
+};
+
+/// The golden sample a picture was compared with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GoldenReference {
+    /// The golden sample's picture.
+    pub artifact_id: ArtifactId,
+    /// The golden sample's revision within its part, from 1.
+    pub revision: u32,
+    /// Digest of its bytes.
+    pub sha256: Sha256,
+}
+
+/// The network that found, or found nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelIdentity {
+    /// Name in the model repository.
+    pub name: String,
+    /// Version in the model repository.
+    pub version: String,
+    /// Digest of the ONNX file.
+    pub sha256: Sha256,
+}
+
+/// How the picture lay over the golden sample.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Registration {
+    /// Pixels by which the picture lies to the right of the golden sample.
+    pub dx: f32,
+    /// Pixels by which the picture lies below the golden sample.
+    pub dy: f32,
+    /// Agreement after registration, 0 to 1.
+    pub score: f32,
+}
+
+/// Where the time went, in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Timing {
+    /// Waiting for a batch.
+    pub queue_ms: u32,
+    /// In the network.
+    pub compute_ms: u32,
+    /// From taking up the picture to the result.
+    pub total_ms: u32,
+}
+
+/// The events of an inspection's stream.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type")]
+pub enum InspectionEvent {
+    /// A station opened an inspection.
+    #[serde(rename = "InspectionCreated")]
+    InspectionCreated {
+        /// Its id.
+        inspection_id: InspectionId,
+        /// The board's lot.
+        lot: Lot,
+        /// The board's part.
+        part: PartNumber,
+        /// The station.
+        station: Station,
+        /// The recipe in force.
+        recipe: Recipe,
+    },
+    /// A picture was announced.
+    #[serde(rename = "ArtifactReserved")]
+    ArtifactReserved {
+        /// The picture.
+        artifact_id: ArtifactId,
+        /// Its announced format.
+        media_type: MediaType,
+        /// Until when it may be uploaded.
+        expires_at: DateTime<Utc>,
+    },
+    /// A picture is at rest.
+    #[serde(rename = "ArtifactUploaded")]
+    ArtifactUploaded {
+        /// The picture.
+        artifact_id: ArtifactId,
+        /// What is known of it.
+        #[serde(flatten)]
+        picture: Picture,
+    },
+    /// The set of pictures is closed; these are required for the judgement.
+    #[serde(rename = "InferenceRequested")]
+    InferenceRequested {
+        /// Every announced picture.
+        artifacts: Vec<ArtifactId>,
+    },
+    /// A picture was compared with the golden sample.
+    #[serde(rename = "InferenceCompleted")]
+    InferenceCompleted {
+        /// Derived from picture, golden sample and model: the same work has the same id.
+        result_id: Uuid,
+        /// The picture.
+        artifact_id: ArtifactId,
+        /// The picture that was compared.
+        picture: Picture,
+        /// What it was compared with.
+        golden: GoldenReference,
+        /// By which network.
+        model: ModelIdentity,
+        /// The recipe in force.
+        recipe_revision: u32,
+        /// How it lay over the golden sample.
+        registration: Registration,
+        /// What was found, most confident first.
+        defects: Vec<Defect>,
+        /// Where the time went.
+        timing: Timing,
+    },
+    /// A picture could not be compared.
+    #[serde(rename = "InferenceFailed")]
+    InferenceFailed {
+        /// Derived from picture, golden sample and model.
+        result_id: Uuid,
+        /// The picture.
+        artifact_id: ArtifactId,
+        /// The picture that was to be compared.
+        picture: Picture,
+        /// What it was to be compared with, when there is one.
+        golden: Option<GoldenReference>,
+        /// Why not, as a rule's name.
+        reason: NotComparable,
+        /// Why not, in words.
+        detail: String,
+        /// The recipe in force.
+        recipe_revision: u32,
+    },
+    /// The machine judged the board.
+    #[serde(rename = "InspectionJudged")]
+    InspectionJudged {
+        /// The judgement.
+        judgement: Judgement,
+        /// The rules that fired.
+        rules: Vec<FiredRule>,
+        /// The recipe it was judged by.
+        recipe_revision: u32,
+    },
+    /// The inspection was withdrawn.
+    #[serde(rename = "InspectionVoided")]
+    InspectionVoided {
+        /// Why, in the words of whoever withdrew it.
+        reason: String,
+    },
+}
+
+impl DomainEvent for InspectionEvent {
+    fn event_type(&self) -> String {
+        match self {
+            Self::InspectionCreated { .. } => "InspectionCreated",
+            Self::ArtifactReserved { .. } => "ArtifactReserved",
+            Self::ArtifactUploaded { .. } => "ArtifactUploaded",
+            Self::InferenceRequested { .. } => "InferenceRequested",
+            Self::InferenceCompleted { .. } => "InferenceCompleted",
+            Self::InferenceFailed { .. } => "InferenceFailed",
+            Self::InspectionJudged { .. } => "InspectionJudged",
+            Self::InspectionVoided { .. } => "InspectionVoided",
+        }
+        .to_owned()
+    }
+
+    fn event_version(&self) -> String {
+        "1".to_owned()
+    }
+}

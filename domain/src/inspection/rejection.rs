@@ -1,0 +1,101 @@
+//! Why a command on an inspection is refused.
+
+use crate::{ArtifactId, MediaType, Rejection};
+
+/// A refusal; its message tells a person what is in the way.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InspectionRejection {
+    /// There is no inspection with this id.
+    #[error("there is no such inspection")]
+    NotFound,
+    /// The id is taken.
+    #[error("the inspection exists already")]
+    AlreadyExists,
+    /// The set of pictures is closed.
+    #[error("inference was requested already: the set of pictures is closed")]
+    InferenceAlreadyRequested,
+    /// The judgement stands.
+    #[error("the inspection is judged already; inspect the board again instead")]
+    AlreadyJudged,
+    /// The inspection was withdrawn.
+    #[error("the inspection was voided; create a new one")]
+    Voided,
+    /// The picture's id is taken.
+    #[error("artifact {artifact_id} is reserved already")]
+    ArtifactAlreadyReserved {
+        /// The picture.
+        artifact_id: ArtifactId,
+    },
+    /// No picture with this id belongs to the inspection.
+    #[error("artifact {artifact_id} does not belong to this inspection")]
+    NoSuchArtifact {
+        /// The picture.
+        artifact_id: ArtifactId,
+    },
+    /// Other bytes are at rest under this id.
+    #[error("artifact {artifact_id} is uploaded already with other bytes; reserve a new artifact")]
+    ArtifactAlreadyUploaded {
+        /// The picture.
+        artifact_id: ArtifactId,
+    },
+    /// The picture is announced, not at rest.
+    #[error("artifact {artifact_id} is not uploaded yet; PUT it to its upload_url first")]
+    ArtifactNotUploaded {
+        /// The picture.
+        artifact_id: ArtifactId,
+    },
+    /// The result is about other bytes.
+    #[error("the result was computed from other bytes than artifact {artifact_id} has")]
+    ArtifactMismatch {
+        /// The picture.
+        artifact_id: ArtifactId,
+    },
+    /// The bytes are of another format than announced.
+    #[error("the artifact was announced as {announced} but is {found}")]
+    MediaTypeMismatch {
+        /// As announced.
+        announced: MediaType,
+        /// As sniffed.
+        found: MediaType,
+    },
+    /// Nothing was announced.
+    #[error("the inspection has no picture; reserve and upload an artifact first")]
+    NoArtifact,
+    /// Announced pictures may still come.
+    #[error("{} of the announced artifacts are not uploaded yet; upload them first", pending.len())]
+    ArtifactsPending {
+        /// The pictures that may still come.
+        pending: Vec<ArtifactId>,
+    },
+    /// The limit of pictures is reached.
+    #[error("an inspection takes at most {max} artifacts")]
+    TooManyArtifacts {
+        /// The limit.
+        max: usize,
+    },
+}
+
+impl Rejection for InspectionRejection {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::NotFound => "inspection-not-found",
+            Self::AlreadyExists => "inspection-already-exists",
+            Self::InferenceAlreadyRequested => "inference-already-requested",
+            Self::AlreadyJudged => "already-judged",
+            Self::Voided => "voided",
+            Self::ArtifactAlreadyReserved { .. } => "artifact-already-reserved",
+            Self::NoSuchArtifact { .. } => "artifact-not-found",
+            Self::ArtifactAlreadyUploaded { .. } => "artifact-already-uploaded",
+            Self::ArtifactNotUploaded { .. } => "artifact-not-uploaded",
+            Self::ArtifactMismatch { .. } => "artifact-mismatch",
+            Self::MediaTypeMismatch { .. } => "media-type-mismatch",
+            Self::NoArtifact => "no-artifact",
+            Self::ArtifactsPending { .. } => "artifacts-pending",
+            Self::TooManyArtifacts { .. } => "too-many-artifacts",
+        }
+    }
+
+    fn is_not_found(&self) -> bool {
+        matches!(self, Self::NotFound | Self::NoSuchArtifact { .. })
+    }
+}

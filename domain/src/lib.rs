@@ -1,0 +1,30 @@
+//! The language of visual inspection and its rules.
+//!
+//! Stations open an [`Inspection`] of a part, upload pictures, and ask for a [`Judgement`]. A [`Part`]
+//! owns the golden sample that pictures are compared with and the [`Recipe`] that they are judged by.
+//! Commands are decided and events evolved by pure functions (see [`Aggregate`]); a [`Report`] is a
+//! pure function of an inspection's events.
+//!
+//! Absent on purpose: I/O, clocks, randomness, async. Ids and times arrive inside commands.
+
+mod aggregate;
+mod cqrs;
+mod defect;
+pub mod inspection;
+mod judgement;
+pub mod part;
+mod recipe;
+pub mod report;
+mod value;
+
+pub use aggregate::{Aggregate, Rejection};
+pub use defect::{Confidence, Defect, DefectClass, PixelBox};
+pub use inspection::{Inspection, InspectionCommand, InspectionEvent, InspectionRejection};
+pub use judgement::{FiredRule, Judgement, NotComparable, View, judge};
+pub use part::{Part, PartCommand, PartEvent, PartRejection};
+pub use recipe::{Grade, Recipe};
+pub use report::Report;
+pub use value::{
+    ArtifactId, InspectionId, Invalid, Lot, MediaType, NAME_MAX_CHARS, PartNumber, Picture,
+    ReportId, Sha256, Station,
+};

@@ -1,0 +1,145 @@
+//! A part: what a board is, the golden sample it is compared with, the recipe it is judged by.
+//!
+//! Invariant: golden samples are numbered from 1 without gaps; the latest one is in force.
+
+mod command;
+mod event;
+mod rejection;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+pub use command::PartCommand;
+pub use event::PartEvent;
+pub use rejection::PartRejection;
+
+use crate::inspection::GoldenReference;
+use crate::{Aggregate, ArtifactId, MediaType, PartNumber, Picture, Recipe};
+
+/// The state of a part.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub enum Part {
+    /// Nobody registered it.
+    #[default]
+    Unregistered,
+    /// Registered.
+    Registered(PartFacts),
+}
+
+/// What is known of a registered part.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PartFacts {
+    /// The part number.
+    pub part: PartNumber,
+    /// The recipe in force.
+    pub recipe: Recipe,
+    /// Golden samples announced and not uploaded.
+    pub reserved: BTreeMap<ArtifactId, GoldenReservation>,
+    /// Golden samples by revision; the last is in force.
+    pub golden_samples: Vec<GoldenSample>,
+}
+
+/// A golden sample that was announced.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GoldenReservation {
+    /// The format that was announced.
+    pub media_type: MediaType,
+    /// When the upload URL ends.
+    pub expires_at: DateTime<Utc>,
+}
+
+/// The picture of a board known to be right.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GoldenSample {
+    /// The picture's id.
+    pub artifact_id: ArtifactId,
+    /// Its number within the part, from 1.
+    pub revision: u32,
+    /// What is known of the picture.
+    pub picture: Picture,
+}
+
+impl GoldenSample {
+    /// How results refer to it.
+    #[must_use]
+    pub const fn reference(&self) -> GoldenReference {
+        GoldenReference {
+            artifact_id: self.artifact_id,
+            revision: self.revision,
+            sha256: self.picture.sha256,
+        }
+    }
+}
+
+impl Part {
+    /// The golden sample in force.
+    #[must_use]
+    pub fn golden_sample(&self) -> Option<&GoldenSample> {
+        match self {
+            Self::Unregistered => None,
+            Self::Registered(facts) => facts.golden_samples.last(),
+        }
+    }
+
+    /// The recipe in force: the factory recipe, revision 0, while the part is not registered.
+    #[must_use]
+    pub fn recipe(&self) -> Recipe {
+        match self {
+            Self::Unregistered => Recipe::factory(0),
+            Self::Registered(facts) => facts.recipe.clone(),
+        }
+    }
+}
+
+impl Aggregate for Part {
+    const TYPE: &'static str = "part";
+    type Command = PartCommand;
+    type Event = PartEvent;
+    type Rejection = PartRejection;
+
+    fn decide(&self, command: PartCommand) -> Result<Vec<PartEvent>, PartRejection> {
+        command::decide(self, command)
+    }
+
+    fn evolve(&mut self, event: &PartEvent) {
+        match (&mut *self, event) {
+            (Self::Unregistered, PartEvent::PartRegistered { part, recipe }) => {
+                *self = Self::Registered(PartFacts {
+                    part: part.clone(),
+                    recipe: recipe.clone(),
+                    reserved: BTreeMap::new(),
+                    golden_samples: Vec::new(),
+                });
+            }
+            (
+                Self::Registered(facts),
+                PartEvent::GoldenSampleReserved { artifact_id, media_type, expires_at },
+            ) => {
+                let reservation =
+                    GoldenReservation { media_type: *media_type, expires_at: *expires_at };
+                facts.reserved.insert(*artifact_id, reservation);
+            }
+            (
+                Self::Registered(facts),
+                PartEvent::GoldenSampleRegistered { artifact_id, revision, picture },
+            ) => {
+                facts.reserved.remove(artifact_id);
+                facts.golden_samples.push(GoldenSample {
+                    artifact_id: *artifact_id,
+                    revision: *revision,
+                    picture: picture.clone(),
+                });
+            }
+            // Events that cannot follow the rules; the first registration stands.
+            (Self::Registered(_), PartEvent::PartRegistered { .. })
+            | (
+                Self::Unregistered,
+                PartEvent::GoldenSampleReserved { .. } | PartEvent::GoldenSampleRegistered { .. },
+            ) => {}
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! What may be asked of a part, and what follows.
+
+use chrono::{DateTime, Utc};
+
+use super::{Part, PartEvent, PartFacts, PartRejection as Rejection};
+use crate::{ArtifactId, MediaType, PartNumber, Picture, Recipe};
+
+/// The most golden samples that may be announced and not uploaded at a time.
+pub(super) const RESERVATIONS_MAX: usize = 64;
+
+/// The commands of a part.
+#[derive(Debug, Clone, PartialEq)]
+pub enum PartCommand {
+    /// Register a part with the factory recipe.
+    RegisterPart {
+        /// The part number.
+        part: PartNumber,
+    },
+    /// Announce a golden sample.
+    ReserveGoldenSample {
+        /// The new picture's id.
+        artifact_id: ArtifactId,
+        /// Its format.
+        media_type: MediaType,
+        /// The present, by which older reservations have ended or not.
+        now: DateTime<Utc>,
+        /// When the upload URL ends.
+        expires_at: DateTime<Utc>,
+    },
+    /// A golden sample is at rest.
+    RegisterGoldenSample {
+        /// The picture.
+        artifact_id: ArtifactId,
+        /// What is known of it.
+        picture: Picture,
+    },
+}
+
+pub(super) fn decide(state: &Part, command: PartCommand) -> Result<Vec<PartEvent>, Rejection> {
+    match (state, command) {
+        (Part::Unregistered, PartCommand::RegisterPart { part }) => {
+            Ok(vec![PartEvent::PartRegistered { part, recipe: Recipe::factory(1) }])
+        }
+        (Part::Registered(_), PartCommand::RegisterPart { .. }) => {
+            Err(Rejection::AlreadyRegistered)
+        }
+        (
+            Part::Unregistered,
+            PartCommand::ReserveGoldenSample { .. } | PartCommand::RegisterGoldenSample { .. },
+        ) => Err(Rejection::NotFound),
+        (
+            Part::Registered(facts),
+            PartCommand::ReserveGoldenSample { artifact_id, media_type, now, expires_at },
+        ) => {
+            let pending = facts.reserved.values().filter(|r| r.expires_at > now).count();
+            if pending >= RESERVATIONS_MAX {
+                return Err(Rejection::TooManyReservations { max: RESERVATIONS_MAX });
+            }
+            Ok(vec![PartEvent::GoldenSampleReserved { artifact_id, media_type, expires_at }])
+        }
+        (Part::Registered(facts), PartCommand::RegisterGoldenSample { artifact_id, picture }) => {
+            register_golden_sample(facts, artifact_id, picture)
+        }
+    }
+}
+
+fn register_golden_sample(
+    facts: &PartFacts,
+    artifact_id: ArtifactId,
+    picture: Picture,
+) -> Result<Vec<PartEvent>, Rejection> {
+    if let Some(known) = facts.golden_samples.iter().find(|g| g.artifact_id == artifact_id) {
+        return if known.picture.sha256 == picture.sha256 {
+            Ok(Vec::new())
+        } else {
+            Err(Rejection::ArtifactAlreadyUploaded { artifact_id })
+        };
+    }
+    let reserved =
+        facts.reserved.get(&artifact_id).ok_or(Rejection::NoSuchArtifact { artifact_id })?;
+    if reserved.media_type != picture.media_type {
+        let announced = reserved.media_type;
+        return Err(Rejection::MediaTypeMismatch { announced, found: picture.media_type });
+    }
+    let revision = facts.golden_samples.last().map_or(1, |golden| golden.revision + 1);
+    Ok(vec![PartEvent::GoldenSampleRegistered { artifact_id, revision, picture }])
+}

@@ -1,0 +1,57 @@
+//! Why a command on a part is refused.
+
+use crate::{ArtifactId, MediaType, Rejection};
+
+/// A refusal; its message tells a person what is in the way.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PartRejection {
+    /// Nobody registered the part.
+    #[error("the part is not registered; POST /v1/parts first")]
+    NotFound,
+    /// The part number is taken.
+    #[error("the part is registered already")]
+    AlreadyRegistered,
+    /// No golden sample with this id was announced for the part.
+    #[error("artifact {artifact_id} is not a golden sample of this part")]
+    NoSuchArtifact {
+        /// The picture.
+        artifact_id: ArtifactId,
+    },
+    /// Other bytes are at rest under this id.
+    #[error("golden sample {artifact_id} is uploaded already with other bytes; reserve a new one")]
+    ArtifactAlreadyUploaded {
+        /// The picture.
+        artifact_id: ArtifactId,
+    },
+    /// The bytes are of another format than announced.
+    #[error("the golden sample was announced as {announced} but is {found}")]
+    MediaTypeMismatch {
+        /// As announced.
+        announced: MediaType,
+        /// As sniffed.
+        found: MediaType,
+    },
+    /// The limit of pending golden samples is reached.
+    #[error("at most {max} golden samples may wait for their upload")]
+    TooManyReservations {
+        /// The limit.
+        max: usize,
+    },
+}
+
+impl Rejection for PartRejection {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::NotFound => "part-not-found",
+            Self::AlreadyRegistered => "part-already-registered",
+            Self::NoSuchArtifact { .. } => "artifact-not-found",
+            Self::ArtifactAlreadyUploaded { .. } => "artifact-already-uploaded",
+            Self::MediaTypeMismatch { .. } => "media-type-mismatch",
+            Self::TooManyReservations { .. } => "too-many-reservations",
+        }
+    }
+
+    fn is_not_found(&self) -> bool {
+        matches!(self, Self::NotFound | Self::NoSuchArtifact { .. })
+    }
+}

@@ -1,0 +1,262 @@
+//! The report of a judged inspection: a pure function of its events, so that the same events give the
+//! same report for ever. Its JSON shape is `schemas/report.v1.schema.json`.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use cqrs_es::DomainEvent as _;
+use serde::{Deserialize, Serialize};
+
+use crate::inspection::{GoldenReference, ModelIdentity, Registration, Timing};
+use crate::{
+    ArtifactId, Confidence, Defect, DefectClass, FiredRule, Grade, InspectionEvent, InspectionId,
+    Judgement, Lot, NotComparable, PartNumber, Picture, PixelBox, Recipe, ReportId, Station,
+};
+
+/// The version of the report's JSON shape.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// One event of the inspection's stream with the facts of its recording.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    /// The event's place in its stream, from 1.
+    pub sequence: u64,
+    /// The event's place in the log.
+    pub position: i64,
+    /// When the command was accepted.
+    pub occurred_at: DateTime<Utc>,
+    /// Who asked for it.
+    pub actor: String,
+    /// What happened.
+    pub event: InspectionEvent,
+}
+
+/// The report of a judged inspection.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// [`SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// The report's id, derived from the inspection's.
+    pub report_id: ReportId,
+    /// The inspection.
+    pub inspection_id: InspectionId,
+    /// The board's lot.
+    pub lot: Lot,
+    /// The board's part.
+    pub part: PartNumber,
+    /// The station.
+    pub station: Station,
+    /// The machine's judgement.
+    pub judgement: Judgement,
+    /// The rules that fired.
+    pub rules: Vec<FiredRule>,
+    /// The recipe it was judged by.
+    pub recipe: Recipe,
+    /// When the inspection was created.
+    pub created_at: DateTime<Utc>,
+    /// When it was judged.
+    pub judged_at: DateTime<Utc>,
+    /// Every required picture and what became of it.
+    pub artifacts: Vec<ReportArtifact>,
+    /// Findings from the recipe's `review_at`, numbered from 1: pictures in order of their ids, most
+    /// confident first.
+    pub defects: Vec<ReportDefect>,
+    /// The inspection's events in order.
+    pub timeline: Vec<TimelineEntry>,
+}
+
+/// One required picture and what became of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ReportArtifact {
+    /// The picture's id.
+    pub artifact_id: ArtifactId,
+    /// The picture; absent when it was never uploaded.
+    pub picture: Option<Picture>,
+    /// The golden sample it was compared with.
+    pub golden: Option<GoldenReference>,
+    /// What became of it.
+    pub outcome: Outcome,
+}
+
+/// What became of a required picture.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Outcome {
+    /// Compared with its golden sample.
+    Compared {
+        /// By which network.
+        model: ModelIdentity,
+        /// How it lay over the golden sample.
+        registration: Registration,
+        /// Where the time went.
+        timing: Timing,
+    },
+    /// Not comparable.
+    NotComparable {
+        /// Why, as a rule's name.
+        reason: NotComparable,
+        /// Why, in words.
+        detail: String,
+    },
+    /// Announced, never uploaded.
+    Missing,
+}
+
+/// One finding in the report.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ReportDefect {
+    /// Its number on the board, from 1.
+    pub number: u32,
+    /// The picture it was found on.
+    pub artifact_id: ArtifactId,
+    /// What it is.
+    pub class: DefectClass,
+    /// How sure the network is.
+    pub confidence: Confidence,
+    /// What that means under the recipe.
+    pub grade: Grade,
+    /// Where it is, in pixels of the picture.
+    #[serde(rename = "box")]
+    pub bounds: PixelBox,
+}
+
+/// One line of the report's timeline.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TimelineEntry {
+    /// The event's place in its stream, from 1.
+    pub sequence: u64,
+    /// The event's place in the log.
+    pub position: i64,
+    /// When the command was accepted.
+    pub occurred_at: DateTime<Utc>,
+    /// The event's stored name.
+    pub event: String,
+    /// Who asked for it.
+    pub actor: String,
+}
+
+impl Report {
+    /// The report of a stream of events, in order; `None` while the inspection is not judged.
+    #[must_use]
+    pub fn of(entries: &[Entry]) -> Option<Self> {
+        let mut draft = Draft::default();
+        entries.iter().for_each(|entry| draft.add(entry));
+        let (inspection_id, lot, part, station, recipe, created_at) = draft.created?;
+        let (judgement, rules, judged_at) = draft.judged?;
+        let findings =
+            draft.findings.iter().flat_map(|(id, found)| found.iter().map(move |d| (*id, d)));
+        let defects = findings
+            .map(|(id, defect)| (id, defect, recipe.grade(defect.confidence)))
+            .filter(|(_, _, grade)| *grade > Grade::Negligible)
+            .zip(1..)
+            .map(|((artifact_id, defect, grade), number)| ReportDefect {
+                number,
+                artifact_id,
+                class: defect.class,
+                confidence: defect.confidence,
+                grade,
+                bounds: defect.bounds,
+            })
+            .collect();
+        Some(Self {
+            schema_version: SCHEMA_VERSION,
+            report_id: ReportId::of(inspection_id),
+            inspection_id,
+            lot,
+            part,
+            station,
+            judgement,
+            rules,
+            recipe,
+            created_at,
+            judged_at,
+            artifacts: draft.artifacts.into_values().collect(),
+            defects,
+            timeline: entries.iter().map(TimelineEntry::of).collect(),
+        })
+    }
+}
+
+impl TimelineEntry {
+    fn of(entry: &Entry) -> Self {
+        Self {
+            sequence: entry.sequence,
+            position: entry.position,
+            occurred_at: entry.occurred_at,
+            event: entry.event.event_type(),
+            actor: entry.actor.clone(),
+        }
+    }
+}
+
+type Created = (InspectionId, Lot, PartNumber, Station, Recipe, DateTime<Utc>);
+
+#[derive(Default)]
+struct Draft {
+    created: Option<Created>,
+    judged: Option<(Judgement, Vec<FiredRule>, DateTime<Utc>)>,
+    artifacts: BTreeMap<ArtifactId, ReportArtifact>,
+    findings: BTreeMap<ArtifactId, Vec<Defect>>,
+}
+
+impl Draft {
+    fn add(&mut self, entry: &Entry) {
+        use InspectionEvent as E;
+        match &entry.event {
+            E::InspectionCreated { inspection_id, lot, part, station, recipe } => {
+                let at = entry.occurred_at;
+                let names = (lot.clone(), part.clone(), station.clone());
+                self.created =
+                    Some((*inspection_id, names.0, names.1, names.2, recipe.clone(), at));
+            }
+            E::ArtifactReserved { artifact_id, .. } => {
+                self.settle(*artifact_id, None, None, Outcome::Missing);
+            }
+            E::ArtifactUploaded { artifact_id, picture } => {
+                self.settle(*artifact_id, Some(picture), None, Outcome::Missing);
+            }
+            E::InferenceCompleted {
+                artifact_id,
+                picture,
+                golden,
+                model,
+                registration,
+                defects,
+                timing,
+                ..
+            } => {
+                let outcome = Outcome::Compared {
+                    model: model.clone(),
+                    registration: *registration,
+                    timing: *timing,
+                };
+                self.settle(*artifact_id, Some(picture), Some(golden), outcome);
+                self.findings.insert(*artifact_id, defects.clone());
+            }
+            E::InferenceFailed { artifact_id, picture, golden, reason, detail, .. } => {
+                let outcome = Outcome::NotComparable { reason: *reason, detail: detail.clone() };
+                self.settle(*artifact_id, Some(picture), golden.as_ref(), outcome);
+            }
+            E::InspectionJudged { judgement, rules, .. } => {
+                self.judged = Some((*judgement, rules.clone(), entry.occurred_at));
+            }
+            E::InferenceRequested { .. } | E::InspectionVoided { .. } => {}
+        }
+    }
+
+    fn settle(
+        &mut self,
+        artifact_id: ArtifactId,
+        picture: Option<&Picture>,
+        golden: Option<&GoldenReference>,
+        outcome: Outcome,
+    ) {
+        let artifact = ReportArtifact {
+            artifact_id,
+            picture: picture.cloned(),
+            golden: golden.cloned(),
+            outcome,
+        };
+        self.artifacts.insert(artifact_id, artifact);
+    }
+}

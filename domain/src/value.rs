@@ -1,0 +1,279 @@
+//! Value objects that parse once, at the edge: names people type, ids, digests, pictures.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// A value that does not parse: which field, and what it must be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{field} {must}")]
+pub struct Invalid {
+    /// The field as it is named on the wire.
+    pub field: &'static str,
+    /// What it must be, as the rest of a sentence: "must be …".
+    pub must: &'static str,
+}
+
+impl Invalid {
+    pub(crate) const fn new(field: &'static str, must: &'static str) -> Self {
+        Self { field, must }
+    }
+}
+
+/// The longest lot, part or station name, in characters.
+pub const NAME_MAX_CHARS: usize = 64;
+
+/// Printable, not blank at either end, and short enough to stand on a label.
+fn parse_name(field: &'static str, text: &str) -> Result<String, Invalid> {
+    if text.is_empty() {
+        return Err(Invalid::new(field, "must not be empty"));
+    }
+    if text.chars().count() > NAME_MAX_CHARS {
+        return Err(Invalid::new(field, "must be at most 64 characters long"));
+    }
+    if text.trim() != text {
+        return Err(Invalid::new(field, "must not begin or end with white space"));
+    }
+    if text.chars().any(is_unprintable) {
+        return Err(Invalid::new(field, "must consist of printable characters"));
+    }
+    Ok(text.to_owned())
+}
+
+/// Controls, line and paragraph separators, direction overrides and invisible characters, which would
+/// make two names look alike or a log line lie.
+fn is_unprintable(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{00ad}' | '\u{061c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff0}'..='\u{fffd}' | '\u{e000}'..='\u{f8ff}'
+            | '\u{e0000}'..='\u{e0fff}' | '\u{f0000}'..='\u{10ffff}')
+}
+
+macro_rules! name {
+    ($(#[$doc:meta])* $name:ident, $field:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+
+        impl $name {
+            /// # Errors
+            /// When the text is empty, longer than [`NAME_MAX_CHARS`], padded or not printable.
+            pub fn new(text: &str) -> Result<Self, Invalid> {
+                parse_name($field, text).map(Self)
+            }
+
+            /// The name as typed.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = Invalid;
+
+            fn from_str(text: &str) -> Result<Self, Invalid> {
+                Self::new(text)
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = Invalid;
+
+            fn try_from(text: String) -> Result<Self, Invalid> {
+                Self::new(&text)
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(name: $name) -> Self {
+                name.0
+            }
+        }
+    };
+}
+
+name!(
+    /// A production lot.
+    Lot, "lot"
+);
+name!(
+    /// A part number: what the board is. It identifies the part's stream.
+    PartNumber, "part"
+);
+name!(
+    /// The station that took the picture.
+    Station, "station"
+);
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub Uuid);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = uuid::Error;
+
+            fn from_str(text: &str) -> Result<Self, uuid::Error> {
+                text.parse().map(Self)
+            }
+        }
+    };
+}
+
+id!(
+    /// One inspection of one board; identifies the inspection's stream.
+    InspectionId
+);
+id!(
+    /// One picture: of a board, or a golden sample. Its object key is derived from this alone.
+    ArtifactId
+);
+id!(
+    /// The report of a judged inspection; derived from the inspection's id.
+    ReportId
+);
+
+impl ReportId {
+    /// The id of the report of `inspection`: the same for ever, so that a rebuilt report keeps its URL.
+    #[must_use]
+    pub fn of(inspection: InspectionId) -> Self {
+        Self(Uuid::new_v5(&inspection.0, b"report"))
+    }
+}
+
+/// A SHA-256 digest; lower-case hexadecimal on the wire.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Sha256([u8; 32]);
+
+impl Sha256 {
+    /// Wraps 32 bytes that are already a digest.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The digest of `data`.
+    #[must_use]
+    pub fn of(data: &[u8]) -> Self {
+        use sha2::Digest as _;
+        Self(sha2::Sha256::digest(data).into())
+    }
+
+    /// The 32 bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Display for Sha256 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(self.0))
+    }
+}
+
+impl fmt::Debug for Sha256 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for Sha256 {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let mut bytes = [0; 32];
+        hex::decode_to_slice(text, &mut bytes)
+            .map_err(|_| Invalid::new("sha256", "must be 64 hexadecimal digits"))?;
+        Ok(Self(bytes))
+    }
+}
+
+impl TryFrom<String> for Sha256 {
+    type Error = Invalid;
+
+    fn try_from(text: String) -> Result<Self, Invalid> {
+        text.parse()
+    }
+}
+
+impl From<Sha256> for String {
+    fn from(digest: Sha256) -> Self {
+        digest.to_string()
+    }
+}
+
+/// The picture formats a station may upload (IANA media types).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum MediaType {
+    /// `image/jpeg`
+    #[serde(rename = "image/jpeg")]
+    Jpeg,
+    /// `image/png`
+    #[serde(rename = "image/png")]
+    Png,
+}
+
+impl MediaType {
+    /// The media type as it stands in `Content-Type`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Jpeg => "image/jpeg",
+            Self::Png => "image/png",
+        }
+    }
+}
+
+impl fmt::Display for MediaType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for MediaType {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        match text {
+            "image/jpeg" => Ok(Self::Jpeg),
+            "image/png" => Ok(Self::Png),
+            _ => Err(Invalid::new("type", "must be image/jpeg or image/png")),
+        }
+    }
+}
+
+/// What is known of a picture at rest, without decoding it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Picture {
+    /// Digest of the file's bytes.
+    pub sha256: Sha256,
+    /// Length of the file in bytes.
+    pub bytes: u64,
+    /// Format, as sniffed from the bytes.
+    pub media_type: MediaType,
+    /// Width in pixels.
+    pub width: u32,
+    /// Height in pixels.
+    pub height: u32,
+}
