@@ -1,0 +1,221 @@
+//! The event log as services see it: one log, totally ordered by [`Position`], complete.
+//!
+//! Invariant: a reader that asks for everything after P and gets an answer up to Q will never later
+//! find an event between P and Q. Adapters live in submodules; nothing else touches the events table.
+
+mod follow;
+mod metadata;
+pub mod postgres;
+
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+use futures::future::BoxFuture;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+pub use follow::{Follow, POLL_INTERVAL};
+pub use metadata::EventMetadata;
+
+use crate::idempotency::Completion;
+
+/// A place in the log. 0 is before the first event.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Position(pub i64);
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The stream of one aggregate.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StreamId {
+    /// The aggregate's stored type, such as `inspection`.
+    pub aggregate_type: String,
+    /// The aggregate's id.
+    pub aggregate_id: String,
+}
+
+impl StreamId {
+    /// The stream of the aggregate `A` with this id.
+    #[must_use]
+    pub fn of<A: domain::Aggregate>(aggregate_id: impl fmt::Display) -> Self {
+        Self { aggregate_type: A::TYPE.to_owned(), aggregate_id: aggregate_id.to_string() }
+    }
+}
+
+impl fmt::Display for StreamId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.aggregate_type, self.aggregate_id)
+    }
+}
+
+/// An event as it is stored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recorded {
+    /// Its place in the log.
+    pub position: Position,
+    /// Its id; derived from the command's id, so that a command is appended once.
+    pub event_id: Uuid,
+    /// The command that it follows from; absent when another tool appended it.
+    pub command_id: Option<Uuid>,
+    /// Its stream.
+    pub stream: StreamId,
+    /// Its place in its stream, from 1.
+    pub sequence: u64,
+    /// Its stored name.
+    pub event_type: String,
+    /// The version of its stored shape.
+    pub event_version: String,
+    /// Its stored shape.
+    pub payload: serde_json::Value,
+    /// The circumstances.
+    pub metadata: EventMetadata,
+    /// When the log took it.
+    pub recorded_at: DateTime<Utc>,
+}
+
+impl Recorded {
+    /// The event as the domain knows it.
+    ///
+    /// # Errors
+    /// When no known event has this name, version and shape.
+    pub fn decode<E: DeserializeOwned>(&self) -> Result<E, UndecodableEvent> {
+        E::deserialize(&self.payload).map_err(|source| UndecodableEvent {
+            position: self.position,
+            event_type: self.event_type.clone(),
+            event_version: self.event_version.clone(),
+            source,
+        })
+    }
+
+    /// When the command was accepted; when the log took the event, if another tool appended it.
+    #[must_use]
+    pub fn occurred_at(&self) -> DateTime<Utc> {
+        self.metadata.occurred_at.unwrap_or(self.recorded_at)
+    }
+}
+
+/// An event that no code here can read.
+#[derive(Debug, thiserror::Error)]
+#[error("event {event_type} version {event_version} at position {position} cannot be read: {source}")]
+pub struct UndecodableEvent {
+    /// Where it is.
+    pub position: Position,
+    /// Its stored name.
+    pub event_type: String,
+    /// The version of its stored shape.
+    pub event_version: String,
+    /// What serde says.
+    pub source: serde_json::Error,
+}
+
+/// A complete stretch of the log.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Page {
+    /// The events after the position asked for, in order.
+    pub events: Vec<Recorded>,
+    /// The log is complete up to here in this page: ask for what comes after it next.
+    pub up_to: Position,
+    /// The log was complete up to here when the page was read.
+    pub head: Position,
+}
+
+/// An event to append.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewEvent {
+    /// Its stored name.
+    pub event_type: String,
+    /// The version of its stored shape.
+    pub event_version: String,
+    /// Its stored shape.
+    pub payload: serde_json::Value,
+}
+
+/// What to append, atomically.
+#[derive(Debug)]
+pub struct Append {
+    /// To which stream.
+    pub stream: StreamId,
+    /// How many events the stream has; another number is a conflict.
+    pub expected_version: u64,
+    /// The events; none when only the answer is to be kept.
+    pub events: Vec<NewEvent>,
+    /// The circumstances.
+    pub metadata: EventMetadata,
+    /// The answer to keep with the events, in one transaction.
+    pub completion: Option<Completion>,
+}
+
+/// What was appended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Appended {
+    /// How many events the stream has now.
+    pub version: u64,
+    /// The position of the last event appended; `None` when there was none.
+    pub position: Option<Position>,
+}
+
+/// Why nothing was appended.
+#[derive(Debug, thiserror::Error)]
+pub enum AppendError {
+    /// Somebody else appended to the stream first.
+    #[error("stream {stream} has changed since it was read")]
+    Conflict {
+        /// The stream.
+        stream: StreamId,
+    },
+    /// The command is in the log already.
+    #[error("command {command_id} is in the log already")]
+    DuplicateCommand {
+        /// The command.
+        command_id: Uuid,
+    },
+    /// The claim on the idempotency key was taken over by another request.
+    #[error("another request took over the idempotency key")]
+    ClaimLost,
+    /// The log cannot be reached, or failed.
+    #[error(transparent)]
+    Log(#[from] EventLogError),
+}
+
+/// The log cannot be reached, or failed.
+#[derive(Debug, thiserror::Error)]
+pub enum EventLogError {
+    /// It may work again by itself.
+    #[error("the event log is unavailable: {0}")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// It will not work again by itself.
+    #[error("the event log failed: {0}")]
+    Failed(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// The port. Adapters keep the invariant of this module; one conformance suite runs against each.
+pub trait EventLog: Send + Sync + 'static {
+    /// The events of a stream after `after_sequence`, in order; empty when there is no such stream.
+    fn read_stream<'a>(
+        &'a self,
+        stream: &'a StreamId,
+        after_sequence: u64,
+    ) -> BoxFuture<'a, Result<Vec<Recorded>, EventLogError>>;
+
+    /// At most `limit` events after `after`, in order and without a gap.
+    fn read_all(&self, after: Position, limit: usize) -> BoxFuture<'_, Result<Page, EventLogError>>;
+
+    /// The position up to which the log is complete.
+    fn head(&self) -> BoxFuture<'_, Result<Position, EventLogError>>;
+
+    /// The events that follow from a command, in order; empty when it never appended any.
+    fn read_command(&self, command_id: Uuid) -> BoxFuture<'_, Result<Vec<Recorded>, EventLogError>>;
+
+    /// Appends all events and keeps the answer, or does nothing at all.
+    fn append(&self, append: Append) -> BoxFuture<'_, Result<Appended, AppendError>>;
+
+    /// Resolves when something may have been appended: a reason to poll, never data. It may be late,
+    /// early or lost; whoever waits for it polls at an interval as well.
+    fn hinted(&self) -> BoxFuture<'_, ()>;
+}
