@@ -3,6 +3,7 @@
 //! Invariant: a reader that asks for everything after P and gets an answer up to Q will never later
 //! find an event between P and Q. Adapters live in submodules; nothing else touches the events table.
 
+pub mod cqrs;
 mod follow;
 mod metadata;
 pub mod postgres;
@@ -10,18 +11,22 @@ pub mod postgres;
 use std::fmt;
 
 use chrono::{DateTime, Utc};
+use cqrs_es::DomainEvent;
 use futures::future::BoxFuture;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 use uuid::Uuid;
 
 pub use follow::{Follow, POLL_INTERVAL};
-pub use metadata::EventMetadata;
+pub use metadata::{ActorRef, EventMetadata};
 
 use crate::idempotency::Completion;
 
 /// A place in the log. 0 is before the first event.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(transparent)]
 pub struct Position(pub i64);
 
@@ -102,7 +107,9 @@ impl Recorded {
 
 /// An event that no code here can read.
 #[derive(Debug, thiserror::Error)]
-#[error("event {event_type} version {event_version} at position {position} cannot be read: {source}")]
+#[error(
+    "event {event_type} version {event_version} at position {position} cannot be read: {source}"
+)]
 pub struct UndecodableEvent {
     /// Where it is.
     pub position: Position,
@@ -134,6 +141,21 @@ pub struct NewEvent {
     pub event_version: String,
     /// Its stored shape.
     pub payload: serde_json::Value,
+}
+
+impl NewEvent {
+    /// The stored shape of a domain event.
+    ///
+    /// # Errors
+    /// When the event has no JSON shape, which is a fault of its type.
+    pub fn of<E: DomainEvent>(event: &E) -> Result<Self, EventLogError> {
+        Ok(Self {
+            event_type: event.event_type(),
+            event_version: event.event_version(),
+            payload: serde_json::to_value(event)
+                .map_err(|error| EventLogError::Failed(Box::new(error)))?,
+        })
+    }
 }
 
 /// What to append, atomically.
@@ -204,18 +226,20 @@ pub trait EventLog: Send + Sync + 'static {
     ) -> BoxFuture<'a, Result<Vec<Recorded>, EventLogError>>;
 
     /// At most `limit` events after `after`, in order and without a gap.
-    fn read_all(&self, after: Position, limit: usize) -> BoxFuture<'_, Result<Page, EventLogError>>;
+    fn read_all(&self, after: Position, limit: usize)
+    -> BoxFuture<'_, Result<Page, EventLogError>>;
 
     /// The position up to which the log is complete.
     fn head(&self) -> BoxFuture<'_, Result<Position, EventLogError>>;
 
     /// The events that follow from a command, in order; empty when it never appended any.
-    fn read_command(&self, command_id: Uuid) -> BoxFuture<'_, Result<Vec<Recorded>, EventLogError>>;
+    fn read_command(&self, command_id: Uuid)
+    -> BoxFuture<'_, Result<Vec<Recorded>, EventLogError>>;
 
     /// Appends all events and keeps the answer, or does nothing at all.
     fn append(&self, append: Append) -> BoxFuture<'_, Result<Appended, AppendError>>;
 
-    /// Resolves when something may have been appended: a reason to poll, never data. It may be late,
-    /// early or lost; whoever waits for it polls at an interval as well.
-    fn hinted(&self) -> BoxFuture<'_, ()>;
+    /// Changes when something may have been appended: a reason to poll, never data. A hint may be
+    /// late, early or lost; whoever waits for one polls at [`POLL_INTERVAL`] as well.
+    fn hints(&self) -> watch::Receiver<u64>;
 }

@@ -1,1 +1,5 @@
 //! placeholder
+
+pub mod event_log;
+pub mod execute;
+pub mod idempotency;

@@ -1,0 +1,137 @@
+//! cqrs-es's `EventStore` over any [`EventLog`], so that its framework and tools run on our log.
+//!
+//! There are no snapshots: those of cqrs-es 0.5 apply a command's events twice.
+
+use std::collections::HashMap;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use cqrs_es::{AggregateContext, AggregateError, EventEnvelope, EventStore};
+
+use super::{Append, AppendError, EventLog, EventMetadata, NewEvent, Recorded, StreamId};
+use crate::idempotency::Completion;
+
+/// An event store for the aggregates of type `A`.
+#[derive(Clone)]
+pub struct CqrsEventStore<A> {
+    log: Arc<dyn EventLog>,
+    aggregate: PhantomData<fn() -> A>,
+}
+
+/// An aggregate as it was loaded, and the answer to keep with whatever it commits.
+pub struct LoadedAggregate<A> {
+    stream: StreamId,
+    version: u64,
+    aggregate: A,
+    completion: Option<Completion>,
+}
+
+impl<A> LoadedAggregate<A> {
+    /// Keeps an answer under an idempotency key in the transaction that appends the events.
+    #[must_use]
+    pub fn completing(mut self, completion: Completion) -> Self {
+        self.completion = Some(completion);
+        self
+    }
+}
+
+impl<A: cqrs_es::Aggregate> AggregateContext<A> for LoadedAggregate<A> {
+    fn aggregate(&mut self) -> &mut A {
+        &mut self.aggregate
+    }
+}
+
+impl<A: cqrs_es::Aggregate> CqrsEventStore<A> {
+    /// An event store over `log`.
+    #[must_use]
+    pub fn new(log: Arc<dyn EventLog>) -> Self {
+        Self { log, aggregate: PhantomData }
+    }
+
+    fn stream(aggregate_id: &str) -> StreamId {
+        StreamId { aggregate_type: A::TYPE.to_owned(), aggregate_id: aggregate_id.to_owned() }
+    }
+
+    fn envelope(recorded: &Recorded) -> Result<EventEnvelope<A>, AggregateError<A::Error>> {
+        Ok(EventEnvelope {
+            aggregate_id: recorded.stream.aggregate_id.clone(),
+            sequence: usize::try_from(recorded.sequence).map_err(unexpected)?,
+            payload: recorded.decode().map_err(unexpected)?,
+            metadata: recorded.metadata.to_map(),
+        })
+    }
+}
+
+impl<A: cqrs_es::Aggregate> EventStore<A> for CqrsEventStore<A> {
+    type AC = LoadedAggregate<A>;
+
+    async fn load_events(
+        &self,
+        aggregate_id: &str,
+    ) -> Result<Vec<EventEnvelope<A>>, AggregateError<A::Error>> {
+        let stream = Self::stream(aggregate_id);
+        let recorded = self.log.read_stream(&stream, 0).await.map_err(unavailable)?;
+        recorded.iter().map(Self::envelope).collect()
+    }
+
+    async fn load_aggregate(
+        &self,
+        aggregate_id: &str,
+    ) -> Result<LoadedAggregate<A>, AggregateError<A::Error>> {
+        let events = self.load_events(aggregate_id).await?;
+        let version = events.last().map_or(0, |event| event.sequence as u64);
+        let mut aggregate = A::default();
+        events.into_iter().for_each(|event| aggregate.apply(event.payload));
+        let stream = Self::stream(aggregate_id);
+        Ok(LoadedAggregate { stream, version, aggregate, completion: None })
+    }
+
+    async fn commit(
+        &self,
+        events: Vec<A::Event>,
+        context: LoadedAggregate<A>,
+        metadata: HashMap<String, String>,
+    ) -> Result<Vec<EventEnvelope<A>>, AggregateError<A::Error>> {
+        let (stream, version) = (context.stream, context.version);
+        let append = Append {
+            stream: stream.clone(),
+            expected_version: version,
+            events: events
+                .iter()
+                .map(NewEvent::of)
+                .collect::<Result<_, _>>()
+                .map_err(unexpected)?,
+            metadata: EventMetadata::from_map(&metadata),
+            completion: context.completion,
+        };
+        self.log.append(append).await.map_err(|error| match error {
+            AppendError::Conflict { .. } | AppendError::ClaimLost => {
+                AggregateError::AggregateConflict
+            }
+            AppendError::DuplicateCommand { .. } => unexpected(error),
+            AppendError::Log(error) => unavailable(error),
+        })?;
+        let sequences = (version + 1..).map(|sequence| sequence as usize);
+        Ok(sequences
+            .zip(events)
+            .map(|(sequence, payload)| EventEnvelope {
+                aggregate_id: stream.aggregate_id.clone(),
+                sequence,
+                payload,
+                metadata: metadata.clone(),
+            })
+            .collect())
+    }
+}
+
+fn unexpected<E: std::error::Error>(
+    error: impl std::error::Error + Send + Sync + 'static,
+) -> AggregateError<E> {
+    AggregateError::UnexpectedError(Box::new(error))
+}
+
+fn unavailable<E: std::error::Error>(
+    error: impl std::error::Error + Send + Sync + 'static,
+) -> AggregateError<E> {
+    AggregateError::DatabaseConnectionError(Box::new(error))
+}

@@ -1,0 +1,296 @@
+//! The event log on PostgreSQL.
+//!
+//! Invariant: an appender holds a shared advisory lock that encodes a floor below every position it
+//! draws, from before it draws until it ends. The watermark, the lowest floor held or else the highest
+//! position, is computed first; rows up to it are read in a later snapshot. Holes that a rollback
+//! leaves are normal; a floor that stays is an open transaction, never skipped by a timeout.
+
+mod hints;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use sqlx::types::Json;
+use sqlx::{PgConnection, PgPool};
+use tokio::sync::watch;
+use uuid::Uuid;
+
+use super::{
+    Append, AppendError, Appended, EventLog, EventLogError, EventMetadata, NewEvent, Page,
+    Position, Recorded, StreamId,
+};
+use crate::idempotency::{self, Completion};
+use hints::Hints;
+
+/// The most events one command may append.
+pub const APPEND_MAX: usize = 1_000;
+
+/// The lowest floor that an appender of this database holds, or the highest position when none does.
+/// The locks live in shared memory of the primary: on a standby this would be wrong, so it is refused.
+const WATERMARK: &str = "
+    SELECT CASE WHEN pg_is_in_recovery() THEN NULL ELSE least(
+        (SELECT min((h.objid::bigint << 31) + l.objid::bigint)
+         FROM pg_locks h JOIN pg_locks l USING (virtualtransaction, database)
+         WHERE h.locktype = 'advisory' AND h.classid = 771 AND h.objsubid = 2
+           AND l.locktype = 'advisory' AND l.classid = 772 AND l.objsubid = 2
+           AND database = (SELECT oid FROM pg_database WHERE datname = current_database())),
+        (SELECT coalesce(max(position), 0) FROM events)) END";
+
+const COLUMNS: &str = "position, event_id, command_id, aggregate_type, aggregate_id, sequence,
+    event_type, event_version, payload, metadata, recorded_at";
+
+/// The event log in the table `events`.
+#[derive(Clone)]
+pub struct PostgresEventLog {
+    pool: PgPool,
+    hints: Arc<Hints>,
+}
+
+impl PostgresEventLog {
+    /// The log in the database of `pool`, which must be migrated and a primary. Starts two background
+    /// tasks, which end with the last clone: one sends hints, one listens for those of others.
+    #[must_use]
+    pub fn new(pool: PgPool) -> Self {
+        Self { hints: Arc::new(Hints::start(pool.clone())), pool }
+    }
+
+    async fn watermark(&self) -> Result<Position, EventLogError> {
+        let watermark: Option<i64> =
+            sqlx::query_scalar(WATERMARK).fetch_one(&self.pool).await.map_err(log_error)?;
+        watermark.map(Position).ok_or_else(|| {
+            EventLogError::Failed("the database is a standby; use the primary".into())
+        })
+    }
+
+    async fn read_page(&self, after: Position, limit: usize) -> Result<Page, EventLogError> {
+        let head = self.watermark().await?;
+        if head <= after {
+            return Ok(Page { events: Vec::new(), up_to: after, head });
+        }
+        let sql = format!(
+            "SELECT {COLUMNS} FROM events WHERE position > $1 AND position <= $2
+             ORDER BY position LIMIT $3"
+        );
+        let rows: Vec<EventRow> = sqlx::query_as(&sql)
+            .bind(after.0)
+            .bind(head.0)
+            .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+            .fetch_all(&self.pool)
+            .await
+            .map_err(log_error)?;
+        let full = rows.len() == limit;
+        let up_to = rows.last().filter(|_| full).map_or(head, |row| Position(row.position));
+        Ok(Page { events: rows.into_iter().map(Recorded::from).collect(), up_to, head })
+    }
+
+    async fn append_in_transaction(&self, mut append: Append) -> Result<Appended, AppendError> {
+        let completion = append.completion.take();
+        let mut transaction = self.pool.begin().await.map_err(log_error)?;
+        let appended = insert(&mut transaction, append).await?;
+        if let Some(completion) = completion {
+            complete(&mut transaction, completion, &appended).await?;
+        }
+        transaction.commit().await.map_err(log_error)?;
+        Ok(appended)
+    }
+}
+
+impl EventLog for PostgresEventLog {
+    fn read_stream<'a>(
+        &'a self,
+        stream: &'a StreamId,
+        after_sequence: u64,
+    ) -> BoxFuture<'a, Result<Vec<Recorded>, EventLogError>> {
+        async move {
+            let sql = format!(
+                "SELECT {COLUMNS} FROM events
+                 WHERE aggregate_type = $1 AND aggregate_id = $2 AND sequence > $3
+                 ORDER BY sequence"
+            );
+            let rows: Vec<EventRow> = sqlx::query_as(&sql)
+                .bind(&stream.aggregate_type)
+                .bind(&stream.aggregate_id)
+                .bind(i64::try_from(after_sequence).unwrap_or(i64::MAX))
+                .fetch_all(&self.pool)
+                .await
+                .map_err(log_error)?;
+            Ok(rows.into_iter().map(Recorded::from).collect())
+        }
+        .boxed()
+    }
+
+    fn read_all(
+        &self,
+        after: Position,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Page, EventLogError>> {
+        self.read_page(after, limit).boxed()
+    }
+
+    fn head(&self) -> BoxFuture<'_, Result<Position, EventLogError>> {
+        self.watermark().boxed()
+    }
+
+    fn read_command(
+        &self,
+        command_id: Uuid,
+    ) -> BoxFuture<'_, Result<Vec<Recorded>, EventLogError>> {
+        async move {
+            let sql =
+                format!("SELECT {COLUMNS} FROM events WHERE command_id = $1 ORDER BY position");
+            let rows: Vec<EventRow> = sqlx::query_as(&sql)
+                .bind(command_id)
+                .fetch_all(&self.pool)
+                .await
+                .map_err(log_error)?;
+            Ok(rows.into_iter().map(Recorded::from).collect())
+        }
+        .boxed()
+    }
+
+    fn append(&self, append: Append) -> BoxFuture<'_, Result<Appended, AppendError>> {
+        async move {
+            let outcome = self.append_in_transaction(append).await;
+            // Also after a rollback: the floor it held is gone, and followers may go on.
+            self.hints.appended();
+            outcome
+        }
+        .boxed()
+    }
+
+    fn hints(&self) -> watch::Receiver<u64> {
+        self.hints.subscribe()
+    }
+}
+
+/// Inserts the events if the stream has exactly the expected version.
+async fn insert(connection: &mut PgConnection, append: Append) -> Result<Appended, AppendError> {
+    let expected = append.expected_version;
+    if append.events.is_empty() {
+        return Ok(Appended { version: expected, position: None });
+    }
+    if append.events.len() > APPEND_MAX {
+        let message = format!("a command may append at most {APPEND_MAX} events");
+        return Err(EventLogError::Failed(message.into()).into());
+    }
+    let command_id = append.metadata.command_id;
+    let event_ids: Vec<Uuid> = (0..append.events.len())
+        .map(|n| command_id.map_or_else(Uuid::new_v4, |id| event_id(id, n)))
+        .collect();
+    let column =
+        |value: fn(&NewEvent) -> String| append.events.iter().map(value).collect::<Vec<_>>();
+    let payloads: Vec<_> = append.events.iter().map(|event| Json(&event.payload)).collect();
+    let positions: Vec<i64> = sqlx::query_scalar(
+        "INSERT INTO events (aggregate_type, aggregate_id, sequence, event_type, event_version,
+                             payload, metadata, event_id, command_id)
+         SELECT $1, $2, $3 + n, event_type, event_version, payload, $4, event_id, $5
+         FROM unnest($6::text[], $7::text[], $8::jsonb[], $9::uuid[])
+              WITH ORDINALITY AS e (event_type, event_version, payload, event_id, n)
+         WHERE $3 = (SELECT coalesce(max(sequence), 0) FROM events
+                     WHERE aggregate_type = $1 AND aggregate_id = $2)
+         ORDER BY n
+         RETURNING position",
+    )
+    .bind(&append.stream.aggregate_type)
+    .bind(&append.stream.aggregate_id)
+    .bind(i64::try_from(expected).unwrap_or(i64::MAX))
+    .bind(Json(append.metadata.to_map()))
+    .bind(command_id)
+    .bind(column(|event| event.event_type.clone()))
+    .bind(column(|event| event.event_version.clone()))
+    .bind(payloads)
+    .bind(event_ids)
+    .fetch_all(connection)
+    .await
+    .map_err(|error| insert_error(error, &append.stream, command_id))?;
+    if positions.is_empty() {
+        return Err(AppendError::Conflict { stream: append.stream });
+    }
+    Ok(Appended {
+        version: expected + positions.len() as u64,
+        position: positions.into_iter().max().map(Position),
+    })
+}
+
+async fn complete(
+    connection: &mut PgConnection,
+    completion: Completion,
+    appended: &Appended,
+) -> Result<(), AppendError> {
+    let kept =
+        idempotency::keep_answer(connection, completion, appended).await.map_err(log_error)?;
+    if kept { Ok(()) } else { Err(AppendError::ClaimLost) }
+}
+
+/// The id of the `n`-th event that follows from a command: unique in the log, so a command that is
+/// executed again collides with itself.
+fn event_id(command_id: Uuid, n: usize) -> Uuid {
+    Uuid::new_v5(&command_id, &(n as u64).to_be_bytes())
+}
+
+fn insert_error(error: sqlx::Error, stream: &StreamId, command_id: Option<Uuid>) -> AppendError {
+    let constraint = error.as_database_error().and_then(|e| e.constraint().map(str::to_owned));
+    match (constraint.as_deref(), command_id) {
+        (Some("events_pkey"), _) => AppendError::Conflict { stream: stream.clone() },
+        (Some("events_event_id"), Some(command_id)) => AppendError::DuplicateCommand { command_id },
+        _ => AppendError::Log(log_error(error)),
+    }
+}
+
+/// Tells apart what may pass by itself: the connection, the server going up or down, full disks and
+/// memory, locks and serialization (SQLSTATE classes 08, 40, 53, 55, 57, 58).
+pub(crate) fn log_error(error: sqlx::Error) -> EventLogError {
+    let transient = match &error {
+        sqlx::Error::Database(database) => database
+            .code()
+            .is_some_and(|code| ["08", "40", "53", "55", "57", "58"].contains(&&code[..2])),
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed => true,
+        _ => false,
+    };
+    if transient {
+        EventLogError::Unavailable(Box::new(error))
+    } else {
+        EventLogError::Failed(Box::new(error))
+    }
+}
+
+#[derive(sqlx::FromRow)]
+struct EventRow {
+    position: i64,
+    event_id: Uuid,
+    command_id: Option<Uuid>,
+    aggregate_type: String,
+    aggregate_id: String,
+    sequence: i64,
+    event_type: String,
+    event_version: String,
+    payload: serde_json::Value,
+    metadata: serde_json::Value,
+    recorded_at: DateTime<Utc>,
+}
+
+impl From<EventRow> for Recorded {
+    fn from(row: EventRow) -> Self {
+        let metadata: HashMap<String, String> =
+            serde_json::from_value(row.metadata).unwrap_or_default();
+        Self {
+            position: Position(row.position),
+            event_id: row.event_id,
+            command_id: row.command_id,
+            stream: StreamId { aggregate_type: row.aggregate_type, aggregate_id: row.aggregate_id },
+            sequence: row.sequence.unsigned_abs(),
+            event_type: row.event_type,
+            event_version: row.event_version,
+            payload: row.payload,
+            metadata: EventMetadata::from_map(&metadata),
+            recorded_at: row.recorded_at,
+        }
+    }
+}
