@@ -1,5 +1,18 @@
-//! placeholder
+//! What every service stands on: the event log, artifacts at rest, tokens, HTTP, configuration.
+//!
+//! Nothing here names a service, and `domain` is imported only for the aggregate trait and the values
+//! that every service shares. See `docs/architecture.md` for who may touch what.
 
+pub mod artifact_store;
+pub mod auth;
+pub mod config;
+pub mod embedded_postgres;
 pub mod event_log;
 pub mod execute;
+pub mod http;
 pub mod idempotency;
+pub mod postgres;
+pub mod shutdown;
+pub mod telemetry;
+#[doc(hidden)]
+pub mod test_support;

@@ -1,0 +1,89 @@
+//! Who may do what: actors, roles, scopes, signed access tokens and the people of a development set-up.
+//!
+//! Invariant: a token is believed only when it is signed with Ed25519 by a known key for this issuer
+//! and audience, and is in its time. Absent: refresh tokens and HTTP (see `http::Authenticated`).
+
+mod keys;
+mod scope;
+mod tokens;
+mod users;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+
+pub use keys::{KeyError, KeyRing};
+pub use scope::{ROLES, Scope, scopes_of};
+pub use tokens::{AccessToken, TokenConfig, TokenIssuer, TokenVerifier};
+pub use users::Users;
+
+/// Somebody or something that acts, as proved by a token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Actor {
+    /// Who: a user name or a client id.
+    pub subject: String,
+    /// The roles held when the token was issued.
+    pub roles: Vec<String>,
+    /// What may be done.
+    pub scopes: BTreeSet<Scope>,
+}
+
+impl Actor {
+    /// An actor with what `roles` allow; unknown roles allow nothing.
+    #[must_use]
+    pub fn with_roles(subject: impl Into<String>, roles: &[&str]) -> Self {
+        Self {
+            subject: subject.into(),
+            roles: roles.iter().map(|&role| role.to_owned()).collect(),
+            scopes: roles.iter().flat_map(|role| scopes_of(role)).copied().collect(),
+        }
+    }
+
+    /// Whether `scope` was granted.
+    #[must_use]
+    pub fn allows(&self, scope: Scope) -> bool {
+        self.scopes.contains(&scope)
+    }
+}
+
+/// Why somebody is not let in.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AuthError {
+    /// No `Authorization` header.
+    #[error("send a token: Authorization: Bearer <access token from POST /v1/token>")]
+    MissingToken,
+    /// Another scheme than `Bearer`.
+    #[error("the Authorization header is not of the form Bearer <token>")]
+    NotBearer,
+    /// Not a JWT, or claims missing or of the wrong type.
+    #[error("the token is malformed; get a new one")]
+    Malformed,
+    /// `none`, HS256, or anything else than the configured algorithm.
+    #[error("the token is signed with an algorithm that is not accepted here")]
+    WrongAlgorithm,
+    /// No `kid`, or one that nobody here knows.
+    #[error("the token is signed with a key that is not known here; get a new one")]
+    UnknownKey,
+    /// Altered, or signed by somebody else.
+    #[error("the signature of the token is wrong; get a new one")]
+    BadSignature,
+    /// Issued by somebody else.
+    #[error("the token comes from another issuer")]
+    WrongIssuer,
+    /// Issued for somebody else.
+    #[error("the token is meant for another audience")]
+    WrongAudience,
+    /// Its time is over.
+    #[error("the token has expired; get a new one")]
+    Expired,
+    /// Its time has not come.
+    #[error("the token is not valid yet; check the clock")]
+    NotYetValid,
+    /// The token is good but does not allow this.
+    #[error("the token lacks the scope {0}")]
+    MissingScope(Scope),
+    /// A token could not be made.
+    #[error("the token could not be signed: {0}")]
+    Sign(String),
+}

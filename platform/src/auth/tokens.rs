@@ -1,0 +1,253 @@
+//! Access tokens: JWT (RFC 7519, claims of RFC 9068) signed with Ed25519 (RFC 8037).
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+use jsonwebtoken::errors::ErrorKind;
+use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::keys::PublicKeys;
+use super::{Actor, AuthError, KeyError, KeyRing};
+
+/// The only algorithm that is signed with and accepted.
+const ALGORITHM: Algorithm = Algorithm::EdDSA;
+/// How far clocks may differ, in seconds.
+const LEEWAY_S: i64 = 30;
+/// The longest token that is looked at, in bytes.
+const TOKEN_MAX_BYTES: usize = 8 << 10;
+/// An unknown key id makes the verifier read its folder again, at most this often.
+const RELOAD_EVERY: Duration = Duration::from_secs(5);
+
+/// Who issues tokens, for whom, and for how long.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenConfig {
+    /// `iss`. Default `chipq`.
+    pub issuer: String,
+    /// `aud`. Default `chipq`.
+    pub audience: String,
+    /// How long an access token is good. Default 15 min.
+    pub lifetime: Duration,
+}
+
+impl Default for TokenConfig {
+    fn default() -> Self {
+        Self {
+            issuer: "chipq".to_owned(),
+            audience: "chipq".to_owned(),
+            lifetime: Duration::from_secs(15 * 60),
+        }
+    }
+}
+
+/// A token for a client. `Debug` does not show it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct AccessToken {
+    /// The JWT.
+    pub token: String,
+    /// Seconds until it expires.
+    pub expires_in: u64,
+}
+
+impl fmt::Debug for AccessToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AccessToken").field("expires_in", &self.expires_in).finish_non_exhaustive()
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct Claims {
+    pub(super) iss: String,
+    pub(super) aud: String,
+    pub(super) sub: String,
+    pub(super) iat: i64,
+    pub(super) nbf: i64,
+    pub(super) exp: i64,
+    pub(super) jti: String,
+    #[serde(default)]
+    pub(super) roles: Vec<String>,
+    /// Scopes with a space between them.
+    pub(super) scope: String,
+}
+
+/// Issues access tokens with the newest key of a ring.
+#[derive(Debug)]
+pub struct TokenIssuer {
+    keys: KeyRing,
+    config: TokenConfig,
+}
+
+impl TokenIssuer {
+    /// An issuer that signs with the newest of `keys`.
+    #[must_use]
+    pub fn new(keys: KeyRing, config: TokenConfig) -> Self {
+        Self { keys, config }
+    }
+
+    /// A token that proves `actor` from `now` on.
+    ///
+    /// # Errors
+    /// [`AuthError::Sign`] when the key cannot sign.
+    pub fn issue(&self, actor: &Actor, now: DateTime<Utc>) -> Result<AccessToken, AuthError> {
+        let expires_in = self.config.lifetime.as_secs();
+        let scopes: Vec<_> = actor.scopes.iter().map(|scope| scope.as_str()).collect();
+        let claims = Claims {
+            iss: self.config.issuer.clone(),
+            aud: self.config.audience.clone(),
+            sub: actor.subject.clone(),
+            iat: now.timestamp(),
+            nbf: now.timestamp(),
+            exp: now.timestamp().saturating_add_unsigned(expires_in),
+            jti: Uuid::new_v4().to_string(),
+            roles: actor.roles.clone(),
+            scope: scopes.join(" "),
+        };
+        let signing = &self.keys.signing;
+        let header = Header {
+            kid: Some(signing.kid.clone()),
+            typ: Some("at+jwt".to_owned()),
+            ..Header::new(ALGORITHM)
+        };
+        let token = jsonwebtoken::encode(&header, &claims, &signing.key)
+            .map_err(|error| AuthError::Sign(error.to_string()))?;
+        Ok(AccessToken { token, expires_in })
+    }
+
+    /// A verifier of the tokens issued here, which notices rotated keys.
+    #[must_use]
+    pub fn verifier(&self) -> TokenVerifier {
+        TokenVerifier {
+            keys: RwLock::new(Known {
+                keys: self.keys.public.clone(),
+                read: Instant::now(),
+            }),
+            folder: Some(self.keys.folder().to_owned()),
+            config: self.config.clone(),
+        }
+    }
+
+    /// The key set (RFC 7517) for `/.well-known/jwks.json`.
+    #[must_use]
+    pub fn jwks(&self) -> serde_json::Value {
+        self.keys.jwks()
+    }
+}
+
+/// Decides which tokens are believed.
+pub struct TokenVerifier {
+    keys: RwLock<Known>,
+    folder: Option<PathBuf>,
+    config: TokenConfig,
+}
+
+struct Known {
+    keys: PublicKeys,
+    read: Instant,
+}
+
+impl TokenVerifier {
+    /// A verifier that believes the keys of a key set (RFC 7517), for processes without the folder.
+    ///
+    /// # Errors
+    /// When the set holds no Ed25519 key.
+    pub fn from_jwks(set: &serde_json::Value, config: TokenConfig) -> Result<Self, KeyError> {
+        let keys = PublicKeys::from_jwks(set)?;
+        let keys = RwLock::new(Known { keys, read: Instant::now() });
+        Ok(Self { keys, folder: None, config })
+    }
+
+    /// The actor that `token` proves at `now`.
+    ///
+    /// # Errors
+    /// Why it is not believed; see [`AuthError`].
+    pub fn verify(&self, token: &str, now: DateTime<Utc>) -> Result<Actor, AuthError> {
+        if token.len() > TOKEN_MAX_BYTES {
+            return Err(AuthError::Malformed);
+        }
+        let header = jsonwebtoken::decode_header(token).map_err(|error| explain(error.kind()))?;
+        if header.alg != ALGORITHM {
+            return Err(AuthError::WrongAlgorithm);
+        }
+        let kid = header.kid.ok_or(AuthError::UnknownKey)?;
+        let key = self.key(&kid).ok_or(AuthError::UnknownKey)?;
+        let decoded = jsonwebtoken::decode::<Claims>(token, &key, &self.validation())
+            .map_err(|error| explain(error.kind()))?;
+        check_time(&decoded.claims, now)?;
+        Ok(actor(decoded.claims))
+    }
+
+    /// The key set (RFC 7517) that is believed here.
+    #[must_use]
+    pub fn jwks(&self) -> serde_json::Value {
+        self.keys.read().unwrap_or_else(PoisonError::into_inner).keys.jwks()
+    }
+
+    /// Time is checked by us, against the `now` that is handed in.
+    fn validation(&self) -> Validation {
+        let mut validation = Validation::new(ALGORITHM);
+        validation.set_issuer(&[&self.config.issuer]);
+        validation.set_audience(&[&self.config.audience]);
+        validation.set_required_spec_claims(&["iss", "aud", "sub", "exp", "nbf"]);
+        validation.validate_exp = false;
+        validation.validate_nbf = false;
+        validation
+    }
+
+    fn key(&self, kid: &str) -> Option<DecodingKey> {
+        let known = self.keys.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(key) = known.keys.get(kid) {
+            return Some(key.clone());
+        }
+        let stale = known.read.elapsed() >= RELOAD_EVERY;
+        drop(known);
+        if stale { self.reload(kid) } else { None }
+    }
+
+    fn reload(&self, kid: &str) -> Option<DecodingKey> {
+        let folder = self.folder.as_ref()?;
+        let mut known = self.keys.write().unwrap_or_else(PoisonError::into_inner);
+        known.read = Instant::now();
+        match PublicKeys::read(folder) {
+            Ok(keys) => known.keys = keys,
+            Err(error) => tracing::warn!(%error, "the token keys cannot be read again"),
+        }
+        known.keys.get(kid).cloned()
+    }
+}
+
+impl fmt::Debug for TokenVerifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenVerifier").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+fn check_time(claims: &Claims, now: DateTime<Utc>) -> Result<(), AuthError> {
+    let now = now.timestamp();
+    if claims.exp.saturating_add(LEEWAY_S) <= now {
+        return Err(AuthError::Expired);
+    }
+    if claims.nbf.saturating_sub(LEEWAY_S) > now {
+        return Err(AuthError::NotYetValid);
+    }
+    Ok(())
+}
+
+/// Scopes that this version does not know are left out: they allow nothing here.
+fn actor(claims: Claims) -> Actor {
+    let scopes = claims.scope.split_whitespace().filter_map(|scope| scope.parse().ok()).collect();
+    Actor { subject: claims.sub, roles: claims.roles, scopes }
+}
+
+fn explain(kind: &ErrorKind) -> AuthError {
+    match kind {
+        ErrorKind::InvalidSignature => AuthError::BadSignature,
+        ErrorKind::InvalidAlgorithm | ErrorKind::UnsupportedAlgorithm => AuthError::WrongAlgorithm,
+        ErrorKind::InvalidIssuer => AuthError::WrongIssuer,
+        ErrorKind::InvalidAudience => AuthError::WrongAudience,
+        _ => AuthError::Malformed,
+    }
+}

@@ -1,0 +1,271 @@
+//! A PostgreSQL cluster of our own, run from the binaries installed on the machine.
+//!
+//! Invariant: the data survives `kill -9` of us and of the server; a cluster that outlived us is
+//! adopted, never started twice; it listens on loopback only and asks for a password. Unless started
+//! with [`EmbeddedPostgres::stop`], it goes on running after us. Absent: schemas (see `postgres`).
+
+mod account;
+mod binaries;
+mod cluster;
+mod pid_file;
+mod server;
+mod supervisor;
+
+#[cfg(test)]
+mod tests;
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use cluster::Cluster;
+use supervisor::Supervisor;
+
+/// The database that is created for the platform.
+pub const DATABASE: &str = "chipq";
+
+/// How long another process may hold a shared cluster's lock: it may be running initdb.
+const SHARED_LOCK_PATIENCE: Duration = Duration::from_secs(120);
+
+/// Where a cluster lives and what it is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EmbeddedPostgresConfig {
+    /// The folder of the cluster and its password; made when missing. Nothing else may use it.
+    pub data_dir: PathBuf,
+    /// What it is for. Default [`Purpose::Serving`].
+    pub purpose: Purpose,
+    /// The folder of `postgres`, `initdb` and `pg_ctl`. Default: `CHIPQ_POSTGRES_BIN`, else the PATH
+    /// and the usual places are searched.
+    pub binaries: Option<PathBuf>,
+}
+
+impl EmbeddedPostgresConfig {
+    /// The defaults, with the data in `data_dir`.
+    #[must_use]
+    pub fn new(data_dir: impl Into<PathBuf>) -> Self {
+        Self {
+            data_dir: data_dir.into(),
+            purpose: Purpose::Serving,
+            binaries: std::env::var_os("CHIPQ_POSTGRES_BIN").map(PathBuf::from),
+        }
+    }
+}
+
+/// What a cluster is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// Durable, owned by one process, watched and restarted when it dies.
+    Serving,
+    /// Fast and forgetful (no fsync), shared by all test processes, and left running.
+    Testing,
+}
+
+/// Why there is no private cluster. Every message says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum EmbeddedPostgresError {
+    /// No binaries.
+    #[error(
+        "PostgreSQL is not installed (looked in {searched}). Install it with\n    \
+         sudo apt-get install postgresql        (Debian, Ubuntu)\n    \
+         brew install postgresql@17             (macOS)\n\
+         or set CHIPQ_POSTGRES_BIN to the folder of initdb and postgres, or CHIPQ_DATABASE_URL to a \
+         running server"
+    )]
+    NotInstalled {
+        /// The folders that were searched.
+        searched: String,
+    },
+    /// The installed version is too old.
+    #[error("PostgreSQL {found} in {} is too old; install {oldest} or newer", binaries.display())]
+    TooOld {
+        /// Where it is.
+        binaries: PathBuf,
+        /// Its major version.
+        found: u32,
+        /// The oldest that will do.
+        oldest: u32,
+    },
+    /// The data was written by a version that is not installed.
+    #[error(
+        "the data in {} was written by PostgreSQL {data}, but only {installed} is installed; install \
+         PostgreSQL {data}, or upgrade the data with pg_upgrade, or choose another data folder",
+        data_dir.display()
+    )]
+    OtherVersion {
+        /// The data folder.
+        data_dir: PathBuf,
+        /// The major version of the data.
+        data: String,
+        /// The major versions installed.
+        installed: String,
+    },
+    /// Another process has it.
+    #[error("another chipq is using {}; stop that one, or choose another data folder", .0.display())]
+    InUse(PathBuf),
+    /// The account that PostgreSQL must run as cannot get there.
+    #[error(
+        "PostgreSQL does not run as root, and the user {user} cannot enter {}; run: chmod o+x {}, or \
+         choose a data folder elsewhere, such as /var/lib/chipq",
+        folder.display(), folder.display()
+    )]
+    Unreachable {
+        /// The first folder on the way that keeps it out.
+        folder: PathBuf,
+        /// The account.
+        user: String,
+    },
+    /// We are root and there is no other account.
+    #[error("PostgreSQL does not run as root, and there is neither a user postgres nor nobody; add one")]
+    NoAccount,
+    /// A program failed.
+    #[error("{program} failed: {output}")]
+    Program {
+        /// `initdb`, `postgres` or `pg_ctl`.
+        program: &'static str,
+        /// The end of what it said.
+        output: String,
+    },
+    /// The server did not answer in time.
+    #[error("PostgreSQL did not get ready within {seconds} s; see {}", log.display())]
+    NotReady {
+        /// How long we waited.
+        seconds: u64,
+        /// Its log.
+        log: PathBuf,
+    },
+    /// A server runs on the data but does not know our password.
+    #[error("the server on {} refuses the password in {}; restore that file", data.display(), password.display())]
+    PasswordRefused {
+        /// The cluster's folder.
+        data: PathBuf,
+        /// The password file.
+        password: PathBuf,
+    },
+    /// A file cannot be used.
+    #[error("cannot use {}: {source}; check its owner and the disk", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the file system said.
+        source: io::Error,
+    },
+    /// The password file cannot be used.
+    #[error(transparent)]
+    Secret(#[from] crate::config::SecretFileError),
+    /// The server answered, but not as it should.
+    #[error("the private PostgreSQL failed: {0}")]
+    Database(#[from] sqlx::Error),
+}
+
+impl EmbeddedPostgresError {
+    fn io(path: &Path) -> impl FnOnce(io::Error) -> Self + '_ {
+        move |source| Self::Io { path: path.to_owned(), source }
+    }
+}
+
+/// A running cluster.
+#[derive(Debug)]
+pub struct EmbeddedPostgres {
+    cluster: Arc<Cluster>,
+    port: u16,
+    supervisor: Option<Supervisor>,
+    /// Held as long as a serving cluster is ours; the system releases it when we die.
+    _lock: Option<File>,
+}
+
+impl EmbeddedPostgres {
+    /// Starts the cluster in the configured folder, or adopts it if it is running. Makes it first
+    /// (initdb) when there is none, and creates the database [`DATABASE`].
+    ///
+    /// # Errors
+    /// When PostgreSQL is not installed, the folder is in use or unusable, or the server fails.
+    pub async fn start(config: EmbeddedPostgresConfig) -> Result<Self, EmbeddedPostgresError> {
+        let (cluster, lock) = prepare(&config).await?;
+        cluster.initialise().await?;
+        let server = cluster.adopt_or_launch().await?;
+        let port = server.port();
+        cluster.ensure_database(port, DATABASE).await?;
+        let cluster = Arc::new(cluster);
+        let serving = config.purpose == Purpose::Serving;
+        let supervisor = serving.then(|| Supervisor::spawn(Arc::clone(&cluster), server));
+        Ok(Self { cluster, port, supervisor, _lock: lock.filter(|_| serving) })
+    }
+
+    /// The URL of a database in this cluster, with the password in it.
+    #[must_use]
+    pub fn url(&self, database: &str) -> String {
+        self.cluster.url(self.port, database)
+    }
+
+    /// The port on 127.0.0.1.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Stops the server in good order: sessions are ended, everything is on the disk.
+    ///
+    /// # Errors
+    /// When it does not stop within its time.
+    pub async fn stop(mut self) -> Result<(), EmbeddedPostgresError> {
+        let child = match self.supervisor.take() {
+            Some(supervisor) => supervisor.release().await,
+            None => None,
+        };
+        self.cluster.stop().await?;
+        if let Some(mut server) = child {
+            server.reap().await;
+        }
+        Ok(())
+    }
+}
+
+/// Stops the cluster in `data_dir` if one is running; for whoever did not start it.
+///
+/// # Errors
+/// When it does not stop within its time.
+pub async fn stop_cluster(config: &EmbeddedPostgresConfig) -> Result<(), EmbeddedPostgresError> {
+    if !config.data_dir.join(cluster::CLUSTER).exists() {
+        return Ok(());
+    }
+    let (cluster, _lock) = prepare(config).await?;
+    cluster.stop().await
+}
+
+/// The folder, its lock, the account and the binaries.
+async fn prepare(
+    config: &EmbeddedPostgresConfig,
+) -> Result<(Cluster, Option<File>), EmbeddedPostgresError> {
+    let data_dir = cluster::make_data_dir(&config.data_dir)?;
+    let lock = lock(&data_dir, config.purpose).await?;
+    let account = account::choose(&data_dir.join(cluster::CLUSTER))?;
+    if let Some(account) = &account {
+        account.check_can_enter(&data_dir)?;
+    }
+    let places = binaries::Places::of_this_machine(config.binaries.clone());
+    let binaries = binaries::find(&places, &data_dir.join(cluster::CLUSTER)).await?;
+    Ok((Cluster::new(data_dir, config.purpose, account, binaries)?, Some(lock)))
+}
+
+/// Takes the lock of the folder: at once or not at all for serving, with patience for tests.
+async fn lock(data_dir: &Path, purpose: Purpose) -> Result<File, EmbeddedPostgresError> {
+    let path = data_dir.join("lock");
+    let file = File::options().create(true).append(true).open(&path);
+    let file = file.map_err(EmbeddedPostgresError::io(&path))?;
+    let deadline = tokio::time::Instant::now() + SHARED_LOCK_PATIENCE;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(std::fs::TryLockError::Error(error)) => {
+                return Err(EmbeddedPostgresError::io(&path)(error));
+            }
+            Err(std::fs::TryLockError::WouldBlock) => {}
+        }
+        if purpose == Purpose::Serving || tokio::time::Instant::now() >= deadline {
+            return Err(EmbeddedPostgresError::InUse(data_dir.to_owned()));
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}

@@ -1,0 +1,360 @@
+//! The folder of one cluster: making it, finding out who runs on it, launching and stopping.
+
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
+use sqlx::{ConnectOptions as _, Connection as _, PgConnection};
+use tokio::process::{Child, Command};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::account::Account;
+use super::binaries::Binaries;
+use super::pid_file::{Occupant, PidFile, occupant};
+use super::server::{self, Server, free_port, log_tail};
+use super::{EmbeddedPostgresError, Purpose};
+use crate::config::{SecretFileError, random_bytes, read_or_create_secret, write_private};
+
+/// The cluster's folder inside the data folder.
+pub(super) const CLUSTER: &str = "cluster";
+/// What a cluster is called until initdb has finished.
+const DRAFT_PREFIX: &str = "cluster.new-";
+/// The superuser, and nobody else.
+const USER: &str = "chipq";
+/// How long a server may take to answer: it may be recovering.
+const READY_LIMIT: Duration = Duration::from_secs(120);
+/// How long the remains of a killed server may keep its shared memory.
+const REMAINS_LIMIT: Duration = Duration::from_secs(30);
+/// How long `pg_ctl stop` waits.
+const STOP_LIMIT_S: u32 = 30;
+/// How often a free port is taken by somebody else before we give up.
+const PORT_ATTEMPTS: u32 = 5;
+
+/// One cluster and what it takes to run it.
+#[derive(Debug)]
+pub(super) struct Cluster {
+    data_dir: PathBuf,
+    pub(super) purpose: Purpose,
+    account: Option<Account>,
+    pub(super) binaries: Binaries,
+    password: String,
+}
+
+/// Why a launch failed, as far as it matters for trying again.
+enum LaunchError {
+    PortTaken,
+    /// Processes of a killed server are still there.
+    Remains,
+    Other(EmbeddedPostgresError),
+}
+
+/// Makes the data folder; gives its absolute path.
+pub(super) fn make_data_dir(path: &Path) -> Result<PathBuf, EmbeddedPostgresError> {
+    let failed = EmbeddedPostgresError::io;
+    std::fs::create_dir_all(path).map_err(failed(path))?;
+    // The account of the server must pass through, and see nothing.
+    let mode = std::fs::Permissions::from_mode(0o711);
+    std::fs::set_permissions(path, mode).map_err(failed(path))?;
+    path.canonicalize().map_err(failed(path))
+}
+
+impl Cluster {
+    pub(super) fn new(
+        data_dir: PathBuf,
+        purpose: Purpose,
+        account: Option<Account>,
+        binaries: Binaries,
+    ) -> Result<Self, EmbeddedPostgresError> {
+        let path = data_dir.join("password");
+        let failed = |reason| SecretFileError::Generate { path: path.clone(), reason };
+        let password = read_or_create_secret(&path, || {
+            Ok(hex::encode(random_bytes::<24>().map_err(failed)?).into_bytes())
+        })?;
+        let password = String::from_utf8_lossy(&password).trim().to_owned();
+        Ok(Self { data_dir, purpose, account, binaries, password })
+    }
+
+    pub(super) fn folder(&self) -> PathBuf {
+        self.data_dir.join(CLUSTER)
+    }
+
+    pub(super) fn log(&self) -> PathBuf {
+        self.data_dir.join("postgres.log")
+    }
+
+    pub(super) fn url(&self, port: u16, database: &str) -> String {
+        let password = &self.password;
+        format!("postgres://{USER}:{password}@127.0.0.1:{port}/{database}?sslmode=disable")
+    }
+
+    /// A command as the right account, with messages in English and no settings from our environment.
+    pub(super) fn command(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
+        command.env("LC_ALL", "C").current_dir("/");
+        for variable in ["PGDATA", "PGPORT", "PGHOST", "PGUSER", "PGOPTIONS"] {
+            command.env_remove(variable);
+        }
+        if let Some(account) = &self.account {
+            account.apply(&mut command);
+        }
+        command
+    }
+
+    /// Runs initdb if there is no cluster. A crash at any point leaves only a draft, which the next
+    /// start removes.
+    pub(super) async fn initialise(&self) -> Result<(), EmbeddedPostgresError> {
+        self.remove_drafts()?;
+        if self.folder().exists() {
+            return Ok(());
+        }
+        tracing::info!(folder = %self.folder().display(), "making a private PostgreSQL cluster");
+        let draft = self.data_dir.join(format!("{DRAFT_PREFIX}{}", Uuid::new_v4().simple()));
+        let password = draft.with_extension("password");
+        std::fs::create_dir(&draft).map_err(EmbeddedPostgresError::io(&draft))?;
+        write_private(&password, self.password.as_bytes())
+            .map_err(EmbeddedPostgresError::io(&password))?;
+        if let Some(account) = &self.account {
+            account.give(&draft)?;
+            account.give(&password)?;
+        }
+        let outcome = self.initdb(&draft, &password).await;
+        let _ = std::fs::remove_file(&password);
+        outcome?;
+        let folder = self.folder();
+        std::fs::rename(&draft, &folder)
+            .and_then(|()| std::fs::File::open(&self.data_dir)?.sync_all())
+            .map_err(EmbeddedPostgresError::io(&folder))
+    }
+
+    async fn initdb(&self, draft: &Path, password: &Path) -> Result<(), EmbeddedPostgresError> {
+        let mut command = self.command(&self.binaries.program("initdb"));
+        command.arg("-D").arg(draft).arg("--pwfile").arg(password);
+        command.args(["-U", USER, "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C"]);
+        command.args(match self.purpose {
+            Purpose::Serving => ["--data-checksums"],
+            Purpose::Testing => ["--no-sync"],
+        });
+        run("initdb", command).await
+    }
+
+    fn remove_drafts(&self) -> Result<(), EmbeddedPostgresError> {
+        let failed = EmbeddedPostgresError::io;
+        let entries = std::fs::read_dir(&self.data_dir).map_err(failed(&self.data_dir))?;
+        for path in entries.flatten().map(|entry| entry.path()) {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if name.starts_with(DRAFT_PREFIX) {
+                tracing::info!(path = %path.display(), "removing a half-made cluster");
+                let removed = match path.is_dir() {
+                    true => std::fs::remove_dir_all(&path),
+                    false => std::fs::remove_file(&path),
+                };
+                removed.map_err(failed(&path))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The server that already runs on the folder, else a new one.
+    pub(super) async fn adopt_or_launch(&self) -> Result<Server, EmbeddedPostgresError> {
+        if let Some(server) = self.adopt().await? {
+            return Ok(server);
+        }
+        let remembered = std::fs::read_to_string(self.data_dir.join("port")).ok();
+        let mut preferred = remembered.and_then(|text| text.trim().parse().ok());
+        for _ in 0..PORT_ATTEMPTS {
+            let port = free_port(preferred.take()).map_err(EmbeddedPostgresError::io(
+                Path::new("127.0.0.1"),
+            ))?;
+            match self.launch(port).await {
+                Ok(server) => {
+                    let path = self.data_dir.join("port");
+                    std::fs::write(&path, port.to_string())
+                        .map_err(EmbeddedPostgresError::io(&path))?;
+                    return Ok(server);
+                }
+                Err(LaunchError::PortTaken) => {}
+                Err(error) => return Err(self.explain(error)),
+            }
+        }
+        Err(self.explain(LaunchError::PortTaken))
+    }
+
+    /// A new server on exactly this port, for pools that already know it.
+    pub(super) async fn launch_on(&self, port: u16) -> Result<Server, EmbeddedPostgresError> {
+        self.launch(port).await.map_err(|error| self.explain(error))
+    }
+
+    fn explain(&self, error: LaunchError) -> EmbeddedPostgresError {
+        let output = match error {
+            LaunchError::Other(error) => return error,
+            LaunchError::PortTaken => "its port is taken by another program".to_owned(),
+            LaunchError::Remains => format!(
+                "processes of a killed server are still there; end them (see {})",
+                self.log().display()
+            ),
+        };
+        EmbeddedPostgresError::Program { program: "postgres", output }
+    }
+
+    /// The server that runs on the folder, once it answers; `None` when there is none.
+    async fn adopt(&self) -> Result<Option<Server>, EmbeddedPostgresError> {
+        let deadline = Instant::now() + READY_LIMIT;
+        while Instant::now() < deadline {
+            match occupant(&self.folder()) {
+                Occupant::Nobody => return Ok(None),
+                Occupant::Impostor => {
+                    PidFile::remove(&self.folder())?;
+                    return Ok(None);
+                }
+                Occupant::Server(PidFile { port: Some(port), .. }) => {
+                    if self.answers(port).await? {
+                        tracing::info!(port, "adopting the private PostgreSQL that is running");
+                        return Ok(Some(Server::new(port, None)));
+                    }
+                }
+                Occupant::Server(_) => {}
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        Err(self.not_ready())
+    }
+
+    async fn launch(&self, port: u16) -> Result<Server, LaunchError> {
+        let deadline = Instant::now() + REMAINS_LIMIT;
+        loop {
+            match self.launch_once(port).await {
+                Err(LaunchError::Remains) if Instant::now() < deadline => {
+                    tokio::time::sleep(Duration::from_millis(250)).await;
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn launch_once(&self, port: u16) -> Result<Server, LaunchError> {
+        let log_start = std::fs::metadata(self.log()).map_or(0, |found| found.len());
+        let mut child = server::spawn(self, port).map_err(LaunchError::Other)?;
+        let deadline = Instant::now() + READY_LIMIT;
+        while Instant::now() < deadline {
+            if self.has_exited(&mut child).map_err(LaunchError::Other)? {
+                return Err(why_it_exited(log_tail(&self.log(), log_start)));
+            }
+            if self.answers(port).await.map_err(LaunchError::Other)? {
+                return Ok(Server::new(port, Some(child)));
+            }
+            tokio::time::sleep(Duration::from_millis(30)).await;
+        }
+        Err(LaunchError::Other(self.not_ready()))
+    }
+
+    fn has_exited(&self, child: &mut Child) -> Result<bool, EmbeddedPostgresError> {
+        let status = child.try_wait().map_err(EmbeddedPostgresError::io(&self.folder()))?;
+        Ok(status.is_some())
+    }
+
+    fn not_ready(&self) -> EmbeddedPostgresError {
+        EmbeddedPostgresError::NotReady { seconds: READY_LIMIT.as_secs(), log: self.log() }
+    }
+
+    /// Whether the server at `port` is the one on our folder and accepts work. `false` also for one
+    /// that is starting or stopping, and for a stranger.
+    async fn answers(&self, port: u16) -> Result<bool, EmbeddedPostgresError> {
+        let attempt = tokio::time::timeout(Duration::from_secs(2), self.connect(port, "postgres"));
+        let mut connection = match attempt.await {
+            Ok(Ok(connection)) => connection,
+            Ok(Err(sqlx::Error::Database(error))) if error.code().as_deref() == Some("28P01") => {
+                return self.refused(port);
+            }
+            Ok(Err(_)) | Err(_) => return Ok(false),
+        };
+        let folder: String =
+            sqlx::query_scalar("SHOW data_directory").fetch_one(&mut connection).await?;
+        connection.close().await?;
+        Ok(Path::new(&folder) == self.folder())
+    }
+
+    /// Our password was refused at `port`: an error if our own server is there, a stranger else.
+    fn refused(&self, port: u16) -> Result<bool, EmbeddedPostgresError> {
+        match occupant(&self.folder()) {
+            Occupant::Server(file) if file.port == Some(port) => {
+                Err(EmbeddedPostgresError::PasswordRefused {
+                    data: self.folder(),
+                    password: self.data_dir.join("password"),
+                })
+            }
+            _ => Ok(false),
+        }
+    }
+
+    async fn connect(&self, port: u16, database: &str) -> Result<PgConnection, sqlx::Error> {
+        PgConnectOptions::new_without_pgpass()
+            .host("127.0.0.1")
+            .port(port)
+            .username(USER)
+            .password(&self.password)
+            .database(database)
+            .ssl_mode(PgSslMode::Disable)
+            .application_name("chipq")
+            .disable_statement_logging()
+            .connect()
+            .await
+    }
+
+    /// Creates `database` if it is missing.
+    pub(super) async fn ensure_database(
+        &self,
+        port: u16,
+        database: &str,
+    ) -> Result<(), EmbeddedPostgresError> {
+        let mut connection = self.connect(port, "postgres").await?;
+        let found: bool =
+            sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)")
+                .bind(database)
+                .fetch_one(&mut connection)
+                .await?;
+        if !found {
+            let statement = format!("CREATE DATABASE \"{database}\"");
+            sqlx::query(&statement).execute(&mut connection).await?;
+        }
+        connection.close().await?;
+        Ok(())
+    }
+
+    /// Stops the server on the folder, if there is one.
+    pub(super) async fn stop(&self) -> Result<(), EmbeddedPostgresError> {
+        let Occupant::Server(_) = occupant(&self.folder()) else { return Ok(()) };
+        let mut command = self.command(&self.binaries.program("pg_ctl"));
+        command.args(["stop", "-s", "-w", "-m", "fast", "-t", &STOP_LIMIT_S.to_string()]);
+        command.arg("-D").arg(self.folder());
+        run("pg_ctl", command).await
+    }
+}
+
+fn why_it_exited(output: String) -> LaunchError {
+    match () {
+        () if output.contains("Address already in use") => LaunchError::PortTaken,
+        () if output.contains("shared memory block") || output.contains("lock file") => {
+            LaunchError::Remains
+        }
+        () => LaunchError::Other(EmbeddedPostgresError::Program { program: "postgres", output }),
+    }
+}
+
+/// Runs a program to its end; its last words become the error.
+async fn run(program: &'static str, mut command: Command) -> Result<(), EmbeddedPostgresError> {
+    let failed = |error: io::Error| EmbeddedPostgresError::Program {
+        program,
+        output: error.to_string(),
+    };
+    let done = command.stdin(std::process::Stdio::null()).output().await.map_err(failed)?;
+    if done.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&done.stderr).into_owned();
+    let lines: Vec<_> = said.lines().filter(|line| !line.trim().is_empty()).collect();
+    let output = lines[lines.len().saturating_sub(5)..].join("; ");
+    Err(EmbeddedPostgresError::Program { program, output })
+}

@@ -1,0 +1,106 @@
+//! A strict JSON body: typed, bounded, and with the place of every mistake.
+
+use axum::extract::{FromRequest, Request};
+use axum::http::{HeaderMap, header};
+use futures::StreamExt as _;
+use serde::de::DeserializeOwned;
+use serde_json::error::Category;
+
+use super::{FieldError, Problem};
+
+/// The largest JSON body, in bytes.
+pub const JSON_BODY_MAX_BYTES: usize = 64 << 10;
+
+/// A JSON body parsed into `T`; give `T` `#[serde(deny_unknown_fields)]`.
+///
+/// Refuses with 415 (not JSON), 413 (over [`JSON_BODY_MAX_BYTES`]), 400 `malformed-json` (with line
+/// and column) or 422 `validation` (with the field).
+#[derive(Debug, Clone, Copy, Default)]
+pub struct JsonBody<T>(pub T);
+
+impl<T: DeserializeOwned, S: Sync> FromRequest<S> for JsonBody<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        require_json(request.headers())?;
+        parse_json(&read(request).await?).map(Self)
+    }
+}
+
+/// Parses `bytes` as [`JsonBody`] does; for handlers that need the bytes as well.
+///
+/// # Errors
+/// 400 when it is not JSON, 422 when it is not a `T`.
+pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let path = error.path().to_string();
+        refusal(&path, error.inner())
+    })?;
+    json.end().map_err(|error| refusal(".", &error))?;
+    Ok(value)
+}
+
+fn refusal(path: &str, error: &serde_json::Error) -> Problem {
+    let text = error.to_string();
+    // serde_json ends every message with its place, which we give apart.
+    let message = text.rsplit_once(" at line ").map_or(text.as_str(), |(message, _)| message);
+    match error.classify() {
+        Category::Data => Problem::validation(vec![FieldError {
+            field: field(path, message),
+            message: message.to_owned(),
+        }]),
+        Category::Syntax | Category::Eof | Category::Io => {
+            let (line, column) = (error.line(), error.column());
+            let detail = format!("the body is not JSON: {message} at line {line}, column {column}");
+            Problem::bad_request("malformed-json", detail)
+                .with_extension("line", line)
+                .with_extension("column", column)
+        }
+    }
+}
+
+/// The path to the mistake; a missing field is named by serde in the message only.
+fn field(path: &str, message: &str) -> String {
+    let parent = if path == "." { "" } else { path };
+    let missing = message.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`'));
+    match missing {
+        Some(name) if parent.is_empty() => name.to_owned(),
+        Some(name) => format!("{parent}.{name}"),
+        None => parent.to_owned(),
+    }
+}
+
+fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
+    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let essence = value.unwrap_or_default().split(';').next().unwrap_or_default().trim();
+    let essence = essence.to_ascii_lowercase();
+    let is_json = essence == "application/json"
+        || (essence.starts_with("application/") && essence.ends_with("+json"));
+    match (is_json, essence.as_str()) {
+        (true, _) => Ok(()),
+        (false, "") => Err(Problem::unsupported_media_type("send Content-Type: application/json")),
+        (false, other) => Err(Problem::unsupported_media_type(format!(
+            "the body is {other}; send application/json"
+        ))),
+    }
+}
+
+async fn read(request: Request) -> Result<Vec<u8>, Problem> {
+    let too_large = || Problem::payload_too_large(JSON_BODY_MAX_BYTES as u64);
+    let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok());
+    if announced.and_then(|v| v.parse::<u64>().ok()) > Some(JSON_BODY_MAX_BYTES as u64) {
+        return Err(too_large());
+    }
+    let mut bytes = Vec::new();
+    let mut chunks = request.into_body().into_data_stream();
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk
+            .map_err(|_| Problem::bad_request("interrupted", "the body ended before its time"))?;
+        if bytes.len() + chunk.len() > JSON_BODY_MAX_BYTES {
+            return Err(too_large());
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
+}

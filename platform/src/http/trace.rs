@@ -1,0 +1,130 @@
+//! W3C trace context in and out, and one log line per request.
+//!
+//! Invariant: the line names the route, never the path or query, which may hold a signature.
+
+use std::fmt;
+use std::time::Instant;
+
+use axum::extract::{FromRequestParts, MatchedPath, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+
+use super::Problem;
+use crate::config::random_bytes;
+
+static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The trace that a request belongs to (W3C Trace Context, level 1).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TraceContext {
+    /// 32 lower-case hexadecimal digits.
+    pub trace_id: String,
+    /// `00-<trace id>-<span id>-<flags>`: this server's own span in the caller's trace.
+    pub traceparent: String,
+}
+
+impl TraceContext {
+    /// A new span: in the trace of `incoming` when that is a valid `traceparent`, else in a new trace.
+    #[must_use]
+    pub fn new(incoming: Option<&str>) -> Self {
+        let (trace_id, flags) = match incoming.and_then(parse) {
+            Some((trace_id, flags)) => (trace_id.to_owned(), flags.to_owned()),
+            None => (hex::encode(random::<16>()), "01".to_owned()),
+        };
+        let traceparent = format!("00-{trace_id}-{}-{flags}", hex::encode(random::<8>()));
+        Self { trace_id, traceparent }
+    }
+}
+
+impl fmt::Display for TraceContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.traceparent)
+    }
+}
+
+/// As an extractor it never fails: without the middleware it is a new trace.
+impl<S: Sync> FromRequestParts<S> for TraceContext {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        Ok(parts.extensions.get().cloned().unwrap_or_else(|| Self::new(None)))
+    }
+}
+
+/// Trace id and flags of a valid `traceparent` of version 00.
+fn parse(header: &str) -> Option<(&str, &str)> {
+    let fields: Vec<&str> = header.split('-').collect();
+    let [version, trace_id, span_id, flags] = fields.as_slice() else { return None };
+    let hexadecimal = |text: &str, length| {
+        text.len() == length && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+    };
+    let nonzero = |text: &str| text.bytes().any(|b| b != b'0');
+    let valid = *version == "00"
+        && (hexadecimal(trace_id, 32) && nonzero(trace_id))
+        && (hexadecimal(span_id, 16) && nonzero(span_id))
+        && hexadecimal(flags, 2);
+    valid.then_some((*trace_id, *flags))
+}
+
+/// Ids need no secrecy, so a generator that fails for a moment costs a fixed id, not a request.
+fn random<const N: usize>() -> [u8; N] {
+    random_bytes().unwrap_or([0xff; N])
+}
+
+/// Middleware: sets the [`TraceContext`], answers with it, completes problems and logs the request.
+pub(super) async fn trace(mut request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let context = TraceContext::new(header(request.headers(), &TRACEPARENT));
+    let request_id = request_id(request.headers(), &context);
+    let path = request.uri().path().to_owned();
+    let method = request.method().clone();
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    request.extensions_mut().insert(context.clone());
+
+    let mut response = next.run(request).await;
+    let problem = response.extensions_mut().remove::<Problem>();
+    let name = problem.as_ref().map(|p| p.name().to_owned()).unwrap_or_default();
+    if let Some(problem) = problem {
+        response = complete(response, problem.at(&path, &context.trace_id));
+    }
+    response.headers_mut().insert(REQUEST_ID.clone(), request_id);
+    if let Ok(value) = HeaderValue::from_str(&context.traceparent) {
+        response.headers_mut().insert(TRACEPARENT.clone(), value);
+    }
+    tracing::info!(
+        %method,
+        route = route.as_ref().map_or("(none)", MatchedPath::as_str),
+        status = response.status().as_u16(),
+        duration_ms = started.elapsed().as_millis(),
+        trace_id = context.trace_id,
+        problem = name,
+        "request"
+    );
+    response
+}
+
+fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+/// The caller's `X-Request-Id` when it is short and harmless, else the trace id.
+fn request_id(headers: &HeaderMap, context: &TraceContext) -> HeaderValue {
+    let harmless = |id: &&str| {
+        (1..=128).contains(&id.len())
+            && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:/+=".contains(&b))
+    };
+    let id = header(headers, &REQUEST_ID).filter(harmless).unwrap_or(&context.trace_id);
+    HeaderValue::from_str(id).unwrap_or(HeaderValue::from_static("unknown"))
+}
+
+/// The same answer, with the body of the completed problem.
+fn complete(response: Response, problem: Problem) -> Response {
+    let (mut parts, _) = response.into_parts();
+    let (problem_parts, body) = problem.into_response().into_parts();
+    parts.headers.remove(axum::http::header::CONTENT_LENGTH);
+    parts.headers.extend(problem_parts.headers);
+    Response::from_parts(parts, body)
+}

@@ -1,0 +1,169 @@
+//! Connections to PostgreSQL, and the migrations that give a database its shape.
+//!
+//! Invariant: a session that idles inside a transaction, or a statement that runs away, is ended by
+//! the server; nobody else's work waits for it for ever. Absent: any query of a service.
+
+use std::str::FromStr as _;
+use std::time::Duration;
+
+use secrecy::{ExposeSecret as _, SecretString};
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::{Connection as _, PgConnection};
+
+/// The migrations of `schemas/migrations`, embedded when this crate is compiled.
+pub static MIGRATOR: Migrator = sqlx::migrate!("../schemas/migrations");
+
+/// Where PostgreSQL is, and how much of it one process may use.
+#[derive(Debug, Clone, clap::Args)]
+pub struct DatabaseConfig {
+    /// postgres://user:password@host:port/database; DATABASE_URL is read when this is not set.
+    #[arg(long, env = "CHIPQ_DATABASE_URL", hide_env_values = true, value_parser = crate::config::secret)]
+    pub database_url: Option<SecretString>,
+    /// Most connections held by one process.
+    #[arg(long, env = "CHIPQ_DATABASE_MAX_CONNECTIONS", default_value_t = 16)]
+    pub database_max_connections: u32,
+    /// Seconds to wait for a free connection before giving up.
+    #[arg(long, env = "CHIPQ_DATABASE_ACQUIRE_TIMEOUT", default_value_t = 5)]
+    pub database_acquire_timeout_s: u64,
+    /// Seconds after which the server ends a statement; 0 means never.
+    #[arg(long, env = "CHIPQ_DATABASE_STATEMENT_TIMEOUT", default_value_t = 30)]
+    pub database_statement_timeout_s: u64,
+}
+
+impl DatabaseConfig {
+    /// The defaults, for the database at `url`.
+    #[must_use]
+    pub fn from_url(url: impl Into<String>) -> Self {
+        Self {
+            database_url: Some(SecretString::from(url.into())),
+            database_max_connections: 16,
+            database_acquire_timeout_s: 5,
+            database_statement_timeout_s: 30,
+        }
+    }
+
+    /// The URL as configured, from either variable; `None` when neither is set.
+    #[must_use]
+    pub fn url(&self) -> Option<SecretString> {
+        self.database_url
+            .clone()
+            .or_else(|| std::env::var("DATABASE_URL").ok().map(SecretString::from))
+            .filter(|url| !url.expose_secret().is_empty())
+    }
+
+    fn acquire_timeout(&self) -> Duration {
+        Duration::from_secs(self.database_acquire_timeout_s)
+    }
+}
+
+/// Why the database cannot be used. No variant shows the password.
+#[derive(Debug, thiserror::Error)]
+pub enum PostgresError {
+    /// No URL.
+    #[error("no database is configured; set CHIPQ_DATABASE_URL to postgres://user:password@host/db")]
+    NotConfigured,
+    /// The URL does not parse.
+    #[error("CHIPQ_DATABASE_URL is not a PostgreSQL URL; write postgres://user:password@host:5432/db")]
+    BadUrl,
+    /// Nothing answers there.
+    #[error("no PostgreSQL answers at {place} ({reason}); check that it runs and can be reached")]
+    Unreachable {
+        /// `host:port`.
+        place: String,
+        /// What the network said.
+        reason: String,
+    },
+    /// User or password are wrong.
+    #[error("PostgreSQL at {place} refused the user or the password; correct CHIPQ_DATABASE_URL")]
+    Refused {
+        /// `host:port`.
+        place: String,
+    },
+    /// The database does not exist.
+    #[error("there is no database {database:?} at {place}; create it: createdb {database}")]
+    NoDatabase {
+        /// `host:port`.
+        place: String,
+        /// Its name.
+        database: String,
+    },
+    /// A migration failed or does not fit the database.
+    #[error("the database cannot be migrated: {0}")]
+    Migrate(#[from] MigrateError),
+    /// Anything else the server said.
+    #[error("the database failed: {0}")]
+    Database(#[from] sqlx::Error),
+}
+
+/// Connects, and proves it with one connection before a pool is handed out.
+///
+/// # Errors
+/// When no URL is configured, it does not parse, or the server cannot be used.
+pub async fn connect(config: &DatabaseConfig) -> Result<PgPool, PostgresError> {
+    let options = connect_options(config)?;
+    let first = tokio::time::timeout(config.acquire_timeout(), PgConnection::connect_with(&options));
+    match first.await {
+        Ok(Ok(connection)) => connection.close().await?,
+        Ok(Err(error)) => return Err(explain(error, &options)),
+        Err(_) => return Err(unreachable(&options, "no answer in time")),
+    }
+    Ok(PgPoolOptions::new()
+        .max_connections(config.database_max_connections)
+        .acquire_timeout(config.acquire_timeout())
+        .idle_timeout(Duration::from_secs(300))
+        .connect_lazy_with(options))
+}
+
+/// Brings the database to the newest shape. Safe to run from several processes at once.
+///
+/// # Errors
+/// When a migration fails, or the database was migrated by a newer version.
+pub async fn migrate(pool: &PgPool) -> Result<(), PostgresError> {
+    let mut connection = pool.acquire().await?.detach();
+    sqlx::query("SET statement_timeout = 0").execute(&mut connection).await?;
+    MIGRATOR.run(&mut connection).await?;
+    connection.close().await?;
+    Ok(())
+}
+
+/// The options of every connection that this platform opens.
+pub(crate) fn connect_options(config: &DatabaseConfig) -> Result<PgConnectOptions, PostgresError> {
+    let url = config.url().ok_or(PostgresError::NotConfigured)?;
+    let url = url.expose_secret();
+    if !(url.starts_with("postgres://") || url.starts_with("postgresql://")) {
+        return Err(PostgresError::BadUrl);
+    }
+    let options = PgConnectOptions::from_str(url).map_err(|_| PostgresError::BadUrl)?;
+    Ok(options
+        .application_name("chipq")
+        .options([
+            ("idle_in_transaction_session_timeout", "30s".to_owned()),
+            ("statement_timeout", format!("{}s", config.database_statement_timeout_s)),
+            ("timezone", "UTC".to_owned()),
+        ]))
+}
+
+fn place(options: &PgConnectOptions) -> String {
+    format!("{}:{}", options.get_host(), options.get_port())
+}
+
+fn unreachable(options: &PgConnectOptions, reason: &str) -> PostgresError {
+    PostgresError::Unreachable { place: place(options), reason: reason.to_owned() }
+}
+
+fn explain(error: sqlx::Error, options: &PgConnectOptions) -> PostgresError {
+    let place = place(options);
+    let code = error.as_database_error().and_then(|e| e.code().map(std::borrow::Cow::into_owned));
+    match (code.as_deref(), &error) {
+        (Some("28P01" | "28000"), _) => PostgresError::Refused { place },
+        (Some("3D000"), _) => {
+            let database = options.get_database().unwrap_or_default().to_owned();
+            PostgresError::NoDatabase { place, database }
+        }
+        (Some("57P03" | "53300"), _) | (None, sqlx::Error::Io(_) | sqlx::Error::Tls(_)) => {
+            unreachable(options, &error.to_string())
+        }
+        _ => PostgresError::Database(error),
+    }
+}

@@ -1,0 +1,248 @@
+//! For tests only: a fresh, migrated database each, on one cluster shared by every test process.
+//!
+//! The cluster lives in `/tmp/chipq-test-<uid>` (or is the server of `CHIPQ_TEST_DATABASE_URL`), forgets
+//! on power loss, and goes on running; [`stop_shared_cluster`] ends it. A database is dropped with its
+//! [`TestDatabase`], unless the test panicked: then its URL is printed, and it stays for an hour.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnection, PgPool};
+use sqlx::{Connection as _, Executor as _};
+use tokio::sync::OnceCell;
+use uuid::Uuid;
+
+use crate::embedded_postgres::{
+    EmbeddedPostgres, EmbeddedPostgresConfig, EmbeddedPostgresError, Purpose, stop_cluster,
+};
+use crate::postgres::{self, DatabaseConfig, MIGRATOR, PostgresError};
+
+/// Connections that one test may hold.
+const CONNECTIONS_PER_TEST: u32 = 16;
+/// Databases that tests left behind are dropped after this.
+const LEFT_BEHIND_AFTER: Duration = Duration::from_secs(3600);
+/// Templates of other migrations are dropped after this.
+const TEMPLATE_KEPT_FOR: &str = "1 day";
+/// Advisory lock key: one process at a time makes the template.
+const TEMPLATE_LOCK: i64 = 0x6368_6970_7101;
+
+/// A database that one test has for itself.
+#[derive(Debug)]
+pub struct TestDatabase {
+    name: String,
+    url: String,
+    pool: PgPool,
+}
+
+impl TestDatabase {
+    /// A pool on it. Clones share the same connections.
+    #[must_use]
+    pub fn pool(&self) -> PgPool {
+        self.pool.clone()
+    }
+
+    /// Its URL, with the password in it.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+}
+
+/// A new database with the shape of `schemas/migrations` and nothing in it.
+///
+/// # Panics
+/// When there is no PostgreSQL, or it fails; the message says what to do.
+pub async fn fresh_database() -> TestDatabase {
+    match create().await {
+        Ok(database) => database,
+        Err(error) => panic!("no database for the test: {error}"),
+    }
+}
+
+/// Stops the shared cluster, if it runs; `make test` does so at its end.
+///
+/// # Errors
+/// When it does not stop within its time.
+pub async fn stop_shared_cluster() -> Result<(), EmbeddedPostgresError> {
+    stop_cluster(&shared_cluster()).await
+}
+
+#[derive(Debug, thiserror::Error)]
+enum TestDatabaseError {
+    #[error(transparent)]
+    Cluster(#[from] EmbeddedPostgresError),
+    #[error(transparent)]
+    Postgres(#[from] PostgresError),
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
+}
+
+async fn create() -> Result<TestDatabase, TestDatabaseError> {
+    static SERVER: OnceCell<String> = OnceCell::const_new();
+    static TEMPLATE: OnceCell<String> = OnceCell::const_new();
+    let server = SERVER.get_or_try_init(server_url).await?;
+    let template = TEMPLATE.get_or_try_init(|| make_template(server)).await?;
+
+    let name = format!("t_{}", Uuid::now_v7().simple());
+    let mut connection = PgConnection::connect(server).await?;
+    let statement = format!("CREATE DATABASE \"{name}\" TEMPLATE \"{template}\"");
+    connection.execute(statement.as_str()).await?;
+    connection.close().await?;
+
+    let url = with_database(server, &name);
+    let mut config = DatabaseConfig::from_url(&url);
+    config.database_max_connections = CONNECTIONS_PER_TEST;
+    config.database_acquire_timeout_s = 30;
+    let pool = postgres::connect(&config).await?;
+    Ok(TestDatabase { name, url, pool })
+}
+
+fn shared_cluster() -> EmbeddedPostgresConfig {
+    let uid = rustix::process::geteuid().as_raw();
+    // Not the user's own TMPDIR: on a shared machine all of a user's processes must meet here.
+    let data_dir = PathBuf::from(format!("/tmp/chipq-test-{uid}"));
+    EmbeddedPostgresConfig { purpose: Purpose::Testing, ..EmbeddedPostgresConfig::new(data_dir) }
+}
+
+/// The URL of the server's own database, from which others are created.
+async fn server_url() -> Result<String, EmbeddedPostgresError> {
+    if let Ok(url) = std::env::var("CHIPQ_TEST_DATABASE_URL")
+        && !url.is_empty()
+    {
+        return Ok(url);
+    }
+    Ok(EmbeddedPostgres::start(shared_cluster()).await?.url("postgres"))
+}
+
+/// `url` with another database; what follows the question mark is kept.
+fn with_database(url: &str, database: &str) -> String {
+    let (base, query) = url.split_once('?').map_or((url, None), |(base, q)| (base, Some(q)));
+    let authority = base.find("://").map_or(0, |place| place + 3);
+    let end = base[authority..].find('/').map_or(base.len(), |place| authority + place);
+    let query = query.map(|query| format!("?{query}")).unwrap_or_default();
+    format!("{}/{database}{query}", &base[..end])
+}
+
+/// The database that all others are copied from: made once for each set of migrations.
+async fn make_template(server: &str) -> Result<String, TestDatabaseError> {
+    let checksums: Vec<u8> = MIGRATOR.iter().flat_map(|m| m.checksum.to_vec()).collect();
+    let digest = domain::Sha256::of(&checksums).to_string();
+    let name = format!("template_{}", &digest[..16]);
+    let mut connection = PgConnection::connect(server).await?;
+    sqlx::query("SELECT pg_advisory_lock($1)").bind(TEMPLATE_LOCK).execute(&mut connection).await?;
+    let is_ready: bool = sqlx::query_scalar(
+        "SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1 AND datistemplate)",
+    )
+    .bind(&name)
+    .fetch_one(&mut connection)
+    .await?;
+    if !is_ready {
+        fill_template(&mut connection, server, &name).await?;
+    }
+    sweep(&mut connection, &name).await?;
+    // Closing the session releases the lock.
+    connection.close().await?;
+    Ok(name)
+}
+
+async fn fill_template(
+    connection: &mut PgConnection,
+    server: &str,
+    name: &str,
+) -> Result<(), TestDatabaseError> {
+    connection.execute(format!("DROP DATABASE IF EXISTS \"{name}\" WITH (FORCE)").as_str()).await?;
+    connection.execute(format!("CREATE DATABASE \"{name}\" TEMPLATE template0").as_str()).await?;
+    let pool = postgres::connect(&DatabaseConfig::from_url(with_database(server, name))).await?;
+    postgres::migrate(&pool).await?;
+    pool.close().await;
+    let seal = format!("ALTER DATABASE \"{name}\" WITH IS_TEMPLATE true ALLOW_CONNECTIONS false");
+    connection.execute(seal.as_str()).await?;
+    Ok(())
+}
+
+/// Drops what failed or killed tests, and older migrations, have left behind.
+async fn sweep(connection: &mut PgConnection, current: &str) -> Result<(), sqlx::Error> {
+    let names: Vec<String> = sqlx::query_scalar(
+        "SELECT datname::text FROM pg_database WHERE datname LIKE 't\\_%'
+            OR (datname LIKE 'template\\_%' AND datname <> $1
+                AND (pg_stat_file('base/' || oid || '/PG_VERSION', true)).modification
+                    < now() - $2::text::interval)",
+    )
+    .bind(current)
+    .bind(TEMPLATE_KEPT_FOR)
+    .fetch_all(&mut *connection)
+    .await?;
+    for name in names.iter().filter(|name| is_left_behind(name)) {
+        if name.starts_with("template_") {
+            let unseal = format!("ALTER DATABASE \"{name}\" WITH IS_TEMPLATE false");
+            let _ = connection.execute(unseal.as_str()).await;
+        }
+        let drop = format!("DROP DATABASE IF EXISTS \"{name}\" WITH (FORCE)");
+        let _ = connection.execute(drop.as_str()).await;
+    }
+    Ok(())
+}
+
+/// Test databases carry their birth in their name (a version 7 UUID); templates were chosen by age.
+fn is_left_behind(name: &str) -> bool {
+    let Some(id) = name.strip_prefix("t_") else { return true };
+    let born = Uuid::parse_str(id).ok().and_then(|id| id.get_timestamp());
+    let (born_s, _) = born.map_or((0, 0), |timestamp| timestamp.to_unix());
+    let now_s = u64::try_from(chrono::Utc::now().timestamp()).unwrap_or(0);
+    now_s.saturating_sub(born_s) > LEFT_BEHIND_AFTER.as_secs()
+}
+
+impl Drop for TestDatabase {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("the test's database is kept for an hour: {}", self.url);
+            return;
+        }
+        let server = with_database(&self.url, "postgres");
+        let statement = format!("DROP DATABASE IF EXISTS \"{}\" WITH (FORCE)", self.name);
+        // A thread with a runtime of its own: the test's runtime may be ending, and cannot be blocked on.
+        let dropper = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
+            runtime.block_on(async {
+                let mut connection = PgConnection::connect(&server).await.ok()?;
+                connection.execute(statement.as_str()).await.ok()
+            })
+        });
+        // What cannot be dropped now is swept later.
+        let _ = dropper.join();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_database_of_a_url_is_exchanged() {
+        let expected = "postgres://u:p@h:1/t?sslmode=disable";
+        assert_eq!(with_database("postgres://u:p@h:1/x?sslmode=disable", "t"), expected);
+        assert_eq!(with_database("postgres://u:p@h:1?sslmode=disable", "t"), expected);
+        assert_eq!(with_database("postgres://u@h", "t"), "postgres://u@h/t");
+    }
+
+    #[tokio::test]
+    async fn two_tests_never_share_a_database() {
+        let (one, two) = tokio::join!(fresh_database(), fresh_database());
+        one.pool().execute("CREATE TABLE mine ()").await.unwrap();
+        two.pool().execute("CREATE TABLE mine ()").await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_database_is_gone_with_its_test() {
+        let database = fresh_database().await;
+        let (name, server) = (database.name.clone(), with_database(database.url(), "postgres"));
+        drop(database);
+        let mut connection = PgConnection::connect(&server).await.unwrap();
+        let found: bool = sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)")
+            .bind(name)
+            .fetch_one(&mut connection)
+            .await
+            .unwrap();
+        assert!(!found);
+    }
+}

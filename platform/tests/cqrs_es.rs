@@ -1,0 +1,90 @@
+//! cqrs-es and postgres-es, unmodified, on our table; and cqrs-es's framework on our event store.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use cqrs_es::persist::PersistedEventStore;
+use cqrs_es::{AggregateContext as _, CqrsFramework, EventStore as _};
+use domain::{Part, PartCommand, PartNumber};
+use platform::event_log::cqrs::CqrsEventStore;
+use platform::event_log::postgres::PostgresEventLog;
+use platform::event_log::{EventLog, Position, StreamId};
+use platform::execute::{Request, execute, load};
+use platform::idempotency::{Answer, Claimed, Fingerprint, IdempotencyKey, IdempotencyStore};
+use platform::test_support::fresh_database;
+use postgres_es::PostgresEventRepository;
+
+fn register(part: &str) -> PartCommand {
+    PartCommand::RegisterPart { part: PartNumber::new(part).unwrap() }
+}
+
+fn request(part: &str) -> Request<Part> {
+    Request {
+        aggregate_id: part.into(),
+        command: register(part),
+        if_match: None,
+        metadata: Default::default(),
+    }
+}
+
+#[tokio::test]
+async fn the_stock_postgres_es_crate_reads_and_appends_the_same_table() {
+    let database = fresh_database().await;
+    let log: Arc<dyn EventLog> = Arc::new(PostgresEventLog::new(database.pool()));
+    execute(&*log, request("OURS")).await.unwrap();
+
+    let repository = PostgresEventRepository::new(database.pool());
+    let stock = PersistedEventStore::<_, Part>::new_event_store(repository);
+    let ours = stock.load_events("OURS").await.unwrap();
+    assert_eq!((ours.len(), ours[0].sequence), (1, 1));
+    assert!(ours[0].metadata.contains_key("occurred_at"));
+
+    let framework = CqrsFramework::<Part, _>::new(stock, vec![], ());
+    framework.execute("THEIRS", register("THEIRS")).await.unwrap();
+    let loaded = load::<Part>(&*log, "THEIRS").await.unwrap();
+    assert_eq!((loaded.version, loaded.position), (1, Position(2)));
+    assert_eq!(log.read_all(Position(0), 10).await.unwrap().events.len(), 2);
+}
+
+#[tokio::test]
+async fn the_cqrs_es_framework_runs_on_our_event_store() {
+    let database = fresh_database().await;
+    let log: Arc<dyn EventLog> = Arc::new(PostgresEventLog::new(database.pool()));
+    let store = CqrsEventStore::<Part>::new(Arc::clone(&log));
+    let framework = CqrsFramework::new(store, vec![], ());
+    let metadata = HashMap::from([("actor_subject".to_owned(), "demo".to_owned())]);
+    framework.execute_with_metadata("P-1", register("P-1"), metadata).await.unwrap();
+    assert!(framework.execute("P-1", register("P-1")).await.is_err(), "registered already");
+
+    let recorded = log.read_stream(&StreamId::of::<Part>("P-1"), 0).await.unwrap();
+    assert_eq!(recorded.len(), 1);
+    assert_eq!(recorded[0].metadata.actor.as_ref().unwrap().subject, "demo");
+}
+
+#[tokio::test]
+async fn events_and_answer_of_a_cqrs_es_commit_are_kept_together_or_not_at_all() {
+    let database = fresh_database().await;
+    let log: Arc<dyn EventLog> = Arc::new(PostgresEventLog::new(database.pool()));
+    let keys = IdempotencyStore::new(database.pool(), Arc::clone(&log));
+    let key = IdempotencyKey::parse("k").unwrap();
+    let fingerprint = Fingerprint::of("POST", "/", None, None, b"");
+    let Claimed::Fresh(claim) = keys.claim("demo", &key, fingerprint).await.unwrap() else {
+        panic!("the key is free");
+    };
+    let answer = Answer { status: 201, headers: vec![], body: serde_json::json!({}) };
+    let store = CqrsEventStore::<Part>::new(Arc::clone(&log));
+    let commit = async |part: &str| {
+        let kept = answer.clone();
+        let completion = claim.clone().complete_with(move |_| kept);
+        let mut context = store.load_aggregate(part).await.unwrap().completing(completion);
+        let events = domain::Aggregate::decide(context.aggregate(), register(part)).unwrap();
+        store.commit(events, context, HashMap::new()).await
+    };
+    commit("P-1").await.unwrap();
+    let Claimed::Answered(kept) = keys.claim("demo", &key, fingerprint).await.unwrap() else {
+        panic!("the answer is kept");
+    };
+    assert_eq!(kept, answer);
+    assert!(commit("P-2").await.is_err(), "the claim is answered already");
+    assert_eq!(load::<Part>(&*log, "P-2").await.unwrap().version, 0);
+}

@@ -1,0 +1,222 @@
+//! A command is executed once, whatever crashes between append and answer.
+
+use std::sync::Arc;
+
+use domain::{Part, PartCommand, PartNumber};
+use platform::event_log::postgres::PostgresEventLog;
+use platform::event_log::{EventLog, Position};
+use platform::execute::{ExecuteError, Executed, Request, execute, execute_once};
+use platform::idempotency::{
+    Answer, Claim, ClaimError, Claimed, Fingerprint, IdempotencyKey, IdempotencyStore,
+};
+use platform::test_support::{TestDatabase, fresh_database};
+use serde_json::json;
+
+struct Stage {
+    database: TestDatabase,
+    log: Arc<dyn EventLog>,
+    keys: IdempotencyStore,
+}
+
+impl Stage {
+    async fn set() -> Self {
+        let database = fresh_database().await;
+        let log: Arc<dyn EventLog> = Arc::new(PostgresEventLog::new(database.pool()));
+        let keys = IdempotencyStore::new(database.pool(), Arc::clone(&log));
+        Self { database, log, keys }
+    }
+
+    async fn claim(&self, key: &str, body: &str) -> Result<Claimed, ClaimError> {
+        let key = IdempotencyKey::parse(key).unwrap();
+        let fingerprint = Fingerprint::of("POST", "/v1/parts", None, None, body.as_bytes());
+        self.keys.claim("demo", &key, fingerprint).await
+    }
+
+    async fn fresh(&self, key: &str, body: &str) -> Claim {
+        match self.claim(key, body).await.unwrap() {
+            Claimed::Fresh(claim) => claim,
+            Claimed::Answered(answer) => panic!("answered already: {answer:?}"),
+        }
+    }
+
+    async fn run(&self, part: &str, claim: &Claim) -> Result<Answer, String> {
+        execute_once(&*self.log, request(part), claim, answer).await.map_err(|e| e.to_string())
+    }
+
+    async fn end_leases(&self) {
+        sqlx::query("UPDATE idempotency_keys SET claimed_until = now() - interval '1 second'")
+            .execute(&self.database.pool())
+            .await
+            .unwrap();
+    }
+
+    async fn head(&self) -> Position {
+        self.log.head().await.unwrap()
+    }
+}
+
+fn request(part: &str) -> Request<Part> {
+    Request {
+        aggregate_id: part.into(),
+        command: PartCommand::RegisterPart { part: PartNumber::new(part).unwrap() },
+        if_match: None,
+        metadata: Default::default(),
+    }
+}
+
+fn answer(executed: &Executed<Part>) -> Answer {
+    Answer {
+        status: 201,
+        headers: vec![("etag".into(), executed.version.to_string())],
+        body: json!({ "position": executed.position }),
+    }
+}
+
+#[tokio::test]
+async fn the_same_key_and_request_again_gives_the_first_answer() {
+    let stage = Stage::set().await;
+    let first = stage.run("P-1", &stage.fresh("k", "a").await).await.unwrap();
+    let Claimed::Answered(again) = stage.claim("k", "a").await.unwrap() else { panic!("not kept") };
+    assert_eq!(again, first);
+    assert_eq!(first.body, json!({ "position": 1 }));
+}
+
+#[tokio::test]
+async fn the_same_key_for_another_request_is_refused_running_or_done() {
+    let stage = Stage::set().await;
+    let claim = stage.fresh("k", "a").await;
+    assert!(matches!(stage.claim("k", "b").await, Err(ClaimError::OtherRequest)));
+    stage.run("P-1", &claim).await.unwrap();
+    assert!(matches!(stage.claim("k", "b").await, Err(ClaimError::OtherRequest)));
+}
+
+#[tokio::test]
+async fn while_the_first_request_runs_the_second_is_told_to_wait() {
+    let stage = Stage::set().await;
+    let _running = stage.fresh("k", "a").await;
+    let Err(ClaimError::InProgress { retry_after }) = stage.claim("k", "a").await else {
+        panic!("two requests hold one key");
+    };
+    assert!((1..=60).contains(&retry_after.as_secs()));
+}
+
+#[tokio::test]
+async fn a_released_key_is_free_and_nothing_of_it_is_kept() {
+    let stage = Stage::set().await;
+    let claim = stage.fresh("k", "a").await;
+    stage.keys.release(&claim).await;
+    stage.fresh("k", "b").await;
+}
+
+#[tokio::test]
+async fn a_claim_whose_owner_died_before_the_append_is_taken_over_and_the_late_owner_is_shut_out() {
+    let stage = Stage::set().await;
+    let dead = stage.fresh("k", "a").await;
+    stage.end_leases().await;
+    let heir = stage.fresh("k", "a").await;
+    // The owner was only slow: whoever appends second finds that the other has the key.
+    stage.run("P-1", &heir).await.unwrap();
+    assert!(stage.run("P-1", &dead).await.is_err());
+    assert_eq!(stage.head().await, Position(1));
+}
+
+#[tokio::test]
+async fn a_late_owner_that_lost_its_claim_appends_nothing() {
+    let stage = Stage::set().await;
+    let dead = stage.fresh("k", "a").await;
+    stage.end_leases().await;
+    let heir = stage.fresh("k", "a").await;
+    let refused = execute_once(&*stage.log, request("P-1"), &dead, answer).await.unwrap_err();
+    assert!(matches!(refused, ExecuteError::ClaimLost));
+    assert_eq!(stage.head().await, Position(0));
+    stage.run("P-1", &heir).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_a_dead_owner_appended_without_an_answer_is_answered_from_the_log() {
+    let stage = Stage::set().await;
+    let dead = stage.fresh("k", "a").await;
+    // An adapter that cannot keep the answer in the same transaction dies right after the append.
+    let mut appended_only = request("P-1");
+    appended_only.metadata.command_id = Some(dead.command_id());
+    appended_only.metadata.request_fingerprint = Some(dead.fingerprint().to_string());
+    execute(&*stage.log, appended_only).await.unwrap();
+    stage.end_leases().await;
+
+    let heir = stage.fresh("k", "a").await;
+    assert_eq!(heir.recorded().len(), 1);
+    let answer = stage.run("P-1", &heir).await.unwrap();
+    assert_eq!(answer.body, json!({ "position": 1 }));
+    assert_eq!(stage.head().await, Position(1));
+}
+
+#[tokio::test]
+async fn a_key_whose_answer_has_expired_still_prevents_a_second_execution() {
+    let stage = Stage::set().await;
+    stage.run("P-1", &stage.fresh("k", "a").await).await.unwrap();
+    let old = "UPDATE idempotency_keys SET answered_at = now() - interval '8 days'";
+    sqlx::query(old).execute(&stage.database.pool()).await.unwrap();
+    assert_eq!(stage.keys.forget_expired().await.unwrap(), 1);
+
+    let Err(ClaimError::KeyExpired { stream }) = stage.claim("k", "a").await else {
+        panic!("the command would run twice");
+    };
+    assert_eq!(stream.aggregate_id, "P-1");
+    assert!(matches!(stage.claim("k", "b").await, Err(ClaimError::OtherRequest)));
+}
+
+#[tokio::test]
+async fn of_many_requests_with_one_key_at_once_one_executes() {
+    let stage = Arc::new(Stage::set().await);
+    let requests = (0..16).map(|_| {
+        let stage = Arc::clone(&stage);
+        tokio::spawn(async move {
+            match stage.claim("k", "a").await {
+                Ok(Claimed::Fresh(claim)) => stage.run("P-1", &claim).await.map(|_| true).unwrap(),
+                Ok(Claimed::Answered(_)) | Err(ClaimError::InProgress { .. }) => false,
+                Err(other) => panic!("{other}"),
+            }
+        })
+    });
+    let executed = futures::future::join_all(requests).await;
+    assert_eq!(executed.into_iter().filter(|ran| *ran.as_ref().unwrap()).count(), 1);
+    assert_eq!(stage.head().await, Position(1));
+}
+
+#[tokio::test]
+async fn commands_on_one_aggregate_from_many_at_once_are_decided_again_until_each_is_settled() {
+    let stage = Stage::set().await;
+    execute(&*stage.log, request("P-1")).await.unwrap();
+    let reservations = (0..12_u128).map(|n| {
+        let log = Arc::clone(&stage.log);
+        tokio::spawn(async move {
+            let command = PartCommand::ReserveGoldenSample {
+                artifact_id: domain::ArtifactId(uuid::Uuid::from_u128(n)),
+                media_type: domain::MediaType::Png,
+                now: chrono::Utc::now(),
+                expires_at: chrono::Utc::now(),
+            };
+            let request = Request::<Part> {
+                aggregate_id: "P-1".into(),
+                command,
+                if_match: None,
+                metadata: Default::default(),
+            };
+            execute(&*log, request).await.unwrap().version
+        })
+    });
+    let mut versions: Vec<_> =
+        futures::future::join_all(reservations).await.into_iter().map(Result::unwrap).collect();
+    versions.sort_unstable();
+    assert_eq!(versions, (2..=13).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_command_on_a_version_that_is_no_longer_current_is_refused_with_the_current_one() {
+    let stage = Stage::set().await;
+    execute(&*stage.log, request("P-1")).await.unwrap();
+    let mut stale = request("P-1");
+    stale.if_match = Some(0);
+    let error = execute(&*stage.log, stale).await.unwrap_err();
+    assert!(matches!(error, ExecuteError::VersionMismatch { current: 1 }), "{error}");
+}
