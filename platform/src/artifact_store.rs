@@ -162,10 +162,8 @@ impl ArtifactStore {
             found => found?.1,
         };
         let mut inspector = inspect::Inspector::default();
-        let damaged = |flaw: inspect::Flaw| ArtifactStoreError::Unreadable {
-            id,
-            reason: flaw.to_string(),
-        };
+        let damaged =
+            |flaw: inspect::Flaw| ArtifactStoreError::Unreadable { id, reason: flaw.to_string() };
         while let Some(piece) = pieces.next().await {
             inspector.push(&piece?).map_err(damaged)?;
         }

@@ -33,11 +33,7 @@ impl ConfigErrors {
     }
 
     /// The value, or `None` after noting what is wrong with `variable`.
-    pub fn check<T, E: fmt::Display>(
-        &mut self,
-        variable: &str,
-        value: Result<T, E>,
-    ) -> Option<T> {
+    pub fn check<T, E: fmt::Display>(&mut self, variable: &str, value: Result<T, E>) -> Option<T> {
         value.map_err(|error| self.0.push(format!("{variable}: {error}"))).ok()
     }
 
@@ -126,10 +122,11 @@ fn create_secret(path: &Path, bytes: &[u8]) -> Result<(), SecretFileError> {
     let folder = path.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).map_err(SecretFileError::io(folder))?;
     let draft = path.with_extension(format!("{}.tmp", Uuid::new_v4().simple()));
-    let written = write_private(&draft, bytes).and_then(|()| match std::fs::hard_link(&draft, path) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-        _ => File::open(folder)?.sync_all(),
-    });
+    let written =
+        write_private(&draft, bytes).and_then(|()| match std::fs::hard_link(&draft, path) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+            _ => File::open(folder)?.sync_all(),
+        });
     let removed = std::fs::remove_file(&draft);
     written.and(removed).map_err(SecretFileError::io(path))
 }

@@ -1,12 +1,13 @@
 //! A PostgreSQL cluster of our own, run from the binaries installed on the machine.
 //!
 //! Invariant: the data survives `kill -9` of us and of the server; a cluster that outlived us is
-//! adopted, never started twice; it listens on loopback only and asks for a password. Unless started
+//! adopted, never started twice; it listens on loopback only and asks for a password. Unless stopped
 //! with [`EmbeddedPostgres::stop`], it goes on running after us. Absent: schemas (see `postgres`).
 
 mod account;
 mod binaries;
 mod cluster;
+mod initdb;
 mod pid_file;
 mod server;
 mod supervisor;
@@ -116,8 +117,13 @@ pub enum EmbeddedPostgresError {
         /// The account.
         user: String,
     },
+    /// A shared folder that somebody else made.
+    #[error("{} belongs to another user; remove it", .0.display())]
+    NotOurs(PathBuf),
     /// We are root and there is no other account.
-    #[error("PostgreSQL does not run as root, and there is neither a user postgres nor nobody; add one")]
+    #[error(
+        "PostgreSQL does not run as root, and there is neither a user postgres nor nobody; add one"
+    )]
     NoAccount,
     /// A program failed.
     #[error("{program} failed: {output}")]
@@ -238,7 +244,7 @@ pub async fn stop_cluster(config: &EmbeddedPostgresConfig) -> Result<(), Embedde
 async fn prepare(
     config: &EmbeddedPostgresConfig,
 ) -> Result<(Cluster, Option<File>), EmbeddedPostgresError> {
-    let data_dir = cluster::make_data_dir(&config.data_dir)?;
+    let data_dir = cluster::make_data_dir(&config.data_dir, config.purpose)?;
     let lock = lock(&data_dir, config.purpose).await?;
     let account = account::choose(&data_dir.join(cluster::CLUSTER))?;
     if let Some(account) = &account {

@@ -61,10 +61,14 @@ impl DatabaseConfig {
 #[derive(Debug, thiserror::Error)]
 pub enum PostgresError {
     /// No URL.
-    #[error("no database is configured; set CHIPQ_DATABASE_URL to postgres://user:password@host/db")]
+    #[error(
+        "no database is configured; set CHIPQ_DATABASE_URL to postgres://user:password@host/db"
+    )]
     NotConfigured,
     /// The URL does not parse.
-    #[error("CHIPQ_DATABASE_URL is not a PostgreSQL URL; write postgres://user:password@host:5432/db")]
+    #[error(
+        "CHIPQ_DATABASE_URL is not a PostgreSQL URL; write postgres://user:password@host:5432/db"
+    )]
     BadUrl,
     /// Nothing answers there.
     #[error("no PostgreSQL answers at {place} ({reason}); check that it runs and can be reached")]
@@ -102,7 +106,8 @@ pub enum PostgresError {
 /// When no URL is configured, it does not parse, or the server cannot be used.
 pub async fn connect(config: &DatabaseConfig) -> Result<PgPool, PostgresError> {
     let options = connect_options(config)?;
-    let first = tokio::time::timeout(config.acquire_timeout(), PgConnection::connect_with(&options));
+    let first =
+        tokio::time::timeout(config.acquire_timeout(), PgConnection::connect_with(&options));
     match first.await {
         Ok(Ok(connection)) => connection.close().await?,
         Ok(Err(error)) => return Err(explain(error, &options)),
@@ -135,13 +140,11 @@ pub(crate) fn connect_options(config: &DatabaseConfig) -> Result<PgConnectOption
         return Err(PostgresError::BadUrl);
     }
     let options = PgConnectOptions::from_str(url).map_err(|_| PostgresError::BadUrl)?;
-    Ok(options
-        .application_name("chipq")
-        .options([
-            ("idle_in_transaction_session_timeout", "30s".to_owned()),
-            ("statement_timeout", format!("{}s", config.database_statement_timeout_s)),
-            ("timezone", "UTC".to_owned()),
-        ]))
+    Ok(options.application_name("chipq").options([
+        ("idle_in_transaction_session_timeout", "30s".to_owned()),
+        ("statement_timeout", format!("{}s", config.database_statement_timeout_s)),
+        ("timezone", "UTC".to_owned()),
+    ]))
 }
 
 fn place(options: &PgConnectOptions) -> String {
@@ -165,5 +168,54 @@ fn explain(error: sqlx::Error, options: &PgConnectOptions) -> PostgresError {
             unreachable(options, &error.to_string())
         }
         _ => PostgresError::Database(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_support::fresh_database;
+
+    async fn refusal(url: String) -> PostgresError {
+        connect(&DatabaseConfig::from_url(url)).await.unwrap_err()
+    }
+
+    #[tokio::test]
+    async fn every_reason_for_no_connection_says_what_to_do_and_hides_the_password() {
+        let database = fresh_database().await;
+        let url = database.url();
+        let authority = url.split('@').nth(1).unwrap();
+        let name = authority.split(['/', '?']).nth(1).unwrap();
+        let secret = url.split(['@', ':']).nth(2).unwrap();
+
+        let error = refusal(format!("postgres://chipq:hunter2@{authority}")).await;
+        assert!(matches!(error, PostgresError::Refused { .. }), "{error}");
+        assert!(!error.to_string().contains("hunter2"));
+        let error = refusal(url.replace(name, "no_such_db")).await;
+        assert!(error.to_string().contains("createdb no_such_db"), "{error}");
+        assert!(!error.to_string().contains(secret));
+        let error = refusal("postgres://chipq:hunter2@127.0.0.1:1/x".to_owned()).await;
+        assert!(matches!(error, PostgresError::Unreachable { .. }), "{error}");
+        for url in ["mysql://x/y", "postgres://[", "nonsense"] {
+            assert!(matches!(refusal(url.to_owned()).await, PostgresError::BadUrl), "{url}");
+        }
+        assert!(matches!(refusal(String::new()).await, PostgresError::NotConfigured));
+    }
+
+    #[tokio::test]
+    async fn sessions_have_their_limits_and_migrating_twice_changes_nothing() {
+        let database = fresh_database().await;
+        let pool = database.pool();
+        migrate(&pool).await.unwrap();
+        for (setting, value) in [
+            ("statement_timeout", "30s"),
+            ("idle_in_transaction_session_timeout", "30s"),
+            ("application_name", "chipq"),
+            ("TimeZone", "UTC"),
+        ] {
+            let found: String =
+                sqlx::query_scalar(&format!("SHOW {setting}")).fetch_one(&pool).await.unwrap();
+            assert_eq!(found, value, "{setting}");
+        }
     }
 }

@@ -50,7 +50,6 @@ impl Shutdown {
     }
 
     /// Waits until finishing is asked for. Owned, so that a task can hold it.
-    #[must_use]
     pub fn requested(&self) -> WaitForCancellationFutureOwned {
         self.0.clone().cancelled_owned()
     }

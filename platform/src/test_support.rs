@@ -1,7 +1,7 @@
 //! For tests only: a fresh, migrated database each, on one cluster shared by every test process.
 //!
 //! The cluster lives in `/tmp/chipq-test-<uid>` (or is the server of `CHIPQ_TEST_DATABASE_URL`), forgets
-//! on power loss, and goes on running; [`stop_shared_cluster`] ends it. A database is dropped with its
+//! on power loss, and goes on running; [`stop_shared_cluster`] ends it. A database is dropped after its
 //! [`TestDatabase`], unless the test panicked: then its URL is printed, and it stays for an hour.
 
 use std::path::PathBuf;
@@ -35,7 +35,8 @@ pub struct TestDatabase {
 }
 
 impl TestDatabase {
-    /// A pool on it. Clones share the same connections.
+    /// A pool on it; clones share the same connections. Keep the `TestDatabase` in a variable as long
+    /// as the pool is used: the database is dropped with it.
     #[must_use]
     pub fn pool(&self) -> PgPool {
         self.pool.clone()
@@ -59,7 +60,8 @@ pub async fn fresh_database() -> TestDatabase {
     }
 }
 
-/// Stops the shared cluster, if it runs; `make test` does so at its end.
+/// Stops the shared cluster, if it runs. From a shell, as root or not, the same is
+/// `kill -INT $(head -n 1 /tmp/chipq-test-$(id -u)/cluster/postmaster.pid)`.
 ///
 /// # Errors
 /// When it does not stop within its time.
@@ -198,18 +200,22 @@ impl Drop for TestDatabase {
             eprintln!("the test's database is kept for an hour: {}", self.url);
             return;
         }
+        // Closed from here on: a listener that connects again while its database is being dropped
+        // would hold the drop up until the server's authentication timeout.
+        drop(self.pool.close());
         let server = with_database(&self.url, "postgres");
         let statement = format!("DROP DATABASE IF EXISTS \"{}\" WITH (FORCE)", self.name);
-        // A thread with a runtime of its own: the test's runtime may be ending, and cannot be blocked on.
-        let dropper = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
+        // A thread of its own, and nobody waits for it: a connection of this test that is just being
+        // authenticated answers only while the test's runtime runs, and the server waits for it before
+        // it drops. What is not dropped when the process ends is swept later.
+        std::thread::spawn(move || {
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
             runtime.block_on(async {
                 let mut connection = PgConnection::connect(&server).await.ok()?;
                 connection.execute(statement.as_str()).await.ok()
             })
         });
-        // What cannot be dropped now is swept later.
-        let _ = dropper.join();
     }
 }
 
@@ -238,11 +244,19 @@ mod tests {
         let (name, server) = (database.name.clone(), with_database(database.url(), "postgres"));
         drop(database);
         let mut connection = PgConnection::connect(&server).await.unwrap();
-        let found: bool = sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)")
-            .bind(name)
-            .fetch_one(&mut connection)
-            .await
-            .unwrap();
-        assert!(!found);
+        let found = async || -> bool {
+            sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)")
+                .bind(&name)
+                .fetch_one(&mut connection)
+                .await
+                .unwrap()
+        };
+        let gone = async {
+            let mut found = found;
+            while found().await {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), gone).await.expect("not dropped in time");
     }
 }

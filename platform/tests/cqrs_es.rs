@@ -1,5 +1,7 @@
 //! cqrs-es and postgres-es, unmodified, on our table; and cqrs-es's framework on our event store.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
 use std::collections::HashMap;
 use std::sync::Arc;
 

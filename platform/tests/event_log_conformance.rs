@@ -1,5 +1,7 @@
 //! What every adapter of the event log must do. The PostgreSQL adapter is the first to be held to it.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
 use std::sync::Arc;
 use std::time::Duration;
 

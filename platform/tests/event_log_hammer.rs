@@ -3,6 +3,8 @@
 //! The naive reader `position > checkpoint` runs beside it as the control. It must be seen to lose
 //! events: otherwise the test could not have failed.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

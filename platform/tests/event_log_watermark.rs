@@ -1,6 +1,8 @@
 //! The corners of the watermark: a sequence never called, prepared transactions, open transactions,
 //! rollbacks, other databases.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
 use platform::event_log::postgres::PostgresEventLog;
 use platform::event_log::{EventLog, Position};
 use platform::test_support::fresh_database;

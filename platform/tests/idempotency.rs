@@ -1,5 +1,7 @@
 //! A command is executed once, whatever crashes between append and answer.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
 use std::sync::Arc;
 
 use domain::{Part, PartCommand, PartNumber};

@@ -180,10 +180,8 @@ fn key_files(folder: &Path) -> Result<Vec<PathBuf>, KeyError> {
 
 fn generate(folder: &Path, now: DateTime<Utc>) -> Result<(), KeyError> {
     let path = folder.join(format!("{:015}.pk8", now.timestamp_millis()));
-    let failed = |reason: &str| SecretFileError::Generate {
-        path: path.clone(),
-        reason: reason.to_owned(),
-    };
+    let failed =
+        |reason: &str| SecretFileError::Generate { path: path.clone(), reason: reason.to_owned() };
     read_or_create_secret(&path, || {
         let pair = Ed25519KeyPair::generate().map_err(|_| failed("no randomness available"))?;
         let pkcs8 = pair.to_pkcs8().map_err(|_| failed("the key cannot be encoded"))?;

@@ -90,12 +90,7 @@ pub const ROLES: [(&str, &[Scope]); 5] = [
     ("station", &[Scope::InspectionsRead, Scope::InspectionsWrite, Scope::PartsRead]),
     (
         "operator",
-        &[
-            Scope::InspectionsRead,
-            Scope::InspectionsWrite,
-            Scope::PartsRead,
-            Scope::ReportsRead,
-        ],
+        &[Scope::InspectionsRead, Scope::InspectionsWrite, Scope::PartsRead, Scope::ReportsRead],
     ),
     (
         "engineer",

@@ -121,10 +121,7 @@ impl TokenIssuer {
     #[must_use]
     pub fn verifier(&self) -> TokenVerifier {
         TokenVerifier {
-            keys: RwLock::new(Known {
-                keys: self.keys.public.clone(),
-                read: Instant::now(),
-            }),
+            keys: RwLock::new(Known { keys: self.keys.public.clone(), reloaded: None }),
             folder: Some(self.keys.folder().to_owned()),
             config: self.config.clone(),
         }
@@ -137,6 +134,17 @@ impl TokenIssuer {
     }
 }
 
+#[cfg(test)]
+impl TokenIssuer {
+    pub(super) fn keys_kid(&self) -> String {
+        self.keys.signing.kid.clone()
+    }
+
+    pub(super) fn signing_key(&self) -> &jsonwebtoken::EncodingKey {
+        &self.keys.signing.key
+    }
+}
+
 /// Decides which tokens are believed.
 pub struct TokenVerifier {
     keys: RwLock<Known>,
@@ -146,7 +154,8 @@ pub struct TokenVerifier {
 
 struct Known {
     keys: PublicKeys,
-    read: Instant,
+    /// When the folder was last read again.
+    reloaded: Option<Instant>,
 }
 
 impl TokenVerifier {
@@ -156,7 +165,7 @@ impl TokenVerifier {
     /// When the set holds no Ed25519 key.
     pub fn from_jwks(set: &serde_json::Value, config: TokenConfig) -> Result<Self, KeyError> {
         let keys = PublicKeys::from_jwks(set)?;
-        let keys = RwLock::new(Known { keys, read: Instant::now() });
+        let keys = RwLock::new(Known { keys, reloaded: None });
         Ok(Self { keys, folder: None, config })
     }
 
@@ -202,7 +211,7 @@ impl TokenVerifier {
         if let Some(key) = known.keys.get(kid) {
             return Some(key.clone());
         }
-        let stale = known.read.elapsed() >= RELOAD_EVERY;
+        let stale = known.reloaded.is_none_or(|at| at.elapsed() >= RELOAD_EVERY);
         drop(known);
         if stale { self.reload(kid) } else { None }
     }
@@ -210,7 +219,7 @@ impl TokenVerifier {
     fn reload(&self, kid: &str) -> Option<DecodingKey> {
         let folder = self.folder.as_ref()?;
         let mut known = self.keys.write().unwrap_or_else(PoisonError::into_inner);
-        known.read = Instant::now();
+        known.reloaded = Some(Instant::now());
         match PublicKeys::read(folder) {
             Ok(keys) => known.keys = keys,
             Err(error) => tracing::warn!(%error, "the token keys cannot be read again"),

@@ -62,9 +62,7 @@ impl Places {
         for (parent, prefix) in &self.versioned {
             let entries = std::fs::read_dir(parent).into_iter().flatten().flatten();
             let fits = |name: &std::ffi::OsStr| name.to_string_lossy().starts_with(prefix);
-            folders.extend(
-                entries.filter(|e| fits(&e.file_name())).map(|e| e.path().join("bin")),
-            );
+            folders.extend(entries.filter(|e| fits(&e.file_name())).map(|e| e.path().join("bin")));
         }
         folders
     }

@@ -1,29 +1,27 @@
 //! The folder of one cluster: making it, finding out who runs on it, launching and stopping.
 
 use std::io;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::{ConnectOptions as _, Connection as _, PgConnection};
 use tokio::process::{Child, Command};
 use tokio::time::Instant;
-use uuid::Uuid;
 
 use super::account::Account;
 use super::binaries::Binaries;
 use super::pid_file::{Occupant, PidFile, occupant};
 use super::server::{self, Server, free_port, log_tail};
 use super::{EmbeddedPostgresError, Purpose};
-use crate::config::{SecretFileError, random_bytes, read_or_create_secret, write_private};
+use crate::config::{SecretFileError, random_bytes, read_or_create_secret};
 
 /// The cluster's folder inside the data folder.
 pub(super) const CLUSTER: &str = "cluster";
-/// What a cluster is called until initdb has finished.
-const DRAFT_PREFIX: &str = "cluster.new-";
 /// The superuser, and nobody else.
-const USER: &str = "chipq";
+pub(super) const USER: &str = "chipq";
 /// How long a server may take to answer: it may be recovering.
 const READY_LIMIT: Duration = Duration::from_secs(120);
 /// How long the remains of a killed server may keep its shared memory.
@@ -36,11 +34,11 @@ const PORT_ATTEMPTS: u32 = 5;
 /// One cluster and what it takes to run it.
 #[derive(Debug)]
 pub(super) struct Cluster {
-    data_dir: PathBuf,
+    pub(super) data_dir: PathBuf,
     pub(super) purpose: Purpose,
-    account: Option<Account>,
+    pub(super) account: Option<Account>,
     pub(super) binaries: Binaries,
-    password: String,
+    pub(super) password: SecretString,
 }
 
 /// Why a launch failed, as far as it matters for trying again.
@@ -52,9 +50,17 @@ enum LaunchError {
 }
 
 /// Makes the data folder; gives its absolute path.
-pub(super) fn make_data_dir(path: &Path) -> Result<PathBuf, EmbeddedPostgresError> {
+pub(super) fn make_data_dir(
+    path: &Path,
+    purpose: Purpose,
+) -> Result<PathBuf, EmbeddedPostgresError> {
     let failed = EmbeddedPostgresError::io;
     std::fs::create_dir_all(path).map_err(failed(path))?;
+    let owner = std::fs::symlink_metadata(path).map_err(failed(path))?.uid();
+    // A shared cluster lies at a name that anybody could have taken first.
+    if purpose == Purpose::Testing && owner != rustix::process::geteuid().as_raw() {
+        return Err(EmbeddedPostgresError::NotOurs(path.to_owned()));
+    }
     // The account of the server must pass through, and see nothing.
     let mode = std::fs::Permissions::from_mode(0o711);
     std::fs::set_permissions(path, mode).map_err(failed(path))?;
@@ -73,7 +79,7 @@ impl Cluster {
         let password = read_or_create_secret(&path, || {
             Ok(hex::encode(random_bytes::<24>().map_err(failed)?).into_bytes())
         })?;
-        let password = String::from_utf8_lossy(&password).trim().to_owned();
+        let password = SecretString::from(String::from_utf8_lossy(&password).trim());
         Ok(Self { data_dir, purpose, account, binaries, password })
     }
 
@@ -86,7 +92,7 @@ impl Cluster {
     }
 
     pub(super) fn url(&self, port: u16, database: &str) -> String {
-        let password = &self.password;
+        let password = self.password.expose_secret();
         format!("postgres://{USER}:{password}@127.0.0.1:{port}/{database}?sslmode=disable")
     }
 
@@ -103,80 +109,29 @@ impl Cluster {
         command
     }
 
-    /// Runs initdb if there is no cluster. A crash at any point leaves only a draft, which the next
-    /// start removes.
-    pub(super) async fn initialise(&self) -> Result<(), EmbeddedPostgresError> {
-        self.remove_drafts()?;
-        if self.folder().exists() {
-            return Ok(());
-        }
-        tracing::info!(folder = %self.folder().display(), "making a private PostgreSQL cluster");
-        let draft = self.data_dir.join(format!("{DRAFT_PREFIX}{}", Uuid::new_v4().simple()));
-        let password = draft.with_extension("password");
-        std::fs::create_dir(&draft).map_err(EmbeddedPostgresError::io(&draft))?;
-        write_private(&password, self.password.as_bytes())
-            .map_err(EmbeddedPostgresError::io(&password))?;
-        if let Some(account) = &self.account {
-            account.give(&draft)?;
-            account.give(&password)?;
-        }
-        let outcome = self.initdb(&draft, &password).await;
-        let _ = std::fs::remove_file(&password);
-        outcome?;
-        let folder = self.folder();
-        std::fs::rename(&draft, &folder)
-            .and_then(|()| std::fs::File::open(&self.data_dir)?.sync_all())
-            .map_err(EmbeddedPostgresError::io(&folder))
-    }
-
-    async fn initdb(&self, draft: &Path, password: &Path) -> Result<(), EmbeddedPostgresError> {
-        let mut command = self.command(&self.binaries.program("initdb"));
-        command.arg("-D").arg(draft).arg("--pwfile").arg(password);
-        command.args(["-U", USER, "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C"]);
-        command.args(match self.purpose {
-            Purpose::Serving => ["--data-checksums"],
-            Purpose::Testing => ["--no-sync"],
-        });
-        run("initdb", command).await
-    }
-
-    fn remove_drafts(&self) -> Result<(), EmbeddedPostgresError> {
-        let failed = EmbeddedPostgresError::io;
-        let entries = std::fs::read_dir(&self.data_dir).map_err(failed(&self.data_dir))?;
-        for path in entries.flatten().map(|entry| entry.path()) {
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            if name.starts_with(DRAFT_PREFIX) {
-                tracing::info!(path = %path.display(), "removing a half-made cluster");
-                let removed = match path.is_dir() {
-                    true => std::fs::remove_dir_all(&path),
-                    false => std::fs::remove_file(&path),
-                };
-                removed.map_err(failed(&path))?;
-            }
-        }
-        Ok(())
-    }
-
-    /// The server that already runs on the folder, else a new one.
+    /// The server that already runs on the folder, else a new one, on the last port if that is free.
     pub(super) async fn adopt_or_launch(&self) -> Result<Server, EmbeddedPostgresError> {
-        if let Some(server) = self.adopt().await? {
-            return Ok(server);
-        }
-        let remembered = std::fs::read_to_string(self.data_dir.join("port")).ok();
-        let mut preferred = remembered.and_then(|text| text.trim().parse().ok());
+        let path = self.data_dir.join("port");
+        let remembered = std::fs::read_to_string(&path).ok();
+        let server = match self.adopt().await? {
+            Some(server) => server,
+            None => self.launch_anywhere(remembered.and_then(|t| t.trim().parse().ok())).await?,
+        };
+        std::fs::write(&path, server.port().to_string())
+            .map_err(EmbeddedPostgresError::io(&path))?;
+        Ok(server)
+    }
+
+    async fn launch_anywhere(
+        &self,
+        mut preferred: Option<u16>,
+    ) -> Result<Server, EmbeddedPostgresError> {
+        let loopback = Path::new("127.0.0.1");
         for _ in 0..PORT_ATTEMPTS {
-            let port = free_port(preferred.take()).map_err(EmbeddedPostgresError::io(
-                Path::new("127.0.0.1"),
-            ))?;
+            let port = free_port(preferred.take()).map_err(EmbeddedPostgresError::io(loopback))?;
             match self.launch(port).await {
-                Ok(server) => {
-                    let path = self.data_dir.join("port");
-                    std::fs::write(&path, port.to_string())
-                        .map_err(EmbeddedPostgresError::io(&path))?;
-                    return Ok(server);
-                }
                 Err(LaunchError::PortTaken) => {}
-                Err(error) => return Err(self.explain(error)),
+                outcome => return outcome.map_err(|error| self.explain(error)),
             }
         }
         Err(self.explain(LaunchError::PortTaken))
@@ -227,6 +182,10 @@ impl Cluster {
         loop {
             match self.launch_once(port).await {
                 Err(LaunchError::Remains) if Instant::now() < deadline => {
+                    // One that was just starting when its owner was killed has won the race.
+                    if let Some(server) = self.adopt().await.map_err(LaunchError::Other)? {
+                        return Ok(server);
+                    }
                     tokio::time::sleep(Duration::from_millis(250)).await;
                 }
                 outcome => return outcome,
@@ -294,7 +253,7 @@ impl Cluster {
             .host("127.0.0.1")
             .port(port)
             .username(USER)
-            .password(&self.password)
+            .password(self.password.expose_secret())
             .database(database)
             .ssl_mode(PgSslMode::Disable)
             .application_name("chipq")
@@ -344,11 +303,12 @@ fn why_it_exited(output: String) -> LaunchError {
 }
 
 /// Runs a program to its end; its last words become the error.
-async fn run(program: &'static str, mut command: Command) -> Result<(), EmbeddedPostgresError> {
-    let failed = |error: io::Error| EmbeddedPostgresError::Program {
-        program,
-        output: error.to_string(),
-    };
+pub(super) async fn run(
+    program: &'static str,
+    mut command: Command,
+) -> Result<(), EmbeddedPostgresError> {
+    let failed =
+        |error: io::Error| EmbeddedPostgresError::Program { program, output: error.to_string() };
     let done = command.stdin(std::process::Stdio::null()).output().await.map_err(failed)?;
     if done.status.success() {
         return Ok(());

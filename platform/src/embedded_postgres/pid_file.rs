@@ -67,8 +67,7 @@ fn is_alive(pid: i32) -> bool {
 /// Whether the process is a PostgreSQL server that has not ended (a zombie has).
 fn is_postgres(pid: i32) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{pid}/stat")).or_else(|_| {
-        let ps = std::process::Command::new("ps");
-        let mut ps = ps;
+        let mut ps = std::process::Command::new("ps");
         let answer = ps.args(["-p", &pid.to_string(), "-o", "state=,comm="]).output()?;
         Ok::<_, std::io::Error>(String::from_utf8_lossy(&answer.stdout).into_owned())
     });

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::net::TcpListener;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
@@ -79,14 +80,16 @@ fn settings(purpose: Purpose) -> Vec<(&'static str, &'static str)> {
         ("timezone", "UTC"),
         ("log_timezone", "UTC"),
         ("log_line_prefix", "%m [%p] %a "),
+        ("log_checkpoints", "off"),
         ("shared_buffers", "64MB"),
         ("jit", "off"),
         ("max_wal_size", "512MB"),
         ("checkpoint_completion_target", "0.9"),
     ];
     settings.extend(match purpose {
-        Purpose::Serving => [("max_connections", "100"), ("max_prepared_transactions", "0")]
-            .as_slice(),
+        Purpose::Serving => {
+            [("max_connections", "100"), ("max_prepared_transactions", "0")].as_slice()
+        }
         Purpose::Testing => [
             ("max_connections", "300"),
             ("max_prepared_transactions", "4"),
@@ -104,7 +107,8 @@ fn settings(purpose: Purpose) -> Vec<(&'static str, &'static str)> {
 /// Opens the log to append, after emptying one that has grown too long.
 fn open_log(path: &Path) -> Result<File, EmbeddedPostgresError> {
     let failed = EmbeddedPostgresError::io;
-    let file = File::options().create(true).append(true).open(path).map_err(failed(path))?;
+    let file = File::options().create(true).append(true).mode(0o600).open(path);
+    let file = file.map_err(failed(path))?;
     if file.metadata().is_ok_and(|found| found.len() > LOG_MAX_BYTES) {
         file.set_len(0).map_err(failed(path))?;
     }

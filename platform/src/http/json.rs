@@ -60,11 +60,13 @@ fn refusal(path: &str, error: &serde_json::Error) -> Problem {
     }
 }
 
-/// The path to the mistake; a missing field is named by serde in the message only.
+/// The path to the mistake; a missing or repeated field is named by serde in the message only.
 fn field(path: &str, message: &str) -> String {
     let parent = if path == "." { "" } else { path };
-    let missing = message.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`'));
-    match missing {
+    let named = ["missing field `", "duplicate field `"]
+        .iter()
+        .find_map(|start| message.strip_prefix(start)?.strip_suffix('`'));
+    match named {
         Some(name) if parent.is_empty() => name.to_owned(),
         Some(name) => format!("{parent}.{name}"),
         None => parent.to_owned(),

@@ -153,7 +153,8 @@ impl Problem {
     /// 504.
     #[must_use]
     pub fn timeout() -> Self {
-        let detail = "the request took too long; its outcome is unknown: repeat it with the same key";
+        let detail =
+            "the request took too long; its outcome is unknown: repeat it with the same key";
         Self::new(StatusCode::GATEWAY_TIMEOUT, "timeout", detail)
     }
 

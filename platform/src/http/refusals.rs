@@ -58,16 +58,12 @@ impl From<UploadError> for Problem {
         match error {
             UploadError::TooLarge { limit_bytes } => Self::payload_too_large(limit_bytes),
             UploadError::Empty => Self::unprocessable("empty-upload", detail),
-            UploadError::NotAPicture => Self::new(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "not-a-picture",
-                detail,
-            ),
-            UploadError::Mismatch { .. } => Self::new(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "media-type-mismatch",
-                detail,
-            ),
+            UploadError::NotAPicture => {
+                Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-a-picture", detail)
+            }
+            UploadError::Mismatch { .. } => {
+                Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type-mismatch", detail)
+            }
             UploadError::Truncated => Self::unprocessable("truncated-upload", detail),
             UploadError::Malformed(_) => Self::unprocessable("malformed-picture", detail),
             UploadError::TooManyPixels { .. } => Self::unprocessable("too-many-pixels", detail),

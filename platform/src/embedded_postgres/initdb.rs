@@ -1,0 +1,69 @@
+//! Making a cluster: all of it or nothing, whenever we are killed.
+
+use std::path::Path;
+
+use secrecy::ExposeSecret as _;
+use uuid::Uuid;
+
+use super::cluster::{Cluster, USER, run};
+use super::{EmbeddedPostgresError, Purpose};
+use crate::config::write_private;
+
+/// What a cluster is called until initdb has finished.
+const DRAFT_PREFIX: &str = "cluster.new-";
+
+impl Cluster {
+    /// Runs initdb if there is no cluster. A crash at any point leaves only a draft, which the next
+    /// start removes.
+    pub(super) async fn initialise(&self) -> Result<(), EmbeddedPostgresError> {
+        self.remove_drafts()?;
+        if self.folder().exists() {
+            return Ok(());
+        }
+        tracing::info!(folder = %self.folder().display(), "making a private PostgreSQL cluster");
+        let draft = self.data_dir.join(format!("{DRAFT_PREFIX}{}", Uuid::new_v4().simple()));
+        let password = draft.with_extension("password");
+        std::fs::create_dir(&draft).map_err(EmbeddedPostgresError::io(&draft))?;
+        write_private(&password, self.password.expose_secret().as_bytes())
+            .map_err(EmbeddedPostgresError::io(&password))?;
+        if let Some(account) = &self.account {
+            account.give(&draft)?;
+            account.give(&password)?;
+        }
+        let outcome = self.initdb(&draft, &password).await;
+        let _ = std::fs::remove_file(&password);
+        outcome?;
+        let folder = self.folder();
+        std::fs::rename(&draft, &folder)
+            .and_then(|()| std::fs::File::open(&self.data_dir)?.sync_all())
+            .map_err(EmbeddedPostgresError::io(&folder))
+    }
+
+    async fn initdb(&self, draft: &Path, password: &Path) -> Result<(), EmbeddedPostgresError> {
+        let mut command = self.command(&self.binaries.program("initdb"));
+        command.arg("-D").arg(draft).arg("--pwfile").arg(password);
+        command.args(["-U", USER, "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C"]);
+        command.args(match self.purpose {
+            Purpose::Serving => ["--data-checksums"],
+            Purpose::Testing => ["--no-sync"],
+        });
+        run("initdb", command).await
+    }
+
+    fn remove_drafts(&self) -> Result<(), EmbeddedPostgresError> {
+        let failed = EmbeddedPostgresError::io;
+        let entries = std::fs::read_dir(&self.data_dir).map_err(failed(&self.data_dir))?;
+        for path in entries.flatten().map(|entry| entry.path()) {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if name.starts_with(DRAFT_PREFIX) {
+                tracing::info!(path = %path.display(), "removing a half-made cluster");
+                let removed = match path.is_dir() {
+                    true => std::fs::remove_dir_all(&path),
+                    false => std::fs::remove_file(&path),
+                };
+                removed.map_err(failed(&path))?;
+            }
+        }
+        Ok(())
+    }
+}
