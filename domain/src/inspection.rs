@@ -144,16 +144,17 @@ impl Inspection {
     fn evolved(self, event: &InspectionEvent) -> Self {
         use InspectionEvent as E;
         match event {
-            E::InspectionCreated { inspection_id, lot, part, station, recipe } => {
-                Self::Open(Facts {
+            E::InspectionCreated { inspection_id, lot, part, station, recipe } => match self {
+                Self::NotCreated => Self::Open(Facts {
                     inspection_id: *inspection_id,
                     lot: lot.clone(),
                     part: part.clone(),
                     station: station.clone(),
                     recipe: recipe.clone(),
                     artifacts: BTreeMap::new(),
-                })
-            }
+                }),
+                Self::Open(_) | Self::Inferring(_) | Self::Judged { .. } | Self::Voided(_) => self,
+            },
             E::ArtifactReserved { artifact_id, media_type, expires_at } => {
                 let reserved =
                     Artifact::Reserved { media_type: *media_type, expires_at: *expires_at };

@@ -7,9 +7,13 @@
 //!
 //! Absent on purpose: I/O, clocks, randomness, async. Ids and times arrive inside commands.
 
+#![warn(clippy::wildcard_enum_match_arm)]
+
 mod aggregate;
 mod cqrs;
 mod defect;
+#[cfg(test)]
+mod fixtures;
 pub mod inspection;
 mod judgement;
 pub mod part;

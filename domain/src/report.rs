@@ -1,6 +1,9 @@
 //! The report of a judged inspection: a pure function of its events, so that the same events give the
 //! same report for ever. Its JSON shape is `schemas/report.v1.schema.json`.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
@@ -191,9 +194,11 @@ impl TimelineEntry {
 
 type Created = (InspectionId, Lot, PartNumber, Station, Recipe, DateTime<Utc>);
 
+/// Folds events as the inspection itself does: nothing counts before it is created or after it ends.
 #[derive(Default)]
 struct Draft {
     created: Option<Created>,
+    ended: bool,
     judged: Option<(Judgement, Vec<FiredRule>, DateTime<Utc>)>,
     artifacts: BTreeMap<ArtifactId, ReportArtifact>,
     findings: BTreeMap<ArtifactId, Vec<Defect>>,
@@ -202,6 +207,10 @@ struct Draft {
 impl Draft {
     fn add(&mut self, entry: &Entry) {
         use InspectionEvent as E;
+        let creates = matches!(entry.event, E::InspectionCreated { .. });
+        if self.ended || self.created.is_some() == creates {
+            return;
+        }
         match &entry.event {
             E::InspectionCreated { inspection_id, lot, part, station, recipe } => {
                 let at = entry.occurred_at;
@@ -239,8 +248,10 @@ impl Draft {
             }
             E::InspectionJudged { judgement, rules, .. } => {
                 self.judged = Some((*judgement, rules.clone(), entry.occurred_at));
+                self.ended = true;
             }
-            E::InferenceRequested { .. } | E::InspectionVoided { .. } => {}
+            E::InspectionVoided { .. } => self.ended = true,
+            E::InferenceRequested { .. } => {}
         }
     }
 
@@ -257,6 +268,7 @@ impl Draft {
             golden: golden.cloned(),
             outcome,
         };
+        self.findings.remove(&artifact_id);
         self.artifacts.insert(artifact_id, artifact);
     }
 }

@@ -1,5 +1,8 @@
 //! Value objects that parse once, at the edge: names people type, ids, digests, pictures.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::str::FromStr;
 
@@ -42,13 +45,20 @@ fn parse_name(field: &'static str, text: &str) -> Result<String, Invalid> {
     Ok(text.to_owned())
 }
 
-/// Controls, line and paragraph separators, direction overrides and invisible characters, which would
-/// make two names look alike or a log line lie.
+/// Controls, white space other than the space, direction overrides, invisible characters (Unicode's
+/// `Default_Ignorable_Code_Point`, the blank letters) and code points without a meaning of their own:
+/// they would make two names look alike or a log line lie.
 fn is_unprintable(c: char) -> bool {
+    let is_noncharacter = u32::from(c) & 0xfffe == 0xfffe;
     c.is_control()
+        || is_noncharacter
+        || (c.is_whitespace() && c != ' ')
         || matches!(c,
-            '\u{00ad}' | '\u{061c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff0}'..='\u{fffd}' | '\u{e000}'..='\u{f8ff}'
+            '\u{00ad}' | '\u{034f}' | '\u{061c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}'
+            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}' | '\u{e000}'..='\u{f8ff}'
+            | '\u{fdd0}'..='\u{fdef}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
+            | '\u{fff0}'..='\u{fffd}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
             | '\u{e0000}'..='\u{e0fff}' | '\u{f0000}'..='\u{10ffff}')
 }
 

@@ -108,26 +108,43 @@ impl InferenceResult {
 
     fn into_event(self, picture: Picture, recipe_revision: u32) -> InspectionEvent {
         match self {
+            // A registration that is not a number is none.
+            Self::Completed { result_id, artifact_id, golden, registration, .. }
+                if !registration.is_finite() =>
+            {
+                InspectionEvent::InferenceFailed {
+                    result_id,
+                    artifact_id,
+                    picture,
+                    golden: Some(golden),
+                    reason: NotComparable::NotRegistered,
+                    detail: "the registration gave no finite numbers".to_owned(),
+                    recipe_revision,
+                }
+            }
             Self::Completed {
                 result_id,
                 artifact_id,
                 golden,
                 model,
                 registration,
-                defects,
+                mut defects,
                 timing,
                 ..
-            } => InspectionEvent::InferenceCompleted {
-                result_id,
-                artifact_id,
-                picture,
-                golden,
-                model,
-                recipe_revision,
-                registration,
-                defects,
-                timing,
-            },
+            } => {
+                defects.sort_by(|a, b| b.confidence.get().total_cmp(&a.confidence.get()));
+                InspectionEvent::InferenceCompleted {
+                    result_id,
+                    artifact_id,
+                    picture,
+                    golden,
+                    model,
+                    recipe_revision,
+                    registration,
+                    defects,
+                    timing,
+                }
+            }
             Self::Failed { result_id, artifact_id, golden, reason, detail, .. } => {
                 InspectionEvent::InferenceFailed {
                     result_id,
@@ -135,12 +152,17 @@ impl InferenceResult {
                     picture,
                     golden,
                     reason,
-                    detail,
+                    detail: storable(detail),
                     recipe_revision,
                 }
             }
         }
     }
+}
+
+/// PostgreSQL's jsonb takes every character but NUL.
+fn storable(text: String) -> String {
+    if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text }
 }
 
 type Decision = Result<Vec<InspectionEvent>, Rejection>;
@@ -170,7 +192,7 @@ pub(super) fn decide(state: &Inspection, command: InspectionCommand) -> Decision
         C::Void { reason } => match state {
             Inspection::NotCreated => Err(Rejection::NotFound),
             Inspection::Open(_) | Inspection::Inferring(_) => {
-                Ok(vec![InspectionEvent::InspectionVoided { reason }])
+                Ok(vec![InspectionEvent::InspectionVoided { reason: storable(reason) }])
             }
             Inspection::Judged { .. } => Err(Rejection::AlreadyJudged),
             Inspection::Voided(_) => Err(Rejection::Voided),

@@ -46,6 +46,13 @@ pub struct Registration {
     pub score: f32,
 }
 
+impl Registration {
+    /// JSON has no other numbers: an event with one would be stored and never read again.
+    pub(super) const fn is_finite(&self) -> bool {
+        self.dx.is_finite() && self.dy.is_finite() && self.score.is_finite()
+    }
+}
+
 /// Where the time went, in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Timing {

@@ -52,6 +52,11 @@ pub(super) fn decide(state: &Part, command: PartCommand) -> Result<Vec<PartEvent
             Part::Registered(facts),
             PartCommand::ReserveGoldenSample { artifact_id, media_type, now, expires_at },
         ) => {
+            let in_use =
+                facts.golden_samples.iter().any(|golden| golden.artifact_id == artifact_id);
+            if in_use || facts.reserved.contains_key(&artifact_id) {
+                return Err(Rejection::ArtifactAlreadyReserved { artifact_id });
+            }
             let pending = facts.reserved.values().filter(|r| r.expires_at > now).count();
             if pending >= RESERVATIONS_MAX {
                 return Err(Rejection::TooManyReservations { max: RESERVATIONS_MAX });
@@ -82,6 +87,6 @@ fn register_golden_sample(
         let announced = reserved.media_type;
         return Err(Rejection::MediaTypeMismatch { announced, found: picture.media_type });
     }
-    let revision = facts.golden_samples.last().map_or(1, |golden| golden.revision + 1);
+    let revision = facts.golden_samples.last().map_or(1, |g| g.revision.saturating_add(1));
     Ok(vec![PartEvent::GoldenSampleRegistered { artifact_id, revision, picture }])
 }

@@ -11,6 +11,12 @@ pub enum PartRejection {
     /// The part number is taken.
     #[error("the part is registered already")]
     AlreadyRegistered,
+    /// The picture's id is taken.
+    #[error("artifact {artifact_id} is reserved already")]
+    ArtifactAlreadyReserved {
+        /// The picture.
+        artifact_id: ArtifactId,
+    },
     /// No golden sample with this id was announced for the part.
     #[error("artifact {artifact_id} is not a golden sample of this part")]
     NoSuchArtifact {
@@ -44,6 +50,7 @@ impl Rejection for PartRejection {
         match self {
             Self::NotFound => "part-not-found",
             Self::AlreadyRegistered => "part-already-registered",
+            Self::ArtifactAlreadyReserved { .. } => "artifact-already-reserved",
             Self::NoSuchArtifact { .. } => "artifact-not-found",
             Self::ArtifactAlreadyUploaded { .. } => "artifact-already-uploaded",
             Self::MediaTypeMismatch { .. } => "media-type-mismatch",

@@ -1,1 +1,236 @@
+//! Given / when / then over the life of a part, and what holds after any commands.
 
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::command::RESERVATIONS_MAX;
+use super::{PartCommand as C, PartEvent as E, PartRejection as Rejected};
+use crate::fixtures::{self, Given, artifact, at, part, picture};
+use crate::{Aggregate as _, MediaType, Part, Picture, Recipe, Rejection as _};
+
+fn given(events: impl IntoIterator<Item = E>) -> Given<Part> {
+    fixtures::given(events)
+}
+
+fn register() -> C {
+    C::RegisterPart { part: part() }
+}
+
+/// Announces golden sample `n` until `at(600)`.
+fn reserve(n: u128) -> C {
+    C::ReserveGoldenSample {
+        artifact_id: artifact(n),
+        media_type: MediaType::Jpeg,
+        now: at(0),
+        expires_at: at(600),
+    }
+}
+
+fn upload(n: u128, content: &str) -> C {
+    C::RegisterGoldenSample { artifact_id: artifact(n), picture: picture(content) }
+}
+
+fn registered() -> E {
+    E::PartRegistered { part: part(), recipe: Recipe::factory(1) }
+}
+
+fn reserved(n: u128) -> E {
+    E::GoldenSampleReserved {
+        artifact_id: artifact(n),
+        media_type: MediaType::Jpeg,
+        expires_at: at(600),
+    }
+}
+
+fn golden(n: u128, revision: u32, content: &str) -> E {
+    E::GoldenSampleRegistered { artifact_id: artifact(n), revision, picture: picture(content) }
+}
+
+#[test]
+fn a_part_is_registered_with_the_first_revision_of_the_factory_recipe() {
+    given([]).when(register()).then([registered()]);
+}
+
+#[test]
+fn a_part_is_registered_once() {
+    given([registered()]).when(register()).then_rejected(Rejected::AlreadyRegistered);
+}
+
+#[test]
+fn a_part_that_nobody_registered_takes_no_golden_sample() {
+    given([]).when(reserve(1)).then_rejected(Rejected::NotFound);
+    given([]).when(upload(1, "golden")).then_rejected(Rejected::NotFound);
+}
+
+#[test]
+fn a_golden_sample_is_announced_then_registered() {
+    given([registered()]).when(reserve(1)).then([reserved(1)]);
+    given([registered(), reserved(1)]).when(upload(1, "golden")).then([golden(1, 1, "golden")]);
+}
+
+#[test]
+fn golden_samples_are_numbered_without_gaps_in_the_order_in_which_they_come() {
+    given([registered(), reserved(1), reserved(2), golden(2, 1, "b")])
+        .when(upload(1, "a"))
+        .then([golden(1, 2, "a")]);
+}
+
+#[test]
+fn the_latest_golden_sample_is_in_force() {
+    let part = Part::replay(&[registered(), reserved(1), golden(1, 1, "a"), reserved(2)]);
+    assert_eq!(part.golden_sample().map(|golden| golden.revision), Some(1));
+    let part = Part::replay(&[registered(), golden(1, 1, "a"), golden(2, 2, "b")]);
+    let latest = part.golden_sample().unwrap().reference();
+    assert_eq!((latest.artifact_id, latest.revision), (artifact(2), 2));
+    assert_eq!(latest.sha256, picture("b").sha256);
+}
+
+#[test]
+fn the_same_golden_bytes_again_change_nothing() {
+    given([registered(), reserved(1), golden(1, 1, "a")]).when(upload(1, "a")).then_nothing();
+}
+
+#[test]
+fn other_bytes_under_a_golden_samples_id_are_refused() {
+    given([registered(), reserved(1), golden(1, 1, "a")])
+        .when(upload(1, "b"))
+        .then_rejected(Rejected::ArtifactAlreadyUploaded { artifact_id: artifact(1) });
+}
+
+#[test]
+fn a_golden_sample_that_was_not_announced_is_refused() {
+    given([registered(), reserved(1)])
+        .when(upload(2, "a"))
+        .then_rejected(Rejected::NoSuchArtifact { artifact_id: artifact(2) });
+}
+
+#[test]
+fn a_golden_sample_of_another_format_is_refused_and_the_slot_stays_usable() {
+    let png = Picture { media_type: MediaType::Png, ..picture("a") };
+    let (announced, found) = (MediaType::Jpeg, MediaType::Png);
+    given([registered(), reserved(1)])
+        .when(C::RegisterGoldenSample { artifact_id: artifact(1), picture: png })
+        .then_rejected(Rejected::MediaTypeMismatch { announced, found });
+    given([registered(), reserved(1)]).when(upload(1, "a")).then([golden(1, 1, "a")]);
+}
+
+#[test]
+fn an_id_that_is_announced_or_in_use_is_not_announced_again() {
+    let artifact_id = artifact(1);
+    given([registered(), reserved(1)])
+        .when(reserve(1))
+        .then_rejected(Rejected::ArtifactAlreadyReserved { artifact_id });
+    given([registered(), reserved(1), golden(1, 1, "a")])
+        .when(reserve(1))
+        .then_rejected(Rejected::ArtifactAlreadyReserved { artifact_id });
+}
+
+#[test]
+fn at_most_64_golden_samples_wait_and_expired_ones_do_not_count() {
+    let waiting: Vec<_> =
+        std::iter::once(registered()).chain((1..=RESERVATIONS_MAX as u128).map(reserved)).collect();
+    given(waiting[..RESERVATIONS_MAX].to_vec()).when(reserve(900)).then([reserved(900)]);
+    given(waiting.clone())
+        .when(reserve(900))
+        .then_rejected(Rejected::TooManyReservations { max: RESERVATIONS_MAX });
+    let later = C::ReserveGoldenSample {
+        artifact_id: artifact(900),
+        media_type: MediaType::Jpeg,
+        now: at(600),
+        expires_at: at(600),
+    };
+    given(waiting).when(later).then([reserved(900)]);
+}
+
+#[test]
+fn an_unregistered_part_has_the_factory_recipe_and_no_golden_sample() {
+    let nobody = Part::default();
+    assert_eq!(nobody.recipe(), Recipe::factory(0));
+    assert_eq!(nobody.golden_sample(), None);
+    assert_eq!(Part::replay(&[registered()]).recipe(), Recipe::factory(1));
+}
+
+#[test]
+fn only_what_is_addressed_and_missing_counts_as_not_found() {
+    let artifact_id = artifact(1);
+    let not_found = [Rejected::NotFound, Rejected::NoSuchArtifact { artifact_id }];
+    let conflicts = [
+        Rejected::AlreadyRegistered,
+        Rejected::ArtifactAlreadyReserved { artifact_id },
+        Rejected::ArtifactAlreadyUploaded { artifact_id },
+        Rejected::MediaTypeMismatch { announced: MediaType::Jpeg, found: MediaType::Png },
+        Rejected::TooManyReservations { max: 64 },
+    ];
+    assert!(not_found.iter().all(|rejection| rejection.is_not_found()));
+    assert!(conflicts.iter().all(|rejection| !rejection.is_not_found()));
+    let names: std::collections::BTreeSet<_> =
+        not_found.iter().chain(&conflicts).map(|rejection| rejection.name()).collect();
+    assert_eq!(names.len(), not_found.len() + conflicts.len(), "names tell rejections apart");
+}
+
+fn commands() -> impl Strategy<Value = Vec<C>> {
+    let content = || proptest::sample::select(&["a", "b"][..]);
+    let command = prop_oneof![
+        1 => Just(register()),
+        4 => (1..5_u128).prop_map(reserve),
+        4 => (1..5_u128, content()).prop_map(|(n, content)| upload(n, content)),
+    ];
+    vec(command, 0..24)
+}
+
+fn events() -> impl Strategy<Value = Vec<E>> {
+    let event = prop_oneof![
+        Just(registered()),
+        (1..5_u128).prop_map(reserved),
+        (1..5_u128, any::<u32>()).prop_map(|(n, revision)| golden(n, revision, "a")),
+        (1..5_u128).prop_map(|n| golden(n, u32::MAX, "b")),
+    ];
+    vec(event, 0..16)
+}
+
+proptest! {
+    #[test]
+    fn any_commands_number_golden_samples_from_one_without_gaps_and_replay_to_the_same_state(
+        commands in commands(),
+    ) {
+        let mut state = Part::default();
+        let mut stream = Vec::new();
+        for command in commands {
+            let events = state.decide(command.clone()).unwrap_or_default();
+            events.iter().for_each(|event| state.evolve(event));
+            prop_assert_eq!(state.decide(command).unwrap_or_default(), vec![], "repeated");
+            stream.extend(events);
+        }
+        prop_assert_eq!(&Part::replay(&stream), &state);
+        if let Part::Registered(facts) = state {
+            let revisions: Vec<_> = facts.golden_samples.iter().map(|g| g.revision).collect();
+            prop_assert_eq!(&revisions, &(1..=revisions.len() as u32).collect::<Vec<_>>());
+            let used = facts.golden_samples.iter().map(|golden| golden.artifact_id);
+            prop_assert!(used.into_iter().all(|id| !facts.reserved.contains_key(&id)));
+        }
+    }
+
+    #[test]
+    fn any_events_may_be_applied_in_any_order_and_any_command_decided_after(
+        events in events(),
+        commands in commands(),
+    ) {
+        let mut state = Part::replay(&events);
+        for command in commands {
+            let events = state.decide(command).unwrap_or_default();
+            events.iter().for_each(|event| state.evolve(event));
+        }
+    }
+
+    #[test]
+    fn cqrs_es_sees_the_same_events_and_rejections(events in events(), commands in commands()) {
+        for command in commands {
+            let expected = Part::replay(&events).decide(command.clone());
+            let seen = cqrs_es::test::TestFramework::<Part>::with(())
+                .given(events.clone())
+                .when(command)
+                .inspect_result();
+            prop_assert_eq!(seen, expected);
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! Commands and events that proptest makes up: few ids and few contents, so that they collide often.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::*;
+use crate::inspection::{InferenceResult, Registration};
+use crate::{Confidence, Defect, DefectClass, Picture, PixelBox};
+
+const CONTENTS: [&str; 2] = ["a", "b"];
+
+/// Any sequence of commands.
+pub(super) fn commands() -> impl Strategy<Value = Vec<C>> {
+    // Half of the sequences begin as a station would, so that they get far.
+    (any::<bool>(), vec(command(), 0..32)).prop_map(|(begun, some)| {
+        let begin = if begun { vec![create(), reserve(1)] } else { vec![] };
+        [begin, some].concat()
+    })
+}
+
+fn command() -> impl Strategy<Value = C> {
+    prop_oneof![
+        1 => recipe().prop_map(creation),
+        3 => reservation(),
+        4 => (1..4_u128, content(), media_type()).prop_map(|(n, content, media_type)| {
+            let picture = Picture { media_type, ..picture(content) };
+            C::UploadArtifact { artifact_id: artifact(n), picture }
+        }),
+        2 => (0..120_i64).prop_map(|seconds| C::RequestInference { now: at(seconds) }),
+        6 => result().prop_map(C::RecordInference),
+        1 => text().prop_map(|reason| C::Void { reason }),
+    ]
+}
+
+fn creation(recipe: Recipe) -> C {
+    C::CreateInspection {
+        inspection_id: inspection_id(),
+        lot: lot(),
+        part: part(),
+        station: station(),
+        recipe,
+    }
+}
+
+fn reservation() -> impl Strategy<Value = C> {
+    (1..4_u128, media_type(), 0..100_i64).prop_map(|(n, media_type, seconds)| C::ReserveArtifact {
+        artifact_id: artifact(n),
+        media_type,
+        expires_at: at(seconds),
+    })
+}
+
+fn content() -> impl Strategy<Value = &'static str> {
+    proptest::sample::select(&CONTENTS[..])
+}
+
+/// Mostly what was announced.
+fn media_type() -> impl Strategy<Value = MediaType> {
+    prop_oneof![9 => Just(MediaType::Jpeg), 1 => Just(MediaType::Png)]
+}
+
+/// Text as a client or a decoder may send it, with control characters.
+fn text() -> impl Strategy<Value = String> {
+    vec(any::<char>(), 0..8).prop_map(String::from_iter)
+}
+
+fn confidence() -> impl Strategy<Value = Confidence> {
+    let edges = proptest::sample::select(&[0.0_f32, 0.25, 0.5, 1.0][..]);
+    prop_oneof![edges, 0.0_f32..=1.0].prop_map(|value| Confidence::new(value).unwrap())
+}
+
+fn recipe() -> impl Strategy<Value = Recipe> {
+    (any::<u32>(), confidence(), confidence()).prop_map(|(revision, a, b)| {
+        let (fail_at, review_at) = if a < b { (b, a) } else { (a, b) };
+        Recipe::new(revision, fail_at, review_at).unwrap()
+    })
+}
+
+fn found() -> impl Strategy<Value = Defect> {
+    let class = proptest::sample::select(&DefectClass::ALL[..]);
+    (class, confidence(), any::<[u32; 4]>()).prop_map(
+        |(class, confidence, [x, y, width, height])| {
+            let bounds = PixelBox { x, y, width, height };
+            Defect { class, confidence, bounds }
+        },
+    )
+}
+
+fn reason() -> impl Strategy<Value = NotComparable> {
+    proptest::sample::select(
+        &[NotComparable::NoGoldenSample, NotComparable::Unreadable, NotComparable::NotRegistered][..],
+    )
+}
+
+/// Findings are made up of half the time only: else few boards would pass.
+fn findings() -> impl Strategy<Value = Vec<Defect>> {
+    prop_oneof![Just(vec![]), vec(found(), 0..5)]
+}
+
+fn result() -> impl Strategy<Value = InferenceResult> {
+    let ok = (1..4_u128, content(), findings(), any::<[f32; 3]>()).prop_map(
+        |(n, content, defects, [dx, dy, score])| {
+            let mut result = compared(n, content, defects);
+            if let InferenceResult::Completed { registration, .. } = &mut result {
+                *registration = Registration { dx, dy, score };
+            }
+            result
+        },
+    );
+    let failed = (1..4_u128, content(), reason(), text()).prop_map(|(n, content, reason, text)| {
+        let mut result = not_comparable(n, content, reason);
+        if let InferenceResult::Failed { detail, .. } = &mut result {
+            *detail = text;
+        }
+        result
+    });
+    prop_oneof![3 => ok, 1 => failed]
+}
+
+/// Any sequence of events, also such as no command can lead to.
+pub(super) fn events() -> impl Strategy<Value = Vec<E>> {
+    vec(event(), 0..24)
+}
+
+fn event() -> impl Strategy<Value = E> {
+    let judgement =
+        proptest::sample::select(&[Judgement::Pass, Judgement::Review, Judgement::Fail][..]);
+    prop_oneof![
+        Just(created()),
+        (1..4_u128).prop_map(reserved),
+        (1..4_u128, content()).prop_map(|(n, content)| uploaded(n, content)),
+        vec(1..5_u128, 0..4).prop_map(requested),
+        (1..4_u128, content(), findings()).prop_map(|(n, content, f)| completed(n, content, f)),
+        (1..4_u128, content(), reason()).prop_map(|(n, content, why)| failed(n, content, why)),
+        judgement.prop_map(|judgement| judged(judgement, [])),
+        Just(voided()),
+    ]
+}

@@ -1,0 +1,195 @@
+//! A report is a fold of an inspection's events: what stands in it, and that it never changes.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::fixtures::*;
+use crate::inspection::Artifact;
+use crate::{Aggregate as _, Inspection};
+
+/// The events as the log would hand them out: a second apart, at every tenth position.
+fn recorded(events: impl IntoIterator<Item = InspectionEvent>) -> Vec<Entry> {
+    let entry = |(n, event)| Entry {
+        sequence: n,
+        position: 10 * n as i64,
+        occurred_at: at(n as i64),
+        actor: if n < 4 { "station-3" } else { "inference-worker" }.into(),
+        event,
+    };
+    (1..).zip(events).map(entry).collect()
+}
+
+fn judged(judgement: Judgement, rules: Vec<FiredRule>) -> InspectionEvent {
+    InspectionEvent::InspectionJudged { judgement, rules, recipe_revision: 1 }
+}
+
+/// Two pictures with findings of every grade, one that is not comparable, one that never came.
+fn board() -> Vec<Entry> {
+    let (open, spur) = (defect(DefectClass::Open, 0.9), defect(DefectClass::Spur, 0.3));
+    let negligible = defect(DefectClass::Copper, 0.1);
+    let rules = vec![FiredRule::Defect { class: DefectClass::Open, count: 2 }];
+    recorded([
+        created(),
+        reserved(1),
+        reserved(2),
+        reserved(3),
+        reserved(4),
+        uploaded(2, "bottom"),
+        uploaded(1, "top"),
+        uploaded(3, "torn"),
+        requested([1, 2, 3, 4]),
+        completed(2, "bottom", vec![open.clone(), spur, negligible.clone()]),
+        failed(3, "torn", NotComparable::Unreadable),
+        completed(1, "top", vec![open, negligible]),
+        judged(Judgement::Fail, rules),
+    ])
+}
+
+#[test]
+fn the_report_names_the_board_the_judgement_and_when_it_fell() {
+    let report = Report::of(&board()).unwrap();
+    assert_eq!(report.schema_version, 1);
+    assert_eq!(report.report_id, ReportId::of(inspection_id()));
+    assert_eq!(report.inspection_id, inspection_id());
+    assert_eq!((report.lot, report.part, report.station), (lot(), part(), station()));
+    assert_eq!(report.judgement, Judgement::Fail);
+    assert_eq!(report.rules, [FiredRule::Defect { class: DefectClass::Open, count: 2 }]);
+    assert_eq!(report.recipe, Recipe::factory(1));
+    assert_eq!((report.created_at, report.judged_at), (at(1), at(13)));
+}
+
+#[test]
+fn every_picture_stands_in_the_report_with_what_became_of_it() {
+    let report = Report::of(&board()).unwrap();
+    let compared =
+        Outcome::Compared { model: model(), registration: registration(), timing: timing() };
+    let unreadable =
+        Outcome::NotComparable { reason: NotComparable::Unreadable, detail: "in words".into() };
+    let line = |n, content: Option<&str>, golden, outcome| ReportArtifact {
+        artifact_id: artifact(n),
+        picture: content.map(picture),
+        golden,
+        outcome,
+    };
+    assert_eq!(
+        report.artifacts,
+        [
+            line(1, Some("top"), Some(golden()), compared.clone()),
+            line(2, Some("bottom"), Some(golden()), compared),
+            line(3, Some("torn"), Some(golden()), unreadable),
+            line(4, None, None, Outcome::Missing),
+        ]
+    );
+}
+
+#[test]
+fn findings_are_numbered_over_the_whole_board_by_picture_and_negligible_ones_are_left_out() {
+    let report = Report::of(&board()).unwrap();
+    let lines: Vec<_> =
+        report.defects.iter().map(|d| (d.number, d.artifact_id, d.class, d.grade)).collect();
+    assert_eq!(
+        lines,
+        [
+            (1, artifact(1), DefectClass::Open, Grade::Defect),
+            (2, artifact(2), DefectClass::Open, Grade::Defect),
+            (3, artifact(2), DefectClass::Spur, Grade::Doubtful),
+        ]
+    );
+}
+
+#[test]
+fn the_timeline_has_every_event_in_order() {
+    let report = Report::of(&board()).unwrap();
+    assert_eq!(report.timeline.len(), 13);
+    let first = TimelineEntry {
+        sequence: 1,
+        position: 10,
+        occurred_at: at(1),
+        event: "InspectionCreated".into(),
+        actor: "station-3".into(),
+    };
+    assert_eq!(report.timeline.first(), Some(&first));
+    let last = report.timeline.last().unwrap();
+    assert_eq!((last.event.as_str(), last.position), ("InspectionJudged", 130));
+}
+
+#[test]
+fn an_inspection_that_is_not_judged_has_no_report() {
+    assert_eq!(Report::of(&[]), None);
+    let board = board();
+    for unfinished in 0..board.len() {
+        assert_eq!(Report::of(&board[..unfinished]), None);
+    }
+    let voided = InspectionEvent::InspectionVoided { reason: "wrong lot".into() };
+    assert_eq!(Report::of(&recorded([created(), reserved(1), voided])), None);
+    assert_eq!(Report::of(&recorded([judged(Judgement::Pass, vec![])])), None);
+}
+
+#[test]
+fn the_first_judgement_stands_as_it_does_in_the_inspection() {
+    let mut events: Vec<_> = board().into_iter().map(|entry| entry.event).collect();
+    let before = Report::of(&recorded(events.clone())).unwrap();
+    events.extend([judged(Judgement::Pass, vec![]), completed(4, "late", vec![]), created()]);
+    let after = Report::of(&recorded(events)).unwrap();
+    assert_eq!(after.timeline.len(), before.timeline.len() + 3);
+    assert_eq!(Report { timeline: before.timeline.clone(), ..after }, before);
+}
+
+#[test]
+fn the_same_events_give_the_same_bytes() {
+    let bytes = || serde_json::to_vec(&Report::of(&board()).unwrap()).unwrap();
+    assert_eq!(bytes(), bytes());
+}
+
+#[test]
+fn events_that_went_through_the_log_give_the_same_bytes() {
+    let bytes = |board: &[Entry]| serde_json::to_vec(&Report::of(board).unwrap()).unwrap();
+    let mut stored = board();
+    for entry in &mut stored {
+        let payload = serde_json::to_value(&entry.event).unwrap();
+        entry.event = serde_json::from_value(payload).unwrap();
+    }
+    assert_eq!(bytes(&stored), bytes(&board()));
+}
+
+#[test]
+fn a_report_reads_back_from_its_json() {
+    let report = Report::of(&board()).unwrap();
+    let json = serde_json::to_string_pretty(&report).unwrap();
+    assert_eq!(serde_json::from_str::<Report>(&json).unwrap(), report);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["artifacts"][3]["outcome"]["kind"], "missing");
+    assert_eq!(json["artifacts"][2]["outcome"]["reason"], "unreadable");
+    assert_eq!(json["defects"][0]["box"]["width"], 30);
+    assert_eq!(json["defects"][0]["grade"], "defect");
+    assert_eq!(json["rules"][0]["rule"], "defect");
+}
+
+proptest! {
+    #[test]
+    fn in_any_order_of_events_the_report_says_what_the_inspection_says(
+        events in Just(board()).prop_shuffle(),
+    ) {
+        let state = Inspection::replay(events.iter().map(|entry| &entry.event));
+        let report = Report::of(&events);
+        let Inspection::Judged { facts, judgement, rules } = state else {
+            prop_assert_eq!(report, None);
+            return Ok(());
+        };
+        let report = report.unwrap();
+        prop_assert_eq!((report.judgement, report.rules), (judgement, rules));
+        let pictures: Vec<_> = facts.artifacts.iter().map(|(id, a)| (*id, a.picture())).collect();
+        let reported: Vec<_> =
+            report.artifacts.iter().map(|a| (a.artifact_id, a.picture.as_ref())).collect();
+        prop_assert_eq!(reported, pictures);
+        let found = facts.artifacts.values().flat_map(|artifact| match artifact {
+            Artifact::Compared { defects, .. } => &defects[..],
+            Artifact::Reserved { .. } | Artifact::Uploaded(_) => &[],
+            Artifact::NotComparable { .. } => &[],
+        });
+        let shown = found.filter(|d| facts.recipe.grade(d.confidence) > Grade::Negligible).count();
+        prop_assert_eq!(report.defects.len(), shown);
+        let numbers: Vec<_> = report.defects.iter().map(|defect| defect.number).collect();
+        prop_assert_eq!(numbers, (1..=shown as u32).collect::<Vec<_>>());
+    }
+}

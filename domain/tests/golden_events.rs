@@ -1,0 +1,185 @@
+//! Every event ever stored stays readable: one golden file per name and version in `schemas/events`.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use cqrs_es::DomainEvent;
+use domain::{Aggregate, Inspection, InspectionEvent, Part, PartEvent};
+use proptest::prelude::*;
+use serde_json::Value;
+
+/// The stored names of an event enum. The match has no wildcard: a variant that is missing from the
+/// list does not compile, and a name in the list needs a golden file.
+macro_rules! stored_names {
+    ($constant:ident, $function:ident, $event:ident: $($variant:ident),+ $(,)?) => {
+        const $constant: &[&str] = &[$(stringify!($variant)),+];
+
+        fn $function(event: &$event) -> &'static str {
+            match event {
+                $($event::$variant { .. } => stringify!($variant)),+
+            }
+        }
+    };
+}
+
+stored_names!(
+    INSPECTION_EVENTS, inspection_event, InspectionEvent:
+    InspectionCreated,
+    ArtifactReserved,
+    ArtifactUploaded,
+    InferenceRequested,
+    InferenceCompleted,
+    InferenceFailed,
+    InspectionJudged,
+    InspectionVoided,
+);
+stored_names!(
+    PART_EVENTS, part_event, PartEvent:
+    PartRegistered,
+    GoldenSampleReserved,
+    GoldenSampleRegistered,
+);
+
+/// What a golden file decodes to.
+enum Stored {
+    Inspection(InspectionEvent),
+    Part(PartEvent),
+}
+
+impl Stored {
+    fn decode(name: &str, payload: &Value) -> Result<Self, String> {
+        let (inspection, part) = (INSPECTION_EVENTS.contains(&name), PART_EVENTS.contains(&name));
+        match (inspection, part) {
+            (true, false) => serde_json::from_value(payload.clone()).map(Self::Inspection),
+            (false, true) => serde_json::from_value(payload.clone()).map(Self::Part),
+            (false, false) => return Err("no event has this name".to_owned()),
+            (true, true) => return Err("two events have this name".to_owned()),
+        }
+        .map_err(|error| error.to_string())
+    }
+
+    /// Name and version as the log stores them, the variant's name, and the payload.
+    fn encode(&self) -> (String, String, &'static str, Value) {
+        fn of<E: DomainEvent>(
+            event: &E,
+            variant: &'static str,
+        ) -> (String, String, &'static str, Value) {
+            let payload = serde_json::to_value(event).unwrap();
+            (event.event_type(), event.event_version(), variant, payload)
+        }
+        match self {
+            Self::Inspection(event) => of(event, inspection_event(event)),
+            Self::Part(event) => of(event, part_event(event)),
+        }
+    }
+}
+
+/// The golden payloads by (name, version), as the file names say.
+fn golden_files() -> BTreeMap<(String, String), Value> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../schemas/events");
+    let files = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
+    let golden = files.filter(|path| path.extension().is_some_and(|ext| ext == "json"));
+    golden
+        .map(|path| {
+            let stem = path.file_stem().unwrap().to_str().unwrap().to_owned();
+            let (name, version) = stem.split_once(".v").expect("<event_type>.v<version>.json");
+            let text = std::fs::read_to_string(&path).unwrap();
+            let payload = serde_json::from_str(&text).expect("a golden file is JSON");
+            ((name.to_owned(), version.to_owned()), payload)
+        })
+        .collect()
+}
+
+fn decoded() -> impl Iterator<Item = Stored> {
+    golden_files().into_iter().map(|((name, version), payload)| {
+        Stored::decode(&name, &payload).unwrap_or_else(|why| panic!("{name}.v{version}: {why}"))
+    })
+}
+
+fn inspection_events() -> Vec<InspectionEvent> {
+    let event = |stored| if let Stored::Inspection(event) = stored { Some(event) } else { None };
+    decoded().filter_map(event).collect()
+}
+
+fn part_events() -> Vec<PartEvent> {
+    let event = |stored| if let Stored::Part(event) = stored { Some(event) } else { None };
+    decoded().filter_map(event).collect()
+}
+
+/// The value as it is read back from its text, as the log does: serde_json may read a long fraction one
+/// digit off, which no 32-bit number notices.
+fn through_text(value: &Value) -> Value {
+    serde_json::from_str(&value.to_string()).unwrap()
+}
+
+#[test]
+fn every_golden_file_decodes_and_is_stored_again_as_the_same_value() {
+    for ((name, version), payload) in golden_files() {
+        let event = Stored::decode(&name, &payload)
+            .unwrap_or_else(|why| panic!("{name}.v{version}.json does not decode: {why}"));
+        let (event_type, event_version, variant, encoded) = event.encode();
+        assert_eq!((&event_type, &event_version), (&name, &version), "the file's name");
+        assert_eq!(variant, name, "the variant");
+        assert_eq!(through_text(&encoded), payload, "{name}.v{version}.json");
+        assert_eq!(encoded["type"], *name, "the tag within the payload");
+    }
+}
+
+#[test]
+fn every_event_has_a_golden_file_of_the_version_that_is_written_now() {
+    let events: BTreeSet<_> = INSPECTION_EVENTS.iter().chain(PART_EVENTS).copied().collect();
+    assert_eq!(events.len(), INSPECTION_EVENTS.len() + PART_EVENTS.len(), "names are unique");
+    let written_now: BTreeSet<_> = decoded().map(|event| event.encode().2).collect();
+    assert_eq!(written_now, events, "schemas/events has one file per event");
+}
+
+#[test]
+fn a_payload_of_another_event_or_with_a_field_missing_does_not_decode() {
+    let files = golden_files();
+    for ((name, version), payload) in &files {
+        let fields: Vec<_> = payload.as_object().unwrap().keys().cloned().collect();
+        for field in fields.iter().filter(|field| *field != "golden") {
+            let mut cut = payload.clone();
+            cut.as_object_mut().unwrap().remove(field);
+            assert!(Stored::decode(name, &cut).is_err(), "{name}.v{version} without {field}");
+        }
+        let mut renamed = payload.clone();
+        renamed["type"] = "SomethingElse".into();
+        assert!(Stored::decode(name, &renamed).is_err(), "{name}.v{version} renamed");
+    }
+}
+
+#[test]
+fn the_aggregates_are_stored_under_their_names() {
+    assert_eq!(<Inspection as Aggregate>::TYPE, "inspection");
+    assert_eq!(<Part as Aggregate>::TYPE, "part");
+    assert_eq!(<Inspection as cqrs_es::Aggregate>::TYPE, "inspection");
+    assert_eq!(<Part as cqrs_es::Aggregate>::TYPE, "part");
+}
+
+/// Some of the events, some of them several times, in any order.
+fn any_order<E: Clone + std::fmt::Debug + 'static>(
+    events: Vec<E>,
+) -> impl Strategy<Value = Vec<E>> {
+    proptest::collection::vec(proptest::sample::select(events), 0..24)
+}
+
+proptest! {
+    #[test]
+    fn an_inspection_takes_all_golden_events_in_any_order(
+        events in any_order(inspection_events()),
+    ) {
+        let state = Inspection::replay(&events);
+        let created = events.iter().any(|e| matches!(e, InspectionEvent::InspectionCreated { .. }));
+        prop_assert_eq!(state.facts().is_some(), created);
+    }
+
+    #[test]
+    fn a_part_takes_all_golden_events_in_any_order(events in any_order(part_events())) {
+        let state = Part::replay(&events);
+        let registered = events.iter().any(|e| matches!(e, PartEvent::PartRegistered { .. }));
+        prop_assert_eq!(matches!(state, Part::Registered(_)), registered);
+    }
+}
