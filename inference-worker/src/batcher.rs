@@ -193,9 +193,8 @@ impl Waiting {
         outcome: Result<Vec<CropOutput>, String>,
     ) {
         let queued = started.saturating_duration_since(self.since);
-        let answers = outcome
-            .map(|outputs| Answers { outputs, queued, computed })
-            .map_err(InferenceFailed);
+        let answers =
+            outcome.map(|outputs| Answers { outputs, queued, computed }).map_err(InferenceFailed);
         // Whoever asked may be gone; then nobody waits for the answer.
         let _ = self.answer.send(answers);
     }
@@ -239,8 +238,11 @@ mod tests {
             };
             let outputs: Vec<_> = crops.pixels().chunks(CROP_LEN).map(echo).collect();
             let bad = outputs.iter().any(|output| output.sides[0] < 0.0);
-            let outcome =
-                if bad { Err(EngineError::Backend { detail: "a bad crop".into() }) } else { Ok(outputs) };
+            let outcome = if bad {
+                Err(EngineError::Backend { detail: "a bad crop".into() })
+            } else {
+                Ok(outputs)
+            };
             async move { outcome }.boxed()
         }
     }
@@ -253,14 +255,16 @@ mod tests {
         answers.outputs.iter().map(|output| output.sides[0]).collect()
     }
 
-    fn config(size: usize) -> BatchingConfig {
-        BatchingConfig { size, in_flight: 1, ..BatchingConfig::default() }
+    /// Batches that close when they are full: nobody waits this long.
+    fn closing_at(size: usize) -> BatchingConfig {
+        let delay = Duration::from_secs(600);
+        BatchingConfig { size, delay, in_flight: 1, ..BatchingConfig::default() }
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn boards_share_a_batch_and_each_gets_its_own_answers() {
         let echo = Echo::new();
-        let batcher = Batcher::start(Arc::clone(&echo) as _, config(8));
+        let batcher = Batcher::start(Arc::clone(&echo) as _, closing_at(5));
         let (a, b, c) = (crops(&[1.0, 2.0]), crops(&[3.0]), crops(&[4.0, 5.0]));
         let (a, b, c) = tokio::join!(batcher.infer(&a), batcher.infer(&b), batcher.infer(&c));
         assert_eq!(sides(&a.unwrap()), [1.0, 2.0]);
@@ -269,29 +273,30 @@ mod tests {
         assert_eq!(*echo.batches.lock().unwrap(), [5]);
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn more_crops_than_fit_a_batch_go_in_several_and_come_back_in_order() {
         let echo = Echo::new();
-        let batcher = Batcher::start(Arc::clone(&echo) as _, config(4));
+        let config = BatchingConfig { delay: Duration::ZERO, ..closing_at(4) };
+        let batcher = Batcher::start(Arc::clone(&echo) as _, config);
         let values: Vec<f32> = (0..10_u8).map(f32::from).collect();
         assert_eq!(sides(&batcher.infer(&crops(&values)).await.unwrap()), values);
         assert_eq!(*echo.batches.lock().unwrap(), [4, 4, 2]);
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_bad_board_does_not_fail_its_neighbours() {
         let echo = Echo::new();
-        let batcher = Batcher::start(Arc::clone(&echo) as _, config(8));
+        let batcher = Batcher::start(Arc::clone(&echo) as _, closing_at(2));
         let (good, bad) = (crops(&[1.0]), crops(&[-1.0]));
         let (good, bad) = tokio::join!(batcher.infer(&good), batcher.infer(&bad));
         assert_eq!(sides(&good.unwrap()), [1.0]);
         assert!(bad.unwrap_err().to_string().contains("a bad crop"));
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_board_without_crops_needs_no_batch() {
         let echo = Echo::new();
-        let batcher = Batcher::start(Arc::clone(&echo) as _, config(8));
+        let batcher = Batcher::start(Arc::clone(&echo) as _, closing_at(8));
         assert_eq!(sides(&batcher.infer(&crops(&[])).await.unwrap()), [0.0; 0]);
         assert!(echo.batches.lock().unwrap().is_empty());
     }

@@ -95,7 +95,9 @@ impl Worker {
             }
         });
         if drained.await.is_err() {
-            tracing::warn!("inspections under way did not finish in time; they will be taken up again");
+            tracing::warn!(
+                "inspections under way did not finish in time; they will be taken up again"
+            );
         }
         Ok(())
     }
@@ -126,7 +128,8 @@ struct Desk {
 
 impl Desk {
     fn put(&mut self, event: &Recorded) {
-        let gives_work = matches!(event.event_type.as_str(), "ArtifactUploaded" | "InferenceRequested");
+        let gives_work =
+            matches!(event.event_type.as_str(), "ArtifactUploaded" | "InferenceRequested");
         let Some(inspection_id) =
             event.stream.aggregate_id.parse().ok().filter(|_| gives_work).map(InspectionId)
         else {

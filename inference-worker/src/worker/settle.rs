@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use domain::inspection::{Artifact, GoldenReference, InferenceResult, Timing};
 use domain::part::GoldenSample;
 use domain::{
-    ArtifactId, Inspection, InspectionCommand, InspectionId, NotComparable, Part, PartNumber, Picture,
+    ArtifactId, Inspection, InspectionCommand, InspectionId, NotComparable, Part, PartNumber,
+    Picture,
 };
 use platform::artifact_store::{ArtifactStore, ArtifactStoreError};
 use platform::event_log::{ActorRef, EventLog, EventMetadata};
@@ -60,7 +61,8 @@ impl Settler {
                 }
                 Err(Unsettled::Transient(error)) => {
                     tracing::warn!(%inspection_id, error, attempt, "inspection waits; trying again");
-                    let bound = (Duration::from_millis(100) * 2_u32.pow(attempt.min(8))).min(BACKOFF_MAX);
+                    let bound =
+                        (Duration::from_millis(100) * 2_u32.pow(attempt.min(8))).min(BACKOFF_MAX);
                     let pause = rand::rng().random_range(bound / 2..=bound);
                     tokio::select! {
                         () = tokio::time::sleep(pause) => {}
@@ -80,7 +82,9 @@ impl Settler {
         let (facts, closed) = match &inspection {
             Inspection::Open(facts) => (facts, false),
             Inspection::Inferring(facts) => (facts, true),
-            Inspection::NotCreated | Inspection::Judged { .. } | Inspection::Voided(_) => return Ok(()),
+            Inspection::NotCreated | Inspection::Judged { .. } | Inspection::Voided(_) => {
+                return Ok(());
+            }
         };
         let golden = self.golden_sample(&facts.part).await?;
         for (artifact_id, artifact) in &facts.artifacts {
@@ -110,18 +114,28 @@ impl Settler {
         attempt: u32,
     ) -> Result<InferenceResult, Unsettled> {
         let started = Instant::now();
-        let failed = |reason, detail| failed(artifact_id, picture, Some(golden.reference()), reason, detail);
+        let failed =
+            |reason, detail| failed(artifact_id, picture, Some(golden.reference()), reason, detail);
         let test = match self.artifacts.get_verified(artifact_id, &picture.sha256).await {
             Ok(bytes) => bytes,
-            Err(error) => return unreadable(error, attempt).map(|detail| failed(NotComparable::Unreadable, detail)),
+            Err(error) => {
+                return unreadable(error, attempt)
+                    .map(|detail| failed(NotComparable::Unreadable, detail));
+            }
         };
         let golden_bytes = self.artifacts.get_verified(golden.artifact_id, &golden.picture.sha256);
         let golden_bytes = match golden_bytes.await {
             Ok(bytes) => bytes,
-            Err(error) => return unreadable(error, attempt).map(|detail| failed(NotComparable::Unreadable, detail)),
+            Err(error) => {
+                return unreadable(error, attempt)
+                    .map(|detail| failed(NotComparable::Unreadable, detail));
+            }
         };
         match self.comparer.compare(test, golden.picture.sha256, golden_bytes).await {
-            Ok(compared) => Ok(self.completed(artifact_id, picture, golden.reference(), compared, started)),
+            Ok(compared) => {
+                let outcome = (compared, started.elapsed());
+                Ok(self.completed(artifact_id, picture, golden.reference(), outcome))
+            }
             Err(ComparisonError::NotComparable { reason, detail }) => Ok(failed(reason, detail)),
             Err(ComparisonError::Engine(detail)) if attempt + 1 >= READ_ATTEMPTS_MAX => {
                 Ok(failed(NotComparable::InferenceFailed, detail))
@@ -135,8 +149,7 @@ impl Settler {
         artifact_id: ArtifactId,
         picture: &Picture,
         golden: GoldenReference,
-        compared: Compared,
-        started: Instant,
+        (compared, total): (Compared, Duration),
     ) -> InferenceResult {
         let model = self.comparer.model().clone();
         let about = format!("{} {} {}", picture.sha256, golden.sha256, model.sha256);
@@ -151,7 +164,7 @@ impl Settler {
             timing: Timing {
                 queue_ms: milliseconds(compared.queued),
                 compute_ms: milliseconds(compared.computed),
-                total_ms: milliseconds(started.elapsed()),
+                total_ms: milliseconds(total),
             },
         }
     }
@@ -161,8 +174,8 @@ impl Settler {
         inspection_id: InspectionId,
         result: InferenceResult,
     ) -> Result<(), Unsettled> {
-        let (InferenceResult::Completed { result_id, .. } | InferenceResult::Failed { result_id, .. }) =
-            &result;
+        let (InferenceResult::Completed { result_id, .. }
+        | InferenceResult::Failed { result_id, .. }) = &result;
         let request = Request::<Inspection> {
             aggregate_id: inspection_id.to_string(),
             metadata: EventMetadata {
@@ -215,7 +228,8 @@ fn no_golden_sample(
     picture: &Picture,
     part: &PartNumber,
 ) -> InferenceResult {
-    let detail = format!("part {part} has no golden sample; register one and inspect the board again");
+    let detail =
+        format!("part {part} has no golden sample; register one and inspect the board again");
     failed(artifact_id, picture, None, NotComparable::NoGoldenSample, detail)
 }
 

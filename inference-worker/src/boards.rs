@@ -1,0 +1,207 @@
+//! Boards that never were: a deterministic generator of binarised copper layers with known flaws.
+//!
+//! One generator serves training, the demo, tests and load. A [`Design`] is a part (its golden sample), and
+//! every [`Design::unit`] is one board of it: printed anew, so with its own edges, offset and flaws. The same
+//! seeds give the same pixels on every platform: integers only, no clock, no system randomness. Pictures look
+//! like DeepPCB's: copper is dark, substrate is white, labels reach 10 pixels beyond the flaw.
+
+use domain::{DefectClass, PixelBox};
+use image::{GrayImage, Luma};
+
+mod canvas;
+mod flaw;
+mod layout;
+mod manifest;
+mod print;
+mod random;
+mod stroke;
+#[cfg(test)]
+mod tests;
+
+pub use flaw::LABEL_MARGIN;
+pub use manifest::{
+    BoardsError, BoardsSummary, LabelledBox, Manifest, ManifestFile, ManifestItem, generate_boards,
+};
+
+use canvas::{Area, Canvas};
+use print::{Density, Deviation, Warp};
+use random::Random;
+
+/// How boards vary. The defaults imitate DeepPCB.
+#[derive(Debug, Clone, Copy)]
+pub struct BoardOptions {
+    /// Width and height of the pictures in pixels; 640 by default, at least 96.
+    pub size: u32,
+    /// Fewest flaws on a flawed board; 3 by default.
+    pub min_defects: u32,
+    /// Most flaws on a flawed board; 12 by default. A crowded layout may hold fewer.
+    pub max_defects: u32,
+    /// Per cent of boards without any flaw; 0 by default.
+    pub clean_per_cent: u32,
+    /// Largest registration error in pixels, each direction; 5 by default, at most 20.
+    pub max_shift: u32,
+    /// Boards made of one design before [`generate`] takes the next; 1 by default.
+    pub units_per_design: u32,
+}
+
+impl Default for BoardOptions {
+    fn default() -> Self {
+        Self {
+            size: 640,
+            min_defects: 3,
+            max_defects: 12,
+            clean_per_cent: 0,
+            max_shift: 5,
+            units_per_design: 1,
+        }
+    }
+}
+
+/// A test picture with its golden sample and the truth about it.
+#[derive(Debug, Clone)]
+pub struct Board {
+    /// The golden sample, `size` × `size`.
+    pub golden: GrayImage,
+    /// The picture under test, `size` × `size`.
+    pub test: GrayImage,
+    /// What is wrong, in pixels of the test picture; boxes reach [`LABEL_MARGIN`] beyond the flaw.
+    pub defects: Vec<(DefectClass, PixelBox)>,
+}
+
+/// A part: one layout, of which any number of boards can be made.
+pub struct Design {
+    seed: u64,
+    density: Density,
+    base: Deviation,
+    size: u32,
+}
+
+/// The layout reaches this far beyond the picture, so that a shifted print shows more of it.
+const BLEED: u32 = 32;
+
+impl Design {
+    /// The part of this seed; pictures are `size` pixels wide and high, at least 96.
+    #[must_use]
+    pub fn new(seed: u64, size: u32) -> Self {
+        let size = size.clamp(96, 4096);
+        let mut random = Random::new(&[seed, 0x7061_7274]);
+        let layout = layout::draw(signed(size + 2 * BLEED), &mut random);
+        let tilted = random.chance(40);
+        let base = Deviation {
+            turn: if tilted { random.between(-900, 900) } else { 0 },
+            zoom: if tilted { random.between(-900, 900) } else { 0 },
+            roughness: random.between(15, 75),
+            ..Deviation::default()
+        };
+        Self { seed, density: Density::of(&layout), base, size }
+    }
+
+    /// The golden sample.
+    #[must_use]
+    pub fn golden(&self) -> GrayImage {
+        let print = print::print(&self.density, signed(self.size), &self.base, self.seed);
+        picture(&print, &mut Random::new(&[self.seed, 0x676f_6c64]))
+    }
+
+    /// Board number `unit` of this part, and what is wrong with it.
+    #[must_use]
+    pub fn unit(
+        &self,
+        unit: u64,
+        options: &BoardOptions,
+    ) -> (GrayImage, Vec<(DefectClass, PixelBox)>) {
+        let mut random = Random::new(&[self.seed, unit, 0x756e_6974]);
+        let deviation = self.deviation(options, &mut random);
+        let grain = random.next();
+        let mut print = print::print(&self.density, signed(self.size), &deviation, grain);
+        let clean = random.between(1, 100) <= signed(options.clean_per_cent);
+        let count = if clean {
+            0
+        } else {
+            random.between(signed(options.min_defects), signed(options.max_defects))
+        };
+        let shift = deviation.shift_x.abs().max(deviation.shift_y.abs()) / 256;
+        let whole = Area { left: 0, top: 0, right: print.width, bottom: print.height };
+        let inside = whole.grown(-(shift + 6).max(12));
+        let count = usize::try_from(count).unwrap_or(0);
+        let flaws = flaw::scatter(&mut print, inside, count, &mut random);
+        let labels = flaws.iter().map(|flaw| (flaw.class, flaw.label(self.size))).collect();
+        (picture(&print, &mut random), labels)
+    }
+
+    /// How this unit's print differs from the layout: mostly little, sometimes much.
+    fn deviation(&self, options: &BoardOptions, random: &mut Random) -> Deviation {
+        let most = signed(options.max_shift.min(20)) * 256;
+        let reach = match random.between(0, 9) {
+            0..=5 => 256.min(most),
+            6..=7 => (3 * 256).min(most),
+            _ => most,
+        };
+        let rough = random.chance(15);
+        let mut warps = [Warp::default(); 3];
+        for warp in &mut warps {
+            if random.chance(30) {
+                *warp = Warp {
+                    x: random.between(0, signed(self.size)),
+                    y: random.between(0, signed(self.size)),
+                    radius: random.between(30, 160),
+                    push_x: random.around_zero(900),
+                    push_y: random.around_zero(900),
+                };
+            }
+        }
+        Deviation {
+            shift_x: random.between(-reach, reach),
+            shift_y: random.between(-reach, reach),
+            turn: self.base.turn + random.around_zero(90),
+            zoom: self.base.zoom + random.around_zero(90),
+            etch: random.around_zero(if rough { 100 } else { 45 }),
+            roughness: random.between(15, if rough { 125 } else { 75 }),
+            warps,
+        }
+    }
+}
+
+/// Board `index` of the sequence that `seed` starts: a new design every `units_per_design` boards.
+#[must_use]
+pub fn generate(seed: u64, index: u64, options: &BoardOptions) -> Board {
+    let per_design = u64::from(options.units_per_design.max(1));
+    let design = Design::new(design_seed(seed, index / per_design), options.size);
+    let (test, defects) = design.unit(index, options);
+    Board { golden: design.golden(), test, defects }
+}
+
+fn design_seed(seed: u64, number: u64) -> u64 {
+    Random::new(&[seed, number, 0x6465_7369]).next()
+}
+
+/// Dark copper on white, with a scanner's specks and a JPEG's faint ripples.
+fn picture(print: &Canvas, random: &mut Random) -> GrayImage {
+    let (width, height) = (print.width.unsigned_abs(), print.height.unsigned_abs());
+    let mut picture = GrayImage::new(width, height);
+    for (pixel, &copper) in picture.pixels_mut().zip(print.cells()) {
+        *pixel = Luma([if copper { 0 } else { 255 }]);
+    }
+    for _ in 0..random.between(0, 24) {
+        let x = random.between(0, print.width - 2).unsigned_abs();
+        let y = random.between(0, print.height - 2).unsigned_abs();
+        let speck = Luma([random.pick([0, 255])]);
+        picture.put_pixel(x, y, speck);
+        if random.chance(40) {
+            picture.put_pixel(x + 1, y, speck);
+        }
+    }
+    for _ in 0..random.between(0, 2000) {
+        let x = random.between(0, print.width - 1).unsigned_abs();
+        let y = random.between(0, print.height - 1).unsigned_abs();
+        let ripple = u8::try_from(random.between(1, 24)).unwrap_or(0);
+        let Luma([level]) = *picture.get_pixel(x, y);
+        let rippled = if level < 128 { level + ripple } else { level - ripple };
+        picture.put_pixel(x, y, Luma([rippled]));
+    }
+    picture
+}
+
+fn signed(value: u32) -> i32 {
+    i32::try_from(value).unwrap_or(i32::MAX)
+}

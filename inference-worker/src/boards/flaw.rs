@@ -1,0 +1,293 @@
+//! Flaws: strokes of copper or of bare substrate, named by what they do to the copper's connections.
+//!
+//! A stroke that changes a colour touches none, one, or several regions of the colour that it paints with:
+//! that is the difference between an island (pin-hole, copper), an edge flaw (mousebite, spur) and a bridge
+//! (open, short). The name is therefore a fact about the picture, never a wish.
+
+use domain::{DefectClass, PixelBox};
+
+use super::canvas::{Area, Canvas, Point};
+use super::random::Random;
+use super::stroke::{self, Stroke};
+
+/// How far a label's box reaches beyond its stroke, in pixels, as in DeepPCB.
+pub const LABEL_MARGIN: u32 = 10;
+/// Regions and fragments with fewer pixels do not count as connections.
+const CRUMB_PIXELS: usize = 14;
+/// A flaw must change at least this many pixels.
+const MIN_CHANGED: usize = 16;
+/// What is looked at around a stroke to judge connections, in pixels.
+const SURROUNDINGS: i32 = 16;
+/// Strokes on one board keep this many pixels apart.
+const APART: i32 = 12;
+
+/// A flaw that was drawn: its class, and the stroke's rectangle on the test picture.
+pub(super) struct Flaw {
+    pub(super) class: DefectClass,
+    pub(super) area: Area,
+}
+
+impl Flaw {
+    /// The labelled box: the stroke's rectangle with DeepPCB's margin, inside the picture.
+    pub(super) fn label(&self, size: u32) -> PixelBox {
+        let size = i32::try_from(size).unwrap_or(i32::MAX);
+        let box_ = self.area.grown(i32::try_from(LABEL_MARGIN).unwrap_or(0));
+        let side = |low: i32, high: i32| {
+            let (low, high) = (low.clamp(0, size), high.clamp(0, size));
+            (low.unsigned_abs(), (high - low).unsigned_abs())
+        };
+        let (x, width) = side(box_.left, box_.right);
+        let (y, height) = side(box_.top, box_.bottom);
+        PixelBox { x, y, width, height }
+    }
+}
+
+/// What a stroke does to the region that it eats into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Effect {
+    Island,
+    Edge,
+    Bridge,
+}
+
+/// Draws up to `count` flaws within `inside`; fewer when the board has no room for them.
+pub(super) fn scatter(
+    board: &mut Canvas,
+    inside: Area,
+    count: usize,
+    random: &mut Random,
+) -> Vec<Flaw> {
+    let mut flaws: Vec<Flaw> = Vec::with_capacity(count);
+    for _ in 0..count {
+        let class = random.pick(DefectClass::ALL);
+        for _ in 0..ATTEMPTS {
+            let Some(stroke) = propose(board, class, random) else { continue };
+            let free = flaws.iter().all(|flaw| !flaw.area.grown(APART).meets(stroke.area));
+            if free && inside.holds(stroke.area) && does(board, &stroke, class) {
+                apply(board, &stroke, adds_copper(class));
+                flaws.push(Flaw { class, area: stroke.area });
+                break;
+            }
+        }
+    }
+    flaws
+}
+
+/// Proposals per flaw before it is given up.
+const ATTEMPTS: usize = 60;
+
+const fn adds_copper(class: DefectClass) -> bool {
+    matches!(class, DefectClass::Copper | DefectClass::Spur | DefectClass::Short)
+}
+
+/// A stroke that may well do what the class says.
+fn propose(board: &Canvas, class: DefectClass, random: &mut Random) -> Option<Stroke> {
+    let paint = adds_copper(class);
+    let seed = Point::new(
+        random.between(12, board.width - 13),
+        random.between(12, board.height - 13),
+    );
+    if board.at(seed.x, seed.y) == paint {
+        return None;
+    }
+    match class {
+        DefectClass::PinHole | DefectClass::Copper => island(seed, random),
+        DefectClass::Mousebite | DefectClass::Spur => edge(board, seed, random),
+        DefectClass::Open | DefectClass::Short => bridge(board, seed, random),
+    }
+}
+
+/// A blob, a hook or a short line.
+fn island(seed: Point, random: &mut Random) -> Option<Stroke> {
+    let width = random.between(4, 8) + random.between(0, 4) * random.between(0, 2);
+    let reach = random.pick([1, 4, 8, 12, 12, 18, 24]);
+    let path = wander(seed, reach, random);
+    stroke::along(&path, width, random)
+}
+
+/// A stroke that starts a little outside the nearest edge and runs into the region, or along the edge.
+fn edge(board: &Canvas, seed: Point, random: &mut Random) -> Option<Stroke> {
+    let direction = random.pick(DIRECTIONS);
+    let reach = run(board, seed, direction, 40)?;
+    let outside = random.between(-2, 2) + random.between(0, 1) * random.between(0, 5);
+    let start = step(seed, direction, reach + outside);
+    let depth = outside + random.between(3, 9) + random.between(0, 1) * random.between(0, 14);
+    let lean = random.pick(DIRECTIONS);
+    let end = Point::new(
+        start.x - direction.x * depth / 8 + lean.x * random.between(0, 6) / 8,
+        start.y - direction.y * depth / 8 + lean.y * random.between(0, 6) / 8,
+    );
+    let mut path = vec![start, end];
+    if random.chance(35) {
+        path.extend(wander(end, random.between(2, 8), random));
+    }
+    let width = random.between(4, 7) + random.between(0, 1) * random.between(0, 6);
+    stroke::along(&path, width, random)
+}
+
+/// A stroke across the region at its narrow side, with some overshoot on both ends.
+fn bridge(board: &Canvas, seed: Point, random: &mut Random) -> Option<Stroke> {
+    let limit = random.pick([12, 18, 30, 30, 45, 70]);
+    let mut best: Option<(i32, Point, Point, Point)> = None;
+    for direction in DIRECTIONS.into_iter().take(DIRECTIONS.len() / 2) {
+        let back = Point::new(-direction.x, -direction.y);
+        let (Some(ahead), Some(behind)) =
+            (run(board, seed, direction, limit), run(board, seed, back, limit))
+        else {
+            continue;
+        };
+        let span = ahead + behind + random.between(0, 6);
+        if best.is_none_or(|(shortest, ..)| span < shortest) {
+            let (from, to) = (step(seed, direction, ahead), step(seed, back, behind));
+            best = Some((span, direction, from, to));
+        }
+    }
+    let (_, direction, from, to) = best?;
+    let over = random.between(-1, 2) + random.between(0, 1) * random.between(0, 5);
+    let back = Point::new(-direction.x, -direction.y);
+    let (mut from, mut to) = (step(from, direction, over), step(to, back, over));
+    if random.chance(40) {
+        from = Point::new(from.x + random.around_zero(8), from.y + random.around_zero(8));
+        to = Point::new(to.x + random.around_zero(8), to.y + random.around_zero(8));
+    }
+    let bow = random.pick([0, 0, 2, 4, 7]);
+    let middle = Point::new(
+        (from.x + to.x) / 2 + random.between(-bow, bow),
+        (from.y + to.y) / 2 + random.between(-bow, bow),
+    );
+    let width = random.between(4, 8) + random.between(0, 1) * random.between(0, 9);
+    stroke::along(&[from, middle, to], width, random)
+}
+
+/// Unit vectors times eight, opposite ones eight places apart.
+const DIRECTIONS: [Point; 16] = [
+    Point::new(8, 0), Point::new(7, 3), Point::new(6, 6), Point::new(3, 7),
+    Point::new(0, 8), Point::new(-3, 7), Point::new(-6, 6), Point::new(-7, 3),
+    Point::new(-8, 0), Point::new(-7, -3), Point::new(-6, -6), Point::new(-3, -7),
+    Point::new(0, -8), Point::new(3, -7), Point::new(6, -6), Point::new(7, -3),
+];
+
+fn step(from: Point, direction: Point, distance: i32) -> Point {
+    Point::new(from.x + direction.x * distance / 8, from.y + direction.y * distance / 8)
+}
+
+/// How far one can go before the colour changes; none beyond `limit` or the board.
+fn run(board: &Canvas, from: Point, direction: Point, limit: i32) -> Option<i32> {
+    let colour = board.at(from.x, from.y);
+    (1..=limit).find(|&distance| {
+        let p = step(from, direction, distance);
+        board.at(p.x, p.y) != colour
+    })
+}
+
+/// A short path of up to five legs.
+fn wander(start: Point, reach: i32, random: &mut Random) -> Vec<Point> {
+    let mut path = vec![start];
+    let mut at = start;
+    for _ in 0..random.between(1, 4) {
+        at = Point::new(at.x + random.around_zero(reach), at.y + random.around_zero(reach));
+        path.push(at);
+    }
+    path
+}
+
+/// True when the stroke visibly does to the board what the class says, and nothing else.
+fn does(board: &Canvas, stroke: &Stroke, class: DefectClass) -> bool {
+    let wanted = match class {
+        DefectClass::PinHole | DefectClass::Copper => Effect::Island,
+        DefectClass::Mousebite | DefectClass::Spur => Effect::Edge,
+        DefectClass::Open | DefectClass::Short => Effect::Bridge,
+    };
+    effect(board, stroke, adds_copper(class)) == Some(wanted)
+}
+
+/// Pixels of a window: what they were, and what the stroke makes of them.
+struct Window<'a> {
+    board: &'a Canvas,
+    stroke: &'a Stroke,
+    area: Area,
+    paint: bool,
+}
+
+impl Window<'_> {
+    fn eaten(&self, x: i32, y: i32) -> bool {
+        self.stroke.covers(x, y) && self.board.at(x, y) != self.paint
+    }
+
+    /// Regions of pixels that `belongs` accepts, as lists of pixels.
+    fn regions(&self, belongs: impl Fn(i32, i32) -> bool) -> Vec<Vec<Point>> {
+        let Area { left, top, right, bottom } = self.area;
+        let mut seen = Canvas::new(right - left, bottom - top);
+        let mut regions = Vec::new();
+        for y in top..bottom {
+            for x in left..right {
+                if seen.at(x - left, y - top) || !belongs(x, y) {
+                    continue;
+                }
+                let mut region = vec![Point::new(x, y)];
+                seen.set(x - left, y - top, true);
+                let mut next = 0;
+                while let Some(&Point { x, y }) = region.get(next) {
+                    next += 1;
+                    for (x, y) in [(x + 1, y), (x - 1, y), (x, y + 1), (x, y - 1)] {
+                        let within = (left..right).contains(&x) && (top..bottom).contains(&y);
+                        if within && !seen.at(x - left, y - top) && belongs(x, y) {
+                            seen.set(x - left, y - top, true);
+                            region.push(Point::new(x, y));
+                        }
+                    }
+                }
+                if region.len() >= CRUMB_PIXELS {
+                    regions.push(region);
+                }
+            }
+        }
+        regions
+    }
+}
+
+/// What the stroke does; none when it is too faint to be seen, or too close to call.
+fn effect(board: &Canvas, stroke: &Stroke, paint: bool) -> Option<Effect> {
+    let area = stroke.area.grown(SURROUNDINGS);
+    let window = Window { board, stroke, area, paint };
+    let mut eaten = Vec::new();
+    for y in stroke.area.top..stroke.area.bottom {
+        for x in stroke.area.left..stroke.area.right {
+            if window.eaten(x, y) {
+                eaten.push(Point::new(x, y));
+            }
+        }
+    }
+    let solid = |p: &&Point| {
+        (-1..=1).all(|dy| (-1..=1).all(|dx| window.eaten(p.x + dx, p.y + dy)))
+    };
+    if eaten.len() < MIN_CHANGED || eaten.iter().filter(solid).count() < 2 {
+        return None;
+    }
+    let touches = |region: &Vec<Point>, reach: i32| {
+        region.iter().any(|p| {
+            (-reach..=reach).any(|d| window.eaten(p.x + d, p.y) || window.eaten(p.x, p.y + d))
+        })
+    };
+    let same = window.regions(|x, y| board.at(x, y) == paint);
+    let touched = same.iter().filter(|region| touches(region, 1)).count();
+    let nearly = same.iter().filter(|region| touches(region, 3)).count();
+    let before = window.regions(|x, y| board.at(x, y) != paint).len();
+    let after = window.regions(|x, y| board.at(x, y) != paint && !stroke.covers(x, y)).len();
+    match (touched, nearly) {
+        (0, 0) => Some(Effect::Island),
+        (1, 1) if after <= before => Some(Effect::Edge),
+        (0, _) | (1, 1..) if after <= before => None,
+        _ => Some(Effect::Bridge),
+    }
+}
+
+fn apply(board: &mut Canvas, stroke: &Stroke, copper: bool) {
+    for y in stroke.area.top..stroke.area.bottom {
+        for x in stroke.area.left..stroke.area.right {
+            if stroke.covers(x, y) {
+                board.set(x, y, copper);
+            }
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! Boards in a folder, laid out as DeepPCB's manifest describes: `manifest.json` beside `images/`.
+//!
+//! The same types read real data sets; fields that nothing here needs are passed over.
+
+use std::fs;
+use std::io::Cursor;
+use std::path::{Path, PathBuf};
+
+use domain::{DefectClass, PixelBox, Sha256};
+use image::{GrayImage, ImageFormat};
+use serde::{Deserialize, Serialize};
+
+use super::{BoardOptions, Design, design_seed};
+
+/// Why boards could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum BoardsError {
+    /// The disk refused.
+    #[error("cannot write {path}")]
+    Write {
+        /// Which file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A picture did not encode.
+    #[error("cannot encode a picture as PNG")]
+    Encode(#[from] image::ImageError),
+    /// The manifest did not encode.
+    #[error("cannot encode the manifest")]
+    Manifest(#[from] serde_json::Error),
+}
+
+/// What was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BoardsSummary {
+    /// The manifest's path.
+    pub manifest: PathBuf,
+    /// Number of boards.
+    pub boards: u64,
+    /// Number of labelled defects on all of them.
+    pub defects: u64,
+}
+
+/// A data set of picture pairs with labels.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Name of the data set.
+    pub dataset: String,
+    /// Where it comes from.
+    #[serde(default)]
+    pub source: String,
+    /// Terms of use.
+    #[serde(default)]
+    pub licence: String,
+    /// Width and height of the pictures in pixels.
+    pub image_size: [u32; 2],
+    /// The classes that labels use.
+    pub classes: Vec<DefectClass>,
+    /// Number of items.
+    pub count: u64,
+    /// The pairs.
+    pub items: Vec<ManifestItem>,
+}
+
+/// One pair: a picture under test, its golden sample, and the labels.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ManifestItem {
+    /// Unique in the manifest.
+    pub id: String,
+    /// `trainval`, `test`, or a name of the data set's own.
+    pub split: String,
+    /// Boards that resemble each other: one design, or one family.
+    pub group: String,
+    /// The picture under test.
+    pub test: ManifestFile,
+    /// The golden sample.
+    pub template: ManifestFile,
+    /// What is wrong with the picture under test.
+    pub boxes: Vec<LabelledBox>,
+}
+
+/// A file beside the manifest.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ManifestFile {
+    /// Path relative to the manifest's folder.
+    pub file: PathBuf,
+    /// Digest of its bytes.
+    pub sha256: Sha256,
+    /// Its length in bytes.
+    pub bytes: u64,
+}
+
+/// A labelled defect; pixels of the test picture, `x2` and `y2` excluded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LabelledBox {
+    /// Left edge.
+    pub x1: u32,
+    /// Top edge.
+    pub y1: u32,
+    /// Right edge, excluded.
+    pub x2: u32,
+    /// Bottom edge, excluded.
+    pub y2: u32,
+    /// What it is.
+    pub class: DefectClass,
+}
+
+impl LabelledBox {
+    /// The label of a defect.
+    #[must_use]
+    pub const fn new(class: DefectClass, bounds: PixelBox) -> Self {
+        let PixelBox { x, y, width, height } = bounds;
+        Self { x1: x, y1: y, x2: x + width, y2: y + height, class }
+    }
+
+    /// The label's box.
+    #[must_use]
+    pub const fn bounds(&self) -> PixelBox {
+        PixelBox {
+            x: self.x1,
+            y: self.y1,
+            width: self.x2.saturating_sub(self.x1),
+            height: self.y2.saturating_sub(self.y1),
+        }
+    }
+}
+
+/// Writes `count` boards of the sequence that `seed` starts into `out`: `manifest.json` and `images/*.png`.
+/// Equal arguments write equal files. Boards of one design share one golden sample and one group.
+///
+/// # Errors
+/// When a folder or file cannot be written.
+pub fn generate_boards(
+    count: u64,
+    seed: u64,
+    options: &BoardOptions,
+    out: &Path,
+) -> Result<BoardsSummary, BoardsError> {
+    let images = out.join("images");
+    fs::create_dir_all(&images)
+        .map_err(|source| BoardsError::Write { path: images.clone(), source })?;
+    let per_design = u64::from(options.units_per_design.max(1));
+    let mut items = Vec::new();
+    let mut part: Option<(u64, Design, ManifestFile)> = None;
+    for index in 0..count {
+        let number = index / per_design;
+        let (_, design, template) = match part.take() {
+            Some(current) if current.0 == number => part.insert(current),
+            _ => {
+                let design = Design::new(design_seed(seed, number), options.size);
+                let template = write(out, &format!("part{number:05}_temp.png"), &design.golden())?;
+                part.insert((number, design, template))
+            }
+        };
+        let (test, defects) = design.unit(index, options);
+        let boxes = defects.iter().map(|&(class, area)| LabelledBox::new(class, area)).collect();
+        items.push(ManifestItem {
+            id: format!("{index:08}"),
+            split: "test".to_owned(),
+            group: format!("part{number:05}"),
+            test: write(out, &format!("{index:08}_test.png"), &test)?,
+            template: template.clone(),
+            boxes,
+        });
+    }
+    let defects = items.iter().map(|item| item.boxes.len() as u64).sum();
+    let manifest = Manifest {
+        dataset: "chipq generated boards".to_owned(),
+        source: format!("chipq generate-boards --count {count} --seed {seed}"),
+        licence: "MIT".to_owned(),
+        image_size: [options.size; 2],
+        classes: DefectClass::ALL.to_vec(),
+        count,
+        items,
+    };
+    let path = out.join("manifest.json");
+    let json = serde_json::to_vec_pretty(&manifest)?;
+    fs::write(&path, json).map_err(|source| BoardsError::Write { path: path.clone(), source })?;
+    Ok(BoardsSummary { manifest: path, boards: count, defects })
+}
+
+fn write(out: &Path, name: &str, picture: &GrayImage) -> Result<ManifestFile, BoardsError> {
+    let mut bytes = Vec::new();
+    picture.write_to(&mut Cursor::new(&mut bytes), ImageFormat::Png)?;
+    let file = Path::new("images").join(name);
+    let path = out.join(&file);
+    fs::write(&path, &bytes).map_err(|source| BoardsError::Write { path, source })?;
+    Ok(ManifestFile { file, sha256: Sha256::of(&bytes), bytes: bytes.len() as u64 })
+}

@@ -1,0 +1,119 @@
+//! The brush: hand-like strokes of several kinds, as real flaws and the painted ones of DeepPCB look.
+
+use super::canvas::{Area, Canvas, Point, Shape};
+use super::random::Random;
+
+/// A stroke's pixels, in coordinates of its own, and where they lie on the board.
+#[derive(Debug, Clone)]
+pub(super) struct Stroke {
+    mask: Canvas,
+    origin: Point,
+    /// The smallest rectangle on the board that holds the stroke.
+    pub(super) area: Area,
+}
+
+impl Stroke {
+    /// True when the stroke covers this pixel of the board.
+    pub(super) fn covers(&self, x: i32, y: i32) -> bool {
+        self.mask.at(x - self.origin.x, y - self.origin.y)
+    }
+}
+
+/// How the brush behaves along a path.
+#[derive(Debug, Clone, Copy)]
+enum Brush {
+    /// One even line.
+    Pen,
+    /// A line that swells or thins.
+    Tapered,
+    /// Many thin lines to and fro, with gaps between them.
+    Scribble,
+    /// A square nib.
+    Square,
+}
+
+/// Draws along `path` with a brush of about `width` pixels; none when nothing was drawn.
+pub(super) fn along(path: &[Point], width: i32, random: &mut Random) -> Option<Stroke> {
+    let reach = width + 4;
+    let left = path.iter().map(|p| p.x).min()? - reach;
+    let top = path.iter().map(|p| p.y).min()? - reach;
+    let right = path.iter().map(|p| p.x).max()? + reach;
+    let bottom = path.iter().map(|p| p.y).max()? + reach;
+    let origin = Point::new(left, top);
+    let mut mask = Canvas::new(right - left, bottom - top);
+    let local: Vec<Point> = path.iter().map(|p| Point::new(p.x - left, p.y - top)).collect();
+    let brush = match random.between(0, 9) {
+        0..=4 => Brush::Pen,
+        5..=6 => Brush::Tapered,
+        7 => Brush::Square,
+        _ => Brush::Scribble,
+    };
+    draw(&mut mask, &local, (brush, width), random);
+    if random.chance(8) {
+        sprinkle(&mut mask, random);
+    }
+    let extent = mask.extent()?;
+    let area = Area {
+        left: extent.left + left,
+        top: extent.top + top,
+        right: extent.right + left,
+        bottom: extent.bottom + top,
+    };
+    Some(Stroke { mask, origin, area })
+}
+
+fn draw(mask: &mut Canvas, path: &[Point], (brush, width): (Brush, i32), random: &mut Random) {
+    let slope = random.between(-2, 2);
+    for (leg, ends) in (0..).zip(path.windows(2)) {
+        let (from, to) = (ends[0], ends[1]);
+        match brush {
+            Brush::Pen => mask.paint(Shape::Line { from, to, width }, true),
+            Brush::Tapered => {
+                let width = (width + slope * leg).max(3);
+                mask.paint(Shape::Line { from, to, width }, true);
+            }
+            Brush::Square => nib(mask, (from, to), width),
+            Brush::Scribble => scribble(mask, (from, to), width, random),
+        }
+    }
+}
+
+/// Stamps a square of `width` along the line.
+fn nib(mask: &mut Canvas, (from, to): (Point, Point), width: i32) {
+    let steps = (to.x - from.x).abs().max((to.y - from.y).abs()).max(1);
+    for step in 0..=steps {
+        let x = from.x + (to.x - from.x) * step / steps - width / 2;
+        let y = from.y + (to.y - from.y) * step / steps - width / 2;
+        let area = Area { left: x, top: y, right: x + width, bottom: y + width };
+        mask.paint(Shape::Rect { area, round: 0 }, true);
+    }
+}
+
+/// Thin lines to and fro within `width` of the line; the first one is solid, so that the stroke holds
+/// together.
+fn scribble(mask: &mut Canvas, (from, to): (Point, Point), width: i32, random: &mut Random) {
+    let thin = random.between(3, 4);
+    mask.paint(Shape::Line { from, to, width: thin }, true);
+    let reach = width * 2 / 3 + 1;
+    let mut last = from;
+    for _ in 0..random.between(3, 7) {
+        let at = random.between(0, 16);
+        let next = Point::new(
+            from.x + (to.x - from.x) * at / 16 + random.between(-reach, reach),
+            from.y + (to.y - from.y) * at / 16 + random.between(-reach, reach),
+        );
+        mask.paint(Shape::Line { from: last, to: next, width: random.between(2, 3) }, true);
+        last = next;
+    }
+}
+
+/// Takes away some small spots, as a dry brush does.
+fn sprinkle(mask: &mut Canvas, random: &mut Random) {
+    let spots = mask.width * mask.height / 60;
+    for _ in 0..spots {
+        let x = random.between(0, mask.width - 1);
+        let y = random.between(0, mask.height - 1);
+        mask.set(x, y, false);
+        mask.set(x + random.between(0, 1), y + random.between(0, 1), false);
+    }
+}

@@ -1,0 +1,104 @@
+use std::path::Path;
+
+use domain::Sha256;
+
+use super::*;
+
+/// Digests that must never change: whoever changes the generator changes its version of the truth knowingly.
+const GOLDEN_DIGEST: &str = "";
+const UNIT_DIGEST: &str = "";
+
+#[test]
+fn a_seed_gives_the_same_pixels_for_ever() {
+    let design = Design::new(42, 640);
+    let (test, _) = design.unit(7, &BoardOptions::default());
+    let digest = |picture: &GrayImage| Sha256::of(picture.as_raw()).to_string();
+    assert_eq!(digest(&design.golden()), GOLDEN_DIGEST);
+    assert_eq!(digest(&test), UNIT_DIGEST);
+}
+
+#[test]
+fn seeds_units_and_designs_differ_from_each_other() {
+    let options = BoardOptions::default();
+    let design = Design::new(1, 320);
+    assert_ne!(design.golden(), Design::new(2, 320).golden());
+    assert_ne!(design.unit(1, &options).0, design.unit(2, &options).0);
+    assert_ne!(generate(1, 0, &options).test, generate(2, 0, &options).test);
+}
+
+#[test]
+fn boards_of_one_design_share_its_golden_sample() {
+    let options = BoardOptions { units_per_design: 3, ..BoardOptions::default() };
+    let goldens: Vec<GrayImage> = (0..6).map(|i| generate(5, i, &options).golden).collect();
+    assert!(goldens[0] == goldens[1] && goldens[1] == goldens[2]);
+    assert!(goldens[2] != goldens[3] && goldens[3] == goldens[5]);
+}
+
+#[test]
+fn every_label_lies_in_the_picture_and_holds_a_real_difference() {
+    let options = BoardOptions { max_shift: 0, ..BoardOptions::default() };
+    for index in 0..20 {
+        let board = generate(11, index, &options);
+        for (class, bounds) in &board.defects {
+            assert!(bounds.x + bounds.width <= 640 && bounds.y + bounds.height <= 640);
+            let differing = (bounds.y..bounds.y + bounds.height)
+                .flat_map(|y| (bounds.x..bounds.x + bounds.width).map(move |x| (x, y)))
+                .filter(|&(x, y)| {
+                    let dark = |picture: &GrayImage| picture.get_pixel(x, y).0[0] < 128;
+                    dark(&board.test) != dark(&board.golden)
+                })
+                .count();
+            assert!(differing >= 12, "board {index}: {class} at {bounds:?}: {differing} pixels");
+        }
+    }
+}
+
+#[test]
+fn every_class_occurs_and_boards_hold_the_asked_number_of_flaws() {
+    let options = BoardOptions { min_defects: 4, max_defects: 8, ..BoardOptions::default() };
+    let mut classes = std::collections::BTreeSet::new();
+    let mut labels = 0;
+    for index in 0..20 {
+        let defects = generate(12, index, &options).defects;
+        assert!(defects.len() <= 8);
+        labels += defects.len();
+        classes.extend(defects.into_iter().map(|(class, _)| class));
+    }
+    assert_eq!(classes.len(), 6);
+    assert!(labels >= 80, "{labels} labels on 20 boards");
+}
+
+#[test]
+fn clean_boards_have_no_labels() {
+    let options = BoardOptions { clean_per_cent: 100, ..BoardOptions::default() };
+    assert!((0..5).all(|index| generate(13, index, &options).defects.is_empty()));
+}
+
+#[test]
+fn a_generated_folder_reads_back_as_a_manifest_of_its_files() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let options = BoardOptions { size: 256, units_per_design: 2, ..BoardOptions::default() };
+    let summary = generate_boards(4, 9, &options, folder.path()).expect("written");
+    assert_eq!(summary.boards, 4);
+    let bytes = std::fs::read(&summary.manifest).expect("a manifest");
+    let manifest: Manifest = serde_json::from_slice(&bytes).expect("its layout");
+    assert_eq!(manifest.items.len(), 4);
+    assert_eq!(manifest.items[0].template.file, Path::new("images/part00000_temp.png"));
+    assert_eq!(manifest.items[1].group, manifest.items[0].group);
+    for item in &manifest.items {
+        for file in [&item.test, &item.template] {
+            let bytes = std::fs::read(folder.path().join(&file.file)).expect("a file");
+            assert_eq!(Sha256::of(&bytes), file.sha256);
+            assert_eq!(bytes.len() as u64, file.bytes);
+        }
+    }
+    let labels: usize = manifest.items.iter().map(|item| item.boxes.len()).sum();
+    assert_eq!(labels as u64, summary.defects);
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_an_error() {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    let result = generate_boards(1, 1, &BoardOptions::default(), file.path());
+    assert!(matches!(result, Err(BoardsError::Write { .. })));
+}

@@ -1,0 +1,14 @@
+//! Pictures to findings: golden comparison on a batching engine, the worker that follows the log, the
+//! generator of boards, and the evaluation of the shipped network.
+
+pub mod batcher;
+pub mod boards;
+pub mod comparison;
+pub mod engine;
+pub mod evaluate;
+mod service;
+pub mod training;
+pub mod vision;
+pub mod worker;
+
+pub use service::{WorkerConfig, run};

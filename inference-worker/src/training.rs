@@ -1,0 +1,66 @@
+//! Training crops: exactly the candidates that the shipped pipeline makes of generated boards, with the class
+//! and box that the network should answer. `triton/training/train.py` reads the file.
+
+use std::io::{self, Write};
+
+use domain::{DefectClass, PixelBox};
+
+use crate::boards::Board;
+use crate::vision::{self, Golden};
+
+/// Side of a stored crop: larger than the network's, so that training can move it about.
+pub const STORED_SIDE: usize = 112;
+/// Bytes of a stored record: class, three spare, four sides as little-endian `f32`, two planes of bits.
+pub const RECORD_LEN: usize = 4 + 16 + 2 * STORED_SIDE * STORED_SIDE / 8;
+
+/// Writes the records of one board: every candidate, and `extra` places where nothing differs. Boards that
+/// cannot be compared give none. Returns how many records were written.
+///
+/// # Errors
+/// When `out` cannot be written.
+pub fn write_records(board: &Board, extra: u64, out: &mut impl Write) -> io::Result<u64> {
+    let Ok(golden) = Golden::new(&board.golden) else { return Ok(0) };
+    let Ok((pair, mut centres, _)) = vision::compare(&board.test, &golden) else { return Ok(0) };
+    let (width, height) = (pair.test.width, pair.test.height);
+    for number in 1..=extra {
+        // Places spread by an irrational-like stride; the same for every board of this size.
+        let at = (number * 7919 + centres.len() as u64 * 104_729) as usize;
+        centres.push((at % width, (at / 3) % height));
+    }
+    let mut written = 0;
+    for (x, y) in centres {
+        let label = answer(&board.defects, x, y);
+        let mut record = Vec::with_capacity(RECORD_LEN);
+        record.extend_from_slice(&[label.map_or(0, |(class, _)| class), 0, 0, 0]);
+        for side in label.map_or([0.0; 4], |(_, sides)| sides) {
+            record.extend_from_slice(&side.to_le_bytes());
+        }
+        for plane in pair.planes((x, y), STORED_SIDE) {
+            for row in plane {
+                record.extend_from_slice(&row.to_le_bytes()[..STORED_SIDE / 8]);
+            }
+        }
+        out.write_all(&record)?;
+        written += 1;
+    }
+    Ok(written)
+}
+
+/// Class number and box sides for a crop centred at `x`, `y`; none when no label's box holds the centre.
+fn answer(defects: &[(DefectClass, PixelBox)], x: usize, y: usize) -> Option<(u8, [f32; 4])> {
+    let (x, y) = (x as f32, y as f32);
+    let sides = |b: &PixelBox| {
+        let (left, top) = (b.x as f32, b.y as f32);
+        [x - left, y - top, left + b.width as f32 - x, top + b.height as f32 - y]
+    };
+    let off_centre = |s: &[f32; 4]| (s[0] - s[2]).abs() + (s[1] - s[3]).abs();
+    defects
+        .iter()
+        .map(|(class, bounds)| (class, sides(bounds)))
+        .filter(|(_, sides)| sides.iter().all(|&side| side > 0.0))
+        .min_by(|a, b| off_centre(&a.1).total_cmp(&off_centre(&b.1)))
+        .and_then(|(class, sides)| {
+            let number = DefectClass::ALL.iter().position(|other| other == class)? + 1;
+            Some((u8::try_from(number).ok()?, sides))
+        })
+}

@@ -1,0 +1,190 @@
+//! Golden comparison: decode, register, find candidates, cut crops, and merge the network's answers.
+//!
+//! Pure and synchronous. The network is absent on purpose: [`prepare`] ends with crops and [`Prepared::finish`]
+//! begins with answers, so that a batcher in between can fill one engine batch with crops of several boards.
+//! A picture that cannot be compared is an outcome of its own, never a board without findings.
+
+use domain::inspection::Registration;
+use domain::{Defect, NotComparable};
+use image::GrayImage;
+
+mod annotate;
+pub(crate) mod bits;
+mod candidates;
+mod crops;
+mod decode;
+mod merge;
+mod register;
+#[cfg(test)]
+mod tests;
+
+pub use annotate::annotate;
+pub use crops::{CROP_LEN, CROP_PLANES, CROP_SIDE, CropBatch};
+pub use decode::{DecodeError, MAX_PIXELS, MAX_SIDE, decode, sniff};
+pub use merge::{CLASS_COUNT, CountMismatch, CropOutput};
+
+use bits::Bits;
+use crops::Pair;
+use register::{Coarse, Placement};
+
+/// Pictures that agree less than this after registration are not of one part.
+const MIN_SCORE: f32 = 0.7;
+/// More candidates than this on one picture are not inspected one by one.
+pub const MAX_CANDIDATES: usize = 192;
+/// When a larger share of the pixels differs, counting defects means nothing.
+const MAX_DIFFERING: f64 = 0.03;
+/// A picture with less copper, or less substrate, than this share shows nothing to compare by.
+const MIN_CONTENT: f64 = 0.001;
+/// The smallest picture, in pixels a side.
+const MIN_SIDE: u32 = 96;
+
+/// Why a picture could not be compared with its golden sample.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum Incomparable {
+    /// The two pictures differ in size.
+    #[error("the picture is {picture:?} pixels and the golden sample {golden:?}")]
+    SizeMismatch {
+        /// Width and height of the picture.
+        picture: (u32, u32),
+        /// Width and height of the golden sample.
+        golden: (u32, u32),
+    },
+    /// A picture is smaller than a crop.
+    #[error("the picture is smaller than {MIN_SIDE} × {MIN_SIDE} pixels")]
+    TooSmall,
+    /// The picture or the golden sample is all copper or all substrate.
+    #[error("the {0} shows nothing: it is all dark or all bright")]
+    Blank(&'static str),
+    /// The picture does not fit the golden sample anywhere near.
+    #[error("the picture agrees with the golden sample by {score:.2} only; {MIN_SCORE} is needed")]
+    NotRegistered {
+        /// The best agreement, 0 to 1.
+        score: f32,
+    },
+    /// So much differs that single defects mean nothing.
+    #[error("more than {MAX_CANDIDATES} places or {MAX_DIFFERING} of all pixels differ")]
+    TooManyDifferences,
+}
+
+impl Incomparable {
+    /// The reason as the domain names it.
+    #[must_use]
+    pub const fn reason(&self) -> NotComparable {
+        match self {
+            Self::SizeMismatch { .. } => NotComparable::SizeMismatch,
+            Self::TooSmall | Self::Blank(_) | Self::NotRegistered { .. } => {
+                NotComparable::NotRegistered
+            }
+            Self::TooManyDifferences => NotComparable::TooManyDifferences,
+        }
+    }
+}
+
+/// A golden sample made ready for many comparisons.
+#[derive(Debug, Clone)]
+pub struct Golden {
+    bits: Bits,
+    coarse: Coarse,
+    size: (u32, u32),
+}
+
+impl Golden {
+    /// Makes a golden sample ready; grey levels below 128 are copper.
+    ///
+    /// # Errors
+    /// [`Incomparable::TooSmall`] or [`Incomparable::Blank`].
+    pub fn new(picture: &GrayImage) -> Result<Self, Incomparable> {
+        let bits = readable(picture, "golden sample")?;
+        Ok(Self { coarse: Coarse::of(&bits), bits, size: picture.dimensions() })
+    }
+
+    /// Width and height in pixels.
+    #[must_use]
+    pub const fn size(&self) -> (u32, u32) {
+        self.size
+    }
+}
+
+/// A picture that is registered and cut into crops, one per candidate.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    /// The candidates' crops, `[n, 2, 96, 96]`; empty when nothing differs.
+    pub crops: CropBatch,
+    /// How the picture lies over the golden sample.
+    pub registration: Registration,
+    /// The crops' centres in pixels of the picture.
+    centres: Vec<(usize, usize)>,
+    size: (u32, u32),
+}
+
+impl Prepared {
+    /// The crops' centres (x, y) in pixels of the picture, in the crops' order.
+    #[must_use]
+    pub fn centres(&self) -> &[(usize, usize)] {
+        &self.centres
+    }
+
+    /// The findings, most confident first; `outputs` are the network's answers in the crops' order.
+    ///
+    /// # Errors
+    /// When there are more or fewer answers than crops.
+    pub fn finish(&self, outputs: &[CropOutput]) -> Result<Vec<Defect>, CountMismatch> {
+        merge::merge(&self.centres, outputs, self.size)
+    }
+}
+
+/// Registers a picture to its golden sample and cuts a crop around every candidate.
+///
+/// # Errors
+/// [`Incomparable`] when the two cannot be compared; the judgement is then review, never pass.
+pub fn prepare(test: &GrayImage, golden: &Golden) -> Result<Prepared, Incomparable> {
+    let (pair, centres, registration) = compare(test, golden)?;
+    let mut crops = CropBatch::default();
+    for &centre in &centres {
+        crops.push(&pair, centre);
+    }
+    Ok(Prepared { crops, registration, centres, size: golden.size })
+}
+
+/// A registered pair, the centres of its candidates, and how it was registered.
+pub(crate) type Compared = (Pair, Vec<(usize, usize)>, Registration);
+
+/// Everything of [`prepare`] but the crops.
+pub(crate) fn compare(test: &GrayImage, golden: &Golden) -> Result<Compared, Incomparable> {
+    if test.dimensions() != golden.size {
+        let picture = test.dimensions();
+        return Err(Incomparable::SizeMismatch { picture, golden: golden.size });
+    }
+    let bits = readable(test, "picture")?;
+    let Placement { dx, dy, score } = register::place(&bits, &golden.bits, &golden.coarse);
+    if score < MIN_SCORE {
+        return Err(Incomparable::NotRegistered { score });
+    }
+    let columns = register::overlap(bits.width, dx);
+    let rows = register::overlap(bits.height, dy);
+    let mut difference = bits.difference(&golden.bits.moved(dx, dy));
+    difference.keep(columns, rows);
+    let aligned = bits.difference(&difference);
+    let places = candidates::clean(&difference);
+    let share = places.count() as f64 / (bits.width * bits.height) as f64;
+    let regions = (share <= MAX_DIFFERING)
+        .then(|| candidates::regions(&places, MAX_CANDIDATES))
+        .flatten()
+        .ok_or(Incomparable::TooManyDifferences)?;
+    let centres = regions.iter().map(candidates::Region::centre).collect();
+    let registration = Registration { dx: dx as f32, dy: dy as f32, score };
+    Ok((Pair { test: bits, golden: aligned }, centres, registration))
+}
+
+fn readable(picture: &GrayImage, which: &'static str) -> Result<Bits, Incomparable> {
+    if picture.width() < MIN_SIDE || picture.height() < MIN_SIDE {
+        return Err(Incomparable::TooSmall);
+    }
+    let bits = Bits::from_picture(picture);
+    let copper = bits.count() as f64 / (bits.width * bits.height) as f64;
+    if (MIN_CONTENT..=1.0 - MIN_CONTENT).contains(&copper) {
+        Ok(bits)
+    } else {
+        Err(Incomparable::Blank(which))
+    }
+}

@@ -1,0 +1,91 @@
+//! Annotated pictures: numbered boxes over the board, in colours that the colour-blind can tell apart.
+
+use domain::{Defect, DefectClass, PixelBox};
+use image::{GrayImage, Rgb, RgbImage};
+
+/// Colours of Okabe and Ito (2008), darkest enough to show on white and on black.
+const fn colour(class: DefectClass) -> Rgb<u8> {
+    Rgb(match class {
+        DefectClass::Open => [213, 94, 0],
+        DefectClass::Short => [0, 114, 178],
+        DefectClass::Mousebite => [230, 159, 0],
+        DefectClass::Spur => [0, 158, 115],
+        DefectClass::Copper => [204, 121, 167],
+        DefectClass::PinHole => [86, 180, 233],
+    })
+}
+
+/// Width of a box's line in pixels.
+const LINE: u32 = 2;
+/// Pixels of the picture per dot of a digit.
+const DOT: u32 = 2;
+
+/// The picture in grey with one box per defect, numbered from 1 in the order given.
+#[must_use]
+pub fn annotate(picture: &GrayImage, defects: &[Defect]) -> RgbImage {
+    let mut out = RgbImage::new(picture.width(), picture.height());
+    for (to, from) in out.pixels_mut().zip(picture.pixels()) {
+        // Black becomes dark grey, so that the dark colours stay visible on it.
+        *to = Rgb([48 + (u16::from(from.0[0]) * 207 / 255) as u8; 3]);
+    }
+    for (number, defect) in (1_u32..).zip(defects) {
+        frame(&mut out, &defect.bounds, colour(defect.class));
+        label(&mut out, &defect.bounds, number, colour(defect.class));
+    }
+    out
+}
+
+fn fill(out: &mut RgbImage, (x, y): (u32, u32), (width, height): (u32, u32), colour: Rgb<u8>) {
+    for y in y..(y.saturating_add(height)).min(out.height()) {
+        for x in x..(x.saturating_add(width)).min(out.width()) {
+            out.put_pixel(x, y, colour);
+        }
+    }
+}
+
+fn frame(out: &mut RgbImage, bounds: &PixelBox, colour: Rgb<u8>) {
+    let PixelBox { x, y, width, height } = *bounds;
+    let right = x.saturating_add(width).saturating_sub(LINE);
+    let bottom = y.saturating_add(height).saturating_sub(LINE);
+    fill(out, (x, y), (width, LINE), colour);
+    fill(out, (x, bottom), (width, LINE), colour);
+    fill(out, (x, y), (LINE, height), colour);
+    fill(out, (right, y), (LINE, height), colour);
+}
+
+/// Digits of 3 × 5 dots, rows from the top, the leftmost dot in the highest bit.
+const DIGITS: [[u8; 5]; 10] = [
+    [7, 5, 5, 5, 7],
+    [2, 6, 2, 2, 7],
+    [7, 1, 7, 4, 7],
+    [7, 1, 7, 1, 7],
+    [5, 5, 7, 1, 1],
+    [7, 4, 7, 1, 7],
+    [7, 4, 7, 5, 7],
+    [7, 1, 2, 2, 2],
+    [7, 5, 7, 5, 7],
+    [7, 5, 7, 1, 7],
+];
+
+/// The number in white on a plate of the box's colour, above the box, or inside it at the picture's top.
+fn label(out: &mut RgbImage, bounds: &PixelBox, number: u32, colour: Rgb<u8>) {
+    let digits = number.to_string();
+    let width = digits.len() as u32 * 4 * DOT + DOT;
+    let height = 7 * DOT;
+    let left = bounds.x.min(out.width().saturating_sub(width));
+    let top = bounds.y.checked_sub(height).unwrap_or(bounds.y);
+    fill(out, (left, top), (width, height), colour);
+    let mut x = left + DOT;
+    for digit in digits.bytes() {
+        let rows = DIGITS[usize::from(digit.saturating_sub(b'0')).min(9)];
+        for (row, dots) in (0_u32..).zip(rows) {
+            for column in 0..3 {
+                if (dots >> (2 - column)) & 1 == 1 {
+                    let at = (x + column * DOT, top + DOT + row * DOT);
+                    fill(out, at, (DOT, DOT), Rgb([255; 3]));
+                }
+            }
+        }
+        x += 4 * DOT;
+    }
+}

@@ -1,0 +1,157 @@
+//! Binary pictures in packed words: a bit is set where there is copper. Difference, morphology and counting
+//! then cost a few instructions per 64 pixels.
+
+use image::GrayImage;
+
+/// Grey levels below this are copper.
+const COPPER_BELOW: u8 = 128;
+
+/// A binary picture; bits beyond the right edge are zero.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Bits {
+    pub(crate) width: usize,
+    pub(crate) height: usize,
+    /// Words per row.
+    stride: usize,
+    words: Vec<u64>,
+}
+
+impl Bits {
+    pub(crate) fn new(width: usize, height: usize) -> Self {
+        let stride = width.div_ceil(64);
+        Self { width, height, stride, words: vec![0; stride * height] }
+    }
+
+    /// Copper where the picture is dark.
+    pub(crate) fn from_picture(picture: &GrayImage) -> Self {
+        let (width, height) = (picture.width() as usize, picture.height() as usize);
+        let mut bits = Self::new(width, height);
+        let stride = bits.stride;
+        if width == 0 {
+            return bits;
+        }
+        for (row, levels) in picture.as_raw().chunks_exact(width).take(height).enumerate() {
+            for (word, levels) in levels.chunks(64).enumerate() {
+                bits.words[row * stride + word] = levels
+                    .iter()
+                    .enumerate()
+                    .fold(0, |word, (bit, &level)| word | (u64::from(level < COPPER_BELOW) << bit));
+            }
+        }
+        bits
+    }
+
+    pub(crate) fn row(&self, y: usize) -> &[u64] {
+        &self.words[y * self.stride..(y + 1) * self.stride]
+    }
+
+    fn row_mut(&mut self, y: usize) -> &mut [u64] {
+        &mut self.words[y * self.stride..(y + 1) * self.stride]
+    }
+
+    #[cfg(test)]
+    pub(crate) fn get(&self, x: usize, y: usize) -> bool {
+        x < self.width && y < self.height && (self.row(y)[x / 64] >> (x % 64)) & 1 == 1
+    }
+
+    pub(crate) fn count(&self) -> u64 {
+        self.words.iter().map(|word| u64::from(word.count_ones())).sum()
+    }
+
+    /// The 64 pixels of row `y` from column `x` on, which may be negative; zero outside the picture.
+    pub(crate) fn window(&self, x: isize, y: isize) -> u64 {
+        let Ok(y) = usize::try_from(y) else { return 0 };
+        if y >= self.height {
+            return 0;
+        }
+        let row = self.row(y);
+        let (word, bit) = (x.div_euclid(64), x.rem_euclid(64));
+        let at = |index: isize| {
+            usize::try_from(index).ok().and_then(|index| row.get(index)).copied().unwrap_or(0)
+        };
+        if bit == 0 { at(word) } else { (at(word) >> bit) | (at(word + 1) << (64 - bit)) }
+    }
+
+    /// The picture moved by `dx` to the right and `dy` down; zero where nothing is known.
+    pub(crate) fn moved(&self, dx: isize, dy: isize) -> Self {
+        let mut moved = Self::new(self.width, self.height);
+        for (y, to) in (0_isize..).zip(0..self.height) {
+            for (x, word) in (0_isize..).step_by(64).zip(moved.row_mut(to)) {
+                *word = self.window(x - dx, y - dy);
+            }
+        }
+        moved.trim();
+        moved
+    }
+
+    /// Clears the bits beyond the right edge.
+    fn trim(&mut self) {
+        let used = self.width % 64;
+        if used != 0 {
+            let mask = (1 << used) - 1;
+            let stride = self.stride;
+            for row in self.words.chunks_exact_mut(stride) {
+                row[stride - 1] &= mask;
+            }
+        }
+    }
+
+    /// Keeps what lies in columns `left..right` and rows `top..bottom`.
+    pub(crate) fn keep(&mut self, (left, right): (usize, usize), (top, bottom): (usize, usize)) {
+        for y in 0..self.height {
+            let inside = (top..bottom).contains(&y);
+            for (word, bits) in self.row_mut(y).iter_mut().enumerate() {
+                *bits &= if inside { span(left, right, word) } else { 0 };
+            }
+        }
+    }
+
+    /// Pixels in which two pictures of one size differ.
+    pub(crate) fn difference(&self, other: &Self) -> Self {
+        let words = self.words.iter().zip(&other.words).map(|(a, b)| a ^ b).collect();
+        Self { width: self.width, height: self.height, stride: self.stride, words }
+    }
+
+    /// Grows what is set by one pixel in all eight directions.
+    pub(crate) fn dilated(&self) -> Self {
+        self.combined(|left, middle, right| left | middle | right)
+    }
+
+    /// Shrinks what is set by one pixel; beyond the picture counts as not set.
+    pub(crate) fn eroded(&self) -> Self {
+        self.combined(|left, middle, right| left & middle & right)
+    }
+
+    fn combined(&self, join: impl Fn(u64, u64, u64) -> u64) -> Self {
+        let mut across = Self::new(self.width, self.height);
+        for y in 0..self.height {
+            let row = self.row(y);
+            for (index, word) in across.row_mut(y).iter_mut().enumerate() {
+                let before = index.checked_sub(1).map_or(0, |index| row[index] >> 63);
+                let after = row.get(index + 1).map_or(0, |next| next << 63);
+                *word = join((row[index] << 1) | before, row[index], (row[index] >> 1) | after);
+            }
+        }
+        let mut whole = Self::new(self.width, self.height);
+        let nothing = vec![0; self.stride];
+        for y in 0..self.height {
+            let above = y.checked_sub(1).map_or(nothing.as_slice(), |y| across.row(y));
+            let below = if y + 1 < self.height { across.row(y + 1) } else { &nothing };
+            let here = across.row(y);
+            for (index, word) in whole.row_mut(y).iter_mut().enumerate() {
+                *word = join(above[index], here[index], below[index]);
+            }
+        }
+        whole.trim();
+        whole
+    }
+}
+
+/// The bits of word number `word` that lie in columns `left..right`.
+pub(crate) fn span(left: usize, right: usize, word: usize) -> u64 {
+    let below = |column: usize| {
+        let bits = column.saturating_sub(word * 64);
+        if bits >= 64 { u64::MAX } else { (1 << bits) - 1 }
+    };
+    below(right) & !below(left)
+}

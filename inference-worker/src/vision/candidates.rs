@@ -1,0 +1,123 @@
+//! Candidates: connected places where the test picture differs from its golden sample by more than rough
+//! edges do.
+
+use super::bits::Bits;
+
+/// A connected difference: its bounding box and its size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Region {
+    pub(super) left: usize,
+    pub(super) top: usize,
+    /// Last column.
+    pub(super) right: usize,
+    /// Last row.
+    pub(super) bottom: usize,
+}
+
+impl Region {
+    /// The middle of the bounding box.
+    pub(super) const fn centre(&self) -> (usize, usize) {
+        ((self.left + self.right).div_ceil(2), (self.top + self.bottom).div_ceil(2))
+    }
+
+    fn join(&mut self, other: &Self) {
+        self.left = self.left.min(other.left);
+        self.top = self.top.min(other.top);
+        self.right = self.right.max(other.right);
+        self.bottom = self.bottom.max(other.bottom);
+    }
+}
+
+/// Removes what is thinner than three pixels, then closes gaps of up to four.
+pub(super) fn clean(difference: &Bits) -> Bits {
+    let opened = difference.eroded().dilated();
+    opened.dilated().dilated().eroded().eroded()
+}
+
+/// A run of set pixels in one row and the region it belongs to.
+struct Run {
+    left: usize,
+    right: usize,
+    region: usize,
+}
+
+/// Connected regions (eight neighbours), from top to bottom; none when there are more than `limit`.
+pub(super) fn regions(bits: &Bits, limit: usize) -> Option<Vec<Region>> {
+    let mut forest = Forest::default();
+    let mut above: Vec<Run> = Vec::new();
+    for y in 0..bits.height {
+        let mut here = Vec::new();
+        let mut first = 0;
+        for (left, right) in runs(bits.row(y)) {
+            let region = forest.add(Region { left, top: y, right, bottom: y });
+            while above.get(first).is_some_and(|run| run.right + 1 < left) {
+                first += 1;
+            }
+            for run in above[first..].iter().take_while(|run| run.left <= right + 1) {
+                forest.unite(run.region, region);
+            }
+            here.push(Run { left, right, region });
+        }
+        above = here;
+    }
+    let roots = forest.roots();
+    (roots.len() <= limit).then_some(roots)
+}
+
+/// First and last columns of the runs of set bits in a row.
+fn runs(words: &[u64]) -> Vec<(usize, usize)> {
+    let mut runs: Vec<(usize, usize)> = Vec::new();
+    for (index, &word) in words.iter().enumerate() {
+        let mut rest = word;
+        while rest != 0 {
+            let start = rest.trailing_zeros() as usize;
+            let length = (!(rest >> start)).trailing_zeros() as usize;
+            let (left, right) = (index * 64 + start, index * 64 + start + length - 1);
+            match runs.last_mut() {
+                Some(last) if last.1 + 1 == left => last.1 = right,
+                _ => runs.push((left, right)),
+            }
+            rest = if start + length >= 64 { 0 } else { rest >> (start + length) << (start + length) };
+        }
+    }
+    runs
+}
+
+/// Union-find over regions.
+#[derive(Default)]
+struct Forest {
+    parents: Vec<usize>,
+    regions: Vec<Region>,
+}
+
+impl Forest {
+    fn add(&mut self, region: Region) -> usize {
+        self.parents.push(self.parents.len());
+        self.regions.push(region);
+        self.parents.len() - 1
+    }
+
+    fn root(&mut self, mut index: usize) -> usize {
+        while self.parents[index] != index {
+            self.parents[index] = self.parents[self.parents[index]];
+            index = self.parents[index];
+        }
+        index
+    }
+
+    /// Joins two regions under the older one, so that roots stay in reading order.
+    fn unite(&mut self, a: usize, b: usize) {
+        let (a, b) = (self.root(a), self.root(b));
+        let (old, new) = (a.min(b), a.max(b));
+        if old != new {
+            self.parents[new] = old;
+            let joined = self.regions[new];
+            self.regions[old].join(&joined);
+        }
+    }
+
+    fn roots(&self) -> Vec<Region> {
+        let is_root = |&(index, _): &(usize, &Region)| self.parents[index] == index;
+        self.regions.iter().enumerate().filter(is_root).map(|(_, region)| *region).collect()
+    }
+}
