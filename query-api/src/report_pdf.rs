@@ -1,0 +1,172 @@
+//! A report's printed face: A4, PDF/A-3b, rendered by Typst, with the report's JSON attached.
+//!
+//! Invariants: the same report and pictures give the same bytes; a picture whose digest is not the
+//! report's is an error, never shown; text from outside reaches Typst as data in a virtual file,
+//! never as source. Absent on purpose: fetching pictures, caching results, async.
+
+mod evidence;
+mod glyphs;
+mod labels;
+mod raster;
+#[cfg(test)]
+mod tests;
+mod view;
+mod words;
+mod world;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use domain::report::{Report, ReportArtifact};
+use domain::{ArtifactId, Sha256};
+
+use glyphs::{Escape, Typesetter};
+use view::View;
+use world::Compiler;
+
+/// The most findings with a crop of their own; the rest are in the attached JSON.
+pub const MAX_CARDS: usize = 60;
+/// The most findings drawn on one picture.
+pub const MAX_BOXES: usize = 200;
+/// The most pictures shown.
+pub const MAX_PICTURES: usize = 24;
+/// The most events in the printed timeline.
+pub const MAX_EVENTS: usize = 200;
+/// The name under which the report's JSON is attached to the PDF.
+pub const ATTACHMENT: &str = "report.json";
+
+const VIEW: &str = "view.json";
+
+/// Why a report was not rendered.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportPdfError {
+    /// A picture's bytes are not the ones the report speaks of.
+    #[error("artifact {artifact_id} has digest {found}, the report says {expected}")]
+    DigestMismatch {
+        /// The picture or golden sample.
+        artifact_id: ArtifactId,
+        /// The digest in the report.
+        expected: Sha256,
+        /// The digest of the bytes at hand.
+        found: Sha256,
+    },
+    /// The report does not serialise.
+    #[error("the report does not serialise")]
+    Json(#[from] serde_json::Error),
+    /// The time of judgement is outside the years that a PDF can hold.
+    #[error("{0} cannot be the date of a PDF")]
+    Date(DateTime<Utc>),
+    /// Typst refused the document: a defect of the template.
+    #[error("typst: {0}")]
+    Typst(String),
+}
+
+/// The files of the pictures a report shows, by artifact id; test pictures and golden samples
+/// alike.
+///
+/// Any may be missing: the report then says so in its place.
+#[derive(Debug, Clone, Default)]
+pub struct Pictures {
+    files: BTreeMap<ArtifactId, Arc<[u8]>>,
+}
+
+impl Pictures {
+    /// Adds an artifact's file, as it is at rest.
+    pub fn insert(&mut self, artifact_id: ArtifactId, file: impl Into<Arc<[u8]>>) {
+        self.files.insert(artifact_id, file.into());
+    }
+
+    /// The artifacts whose files the report of `report` shows: what to fetch, each once, in order.
+    #[must_use]
+    pub fn wanted(report: &Report) -> Vec<ArtifactId> {
+        let mut wanted = Vec::new();
+        for artifact in report.artifacts.iter().take(MAX_PICTURES) {
+            let test = artifact.picture.as_ref().map(|_| artifact.artifact_id);
+            let golden = golden_shown(report, artifact).map(|(id, _)| id);
+            for id in test.into_iter().chain(golden) {
+                if !wanted.contains(&id) {
+                    wanted.push(id);
+                }
+            }
+        }
+        wanted
+    }
+
+    /// The file of `artifact_id` when it is at hand and is the one the report speaks of.
+    fn verified(
+        &self,
+        artifact_id: ArtifactId,
+        expected: Sha256,
+    ) -> Result<Option<&[u8]>, ReportPdfError> {
+        let Some(file) = self.files.get(&artifact_id) else { return Ok(None) };
+        let found = Sha256::of(file);
+        if found == expected {
+            Ok(Some(file))
+        } else {
+            Err(ReportPdfError::DigestMismatch { artifact_id, expected, found })
+        }
+    }
+}
+
+/// The golden sample whose crops stand beside the findings on `artifact`, when it has any findings.
+fn golden_shown(report: &Report, artifact: &ReportArtifact) -> Option<(ArtifactId, Sha256)> {
+    let golden = artifact.golden.as_ref()?;
+    let mut carded = report.defects.iter().take(MAX_CARDS);
+    carded
+        .any(|defect| defect.artifact_id == artifact.artifact_id)
+        .then_some((golden.artifact_id, golden.sha256))
+}
+
+/// The report's JSON, byte for byte as it is attached to the PDF; its SHA-256 stands in the footer.
+///
+/// Serve these bytes as the report's other face, and the printed digest proves it.
+///
+/// # Errors
+/// When the report does not serialise.
+pub fn report_json(report: &Report) -> Result<Vec<u8>, ReportPdfError> {
+    Ok(serde_json::to_vec(report)?)
+}
+
+/// Renders reports. It holds fonts and the Typst library: build it once and share it.
+pub struct ReportRenderer {
+    compiler: Compiler,
+}
+
+impl Default for ReportRenderer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl ReportRenderer {
+    /// Loads the embedded fonts and the template.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { compiler: Compiler::new() }
+    }
+
+    /// The PDF of `report`. It computes and does not wait: call it where blocking is allowed.
+    ///
+    /// # Errors When a picture's digest is not the report's, or the document cannot be made; a
+    /// picture that is missing or does not decode is no error.
+    pub fn render(&self, report: &Report, pictures: &Pictures) -> Result<Vec<u8>, ReportPdfError> {
+        let json = report_json(report)?;
+        let digest = Sha256::of(&json);
+        let evidence::Evidence { boards, cards, mut files } = evidence::evidence(report, pictures)?;
+        files.insert(ATTACHMENT.to_owned(), json);
+        // Whether shaping found every glyph shows only when the PDF is written, and PDF/A forbids a
+        // missing one: then everything beyond ASCII is written as code points.
+        let mut last = None;
+        for escape in [Escape::Unknown, Escape::BeyondAscii] {
+            let text = Typesetter::new(self.compiler.fonts(), escape);
+            let view = View::new(report, digest, &text, (&boards, &cards));
+            files.insert(VIEW.to_owned(), serde_json::to_vec(&view)?);
+            match self.compiler.pdf(&files, report) {
+                Err(ReportPdfError::Typst(reason)) => last = Some(reason),
+                done => return done,
+            }
+        }
+        Err(ReportPdfError::Typst(last.unwrap_or_default()))
+    }
+}

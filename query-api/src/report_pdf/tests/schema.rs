@@ -1,0 +1,128 @@
+//! `schemas/report.v1.schema.json` is exactly what serde writes: every sample is valid, and no
+//! field can be left out of one or added to one unnoticed.
+
+mod validator;
+
+use domain::report::{Outcome, Report};
+use domain::{DefectClass, FiredRule, Judgement, MediaType, NotComparable};
+use serde_json::{Value, json};
+
+use super::super::report_json;
+use super::sample::{pass, report};
+use validator::{Schema, problem};
+
+fn schema() -> Schema {
+    let text = include_str!("../../../../schemas/report.v1.schema.json");
+    Schema(serde_json::from_str(text).unwrap())
+}
+
+fn json_of(report: &Report) -> Value {
+    serde_json::from_slice(&report_json(report).unwrap()).unwrap()
+}
+
+const REASONS: [NotComparable; 6] = [
+    NotComparable::NoGoldenSample,
+    NotComparable::Unreadable,
+    NotComparable::SizeMismatch,
+    NotComparable::NotRegistered,
+    NotComparable::TooManyDifferences,
+    NotComparable::InferenceFailed,
+];
+
+/// A report in which every variant of every enumeration occurs.
+fn everything() -> Report {
+    let mut report = report();
+    let mut rules = vec![FiredRule::MissingView, FiredRule::NothingFound];
+    for class in DefectClass::ALL {
+        rules.push(FiredRule::Defect { class, count: 1 });
+        rules.push(FiredRule::DoubtfulFinding { class, count: 1 });
+        let mut defect = report.defects[0].clone();
+        defect.class = class;
+        report.defects.push(defect);
+    }
+    for reason in REASONS {
+        rules.push(FiredRule::NotCompared { reason });
+        let mut artifact = report.artifacts[1].clone();
+        artifact.outcome = Outcome::NotComparable { reason, detail: String::new() };
+        artifact.golden = None;
+        if let Some(picture) = &mut artifact.picture {
+            picture.media_type = MediaType::Jpeg;
+        }
+        report.artifacts.push(artifact);
+    }
+    report.rules = rules;
+    report
+}
+
+#[test]
+fn every_report_fits_the_schema() {
+    let schema = schema();
+    let mut reports = vec![report(), pass(), everything()];
+    reports.push(Report { judgement: Judgement::Review, ..pass() });
+    for report in reports {
+        assert_eq!(problem(&schema, &json_of(&report)), None);
+    }
+}
+
+/// The pointer of every object in `value`.
+fn objects(value: &Value, at: &str, found: &mut Vec<String>) {
+    match value {
+        Value::Object(fields) => {
+            found.push(at.to_owned());
+            fields.iter().for_each(|(name, field)| objects(field, &format!("{at}/{name}"), found));
+        }
+        Value::Array(items) => {
+            let items = items.iter().enumerate();
+            items.for_each(|(index, item)| objects(item, &format!("{at}/{index}"), found));
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+#[test]
+fn no_field_can_be_added_left_out_or_change_its_type() {
+    let (schema, sample) = (schema(), json_of(&everything()));
+    let mut places = Vec::new();
+    objects(&sample, "", &mut places);
+    let refused = |value: &Value, change: &str| {
+        assert!(problem(&schema, value).is_some(), "{change} passes the schema");
+    };
+    for place in places {
+        let fields: Vec<String> =
+            sample.pointer(&place).unwrap().as_object().unwrap().keys().cloned().collect();
+        let mut added = sample.clone();
+        added.pointer_mut(&place).unwrap()["unknown"] = json!(1);
+        refused(&added, &format!("{place}/unknown"));
+        for field in fields {
+            let mut changed = sample.clone();
+            let object = changed.pointer_mut(&place).unwrap().as_object_mut().unwrap();
+            object[&field] = json!(true);
+            refused(&changed, &format!("{place}/{field} as a boolean"));
+            changed.pointer_mut(&place).unwrap().as_object_mut().unwrap().remove(&field);
+            refused(&changed, &format!("{place} without {field}"));
+        }
+    }
+}
+
+#[test]
+fn values_out_of_range_are_refused() {
+    let (schema, sample) = (schema(), json_of(&report()));
+    let changes = [
+        ("/defects/0/confidence", json!(1.01)),
+        ("/defects/0/number", json!(0)),
+        ("/defects/0/class", json!("Short")),
+        ("/lot", json!("")),
+        ("/lot", json!("x".repeat(65))),
+        ("/report_id", json!("not-an-id")),
+        ("/judged_at", json!("2026-03-01T08:30:00+01:00")),
+        ("/artifacts/0/picture/sha256", json!("ab")),
+        ("/artifacts/0/picture/width", json!(1.5)),
+        ("/schema_version", json!(2)),
+        ("/rules", json!([])),
+    ];
+    for (place, value) in changes {
+        let mut changed = sample.clone();
+        *changed.pointer_mut(place).unwrap() = value;
+        assert!(problem(&schema, &changed).is_some(), "{place} passes the schema");
+    }
+}
