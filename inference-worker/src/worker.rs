@@ -16,7 +16,7 @@ use platform::artifact_store::ArtifactStore;
 use platform::event_log::{EventLog, Follow, Position, Recorded};
 use platform::shutdown::Shutdown;
 use sqlx::PgPool;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 
 pub use checkpoint::WORKER;
 
@@ -60,7 +60,7 @@ impl Worker {
     pub async fn run(self, shutdown: Shutdown) -> Result<(), sqlx::Error> {
         let mut follow = Follow::new(Arc::clone(&self.log), self.checkpoint.load().await?);
         let mut desk = Desk::default();
-        let mut settling: JoinSet<InspectionId> = JoinSet::new();
+        let mut settling: JoinSet<(InspectionId, bool)> = JoinSet::new();
         let requested = shutdown.requested();
         tokio::pin!(requested);
         loop {
@@ -69,8 +69,7 @@ impl Worker {
             {
                 let (settler, shutdown) = (Arc::clone(&self.settler), shutdown.clone());
                 settling.spawn(async move {
-                    settler.settle(inspection_id, &shutdown).await;
-                    inspection_id
+                    (inspection_id, settler.settle(inspection_id, &shutdown).await)
                 });
             }
             tokio::select! {
@@ -102,13 +101,17 @@ impl Worker {
         Ok(())
     }
 
-    async fn finished(&self, desk: &mut Desk, done: Result<InspectionId, tokio::task::JoinError>) {
+    /// An inspection that is left stays on the desk: the checkpoint waits before its events, and a
+    /// restart takes it up again.
+    async fn finished(&self, desk: &mut Desk, done: Result<(InspectionId, bool), JoinError>) {
         match done {
-            Ok(inspection_id) => {
+            Ok((inspection_id, true)) => {
                 desk.settled(inspection_id);
                 self.checkpoint.save(desk.settled_up_to()).await;
             }
-            // Its events stay on the desk, so the checkpoint waits and a restart takes it up again.
+            Ok((inspection_id, false)) => {
+                tracing::info!(%inspection_id, "left for the next start");
+            }
             Err(error) => tracing::error!(%error, "settling an inspection was broken off"),
         }
     }

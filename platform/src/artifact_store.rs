@@ -1,7 +1,7 @@
 //! Pictures at rest, in a folder or any object store.
 //!
-//! Invariant: under an artifact's key there is either nothing or one whole, checked picture that never
-//! changes again; keys come from ids only. Absent: what a picture means, and deleting one.
+//! Invariant: under an artifact's key there is either nothing or one whole, checked picture that
+//! never changes again; keys come from ids only. Absent: what a picture means, and deleting one.
 
 mod inspect;
 pub mod signed_url;
@@ -63,7 +63,10 @@ pub enum ArtifactStoreError {
         reason: String,
     },
     /// The folder cannot be used.
-    #[error("cannot use the artifact folder {}: {source}; check its owner and the disk", path.display())]
+    #[error(
+        "cannot use the artifact folder {}: {source}; check its owner and the disk",
+        path.display()
+    )]
     Open {
         /// The folder.
         path: PathBuf,
@@ -76,7 +79,8 @@ pub enum ArtifactStoreError {
 }
 
 impl ArtifactStore {
-    /// A store in `folder`, which is made when missing. Every write reaches the disk before it counts.
+    /// A store in `folder`, which is made when missing. Every write reaches the disk before it
+    /// counts.
     ///
     /// # Errors
     /// When the folder cannot be made or written.
@@ -181,8 +185,8 @@ impl ArtifactStore {
     }
 }
 
-/// `artifacts/<2 hex>/<id>`. The digits are the id's last: those of a version 7 id are random there,
-/// while its first are the time.
+/// `artifacts/<2 hex>/<id>`. The digits are the id's last: those of a version 7 id are random
+/// there, while its first are the time.
 fn key(id: ArtifactId) -> Path {
     let text = id.to_string();
     Path::from_iter(["artifacts", &text[text.len() - 2..], &text])

@@ -1,7 +1,9 @@
-//! Who may do what: actors, roles, scopes, signed access tokens and the people of a development set-up.
+//! Who may do what: actors, roles, scopes, signed access tokens and the people of a development
+//! set-up.
 //!
-//! Invariant: a token is believed only when it is signed with Ed25519 by a known key for this issuer
-//! and audience, and is in its time. Absent: refresh tokens and HTTP (see `http::Authenticated`).
+//! Invariant: a token is believed only when it is signed with Ed25519 by a known key for this
+//! issuer and audience, and is in its time. Absent: refresh tokens and HTTP (see
+//! `http::Authenticated`).
 
 mod keys;
 mod scope;

@@ -1,8 +1,9 @@
 //! A PostgreSQL cluster of our own, run from the binaries installed on the machine.
 //!
 //! Invariant: the data survives `kill -9` of us and of the server; a cluster that outlived us is
-//! adopted, never started twice; it listens on loopback only and asks for a password. Unless stopped
-//! with [`EmbeddedPostgres::stop`], it goes on running after us. Absent: schemas (see `postgres`).
+//! adopted, never started twice; it listens on loopback only and asks for a password. Unless
+//! stopped with [`EmbeddedPostgres::stop`], it goes on running after us. Absent: schemas (see
+//! `postgres`).
 
 mod account;
 mod binaries;
@@ -37,8 +38,8 @@ pub struct EmbeddedPostgresConfig {
     pub data_dir: PathBuf,
     /// What it is for. Default [`Purpose::Serving`].
     pub purpose: Purpose,
-    /// The folder of `postgres`, `initdb` and `pg_ctl`. Default: `CHIPQ_POSTGRES_BIN`, else the PATH
-    /// and the usual places are searched.
+    /// The folder of `postgres`, `initdb` and `pg_ctl`. Default: `CHIPQ_POSTGRES_BIN`, else the
+    /// PATH and the usual places are searched.
     pub binaries: Option<PathBuf>,
 }
 
@@ -71,8 +72,8 @@ pub enum EmbeddedPostgresError {
         "PostgreSQL is not installed (looked in {searched}). Install it with\n    \
          sudo apt-get install postgresql        (Debian, Ubuntu)\n    \
          brew install postgresql@17             (macOS)\n\
-         or set CHIPQ_POSTGRES_BIN to the folder of initdb and postgres, or CHIPQ_DATABASE_URL to a \
-         running server"
+         or set CHIPQ_POSTGRES_BIN to the folder of initdb and postgres, or CHIPQ_DATABASE_URL \
+         to a running server"
     )]
     NotInstalled {
         /// The folders that were searched.
@@ -90,8 +91,8 @@ pub enum EmbeddedPostgresError {
     },
     /// The data was written by a version that is not installed.
     #[error(
-        "the data in {} was written by PostgreSQL {data}, but only {installed} is installed; install \
-         PostgreSQL {data}, or upgrade the data with pg_upgrade, or choose another data folder",
+        "the data in {} was written by PostgreSQL {data}, but only {installed} is installed; \
+         install PostgreSQL {data}, or upgrade the data with pg_upgrade, or choose another folder",
         data_dir.display()
     )]
     OtherVersion {
@@ -103,12 +104,15 @@ pub enum EmbeddedPostgresError {
         installed: String,
     },
     /// Another process has it.
-    #[error("another chipq is using {}; stop that one, or choose another data folder", .0.display())]
+    #[error(
+        "another chipq is using {}; stop that one, or choose another data folder",
+        .0.display()
+    )]
     InUse(PathBuf),
     /// The account that PostgreSQL must run as cannot get there.
     #[error(
-        "PostgreSQL does not run as root, and the user {user} cannot enter {}; run: chmod o+x {}, or \
-         choose a data folder elsewhere, such as /var/lib/chipq",
+        "PostgreSQL does not run as root, and the user {user} cannot enter {}; \
+         run: chmod o+x {}, or choose a data folder elsewhere, such as /var/lib/chipq",
         folder.display(), folder.display()
     )]
     Unreachable {
@@ -142,7 +146,10 @@ pub enum EmbeddedPostgresError {
         log: PathBuf,
     },
     /// A server runs on the data but does not know our password.
-    #[error("the server on {} refuses the password in {}; restore that file", data.display(), password.display())]
+    #[error(
+        "the server on {} refuses the password in {}; restore that file",
+        data.display(), password.display()
+    )]
     PasswordRefused {
         /// The cluster's folder.
         data: PathBuf,

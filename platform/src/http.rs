@@ -1,7 +1,7 @@
 //! HTTP as every service speaks it: problems, traces, limits, strict JSON bodies, graceful serving.
 //!
-//! Invariant: every error that leaves a wrapped router is `application/problem+json` with the trace id,
-//! and nothing internal is in it. Absent: routes, and rate limits, which belong to services.
+//! Invariant: every error that leaves a wrapped router is `application/problem+json` with the trace
+//! id, and nothing internal is in it. Absent: routes, and rate limits, which belong to services.
 
 mod authenticated;
 mod json;

@@ -1,7 +1,7 @@
 //! What every service stands on: the event log, artifacts at rest, tokens, HTTP, configuration.
 //!
-//! Nothing here names a service, and `domain` is imported only for the aggregate trait and the values
-//! that every service shares. See `docs/architecture.md` for who may touch what.
+//! Nothing here names a service, and `domain` is imported only for the aggregate trait and the
+//! values that every service shares. See `docs/architecture.md` for who may touch what.
 
 pub mod artifact_store;
 pub mod auth;

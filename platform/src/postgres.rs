@@ -18,7 +18,8 @@ pub static MIGRATOR: Migrator = sqlx::migrate!("../schemas/migrations");
 #[derive(Debug, Clone, clap::Args)]
 pub struct DatabaseConfig {
     /// postgres://user:password@host:port/database; DATABASE_URL is read when this is not set.
-    #[arg(long, env = "CHIPQ_DATABASE_URL", hide_env_values = true, value_parser = crate::config::secret)]
+    #[arg(long, env = "CHIPQ_DATABASE_URL", hide_env_values = true)]
+    #[arg(value_parser = crate::config::secret)]
     pub database_url: Option<SecretString>,
     /// Most connections held by one process.
     #[arg(long, env = "CHIPQ_DATABASE_MAX_CONNECTIONS", default_value_t = 16)]

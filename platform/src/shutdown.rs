@@ -16,7 +16,8 @@ impl Shutdown {
         Self::default()
     }
 
-    /// Requested by the first Ctrl-C or SIGTERM. A second one ends the process at once (status 130).
+    /// Requested by the first Ctrl-C or SIGTERM. A second one ends the process at once (status
+    /// 130).
     ///
     /// # Errors
     /// When the signal handlers cannot be installed.

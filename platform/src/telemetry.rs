@@ -1,5 +1,6 @@
-//! Logs of the process: readable lines for a terminal, JSON lines for a collector; on standard error,
-//! because standard output belongs to answers. Absent: secrets and payloads, which are never logged.
+//! Logs of the process: readable lines for a terminal, JSON lines for a collector; on standard
+//! error, because standard output belongs to answers. Absent: secrets and payloads, which are never
+//! logged.
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::util::TryInitError;

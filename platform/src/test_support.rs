@@ -1,8 +1,9 @@
 //! For tests only: a fresh, migrated database each, on one cluster shared by every test process.
 //!
-//! The cluster lives in `/tmp/chipq-test-<uid>` (or is the server of `CHIPQ_TEST_DATABASE_URL`), forgets
-//! on power loss, and goes on running; [`stop_shared_cluster`] ends it. A database is dropped after its
-//! [`TestDatabase`], unless the test panicked: then its URL is printed, and it stays for an hour.
+//! The cluster lives in `/tmp/chipq-test-<uid>` (or is the server of `CHIPQ_TEST_DATABASE_URL`),
+//! forgets on power loss, and goes on running; [`stop_shared_cluster`] ends it. A database is
+//! dropped after its [`TestDatabase`], unless the test panicked: then its URL is printed, and it
+//! stays for an hour.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -35,8 +36,8 @@ pub struct TestDatabase {
 }
 
 impl TestDatabase {
-    /// A pool on it; clones share the same connections. Keep the `TestDatabase` in a variable as long
-    /// as the pool is used: the database is dropped with it.
+    /// A pool on it; clones share the same connections. Keep the `TestDatabase` in a variable as
+    /// long as the pool is used: the database is dropped with it.
     #[must_use]
     pub fn pool(&self) -> PgPool {
         self.pool.clone()
@@ -205,9 +206,9 @@ impl Drop for TestDatabase {
         drop(self.pool.close());
         let server = with_database(&self.url, "postgres");
         let statement = format!("DROP DATABASE IF EXISTS \"{}\" WITH (FORCE)", self.name);
-        // A thread of its own, and nobody waits for it: a connection of this test that is just being
-        // authenticated answers only while the test's runtime runs, and the server waits for it before
-        // it drops. What is not dropped when the process ends is swept later.
+        // A thread of its own, and nobody waits for it: a connection of this test that is just
+        // being authenticated answers only while the test's runtime runs, and the server waits for
+        // it before it drops. What is not dropped when the process ends is swept later.
         std::thread::spawn(move || {
             let runtime =
                 tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;

@@ -26,12 +26,12 @@ const ROLLBACKS: f64 = 0.1;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn under_32_appenders_a_reader_misses_nothing_and_the_naive_reader_does() {
     let database = fresh_database().await;
-    let appender_pool = pool(&database.url(), APPENDERS as u32).await;
-    let log: Arc<dyn EventLog> = Arc::new(PostgresEventLog::new(pool(&database.url(), 4).await));
+    let appender_pool = pool(database.url(), APPENDERS as u32).await;
+    let log: Arc<dyn EventLog> = Arc::new(PostgresEventLog::new(pool(database.url(), 4).await));
     let done = Arc::new(AtomicBool::new(false));
 
     let complete = tokio::spawn(read_complete(Arc::clone(&log), Arc::clone(&done)));
-    let naive = tokio::spawn(read_naively(pool(&database.url(), 2).await, Arc::clone(&done)));
+    let naive = tokio::spawn(read_naively(pool(database.url(), 2).await, Arc::clone(&done)));
     let appenders: Vec<_> =
         (0..APPENDERS).map(|n| tokio::spawn(append_and_dawdle(appender_pool.clone(), n))).collect();
     for appender in appenders {

@@ -50,14 +50,15 @@ impl Settler {
         Self { log, artifacts, comparer }
     }
 
-    /// Tries until the inspection is settled or a shutdown is asked for.
-    pub(super) async fn settle(&self, inspection_id: InspectionId, shutdown: &Shutdown) {
+    /// Tries until the inspection is settled (`true`) or a shutdown is asked for (`false`: somebody has
+    /// to take it up again).
+    pub(super) async fn settle(&self, inspection_id: InspectionId, shutdown: &Shutdown) -> bool {
         for attempt in 0_u32.. {
             match self.try_settle(inspection_id, attempt).await {
-                Ok(()) => return,
+                Ok(()) => return true,
                 Err(Unsettled::Permanent(error)) => {
                     tracing::error!(%inspection_id, error, "inspection cannot be settled; skipped");
-                    return;
+                    return true;
                 }
                 Err(Unsettled::Transient(error)) => {
                     tracing::warn!(%inspection_id, error, attempt, "inspection waits; trying again");
@@ -66,12 +67,12 @@ impl Settler {
                     let pause = rand::rng().random_range(bound / 2..=bound);
                     tokio::select! {
                         () = tokio::time::sleep(pause) => {}
-                        // Left unsettled on purpose: the checkpoint stays before it.
-                        () = shutdown.requested() => std::future::pending().await,
+                        () = shutdown.requested() => return false,
                     }
                 }
             }
         }
+        false
     }
 
     async fn try_settle(&self, inspection_id: InspectionId, attempt: u32) -> Result<(), Unsettled> {

@@ -1,4 +1,5 @@
-//! Walks the structure of a JPEG or PNG as its bytes pass by: format, size, and whether it is whole.
+//! Walks the structure of a JPEG or PNG as its bytes pass by: format, size, and whether it is
+//! whole.
 //!
 //! Nothing is decompressed and nothing is kept but a few header bytes, so a bomb costs nothing.
 //! Sources: PNG (W3C, third edition) §5; JPEG (ITU-T T.81) annex B.

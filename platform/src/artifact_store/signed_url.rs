@@ -106,8 +106,8 @@ impl UrlSigner {
         format!("{path}?{query}{SIGNATURE}{signature}")
     }
 
-    /// The parameters of a URL that still allows `method` on `path` at `now`. `query` is what stands
-    /// after the question mark, as it was received.
+    /// The parameters of a URL that still allows `method` on `path` at `now`. `query` is what
+    /// stands after the question mark, as it was received.
     ///
     /// # Errors
     /// Why it is not honoured. Compares in constant time.
@@ -132,7 +132,8 @@ impl UrlSigner {
     }
 
     fn mac(&self, method: &str, path: &str, query: &str) -> Hmac<sha2::Sha256> {
-        // HMAC pads a short key with zeros to one block; doing it here leaves nothing that can fail.
+        // HMAC pads a short key with zeros to one block; doing it here leaves nothing that can
+        // fail.
         let mut block = [0; 64];
         block[..KEY_BYTES].copy_from_slice(&self.key.0);
         let mut mac = Hmac::<sha2::Sha256>::new(&block.into());

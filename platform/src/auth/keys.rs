@@ -24,7 +24,7 @@ pub enum KeyError {
     #[error(transparent)]
     File(#[from] SecretFileError),
     /// A key file holds something else.
-    #[error("{} is not an Ed25519 key in PKCS #8; move it away and a new one is made", .0.display())]
+    #[error("{} is not an Ed25519 key in PKCS #8; move it away", .0.display())]
     NotAKey(PathBuf),
     /// The folder cannot be listed.
     #[error("cannot list the key folder {}: {source}", path.display())]

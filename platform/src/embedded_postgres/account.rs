@@ -103,9 +103,9 @@ mod tests {
         std::fs::create_dir_all(closed.join("data")).unwrap();
         std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
         std::fs::set_permissions(&closed, PermissionsExt::from_mode(0o700)).unwrap();
-        let stranger = Account { name: "nobody".to_owned(), uid: 65_534, gid: 65_534 };
+        let stranger = Account { name: "mallory".to_owned(), uid: 999_999, gid: 999_999 };
         let error = stranger.check_can_enter(&closed.join("data")).unwrap_err().to_string();
         assert!(error.contains(&format!("chmod o+x {}", closed.display())), "{error}");
-        assert!(error.contains("nobody"), "{error}");
+        assert!(error.contains("mallory"), "{error}");
     }
 }

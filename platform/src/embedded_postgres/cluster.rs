@@ -24,6 +24,8 @@ pub(super) const CLUSTER: &str = "cluster";
 pub(super) const USER: &str = "chipq";
 /// How long a server may take to answer: it may be recovering.
 const READY_LIMIT: Duration = Duration::from_secs(120);
+/// Between two looks at a starting server: first, and at most. The server logs each as refused.
+const READY_PAUSE: (Duration, Duration) = (Duration::from_millis(25), Duration::from_millis(200));
 /// How long the remains of a killed server may keep its shared memory.
 const REMAINS_LIMIT: Duration = Duration::from_secs(30);
 /// How long `pg_ctl stop` waits.
@@ -96,7 +98,8 @@ impl Cluster {
         format!("postgres://{USER}:{password}@127.0.0.1:{port}/{database}?sslmode=disable")
     }
 
-    /// A command as the right account, with messages in English and no settings from our environment.
+    /// A command as the right account, with messages in English and no settings from our
+    /// environment.
     pub(super) fn command(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
         command.env("LC_ALL", "C").current_dir("/");
@@ -109,7 +112,8 @@ impl Cluster {
         command
     }
 
-    /// The server that already runs on the folder, else a new one, on the last port if that is free.
+    /// The server that already runs on the folder, else a new one, on the last port if that is
+    /// free.
     pub(super) async fn adopt_or_launch(&self) -> Result<Server, EmbeddedPostgresError> {
         let path = self.data_dir.join("port");
         let remembered = std::fs::read_to_string(&path).ok();
@@ -197,6 +201,7 @@ impl Cluster {
         let log_start = std::fs::metadata(self.log()).map_or(0, |found| found.len());
         let mut child = server::spawn(self, port).map_err(LaunchError::Other)?;
         let deadline = Instant::now() + READY_LIMIT;
+        let mut pause = READY_PAUSE.0;
         while Instant::now() < deadline {
             if self.has_exited(&mut child).map_err(LaunchError::Other)? {
                 return Err(why_it_exited(log_tail(&self.log(), log_start)));
@@ -204,7 +209,8 @@ impl Cluster {
             if self.answers(port).await.map_err(LaunchError::Other)? {
                 return Ok(Server::new(port, Some(child)));
             }
-            tokio::time::sleep(Duration::from_millis(30)).await;
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(READY_PAUSE.1);
         }
         Err(LaunchError::Other(self.not_ready()))
     }

@@ -21,8 +21,9 @@ impl Cluster {
             return Ok(());
         }
         tracing::info!(folder = %self.folder().display(), "making a private PostgreSQL cluster");
-        let draft = self.data_dir.join(format!("{DRAFT_PREFIX}{}", Uuid::new_v4().simple()));
-        let password = draft.with_extension("password");
+        let name = format!("{DRAFT_PREFIX}{}", Uuid::new_v4().simple());
+        let password = self.data_dir.join(format!("{name}-password"));
+        let draft = self.data_dir.join(name);
         std::fs::create_dir(&draft).map_err(EmbeddedPostgresError::io(&draft))?;
         write_private(&password, self.password.expose_secret().as_bytes())
             .map_err(EmbeddedPostgresError::io(&password))?;
@@ -50,18 +51,25 @@ impl Cluster {
         run("initdb", command).await
     }
 
+    /// Removes what killed starts left. An initdb that outlived its owner may still be writing
+    /// there: what cannot be removed now is left to the next start.
     fn remove_drafts(&self) -> Result<(), EmbeddedPostgresError> {
-        let failed = EmbeddedPostgresError::io;
-        let entries = std::fs::read_dir(&self.data_dir).map_err(failed(&self.data_dir))?;
+        let entries =
+            std::fs::read_dir(&self.data_dir).map_err(EmbeddedPostgresError::io(&self.data_dir))?;
         for path in entries.flatten().map(|entry| entry.path()) {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            if name.starts_with(DRAFT_PREFIX) {
-                tracing::info!(path = %path.display(), "removing a half-made cluster");
-                let removed = match path.is_dir() {
-                    true => std::fs::remove_dir_all(&path),
-                    false => std::fs::remove_file(&path),
-                };
-                removed.map_err(failed(&path))?;
+            if !name.starts_with(DRAFT_PREFIX) {
+                continue;
+            }
+            let removed = match path.is_dir() {
+                true => std::fs::remove_dir_all(&path),
+                false => std::fs::remove_file(&path),
+            };
+            match removed {
+                Ok(()) => tracing::info!(path = %path.display(), "removed a half-made cluster"),
+                Err(error) => {
+                    tracing::warn!(path = %path.display(), %error, "a half-made cluster stays");
+                }
             }
         }
         Ok(())

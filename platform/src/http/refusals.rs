@@ -34,7 +34,8 @@ impl From<AuthError> for Problem {
             | AuthError::Expired
             | AuthError::NotYetValid => {
                 let challenge = format!(
-                    "Bearer realm=\"chipq\", error=\"invalid_token\", error_description=\"{detail}\""
+                    "Bearer realm=\"chipq\", error=\"invalid_token\", \
+                     error_description=\"{detail}\""
                 );
                 Self::unauthorized(&challenge, detail)
             }

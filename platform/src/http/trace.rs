@@ -27,7 +27,8 @@ pub struct TraceContext {
 }
 
 impl TraceContext {
-    /// A new span: in the trace of `incoming` when that is a valid `traceparent`, else in a new trace.
+    /// A new span: in the trace of `incoming` when that is a valid `traceparent`, else in a new
+    /// trace.
     #[must_use]
     pub fn new(incoming: Option<&str>) -> Self {
         let (trace_id, flags) = match incoming.and_then(parse) {

@@ -2,7 +2,8 @@
 
 use super::*;
 
-/// Refuses `bytes`, then proves that nothing was left behind and the slot still takes a good picture.
+/// Refuses `bytes`, then proves that nothing was left behind and the slot still takes a good
+/// picture.
 async fn refused(bytes: &[u8], expected: impl Into<Expected> + Send) -> UploadError {
     let ((folder, store), id) = (store(), new_id());
     let error = put(&store, id, bytes, expected).await.unwrap_err();
