@@ -1,0 +1,365 @@
+//! The rules of the house, which no compiler knows: who may depend on whom, who may touch which table,
+//! how large a file may grow, and what never enters the repository. CONTRIBUTING.md explains them.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use cargo_metadata::{DependencyKind, MetadataCommand, Package};
+
+/// The crates that each crate may name under `[dependencies]`. A new one is a decision: add it here in
+/// the commit that needs it and say why in the message. One that is gone must go here, too.
+const ALLOWED: &str = "
+domain: chrono cqrs-es hex serde serde_json sha2 thiserror uuid
+platform: anyhow aws-lc-rs axum base64 bytes chrono clap cqrs-es domain futures hex hmac image
+    jsonwebtoken object_store rand rustix secrecy serde serde_json serde_path_to_error sha2 sqlx
+    thiserror tokio tokio-stream tokio-util tower tower-http tracing tracing-subscriber uuid
+command-api: anyhow axum chrono clap domain futures governor platform serde serde_json sha2 tokio
+    tracing utoipa utoipa-axum utoipa-swagger-ui uuid
+query-api: anyhow async-graphql axum base64 chrono clap domain futures hmac image platform serde
+    serde_json sha2 sqlx thiserror tokio tokio-stream tracing typst typst-kit typst-pdf utoipa
+    uuid
+projectors: anyhow chrono clap domain futures platform rand serde serde_json sqlx thiserror tokio
+    tokio-util tracing uuid
+inference-worker: anyhow bytes chrono clap domain futures hex image platform rand serde serde_json
+    sha2 sqlx thiserror tokio tokio-util tracing tract-onnx uuid
+chipq: anyhow chrono clap command-api domain futures image indicatif inference-worker platform
+    projectors query-api rand reqwest rustix serde serde_json sqlx tokio tokio-util tracing uuid
+";
+
+/// They meet in the event log and the read tables, never in each other's code.
+const SERVICES: [&str; 4] = ["command-api", "query-api", "projectors", "inference-worker"];
+
+/// I/O, clocks, randomness and async, by crate: none of them in `domain`.
+const IMPURE_CRATES: &str = "axum futures object_store platform rand rustix sqlx tokio tracing";
+
+/// I/O, clocks and randomness, by name: ids and `now` arrive inside commands.
+const IMPURE_CALLS: &str = "std::env std::fs std::io std::net std::process std::thread Instant \
+    SystemTime Utc::now Local::now new_v1 new_v4 now_v7 println! async .await";
+
+const FILE_LINES_MAX: usize = 400;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+fn packages() -> Vec<Package> {
+    let metadata = MetadataCommand::new().current_dir(root()).no_deps().exec().unwrap();
+    metadata.workspace_packages().into_iter().cloned().collect()
+}
+
+/// What `package` names as a dependency of one of `kinds`.
+fn dependencies(package: &Package, kinds: &[DependencyKind]) -> BTreeSet<String> {
+    let of_kind = package.dependencies.iter().filter(|d| kinds.contains(&d.kind));
+    of_kind.map(|dependency| dependency.name.clone()).collect()
+}
+
+/// Every file that is tracked or about to be, with its path from the root.
+fn files() -> Vec<(String, String)> {
+    let listed = Command::new("git")
+        .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard", "--deduplicate"])
+        .current_dir(root())
+        .output()
+        .expect("this test lists files with git");
+    assert!(listed.status.success(), "this test needs a git checkout: {listed:?}");
+    let paths = String::from_utf8(listed.stdout).unwrap();
+    // What is deleted but still in the index, and what is not text, is left out.
+    let read =
+        |path: &str| Some((path.to_owned(), std::fs::read_to_string(root().join(path)).ok()?));
+    let files: Vec<_> = paths.split_terminator('\0').filter_map(read).collect();
+    assert!(files.iter().any(|(path, _)| path == "Cargo.lock"), "the files of this repository");
+    files
+}
+
+fn rust_files() -> impl Iterator<Item = (String, String)> {
+    files().into_iter().filter(|(path, _)| path.ends_with(".rs"))
+}
+
+/// The crate whose `src` a file belongs to; tests are not part of it.
+fn crate_of(path: &str) -> Option<&str> {
+    let (name, within) = path.split_once("/src/")?;
+    let is_test = |part: &str| matches!(part, "tests" | "tests.rs" | "test_support.rs");
+    (!within.split('/').any(is_test)).then_some(name)
+}
+
+/// Rust and SQL that runs in production, by path, without comments and inline test modules.
+fn production() -> Vec<(String, String)> {
+    let of_a_crate = |path: &str| crate_of(path).is_some_and(|name| !name.contains('/'));
+    let is_code = |path: &str| path.ends_with(".rs") || path.ends_with(".sql");
+    let files = files().into_iter().filter(|(path, _)| of_a_crate(path) && is_code(path));
+    files.map(|(path, text)| (path, code(&text))).collect()
+}
+
+/// The text without comments and inline test modules.
+fn code(text: &str) -> String {
+    let text = text.split("\n#[cfg(test)]\nmod ").enumerate().map(|(n, part)| {
+        let is_inline = n > 0 && part.lines().next().is_some_and(|line| line.ends_with('{'));
+        // rustfmt closes it with a brace at the beginning of a line.
+        let end = part.find("\n}\n").map_or(part.len(), |end| end + 3);
+        if is_inline { &part[end..] } else { part }
+    });
+    let text = text.collect::<Vec<_>>().join("\n");
+    let is_comment = |line: &&str| line.trim_start().starts_with("//");
+    text.lines().filter(|line| !is_comment(line)).collect::<Vec<_>>().join("\n")
+}
+
+/// Every (keyword, table) in SQL that stands somewhere in `code`; both in lower case.
+fn tables(code: &str) -> Vec<(String, String)> {
+    const KEYWORDS: &str = "from join into update delete table only truncate view";
+    let code = code.replace('\\', " ").to_lowercase();
+    let words: Vec<_> = code.split_whitespace().collect();
+    let is_name = |c: char| c.is_alphanumeric() || "_.{}".contains(c);
+    let pairs = words.windows(2).map(|pair| {
+        let keyword = pair[0].rsplit(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
+        let table = pair[1].trim_start_matches(|c: char| !is_name(c));
+        let end = table.find(|c: char| !is_name(c)).unwrap_or(table.len());
+        (keyword.to_owned(), table[..end].trim_start_matches("public.").to_owned())
+    });
+    pairs.filter(|(keyword, _)| KEYWORDS.split(' ').any(|known| known == keyword)).collect()
+}
+
+/// [`ALLOWED`] by crate.
+fn allow_list() -> BTreeMap<&'static str, BTreeSet<String>> {
+    let mut list = BTreeMap::new();
+    let mut current = "";
+    for word in ALLOWED.split_whitespace() {
+        match word.strip_suffix(':') {
+            Some(name) => current = name,
+            None => {
+                let of_crate: &mut BTreeSet<_> = list.entry(current).or_default();
+                of_crate.insert(word.to_owned());
+            }
+        }
+    }
+    list
+}
+
+/// An entry of [`ALLOWED`], in lines that fit.
+fn entry(name: &str, dependencies: &BTreeSet<String>) -> String {
+    let mut lines = vec![format!("{name}:")];
+    for dependency in dependencies {
+        if lines.last().is_some_and(|line| line.len() + 1 + dependency.len() > 98) {
+            lines.push("   ".to_owned());
+        }
+        *lines.last_mut().unwrap() += &format!(" {dependency}");
+    }
+    lines.join("\n")
+}
+
+/// Fails with all that is wrong, and where to look.
+#[track_caller]
+fn assert_none(rule: &str, broken: &[String]) {
+    assert!(broken.is_empty(), "\n{rule}\n  {}\n", broken.join("\n  "));
+}
+
+#[test]
+fn every_crate_depends_on_what_the_allow_list_names_and_nothing_else() {
+    let mut allowed = allow_list();
+    let mut broken = Vec::new();
+    for package in packages() {
+        let actual = dependencies(&package, &[DependencyKind::Normal, DependencyKind::Build]);
+        let expected = allowed.remove(package.name.as_str()).unwrap_or_default();
+        if actual != expected {
+            let new: Vec<_> = actual.difference(&expected).collect();
+            let gone: Vec<_> = expected.difference(&actual).collect();
+            let name = &package.name;
+            broken.push(format!("{name}: new {new:?}, gone {gone:?}; its entry would be"));
+            broken.push(entry(name, &actual));
+        }
+    }
+    broken.extend(allowed.into_keys().map(|name| format!("{name}: there is no such crate")));
+    assert_none("if this is meant, change ALLOWED in chipq/tests/house.rs:", &broken);
+}
+
+#[test]
+fn services_never_import_each_other_and_only_chipq_imports_them() {
+    use DependencyKind::{Build, Development, Normal};
+    let importers = packages().into_iter().filter(|package| package.name.as_str() != "chipq");
+    let broken: Vec<_> = importers
+        .flat_map(|package| {
+            let services = dependencies(&package, &[Normal, Build, Development])
+                .into_iter()
+                .filter(|name| SERVICES.contains(&name.as_str()) || name == "chipq");
+            services
+                .map(|service| format!("{} imports {service}", package.name))
+                .collect::<Vec<_>>()
+        })
+        .collect();
+    assert_none("services meet in the event log and the read tables, not in code:", &broken);
+}
+
+#[test]
+fn no_service_is_named_in_the_code_of_platform() {
+    let broken: Vec<_> = production()
+        .into_iter()
+        .filter(|(path, _)| path.starts_with("platform/"))
+        .flat_map(|(path, code)| {
+            let names = SERVICES.iter().map(|name| name.replace('-', "_"));
+            let named = names.filter(move |name| code.contains(&format!("{name}::")));
+            named.map(move |name| format!("{path} names {name}"))
+        })
+        .collect();
+    assert_none("platform stands below the services and knows none of them:", &broken);
+}
+
+#[test]
+fn the_domain_has_no_io_no_clock_no_randomness_and_no_async() {
+    let domain = packages().into_iter().find(|package| package.name.as_str() == "domain").unwrap();
+    let dependencies = dependencies(&domain, &[DependencyKind::Normal, DependencyKind::Build]);
+    let mut broken: Vec<_> = IMPURE_CRATES
+        .split_whitespace()
+        .filter(|name| dependencies.contains(*name))
+        .map(|name| format!("domain/Cargo.toml depends on {name}"))
+        .collect();
+    // The shim implements cqrs-es's async trait, and awaits nothing but its sink.
+    let pure = |path: &str| path.starts_with("domain/") && path != "domain/src/cqrs.rs";
+    for (path, code) in production().into_iter().filter(|(path, _)| pure(path)) {
+        let calls = IMPURE_CALLS.split_whitespace().filter(|call| code.contains(call));
+        broken.extend(calls.map(|call| format!("{path} mentions {call}")));
+    }
+    assert_none("ids and times arrive inside commands; domain is pure:", &broken);
+}
+
+#[test]
+fn only_the_event_log_touches_the_events_table() {
+    let in_event_log = |path: &str| {
+        path == "platform/src/event_log.rs" || path.starts_with("platform/src/event_log/")
+    };
+    let broken: Vec<_> = production()
+        .into_iter()
+        .filter(|(path, _)| !in_event_log(path))
+        .flat_map(|(path, code)| {
+            let events = tables(&code).into_iter().filter(|(_, table)| table == "events");
+            events.map(move |(keyword, table)| format!("{path}: {keyword} {table}"))
+        })
+        .collect();
+    assert_none("use platform::event_log instead of SQL:", &broken);
+}
+
+#[test]
+fn only_projectors_write_read_models_and_only_query_api_reads_them() {
+    const WRITES: [&str; 6] = ["into", "update", "delete", "table", "truncate", "view"];
+    const PROJECTION_STATE: [&str; 2] = ["projection_checkpoints", "parked_streams"];
+    let mut broken = Vec::new();
+    for (path, code) in production() {
+        let owner = crate_of(&path).unwrap_or_default();
+        let found = tables(&code);
+        let follows_delete = |n: usize| n > 0 && found[n - 1] == ("delete".into(), "from".into());
+        for (n, (keyword, table)) in found.iter().enumerate() {
+            let writes = WRITES.contains(&keyword.as_str()) || follows_delete(n);
+            let may = if table.starts_with("read.") {
+                match owner {
+                    "projectors" => keyword == "view",
+                    "query-api" => !writes,
+                    _ => false,
+                }
+            } else if PROJECTION_STATE.contains(&table.as_str()) {
+                !writes || owner == "projectors"
+            } else {
+                !table.contains("_g{") || owner == "projectors"
+            };
+            if !may {
+                broken.push(format!("{path}: {keyword} {table}"));
+            }
+        }
+    }
+    let rule = "projectors write generations and define the views; query-api reads the views:";
+    assert_none(rule, &broken);
+}
+
+#[test]
+fn no_rust_file_is_longer_than_400_lines() {
+    let long = rust_files().map(|(path, text)| (path, text.lines().count()));
+    let broken: Vec<_> = long
+        .filter(|(_, lines)| *lines > FILE_LINES_MAX)
+        .map(|(path, lines)| format!("{path}: {lines} lines"))
+        .collect();
+    assert_none("split the file by what its parts are about:", &broken);
+}
+
+#[test]
+fn every_module_says_what_lives_in_it_and_none_is_called_mod() {
+    let broken: Vec<_> = rust_files()
+        .filter_map(|(path, text)| {
+            if path.ends_with("/mod.rs") {
+                Some(format!("{path}: name the file after its module"))
+            } else if path.contains("/src/") && !text.starts_with("//! ") {
+                Some(format!("{path}: begin with a line of `//!`"))
+            } else {
+                None
+            }
+        })
+        .collect();
+    assert_none("a module begins with what lives in it and what it keeps:", &broken);
+}
+
+#[test]
+fn no_file_names_somebodys_home_or_a_package_registry() {
+    const HOMES: [&str; 3] = ["/home/", "/root/", "/Users/"];
+    const REGISTRIES: &str = "index.crates.io static.crates.io pypi.org pythonhosted.org \
+        download.pytorch.org registry.npmjs.org proxy.golang.org deb.debian.org \
+        archive.ubuntu.com index-url replace-with sparse+";
+    const CRATES_IO: &str = "registry+https://github.com/rust-lang/crates.io-index";
+    let mut broken = Vec::new();
+    for (path, text) in files().into_iter().filter(|(path, _)| path != "chipq/tests/house.rs") {
+        for (n, line) in (1..).zip(text.lines()) {
+            let begins_a_path = |(at, home): (usize, &str)| {
+                let is_within = |c: char| c.is_alphanumeric() || "._-}/*".contains(c);
+                // Homebrew's own folder on Linux is everybody's.
+                !line[..at].ends_with(is_within)
+                    && !line[at + home.len()..].starts_with("linuxbrew")
+            };
+            let home = |home: &&str| line.match_indices(*home).any(begins_a_path);
+            let registry = |host: &&str| line.contains(*host);
+            let found = HOMES.into_iter().find(home);
+            let found = found.or_else(|| REGISTRIES.split_whitespace().find(registry));
+            broken.extend(found.map(|found| format!("{path}:{n}: {found}")));
+            if path == "Cargo.lock" && line.starts_with("source =") && !line.contains(CRATES_IO) {
+                broken.push(format!("{path}:{n}: {line}"));
+            }
+        }
+    }
+    assert_none("what works on one machine only stays on that machine:", &broken);
+}
+
+#[test]
+fn nothing_is_left_for_later_in_the_code() {
+    const MARKS: [&str; 4] = ["TODO", "FIXME", "unimplemented!", "todo!"];
+    let is_generated = |path: &str| path.ends_with(".lock") || path.ends_with(".json");
+    let mut broken = Vec::new();
+    for (path, text) in files() {
+        if is_generated(&path) || path == "chipq/tests/house.rs" {
+            continue;
+        }
+        for (n, line) in (1..).zip(text.lines()) {
+            let found = MARKS.into_iter().find(|mark| line.contains(mark));
+            broken.extend(found.map(|mark| format!("{path}:{n}: {mark}")));
+        }
+    }
+    assert_none("finish it, or open an issue and leave the code as it is:", &broken);
+}
+
+#[test]
+fn sql_is_recognised_wherever_it_stands() {
+    let found =
+        |code: &str| tables(code).into_iter().map(|(k, t)| format!("{k} {t}")).collect::<Vec<_>>();
+    assert_eq!(found("\"SELECT 1 FROM events WHERE\""), ["from events"]);
+    assert_eq!(found("(select max(position) from public.events))"), ["from events"]);
+    assert_eq!(found("\"INSERT INTO\n    events (aggregate_type)"), ["into events"]);
+    assert_eq!(found("\"JOIN \\\n \\\"events\\\" USING"), ["join events"]);
+    assert_eq!(found("\"DELETE FROM read.reports\""), ["delete from", "from read.reports"]);
+    assert_eq!(found("format!(\"VIEW read.{view} AS\")"), ["view read.{view}"]);
+    assert_eq!(found("let events_read = from(events);"), Vec::<String>::new());
+    assert_eq!(crate_of("projectors/src/yield.rs"), Some("projectors"));
+    assert_eq!(crate_of("projectors/src/yield/tests.rs"), None);
+    assert_eq!(crate_of("platform/tests/event_log_hammer.rs"), None);
+}
+
+#[test]
+fn comments_and_inline_tests_are_not_code_and_what_follows_them_is() {
+    let text = "//! a\nuse b;\n\n#[cfg(test)]\nmod tests;\n\nfn c() {\n    // d\n}\n\n\
+        #[cfg(test)]\nmod inline {\n    fn e() {\n    }\n}\nfn f() {}\n";
+    assert_eq!(code(text), "use b;\n\ntests;\n\nfn c() {\n}\n\nfn f() {}");
+}
