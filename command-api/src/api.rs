@@ -1,0 +1,106 @@
+//! The state behind every handler.
+
+use std::sync::Arc;
+
+use axum::extract::FromRef;
+use platform::artifact_store::signed_url::UrlSigner;
+use platform::artifact_store::{ArtifactStore, UploadLimits};
+use platform::auth::{TokenIssuer, TokenVerifier, Users};
+use platform::event_log::EventLog;
+use platform::idempotency::IdempotencyStore;
+
+use crate::limits::RateLimit;
+use crate::{CommandApiConfig, PublicUrl};
+
+/// What the command API stands on.
+#[derive(Clone)]
+pub struct Dependencies {
+    /// Where events go.
+    pub log: Arc<dyn EventLog>,
+    /// Idempotency keys; in the same database as the log, so that both commit together.
+    pub idempotency: IdempotencyStore,
+    /// Where pictures go.
+    pub artifacts: ArtifactStore,
+    /// Signs and checks upload URLs.
+    pub signer: UrlSigner,
+    /// Makes tokens.
+    pub issuer: Arc<TokenIssuer>,
+    /// Believes tokens.
+    pub verifier: Arc<TokenVerifier>,
+    /// Development users; nobody in production.
+    pub users: Users,
+}
+
+/// The command API. Clones share everything.
+#[derive(Clone)]
+pub struct CommandApi(Arc<Inner>);
+
+struct Inner {
+    on: Dependencies,
+    upload_limits: UploadLimits,
+    public_url: Option<PublicUrl>,
+    principals: RateLimit,
+    peers: RateLimit,
+}
+
+impl CommandApi {
+    /// The command API on `on`, as configured.
+    #[must_use]
+    pub fn new(on: Dependencies, config: &CommandApiConfig) -> Self {
+        Self(Arc::new(Inner {
+            on,
+            upload_limits: config.upload_limits(),
+            public_url: config.public_url.clone(),
+            principals: RateLimit::new("principal", config.rate_per_second, config.rate_burst),
+            peers: RateLimit::new("peer", config.token_rate_per_second, config.token_rate_burst),
+        }))
+    }
+
+    pub(crate) fn log(&self) -> &dyn EventLog {
+        self.0.on.log.as_ref()
+    }
+
+    pub(crate) fn idempotency(&self) -> &IdempotencyStore {
+        &self.0.on.idempotency
+    }
+
+    pub(crate) fn artifacts(&self) -> &ArtifactStore {
+        &self.0.on.artifacts
+    }
+
+    pub(crate) fn signer(&self) -> &UrlSigner {
+        &self.0.on.signer
+    }
+
+    pub(crate) fn issuer(&self) -> &TokenIssuer {
+        &self.0.on.issuer
+    }
+
+    pub(crate) fn users(&self) -> &Users {
+        &self.0.on.users
+    }
+
+    pub(crate) fn upload_limits(&self) -> &UploadLimits {
+        &self.0.upload_limits
+    }
+
+    pub(crate) fn public_url(&self) -> Option<&PublicUrl> {
+        self.0.public_url.as_ref()
+    }
+
+    /// Commands, by principal.
+    pub(crate) fn principals(&self) -> &RateLimit {
+        &self.0.principals
+    }
+
+    /// Requests for tokens, by network address.
+    pub(crate) fn peers(&self) -> &RateLimit {
+        &self.0.peers
+    }
+}
+
+impl FromRef<CommandApi> for Arc<TokenVerifier> {
+    fn from_ref(api: &CommandApi) -> Self {
+        api.0.on.verifier.clone()
+    }
+}

@@ -1,0 +1,92 @@
+//! Where this API is reached from outside: the configured base, or the Host that the client asked.
+
+use std::fmt;
+use std::str::FromStr;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::uri::Authority;
+use axum::http::{Uri, header};
+use platform::http::Problem;
+
+use crate::CommandApi;
+
+/// `http(s)://host[:port][/prefix]`, without a slash at its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublicUrl(String);
+
+impl FromStr for PublicUrl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let uri = text.parse::<Uri>().map_err(|error| format!("is not a URL: {error}"))?;
+        let scheme = uri.scheme_str().unwrap_or_default();
+        if !matches!(scheme, "http" | "https") || uri.authority().is_none() || uri.query().is_some()
+        {
+            return Err("must look like https://chipq.example or http://10.0.0.7:8080".to_owned());
+        }
+        Ok(Self(text.trim_end_matches('/').to_owned()))
+    }
+}
+
+impl fmt::Display for PublicUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The base of the URLs in this answer.
+pub(crate) struct BaseUrl(String);
+
+impl BaseUrl {
+    /// The absolute URL of `path`, which begins with a slash.
+    pub(crate) fn join(&self, path: &str) -> String {
+        format!("{}{path}", self.0)
+    }
+}
+
+impl FromRequestParts<CommandApi> for BaseUrl {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &CommandApi) -> Result<Self, Problem> {
+        if let Some(public) = api.public_url() {
+            return Ok(Self(public.to_string()));
+        }
+        let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
+        let host = host.or_else(|| parts.uri.authority().map(Authority::as_str));
+        match host.map(str::parse::<Authority>) {
+            Some(Ok(host)) => Ok(Self(format!("http://{host}"))),
+            _ => Err(Problem::bad_request("host-malformed", "send a Host header")),
+        }
+    }
+}
+
+/// `segment` as one segment of a path (RFC 3986): everything but unreserved characters is encoded.
+pub(crate) fn encode_segment(segment: &str) -> String {
+    let encode = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+            char::from(byte).to_string()
+        }
+        other => format!("%{other:02X}"),
+    };
+    segment.bytes().map(encode).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_public_url_is_absolute_and_has_no_slash_at_its_end() {
+        let url: PublicUrl = "https://chipq.example/".parse().unwrap();
+        assert_eq!(url.to_string(), "https://chipq.example");
+        for bad in ["", "chipq.example", "/here", "ftp://x", "http://x/?a=b"] {
+            assert!(bad.parse::<PublicUrl>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_segment_keeps_no_character_that_means_something_in_a_url() {
+        assert_eq!(encode_segment("PCB-1 / ä?"), "PCB-1%20%2F%20%C3%A4%3F");
+    }
+}

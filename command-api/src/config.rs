@@ -1,0 +1,107 @@
+//! What can be configured about commands over REST.
+
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use platform::artifact_store::UploadLimits;
+use platform::http::HttpConfig;
+use platform::postgres::DatabaseConfig;
+
+use crate::PublicUrl;
+
+/// Limits and names of the command API, however it is served.
+#[derive(Debug, Clone, clap::Args)]
+pub struct CommandApiConfig {
+    /// Base of the upload URLs that are given out, such as `https://chipq.example`; without it,
+    /// the Host that the client asked.
+    #[arg(long, env = "CHIPQ_PUBLIC_URL")]
+    pub public_url: Option<PublicUrl>,
+    /// Seconds that a request may take before it is answered with 504.
+    #[arg(long, env = "CHIPQ_REQUEST_TIMEOUT", default_value_t = 30)]
+    pub request_timeout_s: u64,
+    /// Seconds that an upload may take before it is answered with 504.
+    #[arg(long, env = "CHIPQ_UPLOAD_TIMEOUT", default_value_t = 300)]
+    pub upload_timeout_s: u64,
+    /// Largest picture that may be uploaded, in bytes.
+    #[arg(long, env = "CHIPQ_UPLOAD_MAX_BYTES")]
+    #[arg(default_value_t = UploadLimits::default().max_bytes)]
+    pub upload_max_bytes: u64,
+    /// Largest picture that may be uploaded, in pixels.
+    #[arg(long, env = "CHIPQ_UPLOAD_MAX_PIXELS")]
+    #[arg(default_value_t = UploadLimits::default().max_pixels)]
+    pub upload_max_pixels: u64,
+    /// Commands a second that one principal may send over time.
+    #[arg(long, env = "CHIPQ_RATE_PER_SECOND", default_value = "200")]
+    pub rate_per_second: NonZeroU32,
+    /// Commands that one principal may send at once.
+    #[arg(long, env = "CHIPQ_RATE_BURST", default_value = "400")]
+    pub rate_burst: NonZeroU32,
+    /// Tokens a second that one network address may ask for over time.
+    #[arg(long, env = "CHIPQ_TOKEN_RATE_PER_SECOND", default_value = "10")]
+    pub token_rate_per_second: NonZeroU32,
+    /// Tokens that one network address may ask for at once.
+    #[arg(long, env = "CHIPQ_TOKEN_RATE_BURST", default_value = "50")]
+    pub token_rate_burst: NonZeroU32,
+}
+
+/// The command API in a process of its own.
+#[derive(Debug, Clone, clap::Args)]
+pub struct RunConfig {
+    /// Where to listen.
+    #[arg(long, env = "CHIPQ_LISTEN", default_value = "127.0.0.1:8080")]
+    pub listen: SocketAddr,
+    /// The folder of pictures and keys, shared with the other services of this machine.
+    #[arg(long = "data", env = "CHIPQ_DATA")]
+    pub data_dir: PathBuf,
+    /// Let the development user demo/demo in; refused unless the listener is on loopback.
+    #[arg(long, env = "CHIPQ_DEMO_USER", default_value_t = false)]
+    pub demo_user: bool,
+    /// The database of events and idempotency keys.
+    #[command(flatten)]
+    pub database: DatabaseConfig,
+    /// The API itself.
+    #[command(flatten)]
+    pub api: CommandApiConfig,
+}
+
+/// Room for a picture's neighbours in a request body.
+const BODY_MARGIN_BYTES: u64 = 1 << 20;
+
+impl Default for CommandApiConfig {
+    fn default() -> Self {
+        let limits = UploadLimits::default();
+        let positive = |n| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN);
+        Self {
+            public_url: None,
+            request_timeout_s: 30,
+            upload_timeout_s: 300,
+            upload_max_bytes: limits.max_bytes,
+            upload_max_pixels: limits.max_pixels,
+            rate_per_second: positive(200),
+            rate_burst: positive(400),
+            token_rate_per_second: positive(10),
+            token_rate_burst: positive(50),
+        }
+    }
+}
+
+impl CommandApiConfig {
+    /// The limits of uploads.
+    #[must_use]
+    pub const fn upload_limits(&self) -> UploadLimits {
+        UploadLimits { max_bytes: self.upload_max_bytes, max_pixels: self.upload_max_pixels }
+    }
+
+    /// What to wrap the router with (`platform::http::wrap`).
+    #[must_use]
+    pub fn http(&self) -> HttpConfig {
+        let body = self.upload_max_bytes.saturating_add(BODY_MARGIN_BYTES);
+        HttpConfig {
+            request_timeout: Duration::from_secs(self.request_timeout_s),
+            upload_timeout: Duration::from_secs(self.upload_timeout_s),
+            max_body_bytes: usize::try_from(body).unwrap_or(usize::MAX),
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! The one place where what stands in a command's way becomes a problem for its client.
+
+use axum::http::{StatusCode, header};
+use domain::Rejection;
+use platform::artifact_store::UploadError;
+use platform::event_log::{EventLogError, StreamId};
+use platform::execute::ExecuteError;
+use platform::http::Problem;
+use platform::idempotency::ClaimError;
+
+use crate::base_url::encode_segment;
+use crate::command::etag;
+
+/// Seconds after which a log that is away, or a busy resource, is worth another try.
+const RETRY_AFTER_S: u64 = 1;
+/// The longest that a client is told to wait for the first request with its key: a command takes
+/// milliseconds, and only one whose process died takes the rest of its lease.
+const KEY_RETRY_AFTER_MAX_S: u64 = 2;
+
+/// 404 or 409, with the rejection's name.
+pub(crate) fn rejection(rejection: &impl Rejection) -> Problem {
+    let status =
+        if rejection.is_not_found() { StatusCode::NOT_FOUND } else { StatusCode::CONFLICT };
+    Problem::new(status, rejection.name(), rejection.to_string())
+}
+
+/// What came of a command that was not executed.
+pub(crate) fn execution<R: Rejection>(error: ExecuteError<R>) -> Problem {
+    match error {
+        ExecuteError::Rejected(refused) => rejection(&refused),
+        ExecuteError::VersionMismatch { current: 0 } => Problem::new(
+            StatusCode::PRECONDITION_FAILED,
+            "precondition-failed",
+            "nothing with that version exists; send the command without If-Match",
+        ),
+        ExecuteError::VersionMismatch { current } => Problem::precondition_failed(&etag(current)),
+        ExecuteError::Contended => Problem::unavailable(error.to_string(), RETRY_AFTER_S),
+        ExecuteError::ClaimLost => in_progress(error.to_string(), RETRY_AFTER_S),
+        ExecuteError::Unreadable(error) => Problem::internal(error),
+        ExecuteError::Log(error) => log(error),
+    }
+}
+
+/// What came of a key that could not be had.
+pub(crate) fn claim(error: ClaimError) -> Problem {
+    let detail = error.to_string();
+    match error {
+        ClaimError::OtherRequest => Problem::unprocessable("idempotency-key-reused", detail),
+        ClaimError::InProgress { retry_after } => {
+            in_progress(detail, retry_after.as_secs().clamp(1, KEY_RETRY_AFTER_MAX_S))
+        }
+        ClaimError::KeyExpired { stream } => {
+            let problem = Problem::conflict("key-expired", detail);
+            match link(&stream) {
+                Some(link) => problem
+                    .with_header(header::LINK, &format!("<{link}>; rel=\"related\""))
+                    .with_extension("result", link),
+                None => problem,
+            }
+        }
+        ClaimError::Log(error) => log(error),
+    }
+}
+
+/// What came of a picture that was not stored.
+pub(crate) fn upload(error: UploadError) -> Problem {
+    match error {
+        // The same fact has the same name, whether the log or the store tells it.
+        UploadError::AlreadyStored => already_uploaded(error.to_string()),
+        error => error.into(),
+    }
+}
+
+/// 409: other bytes are at rest.
+pub(crate) fn already_uploaded(detail: impl Into<String>) -> Problem {
+    Problem::conflict("artifact-already-uploaded", detail)
+}
+
+/// 503 when it may pass by itself, else 500; the cause is logged only.
+pub(crate) fn log(error: EventLogError) -> Problem {
+    match error {
+        EventLogError::Unavailable(cause) => {
+            tracing::error!(%cause, "the event log is unavailable");
+            Problem::unavailable("the event log does not answer; try again", RETRY_AFTER_S)
+        }
+        EventLogError::Failed(cause) => Problem::internal(cause),
+    }
+}
+
+fn in_progress(detail: String, retry_after_s: u64) -> Problem {
+    Problem::conflict("idempotency-key-in-progress", detail).with_retry_after(retry_after_s)
+}
+
+/// Where the resource of a stream can be read.
+fn link(stream: &StreamId) -> Option<String> {
+    let id = encode_segment(&stream.aggregate_id);
+    match stream.aggregate_type.as_str() {
+        "inspection" => Some(format!("/v1/inspections/{id}")),
+        "part" => Some(format!("/v1/parts/{id}")),
+        _ => None,
+    }
+}

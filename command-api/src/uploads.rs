@@ -1,0 +1,291 @@
+//! The signed `PUT` that brings a picture: no token, the URL carries its own permission.
+//!
+//! Invariant: bytes are taken only for a place that is announced and free; the event follows only
+//! when the whole picture is at rest. The same bytes again change nothing, other bytes are refused.
+
+use std::fmt;
+
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::response::Response;
+use chrono::Utc;
+use domain::{
+    Aggregate, ArtifactId, Inspection, InspectionCommand, InspectionId, InspectionRejection,
+    MediaType, Part, PartCommand, PartNumber, PartRejection, Picture, Sha256,
+};
+use futures::StreamExt as _;
+use platform::event_log::{ActorRef, EventMetadata};
+use platform::execute::{Executed, Request, execute, load};
+use platform::http::{Problem, TraceContext};
+use sha2::Digest as _;
+use uuid::Uuid;
+
+use crate::command::{answer, finish, respond};
+use crate::model::PictureBody;
+use crate::openapi::UploadProblems;
+use crate::{CommandApi, problems};
+
+/// Upload a picture
+///
+/// The URL comes from announcing the picture. The body is the file as it is. Interrupted or refused
+/// uploads leave nothing behind and may be repeated until the URL expires.
+#[utoipa::path(
+    put, path = "/v1/uploads/{artifact_id}", tag = "uploads", operation_id = "uploadPicture",
+    params(
+        ("artifact_id" = uuid::Uuid, Path, description = "The picture"),
+        ("expires" = i64, Query, description = "As given in upload_url"),
+        ("by" = String, Query, description = "As given in upload_url"),
+        ("owner" = String, Query, description = "As given in upload_url"),
+        ("type" = String, Query, description = "As given in upload_url"),
+        ("signature" = String, Query, description = "As given in upload_url"),
+    ),
+    request_body(
+        description = "The file's bytes",
+        content(("image/jpeg"), ("image/png")),
+    ),
+    security(()),
+    responses(
+        (status = 201, description = "At rest", body = PictureBody),
+        (status = 200, description = "Was at rest already; the same bytes", body = PictureBody),
+        UploadProblems,
+    ),
+)]
+pub(crate) async fn upload_picture(
+    State(api): State<CommandApi>,
+    Path(artifact_id): Path<String>,
+    trace: TraceContext,
+    request: axum::extract::Request,
+) -> Result<Response, Problem> {
+    let permit = Permit::of(&api, &artifact_id, request.uri(), trace)?;
+    api.principals().check(&permit.by)?;
+    permit.check_headers(&api, request.headers())?;
+    let body = request.into_body();
+    match permit.owner.clone() {
+        Owner::Inspection(id) => take::<Inspection>(&api, permit, &id.to_string(), body).await,
+        Owner::Part(part) => take::<Part>(&api, permit, part.as_str(), body).await,
+    }
+}
+
+async fn take<A: Holds>(
+    api: &CommandApi,
+    permit: Permit,
+    aggregate_id: &str,
+    body: Body,
+) -> Result<Response, Problem>
+where
+    A::Command: Clone + Sync,
+{
+    let loaded = load::<A>(api.log(), aggregate_id).await.map_err(problems::execution)?;
+    let artifact_id = permit.artifact_id;
+    match loaded.state.slot(artifact_id).map_err(|refused| problems::rejection(&refused))? {
+        Slot::Taken(picture) => {
+            let again = digest(body, picture.bytes).await?;
+            if again != Some(picture.sha256) {
+                let detail = "another picture is stored for this artifact; reserve a new artifact";
+                return Err(problems::already_uploaded(detail));
+            }
+            let (state, version, position) = (loaded.state, loaded.version, loaded.position);
+            let unchanged = Executed::<A> { state, version, position, events: Vec::new() };
+            let body = PictureBody { artifact_id, picture };
+            Ok(respond(&answer(StatusCode::OK, &unchanged, None, body)))
+        }
+        Slot::Free => {
+            let pieces = body.into_data_stream();
+            let limits = api.upload_limits();
+            let stored = api.artifacts().put_stream(artifact_id, pieces, limits, permit.media_type);
+            let picture = stored.await.map_err(problems::upload)?;
+            record::<A>(api, permit, aggregate_id, picture).await
+        }
+    }
+}
+
+/// Appends that the picture is at rest.
+async fn record<A: Holds>(
+    api: &CommandApi,
+    permit: Permit,
+    aggregate_id: &str,
+    picture: Picture,
+) -> Result<Response, Problem>
+where
+    A::Command: Clone + Sync,
+{
+    let artifact_id = permit.artifact_id;
+    let metadata = EventMetadata {
+        command_id: Some(stored_command_id(artifact_id, &picture)),
+        correlation_id: Some(aggregate_id.to_owned()),
+        causation_id: Some(permit.trace.trace_id),
+        traceparent: Some(permit.trace.traceparent),
+        actor: Some(ActorRef { subject: permit.by, roles: Vec::new() }),
+        ..EventMetadata::default()
+    };
+    let request = Request::<A> {
+        aggregate_id: aggregate_id.to_owned(),
+        command: A::stored(artifact_id, picture.clone()),
+        if_match: None,
+        metadata,
+    };
+    let api = api.clone();
+    finish(async move {
+        let done = execute(api.log(), request).await.map_err(problems::execution)?;
+        let status = if done.events.is_empty() { StatusCode::OK } else { StatusCode::CREATED };
+        Ok(respond(&answer(status, &done, None, PictureBody { artifact_id, picture })))
+    })
+    .await
+}
+
+/// The id of the command that records these bytes of an artifact: the same however they are found.
+pub(crate) fn stored_command_id(artifact_id: ArtifactId, picture: &Picture) -> Uuid {
+    Uuid::new_v5(&artifact_id.0, picture.sha256.as_bytes())
+}
+
+/// The digest of the body, `None` as soon as it has more than `bytes`.
+async fn digest(body: Body, bytes: u64) -> Result<Option<Sha256>, Problem> {
+    let (mut hash, mut length) = (sha2::Sha256::new(), 0);
+    let mut pieces = body.into_data_stream();
+    while let Some(piece) = pieces.next().await {
+        let piece = piece.map_err(|_| {
+            Problem::bad_request("interrupted-upload", "the upload was interrupted; send it again")
+        })?;
+        length += piece.len() as u64;
+        if length > bytes {
+            return Ok(None);
+        }
+        hash.update(&piece);
+    }
+    Ok(Some(Sha256::from_bytes(hash.finalize().into())))
+}
+
+/// What a picture belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Owner {
+    Inspection(InspectionId),
+    Part(PartNumber),
+}
+
+impl Owner {
+    /// The id of its stream.
+    pub(crate) fn aggregate_id(&self) -> String {
+        match self {
+            Self::Inspection(id) => id.to_string(),
+            Self::Part(part) => part.to_string(),
+        }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        match text.split_once('/')? {
+            ("inspection", id) => id.parse().ok().map(Self::Inspection),
+            ("part", part) => part.parse().ok().map(Self::Part),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Inspection(id) => write!(f, "inspection/{id}"),
+            Self::Part(part) => write!(f, "part/{part}"),
+        }
+    }
+}
+
+/// What a signed URL allows.
+struct Permit {
+    artifact_id: ArtifactId,
+    owner: Owner,
+    media_type: MediaType,
+    by: String,
+    trace: TraceContext,
+}
+
+impl Permit {
+    fn of(
+        api: &CommandApi,
+        artifact_id: &str,
+        uri: &Uri,
+        trace: TraceContext,
+    ) -> Result<Self, Problem> {
+        let query = uri.query().unwrap_or_default();
+        let mut params = api.signer().verify("PUT", uri.path(), query, Utc::now())?;
+        let owner = params.get("owner").and_then(|text| Owner::parse(text));
+        let media_type = params.get("type").and_then(|text| text.parse().ok());
+        let by = params.remove("by");
+        match (artifact_id.parse(), owner, media_type, by) {
+            (Ok(artifact_id), Some(owner), Some(media_type), Some(by)) => {
+                Ok(Self { artifact_id, owner, media_type, by, trace })
+            }
+            _ => Err(Problem::internal("a signed upload URL does not say what it is for")),
+        }
+    }
+
+    /// Refuses before a byte is read what the headers give away.
+    fn check_headers(&self, api: &CommandApi, headers: &HeaderMap) -> Result<(), Problem> {
+        let announced = self.media_type.as_str();
+        let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or_default());
+        let essence = text(header::CONTENT_TYPE).map(|t| t.split(';').next().unwrap_or(t).trim());
+        if let Some(sent) = essence.filter(|sent| !sent.eq_ignore_ascii_case(announced)) {
+            let detail = format!("Content-Type is {sent}, but {announced} was announced");
+            let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+            return Err(Problem::new(status, "media-type-mismatch", detail));
+        }
+        let limit = api.upload_limits().max_bytes;
+        match text(header::CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok()) {
+            Some(length) if length > limit => Err(Problem::payload_too_large(limit)),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The place of a picture.
+pub(crate) enum Slot {
+    /// Announced, and may be filled.
+    Free,
+    /// Filled.
+    Taken(Picture),
+}
+
+/// An aggregate that pictures belong to.
+pub(crate) trait Holds: Aggregate {
+    /// The place of a picture, unless it was never announced or can no longer be filled.
+    fn slot(&self, artifact_id: ArtifactId) -> Result<Slot, Self::Rejection>;
+
+    /// The command that says that the picture is at rest.
+    fn stored(artifact_id: ArtifactId, picture: Picture) -> Self::Command;
+}
+
+impl Holds for Inspection {
+    fn slot(&self, artifact_id: ArtifactId) -> Result<Slot, InspectionRejection> {
+        let facts = self.facts().ok_or(InspectionRejection::NotFound)?;
+        let missing = InspectionRejection::NoSuchArtifact { artifact_id };
+        let artifact = facts.artifacts.get(&artifact_id).ok_or(missing)?;
+        match (artifact.picture(), self) {
+            (Some(picture), _) => Ok(Slot::Taken(picture.clone())),
+            (None, Self::Open(_)) => Ok(Slot::Free),
+            (None, Self::Inferring(_)) => Err(InspectionRejection::InferenceAlreadyRequested),
+            (None, Self::Judged { .. }) => Err(InspectionRejection::AlreadyJudged),
+            (None, Self::Voided(_)) => Err(InspectionRejection::Voided),
+            (None, Self::NotCreated) => Err(InspectionRejection::NotFound),
+        }
+    }
+
+    fn stored(artifact_id: ArtifactId, picture: Picture) -> InspectionCommand {
+        InspectionCommand::UploadArtifact { artifact_id, picture }
+    }
+}
+
+impl Holds for Part {
+    fn slot(&self, artifact_id: ArtifactId) -> Result<Slot, PartRejection> {
+        let Self::Registered(facts) = self else { return Err(PartRejection::NotFound) };
+        let golden = facts.golden_samples.iter().find(|golden| golden.artifact_id == artifact_id);
+        match golden {
+            Some(golden) => Ok(Slot::Taken(golden.picture.clone())),
+            None if facts.reserved.contains_key(&artifact_id) => Ok(Slot::Free),
+            None => Err(PartRejection::NoSuchArtifact { artifact_id }),
+        }
+    }
+
+    fn stored(artifact_id: ArtifactId, picture: Picture) -> PartCommand {
+        PartCommand::RegisterGoldenSample { artifact_id, picture }
+    }
+}

@@ -1,0 +1,15 @@
+//! The command API as a client sees it: its router, on a real PostgreSQL, a fresh database each.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests fail by panicking")]
+
+mod bad_input;
+mod conditional;
+mod happy_path;
+mod idempotency;
+mod openapi;
+mod outage;
+mod pictures;
+mod served_alone;
+mod support;
+mod tokens;
+mod uploads;

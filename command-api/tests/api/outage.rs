@@ -1,0 +1,152 @@
+//! The database goes away: 503, nothing half-written, and the same call succeeds afterwards.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use platform::event_log::{
+    Append, AppendError, Appended, EventLog, EventLogError, Page, Position, Recorded, StreamId,
+};
+use serde_json::json;
+use tokio::sync::watch;
+use uuid::Uuid;
+
+use crate::pictures::jpeg;
+use crate::support::{TestApi, board};
+
+/// A log whose appends fail while `away` is set.
+struct Flaky {
+    log: Arc<dyn EventLog>,
+    away: Arc<AtomicBool>,
+}
+
+impl EventLog for Flaky {
+    fn read_stream<'a>(
+        &'a self,
+        stream: &'a StreamId,
+        after_sequence: u64,
+    ) -> BoxFuture<'a, Result<Vec<Recorded>, EventLogError>> {
+        self.log.read_stream(stream, after_sequence)
+    }
+
+    fn read_all(
+        &self,
+        after: Position,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Page, EventLogError>> {
+        self.log.read_all(after, limit)
+    }
+
+    fn head(&self) -> BoxFuture<'_, Result<Position, EventLogError>> {
+        self.log.head()
+    }
+
+    fn read_command(
+        &self,
+        command_id: Uuid,
+    ) -> BoxFuture<'_, Result<Vec<Recorded>, EventLogError>> {
+        self.log.read_command(command_id)
+    }
+
+    fn append(&self, append: Append) -> BoxFuture<'_, Result<Appended, AppendError>> {
+        if self.away.load(Ordering::SeqCst) {
+            let cause = "secret: postgres://user:password@host".into();
+            return async { Err(EventLogError::Unavailable(cause).into()) }.boxed();
+        }
+        self.log.append(append)
+    }
+
+    fn hints(&self) -> watch::Receiver<u64> {
+        self.log.hints()
+    }
+}
+
+#[tokio::test]
+async fn an_append_that_fails_stores_nothing_and_the_key_works_again() {
+    let away = Arc::new(AtomicBool::new(false));
+    let flag = away.clone();
+    let api = TestApi::start_with(Default::default(), |log| {
+        Arc::new(Flaky { log, away: flag }) as Arc<dyn EventLog>
+    })
+    .await;
+    let id = api.create().await;
+    let (artifact, url) = api.reserve(&id).await;
+    let head = api.head().await;
+    let create = api.post("/v1/inspections").json(board());
+    let put = api.put(&url, jpeg(1));
+
+    away.store(true, Ordering::SeqCst);
+    for call in [create.clone(), put.clone()] {
+        let reply = call.send().await;
+        assert_eq!(reply.problem(), (503, "unavailable".into()));
+        assert!(reply.header("retry-after").is_some());
+        assert!(!String::from_utf8_lossy(&reply.bytes).contains("password"));
+    }
+    assert_eq!(api.head().await, head);
+
+    away.store(false, Ordering::SeqCst);
+    let created = create.send().await;
+    assert_eq!((created.status, created.is_replay()), (201, false));
+    let put = put.send().await;
+    assert_eq!((put.status, put.text("artifact_id")), (201, artifact));
+}
+
+#[tokio::test]
+async fn without_a_database_every_command_is_answered_with_503() {
+    let api = TestApi::start().await;
+    let id = api.create().await;
+    let (_, url) = api.reserve(&id).await;
+    let at = |rest: &str| api.post(format!("/v1/inspections/{id}/{rest}"));
+    let calls = [
+        api.post("/v1/parts").json(json!({ "part": "P" })),
+        api.post("/v1/inspections").json(board()),
+        at("artifacts?type=image/png"),
+        at("infer"),
+        at("void").json(json!({ "reason": "r" })),
+        api.put(&url, jpeg(1)),
+    ];
+    api.pool.close().await;
+    for call in calls {
+        let reply = call.send().await;
+        assert_eq!(reply.problem(), (503, "unavailable".into()), "{reply:?}");
+        assert!(reply.header("retry-after").is_some());
+    }
+    assert_eq!(api.stored_files(), 0);
+}
+
+#[tokio::test]
+async fn connections_that_are_cut_in_the_middle_lose_and_double_nothing() {
+    let api = TestApi::start().await;
+    let cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+               WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    let calls: Vec<_> = (0..40).map(|_| api.post("/v1/inspections").json(board())).collect();
+    let mut admin =
+        <sqlx::PgConnection as sqlx::Connection>::connect(api.database.url()).await.unwrap();
+    let cutting = async {
+        for _ in 0..5 {
+            tokio::task::yield_now().await;
+            sqlx::query(cut).execute(&mut admin).await.unwrap();
+        }
+    };
+    let sending = futures::future::join_all(calls.iter().map(|call| call.clone().send()));
+    let (_, replies) = tokio::join!(cutting, sending);
+    for reply in &replies {
+        assert!(matches!(reply.status, 201 | 503), "{reply:?}");
+    }
+    // Every client repeats what it has no answer for, until it has one.
+    for call in &calls {
+        let mut reply = call.clone().send().await;
+        for _ in 0..1_000 {
+            if reply.status == 201 {
+                break;
+            }
+            // A claim that could not be released would end with its lease.
+            let over = "UPDATE idempotency_keys SET claimed_until = now() - interval '1 s'";
+            let _ = sqlx::query(over).execute(&api.pool).await;
+            reply = call.clone().send().await;
+        }
+        assert_eq!(reply.status, 201, "{reply:?}");
+    }
+    assert_eq!(api.event_types().await.len(), calls.len());
+}

@@ -1,0 +1,235 @@
+//! A command API with everything under it, and a client that says what it sends.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::{HeaderMap, Request, StatusCode};
+use chrono::Utc;
+use command_api::{CommandApi, CommandApiConfig, Dependencies, router};
+use platform::artifact_store::ArtifactStore;
+use platform::artifact_store::signed_url::{SigningKey, UrlSigner};
+use platform::auth::{Actor, KeyRing, TokenConfig, TokenIssuer, Users};
+use platform::event_log::postgres::PostgresEventLog;
+use platform::event_log::{EventLog, Position, Recorded};
+use platform::idempotency::IdempotencyStore;
+use platform::test_support::{TestDatabase, fresh_database};
+use serde_json::{Value, json};
+use sqlx::PgPool;
+use tempfile::TempDir;
+use tower::ServiceExt as _;
+
+pub(crate) struct TestApi {
+    pub(crate) router: Router,
+    pub(crate) log: Arc<dyn EventLog>,
+    pub(crate) pool: PgPool,
+    pub(crate) artifacts: ArtifactStore,
+    pub(crate) signer: UrlSigner,
+    pub(crate) issuer: Arc<TokenIssuer>,
+    pub(crate) token: String,
+    pub(crate) data: TempDir,
+    pub(crate) database: TestDatabase,
+}
+
+impl TestApi {
+    pub(crate) async fn start() -> Self {
+        Self::start_with(CommandApiConfig::default(), |log| log).await
+    }
+
+    /// With another configuration, and with a log that may misbehave.
+    pub(crate) async fn start_with(
+        config: CommandApiConfig,
+        wrap_log: impl FnOnce(Arc<dyn EventLog>) -> Arc<dyn EventLog>,
+    ) -> Self {
+        let database = fresh_database().await;
+        let pool = database.pool();
+        let data = tempfile::tempdir().unwrap();
+        let log = wrap_log(Arc::new(PostgresEventLog::new(pool.clone())));
+        let keys = KeyRing::open(data.path(), Utc::now()).unwrap();
+        let issuer = Arc::new(TokenIssuer::new(keys, TokenConfig::default()));
+        let artifacts = ArtifactStore::open_folder(&data.path().join("artifacts")).unwrap();
+        let signer = UrlSigner::new(SigningKey::open(data.path()).unwrap());
+        let on = Dependencies {
+            idempotency: IdempotencyStore::new(pool.clone(), log.clone()),
+            log: log.clone(),
+            artifacts: artifacts.clone(),
+            signer: signer.clone(),
+            verifier: Arc::new(issuer.verifier()),
+            issuer: issuer.clone(),
+            users: Users::demo(),
+        };
+        let router = router(CommandApi::new(on, &config));
+        let router = platform::http::wrap(router, &config.http());
+        let demo = Actor::with_roles("demo", &["engineer"]);
+        let token = issuer.issue(&demo, Utc::now()).unwrap().token;
+        Self { router, log, pool, artifacts, signer, issuer, token, data, database }
+    }
+
+    pub(crate) fn token_of(&self, subject: &str, roles: &[&str]) -> String {
+        let actor = Actor::with_roles(subject, roles);
+        self.issuer.issue(&actor, Utc::now()).unwrap().token
+    }
+
+    pub(crate) async fn head(&self) -> Position {
+        self.log.head().await.unwrap()
+    }
+
+    pub(crate) async fn events(&self) -> Vec<Recorded> {
+        self.log.read_all(Position(0), 1_000).await.unwrap().events
+    }
+
+    pub(crate) async fn event_types(&self) -> Vec<String> {
+        self.events().await.into_iter().map(|event| event.event_type).collect()
+    }
+
+    /// Pictures at rest, and uploads that were not cleaned up.
+    pub(crate) fn stored_files(&self) -> usize {
+        count_files(&self.data.path().join("artifacts"))
+    }
+
+    /// A `POST` with a token and a key of its own.
+    pub(crate) fn post(&self, path: impl Into<String>) -> Call {
+        static KEYS: AtomicUsize = AtomicUsize::new(0);
+        let key = format!("key-{}", KEYS.fetch_add(1, Ordering::Relaxed));
+        Call::new(self, "POST", path.into())
+            .header("authorization", &format!("Bearer {}", self.token))
+            .header("idempotency-key", &key)
+    }
+
+    /// A `PUT` to an absolute upload URL, without anything else.
+    pub(crate) fn put(&self, url: &str, bytes: Vec<u8>) -> Call {
+        let path = url.strip_prefix("http://chipq.test").expect("an URL of this server");
+        Call::new(self, "PUT", path.to_owned()).body(bytes)
+    }
+
+    pub(crate) fn get(&self, path: &str) -> Call {
+        Call::new(self, "GET", path.to_owned())
+    }
+
+    pub(crate) async fn register_part(&self, part: &str) {
+        let reply = self.post("/v1/parts").json(json!({ "part": part })).send().await;
+        assert_eq!(reply.status, 201, "{reply:?}");
+    }
+
+    pub(crate) async fn create(&self) -> String {
+        let reply = self.post("/v1/inspections").json(board()).send().await;
+        assert_eq!(reply.status, 201, "{reply:?}");
+        reply.text("inspection_id")
+    }
+
+    /// Announces a JPEG: its id and upload URL.
+    pub(crate) async fn reserve(&self, inspection: &str) -> (String, String) {
+        let path = format!("/v1/inspections/{inspection}/artifacts?type=image/jpeg");
+        let reply = self.post(path).send().await;
+        assert_eq!(reply.status, 201, "{reply:?}");
+        (reply.text("artifact_id"), reply.text("upload_url"))
+    }
+}
+
+pub(crate) fn board() -> Value {
+    json!({ "lot": "LOT-1", "part": "PCB-1", "station": "AOI-1" })
+}
+
+fn count_files(folder: &Path) -> usize {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.map(|path| if path.is_dir() { count_files(&path) } else { 1 }).sum()
+}
+
+/// A request in the making.
+#[derive(Clone)]
+pub(crate) struct Call {
+    router: Router,
+    method: &'static str,
+    path: String,
+    headers: Vec<(String, String)>,
+    body: Vec<u8>,
+}
+
+impl Call {
+    fn new(api: &TestApi, method: &'static str, path: String) -> Self {
+        let headers = vec![("host".to_owned(), "chipq.test".to_owned())];
+        Self { router: api.router.clone(), method, path, headers, body: Vec::new() }
+    }
+
+    /// With this header instead of an earlier one of that name.
+    pub(crate) fn header(self, name: &str, value: &str) -> Self {
+        let mut call = self.without(name);
+        call.headers.push((name.to_owned(), value.to_owned()));
+        call
+    }
+
+    pub(crate) fn without(mut self, name: &str) -> Self {
+        self.headers.retain(|(known, _)| known != name);
+        self
+    }
+
+    pub(crate) fn key(self, key: &str) -> Self {
+        self.header("idempotency-key", key)
+    }
+
+    pub(crate) fn token(self, token: &str) -> Self {
+        self.header("authorization", &format!("Bearer {token}"))
+    }
+
+    pub(crate) fn json(self, body: Value) -> Self {
+        self.header("content-type", "application/json").body(body.to_string())
+    }
+
+    pub(crate) fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
+        self.body = body.into();
+        self
+    }
+
+    pub(crate) async fn send(self) -> Reply {
+        let mut request = Request::builder().method(self.method).uri(&self.path);
+        for (name, value) in &self.headers {
+            request = request.header(name, value.as_bytes());
+        }
+        let request = request.body(Body::from(self.body)).unwrap();
+        let response = self.router.oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let bytes = to_bytes(body, usize::MAX).await.unwrap().to_vec();
+        let json = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+        Reply { status: parts.status.as_u16(), headers: parts.headers, bytes, json }
+    }
+}
+
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) json: Value,
+}
+
+impl Reply {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+
+    pub(crate) fn text(&self, field: &str) -> String {
+        self.json[field].as_str().unwrap_or_else(|| panic!("no {field} in {self:?}")).to_owned()
+    }
+
+    /// Status and problem name; every problem must be complete.
+    pub(crate) fn problem(&self) -> (u16, String) {
+        assert_eq!(self.header("content-type"), Some("application/problem+json"), "{self:?}");
+        let kind = self.text("type");
+        let name = kind.strip_prefix("urn:chipq:problem:").expect("a problem of ours");
+        assert_eq!(self.json["status"], self.status, "{self:?}");
+        assert!(self.json["detail"].is_string() && self.json["trace_id"].is_string(), "{self:?}");
+        (self.status, name.to_owned())
+    }
+
+    pub(crate) fn is_replay(&self) -> bool {
+        self.header("idempotency-replayed") == Some("true")
+    }
+}
+
+impl std::fmt::Debug for Reply {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let status = StatusCode::from_u16(self.status).unwrap();
+        write!(f, "{status} {:?} {}", self.headers, String::from_utf8_lossy(&self.bytes))
+    }
+}

@@ -1,0 +1,198 @@
+//! Pictures on their way in, whole and otherwise.
+
+use chrono::{TimeDelta, Utc};
+use command_api::CommandApiConfig;
+use domain::MediaType;
+use platform::artifact_store::UploadLimits;
+use platform::artifact_store::signed_url::{Params, SigningKey, UrlSigner};
+use serde_json::json;
+
+use crate::pictures::{bomb, jpeg, png};
+use crate::support::TestApi;
+
+#[tokio::test]
+async fn uploads_that_do_not_count_leave_nothing_and_the_place_stays_free() {
+    let config = CommandApiConfig { upload_max_bytes: 100_000, ..CommandApiConfig::default() };
+    let api = TestApi::start_with(config, |log| log).await;
+    let id = api.create().await;
+    let (artifact, jpeg_url) = api.reserve(&id).await;
+    let reserve_png = format!("/v1/inspections/{id}/artifacts?type=image/png");
+    let png_url = api.post(reserve_png).send().await.text("upload_url");
+    let head = api.head().await;
+    let whole = jpeg(1);
+    let mut long = whole.clone();
+    long.resize(150_000, 0);
+    let put = |bytes: &[u8]| api.put(&jpeg_url, bytes.to_vec());
+    let length = |n: usize| put(&whole).header("content-length", &n.to_string());
+    let cases = [
+        ("empty", put(b""), 422, "empty-upload"),
+        ("half", put(&whole[..whole.len() / 2]), 422, "truncated-upload"),
+        ("its first bytes", put(&whole[..2]), 422, "truncated-upload"),
+        ("text", put(b"hello, this is a picture"), 415, "not-a-picture"),
+        ("a script", put(b"<svg onload=alert(1)>"), 415, "not-a-picture"),
+        ("mislabelled", put(&png(1)), 415, "media-type-mismatch"),
+        ("mislabelled PNG", api.put(&png_url, whole.clone()), 415, "media-type-mismatch"),
+        (
+            "another Content-Type",
+            put(&whole).header("content-type", "image/png"),
+            415,
+            "media-type-mismatch",
+        ),
+        (
+            "what curl -d says",
+            put(&whole).header("content-type", "application/x-www-form-urlencoded"),
+            415,
+            "media-type-mismatch",
+        ),
+        ("announced too large", length(100_001), 413, "payload-too-large"),
+        ("too large", put(&long), 413, "payload-too-large"),
+        ("a bomb", api.put(&png_url, bomb()), 422, "too-many-pixels"),
+    ];
+    for (what, call, status, name) in cases {
+        let reply = call.send().await;
+        assert_eq!(reply.problem(), (status, name.to_owned()), "{what}: {reply:?}");
+        assert_eq!((api.head().await, api.stored_files()), (head, 0), "{what}");
+    }
+    let complete = format!("/v1/inspections/{id}/artifacts/{artifact}/complete");
+    let early = api.post(complete).send().await;
+    assert_eq!(early.problem(), (409, "artifact-not-uploaded".into()));
+    assert_eq!(api.put(&jpeg_url, whole).send().await.status, 201);
+    assert_eq!(api.put(&png_url, png(1)).send().await.status, 201);
+}
+
+#[tokio::test]
+async fn the_same_bytes_again_change_nothing_and_other_bytes_are_refused() {
+    let api = TestApi::start().await;
+    api.register_part("PCB-1").await;
+    let id = api.create().await;
+    let (_, url) = api.reserve(&id).await;
+    let golden = api.post("/v1/parts/PCB-1/golden-sample?type=image/jpeg").send().await;
+    for url in [url, golden.text("upload_url")] {
+        let first = api.put(&url, jpeg(1)).send().await;
+        assert_eq!(first.status, 201);
+        let head = api.head().await;
+        let again = api.put(&url, jpeg(1)).send().await;
+        assert_eq!((again.status, &again.json), (200, &first.json));
+        assert_eq!(again.header("etag"), first.header("etag"));
+        for other in [jpeg(2), png(1), b"garbage".to_vec(), Vec::new(), vec![0; 1 << 20]] {
+            let reply = api.put(&url, other).send().await;
+            assert_eq!(reply.problem(), (409, "artifact-already-uploaded".into()));
+        }
+        assert_eq!(api.head().await, head);
+        let artifact = first.text("artifact_id").parse().unwrap();
+        assert_eq!(api.artifacts.get(artifact).await.unwrap(), jpeg(1));
+    }
+}
+
+#[tokio::test]
+async fn urls_that_were_altered_made_elsewhere_or_have_expired() {
+    let api = TestApi::start().await;
+    let id = api.create().await;
+    let (artifact, url) = api.reserve(&id).await;
+    let (other, _) = api.reserve(&id).await;
+    let head = api.head().await;
+    let path = format!("/v1/uploads/{artifact}");
+    let params = Params::from([
+        ("by".to_owned(), "demo".to_owned()),
+        ("owner".to_owned(), format!("inspection/{id}")),
+        ("type".to_owned(), "image/jpeg".to_owned()),
+    ]);
+    let sign = |signer: &UrlSigner, method, expires_in| {
+        let expires_at = Utc::now() + TimeDelta::seconds(expires_in);
+        format!("http://chipq.test{}", signer.sign(method, &path, &params, expires_at))
+    };
+    let elsewhere = tempfile::tempdir().unwrap();
+    let foreign = UrlSigner::new(SigningKey::open(elsewhere.path()).unwrap());
+    let cases = [
+        ("unsigned", url.split('?').next().unwrap().to_owned(), "url-signature"),
+        ("another artifact", url.replace(&artifact, &other), "url-signature"),
+        ("another type", url.replace("image/jpeg", "image/png"), "url-signature"),
+        ("another owner", url.replace(&id, &artifact), "url-signature"),
+        ("another person", url.replace("by=demo", "by=root"), "url-signature"),
+        ("later", url.replace("expires=1", "expires=2"), "url-signature"),
+        ("more", format!("{url}&x=1"), "url-signature"),
+        ("another key", sign(&foreign, "PUT", 60), "url-signature"),
+        ("another method", sign(&api.signer, "GET", 60), "url-signature"),
+        ("expired", sign(&api.signer, "PUT", -1), "url-expired"),
+    ];
+    for (what, url, name) in cases {
+        let reply = api.put(&url, jpeg(1)).send().await;
+        assert_eq!(reply.problem(), (403, name.to_owned()), "{what}");
+    }
+    assert_eq!((api.head().await, api.stored_files()), (head, 0));
+    assert_eq!(api.put(&sign(&api.signer, "PUT", 60), jpeg(1)).send().await.status, 201);
+}
+
+#[tokio::test]
+async fn a_closed_inspection_takes_no_picture_and_stores_none() {
+    let api = TestApi::start().await;
+    let voided = api.create().await;
+    let (artifact, url) = api.reserve(&voided).await;
+    let reason = json!({ "reason": "r" });
+    api.post(format!("/v1/inspections/{voided}/void")).json(reason).send().await;
+    let head = api.head().await;
+    assert_eq!(api.put(&url, jpeg(1)).send().await.problem(), (409, "voided".into()));
+    let complete = format!("/v1/inspections/{voided}/artifacts/{artifact}/complete");
+    assert_eq!(api.post(complete).send().await.problem(), (409, "voided".into()));
+    assert_eq!((api.head().await, api.stored_files()), (head, 0));
+}
+
+#[tokio::test]
+async fn a_picture_at_rest_without_its_event_is_completed_by_whoever_asks() {
+    let api = TestApi::start().await;
+    for way in ["put", "complete", "infer"] {
+        let id = api.create().await;
+        let (artifact, url) = api.reserve(&id).await;
+        // As a crash between store and append leaves it.
+        let body = futures::stream::iter([Ok::<_, std::io::Error>(bytes::Bytes::from(jpeg(1)))]);
+        let limits = UploadLimits::default();
+        let artifact_id = artifact.parse().unwrap();
+        api.artifacts.put_stream(artifact_id, body, &limits, MediaType::Jpeg).await.unwrap();
+        let reply = match way {
+            "put" => {
+                let other = api.put(&url, jpeg(2)).send().await;
+                assert_eq!(other.problem(), (409, "artifact-already-uploaded".into()));
+                api.put(&url, jpeg(1)).send().await
+            }
+            "complete" => {
+                let path = format!("/v1/inspections/{id}/artifacts/{artifact}/complete");
+                let reply = api.post(path.as_str()).send().await;
+                let head = api.head().await;
+                let again = api.post(path).send().await;
+                assert_eq!((again.status, &again.json), (200, &reply.json));
+                assert_eq!(api.head().await, head);
+                reply
+            }
+            _ => api.post(format!("/v1/inspections/{id}/infer")).send().await,
+        };
+        assert!(matches!(reply.status, 200..=202), "{way}: {reply:?}");
+        let types = api.event_types().await;
+        let uploaded = types.iter().filter(|name| *name == "ArtifactUploaded").count();
+        assert_eq!(
+            uploaded,
+            ["put", "complete", "infer"].iter().position(|w| *w == way).unwrap() + 1
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn eight_uploads_at_once_store_one_picture() {
+    let api = TestApi::start().await;
+    let id = api.create().await;
+    let (artifact, url) = api.reserve(&id).await;
+    let calls = (0..8).map(|n| tokio::spawn(api.put(&url, jpeg(n % 2)).send()));
+    let mut stored = Vec::new();
+    for reply in futures::future::join_all(calls).await {
+        let reply = reply.unwrap();
+        match reply.status {
+            200 | 201 => stored.push(reply.text("sha256")),
+            _ => assert_eq!(reply.problem(), (409, "artifact-already-uploaded".into())),
+        }
+    }
+    let bytes = api.artifacts.get(artifact.parse().unwrap()).await.unwrap();
+    let sha256 = domain::Sha256::of(&bytes).to_string();
+    assert!(stored.len() >= 4 && stored.iter().all(|one| *one == sha256), "{stored:?}");
+    let types = api.event_types().await;
+    assert_eq!(types, ["InspectionCreated", "ArtifactReserved", "ArtifactUploaded"]);
+    assert_eq!(api.stored_files(), 1);
+}
