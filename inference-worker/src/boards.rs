@@ -138,6 +138,8 @@ impl Design {
             _ => most,
         };
         let rough = random.chance(15);
+        // 1/65536 of a pixel per pixel: mostly half a pixel at the picture's edge, at times two.
+        let askew = if random.chance(20) { 450 } else { 90 };
         let mut warps = [Warp::default(); 3];
         for warp in &mut warps {
             if random.chance(30) {
@@ -150,13 +152,16 @@ impl Design {
                 };
             }
         }
+        let etch = random.around_zero(if rough { 80 } else { 45 });
+        // Edges roughen, plain copper and substrate never do: coarse and fine grain stay below the threshold.
+        let roughest = ((118 - etch.abs()) * 3 / 4).min(if rough { 90 } else { 70 });
         Deviation {
             shift_x: random.between(-reach, reach),
             shift_y: random.between(-reach, reach),
-            turn: self.base.turn + random.around_zero(90),
-            zoom: self.base.zoom + random.around_zero(90),
-            etch: random.around_zero(if rough { 100 } else { 45 }),
-            roughness: random.between(15, if rough { 125 } else { 75 }),
+            turn: self.base.turn + random.around_zero(askew),
+            zoom: self.base.zoom + random.around_zero(askew),
+            etch,
+            roughness: random.between(15, roughest),
             warps,
         }
     }

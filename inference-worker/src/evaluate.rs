@@ -202,7 +202,8 @@ fn predict(
             sum.network += started.elapsed();
             sum.crops += outputs.len();
             let finished = prepared.finish(&outputs);
-            let mismatch = |e: vision::CountMismatch| EngineError::Backend { detail: e.to_string() };
+            let mismatch =
+                |e: vision::CountMismatch| EngineError::Backend { detail: e.to_string() };
             (finished.map_err(mismatch)?, None)
         }
         Err(reason) => {

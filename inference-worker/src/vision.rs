@@ -13,6 +13,7 @@ pub(crate) mod bits;
 mod candidates;
 mod crops;
 mod decode;
+mod lay;
 mod merge;
 mod register;
 #[cfg(test)]
@@ -160,10 +161,10 @@ pub(crate) fn compare(test: &GrayImage, golden: &Golden) -> Result<Compared, Inc
     if score < MIN_SCORE {
         return Err(Incomparable::NotRegistered { score });
     }
-    let columns = register::overlap(bits.width, dx);
-    let rows = register::overlap(bits.height, dy);
-    let mut difference = bits.difference(&golden.bits.moved(dx, dy));
-    difference.keep(columns, rows);
+    let field = lay::refine(&bits, &golden.bits, dx, dy);
+    let laid = lay::lay(&golden.bits, &field);
+    let mut difference = bits.difference(&laid.golden);
+    difference.mask(&laid.known);
     let aligned = bits.difference(&difference);
     let places = candidates::clean(&difference);
     let share = places.count() as f64 / (bits.width * bits.height) as f64;
@@ -171,8 +172,12 @@ pub(crate) fn compare(test: &GrayImage, golden: &Golden) -> Result<Compared, Inc
         .then(|| candidates::regions(&places, MAX_CANDIDATES))
         .flatten()
         .ok_or(Incomparable::TooManyDifferences)?;
-    let centres = regions.iter().map(candidates::Region::centre).collect();
-    let registration = Registration { dx: dx as f32, dy: dy as f32, score };
+    let look = |region| candidates::centres(&places, region);
+    let centres: Vec<(usize, usize)> = regions.iter().flat_map(look).collect();
+    if centres.len() > MAX_CANDIDATES {
+        return Err(Incomparable::TooManyDifferences);
+    }
+    let registration = Registration { dx: field.x[0], dy: field.y[0], score };
     Ok((Pair { test: bits, golden: aligned }, centres, registration))
 }
 

@@ -1,1 +1,127 @@
-//! placeholder
+//! Reads: GraphQL with a subscription, REST, report PDFs, and an explorer that needs no network.
+//!
+//! Invariants: everything but health and the explorer's page needs a token; nothing here writes; what a
+//! read claims to reflect, it reflects. Absent on purpose: commands, and tables of its own.
+
+mod checkpoints;
+mod config;
+mod cursor;
+mod error;
+mod explorer;
+mod graphql;
+mod paging;
+mod pdfs;
+mod read_model;
+mod reads;
+pub mod report_pdf;
+mod rest;
+mod run;
+mod session;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::FromRef;
+use platform::artifact_store::ArtifactStore;
+use platform::artifact_store::signed_url::UrlSigner;
+use platform::auth::TokenVerifier;
+use platform::event_log::EventLog;
+use platform::shutdown::Shutdown;
+use sqlx::PgPool;
+use tokio::sync::Semaphore;
+
+pub use config::{QueryApiConfig, RunConfig};
+pub use graphql::sdl;
+pub use rest::openapi;
+pub use run::run;
+
+use checkpoints::Checkpoints;
+use cursor::CursorKey;
+use graphql::ApiSchema;
+use pdfs::Pdfs;
+use reads::Reads;
+
+/// What the query API stands on.
+#[derive(Clone)]
+pub struct Dependencies {
+    /// The database of the read models.
+    pub pool: PgPool,
+    /// The log that subscriptions follow.
+    pub log: Arc<dyn EventLog>,
+    /// Where pictures are.
+    pub artifacts: ArtifactStore,
+    /// The key of cursors is derived from its key: processes that share it understand each other's.
+    pub signer: UrlSigner,
+    /// Believes tokens.
+    pub verifier: Arc<TokenVerifier>,
+    /// Ends subscriptions, each with the cursor to go on from.
+    pub shutdown: Shutdown,
+}
+
+/// The query API. Clones share everything.
+#[derive(Clone)]
+pub struct QueryApi(Arc<Inner>);
+
+struct Inner {
+    reads: Arc<Reads>,
+    schema: ApiSchema,
+    artifacts: ArtifactStore,
+    pdfs: Pdfs,
+    verifier: Arc<TokenVerifier>,
+}
+
+/// The queries, to be merged with other routers and wrapped once by `platform::http::wrap`.
+pub fn router(api: QueryApi) -> Router {
+    graphql::routes().merge(rest::routes()).with_state(api).merge(explorer::routes())
+}
+
+impl QueryApi {
+    /// The query API on `on`, as configured. Call it inside a tokio runtime.
+    #[must_use]
+    pub fn new(on: Dependencies, config: &QueryApiConfig) -> Self {
+        let reads = Arc::new(Reads {
+            checkpoints: Checkpoints::new(on.pool.clone()),
+            cursor_key: CursorKey::derived_from(&on.signer),
+            subscriptions: Arc::new(Semaphore::new(config.subscriptions_max)),
+            config: config.clone(),
+            pool: on.pool,
+            log: on.log,
+            shutdown: on.shutdown,
+        });
+        Self(Arc::new(Inner {
+            schema: graphql::schema(Arc::clone(&reads)),
+            pdfs: Pdfs::new(on.artifacts.clone(), config.renders_max),
+            artifacts: on.artifacts,
+            verifier: on.verifier,
+            reads,
+        }))
+    }
+
+    pub(crate) fn reads(&self) -> &Reads {
+        &self.0.reads
+    }
+
+    pub(crate) fn schema(&self) -> &ApiSchema {
+        &self.0.schema
+    }
+
+    pub(crate) fn artifacts(&self) -> &ArtifactStore {
+        &self.0.artifacts
+    }
+
+    pub(crate) fn pdfs(&self) -> &Pdfs {
+        &self.0.pdfs
+    }
+
+    pub(crate) fn verifier(&self) -> &Arc<TokenVerifier> {
+        &self.0.verifier
+    }
+}
+
+impl FromRef<QueryApi> for Arc<TokenVerifier> {
+    fn from_ref(api: &QueryApi) -> Self {
+        Arc::clone(&api.0.verifier)
+    }
+}

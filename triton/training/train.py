@@ -215,7 +215,7 @@ def main():
     print(f"{len(data)} crops, classes {np.bincount(data['class'], minlength=7).tolist()}, "
           f"{sum(p.numel() for p in network.parameters())} parameters, {'bfloat16' if half else 'float'}", flush=True)
     average = torch.optim.swa_utils.AveragedModel(
-        network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.998), use_buffers=True)
+        network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.995), use_buffers=True)
     optimiser = torch.optim.AdamW(network.parameters(), a.rate, weight_decay=0.02)
     steps = len(data) // a.batch
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, a.rate, total_steps=steps * a.epochs, pct_start=0.1)
@@ -234,7 +234,7 @@ def main():
             schedule.step()
             average.update_parameters(network)
             losses.append(loss.item())
-        print(f"epoch {epoch + 1}/{a.epochs} loss {np.mean(losses):.4f} {validate(average.module, validation)} "
+        print(f"cpu {time.process_time():.0f}s epoch {epoch + 1}/{a.epochs} loss {np.mean(losses):.4f} {validate(average.module, validation)} "
               f"{(time.time() - started) / 60:.1f} min", flush=True)
         export(average.module, a.out)
     print("sha256", hashlib.sha256(open(a.out, "rb").read()).hexdigest())

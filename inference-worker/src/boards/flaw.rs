@@ -83,10 +83,8 @@ const fn adds_copper(class: DefectClass) -> bool {
 /// A stroke that may well do what the class says.
 fn propose(board: &Canvas, class: DefectClass, random: &mut Random) -> Option<Stroke> {
     let paint = adds_copper(class);
-    let seed = Point::new(
-        random.between(12, board.width - 13),
-        random.between(12, board.height - 13),
-    );
+    let seed =
+        Point::new(random.between(12, board.width - 13), random.between(12, board.height - 13));
     if board.at(seed.x, seed.y) == paint {
         return None;
     }
@@ -97,32 +95,78 @@ fn propose(board: &Canvas, class: DefectClass, random: &mut Random) -> Option<St
     }
 }
 
-/// A blob, a hook or a short line.
+/// A blob, a hook, or a line that may be curved.
 fn island(seed: Point, random: &mut Random) -> Option<Stroke> {
     let width = random.between(4, 8) + random.between(0, 4) * random.between(0, 2);
-    let reach = random.pick([1, 4, 8, 12, 12, 18, 24]);
-    let path = wander(seed, reach, random);
+    let path = match random.between(0, 9) {
+        0..=4 => {
+            let length = random.between(4, 16) + random.between(0, 1) * random.between(0, 24);
+            curve(seed, step(seed, random.pick(DIRECTIONS), length), random.around_zero(length))
+        }
+        5 => {
+            let width = random.between(8, 20);
+            return stroke::along(&[seed, seed], width, random);
+        }
+        _ => {
+            let reach = random.pick([1, 4, 8, 12, 12, 18]);
+            wander(seed, reach, random)
+        }
+    };
     stroke::along(&path, width, random)
 }
 
-/// A stroke that starts a little outside the nearest edge and runs into the region, or along the edge.
+/// A stroke that starts a little outside an edge and runs into the region, or along its edge, or a blob
+/// on the edge or a corner.
 fn edge(board: &Canvas, seed: Point, random: &mut Random) -> Option<Stroke> {
-    let direction = random.pick(DIRECTIONS);
-    let reach = run(board, seed, direction, 40)?;
+    let nearest = DIRECTIONS
+        .into_iter()
+        .filter_map(|direction| Some((run(board, seed, direction, 40)?, direction)))
+        .min_by_key(|&(reach, _)| reach);
+    let any = random.pick(DIRECTIONS);
+    let (reach, direction) = match nearest {
+        Some(nearest) if random.chance(60) => nearest,
+        _ => (run(board, seed, any, 40)?, any),
+    };
+    let width = random.between(4, 7) + random.between(0, 1) * random.between(0, 6);
+    let on_edge = step(seed, direction, reach);
+    let kind = random.between(0, 9);
+    if kind == 0 {
+        let radius = random.between(5, 12);
+        let centre = step(on_edge, direction, random.between(-radius / 2, radius / 2));
+        return stroke::along(&[centre, centre], 2 * radius, random);
+    }
+    if kind <= 2 {
+        let along = Point::new(-direction.y, direction.x);
+        let length = random.between(8, 36);
+        let from = step(on_edge, direction, random.between(-3, 1));
+        let path = curve(from, step(from, along, length), random.around_zero(6));
+        return stroke::along(&path, width, random);
+    }
     let outside = random.between(-2, 2) + random.between(0, 1) * random.between(0, 5);
-    let start = step(seed, direction, reach + outside);
-    let depth = outside + random.between(3, 9) + random.between(0, 1) * random.between(0, 14);
+    let start = step(on_edge, direction, outside);
+    let depth = outside + random.between(3, 9) + random.between(0, 1) * random.between(0, 32);
     let lean = random.pick(DIRECTIONS);
-    let end = Point::new(
-        start.x - direction.x * depth / 8 + lean.x * random.between(0, 6) / 8,
-        start.y - direction.y * depth / 8 + lean.y * random.between(0, 6) / 8,
-    );
-    let mut path = vec![start, end];
-    if random.chance(35) {
+    let end = step(step(start, direction, -depth), lean, random.between(0, 3 + depth / 2));
+    let mut path = curve(start, end, random.around_zero(depth / 2));
+    if random.chance(20) {
         path.extend(wander(end, random.between(2, 8), random));
     }
-    let width = random.between(4, 7) + random.between(0, 1) * random.between(0, 6);
     stroke::along(&path, width, random)
+}
+
+/// A line that bows sideways by about half of `bow` pixels (a quadratic Bézier curve in four legs).
+fn curve(from: Point, to: Point, bow: i32) -> Vec<Point> {
+    let length = (to.x - from.x).abs().max((to.y - from.y).abs()).max(1);
+    let control = Point::new(
+        (from.x + to.x) / 2 - (to.y - from.y) * bow / length,
+        (from.y + to.y) / 2 + (to.x - from.x) * bow / length,
+    );
+    let at = |a: i32, c: i32, b: i32, t: i32| {
+        ((4 - t) * (4 - t) * a + 2 * t * (4 - t) * c + t * t * b) / 16
+    };
+    (0..=4)
+        .map(|t| Point::new(at(from.x, control.x, to.x, t), at(from.y, control.y, to.y, t)))
+        .collect()
 }
 
 /// A stroke across the region at its narrow side, with some overshoot on both ends.
@@ -161,10 +205,22 @@ fn bridge(board: &Canvas, seed: Point, random: &mut Random) -> Option<Stroke> {
 
 /// Unit vectors times eight, opposite ones eight places apart.
 const DIRECTIONS: [Point; 16] = [
-    Point::new(8, 0), Point::new(7, 3), Point::new(6, 6), Point::new(3, 7),
-    Point::new(0, 8), Point::new(-3, 7), Point::new(-6, 6), Point::new(-7, 3),
-    Point::new(-8, 0), Point::new(-7, -3), Point::new(-6, -6), Point::new(-3, -7),
-    Point::new(0, -8), Point::new(3, -7), Point::new(6, -6), Point::new(7, -3),
+    Point::new(8, 0),
+    Point::new(7, 3),
+    Point::new(6, 6),
+    Point::new(3, 7),
+    Point::new(0, 8),
+    Point::new(-3, 7),
+    Point::new(-6, 6),
+    Point::new(-7, 3),
+    Point::new(-8, 0),
+    Point::new(-7, -3),
+    Point::new(-6, -6),
+    Point::new(-3, -7),
+    Point::new(0, -8),
+    Point::new(3, -7),
+    Point::new(6, -6),
+    Point::new(7, -3),
 ];
 
 fn step(from: Point, direction: Point, distance: i32) -> Point {
@@ -258,9 +314,7 @@ fn effect(board: &Canvas, stroke: &Stroke, paint: bool) -> Option<Effect> {
             }
         }
     }
-    let solid = |p: &&Point| {
-        (-1..=1).all(|dy| (-1..=1).all(|dx| window.eaten(p.x + dx, p.y + dy)))
-    };
+    let solid = |p: &&Point| (-1..=1).all(|dy| (-1..=1).all(|dx| window.eaten(p.x + dx, p.y + dy)));
     if eaten.len() < MIN_CHANGED || eaten.iter().filter(solid).count() < 2 {
         return None;
     }

@@ -153,7 +153,10 @@ impl Roughness {
         let coarse = (y / self.cell) * across + x / self.cell;
         let fine = (y * 61 + x * 7 + (x * y) / 5) & 4095;
         let pick = |from: &[i16], index: i32| {
-            usize::try_from(index).ok().and_then(|i| from.get(i)).map_or(0, |&level| i32::from(level))
+            usize::try_from(index)
+                .ok()
+                .and_then(|i| from.get(i))
+                .map_or(0, |&level| i32::from(level))
         };
         pick(&self.coarse, coarse) + pick(&self.fine, fine)
     }

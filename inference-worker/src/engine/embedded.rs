@@ -80,7 +80,8 @@ impl Engine for EmbeddedEngine {
         let engine = self.clone();
         let work = tokio::task::spawn_blocking(move || engine.run(&crops));
         async move {
-            work.await.unwrap_or_else(|error| Err(EngineError::Backend { detail: error.to_string() }))
+            work.await
+                .unwrap_or_else(|error| Err(EngineError::Backend { detail: error.to_string() }))
         }
         .boxed()
     }
@@ -106,7 +107,8 @@ fn plan(size: usize) -> TractResult<Plan> {
 fn answer(plan: &Plan, input: Vec<f32>, size: usize) -> Result<Vec<CropOutput>, EngineError> {
     let backend = |detail: String| EngineError::Backend { detail };
     let shape = [size, CROP_PLANES, CROP_SIDE, CROP_SIDE];
-    let input = Tensor::from_shape(&shape, &input).map_err(|error| backend(format!("{error:#}")))?;
+    let input =
+        Tensor::from_shape(&shape, &input).map_err(|error| backend(format!("{error:#}")))?;
     let outputs = plan.run(tvec!(input.into())).map_err(|error| backend(format!("{error:#}")))?;
     let [probabilities, sides] = outputs.as_slice() else {
         return Err(backend(format!("{} outputs instead of two", outputs.len())));
@@ -127,7 +129,8 @@ fn rows<const WIDTH: usize>(
     if tensor.shape() != [size, WIDTH] {
         return Err(invalid(format!("shape {:?} instead of [{size}, {WIDTH}]", tensor.shape())));
     }
-    let view = tensor.to_plain_array_view::<f32>().map_err(|error| invalid(format!("{error:#}")))?;
+    let view =
+        tensor.to_plain_array_view::<f32>().map_err(|error| invalid(format!("{error:#}")))?;
     let numbers: Vec<f32> = view.iter().copied().collect();
     checked(output, &numbers)
 }

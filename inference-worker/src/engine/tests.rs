@@ -133,9 +133,8 @@ fn real_boards_are_inspected_when_they_are_at_hand() {
         let prepared = vision::prepare(&picture(&item.test.file), &golden).expect("comparable");
         let calls = called(&engine, &prepared);
         labels += item.boxes.len();
-        let hit = |label: &&LabelledBox| {
-            calls.iter().any(|call| call.bounds.iou(&label.bounds()) > 0.33)
-        };
+        let hit =
+            |label: &&LabelledBox| calls.iter().any(|call| call.bounds.iou(&label.bounds()) > 0.33);
         found += item.boxes.iter().filter(hit).count();
     }
     assert!(found * 100 >= labels * 85, "{found} of {labels} found");

@@ -74,14 +74,26 @@ impl Bits {
 
     /// The picture moved by `dx` to the right and `dy` down; zero where nothing is known.
     pub(crate) fn moved(&self, dx: isize, dy: isize) -> Self {
-        let mut moved = Self::new(self.width, self.height);
-        for (y, to) in (0_isize..).zip(0..self.height) {
-            for (x, word) in (0_isize..).step_by(64).zip(moved.row_mut(to)) {
-                *word = self.window(x - dx, y - dy);
+        Self::build(self.width, self.height, |word, y| {
+            self.window((word * 64).cast_signed() - dx, y.cast_signed() - dy)
+        })
+    }
+
+    /// A picture whose word number `word` of row `y` is `make(word, y)`.
+    pub(crate) fn build(width: usize, height: usize, make: impl Fn(usize, usize) -> u64) -> Self {
+        let mut bits = Self::new(width, height);
+        for y in 0..height {
+            for (word, bits) in bits.row_mut(y).iter_mut().enumerate() {
+                *bits = make(word, y);
             }
         }
-        moved.trim();
-        moved
+        bits.trim();
+        bits
+    }
+
+    /// A picture that is all copper.
+    pub(crate) fn full(width: usize, height: usize) -> Self {
+        Self::build(width, height, |_, _| u64::MAX)
     }
 
     /// Clears the bits beyond the right edge.
@@ -96,13 +108,10 @@ impl Bits {
         }
     }
 
-    /// Keeps what lies in columns `left..right` and rows `top..bottom`.
-    pub(crate) fn keep(&mut self, (left, right): (usize, usize), (top, bottom): (usize, usize)) {
-        for y in 0..self.height {
-            let inside = (top..bottom).contains(&y);
-            for (word, bits) in self.row_mut(y).iter_mut().enumerate() {
-                *bits &= if inside { span(left, right, word) } else { 0 };
-            }
+    /// Keeps what is set in `other` as well.
+    pub(crate) fn mask(&mut self, other: &Self) {
+        for (word, other) in self.words.iter_mut().zip(&other.words) {
+            *word &= other;
         }
     }
 

@@ -34,6 +34,39 @@ pub(super) fn clean(difference: &Bits) -> Bits {
     opened.dilated().dilated().eroded().eroded()
 }
 
+/// A region that is longer than this does not fit a crop and is looked at in several places, in pixels.
+const LONG: usize = 88;
+/// Side of those places in pixels.
+const CELL: usize = 56;
+
+/// Where to look at a region: its middle or, when it is long or winding, the middle of each of its pieces,
+/// since its own middle may lie far from anything that differs.
+pub(super) fn centres(bits: &Bits, region: &Region) -> Vec<(usize, usize)> {
+    let Region { left, top, right, bottom } = *region;
+    if right - left < LONG && bottom - top < LONG {
+        return vec![region.centre()];
+    }
+    let mut centres = Vec::new();
+    for cell_top in (top..=bottom).step_by(CELL) {
+        for cell_left in (left..=right).step_by(CELL) {
+            let mut piece: Option<Region> = None;
+            for y in cell_top..(cell_top + CELL).min(bottom + 1) {
+                let width = CELL.min(right + 1 - cell_left);
+                let row =
+                    bits.window(cell_left.cast_signed(), y.cast_signed()) & ((1 << width) - 1);
+                if row != 0 {
+                    let left = cell_left + row.trailing_zeros() as usize;
+                    let right = cell_left + 63 - row.leading_zeros() as usize;
+                    let line = Region { left, top: y, right, bottom: y };
+                    piece.get_or_insert(line).join(&line);
+                }
+            }
+            centres.extend(piece.map(|piece| piece.centre()));
+        }
+    }
+    centres
+}
+
 /// A run of set pixels in one row and the region it belongs to.
 struct Run {
     left: usize,
@@ -77,7 +110,8 @@ fn runs(words: &[u64]) -> Vec<(usize, usize)> {
                 Some(last) if last.1 + 1 == left => last.1 = right,
                 _ => runs.push((left, right)),
             }
-            rest = if start + length >= 64 { 0 } else { rest >> (start + length) << (start + length) };
+            rest =
+                if start + length >= 64 { 0 } else { rest >> (start + length) << (start + length) };
         }
     }
     runs

@@ -57,7 +57,7 @@ impl Coarse {
 const POPULATION: [u8; 16] = [0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4];
 
 /// The part of `length` that a picture shifted by `shift` shares with the unshifted one.
-pub(super) fn overlap(length: usize, shift: isize) -> (usize, usize) {
+fn overlap(length: usize, shift: isize) -> (usize, usize) {
     let gap = shift.unsigned_abs().min(length);
     if shift >= 0 { (gap, length) } else { (0, length - gap) }
 }

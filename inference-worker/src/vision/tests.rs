@@ -136,6 +136,26 @@ fn registration_finds_shifts_of_up_to_twenty_pixels() {
 }
 
 #[test]
+fn a_slightly_turned_and_scaled_picture_is_followed() {
+    for part in 0..6 {
+        let picture = golden_picture(400 + part);
+        let golden = Golden::new(&picture).expect("a board");
+        // Up to two pixels off at the edges.
+        let test = GrayImage::from_fn(640, 640, |x, y| {
+            let (fx, fy) = (x as f32 - 320.0, y as f32 - 320.0);
+            let from_x = (x as f32 - 3.0 + fy * 0.004 + fx * 0.002).round().clamp(0.0, 639.0);
+            let from_y = (y as f32 + 2.0 - fx * 0.004 + fy * 0.002).round().clamp(0.0, 639.0);
+            *picture.get_pixel(from_x as u32, from_y as u32)
+        });
+        let prepared = prepare(&test, &golden).expect("comparable");
+        let Registration { dx, dy, .. } = prepared.registration;
+        let candidates = prepared.centres().len();
+        assert!((dx - 3.0).abs() < 1.0 && (dy + 2.0).abs() < 1.0, "part {part}: {dx}, {dy}");
+        assert!(candidates <= 3, "part {part}: {candidates} candidates on a board without flaw");
+    }
+}
+
+#[test]
 fn another_part_is_not_registered() {
     for part in 0..12 {
         let golden = Golden::new(&golden_picture(200 + part)).expect("a board");
@@ -223,6 +243,30 @@ fn a_crop_shows_test_and_golden_around_the_candidate() {
     assert_eq!([at(0, 64, 106), at(1, 64, 106)], [1.0, 0.0], "missing in the test picture");
     assert_eq!([at(0, 59, 106), at(1, 59, 106)], [0.0, 0.0], "copper in both");
     assert_eq!([at(0, 64, 99), at(1, 64, 99)], [1.0, 1.0], "substrate in both");
+}
+
+#[test]
+fn a_winding_difference_is_looked_at_along_its_whole_length() {
+    let mut picture = golden_picture(6);
+    let golden = Golden::new(&picture).expect("a board");
+    // A frame of 200 pixels: its own middle shows nothing of it.
+    let original = picture.clone();
+    for t in 0..200 {
+        for w in 0..5 {
+            for (x, y) in [(t, w), (w, t), (t, 195 + w), (195 + w, t)] {
+                let Luma([level]) = *original.get_pixel(x + 200, y + 200);
+                picture.put_pixel(x + 200, y + 200, Luma([255 - level]));
+            }
+        }
+    }
+    let prepared = prepare(&picture, &golden).expect("comparable");
+    let near = |x: usize, y: usize| {
+        let close = |a: usize, b: usize| a.abs_diff(b) <= CROP_SIDE / 2;
+        prepared.centres().iter().any(|&(cx, cy)| close(cx, x) && close(cy, y))
+    };
+    for t in (200..400).step_by(10) {
+        assert!(near(t, 202) && near(202, t) && near(t, 397) && near(397, t), "{t}");
+    }
 }
 
 fn output(class: usize, probability: f32, sides: [f32; 4]) -> CropOutput {

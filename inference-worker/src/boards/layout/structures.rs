@@ -5,8 +5,14 @@ use super::Pen;
 
 /// The eight directions that traces run in.
 const OCTANTS: [Point; 8] = [
-    Point::new(1, 0), Point::new(1, 1), Point::new(0, 1), Point::new(-1, 1),
-    Point::new(-1, 0), Point::new(-1, -1), Point::new(0, -1), Point::new(1, -1),
+    Point::new(1, 0),
+    Point::new(1, 1),
+    Point::new(0, 1),
+    Point::new(-1, 1),
+    Point::new(-1, 0),
+    Point::new(-1, -1),
+    Point::new(0, -1),
+    Point::new(1, -1),
 ];
 
 fn octant(index: i32) -> Point {

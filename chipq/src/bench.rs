@@ -1,0 +1,68 @@
+//! Figures of this machine, each with its method and held against its goal.
+//!
+//! The platform runs as a child process, just as `chipq up` runs for anyone; it is measured through the
+//! public HTTP API. Followers and rebuilds are measured here, on its database.
+
+mod child;
+mod figures;
+mod http_load;
+mod log_load;
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use crate::cli::BenchArgs;
+use crate::machine::{Machine, resident_mib};
+use crate::temporary::TemporaryFolder;
+use child::Child;
+use figures::{Figure, Figures};
+
+/// Starts a private platform in a temporary folder, measures, and prints the figures.
+pub(crate) async fn run(args: BenchArgs) -> anyhow::Result<ExitCode> {
+    let folder = TemporaryFolder::new("bench")?;
+    let mut figures = Figures::new(Machine::this());
+    let note = |what: &str| eprintln!("measuring {what} ...");
+
+    note("the first start");
+    let started = Instant::now();
+    let child = Child::start(folder.path()).await?;
+    figures.add(Figure::first_start(started.elapsed()));
+    child.stop().await?;
+
+    note("a later start");
+    let started = Instant::now();
+    let child = Child::start(folder.path()).await?;
+    figures.add(Figure::later_start(started.elapsed()));
+
+    note("memory without work");
+    tokio::time::sleep(Duration::from_secs(args.idle_seconds)).await;
+    if let Some(mib) = resident_mib(child.pid()) {
+        figures.add(Figure::idle_memory(mib, args.idle_seconds));
+    }
+    let outcome = load(&args, &child, &mut figures, note).await;
+    child.stop().await?;
+    outcome?;
+
+    note("rebuilds");
+    log_load::rebuilds(folder.path(), args.events, &mut figures).await?;
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&figures)?);
+    } else {
+        print!("{figures}");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn load(
+    args: &BenchArgs,
+    child: &Child,
+    figures: &mut Figures,
+    note: impl Fn(&str),
+) -> anyhow::Result<()> {
+    note("commands");
+    http_load::commands(child.url(), args.commands, figures).await?;
+    note("a follower");
+    log_load::follower(child.data(), args.follow, figures).await?;
+    note("boards");
+    http_load::boards(child.url(), args.boards_per_second, args.seconds, figures).await
+}

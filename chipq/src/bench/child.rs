@@ -1,0 +1,79 @@
+//! `chipq up` as a process of its own.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow, bail};
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+
+use crate::up::READY;
+
+/// How long a platform may take to get ready, and to finish.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A platform that serves from a folder.
+pub(super) struct Child {
+    process: tokio::process::Child,
+    pid: u32,
+    url: String,
+    data: PathBuf,
+}
+
+impl Child {
+    /// Starts it on a free port and waits until it is ready.
+    pub(super) async fn start(data: &Path) -> anyhow::Result<Self> {
+        let mut process = tokio::process::Command::new(std::env::current_exe()?)
+            .args(["--log", "warn", "up", "--listen", "127.0.0.1:0", "--data"])
+            .arg(data)
+            .env_remove("DATABASE_URL")
+            .env_remove("CHIPQ_DATABASE_URL")
+            // What is offered must not be turned away by the limit for a single station.
+            .env("CHIPQ_RATE_PER_SECOND", "100000")
+            .env("CHIPQ_RATE_BURST", "100000")
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()?;
+        let pid = process.id().context("the platform ended at once")?;
+        let stdout = process.stdout.take().context("no output of the platform")?;
+        let mut lines = BufReader::new(stdout).lines();
+        let ready = async {
+            while let Some(line) = lines.next_line().await? {
+                if let Some(url) = line.strip_prefix(READY) {
+                    return Ok(url.trim().to_owned());
+                }
+            }
+            bail!("the platform ended before it was ready; its messages are above")
+        };
+        let url = tokio::time::timeout(PATIENCE, ready)
+            .await
+            .map_err(|_| anyhow!("the platform was not ready in {} s", PATIENCE.as_secs()))??;
+        // Whatever else it prints is read, so that it never waits for us.
+        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        Ok(Self { process, pid, url, data: data.to_owned() })
+    }
+
+    /// Its process number.
+    pub(super) fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Where it serves.
+    pub(super) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The folder that it serves from.
+    pub(super) fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// Asks it to finish and waits until it has.
+    pub(super) async fn stop(mut self) -> anyhow::Result<()> {
+        let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw);
+        kill_process(pid.context("no process number")?, Signal::TERM)?;
+        let status = tokio::time::timeout(PATIENCE, self.process.wait()).await??;
+        if status.success() { Ok(()) } else { bail!("the platform ended with {status}") }
+    }
+}

@@ -1,0 +1,144 @@
+//! Load on the event log itself: a follower, and rebuilds from synthetic events.
+
+mod synthetic;
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::bail;
+use platform::event_log::postgres::PostgresEventLog;
+use platform::event_log::{EventLog, Follow, Position};
+use platform::postgres::DatabaseConfig;
+use platform::shutdown::Shutdown;
+use projectors::{ProjectorsConfig, RebuildOptions};
+use rand::Rng as _;
+
+use super::figures::{Figure, Figures};
+use crate::cli::PlaceArgs;
+use crate::place::Place;
+use crate::statistics::Durations;
+
+/// How long read models may take to catch up with the synthetic events.
+const CAUGHT_UP_WITHIN: Duration = Duration::from_secs(600);
+/// The longest wait for the follower to see the last event.
+const SEEN_WITHIN: Duration = Duration::from_secs(20);
+/// Synthetic inspections under way at a time while the log is filled.
+const WRITERS: usize = 4;
+
+fn beside(data: &Path) -> PlaceArgs {
+    // Whatever database is configured for others, the bench uses its own: an empty URL is none.
+    PlaceArgs { data: Some(data.to_owned()), database: DatabaseConfig::from_url("") }
+}
+
+/// Times from the end of an append until a follower with a connection of its own has the event.
+pub(super) async fn follower(
+    data: &Path,
+    count: usize,
+    figures: &mut Figures,
+) -> anyhow::Result<()> {
+    let place = Place::visit(&beside(data)).await?;
+    let pool = place.migrated_pool().await?;
+    let log: Arc<dyn EventLog> = Arc::new(PostgresEventLog::new(pool.clone()));
+    let other: Arc<dyn EventLog> = Arc::new(PostgresEventLog::new(place.migrated_pool().await?));
+    let head = log.head().await?;
+    let reader = tokio::spawn(watch(other, head, count));
+    let mut appended = HashMap::new();
+    for _ in 0..count {
+        let position = synthetic::append_part(log.as_ref()).await?;
+        appended.insert(position, Instant::now());
+        let pause = rand::rng().random_range(5..=30);
+        tokio::time::sleep(Duration::from_millis(pause)).await;
+    }
+    let seen = tokio::time::timeout(SEEN_WITHIN, reader).await???;
+    let visible = |(position, at): (&Position, &Instant)| {
+        seen.get(position).map(|seen| seen.saturating_duration_since(*at))
+    };
+    let measured = Durations::new(appended.iter().filter_map(visible).collect());
+    if measured.len() < count {
+        bail!("the follower missed {} of {count} events", count - measured.len());
+    }
+    let method = format!(
+        "{count} appends 5 to 30 ms apart; from the answer to the append until a follower with its \
+         own connections has the event, while the platform runs"
+    );
+    for (per_cent, goal_ms) in [(50, 50.0), (99, 50.0)] {
+        let figure = Figure::percentile("append to follower", &measured, per_cent, goal_ms);
+        figures.add(figure.measured_by(method.clone()));
+    }
+    Ok(())
+}
+
+/// When each of the next `count` events was there.
+async fn watch(
+    log: Arc<dyn EventLog>,
+    after: Position,
+    count: usize,
+) -> anyhow::Result<HashMap<Position, Instant>> {
+    let mut follow = Follow::new(log, after);
+    let mut seen = HashMap::new();
+    while seen.len() < count {
+        let page = follow.next_page(100).await?;
+        let now = Instant::now();
+        seen.extend(page.events.iter().map(|event| (event.position, now)));
+    }
+    Ok(seen)
+}
+
+/// Fills the log, lets the read models catch up, then rebuilds each.
+pub(super) async fn rebuilds(
+    data: &Path,
+    events: usize,
+    figures: &mut Figures,
+) -> anyhow::Result<()> {
+    let place = Place::open(&beside(data)).await?;
+    let outcome = rebuild_each(&place, events, figures).await;
+    place.close().await?;
+    outcome
+}
+
+async fn rebuild_each(place: &Place, events: usize, figures: &mut Figures) -> anyhow::Result<()> {
+    let pool = place.migrated_pool().await?;
+    let log: Arc<dyn EventLog> = Arc::new(PostgresEventLog::new(pool.clone()));
+    synthetic::fill(&log, events, WRITERS).await?;
+    catch_up(&pool, &log).await?;
+    for projection in projectors::ALL {
+        let options = RebuildOptions { expect_identical: true };
+        let log = Arc::clone(&log);
+        let report = projectors::rebuild(&pool, log, projection, options, &mut |_| {}).await?;
+        let rate = report.events as f64 / report.filling.as_secs_f64().max(1e-3);
+        let name = format!("rebuild of {}", report.projection);
+        figures.add(Figure::at_least(&name, rate, "events/s", 10_000.0).measured_by(format!(
+            "{} events of the whole log into a new generation in {:.2} s, identical to the old one",
+            report.events,
+            report.filling.as_secs_f64(),
+        )));
+    }
+    pool.close().await;
+    Ok(())
+}
+
+/// Runs the projectors until nothing is behind.
+async fn catch_up(pool: &sqlx::PgPool, log: &Arc<dyn EventLog>) -> anyhow::Result<()> {
+    let shutdown = Shutdown::new();
+    let running = tokio::spawn(projectors::run(
+        ProjectorsConfig::default(),
+        pool.clone(),
+        Arc::clone(log),
+        shutdown.clone(),
+    ));
+    let deadline = Instant::now() + CAUGHT_UP_WITHIN;
+    loop {
+        let statuses = projectors::status(pool, log.as_ref()).await?;
+        if !statuses.is_empty() && statuses.iter().all(|status| status.lag_events == 0) {
+            break;
+        }
+        if Instant::now() > deadline {
+            bail!("the read models did not catch up in {} s", CAUGHT_UP_WITHIN.as_secs());
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    shutdown.request();
+    running.await?
+}

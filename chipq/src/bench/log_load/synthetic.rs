@@ -1,0 +1,130 @@
+//! Events as the platform writes them, without the work behind them.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use chrono::{TimeDelta, Utc};
+use domain::inspection::{GoldenReference, ModelIdentity, Registration, Timing};
+use domain::{
+    ArtifactId, Confidence, Defect, DefectClass, FiredRule, Inspection, InspectionEvent,
+    InspectionId, Judgement, Lot, MediaType, Part, PartEvent, PartNumber, Picture, PixelBox,
+    Recipe, Sha256, Station,
+};
+use platform::event_log::{
+    ActorRef, Append, EventLog, EventMetadata, NewEvent, Position, StreamId,
+};
+use tokio::task::JoinSet;
+use uuid::Uuid;
+
+/// Registers a part that nobody uses; answers with the event's position.
+pub(super) async fn append_part(log: &dyn EventLog) -> anyhow::Result<Position> {
+    let name = format!("BENCH-{}", Uuid::new_v4().simple());
+    let event = PartEvent::PartRegistered { part: name.parse()?, recipe: Recipe::factory(1) };
+    let append = append(StreamId::of::<Part>(&name), vec![NewEvent::of(&event)?]);
+    log.append(append).await?.position.context("nothing was appended")
+}
+
+/// Appends at least `events` events of judged inspections, several at a time.
+pub(super) async fn fill(
+    log: &Arc<dyn EventLog>,
+    events: usize,
+    writers: usize,
+) -> anyhow::Result<()> {
+    let mut tasks = JoinSet::new();
+    for writer in 0..writers {
+        let log = Arc::clone(log);
+        tasks.spawn(async move {
+            let mut written = 0;
+            while written < events.div_ceil(writers) {
+                let (stream, new) = inspection(written + writer)?;
+                written += new.len();
+                log.append(append(stream, new)).await?;
+            }
+            anyhow::Ok(())
+        });
+    }
+    while let Some(done) = tasks.join_next().await {
+        done??;
+    }
+    Ok(())
+}
+
+fn append(stream: StreamId, events: Vec<NewEvent>) -> Append {
+    Append {
+        stream,
+        expected_version: 0,
+        events,
+        metadata: EventMetadata {
+            command_id: Some(Uuid::new_v4()),
+            actor: Some(ActorRef::service("bench")),
+            occurred_at: Some(Utc::now()),
+            ..EventMetadata::default()
+        },
+        completion: None,
+    }
+}
+
+/// The whole life of one inspection with four defects.
+fn inspection(n: usize) -> anyhow::Result<(StreamId, Vec<NewEvent>)> {
+    let inspection_id = InspectionId(Uuid::now_v7());
+    let artifact_id = ArtifactId(Uuid::now_v7());
+    let picture = Picture {
+        sha256: Sha256::of(artifact_id.to_string().as_bytes()),
+        bytes: 20_000,
+        media_type: MediaType::Png,
+        width: 640,
+        height: 640,
+    };
+    let events = [
+        InspectionEvent::InspectionCreated {
+            inspection_id,
+            lot: Lot::new(&format!("LOT-{}", n / 600))?,
+            part: PartNumber::new(&format!("PART-{}", n % 5))?,
+            station: Station::new(&format!("AOI-{}", n % 3))?,
+            recipe: Recipe::factory(1),
+        },
+        InspectionEvent::ArtifactReserved {
+            artifact_id,
+            media_type: MediaType::Png,
+            expires_at: Utc::now() + TimeDelta::minutes(15),
+        },
+        InspectionEvent::ArtifactUploaded { artifact_id, picture: picture.clone() },
+        InspectionEvent::InferenceRequested { artifacts: vec![artifact_id] },
+        completed(artifact_id, picture)?,
+        InspectionEvent::InspectionJudged {
+            judgement: Judgement::Fail,
+            rules: vec![FiredRule::Defect { class: DefectClass::Open, count: 4 }],
+            recipe_revision: 1,
+        },
+    ];
+    let new = events.iter().map(NewEvent::of).collect::<Result<_, _>>()?;
+    Ok((StreamId::of::<Inspection>(inspection_id), new))
+}
+
+fn completed(artifact_id: ArtifactId, picture: Picture) -> anyhow::Result<InspectionEvent> {
+    let confidence = Confidence::new(0.9)?;
+    let defect = |n: u32| Defect {
+        class: DefectClass::Open,
+        confidence,
+        bounds: PixelBox { x: 40 * n, y: 40, width: 30, height: 30 },
+    };
+    Ok(InspectionEvent::InferenceCompleted {
+        result_id: Uuid::now_v7(),
+        artifact_id,
+        picture,
+        golden: GoldenReference {
+            artifact_id: ArtifactId(Uuid::nil()),
+            revision: 1,
+            sha256: Sha256::of(b"golden"),
+        },
+        model: ModelIdentity {
+            name: "bench".to_owned(),
+            version: "1".to_owned(),
+            sha256: Sha256::of(b"model"),
+        },
+        recipe_revision: 1,
+        registration: Registration { dx: 0.0, dy: 0.0, score: 1.0 },
+        defects: (0..4).map(defect).collect(),
+        timing: Timing { queue_ms: 1, compute_ms: 20, total_ms: 40 },
+    })
+}

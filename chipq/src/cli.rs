@@ -1,0 +1,114 @@
+//! The command line. Every subcommand's arguments are one struct; nothing here does any work.
+
+mod arguments;
+
+use clap::{Parser, Subcommand};
+use platform::telemetry::TelemetryConfig;
+
+pub(crate) use arguments::{
+    BenchArgs, DemoArgs, EvaluateArgs, GenerateBoardsArgs, InspectArgs, PlaceArgs, RebuildArgs,
+    UpArgs, VerifyArgs,
+};
+
+use crate::roles;
+
+const EXAMPLES: &str = "\
+Examples:
+  chipq demo                        see it work: boards in, verdicts and reports out
+  chipq demo --boards DeepPCB/      the same with real boards
+  chipq up                          the whole platform on http://127.0.0.1:8080
+  chipq inspect golden.png test.png one board, no server
+
+Exit codes: 0 done; 64 the command line is wrong; 65 a file holds something else; 66 a file cannot be
+read; 69 something that is needed is missing or does not answer; 70 anything else; 73 a file cannot be
+written. `inspect` exits with the judgement: 0 pass, 1 fail, 2 review.";
+
+/// Chip Quality Platform: pictures of boards in, verdicts that can be proved out.
+#[derive(Debug, Parser)]
+#[command(name = "chipq", version, about, after_help = EXAMPLES, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) telemetry: TelemetryConfig,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[allow(clippy::enum_variant_names, reason = "a role is called as its service is")]
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the whole platform in one process.
+    #[command(after_help = "\
+Examples:
+  chipq up
+  chipq up --listen 127.0.0.1:9000 --data ./chipq-data
+  CHIPQ_DATABASE_URL=postgres://chipq@db/chipq chipq up --listen 0.0.0.0:8080 --without-demo-user")]
+    Up(UpArgs),
+    /// Start everything, push a lot of boards through the public API, show verdicts and reports.
+    #[command(after_help = "\
+Examples:
+  chipq demo                          24 generated boards, then keeps serving until Ctrl-C
+  chipq demo --once --count 6         the same in short, and exits
+  chipq demo --boards DeepPCB/        every pair of DeepPCB/manifest.json
+
+Exits with 1 when a board was not judged.")]
+    Demo(DemoArgs),
+    /// Role: commands over REST.
+    CommandApi(roles::CommandApiArgs),
+    /// Role: GraphQL, REST reads and report PDFs.
+    QueryApi(roles::QueryApiArgs),
+    /// Role: builds the read models and reports from the event log.
+    Projectors(roles::ProjectorsArgs),
+    /// Role: compares uploaded pictures with their golden samples.
+    InferenceWorker(roles::InferenceWorkerArgs),
+    /// Bring the database to the newest shape.
+    Migrate(PlaceArgs),
+    /// Build a read model again from the event log while the old one serves, then swap.
+    #[command(after_help = "\
+Examples:
+  chipq rebuild yield
+  chipq rebuild reports --expect-identical   fail when the result differs from what serves")]
+    Rebuild(RebuildArgs),
+    /// Show how far every read model is, and which streams are parked.
+    Projections(PlaceArgs),
+    /// Check that every read model equals a rebuild from the event log.
+    #[command(after_help = "Exits with 1 and names the differences when one does not.")]
+    Verify(VerifyArgs),
+    /// Run the shipped pipeline over labelled pairs and write its predictions.
+    #[command(after_help = "\
+Example:
+  chipq evaluate --manifest DeepPCB/manifest.json --split test --out predictions.jsonl")]
+    Evaluate(EvaluateArgs),
+    /// Inspect one board against its golden sample, without any server.
+    #[command(after_help = "\
+Examples:
+  chipq inspect golden.png test.png
+  chipq inspect golden.png test.png --json --annotate found.png
+
+Exits with the judgement: 0 pass, 1 fail, 2 review. Errors exit with 64 and above.")]
+    Inspect(InspectArgs),
+    /// Write generated boards with known defects, in DeepPCB's layout.
+    #[command(after_help = "\
+Example:
+  chipq generate-boards --count 100 --seed 7 --out boards/")]
+    GenerateBoards(GenerateBoardsArgs),
+    /// Measure what this machine makes of the platform, against the goals.
+    #[command(after_help = "\
+Examples:
+  chipq bench
+  chipq bench --seconds 60 --events 100000 --json
+
+It starts a private platform in a temporary folder and needs a quiet machine for fair figures.")]
+    Bench(BenchArgs),
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+}

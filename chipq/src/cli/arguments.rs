@@ -1,0 +1,177 @@
+//! The arguments of the subcommands that are not roles.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::Args;
+use platform::postgres::DatabaseConfig;
+
+use crate::services::Settings;
+
+/// Where the platform listens unless told otherwise.
+const LISTEN: &str = "127.0.0.1:8080";
+
+/// Where data is kept.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct PlaceArgs {
+    /// Folder for everything that is kept: PostgreSQL, pictures, keys.
+    /// Default: $XDG_DATA_HOME/chipq or ~/.local/share/chipq; /var/lib/chipq for root.
+    #[arg(long, env = "CHIPQ_DATA", value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) database: DatabaseConfig,
+}
+
+/// `chipq up`
+#[derive(Debug, Clone, Args)]
+pub(crate) struct UpArgs {
+    /// Address and port to serve HTTP on.
+    #[arg(long, env = "CHIPQ_LISTEN", default_value = LISTEN, value_name = "ADDR")]
+    pub(crate) listen: SocketAddr,
+    /// Do not create the user demo (password demo); needed to listen beyond this machine.
+    #[arg(long, env = "CHIPQ_WITHOUT_DEMO_USER")]
+    pub(crate) without_demo_user: bool,
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
+    #[command(flatten)]
+    pub(crate) settings: Settings,
+}
+
+/// `chipq demo`
+#[derive(Debug, Clone, Args)]
+pub(crate) struct DemoArgs {
+    /// Exit after the table instead of serving until Ctrl-C.
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// Folder with a DeepPCB-style manifest.json: every pair is a part with its own golden sample.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) boards: Option<PathBuf>,
+    /// How many boards; with --boards, the first so many, and all by default.
+    #[arg(long, value_name = "N")]
+    pub(crate) count: Option<usize>,
+    /// Which boards are generated: the same seed, the same boards.
+    #[arg(long, default_value_t = 1, value_name = "S")]
+    pub(crate) seed: u64,
+    /// Address and port; when the default port is taken, a free one is used.
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) listen: Option<SocketAddr>,
+    /// Folder to keep everything in; a temporary one by default, removed at the end.
+    #[arg(long, env = "CHIPQ_DATA", value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) database: DatabaseConfig,
+    #[command(flatten)]
+    pub(crate) settings: Settings,
+}
+
+impl DemoArgs {
+    /// How many boards are generated unless told otherwise.
+    pub(crate) const COUNT: usize = 24;
+
+    /// The address to serve on, and whether another port will do.
+    pub(crate) fn listen(&self) -> (SocketAddr, bool) {
+        match self.listen {
+            Some(address) => (address, false),
+            None => (SocketAddr::from(([127, 0, 0, 1], 8080)), true),
+        }
+    }
+}
+
+/// `chipq rebuild`
+#[derive(Debug, Clone, Args)]
+pub(crate) struct RebuildArgs {
+    /// The read model: inspection_overview, defects, parts, yield or reports.
+    pub(crate) projection: String,
+    /// Keep the old one and fail when the rebuilt one is not identical.
+    #[arg(long)]
+    pub(crate) expect_identical: bool,
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
+}
+
+/// `chipq verify`
+#[derive(Debug, Clone, Args)]
+pub(crate) struct VerifyArgs {
+    /// Read models to check; all by default.
+    pub(crate) projections: Vec<String>,
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
+}
+
+/// `chipq evaluate`
+#[derive(Debug, Clone, Args)]
+pub(crate) struct EvaluateArgs {
+    /// DeepPCB-style manifest.json; its pictures lie beside it.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) manifest: PathBuf,
+    /// File to write, one JSON object per pair.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    /// Only pairs of this split, such as test.
+    #[arg(long)]
+    pub(crate) split: Option<String>,
+}
+
+/// `chipq inspect`
+#[derive(Debug, Clone, Args)]
+pub(crate) struct InspectArgs {
+    /// Picture of the golden sample, PNG or JPEG.
+    pub(crate) golden: PathBuf,
+    /// Picture of the board, of the same size.
+    pub(crate) test: PathBuf,
+    /// Print JSON for machines.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Write the board with numbered boxes around what was found.
+    #[arg(long, value_name = "OUT.png")]
+    pub(crate) annotate: Option<PathBuf>,
+}
+
+/// `chipq generate-boards`
+#[derive(Debug, Clone, Args)]
+pub(crate) struct GenerateBoardsArgs {
+    /// How many boards.
+    #[arg(long, value_name = "N")]
+    pub(crate) count: u64,
+    /// The same seed writes the same files.
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Folder to write manifest.json and images/ into.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// Width and height of the pictures in pixels.
+    #[arg(long, default_value_t = 640, value_parser = clap::value_parser!(u32).range(96..=4096))]
+    pub(crate) size: u32,
+    /// Per cent of boards without any defect.
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=100))]
+    pub(crate) clean_per_cent: u32,
+    /// Boards made of one design before the next begins.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) units_per_design: u32,
+}
+
+/// `chipq bench`
+#[derive(Debug, Clone, Args)]
+pub(crate) struct BenchArgs {
+    /// Print JSON for machines.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Boards offered per second, whether or not the platform keeps up.
+    #[arg(long, default_value_t = 5.0, value_name = "RATE")]
+    pub(crate) boards_per_second: f64,
+    /// How long boards are offered.
+    #[arg(long, default_value_t = 20, value_name = "N")]
+    pub(crate) seconds: u64,
+    /// Commands that are timed one by one.
+    #[arg(long, default_value_t = 300, value_name = "N")]
+    pub(crate) commands: usize,
+    /// Events that a follower is timed on.
+    #[arg(long, default_value_t = 300, value_name = "N")]
+    pub(crate) follow: usize,
+    /// Synthetic events that the read models are rebuilt from.
+    #[arg(long, default_value_t = 30_000, value_name = "N")]
+    pub(crate) events: usize,
+    /// Seconds without work before memory is measured.
+    #[arg(long, default_value_t = 5, value_name = "N")]
+    pub(crate) idle_seconds: u64,
+}

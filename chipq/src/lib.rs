@@ -1,0 +1,94 @@
+//! The one executable: every role as a subcommand, the demo, offline tools.
+//!
+//! Only this crate imports services. It wires them together, talks to people on the terminal, and in
+//! `demo` and `bench` talks to the platform strictly through its public HTTP API.
+#![allow(clippy::print_stdout, reason = "standard output is where a command's answers belong")]
+
+mod bench;
+mod cli;
+mod demo;
+mod failure;
+mod http_client;
+mod machine;
+mod offline;
+mod place;
+mod projections;
+mod roles;
+mod services;
+mod statistics;
+mod temporary;
+mod up;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use platform::telemetry::{self, TelemetryConfig};
+
+use cli::{Cli, Command};
+use failure::Failure;
+
+/// Runs the command line `arguments`; errors go to standard error, two lines each.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let code = if error.use_stderr() { failure::exit::USAGE } else { 0 };
+            // Nothing is left to tell anyone when the terminal is gone.
+            let _ = error.print();
+            return ExitCode::from(code);
+        }
+    };
+    let outcome = start(cli);
+    outcome.unwrap_or_else(|error| {
+        let failure = Failure::of(&error);
+        eprintln!("{failure}");
+        ExitCode::from(failure.code)
+    })
+}
+
+fn start(cli: Cli) -> anyhow::Result<ExitCode> {
+    telemetry::init(&telemetry_for(&cli))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let outcome = runtime.block_on(run(cli.command));
+    // A thread that is still computing must not keep a finished command on the terminal.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(2));
+    outcome
+}
+
+async fn run(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Up(args) => up::run(args).await?,
+        Command::Demo(args) => return demo::run(args).await,
+        Command::CommandApi(args) => roles::command_api(args).await?,
+        Command::QueryApi(args) => roles::query_api(args).await?,
+        Command::Projectors(args) => roles::projectors(args).await?,
+        Command::InferenceWorker(args) => roles::inference_worker(args).await?,
+        Command::Migrate(args) => projections::migrate(args).await?,
+        Command::Rebuild(args) => projections::rebuild(args).await?,
+        Command::Projections(args) => projections::status(args).await?,
+        Command::Verify(args) => return projections::verify(args).await,
+        Command::Evaluate(args) => offline::evaluate(&args)?,
+        Command::Inspect(args) => return offline::inspect(&args),
+        Command::GenerateBoards(args) => offline::generate_boards(&args)?,
+        Command::Bench(args) => return bench::run(args).await,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Commands that draw on the terminal log warnings only, unless told otherwise.
+fn telemetry_for(cli: &Cli) -> TelemetryConfig {
+    let mut config = cli.telemetry.clone();
+    let quiet = !matches!(
+        cli.command,
+        Command::Up(_)
+            | Command::CommandApi(_)
+            | Command::QueryApi(_)
+            | Command::Projectors(_)
+            | Command::InferenceWorker(_)
+    );
+    if quiet && config.filter == telemetry::DEFAULT_FILTER {
+        "warn".clone_into(&mut config.filter);
+    }
+    config
+}

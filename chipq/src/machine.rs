@@ -1,0 +1,64 @@
+//! The machine that figures are measured on, and this process's memory; from `/proc` where there is one.
+
+use std::fs;
+
+use serde::Serialize;
+
+/// What a figure has to be read with.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Machine {
+    /// The processor's name.
+    pub(crate) cpu: String,
+    /// Cores that this process may use.
+    pub(crate) cores: usize,
+    /// Load averages of 1, 5 and 15 minutes.
+    pub(crate) load_average: String,
+    /// Memory in MiB.
+    pub(crate) memory_mib: u64,
+    /// Operating system and architecture.
+    pub(crate) system: String,
+}
+
+impl Machine {
+    /// This machine, now.
+    pub(crate) fn this() -> Self {
+        let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+        let memory = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+        Self {
+            cpu: field(&cpuinfo, "model name").unwrap_or("unknown processor").to_owned(),
+            cores: std::thread::available_parallelism().map_or(1, usize::from),
+            load_average: load.split(' ').take(3).collect::<Vec<_>>().join(" "),
+            memory_mib: kib(&memory, "MemTotal") / 1024,
+            system: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
+        }
+    }
+}
+
+/// Resident memory of the process `pid` in MiB (`VmRSS`); `None` where `/proc` has no such process.
+pub(crate) fn resident_mib(pid: u32) -> Option<f64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    Some(kib(&status, "VmRSS") as f64 / 1024.0)
+}
+
+fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    let line = text.lines().find(|line| line.starts_with(name))?;
+    line.split_once(':').map(|(_, value)| value.trim())
+}
+
+fn kib(text: &str, name: &str) -> u64 {
+    field(text, name).and_then(|v| v.split(' ').next()?.parse().ok()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_of_proc_files_are_read() {
+        let status = "Name:\tx\nVmRSS:\t   2048 kB\n";
+        assert_eq!(kib(status, "VmRSS"), 2048);
+        assert_eq!(kib(status, "VmSwap"), 0);
+        assert!(Machine::this().cores > 0);
+    }
+}

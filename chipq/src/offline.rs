@@ -1,0 +1,103 @@
+//! Tools that need no server: inspect one board, evaluate a data set, generate boards.
+
+mod inspection;
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use inference_worker::boards::{self, BoardOptions, BoardsError};
+use inference_worker::evaluate::{self, EvaluateError};
+
+use crate::cli::{EvaluateArgs, GenerateBoardsArgs, InspectArgs};
+use crate::failure::{Failure, exit};
+
+/// Inspects one board, prints what was found, and exits with the judgement.
+pub(crate) fn inspect(args: &InspectArgs) -> anyhow::Result<ExitCode> {
+    let inspected = inspection::inspect(&args.golden, &args.test)?;
+    if let Some(out) = &args.annotate {
+        inspected.annotate(out)?;
+    }
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&inspected.to_json())?);
+    } else {
+        print!("{}", inspected.to_text());
+        if let Some(out) = &args.annotate {
+            println!("annotated: {}", out.display());
+        }
+    }
+    Ok(ExitCode::from(inspected.exit_code()))
+}
+
+/// Writes predictions for a manifest of labelled pairs.
+pub(crate) fn evaluate(args: &EvaluateArgs) -> anyhow::Result<()> {
+    let started = Instant::now();
+    let done = evaluate::evaluate(&args.manifest, &args.out, args.split.as_deref())
+        .map_err(|error| explain_evaluation(error, args))?;
+    println!(
+        "{} pairs, {} of them not comparable, {} crops in {:.1} s ({:.1} ms of network a pair)",
+        done.pairs,
+        done.not_comparable,
+        done.crops,
+        started.elapsed().as_secs_f64(),
+        done.network.as_secs_f64() * 1e3 / done.pairs.max(1) as f64,
+    );
+    println!("predictions: {}", args.out.display());
+    Ok(())
+}
+
+fn explain_evaluation(error: EvaluateError, args: &EvaluateArgs) -> Failure {
+    match &error {
+        EvaluateError::Read { path, source } => Failure::new(
+            format_args!("cannot read {}: {source}", path.display()),
+            "check --manifest and that the pictures lie where it says, relative to its folder",
+            exit::NO_INPUT,
+        ),
+        EvaluateError::Manifest { path, source } => Failure::new(
+            format_args!("{} is not a manifest of picture pairs: {source}", path.display()),
+            "see `chipq generate-boards` for one that is",
+            exit::DATA,
+        ),
+        EvaluateError::EmptySplit { .. } => Failure::new(
+            &error,
+            format_args!("leave --split out, or name one that {} has", args.manifest.display()),
+            exit::DATA,
+        ),
+        EvaluateError::Write { path, source } => cannot_write(path, source),
+        EvaluateError::Engine(_) => {
+            Failure::new(&error, "report this: the network comes with the program", exit::INTERNAL)
+        }
+    }
+}
+
+/// Writes generated boards with their manifest.
+pub(crate) fn generate_boards(args: &GenerateBoardsArgs) -> anyhow::Result<()> {
+    let options = BoardOptions {
+        size: args.size,
+        clean_per_cent: args.clean_per_cent,
+        units_per_design: args.units_per_design,
+        ..BoardOptions::default()
+    };
+    let written = boards::generate_boards(args.count, args.seed, &options, &args.out)
+        .map_err(explain_boards)?;
+    println!("{} boards with {} defects", written.boards, written.defects);
+    println!("manifest: {}", written.manifest.display());
+    Ok(())
+}
+
+fn explain_boards(error: BoardsError) -> Failure {
+    match &error {
+        BoardsError::Write { path, source } => cannot_write(path, source),
+        BoardsError::Encode(_) | BoardsError::Manifest(_) => {
+            Failure::new(&error, "report this with the command that you ran", exit::INTERNAL)
+        }
+    }
+}
+
+fn cannot_write(path: &Path, source: impl std::fmt::Display) -> Failure {
+    Failure::new(
+        format_args!("cannot write {}: {source}", path.display()),
+        "name another path, or make room and permission there",
+        exit::CANNOT_WRITE,
+    )
+}

@@ -1,0 +1,177 @@
+//! One board against its golden sample, by the shipped pipeline and the factory recipe.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use domain::inspection::{ModelIdentity, Registration};
+use domain::{Defect, FiredRule, Grade, Judgement, Recipe, Sha256, View, judge};
+use image::{GrayImage, ImageFormat};
+use inference_worker::engine::{EmbeddedEngine, Engine as _};
+use inference_worker::vision::{self, Golden};
+use serde_json::{Value, json};
+
+use super::cannot_write;
+use crate::failure::{Failure, exit};
+
+/// What came of one board.
+pub(super) struct Inspected {
+    golden: Source,
+    test: Source,
+    picture: GrayImage,
+    judgement: Judgement,
+    rules: Vec<FiredRule>,
+    registration: Option<Registration>,
+    /// Why the two could not be compared, in words.
+    not_comparable: Option<String>,
+    /// Findings from the recipe's `review_at`, most confident first.
+    defects: Vec<(Defect, Grade)>,
+    model: ModelIdentity,
+    took: Duration,
+}
+
+struct Source {
+    path: PathBuf,
+    sha256: Sha256,
+}
+
+/// Inspects the board at `test` against the golden sample at `golden`.
+pub(super) fn inspect(golden: &Path, test: &Path) -> anyhow::Result<Inspected> {
+    let engine = EmbeddedEngine::load()?;
+    let started = Instant::now();
+    let (golden, golden_picture) = read(golden)?;
+    let (test, picture) = read(test)?;
+    let recipe = Recipe::factory(1);
+    let prepared =
+        Golden::new(&golden_picture).and_then(|golden| vision::prepare(&picture, &golden));
+    let mut inspected = Inspected {
+        golden,
+        test,
+        picture,
+        judgement: Judgement::Review,
+        rules: Vec::new(),
+        registration: None,
+        not_comparable: None,
+        defects: Vec::new(),
+        model: engine.model().clone(),
+        took: Duration::ZERO,
+    };
+    let judged = match prepared {
+        Ok(prepared) => {
+            let findings = prepared.finish(&engine.run(&prepared.crops)?)?;
+            inspected.registration = Some(prepared.registration);
+            let judged = judge([View::Compared(&findings)], &recipe);
+            inspected.defects = findings
+                .into_iter()
+                .map(|defect| (recipe.grade(defect.confidence), defect))
+                .filter(|(grade, _)| *grade > Grade::Negligible)
+                .map(|(grade, defect)| (defect, grade))
+                .collect();
+            judged
+        }
+        Err(incomparable) => {
+            inspected.not_comparable = Some(incomparable.to_string());
+            judge([View::NotComparable(incomparable.reason())], &recipe)
+        }
+    };
+    (inspected.judgement, inspected.rules) = judged;
+    inspected.took = started.elapsed();
+    Ok(inspected)
+}
+
+fn read(path: &Path) -> Result<(Source, GrayImage), Failure> {
+    let bytes = std::fs::read(path).map_err(|error| {
+        Failure::new(
+            format_args!("cannot read {}: {error}", path.display()),
+            "check the path; the golden sample comes first, then the board",
+            exit::NO_INPUT,
+        )
+    })?;
+    let picture = vision::decode(&bytes).map_err(|error| {
+        Failure::new(
+            format_args!("{} is not a picture that can be read: {error}", path.display()),
+            "use a whole PNG or JPEG file",
+            exit::DATA,
+        )
+    })?;
+    Ok((Source { path: path.to_owned(), sha256: Sha256::of(&bytes) }, picture))
+}
+
+impl Inspected {
+    /// 0 pass, 1 fail, 2 review.
+    pub(super) const fn exit_code(&self) -> u8 {
+        match self.judgement {
+            Judgement::Pass => 0,
+            Judgement::Fail => 1,
+            Judgement::Review => 2,
+        }
+    }
+
+    /// Writes the board as PNG with numbered boxes.
+    pub(super) fn annotate(&self, out: &Path) -> Result<(), Failure> {
+        let defects: Vec<Defect> = self.defects.iter().map(|(defect, _)| defect.clone()).collect();
+        vision::annotate(&self.picture, &defects)
+            .save_with_format(out, ImageFormat::Png)
+            .map_err(|error| cannot_write(out, error))
+    }
+
+    pub(super) fn to_json(&self) -> Value {
+        let source = |s: &Source| json!({"file": s.path.display().to_string(), "sha256": s.sha256});
+        let defects = (1..).zip(&self.defects).map(|(number, (defect, grade)): (u32, _)| {
+            json!({
+                "number": number,
+                "class": defect.class,
+                "confidence": defect.confidence,
+                "grade": grade,
+                "box": defect.bounds,
+            })
+        });
+        json!({
+            "judgement": self.judgement,
+            "rules": self.rules,
+            "defects": defects.collect::<Vec<_>>(),
+            "registration": self.registration,
+            "not_comparable": self.not_comparable,
+            "model": self.model,
+            "golden": source(&self.golden),
+            "test": source(&self.test),
+            "total_ms": self.took.as_secs_f64() * 1e3,
+        })
+    }
+
+    pub(super) fn to_text(&self) -> String {
+        let mut text = String::new();
+        // Writing to a String cannot fail.
+        let _ = self.write_text(&mut text);
+        text
+    }
+
+    fn write_text(&self, out: &mut String) -> std::fmt::Result {
+        let rules: Vec<String> = self.rules.iter().map(ToString::to_string).collect();
+        writeln!(out, "{}: {}", self.judgement.as_str().to_uppercase(), rules.join(", "))?;
+        if let Some(why) = &self.not_comparable {
+            writeln!(out, "not comparable: {why}")?;
+        }
+        if !self.defects.is_empty() {
+            writeln!(out, "\n  #  class      confidence  grade     x    y    width  height")?;
+        }
+        for (number, (defect, grade)) in (1_u32..).zip(&self.defects) {
+            let (class, bounds) = (defect.class.as_str(), &defect.bounds);
+            writeln!(
+                out,
+                "{number:>3}  {class:<10} {:>10.2}  {:<8} {:>4} {:>4} {:>6} {:>7}",
+                defect.confidence.get(),
+                grade.as_str(),
+                bounds.x,
+                bounds.y,
+                bounds.width,
+                bounds.height,
+            )?;
+        }
+        if let Some(Registration { dx, dy, score }) = self.registration {
+            writeln!(out, "\nregistered by {dx:+} {dy:+} px, agreement {score:.3}")?;
+        }
+        let ModelIdentity { name, version, .. } = &self.model;
+        writeln!(out, "{name} {version}, {:.0} ms", self.took.as_secs_f64() * 1e3)
+    }
+}

@@ -1,0 +1,186 @@
+//! Looking after the read models: migrate, status, rebuild, verify. All of it works beside a platform
+//! that serves, and on a data folder that nobody serves from.
+
+use std::io::IsTerminal as _;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use platform::event_log::EventLog;
+use platform::event_log::postgres::PostgresEventLog;
+use projectors::{Projection, RebuildError, RebuildOptions};
+use sqlx::PgPool;
+
+use crate::cli::{PlaceArgs, RebuildArgs, VerifyArgs};
+use crate::failure::{Failure, exit};
+use crate::place::Place;
+
+/// The exit code of a check that found a difference.
+const DIFFERENT: u8 = 1;
+
+/// The database and the log of a place.
+struct Opened {
+    place: Place,
+    pool: PgPool,
+    log: Arc<dyn EventLog>,
+}
+
+impl Opened {
+    async fn new(args: &PlaceArgs) -> anyhow::Result<Self> {
+        let place = Place::visit(args).await?;
+        let pool = place.migrated_pool().await?;
+        projectors::ensure(&pool).await?;
+        let log: Arc<dyn EventLog> = Arc::new(PostgresEventLog::new(pool.clone()));
+        Ok(Self { place, pool, log })
+    }
+
+    async fn close(self) -> anyhow::Result<()> {
+        self.pool.close().await;
+        self.place.close().await
+    }
+}
+
+/// Brings the database to the newest shape.
+pub(crate) async fn migrate(args: PlaceArgs) -> anyhow::Result<()> {
+    Opened::new(&args).await?.close().await?;
+    println!("the database has the newest shape");
+    Ok(())
+}
+
+/// Shows how far every read model is, and what is parked.
+pub(crate) async fn status(args: PlaceArgs) -> anyhow::Result<()> {
+    let opened = Opened::new(&args).await?;
+    let statuses = projectors::status(&opened.pool, opened.log.as_ref()).await?;
+    println!(
+        "{:<20} {:>4}  {:<8} {:>9} {:>9} {:>8} {:>8} {:>7}",
+        "projection", "gen", "status", "position", "head", "behind", "lag s", "parked"
+    );
+    for status in &statuses {
+        println!(
+            "{:<20} {:>4}  {:<8} {:>9} {:>9} {:>8} {:>8.1} {:>7}",
+            status.projection,
+            status.generation,
+            status.status,
+            status.position.0,
+            status.head.0,
+            status.lag_events,
+            status.lag.num_milliseconds() as f64 / 1e3,
+            status.parked_streams,
+        );
+    }
+    for parked in projectors::parked(&opened.pool).await? {
+        println!(
+            "\nparked in {}: {} since position {} ({} events passed over): {}: {}",
+            parked.projection,
+            parked.stream,
+            parked.position,
+            parked.events,
+            parked.event_type,
+            parked.error,
+        );
+        println!("  next: correct the projection, then run: chipq rebuild {}", parked.projection);
+    }
+    opened.close().await
+}
+
+/// Builds one read model again and swaps it in.
+pub(crate) async fn rebuild(args: RebuildArgs) -> anyhow::Result<()> {
+    let projection = find(&args.projection)?;
+    let opened = Opened::new(&args.place).await?;
+    let bar = progress_bar();
+    let options = RebuildOptions { expect_identical: args.expect_identical };
+    let log = Arc::clone(&opened.log);
+    let outcome = projectors::rebuild(&opened.pool, log, projection, options, &mut |at| {
+        bar.set_length(at.target.0.unsigned_abs());
+        bar.set_position(at.position.0.unsigned_abs());
+    })
+    .await;
+    bar.finish_and_clear();
+    let report = match outcome {
+        Ok(report) => report,
+        Err(error) => {
+            opened.close().await?;
+            return Err(explain(error).into());
+        }
+    };
+    println!(
+        "{}: {} events in {:.1} s ({:.0} a second); generation {} serves instead of {}",
+        report.projection,
+        report.events,
+        report.filling.as_secs_f64(),
+        report.events as f64 / report.filling.as_secs_f64().max(1e-3),
+        report.new_generation,
+        report.old_generation,
+    );
+    if report.comparison.is_identical() {
+        println!("identical to what it replaces, at position {}", report.position);
+    } else {
+        println!("differs from what it replaces: {}", report.comparison);
+    }
+    opened.close().await
+}
+
+/// Checks that read models equal a rebuild; exits with 1 when one does not.
+pub(crate) async fn verify(args: VerifyArgs) -> anyhow::Result<ExitCode> {
+    let chosen = match args.projections.as_slice() {
+        [] => projectors::ALL.to_vec(),
+        names => names.iter().map(|name| find(name)).collect::<Result<_, _>>()?,
+    };
+    let opened = Opened::new(&args.place).await?;
+    let verified = projectors::verify_each(&chosen, &opened.pool, Arc::clone(&opened.log)).await;
+    opened.close().await?;
+    let mut different = false;
+    for one in verified.map_err(explain)? {
+        let identical = one.comparison.is_identical();
+        different |= !identical;
+        let verdict =
+            if identical { "equals a rebuild".to_owned() } else { one.comparison.to_string() };
+        println!(
+            "{:<20} generation {} at position {}: {verdict}",
+            one.projection, one.generation, one.position
+        );
+    }
+    if different {
+        eprintln!("error: read models differ from the event log");
+        eprintln!("  next: look at the differences above, then run: chipq rebuild PROJECTION");
+        return Ok(ExitCode::from(DIFFERENT));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn find(name: &str) -> Result<&'static dyn Projection, Failure> {
+    projectors::find(name).ok_or_else(|| {
+        let names: Vec<_> = projectors::ALL.iter().map(|projection| projection.name()).collect();
+        Failure::new(
+            format_args!("there is no projection {name:?}"),
+            format_args!("name one of {}", names.join(", ")),
+            exit::USAGE,
+        )
+    })
+}
+
+fn explain(error: RebuildError) -> Failure {
+    let next = match &error {
+        RebuildError::InProgress(_) | RebuildError::Busy => "wait a moment and run it again",
+        RebuildError::NothingServes(_) => "run `chipq up` once, then try again",
+        RebuildError::Poison(_) => "correct the projection, then run it again; the old one serves",
+        RebuildError::Differs(_) => {
+            "the old one serves; leave --expect-identical out to swap the new one in"
+        }
+        RebuildError::LogTooShort(_) => {
+            "the event log was replaced or cut; restore it from its backup"
+        }
+        RebuildError::Log(_) | RebuildError::Database(_) => {
+            "check that the database answers, then run it again; the old one serves"
+        }
+    };
+    Failure::new(&error, next, exit::UNAVAILABLE)
+}
+
+fn progress_bar() -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("rebuilding  {bar:40} {pos}/{len}  {per_sec}");
+    ProgressBar::no_length().with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}

@@ -1,0 +1,96 @@
+//! What the roles share: the log, the pictures, the keys; and the two APIs on one listener.
+
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+
+use chrono::Utc;
+use command_api::CommandApi;
+use platform::artifact_store::ArtifactStore;
+use platform::artifact_store::signed_url::{SigningKey, UrlSigner};
+use platform::auth::{KeyRing, TokenConfig, TokenIssuer, Users};
+use platform::event_log::EventLog;
+use platform::event_log::postgres::PostgresEventLog;
+use platform::idempotency::IdempotencyStore;
+use platform::shutdown::Shutdown;
+use query_api::QueryApi;
+use sqlx::PgPool;
+use tokio::net::TcpListener;
+
+use super::Settings;
+use crate::place::Place;
+
+/// What the roles share.
+pub(super) struct Shared {
+    pool: PgPool,
+    log: Arc<dyn EventLog>,
+    artifacts: ArtifactStore,
+    signer: UrlSigner,
+    issuer: Arc<TokenIssuer>,
+}
+
+impl Shared {
+    /// Opens the folders and keys of `place`; makes what is missing.
+    pub(super) fn new(place: &Place, pool: PgPool) -> anyhow::Result<Self> {
+        let keys = KeyRing::open(place.data(), Utc::now())?;
+        Ok(Self {
+            log: Arc::new(PostgresEventLog::new(pool.clone())),
+            artifacts: ArtifactStore::open_folder(&place.artifacts())?,
+            signer: UrlSigner::new(SigningKey::open(place.data())?),
+            issuer: Arc::new(TokenIssuer::new(keys, TokenConfig::default())),
+            pool,
+        })
+    }
+
+    pub(super) fn log(&self) -> Arc<dyn EventLog> {
+        Arc::clone(&self.log)
+    }
+
+    pub(super) fn artifacts(&self) -> ArtifactStore {
+        self.artifacts.clone()
+    }
+
+    fn idempotency(&self) -> IdempotencyStore {
+        IdempotencyStore::new(self.pool.clone(), self.log())
+    }
+
+    /// Forgets expired answers from time to time.
+    pub(super) fn housekeeping(
+        &self,
+        shutdown: Shutdown,
+    ) -> impl Future<Output = ()> + Send + 'static {
+        command_api::housekeeping(self.idempotency(), shutdown)
+    }
+
+    /// Serves commands and queries on one listener.
+    pub(super) fn serve(
+        &self,
+        listener: TcpListener,
+        users: Users,
+        settings: &Settings,
+        shutdown: Shutdown,
+    ) -> impl Future<Output = io::Result<()>> + Send + 'static {
+        let verifier = Arc::new(self.issuer.verifier());
+        let commands = command_api::Dependencies {
+            log: self.log(),
+            idempotency: self.idempotency(),
+            artifacts: self.artifacts(),
+            signer: self.signer.clone(),
+            issuer: Arc::clone(&self.issuer),
+            verifier: Arc::clone(&verifier),
+            users,
+        };
+        let queries = query_api::Dependencies {
+            pool: self.pool.clone(),
+            log: self.log(),
+            artifacts: self.artifacts(),
+            signer: self.signer.clone(),
+            verifier,
+            shutdown: shutdown.clone(),
+        };
+        let commands = command_api::router(CommandApi::new(commands, &settings.commands));
+        let queries = query_api::router(QueryApi::new(queries, &settings.queries));
+        let router = platform::http::wrap(commands.merge(queries), &settings.commands.http());
+        platform::http::serve(listener, router, shutdown)
+    }
+}

@@ -1,0 +1,106 @@
+//! `chipq up`: the whole platform in one process.
+
+use std::net::SocketAddr;
+
+use platform::auth::Users;
+use platform::shutdown::Shutdown;
+use tokio::net::TcpListener;
+
+use crate::cli::UpArgs;
+use crate::failure::{Failure, exit};
+use crate::place::Place;
+use crate::services::Services;
+
+/// What stands before the URL on the line that says that the platform is ready.
+pub(crate) const READY: &str = "chipq is ready at ";
+
+/// Runs every role until Ctrl-C or SIGTERM.
+pub(crate) async fn run(args: UpArgs) -> anyhow::Result<()> {
+    let shutdown = Shutdown::on_signal()?;
+    let users = users(args.listen, args.without_demo_user)?;
+    let listener = bind(args.listen).await?;
+    let place = Place::open(&args.place).await?;
+    let mut services = Services::start(place, listener, users, &args.settings).await?;
+    let ready = tokio::select! {
+        ready = services.ready() => ready,
+        () = shutdown.requested() => return services.stop().await,
+    };
+    let outcome = match ready {
+        Err(error) => Err(error),
+        Ok(()) => {
+            print!("{}", welcome(&services, !args.without_demo_user));
+            tokio::select! {
+                () = shutdown.requested() => Ok(()),
+                error = services.failed() => Err(error),
+            }
+        }
+    };
+    let stopped = services.stop().await;
+    outcome.and(stopped)
+}
+
+/// Who may sign in by password: the demo user, and only from this machine.
+pub(crate) fn users(listen: SocketAddr, without_demo_user: bool) -> Result<Users, Failure> {
+    match (without_demo_user, listen.ip().is_loopback()) {
+        (true, _) => Ok(Users::none()),
+        (false, true) => Ok(Users::demo()),
+        (false, false) => Err(Failure::new(
+            format_args!(
+                "{listen} can be reached from other machines, and the demo user could sign in"
+            ),
+            "add --without-demo-user, or listen on 127.0.0.1",
+            exit::USAGE,
+        )),
+    }
+}
+
+/// Listens on `address`.
+pub(crate) async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address).await.map_err(|error| match error.kind() {
+        std::io::ErrorKind::AddrInUse => Failure::new(
+            format_args!("port {} is taken by another program", address.port()),
+            format_args!(
+                "choose another port, such as --listen {}:{}, or any free one with port 0",
+                address.ip(),
+                address.port().saturating_add(1),
+            ),
+            exit::UNAVAILABLE,
+        ),
+        _ => Failure::new(
+            format_args!("cannot listen on {address}: {error}"),
+            "choose another address with --listen ADDR",
+            exit::UNAVAILABLE,
+        ),
+    })
+}
+
+fn welcome(services: &Services, demo_user: bool) -> String {
+    let url = services.url();
+    let data = services.place().data();
+    let login = if demo_user { "user demo, password demo (this machine only)" } else { "none" };
+    let database = if services.place().is_private() { "private, in that folder" } else { "yours" };
+    format!(
+        "{READY}{url}\n  \
+         commands   {url}/docs\n  \
+         queries    {url}/graphiql\n  \
+         login      {login}\n  \
+         data       {}\n  \
+         PostgreSQL {database}\n\
+         Ctrl-C stops it.\n",
+        data.display(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_demo_user_never_signs_in_from_elsewhere() {
+        let everywhere: SocketAddr = "0.0.0.0:8080".parse().unwrap();
+        assert!(users(everywhere, false).unwrap_err().next.contains("--without-demo-user"));
+        assert!(users(everywhere, true).unwrap().authenticate("demo", "demo").is_none());
+        let loopback = "127.0.0.1:8080".parse().unwrap();
+        assert!(users(loopback, false).unwrap().authenticate("demo", "demo").is_some());
+    }
+}

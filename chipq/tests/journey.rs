@@ -1,0 +1,154 @@
+//! The whole journey through one `chipq up`: commands, verdict, reads, report, restart.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
+
+#[path = "support/boards.rs"]
+mod boards;
+#[path = "support/platform.rs"]
+#[allow(dead_code, reason = "shared with tests that use the rest")]
+mod platform;
+#[path = "support/station.rs"]
+#[allow(dead_code, reason = "shared with tests that use the rest")]
+mod station;
+
+use std::path::Path;
+
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use boards::{Pair, boards};
+use platform::{Platform, chipq, finished, folder};
+use station::Station;
+
+const DETAILS: &str = "query($id: ID!) { inspection(id: $id) {
+    id lot part station judgement defects { class confidence box { x y width height } } } }";
+
+/// Registers `part` with the golden sample of `pair`.
+async fn register(station: &Station, part: &str, pair: &Pair) {
+    let body = json!({ "part": part });
+    let key = format!("{part}-part");
+    let (status, said) = station.post("/v1/parts", &key, Some(&body)).await.unwrap();
+    assert_eq!(status, StatusCode::CREATED, "{said}");
+    let path = format!("/v1/parts/{part}/golden-sample?type=image/png");
+    let (status, said) = station.post(&path, &format!("{part}-golden"), None).await.unwrap();
+    assert!(status.is_success(), "{said}");
+    let golden = std::fs::read(&pair.golden).unwrap();
+    let (status, said) = station.put(said["upload_url"].as_str().unwrap(), &golden).await.unwrap();
+    assert!(status.is_success(), "{said}");
+}
+
+/// Creates an inspection, uploads its picture, asks for inference; answers with its id.
+async fn inspect(station: &Station, part: &str, key: &str, picture: &Path) -> String {
+    let body = json!({ "lot": "L-1", "part": part, "station": "AOI-1" });
+    let (status, created) = station.post("/v1/inspections", key, Some(&body)).await.unwrap();
+    assert_eq!(status, StatusCode::CREATED, "{created}");
+    let id = created["inspection_id"].as_str().unwrap().to_owned();
+    let path = format!("/v1/inspections/{id}/artifacts?type=image/png");
+    let (_, reserved) = station.post(&path, &format!("{key}-upload"), None).await.unwrap();
+    let picture = std::fs::read(picture).unwrap();
+    let url = reserved["upload_url"].as_str().unwrap();
+    let (status, said) = station.put(url, &picture).await.unwrap();
+    assert!(status.is_success(), "{said}");
+    let path = format!("/v1/inspections/{id}/infer");
+    let (status, said) = station.post(&path, &format!("{key}-infer"), None).await.unwrap();
+    assert!(status.is_success(), "{said}");
+    id
+}
+
+async fn read_in_every_way(station: &Station, id: &str, report: &Value) {
+    let report_id = report["report_id"].as_str().unwrap();
+    let (status, document) = station.get(&format!("/v1/reports/{report_id}")).await.unwrap();
+    assert_eq!((status, &document["inspection_id"]), (StatusCode::OK, &json!(id)));
+    let pdf = station
+        .request(Method::GET, &format!("/v1/reports/{report_id}"))
+        .header("Accept", "application/pdf");
+    let pdf = pdf.send().await.unwrap().bytes().await.unwrap();
+    assert!(pdf.starts_with(b"%PDF-"));
+    let (status, inspection) = station.get(&format!("/v1/inspections/{id}")).await.unwrap();
+    assert_eq!(status, StatusCode::OK, "{inspection}");
+    assert_eq!(inspection["judgement"], report["judgement"]);
+    let data = station.graphql(DETAILS, json!({ "id": id })).await;
+    assert_eq!(data["inspection"]["id"], id);
+    let listed = document["defects"].as_array().unwrap().len();
+    assert_eq!(data["inspection"]["defects"].as_array().unwrap().len(), listed);
+}
+
+#[tokio::test]
+async fn boards_are_judged_and_read_in_every_way_also_after_a_restart() {
+    let folder = folder();
+    let pairs = boards(&folder.path().join("boards"), 6, 50);
+    let defective = pairs.iter().find(|pair| pair.defects > 0).expect("a defective board");
+    let clean = pairs.iter().find(|pair| pair.defects == 0).expect("a clean board");
+    let data = folder.path().join("data");
+    let platform = Platform::start(&data);
+    let station = Station::sign_in(&platform.url).await;
+    register(&station, "PCB-1", defective).await;
+    let mut judged = Vec::new();
+    for (key, picture, part, expected) in [
+        ("defective", &defective.test, "PCB-1", "FAIL"),
+        ("clean", &clean.test, "PCB-1", "PASS"),
+        ("unknown-part", &clean.test, "PCB-2", "REVIEW"),
+    ] {
+        let id = inspect(&station, part, key, picture).await;
+        let report = station.report(&id).await;
+        assert_eq!(report["judgement"], expected.to_lowercase(), "{key}: {report}");
+        read_in_every_way(&station, &id, &report).await;
+        judged.push((key, id));
+    }
+    // The same key again is the same inspection; with another body it is refused.
+    let body = json!({ "lot": "L-1", "part": "PCB-1", "station": "AOI-1" });
+    let again = station.post("/v1/inspections", "clean", Some(&body)).await.unwrap();
+    assert_eq!(again.1["inspection_id"], judged[1].1.as_str(), "{again:?}");
+    let other = json!({ "lot": "L-2", "part": "PCB-1", "station": "AOI-1" });
+    let (status, _) = station.post("/v1/inspections", "clean", Some(&other)).await.unwrap();
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+
+    looked_after_while_it_serves(&data);
+    platform.stop();
+    let platform = Platform::start(&data);
+    let station = Station::sign_in(&platform.url).await;
+    for (_, id) in &judged {
+        let report = station.report(id).await;
+        read_in_every_way(&station, id, &report).await;
+    }
+    platform.stop();
+    looked_after_while_nobody_serves(&data);
+}
+
+/// `projections`, `verify` and `rebuild` beside the platform.
+fn looked_after_while_it_serves(data: &Path) {
+    let (code, said, errors) = finished(chipq(&["projections", "--data"]).arg(data));
+    assert_eq!(code, 0, "{errors}");
+    assert!(said.contains("inspection_overview") && said.contains("serving"), "{said}");
+    let rebuild = ["rebuild", "reports", "--expect-identical", "--data"];
+    let (code, said, errors) = finished(chipq(&rebuild).arg(data));
+    assert_eq!(code, 0, "{said}{errors}");
+    assert!(said.contains("generation 2 serves instead of 1"), "{said}");
+    let (code, said, errors) = finished(chipq(&["verify", "--data"]).arg(data));
+    assert_eq!(code, 0, "{said}{errors}");
+}
+
+/// The same on a folder that nobody serves from: the database is started for it, and stopped.
+fn looked_after_while_nobody_serves(data: &Path) {
+    let (code, said, errors) = finished(chipq(&["verify", "--data"]).arg(data));
+    assert_eq!(code, 0, "{said}{errors}");
+    assert_eq!(said.matches("equals a rebuild").count(), 5, "{said}");
+    assert_eq!(platform::postmaster(data), None, "PostgreSQL was left running");
+}
+
+#[tokio::test]
+async fn nothing_is_told_to_whoever_has_no_token() {
+    let folder = folder();
+    let platform = Platform::start(&folder.path().join("data"));
+    let station = Station::sign_in(&platform.url).await;
+    for path in ["/v1/inspections", "/v1/reports", "/v1/parts"] {
+        let url = format!("{}{path}", platform.url);
+        let answer = station.anonymous(Method::GET, &url).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::UNAUTHORIZED, "{path}");
+    }
+    for path in ["/healthz", "/readyz", "/docs/", "/graphiql"] {
+        let url = format!("{}{path}", platform.url);
+        let answer = station.anonymous(Method::GET, &url).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK, "{path}");
+    }
+    platform.stop();
+}

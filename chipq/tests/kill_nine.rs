@@ -1,0 +1,102 @@
+//! `kill -9` at random moments under load: nothing accepted is lost or doubled, every board is judged
+//! once, and the read models equal a rebuild.
+//!
+//! `CHIPQ_KILLS=10` kills ten times instead of three. Every third victim is PostgreSQL itself.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
+
+#[path = "support/boards.rs"]
+mod boards;
+#[path = "kill_nine/ledger.rs"]
+mod ledger;
+#[path = "kill_nine/line.rs"]
+mod line;
+#[path = "support/platform.rs"]
+#[allow(dead_code, reason = "shared with tests that use the rest")]
+mod platform;
+#[path = "support/station.rs"]
+#[allow(dead_code, reason = "shared with tests that use the rest")]
+mod station;
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rand::Rng as _;
+
+use ledger::Ledger;
+use line::Line;
+use platform::{Platform, chipq, finished, folder};
+
+/// Lines that push boards at the same time.
+const LINES: usize = 3;
+/// How long the platform may take to come back and accept something again: a claim of a killed
+/// process holds its key for a minute.
+const COMES_BACK_WITHIN: Duration = Duration::from_secs(180);
+
+fn kills() -> usize {
+    std::env::var("CHIPQ_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(3)
+}
+
+/// A port that is free now; the platform keeps it over restarts, as signed URLs name it.
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// Waits until so many more answers were accepted.
+async fn progress(ledger: &Ledger, answers: usize) {
+    let (target, deadline) = (ledger.accepted() + answers, Instant::now() + COMES_BACK_WITHIN);
+    while ledger.accepted() < target {
+        assert!(Instant::now() < deadline, "nothing is accepted any more");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Kills the platform, or its PostgreSQL, and sees to it that the platform runs again.
+fn kill(platform: Platform, data: &Path, round: usize) -> Platform {
+    if round % 3 == 2
+        && let Some(postmaster) = platform::postmaster(data)
+    {
+        eprintln!("round {round}: kill -9 of PostgreSQL");
+        platform::send("-KILL", postmaster);
+        return platform;
+    }
+    eprintln!("round {round}: kill -9 of chipq");
+    let port = platform.port();
+    platform.kill();
+    Platform::start_on(data, port)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_accepted_is_lost_or_doubled_by_kill_nine() {
+    let folder = folder();
+    let data = folder.path().join("data");
+    let pairs = Arc::new(boards::boards(&folder.path().join("boards"), 6, 50));
+    let mut platform = Platform::start_on(&data, free_port());
+    let ledger = Arc::new(Ledger::default());
+    line::register_part(&platform.url, &pairs[0]).await;
+    let lines: Vec<_> = (0..LINES)
+        .map(|number| {
+            let line = Line::new(number, &platform.url, Arc::clone(&pairs), Arc::clone(&ledger));
+            tokio::spawn(line.run())
+        })
+        .collect();
+    for round in 0..kills() {
+        let answers = rand::rng().random_range(3..40);
+        progress(&ledger, answers).await;
+        let jitter = Duration::from_micros(rand::rng().random_range(0..30_000));
+        tokio::time::sleep(jitter).await;
+        platform = kill(platform, &data, round);
+    }
+    progress(&ledger, 2 * LINES).await;
+    ledger.finish();
+    for line in lines {
+        line.await.unwrap();
+    }
+    eprintln!("{} boards, {} answers accepted", ledger.boards().len(), ledger.accepted());
+    ledger.check_judged(&platform.url).await;
+    ledger.check_log(&data).await;
+    platform.stop();
+    let (code, said, errors) = finished(chipq(&["verify", "--data"]).arg(&data));
+    assert_eq!(code, 0, "{said}{errors}");
+}

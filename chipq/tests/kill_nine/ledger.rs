@@ -1,0 +1,141 @@
+//! What the platform has accepted, and whether it kept its word.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use sqlx::{Connection as _, PgConnection};
+
+use crate::station::{JUDGED_WITHIN, Station};
+
+/// What one accepted answer promises.
+pub(crate) struct Accepted {
+    /// Where in the log the change is.
+    pub(crate) position: Option<i64>,
+}
+
+/// A board that was pushed to the end.
+pub(crate) struct Board {
+    pub(crate) lot: String,
+    pub(crate) inspection_id: String,
+    pub(crate) defects: usize,
+    pub(crate) answers: Vec<Accepted>,
+}
+
+/// Boards and answers of all lines.
+#[derive(Default)]
+pub(crate) struct Ledger {
+    accepted: AtomicUsize,
+    finished: AtomicBool,
+    boards: Mutex<Vec<Board>>,
+}
+
+impl Ledger {
+    pub(crate) fn accept(&self) {
+        self.accepted.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn accepted(&self) -> usize {
+        self.accepted.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn finish(&self) {
+        self.finished.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_finished(&self) -> bool {
+        self.finished.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn add(&self, board: Board) {
+        self.boards.lock().unwrap().push(board);
+    }
+
+    pub(crate) fn boards(&self) -> std::sync::MutexGuard<'_, Vec<Board>> {
+        self.boards.lock().unwrap()
+    }
+
+    /// Every board gets its judgement.
+    pub(crate) async fn check_judged(&self, url: &str) {
+        let station = Station::sign_in(url).await;
+        let boards: Vec<(String, usize)> =
+            self.boards().iter().map(|b| (b.inspection_id.clone(), b.defects)).collect();
+        let deadline = Instant::now() + JUDGED_WITHIN + Duration::from_secs(60);
+        for (id, defects) in boards {
+            let judgement = loop {
+                let (_, read) = station.get(&format!("/v1/inspections/{id}")).await.unwrap();
+                if let Some(judgement) = read["judgement"].as_str() {
+                    break judgement.to_owned();
+                }
+                assert!(Instant::now() < deadline, "{id} is not judged: {read}");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            };
+            // How well the network sees is measured elsewhere; here a clean board must not fail for
+            // reasons of its own, such as a picture that was half written.
+            let spurious = defects == 0 && judgement == "fail";
+            assert!(!spurious, "clean board {id} was judged {judgement}");
+        }
+    }
+
+    /// Every stream has exactly the events of one board, and every answer's position is in the log.
+    pub(crate) async fn check_log(&self, data: &Path) {
+        let url = std::fs::read_to_string(data.join("private-postgres-url")).unwrap();
+        let mut database = PgConnection::connect(&url).await.unwrap();
+        let rows: Vec<(String, String, i64)> = sqlx::query_as(
+            "SELECT aggregate_id, event_type, position FROM events
+             WHERE aggregate_type = 'inspection' ORDER BY position",
+        )
+        .fetch_all(&mut database)
+        .await
+        .unwrap();
+        let mut streams: BTreeMap<String, Vec<(String, i64)>> = BTreeMap::new();
+        for (stream, event, position) in rows {
+            streams.entry(stream).or_default().push((event, position));
+        }
+        let created: Vec<(String, i64)> = sqlx::query_as(
+            "SELECT payload->>'lot', count(*) FROM events
+             WHERE event_type = 'InspectionCreated' GROUP BY 1",
+        )
+        .fetch_all(&mut database)
+        .await
+        .unwrap();
+        let boards = self.boards();
+        assert_eq!(created.len(), boards.len(), "every board was begun and finished");
+        for (lot, times) in created {
+            assert_eq!(times, 1, "{lot} was created {times} times");
+        }
+        for board in boards.iter() {
+            board.check_stream(streams.get(&board.inspection_id));
+        }
+        let reports: i64 = sqlx::query_scalar("SELECT count(*) FROM read.reports")
+            .fetch_one(&mut database)
+            .await
+            .unwrap();
+        assert_eq!(reports, boards.len() as i64, "one report per board");
+    }
+}
+
+impl Board {
+    fn check_stream(&self, stream: Option<&Vec<(String, i64)>>) {
+        let stream = stream.unwrap_or_else(|| panic!("{} is not in the log", self.lot));
+        let mut events: Vec<&str> = stream.iter().map(|(event, _)| event.as_str()).collect();
+        events.sort_unstable();
+        let expected = [
+            "ArtifactReserved",
+            "ArtifactUploaded",
+            "InferenceCompleted",
+            "InferenceRequested",
+            "InspectionCreated",
+            "InspectionJudged",
+        ];
+        assert_eq!(events, expected, "the events of {}", self.lot);
+        for promised in self.answers.iter().filter_map(|answer| answer.position) {
+            let kept = stream.iter().any(|(_, position)| *position == promised);
+            assert!(kept, "{}: position {promised} was answered and is not in the log", self.lot);
+        }
+        let named = self.answers.iter().filter(|answer| answer.position.is_some()).count();
+        assert!(named >= 3, "answers name their position in the log");
+    }
+}

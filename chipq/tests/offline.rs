@@ -1,0 +1,116 @@
+//! The tools that need no server, as a user types them.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
+
+#[path = "support/boards.rs"]
+mod boards;
+#[path = "support/platform.rs"]
+#[allow(dead_code, reason = "shared with tests that use the rest")]
+mod platform;
+
+use serde_json::Value;
+
+use boards::boards;
+use platform::{chipq, finished};
+
+#[test]
+fn a_defective_board_fails_with_its_defects_in_json_and_in_an_annotated_picture() {
+    let folder = platform::folder();
+    let pair = &boards(folder.path(), 1, 0)[0];
+    assert!(pair.defects > 0);
+    let out = folder.path().join("found.png");
+    let mut command = chipq(&["inspect", "--json", "--annotate"]);
+    let (code, said, errors) = finished(command.arg(&out).arg(&pair.golden).arg(&pair.test));
+    assert_eq!(code, 1, "{errors}");
+    let found: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(found["judgement"], "fail");
+    let defects = found["defects"].as_array().unwrap();
+    assert!(!defects.is_empty());
+    for field in ["class", "confidence", "grade", "box"] {
+        assert!(defects[0].get(field).is_some(), "no {field} in {}", defects[0]);
+    }
+    let picture = image::open(&out).unwrap();
+    assert_eq!((picture.width(), picture.height()), (640, 640));
+}
+
+#[test]
+fn a_clean_board_passes() {
+    let folder = platform::folder();
+    let pair = &boards(folder.path(), 1, 100)[0];
+    assert_eq!(pair.defects, 0);
+    let (code, said, _) = finished(chipq(&["inspect"]).arg(&pair.golden).arg(&pair.test));
+    assert_eq!(code, 0, "{said}");
+    assert!(said.starts_with("PASS: nothing-found"), "{said}");
+}
+
+#[test]
+fn a_board_that_cannot_be_compared_goes_to_review() {
+    let folder = platform::folder();
+    let pair = &boards(folder.path(), 1, 0)[0];
+    let small = folder.path().join("small.png");
+    image::open(&pair.test).unwrap().crop_imm(0, 0, 320, 320).save(&small).unwrap();
+    let (code, said, _) = finished(chipq(&["inspect"]).arg(&pair.golden).arg(&small));
+    assert_eq!(code, 2, "{said}");
+    assert!(said.starts_with("REVIEW: size-mismatch"), "{said}");
+}
+
+#[test]
+fn the_same_seed_writes_the_same_boards() {
+    let (one, two) = (platform::folder(), platform::folder());
+    let (first, second) = (boards(one.path(), 2, 0), boards(two.path(), 2, 0));
+    for (first, second) in first.iter().zip(&second) {
+        let same = std::fs::read(&first.test).unwrap() == std::fs::read(&second.test).unwrap();
+        assert!(same && first.defects == second.defects);
+    }
+}
+
+#[test]
+fn an_evaluation_writes_one_line_per_pair() {
+    let folder = platform::folder();
+    boards(folder.path(), 3, 0);
+    let out = folder.path().join("predictions.jsonl");
+    let mut command = chipq(&["evaluate", "--split", "test", "--manifest"]);
+    let command = command.arg(folder.path().join("manifest.json")).arg("--out").arg(&out);
+    let (code, said, errors) = finished(command);
+    assert_eq!(code, 0, "{errors}");
+    assert!(said.starts_with("3 pairs"), "{said}");
+    let lines = std::fs::read_to_string(&out).unwrap();
+    for line in lines.lines() {
+        let prediction: Value = serde_json::from_str(line).unwrap();
+        assert!(prediction["id"].is_string() && prediction["detections"].is_array());
+    }
+    assert_eq!(lines.lines().count(), 3);
+}
+
+#[test]
+fn errors_say_what_happened_and_what_to_do_and_nothing_else() {
+    let folder = platform::folder();
+    let text = folder.path().join("text.png");
+    std::fs::write(&text, "not a picture").unwrap();
+    let text = text.to_str().unwrap();
+    let cases: [(&[&str], i32, &str, &str); 6] = [
+        (&["inspect", "/nowhere.png", text], 66, "cannot read /nowhere.png", "check the path"),
+        (&["inspect", text, text], 65, "is not a picture", "PNG or JPEG"),
+        (&["evaluate", "--manifest", "/nowhere", "--out", "/tmp/x"], 66, "/nowhere", "--manifest"),
+        (&["evaluate", "--manifest", text, "--out", "/tmp/x"], 65, "not a manifest", "generate"),
+        (&["generate-boards", "--count", "1", "--out", "/proc/no"], 73, "cannot write", "path"),
+        (&["demo", "--boards", "/nowhere", "--once"], 66, "manifest.json", "DeepPCB"),
+    ];
+    for (arguments, code, what, next) in cases {
+        let (ended, _, said) = finished(&mut chipq(arguments));
+        assert_eq!(ended, code, "{arguments:?}: {said}");
+        let lines: Vec<&str> = said.lines().collect();
+        assert_eq!(lines.len(), 2, "{arguments:?}: {said}");
+        assert!(lines[0].starts_with("error: ") && lines[0].contains(what), "{said}");
+        assert!(lines[1].starts_with("  next: ") && lines[1].contains(next), "{said}");
+    }
+}
+
+#[test]
+fn a_wrong_command_line_is_told_from_a_failed_board() {
+    let (code, _, said) = finished(&mut chipq(&["inspect"]));
+    assert_eq!(code, 64);
+    assert!(said.contains("Usage: chipq inspect"), "{said}");
+    let (code, said, _) = finished(&mut chipq(&["--help"]));
+    assert_eq!(code, 0);
+    assert!(said.contains("Examples:"), "{said}");
+}

@@ -1,0 +1,91 @@
+use std::sync::Arc;
+
+use domain::Inspection;
+use platform::event_log::postgres::PostgresEventLog;
+use platform::event_log::{Append, EventLog, EventMetadata, NewEvent};
+use platform::test_support::fresh_database;
+use sqlx::PgPool;
+
+use super::*;
+use crate::projection::Projection;
+use crate::{ensure_each, find, lease};
+
+fn projection() -> &'static dyn Projection {
+    find("inspection_overview").unwrap()
+}
+
+/// The page of a log with one event in it.
+async fn page_of_one(pool: &PgPool) -> Page {
+    ensure_each(pool, &[projection()]).await.unwrap();
+    let log = Arc::new(PostgresEventLog::new(pool.clone()));
+    let id = "018f0000-0000-7000-8000-000000000001";
+    let event = NewEvent {
+        event_type: "InspectionCreated".into(),
+        event_version: "1".into(),
+        payload: serde_json::json!({
+            "type": "InspectionCreated", "inspection_id": id, "lot": "L", "part": "P",
+            "station": "S", "recipe": {"revision": 1, "fail_at": 0.5, "review_at": 0.25},
+        }),
+    };
+    let stream = StreamId::of::<Inspection>(id);
+    let metadata = EventMetadata::default();
+    let append =
+        Append { stream, expected_version: 0, events: vec![event], metadata, completion: None };
+    log.append(append).await.unwrap();
+    log.read_all(Position::default(), 10).await.unwrap()
+}
+
+async fn owner(pool: &PgPool) -> (PgConnection, Generation) {
+    let mut connection = lease::connect(pool).await.unwrap();
+    let generation = lease::take_over(&mut connection, projection()).await.unwrap().unwrap();
+    (connection, generation)
+}
+
+async fn rows(pool: &PgPool) -> (i64, i64) {
+    let sql = "SELECT (SELECT count(*) FROM read.inspections), max(position)
+               FROM projection_checkpoints";
+    sqlx::query_as(sql).fetch_one(pool).await.unwrap()
+}
+
+#[tokio::test]
+async fn an_owner_that_was_replaced_writes_nothing() {
+    let database = fresh_database().await;
+    let pool = database.pool();
+    let page = page_of_one(&pool).await;
+    let (mut old_connection, mut old) = owner(&pool).await;
+    let (mut connection, mut new) = owner(&pool).await;
+
+    let fenced = write(&mut old_connection, &mut old, &page, OnPoison::Park).await;
+    assert!(matches!(fenced, Err(WriteError::Fenced)), "{fenced:?}");
+    assert_eq!(rows(&pool).await, (0, 0));
+
+    write(&mut connection, &mut new, &page, OnPoison::Park).await.unwrap();
+    assert_eq!(rows(&pool).await, (1, page.up_to.0));
+}
+
+#[tokio::test]
+async fn an_owner_that_has_lost_count_writes_nothing() {
+    let database = fresh_database().await;
+    let pool = database.pool();
+    let page = page_of_one(&pool).await;
+    let (mut connection, mut generation) = owner(&pool).await;
+    generation.position = Position(7);
+    let fenced = write(&mut connection, &mut generation, &page, OnPoison::Park).await;
+    assert!(matches!(fenced, Err(WriteError::Fenced)), "{fenced:?}");
+    assert_eq!(rows(&pool).await, (0, 0));
+}
+
+#[tokio::test]
+async fn a_transaction_that_is_dropped_before_its_end_leaves_nothing() {
+    let database = fresh_database().await;
+    let pool = database.pool();
+    let page = page_of_one(&pool).await;
+    let (mut connection, generation) = owner(&pool).await;
+    let mut tx = connection.begin().await.unwrap();
+    fence(&mut tx, &generation).await.unwrap();
+    let tally = apply(&mut tx, &generation, &page.events, OnPoison::Park).await.unwrap();
+    advance(&mut tx, &generation, page.up_to, &tally).await.unwrap();
+    drop(tx);
+    drop(connection);
+    assert_eq!(rows(&pool).await, (0, 0));
+}

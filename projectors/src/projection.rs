@@ -1,0 +1,74 @@
+//! What a projection is: events and a transaction in, rows out, nothing else.
+//!
+//! Invariants: applying an event again changes nothing; from the whole log the same rows come out,
+//! whatever the sizes of the pages it came in.
+
+use futures::future::BoxFuture;
+use platform::event_log::Recorded;
+use sqlx::PgConnection;
+
+/// A read model that is built from the log and can be built again.
+pub trait Projection: Send + Sync + 'static {
+    /// Its stored name; also the beginning of its generations' schema names, so `[a-z_]+`.
+    fn name(&self) -> &'static str;
+
+    /// DDL of its tables, unqualified: it runs with a generation's schema as the only one in the
+    /// search path.
+    fn schema_sql(&self) -> &'static str;
+
+    /// Its tables that readers see, each as a view of the same name in the schema `read`.
+    fn views(&self) -> &'static [&'static str];
+
+    /// The types of the aggregates whose events it reads. Others are applied by doing nothing.
+    fn aggregate_types(&self) -> &'static [&'static str];
+
+    /// Applies events of those aggregates, in log order: all of them, or the transaction is rolled
+    /// back. It gets a stretch rather than a single event, so that a rebuild costs a few statements
+    /// for a thousand events.
+    ///
+    /// # Errors
+    /// [`ApplyError::Permanent`] when one of the events can never be applied.
+    fn apply<'a>(
+        &'a self,
+        tx: &'a mut PgConnection,
+        events: &'a [&'a Recorded],
+    ) -> BoxFuture<'a, Result<(), ApplyError>>;
+}
+
+/// Why events were not applied.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    /// The database is at fault, or this code is: nothing is wrong with the events.
+    #[error("the database failed: {0}")]
+    Transient(#[source] sqlx::Error),
+    /// An event cannot be applied now or ever.
+    #[error("{0}")]
+    Permanent(String),
+}
+
+impl ApplyError {
+    pub(crate) fn permanent(reason: impl ToString) -> Self {
+        Self::Permanent(reason.to_string())
+    }
+}
+
+/// SQLSTATE classes that blame the values of a statement: cardinality, data, integrity, size.
+///
+/// Everything else waits and is tried again, even a missing table or column: that is a fault of the
+/// deployment, which would otherwise park every stream there is.
+const VALUES_AT_FAULT: [&str; 4] = ["21", "22", "23", "54"];
+
+impl From<sqlx::Error> for ApplyError {
+    fn from(error: sqlx::Error) -> Self {
+        let permanent = match &error {
+            sqlx::Error::Database(database) => database
+                .code()
+                .is_some_and(|code| VALUES_AT_FAULT.iter().any(|class| code.starts_with(class))),
+            sqlx::Error::Encode(_) | sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. } => {
+                true
+            }
+            _ => false,
+        };
+        if permanent { Self::permanent(error) } else { Self::Transient(error) }
+    }
+}

@@ -1,0 +1,35 @@
+-- On TimescaleDB `defects` becomes a hypertable over found_at, which then joins its primary key.
+CREATE TABLE defects (
+    inspection_id uuid        NOT NULL,
+    artifact_id   uuid        NOT NULL,
+    number        integer     NOT NULL,
+    class         text        NOT NULL,
+    confidence    real        NOT NULL,
+    grade         text        NOT NULL,
+    x             integer     NOT NULL,
+    y             integer     NOT NULL,
+    width         integer     NOT NULL,
+    height        integer     NOT NULL,
+    lot           text        NOT NULL,
+    part          text        NOT NULL,
+    station       text        NOT NULL,
+    found_at      timestamptz NOT NULL,
+    position      bigint      NOT NULL,
+    PRIMARY KEY (artifact_id, number)
+);
+CREATE INDEX ON defects (position, number);
+CREATE INDEX ON defects (inspection_id);
+CREATE INDEX ON defects (lot, position);
+CREATE INDEX ON defects (part, position);
+CREATE INDEX ON defects (found_at);
+
+CREATE TABLE boards (
+    inspection_id uuid    PRIMARY KEY,
+    lot           text    NOT NULL,
+    part          text    NOT NULL,
+    station       text    NOT NULL,
+    recipe        jsonb   NOT NULL,
+    defects       bigint  NOT NULL,
+    closed        boolean NOT NULL,
+    version       bigint  NOT NULL
+);

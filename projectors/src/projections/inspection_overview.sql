@@ -1,0 +1,67 @@
+CREATE TABLE inspections (
+    inspection_id    uuid        PRIMARY KEY,
+    lot              text        NOT NULL,
+    part             text        NOT NULL,
+    station          text        NOT NULL,
+    state            text        NOT NULL,
+    judgement        text,
+    rules            jsonb,
+    recipe           jsonb       NOT NULL,
+    defect_count     integer     NOT NULL,
+    doubtful_count   integer     NOT NULL,
+    created_at       timestamptz NOT NULL,
+    judged_at        timestamptz,
+    voided_at        timestamptz,
+    void_reason      text,
+    version          bigint      NOT NULL,
+    created_position bigint      NOT NULL,
+    position         bigint      NOT NULL
+);
+CREATE INDEX ON inspections (created_position, inspection_id);
+CREATE INDEX ON inspections (lot, created_position);
+CREATE INDEX ON inspections (part, created_position);
+CREATE INDEX ON inspections (station, created_position);
+CREATE INDEX ON inspections (judgement, created_position);
+CREATE INDEX ON inspections (state, created_position);
+CREATE INDEX ON inspections (position);
+
+CREATE TABLE artifacts (
+    artifact_id        uuid        PRIMARY KEY,
+    inspection_id      uuid        NOT NULL,
+    state              text        NOT NULL,
+    media_type         text        NOT NULL,
+    sha256             text,
+    bytes              bigint,
+    width              integer,
+    height             integer,
+    reserved_at        timestamptz NOT NULL,
+    uploaded_at        timestamptz,
+    inferred_at        timestamptz,
+    golden_artifact_id uuid,
+    golden_sha256      text,
+    golden_revision    integer,
+    model_name         text,
+    model_version      text,
+    model_sha256       text,
+    registration       jsonb,
+    queue_ms           integer,
+    compute_ms         integer,
+    total_ms           integer,
+    reason             text,
+    detail             text
+);
+CREATE INDEX ON artifacts (inspection_id);
+
+-- On TimescaleDB `timeline` becomes a hypertable over recorded_at, which then joins its primary
+-- key.
+CREATE TABLE timeline (
+    inspection_id uuid        NOT NULL,
+    sequence      bigint      NOT NULL,
+    position      bigint      NOT NULL,
+    event_type    text        NOT NULL,
+    occurred_at   timestamptz NOT NULL,
+    recorded_at   timestamptz NOT NULL,
+    actor         text        NOT NULL,
+    PRIMARY KEY (inspection_id, sequence)
+);
+CREATE INDEX ON timeline (position);

@@ -1,0 +1,129 @@
+//! How an event changes the row of its inspection and those of its pictures.
+
+use std::collections::HashMap;
+
+use domain::inspection::{GoldenReference, ModelIdentity, Timing};
+use domain::{ArtifactId, Defect, Grade, InspectionEvent, Picture};
+
+use super::super::inspection_stream::Fact;
+use super::row::{ArtifactRow, ArtifactState, InspectionRow, InspectionState};
+use crate::projection::ApplyError;
+
+type Artifacts = HashMap<ArtifactId, ArtifactRow>;
+
+pub(super) fn evolve(
+    row: &mut InspectionRow,
+    artifacts: &mut Artifacts,
+    fact: &Fact<'_>,
+) -> Result<(), ApplyError> {
+    use InspectionEvent as E;
+    if matches!(row.state, InspectionState::Judged | InspectionState::Voided) {
+        return Ok(());
+    }
+    let at = fact.recorded.occurred_at();
+    match &fact.event {
+        E::InspectionCreated { .. } => {}
+        E::ArtifactReserved { artifact_id, media_type, .. } => {
+            let reserved = ArtifactRow::reserved(fact, *artifact_id, *media_type);
+            if artifacts.insert(*artifact_id, reserved).is_some() {
+                return Err(ApplyError::permanent("the artifact is reserved already"));
+            }
+        }
+        E::ArtifactUploaded { artifact_id, picture } => {
+            let artifact = known(artifacts, *artifact_id, fact)?;
+            artifact.state = ArtifactState::Uploaded;
+            artifact.uploaded_at = Some(at);
+            artifact.picture(picture);
+        }
+        E::InferenceRequested { .. } => row.state = InspectionState::Inferring,
+        E::InferenceCompleted {
+            artifact_id,
+            picture,
+            golden,
+            model,
+            registration,
+            defects,
+            timing,
+            ..
+        } => {
+            let artifact = known(artifacts, *artifact_id, fact)?;
+            artifact.state = ArtifactState::Compared;
+            artifact.inferred_at = Some(at);
+            artifact.registration = Some(*registration);
+            artifact.picture(picture);
+            artifact.golden(golden);
+            artifact.model(model, *timing);
+            row.count(defects);
+        }
+        E::InferenceFailed { artifact_id, picture, golden, reason, detail, .. } => {
+            let artifact = known(artifacts, *artifact_id, fact)?;
+            artifact.state = ArtifactState::NotComparable;
+            artifact.inferred_at = Some(at);
+            artifact.reason = Some(*reason);
+            artifact.detail = Some(detail.clone());
+            artifact.picture(picture);
+            golden.iter().for_each(|golden| artifact.golden(golden));
+        }
+        E::InspectionJudged { judgement, rules, .. } => {
+            row.state = InspectionState::Judged;
+            row.judgement = Some(*judgement);
+            row.rules = Some(rules.clone());
+            row.judged_at = Some(at);
+        }
+        E::InspectionVoided { reason } => {
+            row.state = InspectionState::Voided;
+            row.void_reason = Some(reason.clone());
+            row.voided_at = Some(at);
+        }
+    }
+    Ok(())
+}
+
+/// A picture that was announced for this inspection.
+fn known<'a>(
+    artifacts: &'a mut Artifacts,
+    id: ArtifactId,
+    fact: &Fact<'_>,
+) -> Result<&'a mut ArtifactRow, ApplyError> {
+    artifacts
+        .get_mut(&id)
+        .filter(|artifact| artifact.inspection_id == fact.inspection_id)
+        .ok_or_else(|| ApplyError::Permanent(format!("artifact {id} was never reserved here")))
+}
+
+impl InspectionRow {
+    fn count(&mut self, defects: &[Defect]) {
+        for defect in defects {
+            match self.recipe.grade(defect.confidence) {
+                Grade::Defect => self.defect_count += 1,
+                Grade::Doubtful => self.doubtful_count += 1,
+                Grade::Negligible => {}
+            }
+        }
+    }
+}
+
+impl ArtifactRow {
+    fn picture(&mut self, picture: &Picture) {
+        self.sha256 = Some(picture.sha256);
+        self.bytes = Some(picture.bytes);
+        self.media_type = picture.media_type;
+        self.width = Some(picture.width);
+        self.height = Some(picture.height);
+    }
+
+    fn golden(&mut self, golden: &GoldenReference) {
+        self.golden_artifact_id = Some(golden.artifact_id);
+        self.golden_sha256 = Some(golden.sha256);
+        self.golden_revision = Some(golden.revision);
+    }
+
+    fn model(&mut self, model: &ModelIdentity, timing: Timing) {
+        self.model_name = Some(model.name.clone());
+        self.model_version = Some(model.version.clone());
+        self.model_sha256 = Some(model.sha256);
+        self.queue_ms = Some(timing.queue_ms);
+        self.compute_ms = Some(timing.compute_ms);
+        self.total_ms = Some(timing.total_ms);
+    }
+}

@@ -1,0 +1,213 @@
+//! The rows of the overview's tables, and how each begins.
+
+use chrono::{DateTime, Utc};
+use domain::inspection::Registration;
+use domain::{ArtifactId, FiredRule, InspectionEvent, Judgement, MediaType, NotComparable, Recipe};
+use domain::{Lot, PartNumber, Sha256, Station};
+use platform::event_log::Position;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::super::inspection_stream::Fact;
+use super::super::rows::Row;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum InspectionState {
+    Open,
+    Inferring,
+    Judged,
+    Voided,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct InspectionRow {
+    pub(super) inspection_id: Uuid,
+    lot: Lot,
+    part: PartNumber,
+    station: Station,
+    pub(super) state: InspectionState,
+    pub(super) judgement: Option<Judgement>,
+    pub(super) rules: Option<Vec<FiredRule>>,
+    pub(super) recipe: Recipe,
+    pub(super) defect_count: u32,
+    pub(super) doubtful_count: u32,
+    created_at: DateTime<Utc>,
+    pub(super) judged_at: Option<DateTime<Utc>>,
+    pub(super) voided_at: Option<DateTime<Utc>>,
+    pub(super) void_reason: Option<String>,
+    pub(super) version: u64,
+    created_position: Position,
+    pub(super) position: Position,
+}
+
+impl InspectionRow {
+    /// The row that `InspectionCreated` begins; `None` for another event.
+    pub(super) fn created(fact: &Fact<'_>) -> Option<Self> {
+        let InspectionEvent::InspectionCreated { lot, part, station, recipe, .. } = &fact.event
+        else {
+            return None;
+        };
+        Some(Self {
+            inspection_id: fact.inspection_id,
+            lot: lot.clone(),
+            part: part.clone(),
+            station: station.clone(),
+            state: InspectionState::Open,
+            judgement: None,
+            rules: None,
+            recipe: recipe.clone(),
+            defect_count: 0,
+            doubtful_count: 0,
+            created_at: fact.recorded.occurred_at(),
+            judged_at: None,
+            voided_at: None,
+            void_reason: None,
+            version: fact.recorded.sequence,
+            created_position: fact.recorded.position,
+            position: fact.recorded.position,
+        })
+    }
+}
+
+impl Row for InspectionRow {
+    const TABLE: &'static str = "inspections";
+    const KEY: &'static str = "inspection_id";
+    const CHANGING: &'static [&'static str] = &[
+        "state",
+        "judgement",
+        "rules",
+        "defect_count",
+        "doubtful_count",
+        "judged_at",
+        "voided_at",
+        "void_reason",
+        "version",
+        "position",
+    ];
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum ArtifactState {
+    Reserved,
+    Uploaded,
+    Compared,
+    NotComparable,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct ArtifactRow {
+    pub(super) artifact_id: ArtifactId,
+    pub(super) inspection_id: Uuid,
+    pub(super) state: ArtifactState,
+    pub(super) media_type: MediaType,
+    pub(super) sha256: Option<Sha256>,
+    pub(super) bytes: Option<u64>,
+    pub(super) width: Option<u32>,
+    pub(super) height: Option<u32>,
+    reserved_at: DateTime<Utc>,
+    pub(super) uploaded_at: Option<DateTime<Utc>>,
+    pub(super) inferred_at: Option<DateTime<Utc>>,
+    pub(super) golden_artifact_id: Option<ArtifactId>,
+    pub(super) golden_sha256: Option<Sha256>,
+    pub(super) golden_revision: Option<u32>,
+    pub(super) model_name: Option<String>,
+    pub(super) model_version: Option<String>,
+    pub(super) model_sha256: Option<Sha256>,
+    pub(super) registration: Option<Registration>,
+    pub(super) queue_ms: Option<u32>,
+    pub(super) compute_ms: Option<u32>,
+    pub(super) total_ms: Option<u32>,
+    pub(super) reason: Option<NotComparable>,
+    pub(super) detail: Option<String>,
+}
+
+impl ArtifactRow {
+    /// The row of a picture that was announced.
+    pub(super) fn reserved(fact: &Fact<'_>, id: ArtifactId, media_type: MediaType) -> Self {
+        Self {
+            artifact_id: id,
+            inspection_id: fact.inspection_id,
+            state: ArtifactState::Reserved,
+            media_type,
+            sha256: None,
+            bytes: None,
+            width: None,
+            height: None,
+            reserved_at: fact.recorded.occurred_at(),
+            uploaded_at: None,
+            inferred_at: None,
+            golden_artifact_id: None,
+            golden_sha256: None,
+            golden_revision: None,
+            model_name: None,
+            model_version: None,
+            model_sha256: None,
+            registration: None,
+            queue_ms: None,
+            compute_ms: None,
+            total_ms: None,
+            reason: None,
+            detail: None,
+        }
+    }
+}
+
+impl Row for ArtifactRow {
+    const TABLE: &'static str = "artifacts";
+    const KEY: &'static str = "artifact_id";
+    const CHANGING: &'static [&'static str] = &[
+        "state",
+        "media_type",
+        "sha256",
+        "bytes",
+        "width",
+        "height",
+        "uploaded_at",
+        "inferred_at",
+        "golden_artifact_id",
+        "golden_sha256",
+        "golden_revision",
+        "model_name",
+        "model_version",
+        "model_sha256",
+        "registration",
+        "queue_ms",
+        "compute_ms",
+        "total_ms",
+        "reason",
+        "detail",
+    ];
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct TimelineRow {
+    inspection_id: Uuid,
+    sequence: u64,
+    position: Position,
+    event_type: String,
+    occurred_at: DateTime<Utc>,
+    recorded_at: DateTime<Utc>,
+    actor: String,
+}
+
+impl TimelineRow {
+    pub(super) fn of(fact: &Fact<'_>) -> Self {
+        Self {
+            inspection_id: fact.inspection_id,
+            sequence: fact.recorded.sequence,
+            position: fact.recorded.position,
+            event_type: fact.recorded.event_type.clone(),
+            occurred_at: fact.recorded.occurred_at(),
+            recorded_at: fact.recorded.recorded_at,
+            actor: fact.actor(),
+        }
+    }
+}
+
+impl Row for TimelineRow {
+    const TABLE: &'static str = "timeline";
+    const KEY: &'static str = "inspection_id, sequence";
+    const CHANGING: &'static [&'static str] = &[];
+}

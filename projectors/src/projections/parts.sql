@@ -1,0 +1,22 @@
+CREATE TABLE parts (
+    part            text        PRIMARY KEY,
+    recipe          jsonb       NOT NULL,
+    registered_at   timestamptz NOT NULL,
+    golden_revision integer,
+    version         bigint      NOT NULL,
+    position        bigint      NOT NULL
+);
+
+CREATE TABLE golden_samples (
+    part          text        NOT NULL,
+    revision      integer     NOT NULL,
+    artifact_id   uuid        NOT NULL,
+    sha256        text        NOT NULL,
+    media_type    text        NOT NULL,
+    bytes         bigint      NOT NULL,
+    width         integer     NOT NULL,
+    height        integer     NOT NULL,
+    registered_at timestamptz NOT NULL,
+    PRIMARY KEY (part, revision)
+);
+CREATE INDEX ON golden_samples (artifact_id);

@@ -1,0 +1,279 @@
+//! Builds a generation from the beginning of the log while the old one serves, compares the two,
+//! and swaps them in one transaction.
+//!
+//! Invariants: the old generation stands still, at the position the new one has reached, from the
+//! comparison to the swap; a rebuild that fails leaves it as it was.
+
+mod builder;
+mod compare;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use platform::event_log::{EventLog, EventLogError, Position};
+use sqlx::{Executor as _, PgConnection, PgPool};
+
+pub use compare::{Comparison, TableDifference};
+
+use crate::backoff;
+use crate::generation::{self, Generation};
+use crate::page::{OnPoison, Poison};
+use crate::projection::Projection;
+use builder::Builder;
+
+/// How often a swap is tried that readers hold up.
+const SWAP_ATTEMPTS_MAX: u32 = 20;
+/// How long a swap waits for readers before it lets go and catches up again: below PostgreSQL's
+/// `deadlock_timeout` of 1 s, so that it is never a reader who is sacrificed.
+const SWAP_LOCK_TIMEOUT: Duration = Duration::from_millis(500);
+/// SQLSTATE of a lock that was waited for in vain.
+const LOCK_NOT_AVAILABLE: &str = "55P03";
+
+/// How to rebuild.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RebuildOptions {
+    /// Keep the old generation when the new one differs in anything.
+    pub expect_identical: bool,
+}
+
+/// How far a rebuild is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Everything up to here is applied.
+    pub position: Position,
+    /// The old generation is here.
+    pub target: Position,
+    /// Events read so far.
+    pub events: u64,
+}
+
+/// What a rebuild did.
+#[derive(Debug, Clone)]
+pub struct RebuildReport {
+    /// The projection.
+    pub projection: &'static str,
+    /// The generation that served.
+    pub old_generation: i32,
+    /// The generation that serves now.
+    pub new_generation: i32,
+    /// Where both were when they were swapped.
+    pub position: Position,
+    /// Events read.
+    pub events: u64,
+    /// How long it took to fill the new generation.
+    pub filling: Duration,
+    /// How the two compare. After a change of code differences are what one wants to see.
+    pub comparison: Comparison,
+}
+
+/// How a serving generation compares with one built from the log alone.
+#[derive(Debug, Clone)]
+pub struct Verified {
+    /// The projection.
+    pub projection: &'static str,
+    /// The generation that serves.
+    pub generation: i32,
+    /// Where both were when they were compared.
+    pub position: Position,
+    /// How they compare.
+    pub comparison: Comparison,
+}
+
+/// Why a rebuild did not happen. The old generation serves as before.
+#[derive(Debug, thiserror::Error)]
+pub enum RebuildError {
+    /// Another process is at it.
+    #[error("{0} is being rebuilt or verified by another process")]
+    InProgress(&'static str),
+    /// There is no old generation.
+    #[error("no generation of {0} serves; start the projectors once")]
+    NothingServes(&'static str),
+    /// An event can never be applied.
+    #[error("{0}; correct the projection, then rebuild again")]
+    Poison(Poison),
+    /// The new generation differs, and was expected not to.
+    #[error("the new generation differs: {0}")]
+    Differs(Comparison),
+    /// The log ends before the checkpoint.
+    #[error("the log ends before position {0}, which the read model has reached")]
+    LogTooShort(Position),
+    /// Readers or other processes were in the way for too long.
+    #[error("readers hold on to the old generation; try again when they have finished")]
+    Busy,
+    /// The log cannot be read.
+    #[error(transparent)]
+    Log(#[from] EventLogError),
+    /// The database failed.
+    #[error("the database failed: {0}")]
+    Database(#[from] sqlx::Error),
+}
+
+/// Rebuilds a projection from the beginning of the log while the old generation serves, and swaps
+/// the new one in. `progress` is told after every page.
+///
+/// # Errors
+/// When it was not swapped in; the old generation then serves as before.
+pub async fn rebuild(
+    pool: &PgPool,
+    log: Arc<dyn EventLog>,
+    projection: &'static dyn Projection,
+    options: RebuildOptions,
+    progress: &mut (dyn FnMut(Progress) + Send),
+) -> Result<RebuildReport, RebuildError> {
+    let started = Instant::now();
+    let mut builder = Builder::begin(pool, log, projection, OnPoison::Stop).await?;
+    let outcome = fill_and_swap(pool, &mut builder, options, progress).await;
+    match outcome {
+        Ok((old, comparison)) => Ok(RebuildReport {
+            projection: projection.name(),
+            old_generation: old.generation,
+            new_generation: builder.generation.number,
+            position: builder.generation.position,
+            events: builder.events,
+            filling: builder.filled.saturating_duration_since(started),
+            comparison,
+        }),
+        Err(error) => {
+            builder.abandon().await;
+            Err(error)
+        }
+    }
+}
+
+/// Builds every serving generation again, in a scratch generation that nobody sees, and compares.
+/// A stream that is parked is parked in both.
+///
+/// # Errors
+/// When a projection could not be compared.
+pub async fn verify(pool: &PgPool, log: Arc<dyn EventLog>) -> Result<Vec<Verified>, RebuildError> {
+    verify_each(&crate::ALL, pool, log).await
+}
+
+/// [`verify`] for these projections.
+///
+/// # Errors
+/// When a projection could not be compared.
+pub async fn verify_each(
+    projections: &[&'static dyn Projection],
+    pool: &PgPool,
+    log: Arc<dyn EventLog>,
+) -> Result<Vec<Verified>, RebuildError> {
+    let mut verified = Vec::with_capacity(projections.len());
+    for projection in projections {
+        let mut builder =
+            Builder::begin(pool, Arc::clone(&log), *projection, OnPoison::Park).await?;
+        let outcome = fill_and_compare(pool, &mut builder).await;
+        builder.abandon().await;
+        verified.push(outcome?);
+    }
+    Ok(verified)
+}
+
+async fn fill_and_compare(pool: &PgPool, builder: &mut Builder) -> Result<Verified, RebuildError> {
+    builder.approach(pool, &mut |_| {}).await?;
+    let mut tx = pool.begin().await?;
+    let old = hold(&mut tx, builder.generation.projection).await?;
+    builder.fill_to(old.position, &mut |_| {}).await?;
+    let comparison = compare::compare(&mut tx, old.generation, &builder.generation).await?;
+    tx.rollback().await?;
+    Ok(Verified {
+        projection: builder.generation.projection.name(),
+        generation: old.generation,
+        position: old.position,
+        comparison,
+    })
+}
+
+async fn fill_and_swap(
+    pool: &PgPool,
+    builder: &mut Builder,
+    options: RebuildOptions,
+    progress: &mut (dyn FnMut(Progress) + Send),
+) -> Result<(Old, Comparison), RebuildError> {
+    for attempt in 0..SWAP_ATTEMPTS_MAX {
+        builder.approach(pool, progress).await?;
+        match try_swap(pool, builder, options, progress).await {
+            Err(RebuildError::Database(sqlx::Error::Database(error)))
+                if error.code().as_deref() == Some(LOCK_NOT_AVAILABLE) =>
+            {
+                let projection = builder.generation.projection.name();
+                tracing::info!(projection, attempt, "readers hold up the swap; trying again");
+                backoff::wait(attempt).await;
+            }
+            outcome => return outcome,
+        }
+    }
+    Err(RebuildError::Busy)
+}
+
+/// Holds the old generation still, catches up with it, compares, and swaps.
+async fn try_swap(
+    pool: &PgPool,
+    builder: &mut Builder,
+    options: RebuildOptions,
+    progress: &mut (dyn FnMut(Progress) + Send),
+) -> Result<(Old, Comparison), RebuildError> {
+    let mut tx = pool.begin().await?;
+    let old = hold(&mut tx, builder.generation.projection).await?;
+    builder.fill_to(old.position, progress).await?;
+    let comparison = compare::compare(&mut tx, old.generation, &builder.generation).await?;
+    if options.expect_identical && !comparison.is_identical() {
+        return Err(RebuildError::Differs(comparison));
+    }
+    swap(&mut tx, &old, &builder.generation).await?;
+    tx.commit().await?;
+    Ok((old, comparison))
+}
+
+/// The generation that serves, held still by the lock on its checkpoint.
+#[derive(Debug, Clone, Copy)]
+struct Old {
+    generation: i32,
+    position: Position,
+}
+
+async fn hold(
+    tx: &mut PgConnection,
+    projection: &'static dyn Projection,
+) -> Result<Old, RebuildError> {
+    // Comparing reads whole tables and outlasts any statement of a service.
+    let limits = "SET LOCAL statement_timeout = 0;
+                  SET LOCAL idle_in_transaction_session_timeout = '60s'";
+    (&mut *tx).execute(limits).await?;
+    let old: Option<(i32, i64)> = sqlx::query_as(
+        "SELECT generation, position FROM public.projection_checkpoints
+         WHERE projection = $1 AND status = 'serving' FOR UPDATE",
+    )
+    .bind(projection.name())
+    .fetch_optional(tx)
+    .await?;
+    let (generation, position) = old.ok_or(RebuildError::NothingServes(projection.name()))?;
+    Ok(Old { generation, position: Position(position) })
+}
+
+/// Retires the old generation and lets the new one serve. The old one's owner finds itself fenced
+/// off and goes on with the new one.
+async fn swap(tx: &mut PgConnection, old: &Old, new: &Generation) -> Result<(), sqlx::Error> {
+    let name = new.projection.name();
+    let limit = format!("SET LOCAL lock_timeout = {}", SWAP_LOCK_TIMEOUT.as_millis());
+    (&mut *tx).execute(limit.as_str()).await?;
+    for (number, status) in [(old.generation, "retired"), (new.number, "serving")] {
+        sqlx::query(
+            "UPDATE public.projection_checkpoints
+             SET status = $3, owner_epoch = owner_epoch + 1, updated_at = clock_timestamp()
+             WHERE projection = $1 AND generation = $2",
+        )
+        .bind(name)
+        .bind(number)
+        .bind(status)
+        .execute(&mut *tx)
+        .await?;
+    }
+    sqlx::query("DELETE FROM public.parked_streams WHERE projection = $1 AND generation = $2")
+        .bind(name)
+        .bind(old.generation)
+        .execute(&mut *tx)
+        .await?;
+    generation::point_views(tx, new).await?;
+    generation::drop_tables(tx, name, old.generation).await
+}

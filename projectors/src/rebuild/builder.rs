@@ -1,0 +1,172 @@
+//! Fills a generation that does not serve yet, in large pages.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use platform::event_log::{EventLog, Page, Position};
+use sqlx::{Connection as _, PgConnection, PgPool};
+
+use super::{Progress, RebuildError};
+use crate::generation::{self, Generation, GenerationStatus, lock};
+use crate::lease;
+use crate::page::{self, OnPoison, WriteError};
+use crate::projection::Projection;
+
+/// Events in one transaction of a rebuild.
+const PAGE_EVENTS: usize = 2_000;
+/// The old generation moves on while the new one is filled. After so many rounds, each as long as
+/// the one before took, the rest is read while the old one stands still.
+const APPROACHES_MAX: u32 = 8;
+
+type OnProgress<'a> = &'a mut (dyn FnMut(Progress) + Send);
+
+/// A generation being built, and the connection that builds it.
+pub(super) struct Builder {
+    connection: PgConnection,
+    log: Arc<dyn EventLog>,
+    on_poison: OnPoison,
+    pub(super) generation: Generation,
+    /// Events read so far.
+    pub(super) events: u64,
+    /// When the last page was written.
+    pub(super) filled: Instant,
+}
+
+impl Builder {
+    /// Creates an empty generation, after removing what a rebuild that was killed left behind.
+    pub(super) async fn begin(
+        pool: &PgPool,
+        log: Arc<dyn EventLog>,
+        projection: &'static dyn Projection,
+        on_poison: OnPoison,
+    ) -> Result<Self, RebuildError> {
+        let mut connection = lease::connect(pool).await?;
+        if !lease::try_lock(&mut connection, lock::REBUILD, projection).await? {
+            return Err(RebuildError::InProgress(projection.name()));
+        }
+        // A crash costs at most a rebuild; the swap itself waits for the disk, and with it for
+        // this.
+        sqlx::query("SET synchronous_commit = off").execute(&mut connection).await?;
+        let mut tx = connection.begin().await?;
+        remove_leftovers(&mut tx, projection).await?;
+        let generation =
+            generation::create(&mut tx, projection, GenerationStatus::Building).await?;
+        tx.commit().await?;
+        Ok(Self { connection, log, on_poison, generation, events: 0, filled: Instant::now() })
+    }
+
+    /// Comes within a page of the generation that serves.
+    pub(super) async fn approach(
+        &mut self,
+        pool: &PgPool,
+        progress: OnProgress<'_>,
+    ) -> Result<(), RebuildError> {
+        for _ in 0..APPROACHES_MAX {
+            let before = self.events;
+            let target = serving_position(pool, self.generation.projection).await?;
+            self.fill_to(target, progress).await?;
+            if self.events - before <= PAGE_EVENTS as u64 {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Applies everything up to `target` and nothing after it. The next page is read while one is
+    /// written.
+    pub(super) async fn fill_to(
+        &mut self,
+        target: Position,
+        progress: OnProgress<'_>,
+    ) -> Result<(), RebuildError> {
+        if self.generation.position >= target {
+            return Ok(());
+        }
+        let mut page = self.log.read_all(self.generation.position, PAGE_EVENTS).await?;
+        loop {
+            if page.up_to <= self.generation.position {
+                return Err(RebuildError::LogTooShort(target));
+            }
+            cut(&mut page, target);
+            let next = self.log.read_all(page.up_to, PAGE_EVENTS);
+            let write =
+                page::write(&mut self.connection, &mut self.generation, &page, self.on_poison);
+            let (written, next) = tokio::join!(write, next);
+            written.map_err(write_error)?;
+            self.events += page.events.len() as u64;
+            self.filled = Instant::now();
+            let position = self.generation.position;
+            progress(Progress { position, target, events: self.events });
+            if position >= target {
+                return Ok(());
+            }
+            page = next?;
+        }
+    }
+
+    /// Removes the generation again. A failure is logged: the next rebuild removes it then.
+    pub(super) async fn abandon(mut self) {
+        let (name, number) = (self.generation.projection.name(), self.generation.number);
+        if let Err(error) = self.remove().await {
+            tracing::warn!(
+                projection = name, generation = number, %error, "unfinished generation left behind"
+            );
+        }
+    }
+
+    async fn remove(&mut self) -> Result<(), sqlx::Error> {
+        let mut tx = self.connection.begin().await?;
+        remove_leftovers(&mut tx, self.generation.projection).await?;
+        tx.commit().await
+    }
+}
+
+/// Removes every generation of the projection that is being built: the lock says that nobody else
+/// builds one.
+async fn remove_leftovers(
+    tx: &mut PgConnection,
+    projection: &dyn Projection,
+) -> Result<(), sqlx::Error> {
+    let numbers: Vec<i32> = sqlx::query_scalar(
+        "DELETE FROM public.projection_checkpoints
+         WHERE projection = $1 AND status = 'building' RETURNING generation",
+    )
+    .bind(projection.name())
+    .fetch_all(&mut *tx)
+    .await?;
+    for number in numbers {
+        generation::drop_tables(tx, projection.name(), number).await?;
+    }
+    Ok(())
+}
+
+async fn serving_position(
+    pool: &PgPool,
+    projection: &dyn Projection,
+) -> Result<Position, RebuildError> {
+    let position: Option<i64> = sqlx::query_scalar(
+        "SELECT position FROM public.projection_checkpoints
+         WHERE projection = $1 AND status = 'serving'",
+    )
+    .bind(projection.name())
+    .fetch_optional(pool)
+    .await?;
+    position.map(Position).ok_or(RebuildError::NothingServes(projection.name()))
+}
+
+/// Leaves of the page what is not after `target`.
+fn cut(page: &mut Page, target: Position) {
+    if page.up_to > target {
+        page.events.retain(|event| event.position <= target);
+        page.up_to = target;
+    }
+}
+
+fn write_error(error: WriteError) -> RebuildError {
+    match error {
+        WriteError::Poison(poison) => RebuildError::Poison(*poison),
+        WriteError::Database(error) => RebuildError::Database(error),
+        // Only whoever holds the rebuild lock touches a generation that is being built.
+        WriteError::Fenced => RebuildError::Busy,
+    }
+}

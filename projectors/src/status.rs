@@ -1,0 +1,173 @@
+//! What operators see: how far every projection is, and which streams are parked.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use platform::event_log::{EventLog, EventLogError, Position, StreamId};
+use sqlx::PgPool;
+
+/// How far a generation is.
+#[derive(Debug, Clone)]
+pub struct ProjectionStatus {
+    /// The projection.
+    pub projection: String,
+    /// Its generation.
+    pub generation: i32,
+    /// `building` or `serving`.
+    pub status: String,
+    /// Everything up to here is applied or parked.
+    pub position: Position,
+    /// The log is complete up to here.
+    pub head: Position,
+    /// How many positions it is behind; at most so many events, for rollbacks leave holes.
+    pub lag_events: u64,
+    /// For how long the oldest event it has not read has been in the log.
+    pub lag: TimeDelta,
+    /// Events read = applied + parked.
+    pub events_read: i64,
+    /// Events applied, those that do not concern it included.
+    pub events_applied: i64,
+    /// Events passed over because their stream is parked.
+    pub events_parked: i64,
+    /// Streams parked.
+    pub parked_streams: i64,
+    /// When it last moved.
+    pub updated_at: DateTime<Utc>,
+}
+
+/// A stream that is parked for a projection.
+#[derive(Debug, Clone)]
+pub struct ParkedStream {
+    /// The projection.
+    pub projection: String,
+    /// The generation.
+    pub generation: i32,
+    /// The stream.
+    pub stream: StreamId,
+    /// The event that could not be applied.
+    pub position: Position,
+    /// Its stored name.
+    pub event_type: String,
+    /// Why it could not be applied.
+    pub error: String,
+    /// Events of the stream passed over, that one included.
+    pub events: i64,
+    /// When it was parked.
+    pub parked_at: DateTime<Utc>,
+}
+
+/// Why the status is not known.
+#[derive(Debug, thiserror::Error)]
+pub enum StatusError {
+    /// The log cannot be read.
+    #[error(transparent)]
+    Log(#[from] EventLogError),
+    /// The database failed.
+    #[error("the database failed: {0}")]
+    Database(#[from] sqlx::Error),
+}
+
+#[derive(sqlx::FromRow)]
+struct CheckpointRow {
+    projection: String,
+    generation: i32,
+    status: String,
+    position: i64,
+    events_read: i64,
+    events_applied: i64,
+    events_parked: i64,
+    parked_streams: i64,
+    updated_at: DateTime<Utc>,
+}
+
+/// Every generation that serves or is being built, by name and generation.
+///
+/// # Errors
+/// When the database or the log fails.
+pub async fn status(
+    pool: &PgPool,
+    log: &dyn EventLog,
+) -> Result<Vec<ProjectionStatus>, StatusError> {
+    let rows: Vec<CheckpointRow> = sqlx::query_as(
+        "SELECT projection, generation, status, position, events_read, events_applied,
+                events_parked, updated_at,
+                (SELECT count(*) FROM public.parked_streams p
+                 WHERE p.projection = c.projection AND p.generation = c.generation)
+                    AS parked_streams
+         FROM public.projection_checkpoints c
+         WHERE status <> 'retired' ORDER BY projection, generation",
+    )
+    .fetch_all(pool)
+    .await?;
+    let mut statuses = Vec::with_capacity(rows.len());
+    for row in rows {
+        statuses.push(status_of(row, log).await?);
+    }
+    Ok(statuses)
+}
+
+async fn status_of(
+    row: CheckpointRow,
+    log: &dyn EventLog,
+) -> Result<ProjectionStatus, EventLogError> {
+    let position = Position(row.position);
+    let next = log.read_all(position, 1).await?;
+    let oldest = next.events.first();
+    let lag_events = oldest.map_or(0, |_| next.head.0.abs_diff(position.0));
+    let lag = oldest.map_or(TimeDelta::zero(), |event| Utc::now() - event.recorded_at);
+    Ok(ProjectionStatus {
+        projection: row.projection,
+        generation: row.generation,
+        status: row.status,
+        position,
+        head: next.head,
+        lag_events,
+        lag: lag.max(TimeDelta::zero()),
+        events_read: row.events_read,
+        events_applied: row.events_applied,
+        events_parked: row.events_parked,
+        parked_streams: row.parked_streams,
+        updated_at: row.updated_at,
+    })
+}
+
+/// Every stream that is parked in a generation that serves, the oldest first.
+///
+/// # Errors
+/// When the database fails.
+pub async fn parked(pool: &PgPool) -> Result<Vec<ParkedStream>, sqlx::Error> {
+    let rows: Vec<ParkedRow> = sqlx::query_as(
+        "SELECT p.* FROM public.parked_streams p
+         JOIN public.projection_checkpoints c USING (projection, generation)
+         WHERE c.status = 'serving' ORDER BY p.parked_at, p.projection, p.position",
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(rows.into_iter().map(ParkedStream::from).collect())
+}
+
+#[derive(sqlx::FromRow)]
+struct ParkedRow {
+    projection: String,
+    generation: i32,
+    aggregate_type: String,
+    aggregate_id: String,
+    position: i64,
+    event_type: String,
+    error: String,
+    events: i64,
+    parked_at: DateTime<Utc>,
+}
+
+impl From<ParkedRow> for ParkedStream {
+    fn from(row: ParkedRow) -> Self {
+        Self {
+            projection: row.projection,
+            generation: row.generation,
+            stream: StreamId { aggregate_type: row.aggregate_type, aggregate_id: row.aggregate_id },
+            position: Position(row.position),
+            event_type: row.event_type,
+            error: row.error,
+            events: row.events,
+            parked_at: row.parked_at,
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! The projectors at their own edge: events in a real log on a real PostgreSQL, rows out.
+
+#[cfg(test)]
+mod contract;
+#[cfg(test)]
+mod poison;
+#[cfg(test)]
+mod rebuilding;
+#[cfg(test)]
+mod rows;
+#[cfg(test)]
+mod running;
+#[cfg(test)]
+mod world;

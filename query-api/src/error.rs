@@ -1,0 +1,209 @@
+//! Why a read is refused or fails, and the one place per API that says so: a problem for REST, a code
+//! in `extensions` for GraphQL.
+//!
+//! Invariant: `Display` is fit for a client; causes are logged here, once, and never sent.
+
+use std::sync::Arc;
+
+use async_graphql::{ErrorExtensionValues, ServerError};
+use platform::auth::{AuthError, Scope};
+use platform::event_log::{EventLogError, Position};
+use platform::http::Problem;
+
+/// Seconds after which a read that came too early is worth another try.
+const NOT_READY_RETRY_S: u64 = 1;
+/// Seconds after which a database that was away is worth another try.
+const UNAVAILABLE_RETRY_S: u64 = 5;
+
+/// Why a read is refused or fails.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum QueryError {
+    /// An argument is wrong.
+    #[error("{argument}: {must}")]
+    Invalid { argument: &'static str, must: String },
+    /// A cursor that was altered, made up, or comes from another query.
+    #[error("the cursor is not one of this query with this filter; start again without it")]
+    InvalidCursor,
+    /// The token is missing or not believed.
+    #[error(transparent)]
+    Unauthenticated(AuthError),
+    /// The token does not allow this.
+    #[error("the token lacks the scope {0}")]
+    Forbidden(Scope),
+    /// There is nothing of that id.
+    #[error("there is no {0}")]
+    NotFound(String),
+    /// The read model has not come as far as was asked for.
+    #[error("the read model {projection} is at position {at}, not yet at {wanted}; try again")]
+    Behind { projection: &'static str, at: Position, wanted: Position },
+    /// The read model does not exist yet.
+    #[error("a read model is not built yet; try again when /readyz says ready")]
+    NotBuilt,
+    /// Too many of something at once.
+    #[error("too many {0} at once; try again")]
+    TooMany(&'static str),
+    /// The client took its items too slowly.
+    #[error("the subscription fell behind and was ended; go on with after: \"{resume}\"")]
+    SlowClient { resume: String },
+    /// The server is finishing.
+    #[error("the server is finishing; go on elsewhere with after: \"{resume}\"")]
+    GoingAway { resume: String },
+    /// The database or the log does not answer.
+    #[error("the database does not answer; try again")]
+    Unavailable,
+    /// A fault of ours.
+    #[error("something failed on our side")]
+    Internal,
+}
+
+impl QueryError {
+    /// A wrong argument: which, and what it must be.
+    pub(crate) fn invalid(argument: &'static str, must: impl Into<String>) -> Self {
+        Self::Invalid { argument, must: must.into() }
+    }
+
+    /// A fault of ours; `cause` goes to the log only.
+    pub(crate) fn internal(cause: impl std::fmt::Display) -> Self {
+        tracing::error!(%cause, "a read failed");
+        Self::Internal
+    }
+
+    /// The stable name in GraphQL's `extensions.code`.
+    pub(crate) const fn code(&self) -> &'static str {
+        match self {
+            Self::Invalid { .. } => "BAD_USER_INPUT",
+            Self::InvalidCursor => "INVALID_CURSOR",
+            Self::Unauthenticated(_) => "UNAUTHENTICATED",
+            Self::Forbidden(_) => "FORBIDDEN",
+            Self::NotFound(_) => "NOT_FOUND",
+            Self::Behind { .. } | Self::NotBuilt => "NOT_READY",
+            Self::TooMany(_) => "TOO_MANY_REQUESTS",
+            Self::SlowClient { .. } => "SLOW_CLIENT",
+            Self::GoingAway { .. } => "GOING_AWAY",
+            Self::Unavailable => "UNAVAILABLE",
+            Self::Internal => "INTERNAL",
+        }
+    }
+
+    fn extensions(&self) -> ErrorExtensionValues {
+        let mut values = ErrorExtensionValues::default();
+        values.set("code", self.code());
+        match self {
+            Self::Invalid { argument, .. } => values.set("argument", *argument),
+            Self::Forbidden(scope) => values.set("scope", scope.as_str()),
+            Self::Behind { projection, at, wanted } => {
+                values.set("projection", *projection);
+                values.set("position", at.to_string());
+                values.set("minPosition", wanted.to_string());
+                values.set("retryAfterSeconds", NOT_READY_RETRY_S);
+            }
+            Self::SlowClient { resume } | Self::GoingAway { resume } => {
+                values.set("cursor", resume.as_str());
+            }
+            Self::InvalidCursor
+            | Self::Unauthenticated(_)
+            | Self::NotFound(_)
+            | Self::NotBuilt
+            | Self::TooMany(_)
+            | Self::Unavailable
+            | Self::Internal => {}
+        }
+        values
+    }
+}
+
+/// Gives a GraphQL error its `extensions.code`; one that has none of ours is the caller's input.
+pub(crate) fn with_code(mut error: ServerError) -> ServerError {
+    if error.extensions.as_ref().is_some_and(|values| values.get("code").is_some()) {
+        return error;
+    }
+    let ours = error
+        .source::<QueryError>()
+        .or_else(|| error.source::<Arc<QueryError>>().map(AsRef::as_ref))
+        .map(QueryError::extensions);
+    error.extensions = Some(ours.unwrap_or_else(|| code("BAD_USER_INPUT")));
+    error
+}
+
+/// Extensions that hold this code alone.
+pub(crate) fn code(code: &str) -> ErrorExtensionValues {
+    let mut values = ErrorExtensionValues::default();
+    values.set("code", code);
+    values
+}
+
+impl From<QueryError> for Problem {
+    fn from(error: QueryError) -> Self {
+        let detail = error.to_string();
+        match error {
+            QueryError::Invalid { argument, .. } => {
+                Self::bad_request("invalid-query", detail).with_extension("parameter", argument)
+            }
+            QueryError::InvalidCursor => Self::bad_request("invalid-cursor", detail),
+            QueryError::Unauthenticated(error) => error.into(),
+            QueryError::Forbidden(scope) => AuthError::MissingScope(scope).into(),
+            QueryError::NotFound(_) => Self::not_found(detail),
+            QueryError::Behind { .. } | QueryError::NotBuilt => {
+                Self::unavailable(detail, NOT_READY_RETRY_S)
+            }
+            QueryError::TooMany(_)
+            | QueryError::SlowClient { .. }
+            | QueryError::GoingAway { .. } => Self::unavailable(detail, NOT_READY_RETRY_S),
+            QueryError::Unavailable => Self::unavailable(detail, UNAVAILABLE_RETRY_S),
+            QueryError::Internal => Self::internal(detail),
+        }
+    }
+}
+
+impl axum::response::IntoResponse for QueryError {
+    fn into_response(self) -> axum::response::Response {
+        Problem::from(self).into_response()
+    }
+}
+
+impl From<domain::Invalid> for QueryError {
+    fn from(invalid: domain::Invalid) -> Self {
+        Self::invalid(invalid.field, invalid.must)
+    }
+}
+
+/// Undefined tables and schemas (42P01, 3F000) mean that no projector has built them yet; what may pass
+/// by itself is told apart as the event log does (SQLSTATE classes 08, 40, 53, 55, 57, 58).
+impl From<sqlx::Error> for QueryError {
+    fn from(error: sqlx::Error) -> Self {
+        let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+        let unavailable = match (&error, code.as_deref()) {
+            (_, Some("42P01" | "3F000")) => return Self::NotBuilt,
+            (_, Some(code)) => {
+                ["08", "40", "53", "55", "57", "58"].iter().any(|class| code.starts_with(class))
+            }
+            (
+                sqlx::Error::Io(_)
+                | sqlx::Error::Tls(_)
+                | sqlx::Error::PoolTimedOut
+                | sqlx::Error::PoolClosed
+                | sqlx::Error::WorkerCrashed,
+                None,
+            ) => true,
+            _ => false,
+        };
+        if unavailable {
+            tracing::warn!(%error, "the database is unavailable");
+            Self::Unavailable
+        } else {
+            Self::internal(error)
+        }
+    }
+}
+
+impl From<EventLogError> for QueryError {
+    fn from(error: EventLogError) -> Self {
+        match error {
+            EventLogError::Unavailable(_) => {
+                tracing::warn!(%error, "the event log is unavailable");
+                Self::Unavailable
+            }
+            EventLogError::Failed(_) => Self::internal(error),
+        }
+    }
+}

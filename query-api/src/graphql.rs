@@ -1,0 +1,82 @@
+//! GraphQL over the read model: queries, Relay connections, one subscription.
+//!
+//! Invariants: a query is bounded before any SQL runs; what a field shows needs its scope; a field of
+//! many objects is one statement. Absent: mutations; commands go to the command API.
+
+mod feed;
+mod http;
+mod limits;
+mod loaders;
+mod metrics;
+mod objects;
+mod query;
+mod sse;
+mod subscription;
+mod websocket;
+
+use std::sync::Arc;
+
+use async_graphql::{Context, EmptyMutation, Guard, Request, Schema};
+use axum::Router;
+use axum::routing::{get, post};
+use platform::auth::Scope;
+
+use crate::error::QueryError;
+use crate::reads::Reads;
+use crate::session::Session;
+use crate::QueryApi;
+use limits::Limits;
+use loaders::Loading;
+use query::Query;
+use subscription::Subscription;
+
+/// The schema with everything its resolvers need.
+pub(crate) type ApiSchema = Schema<Query, EmptyMutation, Subscription>;
+
+pub(crate) fn routes() -> Router<QueryApi> {
+    Router::new()
+        .route("/graphql", post(http::graphql))
+        .route("/graphql/ws", get(websocket::upgrade))
+}
+
+/// The schema over `reads`.
+pub(crate) fn schema(reads: Arc<Reads>) -> ApiSchema {
+    Schema::build(Query, EmptyMutation, Subscription)
+        .data(reads)
+        .extension(Limits)
+        .limit_recursive_depth(limits::DEPTH_MAX)
+        .limit_directives(limits::DIRECTIVES_MAX)
+        .finish()
+}
+
+/// The schema in GraphQL's schema language, as `schemas/schema.graphql` holds it.
+#[must_use]
+pub fn sdl() -> String {
+    Schema::build(Query, EmptyMutation, Subscription).finish().sdl()
+}
+
+/// `request` with who asks and loaders of its own.
+fn asked_by(session: Session, api: &QueryApi, request: Request) -> Request {
+    request.data(session).data(Loading::new(api.reads().pool.clone()))
+}
+
+/// A field that needs a scope.
+struct Allowed(Scope);
+
+impl Guard for Allowed {
+    async fn check(&self, ctx: &Context<'_>) -> async_graphql::Result<()> {
+        Ok(session(ctx)?.require(self.0)?)
+    }
+}
+
+fn session<'a>(ctx: &Context<'a>) -> Result<&'a Session, QueryError> {
+    ctx.data_opt::<Session>().ok_or_else(|| QueryError::internal("a request without its session"))
+}
+
+fn reads<'a>(ctx: &Context<'a>) -> Result<&'a Arc<Reads>, QueryError> {
+    ctx.data_opt::<Arc<Reads>>().ok_or_else(|| QueryError::internal("a schema without its data"))
+}
+
+fn loaders<'a>(ctx: &Context<'a>) -> Result<&'a Loading, QueryError> {
+    ctx.data_opt().ok_or_else(|| QueryError::internal("a request without its loaders"))
+}

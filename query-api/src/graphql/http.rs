@@ -1,0 +1,34 @@
+//! `POST /graphql`: one request in a JSON body; the answer is JSON, or a stream of events when that is
+//! what `Accept` asks for.
+
+use async_graphql::Request;
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse as _, Response};
+use platform::http::JsonBody;
+
+use super::{asked_by, sse};
+use crate::QueryApi;
+use crate::session::Session;
+
+pub(super) async fn graphql(
+    State(api): State<QueryApi>,
+    session: Session,
+    headers: HeaderMap,
+    JsonBody(request): JsonBody<Request>,
+) -> Response {
+    let request = asked_by(session, &api, request);
+    if wants_events(&headers) {
+        return sse::stream(&api, request).into_response();
+    }
+    Json(api.schema().execute(request).await).into_response()
+}
+
+fn wants_events(headers: &HeaderMap) -> bool {
+    let accept = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    accept.flat_map(|value| value.split(',')).any(|range| {
+        let media_type = range.split(';').next().unwrap_or_default().trim();
+        media_type.eq_ignore_ascii_case("text/event-stream")
+    })
+}

@@ -1,0 +1,161 @@
+//! Figures, each with its formula, numerator and denominator.
+
+use async_graphql::SimpleObject;
+use chrono::{DateTime, Duration, Utc};
+
+use crate::error::QueryError;
+use crate::read_model::defects::ClassCount;
+use crate::read_model::inspections::check_times;
+use crate::read_model::words::DefectClass;
+use crate::read_model::yields::Hour;
+
+/// The longest stretch of a yield series.
+const SERIES_MAX: Duration = Duration::days(92);
+/// The stretch of a yield series when nothing is said.
+const SERIES_DEFAULT: Duration = Duration::hours(24);
+
+const YIELD_FORMULA: &str = "passed ÷ judged";
+const SHARE_FORMULA: &str = "findings of the class ÷ all findings";
+
+/// Yield over a stretch of time: boards that the machine passed, of those it judged.
+#[derive(Debug, Clone, SimpleObject)]
+pub(super) struct YieldSeries {
+    /// How the figures come about.
+    formula: &'static str,
+    /// Boards passed in all buckets.
+    numerator: i64,
+    /// Boards judged in all buckets.
+    denominator: i64,
+    /// numerator ÷ denominator; null when nothing was judged.
+    value: Option<f64>,
+    /// First hour asked for.
+    from: DateTime<Utc>,
+    /// End of the last hour asked for.
+    to: DateTime<Utc>,
+    /// The hours in which boards were judged, in order.
+    buckets: Vec<YieldBucket>,
+}
+
+/// The boards judged in one hour.
+#[derive(Debug, Clone, SimpleObject)]
+pub(super) struct YieldBucket {
+    /// Start of the hour, UTC.
+    hour: DateTime<Utc>,
+    /// How the figure comes about.
+    formula: &'static str,
+    /// Boards passed.
+    numerator: i64,
+    /// Boards judged.
+    denominator: i64,
+    /// numerator ÷ denominator.
+    value: Option<f64>,
+    /// Boards judged.
+    judged: i64,
+    /// Boards passed.
+    passed: i64,
+    /// Boards a person has to look at.
+    review: i64,
+    /// Boards failed.
+    failed: i64,
+    /// Findings graded as defects.
+    defects: i64,
+}
+
+impl YieldSeries {
+    pub(super) fn of((from, to): (DateTime<Utc>, DateTime<Utc>), hours: Vec<Hour>) -> Self {
+        let numerator = hours.iter().map(|hour| hour.passed).sum();
+        let denominator = hours.iter().map(|hour| hour.judged).sum();
+        Self {
+            formula: YIELD_FORMULA,
+            numerator,
+            denominator,
+            value: ratio(numerator, denominator),
+            from,
+            to,
+            buckets: hours.into_iter().map(YieldBucket::of).collect(),
+        }
+    }
+}
+
+impl YieldBucket {
+    fn of(hour: Hour) -> Self {
+        Self {
+            hour: hour.hour,
+            formula: YIELD_FORMULA,
+            numerator: hour.passed,
+            denominator: hour.judged,
+            value: ratio(hour.passed, hour.judged),
+            judged: hour.judged,
+            passed: hour.passed,
+            review: hour.review,
+            failed: hour.failed,
+            defects: hour.defects,
+        }
+    }
+}
+
+/// The stretch that is meant: the last day up to `now` when nothing is said.
+///
+/// # Errors
+/// When it is empty or longer than [`SERIES_MAX`].
+pub(super) fn stretch(
+    from: Option<DateTime<Utc>>,
+    to: Option<DateTime<Utc>>,
+    now: DateTime<Utc>,
+) -> Result<(DateTime<Utc>, DateTime<Utc>), QueryError> {
+    check_times(from, to)?;
+    let to = to.unwrap_or_else(|| from.map_or(now, |from| now.max(from + SERIES_DEFAULT)));
+    let from = from.unwrap_or(to - SERIES_DEFAULT);
+    if to - from > SERIES_MAX {
+        let must = format!("must be at most {} days before to", SERIES_MAX.num_days());
+        return Err(QueryError::invalid("from", must));
+    }
+    Ok((from, to))
+}
+
+/// Findings by class, the most frequent first, with their shares added up.
+#[derive(Debug, Clone, SimpleObject)]
+pub(super) struct DefectPareto {
+    /// How a share comes about.
+    formula: &'static str,
+    /// All findings: the denominator of every share.
+    total: i64,
+    /// The classes that were found.
+    classes: Vec<ParetoClass>,
+}
+
+/// The findings of one class.
+#[derive(Debug, Clone, SimpleObject)]
+pub(super) struct ParetoClass {
+    /// The class.
+    class: DefectClass,
+    /// How many: the numerator of the share.
+    count: i64,
+    /// count ÷ total.
+    share: f64,
+    /// The share of this class and all more frequent ones.
+    cumulative_share: f64,
+}
+
+impl DefectPareto {
+    pub(super) fn of(counts: Vec<ClassCount>) -> Self {
+        let total: i64 = counts.iter().map(|class| class.count).sum();
+        let mut so_far = 0;
+        let mut classes = Vec::with_capacity(counts.len());
+        for ClassCount { class, count } in counts {
+            so_far += count;
+            classes.push(ParetoClass {
+                class,
+                count,
+                share: ratio(count, total).unwrap_or_default(),
+                cumulative_share: ratio(so_far, total).unwrap_or_default(),
+            });
+        }
+        Self { formula: SHARE_FORMULA, total, classes }
+    }
+}
+
+/// Boards and findings are far below 2⁵³, where doubles stop being exact.
+fn ratio(numerator: i64, denominator: i64) -> Option<f64> {
+    (denominator != 0).then(|| numerator as f64 / denominator as f64)
+}

@@ -1,0 +1,228 @@
+//! The fields of objects that are shaped for GraphQL or come from elsewhere in the read model.
+
+use async_graphql::{ComplexObject, Context, ID, Json, Result, SimpleObject};
+use domain::FiredRule;
+use platform::auth::Scope;
+
+use super::loaders::{
+    ArtifactsOf, DefectsOf, DocumentOf, GoldenSamplesOf, InspectionOf, ReportOf, TimelineOf,
+};
+use super::{Allowed, loaders};
+use crate::error::QueryError;
+use crate::read_model::artifacts::{Artifact, picture_url};
+use crate::read_model::defects::Defect;
+use crate::read_model::inspections::{Inspection, TimelineEntry};
+use crate::read_model::neat;
+use crate::read_model::parts::{GoldenSample, Part};
+use crate::read_model::reports::Report;
+use crate::read_model::words::{DefectClass, Judgement};
+
+#[ComplexObject]
+impl Inspection {
+    /// The inspection's id.
+    async fn id(&self) -> ID {
+        self.inspection_id.into()
+    }
+
+    /// The rules that fired; none until it is judged.
+    #[graphql(complexity = "2 * child_complexity")]
+    async fn rules(&self) -> Result<Vec<Rule>> {
+        let rules = self.rules.iter().flat_map(|rules| &rules.0);
+        Ok(rules.map(Rule::of).collect::<Result<_, _>>()?)
+    }
+
+    /// The recipe in force when it was created.
+    async fn recipe(&self) -> Recipe {
+        Recipe::of(&self.recipe)
+    }
+
+    /// The findings from the recipe's review_at: pictures by id, most confident first.
+    #[graphql(complexity = "10 * child_complexity")]
+    async fn defects(&self, ctx: &Context<'_>) -> Result<Vec<Defect>> {
+        let key = DefectsOf(self.inspection_id);
+        Ok(loaders(ctx)?.one(key).await?.unwrap_or_default())
+    }
+
+    /// Its pictures.
+    #[graphql(complexity = "4 * child_complexity")]
+    async fn artifacts(&self, ctx: &Context<'_>) -> Result<Vec<Artifact>> {
+        let key = ArtifactsOf(self.inspection_id);
+        Ok(loaders(ctx)?.one(key).await?.unwrap_or_default())
+    }
+
+    /// Its events, in order.
+    #[graphql(complexity = "8 * child_complexity")]
+    async fn timeline(&self, ctx: &Context<'_>) -> Result<Vec<TimelineEntry>> {
+        let key = TimelineOf(self.inspection_id);
+        Ok(loaders(ctx)?.one(key).await?.unwrap_or_default())
+    }
+
+    /// Its report, once it is judged.
+    #[graphql(guard = "Allowed(Scope::ReportsRead)")]
+    async fn report(&self, ctx: &Context<'_>) -> Result<Option<Report>> {
+        Ok(loaders(ctx)?.one(ReportOf(self.inspection_id)).await?)
+    }
+}
+
+/// A rule of judgement that fired, and on what.
+#[derive(Debug, Clone, SimpleObject)]
+pub(super) struct Rule {
+    /// The rule's name.
+    rule: String,
+    /// What the rule says on its own.
+    judgement: Judgement,
+    /// The class of findings it fired on.
+    class: Option<DefectClass>,
+    /// How many findings it fired on.
+    count: Option<u32>,
+    /// Why a picture was not compared.
+    reason: Option<String>,
+    /// The rule in words.
+    text: String,
+}
+
+impl Rule {
+    fn of(rule: &FiredRule) -> Result<Self, QueryError> {
+        let (name, class, count, reason) = match rule {
+            FiredRule::Defect { class, count } => ("defect", Some(*class), Some(*count), None),
+            FiredRule::DoubtfulFinding { class, count } => {
+                ("doubtful-finding", Some(*class), Some(*count), None)
+            }
+            FiredRule::NotCompared { reason } => ("not-compared", None, None, Some(*reason)),
+            FiredRule::MissingView => ("missing-view", None, None, None),
+            FiredRule::NothingFound => ("nothing-found", None, None, None),
+        };
+        let class = class.map(|class| class.as_str().parse()).transpose();
+        Ok(Self {
+            rule: name.to_owned(),
+            judgement: rule.judgement().as_str().parse().map_err(QueryError::internal)?,
+            class: class.map_err(|error: String| QueryError::internal(error))?,
+            count,
+            reason: reason.map(|reason| reason.as_str().to_owned()),
+            text: rule.to_string(),
+        })
+    }
+}
+
+/// The thresholds by which pictures are judged.
+#[derive(Debug, Clone, SimpleObject)]
+pub(super) struct Recipe {
+    /// From 1; 0 stands for the factory recipe of an unregistered part.
+    revision: u32,
+    /// Confidence from which a finding is a defect.
+    fail_at: f64,
+    /// Confidence from which a finding is doubtful.
+    review_at: f64,
+}
+
+impl Recipe {
+    fn of(recipe: &domain::Recipe) -> Self {
+        Self {
+            revision: recipe.revision,
+            fail_at: neat(recipe.fail_at.get()),
+            review_at: neat(recipe.review_at.get()),
+        }
+    }
+}
+
+#[ComplexObject]
+impl Defect {
+    /// How sure the network is, 0 to 1.
+    async fn confidence(&self) -> f64 {
+        neat(self.confidence)
+    }
+
+    /// Where it is.
+    #[graphql(name = "box")]
+    async fn bounds(&self) -> PixelBox {
+        PixelBox { x: self.x, y: self.y, width: self.width, height: self.height }
+    }
+
+    /// The id of the picture it was found on.
+    async fn artifact_id(&self) -> ID {
+        self.artifact_id.into()
+    }
+
+    /// The id of the inspection.
+    async fn inspection_id(&self) -> ID {
+        self.inspection_id.into()
+    }
+
+    /// The inspection.
+    async fn inspection(&self, ctx: &Context<'_>) -> Result<Option<Inspection>> {
+        Ok(loaders(ctx)?.one(InspectionOf(self.inspection_id)).await?)
+    }
+}
+
+/// A box in pixels of the picture, origin at the top left.
+#[derive(Debug, Clone, SimpleObject)]
+pub(super) struct PixelBox {
+    /// Left edge.
+    x: i32,
+    /// Top edge.
+    y: i32,
+    /// Width.
+    width: i32,
+    /// Height.
+    height: i32,
+}
+
+#[ComplexObject]
+impl Part {
+    /// The recipe in force.
+    async fn recipe(&self) -> Recipe {
+        Recipe::of(&self.recipe)
+    }
+
+    /// Every golden sample it ever had, oldest first.
+    #[graphql(complexity = "4 * child_complexity")]
+    async fn golden_samples(&self, ctx: &Context<'_>) -> Result<Vec<GoldenSample>> {
+        let key = GoldenSamplesOf(self.part.clone());
+        Ok(loaders(ctx)?.one(key).await?.unwrap_or_default())
+    }
+}
+
+#[ComplexObject]
+impl GoldenSample {
+    /// The picture's id.
+    async fn artifact_id(&self) -> ID {
+        self.artifact_id.into()
+    }
+
+    /// Where the file is served, with the same token.
+    async fn url(&self) -> String {
+        picture_url(self.artifact_id)
+    }
+}
+
+#[ComplexObject]
+impl Report {
+    /// The report's id.
+    async fn id(&self) -> ID {
+        self.report_id.into()
+    }
+
+    /// The id of the inspection.
+    async fn inspection_id(&self) -> ID {
+        self.inspection_id.into()
+    }
+
+    /// The inspection.
+    #[graphql(guard = "Allowed(Scope::InspectionsRead)")]
+    async fn inspection(&self, ctx: &Context<'_>) -> Result<Option<Inspection>> {
+        Ok(loaders(ctx)?.one(InspectionOf(self.inspection_id)).await?)
+    }
+
+    /// Where the report is served, as JSON or PDF by Accept, with the same token.
+    async fn url(&self) -> String {
+        format!("/v1/reports/{}", self.report_id)
+    }
+
+    /// The whole report, `schemas/report.v1.schema.json`.
+    #[graphql(complexity = "50")]
+    async fn document(&self, ctx: &Context<'_>) -> Result<Option<Json<serde_json::Value>>> {
+        let stored = loaders(ctx)?.one(DocumentOf(self.report_id)).await?;
+        let parsed = stored.map(|text| serde_json::from_str(&text)).transpose();
+        Ok(parsed.map_err(QueryError::internal)?.map(Json))
+    }
+}

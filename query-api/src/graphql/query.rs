@@ -1,0 +1,268 @@
+//! The queries.
+
+use async_graphql::connection::{Connection, Edge, EmptyFields};
+use async_graphql::{Context, ID, Lookahead, Object, OutputType, Result, SimpleObject};
+use chrono::{DateTime, Utc};
+use platform::auth::Scope;
+use platform::event_log::Position;
+use uuid::Uuid;
+
+use super::limits::paged;
+use super::metrics::{DefectPareto, YieldSeries, stretch};
+use super::{Allowed, reads};
+use crate::checkpoints::Projection as Serving;
+use crate::error::QueryError;
+use crate::paging::{Filter, Listed, PageArguments, Slice, cursor_of, list, page};
+use crate::read_model::defects::{self, Defect, DefectFilter};
+use crate::read_model::inspections::{self, Inspection, InspectionFilter};
+use crate::read_model::parts::{self, Part, PartFilter};
+use crate::read_model::projections::{self, Projection};
+use crate::read_model::reports::{self, Report, ReportFilter};
+use crate::read_model::words::Grade;
+use crate::read_model::yields::{self, YieldFilter};
+use crate::read_model::LogPosition;
+use crate::reads::Reads;
+
+/// What a page says about itself beyond Relay.
+#[derive(Debug, SimpleObject)]
+pub(super) struct Reflects {
+    /// The page reflects the log at least up to here.
+    position: LogPosition,
+}
+
+type Page<R> = Connection<String, R, Reflects, EmptyFields>;
+
+/// Reads. Every argument `minPosition` takes the X-Log-Position of a command's answer: the read then
+/// waits up to 2 s until it reflects that, and is refused with NOT_READY otherwise.
+pub(crate) struct Query;
+
+#[Object]
+impl Query {
+    /// The inspection of this id.
+    #[graphql(guard = "Allowed(Scope::InspectionsRead)")]
+    async fn inspection(
+        &self,
+        ctx: &Context<'_>,
+        id: ID,
+        min_position: Option<LogPosition>,
+    ) -> Result<Option<Inspection>> {
+        let (id, reads) = (uuid("id", &id)?, reads(ctx)?);
+        await_all(reads, &needed(&ctx.look_ahead()), min_position).await?;
+        Ok(inspections::by_ids(&reads.pool, &[id]).await?.pop())
+    }
+
+    /// Inspections, newest first.
+    #[graphql(
+        guard = "Allowed(Scope::InspectionsRead)",
+        complexity = "paged(first, last, child_complexity)"
+    )]
+    #[allow(clippy::too_many_arguments, reason = "they are GraphQL arguments")]
+    async fn inspections(
+        &self,
+        ctx: &Context<'_>,
+        filter: Option<InspectionFilter>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+        min_position: Option<LogPosition>,
+    ) -> Result<Page<Inspection>> {
+        let (filter, reads) = (filter.unwrap_or_default(), reads(ctx)?);
+        filter.check()?;
+        let nodes = ctx.look_ahead().field("edges").field("node");
+        let mut models = needed(&nodes);
+        models.extend(needed(&ctx.look_ahead().field("nodes")));
+        let page = PageArguments { first, after, last, before };
+        listed(reads, page, &filter, &models, min_position).await
+    }
+
+    /// Findings from the recipe's review_at, newest first.
+    #[graphql(
+        guard = "Allowed(Scope::InspectionsRead)",
+        complexity = "paged(first, last, child_complexity)"
+    )]
+    #[allow(clippy::too_many_arguments, reason = "they are GraphQL arguments")]
+    async fn defects(
+        &self,
+        ctx: &Context<'_>,
+        filter: Option<DefectFilter>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+        min_position: Option<LogPosition>,
+    ) -> Result<Page<Defect>> {
+        let (filter, reads) = (filter.unwrap_or_default(), reads(ctx)?);
+        filter.check()?;
+        let page = PageArguments { first, after, last, before };
+        listed(reads, page, &filter, &[Serving::Defects], min_position).await
+    }
+
+    /// The part with this number.
+    #[graphql(guard = "Allowed(Scope::PartsRead)")]
+    async fn part(
+        &self,
+        ctx: &Context<'_>,
+        part: String,
+        min_position: Option<LogPosition>,
+    ) -> Result<Option<Part>> {
+        let reads = reads(ctx)?;
+        let part = domain::PartNumber::new(&part).map_err(QueryError::from)?;
+        await_all(reads, &[Serving::Parts], min_position).await?;
+        Ok(parts::by_number(&reads.pool, part.as_str()).await?)
+    }
+
+    /// Parts, by number.
+    #[graphql(
+        guard = "Allowed(Scope::PartsRead)",
+        complexity = "paged(first, last, child_complexity)"
+    )]
+    #[allow(clippy::too_many_arguments, reason = "they are GraphQL arguments")]
+    async fn parts(
+        &self,
+        ctx: &Context<'_>,
+        filter: Option<PartFilter>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+        min_position: Option<LogPosition>,
+    ) -> Result<Page<Part>> {
+        let (filter, reads) = (filter.unwrap_or_default(), reads(ctx)?);
+        let page = PageArguments { first, after, last, before };
+        listed(reads, page, &filter, &[Serving::Parts], min_position).await
+    }
+
+    /// Yield per hour, of the last day when no times are given; at most 92 days.
+    #[graphql(guard = "Allowed(Scope::ReportsRead)", complexity = "50 * child_complexity")]
+    async fn yield_series(
+        &self,
+        ctx: &Context<'_>,
+        filter: Option<YieldFilter>,
+        from: Option<DateTime<Utc>>,
+        to: Option<DateTime<Utc>>,
+        min_position: Option<LogPosition>,
+    ) -> Result<YieldSeries> {
+        let (filter, reads) = (filter.unwrap_or_default(), reads(ctx)?);
+        filter.check()?;
+        let stretch = stretch(from, to, Utc::now())?;
+        await_all(reads, &[Serving::Yield], min_position).await?;
+        let hours = yields::hours(&reads.pool, &filter, stretch).await?;
+        Ok(YieldSeries::of(stretch, hours))
+    }
+
+    /// Findings by class, the most frequent first; those graded DEFECT unless the filter names a grade.
+    #[graphql(guard = "Allowed(Scope::InspectionsRead)", complexity = "6 * child_complexity")]
+    async fn defect_pareto(
+        &self,
+        ctx: &Context<'_>,
+        filter: Option<DefectFilter>,
+        min_position: Option<LogPosition>,
+    ) -> Result<DefectPareto> {
+        let (mut filter, reads) = (filter.unwrap_or_default(), reads(ctx)?);
+        filter.check()?;
+        filter.grade.get_or_insert(Grade::Defect);
+        await_all(reads, &[Serving::Defects], min_position).await?;
+        Ok(DefectPareto::of(defects::count_by_class(&reads.pool, &filter).await?))
+    }
+
+    /// The report of this id.
+    #[graphql(guard = "Allowed(Scope::ReportsRead)")]
+    async fn report(
+        &self,
+        ctx: &Context<'_>,
+        id: ID,
+        min_position: Option<LogPosition>,
+    ) -> Result<Option<Report>> {
+        let (id, reads) = (uuid("id", &id)?, reads(ctx)?);
+        await_all(reads, &[Serving::Reports], min_position).await?;
+        Ok(reports::by_id(&reads.pool, id).await?)
+    }
+
+    /// Reports, newest first.
+    #[graphql(
+        guard = "Allowed(Scope::ReportsRead)",
+        complexity = "paged(first, last, child_complexity)"
+    )]
+    #[allow(clippy::too_many_arguments, reason = "they are GraphQL arguments")]
+    async fn reports(
+        &self,
+        ctx: &Context<'_>,
+        filter: Option<ReportFilter>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+        min_position: Option<LogPosition>,
+    ) -> Result<Page<Report>> {
+        let (filter, reads) = (filter.unwrap_or_default(), reads(ctx)?);
+        filter.check()?;
+        let page = PageArguments { first, after, last, before };
+        listed(reads, page, &filter, &[Serving::Reports], min_position).await
+    }
+
+    /// How far each read model has come, and what it had to leave out.
+    #[graphql(guard = "Allowed(Scope::ProjectionsRead)", complexity = "10 * child_complexity")]
+    async fn projections(&self, ctx: &Context<'_>) -> Result<Vec<Projection>> {
+        let reads = reads(ctx)?;
+        let mut found = projections::all(&reads.pool).await?;
+        let positions: Vec<Position> = found.iter().map(|row| row.position.into()).collect();
+        let (head, lags) = reads.lags(&positions).await?;
+        for (projection, lag_seconds) in found.iter_mut().zip(lags) {
+            projection.head = LogPosition(head.0);
+            projection.lag_events = (head.0 - projection.position.0).max(0);
+            projection.lag_seconds = lag_seconds;
+        }
+        Ok(found)
+    }
+}
+
+/// The read models that an inspection's selected fields come from.
+fn needed(inspection: &Lookahead<'_>) -> Vec<Serving> {
+    let mut models = vec![Serving::InspectionOverview];
+    for (field, model) in [("defects", Serving::Defects), ("report", Serving::Reports)] {
+        if inspection.field(field).exists() {
+            models.push(model);
+        }
+    }
+    models
+}
+
+/// Waits until all `models` have reached `wanted`; the position is that of the first.
+async fn await_all(
+    reads: &Reads,
+    models: &[Serving],
+    wanted: Option<LogPosition>,
+) -> Result<LogPosition, QueryError> {
+    let wanted = wanted.map(Position::from);
+    let mut reached = Position::default();
+    for model in models.iter().rev() {
+        reached = reads.checkpoints.reached(*model, wanted).await?;
+    }
+    Ok(LogPosition(reached.0))
+}
+
+/// A page of a list. The arguments are checked before any SQL runs.
+async fn listed<R: Listed + OutputType>(
+    reads: &Reads,
+    arguments: PageArguments,
+    filter: &impl Filter,
+    models: &[Serving],
+    wanted: Option<LogPosition>,
+) -> Result<Page<R>> {
+    let asked = page::<R>(arguments, filter, &reads.cursor_key)?;
+    let position = await_all(reads, models, wanted).await?;
+    let slice: Slice<R> = list(&reads.pool, asked, filter).await?;
+    let reflects = Reflects { position };
+    let mut page =
+        Connection::with_additional_fields(slice.has_previous, slice.has_next, reflects);
+    page.edges.extend(slice.rows.into_iter().map(|row| {
+        let cursor = cursor_of(&row, filter, &reads.cursor_key);
+        Edge::new(cursor, row)
+    }));
+    Ok(page)
+}
+
+fn uuid(argument: &'static str, id: &ID) -> Result<Uuid, QueryError> {
+    Uuid::parse_str(id).map_err(|_| QueryError::invalid(argument, "must be a UUID"))
+}

@@ -1,0 +1,227 @@
+//! `GET /graphql/ws`: the graphql-transport-ws protocol
+//! (<https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md>), with its close codes.
+//!
+//! Invariant: nothing is read from the log for a connection whose last message has not left. A message
+//! that does not leave in time ends the connection; every item carries the cursor to go on from.
+
+mod message;
+
+use std::time::Duration;
+
+use async_graphql::Response as Answer;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
+use axum::extract::{FromRequestParts as _, Request, State};
+use axum::http::header::{AUTHORIZATION, SEC_WEBSOCKET_PROTOCOL};
+use axum::response::{IntoResponse as _, Response};
+use futures::StreamExt as _;
+use futures::stream::{BoxStream, once};
+use platform::http::{JSON_BODY_MAX_BYTES, Problem};
+use tokio::time::{Instant, Interval};
+use tokio_stream::StreamMap;
+
+use super::asked_by;
+use crate::QueryApi;
+use crate::session::Session;
+use message::{FromClient, token_of, ToClient};
+
+const PROTOCOL: &str = "graphql-transport-ws";
+/// How long a client may take to send `connection_init`.
+const INIT_TIMEOUT: Duration = Duration::from_secs(3);
+/// How often an idle connection is pinged, so that nobody in between gives it up.
+const PING_EVERY: Duration = Duration::from_secs(20);
+/// How long the last frame of a connection may take.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+/// Operations that run at once on one connection.
+const OPERATIONS_MAX: usize = 32;
+
+/// Upgrades the connection. A token in the `Authorization` header must be good when there is one;
+/// without one, it comes in the payload of `connection_init` as `Authorization` or `token`.
+pub(super) async fn upgrade(
+    State(api): State<QueryApi>,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let (mut parts, _) = request.into_parts();
+    let session = match parts.headers.contains_key(AUTHORIZATION) {
+        true => Some(Session::from_request_parts(&mut parts, &api).await?),
+        false => None,
+    };
+    let upgrade = upgrade.map_err(|error| {
+        Problem::new(error.status(), "websocket-expected", error.body_text())
+    })?;
+    let offered = parts.headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter();
+    let mut offered = offered.filter_map(|value| value.to_str().ok()).flat_map(|v| v.split(','));
+    if !offered.any(|protocol| protocol.trim() == PROTOCOL) {
+        let detail = format!("offer the WebSocket protocol {PROTOCOL}");
+        return Err(Problem::bad_request("websocket-protocol", detail));
+    }
+    let upgrade = upgrade
+        .protocols([PROTOCOL])
+        .max_message_size(JSON_BODY_MAX_BYTES)
+        .max_frame_size(JSON_BODY_MAX_BYTES);
+    Ok(upgrade.on_upgrade(|socket| Connection::new(api, socket, session).run()).into_response())
+}
+
+/// Why a connection ends, as the protocol's close code and reason; `None` when the client went.
+struct Closed(Option<(u16, &'static str)>);
+
+const GOING_AWAY: Closed = Closed(Some((1001, "Going away")));
+const INVALID_MESSAGE: Closed = Closed(Some((4400, "Invalid message")));
+const UNAUTHORIZED: Closed = Closed(Some((4401, "Unauthorized")));
+const FORBIDDEN: Closed = Closed(Some((4403, "Forbidden")));
+const INIT_TOO_LATE: Closed = Closed(Some((4408, "Connection initialisation timeout")));
+const DUPLICATE_ID: Closed = Closed(Some((4409, "Subscriber already exists")));
+const TOO_MANY: Closed = Closed(Some((4429, "Too many operations on one connection")));
+const TOO_MANY_INITS: Closed = Closed(Some((4429, "Too many initialisation requests")));
+const TOO_SLOW: Closed = Closed(Some((4408, "Too slow: go on after the last cursor received")));
+const GONE: Closed = Closed(None);
+
+struct Connection {
+    api: QueryApi,
+    socket: WebSocket,
+    /// From the header; used up by `connection_init`.
+    from_header: Option<Session>,
+    session: Option<Session>,
+    /// `None` is the end of an operation.
+    operations: StreamMap<String, BoxStream<'static, Option<Answer>>>,
+    ping: Interval,
+}
+
+impl Connection {
+    fn new(api: QueryApi, socket: WebSocket, from_header: Option<Session>) -> Self {
+        let ping = tokio::time::interval_at(Instant::now() + PING_EVERY, PING_EVERY);
+        Self { api, socket, from_header, session: None, operations: StreamMap::new(), ping }
+    }
+
+    async fn run(mut self) {
+        let Closed(reason) = match self.serve().await {
+            Err(closed) => closed,
+            Ok(never) => match never {},
+        };
+        if let Some((code, reason)) = reason {
+            let frame = Message::Close(Some(CloseFrame { code, reason: reason.into() }));
+            // Whoever takes nothing does not get this either.
+            let _ = tokio::time::timeout(CLOSE_TIMEOUT, self.socket.send(frame)).await;
+        }
+    }
+
+    async fn serve(&mut self) -> Result<std::convert::Infallible, Closed> {
+        let init_by = Instant::now() + INIT_TIMEOUT;
+        let shutdown = self.api.reads().shutdown.clone();
+        loop {
+            tokio::select! {
+                () = shutdown.requested() => return self.drain().await,
+                received = self.socket.recv() => self.receive(received).await?,
+                Some((id, answer)) = self.operations.next(), if !self.operations.is_empty() => {
+                    self.answer(id, answer).await?;
+                }
+                () = tokio::time::sleep_until(init_by), if self.session.is_none() => {
+                    return Err(INIT_TOO_LATE);
+                }
+                _ = self.ping.tick() => self.send(Message::Ping(Vec::new().into())).await?,
+            }
+        }
+    }
+
+    /// Subscriptions end by themselves on shutdown, each with its cursor to go on from.
+    async fn drain(&mut self) -> Result<std::convert::Infallible, Closed> {
+        let limit = Instant::now() + CLOSE_TIMEOUT;
+        while let Ok(Some((id, answer))) =
+            tokio::time::timeout_at(limit, self.operations.next()).await
+        {
+            self.answer(id, answer).await?;
+        }
+        Err(GOING_AWAY)
+    }
+
+    async fn receive(
+        &mut self,
+        received: Option<Result<Message, axum::Error>>,
+    ) -> Result<(), Closed> {
+        let text = match received {
+            Some(Ok(Message::Text(text))) => text,
+            Some(Ok(Message::Binary(_))) => return Err(INVALID_MESSAGE),
+            Some(Ok(Message::Ping(_) | Message::Pong(_))) => return Ok(()),
+            Some(Ok(Message::Close(_)) | Err(_)) | None => return Err(GONE),
+        };
+        match serde_json::from_str(&text).map_err(|_| INVALID_MESSAGE)? {
+            FromClient::ConnectionInit { payload } => self.init(payload.as_ref()).await,
+            FromClient::Ping { payload } => {
+                self.send_json(&ToClient::Pong { payload: payload.as_ref() }).await
+            }
+            FromClient::Pong {} => Ok(()),
+            FromClient::Subscribe { id, payload } => self.subscribe(id, *payload),
+            FromClient::Complete { id } => {
+                self.operations.remove(&id);
+                Ok(())
+            }
+        }
+    }
+
+    async fn init(&mut self, payload: Option<&serde_json::Value>) -> Result<(), Closed> {
+        if self.session.is_some() {
+            return Err(TOO_MANY_INITS);
+        }
+        let session = match (payload.and_then(token_of), self.from_header.take()) {
+            (Some(token), _) => {
+                let verifier = std::sync::Arc::clone(self.api.verifier());
+                Session::open(verifier, token).map_err(|_| FORBIDDEN)?
+            }
+            (None, Some(session)) => session,
+            (None, None) => return Err(FORBIDDEN),
+        };
+        self.session = Some(session);
+        self.send_json(&ToClient::ConnectionAck {}).await
+    }
+
+    fn subscribe(&mut self, id: String, request: async_graphql::Request) -> Result<(), Closed> {
+        let session = self.session.as_ref().ok_or(UNAUTHORIZED)?;
+        session.check().map_err(|_| FORBIDDEN)?;
+        if self.operations.contains_key(&id) {
+            return Err(DUPLICATE_ID);
+        }
+        if self.operations.len() >= OPERATIONS_MAX {
+            return Err(TOO_MANY);
+        }
+        let request = asked_by(session.clone(), &self.api, request);
+        let answers = self.api.schema().execute_stream(request);
+        let answers = answers.map(Some).chain(once(async { None }));
+        self.operations.insert(id, answers.boxed());
+        Ok(())
+    }
+
+    /// An answer without data is the operation's end, by protocol an `error`.
+    async fn answer(&mut self, id: String, answer: Option<Answer>) -> Result<(), Closed> {
+        match answer {
+            Some(answer) if answer.is_err() && answer.data == async_graphql::Value::Null => {
+                self.operations.remove(&id);
+                self.send_json(&ToClient::Error { id: &id, payload: &answer.errors }).await
+            }
+            Some(answer) => self.send_json(&ToClient::Next { id: &id, payload: &answer }).await,
+            None => {
+                self.operations.remove(&id);
+                self.send_json(&ToClient::Complete { id: &id }).await
+            }
+        }
+    }
+
+    async fn send_json(&mut self, message: &ToClient<'_>) -> Result<(), Closed> {
+        let text = serde_json::to_string(message).map_err(|error| {
+            tracing::error!(%error, "an answer has no JSON shape");
+            Closed(Some((1011, "Internal error")))
+        })?;
+        self.send(Message::Text(text.into())).await
+    }
+
+    async fn send(&mut self, message: Message) -> Result<(), Closed> {
+        let limit = self.api.reads().config.send_timeout();
+        match tokio::time::timeout(limit, self.socket.send(message)).await {
+            Ok(sent) => sent.map_err(|_| GONE),
+            Err(_) => {
+                tracing::info!(limit_s = limit.as_secs(), "a subscriber takes nothing and is cut");
+                Err(TOO_SLOW)
+            }
+        }
+    }
+}

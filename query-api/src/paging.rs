@@ -1,0 +1,145 @@
+//! Keyset pages: `first/after` or `last/before` in, a slice of rows with its neighbours known out.
+//!
+//! Invariant: a page is found by the sort key of its neighbour, never by an offset, so rows that are
+//! inserted meanwhile neither repeat nor hide another.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sqlx::postgres::PgRow;
+use sqlx::query_builder::Separated;
+use sqlx::{FromRow, PgPool, Postgres, QueryBuilder};
+
+use crate::cursor::{CursorKey, Scope};
+use crate::error::QueryError;
+
+/// Rows of a page when nothing is said.
+pub(crate) const PAGE_DEFAULT: usize = 50;
+/// The most rows of a page.
+pub(crate) const PAGE_MAX: usize = 200;
+
+/// Rows that are listed in the order of a unique key.
+pub(crate) trait Listed: for<'r> FromRow<'r, PgRow> + Send + Unpin {
+    /// The values of the key, as they stand in a cursor.
+    type Key: Serialize + DeserializeOwned + Send;
+    /// The list's name in its cursors; another order would be another name.
+    const NAME: &'static str;
+    /// `SELECT … FROM …`
+    const SELECT: &'static str;
+    /// The columns of the key, the most significant first.
+    const KEY: &'static [&'static str];
+    /// Whether the greatest key comes first.
+    const DESCENDING: bool;
+
+    /// This row's key.
+    fn key(&self) -> Self::Key;
+    /// Binds the values of a key in the order of [`Self::KEY`].
+    fn bind_key(key: Self::Key, values: &mut Separated<'_, '_, Postgres, &'static str>);
+}
+
+/// What restricts a list; its JSON is part of every cursor.
+pub(crate) trait Filter: Serialize {
+    /// Appends ` AND column = value` for everything that is restricted.
+    fn restrict(&self, sql: &mut QueryBuilder<'_, Postgres>);
+}
+
+/// The four arguments of a Relay connection, as they come.
+#[derive(Debug, Default)]
+pub(crate) struct PageArguments {
+    pub(crate) first: Option<i32>,
+    pub(crate) after: Option<String>,
+    pub(crate) last: Option<i32>,
+    pub(crate) before: Option<String>,
+}
+
+/// Which rows: so many, behind or in front of a key.
+#[derive(Debug)]
+pub(crate) struct Page<K> {
+    backward: bool,
+    limit: usize,
+    beside: Option<K>,
+}
+
+/// The rows of a page, in the list's order.
+#[derive(Debug)]
+pub(crate) struct Slice<R> {
+    pub(crate) rows: Vec<R>,
+    pub(crate) has_previous: bool,
+    pub(crate) has_next: bool,
+}
+
+/// Checks the arguments of a page. Runs no SQL.
+///
+/// # Errors
+/// When both directions are asked for, the page is too large, or the cursor is not of this query.
+pub(crate) fn page<R: Listed>(
+    arguments: PageArguments,
+    filter: &impl Filter,
+    key: &CursorKey,
+) -> Result<Page<R::Key>, QueryError> {
+    let PageArguments { first, after, last, before } = arguments;
+    let backward = last.is_some() || before.is_some();
+    if backward && (first.is_some() || after.is_some()) {
+        let must = "must stand alone: send first and after, or last and before, never both";
+        return Err(QueryError::invalid(if last.is_some() { "last" } else { "before" }, must));
+    }
+    let (argument, size, cursor) =
+        if backward { ("last", last, before) } else { ("first", first, after) };
+    let limit = match size {
+        None => PAGE_DEFAULT,
+        Some(size) => usize::try_from(size)
+            .ok()
+            .filter(|size| (1..=PAGE_MAX).contains(size))
+            .ok_or_else(|| QueryError::invalid(argument, format!("must be 1 to {PAGE_MAX}")))?,
+    };
+    let scope = Scope::new(R::NAME, filter);
+    let beside = cursor.map(|cursor| key.open(&scope, &cursor)).transpose()?;
+    Ok(Page { backward, limit, beside })
+}
+
+/// Reads a page: one statement.
+///
+/// # Errors
+/// When the database does not answer or the read model does not exist.
+pub(crate) async fn list<R: Listed>(
+    pool: &PgPool,
+    page: Page<R::Key>,
+    filter: &impl Filter,
+) -> Result<Slice<R>, QueryError> {
+    let Page { backward, limit, beside } = page;
+    let is_beside = beside.is_some();
+    let descending = R::DESCENDING != backward;
+    let mut sql = QueryBuilder::new(R::SELECT);
+    sql.push(" WHERE true");
+    filter.restrict(&mut sql);
+    if let Some(key) = beside {
+        let comparison = if descending { "<" } else { ">" };
+        sql.push(format!(" AND ({}) {comparison} (", R::KEY.join(", ")));
+        R::bind_key(key, &mut sql.separated(", "));
+        sql.push(")");
+    }
+    let direction = if descending { " DESC" } else { " ASC" };
+    let order: Vec<_> = R::KEY.iter().map(|column| format!("{column}{direction}")).collect();
+    sql.push(format!(" ORDER BY {} LIMIT {}", order.join(", "), limit + 1));
+
+    let mut rows: Vec<R> = sql.build_query_as().fetch_all(pool).await?;
+    let has_more = rows.len() > limit;
+    rows.truncate(limit);
+    if backward {
+        rows.reverse();
+    }
+    let (has_previous, has_next) =
+        if backward { (has_more, is_beside) } else { (is_beside, has_more) };
+    Ok(Slice { rows, has_previous, has_next })
+}
+
+/// The cursor of a row in the list with this filter.
+pub(crate) fn cursor_of<R: Listed>(row: &R, filter: &impl Filter, key: &CursorKey) -> String {
+    key.seal(&Scope::new(R::NAME, filter), &row.key())
+}
+
+impl<R: Listed> Slice<R> {
+    /// The cursor behind the last row, when more rows follow.
+    pub(crate) fn next_cursor(&self, filter: &impl Filter, key: &CursorKey) -> Option<String> {
+        self.rows.last().filter(|_| self.has_next).map(|row| cursor_of(row, filter, key))
+    }
+}

@@ -1,0 +1,56 @@
+//! The read model as this service sees it: rows of the views in schema `read`, and the statements that
+//! read them. The contract is `docs/read-models.md`.
+//!
+//! Invariant: nothing else in this crate holds SQL. Absent: writing; projectors do that.
+
+pub(crate) mod artifacts;
+pub(crate) mod defects;
+pub(crate) mod inspections;
+pub(crate) mod parts;
+pub(crate) mod projections;
+pub(crate) mod reports;
+pub(crate) mod words;
+pub(crate) mod yields;
+
+use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
+use serde::{Deserialize, Serialize};
+
+/// A place in the event log, as the views and the APIs give it.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, sqlx::Type, Serialize, Deserialize,
+)]
+#[sqlx(transparent)]
+#[serde(transparent)]
+pub(crate) struct LogPosition(pub(crate) i64);
+
+impl From<LogPosition> for platform::event_log::Position {
+    fn from(position: LogPosition) -> Self {
+        Self(position.0)
+    }
+}
+
+/// A place in the event log: a whole number from 0. It is answered as a string, because it may exceed
+/// what JavaScript's numbers hold; a number is accepted as well.
+#[Scalar(name = "Position")]
+impl ScalarType for LogPosition {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        let number = match &value {
+            Value::Number(number) => number.as_i64(),
+            Value::String(text) => text.parse().ok(),
+            _ => None,
+        };
+        number
+            .filter(|position| *position >= 0)
+            .map(Self)
+            .ok_or_else(|| InputValueError::custom("must be a whole number from 0"))
+    }
+
+    fn to_value(&self) -> Value {
+        Value::String(self.0.to_string())
+    }
+}
+
+/// A single precision number without the digits that double precision would make up.
+pub(crate) fn neat(value: f32) -> f64 {
+    (f64::from(value) * 1e6).round() / 1e6
+}

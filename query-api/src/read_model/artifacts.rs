@@ -1,0 +1,153 @@
+//! Pictures of boards: what became of them, and where their files are.
+
+use async_graphql::{ComplexObject, SimpleObject};
+use chrono::{DateTime, Utc};
+use domain::inspection::Registration;
+use serde::Serialize;
+use sqlx::types::Json;
+use sqlx::{FromRow, PgPool};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::neat;
+use super::words::ArtifactState;
+use crate::error::QueryError;
+
+/// One picture of an inspection.
+#[derive(Debug, Clone, FromRow, SimpleObject, Serialize, ToSchema)]
+#[graphql(complex)]
+pub(crate) struct Artifact {
+    #[graphql(skip)]
+    pub(crate) artifact_id: Uuid,
+    #[graphql(skip)]
+    #[serde(skip)]
+    pub(crate) inspection_id: Uuid,
+    /// What has become of it.
+    pub(crate) state: ArtifactState,
+    /// As announced, then as sniffed.
+    pub(crate) media_type: String,
+    /// Digest of the file, hexadecimal.
+    pub(crate) sha256: Option<String>,
+    /// Length of the file.
+    pub(crate) bytes: Option<i64>,
+    /// Width in pixels.
+    pub(crate) width: Option<i32>,
+    /// Height in pixels.
+    pub(crate) height: Option<i32>,
+    /// When it was announced.
+    pub(crate) reserved_at: DateTime<Utc>,
+    /// When it came to rest.
+    pub(crate) uploaded_at: Option<DateTime<Utc>>,
+    /// When its result was recorded.
+    pub(crate) inferred_at: Option<DateTime<Utc>>,
+    #[graphql(skip)]
+    pub(crate) golden_artifact_id: Option<Uuid>,
+    /// Digest of the golden sample it was compared with.
+    pub(crate) golden_sha256: Option<String>,
+    /// Revision of the golden sample it was compared with.
+    pub(crate) golden_revision: Option<i32>,
+    /// Name of the network.
+    pub(crate) model_name: Option<String>,
+    /// Version of the network.
+    pub(crate) model_version: Option<String>,
+    /// Digest of the network.
+    pub(crate) model_sha256: Option<String>,
+    /// How it lay over the golden sample.
+    #[graphql(skip)]
+    #[schema(value_type = Option<Object>)]
+    pub(crate) registration: Option<Json<Registration>>,
+    /// Milliseconds waiting for a batch.
+    pub(crate) queue_ms: Option<i32>,
+    /// Milliseconds in the network.
+    pub(crate) compute_ms: Option<i32>,
+    /// Milliseconds from taking up the picture to the result.
+    pub(crate) total_ms: Option<i32>,
+    /// Why it could not be compared, as a rule's name.
+    pub(crate) reason: Option<String>,
+    /// Why it could not be compared, in words.
+    pub(crate) detail: Option<String>,
+}
+
+const ARTIFACT_COLUMNS: &str = "artifact_id, inspection_id, state, media_type, sha256, bytes, width,
+    height, reserved_at, uploaded_at, inferred_at, golden_artifact_id, golden_sha256,
+    golden_revision, model_name, model_version, model_sha256, registration, queue_ms, compute_ms,
+    total_ms, reason, detail";
+
+/// The pictures of these inspections, in order of their ids.
+pub(crate) async fn of_inspections<'e>(
+    executor: impl sqlx::PgExecutor<'e>,
+    inspections: &[Uuid],
+) -> Result<Vec<Artifact>, QueryError> {
+    let sql = format!(
+        "SELECT {ARTIFACT_COLUMNS} FROM read.artifacts WHERE inspection_id = ANY($1)
+         ORDER BY artifact_id"
+    );
+    Ok(sqlx::query_as(&sql).bind(inspections).fetch_all(executor).await?)
+}
+
+/// A picture at rest: what is needed to serve its file.
+#[derive(Debug, Clone, FromRow)]
+pub(crate) struct StoredPicture {
+    pub(crate) is_golden: bool,
+    pub(crate) media_type: String,
+    /// Absent while it is only announced.
+    pub(crate) sha256: Option<String>,
+}
+
+/// The picture of a board, or the golden sample, with this id.
+pub(crate) async fn stored_picture(
+    pool: &PgPool,
+    id: Uuid,
+) -> Result<Option<StoredPicture>, QueryError> {
+    let sql = "SELECT false AS is_golden, media_type, sha256 FROM read.artifacts
+               WHERE artifact_id = $1
+         UNION ALL
+         SELECT true, media_type, sha256 FROM read.golden_samples WHERE artifact_id = $1
+         LIMIT 1";
+    Ok(sqlx::query_as(sql).bind(id).fetch_optional(pool).await?)
+}
+
+/// The path at which a picture's file is served.
+pub(crate) fn picture_url(artifact_id: Uuid) -> String {
+    format!("/v1/artifacts/{artifact_id}")
+}
+
+/// A picture's fields that are shaped for GraphQL.
+#[ComplexObject]
+impl Artifact {
+    /// The picture's id.
+    async fn id(&self) -> async_graphql::ID {
+        self.artifact_id.into()
+    }
+
+    /// The id of the golden sample it was compared with.
+    async fn golden_artifact_id(&self) -> Option<async_graphql::ID> {
+        self.golden_artifact_id.map(Into::into)
+    }
+
+    /// How it lay over the golden sample.
+    async fn registration(&self) -> Option<RegistrationFields> {
+        self.registration.as_ref().map(|Json(at)| RegistrationFields {
+            dx: neat(at.dx),
+            dy: neat(at.dy),
+            score: neat(at.score),
+        })
+    }
+
+    /// Where the file is served, with the same token; null until it is at rest.
+    async fn url(&self) -> Option<String> {
+        self.sha256.as_ref().map(|_| picture_url(self.artifact_id))
+    }
+}
+
+/// How a picture lay over its golden sample.
+#[derive(Debug, Clone, SimpleObject)]
+#[graphql(name = "Registration")]
+pub(crate) struct RegistrationFields {
+    /// Pixels to the right of the golden sample.
+    dx: f64,
+    /// Pixels below the golden sample.
+    dy: f64,
+    /// Agreement after registration, 0 to 1.
+    score: f64,
+}

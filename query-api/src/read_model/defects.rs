@@ -1,0 +1,154 @@
+//! Findings from the recipe's `review_at`, and how they add up.
+
+use async_graphql::{InputObject, SimpleObject};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use sqlx::query_builder::Separated;
+use sqlx::{FromRow, PgPool, Postgres, QueryBuilder};
+use uuid::Uuid;
+
+use super::inspections::{check_names, check_times, restrict_text};
+use super::words::{DefectClass, Grade};
+use super::LogPosition;
+use crate::error::QueryError;
+use crate::paging::{Filter, Listed};
+
+/// One finding on one picture.
+#[derive(Debug, Clone, FromRow, SimpleObject)]
+#[graphql(complex)]
+pub(crate) struct Defect {
+    #[graphql(skip)]
+    pub(crate) inspection_id: Uuid,
+    #[graphql(skip)]
+    pub(crate) artifact_id: Uuid,
+    /// Its number within the picture, from 1, most confident first.
+    pub(crate) number: i32,
+    /// What it is.
+    pub(crate) class: DefectClass,
+    #[graphql(skip)]
+    pub(crate) confidence: f32,
+    /// What the confidence means under the recipe.
+    pub(crate) grade: Grade,
+    #[graphql(skip)]
+    pub(crate) x: i32,
+    #[graphql(skip)]
+    pub(crate) y: i32,
+    #[graphql(skip)]
+    pub(crate) width: i32,
+    #[graphql(skip)]
+    pub(crate) height: i32,
+    /// The board's lot.
+    pub(crate) lot: String,
+    /// The part the board is.
+    pub(crate) part: String,
+    /// The station.
+    pub(crate) station: String,
+    /// When the result was recorded.
+    pub(crate) found_at: DateTime<Utc>,
+    /// The place in the log of the result.
+    pub(crate) position: LogPosition,
+}
+
+/// Newest first.
+impl Listed for Defect {
+    type Key = (i64, Uuid, i32);
+    const NAME: &'static str = "defects";
+    const SELECT: &'static str = "SELECT inspection_id, artifact_id, number, class, confidence, grade,
+        x, y, width, height, lot, part, station, found_at, position FROM read.defects";
+    const KEY: &'static [&'static str] = &["position", "artifact_id", "number"];
+    const DESCENDING: bool = true;
+
+    fn key(&self) -> Self::Key {
+        (self.position.0, self.artifact_id, self.number)
+    }
+
+    fn bind_key(key: Self::Key, values: &mut Separated<'_, '_, Postgres, &'static str>) {
+        values.push_bind(key.0).push_bind(key.1).push_bind(key.2);
+    }
+}
+
+/// Which findings; everything that is given must hold.
+#[derive(Debug, Clone, Default, InputObject, Serialize, Deserialize)]
+pub(crate) struct DefectFilter {
+    /// On boards of this lot.
+    pub(crate) lot: Option<String>,
+    /// On boards of this part.
+    pub(crate) part: Option<String>,
+    /// From this station.
+    pub(crate) station: Option<String>,
+    /// On the board of this inspection.
+    pub(crate) inspection_id: Option<Uuid>,
+    /// Of this class.
+    pub(crate) class: Option<DefectClass>,
+    /// Of this grade.
+    pub(crate) grade: Option<Grade>,
+    /// At least this confident, 0 to 1.
+    pub(crate) min_confidence: Option<f64>,
+    /// Found at this time or later.
+    pub(crate) from: Option<DateTime<Utc>>,
+    /// Found before this time.
+    pub(crate) to: Option<DateTime<Utc>>,
+}
+
+impl DefectFilter {
+    /// # Errors
+    /// When a name, the confidence or the times could not be ones.
+    pub(crate) fn check(&self) -> Result<(), QueryError> {
+        check_names(self.lot.as_deref(), self.part.as_deref(), self.station.as_deref())?;
+        if self.min_confidence.is_some_and(|value| !(0.0..=1.0).contains(&value)) {
+            return Err(QueryError::invalid("minConfidence", "must be a number from 0 to 1"));
+        }
+        check_times(self.from, self.to)
+    }
+}
+
+impl Filter for DefectFilter {
+    fn restrict(&self, sql: &mut QueryBuilder<'_, Postgres>) {
+        restrict_text(sql, "lot", self.lot.clone());
+        restrict_text(sql, "part", self.part.clone());
+        restrict_text(sql, "station", self.station.clone());
+        restrict_text(sql, "class", self.class.map(|word| word.to_string()));
+        restrict_text(sql, "grade", self.grade.map(|word| word.to_string()));
+        if let Some(id) = self.inspection_id {
+            sql.push(" AND inspection_id = ").push_bind(id);
+        }
+        if let Some(least) = self.min_confidence {
+            // The column is single precision: compare as it was stored.
+            sql.push(" AND confidence >= ").push_bind(least as f32);
+        }
+        if let Some(from) = self.from {
+            sql.push(" AND found_at >= ").push_bind(from);
+        }
+        if let Some(to) = self.to {
+            sql.push(" AND found_at < ").push_bind(to);
+        }
+    }
+}
+
+/// How many findings there are of a class.
+#[derive(Debug, Clone, FromRow)]
+pub(crate) struct ClassCount {
+    pub(crate) class: DefectClass,
+    pub(crate) count: i64,
+}
+
+/// The findings on these inspections, as the reports number them: pictures by id, most confident first.
+pub(crate) async fn of_inspections(
+    pool: &PgPool,
+    inspections: &[Uuid],
+) -> Result<Vec<Defect>, QueryError> {
+    let sql =
+        format!("{} WHERE inspection_id = ANY($1) ORDER BY artifact_id, number", Defect::SELECT);
+    Ok(sqlx::query_as(&sql).bind(inspections).fetch_all(pool).await?)
+}
+
+/// Findings per class, the most frequent first.
+pub(crate) async fn count_by_class(
+    pool: &PgPool,
+    filter: &DefectFilter,
+) -> Result<Vec<ClassCount>, QueryError> {
+    let mut sql = QueryBuilder::new("SELECT class, count(*) AS count FROM read.defects WHERE true");
+    filter.restrict(&mut sql);
+    sql.push(" GROUP BY class ORDER BY count(*) DESC, class");
+    Ok(sql.build_query_as().fetch_all(pool).await?)
+}

@@ -1,0 +1,134 @@
+//! Parts with their recipe and golden samples: one projection.
+
+use async_graphql::{InputObject, SimpleObject};
+use chrono::{DateTime, Utc};
+use domain::Recipe;
+use serde::{Deserialize, Serialize};
+use sqlx::query_builder::Separated;
+use sqlx::types::Json;
+use sqlx::{FromRow, PgPool, Postgres, QueryBuilder};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::LogPosition;
+use crate::error::QueryError;
+use crate::paging::{Filter, Listed};
+
+/// One part: what a board is.
+#[derive(Debug, Clone, FromRow, SimpleObject, Serialize, ToSchema)]
+#[graphql(complex)]
+pub(crate) struct Part {
+    /// The part number.
+    pub(crate) part: String,
+    /// The recipe in force.
+    #[graphql(skip)]
+    #[schema(value_type = Object)]
+    pub(crate) recipe: Json<Recipe>,
+    /// When it was registered.
+    pub(crate) registered_at: DateTime<Utc>,
+    /// The golden sample in force.
+    pub(crate) golden_revision: Option<i32>,
+    /// How many events it has: the version that If-Match takes.
+    pub(crate) version: i64,
+    /// The place in the log of its last event.
+    #[schema(value_type = i64)]
+    pub(crate) position: LogPosition,
+}
+
+/// By part number.
+impl Listed for Part {
+    type Key = (String,);
+    const NAME: &'static str = "parts";
+    const SELECT: &'static str =
+        "SELECT part, recipe, registered_at, golden_revision, version, position FROM read.parts";
+    const KEY: &'static [&'static str] = &["part COLLATE \"C\""];
+    const DESCENDING: bool = false;
+
+    fn key(&self) -> Self::Key {
+        (self.part.clone(),)
+    }
+
+    fn bind_key(key: Self::Key, values: &mut Separated<'_, '_, Postgres, &'static str>) {
+        values.push_bind(key.0);
+    }
+}
+
+/// Which parts; everything that is given must hold.
+#[derive(Debug, Clone, Default, InputObject, Serialize, Deserialize)]
+pub(crate) struct PartFilter {
+    /// Whether there is a golden sample.
+    pub(crate) has_golden_sample: Option<bool>,
+}
+
+impl Filter for PartFilter {
+    fn restrict(&self, sql: &mut QueryBuilder<'_, Postgres>) {
+        match self.has_golden_sample {
+            Some(true) => sql.push(" AND golden_revision IS NOT NULL"),
+            Some(false) => sql.push(" AND golden_revision IS NULL"),
+            None => sql,
+        };
+    }
+}
+
+/// One golden sample of a part.
+#[derive(Debug, Clone, FromRow, SimpleObject, Serialize, ToSchema)]
+#[graphql(complex)]
+pub(crate) struct GoldenSample {
+    #[graphql(skip)]
+    #[serde(skip)]
+    pub(crate) part: String,
+    /// From 1.
+    pub(crate) revision: i32,
+    #[graphql(skip)]
+    pub(crate) artifact_id: Uuid,
+    /// Digest of the file, hexadecimal.
+    pub(crate) sha256: String,
+    /// Format.
+    pub(crate) media_type: String,
+    /// Length of the file.
+    pub(crate) bytes: i64,
+    /// Width in pixels.
+    pub(crate) width: i32,
+    /// Height in pixels.
+    pub(crate) height: i32,
+    /// When it was registered.
+    pub(crate) registered_at: DateTime<Utc>,
+}
+
+/// A part with its golden samples.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct PartDetail {
+    #[serde(flatten)]
+    pub(crate) part: Part,
+    /// Every golden sample it ever had, oldest first.
+    pub(crate) golden_samples: Vec<GoldenSample>,
+}
+
+/// The golden samples of these parts, oldest first.
+pub(crate) async fn golden_samples_of<'e>(
+    executor: impl sqlx::PgExecutor<'e>,
+    parts: &[String],
+) -> Result<Vec<GoldenSample>, QueryError> {
+    let sql = "SELECT part, revision, artifact_id, sha256, media_type, bytes, width, height,
+         registered_at FROM read.golden_samples WHERE part = ANY($1) ORDER BY part, revision";
+    Ok(sqlx::query_as(sql).bind(parts).fetch_all(executor).await?)
+}
+
+/// The part with this number.
+pub(crate) async fn by_number(pool: &PgPool, part: &str) -> Result<Option<Part>, QueryError> {
+    let sql = format!("{} WHERE part = $1", Part::SELECT);
+    Ok(sqlx::query_as(&sql).bind(part).fetch_optional(pool).await?)
+}
+
+/// The part with everything of its projection, from one snapshot.
+pub(crate) async fn detail(pool: &PgPool, part: &str) -> Result<Option<PartDetail>, QueryError> {
+    let mut snapshot =
+        pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+    let sql = format!("{} WHERE part = $1", Part::SELECT);
+    let found: Option<Part> =
+        sqlx::query_as(&sql).bind(part).fetch_optional(&mut *snapshot).await?;
+    let Some(found) = found else { return Ok(None) };
+    let golden_samples = golden_samples_of(&mut *snapshot, &[part.to_owned()]).await?;
+    snapshot.commit().await?;
+    Ok(Some(PartDetail { part: found, golden_samples }))
+}

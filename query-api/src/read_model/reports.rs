@@ -1,0 +1,112 @@
+//! Reports: the list without their documents, and each document as it is stored.
+
+use async_graphql::{InputObject, SimpleObject};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use sqlx::query_builder::Separated;
+use sqlx::{FromRow, PgPool, Postgres, QueryBuilder};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::LogPosition;
+use super::inspections::{check_names, restrict_text};
+use super::words::Judgement;
+use crate::error::QueryError;
+use crate::paging::{Filter, Listed};
+
+/// The report of a judged inspection.
+#[derive(Debug, Clone, FromRow, SimpleObject, Serialize, ToSchema)]
+#[graphql(complex)]
+pub(crate) struct Report {
+    #[graphql(skip)]
+    pub(crate) report_id: Uuid,
+    #[graphql(skip)]
+    pub(crate) inspection_id: Uuid,
+    /// The machine's judgement.
+    pub(crate) judgement: Judgement,
+    /// The board's lot.
+    pub(crate) lot: String,
+    /// The part the board is.
+    pub(crate) part: String,
+    /// The station.
+    pub(crate) station: String,
+    /// Findings in the report.
+    pub(crate) defect_count: i32,
+    /// When the board was judged.
+    pub(crate) judged_at: DateTime<Utc>,
+    /// The place in the log of the judgement.
+    #[schema(value_type = i64)]
+    pub(crate) position: LogPosition,
+}
+
+/// Newest first.
+impl Listed for Report {
+    type Key = (i64, Uuid);
+    const NAME: &'static str = "reports";
+    const SELECT: &'static str = "SELECT report_id, inspection_id, judgement, lot, part, station,
+        defect_count, judged_at, position FROM read.reports";
+    const KEY: &'static [&'static str] = &["position", "report_id"];
+    const DESCENDING: bool = true;
+
+    fn key(&self) -> Self::Key {
+        (self.position.0, self.report_id)
+    }
+
+    fn bind_key(key: Self::Key, values: &mut Separated<'_, '_, Postgres, &'static str>) {
+        values.push_bind(key.0).push_bind(key.1);
+    }
+}
+
+/// Which reports; everything that is given must hold.
+#[derive(Debug, Clone, Default, InputObject, Serialize, Deserialize)]
+pub(crate) struct ReportFilter {
+    /// Of boards of this lot.
+    pub(crate) lot: Option<String>,
+    /// Of boards of this part.
+    pub(crate) part: Option<String>,
+    /// From this station.
+    pub(crate) station: Option<String>,
+    /// Judged so.
+    pub(crate) judgement: Option<Judgement>,
+}
+
+impl ReportFilter {
+    /// # Errors
+    /// When a name could not be one.
+    pub(crate) fn check(&self) -> Result<(), QueryError> {
+        check_names(self.lot.as_deref(), self.part.as_deref(), self.station.as_deref())
+    }
+}
+
+impl Filter for ReportFilter {
+    fn restrict(&self, sql: &mut QueryBuilder<'_, Postgres>) {
+        restrict_text(sql, "lot", self.lot.clone());
+        restrict_text(sql, "part", self.part.clone());
+        restrict_text(sql, "station", self.station.clone());
+        restrict_text(sql, "judgement", self.judgement.map(|word| word.to_string()));
+    }
+}
+
+/// The report with this id.
+pub(crate) async fn by_id(pool: &PgPool, id: Uuid) -> Result<Option<Report>, QueryError> {
+    let sql = format!("{} WHERE report_id = $1", Report::SELECT);
+    Ok(sqlx::query_as(&sql).bind(id).fetch_optional(pool).await?)
+}
+
+/// The reports of these inspections.
+pub(crate) async fn of_inspections(
+    pool: &PgPool,
+    inspections: &[Uuid],
+) -> Result<Vec<Report>, QueryError> {
+    let sql = format!("{} WHERE inspection_id = ANY($1)", Report::SELECT);
+    Ok(sqlx::query_as(&sql).bind(inspections).fetch_all(pool).await?)
+}
+
+/// The documents of these reports, byte for byte as they are stored.
+pub(crate) async fn documents(
+    pool: &PgPool,
+    ids: &[Uuid],
+) -> Result<Vec<(Uuid, String)>, QueryError> {
+    let sql = "SELECT report_id, document::text FROM read.reports WHERE report_id = ANY($1)";
+    Ok(sqlx::query_as(sql).bind(ids).fetch_all(pool).await?)
+}

@@ -1,0 +1,66 @@
+//! Yield per hour.
+
+use async_graphql::InputObject;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use sqlx::{FromRow, PgPool, Postgres, QueryBuilder};
+
+use super::inspections::{check_names, restrict_text};
+use crate::error::QueryError;
+use crate::paging::Filter;
+
+/// Which boards; everything that is given must hold.
+#[derive(Debug, Clone, Default, InputObject, Serialize, Deserialize)]
+pub(crate) struct YieldFilter {
+    /// Of this lot.
+    pub(crate) lot: Option<String>,
+    /// Of this part.
+    pub(crate) part: Option<String>,
+    /// From this station.
+    pub(crate) station: Option<String>,
+}
+
+impl YieldFilter {
+    /// # Errors
+    /// When a name could not be one.
+    pub(crate) fn check(&self) -> Result<(), QueryError> {
+        check_names(self.lot.as_deref(), self.part.as_deref(), self.station.as_deref())
+    }
+}
+
+impl Filter for YieldFilter {
+    fn restrict(&self, sql: &mut QueryBuilder<'_, Postgres>) {
+        restrict_text(sql, "lot", self.lot.clone());
+        restrict_text(sql, "part", self.part.clone());
+        restrict_text(sql, "station", self.station.clone());
+    }
+}
+
+/// The boards judged in one hour.
+#[derive(Debug, Clone, FromRow)]
+pub(crate) struct Hour {
+    pub(crate) hour: DateTime<Utc>,
+    pub(crate) judged: i64,
+    pub(crate) passed: i64,
+    pub(crate) review: i64,
+    pub(crate) failed: i64,
+    pub(crate) defects: i64,
+}
+
+/// The hours that began in `[from, to)` and in which boards were judged, in order.
+pub(crate) async fn hours(
+    pool: &PgPool,
+    filter: &YieldFilter,
+    (from, to): (DateTime<Utc>, DateTime<Utc>),
+) -> Result<Vec<Hour>, QueryError> {
+    let mut sql = QueryBuilder::new(
+        "SELECT hour, sum(judged)::bigint AS judged, sum(passed)::bigint AS passed,
+                sum(review)::bigint AS review, sum(failed)::bigint AS failed,
+                sum(defects)::bigint AS defects
+         FROM read.yield_hourly WHERE hour >= ",
+    );
+    sql.push_bind(from).push(" AND hour < ").push_bind(to);
+    filter.restrict(&mut sql);
+    sql.push(" GROUP BY hour ORDER BY hour");
+    Ok(sql.build_query_as().fetch_all(pool).await?)
+}

@@ -1,0 +1,56 @@
+//! `GET /v1/artifacts/{id}`: a picture's file, to whoever may see what it belongs to.
+
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse as _, Response};
+use domain::ArtifactId;
+use platform::auth::Scope;
+use platform::http::Problem;
+
+use super::query::id;
+use super::respond::{conditional, matches};
+use crate::QueryApi;
+use crate::error::QueryError;
+use crate::read_model::artifacts;
+use crate::session::Session;
+
+/// A file never changes, so whoever has it need not ask again; it is not for shared caches.
+const CACHE: &str = "private, max-age=31536000, immutable";
+
+/// The picture of a board, or a golden sample. The ETag is the file's SHA-256.
+#[utoipa::path(get, path = "/v1/artifacts/{artifact_id}", tag = "reads",
+    params(("artifact_id" = String, Path, description = "The picture's id")), responses(
+    (status = 200, description = "The file",
+     content((Vec<u8> = "image/jpeg"), (Vec<u8> = "image/png")), headers(("etag" = String))),
+    (status = 304), (status = 401), (status = 403), (status = 404),
+    (status = 503)), security(("bearer" = [])))]
+pub(super) async fn get(
+    State(api): State<QueryApi>,
+    session: Session,
+    Path(text): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    // Without either scope nothing is said about what exists.
+    if !session.allows(Scope::PartsRead) {
+        session.require(Scope::InspectionsRead)?;
+    }
+    let nothing = || QueryError::NotFound(format!("picture {text}"));
+    let id = id(&format!("picture {text}"), &text)?;
+    let found = artifacts::stored_picture(&api.reads().pool, id).await?.ok_or_else(nothing)?;
+    session.require(if found.is_golden { Scope::PartsRead } else { Scope::InspectionsRead })?;
+    let sha256 = found.sha256.ok_or_else(nothing)?;
+    let etag = format!("\"{sha256}\"");
+    let about = [
+        (header::CONTENT_TYPE, found.media_type),
+        (header::CACHE_CONTROL, CACHE.to_owned()),
+        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox".to_owned()),
+    ];
+    if matches(&headers, &etag) {
+        return Ok(conditional(&headers, &etag, about.into_response()));
+    }
+    let (length, pieces) = api.artifacts().stream(ArtifactId(id)).await?;
+    let length = [(header::CONTENT_LENGTH, length)];
+    let response = (about, length, Body::from_stream(pieces)).into_response();
+    Ok(conditional(&headers, &etag, response))
+}

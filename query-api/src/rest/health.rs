@@ -1,0 +1,114 @@
+//! `GET /healthz`, which only says that the process answers, and `GET /readyz`, which names what is not
+//! ready. Neither takes a token or shows data.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use platform::event_log::Position;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::QueryApi;
+use crate::checkpoints::Projection;
+use crate::error::QueryError;
+use crate::read_model::projections;
+use crate::read_model::words::GenerationStatus;
+use crate::reads::Reads;
+
+/// How long the checks may take together.
+const READY_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// One thing that has to be ready.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub(super) struct Check {
+    /// What.
+    name: String,
+    /// Whether it is.
+    ready: bool,
+    /// Why not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+}
+
+/// Whether reads can be served.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Readiness {
+    /// Whether everything is.
+    ready: bool,
+    /// Everything that has to be.
+    checks: Vec<Check>,
+}
+
+/// The process answers.
+#[utoipa::path(get, path = "/healthz", tag = "health", responses((status = 200)))]
+pub(super) async fn alive() -> &'static str {
+    "ok\n"
+}
+
+/// Whether reads can be served, and what is missing.
+#[utoipa::path(get, path = "/readyz", tag = "health",
+    responses((status = 200, body = Readiness), (status = 503, body = Readiness)))]
+pub(super) async fn ready(State(api): State<QueryApi>) -> Response {
+    let asked = tokio::time::timeout(READY_TIMEOUT, checks(api.reads())).await;
+    let checks = asked.unwrap_or_else(|_| vec![not_ready("database", "no answer in time".into())]);
+    let ready = checks.iter().all(|check| check.ready);
+    let readiness = Json(Readiness { ready, checks });
+    if ready {
+        return readiness.into_response();
+    }
+    (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "1")], readiness).into_response()
+}
+
+async fn checks(reads: &Reads) -> Vec<Check> {
+    let found = match projections::all(&reads.pool).await {
+        Ok(found) => found,
+        Err(error) => return vec![not_ready("database", error.to_string())],
+    };
+    let mut checks = vec![is_ready("database".into())];
+    let serving = |projection: Projection| {
+        found.iter().find(|row| {
+            row.projection == projection.as_str() && row.status == GenerationStatus::Serving
+        })
+    };
+    let positions = Projection::ALL.map(|projection| serving(projection).map(|row| row.position));
+    let known: Vec<Position> = positions.iter().flatten().map(|at| (*at).into()).collect();
+    let lags = match reads.lags(&known).await {
+        Ok((_, lags)) => {
+            checks.push(is_ready("event-log".into()));
+            lags
+        }
+        Err(error) => {
+            checks.push(not_ready("event-log", error.to_string()));
+            vec![0.0; known.len()]
+        }
+    };
+    let mut lags = lags.into_iter();
+    for (projection, position) in Projection::ALL.into_iter().zip(positions) {
+        let lag = position.and_then(|_| lags.next());
+        checks.push(projection_check(projection, lag, reads.config.ready_lag()));
+    }
+    checks
+}
+
+fn projection_check(projection: Projection, lag_s: Option<f64>, limit: Duration) -> Check {
+    let name = format!("projection:{}", projection.as_str());
+    match lag_s {
+        None => not_ready(&name, QueryError::NotBuilt.to_string()),
+        Some(lag) if lag > limit.as_secs_f64() => {
+            let most = limit.as_secs_f64();
+            not_ready(&name, format!("it is {lag:.1} s behind the log, the most is {most} s"))
+        }
+        Some(_) => is_ready(name),
+    }
+}
+
+fn is_ready(name: String) -> Check {
+    Check { name, ready: true, detail: None }
+}
+
+fn not_ready(name: &str, detail: String) -> Check {
+    Check { name: name.to_owned(), ready: false, detail: Some(detail) }
+}

@@ -1,0 +1,147 @@
+//! `GET /v1/reports` and `GET /v1/reports/{id}`, the latter with two faces: JSON and PDF.
+
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use domain::{Lot, PartNumber, Sha256, Station};
+use platform::auth::Scope;
+use platform::event_log::Position;
+use platform::http::Problem;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
+
+use super::accept::choose;
+use super::inspections::GetParams;
+use super::query::{Params, forward, id};
+use super::respond::{LOG_POSITION, conditional, json, matches};
+use crate::QueryApi;
+use crate::checkpoints::Projection;
+use crate::error::QueryError;
+use crate::paging;
+use crate::read_model::reports::{self, Report, ReportFilter};
+use crate::read_model::words::Judgement;
+use crate::session::Session;
+
+const JSON: &str = "application/json";
+const PDF: &str = "application/pdf";
+
+/// Which reports.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ListParams {
+    /// Of boards of this lot.
+    #[param(value_type = Option<String>)]
+    lot: Option<Lot>,
+    /// Of boards of this part.
+    #[param(value_type = Option<String>)]
+    part: Option<PartNumber>,
+    /// From this station.
+    #[param(value_type = Option<String>)]
+    station: Option<Station>,
+    /// Judged so.
+    judgement: Option<Judgement>,
+    /// Rows of the page, 1 to 200; 50 when nothing is said.
+    limit: Option<u32>,
+    /// The `next_cursor` of the page before.
+    cursor: Option<String>,
+    /// Wait up to 2 s until the answer reflects the log up to here.
+    min_position: Option<i64>,
+}
+
+/// A page of reports.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ReportPage {
+    /// The reports, newest first.
+    items: Vec<Report>,
+    /// Where the next page begins; absent on the last.
+    next_cursor: Option<String>,
+}
+
+/// Reports, newest first.
+#[utoipa::path(get, path = "/v1/reports", tag = "reads", params(ListParams), responses(
+    (status = 200, body = ReportPage, headers(("x-log-position" = i64))),
+    (status = 400, description = "invalid-query, invalid-cursor"),
+    (status = 401), (status = 403), (status = 503)), security(("bearer" = [])))]
+pub(super) async fn list(
+    State(api): State<QueryApi>,
+    session: Session,
+    Params(params): Params<ListParams>,
+) -> Result<Response, Problem> {
+    session.require(Scope::ReportsRead)?;
+    let filter = ReportFilter {
+        lot: params.lot.map(String::from),
+        part: params.part.map(String::from),
+        station: params.station.map(String::from),
+        judgement: params.judgement,
+    };
+    let reads = api.reads();
+    let arguments = forward(params.limit, params.cursor)?;
+    let page = paging::page::<Report>(arguments, &filter, &reads.cursor_key)?;
+    let wanted = params.min_position.map(Position);
+    let position = reads.checkpoints.reached(Projection::Reports, wanted).await?;
+    let slice = paging::list::<Report>(&reads.pool, page, &filter).await?;
+    let next_cursor = slice.next_cursor(&filter, &reads.cursor_key);
+    Ok(json(position, &ReportPage { items: slice.rows, next_cursor }))
+}
+
+/// One report: as JSON, byte for byte as it is stored, or as PDF when Accept asks for it.
+#[utoipa::path(get, path = "/v1/reports/{report_id}", tag = "reads",
+    params(("report_id" = String, Path, description = "The report's id"), GetParams), responses(
+    (status = 200, description = "The report, schemas/report.v1.schema.json, or its PDF",
+     content((Object = "application/json"), (Vec<u8> = "application/pdf")),
+     headers(("etag" = String), ("x-log-position" = i64))),
+    (status = 304), (status = 400), (status = 401), (status = 403), (status = 404),
+    (status = 406), (status = 503)), security(("bearer" = [])))]
+pub(super) async fn get(
+    State(api): State<QueryApi>,
+    session: Session,
+    Path(text): Path<String>,
+    Params(params): Params<GetParams>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    session.require(Scope::ReportsRead)?;
+    let nothing = || format!("report {text}");
+    let id = id(&nothing(), &text)?;
+    let face = choose(&headers, &[JSON, PDF]).ok_or_else(not_acceptable)?;
+    let reads = api.reads();
+    let wanted = params.min_position.map(Position);
+    let position = reads.checkpoints.reached(Projection::Reports, wanted).await?;
+    let found = reports::documents(&reads.pool, &[id]).await?.pop();
+    let (_, document) = found.ok_or_else(|| QueryError::NotFound(nothing()))?;
+    let mut response = if face == PDF {
+        pdf(&api, id, &document, &headers).await?
+    } else {
+        let etag = format!("\"{}\"", Sha256::of(document.as_bytes()));
+        conditional(&headers, &etag, ([(header::CONTENT_TYPE, JSON)], document).into_response())
+    };
+    response.headers_mut().insert(LOG_POSITION, HeaderValue::from(position.0));
+    response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept"));
+    Ok(response)
+}
+
+/// The same report and the same renderer give the same bytes, so their names make the ETag and a caller
+/// that has the PDF costs no rendering.
+async fn pdf(
+    api: &QueryApi,
+    id: Uuid,
+    document: &str,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
+    let digest = Sha256::of(document.as_bytes());
+    let etag = format!("\"{digest}-pdf-{}\"", env!("CARGO_PKG_VERSION"));
+    let bytes = match matches(headers, &etag) {
+        true => Vec::new(),
+        false => api.pdfs().render(document).await?,
+    };
+    let disposition = format!("inline; filename=\"report-{id}.pdf\"");
+    let about = [(header::CONTENT_TYPE, PDF.to_owned()), (header::CONTENT_DISPOSITION, disposition)];
+    Ok(conditional(headers, &etag, (about, bytes).into_response()))
+}
+
+fn not_acceptable() -> Problem {
+    let detail = "a report is served as application/json or application/pdf";
+    Problem::new(StatusCode::NOT_ACCEPTABLE, "not-acceptable", detail)
+        .with_extension("offers", vec![JSON, PDF])
+}

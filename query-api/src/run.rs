@@ -1,0 +1,41 @@
+//! The query API in a process of its own.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use chrono::Utc;
+use platform::artifact_store::ArtifactStore;
+use platform::artifact_store::signed_url::{SigningKey, UrlSigner};
+use platform::auth::{KeyRing, TokenConfig, TokenIssuer};
+use platform::event_log::postgres::PostgresEventLog;
+use platform::http::HttpConfig;
+use platform::shutdown::Shutdown;
+use tokio::net::TcpListener;
+
+use crate::{Dependencies, QueryApi, RunConfig, router};
+
+/// Serves reads until `shutdown`. The database must be migrated; read models may still be missing, and
+/// `/readyz` then says so.
+///
+/// # Errors
+/// When the database, the data folder or the listener cannot be used.
+pub async fn run(config: RunConfig, shutdown: Shutdown) -> anyhow::Result<()> {
+    let pool = platform::postgres::connect(&config.database).await?;
+    let keys = KeyRing::open(&config.data_dir, Utc::now())?;
+    let on = Dependencies {
+        log: Arc::new(PostgresEventLog::new(pool.clone())),
+        pool,
+        artifacts: ArtifactStore::open_folder(&config.data_dir.join("artifacts"))?,
+        signer: UrlSigner::new(SigningKey::open(&config.data_dir)?),
+        verifier: Arc::new(TokenIssuer::new(keys, TokenConfig::default()).verifier()),
+        shutdown: shutdown.clone(),
+    };
+    let listener = TcpListener::bind(config.listen)
+        .await
+        .with_context(|| format!("cannot listen on {}; is it in use?", config.listen))?;
+    tracing::info!(address = %config.listen, "query API is listening");
+    let api = QueryApi::new(on, &config.api);
+    let router = platform::http::wrap(router(api), &HttpConfig::default());
+    platform::http::serve(listener, router, shutdown).await?;
+    Ok(())
+}

@@ -1,0 +1,13 @@
+//! The API at its edge: a router on a real PostgreSQL, with read models made as the contract says.
+
+mod changes;
+mod checkpoints;
+mod graphql;
+mod limits;
+mod paging;
+mod reports;
+mod rest;
+mod schema;
+mod tables;
+mod websocket;
+mod world;

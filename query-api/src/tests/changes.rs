@@ -1,0 +1,251 @@
+//! The subscription: replay, then live, in order, without loss or doubles, whatever ends it.
+
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use platform::event_log::StreamId;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::websocket::Client;
+use super::world::World;
+use crate::QueryApiConfig;
+
+pub(super) const CHANGES: &str = "subscription($from: Position, $after: String, $filter: InspectionFilter) {
+    inspectionChanged(from: $from, after: $after, filter: $filter) {
+        position cursor eventType inspectionId inspection { id lot version } } }";
+
+/// An item's position and event type.
+fn seen(item: &Value) -> (i64, String) {
+    assert_eq!(item["type"], "next", "{item:#}");
+    let change = &item["payload"]["data"]["inspectionChanged"];
+    let position = change["position"].as_str().unwrap().parse().unwrap();
+    (position, change["eventType"].as_str().unwrap().to_owned())
+}
+
+fn cursor(item: &Value) -> String {
+    item["payload"]["data"]["inspectionChanged"]["cursor"].as_str().unwrap().to_owned()
+}
+
+fn error(item: &Value) -> &Value {
+    assert_eq!(item["type"], "error", "{item:#}");
+    &item["payload"][0]["extensions"]
+}
+
+#[tokio::test]
+async fn replay_then_live_then_resume_without_loss_or_doubles() {
+    let world = World::new().await;
+    let base = world.serve().await;
+    let id = world.insert_inspection(1, 1).await;
+    let mut expected = Vec::new();
+    for n in 0..300 {
+        let name = format!("Happened{n}");
+        expected.push((world.append(id, n, &name).await.0, name));
+        if n % 3 == 0 {
+            let other = StreamId { aggregate_type: "part".into(), aggregate_id: format!("p{n}") };
+            world.append_to(other, 0, "PartRegistered").await;
+        }
+    }
+    world.reach(expected[299].0).await;
+
+    let mut client = Client::open(&base, &world.token()).await;
+    client.subscribe("a", CHANGES, json!({"from": 0})).await;
+    let mut got = Vec::new();
+    let mut last = String::new();
+    for _ in 0..300 {
+        let item = client.receive().await;
+        got.push(seen(&item));
+        last = cursor(&item);
+    }
+    assert_eq!(got, expected);
+
+    // Live: an event is shown once the read model has it, not before.
+    let held = world.append(id, 300, "Live").await;
+    let waiting = tokio::time::timeout(Duration::from_millis(200), client.receive()).await;
+    assert!(waiting.is_err(), "shown before the read model had it");
+    world.reach(held.0).await;
+    let item = client.receive().await;
+    assert_eq!(seen(&item), (held.0, "Live".to_owned()));
+    assert_eq!(item["payload"]["data"]["inspectionChanged"]["inspection"]["id"], id.to_string());
+    drop(client);
+
+    // Away: what happened meanwhile comes first, then what happens.
+    let away = world.append(id, 301, "Away").await;
+    world.reach(away.0).await;
+    let mut again = Client::open(&base, &world.token()).await;
+    again.subscribe("b", CHANGES, json!({"after": last})).await;
+    assert_eq!(seen(&again.receive().await), (held.0, "Live".to_owned()));
+    assert_eq!(seen(&again.receive().await), (away.0, "Away".to_owned()));
+    let back = world.append(id, 302, "Back").await;
+    world.reach(back.0).await;
+    assert_eq!(seen(&again.receive().await), (back.0, "Back".to_owned()));
+}
+
+#[tokio::test]
+async fn concurrent_appends_are_all_seen_once_and_in_order() {
+    let world = World::new().await;
+    let base = world.serve().await;
+    let mut client = Client::open(&base, &world.token()).await;
+    client.subscribe("a", CHANGES, json!({"from": "0"})).await;
+    let writers = (0..8).map(|_| async {
+        let id = Uuid::now_v7();
+        for n in 0..25 {
+            world.append(id, n, "Happened").await;
+        }
+    });
+    let follow = async {
+        loop {
+            let head = world.log.head().await.unwrap();
+            world.reach(head.0).await;
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let mut got = Vec::new();
+    let read = async {
+        while got.len() < 200 {
+            got.push(seen(&client.receive().await).0);
+        }
+    };
+    tokio::select! {
+        () = async { futures::join!(futures::future::join_all(writers), read); } => {}
+        () = follow => {}
+    }
+    let page = world.log.read_all(platform::event_log::Position(0), 1_000).await.unwrap();
+    let all: Vec<_> = page.events.iter().map(|event| event.position.0).collect();
+    assert_eq!(got, all);
+}
+
+#[tokio::test]
+async fn a_filter_admits_what_the_row_says() {
+    let world = World::new().await;
+    let base = world.serve().await;
+    let (one, two) = (world.insert_inspection(1, 0).await, world.insert_inspection(2, 0).await);
+    world.append(one, 0, "Created").await;
+    world.append(Uuid::now_v7(), 0, "Parked").await;
+    let last = world.append(two, 0, "Created").await;
+    world.reach(last.0).await;
+    let mut client = Client::open(&base, &world.token()).await;
+    client.subscribe("a", CHANGES, json!({"from": 0, "filter": {"lot": "L2"}})).await;
+    let item = client.receive().await;
+    assert_eq!(seen(&item).0, last.0);
+    let cursor = cursor(&item);
+
+    for variables in [
+        json!({"after": cursor}),
+        json!({"after": "x"}),
+        json!({"after": cursor, "filter": {"lot": "L1"}}),
+    ] {
+        client.subscribe("bad", CHANGES, variables).await;
+        assert_eq!(error(&client.receive().await)["code"], "INVALID_CURSOR");
+    }
+    client.subscribe("both", CHANGES, json!({"after": cursor, "from": 0})).await;
+    assert_eq!(error(&client.receive().await)["code"], "BAD_USER_INPUT");
+    client.subscribe("name", CHANGES, json!({"filter": {"lot": ""}})).await;
+    assert_eq!(error(&client.receive().await)["code"], "BAD_USER_INPUT");
+}
+
+#[tokio::test]
+async fn an_expired_token_ends_the_subscription() {
+    let world = World::new().await;
+    let base = world.serve().await;
+    let token = world.token_for(chrono::Duration::seconds(2));
+    let mut client = Client::open(&base, &token).await;
+    client.subscribe("a", CHANGES, json!({})).await;
+    assert_eq!(error(&client.receive().await)["code"], "UNAUTHENTICATED");
+    client.subscribe("b", CHANGES, json!({})).await;
+    assert_eq!(client.closed().await, 4403);
+}
+
+#[tokio::test]
+async fn a_finishing_server_says_where_to_go_on() {
+    let world = World::new().await;
+    let base = world.serve().await;
+    let position = world.append(Uuid::now_v7(), 0, "Happened").await;
+    world.reach(position.0).await;
+    let mut client = Client::open(&base, &world.token()).await;
+    client.subscribe("a", CHANGES, json!({"from": 0})).await;
+    let item = client.receive().await;
+    world.shutdown.request();
+    let end = client.receive().await;
+    let extensions = error(&end);
+    assert_eq!(extensions["code"], "GOING_AWAY");
+    assert_eq!(extensions["cursor"], cursor(&item));
+    assert_eq!(client.closed().await, 1001);
+}
+
+#[tokio::test]
+async fn a_slow_client_is_told_where_to_go_on() {
+    let config = QueryApiConfig { slow_after_ms: 100, ..QueryApiConfig::default() };
+    let world = World::with(config).await;
+    let id = Uuid::now_v7();
+    for n in 0..3 {
+        world.append(id, n, "Happened").await;
+    }
+    world.reach(3).await;
+    let mut changes = world.changes(json!({"from": 0}));
+    let first = changes.next().await.unwrap();
+    tokio::time::sleep(Duration::from_millis(150)).await;
+    let end = changes.next().await.unwrap();
+    let resume = end["errors"][0]["extensions"].clone();
+    assert_eq!(resume["code"], "SLOW_CLIENT");
+    assert_eq!(resume["cursor"], first["data"]["inspectionChanged"]["cursor"]);
+    assert!(changes.next().await.is_none());
+
+    let mut again = world.changes(json!({"after": resume["cursor"]}));
+    let second = again.next().await.unwrap();
+    assert_eq!(second["data"]["inspectionChanged"]["position"], "2");
+}
+
+#[tokio::test]
+async fn a_live_client_that_falls_far_behind_is_told_where_to_go_on() {
+    let config = QueryApiConfig { slow_behind: 5, ..QueryApiConfig::default() };
+    let world = World::with(config).await;
+    let id = Uuid::now_v7();
+    for n in 0..10 {
+        world.append(id, n, "Happened").await;
+    }
+    world.reach(10).await;
+    // Behind while replaying is no fault.
+    let mut changes = world.changes(json!({"from": 0}));
+    for _ in 0..10 {
+        assert!(changes.next().await.unwrap().get("errors").is_none());
+    }
+    let idle = tokio::time::timeout(Duration::from_millis(200), changes.next()).await;
+    assert!(idle.is_err());
+    for n in 10..20 {
+        world.append(id, n, "Happened").await;
+    }
+    world.reach(20).await;
+    let end = changes.next().await.unwrap();
+    assert_eq!(end["errors"][0]["extensions"]["code"], "SLOW_CLIENT");
+}
+
+#[tokio::test]
+async fn subscriptions_are_bounded() {
+    let config = QueryApiConfig { subscriptions_max: 1, ..QueryApiConfig::default() };
+    let world = World::with(config).await;
+    let mut first = world.changes(json!({}));
+    assert!(tokio::time::timeout(Duration::from_millis(300), first.next()).await.is_err());
+    let refused = world.changes(json!({})).next().await.unwrap();
+    assert_eq!(refused["errors"][0]["extensions"]["code"], "TOO_MANY_REQUESTS");
+    drop(first);
+    let mut second = world.changes(json!({}));
+    assert!(tokio::time::timeout(Duration::from_millis(300), second.next()).await.is_err());
+}
+
+#[tokio::test]
+async fn server_sent_events_carry_the_same_items() {
+    let world = World::new().await;
+    let position = world.append(Uuid::now_v7(), 0, "Happened").await;
+    world.reach(position.0).await;
+    let mut events = world.events(json!({"from": 0})).await;
+    let event = events.next().await.unwrap();
+    assert!(event.starts_with("event: next\ndata: {"), "{event}");
+    assert!(event.contains("Happened"), "{event}");
+    world.shutdown.request();
+    let mut rest = String::new();
+    while let Some(event) = events.next().await {
+        rest.push_str(&event);
+    }
+    assert!(rest.contains("GOING_AWAY") && rest.contains("event: complete"), "{rest}");
+}

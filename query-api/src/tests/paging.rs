@@ -1,0 +1,175 @@
+//! Pages: every row once, in both directions, while rows are inserted; and cursors that are not ours.
+
+use serde_json::{Value, json};
+
+use super::world::{World, inspection_id};
+
+const PAGE: &str = "query($first: Int, $after: String, $last: Int, $before: String, \
+                     $filter: InspectionFilter) {
+    inspections(first: $first, after: $after, last: $last, before: $before, filter: $filter) {
+        edges { cursor node { id } }
+        pageInfo { hasNextPage hasPreviousPage startCursor endCursor }
+    }
+}";
+
+fn ids(page: &Value) -> Vec<String> {
+    let edges = page["inspections"]["edges"].as_array().unwrap();
+    edges.iter().map(|edge| edge["node"]["id"].as_str().unwrap().to_owned()).collect()
+}
+
+fn newest_first(range: std::ops::RangeInclusive<i64>) -> Vec<String> {
+    range.rev().map(|n| inspection_id(n).to_string()).collect()
+}
+
+#[tokio::test]
+async fn going_forward_gives_every_row_once_while_rows_are_inserted() {
+    let world = World::new().await;
+    for n in 1..=23 {
+        world.insert_inspection(n, 0).await;
+    }
+    let (mut seen, mut after, mut newest) = (Vec::new(), Value::Null, 100);
+    loop {
+        let page = world.query(PAGE, json!({"first": 5, "after": after})).await;
+        seen.extend(ids(&page));
+        let info = &page["inspections"]["pageInfo"];
+        assert_eq!(info["hasPreviousPage"], !after.is_null());
+        after = info["endCursor"].clone();
+        newest += 1;
+        world.insert_inspection(newest, 0).await;
+        if info["hasNextPage"] == false {
+            break;
+        }
+    }
+    assert_eq!(seen, newest_first(1..=23));
+}
+
+#[tokio::test]
+async fn going_backward_gives_every_row_once_while_rows_are_inserted() {
+    let world = World::new().await;
+    for n in 1..=23 {
+        world.insert_inspection(n, 0).await;
+    }
+    let (mut seen, mut before, mut older) = (Vec::new(), Value::Null, 0);
+    loop {
+        let page = world.query(PAGE, json!({"last": 5, "before": before})).await;
+        let mut rows = ids(&page);
+        rows.extend(seen);
+        seen = rows;
+        let info = &page["inspections"]["pageInfo"];
+        before = info["startCursor"].clone();
+        older -= 1;
+        world.insert_inspection(older, 0).await;
+        if info["hasPreviousPage"] == false {
+            break;
+        }
+    }
+    assert_eq!(seen, newest_first(1..=23));
+}
+
+#[tokio::test]
+async fn rest_pages_cover_every_row_of_a_filter_once() {
+    let world = World::new().await;
+    for n in 1..=20 {
+        world.insert_inspection(n, 0).await;
+    }
+    let (mut seen, mut path) = (Vec::new(), "/v1/inspections?lot=L1&limit=3".to_owned());
+    loop {
+        let page = world.get(&path).await.json();
+        let items = page["items"].as_array().unwrap();
+        seen.extend(items.iter().map(|i| i["inspection_id"].as_str().unwrap().to_owned()));
+        match page["next_cursor"].as_str() {
+            Some(cursor) => path = format!("/v1/inspections?lot=L1&limit=3&cursor={cursor}"),
+            None => break,
+        }
+    }
+    let wanted: Vec<_> =
+        (1..=20).rev().filter(|n| n % 3 == 1).map(|n| inspection_id(n).to_string()).collect();
+    assert_eq!(seen, wanted);
+}
+
+#[tokio::test]
+async fn every_list_pages_by_its_own_key() {
+    let world = World::new().await;
+    for n in 1..=3 {
+        world.insert_inspection(n, 2).await;
+        world.insert_report(n, "{}").await;
+        world
+            .execute(&format!(
+                "INSERT INTO read.parts VALUES ('P{n}', '{{\"revision\": 1, \"fail_at\": 0.5,
+                 \"review_at\": 0.25}}', now(), NULL, 1, {n})"
+            ))
+            .await;
+    }
+    for (list, node, rows) in
+        [("defects", "position number", 6), ("reports", "id", 3), ("parts", "part", 3)]
+    {
+        let query = format!(
+            "query($after: String) {{ {list}(first: 1, after: $after) {{
+                nodes {{ {node} }} pageInfo {{ hasNextPage endCursor }} }} }}"
+        );
+        let (mut seen, mut after) = (Vec::new(), Value::Null);
+        loop {
+            let page = world.query(&query, json!({"after": after})).await[list].clone();
+            seen.push(page["nodes"][0].to_string());
+            after = page["pageInfo"]["endCursor"].clone();
+            if page["pageInfo"]["hasNextPage"] == false {
+                break;
+            }
+        }
+        assert_eq!(seen.len(), rows, "{seen:?}");
+        seen.sort();
+        seen.dedup();
+        assert_eq!(seen.len(), rows, "{seen:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_cursor_that_is_not_of_this_query_is_refused() {
+    let world = World::new().await;
+    for n in 1..=3 {
+        world.insert_inspection(n, 1).await;
+    }
+    let page = world.query(PAGE, json!({"first": 1})).await;
+    let cursor = page["inspections"]["pageInfo"]["endCursor"].as_str().unwrap().to_owned();
+    world.query(PAGE, json!({"first": 1, "after": cursor})).await;
+
+    let mut altered = cursor.clone().into_bytes();
+    altered[30] = if altered[30] == b'A' { b'B' } else { b'A' };
+    let altered = String::from_utf8(altered).unwrap();
+    for variables in [
+        json!({"after": cursor, "filter": {"lot": "L1"}}),
+        json!({"after": altered}),
+        json!({"before": "made-up"}),
+        json!({"after": ""}),
+        json!({"after": "é".repeat(600)}),
+    ] {
+        assert_eq!(world.code(PAGE, variables.clone()).await, "INVALID_CURSOR", "{variables}");
+    }
+    let elsewhere = "query($c: String) { defects(after: $c) { edges { cursor } } }";
+    assert_eq!(world.code(elsewhere, json!({"c": cursor})).await, "INVALID_CURSOR");
+    let rest = world.get(&format!("/v1/reports?cursor={cursor}")).await;
+    assert_eq!(rest.problem(), (400, "invalid-cursor".into()));
+    // The same list with the same filter is the same query, whichever API asks.
+    let rest = world.get(&format!("/v1/inspections?cursor={cursor}")).await;
+    assert_eq!(rest.status, 200);
+}
+
+#[tokio::test]
+async fn a_page_goes_one_way_and_has_a_sensible_size() {
+    let world = World::new().await;
+    for variables in [
+        json!({"first": 1, "last": 1}),
+        json!({"first": 1, "before": "x"}),
+        json!({"last": 1, "after": "x"}),
+        json!({"first": 0}),
+        json!({"first": -1}),
+        json!({"last": 201}),
+        json!({"first": 2_147_483_647}),
+    ] {
+        assert_eq!(world.code(PAGE, variables.clone()).await, "BAD_USER_INPUT", "{variables}");
+    }
+    for limit in ["0", "201", "-1", "x", "99999999999", ""] {
+        let answer = world.get(&format!("/v1/reports?limit={limit}")).await;
+        assert_eq!(answer.problem(), (400, "invalid-query".into()), "{limit}");
+    }
+}

@@ -1,0 +1,133 @@
+//! REST: strict queries, strong ETags, pictures.
+
+use domain::Sha256;
+use serde_json::json;
+
+use super::world::{World, artifact_id};
+
+#[tokio::test]
+async fn unknown_repeated_and_malformed_parameters_are_refused() {
+    let world = World::new().await;
+    for path in [
+        "/v1/inspections?colour=red",
+        "/v1/inspections?lot=a&lot=b",
+        "/v1/inspections?judgement=PASS",
+        "/v1/inspections?lot=",
+        "/v1/inspections?lot=a%00b",
+        "/v1/inspections?station=%20x",
+        "/v1/inspections?state=done",
+        "/v1/parts?limit=ten",
+        "/v1/parts?has_golden_sample=maybe",
+        "/v1/reports?page=2",
+        "/v1/reports/00000000-0000-0000-0000-000000000000?format=pdf",
+        "/v1/inspections?lot=%FF",
+    ] {
+        let answer = world.get(path).await;
+        assert_eq!(answer.problem(), (400, "invalid-query".into()), "{path}");
+    }
+    let named = world.get("/v1/inspections?colour=red").await.json();
+    assert!(named["detail"].as_str().unwrap().contains("colour"), "{named}");
+}
+
+#[tokio::test]
+async fn what_does_not_exist_is_not_found() {
+    let world = World::new().await;
+    let id = uuid::Uuid::now_v7();
+    for path in [
+        format!("/v1/inspections/{id}"),
+        "/v1/inspections/x".into(),
+        "/v1/inspections/%00".into(),
+        format!("/v1/reports/{id}"),
+        format!("/v1/artifacts/{id}"),
+        "/v1/parts/nothing".into(),
+        format!("/v1/parts/{}", "x".repeat(65)),
+        "/v1/nothing".into(),
+    ] {
+        assert_eq!(world.get(&path).await.problem(), (404, "not-found".into()), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn an_inspection_s_etag_is_its_version() {
+    let world = World::new().await;
+    let id = world.insert_inspection(3, 1).await;
+    world.reach(3).await;
+    let path = format!("/v1/inspections/{id}");
+    let answer = world.get(&path).await;
+    assert_eq!((answer.header("etag"), answer.header("x-log-position")), ("\"5\"", "3"));
+    let body = answer.json();
+    assert_eq!((&body["judgement"], &body["lot"]), (&json!("fail"), &json!("L0")));
+    assert_eq!((&body["version"], &body["position"]), (&json!(5), &json!(3)));
+    assert_eq!(body["rules"][0], json!({"rule": "defect", "class": "open", "count": 1}));
+    assert_eq!(body["artifacts"][0]["artifact_id"], artifact_id(3).to_string());
+    assert_eq!(body["timeline"][0]["event_type"], "InspectionCreated");
+    assert_eq!(
+        body["report_id"],
+        domain::ReportId::of(domain::InspectionId(id)).to_string()
+    );
+    for tag in ["\"5\"", "W/\"5\"", "\"1\", \"5\"", "*"] {
+        let unchanged = world.get_with(&path, &[("if-none-match", tag)]).await;
+        assert_eq!((unchanged.status.as_u16(), unchanged.body.len()), (304, 0), "{tag}");
+        assert_eq!(unchanged.header("etag"), "\"5\"");
+    }
+    world.execute("UPDATE read.inspections SET version = 6").await;
+    let changed = world.get_with(&path, &[("if-none-match", "\"5\"")]).await;
+    assert_eq!((changed.status.as_u16(), changed.header("etag")), (200, "\"6\""));
+}
+
+#[tokio::test]
+async fn a_part_shows_its_golden_samples() {
+    let world = World::new().await;
+    let recipe = r#"{"revision": 2, "fail_at": 0.6, "review_at": 0.3}"#;
+    world
+        .execute(&format!("INSERT INTO read.parts VALUES ('Ä/1', '{recipe}', now(), 1, 3, 9)"))
+        .await;
+    world
+        .execute(&format!(
+            "INSERT INTO read.golden_samples VALUES
+             ('Ä/1', 1, '{}', 'aa', 'image/png', 5, 6, 7, now())",
+            artifact_id(1)
+        ))
+        .await;
+    let answer = world.get("/v1/parts/%C3%84%2F1").await;
+    assert_eq!((answer.status.as_u16(), answer.header("etag")), (200, "\"3\""));
+    let body = answer.json();
+    assert_eq!((&body["part"], &body["recipe"]["revision"]), (&json!("Ä/1"), &json!(2)));
+    assert_eq!(body["golden_samples"][0]["artifact_id"], artifact_id(1).to_string());
+    assert_eq!(world.get("/v1/parts?has_golden_sample=false").await.json()["items"], json!([]));
+    assert_eq!(world.get("/v1/parts").await.json()["items"][0]["golden_revision"], 1);
+}
+
+#[tokio::test]
+async fn a_picture_is_served_to_whoever_may_see_it() {
+    let world = World::new().await;
+    let id = world.insert_inspection(1, 0).await;
+    let (png, sha256) = picture();
+    world.store(artifact_id(1), &png).await;
+    world.execute(&format!("UPDATE read.artifacts SET sha256 = '{sha256}'")).await;
+
+    let path = format!("/v1/artifacts/{}", artifact_id(1));
+    let answer = world.get(&path).await;
+    assert_eq!((answer.status.as_u16(), &answer.body), (200, &png));
+    assert_eq!(answer.header("content-type"), "image/png");
+    assert_eq!(answer.header("content-length"), png.len().to_string());
+    assert!(answer.header("cache-control").contains("private"));
+    assert!(answer.header("cache-control").contains("immutable"));
+    assert_eq!(answer.header("x-content-type-options"), "nosniff");
+    let etag = answer.header("etag").to_owned();
+    let unchanged = world.get_with(&path, &[("if-none-match", &etag)]).await;
+    assert_eq!((unchanged.status.as_u16(), unchanged.body.len()), (304, 0));
+
+    world.execute("UPDATE read.artifacts SET sha256 = NULL, state = 'reserved'").await;
+    assert_eq!(world.get(&path).await.problem().0, 404);
+    assert_eq!(world.get(&format!("/v1/artifacts/{id}")).await.problem().0, 404);
+}
+
+pub(super) fn picture() -> (Vec<u8>, Sha256) {
+    let mut png = std::io::Cursor::new(Vec::new());
+    let board = image::GrayImage::from_fn(64, 48, |x, y| image::Luma([if (x + y) % 7 < 3 { 255 } else { 0 }]));
+    board.write_to(&mut png, image::ImageFormat::Png).unwrap();
+    let png = png.into_inner();
+    let sha256 = Sha256::of(&png);
+    (png, sha256)
+}

@@ -1,0 +1,46 @@
+//! The views of schema `read` as plain tables, in the shape of docs/read-models.md.
+
+pub(super) const TABLES: &str = r#"
+CREATE TABLE read.inspections (
+    inspection_id uuid PRIMARY KEY, lot text NOT NULL, part text NOT NULL, station text NOT NULL,
+    state text NOT NULL, judgement text, rules jsonb, recipe jsonb NOT NULL,
+    defect_count integer NOT NULL, doubtful_count integer NOT NULL,
+    created_at timestamptz NOT NULL, judged_at timestamptz, voided_at timestamptz, void_reason text,
+    version bigint NOT NULL, created_position bigint NOT NULL, position bigint NOT NULL);
+CREATE TABLE read.artifacts (
+    artifact_id uuid PRIMARY KEY, inspection_id uuid NOT NULL, state text NOT NULL,
+    media_type text NOT NULL, sha256 text, bytes bigint, width integer, height integer,
+    reserved_at timestamptz NOT NULL, uploaded_at timestamptz, inferred_at timestamptz,
+    golden_artifact_id uuid, golden_sha256 text, golden_revision integer,
+    model_name text, model_version text, model_sha256 text, registration jsonb,
+    queue_ms integer, compute_ms integer, total_ms integer, reason text, detail text);
+CREATE TABLE read.timeline (
+    inspection_id uuid NOT NULL, sequence bigint NOT NULL, position bigint NOT NULL,
+    event_type text NOT NULL, occurred_at timestamptz NOT NULL, recorded_at timestamptz NOT NULL,
+    actor text, PRIMARY KEY (inspection_id, sequence));
+CREATE TABLE read.defects (
+    inspection_id uuid NOT NULL, artifact_id uuid NOT NULL, number integer NOT NULL,
+    class text NOT NULL, confidence real NOT NULL, grade text NOT NULL,
+    x integer NOT NULL, y integer NOT NULL, width integer NOT NULL, height integer NOT NULL,
+    lot text NOT NULL, part text NOT NULL, station text NOT NULL,
+    found_at timestamptz NOT NULL, position bigint NOT NULL, PRIMARY KEY (artifact_id, number));
+CREATE TABLE read.parts (
+    part text PRIMARY KEY, recipe jsonb NOT NULL, registered_at timestamptz NOT NULL,
+    golden_revision integer, version bigint NOT NULL, position bigint NOT NULL);
+CREATE TABLE read.golden_samples (
+    part text NOT NULL, revision integer NOT NULL, artifact_id uuid NOT NULL, sha256 text NOT NULL,
+    media_type text NOT NULL, bytes bigint NOT NULL, width integer NOT NULL, height integer NOT NULL,
+    registered_at timestamptz NOT NULL, PRIMARY KEY (part, revision));
+CREATE TABLE read.yield_hourly (
+    hour timestamptz NOT NULL, lot text NOT NULL, part text NOT NULL, station text NOT NULL,
+    judged bigint NOT NULL, passed bigint NOT NULL, review bigint NOT NULL, failed bigint NOT NULL,
+    defects bigint NOT NULL, PRIMARY KEY (hour, lot, part, station));
+CREATE TABLE read.reports (
+    report_id uuid PRIMARY KEY, inspection_id uuid NOT NULL UNIQUE, lot text NOT NULL,
+    part text NOT NULL, station text NOT NULL, judgement text NOT NULL,
+    defect_count integer NOT NULL, judged_at timestamptz NOT NULL,
+    position bigint NOT NULL UNIQUE, document json NOT NULL);
+INSERT INTO projection_checkpoints (projection, generation, status)
+SELECT name, 1, 'serving'
+FROM unnest(ARRAY['inspection_overview', 'defects', 'parts', 'yield', 'reports']) AS name;
+"#;

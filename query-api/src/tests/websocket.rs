@@ -1,0 +1,169 @@
+//! graphql-transport-ws as a client sees it: the handshake, its refusals, and several operations.
+
+use std::time::Duration;
+
+use futures::{SinkExt as _, StreamExt as _};
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+
+use super::world::World;
+
+/// How long a test waits for one message.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+pub(super) struct Client(WebSocketStream<MaybeTlsStream<TcpStream>>);
+
+impl Client {
+    /// A connection to a served world, without a handshake.
+    pub(super) async fn connect(base: &str, headers: &[(&str, &str)]) -> Result<Self, Error> {
+        let mut request = format!("{base}/graphql/ws").into_client_request()?;
+        for (name, value) in headers {
+            let name: axum::http::HeaderName = name.parse().unwrap();
+            request.headers_mut().insert(name, value.parse().unwrap());
+        }
+        Ok(Self(connect_async(request).await?.0))
+    }
+
+    /// A connection whose token was believed.
+    pub(super) async fn open(base: &str, token: &str) -> Self {
+        let protocol = ("sec-websocket-protocol", "graphql-transport-ws");
+        let mut client = Self::connect(base, &[protocol]).await.unwrap();
+        let payload = json!({"Authorization": format!("Bearer {token}")});
+        client.send(json!({"type": "connection_init", "payload": payload})).await;
+        assert_eq!(client.receive().await, json!({"type": "connection_ack"}));
+        client
+    }
+
+    pub(super) async fn send(&mut self, message: Value) {
+        self.0.send(Message::text(message.to_string())).await.unwrap();
+    }
+
+    pub(super) async fn subscribe(&mut self, id: &str, query: &str, variables: Value) {
+        let payload = json!({"query": query, "variables": variables});
+        self.send(json!({"type": "subscribe", "id": id, "payload": payload})).await;
+    }
+
+    async fn next(&mut self) -> Message {
+        loop {
+            let message = tokio::time::timeout(PATIENCE, self.0.next()).await.expect("no message");
+            match message.expect("the connection ended").unwrap() {
+                Message::Ping(_) | Message::Pong(_) => {}
+                message => return message,
+            }
+        }
+    }
+
+    pub(super) async fn receive(&mut self) -> Value {
+        match self.next().await {
+            Message::Text(text) => serde_json::from_str(&text).unwrap(),
+            other => panic!("not a message: {other:?}"),
+        }
+    }
+
+    pub(super) async fn closed(&mut self) -> u16 {
+        match self.next().await {
+            Message::Close(Some(frame)) => frame.code.into(),
+            other => panic!("not closed: {other:?}"),
+        }
+    }
+}
+
+impl World {
+    /// Serves the router on a port of its own and gives the base of its WebSocket URLs.
+    pub(super) async fn serve(&self) -> String {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("ws://{}", listener.local_addr().unwrap());
+        let (router, shutdown) = (self.router.clone(), self.shutdown.clone());
+        tokio::spawn(platform::http::serve(listener, router, shutdown));
+        base
+    }
+}
+
+const PROTOCOL: (&str, &str) = ("sec-websocket-protocol", "graphql-transport-ws");
+
+#[tokio::test]
+async fn a_token_in_the_header_is_enough() {
+    let world = World::new().await;
+    let base = world.serve().await;
+    let bearer = format!("Bearer {}", world.token());
+    let mut client = Client::connect(&base, &[PROTOCOL, ("authorization", &bearer)]).await.unwrap();
+    client.send(json!({"type": "connection_init"})).await;
+    assert_eq!(client.receive().await["type"], "connection_ack");
+    client.send(json!({"type": "ping", "payload": {"n": 1}})).await;
+    assert_eq!(client.receive().await, json!({"type": "pong", "payload": {"n": 1}}));
+    client.subscribe("q", "{ parts { nodes { part } } }", json!({})).await;
+    let answer = client.receive().await;
+    assert_eq!(answer["payload"]["data"], json!({"parts": {"nodes": []}}));
+    assert_eq!(client.receive().await, json!({"type": "complete", "id": "q"}));
+}
+
+#[tokio::test]
+async fn a_bad_token_is_refused_before_anything_else() {
+    let world = World::new().await;
+    let base = world.serve().await;
+    let refused = Client::connect(&base, &[PROTOCOL, ("authorization", "Bearer x")]).await;
+    let Err(Error::Http(response)) = refused.map(|_| ()) else { panic!("let in") };
+    assert_eq!(response.status(), 401);
+
+    for payload in [json!({"Authorization": "Bearer x"}), json!({"token": 5}), json!({}), json!(null)] {
+        let mut client = Client::connect(&base, &[PROTOCOL]).await.unwrap();
+        client.send(json!({"type": "connection_init", "payload": payload})).await;
+        assert_eq!(client.closed().await, 4403, "{payload}");
+    }
+}
+
+#[tokio::test]
+async fn the_protocol_s_mistakes_have_the_protocol_s_codes() {
+    let world = World::new().await;
+    let base = world.serve().await;
+    let other = Client::connect(&base, &[("sec-websocket-protocol", "graphql-ws")]).await;
+    let Err(Error::Http(response)) = other.map(|_| ()) else { panic!("let in") };
+    assert_eq!(response.status(), 400);
+
+    let mut early = Client::connect(&base, &[PROTOCOL]).await.unwrap();
+    early.subscribe("a", "{ __typename }", json!({})).await;
+    assert_eq!(early.closed().await, 4401);
+
+    let mut silent = Client::connect(&base, &[PROTOCOL]).await.unwrap();
+    assert_eq!(silent.closed().await, 4408);
+
+    let token = world.token();
+    let mut twice = Client::open(&base, &token).await;
+    twice.send(json!({"type": "connection_init", "payload": {"token": token}})).await;
+    assert_eq!(twice.closed().await, 4429);
+
+    for nonsense in [json!({"type": "start"}), json!([]), json!({"type": "subscribe", "id": 1})] {
+        let mut client = Client::open(&base, &token).await;
+        client.send(nonsense).await;
+        assert_eq!(client.closed().await, 4400);
+    }
+
+    let mut same = Client::open(&base, &token).await;
+    for _ in 0..2 {
+        same.subscribe("a", "subscription { inspectionChanged { cursor } }", json!({})).await;
+    }
+    assert_eq!(same.closed().await, 4409);
+}
+
+#[tokio::test]
+async fn a_refused_operation_leaves_the_others_alone() {
+    let world = World::new().await;
+    let base = world.serve().await;
+    let mut client = Client::open(&base, &world.token()).await;
+    client.subscribe("live", "subscription { inspectionChanged { position } }", json!({})).await;
+    client.subscribe("bad", "subscription { nothing }", json!({})).await;
+    let refusal = client.receive().await;
+    assert_eq!((&refusal["type"], &refusal["id"]), (&json!("error"), &json!("bad")));
+    assert_eq!(refusal["payload"][0]["extensions"]["code"], "GRAPHQL_VALIDATION_FAILED");
+
+    let position = world.append(uuid::Uuid::now_v7(), 0, "InspectionCreated").await;
+    world.reach(position.0).await;
+    let item = client.receive().await;
+    assert_eq!((&item["type"], &item["id"]), (&json!("next"), &json!("live")));
+    client.send(json!({"type": "complete", "id": "live"})).await;
+    client.subscribe("live", "{ __typename }", json!({})).await;
+    assert_eq!(client.receive().await["payload"]["data"]["__typename"], "Query");
+}

@@ -1,0 +1,340 @@
+//! One test's own platform: database, log, pictures, tokens, and the router.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::{HeaderMap, Method, Request, StatusCode, header};
+use futures::StreamExt as _;
+use futures::stream::BoxStream;
+use chrono::{DateTime, Duration, Utc};
+use domain::{ArtifactId, MediaType};
+use platform::artifact_store::{ArtifactStore, UploadLimits};
+use platform::artifact_store::signed_url::{SigningKey, UrlSigner};
+use platform::auth::{Actor, KeyRing, TokenConfig, TokenIssuer};
+use platform::event_log::postgres::PostgresEventLog;
+use platform::event_log::{Append, EventLog, EventMetadata, NewEvent, Position, StreamId};
+use platform::http::HttpConfig;
+use platform::shutdown::Shutdown;
+use platform::test_support::{TestDatabase, fresh_database};
+use serde_json::{Value, json};
+use sqlx::{Executor as _, PgPool};
+use tower::ServiceExt as _;
+use uuid::Uuid;
+
+use super::changes::CHANGES;
+use super::tables::TABLES;
+use crate::session::Session;
+use crate::{Dependencies, QueryApi, QueryApiConfig, router};
+
+pub(super) struct World {
+    pub(super) pool: PgPool,
+    pub(super) log: Arc<dyn EventLog>,
+    pub(super) artifacts: ArtifactStore,
+    pub(super) shutdown: Shutdown,
+    pub(super) router: Router,
+    api: QueryApi,
+    issuer: TokenIssuer,
+    _folder: tempfile::TempDir,
+    _database: TestDatabase,
+}
+
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Vec<u8>,
+}
+
+impl Answer {
+    pub(super) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|_| panic!("no JSON: {:?}", String::from_utf8_lossy(&self.body)))
+    }
+
+    pub(super) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// The status and the problem's name.
+    pub(super) fn problem(&self) -> (u16, String) {
+        assert_eq!(self.header("content-type"), "application/problem+json");
+        let name = self.json()["type"].as_str().unwrap().to_owned();
+        (self.status.as_u16(), name.trim_start_matches("urn:chipq:problem:").to_owned())
+    }
+}
+
+impl World {
+    /// Read models that are there and empty.
+    pub(super) async fn new() -> Self {
+        Self::with(QueryApiConfig::default()).await
+    }
+
+    pub(super) async fn with(config: QueryApiConfig) -> Self {
+        let world = Self::without_read_models(config).await;
+        world.pool.execute(TABLES).await.unwrap();
+        world
+    }
+
+    pub(super) async fn without_read_models(config: QueryApiConfig) -> Self {
+        let database = fresh_database().await;
+        let folder = tempfile::tempdir().unwrap();
+        let issuer = TokenIssuer::new(
+            KeyRing::open(folder.path(), Utc::now()).unwrap(),
+            TokenConfig::default(),
+        );
+        let pool = database.pool();
+        let log: Arc<dyn EventLog> = Arc::new(PostgresEventLog::new(pool.clone()));
+        let artifacts = ArtifactStore::open_folder(&folder.path().join("artifacts")).unwrap();
+        let shutdown = Shutdown::new();
+        let on = Dependencies {
+            pool: pool.clone(),
+            log: log.clone(),
+            artifacts: artifacts.clone(),
+            signer: UrlSigner::new(SigningKey::open(folder.path()).unwrap()),
+            verifier: Arc::new(issuer.verifier()),
+            shutdown: shutdown.clone(),
+        };
+        let api = QueryApi::new(on, &config);
+        Self {
+            router: platform::http::wrap(router(api.clone()), &HttpConfig::default()),
+            api,
+            pool,
+            log,
+            artifacts,
+            shutdown,
+            issuer,
+            _folder: folder,
+            _database: database,
+        }
+    }
+
+    pub(super) fn token(&self) -> String {
+        self.token_of(&["engineer"], Utc::now())
+    }
+
+    pub(super) fn token_of(&self, roles: &[&str], issued_at: DateTime<Utc>) -> String {
+        let actor = Actor::with_roles("somebody", roles);
+        self.issuer.issue(&actor, issued_at).unwrap().token
+    }
+
+    /// A token that is believed for about `left` more.
+    pub(super) fn token_for(&self, left: Duration) -> String {
+        let (lifetime, leeway) = (Duration::minutes(15), Duration::seconds(30));
+        self.token_of(&["engineer"], Utc::now() + left - lifetime - leeway)
+    }
+
+    pub(super) async fn send(&self, request: Request<Body>) -> Answer {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let body = to_bytes(body, usize::MAX).await.unwrap().to_vec();
+        Answer { status: parts.status, headers: parts.headers, body }
+    }
+
+    pub(super) async fn get(&self, path: &str) -> Answer {
+        self.get_with(path, &[]).await
+    }
+
+    pub(super) async fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+        let mut request = Request::builder().uri(path);
+        if !headers.iter().any(|(name, _)| *name == "authorization") {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {}", self.token()));
+        }
+        for (name, value) in headers.iter().filter(|(_, value)| !value.is_empty()) {
+            request = request.header(*name, *value);
+        }
+        self.send(request.body(Body::empty()).unwrap()).await
+    }
+
+    pub(super) async fn post_graphql(&self, token: &str, body: &Value) -> Answer {
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri("/graphql")
+            .header(header::AUTHORIZATION, format!("Bearer {token}"))
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(Body::from(body.to_string()))
+            .unwrap();
+        self.send(request).await
+    }
+
+    /// The whole GraphQL answer.
+    pub(super) async fn ask(&self, query: &str, variables: Value) -> Value {
+        let body = json!({"query": query, "variables": variables});
+        let answer = self.post_graphql(&self.token(), &body).await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", String::from_utf8_lossy(&answer.body));
+        answer.json()
+    }
+
+    /// The data of a GraphQL answer without errors.
+    pub(super) async fn query(&self, query: &str, variables: Value) -> Value {
+        let answer = self.ask(query, variables).await;
+        assert!(answer.get("errors").is_none(), "{answer:#}");
+        answer["data"].clone()
+    }
+
+    /// The code of a GraphQL answer's only error.
+    pub(super) async fn code(&self, query: &str, variables: Value) -> String {
+        let answer = self.ask(query, variables).await;
+        let errors = answer["errors"].as_array().unwrap_or_else(|| panic!("no error: {answer:#}"));
+        assert_eq!(errors.len(), 1, "{answer:#}");
+        errors[0]["extensions"]["code"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// The answers of the subscription, taken from the schema as fast as they are asked for.
+    pub(super) fn changes(&self, variables: Value) -> BoxStream<'static, Value> {
+        let token = self.token();
+        let session = Session::open(Arc::clone(self.api.verifier()), &token).unwrap();
+        let request = async_graphql::Request::new(CHANGES)
+            .variables(async_graphql::Variables::from_json(variables))
+            .data(session);
+        let answers = self.api.schema().execute_stream(request);
+        answers.map(|answer| serde_json::to_value(answer).unwrap()).boxed()
+    }
+
+    /// The same subscription as server-sent events.
+    pub(super) async fn events(&self, variables: Value) -> BoxStream<'static, String> {
+        let body = json!({"query": CHANGES, "variables": variables});
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri("/graphql")
+            .header(header::AUTHORIZATION, format!("Bearer {}", self.token()))
+            .header(header::CONTENT_TYPE, "application/json")
+            .header(header::ACCEPT, "text/event-stream")
+            .body(Body::from(body.to_string()))
+            .unwrap();
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        assert_eq!(response.headers()[header::CONTENT_TYPE], "text/event-stream");
+        let pieces = response.into_body().into_data_stream();
+        pieces.map(|piece| String::from_utf8(piece.unwrap().to_vec()).unwrap()).boxed()
+    }
+
+    pub(super) async fn execute(&self, sql: &str) {
+        self.pool.execute(sql).await.unwrap();
+    }
+
+    /// Moves the checkpoint of every read model.
+    pub(super) async fn reach(&self, position: i64) {
+        sqlx::query("UPDATE projection_checkpoints SET position = $1, updated_at = now()")
+            .bind(position)
+            .execute(&self.pool)
+            .await
+            .unwrap();
+    }
+
+    /// Appends an event to an inspection's stream and gives its position. No read model knows of it.
+    pub(super) async fn append(&self, id: Uuid, expected_version: u64, event_type: &str) -> Position {
+        let stream = StreamId::of::<domain::Inspection>(id);
+        self.append_to(stream, expected_version, event_type).await
+    }
+
+    pub(super) async fn append_to(
+        &self,
+        stream: StreamId,
+        expected_version: u64,
+        event_type: &str,
+    ) -> Position {
+        let event = NewEvent {
+            event_type: event_type.into(),
+            event_version: "1".into(),
+            payload: json!({}),
+        };
+        let append = Append {
+            stream,
+            expected_version,
+            events: vec![event],
+            metadata: EventMetadata::default(),
+            completion: None,
+        };
+        self.log.append(append).await.unwrap().position.unwrap()
+    }
+
+    /// A judged inspection of lot `L<n % 3>`, part `P`, with `defects` findings on one picture.
+    pub(super) async fn insert_inspection(&self, n: i64, defects: i32) -> Uuid {
+        let id = inspection_id(n);
+        let lot = format!("L{}", n % 3);
+        let judgement = if defects > 0 { "fail" } else { "pass" };
+        let rules = match defects {
+            0 => json!([{"rule": "nothing-found"}]),
+            _ => json!([{"rule": "defect", "class": "open", "count": defects}]),
+        };
+        sqlx::query(
+            "INSERT INTO read.inspections VALUES ($1, $2, 'P', 'AOI-1', 'judged', $3, $4, $5, $6, 0,
+                now(), now(), NULL, NULL, 5, $7, $7)",
+        )
+        .bind(id)
+        .bind(&lot)
+        .bind(judgement)
+        .bind(rules)
+        .bind(json!({"revision": 1, "fail_at": 0.5, "review_at": 0.25}))
+        .bind(defects)
+        .bind(n)
+        .execute(&self.pool)
+        .await
+        .unwrap();
+        sqlx::query(
+            "INSERT INTO read.artifacts (artifact_id, inspection_id, state, media_type, sha256, bytes,
+                width, height, reserved_at, registration)
+             VALUES ($1, $2, 'compared', 'image/png', repeat('ab', 32), 9, 640, 480, now(),
+                '{\"dx\": 0.1, \"dy\": -2, \"score\": 0.95}')",
+        )
+        .bind(artifact_id(n))
+        .bind(id)
+        .execute(&self.pool)
+        .await
+        .unwrap();
+        sqlx::query("INSERT INTO read.timeline VALUES ($1, 1, $2, 'InspectionCreated', now(), now(), 'demo')")
+            .bind(id)
+            .bind(n)
+            .execute(&self.pool)
+            .await
+            .unwrap();
+        sqlx::query(
+            "INSERT INTO read.defects
+             SELECT $1, $2, number, 'open', 0.9, 'defect', 1, 2, 3, 4, $3, 'P', 'AOI-1', now(), $4
+             FROM generate_series(1, $5) AS number",
+        )
+        .bind(id)
+        .bind(artifact_id(n))
+        .bind(lot)
+        .bind(n)
+        .bind(defects)
+        .execute(&self.pool)
+        .await
+        .unwrap();
+        id
+    }
+
+    /// Puts a PNG to rest.
+    pub(super) async fn store(&self, id: Uuid, png: &[u8]) {
+        let pieces = futures::stream::iter([Ok::<_, std::io::Error>(png.to_vec().into())]);
+        self.artifacts
+            .put_stream(ArtifactId(id), pieces, &UploadLimits::default(), MediaType::Png)
+            .await
+            .unwrap();
+    }
+
+    /// The report of an inspection, with this document.
+    pub(super) async fn insert_report(&self, n: i64, document: &str) -> Uuid {
+        let id = domain::ReportId::of(domain::InspectionId(inspection_id(n))).0;
+        sqlx::query(
+            "INSERT INTO read.reports
+             VALUES ($1, $2, $3, 'P', 'AOI-1', 'fail', 1, now(), $4, $5::json)",
+        )
+        .bind(id)
+        .bind(inspection_id(n))
+        .bind(format!("L{}", n % 3))
+        .bind(n)
+        .bind(document)
+        .execute(&self.pool)
+        .await
+        .unwrap();
+        id
+    }
+}
+
+pub(super) fn inspection_id(n: i64) -> Uuid {
+    Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0000 + (n + 1_000) as u128)
+}
+
+pub(super) fn artifact_id(n: i64) -> Uuid {
+    Uuid::from_u128(0x0191_0000_0000_7000_8000_0000_0000_0000 + (n + 1_000) as u128)
+}
