@@ -2,6 +2,8 @@
 //! error, because standard output belongs to answers. Absent: secrets and payloads, which are never
 //! logged.
 
+use std::io::IsTerminal as _;
+
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::util::TryInitError;
 
@@ -45,7 +47,9 @@ pub enum TelemetryError {
 /// When the filter does not parse, or logging was already started.
 pub fn init(config: &TelemetryConfig) -> Result<(), TelemetryError> {
     let registry = tracing_subscriber::registry().with(EnvFilter::try_new(&config.filter)?);
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
     if config.json {
         registry.with(lines.json().flatten_event(true)).try_init()?;
     } else {

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+use std::time::Duration;
+
 use platform::event_log::postgres::PostgresEventLog;
 use platform::event_log::{EventLog, Position};
 use platform::test_support::fresh_database;
@@ -64,6 +66,9 @@ async fn a_prepared_transaction_holds_the_watermark_until_it_ends() {
         .expect("the test cluster must run with max_prepared_transactions > 0");
     committed(&pool, "after").await;
     assert_eq!(head(&pool).await, 1, "position 2 is prepared, 3 is committed");
+    let log = PostgresEventLog::new(pool.clone());
+    let hold_up = log.hold_up(Duration::ZERO).await.unwrap().expect("it holds the log up");
+    assert_eq!((hold_up.pid, hold_up.gid.as_deref()), (None, Some(name.as_str())));
 
     let commit = format!("COMMIT PREPARED '{name}'");
     sqlx::raw_sql(&commit).execute(&mut *connection).await.unwrap();
@@ -78,7 +83,13 @@ async fn a_hole_that_a_rollback_leaves_does_not_hold_the_log_up() {
     insert(&mut rolled_back, "never", 1).await;
     committed(&pool, "after").await;
     assert_eq!(head(&pool).await, 0);
+    let log = PostgresEventLog::new(pool.clone());
+    let hold_up = log.hold_up(Duration::ZERO).await.unwrap().expect("it holds the log up");
+    let backend: i32 =
+        sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(&mut *rolled_back).await.unwrap();
+    assert_eq!(hold_up.pid, Some(backend));
     rolled_back.rollback().await.unwrap();
+    assert_eq!(log.hold_up(Duration::ZERO).await.unwrap(), None);
     assert_eq!(head(&pool).await, 2);
     let page = PostgresEventLog::new(pool.clone()).read_all(Position(0), 10).await.unwrap();
     assert_eq!(page.events.len(), 1);

@@ -6,9 +6,11 @@
 //! leaves are normal; a floor that stays is an open transaction, never skipped by a timeout.
 
 mod hints;
+mod hold_up;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use futures::FutureExt as _;
@@ -16,6 +18,7 @@ use futures::future::BoxFuture;
 use sqlx::types::Json;
 use sqlx::{PgConnection, PgPool};
 use tokio::sync::watch;
+use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
 use super::{
@@ -24,6 +27,7 @@ use super::{
 };
 use crate::idempotency::{self, Completion};
 use hints::Hints;
+pub use hold_up::HoldUp;
 
 /// The most events one command may append.
 pub const APPEND_MAX: usize = 1_000;
@@ -47,14 +51,25 @@ const COLUMNS: &str = "position, event_id, command_id, aggregate_type, aggregate
 pub struct PostgresEventLog {
     pool: PgPool,
     hints: Arc<Hints>,
+    _watch: Arc<AbortOnDropHandle<()>>,
 }
 
 impl PostgresEventLog {
-    /// The log in the database of `pool`, which must be migrated and a primary. Starts two background
-    /// tasks, which end with the last clone: one sends hints, one listens for those of others.
+    /// The log in the database of `pool`, which must be migrated and a primary. Starts three
+    /// background tasks, which end with the last clone: one sends hints, one listens for those of others,
+    /// one warns of transactions that hold the log up.
     #[must_use]
     pub fn new(pool: PgPool) -> Self {
-        Self { hints: Arc::new(Hints::start(pool.clone())), pool }
+        let watch = AbortOnDropHandle::new(tokio::spawn(hold_up::watch(pool.clone())));
+        Self { hints: Arc::new(Hints::start(pool.clone())), pool, _watch: Arc::new(watch) }
+    }
+
+    /// The oldest transaction that has held the log up for longer than `patience`, if any.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn hold_up(&self, patience: Duration) -> Result<Option<HoldUp>, EventLogError> {
+        hold_up::oldest(&self.pool, patience).await.map_err(log_error)
     }
 
     async fn watermark(&self) -> Result<Position, EventLogError> {

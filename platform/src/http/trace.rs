@@ -87,7 +87,7 @@ pub(super) async fn trace(mut request: Request, next: Next) -> Response {
 
     let mut response = next.run(request).await;
     let problem = response.extensions_mut().remove::<Problem>();
-    let name = problem.as_ref().map(|p| p.name().to_owned()).unwrap_or_default();
+    let name = problem.as_ref().map(|p| p.name().to_owned());
     if let Some(problem) = problem {
         response = complete(response, problem.at(&path, &context.trace_id));
     }
