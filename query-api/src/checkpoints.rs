@@ -1,7 +1,7 @@
 //! How far the serving read models have come: what a read may claim, and waiting for more.
 //!
-//! Invariant: a position is given out only after the checkpoint was seen there, so rows read after it
-//! reflect at least that position. However many wait, the table is read once per [`REFRESH`].
+//! Invariant: a position is given out only after the checkpoint was seen there, so rows read after
+//! it reflect at least that position. However many wait, the table is read once per [`REFRESH`].
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -65,8 +65,8 @@ impl Checkpoints {
     /// The position that `projection` has reached, once that is at least `wanted`.
     ///
     /// # Errors
-    /// [`QueryError::Behind`] when it does not come within [`WAIT_MAX`]; [`QueryError::NotBuilt`] when
-    /// nothing serves.
+    /// [`QueryError::Behind`] when it does not come within [`WAIT_MAX`]; [`QueryError::NotBuilt`]
+    /// when nothing serves.
     pub(crate) async fn reached(
         &self,
         projection: Projection,

@@ -1,6 +1,7 @@
 //! Opaque cursors: a place in one query with one filter, authenticated by HMAC-SHA256.
 //!
-//! Invariant: a cursor that was altered, made up, or comes from another query or filter never opens.
+//! Invariant: a cursor that was altered, made up, or comes from another query or filter never
+//! opens.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -55,9 +56,7 @@ impl CursorKey {
         }
         let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| QueryError::InvalidCursor)?;
         let (tag, place) = bytes.split_at_checked(TAG_BYTES).ok_or(QueryError::InvalidCursor)?;
-        self.mac(scope, place)
-            .verify_truncated_left(tag)
-            .map_err(|_| QueryError::InvalidCursor)?;
+        self.mac(scope, place).verify_truncated_left(tag).map_err(|_| QueryError::InvalidCursor)?;
         serde_json::from_slice(place).map_err(|_| QueryError::InvalidCursor)
     }
 

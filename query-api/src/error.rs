@@ -1,5 +1,5 @@
-//! Why a read is refused or fails, and the one place per API that says so: a problem for REST, a code
-//! in `extensions` for GraphQL.
+//! Why a read is refused or fails, and the one place per API that says so: a problem for REST, a
+//! code in `extensions` for GraphQL.
 //!
 //! Invariant: `Display` is fit for a client; causes are logged here, once, and never sent.
 
@@ -167,8 +167,8 @@ impl From<domain::Invalid> for QueryError {
     }
 }
 
-/// Undefined tables and schemas (42P01, 3F000) mean that no projector has built them yet; what may pass
-/// by itself is told apart as the event log does (SQLSTATE classes 08, 40, 53, 55, 57, 58).
+/// Undefined tables and schemas (42P01, 3F000) mean that no projector has built them yet; what may
+/// pass by itself is told apart as the event log does (SQLSTATE classes 08, 40, 53, 55, 57, 58).
 impl From<sqlx::Error> for QueryError {
     fn from(error: sqlx::Error) -> Self {
         let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);

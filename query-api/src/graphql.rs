@@ -1,7 +1,7 @@
 //! GraphQL over the read model: queries, Relay connections, one subscription.
 //!
-//! Invariants: a query is bounded before any SQL runs; what a field shows needs its scope; a field of
-//! many objects is one statement. Absent: mutations; commands go to the command API.
+//! Invariants: a query is bounded before any SQL runs; what a field shows needs its scope; a field
+//! of many objects is one statement. Absent: mutations; commands go to the command API.
 
 mod feed;
 mod http;
@@ -21,10 +21,10 @@ use axum::Router;
 use axum::routing::{get, post};
 use platform::auth::Scope;
 
+use crate::QueryApi;
 use crate::error::QueryError;
 use crate::reads::Reads;
 use crate::session::Session;
-use crate::QueryApi;
 use limits::Limits;
 use loaders::Loading;
 use query::Query;

@@ -1,7 +1,7 @@
 //! Keyset pages: `first/after` or `last/before` in, a slice of rows with its neighbours known out.
 //!
-//! Invariant: a page is found by the sort key of its neighbour, never by an offset, so rows that are
-//! inserted meanwhile neither repeat nor hide another.
+//! Invariant: a page is found by the sort key of its neighbour, never by an offset, so rows that
+//! are inserted meanwhile neither repeat nor hide another.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -119,7 +119,9 @@ pub(crate) async fn list<R: Listed>(
     }
     let direction = if descending { " DESC" } else { " ASC" };
     let order: Vec<_> = R::KEY.iter().map(|column| format!("{column}{direction}")).collect();
-    sql.push(format!(" ORDER BY {} LIMIT {}", order.join(", "), limit + 1));
+    // One more than asked for tells whether more follow.
+    sql.push(format!(" ORDER BY {} LIMIT ", order.join(", ")));
+    sql.push_bind(i64::try_from(limit + 1).unwrap_or(i64::MAX));
 
     let mut rows: Vec<R> = sql.build_query_as().fetch_all(pool).await?;
     let has_more = rows.len() > limit;

@@ -1,4 +1,5 @@
-//! Report PDFs on demand: pictures fetched and verified, rendering bounded and off the async threads.
+//! Report PDFs on demand: pictures fetched and verified, rendering bounded and off the async
+//! threads.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -14,8 +15,8 @@ use crate::report_pdf::{Pictures, ReportRenderer};
 /// How long a request waits for its turn.
 const TURN_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Renders reports, a few at a time. The renderer is built when the first PDF is asked for: it holds
-/// fonts that an API that serves none need not load.
+/// Renders reports, a few at a time. The renderer is built when the first PDF is asked for: it
+/// holds fonts that an API that serves none need not load.
 pub(crate) struct Pdfs {
     artifacts: ArtifactStore,
     turns: Semaphore,
@@ -35,9 +36,7 @@ impl Pdfs {
     pub(crate) async fn render(&self, document: &str) -> Result<Vec<u8>, Problem> {
         let report: Report = serde_json::from_str(document).map_err(QueryError::internal)?;
         let turn = tokio::time::timeout(TURN_TIMEOUT, self.turns.acquire()).await;
-        let _turn = turn
-            .map_err(|_| QueryError::TooMany("PDFs"))?
-            .map_err(QueryError::internal)?;
+        let _turn = turn.map_err(|_| QueryError::TooMany("PDFs"))?.map_err(QueryError::internal)?;
         let pictures = self.fetch(&report).await?;
         let renderer = Arc::clone(&self.renderer);
         let rendered = tokio::task::spawn_blocking(move || {

@@ -1,5 +1,5 @@
-//! The read model as this service sees it: rows of the views in schema `read`, and the statements that
-//! read them. The contract is `docs/read-models.md`.
+//! The read model as this service sees it: rows of the views in schema `read`, and the statements
+//! that read them. The contract is `docs/read-models.md`.
 //!
 //! Invariant: nothing else in this crate holds SQL. Absent: writing; projectors do that.
 
@@ -29,8 +29,8 @@ impl From<LogPosition> for platform::event_log::Position {
     }
 }
 
-/// A place in the event log: a whole number from 0. It is answered as a string, because it may exceed
-/// what JavaScript's numbers hold; a number is accepted as well.
+/// A place in the event log: a whole number from 0. It is answered as a string, because it may
+/// exceed what JavaScript's numbers hold; a number is accepted as well.
 #[Scalar(name = "Position")]
 impl ScalarType for LogPosition {
     fn parse(value: Value) -> InputValueResult<Self> {

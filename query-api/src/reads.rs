@@ -1,4 +1,5 @@
-//! What every read needs: the pool, the log, the checkpoints, the key of cursors, the configuration.
+//! What every read needs: the pool, the log, the checkpoints, the key of cursors, the
+//! configuration.
 
 use std::sync::Arc;
 
@@ -24,8 +25,9 @@ pub(crate) struct Reads {
 }
 
 impl Reads {
-    /// How far behind the log a read model at each of `positions` is, in seconds: the age of the oldest
-    /// event that it has not applied. Asks the log once for the head and once per distinct position.
+    /// How far behind the log a read model at each of `positions` is, in seconds: the age of the
+    /// oldest event that it has not applied. Asks the log once for the head and once per distinct
+    /// position.
     ///
     /// # Errors
     /// When the log does not answer.

@@ -14,8 +14,8 @@ use tokio::net::TcpListener;
 
 use crate::{Dependencies, QueryApi, RunConfig, router};
 
-/// Serves reads until `shutdown`. The database must be migrated; read models may still be missing, and
-/// `/readyz` then says so.
+/// Serves reads until `shutdown`. The database must be migrated; read models may still be missing,
+/// and `/readyz` then says so.
 ///
 /// # Errors
 /// When the database, the data folder or the listener cannot be used.

@@ -1,4 +1,5 @@
-//! Who is asking: a verified token, for HTTP from the header, for WebSockets also from the first message.
+//! Who is asking: a verified token, for HTTP from the header, for WebSockets also from the first
+//! message.
 
 use std::sync::Arc;
 

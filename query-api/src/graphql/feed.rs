@@ -1,8 +1,8 @@
 //! What happens to inspections: replayed from a position, then live, on one ordered path.
 //!
-//! Invariant: an event is passed on only once the read model reflects it, in the log's order, none left
-//! out and none twice. There is no buffer to overflow: whoever is slow reads later from the log, and
-//! whoever is too slow is told where to go on.
+//! Invariant: an event is passed on only once the read model reflects it, in the log's order, none
+//! left out and none twice. There is no buffer to overflow: whoever is slow reads later from the
+//! log, and whoever is too slow is told where to go on.
 
 use std::collections::HashMap;
 use std::collections::VecDeque;
@@ -84,8 +84,8 @@ impl Feed {
     /// A feed from `start`.
     ///
     /// # Errors
-    /// When the cursor is not of this subscription and filter, there are too many subscriptions, or the
-    /// read model is not there.
+    /// When the cursor is not of this subscription and filter, there are too many subscriptions, or
+    /// the read model is not there.
     pub(super) async fn open(
         reads: Arc<Reads>,
         session: Session,

@@ -1,5 +1,5 @@
-//! `POST /graphql`: one request in a JSON body; the answer is JSON, or a stream of events when that is
-//! what `Accept` asks for.
+//! `POST /graphql`: one request in a JSON body; the answer is JSON, or a stream of events when that
+//! is what `Accept` asks for.
 
 use async_graphql::Request;
 use axum::Json;

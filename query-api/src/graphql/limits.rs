@@ -1,7 +1,8 @@
 //! Bounds on a query, checked before it is validated or run, and a code for every error.
 //!
-//! Invariant: the cost of the checks is linear in the length of the query. Nesting is scanned before
-//! the recursive parser sees it, and fragments are measured once each, however often they are spread.
+//! Invariant: the cost of the checks is linear in the length of the query. Nesting is scanned
+//! before the recursive parser sees it, and fragments are measured once each, however often they
+//! are spread.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,9 +15,7 @@ use async_graphql::extensions::{
 use async_graphql::futures_util::stream::BoxStream;
 use async_graphql::parser::parse_query;
 use async_graphql::parser::types::{ExecutableDocument, Selection, SelectionSet};
-use async_graphql::{
-    Name, Request, Response, ServerError, ServerResult, ValidationResult,
-};
+use async_graphql::{Name, Request, Response, ServerError, ServerResult, ValidationResult};
 use futures::StreamExt as _;
 
 use crate::error::{code, with_code};
@@ -87,7 +86,7 @@ impl Extension for Limits {
         })?;
         if result.complexity > COMPLEXITY_MAX {
             let message = format!(
-                "the query costs {}, the most is {COMPLEXITY_MAX}: ask for fewer fields or smaller pages",
+                "the query costs {}, the most is {COMPLEXITY_MAX}: ask for less, or smaller pages",
                 result.complexity
             );
             return Err(vec![refusal(message, "QUERY_TOO_COMPLEX")]);
@@ -150,8 +149,8 @@ fn nesting(query: &str) -> usize {
     deepest
 }
 
-/// What follows the string's end. A block string's end is escaped by a backslash in front of it, another
-/// string's by an odd number of them.
+/// What follows the string's end. A block string's end is escaped by a backslash in front of it,
+/// another string's by an odd number of them.
 fn skip_string<'q>(text: &'q str, end: &str) -> &'q str {
     let mut from = 0;
     while let Some(place) = text[from..].find(end).map(|offset| from + offset) {

@@ -25,8 +25,8 @@ const SETTLED_AFTER: Duration = Duration::from_millis(1);
 /// How often that is awaited before it is loaded anyway.
 const SETTLE_MAX: usize = 20;
 
-/// The loaders of one request. Resolvers of a long list are polled in turns with other tasks, so a batch
-/// waits until nobody asks any more; a fixed delay would cut it short on a busy machine.
+/// The loaders of one request. Resolvers of a long list are polled in turns with other tasks, so a
+/// batch waits until nobody asks any more; a fixed delay would cut it short on a busy machine.
 pub(super) struct Loading {
     loader: DataLoader<Loaders>,
     asked: Arc<AtomicUsize>,

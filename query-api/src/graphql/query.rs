@@ -13,6 +13,7 @@ use super::{Allowed, reads};
 use crate::checkpoints::Projection as Serving;
 use crate::error::QueryError;
 use crate::paging::{Filter, Listed, PageArguments, Slice, cursor_of, list, page};
+use crate::read_model::LogPosition;
 use crate::read_model::defects::{self, Defect, DefectFilter};
 use crate::read_model::inspections::{self, Inspection, InspectionFilter};
 use crate::read_model::parts::{self, Part, PartFilter};
@@ -20,7 +21,6 @@ use crate::read_model::projections::{self, Projection};
 use crate::read_model::reports::{self, Report, ReportFilter};
 use crate::read_model::words::Grade;
 use crate::read_model::yields::{self, YieldFilter};
-use crate::read_model::LogPosition;
 use crate::reads::Reads;
 
 /// What a page says about itself beyond Relay.
@@ -32,8 +32,8 @@ pub(super) struct Reflects {
 
 type Page<R> = Connection<String, R, Reflects, EmptyFields>;
 
-/// Reads. Every argument `minPosition` takes the X-Log-Position of a command's answer: the read then
-/// waits up to 2 s until it reflects that, and is refused with NOT_READY otherwise.
+/// Reads. Every argument `minPosition` takes the X-Log-Position of a command's answer: the read
+/// then waits up to 2 s until it reflects that, and is refused with NOT_READY otherwise.
 pub(crate) struct Query;
 
 #[Object]
@@ -135,6 +135,7 @@ impl Query {
 
     /// Yield per hour, of the last day when no times are given; at most 92 days.
     #[graphql(guard = "Allowed(Scope::ReportsRead)", complexity = "50 * child_complexity")]
+    #[allow(clippy::too_many_arguments, reason = "they are GraphQL arguments")]
     async fn yield_series(
         &self,
         ctx: &Context<'_>,
@@ -151,7 +152,8 @@ impl Query {
         Ok(YieldSeries::of(stretch, hours))
     }
 
-    /// Findings by class, the most frequent first; those graded DEFECT unless the filter names a grade.
+    /// Findings by class, the most frequent first; those graded DEFECT unless the filter names a
+    /// grade.
     #[graphql(guard = "Allowed(Scope::InspectionsRead)", complexity = "6 * child_complexity")]
     async fn defect_pareto(
         &self,
@@ -254,8 +256,7 @@ async fn listed<R: Listed + OutputType>(
     let position = await_all(reads, models, wanted).await?;
     let slice: Slice<R> = list(&reads.pool, asked, filter).await?;
     let reflects = Reflects { position };
-    let mut page =
-        Connection::with_additional_fields(slice.has_previous, slice.has_next, reflects);
+    let mut page = Connection::with_additional_fields(slice.has_previous, slice.has_next, reflects);
     page.edges.extend(slice.rows.into_iter().map(|row| {
         let cursor = cursor_of(&row, filter, &reads.cursor_key);
         Edge::new(cursor, row)

@@ -41,14 +41,15 @@ impl From<Change> for InspectionChange {
     }
 }
 
-/// Over `GET /graphql/ws` (graphql-transport-ws), or `POST /graphql` with `Accept: text/event-stream`.
+/// Over `GET /graphql/ws` (graphql-transport-ws), or `POST /graphql` with `Accept:
+/// text/event-stream`.
 pub(crate) struct Subscription;
 
 #[Subscribes]
 impl Subscription {
     /// What happens to inspections: first what happened after `from` (a position) or `after` (the
-    /// cursor of an item), then what happens, in the log's order. With neither, from now on. An error
-    /// ends it; SLOW_CLIENT and GOING_AWAY carry the cursor to go on from.
+    /// cursor of an item), then what happens, in the log's order. With neither, from now on. An
+    /// error ends it; SLOW_CLIENT and GOING_AWAY carry the cursor to go on from.
     #[graphql(guard = "Allowed(Scope::InspectionsRead)")]
     async fn inspection_changed(
         &self,

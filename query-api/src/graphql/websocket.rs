@@ -1,8 +1,9 @@
 //! `GET /graphql/ws`: the graphql-transport-ws protocol
 //! (<https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md>), with its close codes.
 //!
-//! Invariant: nothing is read from the log for a connection whose last message has not left. A message
-//! that does not leave in time ends the connection; every item carries the cursor to go on from.
+//! Invariant: nothing is read from the log for a connection whose last message has not left. A
+//! message that does not leave in time ends the connection; every item carries the cursor to go on
+//! from.
 
 mod message;
 
@@ -23,7 +24,7 @@ use tokio_stream::StreamMap;
 use super::asked_by;
 use crate::QueryApi;
 use crate::session::Session;
-use message::{FromClient, token_of, ToClient};
+use message::{FromClient, ToClient, token_of};
 
 const PROTOCOL: &str = "graphql-transport-ws";
 /// How long a client may take to send `connection_init`.
@@ -47,9 +48,8 @@ pub(super) async fn upgrade(
         true => Some(Session::from_request_parts(&mut parts, &api).await?),
         false => None,
     };
-    let upgrade = upgrade.map_err(|error| {
-        Problem::new(error.status(), "websocket-expected", error.body_text())
-    })?;
+    let upgrade = upgrade
+        .map_err(|error| Problem::new(error.status(), "websocket-expected", error.body_text()))?;
     let offered = parts.headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter();
     let mut offered = offered.filter_map(|value| value.to_str().ok()).flat_map(|v| v.split(','));
     if !offered.any(|protocol| protocol.trim() == PROTOCOL) {

@@ -68,7 +68,8 @@ pub(crate) struct Artifact {
     pub(crate) detail: Option<String>,
 }
 
-const ARTIFACT_COLUMNS: &str = "artifact_id, inspection_id, state, media_type, sha256, bytes, width,
+const ARTIFACT_COLUMNS: &str =
+    "artifact_id, inspection_id, state, media_type, sha256, bytes, width,
     height, reserved_at, uploaded_at, inferred_at, golden_artifact_id, golden_sha256,
     golden_revision, model_name, model_version, model_sha256, registration, queue_ms, compute_ms,
     total_ms, reason, detail";

@@ -7,9 +7,9 @@ use sqlx::query_builder::Separated;
 use sqlx::{FromRow, PgPool, Postgres, QueryBuilder};
 use uuid::Uuid;
 
+use super::LogPosition;
 use super::inspections::{check_names, check_times, restrict_text};
 use super::words::{DefectClass, Grade};
-use super::LogPosition;
 use crate::error::QueryError;
 use crate::paging::{Filter, Listed};
 
@@ -49,21 +49,22 @@ pub(crate) struct Defect {
     pub(crate) position: LogPosition,
 }
 
-/// Newest first.
+/// Newest first. A position is one result, which is one picture, so position and number are unique.
 impl Listed for Defect {
-    type Key = (i64, Uuid, i32);
+    type Key = (i64, i32);
     const NAME: &'static str = "defects";
-    const SELECT: &'static str = "SELECT inspection_id, artifact_id, number, class, confidence, grade,
+    const SELECT: &'static str =
+        "SELECT inspection_id, artifact_id, number, class, confidence, grade,
         x, y, width, height, lot, part, station, found_at, position FROM read.defects";
-    const KEY: &'static [&'static str] = &["position", "artifact_id", "number"];
+    const KEY: &'static [&'static str] = &["position", "number"];
     const DESCENDING: bool = true;
 
     fn key(&self) -> Self::Key {
-        (self.position.0, self.artifact_id, self.number)
+        (self.position.0, self.number)
     }
 
     fn bind_key(key: Self::Key, values: &mut Separated<'_, '_, Postgres, &'static str>) {
-        values.push_bind(key.0).push_bind(key.1).push_bind(key.2);
+        values.push_bind(key.0).push_bind(key.1);
     }
 }
 
@@ -132,7 +133,8 @@ pub(crate) struct ClassCount {
     pub(crate) count: i64,
 }
 
-/// The findings on these inspections, as the reports number them: pictures by id, most confident first.
+/// The findings on these inspections, as the reports number them: pictures by id, most confident
+/// first.
 pub(crate) async fn of_inspections(
     pool: &PgPool,
     inspections: &[Uuid],

@@ -1,5 +1,5 @@
-//! Inspections and their events. Their pictures come from the same projection, so all agree with each
-//! other when they are read in one snapshot.
+//! Inspections and their events. Their pictures come from the same projection, so all agree with
+//! each other when they are read in one snapshot.
 
 use async_graphql::{InputObject, SimpleObject};
 use chrono::{DateTime, Datelike as _, Utc};
@@ -67,9 +67,10 @@ pub(crate) struct Inspection {
 impl Listed for Inspection {
     type Key = (i64, Uuid);
     const NAME: &'static str = "inspections";
-    const SELECT: &'static str = "SELECT inspection_id, lot, part, station, state, judgement, rules,
-        recipe, defect_count, doubtful_count, created_at, judged_at, voided_at, void_reason, version,
-        created_position, position FROM read.inspections";
+    const SELECT: &'static str =
+        "SELECT inspection_id, lot, part, station, state, judgement, rules,
+        recipe, defect_count, doubtful_count, created_at, judged_at, voided_at, void_reason,
+        version, created_position, position FROM read.inspections";
     const KEY: &'static [&'static str] = &["created_position", "inspection_id"];
     const DESCENDING: bool = true;
 
@@ -207,7 +208,8 @@ pub(crate) async fn timeline_of<'e>(
     executor: impl sqlx::PgExecutor<'e>,
     inspections: &[Uuid],
 ) -> Result<Vec<TimelineEntry>, QueryError> {
-    let sql = "SELECT inspection_id, sequence, position, event_type, occurred_at, recorded_at, actor
+    let sql =
+        "SELECT inspection_id, sequence, position, event_type, occurred_at, recorded_at, actor
          FROM read.timeline WHERE inspection_id = ANY($1) ORDER BY inspection_id, sequence";
     Ok(sqlx::query_as(sql).bind(inspections).fetch_all(executor).await?)
 }
@@ -217,8 +219,7 @@ pub(crate) async fn detail(
     pool: &PgPool,
     id: Uuid,
 ) -> Result<Option<InspectionDetail>, QueryError> {
-    let mut snapshot =
-        pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+    let mut snapshot = pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
     let sql = format!("{} WHERE inspection_id = $1", Inspection::SELECT);
     let found: Option<Inspection> =
         sqlx::query_as(&sql).bind(id).fetch_optional(&mut *snapshot).await?;

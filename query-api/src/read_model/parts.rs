@@ -122,8 +122,7 @@ pub(crate) async fn by_number(pool: &PgPool, part: &str) -> Result<Option<Part>,
 
 /// The part with everything of its projection, from one snapshot.
 pub(crate) async fn detail(pool: &PgPool, part: &str) -> Result<Option<PartDetail>, QueryError> {
-    let mut snapshot =
-        pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+    let mut snapshot = pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
     let sql = format!("{} WHERE part = $1", Part::SELECT);
     let found: Option<Part> =
         sqlx::query_as(&sql).bind(part).fetch_optional(&mut *snapshot).await?;

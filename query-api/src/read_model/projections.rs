@@ -68,8 +68,8 @@ pub(crate) struct ParkedStream {
 /// Every generation that serves or is being filled, with its parked streams. Two statements.
 pub(crate) async fn all(pool: &PgPool) -> Result<Vec<Projection>, QueryError> {
     let mut projections: Vec<Projection> = sqlx::query_as(
-        "SELECT projection, generation, status, position, events_read, events_applied, events_parked,
-                updated_at
+        "SELECT projection, generation, status, position, events_read, events_applied,
+                events_parked, updated_at
          FROM projection_checkpoints WHERE status <> 'retired' ORDER BY projection, generation",
     )
     .fetch_all(pool)
@@ -83,8 +83,7 @@ pub(crate) async fn all(pool: &PgPool) -> Result<Vec<Projection>, QueryError> {
     .await?;
     for stream in parked {
         let owner = projections.iter_mut().find(|projection| {
-            projection.projection == stream.projection
-                && projection.generation == stream.generation
+            projection.projection == stream.projection && projection.generation == stream.generation
         });
         if let Some(owner) = owner {
             owner.parked_streams.push(stream);

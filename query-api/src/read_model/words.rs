@@ -1,4 +1,5 @@
-//! The closed vocabularies of the read model: one word in the tables and in REST, one name in GraphQL.
+//! The closed vocabularies of the read model: one word in the tables and in REST, one name in
+//! GraphQL.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,7 +10,9 @@ use sqlx::postgres::{PgTypeInfo, PgValueRef};
 use sqlx::{Decode, Postgres, Type};
 
 macro_rules! words {
-    ($(#[$doc:meta])* $name:ident { $($(#[$of:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
+    ($(#[$doc:meta])* $name:ident {
+        $($(#[$of:meta])* $variant:ident = $word:literal),+ $(,)?
+    }) => {
         $(#[$doc])*
         #[derive(
             Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash,
@@ -149,7 +152,8 @@ mod tests {
         for class in domain::DefectClass::ALL {
             assert_eq!(class.as_str().parse::<DefectClass>().unwrap().as_str(), class.as_str());
         }
-        for judgement in [domain::Judgement::Pass, domain::Judgement::Review, domain::Judgement::Fail]
+        for judgement in
+            [domain::Judgement::Pass, domain::Judgement::Review, domain::Judgement::Fail]
         {
             assert!(judgement.as_str().parse::<Judgement>().is_ok());
         }

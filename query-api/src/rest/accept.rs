@@ -4,8 +4,8 @@ use axum::http::{HeaderMap, header};
 
 /// The best of `offers` (media types, the preferred one first), or `None` when none is acceptable.
 ///
-/// The most specific range decides an offer's quality; of equals the more specific, then the earlier
-/// offer wins.
+/// The most specific range decides an offer's quality; of equals the more specific, then the
+/// earlier offer wins.
 pub(super) fn choose(headers: &HeaderMap, offers: &[&'static str]) -> Option<&'static str> {
     let values = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let ranges: Vec<Range> =

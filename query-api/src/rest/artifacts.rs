@@ -19,12 +19,13 @@ use crate::session::Session;
 const CACHE: &str = "private, max-age=31536000, immutable";
 
 /// The picture of a board, or a golden sample. The ETag is the file's SHA-256.
-#[utoipa::path(get, path = "/v1/artifacts/{artifact_id}", tag = "reads",
+#[utoipa::path(get, path = "/v1/artifacts/{artifact_id}", operation_id = "getPicture",
+    tag = "reads",
     params(("artifact_id" = String, Path, description = "The picture's id")), responses(
     (status = 200, description = "The file",
      content((Vec<u8> = "image/jpeg"), (Vec<u8> = "image/png")), headers(("etag" = String))),
     (status = 304), (status = 401), (status = 403), (status = 404),
-    (status = 503)), security(("bearer" = [])))]
+    (status = 503)), security(("oauth2" = ["inspections:read"]), ("bearer" = [])))]
 pub(super) async fn get(
     State(api): State<QueryApi>,
     session: Session,

@@ -1,5 +1,5 @@
-//! `GET /healthz`, which only says that the process answers, and `GET /readyz`, which names what is not
-//! ready. Neither takes a token or shows data.
+//! `GET /healthz`, which only says that the process answers, and `GET /readyz`, which names what is
+//! not ready. Neither takes a token or shows data.
 
 use std::time::Duration;
 
@@ -43,13 +43,15 @@ pub(super) struct Readiness {
 }
 
 /// The process answers.
-#[utoipa::path(get, path = "/healthz", tag = "health", responses((status = 200)))]
+#[utoipa::path(get, path = "/healthz", operation_id = "getLiveness",
+    tag = "health", responses((status = 200)))]
 pub(super) async fn alive() -> &'static str {
     "ok\n"
 }
 
 /// Whether reads can be served, and what is missing.
-#[utoipa::path(get, path = "/readyz", tag = "health",
+#[utoipa::path(get, path = "/readyz", operation_id = "getReadiness",
+    tag = "health",
     responses((status = 200, body = Readiness), (status = 503, body = Readiness)))]
 pub(super) async fn ready(State(api): State<QueryApi>) -> Response {
     let asked = tokio::time::timeout(READY_TIMEOUT, checks(api.reads())).await;

@@ -56,10 +56,11 @@ pub(super) struct InspectionPage {
 }
 
 /// Inspections, newest first.
-#[utoipa::path(get, path = "/v1/inspections", tag = "reads", params(ListParams), responses(
+#[utoipa::path(get, path = "/v1/inspections", operation_id = "listInspections",
+    tag = "reads", params(ListParams), responses(
     (status = 200, body = InspectionPage, headers(("x-log-position" = i64))),
     (status = 400, description = "invalid-query, invalid-cursor"),
-    (status = 401), (status = 403), (status = 503)), security(("bearer" = [])))]
+    (status = 401), (status = 403), (status = 503)), security(("oauth2" = ["inspections:read"]), ("bearer" = [])))]
 pub(super) async fn list(
     State(api): State<QueryApi>,
     session: Session,
@@ -93,12 +94,14 @@ pub(super) struct GetParams {
 }
 
 /// One inspection with its pictures and its events. The ETag is its version, as commands give it.
-#[utoipa::path(get, path = "/v1/inspections/{inspection_id}", tag = "reads",
-    params(("inspection_id" = String, Path, description = "The inspection's id"), GetParams), responses(
+#[utoipa::path(get, path = "/v1/inspections/{inspection_id}", operation_id = "getInspection",
+    tag = "reads",
+    params(("inspection_id" = String, Path, description = "The inspection's id"), GetParams),
+    responses(
     (status = 200, body = inspections::InspectionDetail,
      headers(("etag" = String), ("x-log-position" = i64))),
     (status = 304), (status = 400), (status = 401), (status = 403), (status = 404),
-    (status = 503)), security(("bearer" = [])))]
+    (status = 503)), security(("oauth2" = ["inspections:read"]), ("bearer" = [])))]
 pub(super) async fn get(
     State(api): State<QueryApi>,
     session: Session,

@@ -45,10 +45,11 @@ pub(super) struct PartPage {
 }
 
 /// Parts, by number.
-#[utoipa::path(get, path = "/v1/parts", tag = "reads", params(ListParams), responses(
+#[utoipa::path(get, path = "/v1/parts", operation_id = "listParts",
+    tag = "reads", params(ListParams), responses(
     (status = 200, body = PartPage, headers(("x-log-position" = i64))),
     (status = 400, description = "invalid-query, invalid-cursor"),
-    (status = 401), (status = 403), (status = 503)), security(("bearer" = [])))]
+    (status = 401), (status = 403), (status = 503)), security(("oauth2" = ["parts:read"]), ("bearer" = [])))]
 pub(super) async fn list(
     State(api): State<QueryApi>,
     session: Session,
@@ -67,11 +68,12 @@ pub(super) async fn list(
 }
 
 /// One part with its golden samples. The ETag is its version, as commands give it.
-#[utoipa::path(get, path = "/v1/parts/{part}", tag = "reads",
+#[utoipa::path(get, path = "/v1/parts/{part}", operation_id = "getPart",
+    tag = "reads",
     params(("part" = String, Path, description = "The part number"), GetParams), responses(
     (status = 200, body = parts::PartDetail, headers(("etag" = String), ("x-log-position" = i64))),
     (status = 304), (status = 400), (status = 401), (status = 403), (status = 404),
-    (status = 503)), security(("bearer" = [])))]
+    (status = 503)), security(("oauth2" = ["parts:read"]), ("bearer" = [])))]
 pub(super) async fn get(
     State(api): State<QueryApi>,
     session: Session,

@@ -60,10 +60,11 @@ pub(super) struct ReportPage {
 }
 
 /// Reports, newest first.
-#[utoipa::path(get, path = "/v1/reports", tag = "reads", params(ListParams), responses(
+#[utoipa::path(get, path = "/v1/reports", operation_id = "listReports",
+    tag = "reads", params(ListParams), responses(
     (status = 200, body = ReportPage, headers(("x-log-position" = i64))),
     (status = 400, description = "invalid-query, invalid-cursor"),
-    (status = 401), (status = 403), (status = 503)), security(("bearer" = [])))]
+    (status = 401), (status = 403), (status = 503)), security(("oauth2" = ["reports:read"]), ("bearer" = [])))]
 pub(super) async fn list(
     State(api): State<QueryApi>,
     session: Session,
@@ -87,13 +88,15 @@ pub(super) async fn list(
 }
 
 /// One report: as JSON, byte for byte as it is stored, or as PDF when Accept asks for it.
-#[utoipa::path(get, path = "/v1/reports/{report_id}", tag = "reads",
-    params(("report_id" = String, Path, description = "The report's id"), GetParams), responses(
+#[utoipa::path(get, path = "/v1/reports/{report_id}", operation_id = "getReport",
+    tag = "reads",
+    params(("report_id" = String, Path, description = "The report's id"), GetParams),
+    responses(
     (status = 200, description = "The report, schemas/report.v1.schema.json, or its PDF",
      content((Object = "application/json"), (Vec<u8> = "application/pdf")),
      headers(("etag" = String), ("x-log-position" = i64))),
     (status = 304), (status = 400), (status = 401), (status = 403), (status = 404),
-    (status = 406), (status = 503)), security(("bearer" = [])))]
+    (status = 406), (status = 503)), security(("oauth2" = ["reports:read"]), ("bearer" = [])))]
 pub(super) async fn get(
     State(api): State<QueryApi>,
     session: Session,
@@ -121,8 +124,8 @@ pub(super) async fn get(
     Ok(response)
 }
 
-/// The same report and the same renderer give the same bytes, so their names make the ETag and a caller
-/// that has the PDF costs no rendering.
+/// The same report and the same renderer give the same bytes, so their names make the ETag and a
+/// caller that has the PDF costs no rendering.
 async fn pdf(
     api: &QueryApi,
     id: Uuid,
@@ -136,7 +139,8 @@ async fn pdf(
         false => api.pdfs().render(document).await?,
     };
     let disposition = format!("inline; filename=\"report-{id}.pdf\"");
-    let about = [(header::CONTENT_TYPE, PDF.to_owned()), (header::CONTENT_DISPOSITION, disposition)];
+    let about =
+        [(header::CONTENT_TYPE, PDF.to_owned()), (header::CONTENT_DISPOSITION, disposition)];
     Ok(conditional(headers, &etag, (about, bytes).into_response()))
 }
 

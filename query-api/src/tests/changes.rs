@@ -11,7 +11,8 @@ use super::websocket::Client;
 use super::world::World;
 use crate::QueryApiConfig;
 
-pub(super) const CHANGES: &str = "subscription($from: Position, $after: String, $filter: InspectionFilter) {
+pub(super) const CHANGES: &str =
+    "subscription($from: Position, $after: String, $filter: InspectionFilter) {
     inspectionChanged(from: $from, after: $after, filter: $filter) {
         position cursor eventType inspectionId inspection { id lot version } } }";
 
@@ -194,6 +195,34 @@ async fn a_slow_client_is_told_where_to_go_on() {
     let mut again = world.changes(json!({"after": resume["cursor"]}));
     let second = again.next().await.unwrap();
     assert_eq!(second["data"]["inspectionChanged"]["position"], "2");
+}
+
+#[tokio::test]
+async fn a_client_that_takes_nothing_is_cut() {
+    let config =
+        QueryApiConfig { send_timeout_ms: 300, subscriptions_max: 1, ..QueryApiConfig::default() };
+    let world = World::with(config).await;
+    let base = world.serve().await;
+    let id = Uuid::now_v7();
+    for n in 0..300 {
+        world.append(id, n, "Happened").await;
+    }
+    world.reach(300).await;
+    // Each item is some 50 kB, so that all together exceed what sockets hold.
+    let wide: String = (0..900).map(|n| format!("a{n}: inspectionId ")).collect();
+    let query = format!("subscription {{ inspectionChanged(from: 0) {{ position {wide} }} }}");
+    let mut idle = Client::open(&base, &world.token()).await;
+    idle.subscribe("a", &query, json!({})).await;
+    idle.receive().await;
+
+    let refused = world.changes(json!({})).next().await.unwrap();
+    assert_eq!(refused["errors"][0]["extensions"]["code"], "TOO_MANY_REQUESTS");
+    let freed = async {
+        while world.changes(json!({"from": 0})).next().await.unwrap().get("errors").is_some() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), freed).await.expect("the connection is not cut");
 }
 
 #[tokio::test]

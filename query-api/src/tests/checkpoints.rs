@@ -30,10 +30,8 @@ async fn a_read_waits_for_its_position_and_says_which_it_reflects() {
 async fn a_read_that_comes_too_early_is_told_to_come_again() {
     let world = World::new().await;
     let begun = Instant::now();
-    let (rest, graphql) = tokio::join!(
-        world.get("/v1/reports?min_position=1"),
-        world.ask(PARTS, json!({"p": "1"}))
-    );
+    let (rest, graphql) =
+        tokio::join!(world.get("/v1/reports?min_position=1"), world.ask(PARTS, json!({"p": "1"})));
     assert!(begun.elapsed() >= Duration::from_secs(2), "waited {:?}", begun.elapsed());
     assert_eq!(rest.problem(), (503, "unavailable".into()));
     assert_eq!(rest.header("retry-after"), "1");
@@ -49,7 +47,9 @@ async fn fields_of_another_read_model_are_waited_for_too() {
     let world = World::new().await;
     let id = world.insert_inspection(4, 1).await;
     world.reach(4).await;
-    world.execute("UPDATE projection_checkpoints SET position = 3 WHERE projection = 'defects'").await;
+    world
+        .execute("UPDATE projection_checkpoints SET position = 3 WHERE projection = 'defects'")
+        .await;
     let query = |fields: &str| {
         format!("query($id: ID!) {{ inspection(id: $id, minPosition: 4) {{ {fields} }} }}")
     };
@@ -108,5 +108,8 @@ async fn a_database_that_is_gone_is_said_plainly() {
     assert_eq!(world.code("{ parts { edges { cursor } } }", json!({})).await, "UNAVAILABLE");
     assert_eq!(world.get("/healthz").await.status, 200);
     let ready = world.get("/readyz").await;
-    assert_eq!((ready.status.as_u16(), &ready.json()["checks"][0]["name"]), (503, &json!("database")));
+    assert_eq!(
+        (ready.status.as_u16(), &ready.json()["checks"][0]["name"]),
+        (503, &json!("database"))
+    );
 }

@@ -64,7 +64,8 @@ async fn as_many_statements_for_fifty_inspections_as_for_one() {
         world.insert_inspection(n, 2).await;
         world.insert_report(n, "{}").await;
     }
-    let query = "query($n: Int!) { inspections(first: $n) { nodes { id defects { number inspection { id } }
+    let query =
+        "query($n: Int!) { inspections(first: $n) { nodes { id defects { number inspection { id } }
         artifacts { id } timeline { sequence } report { id document inspection { id } } } } }";
     let count = async |n: i32| {
         let (count, data) = statements(world.query(query, json!({"n": n}))).await;
@@ -137,7 +138,8 @@ async fn yield_shows_formula_numerator_and_denominator() {
         .await;
     let query = "query($from: DateTime, $to: DateTime, $lot: String) {
         yieldSeries(from: $from, to: $to, filter: {lot: $lot}) { formula numerator denominator value
-            buckets { hour numerator denominator value formula judged passed review failed defects } } }";
+            buckets { hour numerator denominator value formula judged passed review failed
+                      defects } } }";
     let (from, to) = ("2026-01-01T10:00:00Z", "2026-01-01T12:00:00Z");
     let series = world.query(query, json!({"from": from, "to": to})).await["yieldSeries"].clone();
     assert_eq!((&series["numerator"], &series["denominator"]), (&json!(4), &json!(7)));
@@ -149,8 +151,13 @@ async fn yield_shows_formula_numerator_and_denominator() {
 
     let of_b = world.query(query, json!({"from": from, "to": to, "lot": "B"})).await;
     assert_eq!(of_b["yieldSeries"]["value"], 0.5);
-    let nothing = world.query(query, json!({"from": "2020-01-01T00:00:00Z",
-                                            "to": "2020-01-02T00:00:00Z"})).await;
+    let nothing = world
+        .query(
+            query,
+            json!({"from": "2020-01-01T00:00:00Z",
+                                            "to": "2020-01-02T00:00:00Z"}),
+        )
+        .await;
     assert_eq!(nothing["yieldSeries"]["value"], json!(null));
     world.query("{ yieldSeries { value } }", json!({})).await;
     for (from, to) in [(to, from), (from, from), ("2020-01-01T00:00:00Z", to)] {
@@ -163,7 +170,9 @@ async fn the_pareto_is_sorted_and_adds_up() {
     let world = World::new().await;
     world.insert_inspection(1, 6).await;
     world.execute("UPDATE read.defects SET class = 'short' WHERE number IN (1, 2)").await;
-    world.execute("UPDATE read.defects SET class = 'pin-hole', grade = 'doubtful' WHERE number = 3").await;
+    world
+        .execute("UPDATE read.defects SET class = 'pin-hole', grade = 'doubtful' WHERE number = 3")
+        .await;
     let query = "query($f: DefectFilter) { defectPareto(filter: $f) { formula total
         classes { class count share cumulativeShare } } }";
     let pareto = world.query(query, json!({})).await["defectPareto"].clone();
@@ -175,7 +184,10 @@ async fn the_pareto_is_sorted_and_adds_up() {
     let doubtful = world.query(query, json!({"f": {"grade": "DOUBTFUL"}})).await;
     assert_eq!(doubtful["defectPareto"]["total"], 1);
     let none = world.query(query, json!({"f": {"lot": "none"}})).await;
-    assert_eq!((&none["defectPareto"]["total"], &none["defectPareto"]["classes"]), (&json!(0), &json!([])));
+    assert_eq!(
+        (&none["defectPareto"]["total"], &none["defectPareto"]["classes"]),
+        (&json!(0), &json!([]))
+    );
 }
 
 #[tokio::test]

@@ -33,13 +33,15 @@ pub(super) async fn statements<T>(work: impl Future<Output = T>) -> (usize, T) {
 #[tokio::test]
 async fn too_deep_too_large_and_too_costly_queries_run_no_sql() {
     let world = World::new().await;
-    let nested = |n: usize| format!("{{ {}x{} }}", "report { inspection { ".repeat(n), "} } ".repeat(n));
+    let nested =
+        |n: usize| format!("{{ {}x{} }}", "report { inspection { ".repeat(n), "} } ".repeat(n));
     let deep = format!("{{ reports {{ nodes {} }} }}", nested(8).replace(" x ", " id "));
     let bomb: String = (0..40)
         .map(|n| format!("fragment f{n} on Query {{ ...f{0} ...f{0} }} ", n + 1))
         .chain(["fragment f40 on Query { __typename } { ...f0 }".to_owned()])
         .collect();
-    let wide = format!("{{ {} }}", (0..1001).map(|n| format!("a{n}: __typename ")).collect::<String>());
+    let wide =
+        format!("{{ {} }}", (0..1001).map(|n| format!("a{n}: __typename ")).collect::<String>());
     let costly = "{ inspections(first: 200) { nodes { id artifacts { id sha256 width height state
         modelName modelVersion reason detail url } defects { number class grade confidence lot part
         station position box { x y width height } } timeline { sequence position eventType
@@ -48,11 +50,17 @@ async fn too_deep_too_large_and_too_costly_queries_run_no_sql() {
     let cases = [
         (deep.as_str(), "QUERY_TOO_DEEP"),
         (&"{a".repeat(20_000), "QUERY_TOO_DEEP"),
-        (&format!("{{ parts(filter: {}1) {{ nodes {{ part }} }} }}", "[".repeat(30_000)), "QUERY_TOO_DEEP"),
+        (
+            &format!("{{ parts(filter: {}1) {{ nodes {{ part }} }} }}", "[".repeat(30_000)),
+            "QUERY_TOO_DEEP",
+        ),
         (&bomb, "QUERY_TOO_COMPLEX"),
         (&wide, "QUERY_TOO_COMPLEX"),
         (&costly, "QUERY_TOO_COMPLEX"),
-        ("fragment a on Query { ...b } fragment b on Query { ...a } { ...a }", "GRAPHQL_VALIDATION_FAILED"),
+        (
+            "fragment a on Query { ...b } fragment b on Query { ...a } { ...a }",
+            "GRAPHQL_VALIDATION_FAILED",
+        ),
         ("{ parts", "GRAPHQL_PARSE_FAILED"),
         ("", "GRAPHQL_PARSE_FAILED"),
         ("{ nothing }", "GRAPHQL_VALIDATION_FAILED"),
@@ -87,12 +95,17 @@ async fn brackets_in_strings_and_comments_are_not_nesting() {
 #[tokio::test]
 async fn tools_can_read_the_schema() {
     let world = World::new().await;
-    let of_type = (0..9).fold("name".to_owned(), |inner, _| format!("kind name ofType {{ {inner} }}"));
+    let of_type =
+        (0..9).fold("name".to_owned(), |inner, _| format!("kind name ofType {{ {inner} }}"));
     let query = format!(
-        "{{ __schema {{ queryType {{ name }} subscriptionType {{ name }} directives {{ name args {{ \
-         name type {{ {of_type} }} }} }} types {{ kind name description fields(includeDeprecated: true)
-         {{ name args {{ name type {{ {of_type} }} defaultValue }} type {{ {of_type} }} }} inputFields \
-         {{ name type {{ {of_type} }} }} enumValues {{ name }} possibleTypes {{ {of_type} }} }} }} }}"
+        "{{ __schema {{ queryType {{ name }} subscriptionType {{ name }}
+            directives {{ name args {{ name type {{ {of_type} }} }} }}
+            types {{ kind name description
+                fields(includeDeprecated: true) {{
+                    name type {{ {of_type} }}
+                    args {{ name type {{ {of_type} }} defaultValue }} }}
+                inputFields {{ name type {{ {of_type} }} }}
+                enumValues {{ name }} possibleTypes {{ {of_type} }} }} }} }}"
     );
     let (count, data) = statements(world.query(&query, json!({}))).await;
     assert_eq!((count, &data["__schema"]["queryType"]["name"]), (0, &json!("Query")));

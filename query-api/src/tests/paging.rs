@@ -1,4 +1,5 @@
-//! Pages: every row once, in both directions, while rows are inserted; and cursors that are not ours.
+//! Pages: every row once, in both directions, while rows are inserted; and cursors that are not
+//! ours.
 
 use serde_json::{Value, json};
 

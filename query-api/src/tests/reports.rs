@@ -89,7 +89,8 @@ async fn a_report_is_printed_on_demand() {
     let id = world.insert_report(1, &document).await;
     let path = format!("/v1/reports/{id}");
     let accept = [("accept", "application/pdf, application/json;q=0.5")];
-    let (first, second) = tokio::join!(world.get_with(&path, &accept), world.get_with(&path, &accept));
+    let (first, second) =
+        tokio::join!(world.get_with(&path, &accept), world.get_with(&path, &accept));
     assert_eq!(first.status, 200, "{}", String::from_utf8_lossy(&first.body));
     assert_eq!(first.header("content-type"), "application/pdf");
     assert!(first.body.starts_with(b"%PDF-"));

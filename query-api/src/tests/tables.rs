@@ -29,7 +29,8 @@ CREATE TABLE read.parts (
     golden_revision integer, version bigint NOT NULL, position bigint NOT NULL);
 CREATE TABLE read.golden_samples (
     part text NOT NULL, revision integer NOT NULL, artifact_id uuid NOT NULL, sha256 text NOT NULL,
-    media_type text NOT NULL, bytes bigint NOT NULL, width integer NOT NULL, height integer NOT NULL,
+    media_type text NOT NULL, bytes bigint NOT NULL, width integer NOT NULL,
+    height integer NOT NULL,
     registered_at timestamptz NOT NULL, PRIMARY KEY (part, revision));
 CREATE TABLE read.yield_hourly (
     hour timestamptz NOT NULL, lot text NOT NULL, part text NOT NULL, station text NOT NULL,

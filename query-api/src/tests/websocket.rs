@@ -108,7 +108,9 @@ async fn a_bad_token_is_refused_before_anything_else() {
     let Err(Error::Http(response)) = refused.map(|_| ()) else { panic!("let in") };
     assert_eq!(response.status(), 401);
 
-    for payload in [json!({"Authorization": "Bearer x"}), json!({"token": 5}), json!({}), json!(null)] {
+    for payload in
+        [json!({"Authorization": "Bearer x"}), json!({"token": 5}), json!({}), json!(null)]
+    {
         let mut client = Client::connect(&base, &[PROTOCOL]).await.unwrap();
         client.send(json!({"type": "connection_init", "payload": payload})).await;
         assert_eq!(client.closed().await, 4403, "{payload}");

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};
-use futures::StreamExt as _;
-use futures::stream::BoxStream;
 use chrono::{DateTime, Duration, Utc};
 use domain::{ArtifactId, MediaType};
-use platform::artifact_store::{ArtifactStore, UploadLimits};
+use futures::StreamExt as _;
+use futures::stream::BoxStream;
 use platform::artifact_store::signed_url::{SigningKey, UrlSigner};
+use platform::artifact_store::{ArtifactStore, UploadLimits};
 use platform::auth::{Actor, KeyRing, TokenConfig, TokenIssuer};
 use platform::event_log::postgres::PostgresEventLog;
 use platform::event_log::{Append, EventLog, EventMetadata, NewEvent, Position, StreamId};
@@ -220,8 +220,14 @@ impl World {
             .unwrap();
     }
 
-    /// Appends an event to an inspection's stream and gives its position. No read model knows of it.
-    pub(super) async fn append(&self, id: Uuid, expected_version: u64, event_type: &str) -> Position {
+    /// Appends an event to an inspection's stream and gives its position. No read model knows of
+    /// it.
+    pub(super) async fn append(
+        &self,
+        id: Uuid,
+        expected_version: u64,
+        event_type: &str,
+    ) -> Position {
         let stream = StreamId::of::<domain::Inspection>(id);
         self.append_to(stream, expected_version, event_type).await
     }
@@ -271,7 +277,8 @@ impl World {
         .await
         .unwrap();
         sqlx::query(
-            "INSERT INTO read.artifacts (artifact_id, inspection_id, state, media_type, sha256, bytes,
+            "INSERT INTO read.artifacts (artifact_id, inspection_id, state, media_type, sha256,
+                bytes,
                 width, height, reserved_at, registration)
              VALUES ($1, $2, 'compared', 'image/png', repeat('ab', 32), 9, 640, 480, now(),
                 '{\"dx\": 0.1, \"dy\": -2, \"score\": 0.95}')",
@@ -281,12 +288,15 @@ impl World {
         .execute(&self.pool)
         .await
         .unwrap();
-        sqlx::query("INSERT INTO read.timeline VALUES ($1, 1, $2, 'InspectionCreated', now(), now(), 'demo')")
-            .bind(id)
-            .bind(n)
-            .execute(&self.pool)
-            .await
-            .unwrap();
+        sqlx::query(
+            "INSERT INTO read.timeline
+             VALUES ($1, 1, $2, 'InspectionCreated', now(), now(), 'demo')",
+        )
+        .bind(id)
+        .bind(n)
+        .execute(&self.pool)
+        .await
+        .unwrap();
         sqlx::query(
             "INSERT INTO read.defects
              SELECT $1, $2, number, 'open', 0.9, 'defect', 1, 2, 3, 4, $3, 'P', 'AOI-1', now(), $4
