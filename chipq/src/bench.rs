@@ -60,7 +60,8 @@ async fn load(
     note: impl Fn(&str),
 ) -> anyhow::Result<()> {
     note("commands");
-    http_load::commands(child.url(), args.commands, figures).await?;
+    let peer = log_load::bare_commits(child.data(), args.commands).await?;
+    http_load::commands(child.url(), args.commands, &peer, figures).await?;
     note("a follower");
     log_load::follower(child.data(), args.follow, figures).await?;
     note("boards");

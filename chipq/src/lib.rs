@@ -11,6 +11,7 @@ mod failure;
 mod http_client;
 mod machine;
 mod offline;
+mod openapi;
 mod place;
 mod projections;
 mod roles;
@@ -27,6 +28,7 @@ use platform::telemetry::{self, TelemetryConfig};
 
 use cli::{Cli, Command};
 use failure::Failure;
+pub use openapi::openapi;
 
 /// Runs the command line `arguments`; errors go to standard error, two lines each.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {

@@ -24,5 +24,5 @@ pub use api::{CommandApi, Dependencies};
 pub use base_url::PublicUrl;
 pub use config::{CommandApiConfig, RunConfig};
 pub use openapi::openapi;
-pub use routes::router;
+pub use routes::{router, router_described_by};
 pub use run::{housekeeping, run};

@@ -1,6 +1,6 @@
 //! The OpenAPI 3.1 document, collected from the handlers and completed with what they all share.
 //!
-//! `schemas/openapi.json` is its copy; `tests/api/openapi.rs` fails when they differ.
+//! `chipq` merges the reads into it, for `/docs` and for `schemas/openapi.json`.
 
 use std::collections::BTreeMap;
 
@@ -40,7 +40,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 #[derive(OpenApi)]
 #[openapi(
     info(
-        title = "Chip Quality Platform: commands",
+        title = "Chip Quality Platform",
         description = "Stations send commands; accepted ones append events to one log.\n\n\
             **Retry safely.** Every command takes an `Idempotency-Key`. The same key with the same \
             request is executed once and answered again (`Idempotency-Replayed: true`) for 7 days; \

@@ -1,4 +1,5 @@
-//! Runs the shipped pipeline over a manifest: `evaluate MANIFEST SPLIT OUT`. Times go to standard error.
+//! Runs the shipped pipeline over a manifest: `evaluate MANIFEST SPLIT OUT`. Times go to standard
+//! error.
 
 use std::path::Path;
 
@@ -12,7 +13,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let done = evaluate(Path::new(manifest), Path::new(out), Some(split))?;
     let each = |time: std::time::Duration| time.as_secs_f64() * 1e3 / done.pairs.max(1) as f64;
     eprintln!(
-        "{} pairs, {} not comparable, {} crops; ms per pair: decode {:.2}, compare {:.2}, network {:.2}",
+        "{} pairs, {} not comparable, {} crops; \
+         ms per pair: decode {:.2}, compare {:.2}, network {:.2}",
         done.pairs,
         done.not_comparable,
         done.crops,

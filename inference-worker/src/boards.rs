@@ -1,9 +1,10 @@
 //! Boards that never were: a deterministic generator of binarised copper layers with known flaws.
 //!
-//! One generator serves training, the demo, tests and load. A [`Design`] is a part (its golden sample), and
-//! every [`Design::unit`] is one board of it: printed anew, so with its own edges, offset and flaws. The same
-//! seeds give the same pixels on every platform: integers only, no clock, no system randomness. Pictures look
-//! like DeepPCB's: copper is dark, substrate is white, labels reach 10 pixels beyond the flaw.
+//! One generator serves training, the demo, tests and load. A [`Design`] is a part (its golden
+//! sample), and every [`Design::unit`] is one board of it: printed anew, so with its own edges,
+//! offset and flaws. The same seeds give the same pixels on every platform: integers only, no
+//! clock, no system randomness. Pictures look like DeepPCB's: copper is dark, substrate is white,
+//! labels reach 10 pixels beyond the flaw.
 
 use domain::{DefectClass, PixelBox};
 use image::{GrayImage, Luma};
@@ -153,7 +154,8 @@ impl Design {
             }
         }
         let etch = random.around_zero(if rough { 80 } else { 45 });
-        // Edges roughen, plain copper and substrate never do: coarse and fine grain stay below the threshold.
+        // Edges roughen, plain copper and substrate never do: coarse and fine grain stay below the
+        // threshold.
         let roughest = ((118 - etch.abs()) * 3 / 4).min(if rough { 90 } else { 70 });
         Deviation {
             shift_x: random.between(-reach, reach),

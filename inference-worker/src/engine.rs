@@ -1,5 +1,6 @@
-//! The engine port: where crops become answers. The embedded engine lives here; a served one will implement
-//! the same trait. What crosses the port is checked: counts, shapes, and that every number is a number.
+//! The engine port: where crops become answers. The embedded engine lives here; a served one will
+//! implement the same trait. What crosses the port is checked: counts, shapes, and that every
+//! number is a number.
 
 use domain::inspection::ModelIdentity;
 use futures::future::BoxFuture;
@@ -42,6 +43,7 @@ pub trait Engine: Send + Sync {
     /// The network that answers.
     fn model(&self) -> &ModelIdentity;
 
-    /// One answer per crop, in the crops' order. Dropping the future abandons the answers, not the work.
+    /// One answer per crop, in the crops' order. Dropping the future abandons the answers, not the
+    /// work.
     fn infer(&self, crops: CropBatch) -> BoxFuture<'_, Result<Vec<CropOutput>, EngineError>>;
 }

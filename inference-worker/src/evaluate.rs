@@ -1,4 +1,5 @@
-//! Evaluation: the shipped pipeline over a manifest of labelled pairs, one line of predictions per pair.
+//! Evaluation: the shipped pipeline over a manifest of labelled pairs, one line of predictions per
+//! pair.
 //!
 //! Scores are computed elsewhere, by a script that knows nothing of this code.
 
@@ -104,8 +105,8 @@ impl From<Defect> for Detection {
     }
 }
 
-/// Runs the shipped pipeline over every pair of a manifest, or of one of its splits, on all cores, and writes
-/// one JSON line per pair to `out`, in the manifest's order.
+/// Runs the shipped pipeline over every pair of a manifest, or of one of its splits, on all cores,
+/// and writes one JSON line per pair to `out`, in the manifest's order.
 ///
 /// # Errors
 /// [`EvaluateError`]; a pair that cannot be compared is no error but a line without detections.

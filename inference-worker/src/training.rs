@@ -1,5 +1,5 @@
-//! Training crops: exactly the candidates that the shipped pipeline makes of generated boards, with the class
-//! and box that the network should answer. `triton/training/train.py` reads the file.
+//! Training crops: exactly the candidates that the shipped pipeline makes of generated boards, with
+//! the class and box that the network should answer. `triton/training/train.py` reads the file.
 
 use std::io::{self, Write};
 
@@ -10,11 +10,12 @@ use crate::vision::{self, Golden};
 
 /// Side of a stored crop: larger than the network's, so that training can move it about.
 pub const STORED_SIDE: usize = 112;
-/// Bytes of a stored record: class, three spare, four sides as little-endian `f32`, two planes of bits.
+/// Bytes of a stored record: class, three spare, four sides as little-endian `f32`, two planes of
+/// bits.
 pub const RECORD_LEN: usize = 4 + 16 + 2 * STORED_SIDE * STORED_SIDE / 8;
 
-/// Writes the records of one board: every candidate, and `extra` places where nothing differs. Boards that
-/// cannot be compared give none. Returns how many records were written.
+/// Writes the records of one board: every candidate, and `extra` places where nothing differs.
+/// Boards that cannot be compared give none. Returns how many records were written.
 ///
 /// # Errors
 /// When `out` cannot be written.
@@ -46,7 +47,8 @@ pub fn write_records(board: &Board, extra: u64, out: &mut impl Write) -> io::Res
     Ok(written)
 }
 
-/// Class number and box sides for a crop centred at `x`, `y`; none when no label's box holds the centre.
+/// Class number and box sides for a crop centred at `x`, `y`; none when no label's box holds the
+/// centre.
 fn answer(defects: &[(DefectClass, PixelBox)], x: usize, y: usize) -> Option<(u8, [f32; 4])> {
     let (x, y) = (x as f32, y as f32);
     let sides = |b: &PixelBox| {

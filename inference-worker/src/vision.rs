@@ -1,8 +1,10 @@
-//! Golden comparison: decode, register, find candidates, cut crops, and merge the network's answers.
+//! Golden comparison: decode, register, find candidates, cut crops, and merge the network's
+//! answers.
 //!
-//! Pure and synchronous. The network is absent on purpose: [`prepare`] ends with crops and [`Prepared::finish`]
-//! begins with answers, so that a batcher in between can fill one engine batch with crops of several boards.
-//! A picture that cannot be compared is an outcome of its own, never a board without findings.
+//! Pure and synchronous. The network is absent on purpose: [`prepare`] ends with crops and
+//! [`Prepared::finish`] begins with answers, so that a batcher in between can fill one engine batch
+//! with crops of several boards. A picture that cannot be compared is an outcome of its own, never
+//! a board without findings.
 
 use domain::inspection::Registration;
 use domain::{Defect, NotComparable};

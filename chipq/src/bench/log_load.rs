@@ -32,6 +32,30 @@ fn beside(data: &Path) -> PlaceArgs {
     PlaceArgs { data: Some(data.to_owned()), database: DatabaseConfig::from_url("") }
 }
 
+/// Times durable commits of one row each, one after the other, on a table of their own: the peer that
+/// commands are held against.
+pub(super) async fn bare_commits(data: &Path, count: usize) -> anyhow::Result<Durations> {
+    let place = Place::visit(&beside(data)).await?;
+    let pool = place.migrated_pool().await?;
+    let mut connection = pool.acquire().await?;
+    sqlx::query("CREATE TABLE bench_commits (n bigint PRIMARY KEY)")
+        .execute(&mut *connection)
+        .await?;
+    let mut measured = Vec::with_capacity(count);
+    for n in 0..count {
+        let started = Instant::now();
+        sqlx::query("INSERT INTO bench_commits VALUES ($1)")
+            .bind(i64::try_from(n)?)
+            .execute(&mut *connection)
+            .await?;
+        measured.push(started.elapsed());
+    }
+    sqlx::query("DROP TABLE bench_commits").execute(&mut *connection).await?;
+    drop(connection);
+    pool.close().await;
+    Ok(Durations::new(measured))
+}
+
 /// Times from the end of an append until a follower with a connection of its own has the event.
 pub(super) async fn follower(
     data: &Path,

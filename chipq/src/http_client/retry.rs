@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use rand::Rng as _;
 
-use super::Refused;
+use super::transport::Refused;
 
 /// The longest pause between two attempts.
 const PAUSE_MAX: Duration = Duration::from_secs(2);

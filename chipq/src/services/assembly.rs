@@ -18,6 +18,7 @@ use sqlx::PgPool;
 use tokio::net::TcpListener;
 
 use super::Settings;
+use crate::openapi::openapi;
 use crate::place::Place;
 
 /// What the roles share.
@@ -88,7 +89,8 @@ impl Shared {
             verifier,
             shutdown: shutdown.clone(),
         };
-        let commands = command_api::router(CommandApi::new(commands, &settings.commands));
+        let commands = CommandApi::new(commands, &settings.commands);
+        let commands = command_api::router_described_by(commands, openapi());
         let queries = query_api::router(QueryApi::new(queries, &settings.queries));
         let router = platform::http::wrap(commands.merge(queries), &settings.commands.http());
         platform::http::serve(listener, router, shutdown)

@@ -101,6 +101,10 @@ impl Ledger {
         .fetch_all(&mut database)
         .await
         .unwrap();
+        let reports: i64 = sqlx::query_scalar("SELECT count(*) FROM read.reports")
+            .fetch_one(&mut database)
+            .await
+            .unwrap();
         let boards = self.boards();
         assert_eq!(created.len(), boards.len(), "every board was begun and finished");
         for (lot, times) in created {
@@ -109,10 +113,6 @@ impl Ledger {
         for board in boards.iter() {
             board.check_stream(streams.get(&board.inspection_id));
         }
-        let reports: i64 = sqlx::query_scalar("SELECT count(*) FROM read.reports")
-            .fetch_one(&mut database)
-            .await
-            .unwrap();
         assert_eq!(reports, boards.len() as i64, "one report per board");
     }
 }

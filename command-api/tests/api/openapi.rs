@@ -1,26 +1,10 @@
-//! The document, its copy in `schemas/`, and the page that shows it.
+//! The document, and the page that shows it.
 
 use std::io::Read as _;
-use std::path::Path;
 
 use serde_json::Value;
 
 use crate::support::{Reply, TestApi};
-
-/// `UPDATE_SCHEMAS=1 cargo test -p command-api` writes the copy.
-#[test]
-fn the_copy_in_schemas_is_up_to_date() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../schemas/openapi.json");
-    let document = command_api::openapi().to_pretty_json().unwrap() + "\n";
-    if std::env::var_os("UPDATE_SCHEMAS").is_some() {
-        std::fs::write(&path, &document).unwrap();
-    }
-    let copy = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(
-        copy == document,
-        "schemas/openapi.json is stale; run: UPDATE_SCHEMAS=1 cargo test -p command-api openapi"
-    );
-}
 
 #[test]
 fn the_document_is_openapi_3_1_and_whole() {

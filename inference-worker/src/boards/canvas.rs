@@ -1,5 +1,5 @@
-//! A binary drawing area: copper or bare substrate per pixel, with the shapes that layouts and flaws are
-//! made of. Integer geometry only; drawing outside the area is clipped.
+//! A binary drawing area: copper or bare substrate per pixel, with the shapes that layouts and
+//! flaws are made of. Integer geometry only; drawing outside the area is clipped.
 
 /// A position in pixels, origin at the top left, y downwards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

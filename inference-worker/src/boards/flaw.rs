@@ -1,8 +1,10 @@
-//! Flaws: strokes of copper or of bare substrate, named by what they do to the copper's connections.
+//! Flaws: strokes of copper or of bare substrate, named by what they do to the copper's
+//! connections.
 //!
-//! A stroke that changes a colour touches none, one, or several regions of the colour that it paints with:
-//! that is the difference between an island (pin-hole, copper), an edge flaw (mousebite, spur) and a bridge
-//! (open, short). The name is therefore a fact about the picture, never a wish.
+//! A stroke that changes a colour touches none, one, or several regions of the colour that it
+//! paints with: that is the difference between an island (pin-hole, copper), an edge flaw
+//! (mousebite, spur) and a bridge (open, short). The name is therefore a fact about the picture,
+//! never a wish.
 
 use domain::{DefectClass, PixelBox};
 
@@ -115,8 +117,8 @@ fn island(seed: Point, random: &mut Random) -> Option<Stroke> {
     stroke::along(&path, width, random)
 }
 
-/// A stroke that starts a little outside an edge and runs into the region, or along its edge, or a blob
-/// on the edge or a corner.
+/// A stroke that starts a little outside an edge and runs into the region, or along its edge, or a
+/// blob on the edge or a corner.
 fn edge(board: &Canvas, seed: Point, random: &mut Random) -> Option<Stroke> {
     let nearest = DIRECTIONS
         .into_iter()

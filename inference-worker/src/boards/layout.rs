@@ -1,5 +1,6 @@
-//! Layouts: copper layers as they are drawn, before any print. Each one mixes a few of the structures that
-//! real boards show: buses, pads, vias, power traces, meanders, pours with gaps, hatches, rings, text.
+//! Layouts: copper layers as they are drawn, before any print. Each one mixes a few of the
+//! structures that real boards show: buses, pads, vias, power traces, meanders, pours with gaps,
+//! hatches, rings, text.
 
 use super::canvas::{Area, Canvas, Point, Shape};
 use super::random::Random;

@@ -126,8 +126,9 @@ impl LabelledBox {
     }
 }
 
-/// Writes `count` boards of the sequence that `seed` starts into `out`: `manifest.json` and `images/*.png`.
-/// Equal arguments write equal files. Boards of one design share one golden sample and one group.
+/// Writes `count` boards of the sequence that `seed` starts into `out`: `manifest.json` and
+/// `images/*.png`. Equal arguments write equal files. Boards of one design share one golden sample
+/// and one group.
 ///
 /// # Errors
 /// When a folder or file cannot be written.

@@ -1,5 +1,6 @@
-//! From a layout to a picture: a print is the layout seen through optics, etching and a scanner, so two
-//! prints of one layout differ along every edge, lie a little apart, and may be slightly turned.
+//! From a layout to a picture: a print is the layout seen through optics, etching and a scanner, so
+//! two prints of one layout differ along every edge, lie a little apart, and may be slightly
+//! turned.
 
 use super::canvas::Canvas;
 use super::random::Random;
@@ -90,7 +91,8 @@ fn blur(levels: &[u8], side: usize, stride: usize) -> Vec<u8> {
         .collect()
 }
 
-/// Prints the middle `size` × `size` pixels of the layout with a deviation; `grain` seeds the roughness.
+/// Prints the middle `size` × `size` pixels of the layout with a deviation; `grain` seeds the
+/// roughness.
 pub(super) fn print(density: &Density, size: i32, deviation: &Deviation, grain: u64) -> Canvas {
     let mut print = Canvas::new(size, size);
     let (margin_x, margin_y) = ((density.width - size) / 2, (density.height - size) / 2);

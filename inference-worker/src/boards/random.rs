@@ -1,5 +1,5 @@
-//! A small seeded generator (`SplitMix64`, Steele et al. 2014): integers only, so a seed gives the same
-//! board on every platform. Not for secrets.
+//! A small seeded generator (`SplitMix64`, Steele et al. 2014): integers only, so a seed gives the
+//! same board on every platform. Not for secrets.
 
 /// A stream of pseudo-random integers that its seed determines.
 #[derive(Debug, Clone)]

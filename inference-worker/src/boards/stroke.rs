@@ -1,4 +1,5 @@
-//! The brush: hand-like strokes of several kinds, as real flaws and the painted ones of DeepPCB look.
+//! The brush: hand-like strokes of several kinds, as real flaws and the painted ones of DeepPCB
+//! look.
 
 use super::canvas::{Area, Canvas, Point, Shape};
 use super::random::Random;
@@ -89,8 +90,8 @@ fn nib(mask: &mut Canvas, (from, to): (Point, Point), width: i32) {
     }
 }
 
-/// Thin lines to and fro within `width` of the line; the first one is solid, so that the stroke holds
-/// together.
+/// Thin lines to and fro within `width` of the line; the first one is solid, so that the stroke
+/// holds together.
 fn scribble(mask: &mut Canvas, (from, to): (Point, Point), width: i32, random: &mut Random) {
     let thin = random.between(3, 4);
     mask.paint(Shape::Line { from, to, width: thin }, true);

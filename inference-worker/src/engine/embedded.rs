@@ -1,4 +1,5 @@
-//! The embedded engine: the ONNX file of `triton/`, compiled in and run by tract on the calling machine's CPU.
+//! The embedded engine: the ONNX file of `triton/`, compiled in and run by tract on the calling
+//! machine's CPU.
 
 use std::io::Cursor;
 use std::sync::Arc;
@@ -17,7 +18,8 @@ static MODEL: &[u8] = include_bytes!("../../../triton/golden-compare/1/model.onn
 const NAME: &str = "golden-compare";
 const VERSION: &str = "1";
 
-/// Batch sizes that the model is planned for, ascending; other numbers of crops are split and padded.
+/// Batch sizes that the model is planned for, ascending; other numbers of crops are split and
+/// padded.
 pub const BATCH_SIZES: [usize; 6] = [1, 2, 4, 8, 16, 32];
 
 type Plan = Arc<TypedRunnableModel>;
@@ -87,8 +89,8 @@ impl Engine for EmbeddedEngine {
     }
 }
 
-/// Which plan takes the next of `crops` crops: the next larger one when it wastes little, else the largest
-/// that is filled.
+/// Which plan takes the next of `crops` crops: the next larger one when it wastes little, else the
+/// largest that is filled.
 pub(super) fn planned(crops: usize) -> (usize, usize) {
     let fits = |&(_, size): &(usize, usize)| size >= crops && (size - crops) * 4 <= crops;
     let filled = |&(_, size): &(usize, usize)| size <= crops;

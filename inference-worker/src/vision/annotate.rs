@@ -1,4 +1,5 @@
-//! Annotated pictures: numbered boxes over the board, in colours that the colour-blind can tell apart.
+//! Annotated pictures: numbered boxes over the board, in colours that the colour-blind can tell
+//! apart.
 
 use domain::{Defect, DefectClass, PixelBox};
 use image::{GrayImage, Rgb, RgbImage};
@@ -67,7 +68,8 @@ const DIGITS: [[u8; 5]; 10] = [
     [7, 5, 7, 1, 7],
 ];
 
-/// The number in white on a plate of the box's colour, above the box, or inside it at the picture's top.
+/// The number in white on a plate of the box's colour, above the box, or inside it at the picture's
+/// top.
 fn label(out: &mut RgbImage, bounds: &PixelBox, number: u32, colour: Rgb<u8>) {
     let digits = number.to_string();
     let width = digits.len() as u32 * 4 * DOT + DOT;

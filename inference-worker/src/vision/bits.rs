@@ -1,5 +1,5 @@
-//! Binary pictures in packed words: a bit is set where there is copper. Difference, morphology and counting
-//! then cost a few instructions per 64 pixels.
+//! Binary pictures in packed words: a bit is set where there is copper. Difference, morphology and
+//! counting then cost a few instructions per 64 pixels.
 
 use image::GrayImage;
 
@@ -58,7 +58,8 @@ impl Bits {
         self.words.iter().map(|word| u64::from(word.count_ones())).sum()
     }
 
-    /// The 64 pixels of row `y` from column `x` on, which may be negative; zero outside the picture.
+    /// The 64 pixels of row `y` from column `x` on, which may be negative; zero outside the
+    /// picture.
     pub(crate) fn window(&self, x: isize, y: isize) -> u64 {
         let Ok(y) = usize::try_from(y) else { return 0 };
         if y >= self.height {

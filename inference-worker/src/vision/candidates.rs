@@ -1,5 +1,5 @@
-//! Candidates: connected places where the test picture differs from its golden sample by more than rough
-//! edges do.
+//! Candidates: connected places where the test picture differs from its golden sample by more than
+//! rough edges do.
 
 use super::bits::Bits;
 
@@ -34,13 +34,14 @@ pub(super) fn clean(difference: &Bits) -> Bits {
     opened.dilated().dilated().eroded().eroded()
 }
 
-/// A region that is longer than this does not fit a crop and is looked at in several places, in pixels.
+/// A region that is longer than this does not fit a crop and is looked at in several places, in
+/// pixels.
 const LONG: usize = 88;
 /// Side of those places in pixels.
 const CELL: usize = 56;
 
-/// Where to look at a region: its middle or, when it is long or winding, the middle of each of its pieces,
-/// since its own middle may lie far from anything that differs.
+/// Where to look at a region: its middle or, when it is long or winding, the middle of each of its
+/// pieces, since its own middle may lie far from anything that differs.
 pub(super) fn centres(bits: &Bits, region: &Region) -> Vec<(usize, usize)> {
     let Region { left, top, right, bottom } = *region;
     if right - left < LONG && bottom - top < LONG {

@@ -9,8 +9,8 @@ pub const CROP_PLANES: usize = 2;
 /// Numbers per crop.
 pub const CROP_LEN: usize = CROP_PLANES * CROP_SIDE * CROP_SIDE;
 
-/// Crops of shape `[n, 2, 96, 96]`: 0 is copper, 1 is substrate; crops of several boards may follow one
-/// another.
+/// Crops of shape `[n, 2, 96, 96]`: 0 is copper, 1 is substrate; crops of several boards may follow
+/// one another.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct CropBatch {
     pixels: Vec<f32>,
@@ -72,13 +72,14 @@ impl CropBatch {
 #[derive(Debug, Clone)]
 pub(crate) struct Pair {
     pub(crate) test: Bits,
-    /// The golden sample where it is known; elsewhere the test picture itself, so that nothing differs.
+    /// The golden sample where it is known; elsewhere the test picture itself, so that nothing
+    /// differs.
     pub(crate) golden: Bits,
 }
 
 impl Pair {
-    /// Rows of the two planes around `centre`, copper as set bits; `side` is even and at most 128. The crop
-    /// spans `centre - side / 2 .. centre + side / 2`; beyond the picture is substrate.
+    /// Rows of the two planes around `centre`, copper as set bits; `side` is even and at most 128.
+    /// The crop spans `centre - side / 2 .. centre + side / 2`; beyond the picture is substrate.
     pub(crate) fn planes(&self, centre: (usize, usize), side: usize) -> [Vec<u128>; 2] {
         let left = centre.0.cast_signed() - (side / 2).cast_signed();
         let top = centre.1.cast_signed() - (side / 2).cast_signed();

@@ -1,4 +1,5 @@
-//! Decoding: from a file's bytes to a grey picture, within limits that are checked before memory is taken.
+//! Decoding: from a file's bytes to a grey picture, within limits that are checked before memory is
+//! taken.
 
 use std::io::Cursor;
 

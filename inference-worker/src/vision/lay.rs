@@ -1,5 +1,6 @@
-//! Laying the golden sample over the test picture: beyond a shift, a slight turn or scale of the picture is
-//! measured on a grid of tiles and followed, so that straight edges stay quiet all over the board.
+//! Laying the golden sample over the test picture: beyond a shift, a slight turn or scale of the
+//! picture is measured on a grid of tiles and followed, so that straight edges stay quiet all over
+//! the board.
 
 use super::bits::{Bits, span};
 
@@ -14,8 +15,8 @@ const FARTHEST: f32 = 6.0;
 /// Columns that share one offset when the golden sample is laid over.
 const STEP: usize = 16;
 
-/// Where each pixel of the golden sample lies in the test picture: an offset that may grow evenly over the
-/// picture.
+/// Where each pixel of the golden sample lies in the test picture: an offset that may grow evenly
+/// over the picture.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Field {
     /// Offset to the right in the picture's middle, and its growth per pixel to the right and down.
@@ -70,7 +71,8 @@ fn spread(from: &Bits, field: &Field) -> Bits {
     })
 }
 
-/// Refines a shift to a field; the plain shift when the picture is neither turned nor scaled to speak of.
+/// Refines a shift to a field; the plain shift when the picture is neither turned nor scaled to
+/// speak of.
 pub(super) fn refine(test: &Bits, golden: &Bits, dx: isize, dy: isize) -> Field {
     let mut tiles = Vec::new();
     for top in (0..test.height).step_by(TILE) {
@@ -129,20 +131,22 @@ fn measure(
         }
         count as f32
     };
-    let mut best = (f32::INFINITY, 0, 0);
-    for oy in -REACH..=REACH {
-        for ox in -REACH..=REACH {
-            // A slight pull to the middle decides where an axis shows nothing, as along straight lines.
-            let pull = (ox.abs() + oy.abs()) as f32 * 0.5;
-            let found = differing(ox, oy) + pull;
-            if found < best.0 {
-                best = (found, ox, oy);
-            }
+    // Downhill from the shift of the whole: within a few pixels, differences grow with the distance.
+    let (mut ox, mut oy) = (0, 0);
+    let mut least = differing(0, 0);
+    loop {
+        let around = [(ox - 1, oy), (ox + 1, oy), (ox, oy - 1), (ox, oy + 1)];
+        let next = around.map(|(x, y)| (differing(x, y), x, y));
+        let [first, ..] = next;
+        let lower = |a: (f32, isize, isize), b: (f32, isize, isize)| if b.0 < a.0 { b } else { a };
+        let (found, x, y) = next.into_iter().fold(first, lower);
+        if found >= least {
+            break;
         }
-    }
-    let (_, ox, oy) = best;
-    if ox.abs().max(oy.abs()) == REACH {
-        return None;
+        (least, ox, oy) = (found, x, y);
+        if ox.abs().max(oy.abs()) == REACH {
+            return None;
+        }
     }
     let here = differing(ox, oy);
     let axis = |before: f32, after: f32, at: isize| {
@@ -161,7 +165,8 @@ fn measure(
     })
 }
 
-/// Weighted least squares of an evenly growing offset; the growth is held near zero when little speaks for it.
+/// Weighted least squares of an evenly growing offset; the growth is held near zero when little
+/// speaks for it.
 fn fit(tiles: &[Tile], axis: impl Fn(&Tile) -> (f32, f32)) -> [f32; 3] {
     let mut matrix = [[0.0_f64; 4]; 3];
     for tile in tiles {

@@ -4,7 +4,8 @@ use domain::{Confidence, Defect, DefectClass, PixelBox};
 
 /// Findings below this are dropped.
 const CONFIDENCE_FLOOR: f32 = 0.05;
-/// Of findings that overlap by more than this (intersection over union), the most confident one stays.
+/// Of findings that overlap by more than this (intersection over union), the most confident one
+/// stays.
 const SAME_PLACE_IOU: f32 = 0.33;
 
 /// Number of probabilities per crop: background, then [`DefectClass::ALL`].

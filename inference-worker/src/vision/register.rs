@@ -1,5 +1,5 @@
-//! Registration: by how much the test picture is shifted against its golden sample, and how well the two
-//! agree then. Coarse on blocks of 4 × 4 pixels, fine on single bits; whole pixels.
+//! Registration: by how much the test picture is shifted against its golden sample, and how well
+//! the two agree then. Coarse on blocks of 4 × 4 pixels, fine on single bits; whole pixels.
 
 use super::bits::{Bits, span};
 
@@ -36,7 +36,8 @@ impl Coarse {
         Self { width, height, counts }
     }
 
-    /// Mean disagreement per block when `self` lies `dx`, `dy` blocks to the right of and below `golden`.
+    /// Mean disagreement per block when `self` lies `dx`, `dy` blocks to the right of and below
+    /// `golden`.
     fn disagreement(&self, golden: &Self, dx: isize, dy: isize) -> f32 {
         let columns = overlap(self.width, dx);
         let rows = overlap(self.height, dy);
@@ -71,7 +72,8 @@ pub(super) struct Placement {
     pub(super) score: f32,
 }
 
-/// Finds the shift within ±24 pixels at which the fewest pixels differ; on a tie the smallest shift.
+/// Finds the shift within ±24 pixels at which the fewest pixels differ; on a tie the smallest
+/// shift.
 pub(super) fn place(test: &Bits, golden: &Bits, golden_coarse: &Coarse) -> Placement {
     let coarse = Coarse::of(test);
     let mut starts: Vec<(f32, isize, isize)> = Vec::new();
@@ -108,53 +110,49 @@ fn search(
     let mut best = (f32::INFINITY, centre.0, centre.1);
     for dy in centre.1 - reach..=centre.1 + reach {
         for dx in centre.0 - reach..=centre.0 + reach {
-            let differing = tally(test, golden, (dx, dy), step).differing_share();
-            best = better(best, (differing, dx, dy));
+            let share = differing(test, golden, (dx, dy), step);
+            best = better(best, (share, dx, dy));
         }
     }
     best
 }
 
-/// Copper in both, in either, and the pixels looked at.
-#[derive(Default)]
-struct Tally {
-    pixels: u64,
-    test: u64,
-    golden: u64,
-    differing: u64,
-}
-
-impl Tally {
-    fn differing_share(&self) -> f32 {
-        self.differing as f32 / self.pixels.max(1) as f32
-    }
-}
-
-fn tally(test: &Bits, golden: &Bits, (dx, dy): (isize, isize), step: usize) -> Tally {
+/// Calls `see` with words of the test picture and of the golden sample shifted under it, where the
+/// two overlap, on every `step`-th row; returns the number of pixels.
+fn walk(
+    test: &Bits,
+    golden: &Bits,
+    ((dx, dy), step): ((isize, isize), usize),
+    mut see: impl FnMut(u64, u64),
+) -> usize {
     let columns = overlap(test.width, dx);
     let rows = overlap(test.height, dy);
-    let mut tally = Tally::default();
     for y in (rows.0..rows.1).step_by(step) {
         let from = y.cast_signed() - dy;
         for (index, &word) in test.row(y).iter().enumerate() {
             let mask = span(columns.0, columns.1, index);
-            let sample = golden.window((index * 64).cast_signed() - dx, from) & mask;
-            let word = word & mask;
-            tally.test += u64::from(word.count_ones());
-            tally.golden += u64::from(sample.count_ones());
-            tally.differing += u64::from((word ^ sample).count_ones());
+            see(word & mask, golden.window((index * 64).cast_signed() - dx, from) & mask);
         }
-        tally.pixels += (columns.1 - columns.0) as u64;
     }
-    tally
+    (rows.1 - rows.0).div_ceil(step) * (columns.1 - columns.0)
+}
+
+/// The share of pixels that differ, of those looked at.
+fn differing(test: &Bits, golden: &Bits, shift: (isize, isize), step: usize) -> f32 {
+    let mut count = 0;
+    let pixels = walk(test, golden, (shift, step), |a, b| count += (a ^ b).count_ones());
+    count as f32 / pixels.max(1) as f32
 }
 
 /// Pearson's correlation of the two binary pictures where they overlap, 0 when negative.
 fn correlation(test: &Bits, golden: &Bits, dx: isize, dy: isize) -> f32 {
-    let tally = tally(test, golden, (dx, dy), 1);
-    let n = tally.pixels as f64;
-    let (a, b) = (tally.test as f64, tally.golden as f64);
-    let both = (a + b - tally.differing as f64) / 2.0;
+    let (mut a, mut b, mut both) = (0, 0, 0);
+    let pixels = walk(test, golden, ((dx, dy), 1), |test, golden| {
+        a += test.count_ones();
+        b += golden.count_ones();
+        both += (test & golden).count_ones();
+    });
+    let (n, a, b, both) = (pixels as f64, f64::from(a), f64::from(b), f64::from(both));
     let spread = (a * (n - a) * b * (n - b)).sqrt();
     if spread > 0.0 { ((n * both - a * b) / spread).clamp(0.0, 1.0) as f32 } else { 0.0 }
 }

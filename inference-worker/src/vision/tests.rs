@@ -349,7 +349,11 @@ proptest! {
     }
 
     #[test]
-    fn regions_are_what_a_flood_fill_finds(width in 1_usize..140, height in 1_usize..14, seed in any::<u64>()) {
+    fn regions_are_what_a_flood_fill_finds(
+        width in 1_usize..140,
+        height in 1_usize..14,
+        seed in any::<u64>(),
+    ) {
         let set = |x: usize, y: usize| {
             let mixed = (x as u64 * 131 + y as u64 * 7 + seed).wrapping_mul(0x9e37_79b9_7f4a_7c15);
             (mixed >> 60) < 6
