@@ -80,7 +80,7 @@ async fn rebuilt(
     let cpu = own_cpu_seconds() - cpu_before;
     writeln!(
         stdout(),
-        "{:<20} {} events filled in {:.2?} ({cpu:.2} s of CPU here), compared and swapped in {rest:.2?}",
+        "{:<20} {} events filled in {:.2?} ({cpu:.2} s of CPU here), swapped in {rest:.2?}",
         report.projection,
         report.events,
         report.filling
@@ -89,7 +89,7 @@ async fn rebuilt(
     Ok(whole)
 }
 
-/// What this process has spent, which unlike the time on the wall does not depend on its neighbours.
+/// What this process has spent: unlike time on the wall it does not depend on the neighbours.
 fn own_cpu_seconds() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let ticks = stat.split_whitespace().skip(13).take(2).filter_map(|n| n.parse::<f64>().ok());

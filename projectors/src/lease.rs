@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use platform::event_log::{Position, StreamId};
-use sqlx::{PgConnection, PgPool};
+use sqlx::{Connection as _, PgConnection, PgPool};
 
 use crate::generation::{Generation, GenerationStatus, lock};
 use crate::projection::Projection;
@@ -62,6 +62,15 @@ pub(crate) async fn try_lock(
         .bind(projection.name())
         .fetch_one(connection)
         .await
+}
+
+/// Ends the session. Its locks are free when this returns; a connection that is merely dropped holds
+/// them until the server notices.
+pub(crate) async fn release(mut connection: PgConnection) {
+    let unlocked = sqlx::query("SELECT pg_advisory_unlock_all()").execute(&mut connection).await;
+    if let Err(error) = unlocked.and(connection.close().await) {
+        tracing::debug!(%error, "connection lost while it was closed");
+    }
 }
 
 /// Makes this process the owner of the generation that serves: every owner before is fenced off.

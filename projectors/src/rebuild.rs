@@ -123,21 +123,24 @@ pub async fn rebuild(
     let started = Instant::now();
     let mut builder = Builder::begin(pool, log, projection, OnPoison::Stop).await?;
     let outcome = fill_and_swap(pool, &mut builder, options, progress).await;
-    match outcome {
-        Ok((old, comparison)) => Ok(RebuildReport {
-            projection: projection.name(),
-            old_generation: old.generation,
-            new_generation: builder.generation.number,
-            position: builder.generation.position,
-            events: builder.events,
-            filling: builder.filled.saturating_duration_since(started),
-            comparison,
-        }),
+    let (old, comparison) = match outcome {
+        Ok(swapped) => swapped,
         Err(error) => {
             builder.abandon().await;
-            Err(error)
+            return Err(error);
         }
-    }
+    };
+    let report = RebuildReport {
+        projection: projection.name(),
+        old_generation: old.generation,
+        new_generation: builder.generation.number,
+        position: builder.generation.position,
+        events: builder.events,
+        filling: builder.filled.saturating_duration_since(started),
+        comparison,
+    };
+    builder.end().await;
+    Ok(report)
 }
 
 /// Builds every serving generation again, in a scratch generation that nobody sees, and compares.

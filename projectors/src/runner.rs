@@ -72,6 +72,7 @@ pub async fn catch_up(
     loop {
         let page = log.read_all(generation.position, page_events).await?;
         if page.up_to <= generation.position {
+            lease::release(connection).await;
             return Ok(events);
         }
         let started = Instant::now();

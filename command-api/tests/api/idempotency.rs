@@ -1,8 +1,7 @@
 //! One key, one execution, whatever happens in between.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use command_api::CommandApiConfig;
 use domain::{Aggregate as _, Inspection};
 use platform::event_log::StreamId;
 use serde_json::json;
@@ -204,24 +203,4 @@ async fn appended(api: &TestApi) {
         }
     };
     tokio::time::timeout(Duration::from_secs(10), some).await.expect("the command is finished");
-}
-
-/// `cargo test -p command-api --release -- --ignored latency --nocapture`
-#[tokio::test]
-#[ignore = "a measurement, not a check"]
-async fn latency_of_create() {
-    let config = CommandApiConfig {
-        rate_burst: std::num::NonZeroU32::new(100_000).unwrap(),
-        ..Default::default()
-    };
-    let api = TestApi::start_with(config, |log| log).await;
-    let mut times = Vec::new();
-    for _ in 0..1_000 {
-        let call = api.post("/v1/inspections").json(board());
-        let begun = Instant::now();
-        assert_eq!(call.send().await.status, 201);
-        times.push(begun.elapsed());
-    }
-    times.sort();
-    println!("create: p50 {:?}, p99 {:?}, max {:?}", times[500], times[990], times[999]);
 }

@@ -1,3 +1,5 @@
+//! The generator: the same seed, the same boards; labels lie on real differences.
+
 use std::path::Path;
 
 use domain::Sha256;

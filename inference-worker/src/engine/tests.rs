@@ -1,3 +1,5 @@
+//! The embedded engine on generated boards: found, not invented, the same in any batch.
+
 use domain::{Defect, DefectClass, PixelBox};
 
 use super::embedded::checked;

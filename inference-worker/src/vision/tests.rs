@@ -1,3 +1,5 @@
+//! Decoding, registration, candidates and merging, without a network.
+
 use std::io::Cursor;
 
 use domain::{DefectClass, PixelBox};

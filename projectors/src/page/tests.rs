@@ -1,3 +1,5 @@
+//! A page is applied whole, or event by event around what is poisoned.
+
 use std::sync::Arc;
 
 use domain::Inspection;

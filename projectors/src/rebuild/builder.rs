@@ -112,6 +112,12 @@ impl Builder {
                 projection = name, generation = number, %error, "unfinished generation left behind"
             );
         }
+        self.end().await;
+    }
+
+    /// Lets others rebuild the projection.
+    pub(super) async fn end(self) {
+        lease::release(self.connection).await;
     }
 
     async fn remove(&mut self) -> Result<(), sqlx::Error> {
