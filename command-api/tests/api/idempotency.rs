@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use command_api::CommandApiConfig;
 use domain::{Aggregate as _, Inspection};
 use platform::event_log::StreamId;
 use serde_json::json;
