@@ -14,10 +14,10 @@ use crate::roles;
 
 const EXAMPLES: &str = "\
 Examples:
-  chipq demo                        see it work: boards in, verdicts and reports out
-  chipq demo --boards DeepPCB/      the same with real boards
-  chipq up                          the whole platform on http://127.0.0.1:8080
-  chipq inspect golden.png test.png one board, no server
+  chipq demo                         see it work: boards in, verdicts and reports out
+  chipq demo --boards DeepPCB/       the same with real boards
+  chipq up                           the whole platform on http://127.0.0.1:8080
+  chipq inspect golden.png test.png  one board, no server
 
 Exit codes: 0 done; 64 the command line is wrong; 65 a file holds something else; 66 a file cannot be
 read; 69 something that is needed is missing or does not answer; 70 anything else; 73 a file cannot be
@@ -25,9 +25,9 @@ written. `inspect` exits with the judgement: 0 pass, 1 fail, 2 review.";
 
 /// Chip Quality Platform: pictures of boards in, verdicts that can be proved out.
 #[derive(Debug, Parser)]
-#[command(name = "chipq", version, about, after_help = EXAMPLES, max_term_width = 100)]
+#[command(name = "chipq", version, after_help = EXAMPLES)]
 pub(crate) struct Cli {
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Logging")]
     pub(crate) telemetry: TelemetryConfig,
     #[command(subcommand)]
     pub(crate) command: Command,

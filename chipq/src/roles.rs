@@ -34,7 +34,7 @@ pub(crate) struct QueryApiArgs {
 #[derive(Debug, Clone, Args)]
 #[command(after_help = LATER)]
 pub(crate) struct ProjectorsArgs {
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Database")]
     database: DatabaseConfig,
     #[command(flatten)]
     config: ProjectorsConfig,
@@ -47,7 +47,7 @@ pub(crate) struct InferenceWorkerArgs {
     /// The folder of pictures and keys, shared with the other services.
     #[arg(long = "data", env = "CHIPQ_DATA", value_name = "DIR")]
     data_dir: PathBuf,
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Database")]
     database: DatabaseConfig,
     #[command(flatten)]
     config: WorkerConfig,

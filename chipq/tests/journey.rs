@@ -14,6 +14,7 @@ use std::path::Path;
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use sqlx::{Connection as _, PgConnection};
 
 use boards::{Pair, boards};
 use platform::{Platform, chipq, finished, folder};
@@ -103,6 +104,7 @@ async fn boards_are_judged_and_read_in_every_way_also_after_a_restart() {
     assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
 
     looked_after_while_it_serves(&data);
+    a_read_model_that_was_altered_is_found_and_repaired(&data).await;
     platform.stop();
     let platform = Platform::start(&data);
     let station = Station::sign_in(&platform.url).await;
@@ -125,6 +127,25 @@ fn looked_after_while_it_serves(data: &Path) {
     assert!(said.contains("generation 2 serves instead of 1"), "{said}");
     let (code, said, errors) = finished(chipq(&["verify", "--data"]).arg(data));
     assert_eq!(code, 0, "{said}{errors}");
+}
+
+/// Without this, `verify` could say that all is well whatever it finds.
+async fn a_read_model_that_was_altered_is_found_and_repaired(data: &Path) {
+    let url = std::fs::read_to_string(data.join("private-postgres-url")).unwrap();
+    let mut database = PgConnection::connect(&url).await.unwrap();
+    let altered = sqlx::query("UPDATE read.yield_hourly SET defects = defects + 1")
+        .execute(&mut database)
+        .await
+        .unwrap();
+    assert!(altered.rows_affected() > 0);
+    let verify = ["verify", "yield", "--data"];
+    let (code, said, errors) = finished(chipq(&verify).arg(data));
+    assert_eq!(code, 1, "{said}{errors}");
+    assert!(said.contains("yield_hourly") && errors.contains("chipq rebuild"), "{said}{errors}");
+    let (code, _, errors) = finished(chipq(&["rebuild", "yield", "--data"]).arg(data));
+    assert_eq!(code, 0, "{errors}");
+    let (code, said, _) = finished(chipq(&verify).arg(data));
+    assert_eq!(code, 0, "{said}");
 }
 
 /// The same on a folder that nobody serves from: the database is started for it, and stopped.

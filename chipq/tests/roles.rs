@@ -29,7 +29,11 @@ struct Role(Child);
 impl Role {
     fn start(role: &str, database: &str, data: &Path, more: &[&str]) -> Self {
         let mut command = chipq(&[role]);
-        command.args(more).env("CHIPQ_DATABASE_URL", database).env("CHIPQ_DATA", data);
+        command
+            .args(more)
+            .env("CHIPQ_DATABASE_URL", database)
+            .env("CHIPQ_DATA", data)
+            .env("CHIPQ_LOG", "warn");
         Self(command.spawn().unwrap())
     }
 
@@ -57,7 +61,7 @@ async fn stations(commands: &str, queries: &str) -> (Station, Station) {
     let deadline = Instant::now() + READY_WITHIN;
     loop {
         if let Some(station) = Station::try_sign_in(&format!("http://{commands}")).await {
-            let reads = Station { url: format!("http://{queries}"), ..station.clone() };
+            let reads = station.at(&format!("http://{queries}"));
             if reads.get("/readyz").await.is_ok_and(|(status, _)| status.is_success()) {
                 return (station, reads);
             }
@@ -74,6 +78,7 @@ async fn four_processes_judge_a_board_as_one_does() {
     let folder = folder();
     let data = folder.path().join("data");
     let pair = &boards::boards(&folder.path().join("boards"), 1, 0)[0];
+    assert!(pair.defects > 0);
     let (code, _, said) = finished(chipq(&["migrate", "--database-url", url, "--data"]).arg(&data));
     assert_eq!(code, 0, "{said}");
 

@@ -109,6 +109,19 @@ fn a_second_platform_on_the_same_folder_is_refused() {
     first.stop();
 }
 
+#[test]
+fn a_bench_measures_every_goal() {
+    let short = ["bench", "--json", "--seconds", "1", "--commands", "5", "--follow", "5"];
+    let mut command = chipq(&short);
+    let (code, said, errors) = finished(command.args(["--events", "300", "--idle-seconds", "0"]));
+    assert_eq!(code, 0, "{errors}");
+    let figures: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert!(figures["machine"]["cores"].as_u64() > Some(0), "{said}");
+    let figures = figures["figures"].as_array().unwrap();
+    assert_eq!(figures.len(), 9 + 5, "{said}");
+    assert!(figures.iter().all(|figure| figure["measured"].as_f64() > Some(0.0)), "{said}");
+}
+
 /// The documented calls by curl, as `../shared/tools/demo_flow.sh` has them.
 #[test]
 fn the_documented_calls_work_by_curl() {

@@ -80,13 +80,35 @@ pub struct Design {
 /// The layout reaches this far beyond the picture, so that a shifted print shows more of it.
 const BLEED: u32 = 32;
 
+/// A layout that shows next to nothing is drawn again, at most so many times.
+const REDRAWS: u32 = 16;
+
+/// True when both copper and substrate take at least a fiftieth of the middle.
+fn shows_something(layout: &Canvas) -> bool {
+    let bleed = signed(BLEED);
+    let (mut copper, mut pixels) = (0, 0);
+    for y in bleed..layout.height - bleed {
+        for x in bleed..layout.width - bleed {
+            copper += u32::from(layout.at(x, y));
+            pixels += 1;
+        }
+    }
+    copper >= pixels / 50 && copper <= pixels - pixels / 50
+}
+
 impl Design {
     /// The part of this seed; pictures are `size` pixels wide and high, at least 96.
     #[must_use]
     pub fn new(seed: u64, size: u32) -> Self {
         let size = size.clamp(96, 4096);
         let mut random = Random::new(&[seed, 0x7061_7274]);
-        let layout = layout::draw(signed(size + 2 * BLEED), &mut random);
+        let mut layout = layout::draw(signed(size + 2 * BLEED), &mut random);
+        for _ in 0..REDRAWS {
+            if shows_something(&layout) {
+                break;
+            }
+            layout = layout::draw(signed(size + 2 * BLEED), &mut random);
+        }
         let tilted = random.chance(40);
         let base = Deviation {
             turn: if tilted { random.between(-900, 900) } else { 0 },

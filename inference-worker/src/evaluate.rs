@@ -17,6 +17,9 @@ use crate::boards::{Manifest, ManifestItem};
 use crate::engine::{EmbeddedEngine, EngineError};
 use crate::vision::{self, DecodeError, Golden};
 
+#[cfg(test)]
+mod tests;
+
 /// Why an evaluation stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum EvaluateError {

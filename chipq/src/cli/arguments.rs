@@ -18,7 +18,7 @@ pub(crate) struct PlaceArgs {
     /// Default: $XDG_DATA_HOME/chipq or ~/.local/share/chipq; /var/lib/chipq for root.
     #[arg(long, env = "CHIPQ_DATA", value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Database")]
     pub(crate) database: DatabaseConfig,
 }
 
@@ -33,7 +33,7 @@ pub(crate) struct UpArgs {
     pub(crate) without_demo_user: bool,
     #[command(flatten)]
     pub(crate) place: PlaceArgs,
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Limits")]
     pub(crate) settings: Settings,
 }
 
@@ -58,9 +58,9 @@ pub(crate) struct DemoArgs {
     /// Folder to keep everything in; a temporary one by default, removed at the end.
     #[arg(long, env = "CHIPQ_DATA", value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Database")]
     pub(crate) database: DatabaseConfig,
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Limits")]
     pub(crate) settings: Settings,
 }
 

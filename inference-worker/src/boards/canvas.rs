@@ -178,6 +178,43 @@ impl Canvas {
         }
     }
 
+    /// Removes copper, then gaps, that are narrower than about five pixels: no layout has such
+    /// slivers, and etching would make them come and go.
+    pub(super) fn relieve(&mut self) {
+        for copper in [true, false] {
+            // Shrinking by a square and a cross is shrinking by an octagon.
+            for (grow, corners) in
+                [(!copper, true), (!copper, false), (copper, false), (copper, true)]
+            {
+                self.spread(grow, corners);
+            }
+        }
+    }
+
+    /// Gives every pixel that has a neighbour of colour `copper` that colour; `corners` makes diagonal
+    /// neighbours count. The outermost pixels stay.
+    fn spread(&mut self, copper: bool, corners: bool) {
+        let side = usize::try_from(self.width).unwrap_or(1);
+        let any = |a: bool, b: bool, c: bool| {
+            if copper { a | b | c } else { a & b & c }
+        };
+        let across: Vec<bool> = self.cells.windows(3).map(|w| any(w[0], w[1], w[2])).collect();
+        let mut spread = self.cells.clone();
+        for row in 1..usize::try_from(self.height).unwrap_or(1).saturating_sub(1) {
+            let inner = row * side + 1..(row + 1) * side - 1;
+            // `across[i]` is about pixel `i + 1`.
+            let here = &across[inner.start - 1..inner.end - 1];
+            let from = if corners { &across[..] } else { &self.cells[1..] };
+            let above = &from[inner.start - 1 - side..inner.end - 1 - side];
+            let below = &from[inner.start - 1 + side..(inner.end - 1 + side).min(from.len())];
+            let lines = here.iter().zip(above).zip(below);
+            for (cell, ((&h, &a), &b)) in spread[inner].iter_mut().zip(lines) {
+                *cell = any(h, a, b);
+            }
+        }
+        self.cells = spread;
+    }
+
     /// Every pixel, row by row.
     pub(super) fn cells(&self) -> &[bool] {
         &self.cells

@@ -20,6 +20,7 @@ pub(super) fn draw(side: i32, random: &mut Random) -> Canvas {
     if random.chance(15) {
         pen.canvas.invert();
     }
+    pen.canvas.relieve();
     pen.canvas
 }
 

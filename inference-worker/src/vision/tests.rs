@@ -214,7 +214,9 @@ fn a_size_that_is_no_multiple_of_a_word_works_like_any_other() {
     for size in [96, 97, 333, 640] {
         let design = Design::new(5, size);
         let golden = Golden::new(&design.golden()).expect("a board");
-        let (test, _) = design.unit(1, &BoardOptions { size, ..BoardOptions::default() });
+        let options =
+            BoardOptions { size, min_defects: 1, max_defects: 1, ..BoardOptions::default() };
+        let (test, _) = design.unit(1, &options);
         let prepared = prepare(&test, &golden).expect("comparable");
         assert_eq!(prepared.crops.len(), prepared.centres().len());
         let side = size as usize;
