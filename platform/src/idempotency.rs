@@ -184,10 +184,13 @@ impl IdempotencyStore {
     }
 
     /// Takes a free key (`true`) or one whose owner's lease has ended (`false`); `None` when neither.
+    /// The claim need not be on the disk yet: the append that answers it flushes it as well, and a claim
+    /// that a crash of the server forgets belongs to a request that appended nothing.
     async fn take(&self, claim: &Claim) -> Result<Option<bool>, ClaimError> {
         sqlx::query_scalar(
             "INSERT INTO idempotency_keys AS k (principal, key, fingerprint, claim, claimed_until)
-             VALUES ($1, $2, $3, $4, now() + make_interval(secs => $5))
+             SELECT $1, $2, $3, $4, now() + make_interval(secs => $5)
+             FROM (SELECT set_config('synchronous_commit', 'off', true)) AS this_transaction
              ON CONFLICT (principal, key) DO UPDATE
                  SET claim = excluded.claim, claimed_until = excluded.claimed_until
                  WHERE k.answer IS NULL AND k.claimed_until < now()

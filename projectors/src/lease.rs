@@ -48,6 +48,8 @@ pub(crate) async fn acquire(
     while !try_lock(&mut connection, lock::OWNER, projection).await? {
         tokio::time::sleep(STANDBY_INTERVAL).await;
     }
+    // Rows and checkpoint move together: what a crash of the server forgets is applied again.
+    sqlx::query("SET synchronous_commit = off").execute(&mut connection).await?;
     Ok(connection)
 }
 

@@ -197,10 +197,10 @@ def main():
     parser.add_argument("crops", nargs="+")
     parser.add_argument("--validation", required=True)
     parser.add_argument("--out", required=True)
-    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--batch", type=int, default=256)
     parser.add_argument("--rate", type=float, default=3e-3)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--precision", choices=["auto", "float", "bfloat16"], default="auto",
                         help="auto: bfloat16 where the CPU multiplies it in hardware (AMX)")
@@ -234,8 +234,8 @@ def main():
             schedule.step()
             average.update_parameters(network)
             losses.append(loss.item())
-        print(f"cpu {time.process_time():.0f}s epoch {epoch + 1}/{a.epochs} loss {np.mean(losses):.4f} {validate(average.module, validation)} "
-              f"{(time.time() - started) / 60:.1f} min", flush=True)
+        print(f"epoch {epoch + 1}/{a.epochs} loss {np.mean(losses):.4f} {validate(average.module, validation)} "
+              f"{(time.time() - started) / 60:.1f} min ({time.process_time():.0f} CPU s)", flush=True)
         export(average.module, a.out)
     print("sha256", hashlib.sha256(open(a.out, "rb").read()).hexdigest())
 

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Trains the network from nothing: environment, crops, weights. Run from anywhere; takes no arguments.
-# BOARDS=N boards for each of the two parts of the training set (default 4000), EPOCHS=N (default 8).
+# BOARDS=N boards for each of the two parts of the training set (default 4000), EPOCHS=N (default 6).
 set -eu
 root=$(cd "$(dirname "$0")/../.." && pwd)
 work="$root/target/training"
@@ -15,4 +15,4 @@ crops "$boards" 1001 a.bin & first=$!
 crops "$boards" 1002 b.bin
 wait "$first"
 "$work/venv/bin/python" triton/training/train.py "$work/a.bin" "$work/b.bin" --validation "$work/validation.bin" \
-    --epochs "${EPOCHS:-8}" --out triton/golden-compare/1/model.onnx
+    --epochs "${EPOCHS:-6}" --out triton/golden-compare/1/model.onnx

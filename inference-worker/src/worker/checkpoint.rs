@@ -27,7 +27,9 @@ impl Checkpoint {
     /// Moves the checkpoint forward, never back.
     pub(super) async fn save(&self, position: Position) {
         let saved = sqlx::query(
-            "INSERT INTO worker_checkpoints AS w (worker, position) VALUES ($1, $2)
+            "INSERT INTO worker_checkpoints AS w (worker, position)
+             SELECT $1, $2
+             FROM (SELECT set_config('synchronous_commit', 'off', true)) AS this_transaction
              ON CONFLICT (worker) DO UPDATE SET position = excluded.position, updated_at = now()
              WHERE w.position < excluded.position",
         )
