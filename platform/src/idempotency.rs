@@ -159,8 +159,16 @@ impl IdempotencyStore {
             claim: Uuid::new_v4(),
             recorded: Vec::new(),
         };
-        if let Some(first) = self.take(&claim).await? {
-            return self.with_history(claim, first).await;
+        // Side by side: a key that is free has no owner who could append meanwhile.
+        let (taken, recorded) =
+            tokio::join!(self.take(&claim), self.log.read_command(claim.command_id()));
+        match taken? {
+            Some(true) => return self.with_history(claim, true, recorded).await,
+            Some(false) => {
+                let recorded = self.log.read_command(claim.command_id()).await;
+                return self.with_history(claim, false, recorded).await;
+            }
+            None => {}
         }
         let row: Option<KeyRow> = sqlx::query_as(
             "SELECT fingerprint, answer,
@@ -209,8 +217,13 @@ impl IdempotencyStore {
 
     /// Looks whether the command is in the log already: from an owner that died before it answered,
     /// or from before the answer expired.
-    async fn with_history(&self, mut claim: Claim, first: bool) -> Result<Claimed, ClaimError> {
-        let recorded = match self.log.read_command(claim.command_id()).await {
+    async fn with_history(
+        &self,
+        mut claim: Claim,
+        first: bool,
+        recorded: Result<Vec<Recorded>, EventLogError>,
+    ) -> Result<Claimed, ClaimError> {
+        let recorded = match recorded {
             Ok(recorded) => recorded,
             Err(error) => {
                 self.release(&claim).await;

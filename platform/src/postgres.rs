@@ -14,6 +14,10 @@ use sqlx::{Connection as _, PgConnection};
 /// The migrations of `schemas/migrations`, embedded when this crate is compiled.
 pub static MIGRATOR: Migrator = sqlx::migrate!("../schemas/migrations");
 
+/// A connection that was idle for longer is tried before it is used: one round trip, which a busy
+/// pool does not pay for every statement.
+const TRUSTED_FOR: Duration = Duration::from_secs(1);
+
 /// Where PostgreSQL is, and how much of it one process may use.
 #[derive(Debug, Clone, clap::Args)]
 pub struct DatabaseConfig {
@@ -118,6 +122,15 @@ pub async fn connect(config: &DatabaseConfig) -> Result<PgPool, PostgresError> {
         .max_connections(config.database_max_connections)
         .acquire_timeout(config.acquire_timeout())
         .idle_timeout(Duration::from_secs(300))
+        .test_before_acquire(false)
+        .before_acquire(|connection, meta| {
+            Box::pin(async move {
+                if meta.idle_for > TRUSTED_FOR {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
         .connect_lazy_with(options))
 }
 
