@@ -169,7 +169,7 @@ impl Inspected {
             )?;
         }
         if let Some(Registration { dx, dy, score }) = self.registration {
-            writeln!(out, "\nregistered by {dx:+} {dy:+} px, agreement {score:.3}")?;
+            writeln!(out, "\nregistered by {dx:+.1} {dy:+.1} px, agreement {score:.3}")?;
         }
         let ModelIdentity { name, version, .. } = &self.model;
         writeln!(out, "{name} {version}, {:.0} ms", self.took.as_secs_f64() * 1e3)
