@@ -1,4 +1,4 @@
-//! Writes training crops of generated boards: `training_crops COUNT SEED OUT_FILE`.
+//! Writes training crops of generated boards: `training_crops COUNT SEED OUT_FILE [CLEAN_PER_CENT]`.
 //! Progress and counts go to standard error.
 
 use std::fs::File;
@@ -9,11 +9,14 @@ use inference_worker::training::write_records;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().collect();
-    let [_, count, seed, path] = arguments.as_slice() else {
-        return Err("usage: training_crops COUNT SEED OUT_FILE".into());
+    let (count, seed, path, clean) = match arguments.as_slice() {
+        [_, count, seed, path] => (count, seed, path, "0"),
+        [_, count, seed, path, clean] => (count, seed, path, clean.as_str()),
+        _ => return Err("usage: training_crops COUNT SEED OUT_FILE [CLEAN_PER_CENT]".into()),
     };
     let (count, seed): (u64, u64) = (count.parse()?, seed.parse()?);
-    let options = BoardOptions { max_shift: 8, ..BoardOptions::default() };
+    let clean_per_cent = clean.parse()?;
+    let options = BoardOptions { max_shift: 8, clean_per_cent, ..BoardOptions::default() };
     let mut out = BufWriter::new(File::create(path)?);
     let (mut records, mut labels) = (0, 0);
     for index in 0..count {
