@@ -1,3 +1,5 @@
+//! Manifests, splits and predictions, without a network.
+
 use super::*;
 use crate::boards::{BoardOptions, generate_boards};
 
