@@ -208,7 +208,7 @@ mod tests {
     use futures::future::BoxFuture;
 
     use super::*;
-    use crate::engine::EngineError;
+    use crate::engine::{BatchSizes, EngineError};
     use crate::vision::{CLASS_COUNT, CROP_LEN};
 
     /// Answers each crop with its first pixel, remembers the batches, and fails on a pixel below zero.
@@ -228,6 +228,11 @@ mod tests {
     impl Engine for Echo {
         fn model(&self) -> &ModelIdentity {
             &self.model
+        }
+
+        fn batch_sizes(&self) -> &BatchSizes {
+            static ANY: BatchSizes = BatchSizes::UpTo(1024);
+            &ANY
         }
 
         fn infer(&self, crops: CropBatch) -> BoxFuture<'_, Result<Vec<CropOutput>, EngineError>> {

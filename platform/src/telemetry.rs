@@ -22,7 +22,7 @@ pub struct TelemetryConfig {
 }
 
 /// What is logged unless `CHIPQ_LOG` says otherwise.
-pub const DEFAULT_FILTER: &str = "info,sqlx=warn,tower_http=warn,hyper=warn,tract=warn";
+pub const DEFAULT_FILTER: &str = "info,sqlx=warn,tower_http=warn,hyper=warn";
 
 impl Default for TelemetryConfig {
     fn default() -> Self {

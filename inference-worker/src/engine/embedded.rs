@@ -1,16 +1,17 @@
-//! The embedded engine: the ONNX file of `triton/`, compiled in and run by tract on the calling
+//! The embedded engine: the ONNX file of `triton/`, compiled in and run by rten on the calling
 //! machine's CPU.
 
-use std::io::Cursor;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use domain::Sha256;
 use domain::inspection::ModelIdentity;
 use futures::FutureExt as _;
-use futures::future::BoxFuture;
-use tract_onnx::prelude::*;
+use futures::future::{self, BoxFuture};
+use rten::{Model, ModelOptions, NodeId, RunOptions, ThreadPool, Value};
+use rten_tensor::prelude::*;
+use rten_tensor::{NdTensor, NdTensorView};
 
-use super::{Engine, EngineError};
+use super::{BatchSizes, Engine, EngineError, Models};
 use crate::vision::{CLASS_COUNT, CROP_LEN, CROP_PLANES, CROP_SIDE, CropBatch, CropOutput};
 
 /// The same file that Triton serves.
@@ -18,55 +19,66 @@ static MODEL: &[u8] = include_bytes!("../../../triton/golden-compare/1/model.onn
 const NAME: &str = "golden-compare";
 const VERSION: &str = "1";
 
-/// Batch sizes that the model is planned for, ascending; other numbers of crops are split and
-/// padded.
-pub const BATCH_SIZES: [usize; 6] = [1, 2, 4, 8, 16, 32];
+/// The most crops computed at once; more are computed one batch after the other.
+const BATCH_MAX: usize = 32;
 
-type Plan = Arc<TypedRunnableModel>;
+static BATCH_SIZES: BatchSizes = BatchSizes::UpTo(BATCH_MAX);
 
-/// Runs the compiled-in network. Cheap to clone; clones share their plans.
+static SHIPPED: LazyLock<ModelIdentity> = LazyLock::new(|| ModelIdentity {
+    name: NAME.to_owned(),
+    version: VERSION.to_owned(),
+    sha256: Sha256::of(MODEL),
+});
+
+/// Runs the compiled-in network. Cheap to clone; clones share the network and its threads.
 #[derive(Clone)]
 pub struct EmbeddedEngine {
-    identity: ModelIdentity,
-    plans: Arc<[Plan; BATCH_SIZES.len()]>,
+    network: Arc<Network>,
+}
+
+struct Network {
+    model: Model,
+    crops: NodeId,
+    probabilities: NodeId,
+    sides: NodeId,
+    threads: Arc<ThreadPool>,
 }
 
 impl EmbeddedEngine {
-    /// Loads and plans the network, about a tenth of a second.
+    /// Loads the network, a few milliseconds, to compute on all cores.
     ///
     /// # Errors
     /// [`EngineError::Model`] when the compiled-in file is not what this code expects.
     pub fn load() -> Result<Self, EngineError> {
-        let model = |error: TractError| EngineError::Model { detail: format!("{error:#}") };
-        let mut plans = Vec::with_capacity(BATCH_SIZES.len());
-        for size in BATCH_SIZES {
-            plans.push(plan(size).map_err(model)?);
-        }
-        let plans = <[Plan; BATCH_SIZES.len()]>::try_from(plans)
-            .map_err(|_| EngineError::Model { detail: "a plan is missing".to_owned() })?;
-        let identity = ModelIdentity {
-            name: NAME.to_owned(),
-            version: VERSION.to_owned(),
-            sha256: Sha256::of(MODEL),
-        };
-        Ok(Self { identity, plans: Arc::new(plans) })
+        Self::load_on(std::thread::available_parallelism().map_or(1, usize::from))
     }
 
-    /// One answer per crop, computed on the calling thread: about a millisecond a crop.
+    /// Loads the network to compute on so many threads.
+    ///
+    /// # Errors
+    /// [`EngineError::Model`] when the compiled-in file is not what this code expects.
+    pub fn load_on(threads: usize) -> Result<Self, EngineError> {
+        let unusable = |detail: String| EngineError::Model { detail };
+        let model = ModelOptions::with_all_ops()
+            .prepack_weights(true)
+            .load_static_slice(MODEL)
+            .map_err(|error| unusable(error.to_string()))?;
+        let node = |name: &str| model.node_id(name).map_err(|error| unusable(error.to_string()));
+        let (crops, probabilities, sides) =
+            (node("crops")?, node("probabilities")?, node("sides")?);
+        let threads = Arc::new(ThreadPool::with_num_threads(threads.max(1)));
+        let network = Network { model, crops, probabilities, sides, threads };
+        Ok(Self { network: Arc::new(network) })
+    }
+
+    /// One answer per crop, computed before this returns: about half a millisecond a crop.
     ///
     /// # Errors
     /// [`EngineError::Backend`] or [`EngineError::Output`].
     pub fn run(&self, crops: &CropBatch) -> Result<Vec<CropOutput>, EngineError> {
         let mut outputs = Vec::with_capacity(crops.len());
-        let mut rest = crops.pixels();
-        while !rest.is_empty() {
-            let (index, size) = planned(rest.len() / CROP_LEN);
-            let (now, later) = rest.split_at((size * CROP_LEN).min(rest.len()));
-            let mut input = now.to_vec();
-            input.resize(size * CROP_LEN, 1.0);
-            let answers = answer(&self.plans[index], input, size)?;
-            outputs.extend(answers.into_iter().take(now.len() / CROP_LEN));
-            rest = later;
+        for pixels in crops.pixels().chunks(BATCH_MAX * CROP_LEN) {
+            outputs.extend(self.network.answer(pixels)?);
         }
         Ok(outputs)
     }
@@ -74,7 +86,11 @@ impl EmbeddedEngine {
 
 impl Engine for EmbeddedEngine {
     fn model(&self) -> &ModelIdentity {
-        &self.identity
+        &SHIPPED
+    }
+
+    fn batch_sizes(&self) -> &BatchSizes {
+        &BATCH_SIZES
     }
 
     /// Computes on tokio's blocking threads, so it must be polled within a runtime.
@@ -89,52 +105,41 @@ impl Engine for EmbeddedEngine {
     }
 }
 
-/// Which plan takes the next of `crops` crops: the next larger one when it wastes little, else the
-/// largest that is filled.
-pub(super) fn planned(crops: usize) -> (usize, usize) {
-    let fits = |&(_, size): &(usize, usize)| size >= crops && (size - crops) * 4 <= crops;
-    let filled = |&(_, size): &(usize, usize)| size <= crops;
-    let sizes = || (0..).zip(BATCH_SIZES);
-    sizes().find(fits).or_else(|| sizes().filter(filled).last()).unwrap_or((0, BATCH_SIZES[0]))
-}
-
-fn plan(size: usize) -> TractResult<Plan> {
-    tract_onnx::onnx()
-        .model_for_read(&mut Cursor::new(MODEL))?
-        .with_input_fact(0, f32::fact([size, CROP_PLANES, CROP_SIDE, CROP_SIDE]).into())?
-        .into_optimized()?
-        .into_runnable()
-}
-
-fn answer(plan: &Plan, input: Vec<f32>, size: usize) -> Result<Vec<CropOutput>, EngineError> {
-    let backend = |detail: String| EngineError::Backend { detail };
-    let shape = [size, CROP_PLANES, CROP_SIDE, CROP_SIDE];
-    let input =
-        Tensor::from_shape(&shape, &input).map_err(|error| backend(format!("{error:#}")))?;
-    let outputs = plan.run(tvec!(input.into())).map_err(|error| backend(format!("{error:#}")))?;
-    let [probabilities, sides] = outputs.as_slice() else {
-        return Err(backend(format!("{} outputs instead of two", outputs.len())));
-    };
-    let probabilities = rows::<CLASS_COUNT>("probabilities", probabilities, size)?;
-    let sides = rows::<4>("sides", sides, size)?;
-    let pair = |(probabilities, sides)| CropOutput { probabilities, sides };
-    Ok(probabilities.into_iter().zip(sides).map(pair).collect())
+impl Network {
+    fn answer(&self, pixels: &[f32]) -> Result<Vec<CropOutput>, EngineError> {
+        let backend = |detail: String| EngineError::Backend { detail };
+        let shape = [pixels.len() / CROP_LEN, CROP_PLANES, CROP_SIDE, CROP_SIDE];
+        let crops = NdTensorView::try_from_data(shape, pixels)
+            .map_err(|error| backend(error.to_string()))?;
+        let options = RunOptions::default().with_thread_pool(Some(Arc::clone(&self.threads)));
+        let [probabilities, sides] = self
+            .model
+            .run_n(
+                vec![(self.crops, crops.into())],
+                [self.probabilities, self.sides],
+                Some(options),
+            )
+            .map_err(|error| backend(error.to_string()))?;
+        let probabilities = rows::<CLASS_COUNT>("probabilities", probabilities, shape[0])?;
+        let sides = rows::<4>("sides", sides, shape[0])?;
+        let pair = |(probabilities, sides)| CropOutput { probabilities, sides };
+        Ok(probabilities.into_iter().zip(sides).map(pair).collect())
+    }
 }
 
 /// The rows of a `[size, WIDTH]` output of finite numbers.
 fn rows<const WIDTH: usize>(
     output: &'static str,
-    tensor: &Tensor,
+    value: Value,
     size: usize,
 ) -> Result<Vec<[f32; WIDTH]>, EngineError> {
     let invalid = |detail: String| EngineError::Output { output, detail };
+    let tensor: NdTensor<f32, 2> =
+        value.try_into().map_err(|_| invalid("not a matrix of 32-bit floats".to_owned()))?;
     if tensor.shape() != [size, WIDTH] {
         return Err(invalid(format!("shape {:?} instead of [{size}, {WIDTH}]", tensor.shape())));
     }
-    let view =
-        tensor.to_plain_array_view::<f32>().map_err(|error| invalid(format!("{error:#}")))?;
-    let numbers: Vec<f32> = view.iter().copied().collect();
-    checked(output, &numbers)
+    checked(output, &tensor.to_vec())
 }
 
 /// Rows of numbers, all of them finite.
@@ -147,4 +152,45 @@ pub(super) fn checked<const WIDTH: usize>(
         return Err(EngineError::Output { output, detail });
     }
     Ok(numbers.as_chunks().0.to_vec())
+}
+
+/// The one network that is compiled in.
+pub struct EmbeddedModels {
+    engine: Arc<EmbeddedEngine>,
+}
+
+impl EmbeddedModels {
+    /// Loads the network.
+    ///
+    /// # Errors
+    /// [`EngineError::Model`] when the compiled-in file is not what this code expects.
+    pub fn load() -> Result<Self, EngineError> {
+        Ok(Self { engine: Arc::new(EmbeddedEngine::load()?) })
+    }
+}
+
+impl Models for EmbeddedModels {
+    fn shipped(&self) -> &ModelIdentity {
+        &SHIPPED
+    }
+
+    fn engine(&self, model: &ModelIdentity) -> BoxFuture<'_, Result<Arc<dyn Engine>, EngineError>> {
+        let found = if *model == *SHIPPED {
+            Ok(Arc::clone(&self.engine) as Arc<dyn Engine>)
+        } else {
+            let ModelIdentity { name, version, sha256 } = model;
+            let shipped = &*SHIPPED;
+            let detail = format!(
+                "{name} version {version} ({sha256}) is not compiled in, only version {} ({}) is; \
+                 serve it with Triton and start with --engine grpc://HOST:8001",
+                shipped.version, shipped.sha256
+            );
+            Err(EngineError::Model { detail })
+        };
+        future::ready(found).boxed()
+    }
+
+    fn ready(&self) -> BoxFuture<'_, Result<(), EngineError>> {
+        future::ready(Ok(())).boxed()
+    }
 }

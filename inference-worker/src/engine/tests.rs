@@ -102,16 +102,21 @@ fn an_output_that_is_not_a_number_is_refused() {
 }
 
 #[test]
-fn every_number_of_crops_has_a_plan_that_wastes_little() {
-    for crops in 1..200 {
-        let (mut rest, mut computed) = (crops, 0);
-        while rest > 0 {
-            let size = embedded::planned(rest).1;
-            computed += size;
-            rest = rest.saturating_sub(size);
-        }
-        assert!(computed * 4 <= crops * 5, "{computed} crops computed for {crops}");
-    }
+fn crops_go_into_the_smallest_batch_that_takes_them() {
+    let any = BatchSizes::UpTo(32);
+    assert_eq!([1, 7, 32, 33].map(|crops| any.fitting(crops)), [1, 7, 32, 32]);
+    let some = BatchSizes::Only(vec![1, 4, 16]);
+    assert_eq!([1, 2, 4, 5, 17].map(|crops| some.fitting(crops)), [1, 4, 4, 16, 16]);
+    assert_eq!((any.largest(), some.largest()), (32, 16));
+}
+
+#[tokio::test]
+async fn the_embedded_models_are_the_shipped_one_and_no_other() {
+    let models = EmbeddedModels::load().expect("the model");
+    let shipped = models.shipped().clone();
+    assert_eq!(models.engine(&shipped).await.expect("the engine").model(), &shipped);
+    let other = domain::inspection::ModelIdentity { version: "2".to_owned(), ..shipped };
+    assert!(matches!(models.engine(&other).await, Err(EngineError::Model { .. })));
 }
 
 #[test]
