@@ -50,8 +50,12 @@ pub enum NotComparable {
     Unreadable,
     /// The picture and the golden sample differ in size.
     SizeMismatch,
-    /// The picture could not be registered to the golden sample: another part, or out of place.
+    /// The picture could not be registered to the golden sample: out of place, turned, covered.
     NotRegistered,
+    /// The picture is too blurred to be compared with its golden sample.
+    OutOfFocus,
+    /// The picture shows a part, and not the one of the golden sample.
+    WrongPart,
     /// So much differs that counting defects would mean nothing.
     TooManyDifferences,
     /// Inference failed after every attempt.
@@ -67,6 +71,8 @@ impl NotComparable {
             Self::Unreadable => "unreadable",
             Self::SizeMismatch => "size-mismatch",
             Self::NotRegistered => "not-registered",
+            Self::OutOfFocus => "out-of-focus",
+            Self::WrongPart => "wrong-part",
             Self::TooManyDifferences => "too-many-differences",
             Self::InferenceFailed => "inference-failed",
         }

@@ -8,7 +8,6 @@
 
 use domain::inspection::Registration;
 use domain::{Defect, NotComparable};
-use image::GrayImage;
 
 mod annotate;
 pub(crate) mod bits;
@@ -17,17 +16,21 @@ mod crops;
 mod decode;
 mod lay;
 mod merge;
+mod photograph;
+mod refusal;
 mod register;
 #[cfg(test)]
 mod tests;
 
 pub use annotate::annotate;
 pub use crops::{CROP_LEN, CROP_PLANES, CROP_SIDE, CropBatch};
-pub use decode::{DecodeError, MAX_PIXELS, MAX_SIDE, decode, sniff};
+pub use decode::{DecodeError, Look, MAX_PIXELS, MAX_SIDE, Picture, decode, sniff};
 pub use merge::{CLASS_COUNT, CountMismatch, CropOutput};
+pub use refusal::Misplacement;
 
 use bits::Bits;
 use crops::Pair;
+use photograph::Reading;
 use register::{Coarse, Placement};
 
 /// Pictures that agree less than this after registration are not of one part.
@@ -64,6 +67,44 @@ pub enum Incomparable {
         /// The best agreement, 0 to 1.
         score: f32,
     },
+    /// The picture shows the part, and not where it may lie.
+    #[error("the picture shows the part {0}")]
+    Misplaced(Misplacement),
+    /// The picture has structure, and agrees with the golden sample no better than another part.
+    #[error("the picture shows another part: it agrees with the golden sample by {score:.2} only")]
+    WrongPart {
+        /// The best agreement, 0 to 1.
+        score: f32,
+    },
+    /// The picture is more blurred than its golden sample.
+    #[error("edges are {edge:.1} pixels wide, in the golden sample {golden:.1}: focus the camera")]
+    OutOfFocus {
+        /// Width of the picture's edges in pixels.
+        edge: f32,
+        /// Width of the golden sample's edges in pixels.
+        golden: f32,
+    },
+    /// Copper and substrate can hardly be told apart: too dark, too bright, or no board there.
+    #[error(
+        "copper and substrate differ by {levels} of 255 levels only, {needed} are needed: check \
+         light and exposure of the {which}"
+    )]
+    Exposure {
+        /// Which picture.
+        which: &'static str,
+        /// Levels between copper and substrate.
+        levels: u8,
+        /// The fewest that do.
+        needed: u8,
+    },
+    /// One picture is colour, grey or binarised, and the other is not.
+    #[error("the picture is {picture} and the golden sample is {golden}: take both in one way")]
+    OtherKind {
+        /// What the picture is.
+        picture: &'static str,
+        /// What the golden sample is.
+        golden: &'static str,
+    },
     /// So much differs that single defects mean nothing.
     #[error("more than {MAX_CANDIDATES} places or {MAX_DIFFERING} of all pixels differ")]
     TooManyDifferences,
@@ -75,9 +116,14 @@ impl Incomparable {
     pub const fn reason(&self) -> NotComparable {
         match self {
             Self::SizeMismatch { .. } => NotComparable::SizeMismatch,
-            Self::TooSmall | Self::Blank(_) | Self::NotRegistered { .. } => {
-                NotComparable::NotRegistered
-            }
+            Self::TooSmall
+            | Self::Blank(_)
+            | Self::Exposure { .. }
+            | Self::OtherKind { .. }
+            | Self::Misplaced(_)
+            | Self::NotRegistered { .. } => NotComparable::NotRegistered,
+            Self::WrongPart { .. } => NotComparable::WrongPart,
+            Self::OutOfFocus { .. } => NotComparable::OutOfFocus,
             Self::TooManyDifferences => NotComparable::TooManyDifferences,
         }
     }
@@ -89,16 +135,21 @@ pub struct Golden {
     bits: Bits,
     coarse: Coarse,
     size: (u32, u32),
+    /// How its pictures tell copper from substrate.
+    reading: Reading,
 }
 
 impl Golden {
-    /// Makes a golden sample ready; grey levels below 128 are copper.
+    /// Makes a golden sample ready: a binarised picture, whose copper is dark, or a photograph, whose
+    /// copper is bright. Pictures compared with it are read in the same way.
     ///
     /// # Errors
-    /// [`Incomparable::TooSmall`] or [`Incomparable::Blank`].
-    pub fn new(picture: &GrayImage) -> Result<Self, Incomparable> {
-        let bits = readable(picture, "golden sample")?;
-        Ok(Self { coarse: Coarse::of(&bits), bits, size: picture.dimensions() })
+    /// [`Incomparable::TooSmall`], [`Incomparable::Blank`] or [`Incomparable::Exposure`].
+    pub fn new<'a>(picture: impl Into<Look<'a>>) -> Result<Self, Incomparable> {
+        let picture = picture.into();
+        let (reading, bits) = Reading::of(large_enough(picture)?)?;
+        shows_something(&bits, "golden sample")?;
+        Ok(Self { coarse: Coarse::of(&bits), bits, size: picture.dimensions(), reading })
     }
 
     /// Width and height in pixels.
@@ -140,7 +191,7 @@ impl Prepared {
 ///
 /// # Errors
 /// [`Incomparable`] when the two cannot be compared; the judgement is then review, never pass.
-pub fn prepare(test: &GrayImage, golden: &Golden) -> Result<Prepared, Incomparable> {
+pub fn prepare<'a>(test: impl Into<Look<'a>>, golden: &Golden) -> Result<Prepared, Incomparable> {
     let (pair, centres, registration) = compare(test, golden)?;
     let mut crops = CropBatch::default();
     for &centre in &centres {
@@ -153,15 +204,20 @@ pub fn prepare(test: &GrayImage, golden: &Golden) -> Result<Prepared, Incomparab
 pub(crate) type Compared = (Pair, Vec<(usize, usize)>, Registration);
 
 /// Everything of [`prepare`] but the crops.
-pub(crate) fn compare(test: &GrayImage, golden: &Golden) -> Result<Compared, Incomparable> {
+pub(crate) fn compare<'a>(
+    test: impl Into<Look<'a>>,
+    golden: &Golden,
+) -> Result<Compared, Incomparable> {
+    let test = test.into();
     if test.dimensions() != golden.size {
         let picture = test.dimensions();
         return Err(Incomparable::SizeMismatch { picture, golden: golden.size });
     }
-    let bits = readable(test, "picture")?;
+    let bits = golden.reading.bits(large_enough(test)?)?;
+    shows_something(&bits, "picture")?;
     let Placement { dx, dy, score } = register::place(&bits, &golden.bits, &golden.coarse);
     if score < MIN_SCORE {
-        return Err(Incomparable::NotRegistered { score });
+        return Err(refusal::why(&bits, &golden.bits, score));
     }
     let field = lay::refine(&bits, &golden.bits, dx, dy);
     let laid = lay::lay(&golden.bits, &field);
@@ -183,15 +239,13 @@ pub(crate) fn compare(test: &GrayImage, golden: &Golden) -> Result<Compared, Inc
     Ok((Pair { test: bits, golden: aligned }, centres, registration))
 }
 
-fn readable(picture: &GrayImage, which: &'static str) -> Result<Bits, Incomparable> {
-    if picture.width() < MIN_SIDE || picture.height() < MIN_SIDE {
-        return Err(Incomparable::TooSmall);
-    }
-    let bits = Bits::from_picture(picture);
+fn large_enough(picture: Look<'_>) -> Result<Look<'_>, Incomparable> {
+    let (width, height) = picture.dimensions();
+    if width.min(height) < MIN_SIDE { Err(Incomparable::TooSmall) } else { Ok(picture) }
+}
+
+fn shows_something(bits: &Bits, which: &'static str) -> Result<(), Incomparable> {
     let copper = bits.count() as f64 / (bits.width * bits.height) as f64;
-    if (MIN_CONTENT..=1.0 - MIN_CONTENT).contains(&copper) {
-        Ok(bits)
-    } else {
-        Err(Incomparable::Blank(which))
-    }
+    let content = (MIN_CONTENT..=1.0 - MIN_CONTENT).contains(&copper);
+    if content { Ok(()) } else { Err(Incomparable::Blank(which)) }
 }

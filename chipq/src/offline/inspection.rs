@@ -8,7 +8,7 @@ use domain::inspection::{ModelIdentity, Registration};
 use domain::{Defect, FiredRule, Grade, Judgement, Recipe, Sha256, View, judge};
 use image::{GrayImage, ImageFormat};
 use inference_worker::engine::{EmbeddedEngine, Engine as _};
-use inference_worker::vision::{self, Golden};
+use inference_worker::vision::{self, Golden, Picture};
 use serde_json::{Value, json};
 
 use super::cannot_write;
@@ -47,7 +47,7 @@ pub(super) fn inspect(golden: &Path, test: &Path) -> anyhow::Result<Inspected> {
     let mut inspected = Inspected {
         golden,
         test,
-        picture,
+        picture: picture.into_grey(),
         judgement: Judgement::Review,
         rules: Vec::new(),
         registration: None,
@@ -79,7 +79,7 @@ pub(super) fn inspect(golden: &Path, test: &Path) -> anyhow::Result<Inspected> {
     Ok(inspected)
 }
 
-fn read(path: &Path) -> Result<(Source, GrayImage), Failure> {
+fn read(path: &Path) -> Result<(Source, Picture), Failure> {
     let bytes = std::fs::read(path).map_err(|error| {
         Failure::new(
             format_args!("cannot read {}: {error}", path.display()),

@@ -1,10 +1,12 @@
-//! Decoding: from a file's bytes to a grey picture, within limits that are checked before memory is
-//! taken.
+//! Decoding: from a file's bytes to an upright picture in grey or colour, within limits that are
+//! checked before memory is taken. What would have to be guessed (transparency, a turn noted in the
+//! file, inks) is refused.
 
 use std::io::Cursor;
 
 use domain::MediaType;
-use image::{DynamicImage, GrayImage, ImageDecoder, ImageFormat, ImageReader, Limits};
+use image::metadata::Orientation;
+use image::{DynamicImage, GrayImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
 
 /// The most pixels a picture may have: 64 million.
 pub const MAX_PIXELS: u64 = 64_000_000;
@@ -28,6 +30,15 @@ pub enum DecodeError {
         /// Declared height.
         height: u32,
     },
+    /// The file says that its pixels are to be turned or mirrored.
+    #[error("the picture's EXIF orientation is not upright; store its pixels upright")]
+    Turned,
+    /// Some pixels are transparent.
+    #[error("the picture is transparent in places; store it without an alpha channel")]
+    Transparent,
+    /// Four inks instead of grey or red, green and blue.
+    #[error("the picture is in CMYK; store it in grey or RGB")]
+    Inks,
     /// The file begins as a picture and does not go on as one.
     #[error("the picture is truncated or damaged: {detail}")]
     Damaged {
@@ -48,15 +59,71 @@ pub fn sniff(bytes: &[u8]) -> Option<MediaType> {
     }
 }
 
-/// Decodes a JPEG or PNG into grey levels, 0 (black) to 255.
+/// A decoded picture.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Picture {
+    /// Grey levels, 0 (black) to 255; also a colour file in which nothing is coloured.
+    Grey(GrayImage),
+    /// Red, green and blue.
+    Colour(RgbImage),
+}
+
+impl Picture {
+    /// The picture in grey.
+    #[must_use]
+    pub fn into_grey(self) -> GrayImage {
+        match self {
+            Self::Grey(grey) => grey,
+            Self::Colour(colour) => DynamicImage::ImageRgb8(colour).into_luma8(),
+        }
+    }
+}
+
+/// A borrowed picture, grey or colour.
+#[derive(Debug, Clone, Copy)]
+pub enum Look<'a> {
+    /// Grey levels.
+    Grey(&'a GrayImage),
+    /// Red, green and blue.
+    Colour(&'a RgbImage),
+}
+
+impl Look<'_> {
+    /// Width and height in pixels.
+    #[must_use]
+    pub fn dimensions(&self) -> (u32, u32) {
+        match self {
+            Self::Grey(picture) => picture.dimensions(),
+            Self::Colour(picture) => picture.dimensions(),
+        }
+    }
+}
+
+impl<'a> From<&'a GrayImage> for Look<'a> {
+    fn from(picture: &'a GrayImage) -> Self {
+        Self::Grey(picture)
+    }
+}
+
+impl<'a> From<&'a Picture> for Look<'a> {
+    fn from(picture: &'a Picture) -> Self {
+        match picture {
+            Picture::Grey(picture) => Self::Grey(picture),
+            Picture::Colour(picture) => Self::Colour(picture),
+        }
+    }
+}
+
+/// Decodes an upright, opaque JPEG or PNG in grey or RGB; 16 bits a channel are rounded to 8.
 ///
 /// # Errors
 /// [`DecodeError`], before pixels are decoded when the declared size is beyond the limits.
-pub fn decode(bytes: &[u8]) -> Result<GrayImage, DecodeError> {
+pub fn decode(bytes: &[u8]) -> Result<Picture, DecodeError> {
     if bytes.is_empty() {
         return Err(DecodeError::Empty);
     }
-    let format = match sniff(bytes).ok_or(DecodeError::NotAPicture)? {
+    let media_type = sniff(bytes).ok_or(DecodeError::NotAPicture)?;
+    let format = match media_type {
         MediaType::Png => ImageFormat::Png,
         MediaType::Jpeg => ImageFormat::Jpeg,
     };
@@ -65,15 +132,68 @@ pub fn decode(bytes: &[u8]) -> Result<GrayImage, DecodeError> {
     let mut limits = Limits::default();
     limits.max_alloc = Some(MAX_PIXELS * 8);
     reader.limits(limits);
-    let decoder = reader.into_decoder().map_err(damaged)?;
+    let mut decoder = reader.into_decoder().map_err(damaged)?;
     let (width, height) = decoder.dimensions();
     let too_long = width > MAX_SIDE || height > MAX_SIDE;
     if too_long || u64::from(width) * u64::from(height) > MAX_PIXELS {
         return Err(DecodeError::TooLarge { width, height });
     }
-    let picture = DynamicImage::from_decoder(decoder).map_err(damaged)?;
-    Ok(match picture {
-        DynamicImage::ImageLuma8(grey) => grey,
-        other => other.into_luma8(),
+    if media_type == MediaType::Jpeg && jpeg_components(bytes) == Some(INKS) {
+        return Err(DecodeError::Inks);
+    }
+    if decoder.orientation().map_err(damaged)? != Orientation::NoTransforms {
+        return Err(DecodeError::Turned);
+    }
+    opaque(DynamicImage::from_decoder(decoder).map_err(damaged)?)
+}
+
+/// Components of a JPEG in CMYK or YCCK.
+const INKS: u8 = 4;
+
+/// Components of a JPEG by its frame header (ITU-T T.81, B.2.2); none when there is no such header.
+fn jpeg_components(bytes: &[u8]) -> Option<u8> {
+    let mut rest = bytes.get(2..)?;
+    loop {
+        let [0xff, marker, after @ ..] = rest else { return None };
+        match marker {
+            // Fill bytes before a marker.
+            0xff => rest = &rest[1..],
+            // Frame headers; the gaps are tables and arithmetic conditioning.
+            0xc0..=0xc3 | 0xc5..=0xc7 | 0xc9..=0xcb | 0xcd..=0xcf => {
+                return after.get(7).copied();
+            }
+            0xda => return None,
+            _ => {
+                let [high, low, ..] = after else { return None };
+                rest = after.get(usize::from(u16::from_be_bytes([*high, *low])).max(2)..)?;
+            }
+        }
+    }
+}
+
+/// Eight bits a channel, without an alpha channel, in grey when nothing is coloured.
+fn opaque(picture: DynamicImage) -> Result<Picture, DecodeError> {
+    let clear = match &picture {
+        DynamicImage::ImageLumaA8(p) => p.pixels().any(|p| p.0[1] < u8::MAX),
+        DynamicImage::ImageRgba8(p) => p.pixels().any(|p| p.0[3] < u8::MAX),
+        DynamicImage::ImageLumaA16(p) => p.pixels().any(|p| p.0[1] < u16::MAX),
+        DynamicImage::ImageRgba16(p) => p.pixels().any(|p| p.0[3] < u16::MAX),
+        _ => false,
+    };
+    if clear {
+        return Err(DecodeError::Transparent);
+    }
+    if !picture.color().has_color() {
+        return Ok(Picture::Grey(picture.into_luma8()));
+    }
+    let colour = picture.into_rgb8();
+    let coloured = colour.pixels().any(|pixel| {
+        let [red, green, blue] = pixel.0;
+        red != green || green != blue
+    });
+    Ok(if coloured {
+        Picture::Colour(colour)
+    } else {
+        Picture::Grey(DynamicImage::ImageRgb8(colour).into_luma8())
     })
 }

@@ -41,8 +41,10 @@ pub(super) const fn not_comparable(reason: NotComparable) -> &'static str {
         NotComparable::Unreadable => "The picture’s bytes do not decode",
         NotComparable::SizeMismatch => "The picture and the golden sample differ in size",
         NotComparable::NotRegistered => {
-            "The picture could not be registered to the golden sample: another part or misplaced"
+            "The picture could not be registered to the golden sample: out of place or covered"
         }
+        NotComparable::OutOfFocus => "The picture is more blurred than the golden sample",
+        NotComparable::WrongPart => "The picture shows another part than the golden sample",
         NotComparable::TooManyDifferences => {
             "So much differs from the golden sample that counting defects would mean nothing"
         }

@@ -56,6 +56,8 @@ fn every_reason_why_a_picture_is_not_comparable_sends_the_board_to_review() {
         NotComparable::Unreadable,
         NotComparable::SizeMismatch,
         NotComparable::NotRegistered,
+        NotComparable::OutOfFocus,
+        NotComparable::WrongPart,
         NotComparable::TooManyDifferences,
         NotComparable::InferenceFailed,
     ];

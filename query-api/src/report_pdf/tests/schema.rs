@@ -20,11 +20,13 @@ fn json_of(report: &Report) -> Value {
     serde_json::from_slice(&report_json(report).unwrap()).unwrap()
 }
 
-const REASONS: [NotComparable; 6] = [
+const REASONS: [NotComparable; 8] = [
     NotComparable::NoGoldenSample,
     NotComparable::Unreadable,
     NotComparable::SizeMismatch,
     NotComparable::NotRegistered,
+    NotComparable::OutOfFocus,
+    NotComparable::WrongPart,
     NotComparable::TooManyDifferences,
     NotComparable::InferenceFailed,
 ];
