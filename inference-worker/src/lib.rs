@@ -1,6 +1,7 @@
 //! Pictures to findings: golden comparison on a batching engine, the worker that follows the log, the
 //! generator of boards, and the evaluation of the shipped network.
 
+pub mod acceptance;
 pub mod batcher;
 pub mod boards;
 pub mod comparison;

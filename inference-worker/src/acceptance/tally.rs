@@ -1,0 +1,140 @@
+//! Counting: findings against labels, and findings against findings.
+
+use domain::{Defect, DefectClass, Grade, PixelBox, Recipe};
+use serde::Serialize;
+
+/// Boxes that overlap by more than this (intersection over union) are one place, as in DeepPCB's
+/// protocol.
+const SAME_PLACE_IOU: f32 = 0.33;
+
+/// Findings held against labels. A finding counts from the recipe's `fail_at`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Found {
+    /// Labelled defects with a finding at their place.
+    pub found: usize,
+    /// Of these, findings of the label's class.
+    pub named: usize,
+    /// Findings where nothing is labelled.
+    pub false_calls: usize,
+}
+
+impl Found {
+    /// Adds a board: each label takes the most confident finding at its place that none took yet.
+    pub(super) fn add(
+        &mut self,
+        findings: &[Defect],
+        labels: &[(DefectClass, PixelBox)],
+        recipe: &Recipe,
+    ) {
+        let mut open: Vec<_> = labels.iter().collect();
+        // Most confident first, as `Prepared::finish` gives them.
+        for finding in findings.iter().filter(|f| recipe.grade(f.confidence) == Grade::Defect) {
+            let near = best(&open, |(_, bounds)| bounds.iou(&finding.bounds));
+            match near.map(|at| open.swap_remove(at)) {
+                Some((class, _)) => {
+                    self.found += 1;
+                    self.named += usize::from(*class == finding.class);
+                }
+                None => self.false_calls += 1,
+            }
+        }
+    }
+}
+
+/// Findings of two models held against each other. A finding counts from the recipe's `review_at`;
+/// what is just below it in the other model still is its partner.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct Matches {
+    /// Places where both have a finding of one class.
+    pub matched: usize,
+    /// Places where both have a finding, of different classes.
+    pub renamed: usize,
+    /// Findings of the model in use alone.
+    pub only_old: usize,
+    /// Findings of the new model alone.
+    pub only_new: usize,
+    /// The largest difference of confidence at a matched place, 0 to 1.
+    pub largest_confidence_difference: f32,
+}
+
+impl Matches {
+    pub(super) fn add(&mut self, old: &[Defect], new: &[Defect], recipe: &Recipe) {
+        let counts = |finding: &Defect| recipe.grade(finding.confidence) > Grade::Negligible;
+        let mut open: Vec<_> = new.iter().collect();
+        for finding in old {
+            let near = best(&open, |other| other.bounds.iou(&finding.bounds));
+            match near.map(|at| open.swap_remove(at)) {
+                Some(other) if counts(finding) || counts(other) => {
+                    if finding.class == other.class {
+                        self.matched += 1;
+                    } else {
+                        self.renamed += 1;
+                    }
+                    let apart = (finding.confidence.get() - other.confidence.get()).abs();
+                    let largest = &mut self.largest_confidence_difference;
+                    *largest = largest.max(apart);
+                }
+                Some(_) => {}
+                None => self.only_old += usize::from(counts(finding)),
+            }
+        }
+        self.only_new += open.into_iter().filter(|finding| counts(finding)).count();
+    }
+}
+
+/// The one that overlaps most, if by more than [`SAME_PLACE_IOU`].
+fn best<T>(open: &[T], overlap: impl Fn(&T) -> f32) -> Option<usize> {
+    let near = open.iter().enumerate().map(|(at, one)| (at, overlap(one)));
+    let near = near.filter(|(_, overlap)| *overlap > SAME_PLACE_IOU);
+    near.max_by(|a, b| a.1.total_cmp(&b.1)).map(|(at, _)| at)
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::Confidence;
+
+    use super::*;
+
+    fn place(x: u32) -> PixelBox {
+        PixelBox { x, y: 0, width: 10, height: 10 }
+    }
+
+    fn finding(class: DefectClass, confidence: f32, x: u32) -> Defect {
+        Defect { class, confidence: Confidence::new(confidence).unwrap(), bounds: place(x) }
+    }
+
+    #[test]
+    fn a_label_is_found_once_and_what_is_left_is_a_false_call() {
+        let labels = [(DefectClass::Open, place(0)), (DefectClass::Short, place(100))];
+        let findings = [
+            finding(DefectClass::Open, 0.9, 1),
+            finding(DefectClass::Spur, 0.8, 101),
+            finding(DefectClass::Open, 0.7, 2),
+            finding(DefectClass::Short, 0.49, 100),
+        ];
+        let mut found = Found::default();
+        found.add(&findings, &labels, &Recipe::factory(1));
+        assert_eq!(found, Found { found: 2, named: 1, false_calls: 1 });
+    }
+
+    #[test]
+    fn findings_are_paired_by_place_and_faint_ones_do_not_count() {
+        let old = [
+            finding(DefectClass::Open, 0.9, 0),
+            finding(DefectClass::Spur, 0.26, 100),
+            finding(DefectClass::Copper, 0.6, 200),
+            finding(DefectClass::Copper, 0.1, 300),
+        ];
+        let new = [
+            finding(DefectClass::Open, 0.8, 1),
+            finding(DefectClass::Short, 0.24, 101),
+            finding(DefectClass::PinHole, 0.3, 400),
+        ];
+        let mut matches = Matches::default();
+        matches.add(&old, &new, &Recipe::factory(1));
+        assert!((matches.largest_confidence_difference - 0.1).abs() < 1e-6);
+        matches.largest_confidence_difference = 0.0;
+        let expected = Matches { matched: 1, renamed: 1, only_old: 1, only_new: 1, ..matches };
+        assert_eq!(matches, expected);
+    }
+}
