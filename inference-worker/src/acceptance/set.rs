@@ -6,10 +6,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use domain::{DefectClass, NotComparable, PixelBox, Sha256};
-use image::GrayImage;
 
 use crate::boards::{self, BoardOptions, LabelledBox, Manifest, ManifestItem};
-use crate::vision::{self, Golden, Prepared};
+use crate::vision::{self, Golden, Look, Prepared};
 
 /// Generated boards belong to this sequence; training uses others.
 const SEED: u64 = 770_001;
@@ -150,7 +149,10 @@ fn from_folder(folder: &Path, item: &ManifestItem) -> Result<Case, SetError> {
     Ok(Case { id: item.id.clone(), prepared, labels: item.boxes.iter().map(label).collect() })
 }
 
-fn prepare(test: &GrayImage, golden: &GrayImage) -> Result<Prepared, NotComparable> {
+fn prepare<'a>(
+    test: impl Into<Look<'a>>,
+    golden: impl Into<Look<'a>>,
+) -> Result<Prepared, NotComparable> {
     let prepared = Golden::new(golden).and_then(|golden| vision::prepare(test, &golden));
     prepared.map_err(|incomparable| incomparable.reason())
 }
