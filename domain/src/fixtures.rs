@@ -87,6 +87,12 @@ pub(crate) fn model() -> ModelIdentity {
     ModelIdentity { name: "copper".into(), version: "1".into(), sha256: Sha256::of(b"onnx") }
 }
 
+/// Version `n` of the model; version 1 is [`model`].
+pub(crate) fn model_version(n: u8) -> ModelIdentity {
+    let sha256 = if n == 1 { model().sha256 } else { Sha256::of(&[n]) };
+    ModelIdentity { version: n.to_string(), sha256, ..model() }
+}
+
 pub(crate) fn registration() -> Registration {
     Registration { dx: 1.25, dy: -0.5, score: 0.75 }
 }

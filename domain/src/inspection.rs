@@ -1,7 +1,7 @@
 //! One inspection of one board: its states and how events change them.
 //!
 //! Invariants: no judgement before every required picture is settled; a missing or unreadable picture
-//! never passes; what is judged or voided never changes again.
+//! never passes; one network compares all pictures; what is judged or voided never changes again.
 
 mod command;
 mod event;
@@ -61,6 +61,8 @@ pub struct Facts {
     pub recipe: Recipe,
     /// Every picture announced so far.
     pub artifacts: BTreeMap<ArtifactId, Artifact>,
+    /// The network that compared the first picture; it compares the others too.
+    pub model: Option<ModelIdentity>,
 }
 
 /// The state of one picture of the board.
@@ -141,6 +143,13 @@ impl Inspection {
         self
     }
 
+    fn pinned_to(mut self, model: &ModelIdentity) -> Self {
+        if let Self::Open(facts) | Self::Inferring(facts) = &mut self {
+            facts.model.get_or_insert_with(|| model.clone());
+        }
+        self
+    }
+
     fn evolved(self, event: &InspectionEvent) -> Self {
         use InspectionEvent as E;
         match event {
@@ -152,6 +161,7 @@ impl Inspection {
                     station: station.clone(),
                     recipe: recipe.clone(),
                     artifacts: BTreeMap::new(),
+                    model: None,
                 }),
                 Self::Open(_) | Self::Inferring(_) | Self::Judged { .. } | Self::Voided(_) => self,
             },
@@ -169,10 +179,10 @@ impl Inspection {
                     self
                 }
             },
-            E::InferenceCompleted { artifact_id, defects, picture, .. } => {
+            E::InferenceCompleted { artifact_id, defects, picture, model, .. } => {
                 let compared =
                     Artifact::Compared { picture: picture.clone(), defects: defects.clone() };
-                self.with_artifact(*artifact_id, |_| compared)
+                self.pinned_to(model).with_artifact(*artifact_id, |_| compared)
             }
             E::InferenceFailed { artifact_id, reason, picture, .. } => {
                 let failed = Artifact::NotComparable { picture: picture.clone(), reason: *reason };

@@ -2,6 +2,7 @@
 //!
 //! Stations open an [`Inspection`] of a part, upload pictures, and ask for a [`Judgement`]. A [`Part`]
 //! owns the golden sample that pictures are compared with and the [`Recipe`] that they are judged by.
+//! A [`ModelRoute`] says which version of a network compares them.
 //! Commands are decided and events evolved by pure functions (see [`Aggregate`]); a [`Report`] is a
 //! pure function of an inspection's events.
 //!
@@ -16,6 +17,7 @@ mod defect;
 mod fixtures;
 pub mod inspection;
 mod judgement;
+pub mod model_route;
 pub mod part;
 mod recipe;
 pub mod report;
@@ -25,6 +27,7 @@ pub use aggregate::{Aggregate, Rejection};
 pub use defect::{Confidence, Defect, DefectClass, PixelBox};
 pub use inspection::{Inspection, InspectionCommand, InspectionEvent, InspectionRejection};
 pub use judgement::{FiredRule, Judgement, NotComparable, View, judge};
+pub use model_route::{ModelRoute, ModelRouteCommand, ModelRouteEvent, ModelRouteRejection};
 pub use part::{Part, PartCommand, PartEvent, PartRejection};
 pub use recipe::{Grade, Recipe};
 pub use report::Report;

@@ -25,6 +25,11 @@ impl Invalid {
     }
 }
 
+/// PostgreSQL's jsonb takes every character but NUL.
+pub(crate) fn storable(text: String) -> String {
+    if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text }
+}
+
 /// The longest lot, part or station name, in characters.
 pub const NAME_MAX_CHARS: usize = 64;
 

@@ -6,7 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use cqrs_es::DomainEvent;
-use domain::{Aggregate, Inspection, InspectionEvent, Part, PartEvent};
+use domain::{
+    Aggregate, Inspection, InspectionEvent, ModelRoute, ModelRouteEvent, Part, PartEvent,
+};
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -42,20 +44,32 @@ stored_names!(
     GoldenSampleRegistered,
 );
 
+stored_names!(
+    MODEL_ROUTE_EVENTS, model_route_event, ModelRouteEvent:
+    ModelRouted,
+);
+
+/// Fields that may be absent.
+const OPTIONAL: [&str; 3] = ["golden", "from", "comparison"];
+
+/// The names by aggregate.
+const AGGREGATES: [&[&str]; 3] = [INSPECTION_EVENTS, PART_EVENTS, MODEL_ROUTE_EVENTS];
+
 /// What a golden file decodes to.
 enum Stored {
     Inspection(InspectionEvent),
     Part(PartEvent),
+    ModelRoute(ModelRouteEvent),
 }
 
 impl Stored {
     fn decode(name: &str, payload: &Value) -> Result<Self, String> {
-        let (inspection, part) = (INSPECTION_EVENTS.contains(&name), PART_EVENTS.contains(&name));
-        match (inspection, part) {
-            (true, false) => serde_json::from_value(payload.clone()).map(Self::Inspection),
-            (false, true) => serde_json::from_value(payload.clone()).map(Self::Part),
-            (false, false) => return Err("no event has this name".to_owned()),
-            (true, true) => return Err("two events have this name".to_owned()),
+        match AGGREGATES.map(|names| names.contains(&name)) {
+            [true, false, false] => serde_json::from_value(payload.clone()).map(Self::Inspection),
+            [false, true, false] => serde_json::from_value(payload.clone()).map(Self::Part),
+            [false, false, true] => serde_json::from_value(payload.clone()).map(Self::ModelRoute),
+            [false, false, false] => return Err("no event has this name".to_owned()),
+            _ => return Err("two events have this name".to_owned()),
         }
         .map_err(|error| error.to_string())
     }
@@ -72,6 +86,7 @@ impl Stored {
         match self {
             Self::Inspection(event) => of(event, inspection_event(event)),
             Self::Part(event) => of(event, part_event(event)),
+            Self::ModelRoute(event) => of(event, model_route_event(event)),
         }
     }
 }
@@ -129,8 +144,8 @@ fn every_golden_file_decodes_and_is_stored_again_as_the_same_value() {
 
 #[test]
 fn every_event_has_a_golden_file_of_the_version_that_is_written_now() {
-    let events: BTreeSet<_> = INSPECTION_EVENTS.iter().chain(PART_EVENTS).copied().collect();
-    assert_eq!(events.len(), INSPECTION_EVENTS.len() + PART_EVENTS.len(), "names are unique");
+    let events: BTreeSet<_> = AGGREGATES.concat().into_iter().collect();
+    assert_eq!(events.len(), AGGREGATES.concat().len(), "names are unique");
     let written_now: BTreeSet<_> = decoded().map(|event| event.encode().2).collect();
     assert_eq!(written_now, events, "schemas/events has one file per event");
 }
@@ -140,7 +155,7 @@ fn a_payload_of_another_event_or_with_a_field_missing_does_not_decode() {
     let files = golden_files();
     for ((name, version), payload) in &files {
         let fields: Vec<_> = payload.as_object().unwrap().keys().cloned().collect();
-        for field in fields.iter().filter(|field| *field != "golden") {
+        for field in fields.iter().filter(|field| !OPTIONAL.contains(&field.as_str())) {
             let mut cut = payload.clone();
             cut.as_object_mut().unwrap().remove(field);
             assert!(Stored::decode(name, &cut).is_err(), "{name}.v{version} without {field}");
@@ -157,6 +172,8 @@ fn the_aggregates_are_stored_under_their_names() {
     assert_eq!(<Part as Aggregate>::TYPE, "part");
     assert_eq!(<Inspection as cqrs_es::Aggregate>::TYPE, "inspection");
     assert_eq!(<Part as cqrs_es::Aggregate>::TYPE, "part");
+    assert_eq!(<ModelRoute as Aggregate>::TYPE, "model-route");
+    assert_eq!(<ModelRoute as cqrs_es::Aggregate>::TYPE, "model-route");
 }
 
 /// Some of the events, some of them several times, in any order.

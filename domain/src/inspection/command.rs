@@ -7,7 +7,7 @@ use super::event::{GoldenReference, ModelIdentity, Registration, Timing};
 use super::{Artifact, Facts, Inspection, InspectionEvent, InspectionRejection as Rejection};
 use crate::{
     Aggregate as _, ArtifactId, Defect, InspectionId, Lot, MediaType, NotComparable, PartNumber,
-    Picture, Recipe, Sha256, Station,
+    Picture, Recipe, Sha256, Station, value::storable,
 };
 
 /// The most pictures one inspection may announce.
@@ -106,6 +106,14 @@ impl InferenceResult {
         }
     }
 
+    /// The network that a comparison is by.
+    const fn model(&self) -> Option<&ModelIdentity> {
+        match self {
+            Self::Completed { model, .. } => Some(model),
+            Self::Failed { .. } => None,
+        }
+    }
+
     fn into_event(self, picture: Picture, recipe_revision: u32) -> InspectionEvent {
         match self {
             // A registration that is not a number is none.
@@ -158,11 +166,6 @@ impl InferenceResult {
             }
         }
     }
-}
-
-/// PostgreSQL's jsonb takes every character but NUL.
-fn storable(text: String) -> String {
-    if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text }
 }
 
 type Decision = Result<Vec<InspectionEvent>, Rejection>;
@@ -287,6 +290,12 @@ fn record_inference(state: &Inspection, result: InferenceResult) -> Decision {
         // Delivered again, or by another worker: the first result stands.
         Some(Artifact::Compared { .. } | Artifact::NotComparable { .. }) => return Ok(Vec::new()),
     };
+    if let (Some(pinned), Some(model)) = (&facts.model, result.model())
+        && pinned != model
+    {
+        let (pinned, found) = (Box::new(pinned.clone()), Box::new(model.clone()));
+        return Err(Rejection::MixedModels { pinned, found });
+    }
     let recorded = result.into_event(picture, facts.recipe.revision);
     let mut after = state.clone();
     after.evolve(&recorded);

@@ -1,5 +1,6 @@
 //! Why a command on an inspection is refused.
 
+use super::ModelIdentity;
 use crate::{ArtifactId, MediaType, Rejection};
 
 /// A refusal; its message tells a person what is in the way.
@@ -50,6 +51,18 @@ pub enum InspectionRejection {
         /// The picture.
         artifact_id: ArtifactId,
     },
+    /// The inspection's pictures are compared by one network, the one that compared the first of them.
+    #[error(
+        "the inspection is compared by {} version {}, and the result is of {} version {}; \
+         results of two networks are not mixed",
+        pinned.name, pinned.version, found.name, found.version
+    )]
+    MixedModels {
+        /// The network of the inspection's first comparison.
+        pinned: Box<ModelIdentity>,
+        /// The network of the refused result.
+        found: Box<ModelIdentity>,
+    },
     /// The bytes are of another format than announced.
     #[error("the artifact was announced as {announced} but is {found}")]
     MediaTypeMismatch {
@@ -88,6 +101,7 @@ impl Rejection for InspectionRejection {
             Self::ArtifactAlreadyUploaded { .. } => "artifact-already-uploaded",
             Self::ArtifactNotUploaded { .. } => "artifact-not-uploaded",
             Self::ArtifactMismatch { .. } => "artifact-mismatch",
+            Self::MixedModels { .. } => "mixed-models",
             Self::MediaTypeMismatch { .. } => "media-type-mismatch",
             Self::NoArtifact => "no-artifact",
             Self::ArtifactsPending { .. } => "artifacts-pending",

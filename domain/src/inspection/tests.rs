@@ -285,6 +285,7 @@ fn only_what_is_addressed_and_missing_counts_as_not_found() {
         Rejected::ArtifactAlreadyUploaded { artifact_id: id },
         Rejected::ArtifactNotUploaded { artifact_id: id },
         Rejected::ArtifactMismatch { artifact_id: id },
+        Rejected::MixedModels { pinned: model().into(), found: model_version(2).into() },
         Rejected::MediaTypeMismatch { announced: MediaType::Jpeg, found: MediaType::Png },
         Rejected::NoArtifact,
         Rejected::ArtifactsPending { pending: vec![id] },

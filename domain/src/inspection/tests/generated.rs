@@ -98,11 +98,14 @@ fn findings() -> impl Strategy<Value = Vec<Defect>> {
 }
 
 fn result() -> impl Strategy<Value = InferenceResult> {
-    let ok = (1..4_u128, content(), findings(), any::<[f32; 3]>()).prop_map(
-        |(n, content, defects, [dx, dy, score])| {
+    // Mostly one network, sometimes another one in the middle.
+    let version = prop_oneof![3 => Just(1_u8), 1 => Just(2)];
+    let ok = (1..4_u128, content(), findings(), any::<[f32; 3]>(), version).prop_map(
+        |(n, content, defects, [dx, dy, score], version)| {
             let mut result = compared(n, content, defects);
-            if let InferenceResult::Completed { registration, .. } = &mut result {
+            if let InferenceResult::Completed { registration, model, .. } = &mut result {
                 *registration = Registration { dx, dy, score };
+                *model = model_version(version);
             }
             result
         },

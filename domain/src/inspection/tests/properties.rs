@@ -70,6 +70,17 @@ proptest! {
     }
 
     #[test]
+    fn all_comparisons_of_an_inspection_are_by_the_network_of_the_first(commands in commands()) {
+        let (state, followed) = run(commands);
+        let mut models = followed.iter().flatten().filter_map(|event| {
+            if let E::InferenceCompleted { model, .. } = event { Some(model) } else { None }
+        });
+        let pinned = state.facts().and_then(|facts| facts.model.as_ref());
+        prop_assert_eq!(models.next(), pinned);
+        prop_assert!(models.all(|model| Some(model) == pinned));
+    }
+
+    #[test]
     fn nothing_is_judged_while_a_picture_waits_for_its_result(commands in commands()) {
         let (state, _) = run(commands);
         let waits = |facts: &crate::inspection::Facts| {

@@ -155,6 +155,50 @@ fn the_first_result_of_a_picture_stands_whatever_comes_later() {
     given(settled).when(record(compared(1, "top", vec![]))).then_nothing();
 }
 
+fn by(n: u8, mut result: InferenceResult) -> C {
+    if let InferenceResult::Completed { model, .. } = &mut result {
+        *model = model_version(n);
+    }
+    record(result)
+}
+
+#[test]
+fn the_first_comparison_pins_its_network_and_another_ones_result_is_refused() {
+    let waiting: Vec<_> = two_views().into_iter().chain([completed(1, "top", vec![])]).collect();
+    let (pinned, found) = (model().into(), model_version(2).into());
+    given(waiting.clone())
+        .when(by(2, compared(2, "bottom", vec![])))
+        .then_rejected(Rejected::MixedModels { pinned, found });
+    given(waiting)
+        .when(by(1, compared(2, "bottom", vec![])))
+        .then([completed(2, "bottom", vec![]), passed()]);
+}
+
+#[test]
+fn a_picture_that_was_not_comparable_pins_no_network() {
+    let reason = NotComparable::Unreadable;
+    let waiting: Vec<_> = two_views().into_iter().chain([failed(1, "top", reason)]).collect();
+    let state = Inspection::replay(&waiting);
+    assert!(state.decide(by(2, compared(2, "bottom", vec![]))).is_ok());
+}
+
+#[test]
+fn a_network_that_is_gone_leaves_a_failed_picture_and_a_board_for_review() {
+    let waiting = two_views().into_iter().chain([completed(1, "top", vec![])]);
+    let reason = NotComparable::InferenceFailed;
+    let review = judged(Judgement::Review, [FiredRule::NotCompared { reason }]);
+    given(waiting)
+        .when(record(not_comparable(2, "bottom", reason)))
+        .then([failed(2, "bottom", reason), review]);
+}
+
+#[test]
+fn a_repeated_or_late_result_of_another_network_changes_nothing() {
+    let waiting: Vec<_> = two_views().into_iter().chain([completed(1, "top", vec![])]).collect();
+    given(waiting).when(by(2, compared(1, "top", vec![]))).then_nothing();
+    given(judged_pass()).when(by(2, compared(1, "board", vec![]))).then_nothing();
+}
+
 #[test]
 fn a_late_result_never_changes_a_judgement() {
     let done = [created(), reserved(1), reserved(2), uploaded(1, "board"), requested([1, 2])]
