@@ -211,7 +211,7 @@ mod tests {
     use crate::engine::{BatchSizes, EngineError};
     use crate::vision::{CLASS_COUNT, CROP_LEN};
 
-    /// Answers each crop with its first pixel, remembers the batches, and fails on a pixel below zero.
+    /// Answers each crop with its number, remembers the batches, and fails on a number below zero.
     struct Echo {
         model: ModelIdentity,
         batches: Mutex<Vec<usize>>,
@@ -239,7 +239,7 @@ mod tests {
             self.batches.lock().unwrap().push(crops.len());
             let echo = |crop: &[f32]| CropOutput {
                 probabilities: [0.0; CLASS_COUNT],
-                sides: [crop[0]; 4],
+                sides: [f32::from(CropBatch::number(crop)); 4],
             };
             let outputs: Vec<_> = crops.pixels().chunks(CROP_LEN).map(echo).collect();
             let bad = outputs.iter().any(|output| output.sides[0] < 0.0);
@@ -253,7 +253,8 @@ mod tests {
     }
 
     fn crops(values: &[f32]) -> CropBatch {
-        CropBatch::from_pixels(values.iter().flat_map(|v| vec![*v; CROP_LEN]).collect()).unwrap()
+        let numbers: Vec<i8> = values.iter().map(|&value| value as i8).collect();
+        CropBatch::numbered(&numbers)
     }
 
     fn sides(answers: &Answers) -> Vec<f32> {

@@ -77,8 +77,9 @@ impl EmbeddedEngine {
     /// [`EngineError::Backend`] or [`EngineError::Output`].
     pub fn run(&self, crops: &CropBatch) -> Result<Vec<CropOutput>, EngineError> {
         let mut outputs = Vec::with_capacity(crops.len());
-        for pixels in crops.pixels().chunks(BATCH_MAX * CROP_LEN) {
-            outputs.extend(self.network.answer(pixels)?);
+        for start in (0..crops.len()).step_by(BATCH_MAX) {
+            let pixels = crops.part(start..start + BATCH_MAX).pixels();
+            outputs.extend(self.network.answer(&pixels)?);
         }
         Ok(outputs)
     }

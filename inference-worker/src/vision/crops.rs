@@ -1,4 +1,5 @@
-//! Crops: what the network sees of a candidate.
+//! Crops: what the network sees of a candidate. They are kept as bits, 2.3 kB each, and become the
+//! network's numbers only where an engine wants them.
 
 use super::bits::Bits;
 
@@ -9,41 +10,51 @@ pub const CROP_PLANES: usize = 2;
 /// Numbers per crop.
 pub const CROP_LEN: usize = CROP_PLANES * CROP_SIDE * CROP_SIDE;
 
+/// Pixels per word; a row is a whole number of words.
+const WORD: usize = 32;
+/// Words per row.
+const ROW_WORDS: usize = CROP_SIDE / WORD;
+/// Words per crop.
+const CROP_WORDS: usize = CROP_LEN / WORD;
+
 /// Crops of shape `[n, 2, 96, 96]`: 0 is copper, 1 is substrate; crops of several boards may follow
 /// one another.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CropBatch {
-    pixels: Vec<f32>,
+    /// Crop by crop, plane by plane, row by row; the leftmost pixel in the lowest bit, set where
+    /// there is copper.
+    words: Vec<u32>,
 }
 
 impl CropBatch {
     /// Number of crops.
     #[must_use]
-    pub fn len(&self) -> usize {
-        self.pixels.len() / CROP_LEN
+    pub const fn len(&self) -> usize {
+        self.words.len() / CROP_WORDS
     }
 
     /// True when there is no crop.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.pixels.is_empty()
+    pub const fn is_empty(&self) -> bool {
+        self.words.is_empty()
     }
 
-    /// All numbers, `len() * CROP_LEN` of them, crop by crop, plane by plane, row by row.
+    /// All numbers, `len() * CROP_LEN` of them, crop by crop, plane by plane, row by row: 74 kB a
+    /// crop, so take [`CropBatch::part`] first when there are many.
     #[must_use]
-    pub fn pixels(&self) -> &[f32] {
-        &self.pixels
-    }
-
-    /// Crops of given numbers; `None` unless they are whole crops.
-    #[cfg(test)]
-    pub(crate) fn from_pixels(pixels: Vec<f32>) -> Option<Self> {
-        pixels.len().is_multiple_of(CROP_LEN).then_some(Self { pixels })
+    pub fn pixels(&self) -> Vec<f32> {
+        let mut pixels = vec![0.0; self.words.len() * WORD];
+        for (pixels, &word) in pixels.chunks_exact_mut(WORD).zip(&self.words) {
+            for (bit, pixel) in pixels.iter_mut().enumerate() {
+                *pixel = 1.0 - ((word >> bit) & 1) as f32;
+            }
+        }
+        pixels
     }
 
     /// Appends the crops of another batch.
     pub fn extend(&mut self, other: &Self) {
-        self.pixels.extend_from_slice(&other.pixels);
+        self.words.extend_from_slice(&other.words);
     }
 
     /// Crops `range` as a batch of their own; what lies beyond the end is left out.
@@ -51,20 +62,36 @@ impl CropBatch {
     pub fn part(&self, range: std::ops::Range<usize>) -> Self {
         let end = range.end.min(self.len());
         let start = range.start.min(end);
-        Self { pixels: self.pixels[start * CROP_LEN..end * CROP_LEN].to_vec() }
+        Self { words: self.words[start * CROP_WORDS..end * CROP_WORDS].to_vec() }
     }
 
-    fn push_plane(&mut self, rows: &[u128], side: usize) {
-        for &row in rows {
-            self.pixels.extend((0..side).map(|x| if (row >> x) & 1 == 1 { 0.0 } else { 1.0 }));
+    /// Appends the crop around `centre`, which spans `centre - 48 .. centre + 48`; beyond the
+    /// picture is substrate.
+    pub(super) fn push(&mut self, pair: &Pair, centre: (usize, usize)) {
+        self.words.reserve(CROP_WORDS);
+        let left = centre.0.cast_signed() - (CROP_SIDE / 2).cast_signed();
+        let top = centre.1.cast_signed() - (CROP_SIDE / 2).cast_signed();
+        for bits in [&pair.test, &pair.golden] {
+            for y in (top..).take(CROP_SIDE) {
+                let row = bits.window(left, y);
+                let rest = bits.window(left + 64, y);
+                let words: [u32; ROW_WORDS] = [row as u32, (row >> WORD) as u32, rest as u32];
+                self.words.extend_from_slice(&words);
+            }
         }
     }
 
-    /// Appends the crop around `centre`.
-    pub(super) fn push(&mut self, pair: &Pair, centre: (usize, usize)) {
-        let [test, golden] = pair.planes(centre, CROP_SIDE);
-        self.push_plane(&test, CROP_SIDE);
-        self.push_plane(&golden, CROP_SIDE);
+    /// One crop per number, for tests of what only passes crops on.
+    #[cfg(test)]
+    pub(crate) fn numbered(numbers: &[i8]) -> Self {
+        let crop = |&number: &i8| std::iter::repeat_n(number as u32, CROP_WORDS);
+        Self { words: numbers.iter().flat_map(crop).collect() }
+    }
+
+    /// The number of a crop of [`CropBatch::numbered`], from its pixels.
+    #[cfg(test)]
+    pub(crate) fn number(crop: &[f32]) -> i8 {
+        (0..8).fold(0, |number, bit| number | i8::from(crop[bit] == 0.0) << bit)
     }
 }
 
