@@ -11,8 +11,12 @@ use crate::vision::{CropBatch, CropOutput};
 mod embedded;
 #[cfg(test)]
 mod tests;
+mod triton;
+mod url;
 
 pub use embedded::{EmbeddedEngine, EmbeddedModels};
+pub use triton::{BreakerState, TritonConfig, TritonModels};
+pub use url::{EngineUrl, InvalidEngineUrl, TritonUrl};
 
 /// Why an engine gave no answers.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -104,4 +108,9 @@ pub trait Models: Send + Sync {
 
     /// Whether the place can be asked now.
     fn ready(&self) -> BoxFuture<'_, Result<(), EngineError>>;
+
+    /// The circuit breaker of every engine in use; none where nothing can be away.
+    fn breakers(&self) -> Vec<(ModelIdentity, BreakerState)> {
+        Vec::new()
+    }
 }

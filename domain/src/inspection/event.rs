@@ -25,7 +25,7 @@ pub struct GoldenReference {
 }
 
 /// The network that found, or found nothing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ModelIdentity {
     /// Name in the model repository.
     pub name: String,

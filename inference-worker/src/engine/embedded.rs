@@ -30,6 +30,11 @@ static SHIPPED: LazyLock<ModelIdentity> = LazyLock::new(|| ModelIdentity {
     sha256: Sha256::of(MODEL),
 });
 
+/// The network that is compiled in; `triton/` serves the same file.
+pub(super) fn shipped() -> &'static ModelIdentity {
+    &SHIPPED
+}
+
 /// Runs the compiled-in network. Cheap to clone; clones share the network and its threads.
 #[derive(Clone)]
 pub struct EmbeddedEngine {

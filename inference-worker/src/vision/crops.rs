@@ -52,6 +52,11 @@ impl CropBatch {
         pixels
     }
 
+    /// Crops of nothing but substrate.
+    pub(crate) fn blank(crops: usize) -> Self {
+        Self { words: vec![0; crops * CROP_WORDS] }
+    }
+
     /// Appends the crops of another batch.
     pub fn extend(&mut self, other: &Self) {
         self.words.extend_from_slice(&other.words);

@@ -1,0 +1,139 @@
+//! The Triton engine: the versions of a network that a Triton server serves over gRPC (KServe v2), each
+//! an engine of its own. A server that is away, restarts or drains costs time, never an answer; an
+//! answer by another network than the one asked for never leaves here.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use domain::inspection::ModelIdentity;
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+
+use super::embedded;
+use super::url::TritonUrl;
+use super::{Engine, EngineError, Models};
+
+mod admin;
+mod config;
+mod declared;
+mod engine;
+mod fault;
+mod heal;
+mod resilience;
+mod server;
+mod tensors;
+
+pub use config::TritonConfig;
+pub use resilience::BreakerState;
+
+use admin::Repository;
+use engine::TritonEngine;
+use heal::Healer;
+use server::Server;
+
+/// The networks on one Triton server.
+pub struct TritonModels {
+    server: Server,
+    slots: Mutex<HashMap<ModelIdentity, Slot>>,
+    healers: Mutex<HashMap<String, Arc<Healer>>>,
+}
+
+/// Room for one engine; whoever holds the lock is making it.
+type Slot = Arc<tokio::sync::Mutex<Option<Arc<TritonEngine>>>>;
+
+impl TritonModels {
+    /// Prepares the conversation; connects when first asked. Within a tokio runtime only.
+    ///
+    /// # Errors
+    /// [`EngineError::Model`] when the address cannot be used at all.
+    pub fn connect(url: &TritonUrl, config: &TritonConfig) -> Result<Self, EngineError> {
+        Ok(Self {
+            server: Server::new(url, config)?,
+            slots: Mutex::default(),
+            healers: Mutex::default(),
+        })
+    }
+
+    async fn find(&self, model: &ModelIdentity) -> Result<Arc<dyn Engine>, EngineError> {
+        let slot = Arc::clone(lock(&self.slots).entry(model.clone()).or_default());
+        let mut engine = slot.lock().await;
+        if let Some(engine) = &*engine {
+            let verified = engine.verify().await;
+            if !matches!(verified, Err(EngineError::Model { .. })) {
+                return verified.map(|()| Arc::clone(engine) as Arc<dyn Engine>);
+            }
+        }
+        *engine = None;
+        let healer = self.healer(&model.name);
+        let started = TritonEngine::start(self.server.clone(), healer, model).await;
+        match started {
+            Ok(started) => Ok(Arc::clone(engine.insert(Arc::new(started))) as Arc<dyn Engine>),
+            Err(error) => {
+                // Identities come from the log: what is not there is not remembered.
+                lock(&self.slots).remove(model);
+                Err(error)
+            }
+        }
+    }
+
+    fn healer(&self, name: &str) -> Arc<Healer> {
+        let mut healers = lock(&self.healers);
+        let made = || Arc::new(Healer::new(Repository::new(self.server.clone()), name));
+        Arc::clone(healers.entry(name.to_owned()).or_insert_with(made))
+    }
+
+    fn engines(&self) -> Vec<Arc<TritonEngine>> {
+        // One that is being made has nothing to say yet.
+        let made = |slot: &Slot| slot.try_lock().ok().and_then(|engine| engine.clone());
+        lock(&self.slots).values().filter_map(made).collect()
+    }
+
+    async fn check(&self) -> Result<(), EngineError> {
+        let url = self.server.url();
+        let unavailable = |detail: String| EngineError::Unavailable { detail };
+        let live = self.server.is_live().await;
+        let live = live.map_err(|fault| unavailable(format!("{url}: {}", fault.detail())))?;
+        if !live {
+            return Err(unavailable(format!("{url} says that it is not live")));
+        }
+        let engines = self.engines();
+        for engine in &engines {
+            if engine.breaker_state() == BreakerState::Open {
+                let ModelIdentity { name, version, .. } = engine.model();
+                let detail = format!("{name} version {version} on {url} is left alone for a while");
+                return Err(unavailable(detail));
+            }
+        }
+        let shipped = &self.shipped().name;
+        let ready = self.server.is_model_ready(shipped, "").await;
+        if engines.is_empty() && !ready.map_err(fault::Fault::into_error)? {
+            return Err(EngineError::Model { detail: format!("{url} serves no {shipped}") });
+        }
+        Ok(())
+    }
+}
+
+impl Models for TritonModels {
+    fn shipped(&self) -> &ModelIdentity {
+        embedded::shipped()
+    }
+
+    fn engine(&self, model: &ModelIdentity) -> BoxFuture<'_, Result<Arc<dyn Engine>, EngineError>> {
+        let model = model.clone();
+        async move { self.find(&model).await }.boxed()
+    }
+
+    fn ready(&self) -> BoxFuture<'_, Result<(), EngineError>> {
+        self.check().boxed()
+    }
+
+    fn breakers(&self) -> Vec<(ModelIdentity, BreakerState)> {
+        let state = |engine: Arc<TritonEngine>| (engine.model().clone(), engine.breaker_state());
+        self.engines().into_iter().map(state).collect()
+    }
+}
+
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Every change under these locks is whole.
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}

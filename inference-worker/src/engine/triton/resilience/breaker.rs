@@ -1,0 +1,152 @@
+//! A circuit breaker: after failures in a row nobody is let through for a while, then one is, to see.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::jittered;
+
+/// The first pause is this part of the longest.
+const FIRST_PAUSE_PART: u32 = 16;
+
+/// Whether requests are let through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BreakerState {
+    /// They are.
+    Closed,
+    /// None is, until a pause is over.
+    Open,
+    /// One is under way to see whether the others may follow.
+    HalfOpen,
+}
+
+/// Counts failures in a row. Shared by all requests to one model version.
+#[derive(Debug)]
+pub(in super::super) struct Breaker {
+    failures: u32,
+    longest: Duration,
+    circuit: Mutex<Circuit>,
+}
+
+/// Nobody is let through at the moment.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("left alone for {} ms more after failures in a row, the last: {last}", .pause.as_millis())]
+pub(in super::super) struct Open {
+    pause: Duration,
+    last: String,
+}
+
+#[derive(Debug)]
+enum Circuit {
+    Closed {
+        failures: u32,
+    },
+    Open {
+        until: Instant,
+        pause: Duration,
+        last: String,
+    },
+    /// `pause` is the one that preceded the probe.
+    Probing {
+        pause: Duration,
+        last: String,
+    },
+}
+
+/// The right to ask once. Dropped without a verdict, it says nothing.
+#[derive(Debug)]
+pub(in super::super) struct Permit<'a> {
+    breaker: &'a Breaker,
+    is_probe: bool,
+}
+
+impl Breaker {
+    /// Opens after so many `failures` in a row; pauses grow up to `longest`.
+    pub(in super::super) fn new(failures: u32, longest: Duration) -> Self {
+        let circuit = Mutex::new(Circuit::Closed { failures: 0 });
+        Self { failures: failures.max(1), longest, circuit }
+    }
+
+    pub(in super::super) fn state(&self) -> BreakerState {
+        match *self.circuit() {
+            Circuit::Closed { .. } => BreakerState::Closed,
+            Circuit::Open { .. } => BreakerState::Open,
+            Circuit::Probing { .. } => BreakerState::HalfOpen,
+        }
+    }
+
+    /// Lets the caller through, or says how long it would be in vain.
+    pub(in super::super) fn admit(&self) -> Result<Permit<'_>, Open> {
+        let mut circuit = self.circuit();
+        let now = Instant::now();
+        let is_probe = match &*circuit {
+            Circuit::Closed { .. } => false,
+            Circuit::Open { until, last, .. } if *until > now => {
+                return Err(Open { pause: *until - now, last: last.clone() });
+            }
+            Circuit::Open { .. } => true,
+            Circuit::Probing { pause, last } => {
+                return Err(Open { pause: *pause, last: last.clone() });
+            }
+        };
+        if let Circuit::Open { pause, last, .. } = &mut *circuit {
+            let (pause, last) = (*pause, std::mem::take(last));
+            *circuit = Circuit::Probing { pause, last };
+        }
+        Ok(Permit { breaker: self, is_probe })
+    }
+
+    fn opened(&self, pause: Duration, last: &str) -> Circuit {
+        Circuit::Open { until: Instant::now() + jittered(pause), pause, last: last.to_owned() }
+    }
+
+    fn circuit(&self) -> MutexGuard<'_, Circuit> {
+        // Every assignment to it is whole.
+        self.circuit.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Permit<'_> {
+    /// The server answered.
+    pub(in super::super) fn succeeded(mut self) {
+        // A probe's answer closes it; so does a late answer to a request from before it opened.
+        *self.breaker.circuit() = Circuit::Closed { failures: 0 };
+        self.is_probe = false;
+    }
+
+    /// The server did not answer, or not as a working server does.
+    pub(in super::super) fn failed(mut self, why: &str) {
+        let breaker = self.breaker;
+        let mut circuit = breaker.circuit();
+        match &mut *circuit {
+            Circuit::Closed { failures } => {
+                *failures += 1;
+                if *failures >= breaker.failures {
+                    *circuit = breaker.opened(breaker.longest / FIRST_PAUSE_PART, why);
+                }
+            }
+            Circuit::Probing { pause, .. } if self.is_probe => {
+                let pause = (*pause * 2).min(breaker.longest);
+                *circuit = breaker.opened(pause, why);
+            }
+            // Late news of what is known already.
+            Circuit::Open { .. } | Circuit::Probing { .. } => {}
+        }
+        self.is_probe = false;
+    }
+}
+
+impl Drop for Permit<'_> {
+    /// A probe that was abandoned leaves room for the next one.
+    fn drop(&mut self) {
+        if !self.is_probe {
+            return;
+        }
+        let mut circuit = self.breaker.circuit();
+        if let Circuit::Probing { pause, last } = &mut *circuit {
+            let (pause, last) = (*pause, std::mem::take(last));
+            *circuit = Circuit::Open { until: Instant::now(), pause, last };
+        }
+    }
+}
