@@ -9,7 +9,7 @@ use bytes::Bytes;
 use domain::inspection::{ModelIdentity, Registration};
 use domain::{Defect, NotComparable, Sha256};
 
-use crate::batcher::{Batcher, InferenceFailed};
+use crate::batcher::{Batcher, InferError};
 use crate::vision::{Golden, Incomparable, Prepared, decode, prepare};
 
 /// How many golden samples are kept ready; a line inspects few parts at a time.
@@ -85,7 +85,7 @@ impl Comparer {
     }
 
     async fn infer(&self, prepared: Prepared) -> Result<Compared, ComparisonError> {
-        let engine = |error: InferenceFailed| ComparisonError::Engine(error.to_string());
+        let engine = |error: InferError| ComparisonError::Engine(error.to_string());
         let answers = self.batcher.infer(&prepared.crops).await.map_err(engine)?;
         let defects = prepared
             .finish(&answers.outputs)

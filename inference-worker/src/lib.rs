@@ -7,6 +7,7 @@ pub mod boards;
 pub mod comparison;
 pub mod engine;
 pub mod evaluate;
+pub mod metrics;
 mod service;
 pub mod training;
 pub mod vision;

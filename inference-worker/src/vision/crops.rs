@@ -62,6 +62,11 @@ impl CropBatch {
         self.words.extend_from_slice(&other.words);
     }
 
+    /// Appends blank crops, all substrate, until there are `crops` of them; more stay.
+    pub fn pad_to(&mut self, crops: usize) {
+        self.words.resize(self.words.len().max(crops * CROP_WORDS), 0);
+    }
+
     /// Crops `range` as a batch of their own; what lies beyond the end is left out.
     #[must_use]
     pub fn part(&self, range: std::ops::Range<usize>) -> Self {
