@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use domain::inspection::ModelIdentity;
+use domain::model_route::Comparison;
 use domain::{Judgement, Recipe, View, judge};
 use serde::Serialize;
 
@@ -121,17 +122,26 @@ pub enum Worse {
     },
 }
 
+impl Worse {
+    /// The rule's name, as the event of a routing keeps it.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::DefectiveBoardsPass { .. } => "defective-boards-pass",
+            Self::FewerDefectsFound { .. } => "fewer-defects-found",
+            Self::MoreFalseCalls { .. } => "more-false-calls",
+        }
+    }
+}
+
 impl fmt::Display for Worse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::DefectiveBoardsPass { boards } => {
-                write!(f, "defective-boards-pass: {}", boards.join(", "))
+                write!(f, "{}: {}", self.name(), boards.join(", "))
             }
-            Self::FewerDefectsFound { old, new } => {
-                write!(f, "fewer-defects-found: {new} instead of {old}")
-            }
-            Self::MoreFalseCalls { old, new } => {
-                write!(f, "more-false-calls: {new} instead of {old}")
+            Self::FewerDefectsFound { old, new } | Self::MoreFalseCalls { old, new } => {
+                write!(f, "{}: {new} instead of {old}", self.name())
             }
         }
     }
@@ -157,6 +167,27 @@ impl Acceptance {
             worse.push(Worse::MoreFalseCalls { old, new });
         }
         worse
+    }
+}
+
+impl From<&Acceptance> for Comparison {
+    fn from(acceptance: &Acceptance) -> Self {
+        let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        let Acceptance { matches, old, new, .. } = acceptance;
+        Self {
+            set: acceptance.set.clone(),
+            worse: acceptance.worse().iter().map(|worse| worse.name().to_owned()).collect(),
+            boards_compared: count(acceptance.boards - acceptance.not_comparable),
+            boards_judged_differently: count(acceptance.changed.len()),
+            findings_matched: count(matches.matched + matches.renamed),
+            findings_only_old: count(matches.only_old),
+            findings_only_new: count(matches.only_new),
+            labelled_defects: count(acceptance.labels),
+            labelled_found_by_old: count(old.found.found),
+            labelled_found_by_new: count(new.found.found),
+            false_calls_by_old: count(old.found.false_calls),
+            false_calls_by_new: count(new.found.false_calls),
+        }
     }
 }
 

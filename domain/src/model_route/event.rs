@@ -6,8 +6,12 @@ use serde::{Deserialize, Serialize};
 use crate::inspection::ModelIdentity;
 
 /// How two versions of a model compare on a fixed set of boards.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Comparison {
+    /// The boards, in words: the same words, the same boards.
+    pub set: String,
+    /// The rules by which the new version is worse, by name; whoever routed accepted them.
+    pub worse: Vec<String>,
     /// Boards that both judged.
     pub boards_compared: u32,
     /// Those of them that the two judge differently.
@@ -24,6 +28,10 @@ pub struct Comparison {
     pub labelled_found_by_old: u32,
     /// Those of them that the new version finds.
     pub labelled_found_by_new: u32,
+    /// Findings of the old version where no defect is known.
+    pub false_calls_by_old: u32,
+    /// Findings of the new version where no defect is known.
+    pub false_calls_by_new: u32,
 }
 
 /// The events of a model's route.

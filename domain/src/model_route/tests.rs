@@ -16,6 +16,8 @@ fn given(events: impl IntoIterator<Item = E>) -> Given<ModelRoute> {
 
 fn comparison() -> Comparison {
     Comparison {
+        set: "48 flawed and 16 clean generated boards of seed 770001".into(),
+        worse: vec!["more-false-calls".into()],
         boards_compared: 64,
         boards_judged_differently: 1,
         findings_matched: 310,
@@ -24,6 +26,8 @@ fn comparison() -> Comparison {
         labelled_defects: 320,
         labelled_found_by_old: 311,
         labelled_found_by_new: 312,
+        false_calls_by_old: 2,
+        false_calls_by_new: 3,
     }
 }
 
