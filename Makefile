@@ -9,7 +9,7 @@ CARGO ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 CHIPQ := $(TARGET)/debug/chipq
 
-.PHONY: help build demo test lint postgres
+.PHONY: help build demo test triton lint postgres
 
 help: ## This list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -21,9 +21,18 @@ build: ## The executable; its path is the last line
 demo: postgres build ## Inspect a lot of generated boards and look at the result (ARGS="--once --count 6")
 	@exec "$(CHIPQ)" demo $(ARGS)
 
-test: postgres ## Every test that needs nothing but this repository
+test: postgres ## Every test, on a real PostgreSQL and a real Triton (installed into a cache)
 	@trap 'deploy/stop-test-postgres' EXIT
+	CHIPQ_TRITON=$$(deploy/ensure-triton)
+	export CHIPQ_TRITON
 	$(CARGO) test --locked --workspace $(ARGS)
+
+triton: ## Serve triton/ with a real Triton on 127.0.0.1: gRPC 8001, HTTP 8000 (ARGS="--grpc-port=9001")
+	@runtime=$$(deploy/ensure-triton)
+	@triton/declare-digest --check
+	@exec "$$runtime/bin/tritonserver" --model-repository=triton --model-control-mode=explicit \
+	    --load-model=golden-compare --disable-auto-complete-config --http-address=127.0.0.1 \
+	    --grpc-address=127.0.0.1 --metrics-address=127.0.0.1 $(ARGS)
 
 lint: ## Format, clippy, documentation
 	@$(CARGO) fmt --all --check

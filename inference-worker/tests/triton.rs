@@ -1,0 +1,11 @@
+//! The model repository and the Triton engine on a real Triton server, which `deploy/ensure-triton`
+//! installs where there is none.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+#[path = "triton/repository.rs"]
+mod repository;
+#[path = "triton/server.rs"]
+mod server;
+#[path = "triton/serving.rs"]
+mod serving;
