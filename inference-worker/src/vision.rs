@@ -14,13 +14,16 @@ pub(crate) mod bits;
 mod candidates;
 mod crops;
 mod decode;
+mod field;
 mod lay;
 mod merge;
 mod photograph;
 mod refusal;
 mod register;
+mod relax;
 #[cfg(test)]
 mod tests;
+mod tile;
 
 pub use annotate::annotate;
 pub use crops::{CROP_LEN, CROP_PLANES, CROP_SIDE, CropBatch};
@@ -31,7 +34,7 @@ pub use refusal::Misplacement;
 use bits::Bits;
 use crops::Pair;
 use photograph::Reading;
-use register::{Coarse, Placement};
+use register::Coarse;
 
 /// Pictures that agree less than this after registration are not of one part.
 const MIN_SCORE: f32 = 0.7;
@@ -215,14 +218,13 @@ pub(crate) fn compare<'a>(
     }
     let bits = golden.reading.bits(large_enough(test)?)?;
     shows_something(&bits, "picture")?;
-    let Placement { dx, dy, score } = register::place(&bits, &golden.bits, &golden.coarse);
+    let registered = register::register(&bits, (&golden.bits, &golden.coarse));
+    let score = registered.score;
     if score < MIN_SCORE {
         return Err(refusal::why(&bits, &golden.bits, score));
     }
-    let field = lay::refine(&bits, &golden.bits, dx, dy);
-    let laid = lay::lay(&golden.bits, &field);
-    let mut difference = bits.difference(&laid.golden);
-    difference.mask(&laid.known);
+    let mut difference = bits.difference(&registered.laid.golden);
+    difference.mask(&registered.laid.known);
     let aligned = bits.difference(&difference);
     let places = candidates::clean(&difference);
     let share = places.count() as f64 / (bits.width * bits.height) as f64;
@@ -235,7 +237,8 @@ pub(crate) fn compare<'a>(
     if centres.len() > MAX_CANDIDATES {
         return Err(Incomparable::TooManyDifferences);
     }
-    let registration = Registration { dx: field.x[0], dy: field.y[0], score };
+    let [dx, dy] = registered.field.middle();
+    let registration = Registration { dx, dy, score };
     Ok((Pair { test: bits, golden: aligned }, centres, registration))
 }
 

@@ -45,8 +45,13 @@ impl Bits {
         &self.words[y * self.stride..(y + 1) * self.stride]
     }
 
-    fn row_mut(&mut self, y: usize) -> &mut [u64] {
+    pub(super) fn row_mut(&mut self, y: usize) -> &mut [u64] {
         &mut self.words[y * self.stride..(y + 1) * self.stride]
+    }
+
+    /// All words, row by row.
+    pub(super) fn words(&self) -> impl Iterator<Item = u64> {
+        self.words.iter().copied()
     }
 
     #[cfg(test)]
@@ -73,32 +78,8 @@ impl Bits {
         if bit == 0 { at(word) } else { (at(word) >> bit) | (at(word + 1) << (64 - bit)) }
     }
 
-    /// The picture moved by `dx` to the right and `dy` down; zero where nothing is known.
-    pub(crate) fn moved(&self, dx: isize, dy: isize) -> Self {
-        Self::build(self.width, self.height, |word, y| {
-            self.window((word * 64).cast_signed() - dx, y.cast_signed() - dy)
-        })
-    }
-
-    /// A picture whose word number `word` of row `y` is `make(word, y)`.
-    pub(crate) fn build(width: usize, height: usize, make: impl Fn(usize, usize) -> u64) -> Self {
-        let mut bits = Self::new(width, height);
-        for y in 0..height {
-            for (word, bits) in bits.row_mut(y).iter_mut().enumerate() {
-                *bits = make(word, y);
-            }
-        }
-        bits.trim();
-        bits
-    }
-
-    /// A picture that is all copper.
-    pub(crate) fn full(width: usize, height: usize) -> Self {
-        Self::build(width, height, |_, _| u64::MAX)
-    }
-
     /// Clears the bits beyond the right edge.
-    fn trim(&mut self) {
+    pub(super) fn trim(&mut self) {
         let used = self.width % 64;
         if used != 0 {
             let mask = (1 << used) - 1;
@@ -130,6 +111,40 @@ impl Bits {
     /// Shrinks what is set by one pixel; beyond the picture counts as not set.
     pub(crate) fn eroded(&self) -> Self {
         self.combined(|left, middle, right| left & middle & right)
+    }
+
+    /// What squares of two by two pixels can cover.
+    pub(super) fn opened_by_two(&self) -> Self {
+        let mut squares = Self::new(self.width, self.height);
+        for y in 1..self.height {
+            let (above, here) = (self.row(y - 1), self.row(y));
+            for (index, word) in squares.row_mut(y).iter_mut().enumerate() {
+                let both = |index: usize| above[index] & here[index];
+                let before = index.checked_sub(1).map_or(0, |index| both(index) >> 63);
+                *word = both(index) & (both(index) << 1 | before);
+            }
+        }
+        let mut opened = Self::new(self.width, self.height);
+        for y in 0..self.height {
+            let here = squares.row(y);
+            let below = squares.row((y + 1).min(self.height - 1));
+            for (index, word) in opened.row_mut(y).iter_mut().enumerate() {
+                let either = |index: usize| here[index] | below[index];
+                let after = if index + 1 < here.len() { either(index + 1) << 63 } else { 0 };
+                *word = either(index) | either(index) >> 1 | after;
+            }
+        }
+        opened
+    }
+
+    /// Sets what is set in `other` between two corners, both included.
+    pub(super) fn copy(&mut self, other: &Self, from: (usize, usize), to: (usize, usize)) {
+        for y in from.1..=to.1 {
+            let row = self.row_mut(y).iter_mut().zip(other.row(y)).enumerate();
+            for (index, (word, other)) in row.skip(from.0 / 64).take(to.0 / 64 - from.0 / 64 + 1) {
+                *word |= other & span(from.0, to.0 + 1, index);
+            }
+        }
     }
 
     fn combined(&self, join: impl Fn(u64, u64, u64) -> u64) -> Self {

@@ -12,6 +12,8 @@ pub(super) struct Region {
     pub(super) right: usize,
     /// Last row.
     pub(super) bottom: usize,
+    /// Number of pixels.
+    pub(super) pixels: u32,
 }
 
 impl Region {
@@ -20,17 +22,37 @@ impl Region {
         ((self.left + self.right).div_ceil(2), (self.top + self.bottom).div_ceil(2))
     }
 
+    /// A run of pixels in one row.
+    const fn line(left: usize, right: usize, y: usize) -> Self {
+        Self { left, top: y, right, bottom: y, pixels: (right - left + 1) as u32 }
+    }
+
     fn join(&mut self, other: &Self) {
         self.left = self.left.min(other.left);
         self.top = self.top.min(other.top);
         self.right = self.right.max(other.right);
         self.bottom = self.bottom.max(other.bottom);
+        self.pixels += other.pixels;
     }
 }
 
-/// Removes what is thinner than three pixels, then closes gaps of up to four.
+/// A place of two pixels' thickness counts when it has at least so many pixels...
+const THIN_LEAST: u32 = 16;
+/// ...and is not longer than this: a longer one is an edge that lies a little off, in pixels.
+const THIN_LONGEST: usize = 24;
+
+/// Removes what is thinner than three pixels, but for compact places two pixels thick; then closes
+/// gaps of up to four.
 pub(super) fn clean(difference: &Bits) -> Bits {
-    let opened = difference.eroded().dilated();
+    let mut opened = difference.eroded().dilated();
+    let thin = difference.opened_by_two();
+    for region in regions(&thin, usize::MAX).unwrap_or_default() {
+        let Region { left, top, right, bottom, pixels } = region;
+        let longest = (right - left).max(bottom - top) + 1;
+        if pixels >= THIN_LEAST && longest <= THIN_LONGEST {
+            opened.copy(&thin, (left, top), (right, bottom));
+        }
+    }
     opened.dilated().dilated().eroded().eroded()
 }
 
@@ -43,7 +65,7 @@ const CELL: usize = 56;
 /// Where to look at a region: its middle or, when it is long or winding, the middle of each of its
 /// pieces, since its own middle may lie far from anything that differs.
 pub(super) fn centres(bits: &Bits, region: &Region) -> Vec<(usize, usize)> {
-    let Region { left, top, right, bottom } = *region;
+    let Region { left, top, right, bottom, .. } = *region;
     if right - left < LONG && bottom - top < LONG {
         return vec![region.centre()];
     }
@@ -58,7 +80,7 @@ pub(super) fn centres(bits: &Bits, region: &Region) -> Vec<(usize, usize)> {
                 if row != 0 {
                     let left = cell_left + row.trailing_zeros() as usize;
                     let right = cell_left + 63 - row.leading_zeros() as usize;
-                    let line = Region { left, top: y, right, bottom: y };
+                    let line = Region::line(left, right, y);
                     piece.get_or_insert(line).join(&line);
                 }
             }
@@ -83,7 +105,7 @@ pub(super) fn regions(bits: &Bits, limit: usize) -> Option<Vec<Region>> {
         let mut here = Vec::new();
         let mut first = 0;
         for (left, right) in runs(bits.row(y)) {
-            let region = forest.add(Region { left, top: y, right, bottom: y });
+            let region = forest.add(Region::line(left, right, y));
             while above.get(first).is_some_and(|run| run.right + 1 < left) {
                 first += 1;
             }

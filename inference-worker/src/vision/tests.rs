@@ -130,8 +130,9 @@ fn registration_finds_shifts_of_up_to_twenty_pixels() {
         for (dx, dy) in [(20, 20), (-20, 20), (20, -20), (-20, -20), (1, 0), (0, -3), (7, -13)] {
             let test = moved(&picture, dx, dy);
             let prepared = prepare(&test, &golden).expect("comparable");
-            let found = (prepared.registration.dx, prepared.registration.dy);
-            assert_eq!(found, (dx as f32, dy as f32), "part {part}");
+            let Registration { dx: right, dy: down, .. } = prepared.registration;
+            let off = (right - dx as f32).abs().max((down - dy as f32).abs());
+            assert!(off < 0.2, "part {part}: {right}, {down} instead of {dx}, {dy}");
             assert!(prepared.crops.is_empty(), "part {part}: {dx}, {dy}");
         }
     }
