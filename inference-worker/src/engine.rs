@@ -15,7 +15,9 @@ mod triton;
 mod url;
 
 pub use embedded::{EmbeddedEngine, EmbeddedModels};
-pub use triton::{BreakerState, TritonConfig, TritonModels};
+pub use triton::{
+    BreakerState, ServedVersion, TritonAdmin, TritonConfig, TritonModels, VersionStatistics,
+};
 pub use url::{EngineUrl, InvalidEngineUrl, TritonUrl};
 
 /// Why an engine gave no answers.

@@ -23,6 +23,7 @@ mod resilience;
 mod server;
 mod tensors;
 
+pub use admin::{ServedVersion, TritonAdmin, VersionStatistics};
 pub use config::TritonConfig;
 pub use resilience::BreakerState;
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use super::triton::{TritonConfig, TritonModels};
+use super::triton::{TritonAdmin, TritonConfig, TritonModels};
 use super::{EmbeddedModels, EngineError, Models};
 
 /// The port that Triton speaks gRPC on unless it is told otherwise.
@@ -45,6 +45,17 @@ impl EngineUrl {
             Self::Embedded => Arc::new(EmbeddedModels::load()?),
             Self::Triton(url) => Arc::new(TritonModels::connect(url, triton)?),
         })
+    }
+
+    /// The Triton server's administration; `None` when it is the embedded engine.
+    ///
+    /// # Errors
+    /// [`EngineError::Model`] when the address cannot be used at all.
+    pub fn admin(&self, triton: &TritonConfig) -> Result<Option<TritonAdmin>, EngineError> {
+        match self {
+            Self::Embedded => Ok(None),
+            Self::Triton(url) => TritonAdmin::connect(url, triton).map(Some),
+        }
     }
 }
 

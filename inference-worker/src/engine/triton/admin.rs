@@ -1,62 +1,302 @@
-//! The model repository of a Triton server, changed through its gRPC interface.
+//! The administration of a Triton server's models: which versions serve, one more beside them, one
+//! less. Nothing here interrupts the versions that stay.
 
-use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
 
-use proto::inference::model_repository_parameter::ParameterChoice;
+use domain::Sha256;
+use domain::inspection::ModelIdentity;
 use proto::inference::{
-    ModelConfig, ModelRepositoryParameter, RepositoryModelLoadRequest, RepositoryModelUnloadRequest,
+    InferStatistics, ModelParameter, ModelStatisticsRequest, StatisticDuration,
 };
 
+use super::config::TritonConfig;
+use super::declared;
+use super::engine::TritonEngine;
 use super::fault::Fault;
+use super::heal::Healer;
 use super::server::{Client, QUESTION_DEADLINE, Server};
+use crate::engine::url::TritonUrl;
+use crate::engine::{Engine, EngineError};
 
-/// Load and unload, as Triton knows them.
-#[derive(Clone)]
-pub(super) struct Repository {
+mod repository;
+
+pub(super) use repository::Repository;
+
+/// Loads, unloads and watches the models of one Triton server. Loading and unloading need a server in
+/// explicit mode (`--model-control-mode=explicit`).
+pub struct TritonAdmin {
     server: Server,
+    repository: Repository,
 }
 
-impl Repository {
-    pub(super) fn new(server: Server) -> Self {
-        Self { server }
+/// A version that the server knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServedVersion {
+    /// The version; empty when the server has never loaded any of the model.
+    pub version: String,
+    /// In Triton's words: `READY`, `LOADING`, `UNLOADING`, `UNAVAILABLE`, or empty.
+    pub state: String,
+    /// Why it is not ready, if the server says.
+    pub reason: String,
+    /// The digest that its configuration declares; `None` too for a version that does not serve.
+    pub sha256: Option<Sha256>,
+}
+
+/// What a version has done since it was loaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VersionStatistics {
+    /// The version.
+    pub version: String,
+    /// Crops answered.
+    pub inferences: u64,
+    /// Batches that the server made of them.
+    pub executions: u64,
+    /// Requests answered.
+    pub succeeded: u64,
+    /// Requests that failed.
+    pub failed: u64,
+    /// Time that all requests together have waited.
+    pub queue: Duration,
+    /// Time that all requests together were computed on, copying included.
+    pub compute: Duration,
+}
+
+impl TritonAdmin {
+    /// Prepares the conversation; connects when first asked. Within a tokio runtime only.
+    ///
+    /// # Errors
+    /// [`EngineError::Model`] when the address cannot be used at all.
+    pub fn connect(url: &TritonUrl, config: &TritonConfig) -> Result<Self, EngineError> {
+        let server = Server::new(url, config)?;
+        Ok(Self { repository: Repository::new(server.clone()), server })
     }
 
-    /// Loads a model: as its config.pbtxt says, or as `config` says in its place. Versions that are
-    /// loaded already and stay answer all the while.
-    pub(super) async fn load(&self, name: &str, config: Option<&ModelConfig>) -> Result<(), Fault> {
-        let mut parameters = HashMap::new();
-        if let Some(config) = config {
-            let json = config.to_json().map_err(|error| Fault::Refused(error.to_string()))?;
-            let parameter_choice = Some(ParameterChoice::StringParam(json));
-            parameters.insert("config".to_owned(), ModelRepositoryParameter { parameter_choice });
+    /// The names of the models in the repository.
+    ///
+    /// # Errors
+    /// [`EngineError::Unavailable`] when the server does not answer.
+    pub async fn models(&self) -> Result<Vec<String>, EngineError> {
+        let listed = self.server.index().await.map_err(Fault::into_error)?;
+        let mut names: Vec<String> = listed.into_iter().map(|listed| listed.name).collect();
+        names.sort();
+        names.dedup();
+        Ok(names)
+    }
+
+    /// The versions of a model that the server knows, ascending; none for an unknown model.
+    ///
+    /// # Errors
+    /// [`EngineError::Unavailable`] when the server does not answer.
+    pub async fn list(&self, name: &str) -> Result<Vec<ServedVersion>, EngineError> {
+        let mut versions = Vec::new();
+        for listed in self.server.index().await.map_err(Fault::into_error)? {
+            if listed.name == name {
+                let sha256 = self.declared(name, &listed.version, &listed.state).await?;
+                let (version, state, reason) = (listed.version, listed.state, listed.reason);
+                versions.push(ServedVersion { version, state, reason, sha256 });
+            }
         }
-        let question = RepositoryModelLoadRequest {
-            model_name: name.to_owned(),
-            parameters,
-            ..Default::default()
-        };
-        let send = |mut client: Client, request| async move {
-            client.repository_model_load(request).await
-        };
-        self.server.call(self.server.config.load_deadline(), question, send).await?;
-        Ok(())
+        versions.sort_by_key(|listed| listed.version.parse::<i64>().unwrap_or(0));
+        Ok(versions)
     }
 
-    /// Unloads all versions of a model. Requests in flight are answered first.
-    pub(super) async fn unload(&self, name: &str) -> Result<(), Fault> {
-        let question =
-            RepositoryModelUnloadRequest { model_name: name.to_owned(), ..Default::default() };
-        let send = |mut client: Client, request| async move {
-            client.repository_model_unload(request).await
-        };
-        self.server.call(QUESTION_DEADLINE, question, send).await?;
-        Ok(())
+    /// The digest a version declares; `None` when it declares none, or something else, or does not
+    /// serve.
+    async fn declared(
+        &self,
+        name: &str,
+        version: &str,
+        state: &str,
+    ) -> Result<Option<Sha256>, EngineError> {
+        if state != "READY" {
+            return Ok(None);
+        }
+        match self.server.model_config(name, version).await {
+            Ok(config) => Ok(declared::digest(&config, version).ok().flatten()),
+            // It was retired between the two questions.
+            Err(Fault::Missing(_)) => Ok(None),
+            Err(fault) => Err(fault.into_error()),
+        }
     }
 
-    /// Unloads a model and loads it as it was.
-    pub(super) async fn restart(&self, name: &str) -> Result<(), Fault> {
-        let config = self.server.model_config(name, "").await?;
-        self.unload(name).await?;
-        self.load(name, Some(&config)).await
+    /// Loads a version beside all versions that serve now; those answer all the while. When it
+    /// serves already, this only tells who it is.
+    ///
+    /// With `sha256` the version is declared to have this digest, whatever the repository's
+    /// config.pbtxt says (`serve_onnx.py` still compares it with the file). Without, config.pbtxt is
+    /// read again and has to declare one. Either way it lasts until the server restarts, which goes by
+    /// config.pbtxt.
+    ///
+    /// # Errors
+    /// [`EngineError::Model`] when the version is not in the repository, fails to load, has no digest
+    /// or another one, or the server is not in explicit mode; [`EngineError::Unavailable`].
+    pub async fn load(
+        &self,
+        name: &str,
+        version: &str,
+        sha256: Option<Sha256>,
+    ) -> Result<ModelIdentity, EngineError> {
+        let number = number(version)?;
+        let before = self.repository.serving(name).await.map_err(Fault::into_error)?;
+        if !before.contains(&number) {
+            let loaded = match sha256 {
+                Some(sha256) if !before.is_empty() => {
+                    self.load_declared(name, number, sha256, &before).await
+                }
+                _ => self.load_by_file(name, number, &before).await,
+            };
+            loaded.map_err(Fault::into_error)?;
+        }
+        let served = self.served(name, version).await?;
+        match sha256 {
+            Some(sha256) if served.sha256 != sha256 => {
+                let found = served.sha256;
+                let detail = format!("{name} version {version} serves as {found}, not as {sha256}");
+                Err(EngineError::Model { detail })
+            }
+            _ => Ok(served),
+        }
     }
+
+    async fn load_declared(
+        &self,
+        name: &str,
+        version: i64,
+        sha256: Sha256,
+        before: &[i64],
+    ) -> Result<(), Fault> {
+        let mut config = self.repository.config(name, before).await?;
+        let digest = ModelParameter { string_value: sha256.to_string() };
+        config.parameters.insert(declared::digest_key(&version.to_string()), digest);
+        self.repository.serve(config, &[before, &[version]].concat()).await
+    }
+
+    /// By config.pbtxt first, which alone declares the digest; its version policy may leave out some
+    /// of the versions, so they are then asked for by number.
+    async fn load_by_file(&self, name: &str, version: i64, before: &[i64]) -> Result<(), Fault> {
+        self.repository.load(name, None).await?;
+        let now = self.repository.serving(name).await?;
+        let wanted = [before, &[version]].concat();
+        if now.is_empty() || wanted.iter().all(|version| now.contains(version)) {
+            return Ok(());
+        }
+        let config = self.repository.config(name, &now).await?;
+        self.repository.serve(config, &[now, wanted].concat()).await
+    }
+
+    /// Who a version that has just been loaded is.
+    async fn served(&self, name: &str, version: &str) -> Result<ModelIdentity, EngineError> {
+        let unusable = |detail: String| EngineError::Model { detail };
+        let listed = self.list(name).await?;
+        let Some(found) = listed.iter().find(|listed| listed.version == version) else {
+            let url = self.server.url();
+            let detail = format!("{name} has no version {version} in the repository of {url}");
+            return Err(unusable(detail));
+        };
+        if found.state != "READY" {
+            let ServedVersion { state, reason, .. } = found;
+            return Err(unusable(format!("{name} version {version} is {state}: {reason}")));
+        }
+        let sha256 = found.sha256.ok_or_else(|| {
+            unusable(format!(
+                "{name} version {version} is loaded and declares no digest: run \
+                 triton/declare-digest, unload it and load it again"
+            ))
+        })?;
+        Ok(ModelIdentity { name: name.to_owned(), version: version.to_owned(), sha256 })
+    }
+
+    /// Takes one version out of service; the others answer all the while, and what it was asked
+    /// before is still answered. Nothing happens when it does not serve.
+    ///
+    /// # Errors
+    /// [`EngineError::Model`] when the server is not in explicit mode; [`EngineError::Unavailable`].
+    pub async fn unload(&self, name: &str, version: &str) -> Result<(), EngineError> {
+        let number = number(version)?;
+        self.retire(name, number).await.map_err(Fault::into_error)
+    }
+
+    async fn retire(&self, name: &str, version: i64) -> Result<(), Fault> {
+        let mut serving = self.repository.serving(name).await?;
+        if !serving.contains(&version) {
+            return Ok(());
+        }
+        serving.retain(|&other| other != version);
+        if serving.is_empty() {
+            return self.repository.unload(name).await;
+        }
+        let config = self.repository.config(name, &serving).await?;
+        self.repository.serve(config, &serving).await
+    }
+
+    /// Whether the server calls a version ready. (It does so too when the version's process has
+    /// died; [`warm_up`](Self::warm_up) knows better.)
+    ///
+    /// # Errors
+    /// [`EngineError::Unavailable`] when the server does not answer.
+    pub async fn is_ready(&self, model: &ModelIdentity) -> Result<bool, EngineError> {
+        let ready = self.server.is_model_ready(&model.name, &model.version).await;
+        ready.map_err(Fault::into_error)
+    }
+
+    /// Runs batches of every size, and gives the engine that ran them.
+    ///
+    /// # Errors
+    /// [`EngineError::Model`] when the version is not this network or cannot compute;
+    /// [`EngineError::Unavailable`].
+    pub async fn warm_up(&self, model: &ModelIdentity) -> Result<Arc<dyn Engine>, EngineError> {
+        let healer = Arc::new(Healer::new(self.repository.clone(), &model.name));
+        Ok(Arc::new(TritonEngine::start(self.server.clone(), healer, model).await?))
+    }
+
+    /// What the versions of a model have done since each was loaded, ascending.
+    ///
+    /// # Errors
+    /// [`EngineError::Model`] when none of it serves; [`EngineError::Unavailable`].
+    pub async fn statistics(&self, name: &str) -> Result<Vec<VersionStatistics>, EngineError> {
+        let question = ModelStatisticsRequest { name: name.to_owned(), version: String::new() };
+        let send =
+            |mut client: Client, request| async move { client.model_statistics(request).await };
+        let answer = self.server.call(QUESTION_DEADLINE, question, send).await;
+        let mut versions = Vec::new();
+        for found in answer.map_err(Fault::into_error)?.model_stats {
+            let stats = found.inference_stats.unwrap_or_default();
+            let [(succeeded, _), (failed, _), (_, queue), (_, compute)] = totals(&stats);
+            let (inferences, executions) = (found.inference_count, found.execution_count);
+            let version = found.version;
+            versions.push(VersionStatistics {
+                version,
+                inferences,
+                executions,
+                succeeded,
+                failed,
+                queue,
+                compute,
+            });
+        }
+        versions.sort_by_key(|version| version.version.parse::<i64>().unwrap_or(0));
+        Ok(versions)
+    }
+}
+
+/// Number and time of what succeeded, failed, waited and was computed.
+fn totals(stats: &InferStatistics) -> [(u64, Duration); 4] {
+    let total = |parts: &[&Option<StatisticDuration>]| {
+        let known = parts.iter().copied().flatten();
+        let sum = known.fold((0, 0), |(count, ns), part| (count + part.count, ns + part.ns));
+        (sum.0, Duration::from_nanos(sum.1))
+    };
+    [
+        total(&[&stats.success]),
+        total(&[&stats.fail]),
+        total(&[&stats.queue]),
+        total(&[&stats.compute_input, &stats.compute_infer, &stats.compute_output]),
+    ]
+}
+
+fn number(version: &str) -> Result<i64, EngineError> {
+    version.parse().ok().filter(|&number| number > 0).ok_or_else(|| EngineError::Model {
+        detail: format!("{version:?} is no version: Triton's versions are numbers from 1 on"),
+    })
 }

@@ -1,0 +1,117 @@
+//! Load and unload, as Triton knows them.
+//!
+//! What Triton 2.51 does, found by trying: a load names a set of versions (the configuration's
+//! version policy). Versions of the set that serve already and whose files have not changed are not
+//! touched, and keep the configuration that they were loaded with, so each version has its own;
+//! versions out of the set are retired; unknown ones are passed over in silence. When one version
+//! fails, those that served go on.
+
+use std::collections::HashMap;
+
+use proto::inference::model_repository_parameter::ParameterChoice;
+use proto::inference::model_version_policy::{PolicyChoice, Specific};
+use proto::inference::{
+    ModelConfig, ModelRepositoryParameter, ModelVersionPolicy, RepositoryModelLoadRequest,
+    RepositoryModelUnloadRequest,
+};
+
+use super::super::declared::digest_key;
+use super::super::fault::Fault;
+use super::super::server::{Client, QUESTION_DEADLINE, Server};
+
+const READY: &str = "READY";
+
+/// The repository of a Triton server in explicit mode.
+#[derive(Clone)]
+pub(in super::super) struct Repository {
+    pub(super) server: Server,
+}
+
+impl Repository {
+    pub(in super::super) fn new(server: Server) -> Self {
+        Self { server }
+    }
+
+    /// The versions of a model that answer now, ascending.
+    pub(super) async fn serving(&self, name: &str) -> Result<Vec<i64>, Fault> {
+        let listed = self.server.index().await?;
+        let serving = listed.iter().filter(|listed| listed.name == name && listed.state == READY);
+        let mut versions: Vec<i64> =
+            serving.filter_map(|listed| listed.version.parse().ok()).collect();
+        versions.sort_unstable();
+        Ok(versions)
+    }
+
+    /// One configuration for all of these versions, which serve now: the latest one's, with the
+    /// digest that each of them declares for itself.
+    pub(super) async fn config(&self, name: &str, serving: &[i64]) -> Result<ModelConfig, Fault> {
+        let mut merged = ModelConfig::default();
+        let mut digests = HashMap::new();
+        for version in serving {
+            let version = version.to_string();
+            merged = self.server.model_config(name, &version).await?;
+            let key = digest_key(&version);
+            if let Some(digest) = merged.parameters.get(&key) {
+                digests.insert(key, digest.clone());
+            }
+        }
+        merged.parameters.extend(digests);
+        Ok(merged)
+    }
+
+    /// Has exactly these versions served, by this configuration in place of config.pbtxt.
+    pub(super) async fn serve(
+        &self,
+        mut config: ModelConfig,
+        versions: &[i64],
+    ) -> Result<(), Fault> {
+        let specific = Specific { versions: versions.to_vec() };
+        let policy_choice = Some(PolicyChoice::Specific(specific));
+        config.version_policy = Some(ModelVersionPolicy { policy_choice });
+        self.load(&config.name, Some(&config)).await
+    }
+
+    /// Loads a model: as its config.pbtxt says, or as `config` says in its place.
+    pub(super) async fn load(&self, name: &str, config: Option<&ModelConfig>) -> Result<(), Fault> {
+        let mut parameters = HashMap::new();
+        if let Some(config) = config {
+            let json = config.to_json().map_err(|error| Fault::Refused(error.to_string()))?;
+            let parameter_choice = Some(ParameterChoice::StringParam(json));
+            parameters.insert("config".to_owned(), ModelRepositoryParameter { parameter_choice });
+        }
+        let question = RepositoryModelLoadRequest {
+            model_name: name.to_owned(),
+            parameters,
+            ..Default::default()
+        };
+        let send = |mut client: Client, request| async move {
+            client.repository_model_load(request).await
+        };
+        self.server.call(self.server.config.load_deadline(), question, send).await?;
+        Ok(())
+    }
+
+    /// Unloads all versions of a model. Requests in flight are answered first.
+    pub(super) async fn unload(&self, name: &str) -> Result<(), Fault> {
+        let question =
+            RepositoryModelUnloadRequest { model_name: name.to_owned(), ..Default::default() };
+        let send = |mut client: Client, request| async move {
+            client.repository_model_unload(request).await
+        };
+        self.server.call(QUESTION_DEADLINE, question, send).await?;
+        Ok(())
+    }
+
+    /// Unloads a model and loads the versions that it served again.
+    pub(in super::super) async fn restart(&self, name: &str) -> Result<(), Fault> {
+        let serving = self.serving(name).await?;
+        if serving.is_empty() {
+            return Err(Fault::Missing(format!(
+                "{name} serves no version that could be restarted"
+            )));
+        }
+        let config = self.config(name, &serving).await?;
+        self.unload(name).await?;
+        self.serve(config, &serving).await
+    }
+}
