@@ -25,7 +25,7 @@ pub use manifest::{
 };
 
 use canvas::{Area, Canvas};
-use print::{Density, Deviation, Warp};
+use print::{Density, Deviation, Stretch, Warp};
 use random::Random;
 
 /// How boards vary. The defaults imitate DeepPCB.
@@ -41,6 +41,8 @@ pub struct BoardOptions {
     pub clean_per_cent: u32,
     /// Largest registration error in pixels, each direction; 5 by default, at most 20.
     pub max_shift: u32,
+    /// Largest uneven stretch in pixels; 5 by default, at most 8.
+    pub max_stretch: u32,
     /// Boards made of one design before [`generate`] takes the next; 1 by default.
     pub units_per_design: u32,
 }
@@ -53,6 +55,7 @@ impl Default for BoardOptions {
             max_defects: 12,
             clean_per_cent: 0,
             max_shift: 5,
+            max_stretch: 5,
             units_per_design: 1,
         }
     }
@@ -69,11 +72,30 @@ pub struct Board {
     pub defects: Vec<(DefectClass, PixelBox)>,
 }
 
+impl Board {
+    /// The same board after repair, which has no flaw: the golden sample's pixels are pasted over
+    /// every labelled box, as they are, so a shifted board gets seams. DeepPCB's pairs are treated
+    /// alike to count false calls on real pictures.
+    #[must_use]
+    pub fn repaired(mut self) -> Self {
+        for (_, PixelBox { x, y, width, height }) in self.defects.drain(..) {
+            for y in y..(y + height).min(self.test.height()).min(self.golden.height()) {
+                for x in x..(x + width).min(self.test.width()).min(self.golden.width()) {
+                    self.test.put_pixel(x, y, *self.golden.get_pixel(x, y));
+                }
+            }
+        }
+        self
+    }
+}
+
 /// A part: one layout, of which any number of boards can be made.
 pub struct Design {
     seed: u64,
     density: Density,
     base: Deviation,
+    /// The board or its film ends here: a side, and how far from it in pixels.
+    end: Option<(i32, i32)>,
     size: u32,
 }
 
@@ -116,13 +138,21 @@ impl Design {
             roughness: random.between(15, 75),
             ..Deviation::default()
         };
-        Self { seed, density: Density::of(&layout), base, size }
+        let reach = signed(size);
+        let end = random.chance(12).then(|| {
+            let far = random.pick([reach / 16, reach / 4, reach / 2]);
+            (random.between(0, 3), random.between(4, far))
+        });
+        Self { seed, density: Density::of(&layout), base, end, size }
     }
 
     /// The golden sample.
     #[must_use]
     pub fn golden(&self) -> GrayImage {
-        let print = print::print(&self.density, signed(self.size), &self.base, self.seed);
+        let mut print = print::print(&self.density, signed(self.size), &self.base, self.seed);
+        if let Some((side, at)) = self.end {
+            print.end(side, at);
+        }
         picture(&print, &mut Random::new(&[self.seed, 0x676f_6c64]))
     }
 
@@ -136,7 +166,20 @@ impl Design {
         let mut random = Random::new(&[self.seed, unit, 0x756e_6974]);
         let deviation = self.deviation(options, &mut random);
         let grain = random.next();
-        let mut print = print::print(&self.density, signed(self.size), &deviation, grain);
+        let etched = random
+            .chance(3)
+            .then(|| random.pick([-3, -2, 2, 3, 4, 5]))
+            .and_then(|by| self.density.etched(by));
+        let density = etched.as_ref().unwrap_or(&self.density);
+        let mut print = print::print(density, signed(self.size), &deviation, grain);
+        if let Some((side, at)) = self.end {
+            // The cut is another one than the copper's place.
+            let off = random.around_zero(7);
+            let moved =
+                [deviation.shift_x, deviation.shift_y, -deviation.shift_x, -deviation.shift_y];
+            let moved = usize::try_from(side).ok().map(|side| moved[side.min(3)]);
+            print.end(side, at + moved.unwrap_or(0) / 256 + off);
+        }
         let clean = random.between(1, 100) <= signed(options.clean_per_cent);
         let count = if clean {
             0
@@ -175,6 +218,13 @@ impl Design {
                 };
             }
         }
+        let stretch = signed(options.max_stretch.min(8)) * 256;
+        let stretch = match random.between(0, 19) {
+            0..=10 => 0,
+            11..=14 => 256.min(stretch),
+            15..=17 => (5 * 128).min(stretch),
+            _ => stretch,
+        };
         let etch = random.around_zero(if rough { 80 } else { 45 });
         // Edges roughen, plain copper and substrate never do: coarse and fine grain stay below the
         // threshold.
@@ -187,6 +237,7 @@ impl Design {
             etch,
             roughness: random.between(15, roughest),
             warps,
+            stretch: Stretch::random(stretch, random),
         }
     }
 }
@@ -198,6 +249,20 @@ pub fn generate(seed: u64, index: u64, options: &BoardOptions) -> Board {
     let design = Design::new(design_seed(seed, index / per_design), options.size);
     let (test, defects) = design.unit(index, options);
     Board { golden: design.golden(), test, defects }
+}
+
+/// The sequence of boards that `seed` starts, without an end: the same boards as [`generate`]
+/// gives, but each design is drawn once.
+pub fn sequence(seed: u64, options: BoardOptions) -> impl Iterator<Item = Board> {
+    let per_design = u64::from(options.units_per_design.max(1));
+    (0..).flat_map(move |number| {
+        let design = Design::new(design_seed(seed, number), options.size);
+        let golden = design.golden();
+        (number * per_design..(number + 1) * per_design).map(move |index| {
+            let (test, defects) = design.unit(index, &options);
+            Board { golden: golden.clone(), test, defects }
+        })
+    })
 }
 
 fn design_seed(seed: u64, number: u64) -> u64 {

@@ -1,5 +1,6 @@
-//! Training crops: exactly the candidates that the shipped pipeline makes of generated boards, with
-//! the class and box that the network should answer. `triton/training/train.py` reads the file.
+//! Training crops: exactly the candidates that the shipped pipeline makes of labelled boards, drawn
+//! by the generator or read from a manifest, with the class and box that the network should answer.
+//! `triton/training/train.py` reads the file.
 
 use std::io::{self, Write};
 
@@ -10,18 +11,19 @@ use crate::vision::{self, Golden};
 
 /// Side of a stored crop: larger than the network's, so that training can move it about.
 pub const STORED_SIDE: usize = 112;
-/// Bytes of a stored record: class, three spare, four sides as little-endian `f32`, two planes of
-/// bits.
+/// Bytes of a stored record: class, where its centre lies (three bytes, see [`write_records`]), four
+/// sides as little-endian `f32`, two planes of bits.
 pub const RECORD_LEN: usize = 4 + 16 + 2 * STORED_SIDE * STORED_SIDE / 8;
 
 /// Writes the records of one board: every candidate, and `extra` places where nothing differs.
-/// Boards that cannot be compared give none. Returns how many records were written.
+/// A centre is stored as `x + 4096 y`, 24 bits, little-endian. None when the board cannot be
+/// compared, else how many records were written.
 ///
 /// # Errors
 /// When `out` cannot be written.
-pub fn write_records(board: &Board, extra: u64, out: &mut impl Write) -> io::Result<u64> {
-    let Ok(golden) = Golden::new(&board.golden) else { return Ok(0) };
-    let Ok((pair, mut centres, _)) = vision::compare(&board.test, &golden) else { return Ok(0) };
+pub fn write_records(board: &Board, extra: u64, out: &mut impl Write) -> io::Result<Option<u64>> {
+    let Ok(golden) = Golden::new(&board.golden) else { return Ok(None) };
+    let Ok((pair, mut centres, _)) = vision::compare(&board.test, &golden) else { return Ok(None) };
     let (width, height) = (pair.test.width, pair.test.height);
     for number in 1..=extra {
         // Places spread by an irrational-like stride; the same for every board of this size.
@@ -32,7 +34,8 @@ pub fn write_records(board: &Board, extra: u64, out: &mut impl Write) -> io::Res
     for (x, y) in centres {
         let label = answer(&board.defects, x, y);
         let mut record = Vec::with_capacity(RECORD_LEN);
-        record.extend_from_slice(&[label.map_or(0, |(class, _)| class), 0, 0, 0]);
+        record.push(label.map_or(0, |(class, _)| class));
+        record.extend_from_slice(&((x & 4095) | (y & 4095) << 12).to_le_bytes()[..3]);
         for side in label.map_or([0.0; 4], |(_, sides)| sides) {
             record.extend_from_slice(&side.to_le_bytes());
         }
@@ -44,7 +47,7 @@ pub fn write_records(board: &Board, extra: u64, out: &mut impl Write) -> io::Res
         out.write_all(&record)?;
         written += 1;
     }
-    Ok(written)
+    Ok(Some(written))
 }
 
 /// Class number and box sides for a crop centred at `x`, `y`; none when no label's box holds the

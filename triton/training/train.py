@@ -1,82 +1,33 @@
 #!/usr/bin/env python3
-"""Train the golden-comparison network on crops of generated boards and write it as ONNX.
+"""Train the golden-comparison network on crops of labelled boards and write it as ONNX.
 
-usage: train.py CROPS.bin [CROPS.bin ...] --validation VAL.bin --out model.onnx [--epochs N] [--threads N]
+usage: train.py CROPS.bin [CROPS.bin ...] --validation VAL.bin --out model.onnx [--epochs N]
+       train.py CROPS.bin [CROPS.bin ...] --validation VAL.bin --out model.onnx --from model.onnx --real REAL.bin
 
 CROPS are written by the Rust example `training_crops`: the shipped registration, candidates and crops, so that
-training sees what inference sees. Records of 3,156 bytes: class (1 byte, 0 is background), 3 spare bytes, the
-box's left, top, right and bottom distance from the crop's centre in pixels (little-endian f32), two planes
-(test, golden) of 112 x 112 bits, least significant bit first, set where there is copper.
+training sees what inference sees. The format and the network are described in `network.py`. The confidence is
+calibrated at the end: one temperature, fitted on the validation crops and folded into the weights.
 
-The network: [n, 2, 96, 96] (0 copper, 1 substrate) -> probabilities [n, 7], sides [n, 4] in pixels.
+With --from, training goes on from that network. REAL are crops of a data set's own boards: seven in eight boards of
+every group (by a digest of their names) are trained on, several times a pass, and the others choose the best pass.
 """
 import argparse
 import hashlib
+import json
 import time
 
 import numpy as np
-import onnx
 import torch
-from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 from torch.nn import functional as F
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-STORED, SIDE = 112, 96
-SPARE = STORED - SIDE
-RECORD = np.dtype(
-    [("class", "u1"), ("spare", "u1", 3), ("sides", "<f4", 4), ("planes", "u1", (2, STORED, STORED // 8))]
-)
-CLASSES = ["background", "open", "short", "mousebite", "spur", "copper", "pin-hole"]
+from network import RECORD, SIDE, SIDE_SCALE, SPARE, Network, answer, export, load, tensors, unpack
+
 # Exchanging copper and substrate exchanges these classes.
 INVERTED = np.array([0, 2, 1, 4, 3, 6, 5])
-SIDE_SCALE, SIDE_OFFSET = 16.0, 20.0
-
-
-def block(inputs, outputs, stride, kernel=3):
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()
-    )
-
-
-class Network(nn.Module):
-    """About 295,000 parameters, 23 million multiplications a crop."""
-
-    def __init__(self):
-        super().__init__()
-        self.convs = nn.ModuleList(
-            [
-                block(2, 16, 2, 5),
-                block(16, 32, 2),
-                block(32, 32, 1),
-                block(32, 64, 2),
-                block(64, 64, 1),
-                block(64, 96, 2),
-                block(96, 96, 1),
-                block(96, 24, 1, 1),
-            ]
-        )
-        self.hidden = nn.Linear(24 * 6 * 6, 96)
-        self.drop = nn.Dropout(0.1)
-        self.classes = nn.Linear(96, len(CLASSES))
-        self.sides = nn.Linear(96, 4)
-
-    def forward(self, x):
-        for conv in self.convs:
-            x = conv(x)
-        x = self.drop(torch.relu(self.hidden(torch.flatten(x.contiguous(), 1))))
-        return self.classes(x), self.sides(x) * SIDE_SCALE + SIDE_OFFSET
-
-
-def unpack(records):
-    bits = np.unpackbits(records["planes"], axis=-1, bitorder="little")
-    return 1 - bits  # copper is 0
-
-
-def centre(records):
-    """Crops as the shipped pipeline cuts them."""
-    planes = unpack(records)[:, :, SPARE // 2 : SPARE // 2 + SIDE, SPARE // 2 : SPARE // 2 + SIDE]
-    return planes, records["sides"], records["class"].astype(np.int64)
+# A real crop is seen so many times in a pass, each time moved and turned otherwise.
+REAL_REPEATS = 4
+HELD_OUT_ONE_IN = 8
 
 
 def augment(records, rng, group=16):
@@ -102,11 +53,6 @@ def augment(records, rng, group=16):
     return out, sides, classes
 
 
-def tensors(planes, sides, classes):
-    x = torch.from_numpy(planes).float().contiguous(memory_format=torch.channels_last)
-    return x, torch.from_numpy(np.ascontiguousarray(sides)), torch.from_numpy(classes)
-
-
 def overlap(a, b):
     """Intersection over union of boxes that are given as sides around one centre."""
     shared = (torch.minimum(a, b)[:, :2] + torch.minimum(a, b)[:, 2:]).clamp(min=0).prod(1)
@@ -118,7 +64,7 @@ def loss_of(network, batch):
     x, sides, classes = tensors(*batch)
     logits, predicted = network(x)
     logits, predicted = logits.float(), predicted.float()
-    loss = F.cross_entropy(logits, classes, label_smoothing=0.02)
+    loss = F.cross_entropy(logits, classes)
     real = classes > 0
     if real.any():
         distance = F.smooth_l1_loss(predicted[real] / SIDE_SCALE, sides[real] / SIDE_SCALE, beta=0.1)
@@ -126,102 +72,53 @@ def loss_of(network, batch):
     return loss
 
 
-@torch.no_grad()
 def validate(network, data):
-    network.eval()
-    hits = total = false_calls = missed = 0
-    quality = []
-    for start in range(0, len(data), 512):
-        x, sides, classes = tensors(*centre(data[start : start + 512]))
-        logits, predicted = network(x)
-        called = logits.softmax(1)
-        found = called[:, 1:].max(1).values >= 0.5
-        real = classes > 0
-        hits += (logits.argmax(1) == classes).sum().item()
-        false_calls += (found & ~real).sum().item()
-        missed += (~found & real).sum().item()
-        quality.append(overlap(predicted[real], sides[real]))
-        total += len(classes)
-    return (
-        f"accuracy {hits / total:.4f} false calls {false_calls} missed {missed} of {total} crops, "
-        f"mean IoU {torch.cat(quality).mean():.3f}"
-    )
+    logits, sides = answer(network, data)
+    classes, real = data["class"], data["class"] > 0
+    confidence = torch.from_numpy(logits).softmax(1)[:, 1:].max(1).values.numpy()
+    false_calls, missed = int((confidence[~real] >= 0.5).sum()), int((confidence[real] < 0.5).sum())
+    right = (logits.argmax(1) == classes).mean()
+    quality = overlap(torch.from_numpy(sides[real]), torch.from_numpy(data["sides"][real].copy())).mean()
+    loss = F.cross_entropy(torch.from_numpy(logits), torch.from_numpy(classes.astype(np.int64))).item()
+    text = (f"accuracy {right:.4f} loss {loss:.4f} false calls {false_calls} missed {missed} of {len(data)} crops, "
+            f"mean IoU {quality:.3f}")
+    return loss, text
 
 
-def export(network, path):
-    """Writes ONNX by hand: batch-norm folded, opset 17, a named batch axis, nothing that varies by exporter."""
-    network.eval()
-    nodes, weights, last = [], [], "crops"
-
-    def weight(name, tensor):
-        weights.append(numpy_helper.from_array(tensor.detach().float().numpy(), name))
-        return name
-
-    def node(op, inputs, output, **attributes):
-        nodes.append(helper.make_node(op, inputs, [output], name=output, **attributes))
-        return output
-
-    for i, conv in enumerate(network.convs):
-        folded = fuse_conv_bn_eval(conv[0], conv[1])
-        pad = list(folded.padding) * 2
-        inputs = [last, weight(f"conv{i}.weight", folded.weight), weight(f"conv{i}.bias", folded.bias)]
-        last = node("Conv", inputs, f"conv{i}", kernel_shape=list(folded.kernel_size), pads=pad,
-                    strides=list(folded.stride))
-        last = node("Relu", [last], f"relu{i}")
-    last = node("Flatten", [last], "flat", axis=1)
-
-    def linear(name, layer, scale=1.0, offset=0.0):
-        inputs = [last, weight(f"{name}.weight", layer.weight * scale),
-                  weight(f"{name}.bias", layer.bias * scale + offset)]
-        return node("Gemm", inputs, name, transB=1)
-
-    linear("hidden", network.hidden)
-    last = node("Relu", ["hidden"], "hidden_relu")
-    linear("logits", network.classes)
-    node("Softmax", ["logits"], "probabilities", axis=1)
-    linear("sides", network.sides, SIDE_SCALE, SIDE_OFFSET)
-    value = lambda name, *shape: helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", *shape])
-    graph = helper.make_graph(
-        nodes, "golden-compare", [value("crops", 2, SIDE, SIDE)],
-        [value("probabilities", len(CLASSES)), value("sides", 4)], weights,
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8,
-                              producer_name="chipq")
-    onnx.checker.check_model(model, full_check=True)
-    with open(path, "wb") as file:
-        file.write(model.SerializeToString(deterministic=True))
+def temperature_of(network, data):
+    """The temperature at which the validation crops are least surprising (Guo et al. 2017)."""
+    logits, _ = answer(network, data)
+    logits, classes = torch.from_numpy(logits), torch.from_numpy(data["class"].astype(np.int64))
+    grid = np.exp(np.linspace(np.log(0.4), np.log(3.0), 121))
+    losses = [F.cross_entropy(logits / t, classes).item() for t in grid]
+    return float(grid[int(np.argmin(losses))])
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("crops", nargs="+")
-    parser.add_argument("--validation", required=True)
-    parser.add_argument("--out", required=True)
-    parser.add_argument("--epochs", type=int, default=6)
-    parser.add_argument("--batch", type=int, default=256)
-    parser.add_argument("--rate", type=float, default=3e-3)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--precision", choices=["auto", "float", "bfloat16"], default="auto",
-                        help="auto: bfloat16 where the CPU multiplies it in hardware (AMX)")
-    a = parser.parse_args()
-    torch.manual_seed(a.seed)
-    torch.set_num_threads(a.threads)
-    rng = np.random.default_rng(a.seed)
+def split_real(path):
+    """The crops of seven in eight boards, and of the rest."""
+    records, held = np.fromfile(path, RECORD), []
+    with open(path + ".boards.jsonl") as file:
+        for row in map(json.loads, file):
+            out = int(hashlib.sha256(row["id"].encode()).hexdigest(), 16) % HELD_OUT_ONE_IN == 0
+            held += [out] * (row["records"] or 0)
+    held = np.array(held, bool)
+    return records[~held], records[held]
+
+
+def train(network, data, a, rng, each_pass):
     half = a.precision == "bfloat16" or (a.precision == "auto" and "amx_bf16" in open("/proc/cpuinfo").read())
-    data = np.concatenate([np.fromfile(path, RECORD) for path in a.crops])
-    validation = np.fromfile(a.validation, RECORD)
-    network = Network().to(memory_format=torch.channels_last)
     print(f"{len(data)} crops, classes {np.bincount(data['class'], minlength=7).tolist()}, "
           f"{sum(p.numel() for p in network.parameters())} parameters, {'bfloat16' if half else 'float'}", flush=True)
     average = torch.optim.swa_utils.AveragedModel(
-        network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.995), use_buffers=True)
+        network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(a.average), use_buffers=True)
     optimiser = torch.optim.AdamW(network.parameters(), a.rate, weight_decay=0.02)
     steps = len(data) // a.batch
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, a.rate, total_steps=steps * a.epochs, pct_start=0.1)
     started = time.time()
     for epoch in range(a.epochs):
         network.train()
+        if a.start:
+            network.freeze_norms()
         order, losses = rng.permutation(len(data)), []
         for step in range(steps):
             batch = augment(data[np.sort(order[step * a.batch : (step + 1) * a.batch])], rng)
@@ -234,9 +131,55 @@ def main():
             schedule.step()
             average.update_parameters(network)
             losses.append(loss.item())
-        print(f"epoch {epoch + 1}/{a.epochs} loss {np.mean(losses):.4f} {validate(average.module, validation)} "
+        print(f"pass {epoch + 1}/{a.epochs} loss {np.mean(losses):.4f} {each_pass(average.module)} "
               f"{(time.time() - started) / 60:.1f} min ({time.process_time():.0f} CPU s)", flush=True)
-        export(average.module, a.out)
+    return average.module
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("crops", nargs="+")
+    parser.add_argument("--validation", required=True)
+    parser.add_argument("--out", required=True)
+    parser.add_argument("--from", dest="start", help="an ONNX file of this program to go on from")
+    parser.add_argument("--real", help="crops of a data set's own boards")
+    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--batch", type=int, default=256)
+    parser.add_argument("--rate", type=float, default=3e-3)
+    parser.add_argument("--average", type=float, default=0.998, help="share of the old in the running average")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--precision", choices=["auto", "float", "bfloat16"], default="auto",
+                        help="auto: bfloat16 where the CPU multiplies it in hardware (AMX)")
+    return parser.parse_args()
+
+
+def main():
+    a = arguments()
+    torch.manual_seed(a.seed)
+    torch.set_num_threads(a.threads)
+    rng = np.random.default_rng(a.seed)
+    parts = [np.fromfile(path, RECORD) for path in a.crops]
+    validation = np.fromfile(a.validation, RECORD)
+    if a.real:
+        real, validation = split_real(a.real)
+        parts += [real] * REAL_REPEATS
+    network = (load(a.start) if a.start else Network()).to(memory_format=torch.channels_last)
+    best = [float("inf")]
+
+    def each_pass(averaged):
+        loss, text = validate(averaged, validation)
+        # Generated boards never run out, so the last pass is the best one; a few real ones are soon known by heart.
+        if loss < best[0] or not a.real:
+            best[0] = loss
+            export(averaged, a.out)
+        return text
+
+    train(network, np.concatenate(parts), a, rng, each_pass)
+    final = load(a.out)
+    temperature = temperature_of(final, validation)
+    export(final, a.out, temperature)
+    print(f"temperature {temperature:.3f}, then {validate(load(a.out), validation)[1]}")
     print("sha256", hashlib.sha256(open(a.out, "rb").read()).hexdigest())
 
 

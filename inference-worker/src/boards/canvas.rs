@@ -215,6 +215,19 @@ impl Canvas {
         self.cells = spread;
     }
 
+    /// Leaves nothing beyond a line `at` pixels from a side (0 left, 1 top, 2 right, 3 bottom).
+    pub(super) fn end(&mut self, side: i32, at: i32) {
+        let (mut right, mut bottom) = (self.width, self.height);
+        let (mut left, mut top) = (0, 0);
+        match side {
+            0 => right = at,
+            1 => bottom = at,
+            2 => left = self.width - at,
+            _ => top = self.height - at,
+        }
+        self.paint(Shape::Rect { area: Area { left, top, right, bottom }, round: 0 }, false);
+    }
+
     /// Every pixel, row by row.
     pub(super) fn cells(&self) -> &[bool] {
         &self.cells

@@ -20,8 +20,13 @@ const CRUMB_PIXELS: usize = 14;
 const MIN_CHANGED: usize = 16;
 /// What is looked at around a stroke to judge connections, in pixels.
 const SURROUNDINGS: i32 = 16;
-/// Strokes on one board keep this many pixels apart.
-const APART: i32 = 12;
+/// Strokes on one board keep at least this many pixels apart, and mostly a few more.
+const APART: (i32, i32) = (5, 12);
+/// Copper of up to this many pixels that a stroke cuts off, or substrate that it encloses, is part
+/// of an edge flaw: nothing was connected by it.
+const SCRAP_PIXELS: usize = 90;
+/// From so many pixels on it is a piece of its own. In between nobody can say.
+const PIECE_PIXELS: usize = 180;
 
 /// A flaw that was drawn: its class, and the stroke's rectangle on the test picture.
 pub(super) struct Flaw {
@@ -60,11 +65,12 @@ pub(super) fn scatter(
     random: &mut Random,
 ) -> Vec<Flaw> {
     let mut flaws: Vec<Flaw> = Vec::with_capacity(count);
+    let apart = random.between(APART.0, APART.1);
     for _ in 0..count {
         let class = random.pick(DefectClass::ALL);
         for _ in 0..ATTEMPTS {
             let Some(stroke) = propose(board, class, random) else { continue };
-            let free = flaws.iter().all(|flaw| !flaw.area.grown(APART).meets(stroke.area));
+            let free = flaws.iter().all(|flaw| !flaw.area.grown(apart).meets(stroke.area));
             if free && inside.holds(stroke.area) && does(board, &stroke, class) {
                 apply(board, &stroke, adds_copper(class));
                 flaws.push(Flaw { class, area: stroke.area });
@@ -109,6 +115,7 @@ fn island(seed: Point, random: &mut Random) -> Option<Stroke> {
             let width = random.between(8, 20);
             return stroke::along(&[seed, seed], width, random);
         }
+        6 if random.chance(50) => return scratch(seed, random.pick(DIRECTIONS), random),
         _ => {
             let reach = random.pick([1, 4, 8, 12, 12, 18]);
             wander(seed, reach, random)
@@ -129,7 +136,8 @@ fn edge(board: &Canvas, seed: Point, random: &mut Random) -> Option<Stroke> {
         Some(nearest) if random.chance(60) => nearest,
         _ => (run(board, seed, any, 40)?, any),
     };
-    let width = random.between(4, 7) + random.between(0, 1) * random.between(0, 6);
+    let wider = if random.chance(30) { random.between(0, 6) } else { 0 };
+    let width = random.between(4, 7) + wider;
     let on_edge = step(seed, direction, reach);
     let kind = random.between(0, 9);
     if kind == 0 {
@@ -144,9 +152,20 @@ fn edge(board: &Canvas, seed: Point, random: &mut Random) -> Option<Stroke> {
         let path = curve(from, step(from, along, length), random.around_zero(6));
         return stroke::along(&path, width, random);
     }
-    let outside = random.between(-2, 2) + random.between(0, 1) * random.between(0, 5);
+    if kind == 3 && random.chance(50) {
+        let start = step(on_edge, direction, random.between(0, 4));
+        let lean = random.pick(DIRECTIONS);
+        let heading = Point::new((lean.x - direction.x) / 2, (lean.y - direction.y) / 2);
+        return scratch(start, heading, random);
+    }
+    if kind == 4 && random.chance(40) {
+        return fray(on_edge, direction, random);
+    }
+    let farther = if random.chance(25) { random.between(0, 5) } else { 0 };
+    let outside = random.between(-2, 2) + farther;
     let start = step(on_edge, direction, outside);
-    let depth = outside + random.between(3, 9) + random.between(0, 1) * random.between(0, 32);
+    let deeper = if random.chance(35) { random.between(0, 32) } else { 0 };
+    let depth = outside + random.between(3, 8) + deeper;
     let lean = random.pick(DIRECTIONS);
     let end = step(step(start, direction, -depth), lean, random.between(0, 3 + depth / 2));
     let mut path = curve(start, end, random.around_zero(depth / 2));
@@ -154,6 +173,30 @@ fn edge(board: &Canvas, seed: Point, random: &mut Random) -> Option<Stroke> {
         path.extend(wander(end, random.between(2, 8), random));
     }
     stroke::along(&path, width, random)
+}
+
+/// A long thin line that trembles.
+fn scratch(from: Point, heading: Point, random: &mut Random) -> Option<Stroke> {
+    let length = random.between(24, 80);
+    let bow = random.around_zero(length / 2);
+    let mut path = curve(from, step(from, heading, length), bow);
+    for point in path.iter_mut().skip(1) {
+        *point = Point::new(point.x + random.between(-2, 2), point.y + random.between(-2, 2));
+    }
+    stroke::along(&path, random.between(3, 5), random)
+}
+
+/// A line that runs to and fro across an edge.
+fn fray(on_edge: Point, direction: Point, random: &mut Random) -> Option<Stroke> {
+    let along = Point::new(-direction.y, direction.x);
+    let (pitch, tall) = (random.between(3, 6), random.between(3, 8));
+    let path: Vec<Point> = (0..random.between(4, 12))
+        .map(|turn| {
+            let out = if turn % 2 == 0 { tall } else { -tall / 2 };
+            step(step(on_edge, along, turn * pitch), direction, out + random.between(-1, 1))
+        })
+        .collect();
+    stroke::along(&path, random.between(3, 4), random)
 }
 
 /// A line that bows sideways by about half of `bow` pixels (a quadratic Bézier curve in four legs).
@@ -328,12 +371,17 @@ fn effect(board: &Canvas, stroke: &Stroke, paint: bool) -> Option<Effect> {
     let same = window.regions(|x, y| board.at(x, y) == paint);
     let touched = same.iter().filter(|region| touches(region, 1)).count();
     let nearly = same.iter().filter(|region| touches(region, 3)).count();
-    let before = window.regions(|x, y| board.at(x, y) != paint).len();
-    let after = window.regions(|x, y| board.at(x, y) != paint && !stroke.covers(x, y)).len();
+    let before = window.regions(|x, y| board.at(x, y) != paint);
+    let after = window.regions(|x, y| board.at(x, y) != paint && !stroke.covers(x, y));
+    let more = after.len() > before.len();
+    let pieces = |of: &[Vec<Point>], least| of.iter().filter(|r| r.len() > least).count();
+    // What a stroke cuts off counts by its size.
+    let cut = pieces(&after, PIECE_PIXELS) > pieces(&before, PIECE_PIXELS);
+    let scraps = more && pieces(&after, SCRAP_PIXELS) <= pieces(&before, SCRAP_PIXELS);
     match (touched, nearly) {
         (0, 0) => Some(Effect::Island),
-        (1, 1) if after <= before => Some(Effect::Edge),
-        (0, _) | (1, 1..) if after <= before => None,
+        (1, 1) if !more || scraps => Some(Effect::Edge),
+        (0 | 1, _) if !more || !cut => None,
         _ => Some(Effect::Bridge),
     }
 }

@@ -61,7 +61,7 @@ fn digital(pen: &mut Pen) {
         structures::pad_row(pen);
     }
     for _ in 0..pen.random.between(3, 9) {
-        structures::trace(pen, (6, 14));
+        structures::trace(pen, (5, 14));
     }
     if pen.random.chance(30) {
         structures::meander(pen);
@@ -83,7 +83,7 @@ fn power(pen: &mut Pen) {
         structures::big_pads(pen);
     }
     for _ in 0..pen.random.between(0, 3) {
-        structures::trace(pen, (8, 20));
+        structures::trace(pen, (6, 20));
     }
     structures::vias(pen, (1, 6));
 }

@@ -22,6 +22,8 @@ pub(super) struct Deviation {
     pub(super) roughness: i32,
     /// Places where the material is stretched by up to some pixels.
     pub(super) warps: [Warp; 3],
+    /// How the whole picture is stretched.
+    pub(super) stretch: Stretch,
 }
 
 /// A local stretch: full in the middle, fading to nothing at `radius`.
@@ -57,19 +59,55 @@ impl Density {
         Self { width, height, levels }
     }
 
-    fn level(&self, x: i32, y: i32) -> i32 {
-        let (x, y) = (x.clamp(0, self.width - 1), y.clamp(0, self.height - 1));
-        usize::try_from(y * self.width + x).map_or(0, |index| i32::from(self.levels[index]))
+    /// Bilinear sample at a position in 1/256 pixel; beyond the layout its border goes on.
+    fn sample(&self, (x, y): (i32, i32)) -> i32 {
+        let (x, y) = (x.clamp(0, (self.width - 2) << 8), y.clamp(0, (self.height - 2) << 8));
+        let (fx, fy) = (x & 255, y & 255);
+        let index = usize::try_from((y >> 8) * self.width + (x >> 8)).unwrap_or(0);
+        let side = usize::try_from(self.width).unwrap_or(1);
+        let pair = |at: usize| match self.levels.get(at..at + 2) {
+            Some(&[left, right]) => (i32::from(left), i32::from(right)),
+            _ => (0, 0),
+        };
+        let (above, below) = (pair(index), pair(index + side));
+        let sum = above.0 + above.1 + below.0 + below.1;
+        if sum == 0 || sum == 4 * 255 {
+            return sum / 4;
+        }
+        let blend = |(left, right): (i32, i32)| left * (256 - fx) + right * fx;
+        (blend(above) * (256 - fy) + blend(below) * fy) >> 16
     }
 
-    /// Bilinear sample at a position in 1/256 pixel.
-    fn sample(&self, x: i32, y: i32) -> i32 {
-        let (column, row) = (x >> 8, y >> 8);
-        let (fx, fy) = (x & 255, y & 255);
-        let blend = |a: i32, b: i32, f: i32| a * (256 - f) + b * f;
-        let above = blend(self.level(column, row), self.level(column + 1, row), fx);
-        let below = blend(self.level(column, row + 1), self.level(column + 1, row + 1), fx);
-        blend(above, below, fy) >> 16
+    /// The same layout etched too long, or not long enough when `by` is negative: copper shrinks or
+    /// grows by so many pixels, fewer where it would lose or join something.
+    pub(super) fn etched(&self, by: i32) -> Option<Self> {
+        (1..=by.abs()).rev().find_map(|reach| {
+            let etched = self.spread(reach, by > 0);
+            let back = etched.spread(reach, by < 0);
+            let changed = |(a, b): (&u8, &u8)| (*a > 127) != (*b > 127);
+            let lost = self.levels.iter().zip(&back.levels).filter(|&pair| changed(pair)).count();
+            (lost <= self.levels.len() / 2000).then_some(etched)
+        })
+    }
+
+    /// Every pixel takes the least level within `reach`, or the highest.
+    fn spread(&self, reach: i32, least: bool) -> Self {
+        let side = usize::try_from(self.width).unwrap_or(1);
+        let pick = |a: u8, b: u8, c: u8| if least { a.min(b).min(c) } else { a.max(b).max(c) };
+        let mut levels = self.levels.clone();
+        for step in 0..reach {
+            // A square and a cross in turn make an octagon.
+            let before = levels.clone();
+            for stride in [1, side] {
+                let from = if step % 2 == 0 { levels.clone() } else { before.clone() };
+                for index in side..levels.len().saturating_sub(side) {
+                    let picked = pick(from[index - stride], from[index], from[index + stride]);
+                    levels[index] =
+                        if step % 2 == 0 { picked } else { pick(levels[index], picked, picked) };
+                }
+            }
+        }
+        Self { width: self.width, height: self.height, levels }
     }
 }
 
@@ -95,24 +133,118 @@ fn blur(levels: &[u8], side: usize, stride: usize) -> Vec<u8> {
 /// roughness.
 pub(super) fn print(density: &Density, size: i32, deviation: &Deviation, grain: u64) -> Canvas {
     let mut print = Canvas::new(size, size);
-    let (margin_x, margin_y) = ((density.width - size) / 2, (density.height - size) / 2);
-    let half = size / 2;
+    let offsets = Offsets::of(deviation, size);
     let rough = Roughness::new(grain, size, deviation.roughness);
+    let margin = ((density.width - size) / 2, (density.height - size) / 2);
     for y in 0..size {
-        for x in 0..size {
-            let (from_x, from_y) = (x - half, y - half);
-            let (push_x, push_y) = pushed(&deviation.warps, x, y);
-            let turned_x = (from_x * deviation.zoom - from_y * deviation.turn) >> 8;
-            let turned_y = (from_y * deviation.zoom + from_x * deviation.turn) >> 8;
-            let at_x = ((x + margin_x) << 8) + turned_x - deviation.shift_x - push_x;
-            let at_y = ((y + margin_y) << 8) + turned_y - deviation.shift_y - push_y;
-            let level = density.sample(at_x, at_y) + rough.at(x, y);
-            if level > 127 + deviation.etch {
+        offsets.along(y, size, |x, (offset_x, offset_y)| {
+            let at = (((x + margin.0) << 8) - offset_x, ((y + margin.1) << 8) - offset_y);
+            let copper = match density.sample(at) {
+                // Noise never reaches what is plainly one or the other.
+                0 => false,
+                255 => true,
+                level => level + rough.at(x, y) > 127 + deviation.etch,
+            };
+            if copper {
                 print.set(x, y, true);
             }
-        }
+        });
     }
     print
+}
+
+/// How far the picture's content lies from where the layout has it, in 1/256 pixel, known at the
+/// corners of small cells and even in between.
+struct Offsets {
+    across: usize,
+    corners: Vec<(i32, i32)>,
+}
+
+/// Side of such a cell in pixels.
+const CELL: i32 = 8;
+
+impl Offsets {
+    fn of(deviation: &Deviation, size: i32) -> Self {
+        let cells = size / CELL + 2;
+        let half = size / 2;
+        let mut corners = Vec::new();
+        for y in (0..cells).map(|row| row * CELL) {
+            for x in (0..cells).map(|column| column * CELL) {
+                let (from_x, from_y) = (x - half, y - half);
+                let (push_x, push_y) = pushed(&deviation.warps, x, y);
+                let (pull_x, pull_y) = deviation.stretch.at(x, y, size);
+                let turned_x = (from_x * deviation.zoom - from_y * deviation.turn) >> 8;
+                let turned_y = (from_y * deviation.zoom + from_x * deviation.turn) >> 8;
+                corners.push((
+                    deviation.shift_x + push_x + pull_x - turned_x,
+                    deviation.shift_y + push_y + pull_y - turned_y,
+                ));
+            }
+        }
+        Self { across: usize::try_from(cells).unwrap_or(1), corners }
+    }
+
+    /// Calls `see` with the offset of every pixel of a row.
+    fn along(&self, y: i32, size: i32, mut see: impl FnMut(i32, (i32, i32))) {
+        let row = usize::try_from(y / CELL).unwrap_or(0) * self.across;
+        let down = y % CELL;
+        let corner = |index: usize| {
+            let (above, below) = (self.corners[index], self.corners[index + self.across]);
+            let blend = |a: i32, b: i32| a * (CELL - down) + b * down;
+            (blend(above.0, below.0), blend(above.1, below.1))
+        };
+        let mut left = corner(row);
+        for (index, from) in (row..).zip((0..size).step_by(8)) {
+            let right = corner(index + 1);
+            for x in from..(from + CELL).min(size) {
+                let along = x - from;
+                let blend = |a: i32, b: i32| (a * (CELL - along) + b * along) >> 6;
+                see(x, (blend(left.0, right.0), blend(left.1, right.1)));
+            }
+            left = right;
+        }
+    }
+}
+
+/// Control points of a stretch in each direction.
+const POINTS: usize = 5;
+
+/// An uneven stretch of the whole picture, as film and scanners have it: smooth, and of some pixels.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Stretch {
+    points: [[(i32, i32); POINTS]; POINTS],
+}
+
+impl Stretch {
+    /// A random stretch of at most `reach`, in 1/256 pixel.
+    pub(super) fn random(reach: i32, random: &mut Random) -> Self {
+        let mut stretch = Self::default();
+        if reach > 0 {
+            let whole = (random.around_zero(reach), random.around_zero(reach));
+            for point in stretch.points.iter_mut().flatten() {
+                let own = (random.around_zero(reach), random.around_zero(reach));
+                *point = ((own.0 + whole.0) / 2, (own.1 + whole.1) / 2);
+            }
+        }
+        stretch
+    }
+
+    fn at(&self, x: i32, y: i32, size: i32) -> (i32, i32) {
+        let spans = i32::try_from(POINTS - 1).unwrap_or(1);
+        let place = |at: i32| {
+            let along = at.clamp(0, size) * spans * 256 / size.max(1);
+            let cell = (along >> 8).min(spans - 1);
+            (usize::try_from(cell).unwrap_or(0), along - (cell << 8))
+        };
+        let ((column, fx), (row, fy)) = (place(x), place(y));
+        let blend = |axis: fn((i32, i32)) -> i32| {
+            let value = |row: usize, column: usize| axis(self.points[row][column]);
+            let above = value(row, column) * (256 - fx) + value(row, column + 1) * fx;
+            let below = value(row + 1, column) * (256 - fx) + value(row + 1, column + 1) * fx;
+            ((above >> 8) * (256 - fy) + (below >> 8) * fy) >> 8
+        };
+        (blend(|point| point.0), blend(|point| point.1))
+    }
 }
 
 fn pushed(warps: &[Warp; 3], x: i32, y: i32) -> (i32, i32) {

@@ -25,7 +25,7 @@ impl Stroke {
 enum Brush {
     /// One even line.
     Pen,
-    /// A line that swells or thins.
+    /// A line that swells or thins, at times to a wedge.
     Tapered,
     /// Many thin lines to and fro, with gaps between them.
     Scribble,
@@ -64,7 +64,8 @@ pub(super) fn along(path: &[Point], width: i32, random: &mut Random) -> Option<S
 }
 
 fn draw(mask: &mut Canvas, path: &[Point], (brush, width): (Brush, i32), random: &mut Random) {
-    let slope = random.between(-2, 2);
+    let steep = if random.chance(30) { 4 } else { 2 };
+    let slope = random.between(-steep, steep);
     for (leg, ends) in (0..).zip(path.windows(2)) {
         let (from, to) = (ends[0], ends[1]);
         match brush {

@@ -1,0 +1,147 @@
+"""The golden-comparison network, its crops, and its ONNX file.
+
+Crops are records of 3,156 bytes: class (1 byte, 0 is background), the centre on the board (x + 4096 y, 3 bytes), the
+box's left, top, right and bottom distance from the crop's centre in pixels (little-endian f32), two planes (test,
+golden) of 112 x 112 bits, least significant bit first, set where there is copper.
+
+The network: [n, 2, 96, 96] (0 copper, 1 substrate) -> probabilities [n, 7], sides [n, 4] in pixels.
+"""
+import numpy as np
+import onnx
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+STORED, SIDE = 112, 96
+SPARE = STORED - SIDE
+RECORD = np.dtype(
+    [("class", "u1"), ("centre", "u1", 3), ("sides", "<f4", 4), ("planes", "u1", (2, STORED, STORED // 8))]
+)
+CLASSES = ["background", "open", "short", "mousebite", "spur", "copper", "pin-hole"]
+SIDE_SCALE, SIDE_OFFSET = 16.0, 20.0
+
+# Outputs, kernel, stride, padding of every convolution. The first one looks at every fourth pixel only: at full
+# resolution the pictures are mostly plain, and that is where the time would go.
+CONVS = [(32, 6, 4, 1), (64, 3, 2, 1), (64, 3, 1, 1), (96, 3, 2, 1), (96, 3, 1, 1), (24, 1, 1, 0)]
+HIDDEN = 96
+
+
+class Network(nn.Module):
+    def __init__(self, convs=None, hidden=HIDDEN):
+        super().__init__()
+        blocks, inputs, side = [], 2, SIDE
+        for outputs, kernel, stride, padding in convs or CONVS:
+            conv = nn.Conv2d(inputs, outputs, kernel, stride, padding, bias=False)
+            blocks.append(nn.Sequential(conv, nn.BatchNorm2d(outputs), nn.ReLU()))
+            inputs, side = outputs, (side + 2 * padding - kernel) // stride + 1
+        self.convs = nn.ModuleList(blocks)
+        self.hidden = nn.Linear(inputs * side * side, hidden)
+        self.drop = nn.Dropout(0.1)
+        self.classes = nn.Linear(hidden, len(CLASSES))
+        self.sides = nn.Linear(hidden, 4)
+
+    def forward(self, x):
+        for conv in self.convs:
+            x = conv(x)
+        x = self.drop(torch.relu(self.hidden(torch.flatten(x.contiguous(), 1))))
+        return self.classes(x), self.sides(x) * SIDE_SCALE + SIDE_OFFSET
+
+    def freeze_norms(self):
+        """Batch-norms keep what they have learnt: after loading from ONNX they only carry the folded bias."""
+        for block in self.convs:
+            block[1].eval()
+
+
+def unpack(records):
+    bits = np.unpackbits(records["planes"], axis=-1, bitorder="little")
+    return 1 - bits  # copper is 0
+
+
+def centre(records):
+    """Crops as the shipped pipeline cuts them."""
+    planes = unpack(records)[:, :, SPARE // 2 : SPARE // 2 + SIDE, SPARE // 2 : SPARE // 2 + SIDE]
+    return planes, records["sides"], records["class"].astype(np.int64)
+
+
+def tensors(planes, sides, classes):
+    x = torch.from_numpy(planes).float().contiguous(memory_format=torch.channels_last)
+    return x, torch.from_numpy(np.ascontiguousarray(sides)), torch.from_numpy(classes)
+
+
+@torch.no_grad()
+def answer(network, records, batch=512):
+    """Logits and sides for records, as numpy arrays."""
+    network.eval()
+    logits, sides = [np.empty((0, len(CLASSES)), np.float32)], [np.empty((0, 4), np.float32)]
+    for start in range(0, len(records), batch):
+        x, *_ = tensors(*centre(records[start : start + batch]))
+        answers = network(x)
+        logits.append(answers[0].float().numpy())
+        sides.append(answers[1].float().numpy())
+    return np.concatenate(logits), np.concatenate(sides)
+
+
+def export(network, path, temperature=1.0):
+    """Writes ONNX by hand: batch-norm folded, opset 17, a named batch axis, nothing that varies by exporter. The
+    temperature divides the logits, so that no engine needs to know of it."""
+    network.eval()
+    nodes, weights, last = [], [], "crops"
+
+    def weight(name, tensor):
+        weights.append(numpy_helper.from_array(tensor.detach().float().numpy(), name))
+        return name
+
+    def node(op, inputs, output, **attributes):
+        nodes.append(helper.make_node(op, inputs, [output], name=output, **attributes))
+        return output
+
+    for i, conv in enumerate(network.convs):
+        folded = fuse_conv_bn_eval(conv[0], conv[1])
+        inputs = [last, weight(f"conv{i}.weight", folded.weight), weight(f"conv{i}.bias", folded.bias)]
+        last = node("Conv", inputs, f"conv{i}", kernel_shape=list(folded.kernel_size),
+                    pads=list(folded.padding) * 2, strides=list(folded.stride))
+        last = node("Relu", [last], f"relu{i}")
+    last = node("Flatten", [last], "flat", axis=1)
+
+    def linear(name, layer, scale=1.0, offset=0.0):
+        inputs = [last, weight(f"{name}.weight", layer.weight * scale),
+                  weight(f"{name}.bias", layer.bias * scale + offset)]
+        return node("Gemm", inputs, name, transB=1)
+
+    linear("hidden", network.hidden)
+    last = node("Relu", ["hidden"], "hidden_relu")
+    linear("logits", network.classes, 1.0 / temperature)
+    node("Softmax", ["logits"], "probabilities", axis=1)
+    linear("sides", network.sides, SIDE_SCALE, SIDE_OFFSET)
+    value = lambda name, *shape: helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", *shape])
+    graph = helper.make_graph(
+        nodes, "golden-compare", [value("crops", 2, SIDE, SIDE)],
+        [value("probabilities", len(CLASSES)), value("sides", 4)], weights,
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8,
+                              producer_name="chipq")
+    onnx.checker.check_model(model, full_check=True)
+    with open(path, "wb") as file:
+        file.write(model.SerializeToString(deterministic=True))
+
+
+def load(path):
+    """The network of an ONNX file that `export` wrote."""
+    graph = onnx.load(path).graph
+    weights = {tensor.name: torch.from_numpy(numpy_helper.to_array(tensor).copy()) for tensor in graph.initializer}
+    convs = []
+    for node in (node for node in graph.node if node.op_type == "Conv"):
+        a = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
+        convs.append((weights[f"{node.name}.weight"].shape[0], a["kernel_shape"][0], a["strides"][0], a["pads"][0]))
+    network = Network(convs, weights["hidden.bias"].shape[0])
+    with torch.no_grad():
+        for i, (conv, norm, _) in enumerate(network.convs):
+            conv.weight.copy_(weights[f"conv{i}.weight"])
+            norm.weight.fill_((1.0 + norm.eps) ** 0.5)
+            norm.bias.copy_(weights[f"conv{i}.bias"])
+        for name, scale, offset in [("hidden", 1, 0), ("classes", 1, 0), ("sides", SIDE_SCALE, SIDE_OFFSET)]:
+            layer, stored = getattr(network, name), {"classes": "logits"}.get(name, name)
+            layer.weight.copy_(weights[f"{stored}.weight"] / scale)
+            layer.bias.copy_((weights[f"{stored}.bias"] - offset) / scale)
+    return network
