@@ -75,8 +75,10 @@ Examples:
     Verify(VerifyArgs),
     /// Run the shipped pipeline over labelled pairs and write its predictions.
     #[command(after_help = "\
-Example:
-  chipq evaluate --manifest DeepPCB/manifest.json --split test --out predictions.jsonl")]
+Examples:
+  chipq evaluate --manifest DeepPCB/manifest.json --split test --out predictions.jsonl
+  chipq evaluate --manifest DeepPCB/manifest.json --repaired --out p.jsonl   count false calls
+  chipq evaluate --manifest own/manifest.json --weights tuned.onnx --out p.jsonl")]
     Evaluate(EvaluateArgs),
     /// Inspect one board against its golden sample, without any server.
     #[command(after_help = "\

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use inference_worker::boards::{self, BoardOptions, BoardsError};
-use inference_worker::evaluate::{self, EvaluateError};
+use inference_worker::evaluate::{self, EvaluateError, EvaluateOptions};
 
 use crate::cli::{EvaluateArgs, GenerateBoardsArgs, InspectArgs};
 use crate::failure::{Failure, exit};
@@ -32,7 +32,12 @@ pub(crate) fn inspect(args: &InspectArgs) -> anyhow::Result<ExitCode> {
 /// Writes predictions for a manifest of labelled pairs.
 pub(crate) fn evaluate(args: &EvaluateArgs) -> anyhow::Result<()> {
     let started = Instant::now();
-    let done = evaluate::evaluate(&args.manifest, &args.out, args.split.as_deref())
+    let options = EvaluateOptions {
+        split: args.split.clone(),
+        repaired: args.repaired,
+        weights: args.weights.clone(),
+    };
+    let done = evaluate::evaluate(&args.manifest, &args.out, &options)
         .map_err(|error| explain_evaluation(error, args))?;
     println!(
         "{} pairs, {} of them not comparable, {} crops in {:.1} s ({:.1} ms of network a pair)",
@@ -42,6 +47,14 @@ pub(crate) fn evaluate(args: &EvaluateArgs) -> anyhow::Result<()> {
         started.elapsed().as_secs_f64(),
         done.network.as_secs_f64() * 1e3 / done.pairs.max(1) as f64,
     );
+    if args.repaired {
+        println!(
+            "repaired: {} false calls on {} boards, {:.1} per 100 boards",
+            done.calls,
+            done.called,
+            done.calls as f64 * 100.0 / done.pairs.max(1) as f64,
+        );
+    }
     println!("predictions: {}", args.out.display());
     Ok(())
 }
@@ -64,6 +77,11 @@ fn explain_evaluation(error: EvaluateError, args: &EvaluateArgs) -> Failure {
             exit::DATA,
         ),
         EvaluateError::Write { path, source } => cannot_write(path, source),
+        EvaluateError::Engine(_) if args.weights.is_some() => Failure::new(
+            &error,
+            "check that --weights names an ONNX file as triton/README.md describes it",
+            exit::DATA,
+        ),
         EvaluateError::Engine(_) => {
             Failure::new(&error, "report this: the network comes with the program", exit::INTERNAL)
         }

@@ -87,7 +87,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 fn load(item: &ManifestItem, folder: &Path) -> Result<Board, Box<dyn Error>> {
     let picture = |file: &Path| -> Result<_, Box<dyn Error>> {
-        Ok(vision::decode(&fs::read(folder.join(file))?)?)
+        Ok(vision::decode(&fs::read(folder.join(file))?)?.into_grey())
     };
     let defects = item.boxes.iter().map(|label| (label.class, label.bounds())).collect();
     let (golden, test) = (picture(&item.template.file)?, picture(&item.test.file)?);

@@ -139,7 +139,7 @@ impl Design {
             ..Deviation::default()
         };
         let reach = signed(size);
-        let end = random.chance(12).then(|| {
+        let end = random.chance(18).then(|| {
             let far = random.pick([reach / 16, reach / 4, reach / 2]);
             (random.between(0, 3), random.between(4, far))
         });
@@ -167,7 +167,7 @@ impl Design {
         let deviation = self.deviation(options, &mut random);
         let grain = random.next();
         let etched = random
-            .chance(3)
+            .chance(4)
             .then(|| random.pick([-3, -2, 2, 3, 4, 5]))
             .and_then(|by| self.density.etched(by));
         let density = etched.as_ref().unwrap_or(&self.density);

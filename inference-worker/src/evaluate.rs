@@ -13,9 +13,9 @@ use std::time::{Duration, Instant};
 use domain::{Defect, DefectClass, NotComparable};
 use serde::Serialize;
 
-use crate::boards::{Manifest, ManifestItem};
+use crate::boards::{Board, Manifest, ManifestItem};
 use crate::engine::{EmbeddedEngine, EngineError};
-use crate::vision::{self, DecodeError, Golden};
+use crate::vision::{self, DecodeError, Golden, Picture};
 
 #[cfg(test)]
 mod tests;
@@ -58,6 +58,17 @@ pub enum EvaluateError {
     Engine(#[from] EngineError),
 }
 
+/// What is evaluated, and on what.
+#[derive(Debug, Clone, Default)]
+pub struct EvaluateOptions {
+    /// Only pairs of this split; all by default.
+    pub split: Option<String>,
+    /// Paste the golden sample over every labelled box first, so that every call is a false one.
+    pub repaired: bool,
+    /// An ONNX file instead of the compiled-in network.
+    pub weights: Option<PathBuf>,
+}
+
 /// What an evaluation did, and where its time went, summed over all threads.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Evaluation {
@@ -73,6 +84,10 @@ pub struct Evaluation {
     pub compare: Duration,
     /// The network.
     pub network: Duration,
+    /// Calls of half confidence or more, right or wrong.
+    pub calls: usize,
+    /// Pairs with such a call.
+    pub called: usize,
 }
 
 /// A line of the predictions file.
@@ -116,18 +131,23 @@ impl From<Defect> for Detection {
 pub fn evaluate(
     manifest: &Path,
     out: &Path,
-    split: Option<&str>,
+    options: &EvaluateOptions,
 ) -> Result<Evaluation, EvaluateError> {
+    let items = items(manifest, options.split.as_deref())?;
+    // The boards are spread over the cores, so each network computes on one.
+    let engine = match &options.weights {
+        Some(weights) => EmbeddedEngine::load_file(read(weights)?, 1)?,
+        None => EmbeddedEngine::load_on(1)?,
+    };
     let folder = manifest.parent().unwrap_or(Path::new("."));
-    let items = items(manifest, split)?;
-    let engine = EmbeddedEngine::load()?;
+    let pipeline = Pipeline { folder, engine: &engine, repaired: options.repaired };
     let next = AtomicUsize::new(0);
     let work = || -> Result<(Evaluation, Vec<(usize, String)>), EvaluateError> {
         let (mut sum, mut lines) = (Evaluation::default(), Vec::new());
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
             let Some(item) = items.get(index) else { return Ok((sum, lines)) };
-            lines.push((index, predict(item, folder, &engine, &mut sum)?));
+            lines.push((index, pipeline.predict(item, &mut sum)?));
         }
     };
     let threads = thread::available_parallelism().map_or(1, usize::from).min(items.len());
@@ -155,6 +175,8 @@ impl Evaluation {
         self.decode += other.decode;
         self.compare += other.compare;
         self.network += other.network;
+        self.calls += other.calls;
+        self.called += other.called;
     }
 }
 
@@ -190,50 +212,74 @@ fn write(out: &Path, lines: &[(usize, String)]) -> Result<(), EvaluateError> {
     file.flush().map_err(failed)
 }
 
-fn predict(
-    item: &ManifestItem,
-    folder: &Path,
-    engine: &EmbeddedEngine,
-    sum: &mut Evaluation,
-) -> Result<String, EvaluateError> {
-    let test = read(&folder.join(&item.test.file))?;
-    let golden = read(&folder.join(&item.template.file))?;
-    sum.pairs += 1;
-    let (defects, not_comparable) = match prepare(&test, &golden, sum) {
-        Ok(prepared) => {
-            let started = Instant::now();
-            let outputs = engine.run(&prepared.crops)?;
-            sum.network += started.elapsed();
-            sum.crops += outputs.len();
-            let finished = prepared.finish(&outputs);
-            let mismatch =
-                |e: vision::CountMismatch| EngineError::Backend { detail: e.to_string() };
-            (finished.map_err(mismatch)?, None)
-        }
-        Err(reason) => {
-            sum.not_comparable += 1;
-            (Vec::new(), Some(reason))
-        }
-    };
-    let detections = defects.into_iter().map(Detection::from).collect();
-    let prediction = Prediction { id: &item.id, detections, not_comparable };
-    let path = PathBuf::from("predictions");
-    serde_json::to_string(&prediction).map_err(|source| EvaluateError::Manifest { path, source })
+/// Confidence from which a finding counts as a call.
+const CALL: f32 = 0.5;
+
+struct Pipeline<'a> {
+    folder: &'a Path,
+    engine: &'a EmbeddedEngine,
+    repaired: bool,
 }
 
-/// The shipped pipeline up to the crops, or why the pair cannot be compared.
-fn prepare(
-    test: &[u8],
-    golden: &[u8],
-    sum: &mut Evaluation,
-) -> Result<vision::Prepared, NotComparable> {
-    let unreadable = |_: DecodeError| NotComparable::Unreadable;
-    let started = Instant::now();
-    let test = vision::decode(test).map_err(unreadable)?;
-    let golden = vision::decode(golden).map_err(unreadable)?;
-    sum.decode += started.elapsed();
-    let started = Instant::now();
-    let prepared = Golden::new(&golden).and_then(|golden| vision::prepare(&test, &golden));
-    sum.compare += started.elapsed();
-    prepared.map_err(|why| why.reason())
+impl Pipeline<'_> {
+    fn predict(&self, item: &ManifestItem, sum: &mut Evaluation) -> Result<String, EvaluateError> {
+        let test = read(&self.folder.join(&item.test.file))?;
+        let golden = read(&self.folder.join(&item.template.file))?;
+        sum.pairs += 1;
+        let (defects, not_comparable) = match self.prepare(&test, &golden, item, sum) {
+            Ok(prepared) => (self.find(&prepared, sum)?, None),
+            Err(reason) => {
+                sum.not_comparable += 1;
+                (Vec::new(), Some(reason))
+            }
+        };
+        let calls = defects.iter().filter(|defect| defect.confidence.get() >= CALL).count();
+        sum.calls += calls;
+        sum.called += usize::from(calls > 0);
+        let detections = defects.into_iter().map(Detection::from).collect();
+        let prediction = Prediction { id: &item.id, detections, not_comparable };
+        let path = PathBuf::from("predictions");
+        serde_json::to_string(&prediction)
+            .map_err(|source| EvaluateError::Manifest { path, source })
+    }
+
+    fn find(
+        &self,
+        prepared: &vision::Prepared,
+        sum: &mut Evaluation,
+    ) -> Result<Vec<Defect>, EngineError> {
+        let started = Instant::now();
+        let outputs = self.engine.run(&prepared.crops)?;
+        sum.network += started.elapsed();
+        sum.crops += outputs.len();
+        let mismatch = |e: vision::CountMismatch| EngineError::Backend { detail: e.to_string() };
+        prepared.finish(&outputs).map_err(mismatch)
+    }
+
+    /// The shipped pipeline up to the crops, or why the pair cannot be compared.
+    fn prepare(
+        &self,
+        test: &[u8],
+        golden: &[u8],
+        item: &ManifestItem,
+        sum: &mut Evaluation,
+    ) -> Result<vision::Prepared, NotComparable> {
+        let unreadable = |_: DecodeError| NotComparable::Unreadable;
+        let started = Instant::now();
+        let test = vision::decode(test).map_err(unreadable)?;
+        let golden = vision::decode(golden).map_err(unreadable)?;
+        sum.decode += started.elapsed();
+        let (test, golden) = if self.repaired {
+            let defects = item.boxes.iter().map(|label| (label.class, label.bounds())).collect();
+            let (golden, test) = (golden.into_grey(), test.into_grey());
+            let repaired = Board { golden, test, defects }.repaired();
+            (Picture::Grey(repaired.test), Picture::Grey(repaired.golden))
+        } else {
+            (test, golden)
+        };
+        let started = Instant::now();
+        let prepared = Golden::new(&golden).and_then(|golden| vision::prepare(&test, &golden));
+        sum.compare += started.elapsed();
+        prepared.map_err(|why| why.reason())
+    }
 }

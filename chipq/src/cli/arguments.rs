@@ -110,6 +110,12 @@ pub(crate) struct EvaluateArgs {
     /// Only pairs of this split, such as test.
     #[arg(long)]
     pub(crate) split: Option<String>,
+    /// Paste the golden sample over every labelled box first: every call is then a false one.
+    #[arg(long)]
+    pub(crate) repaired: bool,
+    /// ONNX file to try instead of the network that comes with the program.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) weights: Option<PathBuf>,
 }
 
 /// `chipq inspect`

@@ -35,13 +35,15 @@ pub(super) fn shipped() -> &'static ModelIdentity {
     &SHIPPED
 }
 
-/// Runs the compiled-in network. Cheap to clone; clones share the network and its threads.
+/// Runs the compiled-in network, or another one from a file. Cheap to clone; clones share the network
+/// and its threads.
 #[derive(Clone)]
 pub struct EmbeddedEngine {
     network: Arc<Network>,
 }
 
 struct Network {
+    identity: ModelIdentity,
     model: Model,
     crops: NodeId,
     probabilities: NodeId,
@@ -63,16 +65,36 @@ impl EmbeddedEngine {
     /// # Errors
     /// [`EngineError::Model`] when the compiled-in file is not what this code expects.
     pub fn load_on(threads: usize) -> Result<Self, EngineError> {
+        let model = ModelOptions::with_all_ops().prepack_weights(true).load_static_slice(MODEL);
+        Self::start(model.map_err(|error| error.to_string()), SHIPPED.clone(), threads)
+    }
+
+    /// Loads another network of the same inputs and outputs, the bytes of an ONNX file, to try it.
+    ///
+    /// # Errors
+    /// [`EngineError::Model`] when it is not such a network.
+    pub fn load_file(onnx: Vec<u8>, threads: usize) -> Result<Self, EngineError> {
+        let identity = ModelIdentity {
+            name: NAME.to_owned(),
+            version: "file".to_owned(),
+            sha256: Sha256::of(&onnx),
+        };
+        let model = ModelOptions::with_all_ops().prepack_weights(true).load(onnx);
+        Self::start(model.map_err(|error| error.to_string()), identity, threads)
+    }
+
+    fn start(
+        model: Result<Model, String>,
+        identity: ModelIdentity,
+        threads: usize,
+    ) -> Result<Self, EngineError> {
         let unusable = |detail: String| EngineError::Model { detail };
-        let model = ModelOptions::with_all_ops()
-            .prepack_weights(true)
-            .load_static_slice(MODEL)
-            .map_err(|error| unusable(error.to_string()))?;
+        let model = model.map_err(unusable)?;
         let node = |name: &str| model.node_id(name).map_err(|error| unusable(error.to_string()));
         let (crops, probabilities, sides) =
             (node("crops")?, node("probabilities")?, node("sides")?);
         let threads = Arc::new(ThreadPool::with_num_threads(threads.max(1)));
-        let network = Network { model, crops, probabilities, sides, threads };
+        let network = Network { identity, model, crops, probabilities, sides, threads };
         Ok(Self { network: Arc::new(network) })
     }
 
@@ -92,7 +114,7 @@ impl EmbeddedEngine {
 
 impl Engine for EmbeddedEngine {
     fn model(&self) -> &ModelIdentity {
-        &SHIPPED
+        &self.network.identity
     }
 
     fn batch_sizes(&self) -> &BatchSizes {
