@@ -6,6 +6,21 @@ use image::GrayImage;
 /// Grey levels below this are copper.
 const COPPER_BELOW: u8 = 128;
 
+/// The copper of up to 64 pixels.
+fn word_of(levels: &[u8]) -> u64 {
+    let (eights, rest) = levels.as_chunks::<8>();
+    let mut word = 0;
+    for (index, &eight) in eights.iter().enumerate() {
+        // Copper is dark, so the highest bit of its level is clear; one product gathers eight.
+        let dark = !u64::from_le_bytes(eight) >> 7 & 0x0101_0101_0101_0101;
+        word |= (dark.wrapping_mul(0x0102_0408_1020_4080) >> 56) << (8 * index);
+    }
+    for (bit, &level) in (8 * eights.len()..).zip(rest) {
+        word |= u64::from(level < COPPER_BELOW) << bit;
+    }
+    word
+}
+
 /// A binary picture; bits beyond the right edge are zero.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Bits {
@@ -31,11 +46,9 @@ impl Bits {
             return bits;
         }
         for (row, levels) in picture.as_raw().chunks_exact(width).take(height).enumerate() {
-            for (word, levels) in levels.chunks(64).enumerate() {
-                bits.words[row * stride + word] = levels
-                    .iter()
-                    .enumerate()
-                    .fold(0, |word, (bit, &level)| word | (u64::from(level < COPPER_BELOW) << bit));
+            let words = &mut bits.words[row * stride..(row + 1) * stride];
+            for (word, levels) in words.iter_mut().zip(levels.chunks(64)) {
+                *word = word_of(levels);
             }
         }
         bits
@@ -47,6 +60,15 @@ impl Bits {
 
     pub(super) fn row_mut(&mut self, y: usize) -> &mut [u64] {
         &mut self.words[y * self.stride..(y + 1) * self.stride]
+    }
+
+    /// The words that begin in column `x`, which may be negative, row by row; zero outside the
+    /// picture.
+    pub(super) fn column(&self, x: isize) -> Column<'_> {
+        let word = x.div_euclid(64);
+        let inside = |word: isize| usize::try_from(word).ok().filter(|&word| word < self.stride);
+        let bit = x.rem_euclid(64) as u32;
+        Column { bits: self, low: inside(word), high: inside(word + 1), bit }
     }
 
     /// All words, row by row.
@@ -169,6 +191,23 @@ impl Bits {
         }
         whole.trim();
         whole
+    }
+}
+
+/// Words of a picture that begin in one column.
+pub(super) struct Column<'a> {
+    bits: &'a Bits,
+    low: Option<usize>,
+    high: Option<usize>,
+    bit: u32,
+}
+
+impl Column<'_> {
+    pub(super) fn at(&self, y: usize) -> u64 {
+        let row = self.bits.row(y);
+        let low = self.low.map_or(0, |word| row[word]);
+        let high = self.high.map_or(0, |word| row[word]);
+        (low >> self.bit) | (high << 1 << (63 - self.bit))
     }
 }
 

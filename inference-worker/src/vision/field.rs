@@ -119,27 +119,24 @@ const ROUNDS: usize = 2;
 pub(super) fn measure(test: &Bits, golden: &Bits, guess: &Affine) -> Field {
     let mut affine = *guess;
     let mut field = Field::of(&affine, test);
+    let mut tiles = tile::measure(test, golden, &field);
     for _ in 0..ROUNDS {
-        let tiles = tile::measure(test, golden, &field);
-        let next = grown(&tiles, &field, &affine);
-        let change = farthest(&field, &Field::of(&next, test));
-        affine = next;
-        field = Field::of(&affine, test);
-        if change < NEGLIGIBLE {
-            if tiles.iter().flatten().all(|tile| tile.residual([0.0; 2]) < NEGLIGIBLE) {
-                return field;
-            }
+        affine = grown(&tiles, &field, &affine);
+        let next = Field::of(&affine, test);
+        if farthest(&field, &next) < NEGLIGIBLE {
             break;
         }
+        field = next;
+        tiles = tile::measure(test, golden, &field);
     }
     for _ in 0..ROUNDS {
-        let tiles = tile::measure(test, golden, &field);
         let next = bent(&tiles, &field, &affine);
         let change = farthest(&field, &next);
         field = next;
         if change < NEGLIGIBLE {
             break;
         }
+        tiles = tile::measure(test, golden, &field);
     }
     field
 }

@@ -176,10 +176,15 @@ fn shift(test: (&Bits, &Coarse), golden: (&Bits, &Counts), rough: &Counts) -> Fo
     }
     finer.sort_by(|a, b| a.0.total_cmp(&b.0));
     let block = BLOCK.cast_signed();
-    let starts = finer.iter().take(REFINED[1]);
-    starts.fold((f32::INFINITY, 0, 0), |best, &(_, dx, dy)| {
-        better(best, descend(test.0, golden.0, (dx * block, dy * block)))
-    })
+    let mut found: Vec<Found> = Vec::new();
+    for &(_, dx, dy) in finer.iter().take(REFINED[1]) {
+        let (dx, dy) = (dx * block, dy * block);
+        let near = |found: &Found| (found.1 - dx).abs().max((found.2 - dy).abs()) <= FINE;
+        if !found.iter().any(near) {
+            found.push(descend(test.0, golden.0, (dx, dy)));
+        }
+    }
+    found.into_iter().fold((f32::INFINITY, 0, 0), better)
 }
 
 /// Positions within `reach` of `centre`.
