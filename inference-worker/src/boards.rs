@@ -9,6 +9,7 @@
 use domain::{DefectClass, PixelBox};
 use image::{GrayImage, Luma};
 
+pub mod camera;
 mod canvas;
 mod flaw;
 mod layout;

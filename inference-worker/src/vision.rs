@@ -62,7 +62,7 @@ pub enum Incomparable {
     #[error("the picture is smaller than {MIN_SIDE} × {MIN_SIDE} pixels")]
     TooSmall,
     /// The picture or the golden sample is all copper or all substrate.
-    #[error("the {0} shows nothing: it is all dark or all bright")]
+    #[error("the {0} shows nothing: it is all of one brightness")]
     Blank(&'static str),
     /// The picture does not fit the golden sample anywhere near.
     #[error("the picture agrees with the golden sample by {score:.2} only; {MIN_SCORE} is needed")]
@@ -220,12 +220,12 @@ pub(crate) fn compare<'a>(
     shows_something(&bits, "picture")?;
     let registered = register::register(&bits, (&golden.bits, &golden.coarse));
     let score = registered.score;
-    if score < MIN_SCORE {
-        return Err(refusal::why(&bits, &golden.bits, score));
-    }
     let mut difference = bits.difference(&registered.laid.golden);
     difference.mask(&registered.laid.known);
     let aligned = bits.difference(&difference);
+    if score < MIN_SCORE || !refusal::fits(&bits, &aligned) {
+        return Err(refusal::why(&bits, &golden.bits, &aligned, score));
+    }
     let places = candidates::clean(&difference);
     let share = places.count() as f64 / (bits.width * bits.height) as f64;
     let regions = (share <= MAX_DIFFERING)

@@ -8,6 +8,9 @@ use domain::MediaType;
 use image::metadata::Orientation;
 use image::{DynamicImage, GrayImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
 
+#[cfg(test)]
+mod tests;
+
 /// The most pixels a picture may have: 64 million.
 pub const MAX_PIXELS: u64 = 64_000_000;
 /// The longest side of a picture in pixels.
@@ -132,14 +135,14 @@ pub fn decode(bytes: &[u8]) -> Result<Picture, DecodeError> {
     let mut limits = Limits::default();
     limits.max_alloc = Some(MAX_PIXELS * 8);
     reader.limits(limits);
+    if media_type == MediaType::Jpeg && jpeg_components(bytes) == Some(INKS) {
+        return Err(DecodeError::Inks);
+    }
     let mut decoder = reader.into_decoder().map_err(damaged)?;
     let (width, height) = decoder.dimensions();
     let too_long = width > MAX_SIDE || height > MAX_SIDE;
     if too_long || u64::from(width) * u64::from(height) > MAX_PIXELS {
         return Err(DecodeError::TooLarge { width, height });
-    }
-    if media_type == MediaType::Jpeg && jpeg_components(bytes) == Some(INKS) {
-        return Err(DecodeError::Inks);
     }
     if decoder.orientation().map_err(damaged)? != Orientation::NoTransforms {
         return Err(DecodeError::Turned);

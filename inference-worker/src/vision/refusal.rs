@@ -1,9 +1,40 @@
-//! Why two pictures that do not register do not: another part, or the part out of place.
+//! Why two pictures that do not register do not: the part lies elsewhere, part of it is hidden, or
+//! it is another part.
+//!
+//! Only pictures that are refused come here, so it may take some milliseconds; it never turns a
+//! refusal into a comparison.
 
 use std::fmt;
 
 use super::Incomparable;
-use super::bits::Bits;
+use super::bits::{Bits, span};
+
+/// Cells along the longer side of the coarse picture in which a lost part is looked for.
+const CELLS: usize = 80;
+/// How far a part is looked for when it is not turned, in cells: a quarter of the picture.
+const FAR: isize = 20;
+/// How far it is looked for when it is turned, in cells.
+const NEAR: isize = 6;
+/// Farthest turn at which it is looked for, degree by degree.
+const FARTHEST_TURN: i32 = 15;
+/// Half a turn and, on square pictures, quarter turns.
+const RIGHT_ANGLES: [i32; 3] = [180, 90, 270];
+/// Shifts up to this are followed, in pixels: a part that lies nearer is turned or distorted.
+const FOLLOWED: i32 = 24;
+/// Coarse pictures of one part correlate by at least this where they lie over one another; those of
+/// two parts do not.
+const SAME_PART: f32 = 0.7;
+/// Side of the tiles whose agreement is counted, in pixels.
+const TILE: usize = 64;
+/// A tile agrees when its copper correlates by this.
+const TILE_AGREES: f32 = 0.8;
+/// With at least this share of its tiles agreeing, a picture shows the part, and something over it.
+const PARTLY: f32 = 0.35;
+/// With less than this share of its tiles agreeing, a picture is not registered, whatever the
+/// whole says.
+const FITS: f32 = 0.75;
+/// Below this correlation, with the sign turned, the picture shows the part inverted.
+const INVERTED: f32 = -0.7;
 
 /// Where the part was found instead of where it may lie.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -15,23 +46,232 @@ pub enum Misplacement {
         /// Down.
         dy: i32,
     },
+    /// In its place, but turned a little, or stretched, beyond what registration follows.
+    Distorted,
     /// Turned by so many degrees, clockwise.
     Turned(i32),
     /// Copper and substrate are exchanged.
     Inverted,
+    /// Only a part of the picture agrees, in per cent of its area.
+    Partly(u8),
 }
 
 impl fmt::Display for Misplacement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Moved { dx, dy } => write!(f, "moved by about {dx:+} {dy:+} pixels"),
+            Self::Distorted => f.write_str("in its place, and turned or stretched too much"),
             Self::Turned(degrees) => write!(f, "turned by about {degrees} degrees"),
             Self::Inverted => f.write_str("with copper and substrate exchanged"),
+            Self::Partly(share) => write!(f, "on {share} per cent of its area only"),
         }
     }
 }
 
-/// Names the reason why `test` agrees with `golden` by `score` only.
-pub(super) fn why(_test: &Bits, _golden: &Bits, score: f32) -> Incomparable {
-    Incomparable::NotRegistered { score }
+/// Names the reason why `test` agrees with `golden`, which is `laid` over it as well as may be, by
+/// `score` only.
+pub(super) fn why(test: &Bits, golden: &Bits, laid: &Bits, score: f32) -> Incomparable {
+    let partly = agreeing(test, laid);
+    if partly >= PARTLY {
+        return Incomparable::Misplaced(Misplacement::Partly((partly * 100.0) as u8));
+    }
+    let (test, golden) = (Cells::of(test), Cells::of(golden));
+    let (agreement, misplacement) = best(&test, &golden);
+    if agreement >= SAME_PART {
+        Incomparable::Misplaced(misplacement)
+    } else {
+        Incomparable::WrongPart { score }
+    }
+}
+
+/// True when the golden sample, laid over the picture, agrees with it nearly everywhere: where it
+/// does not, differences come from the registration and mean nothing.
+pub(super) fn fits(test: &Bits, laid: &Bits) -> bool {
+    agreeing(test, laid) >= FITS
+}
+
+/// The share of the golden sample's tiles with structure that agree with the picture; all when no
+/// tile has structure.
+fn agreeing(test: &Bits, laid: &Bits) -> f32 {
+    let (mut agreeing, mut all) = (0, 0);
+    for top in (0..test.height).step_by(TILE) {
+        for left in (0..test.width).step_by(TILE) {
+            let (right, bottom) = ((left + TILE).min(test.width), (top + TILE).min(test.height));
+            let mut counts = Counts::default();
+            for y in top..bottom {
+                let index = left / 64;
+                let mask = span(left, right, index);
+                counts.add(test.row(y)[index] & mask, laid.row(y)[index] & mask);
+            }
+            counts.pixels = ((right - left) * (bottom - top)) as f64;
+            if let Some(correlation) = counts.correlation() {
+                all += 1;
+                agreeing += u32::from(correlation >= TILE_AGREES);
+            }
+        }
+    }
+    if all == 0 { 1.0 } else { agreeing as f32 / all as f32 }
+}
+
+/// Copper of two pictures in one place.
+#[derive(Default)]
+struct Counts {
+    pixels: f64,
+    test: u32,
+    golden: u32,
+    both: u32,
+}
+
+/// A tile has structure when the rarer material takes this share.
+const STRUCTURE: f64 = 0.05;
+
+impl Counts {
+    fn add(&mut self, test: u64, golden: u64) {
+        self.test += test.count_ones();
+        self.golden += golden.count_ones();
+        self.both += (test & golden).count_ones();
+    }
+
+    /// Pearson's correlation; none where the golden sample has no structure.
+    fn correlation(&self) -> Option<f32> {
+        let (n, a, b) = (self.pixels, f64::from(self.test), f64::from(self.golden));
+        if !(STRUCTURE..=1.0 - STRUCTURE).contains(&(b / n)) {
+            return None;
+        }
+        let spread = (a * (n - a) * b * (n - b)).sqrt();
+        let joint = n * f64::from(self.both) - a * b;
+        Some(if spread > 0.0 { (joint / spread) as f32 } else { 0.0 })
+    }
+}
+
+/// Where the part lies best, and how well it correlates there.
+fn best(test: &Cells, golden: &Cells) -> (f32, Misplacement) {
+    if golden.correlation(test, 0, 0) <= INVERTED {
+        return (1.0, Misplacement::Inverted);
+    }
+    let (score, dx, dy) = golden.search(test, FAR);
+    let side = golden.side as i32;
+    let (dx, dy) = (dx as i32 * side, dy as i32 * side);
+    let near = dx.abs().max(dy.abs()) <= FOLLOWED;
+    let moved = if near { Misplacement::Distorted } else { Misplacement::Moved { dx, dy } };
+    let small = (-FARTHEST_TURN..=FARTHEST_TURN).filter(|degrees| *degrees != 0);
+    let right = if test.width == test.height { &RIGHT_ANGLES[..] } else { &RIGHT_ANGLES[..1] };
+    let turns = small.chain(right.iter().copied()).map(|degrees| {
+        let (score, ..) = golden.search(&test.turned(-degrees), NEAR);
+        (score, Misplacement::Turned(degrees))
+    });
+    let better = |a: (f32, Misplacement), b: (f32, Misplacement)| if b.0 > a.0 { b } else { a };
+    turns.fold((score, moved), better)
+}
+
+/// A picture in coarse cells: the share of copper in each.
+struct Cells {
+    width: usize,
+    height: usize,
+    /// Side of a cell in pixels.
+    side: usize,
+    shares: Vec<f32>,
+}
+
+impl Cells {
+    fn of(bits: &Bits) -> Self {
+        let side = bits.width.max(bits.height).div_ceil(CELLS).max(1);
+        let (width, height) = (bits.width / side, bits.height / side);
+        let mut shares = Vec::with_capacity(width * height);
+        for y in 0..height {
+            for x in 0..width {
+                let (left, right) = (x * side, (x + 1) * side);
+                let mut copper = 0;
+                for row in y * side..(y + 1) * side {
+                    for index in left / 64..right.div_ceil(64) {
+                        copper += (bits.row(row)[index] & span(left, right, index)).count_ones();
+                    }
+                }
+                shares.push(copper as f32 / (side * side) as f32);
+            }
+        }
+        Self { width, height, side, shares }
+    }
+
+    fn at(&self, x: isize, y: isize) -> Option<f32> {
+        let (x, y) = (usize::try_from(x).ok()?, usize::try_from(y).ok()?);
+        (x < self.width && y < self.height).then(|| self.shares[y * self.width + x])
+    }
+
+    /// Correlation when `test` lies `dx`, `dy` cells to the right of and below `self`, over what
+    /// both know; unknown cells are not numbers.
+    fn correlation(&self, test: &Self, dx: isize, dy: isize) -> f32 {
+        let (mut n, mut a, mut b, mut aa, mut bb, mut ab) = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0);
+        for y in 0..self.height {
+            for x in 0..self.width {
+                let golden = self.shares[y * self.width + x];
+                let Some(test) = test.at(x.cast_signed() + dx, y.cast_signed() + dy) else {
+                    continue;
+                };
+                if test.is_nan() {
+                    continue;
+                }
+                n += 1.0_f32;
+                a += golden;
+                b += test;
+                aa += golden * golden;
+                bb += test * test;
+                ab += golden * test;
+            }
+        }
+        // Less than half in common says little.
+        if n < (self.width * self.height) as f32 / 2.0 {
+            return 0.0;
+        }
+        let spread = ((n * aa - a * a) * (n * bb - b * b)).max(0.0).sqrt();
+        if spread > 0.0 { (n * ab - a * b) / spread } else { 0.0 }
+    }
+
+    fn search(&self, test: &Self, reach: isize) -> (f32, isize, isize) {
+        let mut best = (0.0, 0, 0);
+        for dy in -reach..=reach {
+            for dx in -reach..=reach {
+                let score = self.correlation(test, dx, dy);
+                if score > best.0 {
+                    best = (score, dx, dy);
+                }
+            }
+        }
+        best
+    }
+
+    /// Turned clockwise around its middle; unknown cells are not numbers.
+    fn turned(&self, degrees: i32) -> Self {
+        let (sine, cosine) = (degrees as f32).to_radians().sin_cos();
+        let (middle_x, middle_y) =
+            ((self.width as f32 - 1.0) / 2.0, (self.height as f32 - 1.0) / 2.0);
+        let mut shares = Vec::with_capacity(self.shares.len());
+        for y in 0..self.height {
+            for x in 0..self.width {
+                let (from_x, from_y) = (x as f32 - middle_x, y as f32 - middle_y);
+                let at_x = from_x * cosine + from_y * sine + middle_x;
+                let at_y = from_y * cosine - from_x * sine + middle_y;
+                shares.push(self.between(at_x, at_y));
+            }
+        }
+        Self { shares, ..*self }
+    }
+
+    /// The share between cells, not a number outside.
+    fn between(&self, x: f32, y: f32) -> f32 {
+        // A turn by a right angle lands on cells but for rounding.
+        let (x, y) = ((x * 64.0).round() / 64.0, (y * 64.0).round() / 64.0);
+        let (left, top) = (x.floor(), y.floor());
+        let (right, down) = (x - left, y - top);
+        let cell = |dx: isize, dy: isize, weight: f32| {
+            if weight == 0.0 {
+                return 0.0;
+            }
+            weight * self.at(left as isize + dx, top as isize + dy).unwrap_or(f32::NAN)
+        };
+        cell(0, 0, (1.0 - right) * (1.0 - down))
+            + cell(1, 0, right * (1.0 - down))
+            + cell(0, 1, (1.0 - right) * down)
+            + cell(1, 1, right * down)
+    }
 }

@@ -159,11 +159,11 @@ fn a_slightly_turned_and_scaled_picture_is_followed() {
 }
 
 #[test]
-fn another_part_is_not_registered() {
+fn another_part_is_the_wrong_part() {
     for part in 0..12 {
         let golden = Golden::new(&golden_picture(200 + part)).expect("a board");
         let result = prepare(&golden_picture(300 + part), &golden).map(|p| p.registration);
-        assert!(matches!(result, Err(Incomparable::NotRegistered { .. })), "{part}: {result:?}");
+        assert!(matches!(result, Err(Incomparable::WrongPart { .. })), "{part}: {result:?}");
     }
 }
 
@@ -172,8 +172,9 @@ fn an_inverted_board_is_not_registered() {
     let mut picture = golden_picture(3);
     let golden = Golden::new(&picture).expect("a board");
     image::imageops::invert(&mut picture);
-    let result = prepare(&picture, &golden);
-    assert!(matches!(result, Err(Incomparable::NotRegistered { .. })));
+    let why = prepare(&picture, &golden).expect_err("inverted");
+    assert_eq!(why, Incomparable::Misplaced(Misplacement::Inverted));
+    assert_eq!(why.reason(), NotComparable::NotRegistered);
 }
 
 #[test]
