@@ -25,7 +25,7 @@ projectors: anyhow chrono clap domain futures platform rand serde serde_json sql
     tokio-util tracing uuid
 inference-worker: anyhow bytes chrono clap domain futures image opentelemetry platform proto rand
     rten rten-tensor serde serde_json sqlx thiserror tokio tokio-util tonic tracing uuid
-proto: prost prost-reflect serde_json tonic tonic-prost
+proto: prost prost-reflect protox serde_json tonic tonic-prost tonic-prost-build
 chipq: anyhow chrono clap command-api domain futures image indicatif inference-worker platform
     projectors query-api rand reqwest rustix serde serde_json sqlx tokio tracing utoipa uuid
 ";

@@ -1,11 +1,11 @@
-//! Contracts with other systems, and the code generated from them. No logic lives here, but for the JSON
-//! form that Triton wants a model configuration in.
+//! Contracts with other systems, and the code generated from them. No logic lives here, but for the
+//! JSON form that Triton wants a model configuration in.
 
 #[cfg(test)]
 mod tests;
 
-/// The KServe v2 ("Open Inference") protocol as Triton speaks it: messages and client; the server, which
-/// only tests need, with the feature `server`.
+/// The KServe v2 ("Open Inference") protocol as Triton speaks it: messages and client; the server,
+/// which only tests need, with the feature `server`.
 #[allow(
     clippy::all,
     unreachable_pub,

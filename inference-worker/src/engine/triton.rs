@@ -1,6 +1,6 @@
-//! The Triton engine: the versions of a network that a Triton server serves over gRPC (KServe v2), each
-//! an engine of its own. A server that is away, restarts or drains costs time, never an answer; an
-//! answer by another network than the one asked for never leaves here.
+//! The Triton engine: the versions of a network that a Triton server serves over gRPC (KServe v2),
+//! each an engine of its own. A server that is away, restarts or drains costs time, never an
+//! answer; an answer by another network than the one asked for never leaves here.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,6 +22,8 @@ mod heal;
 mod resilience;
 mod server;
 mod tensors;
+#[cfg(test)]
+mod tests;
 
 pub use admin::{ServedVersion, TritonAdmin, VersionStatistics};
 pub use config::TritonConfig;
@@ -48,11 +50,11 @@ impl TritonModels {
     /// # Errors
     /// [`EngineError::Model`] when the address cannot be used at all.
     pub fn connect(url: &TritonUrl, config: &TritonConfig) -> Result<Self, EngineError> {
-        Ok(Self {
-            server: Server::new(url, config)?,
-            slots: Mutex::default(),
-            healers: Mutex::default(),
-        })
+        Ok(Self::of(Server::new(url, config)?))
+    }
+
+    fn of(server: Server) -> Self {
+        Self { server, slots: Mutex::default(), healers: Mutex::default() }
     }
 
     async fn find(&self, model: &ModelIdentity) -> Result<Arc<dyn Engine>, EngineError> {

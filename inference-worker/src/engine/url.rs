@@ -7,6 +7,9 @@ use std::sync::Arc;
 use super::triton::{TritonAdmin, TritonConfig, TritonModels};
 use super::{EmbeddedModels, EngineError, Models};
 
+#[cfg(test)]
+mod tests;
+
 /// The port that Triton speaks gRPC on unless it is told otherwise.
 const TRITON_PORT: u16 = 8001;
 
@@ -29,7 +32,8 @@ pub struct TritonUrl {
 /// Text that names no engine.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{text:?} names no engine: write embedded:, grpc://HOST:8001, or grpcs://HOST:8001 for a server with TLS"
+    "{text:?} names no engine: write embedded:, grpc://HOST:8001, or grpcs://HOST:8001 for a \
+     server with TLS"
 )]
 pub struct InvalidEngineUrl {
     text: String,

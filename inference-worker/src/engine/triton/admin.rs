@@ -23,8 +23,8 @@ mod repository;
 
 pub(super) use repository::Repository;
 
-/// Loads, unloads and watches the models of one Triton server. Loading and unloading need a server in
-/// explicit mode (`--model-control-mode=explicit`).
+/// Loads, unloads and watches the models of one Triton server. Loading and unloading need a server
+/// in explicit mode (`--model-control-mode=explicit`).
 pub struct TritonAdmin {
     server: Server,
     repository: Repository,
@@ -68,8 +68,11 @@ impl TritonAdmin {
     /// # Errors
     /// [`EngineError::Model`] when the address cannot be used at all.
     pub fn connect(url: &TritonUrl, config: &TritonConfig) -> Result<Self, EngineError> {
-        let server = Server::new(url, config)?;
-        Ok(Self { repository: Repository::new(server.clone()), server })
+        Ok(Self::over(Server::new(url, config)?))
+    }
+
+    pub(super) fn over(server: Server) -> Self {
+        Self { repository: Repository::new(server.clone()), server }
     }
 
     /// The names of the models in the repository.
@@ -124,13 +127,13 @@ impl TritonAdmin {
     /// serves already, this only tells who it is.
     ///
     /// With `sha256` the version is declared to have this digest, whatever the repository's
-    /// config.pbtxt says (`serve_onnx.py` still compares it with the file). Without, config.pbtxt is
-    /// read again and has to declare one. Either way it lasts until the server restarts, which goes by
-    /// config.pbtxt.
+    /// config.pbtxt says (`serve_onnx.py` still compares it with the file). Without, config.pbtxt
+    /// is read again and has to declare one. Either way it lasts until the server restarts, which
+    /// goes by config.pbtxt.
     ///
     /// # Errors
-    /// [`EngineError::Model`] when the version is not in the repository, fails to load, has no digest
-    /// or another one, or the server is not in explicit mode; [`EngineError::Unavailable`].
+    /// [`EngineError::Model`] when the version is not in the repository, fails to load, has no
+    /// digest or another one, or the server is not in explicit mode; [`EngineError::Unavailable`].
     pub async fn load(
         &self,
         name: &str,
@@ -172,8 +175,8 @@ impl TritonAdmin {
         self.repository.serve(config, &[before, &[version]].concat()).await
     }
 
-    /// By config.pbtxt first, which alone declares the digest; its version policy may leave out some
-    /// of the versions, so they are then asked for by number.
+    /// By config.pbtxt first, which alone declares the digest; its version policy may leave out
+    /// some of the versions, so they are then asked for by number.
     async fn load_by_file(&self, name: &str, version: i64, before: &[i64]) -> Result<(), Fault> {
         self.repository.load(name, None).await?;
         let now = self.repository.serving(name).await?;
@@ -211,7 +214,8 @@ impl TritonAdmin {
     /// before is still answered. Nothing happens when it does not serve.
     ///
     /// # Errors
-    /// [`EngineError::Model`] when the server is not in explicit mode; [`EngineError::Unavailable`].
+    /// [`EngineError::Model`] when the server is not in explicit mode;
+    /// [`EngineError::Unavailable`].
     pub async fn unload(&self, name: &str, version: &str) -> Result<(), EngineError> {
         let number = number(version)?;
         self.retire(name, number).await.map_err(Fault::into_error)

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::resilience::Attempts;
+
 /// How long to wait for Triton, how often to ask again, and when to leave it alone for a while.
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
 pub struct TritonConfig {
@@ -27,12 +29,17 @@ pub struct TritonConfig {
     #[arg(long, env = "CHIPQ_TRITON_ATTEMPTS", default_value_t = 5,
           value_parser = clap::value_parser!(u32).range(1..=100))]
     pub triton_attempts: u32,
+    /// Pause in milliseconds before the second of these times; each further pause is twice as long,
+    /// up to a second, less a random part of up to a half.
+    #[arg(long, env = "CHIPQ_TRITON_RETRY_MS", default_value_t = 50,
+          value_parser = clap::value_parser!(u64).range(1..=1_000))]
+    pub triton_retry_ms: u64,
     /// Failures in a row after which Triton is left alone for a while.
     #[arg(long, env = "CHIPQ_TRITON_BREAKER_FAILURES", default_value_t = 5,
           value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub triton_breaker_failures: u32,
     /// Longest pause of that kind, in milliseconds; the first is a sixteenth of it.
-    #[arg(long, env = "CHIPQ_TRITON_BREAKER_PAUSE_MS", default_value_t = 8_000,
+    #[arg(long, env = "CHIPQ_TRITON_BREAKER_PAUSE_MS", default_value_t = 4_000,
           value_parser = clap::value_parser!(u64).range(16..=600_000))]
     pub triton_breaker_pause_ms: u64,
     /// Longest time in milliseconds that answers are trusted before Triton is asked again whether
@@ -50,8 +57,9 @@ impl Default for TritonConfig {
             triton_connect_ms: 2_000,
             triton_keep_alive_ms: 10_000,
             triton_attempts: 5,
+            triton_retry_ms: 50,
             triton_breaker_failures: 5,
-            triton_breaker_pause_ms: 8_000,
+            triton_breaker_pause_ms: 4_000,
             triton_recheck_ms: 1_000,
         }
     }
@@ -72,6 +80,10 @@ impl TritonConfig {
 
     pub(super) fn keep_alive(&self) -> Duration {
         Duration::from_millis(self.triton_keep_alive_ms)
+    }
+
+    pub(super) fn attempts(&self) -> Attempts {
+        Attempts::new(self.triton_attempts, Duration::from_millis(self.triton_retry_ms))
     }
 
     pub(super) fn breaker_pause(&self) -> Duration {

@@ -54,8 +54,8 @@ pub(super) fn check(
         }
         None => {
             let detail = format!(
-                "version {version} declares no digest; run triton/declare-digest, or write into its \
-                 config.pbtxt: parameters {{ key: \"{}\" value {{ string_value: \"<SHA-256 of \
+                "version {version} declares no digest; run triton/declare-digest, or write into \
+                 its config.pbtxt: parameters {{ key: \"{}\" value {{ string_value: \"<SHA-256 of \
                  {version}/model.onnx>\" }} }}, and load it again",
                 digest_key(version)
             );

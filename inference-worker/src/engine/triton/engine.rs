@@ -1,17 +1,18 @@
-//! One version of a model on a Triton server. Whatever goes wrong ends as one of the port's errors, and
-//! no answer leaves before the version that gave it is known to have the digest that was asked for.
+//! One version of a model on a Triton server. Whatever goes wrong ends as one of the port's errors,
+//! and no answer leaves before the version that gave it is known to have the digest that was asked
+//! for.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use domain::inspection::ModelIdentity;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use proto::inference::{ModelInferRequest, ModelInferResponse};
-use tokio::time::Instant;
 
 use super::fault::Fault;
 use super::heal::Healer;
-use super::resilience::{Attempts, Breaker, BreakerState};
+use super::resilience::{Breaker, BreakerState};
 use super::server::Server;
 use super::{declared, tensors};
 use crate::engine::{BatchSizes, Engine, EngineError};
@@ -46,7 +47,8 @@ impl TritonEngine {
         let engine = Self { server, healer, model, batch_sizes, breaker, verified };
         engine.warm_up().await?;
         let ModelIdentity { name, version, sha256 } = &engine.model;
-        tracing::info!(model = name, version, %sha256, url = %engine.server.url(), "model warmed up");
+        let url = engine.server.url();
+        tracing::info!(model = name, version, %sha256, %url, "model warmed up");
         Ok(engine)
     }
 
@@ -77,7 +79,7 @@ impl TritonEngine {
 
     /// Asks until there is an answer, or a reason to stop asking.
     async fn ask(&self, request: ModelInferRequest) -> Result<ModelInferResponse, EngineError> {
-        let mut attempts = Attempts::new(self.server.config.triton_attempts);
+        let mut attempts = self.server.config.attempts();
         let mut has_died = false;
         loop {
             let sent = Instant::now();
@@ -95,8 +97,7 @@ impl TritonEngine {
                     return Err(EngineError::Backend { detail });
                 }
                 Fault::Dead(detail) => {
-                    let healed = self.healer.heal(sent, &detail).await;
-                    healed.map_err(|detail| EngineError::Unavailable { detail })?;
+                    self.heal(sent, &detail).await?;
                     has_died = true;
                 }
                 // It did answer before this engine was handed out, so it may be draining.
@@ -111,6 +112,18 @@ impl TritonEngine {
         }
     }
 
+    /// Has the model restarted; only when that fails, it is a reason to leave the server alone.
+    async fn heal(&self, sent: Instant, died: &str) -> Result<(), EngineError> {
+        let healed = self.healer.heal(sent, died).await;
+        healed.map_err(|detail| {
+            let now = Instant::now();
+            if let Ok(permit) = self.breaker.admit(now) {
+                permit.failed(&detail, now);
+            }
+            EngineError::Unavailable { detail }
+        })
+    }
+
     /// One attempt, if the breaker lets it through.
     async fn attempt(
         &self,
@@ -120,7 +133,7 @@ impl TritonEngine {
         let closed = |open: super::resilience::Open| EngineError::Unavailable {
             detail: format!("{} is {open}", self.server.url()),
         };
-        let permit = self.breaker.admit().map_err(closed)?;
+        let permit = self.breaker.admit(Instant::now()).map_err(closed)?;
         let outcome = if alone {
             let _room = self.healer.room.write().await;
             self.server.infer(request).await
@@ -129,7 +142,7 @@ impl TritonEngine {
             self.server.infer(request).await
         };
         match &outcome {
-            Err(fault) if !fault.is_an_answer() => permit.failed(fault.detail()),
+            Err(fault) if fault.is_silence() => permit.failed(fault.detail(), Instant::now()),
             _ => permit.succeeded(),
         }
         Ok(outcome)
@@ -167,7 +180,7 @@ impl Engine for TritonEngine {
 
 /// The batch sizes of a version that the server declares to be this network.
 async fn declared_by(server: &Server, model: &ModelIdentity) -> Result<BatchSizes, EngineError> {
-    let mut attempts = Attempts::new(server.config.triton_attempts);
+    let mut attempts = server.config.attempts();
     loop {
         match server.model_config(&model.name, &model.version).await {
             Ok(config) => return declared::check(&config, model),

@@ -1,5 +1,5 @@
-//! What may go wrong with a call, by what can be done about it. The table from gRPC's codes is here and
-//! nowhere else.
+//! What may go wrong with a call, by what can be done about it. The table from gRPC's codes is here
+//! and nowhere else.
 
 use std::error::Error as _;
 
@@ -10,8 +10,13 @@ use crate::engine::EngineError;
 /// Part of what Triton's python backend says when a model's process has died; it says so until the
 /// model is unloaded and loaded again.
 const DEAD: [&str; 2] = ["is not healthy", "is unhealthy"];
+/// What Triton says of a version that it knows and that is not ready: it is loading or draining, was
+/// retired, or did not load. Its repository index tells which.
+const NOT_READY: &str = "is not at ready state";
 /// What Triton says when `--model-control-mode` leaves no room for load and unload.
 const NOT_EXPLICIT: &str = "explicit model load / unload is not allowed";
+/// What this machine's client says when the server's time is over.
+const TIMED_OUT: &str = "Timeout expired";
 
 /// Why a call gave no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,7 +25,7 @@ pub(super) enum Fault {
     Away(String),
     /// It did not answer in time, and may still be at it.
     Late(String),
-    /// It does not have the model or the version, now.
+    /// It does not serve the model or the version, now.
     Missing(String),
     /// The model's process has died.
     Dead(String),
@@ -35,14 +40,16 @@ impl Fault {
         let text = format!("{:?}: {}", status.code(), status.message());
         // What this machine's client made up has a cause; what a server sent has none.
         if let Some(cause) = status.source() {
-            return match status.code() {
-                Code::Cancelled | Code::DeadlineExceeded => Self::Late(text),
-                _ => Self::Away(format!("{}: {}", status.message(), root(cause))),
+            return if status.message().contains(TIMED_OUT) {
+                Self::Late(text)
+            } else {
+                Self::Away(format!("{}: {}", status.message(), root(cause)))
             };
         }
         let says = |part: &str| status.message().contains(part);
         match status.code() {
             _ if says(NOT_EXPLICIT) => Self::Forbidden(text),
+            Code::Unavailable if says(NOT_READY) => Self::Missing(text),
             Code::Unavailable | Code::ResourceExhausted | Code::Aborted => Self::Away(text),
             Code::Cancelled | Code::DeadlineExceeded => Self::Late(text),
             Code::NotFound => Self::Missing(text),
@@ -67,9 +74,9 @@ impl Fault {
         }
     }
 
-    /// Whether the server itself works, whatever it says about the question.
-    pub(super) fn is_an_answer(&self) -> bool {
-        matches!(self, Self::Refused(_) | Self::Forbidden(_))
+    /// Whether there was no answer at all, so that the server had better be left alone.
+    pub(super) fn is_silence(&self) -> bool {
+        matches!(self, Self::Away(_) | Self::Late(_))
     }
 
     /// For calls that are not about crops: everything but a clear no is worth another try.

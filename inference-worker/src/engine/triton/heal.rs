@@ -1,10 +1,9 @@
-//! Brings a model back whose process has died: Triton's python backend does not, and goes on calling
-//! the model ready. Unload and load does it, where the server allows them.
+//! Brings a model back whose process has died: Triton's python backend does not, and goes on
+//! calling the model ready. Unload and load does it, where the server allows them.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{Mutex, RwLock};
-use tokio::time::Instant;
 
 use super::admin::Repository;
 use super::fault::Fault;
@@ -42,8 +41,8 @@ impl Healer {
         restarts.retain(|restart| restart.elapsed() < WINDOW);
         if restarts.len() >= RESTARTS_MAX {
             return Err(format!(
-                "{died}; {model} was restarted {RESTARTS_MAX} times in {} minutes and is left dead: \
-                 see Triton's log, then unload and load it",
+                "{died}; {model} was restarted {RESTARTS_MAX} times in {} minutes and is left \
+                 dead: see Triton's log, then unload and load it",
                 WINDOW.as_secs() / 60
             ));
         }

@@ -1,4 +1,5 @@
-//! When to ask again, and when to stop asking for a while. No I/O: the callers ask, these count.
+//! When to ask again, and when to stop asking for a while. No I/O and no clock: the callers ask and
+//! say what time it is, these count.
 
 use std::time::Duration;
 
@@ -9,8 +10,6 @@ mod breaker;
 pub use breaker::BreakerState;
 pub(super) use breaker::{Breaker, Open};
 
-/// First pause before another attempt; each further one is twice as long.
-const RETRY_FIRST: Duration = Duration::from_millis(50);
 /// Longest pause before another attempt.
 const RETRY_LONGEST: Duration = Duration::from_secs(1);
 
@@ -22,9 +21,10 @@ pub(super) struct Attempts {
 }
 
 impl Attempts {
-    /// So many attempts in all, the first of which is taken.
-    pub(super) fn new(attempts: u32) -> Self {
-        Self { left: attempts.saturating_sub(1), pause: RETRY_FIRST }
+    /// So many attempts in all, the first of which is taken. The pause before the second is
+    /// `first`, each further one is twice as long.
+    pub(super) fn new(attempts: u32, first: Duration) -> Self {
+        Self { left: attempts.saturating_sub(1), pause: first.min(RETRY_LONGEST) }
     }
 
     /// The pause before the next attempt; `None` when there is none.

@@ -52,19 +52,17 @@ impl Server {
         let unusable = |error: tonic::transport::Error| EngineError::Model {
             detail: format!("{url}: {error}"),
         };
-        let mut endpoint = Endpoint::from_shared(url.http())
-            .map_err(unusable)?
-            .connect_timeout(config.connect_timeout())
-            .tcp_nodelay(true)
-            .http2_keep_alive_interval(config.keep_alive())
-            .keep_alive_timeout(config.keep_alive())
-            .keep_alive_while_idle(true);
+        let mut endpoint = endpoint(url, config).map_err(unusable)?;
         if url.has_tls() {
             let tls = ClientTlsConfig::new().with_native_roots();
             endpoint = endpoint.tls_config(tls).map_err(unusable)?;
         }
-        let client = GrpcInferenceServiceClient::new(endpoint.connect_lazy());
-        Ok(Self { client, url: url.clone(), config: config.clone() })
+        Ok(Self::over(endpoint.connect_lazy(), url, config))
+    }
+
+    pub(super) fn over(channel: Channel, url: &TritonUrl, config: &TritonConfig) -> Self {
+        let client = GrpcInferenceServiceClient::new(channel);
+        Self { client, url: url.clone(), config: config.clone() }
     }
 
     pub(super) fn url(&self) -> &TritonUrl {
@@ -134,8 +132,9 @@ impl Server {
         Ok(listed.collect())
     }
 
-    /// Where a version is that was not found. Triton answers NOT_FOUND both for what is not in its
-    /// repository and while it shuts down; in the second case it does not answer this question.
+    /// Where a version is that was not found. Triton says so of what is not in its repository, of
+    /// what it has retired, and of everything while it shuts down; only in the last case it does
+    /// not answer this question.
     pub(super) async fn whereabouts(&self, model: &ModelIdentity) -> EngineError {
         let listed = match self.index().await {
             Ok(listed) => listed,
@@ -159,4 +158,16 @@ impl Server {
             },
         }
     }
+}
+
+pub(super) fn endpoint(
+    url: &TritonUrl,
+    config: &TritonConfig,
+) -> Result<Endpoint, tonic::transport::Error> {
+    Ok(Endpoint::from_shared(url.http())?
+        .connect_timeout(config.connect_timeout())
+        .tcp_nodelay(true)
+        .http2_keep_alive_interval(config.keep_alive())
+        .keep_alive_timeout(config.keep_alive())
+        .keep_alive_while_idle(true))
 }

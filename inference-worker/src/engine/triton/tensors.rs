@@ -1,6 +1,6 @@
-//! Crops to requests and responses to answers. Tensors travel as raw little-endian bytes, and nothing
-//! in a response is believed before shape, type and length agree: a Triton whose python backend runs
-//! with numpy 2 answers OK, right shape, no bytes.
+//! Crops to requests and responses to answers. Tensors travel as raw little-endian bytes, and
+//! nothing in a response is believed before shape, type and length agree: a Triton whose python
+//! backend runs with numpy 2 answers OK, right shape, no bytes.
 
 use bytes::Bytes;
 use domain::inspection::ModelIdentity;

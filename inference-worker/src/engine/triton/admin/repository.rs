@@ -65,7 +65,10 @@ impl Repository {
         mut config: ModelConfig,
         versions: &[i64],
     ) -> Result<(), Fault> {
-        let specific = Specific { versions: versions.to_vec() };
+        let mut versions = versions.to_vec();
+        versions.sort_unstable();
+        versions.dedup();
+        let specific = Specific { versions };
         let policy_choice = Some(PolicyChoice::Specific(specific));
         config.version_policy = Some(ModelVersionPolicy { policy_choice });
         self.load(&config.name, Some(&config)).await
@@ -112,6 +115,15 @@ impl Repository {
         }
         let config = self.config(name, &serving).await?;
         self.unload(name).await?;
-        self.serve(config, &serving).await
+        // From here on nothing answers until this succeeds.
+        let mut attempts = self.server.config.attempts();
+        loop {
+            match (self.serve(config.clone(), &serving).await, attempts.next()) {
+                (Err(Fault::Away(_) | Fault::Late(_)), Some(pause)) => {
+                    tokio::time::sleep(pause).await;
+                }
+                (outcome, _) => return outcome,
+            }
+        }
     }
 }

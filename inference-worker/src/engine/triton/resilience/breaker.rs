@@ -1,9 +1,8 @@
-//! A circuit breaker: after failures in a row nobody is let through for a while, then one is, to see.
+//! A circuit breaker: after failures in a row nobody is let through for a while, then one is, to
+//! see.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
-
-use tokio::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::jittered;
 
@@ -58,7 +57,8 @@ enum Circuit {
 #[derive(Debug)]
 pub(in super::super) struct Permit<'a> {
     breaker: &'a Breaker,
-    is_probe: bool,
+    /// When a probe was let through; `None` for what is not one.
+    probe: Option<Instant>,
 }
 
 impl Breaker {
@@ -77,9 +77,8 @@ impl Breaker {
     }
 
     /// Lets the caller through, or says how long it would be in vain.
-    pub(in super::super) fn admit(&self) -> Result<Permit<'_>, Open> {
+    pub(in super::super) fn admit(&self, now: Instant) -> Result<Permit<'_>, Open> {
         let mut circuit = self.circuit();
-        let now = Instant::now();
         let is_probe = match &*circuit {
             Circuit::Closed { .. } => false,
             Circuit::Open { until, last, .. } if *until > now => {
@@ -94,11 +93,7 @@ impl Breaker {
             let (pause, last) = (*pause, std::mem::take(last));
             *circuit = Circuit::Probing { pause, last };
         }
-        Ok(Permit { breaker: self, is_probe })
-    }
-
-    fn opened(&self, pause: Duration, last: &str) -> Circuit {
-        Circuit::Open { until: Instant::now() + jittered(pause), pause, last: last.to_owned() }
+        Ok(Permit { breaker: self, probe: is_probe.then_some(now) })
     }
 
     fn circuit(&self) -> MutexGuard<'_, Circuit> {
@@ -112,41 +107,43 @@ impl Permit<'_> {
     pub(in super::super) fn succeeded(mut self) {
         // A probe's answer closes it; so does a late answer to a request from before it opened.
         *self.breaker.circuit() = Circuit::Closed { failures: 0 };
-        self.is_probe = false;
+        self.probe = None;
     }
 
     /// The server did not answer, or not as a working server does.
-    pub(in super::super) fn failed(mut self, why: &str) {
+    pub(in super::super) fn failed(mut self, why: &str, now: Instant) {
         let breaker = self.breaker;
         let mut circuit = breaker.circuit();
         match &mut *circuit {
             Circuit::Closed { failures } => {
                 *failures += 1;
                 if *failures >= breaker.failures {
-                    *circuit = breaker.opened(breaker.longest / FIRST_PAUSE_PART, why);
+                    *circuit = opened(now, breaker.longest / FIRST_PAUSE_PART, why);
                 }
             }
-            Circuit::Probing { pause, .. } if self.is_probe => {
+            Circuit::Probing { pause, .. } if self.probe.is_some() => {
                 let pause = (*pause * 2).min(breaker.longest);
-                *circuit = breaker.opened(pause, why);
+                *circuit = opened(now, pause, why);
             }
             // Late news of what is known already.
             Circuit::Open { .. } | Circuit::Probing { .. } => {}
         }
-        self.is_probe = false;
+        self.probe = None;
     }
 }
 
 impl Drop for Permit<'_> {
     /// A probe that was abandoned leaves room for the next one.
     fn drop(&mut self) {
-        if !self.is_probe {
-            return;
-        }
+        let Some(until) = self.probe else { return };
         let mut circuit = self.breaker.circuit();
         if let Circuit::Probing { pause, last } = &mut *circuit {
             let (pause, last) = (*pause, std::mem::take(last));
-            *circuit = Circuit::Open { until: Instant::now(), pause, last };
+            *circuit = Circuit::Open { until, pause, last };
         }
     }
+}
+
+fn opened(now: Instant, pause: Duration, last: &str) -> Circuit {
+    Circuit::Open { until: now + jittered(pause), pause, last: last.to_owned() }
 }
