@@ -3,9 +3,19 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+#[path = "triton/answers.rs"]
+mod answers;
+#[path = "triton/client.rs"]
+mod client;
+#[path = "triton/http.rs"]
+mod http;
+#[path = "triton/outages.rs"]
+mod outages;
 #[path = "triton/repository.rs"]
 mod repository;
 #[path = "triton/server.rs"]
 mod server;
 #[path = "triton/serving.rs"]
 mod serving;
+#[path = "triton/versions.rs"]
+mod versions;

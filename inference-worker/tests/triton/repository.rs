@@ -67,6 +67,39 @@ impl Repository {
         run(Command::new(project().join("triton/declare-digest")).arg(self.model()));
     }
 
+    /// From the next load on the model notes each execution, and runs [`on_execute`](Self::on_execute)
+    /// before it.
+    pub(crate) fn observe(&self) {
+        let path = self.model().join("serve_onnx.py");
+        let source = fs::read_to_string(&path).unwrap();
+        let entered = "        answers = [None] * len(requests)\n";
+        assert!(source.contains(entered), "serve_onnx.py does not begin to execute with {entered}");
+        let observed = format!("{entered}        observed(requests, self)\n");
+        let folder = self.scratch().display();
+        let observer = format!(
+            "\n\ndef observed(requests, model):\n\
+             \x20   with open('{folder}/executions', 'a') as file:\n\
+             \x20       file.write('x')\n\
+             \x20   hook = '{folder}/on_execute.py'\n\
+             \x20   if os.path.exists(hook):\n\
+             \x20       exec(open(hook).read(), {{'requests': requests, 'model': model}})\n"
+        );
+        fs::write(path, source.replace(entered, &observed) + &observer).unwrap();
+        compile(&self.model());
+    }
+
+    /// Python that an observed model runs before each execution, until it is told otherwise.
+    pub(crate) fn on_execute(&self, python: &str) {
+        let staged = self.scratch().join("on_execute.new");
+        fs::write(&staged, python).unwrap();
+        fs::rename(staged, self.scratch().join("on_execute.py")).unwrap();
+    }
+
+    /// How often an observed model has been executed.
+    pub(crate) fn executions(&self) -> u64 {
+        fs::metadata(self.scratch().join("executions")).map_or(0, |file| file.len())
+    }
+
     /// Replaces text in the model's configuration; the text must be there.
     pub(crate) fn configure(&self, from: &str, to: &str) {
         let path = self.model().join("config.pbtxt");

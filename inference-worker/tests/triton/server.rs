@@ -3,17 +3,17 @@
 //! test and shows its log; nothing is ever skipped.
 
 use std::fs::{self, File};
-use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal};
 
+use super::http::http;
 use super::repository::{MODEL, Repository};
 
 /// Generous: two cores may be busy with other tests.
@@ -22,7 +22,6 @@ const STARTS_WITHIN: Duration = Duration::from_secs(60);
 const ENDS_WITHIN: Duration = Duration::from_secs(60);
 const EXIT_TIMEOUT: &str = "--exit-timeout-secs=20";
 const POLL: Duration = Duration::from_millis(20);
-const HTTP_TIMEOUT: Duration = Duration::from_secs(30);
 /// Lines of the server's log that a failure shows.
 const LOG_TAIL: usize = 40;
 /// Other programs may take a free port before the server does.
@@ -73,6 +72,8 @@ pub(crate) struct TritonServer {
     ports: Ports,
     log: PathBuf,
     shared_memory: String,
+    /// Triton's folders for packed python environments, one a server; a killed one leaves its own.
+    environments: Vec<PathBuf>,
 }
 
 impl TritonServer {
@@ -110,10 +111,13 @@ impl TritonServer {
         let number = STARTED.fetch_add(1, Ordering::Relaxed);
         let shared_memory = format!("chipq-test-{}-{number}", std::process::id());
         let log = repository.scratch().join(format!("triton-{number}.log"));
+        let before = environments();
         let process = spawn(repository, ports, &log, &shared_memory, more);
-        let mut server = Self { process, ports, log, shared_memory };
+        let mut server = Self { process, ports, log, shared_memory, environments: Vec::new() };
         let ends = Instant::now() + STARTS_WITHIN;
         while !server.is_ready() {
+            server.environments = environments();
+            server.environments.retain(|folder| !before.contains(folder));
             let exited = server.process.try_wait().unwrap();
             if exited.is_some() || Instant::now() > ends {
                 let log = server.log_tail();
@@ -141,16 +145,7 @@ impl TritonServer {
 
     /// Loads what the repository's folder holds now; the error is Triton's.
     pub(crate) fn load(&self) -> Result<(), String> {
-        self.control("load")
-    }
-
-    /// Unloads every version.
-    pub(crate) fn unload(&self) -> Result<(), String> {
-        self.control("unload")
-    }
-
-    fn control(&self, verb: &str) -> Result<(), String> {
-        let path = format!("/v2/repository/models/{MODEL}/{verb}");
+        let path = format!("/v2/repository/models/{MODEL}/load");
         match http(self.ports.http, "POST", &path, "{}").map_err(|error| error.to_string())? {
             (200, _) => Ok(()),
             (_, body) => Err(body),
@@ -201,13 +196,11 @@ impl TritonServer {
         rustix::process::kill_process(self.pid(), Signal::TERM).unwrap();
     }
 
-    /// Waits for the end that [`terminate`](Self::terminate) asked for.
-    pub(crate) fn wait(mut self) -> ExitStatus {
+    /// Waits for the end that [`terminate`](Self::terminate) asked for. How it ends says little:
+    /// with clients that go on asking Triton now and then aborts when all is done.
+    pub(crate) fn wait(mut self) {
         let ends = Instant::now() + ENDS_WITHIN;
-        loop {
-            if let Some(status) = self.process.try_wait().unwrap() {
-                return status;
-            }
+        while self.process.try_wait().unwrap().is_none() {
             assert!(Instant::now() < ends, "Triton does not end:\n{}", self.log_tail());
             std::thread::sleep(POLL);
         }
@@ -249,7 +242,16 @@ impl TritonServer {
                 let _ = fs::remove_file(entry.path());
             }
         }
+        // They are empty: nothing here has a packed environment.
+        self.environments.drain(..).for_each(|folder| drop(fs::remove_dir(folder)));
     }
+}
+
+/// The folders that python backends have made for packed environments; their place is fixed.
+fn environments() -> Vec<PathBuf> {
+    let entries = fs::read_dir("/tmp").into_iter().flatten().flatten();
+    let of_python = |name: &std::ffi::OsStr| name.to_string_lossy().starts_with("python_env_");
+    entries.filter(|entry| of_python(&entry.file_name())).map(|entry| entry.path()).collect()
 }
 
 impl Drop for TritonServer {
@@ -287,46 +289,10 @@ fn spawn(
         .arg(format!("--metrics-port={}", ports.metrics))
         .arg(format!("--backend-config=python,shm-region-prefix-name={shared_memory}"))
         .args(more)
-        .env("TMPDIR", repository.scratch())
         .process_group(0)
         .stdin(Stdio::piped())
         .stdout(log.try_clone().unwrap())
         .stderr(log)
         .spawn()
         .unwrap()
-}
-
-/// One HTTP request: the status and the body.
-fn http(port: u16, method: &str, path: &str, body: &str) -> io::Result<(u16, String)> {
-    let address = SocketAddr::from(([127, 0, 0, 1], port));
-    let mut stream = TcpStream::connect_timeout(&address, HTTP_TIMEOUT)?;
-    stream.set_read_timeout(Some(HTTP_TIMEOUT))?;
-    let length = body.len();
-    // In one piece: Triton's HTTP server misreads a path that arrives in two.
-    let request = format!(
-        "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
-         Content-Length: {length}\r\n\r\n{body}"
-    );
-    stream.write_all(request.as_bytes())?;
-    // Triton does not always close the connection after the answer.
-    let mut answer = BufReader::new(stream);
-    let mut line = String::new();
-    answer.read_line(&mut line)?;
-    let status = line.split(' ').nth(1).and_then(|status| status.parse().ok());
-    let mut length = 0;
-    while line != "\r\n" {
-        line.clear();
-        answer.read_line(&mut line)?;
-        if let Some((name, value)) = line.split_once(": ") {
-            if name.eq_ignore_ascii_case("content-length") {
-                length = value.trim().parse().map_err(io::Error::other)?;
-            }
-        } else if line.is_empty() {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-    }
-    let mut body = vec![0; length];
-    answer.read_exact(&mut body)?;
-    let status = status.ok_or_else(|| io::Error::other("not HTTP"))?;
-    Ok((status, String::from_utf8_lossy(&body).into_owned()))
 }
