@@ -17,10 +17,12 @@ mod decode;
 mod field;
 mod lay;
 mod merge;
+mod panel;
 mod photograph;
 mod refusal;
 mod register;
 mod relax;
+mod stage;
 #[cfg(test)]
 mod tests;
 mod tile;
@@ -30,6 +32,7 @@ pub use crops::{CROP_LEN, CROP_PLANES, CROP_SIDE, CropBatch};
 pub use decode::{DecodeError, Look, MAX_PIXELS, MAX_SIDE, Picture, decode, sniff};
 pub use merge::{CLASS_COUNT, CountMismatch, CropOutput};
 pub use refusal::Misplacement;
+pub use stage::{Stage, Watch};
 
 use bits::Bits;
 use crops::Pair;
@@ -195,39 +198,75 @@ impl Prepared {
 /// # Errors
 /// [`Incomparable`] when the two cannot be compared; the judgement is then review, never pass.
 pub fn prepare<'a>(test: impl Into<Look<'a>>, golden: &Golden) -> Result<Prepared, Incomparable> {
-    let (pair, centres, registration) = compare(test, golden)?;
+    prepare_watched(test, golden, &mut ())
+}
+
+/// As [`prepare`]; `watch` is told how the time was spent.
+///
+/// # Errors
+/// As [`prepare`].
+pub fn prepare_watched<'a>(
+    test: impl Into<Look<'a>>,
+    golden: &Golden,
+    watch: &mut impl Watch,
+) -> Result<Prepared, Incomparable> {
+    let bits = read(test.into(), golden)?;
+    watch.ended(Stage::Read);
+    if panel::is_large(&bits) {
+        return panel::prepare(&bits, &golden.bits, watch);
+    }
+    let (pair, centres, registration) = compare_bits(bits, golden, watch)?;
     let mut crops = CropBatch::default();
     for &centre in &centres {
         crops.push(&pair, centre);
     }
+    watch.ended(Stage::Crops);
     Ok(Prepared { crops, registration, centres, size: golden.size })
 }
 
 /// A registered pair, the centres of its candidates, and how it was registered.
 pub(crate) type Compared = (Pair, Vec<(usize, usize)>, Registration);
 
-/// Everything of [`prepare`] but the crops.
+/// Everything of [`prepare`] but the crops, for pictures that are compared as a whole.
 pub(crate) fn compare<'a>(
     test: impl Into<Look<'a>>,
     golden: &Golden,
 ) -> Result<Compared, Incomparable> {
-    let test = test.into();
+    compare_bits(read(test.into(), golden)?, golden, &mut ())
+}
+
+/// The copper of a picture that may be compared.
+fn read(test: Look<'_>, golden: &Golden) -> Result<Bits, Incomparable> {
     if test.dimensions() != golden.size {
         let picture = test.dimensions();
         return Err(Incomparable::SizeMismatch { picture, golden: golden.size });
     }
     let bits = golden.reading.bits(large_enough(test)?)?;
     shows_something(&bits, "picture")?;
-    let registered = register::register(&bits, (&golden.bits, &golden.coarse));
+    Ok(bits)
+}
+
+fn compare_bits(
+    bits: Bits,
+    golden: &Golden,
+    watch: &mut impl Watch,
+) -> Result<Compared, Incomparable> {
+    let registered = register::register(&bits, (&golden.bits, &golden.coarse), watch);
     let score = registered.score;
-    let mut difference = bits.difference(&registered.laid.golden);
-    difference.mask(&registered.laid.known);
-    let aligned = bits.difference(&difference);
+    let aligned = registered.laid.over(&bits);
     if score < MIN_SCORE || !refusal::fits(&bits, &aligned) {
         return Err(refusal::why(&bits, &golden.bits, &aligned, score));
     }
+    let (pair, centres) = pick(Pair { test: bits, golden: aligned }, watch)?;
+    let [dx, dy] = registered.field.middle();
+    Ok((pair, centres, Registration { dx, dy, score }))
+}
+
+/// The centres of a registered pair's candidates.
+fn pick(pair: Pair, watch: &mut impl Watch) -> Result<(Pair, Vec<(usize, usize)>), Incomparable> {
+    let difference = pair.test.difference(&pair.golden);
     let places = candidates::clean(&difference);
-    let share = places.count() as f64 / (bits.width * bits.height) as f64;
+    let share = places.count() as f64 / (places.width * places.height) as f64;
     let regions = (share <= MAX_DIFFERING)
         .then(|| candidates::regions(&places, MAX_CANDIDATES))
         .flatten()
@@ -237,9 +276,8 @@ pub(crate) fn compare<'a>(
     if centres.len() > MAX_CANDIDATES {
         return Err(Incomparable::TooManyDifferences);
     }
-    let [dx, dy] = registered.field.middle();
-    let registration = Registration { dx, dy, score };
-    Ok((Pair { test: bits, golden: aligned }, centres, registration))
+    watch.ended(Stage::Candidates);
+    Ok((pair, centres))
 }
 
 fn large_enough(picture: Look<'_>) -> Result<Look<'_>, Incomparable> {

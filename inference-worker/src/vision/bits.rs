@@ -62,6 +62,19 @@ impl Bits {
         &mut self.words[y * self.stride..(y + 1) * self.stride]
     }
 
+    /// The part of `size` from `left`, `top` on; zero beyond the picture.
+    pub(super) fn cut(&self, left: usize, top: usize, size: (usize, usize)) -> Self {
+        let mut part = Self::new(size.0, size.1);
+        for word in 0..part.stride {
+            let column = self.column((left + word * 64).cast_signed());
+            for y in 0..size.1.min(self.height.saturating_sub(top)) {
+                part.row_mut(y)[word] = column.at(top + y);
+            }
+        }
+        part.trim();
+        part
+    }
+
     /// The words that begin in column `x`, which may be negative, row by row; zero outside the
     /// picture.
     pub(super) fn column(&self, x: isize) -> Column<'_> {
@@ -98,6 +111,18 @@ impl Bits {
             usize::try_from(index).ok().and_then(|index| row.get(index)).copied().unwrap_or(0)
         };
         if bit == 0 { at(word) } else { (at(word) >> bit) | (at(word + 1) << (64 - bit)) }
+    }
+
+    /// A picture whose word number `word` of row `y` is `make(word, y)`.
+    pub(crate) fn build(width: usize, height: usize, make: impl Fn(usize, usize) -> u64) -> Self {
+        let mut bits = Self::new(width, height);
+        for y in 0..height {
+            for (word, bits) in bits.row_mut(y).iter_mut().enumerate() {
+                *bits = make(word, y);
+            }
+        }
+        bits.trim();
+        bits
     }
 
     /// Clears the bits beyond the right edge.

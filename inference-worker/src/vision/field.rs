@@ -82,6 +82,22 @@ impl Field {
         offsets.extend(upper.iter().zip(lower).take(self.columns).map(blend));
     }
 
+    /// The even growth from border to border.
+    pub(super) fn even(&self) -> Affine {
+        let (width, height) = (self.size.0 as f32, self.size.1 as f32);
+        let mut row = Vec::new();
+        let mut at = |x: f32, y: f32| {
+            self.along(y as usize, &mut row);
+            at_column(&row, x)
+        };
+        let [left, right] = [at(0.0, height / 2.0), at(width, height / 2.0)];
+        let [top, bottom] = [at(width / 2.0, 0.0), at(width / 2.0, height)];
+        let middle = at(width / 2.0, height / 2.0);
+        let axis =
+            |i: usize| [middle[i], (right[i] - left[i]) / width, (bottom[i] - top[i]) / height];
+        Affine { x: axis(0), y: axis(1) }
+    }
+
     /// Offset in the picture's middle.
     pub(super) fn middle(&self) -> [f32; 2] {
         let mut row = Vec::new();

@@ -18,6 +18,15 @@ pub(super) struct Laid {
     pub(super) known: Bits,
 }
 
+impl Laid {
+    /// The golden sample where it is known, elsewhere the picture itself, so that nothing differs.
+    pub(super) fn over(&self, test: &Bits) -> Bits {
+        let mut difference = test.difference(&self.golden);
+        difference.mask(&self.known);
+        test.difference(&difference)
+    }
+}
+
 /// Lays the golden sample over a picture of the same size. A band of [`BAND`] pixels along the
 /// border of what is known counts as unknown.
 pub(super) fn lay(golden: &Bits, field: &Field) -> Laid {

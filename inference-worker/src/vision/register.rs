@@ -5,6 +5,7 @@
 use super::bits::{Bits, span};
 use super::field::{self, Affine, Field};
 use super::lay::{self, Laid};
+use super::stage::{Stage, Watch};
 
 /// Side of the finer blocks in pixels; the coarser are twice as wide.
 const BLOCK: usize = 4;
@@ -35,21 +36,60 @@ pub(super) struct Registered {
     pub(super) score: f32,
 }
 
-/// Finds how the golden sample lies in a picture of its size; the score says whether it does.
-pub(super) fn register(test: &Bits, golden: (&Bits, &Coarse)) -> Registered {
-    let coarse = Coarse::of(test);
-    let settled = |guess: &Affine| {
-        let field = field::measure(test, golden.0, guess);
-        let laid = lay::lay(golden.0, &field);
+impl Registered {
+    /// The golden sample laid along a field.
+    pub(super) fn laid(test: &Bits, golden: &Bits, field: Field) -> Self {
+        let laid = lay::lay(golden, &field);
         let score = correlation(test, &laid);
-        Registered { field, laid, score }
-    };
-    let best = settled(&place((test, &coarse), golden));
-    if best.score >= SURE {
-        return best;
+        Self { field, laid, score }
     }
-    let turned = turned((test, &coarse), golden);
-    turned.iter().map(settled).fold(best, |a, b| if b.score > a.score { b } else { a })
+
+    fn settled(test: &Bits, golden: &Bits, guess: &Affine) -> Self {
+        Self::laid(test, golden, field::measure(test, golden, guess))
+    }
+}
+
+/// Finds how the golden sample lies in a picture of its size; the score says whether it does.
+pub(super) fn register(
+    test: &Bits,
+    golden: (&Bits, &Coarse),
+    watch: &mut impl Watch,
+) -> Registered {
+    let coarse = Coarse::of(test);
+    let guess = place((test, &coarse), golden);
+    watch.ended(Stage::Register);
+    let mut best = Registered::settled(test, golden.0, &guess);
+    if best.score < SURE {
+        for guess in turned((test, &coarse), golden) {
+            let next = Registered::settled(test, golden.0, &guess);
+            if next.score > best.score {
+                best = next;
+            }
+        }
+    }
+    watch.ended(Stage::Field);
+    best
+}
+
+/// As [`register`], where a guess is tried before anything is searched.
+pub(super) fn near(
+    test: &Bits,
+    golden: &Bits,
+    guess: Option<Affine>,
+    watch: &mut impl Watch,
+) -> Registered {
+    let first = guess.map(|guess| Registered::settled(test, golden, &guess));
+    watch.ended(Stage::Field);
+    match first {
+        Some(first) if first.score >= SURE => first,
+        first => {
+            let searched = register(test, (golden, &Coarse::of(golden)), watch);
+            match first {
+                Some(first) if first.score >= searched.score => first,
+                _ => searched,
+            }
+        }
+    }
 }
 
 /// Copper pixels per block, on blocks of 4 and of 8 pixels.
