@@ -1,5 +1,6 @@
 //! One role per process, for scaling out: configured by flags or environment, on a shared database.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -9,8 +10,13 @@ use inference_worker::WorkerConfig;
 use platform::artifact_store::ArtifactStore;
 use platform::event_log::EventLog;
 use platform::event_log::postgres::PostgresEventLog;
+use platform::health::Probe;
+use platform::http::HttpConfig;
 use platform::postgres::{self, DatabaseConfig};
 use platform::shutdown::Shutdown;
+use tokio::task::JoinHandle;
+
+use crate::up::bind;
 
 const LATER: &str = "run `chipq migrate` first; see docs/architecture.md for which role needs what";
 
@@ -49,6 +55,10 @@ pub(crate) struct InferenceWorkerArgs {
     data_dir: PathBuf,
     #[command(flatten, next_help_heading = "Database")]
     database: DatabaseConfig,
+    /// Answers /healthz, /readyz and /metrics here, such as 0.0.0.0:9464 for probes of Kubernetes;
+    /// nowhere when it is not set. No token is asked for, no data shown.
+    #[arg(long, env = "CHIPQ_HEALTH_LISTEN", value_name = "ADDR")]
+    health_listen: Option<SocketAddr>,
     #[command(flatten)]
     config: WorkerConfig,
 }
@@ -77,5 +87,25 @@ pub(crate) async fn inference_worker(args: InferenceWorkerArgs) -> anyhow::Resul
     let pool = postgres::connect(&args.database).await?;
     let log: Arc<dyn EventLog> = Arc::new(PostgresEventLog::new(pool.clone()));
     let artifacts = ArtifactStore::open_folder(&args.data_dir.join("artifacts"))?;
-    inference_worker::run(args.config, pool, log, artifacts, shutdown).await
+    platform::metrics::install()?;
+    let worker = inference_worker::Service::new(args.config);
+    let health = serve_health(args.health_listen, worker.health(), shutdown.child()).await?;
+    let outcome = worker.run(pool, log, artifacts, shutdown.clone()).await;
+    shutdown.request();
+    health.await??;
+    outcome
+}
+
+/// Serves health and metrics until `shutdown`, if anywhere.
+async fn serve_health(
+    address: Option<SocketAddr>,
+    probe: Arc<dyn Probe>,
+    shutdown: Shutdown,
+) -> anyhow::Result<JoinHandle<std::io::Result<()>>> {
+    let Some(address) = address else { return Ok(tokio::spawn(async { Ok(()) })) };
+    let listener = bind(address).await?;
+    tracing::info!(address = %listener.local_addr()?, "health and metrics are served");
+    let router = platform::health::router(probe).merge(platform::metrics::router());
+    let router = platform::http::wrap(router, &HttpConfig::default());
+    Ok(tokio::spawn(platform::http::serve(listener, router, shutdown)))
 }

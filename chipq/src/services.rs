@@ -5,12 +5,14 @@
 
 mod assembly;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow};
 use command_api::CommandApiConfig;
 use inference_worker::WorkerConfig;
 use platform::auth::Users;
+use platform::health::Probe;
 use platform::shutdown::Shutdown;
 use projectors::ProjectorsConfig;
 use query_api::QueryApiConfig;
@@ -97,8 +99,10 @@ impl Services {
         settings: &Settings,
     ) -> anyhow::Result<()> {
         let shared = assembly::Shared::new(&self.place, self.pool.clone())?;
-        let worker = inference_worker::run(
-            settings.worker.clone(),
+        platform::metrics::install()?;
+        let worker = inference_worker::Service::new(settings.worker.clone());
+        let worker_health = worker.health();
+        let worker = worker.run(
             self.pool.clone(),
             shared.log(),
             shared.artifacts(),
@@ -111,7 +115,8 @@ impl Services {
             self.stop_roles.child(),
         );
         let housekeeping = shared.housekeeping(self.stop_roles.child());
-        let http = shared.serve(listener, users, settings, self.stop_http.clone());
+        let http = (self.stop_http.clone(), vec![worker_health as Arc<dyn Probe>]);
+        let http = shared.serve(listener, users, settings, http);
         self.roles.spawn(async { ("the inference worker", worker.await) });
         self.roles.spawn(async { ("the projectors", projectors.await) });
         self.roles.spawn(async {

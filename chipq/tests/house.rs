@@ -14,7 +14,8 @@ use cargo_metadata::{DependencyKind, MetadataCommand, Package};
 const ALLOWED: &str = "
 domain: chrono cqrs-es hex serde serde_json sha2 thiserror uuid
 platform: aws-lc-rs axum base64 bytes chrono clap cqrs-es domain futures hex hmac image
-    jsonwebtoken object_store rand rustix secrecy serde serde_json serde_path_to_error sha2 sqlx
+    jsonwebtoken object_store opentelemetry opentelemetry-prometheus opentelemetry_sdk
+    prometheus rand rustix secrecy serde serde_json serde_path_to_error sha2 sqlx
     thiserror tokio tokio-util tower tower-http tracing tracing-subscriber uuid
 command-api: anyhow axum chrono clap domain futures governor platform serde serde_json sha2 tokio
     tracing utoipa utoipa-axum utoipa-swagger-ui uuid

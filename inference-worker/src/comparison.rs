@@ -1,5 +1,9 @@
 //! Compares one picture with its golden sample: decode and register on a thread for computing, infer
 //! in a batch shared with other boards, merge.
+//!
+//! Invariant: a comparison is by the network that was asked for, and by no other.
+
+mod batchers;
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,8 +13,11 @@ use bytes::Bytes;
 use domain::inspection::{ModelIdentity, Registration};
 use domain::{Defect, NotComparable, Sha256};
 
-use crate::batcher::{Batcher, InferError};
+use crate::batcher::{BatchingConfig, InferError};
+use crate::engine::{EngineError, Models};
+use crate::metrics::Metrics;
 use crate::vision::{Golden, Incomparable, Prepared, decode, prepare};
+use batchers::Batchers;
 
 /// How many golden samples are kept ready; a line inspects few parts at a time.
 const GOLDEN_SAMPLES_KEPT: usize = 16;
@@ -39,39 +46,62 @@ pub enum ComparisonError {
         /// In words.
         detail: String,
     },
-    /// The engine failed; it may work later.
-    #[error("inference failed: {0}")]
-    Engine(String),
+    /// The engine cannot be asked now; nothing is wrong with the picture.
+    #[error("{0}")]
+    Unavailable(String),
+    /// The network is not there, or not what its name says; nothing is wrong with the picture.
+    #[error("{0}")]
+    Model(String),
+    /// The engine failed on this picture; it may work another time.
+    #[error("{0}")]
+    Failed(String),
 }
 
-/// Compares pictures, several at a time, by one engine.
+impl From<EngineError> for ComparisonError {
+    fn from(error: EngineError) -> Self {
+        InferError::from(error).into()
+    }
+}
+
+impl From<InferError> for ComparisonError {
+    fn from(error: InferError) -> Self {
+        match error {
+            InferError::Unavailable(detail) => Self::Unavailable(detail),
+            InferError::Model(detail) => Self::Model(detail),
+            InferError::Failed(detail) => Self::Failed(detail),
+        }
+    }
+}
+
+/// Compares pictures, several at a time, by the networks of one place.
 pub struct Comparer {
-    batcher: Batcher,
+    batchers: Batchers,
     golden: Mutex<VecDeque<(Sha256, Arc<Golden>)>>,
 }
 
 impl Comparer {
-    /// A comparer whose crops go through `batcher`.
+    /// A comparer by the networks of `models`, whose crops share batches; one batcher per network.
     #[must_use]
-    pub fn new(batcher: Batcher) -> Self {
-        Self { batcher, golden: Mutex::default() }
+    pub fn new(models: Arc<dyn Models>, batching: BatchingConfig, metrics: Metrics) -> Self {
+        Self { batchers: Batchers::new(models, batching, metrics), golden: Mutex::default() }
     }
 
-    /// The network that compares.
+    /// The network to compare by until another one is routed to.
     #[must_use]
-    pub fn model(&self) -> &ModelIdentity {
-        self.batcher.model()
+    pub fn shipped(&self) -> &ModelIdentity {
+        self.batchers.shipped()
     }
 
-    /// Compares the picture `test` with the golden sample whose bytes have the digest `golden_sha256`.
+    /// Compares the picture `test` by `model` with the golden sample whose bytes have the digest
+    /// `golden_sha256`.
     ///
     /// # Errors
-    /// When the picture is not comparable, or the engine failed.
+    /// When the picture is not comparable, the network cannot be asked, or the engine failed.
     pub async fn compare(
         self: &Arc<Self>,
+        model: &ModelIdentity,
         test: Bytes,
-        golden_sha256: Sha256,
-        golden: Bytes,
+        (golden_sha256, golden): (Sha256, Bytes),
     ) -> Result<Compared, ComparisonError> {
         let comparer = Arc::clone(self);
         let prepared = tokio::task::spawn_blocking(move || {
@@ -80,16 +110,24 @@ impl Comparer {
             prepare(&picture, &golden).map_err(incomparable)
         })
         .await
-        .map_err(|error| ComparisonError::Engine(error.to_string()))??;
-        self.infer(prepared).await
+        .map_err(|error| ComparisonError::Failed(error.to_string()))??;
+        self.infer(model, prepared).await
     }
 
-    async fn infer(&self, prepared: Prepared) -> Result<Compared, ComparisonError> {
-        let engine = |error: InferError| ComparisonError::Engine(error.to_string());
-        let answers = self.batcher.infer(&prepared.crops).await.map_err(engine)?;
+    async fn infer(
+        &self,
+        model: &ModelIdentity,
+        prepared: Prepared,
+    ) -> Result<Compared, ComparisonError> {
+        let batcher = self.batchers.of(model).await?;
+        let answers = batcher.infer(&prepared.crops).await.inspect_err(|error| {
+            if let InferError::Model(_) = error {
+                self.batchers.forget(model);
+            }
+        })?;
         let defects = prepared
             .finish(&answers.outputs)
-            .map_err(|error| ComparisonError::Engine(error.to_string()))?;
+            .map_err(|error| ComparisonError::Failed(error.to_string()))?;
         Ok(Compared {
             registration: prepared.registration,
             defects,

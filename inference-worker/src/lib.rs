@@ -13,4 +13,4 @@ pub mod training;
 pub mod vision;
 pub mod worker;
 
-pub use service::{WorkerConfig, run};
+pub use service::{Service, WorkerConfig};

@@ -3,6 +3,7 @@
 //! Absent: how they are exported, which is the process's choice (`platform::metrics`). Names and units
 //! are listed in `docs/inference.md`.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use domain::Judgement;
@@ -10,7 +11,7 @@ use domain::inspection::ModelIdentity;
 use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter, UpDownCounter};
 use opentelemetry::{KeyValue, global};
 
-use crate::engine::EngineError;
+use crate::engine::{BreakerState, EngineError, Models};
 
 const METER: &str = "chipq.inference";
 
@@ -89,7 +90,7 @@ impl Metrics {
             ),
             engine_available: gauge(
                 "chipq.inference.engine.available",
-                "1",
+                "{engine}",
                 "1 while the engine answers, 0 while boards wait for it.",
             ),
             leases: gauge(
@@ -108,6 +109,25 @@ impl Metrics {
                 "Boards judged by what this worker recorded, by judgement.",
             ),
         }
+    }
+
+    /// Shows the circuit breakers of `models` from now on, under the process's meter.
+    pub(crate) fn observe_breakers(models: Arc<dyn Models>) {
+        let meter = global::meter(METER);
+        let gauge = meter
+            .u64_observable_gauge("chipq.inference.breaker.state")
+            .with_description("Circuit breaker of a model: 0 closed, 1 half open, 2 open.")
+            .with_callback(move |observer| {
+                for (model, state) in models.breakers() {
+                    let state = match state {
+                        BreakerState::Closed => 0,
+                        BreakerState::HalfOpen => 1,
+                        BreakerState::Open => 2,
+                    };
+                    observer.observe(state, &of_model(&model));
+                }
+            });
+        gauge.build();
     }
 
     /// A batch of `wanted` crops was sent, filled to `size`.

@@ -1,4 +1,4 @@
-//! The worker as a service: configuration, engine, batcher, and the loop that follows the log.
+//! The worker as a service: configuration, engine, and the loop that follows the log.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,19 +9,26 @@ use platform::event_log::EventLog;
 use platform::shutdown::Shutdown;
 use sqlx::PgPool;
 
-use crate::batcher::{Batcher, BatchingConfig};
+use crate::batcher::BatchingConfig;
 use crate::comparison::Comparer;
-use crate::engine::{EmbeddedEngine, Engine as _};
-use crate::worker::Worker;
+use crate::engine::{EngineUrl, TritonConfig};
+use crate::metrics::Metrics;
+use crate::worker::{Worker, WorkerHealth, WorkerOptions};
 
 /// How the worker works.
 #[derive(Debug, Clone, clap::Args)]
 pub struct WorkerConfig {
+    /// Where pictures are compared: embedded:, or a Triton server at grpc://HOST:8001.
+    #[arg(long, env = "CHIPQ_ENGINE", default_value_t = EngineUrl::Embedded, value_name = "URL")]
+    pub engine: EngineUrl,
+    /// How to ask a Triton server.
+    #[command(flatten)]
+    pub triton: TritonConfig,
     /// Most inspections under way at a time.
     #[arg(long, env = "CHIPQ_INFERENCE_CONCURRENCY", default_value_t = 8,
           value_parser = clap::value_parser!(u16).range(1..=256))]
     pub inference_concurrency: u16,
-    /// Most crops in a batch.
+    /// Most crops in a batch; fewer, when the model is built for fewer.
     #[arg(long, env = "CHIPQ_BATCH_SIZE", default_value_t = 32,
           value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub batch_size: u16,
@@ -32,6 +39,10 @@ pub struct WorkerConfig {
     #[arg(long, env = "CHIPQ_BATCHES_IN_FLIGHT", default_value_t = 2,
           value_parser = clap::value_parser!(u16).range(1..=64))]
     pub batches_in_flight: u16,
+    /// Milliseconds after which the share of a worker that died is taken over.
+    #[arg(long, env = "CHIPQ_WORKER_LEASE_MS", default_value_t = 10_000,
+          value_parser = clap::value_parser!(u64).range(500..=600_000))]
+    pub worker_lease_ms: u64,
 }
 
 impl WorkerConfig {
@@ -43,29 +54,61 @@ impl WorkerConfig {
             ..BatchingConfig::default()
         }
     }
+
+    fn options(&self) -> WorkerOptions {
+        WorkerOptions {
+            concurrency: self.inference_concurrency.into(),
+            lease: Duration::from_millis(self.worker_lease_ms),
+        }
+    }
 }
 
-/// Follows the log and settles inspections until a shutdown is asked for.
-///
-/// # Errors
-/// When the model does not load or the database is away at the start.
-pub async fn run(
+/// A worker that was configured and has not started.
+pub struct Service {
     config: WorkerConfig,
-    pool: PgPool,
-    log: Arc<dyn EventLog>,
-    artifacts: ArtifactStore,
-    shutdown: Shutdown,
-) -> anyhow::Result<()> {
-    let engine = tokio::task::spawn_blocking(EmbeddedEngine::load)
-        .await?
-        .context("the embedded model does not load")?;
-    let model = engine.model();
-    tracing::info!(model = model.name, version = model.version, sha256 = %model.sha256, "model loaded");
-    let batcher = Batcher::start(Arc::new(engine), config.batching());
-    let comparer = Arc::new(Comparer::new(batcher));
-    let concurrency = config.inference_concurrency.into();
-    Worker::new(pool, log, artifacts, comparer, concurrency)
-        .run(shutdown)
-        .await
-        .context("the inference worker cannot start")
+    health: Arc<WorkerHealth>,
+    metrics: Metrics,
+}
+
+impl Service {
+    /// A worker, measured under the process's meter: install `platform::metrics` first.
+    #[must_use]
+    pub fn new(config: WorkerConfig) -> Self {
+        let metrics = Metrics::of_process();
+        Self { config, health: Arc::new(WorkerHealth::new(metrics.clone())), metrics }
+    }
+
+    /// Whether it can settle inspections, from now until it ends.
+    #[must_use]
+    pub fn health(&self) -> Arc<WorkerHealth> {
+        Arc::clone(&self.health)
+    }
+
+    /// Follows the log and settles inspections until a shutdown is asked for. An engine that is away
+    /// is waited for.
+    ///
+    /// # Errors
+    /// When the engine cannot be used at all, or the database is away at the start.
+    pub async fn run(
+        self,
+        pool: PgPool,
+        log: Arc<dyn EventLog>,
+        artifacts: ArtifactStore,
+        shutdown: Shutdown,
+    ) -> anyhow::Result<()> {
+        let (batching, options) = (self.config.batching(), self.config.options());
+        let WorkerConfig { engine, triton, .. } = self.config;
+        tracing::info!(%engine, "pictures are compared");
+        let models = tokio::task::spawn_blocking(move || engine.connect(&triton))
+            .await?
+            .context("the inference engine cannot be used")?;
+        self.health.asks(Arc::clone(&models));
+        Metrics::observe_breakers(Arc::clone(&models));
+        let comparer = Arc::new(Comparer::new(models, batching, self.metrics.clone()));
+        let told = (self.health, self.metrics);
+        Worker::new((pool, log), artifacts, comparer, options, told)
+            .run(shutdown)
+            .await
+            .context("the inference worker cannot start")
+    }
 }

@@ -28,6 +28,7 @@ use platform::artifact_store::ArtifactStore;
 use platform::artifact_store::signed_url::UrlSigner;
 use platform::auth::TokenVerifier;
 use platform::event_log::EventLog;
+use platform::health::Probe;
 use platform::shutdown::Shutdown;
 use sqlx::PgPool;
 use tokio::sync::Semaphore;
@@ -58,6 +59,8 @@ pub struct Dependencies {
     pub verifier: Arc<TokenVerifier>,
     /// Ends subscriptions, each with the cursor to go on from.
     pub shutdown: Shutdown,
+    /// Parts of the same process that have to be ready, too.
+    pub probes: Vec<Arc<dyn Probe>>,
 }
 
 /// The query API. Clones share everything.
@@ -66,6 +69,7 @@ pub struct QueryApi(Arc<Inner>);
 
 struct Inner {
     reads: Arc<Reads>,
+    probes: Vec<Arc<dyn Probe>>,
     schema: ApiSchema,
     artifacts: ArtifactStore,
     pdfs: Pdfs,
@@ -95,12 +99,17 @@ impl QueryApi {
             pdfs: Pdfs::new(on.artifacts.clone(), config.renders_max),
             artifacts: on.artifacts,
             verifier: on.verifier,
+            probes: on.probes,
             reads,
         }))
     }
 
     pub(crate) fn reads(&self) -> &Reads {
         &self.0.reads
+    }
+
+    pub(crate) fn probes(&self) -> &[Arc<dyn Probe>] {
+        &self.0.probes
     }
 
     pub(crate) fn schema(&self) -> &ApiSchema {

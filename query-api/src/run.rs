@@ -29,6 +29,7 @@ pub async fn run(config: RunConfig, shutdown: Shutdown) -> anyhow::Result<()> {
         signer: UrlSigner::new(SigningKey::open(&config.data_dir)?),
         verifier: Arc::new(TokenIssuer::new(keys, TokenConfig::default()).verifier()),
         shutdown: shutdown.clone(),
+        probes: Vec::new(),
     };
     let listener = TcpListener::bind(config.listen)
         .await

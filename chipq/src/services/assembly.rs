@@ -11,6 +11,7 @@ use platform::artifact_store::signed_url::{SigningKey, UrlSigner};
 use platform::auth::{KeyRing, TokenConfig, TokenIssuer, Users};
 use platform::event_log::EventLog;
 use platform::event_log::postgres::PostgresEventLog;
+use platform::health::Probe;
 use platform::idempotency::IdempotencyStore;
 use platform::shutdown::Shutdown;
 use query_api::QueryApi;
@@ -69,7 +70,7 @@ impl Shared {
         listener: TcpListener,
         users: Users,
         settings: &Settings,
-        shutdown: Shutdown,
+        (shutdown, probes): (Shutdown, Vec<Arc<dyn Probe>>),
     ) -> impl Future<Output = io::Result<()>> + Send + 'static {
         let verifier = Arc::new(self.issuer.verifier());
         let commands = command_api::Dependencies {
@@ -88,11 +89,15 @@ impl Shared {
             signer: self.signer.clone(),
             verifier,
             shutdown: shutdown.clone(),
+            probes,
         };
         let commands = CommandApi::new(commands, &settings.commands);
         let commands = command_api::router_described_by(commands, openapi());
         let queries = query_api::router(QueryApi::new(queries, &settings.queries));
-        let router = platform::http::wrap(commands.merge(queries), &settings.commands.http());
+        let router = platform::http::wrap(
+            commands.merge(queries).merge(platform::metrics::router()),
+            &settings.commands.http(),
+        );
         platform::http::serve(listener, router, shutdown)
     }
 }

@@ -1,26 +1,37 @@
 //! Settles one inspection: compares what is uploaded and has no result, and records each result once.
+//!
+//! Invariant: an engine that is away settles nothing; only what failed by itself, several times, is
+//! recorded as failed. All comparisons of an inspection are by one network.
 
+mod result;
+
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use domain::inspection::{Artifact, GoldenReference, InferenceResult, Timing};
+use domain::inspection::{Artifact, Facts, InferenceResult, ModelIdentity};
 use domain::part::GoldenSample;
 use domain::{
-    ArtifactId, Inspection, InspectionCommand, InspectionId, NotComparable, Part, PartNumber,
-    Picture,
+    ArtifactId, Inspection, InspectionCommand, InspectionEvent, InspectionId, InspectionRejection,
+    ModelRoute, NotComparable, Part, PartNumber, Picture,
 };
 use platform::artifact_store::{ArtifactStore, ArtifactStoreError};
 use platform::event_log::{ActorRef, EventLog, EventMetadata};
 use platform::execute::{ExecuteError, Request, execute, load};
 use platform::shutdown::Shutdown;
 use rand::Rng as _;
-use uuid::Uuid;
 
-use super::checkpoint::WORKER;
-use crate::comparison::{Compared, Comparer, ComparisonError};
+use super::WORKER;
+use super::gate::Gate;
+use crate::comparison::{Comparer, ComparisonError};
+use crate::metrics::Metrics;
+use result::{completed, failed, no_golden_sample};
 
-/// How often bytes at rest that are missing or altered are looked for before the board is given up.
-const READ_ATTEMPTS_MAX: u32 = 3;
+/// How often bytes at rest that are missing or altered are looked for, and how often an engine that
+/// fails on a picture is asked, before the picture is given up.
+const ATTEMPTS_MAX: u32 = 3;
+/// How often a network that is no longer in force is looked for: some 3 s.
+const MODEL_ATTEMPTS_MAX: u32 = 6;
 /// The longest pause before an inspection is tried again.
 const BACKOFF_MAX: Duration = Duration::from_secs(10);
 
@@ -28,6 +39,8 @@ pub(super) struct Settler {
     log: Arc<dyn EventLog>,
     artifacts: ArtifactStore,
     comparer: Arc<Comparer>,
+    gate: Arc<Gate>,
+    metrics: Metrics,
 }
 
 /// Why an inspection is not settled yet.
@@ -36,9 +49,48 @@ enum Unsettled {
     /// It may be possible later.
     #[error("{0}")]
     Transient(String),
+    /// It will be possible when the engine is back.
+    #[error("{0}")]
+    EngineAway(String),
     /// It never will: the stream cannot be read or refuses the result.
     #[error("{0}")]
     Permanent(String),
+}
+
+/// What can go wrong with one picture, and is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Trouble {
+    Unreadable,
+    EngineFailed,
+    ModelGone,
+}
+
+/// How often what went wrong.
+#[derive(Debug, Default)]
+struct Tries(HashMap<(ArtifactId, Trouble), u32>);
+
+impl Tries {
+    /// Counts one more; true when it was the last that is allowed.
+    fn exhausted(&mut self, artifact_id: ArtifactId, trouble: Trouble) -> bool {
+        let tries = self.0.entry((artifact_id, trouble)).or_default();
+        *tries += 1;
+        *tries >= if trouble == Trouble::ModelGone { MODEL_ATTEMPTS_MAX } else { ATTEMPTS_MAX }
+    }
+}
+
+/// A picture to compare.
+struct Job<'a> {
+    artifact_id: ArtifactId,
+    picture: &'a Picture,
+    golden: &'a GoldenSample,
+    by: &'a By,
+}
+
+/// The network that an inspection is compared by.
+struct By {
+    model: ModelIdentity,
+    /// New inspections are compared by another one.
+    superseded: bool,
 }
 
 impl Settler {
@@ -46,36 +98,47 @@ impl Settler {
         log: Arc<dyn EventLog>,
         artifacts: ArtifactStore,
         comparer: Arc<Comparer>,
+        gate: Arc<Gate>,
+        metrics: Metrics,
     ) -> Self {
-        Self { log, artifacts, comparer }
+        Self { log, artifacts, comparer, gate, metrics }
     }
 
-    /// Tries until the inspection is settled (`true`) or a shutdown is asked for (`false`: somebody has
-    /// to take it up again).
+    /// Tries until the inspection is settled (`true`), or a shutdown is asked for while it waits
+    /// (`false`). Cancel-safe: what was recorded stays, whoever takes it up again does the rest.
     pub(super) async fn settle(&self, inspection_id: InspectionId, shutdown: &Shutdown) -> bool {
-        for attempt in 0_u32.. {
-            match self.try_settle(inspection_id, attempt).await {
+        let mut tries = Tries::default();
+        let mut attempt = 0_u32;
+        loop {
+            let pass = tokio::select! {
+                pass = self.gate.admit() => pass,
+                () = shutdown.requested() => return false,
+            };
+            match self.try_settle(inspection_id, &mut tries).await {
                 Ok(()) => return true,
+                Err(Unsettled::EngineAway(detail)) => pass.close(detail),
                 Err(Unsettled::Permanent(error)) => {
                     tracing::error!(%inspection_id, error, "inspection cannot be settled; skipped");
                     return true;
                 }
                 Err(Unsettled::Transient(error)) => {
                     tracing::warn!(%inspection_id, error, attempt, "inspection waits; trying again");
-                    let bound =
-                        (Duration::from_millis(100) * 2_u32.pow(attempt.min(8))).min(BACKOFF_MAX);
-                    let pause = rand::rng().random_range(bound / 2..=bound);
+                    drop(pass);
                     tokio::select! {
-                        () = tokio::time::sleep(pause) => {}
+                        () = pause(attempt) => {}
                         () = shutdown.requested() => return false,
                     }
+                    attempt = attempt.saturating_add(1);
                 }
             }
         }
-        false
     }
 
-    async fn try_settle(&self, inspection_id: InspectionId, attempt: u32) -> Result<(), Unsettled> {
+    async fn try_settle(
+        &self,
+        inspection_id: InspectionId,
+        tries: &mut Tries,
+    ) -> Result<(), Unsettled> {
         let inspection = load::<Inspection>(&*self.log, &inspection_id.to_string())
             .await
             .map_err(Unsettled::of_log)?
@@ -88,13 +151,17 @@ impl Settler {
             }
         };
         let golden = self.golden_sample(&facts.part).await?;
+        let by = self.network(facts).await?;
         for (artifact_id, artifact) in &facts.artifacts {
             let Artifact::Uploaded(picture) = artifact else { continue };
+            let artifact_id = *artifact_id;
             // Without a golden sample the picture waits: one may be registered before inference is
             // requested. Then there is none, and a person has to look.
             let result = match &golden {
-                Some(golden) => self.compare(*artifact_id, picture, golden, attempt).await?,
-                None if closed => no_golden_sample(*artifact_id, picture, &facts.part),
+                Some(golden) => {
+                    self.compare(&Job { artifact_id, picture, golden, by: &by }, tries).await?
+                }
+                None if closed => no_golden_sample(artifact_id, picture, &facts.part),
                 None => continue,
             };
             self.record(inspection_id, result).await?;
@@ -107,67 +174,74 @@ impl Settler {
         Ok(part.state.golden_sample().cloned())
     }
 
+    /// The network of the inspection's first comparison; before it, the one in force.
+    async fn network(&self, facts: &Facts) -> Result<By, Unsettled> {
+        let shipped = self.comparer.shipped();
+        let route = load::<ModelRoute>(&*self.log, &shipped.name).await;
+        let route = route.map_err(Unsettled::of_log)?.state;
+        let in_force = route.model().unwrap_or(shipped);
+        Ok(match &facts.model {
+            Some(pinned) => By { superseded: pinned != in_force, model: pinned.clone() },
+            None => By { superseded: false, model: in_force.clone() },
+        })
+    }
+
     async fn compare(
         &self,
-        artifact_id: ArtifactId,
-        picture: &Picture,
-        golden: &GoldenSample,
-        attempt: u32,
+        job: &Job<'_>,
+        tries: &mut Tries,
     ) -> Result<InferenceResult, Unsettled> {
+        let &Job { artifact_id, picture, golden, by } = job;
         let started = Instant::now();
-        let failed =
-            |reason, detail| failed(artifact_id, picture, Some(golden.reference()), reason, detail);
-        let test = match self.artifacts.get_verified(artifact_id, &picture.sha256).await {
-            Ok(bytes) => bytes,
-            Err(error) => {
-                return unreadable(error, attempt)
-                    .map(|detail| failed(NotComparable::Unreadable, detail));
-            }
+        let failed = |reason, detail: String| {
+            failed(artifact_id, picture, Some(golden.reference()), reason, detail)
         };
-        let golden_bytes = self.artifacts.get_verified(golden.artifact_id, &golden.picture.sha256);
-        let golden_bytes = match golden_bytes.await {
-            Ok(bytes) => bytes,
-            Err(error) => {
-                return unreadable(error, attempt)
-                    .map(|detail| failed(NotComparable::Unreadable, detail));
+        let (test, golden_bytes) = match self.pictures(job).await {
+            Ok(pictures) => pictures,
+            Err(error)
+                if is_damage(&error) && tries.exhausted(artifact_id, Trouble::Unreadable) =>
+            {
+                return Ok(failed(NotComparable::Unreadable, error.to_string()));
             }
+            Err(error) => return Err(Unsettled::Transient(error.to_string())),
         };
-        match self.comparer.compare(test, golden.picture.sha256, golden_bytes).await {
+        let golden_bytes = (golden.picture.sha256, golden_bytes);
+        match self.comparer.compare(&by.model, test, golden_bytes).await {
             Ok(compared) => {
-                let outcome = (compared, started.elapsed());
-                Ok(self.completed(artifact_id, picture, golden.reference(), outcome))
+                self.gate.open();
+                Ok(completed(job, compared, started.elapsed()))
             }
             Err(ComparisonError::NotComparable { reason, detail }) => Ok(failed(reason, detail)),
-            Err(ComparisonError::Engine(detail)) if attempt + 1 >= READ_ATTEMPTS_MAX => {
-                Ok(failed(NotComparable::InferenceFailed, detail))
+            Err(ComparisonError::Failed(detail)) => {
+                self.gate.open();
+                if tries.exhausted(artifact_id, Trouble::EngineFailed) {
+                    return Ok(failed(NotComparable::InferenceFailed, detail));
+                }
+                Err(Unsettled::Transient(detail))
             }
-            Err(ComparisonError::Engine(detail)) => Err(Unsettled::Transient(detail)),
+            // A network that was replaced need not come back; the one in force has to.
+            Err(ComparisonError::Model(detail)) if by.superseded => {
+                if tries.exhausted(artifact_id, Trouble::ModelGone) {
+                    return Ok(failed(NotComparable::InferenceFailed, detail));
+                }
+                Err(Unsettled::Transient(detail))
+            }
+            Err(ComparisonError::Model(detail) | ComparisonError::Unavailable(detail)) => {
+                Err(Unsettled::EngineAway(detail))
+            }
         }
     }
 
-    fn completed(
+    /// The bytes of the picture and of its golden sample.
+    async fn pictures(
         &self,
-        artifact_id: ArtifactId,
-        picture: &Picture,
-        golden: GoldenReference,
-        (compared, total): (Compared, Duration),
-    ) -> InferenceResult {
-        let model = self.comparer.model().clone();
-        let about = format!("{} {} {}", picture.sha256, golden.sha256, model.sha256);
-        InferenceResult::Completed {
-            result_id: result_id(artifact_id, &about),
-            artifact_id,
-            artifact_sha256: picture.sha256,
-            golden,
-            model,
-            registration: compared.registration,
-            defects: compared.defects,
-            timing: Timing {
-                queue_ms: milliseconds(compared.queued),
-                compute_ms: milliseconds(compared.computed),
-                total_ms: milliseconds(total),
-            },
-        }
+        job: &Job<'_>,
+    ) -> Result<(bytes::Bytes, bytes::Bytes), ArtifactStoreError> {
+        let golden = job.golden;
+        let test = self.artifacts.get_verified(job.artifact_id, &job.picture.sha256).await?;
+        let golden =
+            self.artifacts.get_verified(golden.artifact_id, &golden.picture.sha256).await?;
+        Ok((test, golden))
     }
 
     async fn record(
@@ -188,9 +262,19 @@ impl Settler {
             command: InspectionCommand::RecordInference(result),
             if_match: None,
         };
-        let executed = execute(&*self.log, request).await.map_err(Unsettled::of_log)?;
-        if let Inspection::Judged { judgement, .. } = executed.state {
-            tracing::info!(%inspection_id, %judgement, position = executed.position.0, "inspection judged");
+        let executed = match execute(&*self.log, request).await {
+            // Another worker compared a picture by another network meanwhile: compare by that one.
+            Err(ExecuteError::Rejected(rejection @ InspectionRejection::MixedModels { .. })) => {
+                return Err(Unsettled::Transient(rejection.to_string()));
+            }
+            executed => executed.map_err(Unsettled::of_log)?,
+        };
+        for event in &executed.events {
+            if let InspectionEvent::InspectionJudged { judgement, .. } = event {
+                self.metrics.judged(*judgement);
+                let position = executed.position.0;
+                tracing::info!(%inspection_id, %judgement, position, "inspection judged");
+            }
         }
         Ok(())
     }
@@ -210,53 +294,17 @@ impl Unsettled {
 }
 
 /// Bytes that are missing or altered stay so after a few looks; anything else may pass.
-fn unreadable(error: ArtifactStoreError, attempt: u32) -> Result<String, Unsettled> {
-    let damaged = matches!(
+const fn is_damage(error: &ArtifactStoreError) -> bool {
+    matches!(
         error,
         ArtifactStoreError::NotFound(_)
             | ArtifactStoreError::DigestMismatch { .. }
             | ArtifactStoreError::Unreadable { .. }
-    );
-    if damaged && attempt + 1 >= READ_ATTEMPTS_MAX {
-        Ok(error.to_string())
-    } else {
-        Err(Unsettled::Transient(error.to_string()))
-    }
+    )
 }
 
-fn no_golden_sample(
-    artifact_id: ArtifactId,
-    picture: &Picture,
-    part: &PartNumber,
-) -> InferenceResult {
-    let detail =
-        format!("part {part} has no golden sample; register one and inspect the board again");
-    failed(artifact_id, picture, None, NotComparable::NoGoldenSample, detail)
-}
-
-fn failed(
-    artifact_id: ArtifactId,
-    picture: &Picture,
-    golden: Option<GoldenReference>,
-    reason: NotComparable,
-    detail: String,
-) -> InferenceResult {
-    let about = golden.as_ref().map_or_else(String::new, |golden| golden.sha256.to_string());
-    InferenceResult::Failed {
-        result_id: result_id(artifact_id, &format!("{} {about} {reason}", picture.sha256)),
-        artifact_id,
-        artifact_sha256: picture.sha256,
-        golden,
-        reason,
-        detail,
-    }
-}
-
-/// The same picture, golden sample and model have the same result id, whoever computes it and how often.
-fn result_id(artifact_id: ArtifactId, about: &str) -> Uuid {
-    Uuid::new_v5(&artifact_id.0, about.as_bytes())
-}
-
-fn milliseconds(duration: Duration) -> u32 {
-    u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
+async fn pause(attempt: u32) {
+    let bound = (Duration::from_millis(100) * 2_u32.pow(attempt.min(8))).min(BACKOFF_MAX);
+    let pause = rand::rng().random_range(bound / 2..=bound);
+    tokio::time::sleep(pause).await;
 }

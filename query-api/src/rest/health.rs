@@ -1,6 +1,7 @@
 //! `GET /healthz`, which only says that the process answers, and `GET /readyz`, which names what is
 //! not ready. Neither takes a token or shows data.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
@@ -8,6 +9,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use platform::event_log::Position;
+use platform::health::{Probe, READY_TIMEOUT};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -17,9 +19,6 @@ use crate::error::QueryError;
 use crate::read_model::projections;
 use crate::read_model::words::GenerationStatus;
 use crate::reads::Reads;
-
-/// How long the checks may take together.
-const READY_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// One thing that has to be ready.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -54,14 +53,25 @@ pub(super) async fn alive() -> &'static str {
     tag = "health",
     responses((status = 200, body = Readiness), (status = 503, body = Readiness)))]
 pub(super) async fn ready(State(api): State<QueryApi>) -> Response {
-    let asked = tokio::time::timeout(READY_TIMEOUT, checks(api.reads())).await;
-    let checks = asked.unwrap_or_else(|_| vec![not_ready("database", "no answer in time".into())]);
+    let asked = tokio::time::timeout(READY_TIMEOUT, checks(api.reads()));
+    let others = tokio::time::timeout(READY_TIMEOUT, parts(api.probes()));
+    let (asked, others) = tokio::join!(asked, others);
+    let late = |name| move |_| vec![not_ready(name, "no answer in time".into())];
+    let mut checks = asked.unwrap_or_else(late("database"));
+    checks.extend(others.unwrap_or_else(late("other-parts")));
     let ready = checks.iter().all(|check| check.ready);
     let readiness = Json(Readiness { ready, checks });
     if ready {
         return readiness.into_response();
     }
     (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "1")], readiness).into_response()
+}
+
+/// What other parts of the process say.
+async fn parts(probes: &[Arc<dyn Probe>]) -> Vec<Check> {
+    let asked = probes.iter().map(|probe| probe.checks());
+    let checks = futures::future::join_all(asked).await.into_iter().flatten();
+    checks.map(|part| Check { name: part.name, ready: part.ready, detail: part.detail }).collect()
 }
 
 async fn checks(reads: &Reads) -> Vec<Check> {

@@ -93,6 +93,7 @@ impl World {
             signer: UrlSigner::new(SigningKey::open(folder.path()).unwrap()),
             verifier: Arc::new(issuer.verifier()),
             shutdown: shutdown.clone(),
+            probes: Vec::new(),
         };
         let api = QueryApi::new(on, &config);
         Self {

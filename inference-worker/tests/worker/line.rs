@@ -1,0 +1,225 @@
+//! A line that inspects boards of one part, and the workers on it.
+
+use std::io::Cursor;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use chrono::{TimeDelta, Utc};
+use domain::{
+    ArtifactId, FiredRule, Inspection, InspectionCommand, InspectionEvent, InspectionId, Judgement,
+    Lot, MediaType, Part, PartCommand, PartNumber, Station,
+};
+use futures::stream;
+use image::{GrayImage, ImageFormat};
+use inference_worker::batcher::BatchingConfig;
+use inference_worker::boards::{BoardOptions, generate};
+use inference_worker::comparison::Comparer;
+use inference_worker::engine::{EmbeddedModels, Models};
+use inference_worker::metrics::Metrics;
+use inference_worker::worker::{Worker, WorkerHealth, WorkerOptions};
+use platform::artifact_store::{ArtifactStore, UploadLimits};
+use platform::event_log::postgres::PostgresEventLog;
+use platform::event_log::{EventLog, StreamId};
+use platform::execute::{Request, execute, load};
+use platform::shutdown::Shutdown;
+use platform::test_support::{TestDatabase, fresh_database};
+use tokio::task::JoinHandle;
+use uuid::Uuid;
+
+/// How long whatever a test waits for may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// One log, one store, one place of networks; as many workers as a test starts.
+pub(crate) struct Line {
+    pub(crate) database: TestDatabase,
+    pub(crate) log: Arc<dyn EventLog>,
+    artifacts: ArtifactStore,
+    models: Arc<dyn Models>,
+    pub(crate) lease: Duration,
+    _folder: tempfile::TempDir,
+}
+
+impl Line {
+    pub(crate) async fn set_up() -> Self {
+        Self::comparing_by(Arc::new(EmbeddedModels::load().unwrap())).await
+    }
+
+    pub(crate) async fn comparing_by(models: Arc<dyn Models>) -> Self {
+        let database = fresh_database().await;
+        let folder = tempfile::tempdir().unwrap();
+        Self {
+            log: Arc::new(PostgresEventLog::new(database.pool())),
+            artifacts: ArtifactStore::open_folder(folder.path()).unwrap(),
+            models,
+            lease: Duration::from_millis(500),
+            _folder: folder,
+            database,
+        }
+    }
+
+    pub(crate) async fn part(&self, command: PartCommand) {
+        let request = Request::<Part> {
+            aggregate_id: "P-1".into(),
+            command,
+            if_match: None,
+            metadata: Default::default(),
+        };
+        execute(&*self.log, request).await.unwrap();
+    }
+
+    pub(crate) async fn inspection(&self, id: InspectionId, command: InspectionCommand) {
+        let request = Request::<Inspection> {
+            aggregate_id: id.to_string(),
+            command,
+            if_match: None,
+            metadata: Default::default(),
+        };
+        execute(&*self.log, request).await.unwrap();
+    }
+
+    pub(crate) async fn register_golden(&self, golden: &GrayImage) {
+        let artifact_id = ArtifactId(Uuid::new_v4());
+        self.part(PartCommand::RegisterPart { part: PartNumber::new("P-1").unwrap() }).await;
+        let (now, media_type) = (Utc::now(), MediaType::Png);
+        let expires_at = now + TimeDelta::minutes(15);
+        let reserve = PartCommand::ReserveGoldenSample { artifact_id, media_type, now, expires_at };
+        self.part(reserve).await;
+        let picture = self.store(artifact_id, png(golden)).await;
+        self.part(PartCommand::RegisterGoldenSample { artifact_id, picture }).await;
+    }
+
+    pub(crate) async fn store(&self, id: ArtifactId, bytes: Bytes) -> domain::Picture {
+        let body = stream::iter([Ok::<_, std::io::Error>(bytes)]);
+        let limits = UploadLimits::default();
+        self.artifacts.put_stream(id, body, &limits, MediaType::Png).await.unwrap()
+    }
+
+    pub(crate) async fn open(&self) -> InspectionId {
+        let inspection_id = InspectionId(Uuid::new_v4());
+        let part = PartNumber::new("P-1").unwrap();
+        let recipe = load::<Part>(&*self.log, part.as_str()).await.unwrap().state.recipe();
+        let create = InspectionCommand::CreateInspection {
+            inspection_id,
+            lot: Lot::new("L-1").unwrap(),
+            part,
+            station: Station::new("AOI-1").unwrap(),
+            recipe,
+        };
+        self.inspection(inspection_id, create).await;
+        inspection_id
+    }
+
+    pub(crate) async fn upload(&self, inspection_id: InspectionId, bytes: Bytes) -> ArtifactId {
+        let artifact_id = ArtifactId(Uuid::new_v4());
+        let expires_at = Utc::now() + TimeDelta::minutes(15);
+        let media_type = MediaType::Png;
+        let reserve = InspectionCommand::ReserveArtifact { artifact_id, media_type, expires_at };
+        self.inspection(inspection_id, reserve).await;
+        let picture = self.store(artifact_id, bytes).await;
+        let uploaded = InspectionCommand::UploadArtifact { artifact_id, picture };
+        self.inspection(inspection_id, uploaded).await;
+        artifact_id
+    }
+
+    pub(crate) async fn infer(&self, inspection_id: InspectionId) {
+        let command = InspectionCommand::RequestInference { now: Utc::now() };
+        self.inspection(inspection_id, command).await;
+    }
+
+    /// An inspection of one picture, closed.
+    pub(crate) async fn inspect(&self, picture: Bytes) -> InspectionId {
+        let inspection = self.open().await;
+        self.upload(inspection, picture).await;
+        self.infer(inspection).await;
+        inspection
+    }
+
+    pub(crate) fn start_worker(&self) -> Running {
+        let shutdown = Shutdown::new();
+        let metrics = Metrics::of_process();
+        let health = Arc::new(WorkerHealth::new(metrics.clone()));
+        health.asks(Arc::clone(&self.models));
+        let batching = BatchingConfig::default();
+        let comparer = Comparer::new(Arc::clone(&self.models), batching, metrics.clone());
+        let options = WorkerOptions { concurrency: 4, lease: self.lease };
+        let on = (self.database.pool(), Arc::clone(&self.log));
+        let told = (Arc::clone(&health), metrics);
+        let worker = Worker::new(on, self.artifacts.clone(), Arc::new(comparer), options, told);
+        let running = worker.run(shutdown.clone());
+        let task = tokio::spawn(async move { running.await.unwrap() });
+        Running { shutdown, task, health }
+    }
+
+    pub(crate) async fn events(&self, inspection_id: InspectionId) -> Vec<InspectionEvent> {
+        let stream = StreamId::of::<Inspection>(inspection_id);
+        let recorded = self.log.read_stream(&stream, 0).await.unwrap();
+        recorded.iter().map(|event| event.decode().unwrap()).collect()
+    }
+
+    pub(crate) async fn judged(&self, inspection_id: InspectionId) -> (Judgement, Vec<FiredRule>) {
+        let id = inspection_id.to_string();
+        until("a judgement", async || {
+            match load::<Inspection>(&*self.log, &id).await.unwrap().state {
+                Inspection::Judged { judgement, rules, .. } => Some((judgement, rules)),
+                _ => None,
+            }
+        })
+        .await
+    }
+}
+
+pub(crate) fn png(picture: &GrayImage) -> Bytes {
+    let mut bytes = Cursor::new(Vec::new());
+    picture.write_to(&mut bytes, ImageFormat::Png).unwrap();
+    bytes.into_inner().into()
+}
+
+pub(crate) fn board(clean: bool) -> inference_worker::boards::Board {
+    let clean_per_cent = if clean { 100 } else { 0 };
+    generate(7, 0, &BoardOptions { clean_per_cent, min_defects: 4, ..BoardOptions::default() })
+}
+
+pub(crate) fn results(events: &[InspectionEvent]) -> usize {
+    let result = |event: &&InspectionEvent| {
+        matches!(
+            event,
+            InspectionEvent::InferenceCompleted { .. } | InspectionEvent::InferenceFailed { .. }
+        )
+    };
+    events.iter().filter(result).count()
+}
+
+/// A worker that runs.
+pub(crate) struct Running {
+    shutdown: Shutdown,
+    pub(crate) task: JoinHandle<()>,
+    pub(crate) health: Arc<WorkerHealth>,
+}
+
+impl Running {
+    /// Ends in good order.
+    pub(crate) async fn stop(self) {
+        self.shutdown.request();
+        self.task.await.unwrap();
+    }
+
+    /// Ends as by `kill -9`: nothing is given back.
+    pub(crate) async fn kill(self) {
+        self.task.abort();
+        self.task.await.unwrap_err();
+    }
+}
+
+/// Waits until `found` finds something.
+pub(crate) async fn until<T>(what: &str, mut found: impl AsyncFnMut() -> Option<T>) -> T {
+    let waiting = async {
+        loop {
+            if let Some(found) = found().await {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, waiting).await.unwrap_or_else(|_| panic!("not in time: {what}"))
+}

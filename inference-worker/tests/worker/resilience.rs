@@ -1,0 +1,134 @@
+//! An engine that is away keeps inspections waiting; one that fails on a picture fails that picture.
+
+use std::sync::Arc;
+
+use domain::{FiredRule, Inspection, Judgement, NotComparable};
+use inference_worker::boards::{BoardOptions, generate};
+use inference_worker::vision::{Golden, decode, prepare};
+use platform::execute::load;
+use platform::health::Probe as _;
+
+use crate::engines::Place;
+use crate::line::{Line, board, png, results, until};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_the_engine_is_away_boards_wait_few_ask_and_afterwards_each_is_judged_once() {
+    let place = Place::new();
+    let line = Line::comparing_by(Arc::clone(&place) as _).await;
+    let bad = board(false);
+    line.register_golden(&bad.golden).await;
+    place.goes_away();
+    let worker = line.start_worker();
+    let mut inspections = Vec::new();
+    for _ in 0..12 {
+        inspections.push(line.inspect(png(&bad.test)).await);
+    }
+    until("the engine is tried again", async || (place.refused() >= 7).then_some(())).await;
+    // At most four were under way when it went away; since then one at a time tries, with pauses
+    // of at least 50, 100, 200 ms.
+    assert!(place.asked() <= 4 + 6, "{} times", place.asked());
+    for inspection in &inspections {
+        let id = inspection.to_string();
+        let state = load::<Inspection>(&*line.log, &id).await.unwrap().state;
+        assert!(matches!(state, Inspection::Inferring(_)), "it waits: {state:?}");
+        assert_eq!(results(&line.events(*inspection).await), 0, "nothing is recorded as failed");
+    }
+    let checks = worker.health.checks().await;
+    let engine = checks.iter().find(|check| check.name == "inference-engine").unwrap();
+    assert!(!engine.ready && engine.detail.as_ref().unwrap().contains("connection refused"));
+
+    place.comes_back();
+    for inspection in &inspections {
+        assert_eq!(line.judged(*inspection).await.0, Judgement::Fail);
+        assert_eq!(results(&line.events(*inspection).await), 1);
+    }
+    assert!(worker.health.checks().await.iter().all(|check| check.ready));
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_that_is_stopped_while_the_engine_is_away_leaves_its_boards_to_the_next() {
+    let place = Place::new();
+    let line = Line::comparing_by(Arc::clone(&place) as _).await;
+    let good = board(true);
+    line.register_golden(&good.golden).await;
+    place.goes_away();
+    let worker = line.start_worker();
+    let inspection = line.inspect(png(&good.test)).await;
+    until("the engine is asked", async || (place.refused() > 0).then_some(())).await;
+    worker.stop().await;
+    place.comes_back();
+    let next = line.start_worker();
+    // This board has no candidate, so no crop: what was asked for was the network.
+    assert_eq!(line.judged(inspection).await.0, Judgement::Pass);
+    next.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_picture_that_the_engine_fails_on_goes_to_review_and_its_neighbours_are_judged() {
+    let place = Place::new();
+    let line = Line::comparing_by(Arc::clone(&place) as _).await;
+    let options = BoardOptions {
+        clean_per_cent: 0,
+        min_defects: 4,
+        units_per_design: 4,
+        ..BoardOptions::default()
+    };
+    let boards = [0, 1, 2, 3].map(|n| generate(7, n, &options));
+    let [poisoned, others @ ..] = &boards;
+    assert!(others.iter().all(|other| other.golden == poisoned.golden), "one part");
+    line.register_golden(&poisoned.golden).await;
+    let golden = Golden::new(&decode(&png(&poisoned.golden)).unwrap()).unwrap();
+    let crops = prepare(&decode(&png(&poisoned.test)).unwrap(), &golden).unwrap().crops;
+    place.fails_on(&crops);
+    let worker = line.start_worker();
+    let inspection = line.inspect(png(&poisoned.test)).await;
+    let mut neighbours = Vec::new();
+    for other in others {
+        neighbours.push(line.inspect(png(&other.test)).await);
+    }
+    for neighbour in neighbours {
+        assert_eq!(line.judged(neighbour).await.0, Judgement::Fail);
+    }
+    let reason = NotComparable::InferenceFailed;
+    let review = (Judgement::Review, vec![FiredRule::NotCompared { reason }]);
+    assert_eq!(line.judged(inspection).await, review);
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_that_has_not_started_is_not_ready_and_one_that_runs_measures() {
+    platform::metrics::install().unwrap();
+    let line = Line::set_up().await;
+    let bad = board(false);
+    line.register_golden(&bad.golden).await;
+    let unstarted = inference_worker::worker::WorkerHealth::new(
+        inference_worker::metrics::Metrics::of_process(),
+    );
+    let checks = unstarted.checks().await;
+    let names: Vec<_> = checks.iter().map(|check| check.name.as_str()).collect();
+    assert_eq!(names, ["inference-engine", "inference-leases"]);
+    assert!(checks.iter().all(|check| !check.ready && check.detail.is_some()));
+
+    let worker = line.start_worker();
+    let inspection = line.inspect(png(&bad.test)).await;
+    line.judged(inspection).await;
+    until("ready", async || {
+        worker.health.checks().await.iter().all(|check| check.ready).then_some(())
+    })
+    .await;
+    let text = platform::metrics::text().unwrap();
+    for name in [
+        "chipq_inference_batch_size_bucket{",
+        "chipq_inference_queue_duration_seconds_count{",
+        "chipq_inference_compute_duration_seconds_count{",
+        "chipq_inference_batches_in_flight{",
+        "chipq_inference_crops_total{",
+        "chipq_inference_engine_available{",
+        "chipq_inference_leases_held{",
+        "chipq_inference_boards_total{judgement=\"fail\"",
+    ] {
+        assert!(text.contains(name), "{name} is missing from\n{text}");
+    }
+    worker.stop().await;
+}
