@@ -92,7 +92,7 @@ async fn an_answer_without_numbers_is_an_error_and_so_is_a_failed_execution() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_queue_is_waited_for_and_fails_no_crops() {
-    const REQUESTS: usize = 12;
+    const REQUESTS: usize = 8;
     const CROPS: usize = 4;
     let repository = Repository::new();
     repository.configure("max_queue_size: 128", "max_queue_size: 2");
@@ -111,6 +111,6 @@ async fn a_full_queue_is_waited_for_and_fails_no_crops() {
     let answers = join_all((0..REQUESTS).map(|_| engine.infer(crops(CROPS)))).await;
     let refused = |answer: &&Result<_, _>| matches!(answer, Err(EngineError::Unavailable { .. }));
     let count = answers.iter().filter(refused).count();
-    assert!(count > 0, "twelve full batches and a queue of two");
+    assert!(count > 0, "eight full batches and a queue of two");
     assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count() + count, REQUESTS);
 }

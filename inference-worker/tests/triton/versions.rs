@@ -62,7 +62,8 @@ async fn a_new_version_is_loaded_under_load_without_a_failed_request() {
     let models = models(&server, &patient());
     let first = shipped(&models).await.unwrap();
     let second = ModelIdentity { version: "2".to_owned(), ..first.model().clone() };
-    let missing = models.engine(&second).await.err().unwrap();
+    let hasty = super::client::models(&server, &impatient());
+    let missing = hasty.engine(&second).await.err().unwrap();
     assert!(matches!(missing, EngineError::Model { .. }), "{missing}");
 
     let load = Load::start(&first);
