@@ -1,6 +1,6 @@
 //! What the tests of the engine share: boards, engines of a server, and patience.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use inference_worker::boards::{BoardOptions, generate};
@@ -54,7 +54,8 @@ pub(crate) fn boards(count: u64) -> Vec<Prepared> {
 
 /// So many crops of a generated board.
 pub(crate) fn crops(count: usize) -> CropBatch {
-    let mut crops = boards(1).remove(0).crops;
+    static BOARD: LazyLock<CropBatch> = LazyLock::new(|| boards(1).remove(0).crops);
+    let mut crops = BOARD.clone();
     while crops.len() < count {
         let again = crops.clone();
         crops.extend(&again);

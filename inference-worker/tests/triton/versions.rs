@@ -12,7 +12,7 @@ use super::server::TritonServer;
 
 const CLIENTS: usize = 4;
 /// Answers to see before the next step, so that every step happens under load.
-const ANSWERS: usize = 40;
+const ANSWERS: usize = 20;
 
 /// Clients that ask without a pause until they are stopped.
 struct Load {
