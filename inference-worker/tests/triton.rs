@@ -9,6 +9,8 @@ mod answers;
 mod client;
 #[path = "triton/http.rs"]
 mod http;
+#[path = "triton/neighbours.rs"]
+mod neighbours;
 #[path = "triton/outages.rs"]
 mod outages;
 #[path = "triton/repository.rs"]
