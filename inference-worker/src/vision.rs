@@ -254,7 +254,8 @@ fn compare_bits(
     let registered = register::register(&bits, (&golden.bits, &golden.coarse), watch);
     let score = registered.score;
     let aligned = registered.laid.over(&bits);
-    if score < MIN_SCORE || !refusal::fits(&bits, &aligned) {
+    let fits = golden.reading.is_binary() || refusal::fits(&bits, &aligned);
+    if score < MIN_SCORE || !fits {
         return Err(refusal::why(&bits, &golden.bits, &aligned, score));
     }
     let (pair, centres) = pick(Pair { test: bits, golden: aligned }, watch)?;

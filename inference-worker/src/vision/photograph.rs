@@ -75,6 +75,11 @@ impl Reading {
         Ok((Self::Photograph { projection, contrast, edges }, bits))
     }
 
+    /// True for binarised pictures.
+    pub(super) const fn is_binary(&self) -> bool {
+        matches!(self, Self::Binary)
+    }
+
     /// The copper of a picture that is to be compared with this golden sample.
     pub(super) fn bits(&self, picture: Look<'_>) -> Result<Bits, Incomparable> {
         match self {

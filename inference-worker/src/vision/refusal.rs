@@ -30,7 +30,7 @@ const TILE: usize = 64;
 const TILE_AGREES: f32 = 0.8;
 /// With at least this share of its tiles agreeing, a picture shows the part, and something over it.
 const PARTLY: f32 = 0.35;
-/// With less than this share of its tiles agreeing, a picture is not registered, whatever the
+/// With less than this share of its tiles agreeing, a photograph is not registered, whatever the
 /// whole says.
 const FITS: f32 = 0.75;
 /// Below this correlation, with the sign turned, the picture shows the part inverted.

@@ -64,7 +64,7 @@ async fn an_unreadable_picture_a_picture_of_another_size_and_another_board_are_r
     damaged[middle..middle + 64].fill(0);
     let cases = [
         (png(&small.test), NotComparable::SizeMismatch),
-        (png(&foreign.test), NotComparable::NotRegistered),
+        (png(&foreign.test), NotComparable::WrongPart),
         (damaged.into(), NotComparable::Unreadable),
     ];
     for (bytes, reason) in cases {

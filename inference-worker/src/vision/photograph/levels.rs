@@ -202,19 +202,18 @@ impl Levels {
         let (width, height) = (picture.width() as usize, picture.height() as usize);
         let mut limits = vec![0_i32; width];
         let pixels = picture.as_raw();
-        let stride = width.div_ceil(64);
-        let mut words: Vec<u64> = Vec::with_capacity(stride * height);
+        let mut bits = Bits::new(width, height);
         for y in 0..height {
             self.limits(y, &mut limits);
             let line = &pixels[y * width..(y + 1) * width];
-            for (levels, limits) in line.chunks(64).zip(limits.chunks(64)) {
+            let chunks = line.chunks(64).zip(limits.chunks(64));
+            for (word, (levels, limits)) in bits.row_mut(y).iter_mut().zip(chunks) {
                 let copper = |(level, limit): (&u8, &i32)| (i32::from(*level) << 8) > *limit;
                 let pairs = levels.iter().zip(limits).enumerate();
-                let set = |word, (bit, pair)| word | u64::from(copper(pair)) << bit;
-                words.push(pairs.fold(0, set));
+                *word = pairs.fold(0, |word, (bit, pair)| word | u64::from(copper(pair)) << bit);
             }
         }
-        Bits::build(width, height, |word, y| words[y * stride + word])
+        bits
     }
 
     /// The level halfway between substrate and copper along row `y`, in 1/256, between the middles

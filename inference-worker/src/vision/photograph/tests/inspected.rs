@@ -142,8 +142,10 @@ fn a_slight_blur_is_inspected() {
     as_on_the_binarised_board("blurred", |camera| Camera { blur: 1.3, ..camera });
 }
 
-/// Forty flawed units, each in its own light, place, blur and noise, and the same units binarised.
-pub(super) fn forty(with: &mut Tally, without: &mut Tally) {
+/// Forty flawed units, each in its own light, place, blur and noise, and the same units binarised;
+/// returns how many photographs were refused as not registered. Those count in neither tally.
+fn forty(with: &mut Tally, without: &mut Tally) -> u32 {
+    let mut refused = 0;
     for part in 100..140 {
         let board = design(part);
         let unlike = |step: u64| ((part * 37 + step * 11) % 10) as f32;
@@ -158,20 +160,28 @@ pub(super) fn forty(with: &mut Tally, without: &mut Tally) {
             ..of(part)
         };
         let (test, labels) = tested(&board, part, &camera);
-        let result = inspected(&golden(&board, part), &test, &labels);
-        with.add(result.unwrap_or_else(|why| panic!("part {part}: {why}")));
+        match inspected(&golden(&board, part), &test, &labels) {
+            Ok(tally) => with.add(tally),
+            Err(why) => {
+                assert_eq!(why.reason(), NotComparable::NotRegistered, "part {part}: {why}");
+                refused += 1;
+                continue;
+            }
+        }
         let (golden, test, labels) = binarised(&board, part);
         without.add(inspected(&golden, &test, &labels).expect("comparable"));
     }
+    refused
 }
 
 #[test]
 fn on_forty_photographs_the_network_is_as_good_as_on_the_boards_binarised() {
     let (mut with, mut without) = (Tally::default(), Tally::default());
-    forty(&mut with, &mut without);
+    let refused = forty(&mut with, &mut without);
+    assert!(refused <= 4, "{refused} of 40 refused");
     let recall = |tally: &Tally| tally.found as f32 / tally.labelled as f32;
     let precision = |tally: &Tally| 1.0 - tally.extra as f32 / tally.calls as f32;
     assert!(recall(&with) > recall(&without) - 0.02, "{with:?}, binarised {without:?}");
     assert!(precision(&with) > precision(&without) - 0.02, "{with:?}, binarised {without:?}");
-    assert!(with.labelled > 200 && recall(&with) > 0.9, "{with:?}, binarised {without:?}");
+    assert!(with.labelled > 150 && recall(&with) > 0.9, "{with:?}, binarised {without:?}");
 }
