@@ -234,7 +234,7 @@ impl GrpcInferenceService for Fake {
             })
         });
         self.state().loads.push(config);
-        Ok(Response::default())
+        Ok(Response::new(RepositoryModelLoadResponse {}))
     }
 
     async fn repository_model_unload(
@@ -247,7 +247,7 @@ impl GrpcInferenceService for Fake {
             return Err(Status::unavailable(message));
         }
         state.unloads += 1;
-        Ok(Response::default())
+        Ok(Response::new(RepositoryModelUnloadResponse {}))
     }
 
     async fn server_live(&self, _: Request<ServerLiveRequest>) -> Answer<ServerLiveResponse> {
