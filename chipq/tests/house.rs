@@ -24,7 +24,7 @@ query-api: anyhow async-graphql axum base64 chrono clap domain futures hmac imag
     uuid
 projectors: anyhow chrono clap domain futures platform rand serde serde_json sqlx thiserror tokio
     tokio-util tracing uuid
-inference-worker: anyhow bytes chrono clap domain futures image opentelemetry platform proto rand
+inference-worker: anyhow bytes chrono clap domain futures image opentelemetry platform png proto rand
     rten rten-tensor serde serde_json sqlx thiserror tokio tokio-util tonic tracing uuid
 proto: prost prost-reflect protox serde_json tonic tonic-prost tonic-prost-build
 chipq: anyhow chrono clap command-api domain futures image indicatif inference-worker platform

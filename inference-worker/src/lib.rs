@@ -9,6 +9,7 @@ pub mod engine;
 pub mod evaluate;
 pub mod metrics;
 mod service;
+pub mod speed;
 pub mod training;
 pub mod vision;
 pub mod worker;

@@ -31,6 +31,7 @@ pub use annotate::annotate;
 pub use crops::{CROP_LEN, CROP_PLANES, CROP_SIDE, CropBatch};
 pub use decode::{DecodeError, Look, MAX_PIXELS, MAX_SIDE, Picture, decode, sniff};
 pub use merge::{CLASS_COUNT, CountMismatch, CropOutput};
+pub use panel::Panel;
 pub use refusal::Misplacement;
 pub use stage::{Stage, Watch};
 
@@ -139,7 +140,8 @@ impl Incomparable {
 #[derive(Debug, Clone)]
 pub struct Golden {
     bits: Bits,
-    coarse: Coarse,
+    /// None of a large panel, which is registered window by window.
+    coarse: Option<Coarse>,
     size: (u32, u32),
     /// How its pictures tell copper from substrate.
     reading: Reading,
@@ -155,7 +157,22 @@ impl Golden {
         let picture = picture.into();
         let (reading, bits) = Reading::of(large_enough(picture)?)?;
         shows_something(&bits, "golden sample")?;
-        Ok(Self { coarse: Coarse::of(&bits), bits, size: picture.dimensions(), reading })
+        Ok(Self::ready(bits, reading))
+    }
+
+    /// Makes a binarised panel ready.
+    ///
+    /// # Errors
+    /// [`Incomparable::TooSmall`] or [`Incomparable::Blank`].
+    pub fn of_panel(panel: Panel) -> Result<Self, Incomparable> {
+        shows_something(&panel.bits, "golden sample")?;
+        Ok(Self::ready(panel.bits, Reading::Binary))
+    }
+
+    fn ready(bits: Bits, reading: Reading) -> Self {
+        let size = (bits.width as u32, bits.height as u32);
+        let coarse = (!panel::is_large(&bits)).then(|| Coarse::of(&bits));
+        Self { bits, coarse, size, reading }
     }
 
     /// Width and height in pixels.
@@ -212,6 +229,28 @@ pub fn prepare_watched<'a>(
 ) -> Result<Prepared, Incomparable> {
     let bits = read(test.into(), golden)?;
     watch.ended(Stage::Read);
+    prepare_bits(bits, golden, watch)
+}
+
+/// As [`prepare`], of a binarised panel.
+///
+/// # Errors
+/// As [`prepare`].
+pub fn prepare_panel(
+    test: Panel,
+    golden: &Golden,
+    watch: &mut impl Watch,
+) -> Result<Prepared, Incomparable> {
+    same_size((test.bits.width as u32, test.bits.height as u32), golden)?;
+    shows_something(&test.bits, "picture")?;
+    prepare_bits(test.bits, golden, watch)
+}
+
+fn prepare_bits(
+    bits: Bits,
+    golden: &Golden,
+    watch: &mut impl Watch,
+) -> Result<Prepared, Incomparable> {
     if panel::is_large(&bits) {
         return panel::prepare(&bits, &golden.bits, watch);
     }
@@ -237,13 +276,18 @@ pub(crate) fn compare<'a>(
 
 /// The copper of a picture that may be compared.
 fn read(test: Look<'_>, golden: &Golden) -> Result<Bits, Incomparable> {
-    if test.dimensions() != golden.size {
-        let picture = test.dimensions();
-        return Err(Incomparable::SizeMismatch { picture, golden: golden.size });
-    }
+    same_size(test.dimensions(), golden)?;
     let bits = golden.reading.bits(large_enough(test)?)?;
     shows_something(&bits, "picture")?;
     Ok(bits)
+}
+
+fn same_size(picture: (u32, u32), golden: &Golden) -> Result<(), Incomparable> {
+    if picture == golden.size {
+        Ok(())
+    } else {
+        Err(Incomparable::SizeMismatch { picture, golden: golden.size })
+    }
 }
 
 fn compare_bits(
@@ -251,7 +295,15 @@ fn compare_bits(
     golden: &Golden,
     watch: &mut impl Watch,
 ) -> Result<Compared, Incomparable> {
-    let registered = register::register(&bits, (&golden.bits, &golden.coarse), watch);
+    let measured;
+    let coarse = match &golden.coarse {
+        Some(coarse) => coarse,
+        None => {
+            measured = Coarse::of(&golden.bits);
+            &measured
+        }
+    };
+    let registered = register::register(&bits, (&golden.bits, coarse), watch);
     let score = registered.score;
     let aligned = registered.laid.over(&bits);
     let fits = golden.reading.is_binary() || refusal::fits(&bits, &aligned);

@@ -41,17 +41,17 @@ impl Bits {
     pub(crate) fn from_picture(picture: &GrayImage) -> Self {
         let (width, height) = (picture.width() as usize, picture.height() as usize);
         let mut bits = Self::new(width, height);
-        let stride = bits.stride;
-        if width == 0 {
-            return bits;
-        }
-        for (row, levels) in picture.as_raw().chunks_exact(width).take(height).enumerate() {
-            let words = &mut bits.words[row * stride..(row + 1) * stride];
-            for (word, levels) in words.iter_mut().zip(levels.chunks(64)) {
-                *word = word_of(levels);
-            }
+        for (y, levels) in picture.as_raw().chunks_exact(width.max(1)).take(height).enumerate() {
+            bits.set_row(y, levels);
         }
         bits
+    }
+
+    /// Copper where a row's levels are dark.
+    pub(super) fn set_row(&mut self, y: usize, levels: &[u8]) {
+        for (word, levels) in self.row_mut(y).iter_mut().zip(levels.chunks(64)) {
+            *word = word_of(levels);
+        }
     }
 
     pub(crate) fn row(&self, y: usize) -> &[u64] {

@@ -14,6 +14,10 @@ use super::register::{self, Registered};
 use super::stage::Watch;
 use super::{Incomparable, MIN_CONTENT, MIN_SCORE, Prepared, pick};
 
+mod rows;
+
+pub use rows::Panel;
+
 /// Pictures with a longer side are compared window by window, in pixels.
 pub(super) const LONGEST_WHOLE: usize = 1024;
 /// Side of a window's core in pixels.
@@ -33,7 +37,7 @@ pub(super) fn is_large(bits: &Bits) -> bool {
     bits.width.max(bits.height) > LONGEST_WHOLE
 }
 
-/// A window's place on the panel.
+/// A window's place on the windows.
 #[derive(Debug, Clone, Copy)]
 struct Place {
     column: usize,
@@ -59,8 +63,8 @@ pub(super) fn prepare(
     golden: &Bits,
     watch: &mut impl Watch,
 ) -> Result<Prepared, Incomparable> {
-    let mut panel = Panel::new(test, golden);
-    let order = panel.order();
+    let mut windows = Windows::new(test, golden);
+    let order = windows.order();
     let mut prepared = Prepared {
         crops: CropBatch::default(),
         registration: Registration { dx: 0.0, dy: 0.0, score: 0.0 },
@@ -68,21 +72,21 @@ pub(super) fn prepare(
         size: (test.width as u32, test.height as u32),
     };
     for (number, &index) in order.iter().enumerate() {
-        panel.compare(index, &mut prepared, watch)?;
+        windows.compare(index, &mut prepared, watch)?;
         if number == 0 {
-            let lies = panel.seen[index].as_ref().map_or([0.0; 2], |seen| seen.lies.at(0.0, 0.0));
+            let lies = windows.seen[index].as_ref().map_or([0.0; 2], |seen| seen.lies.at(0.0, 0.0));
             (prepared.registration.dx, prepared.registration.dy) = (lies[0], lies[1]);
         }
     }
-    let score = (panel.scores / f64::from(panel.structured.max(1))) as f32;
-    if f64::from(panel.registered) < REGISTERED * f64::from(panel.structured) {
+    let score = (windows.scores / f64::from(windows.structured.max(1))) as f32;
+    if f64::from(windows.registered) < REGISTERED * f64::from(windows.structured) {
         return Err(Incomparable::NotRegistered { score });
     }
     prepared.registration.score = score;
     Ok(prepared)
 }
 
-struct Panel<'a> {
+struct Windows<'a> {
     test: &'a Bits,
     golden: &'a Bits,
     columns: usize,
@@ -94,7 +98,7 @@ struct Panel<'a> {
     scores: f64,
 }
 
-impl<'a> Panel<'a> {
+impl<'a> Windows<'a> {
     fn new(test: &'a Bits, golden: &'a Bits) -> Self {
         let (columns, rows) = (test.width.div_ceil(CORE), test.height.div_ceil(CORE));
         let seen = std::iter::repeat_with(|| None).take(columns * rows).collect();
