@@ -95,7 +95,9 @@ async fn a_full_queue_is_waited_for_and_fails_no_crops() {
     const REQUESTS: usize = 8;
     const CROPS: usize = 4;
     let repository = Repository::new();
-    repository.configure("max_queue_size: 128", "max_queue_size: 2");
+    // The shipped configuration has no bound, another site's may.
+    let bounded = "max_queue_delay_microseconds: 0 default_queue_policy { max_queue_size: 2 }";
+    repository.configure("max_queue_delay_microseconds: 0", bounded);
     repository.configure("max_batch_size: 32", "max_batch_size: 4");
     repository.observe();
     let server = TritonServer::start(&repository);

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use inference_worker::boards::{BoardOptions, generate};
 use inference_worker::engine::{Engine, EngineError, EngineUrl, Models, TritonConfig};
-use inference_worker::vision::{self, CropBatch, Golden, Prepared};
+use inference_worker::vision::{self, CropBatch, CropOutput, Golden, Prepared};
 
 use super::server::TritonServer;
 
@@ -61,6 +61,22 @@ pub(crate) fn crops(count: usize) -> CropBatch {
         crops.extend(&again);
     }
     crops.part(0..count)
+}
+
+/// Asks as the worker does: again, for as long as the engine is not available.
+pub(crate) async fn persist(
+    engine: &Arc<dyn Engine>,
+    crops: CropBatch,
+) -> Result<Vec<CropOutput>, EngineError> {
+    let started = Instant::now();
+    loop {
+        match engine.infer(crops.clone()).await {
+            Err(EngineError::Unavailable { .. }) if started.elapsed() < PATIENCE => {
+                tokio::time::sleep(POLL).await;
+            }
+            outcome => return outcome,
+        }
+    }
 }
 
 /// Polls until `condition` holds.

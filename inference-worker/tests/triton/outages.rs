@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use inference_worker::engine::EngineError;
 
-use super::client::{crops, impatient, models, patient, shipped, until};
+use super::client::{crops, impatient, models, patient, persist, shipped, until};
 use super::repository::Repository;
 use super::server::TritonServer;
 
@@ -27,7 +27,7 @@ async fn a_server_killed_in_the_middle_of_a_batch_is_unavailable_until_it_is_bac
     let given_up = tokio::spawn(async move { (gives_up.infer(crops(3)).await, gives_up) });
     let waited = {
         let waits = Arc::clone(&waits);
-        tokio::spawn(async move { waits.infer(crops(3)).await })
+        tokio::spawn(async move { persist(&waits, crops(3)).await })
     };
     until("a batch is executed", || repository.executions() > before).await;
     let ports = server.kill();
@@ -40,13 +40,7 @@ async fn a_server_killed_in_the_middle_of_a_batch_is_unavailable_until_it_is_bac
     repository.on_execute(AT_ONCE);
     let _server = tokio::task::block_in_place(|| TritonServer::restart(&repository, ports));
     assert_eq!(waited.await.unwrap().unwrap(), expected);
-    let mut answered = gives_up.infer(crops(3)).await;
-    while let Err(EngineError::Unavailable { .. }) = answered {
-        // The breaker is open for a moment yet.
-        tokio::task::yield_now().await;
-        answered = gives_up.infer(crops(3)).await;
-    }
-    assert_eq!(answered.unwrap(), expected);
+    assert_eq!(persist(&gives_up, crops(3)).await.unwrap(), expected);
     hasty.ready().await.unwrap();
 }
 
@@ -92,7 +86,7 @@ async fn a_server_that_is_told_to_end_finishes_what_it_works_on_and_the_rest_wai
     // Draining, then gone: at no time is anything wrong with the crops, or with the model.
     let outcome = hasty.infer(crops(3)).await;
     assert!(matches!(outcome, Err(EngineError::Unavailable { .. })), "{outcome:?}");
-    let waited = tokio::spawn(async move { waits.infer(crops(3)).await });
+    let waited = tokio::spawn(async move { persist(&waits, crops(3)).await });
     let ports = server.ports();
     tokio::task::block_in_place(|| server.wait());
     let _next = tokio::task::block_in_place(|| TritonServer::restart(&repository, ports));
