@@ -33,6 +33,8 @@ const PARTLY: f32 = 0.35;
 /// With less than this share of its tiles agreeing, a photograph is not registered, whatever the
 /// whole says.
 const FITS: f32 = 0.75;
+/// With fewer tiles a single flaw moves the share too much to say anything.
+const FEW_TILES: u32 = 12;
 /// Below this correlation, with the sign turned, the picture shows the part inverted.
 const INVERTED: f32 = -0.7;
 
@@ -87,12 +89,20 @@ pub(super) fn why(test: &Bits, golden: &Bits, laid: &Bits, score: f32) -> Incomp
 /// True when the golden sample, laid over the picture, agrees with it nearly everywhere: where it
 /// does not, differences come from the registration and mean nothing.
 pub(super) fn fits(test: &Bits, laid: &Bits) -> bool {
-    agreeing(test, laid) >= FITS
+    let (agreeing, all) = tiles(test, laid);
+    all < FEW_TILES || f64::from(agreeing) >= f64::from(FITS) * f64::from(all)
 }
 
 /// The share of the golden sample's tiles with structure that agree with the picture; all when no
 /// tile has structure.
 fn agreeing(test: &Bits, laid: &Bits) -> f32 {
+    let (agreeing, all) = tiles(test, laid);
+    if all == 0 { 1.0 } else { agreeing as f32 / all as f32 }
+}
+
+/// How many of the golden sample's tiles with structure agree with the picture, and how many there
+/// are.
+fn tiles(test: &Bits, laid: &Bits) -> (u32, u32) {
     let (mut agreeing, mut all) = (0, 0);
     for top in (0..test.height).step_by(TILE) {
         for left in (0..test.width).step_by(TILE) {
@@ -110,7 +120,7 @@ fn agreeing(test: &Bits, laid: &Bits) -> f32 {
             }
         }
     }
-    if all == 0 { 1.0 } else { agreeing as f32 / all as f32 }
+    (agreeing, all)
 }
 
 /// Copper of two pictures in one place.
