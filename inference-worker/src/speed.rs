@@ -135,6 +135,8 @@ pub fn measure(options: &SpeedOptions) -> Result<Speed, SpeedError> {
     if speed.whole.is_empty() { Err(SpeedError::Nothing) } else { Ok(speed) }
 }
 
+/// Both files' bytes: the picture under test and its golden sample.
+type Encoded = (Vec<u8>, Vec<u8>);
 type Spent = [Duration; Stage::ALL.len()];
 
 /// The time per stage and the number of crops; none when the pair is not comparable.
@@ -161,7 +163,7 @@ fn inspect(
     Ok(Some((clock.spent, outputs.len())))
 }
 
-fn generated(count: usize) -> Result<Vec<(Vec<u8>, Vec<u8>)>, SpeedError> {
+fn generated(count: usize) -> Result<Vec<Encoded>, SpeedError> {
     let encoded = |picture: &GrayImage| {
         let mut bytes = Vec::new();
         let written = picture.write_to(&mut Cursor::new(&mut bytes), ImageFormat::Png);
@@ -173,11 +175,7 @@ fn generated(count: usize) -> Result<Vec<(Vec<u8>, Vec<u8>)>, SpeedError> {
         .collect()
 }
 
-fn from_manifest(
-    manifest: &Path,
-    split: &str,
-    count: usize,
-) -> Result<Vec<(Vec<u8>, Vec<u8>)>, SpeedError> {
+fn from_manifest(manifest: &Path, split: &str, count: usize) -> Result<Vec<Encoded>, SpeedError> {
     let read = |path: PathBuf| {
         fs::read(&path).map_err(|source| SpeedError::Read { path: path.clone(), source })
     };
@@ -192,7 +190,7 @@ fn from_manifest(
 }
 
 /// The median time of copying both pictures of a pair.
-fn copying(pairs: &[(Vec<u8>, Vec<u8>)]) -> Result<Duration, SpeedError> {
+fn copying(pairs: &[Encoded]) -> Result<Duration, SpeedError> {
     let (test, golden) = pairs.first().ok_or(SpeedError::Nothing)?;
     let decoded = [test, golden].map(|bytes| vision::decode(bytes));
     let mut levels = Vec::new();

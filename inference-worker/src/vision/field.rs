@@ -57,7 +57,7 @@ impl Field {
         let mut field = Self { columns, rows, nodes: Vec::new(), size: (bits.width, bits.height) };
         field.nodes = (0..columns * rows)
             .map(|node| {
-                let (x, y) = field.from_middle(node);
+                let (x, y) = field.beside_middle(node);
                 affine.at(x, y)
             })
             .collect();
@@ -65,7 +65,7 @@ impl Field {
     }
 
     /// Where a node lies, from the picture's middle.
-    pub(super) fn from_middle(&self, node: usize) -> (f32, f32) {
+    pub(super) fn beside_middle(&self, node: usize) -> (f32, f32) {
         let place =
             |index: usize, length: usize| (index * TILE + TILE / 2) as f32 - length as f32 / 2.0;
         (place(node % self.columns, self.size.0), place(node / self.columns, self.size.1))
@@ -176,7 +176,7 @@ fn grown(tiles: &[Option<Tile>], field: &Field, before: &Affine) -> Affine {
 fn bent(tiles: &[Option<Tile>], field: &Field, affine: &Affine) -> Field {
     let even: Vec<[f32; 2]> = (0..field.nodes.len())
         .map(|node| {
-            let (x, y) = field.from_middle(node);
+            let (x, y) = field.beside_middle(node);
             affine.at(x, y)
         })
         .collect();

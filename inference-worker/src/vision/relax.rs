@@ -51,7 +51,7 @@ pub(super) fn evenly(
     sceptical: f32,
 ) -> Affine {
     let mut matrix = [[0.0_f32; 7]; 6];
-    let place = |node: usize| field.from_middle(node);
+    let place = |node: usize| field.beside_middle(node);
     let at = |node: usize| {
         let (x, y) = place(node);
         now.at(x, y)
