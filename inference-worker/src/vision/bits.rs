@@ -113,18 +113,6 @@ impl Bits {
         if bit == 0 { at(word) } else { (at(word) >> bit) | (at(word + 1) << (64 - bit)) }
     }
 
-    /// A picture whose word number `word` of row `y` is `make(word, y)`.
-    pub(crate) fn build(width: usize, height: usize, make: impl Fn(usize, usize) -> u64) -> Self {
-        let mut bits = Self::new(width, height);
-        for y in 0..height {
-            for (word, bits) in bits.row_mut(y).iter_mut().enumerate() {
-                *bits = make(word, y);
-            }
-        }
-        bits.trim();
-        bits
-    }
-
     /// Clears the bits beyond the right edge.
     pub(super) fn trim(&mut self) {
         let used = self.width % 64;

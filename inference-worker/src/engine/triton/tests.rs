@@ -59,6 +59,9 @@ fn unavailable(answer: &Result<usize, EngineError>, part: &str) -> bool {
     matches!(answer, Err(EngineError::Unavailable { detail }) if detail.contains(part))
 }
 
+/// What is wrong with an answer.
+type Damage = fn(&mut proto::inference::ModelInferResponse);
+
 #[tokio::test]
 async fn every_crop_gets_its_own_answer() {
     let rig = rig().await;
@@ -148,7 +151,7 @@ async fn a_refusal_is_about_the_crops_and_is_not_asked_again() {
 
 #[tokio::test]
 async fn an_answer_that_is_not_what_the_model_promises_is_refused() {
-    let bad: [(&str, fn(&mut proto::inference::ModelInferResponse)); 8] = [
+    let bad: [(&str, Damage); 8] = [
         ("0 bytes", |answer| answer.raw_output_contents[0].clear()),
         ("0 bytes", |answer| answer.raw_output_contents.clear()),
         ("60 bytes", |answer| answer.raw_output_contents[0] = vec![0; 60].into()),

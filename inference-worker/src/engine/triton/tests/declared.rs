@@ -26,9 +26,12 @@ fn parameter(config: &mut ModelConfig, key: &str, value: &str) {
     config.parameters.insert(key.to_owned(), value);
 }
 
+/// What a server declares otherwise.
+type Change = fn(&mut ModelConfig);
+
 #[tokio::test]
 async fn a_version_that_is_not_exactly_the_wanted_network_is_refused() {
-    let cases: [(&str, fn(&mut ModelConfig)); 10] = [
+    let cases: [(&str, Change); 10] = [
         ("run triton/declare-digest", |config| config.parameters.clear()),
         ("not fc", |config| parameter(config, "sha256.1", &"ab".repeat(32))),
         ("64 hexadecimal digits", |config| parameter(config, "sha256.1", "latest")),
