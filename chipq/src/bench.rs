@@ -7,18 +7,29 @@ mod child;
 mod figures;
 mod http_load;
 mod log_load;
+mod triton;
+mod workers;
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use crate::cli::BenchArgs;
+use crate::cli::{BenchArgs, BenchCommand};
 use crate::machine::{Machine, resident_mib};
 use crate::temporary::TemporaryFolder;
 use child::Child;
 use figures::{Figure, Figures};
 
-/// Starts a private platform in a temporary folder, measures, and prints the figures.
+/// Measures what was asked for.
 pub(crate) async fn run(args: BenchArgs) -> anyhow::Result<ExitCode> {
+    match args.what {
+        Some(BenchCommand::Triton(args)) => triton::run(args).await,
+        Some(BenchCommand::Workers(args)) => workers::run(args).await,
+        None => platform(args).await,
+    }
+}
+
+/// Starts a private platform in a temporary folder, measures, and prints the figures.
+async fn platform(args: BenchArgs) -> anyhow::Result<ExitCode> {
     let folder = TemporaryFolder::new("bench")?;
     let mut figures = Figures::new(Machine::this());
     let note = |what: &str| eprintln!("measuring {what} ...");

@@ -1,13 +1,21 @@
 //! The command line. Every subcommand's arguments are one struct; nothing here does any work.
 
 mod arguments;
+mod bench;
+mod model;
 
 use clap::{Parser, Subcommand};
 use platform::telemetry::TelemetryConfig;
 
 pub(crate) use arguments::{
-    BenchArgs, DemoArgs, EvaluateArgs, GenerateBoardsArgs, InspectArgs, PlaceArgs, RebuildArgs,
-    UpArgs, VerifyArgs,
+    DemoArgs, EvaluateArgs, GenerateBoardsArgs, InspectArgs, PlaceArgs, RebuildArgs, UpArgs,
+    VerifyArgs,
+};
+pub(crate) use bench::{BenchArgs, BenchCommand, BenchTritonArgs, BenchWorkersArgs};
+
+pub(crate) use model::{
+    CompareModelsArgs, FixedSetArgs, LoadModelArgs, ModelCommand, ModelPlaceArgs, RouteModelArgs,
+    UnloadModelArgs,
 };
 
 use crate::roles;
@@ -21,7 +29,8 @@ Examples:
 
 Exit codes: 0 done; 64 the command line is wrong; 65 a file holds something else; 66 a file cannot be
 read; 69 something that is needed is missing or does not answer; 70 anything else; 73 a file cannot be
-written. `inspect` exits with the judgement: 0 pass, 1 fail, 2 review.";
+written. `inspect` exits with the judgement: 0 pass, 1 fail, 2 review; `model compare` and `model route`
+exit with 1 when the version is worse.";
 
 /// Chip Quality Platform: pictures of boards in, verdicts that can be proved out.
 #[derive(Debug, Parser)]
@@ -93,11 +102,15 @@ Exits with the judgement: 0 pass, 1 fail, 2 review. Errors exit with 64 and abov
 Example:
   chipq generate-boards --count 100 --seed 7 --out boards/")]
     GenerateBoards(GenerateBoardsArgs),
+    /// Load, compare, route and unload versions of the network.
+    #[command(subcommand)]
+    Model(ModelCommand),
     /// Measure what this machine makes of the platform, against the goals.
     #[command(after_help = "\
 Examples:
   chipq bench
   chipq bench --seconds 60 --events 100000 --json
+  chipq bench triton --engine grpc://127.0.0.1:8001
 
 It starts a private platform in a temporary folder and needs a quiet machine for fair figures.")]
     Bench(BenchArgs),

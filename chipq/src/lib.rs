@@ -10,6 +10,7 @@ mod demo;
 mod failure;
 mod http_client;
 mod machine;
+mod model;
 mod offline;
 mod openapi;
 mod place;
@@ -73,6 +74,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Evaluate(args) => offline::evaluate(&args)?,
         Command::Inspect(args) => return offline::inspect(&args),
         Command::GenerateBoards(args) => offline::generate_boards(&args)?,
+        Command::Model(command) => return model::run(command).await,
         Command::Bench(args) => return bench::run(args).await,
     }
     Ok(ExitCode::SUCCESS)

@@ -1,6 +1,8 @@
-//! Percentiles of measured durations.
+//! Percentiles of measured durations, and the spread of measured numbers.
 
 use std::time::Duration;
+
+use serde::Serialize;
 
 /// Measured durations, sorted.
 #[derive(Debug, Clone, Default)]
@@ -31,6 +33,32 @@ impl Durations {
     }
 }
 
+/// Smallest, middle and largest of measured numbers; NaN when there is none.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub(crate) struct Spread {
+    pub(crate) least: f64,
+    pub(crate) median: f64,
+    pub(crate) most: f64,
+}
+
+impl Spread {
+    /// Of `values`, in any order.
+    pub(crate) fn of(values: impl Iterator<Item = f64>) -> Self {
+        let mut values: Vec<f64> = values.collect();
+        values.sort_by(f64::total_cmp);
+        let (Some(&least), Some(&most)) = (values.first(), values.last()) else {
+            return Self { least: f64::NAN, median: f64::NAN, most: f64::NAN };
+        };
+        let middle = values.len() / 2;
+        let median = if values.len() % 2 == 1 {
+            values[middle]
+        } else {
+            f64::midpoint(values[middle - 1], values[middle])
+        };
+        Self { least, median, most }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -47,5 +75,13 @@ mod tests {
             (one.percentile(1), one.percentile(99))
         );
         assert_eq!(Durations::default().percentile(50), None);
+    }
+
+    #[test]
+    fn the_middle_of_an_even_number_lies_between_two() {
+        let odd = Spread::of([3.0, 1.0, 2.0].into_iter());
+        assert_eq!((odd.least, odd.median, odd.most), (1.0, 2.0, 3.0));
+        assert_eq!(Spread::of([4.0, 1.0, 2.0, 3.0].into_iter()).median, 2.5);
+        assert!(Spread::of(std::iter::empty()).median.is_nan());
     }
 }

@@ -155,29 +155,3 @@ pub(crate) struct GenerateBoardsArgs {
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) units_per_design: u32,
 }
-
-/// `chipq bench`
-#[derive(Debug, Clone, Args)]
-pub(crate) struct BenchArgs {
-    /// Print JSON for machines.
-    #[arg(long)]
-    pub(crate) json: bool,
-    /// Boards offered per second, whether or not the platform keeps up.
-    #[arg(long, default_value_t = 5.0, value_name = "RATE")]
-    pub(crate) boards_per_second: f64,
-    /// How long boards are offered.
-    #[arg(long, default_value_t = 20, value_name = "N")]
-    pub(crate) seconds: u64,
-    /// Commands that are timed one by one.
-    #[arg(long, default_value_t = 300, value_name = "N")]
-    pub(crate) commands: usize,
-    /// Events that a follower is timed on.
-    #[arg(long, default_value_t = 300, value_name = "N")]
-    pub(crate) follow: usize,
-    /// Synthetic events that the read models are rebuilt from.
-    #[arg(long, default_value_t = 30_000, value_name = "N")]
-    pub(crate) events: usize,
-    /// Seconds without work before memory is measured.
-    #[arg(long, default_value_t = 5, value_name = "N")]
-    pub(crate) idle_seconds: u64,
-}

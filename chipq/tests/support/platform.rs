@@ -48,8 +48,13 @@ impl Platform {
         Self::start_on(data, 0)
     }
 
-    /// Starts it and waits until it is ready.
+    /// Starts it on this port.
     pub(crate) fn start_on(data: &Path, port: u16) -> Self {
+        Self::start_with(data, port, &[])
+    }
+
+    /// Starts it with more in its environment, and waits until it is ready.
+    pub(crate) fn start_with(data: &Path, port: u16, environment: &[(&str, &str)]) -> Self {
         let listen = format!("127.0.0.1:{port}");
         let log = std::fs::File::options()
             .create(true)
@@ -59,6 +64,7 @@ impl Platform {
         let mut process = chipq(&["up", "--listen", &listen, "--data"])
             .arg(data)
             .env("CHIPQ_TOKEN_RATE_BURST", "10000")
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log)

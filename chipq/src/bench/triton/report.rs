@@ -1,0 +1,155 @@
+//! What `chipq bench triton` prints: the ratio, and everything that it was measured by.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::batcher_load::BatcherSetting;
+use super::perf_analyzer::PerfSetting;
+use crate::cli::BenchTritonArgs;
+use crate::machine::Machine;
+use crate::statistics::Spread;
+
+/// At least this share of what Triton's own load generator reaches.
+const GOAL: f64 = 0.9;
+
+/// One setting of a sweep.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(super) struct Point<S> {
+    pub(super) setting: S,
+    pub(super) crops_per_s: f64,
+}
+
+/// The best settings of both, one after the other.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(super) struct Round {
+    pub(super) peer_crops_per_s: f64,
+    pub(super) worker_crops_per_s: f64,
+}
+
+impl Round {
+    fn ratio(&self) -> f64 {
+        self.worker_crops_per_s / self.peer_crops_per_s
+    }
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Report {
+    machine: Machine,
+    build: &'static str,
+    engine: String,
+    perf_analyzer: String,
+    crops: String,
+    window_s: u64,
+    pub(super) peer_sweep: Vec<Point<PerfSetting>>,
+    pub(super) worker_sweep: Vec<Point<BatcherSetting>>,
+    pub(super) rounds: Vec<Round>,
+    peer_crops_per_s: Spread,
+    worker_crops_per_s: Spread,
+    /// Worker ÷ peer, round by round.
+    ratio: Spread,
+    goal: f64,
+    load_average_at_the_end: String,
+}
+
+/// The setting with the most crops a second.
+pub(super) fn best<S: Copy>(sweep: &[Point<S>]) -> Option<S> {
+    let most = sweep.iter().max_by(|a, b| a.crops_per_s.total_cmp(&b.crops_per_s));
+    most.map(|point| point.setting)
+}
+
+impl Report {
+    pub(super) fn new(
+        machine: Machine,
+        args: &BenchTritonArgs,
+        perf_analyzer: String,
+        crops: String,
+    ) -> Self {
+        let build = if cfg!(debug_assertions) { "development profile" } else { "release profile" };
+        Self {
+            machine,
+            build,
+            engine: args.engine.to_string(),
+            perf_analyzer,
+            crops,
+            window_s: args.seconds,
+            peer_sweep: Vec::new(),
+            worker_sweep: Vec::new(),
+            rounds: Vec::new(),
+            peer_crops_per_s: Spread::default(),
+            worker_crops_per_s: Spread::default(),
+            ratio: Spread::default(),
+            goal: GOAL,
+            load_average_at_the_end: String::new(),
+        }
+    }
+
+    /// Computes what follows from the rounds.
+    pub(super) fn finish(&mut self) {
+        self.peer_crops_per_s = Spread::of(self.rounds.iter().map(|round| round.peer_crops_per_s));
+        self.worker_crops_per_s =
+            Spread::of(self.rounds.iter().map(|round| round.worker_crops_per_s));
+        self.ratio = Spread::of(self.rounds.iter().map(Round::ratio));
+        self.load_average_at_the_end = Machine::this().load_average;
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Machine { cpu, cores, load_average, memory_mib, system } = &self.machine;
+        writeln!(f, "machine: {cpu}, {cores} cores, {memory_mib} MiB, {system}; {}", self.build)?;
+        let end = &self.load_average_at_the_end;
+        writeln!(f, "load average: {load_average} at the beginning, {end} at the end")?;
+        writeln!(
+            f,
+            "server: {}, on this machine's network; {}\n",
+            self.engine, self.perf_analyzer
+        )?;
+        writeln!(f, "sweep, {} s a point, crops a second:", self.window_s)?;
+        for Point { setting, crops_per_s } in &self.peer_sweep {
+            writeln!(f, "  perf_analyzer  {:<28} {crops_per_s:>8.0}", setting.to_string())?;
+        }
+        for Point { setting, crops_per_s } in &self.worker_sweep {
+            writeln!(f, "  worker         {:<28} {crops_per_s:>8.0}", setting.to_string())?;
+        }
+        writeln!(f, "\nthe best setting of each in turns, crops a second:")?;
+        for round in &self.rounds {
+            writeln!(
+                f,
+                "  perf_analyzer {:>8.0}   worker {:>8.0}   ratio {:.3}",
+                round.peer_crops_per_s,
+                round.worker_crops_per_s,
+                round.ratio()
+            )?;
+        }
+        let line = |f: &mut fmt::Formatter<'_>, name: &str, spread: &Spread, digits: usize| {
+            let Spread { least, median, most } = spread;
+            writeln!(f, "{name:<24} {median:.digits$} ({least:.digits$} to {most:.digits$})")
+        };
+        writeln!(f)?;
+        line(f, "perf_analyzer, crops/s", &self.peer_crops_per_s, 0)?;
+        line(f, "worker, crops/s", &self.worker_crops_per_s, 0)?;
+        line(f, "ratio", &self.ratio, 3)?;
+        let met = if self.ratio.median >= self.goal { "met" } else { "missed" };
+        writeln!(f, "goal: ratio >= {} ({met})", self.goal)?;
+        writeln!(
+            f,
+            "\nmethod: {}, handed over again and again by 8 boards for each batch in flight and 8 \
+             more (closed loop), batcher and Triton engine as in the worker; perf_analyzer with one \
+             of these crops in every row, gRPC, three windows; medians with least and most",
+            self.crops
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_best_setting_is_the_one_with_the_most_crops() {
+        let point = |setting, crops_per_s| Point { setting, crops_per_s };
+        assert_eq!(best(&[point(1, 10.0), point(2, 30.0), point(3, 20.0)]), Some(2));
+        assert_eq!(best::<u8>(&[]), None);
+    }
+}

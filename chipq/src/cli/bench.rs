@@ -1,0 +1,114 @@
+//! The arguments of `chipq bench`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use inference_worker::engine::{EngineUrl, TritonConfig};
+
+/// `chipq bench`
+#[derive(Debug, Clone, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct BenchArgs {
+    /// Something else than the platform as a whole.
+    #[command(subcommand)]
+    pub(crate) what: Option<BenchCommand>,
+    /// Print JSON for machines.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Boards offered per second, whether or not the platform keeps up.
+    #[arg(long, default_value_t = 5.0, value_name = "RATE")]
+    pub(crate) boards_per_second: f64,
+    /// How long boards are offered.
+    #[arg(long, default_value_t = 20, value_name = "N")]
+    pub(crate) seconds: u64,
+    /// Commands that are timed one by one.
+    #[arg(long, default_value_t = 300, value_name = "N")]
+    pub(crate) commands: usize,
+    /// Events that a follower is timed on.
+    #[arg(long, default_value_t = 300, value_name = "N")]
+    pub(crate) follow: usize,
+    /// Synthetic events that the read models are rebuilt from.
+    #[arg(long, default_value_t = 30_000, value_name = "N")]
+    pub(crate) events: usize,
+    /// Seconds without work before memory is measured.
+    #[arg(long, default_value_t = 5, value_name = "N")]
+    pub(crate) idle_seconds: u64,
+}
+
+/// What else can be measured.
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum BenchCommand {
+    /// Crops a second of the worker through Triton, against Triton's own load generator.
+    #[command(after_help = "\
+Examples:
+  chipq bench triton --engine grpc://127.0.0.1:8001 \\
+      --perf-analyzer $(deploy/ensure-triton --with-perf-analyzer)/bin/perf_analyzer
+
+Both are swept over batch sizes and requests in flight; the best setting of each is measured again in
+turns. The goal is a ratio of 0.9.")]
+    Triton(BenchTritonArgs),
+    /// Boards a second as workers are added, and what becomes of the share of one that is killed.
+    #[command(after_help = "\
+Examples:
+  chipq bench workers
+  chipq bench workers --engine grpc://127.0.0.1:8001 --boards 400
+
+Exits with 1 when a board was not judged exactly once.")]
+    Workers(BenchWorkersArgs),
+}
+
+/// `chipq bench triton`
+#[derive(Debug, Clone, Args)]
+pub(crate) struct BenchTritonArgs {
+    /// The Triton server, grpc://HOST:8001; it must serve the shipped model.
+    #[arg(long, env = "CHIPQ_ENGINE", value_name = "URL")]
+    pub(crate) engine: EngineUrl,
+    /// Triton's load generator; perf_analyzer on the PATH by default.
+    #[arg(long, env = "CHIPQ_PERF_ANALYZER", value_name = "PATH")]
+    pub(crate) perf_analyzer: Option<PathBuf>,
+    /// Seconds that every setting is measured.
+    #[arg(long, default_value_t = 3, value_name = "N",
+          value_parser = clap::value_parser!(u64).range(1..=600))]
+    pub(crate) seconds: u64,
+    /// How often the best settings are measured in turns.
+    #[arg(long, default_value_t = 21, value_name = "N",
+          value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) rounds: u32,
+    /// Crops per request.
+    #[arg(long, value_delimiter = ',', default_value = "8,16,32", value_name = "N,N",
+          value_parser = clap::value_parser!(u32).range(1..=4096))]
+    pub(crate) batch_sizes: Vec<u32>,
+    /// Requests under way.
+    #[arg(long, value_delimiter = ',', default_value = "1,2,3,4,8", value_name = "N,N",
+          value_parser = clap::value_parser!(u32).range(1..=256))]
+    pub(crate) concurrency: Vec<u32>,
+    /// Print JSON for machines.
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten, next_help_heading = "Triton")]
+    pub(crate) triton: TritonConfig,
+}
+
+/// `chipq bench workers`
+#[derive(Debug, Clone, Args)]
+pub(crate) struct BenchWorkersArgs {
+    /// Where the workers compare: embedded:, or a Triton server at grpc://HOST:8001.
+    #[arg(long, env = "CHIPQ_ENGINE", default_value = "embedded:", value_name = "URL")]
+    pub(crate) engine: EngineUrl,
+    /// Boards in every round.
+    #[arg(long, default_value_t = 240, value_name = "N")]
+    pub(crate) boards: usize,
+    /// Numbers of workers to measure.
+    #[arg(long, value_delimiter = ',', default_value = "1,2,4", value_name = "N,N")]
+    pub(crate) workers: Vec<usize>,
+    /// How often each number is measured, in turns.
+    #[arg(long, default_value_t = 3, value_name = "N")]
+    pub(crate) rounds: u32,
+    /// Milliseconds that a lease lasts.
+    #[arg(long, default_value_t = 10_000, value_name = "N",
+          value_parser = clap::value_parser!(u64).range(500..=600_000))]
+    pub(crate) lease_ms: u64,
+    /// Print JSON for machines.
+    #[arg(long)]
+    pub(crate) json: bool,
+}

@@ -1,0 +1,161 @@
+//! Looking after models: list, load, compare, route, unload. A routing is an event; loading and
+//! unloading change the Triton server only.
+//!
+//! Invariant: nothing here takes the routed version out of service.
+
+mod list;
+mod report;
+mod route;
+mod routing;
+mod serving;
+mod unload;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use inference_worker::acceptance::{AcceptanceError, FixedSet, SetError};
+use inference_worker::engine::EngineError;
+use platform::event_log::EventLog;
+use platform::event_log::postgres::PostgresEventLog;
+use sqlx::PgPool;
+
+use crate::cli::{FixedSetArgs, LoadModelArgs, ModelCommand, ModelPlaceArgs};
+use crate::failure::{Failure, exit};
+use crate::place::Place;
+use routing::Routing;
+use serving::Serving;
+
+/// Runs one of the commands.
+pub(crate) async fn run(command: ModelCommand) -> anyhow::Result<ExitCode> {
+    match command {
+        ModelCommand::List(args) => {
+            let opened = Opened::new(&args.place).await?;
+            let outcome = list::list(&opened, args.json).await;
+            opened.close(outcome).await
+        }
+        ModelCommand::Load(args) => load(args).await,
+        ModelCommand::Compare(args) => {
+            let opened = Opened::new(&args.place).await?;
+            let outcome = route::compare(&opened, &args).await;
+            opened.close(outcome).await
+        }
+        ModelCommand::Route(args) => {
+            let opened = Opened::new(&args.place).await?;
+            let outcome = route::route(&opened, &args).await;
+            opened.close(outcome).await
+        }
+        ModelCommand::Unload(args) => {
+            let opened = Opened::new(&args.place).await?;
+            let outcome = unload::unload(&opened, &args).await;
+            opened.close(outcome).await
+        }
+    }
+}
+
+/// The models, and the log that says which one is routed to.
+struct Opened {
+    serving: Serving,
+    place: Place,
+    pool: PgPool,
+    log: Arc<dyn EventLog>,
+}
+
+impl Opened {
+    /// The server is asked first: it is sooner found missing than a database is started.
+    async fn new(args: &ModelPlaceArgs) -> anyhow::Result<Self> {
+        let serving = Serving::connect(args)?;
+        serving.ready().await?;
+        let place = Place::visit(&args.place).await?;
+        let pool = place.migrated_pool().await?;
+        let log: Arc<dyn EventLog> = Arc::new(PostgresEventLog::new(pool.clone()));
+        Ok(Self { serving, place, pool, log })
+    }
+
+    async fn routing(&self) -> anyhow::Result<Routing> {
+        Routing::load(&*self.log, self.serving.shipped()).await
+    }
+
+    /// Closes what was opened; the outcome matters more than how that went.
+    async fn close(self, outcome: anyhow::Result<ExitCode>) -> anyhow::Result<ExitCode> {
+        self.pool.close().await;
+        let closed = self.place.close().await;
+        let code = outcome?;
+        closed.map(|()| code)
+    }
+}
+
+/// Loads a version beside the others and tries it; the log is not needed.
+async fn load(args: LoadModelArgs) -> anyhow::Result<ExitCode> {
+    let serving = Serving::connect(&args.place)?;
+    serving.ready().await?;
+    let engine = serving.load(&args.version, args.sha256).await?;
+    let model = engine.model();
+    println!("{} version {} is loaded: {}", model.name, model.version, model.sha256);
+    println!("answers were checked at {}", serving::sizes(engine.batch_sizes()));
+    println!(
+        "next: chipq model route {} --engine {} --reason WHY",
+        model.version, args.place.engine
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+fn fixed_set(args: &FixedSetArgs) -> Result<Arc<FixedSet>, Failure> {
+    let set = match &args.boards {
+        Some(folder) => FixedSet::folder(folder).map_err(|error| explain_set(&error))?,
+        None => FixedSet::generated(args.flawed as usize, args.clean as usize),
+    };
+    Ok(Arc::new(set))
+}
+
+fn explain_set(error: &SetError) -> Failure {
+    match error {
+        SetError::Read { path, source } => Failure::new(
+            format_args!("cannot read {}: {source}", path.display()),
+            "check --boards: a folder with manifest.json, and the pictures where it says",
+            exit::NO_INPUT,
+        ),
+        SetError::Manifest { .. } | SetError::Empty(_) => {
+            Failure::new(error, "see `chipq generate-boards` for a folder of boards", exit::DATA)
+        }
+        SetError::Digest { .. } => Failure::new(
+            error,
+            "restore the picture, or write the manifest anew: the set is no longer the same",
+            exit::DATA,
+        ),
+    }
+}
+
+fn explain_acceptance(error: &AcceptanceError) -> Failure {
+    match error {
+        AcceptanceError::Set(error) => explain_set(error),
+        AcceptanceError::Engine { .. } => Failure::new(
+            error,
+            "see the server's log; a version that fails on a board is not routed to",
+            exit::DATA,
+        ),
+        AcceptanceError::Stopped(_) => {
+            Failure::new(error, "run it again; if it stays, report it", exit::INTERNAL)
+        }
+    }
+}
+
+fn explain_engine(error: &EngineError) -> Failure {
+    // What Triton says of a model's python code has several lines.
+    let said = error.to_string();
+    let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    match error {
+        EngineError::Unavailable { .. } => Failure::new(
+            said,
+            "check that Triton runs at the address of --engine (docs/triton.md), then run it again",
+            exit::UNAVAILABLE,
+        ),
+        EngineError::Model { .. } | EngineError::Backend { .. } | EngineError::Output { .. } => {
+            Failure::new(
+                said,
+                "nothing was routed and what served goes on serving; docs/models.md says what a \
+                 model must be",
+                exit::DATA,
+            )
+        }
+    }
+}
