@@ -68,6 +68,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     } else {
         let options = BoardOptions {
             max_shift: 8,
+            over_etched_per_cent: 4,
             clean_per_cent: arguments.clean_per_cent,
             units_per_design: UNITS_PER_DESIGN,
             ..BoardOptions::default()

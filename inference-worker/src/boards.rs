@@ -44,6 +44,9 @@ pub struct BoardOptions {
     pub max_shift: u32,
     /// Largest uneven stretch in pixels; 5 by default, at most 8.
     pub max_stretch: u32,
+    /// Per cent of boards whose copper is etched by 2 to 5 pixels too much or too little; 0 by
+    /// default. A dense layout that is etched so differs too much to be compared.
+    pub over_etched_per_cent: u32,
     /// Boards made of one design before [`generate`] takes the next; 1 by default.
     pub units_per_design: u32,
 }
@@ -57,6 +60,7 @@ impl Default for BoardOptions {
             clean_per_cent: 0,
             max_shift: 5,
             max_stretch: 5,
+            over_etched_per_cent: 0,
             units_per_design: 1,
         }
     }
@@ -168,7 +172,7 @@ impl Design {
         let deviation = self.deviation(options, &mut random);
         let grain = random.next();
         let etched = random
-            .chance(4)
+            .chance(signed(options.over_etched_per_cent))
             .then(|| random.pick([-3, -2, 2, 3, 4, 5]))
             .and_then(|by| self.density.etched(by));
         let density = etched.as_ref().unwrap_or(&self.density);

@@ -86,13 +86,19 @@ def training(digest):
         return []
     if record["sha256"] != digest:
         return ["These weights were not made by the recorded training run (fine-tuned, or another file).", ""]
-    crops = ", ".join(f"{name} {count:,}" for name, count in record["crops"].items())
-    return [
-        f"{record['epochs']} passes over {sum(record['crops'].values()):,} crops ({crops}), batch {record['batch']}, "
-        f"{record['parameters']:,} parameters, running average {record['average']}, seed {record['seed']}; "
-        f"{record['cpu_seconds']:,} CPU seconds in {record['precision']}. Temperature "
-        f"{record['temperature']:.3f}, fitted on crops of generated boards, is folded into the weights.", "",
-    ]
+    stages = []
+    while record:
+        stages.insert(0, record)
+        record = record.get("before")
+    last = stages[-1]
+    lines = [f"{last['parameters']:,} parameters, batch {last['batch']}, running average {last['average']}, seed "
+             f"{last['seed']}, {last['precision']}; each stage goes on from the one before:", ""]
+    for number, stage in enumerate(stages, 1):
+        crops = ", ".join(f"{name} {count:,}" for name, count in stage["crops"].items())
+        lines.append(f"{number}. {stage['epochs']} passes over {sum(stage['crops'].values()):,} crops ({crops}) at a rate of "
+                     f"{stage['rate']}, {stage['cpu_seconds']:,} CPU seconds, to `{stage['sha256'][:16]}…`")
+    return [*lines, "", f"Temperature {last['temperature']:.3f}, fitted on crops of generated boards, is folded into the "
+            "weights. `docs/detector.md` says what changed between the stages.", ""]
 
 
 def families(run, trained):
@@ -122,11 +128,11 @@ def write(a):
         text = file.read()
     real = runs[1:]
     trained = set(real[0]["groups"]) if real else set()
-    s = runs[-1]["summary"]
-    speed = (f"{s['network_ms_per_crop']:.2f} ms a crop and {s['network_ms_per_pair']:.1f} ms a pair in the network "
-             f"(embedded engine), beside {s['decode_ms_per_pair']:.1f} ms of decoding two pictures and "
-             f"{s['compare_ms_per_pair']:.1f} ms of registration and candidates ({runs[-1]['title']}, one core a board, "
-             "all cores busy; `docs/measurements.md` has the benchmark)")
+    least = lambda key: min(run["summary"][key] for run in runs)
+    speed = (f"{least('network_ms_per_crop'):.2f} ms a crop in the network (embedded engine), "
+             f"{least('decode_ms_per_pair'):.1f} ms a pair to decode two pictures and "
+             f"{least('compare_ms_per_pair'):.1f} ms to register them and find candidates, by the clock in these runs, "
+             "with a board on every core at once; `docs/measurements.md` has the benchmark of one core")
     curve = table(["threshold", *(f"false calls a board / escaped ({run['title']})" for run in runs)],
                   [[t, *(f"{run['curve'][i][1]:.3f} / {100 * run['curve'][i][2]:.2f} %" for run in runs)]
                    for i, t in enumerate(THRESHOLDS)])

@@ -1,4 +1,5 @@
 """Two kinds of figure as SVG, written with the standard library: equal numbers give equal files."""
+import math
 
 WIDTH, HEIGHT = 460, 320
 LEFT, RIGHT, TOP, BOTTOM = 62, 16, 34, 46
@@ -8,7 +9,8 @@ COLOURS = ["#0b6e99", "#c2410c", "#4d7c0f"]
 class Figure:
     """A plot; `x` and `y` map values to 0..1."""
 
-    def __init__(self, title, x_title, y_title):
+    def __init__(self, title, x_title, y_title, legend=TOP + 16):
+        self.legend = legend
         self.parts = [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" '
             f'font-size="11" role="img" aria-label="{title}">',
@@ -48,7 +50,7 @@ class Figure:
         for at, radius in dots or ((point, 2.5) for point in points):
             x, y = self.place(*at)
             self.parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}" fill="{colour}"/>')
-        x, y = WIDTH - RIGHT - 150, TOP + 16 + 16 * self.series
+        x, y = WIDTH - RIGHT - 150, self.legend + 16 * self.series
         self.parts.append(f'<rect x="{x - 14}" y="{y - 8}" width="9" height="9" fill="{colour}"/>')
         self.text(x, y, name, "start")
         self.series += 1
@@ -58,9 +60,15 @@ class Figure:
             file.write("\n".join([*self.parts, "</svg>", ""]))
 
 
+def round_up(value):
+    """The next number whose quarters are short to write."""
+    scale = 10.0 ** math.floor(math.log10(value)) if value > 0 else 1.0
+    return next(scale * step for step in (1, 1.2, 1.6, 2, 2.4, 3.2, 4, 5, 6, 8, 10) if scale * step >= value)
+
+
 def reliability(path, series):
     """`series`: (name, rows of (calls, mean confidence, share right))."""
-    figure = Figure("Confidence against truth", "mean confidence of the calls", "share that is right")
+    figure = Figure("Confidence against truth", "mean confidence of the calls", "share that is right", HEIGHT - BOTTOM - 50)
     ticks = [(n / 5, f"{n / 5:.1f}") for n in range(6)]
     figure.grid(ticks, ticks)
     figure.line([(0, 0), (1, 1)], "#9ca3af", 1.0, "4 4")
@@ -75,8 +83,8 @@ def reliability(path, series):
 def operating_curve(path, series):
     """`series`: (name, rows of (threshold, false calls per board, share of escaped defects))."""
     figure = Figure("False calls against escaped defects", "false calls per board", "defects that escape, per cent")
-    widest = max(row[1] for _, rows in series for row in rows) or 1.0
-    tallest = max(row[2] for _, rows in series for row in rows) or 1.0
+    widest = round_up(max(row[1] for _, rows in series for row in rows))
+    tallest = round_up(max(row[2] for _, rows in series for row in rows))
     figure.grid([(n / 4, f"{widest * n / 4:.3f}") for n in range(5)],
                 [(n / 4, f"{100 * tallest * n / 4:.1f}") for n in range(5)])
     for name, rows in series:

@@ -21,16 +21,18 @@ RECORD = np.dtype(
 CLASSES = ["background", "open", "short", "mousebite", "spur", "copper", "pin-hole"]
 SIDE_SCALE, SIDE_OFFSET = 16.0, 20.0
 
-# Outputs, kernel, stride, padding of every convolution. The first one looks at every fourth pixel only: at full
-# resolution the pictures are mostly plain, and that is where the time would go.
-CONVS = [(32, 6, 4, 1), (64, 3, 2, 1), (64, 3, 1, 1), (96, 3, 2, 1), (96, 3, 1, 1), (24, 1, 1, 0)]
+# What happens at full resolution is fixed and small: copper too much, copper too little, and the test picture. Where
+# two planes differ is not linear, so that a first layer of strides could not see it pixel by pixel.
+ENCODING = [[-1.0, 1.0], [1.0, -1.0], [1.0, 0.0]]
+# Outputs, kernel, stride, padding of every convolution after it.
+CONVS = [(48, 6, 4, 1), (64, 3, 2, 1), (64, 3, 1, 1), (96, 3, 2, 1), (96, 3, 1, 1), (24, 1, 1, 0)]
 HIDDEN = 96
 
 
 class Network(nn.Module):
     def __init__(self, convs=None, hidden=HIDDEN):
         super().__init__()
-        blocks, inputs, side = [], 2, SIDE
+        blocks, inputs, side = [], len(ENCODING), SIDE
         for outputs, kernel, stride, padding in convs or CONVS:
             conv = nn.Conv2d(inputs, outputs, kernel, stride, padding, bias=False)
             blocks.append(nn.Sequential(conv, nn.BatchNorm2d(outputs), nn.ReLU()))
@@ -42,6 +44,7 @@ class Network(nn.Module):
         self.sides = nn.Linear(hidden, 4)
 
     def forward(self, x):
+        """Class logits and sides of encoded crops."""
         for conv in self.convs:
             x = conv(x)
         x = self.drop(torch.relu(self.hidden(torch.flatten(x.contiguous(), 1))))
@@ -65,7 +68,10 @@ def centre(records):
 
 
 def tensors(planes, sides, classes):
-    x = torch.from_numpy(planes).float().contiguous(memory_format=torch.channels_last)
+    """Encoded crops, sides and classes."""
+    test, golden = planes[:, 0], planes[:, 1]
+    encoded = np.stack([golden & ~test, test & ~golden, test], -1) & 1  # as ENCODING and ReLU do
+    x = torch.from_numpy(encoded).permute(0, 3, 1, 2).float()
     return x, torch.from_numpy(np.ascontiguousarray(sides)), torch.from_numpy(classes)
 
 
@@ -96,6 +102,9 @@ def export(network, path, temperature=1.0):
         nodes.append(helper.make_node(op, inputs, [output], name=output, **attributes))
         return output
 
+    encoding = weight("encoding", torch.tensor(ENCODING)[:, :, None, None])
+    node("Conv", [last, encoding], "encoded", kernel_shape=[1, 1], pads=[0] * 4, strides=[1, 1])
+    last = node("Relu", ["encoded"], "encoded_relu")
     for i, conv in enumerate(network.convs):
         folded = fuse_conv_bn_eval(conv[0], conv[1])
         inputs = [last, weight(f"conv{i}.weight", folded.weight), weight(f"conv{i}.bias", folded.bias)]
@@ -131,7 +140,7 @@ def load(path):
     graph = onnx.load(path).graph
     weights = {tensor.name: torch.from_numpy(numpy_helper.to_array(tensor).copy()) for tensor in graph.initializer}
     convs = []
-    for node in (node for node in graph.node if node.op_type == "Conv"):
+    for node in (node for node in graph.node if f"{node.name}.weight" in weights and node.op_type == "Conv"):
         a = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
         convs.append((weights[f"{node.name}.weight"].shape[0], a["kernel_shape"][0], a["strides"][0], a["pads"][0]))
     network = Network(convs, weights["hidden.bias"].shape[0])

@@ -14,6 +14,7 @@ every group (by a digest of their names) are trained on, several times a pass, a
 import argparse
 import hashlib
 import json
+import os
 import time
 
 import numpy as np
@@ -133,7 +134,7 @@ def train(network, data, a, rng, each_pass):
             losses.append(loss.item())
         print(f"pass {epoch + 1}/{a.epochs} loss {np.mean(losses):.4f} {each_pass(average.module)} "
               f"{(time.time() - started) / 60:.1f} min ({time.process_time():.0f} CPU s)", flush=True)
-    return average.module
+    return "bfloat16" if half else "float"
 
 
 def arguments():
@@ -143,7 +144,9 @@ def arguments():
     parser.add_argument("--out", required=True)
     parser.add_argument("--from", dest="start", help="an ONNX file of this program to go on from")
     parser.add_argument("--real", help="crops of a data set's own boards")
-    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--real-repaired", help="crops of the same boards after repair")
+    parser.add_argument("--record", help="JSON file to say in how the weights came to be")
+    parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--batch", type=int, default=256)
     parser.add_argument("--rate", type=float, default=3e-3)
     parser.add_argument("--average", type=float, default=0.998, help="share of the old in the running average")
@@ -154,16 +157,37 @@ def arguments():
     return parser.parse_args()
 
 
+def started_from(a):
+    """Digest of the network that training went on from, none when it began from nothing."""
+    if not a.start:
+        return None
+    with open(a.start, "rb") as file:
+        return hashlib.sha256(file.read()).hexdigest()
+
+
+def record_of(path, digest):
+    """What the record says of the network with this digest, if anything."""
+    try:
+        with open(path) as file:
+            record = json.load(file)
+    except FileNotFoundError:
+        return None
+    return record if record["sha256"] == digest else None
+
+
 def main():
     a = arguments()
+    before = started_from(a)
     torch.manual_seed(a.seed)
     torch.set_num_threads(a.threads)
     rng = np.random.default_rng(a.seed)
     parts = [np.fromfile(path, RECORD) for path in a.crops]
     validation = np.fromfile(a.validation, RECORD)
-    if a.real:
-        real, validation = split_real(a.real)
+    for path in filter(None, [a.real, a.real_repaired]):
+        real, held_out = split_real(path)
         parts += [real] * REAL_REPEATS
+        # Where a network is to work is where its confidence is to be true.
+        validation = held_out if path == a.real else np.concatenate([validation, held_out])
     network = (load(a.start) if a.start else Network()).to(memory_format=torch.channels_last)
     best = [float("inf")]
 
@@ -175,12 +199,27 @@ def main():
             export(averaged, a.out)
         return text
 
-    train(network, np.concatenate(parts), a, rng, each_pass)
+    half = train(network, np.concatenate(parts), a, rng, each_pass)
     final = load(a.out)
     temperature = temperature_of(final, validation)
     export(final, a.out, temperature)
     print(f"temperature {temperature:.3f}, then {validate(load(a.out), validation)[1]}")
-    print("sha256", hashlib.sha256(open(a.out, "rb").read()).hexdigest())
+    with open(a.out, "rb") as file:
+        digest = hashlib.sha256(file.read()).hexdigest()
+    print("sha256", digest)
+    if a.record:
+        os.makedirs(os.path.dirname(a.record) or ".", exist_ok=True)
+        record = {
+            "sha256": digest, "crops": {os.path.basename(p).removesuffix(".bin"): len(d) for p, d in zip(a.crops, parts)},
+            "epochs": a.epochs, "batch": a.batch, "rate": a.rate, "average": a.average, "seed": a.seed,
+            "temperature": temperature, "precision": half, "cpu_seconds": round(time.process_time()),
+            "parameters": sum(p.numel() for p in network.parameters()),
+        }
+        if before:
+            record |= {"from": before, "before": record_of(a.record, before)}
+        with open(a.record, "w") as file:
+            json.dump(record, file, indent=2)
+            file.write("\n")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,33 @@
 #!/bin/sh
-# Trains the network from nothing: environment, crops, weights. Run from anywhere; takes no arguments.
-#   BOARDS=N  boards in each of the three parts of the training set (default 4000)
-#   EPOCHS=N  passes over the crops (default 6)
+# Trains the network from nothing: environment, crops, weights. Run from anywhere.
+#   triton/training/train.sh                    the shipped weights, on generated boards only
+#   triton/training/train.sh --fine-tune DIR    goes on from the shipped weights on the trainval pairs of DIR, a data
+#                                               set with a manifest.json in DeepPCB's layout; its weights never go
+#                                               into the repository: they are written to OUT, which must lie outside
+#   BOARDS=N  flawed boards in the training set (default 12000); a quarter as many clean and a third as many repaired besides
+#   EPOCHS=N  passes over the crops (default 5; 6 to fine-tune)
 #   OUT=FILE  where the network is written (default triton/golden-compare/1/model.onnx)
+#   FROM=FILE goes on from that network, with RATE (default 0.003), rather than from nothing
 #   VENV=DIR  a virtual environment that already holds requirements.txt (default: one is made)
+#   THREADS=N threads that train (default 1)
 set -eu
 root=$(cd "$(dirname "$0")/../.." && pwd)
+usage() { echo "usage: train.sh [--fine-tune DIR]; DIR needs a manifest.json" >&2; exit 64; }
+real=
+case ${1:-} in
+    --fine-tune) [ -f "${2:-}/manifest.json" ] || usage; real=$(cd "$2" && pwd) ;;
+    "") ;;
+    *) usage ;;
+esac
+shipped=triton/golden-compare/1/model.onnx
+out=${OUT:-$root/$shipped}
+case $out in /*) ;; *) out=$PWD/$out ;; esac
+if [ -n "$real" ]; then
+    case $out in
+        "$root"/*) echo "OUT=FILE must name a file outside the repository: weights trained on other boards than" \
+            "generated ones are not committed (docs/adr/0003)" >&2; exit 64 ;;
+    esac
+fi
 cd "$root"
 work="$root/target/training"
 mkdir -p "$work"
@@ -14,11 +36,27 @@ if [ -z "${VENV:-}" ]; then
     [ -x "$VENV/bin/python" ] || python3 -m venv "$VENV"
     "$VENV/bin/pip" install --quiet --requirement triton/training/requirements.txt
 fi
-crops() { cargo run --quiet --package inference-worker --example training_crops -- "$@"; }
-crops 400 2001 "$work/validation.bin"
-crops "${BOARDS:-4000}" 1001 "$work/a.bin" & first=$!
-crops "${BOARDS:-4000}" 1002 "$work/b.bin"
-crops "${BOARDS:-4000}" 1003 "$work/clean.bin" 100
+crops() { name=$1; shift; cargo run --quiet --package inference-worker --example training_crops -- \
+    --out "$work/$name.bin" "$@"; }
+train() { "$VENV/bin/python" triton/training/train.py "$@" --validation "$work/validation.bin" --threads "${THREADS:-1}" \
+    --out "$out"; }
+boards=${BOARDS:-12000}
+crops validation --boards $(((boards + 31) / 32)) --seed 2001
+if [ -n "$real" ]; then
+    # Some generated boards stay in the mixture, so that families that DIR lacks are not forgotten.
+    crops mixed --boards $((boards / 16 + 1)) --seed 1005
+    crops mixed-repaired --boards $((boards / 32 + 1)) --seed 1006 --repaired
+    crops real --manifest "$real/manifest.json" --split trainval
+    crops real-repaired --manifest "$real/manifest.json" --split trainval --repaired
+    train "$work/mixed.bin" "$work/mixed-repaired.bin" --from "$shipped" \
+        --real "$work/real.bin" --real-repaired "$work/real-repaired.bin" --epochs "${EPOCHS:-6}" --rate 0.0006
+    exit
+fi
+crops flawed --boards "$boards" --seed 1001 & first=$!
+crops clean --boards $((boards / 4)) --seed 1003 --clean-per-cent 100
+crops repaired --boards $((boards * 5 / 16)) --seed 1004 --repaired
 wait "$first"
-"$VENV/bin/python" triton/training/train.py "$work/a.bin" "$work/b.bin" "$work/clean.bin" --validation "$work/validation.bin" \
-    --epochs "${EPOCHS:-6}" --out "${OUT:-triton/golden-compare/1/model.onnx}"
+more="--rate ${RATE:-0.003}${FROM:+ --from $FROM}"
+[ "$out" != "$root/$shipped" ] || more="$more --record triton/golden-compare/card/training.json"
+# shellcheck disable=SC2086 # options and their values
+train "$work/flawed.bin" "$work/clean.bin" "$work/repaired.bin" --epochs "${EPOCHS:-5}" $more

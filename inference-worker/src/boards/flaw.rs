@@ -1,10 +1,9 @@
 //! Flaws: strokes of copper or of bare substrate, named by what they do to the copper's
 //! connections.
 //!
-//! A stroke that changes a colour touches none, one, or several regions of the colour that it
-//! paints with: that is the difference between an island (pin-hole, copper), an edge flaw
-//! (mousebite, spur) and a bridge (open, short). The name is therefore a fact about the picture,
-//! never a wish.
+//! A stroke touches none, one, or several regions of the colour that it paints with: that is the
+//! difference between an island (pin-hole, copper), an edge flaw (mousebite, spur) and a bridge
+//! (open, short). The name is therefore a fact about the picture, never a wish.
 
 use domain::{DefectClass, PixelBox};
 
@@ -24,9 +23,9 @@ const SURROUNDINGS: i32 = 16;
 const APART: (i32, i32) = (5, 12);
 /// Copper of up to this many pixels that a stroke cuts off, or substrate that it encloses, is part
 /// of an edge flaw: nothing was connected by it.
-const SCRAP_PIXELS: usize = 90;
+const SCRAP_PIXELS: usize = 30;
 /// From so many pixels on it is a piece of its own. In between nobody can say.
-const PIECE_PIXELS: usize = 180;
+const PIECE_PIXELS: usize = 55;
 
 /// A flaw that was drawn: its class, and the stroke's rectangle on the test picture.
 pub(super) struct Flaw {
@@ -244,7 +243,11 @@ fn bridge(board: &Canvas, seed: Point, random: &mut Random) -> Option<Stroke> {
         (from.x + to.x) / 2 + random.between(-bow, bow),
         (from.y + to.y) / 2 + random.between(-bow, bow),
     );
-    let width = random.between(4, 8) + random.between(0, 1) * random.between(0, 9);
+    let width = if random.chance(18) {
+        random.between(12, 36)
+    } else {
+        random.between(4, 8) + random.between(0, 1) * random.between(0, 9)
+    };
     stroke::along(&[from, middle, to], width, random)
 }
 

@@ -144,14 +144,15 @@ pub(super) fn pad_row(pen: &mut Pen) {
 /// Scattered discs, with and without a hole.
 pub(super) fn vias(pen: &mut Pen, count: (i32, i32)) {
     let radius = pen.random.between(9, 34);
-    let hole = radius * pen.random.pick([0, 0, 0, 35, 50, 62, 72, 80]) / 100;
+    let hole = radius * pen.random.pick([0, 0, 35, 50, 62, 72, 76, 80]) / 100;
     for _ in 0..pen.random.between(count.0, count.1) {
         let centre = pen.anywhere();
         pen.net(&[Shape::Disc { centre, radius }], 9);
         let hole = hole.min(radius - 6);
         if hole > 4 {
             // A drill that is off centre, as often seen.
-            let (dx, dy) = (pen.random.between(-2, 2), pen.random.between(-2, 2));
+            let off = (radius - hole - 5).clamp(1, 6) * 2 / 3;
+            let (dx, dy) = (pen.random.between(-off, off), pen.random.between(-off, off));
             let centre = Point::new(centre.x + dx, centre.y + dy);
             pen.cut(&[Shape::Disc { centre, radius: hole }]);
         }
@@ -205,14 +206,15 @@ pub(super) fn plane(pen: &mut Pen) {
 
 /// A gap through copper that turns and may change its width, as between two planes.
 pub(super) fn channel(pen: &mut Pen) {
-    let width = pen.random.between(9, 34);
+    let width =
+        if pen.random.chance(35) { pen.random.between(5, 10) } else { pen.random.between(9, 34) };
     let mut at = pen.anywhere();
     let mut heading = pen.random.pick([0, 2, 4, 6, 1, 7]);
     let right_angles = pen.random.chance(50);
     for _ in 0..pen.random.between(3, 12) {
         let next = moved(at, octant(heading), pen.random.between(40, 190));
         let narrow =
-            if pen.random.chance(25) { (width / pen.random.between(2, 3)).max(5) } else { width };
+            if pen.random.chance(35) { (width / pen.random.between(2, 3)).max(5) } else { width };
         pen.cut(&[Shape::Line { from: at, to: next, width: narrow }]);
         at = next;
         heading += if right_angles {
