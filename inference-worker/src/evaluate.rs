@@ -134,15 +134,16 @@ pub fn evaluate(
     options: &EvaluateOptions,
 ) -> Result<Evaluation, EvaluateError> {
     let items = items(manifest, options.split.as_deref())?;
-    // The boards are spread over the cores, so each network computes on one.
-    let engine = match &options.weights {
-        Some(weights) => EmbeddedEngine::load_file(read(weights)?, 1)?,
-        None => EmbeddedEngine::load_on(1)?,
-    };
+    let weights = options.weights.as_deref().map(read).transpose()?;
     let folder = manifest.parent().unwrap_or(Path::new("."));
-    let pipeline = Pipeline { folder, engine: &engine, repaired: options.repaired };
     let next = AtomicUsize::new(0);
     let work = || -> Result<(Evaluation, Vec<(usize, String)>), EvaluateError> {
+        // The boards are spread over the cores, and each has a network of its own that computes on one.
+        let engine = match &weights {
+            Some(onnx) => EmbeddedEngine::load_file(onnx.clone(), 1)?,
+            None => EmbeddedEngine::load_on(1)?,
+        };
+        let pipeline = Pipeline { folder, engine, repaired: options.repaired };
         let (mut sum, mut lines) = (Evaluation::default(), Vec::new());
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
@@ -217,7 +218,7 @@ const CALL: f32 = 0.5;
 
 struct Pipeline<'a> {
     folder: &'a Path,
-    engine: &'a EmbeddedEngine,
+    engine: EmbeddedEngine,
     repaired: bool,
 }
 

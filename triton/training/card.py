@@ -129,10 +129,10 @@ def write(a):
     real = runs[1:]
     trained = set(real[0]["groups"]) if real else set()
     least = lambda key: min(run["summary"][key] for run in runs)
-    speed = (f"{least('network_ms_per_crop'):.2f} ms a crop in the network (embedded engine), "
-             f"{least('decode_ms_per_pair'):.1f} ms a pair to decode two pictures and "
-             f"{least('compare_ms_per_pair'):.1f} ms to register them and find candidates, by the clock in these runs, "
-             "with a board on every core at once; `docs/measurements.md` has the benchmark of one core")
+    speed = (f"By the clock of these runs, in a development build with a board on every core and whatever else the machine "
+             f"did: {least('decode_ms_per_pair'):.1f} ms to decode a pair, {least('compare_ms_per_pair'):.1f} ms to register "
+             f"it and find candidates, {least('network_ms_per_crop'):.1f} ms a crop in the embedded engine. The benchmark of "
+             "one core in an optimised build is in `docs/measurements.md`")
     curve = table(["threshold", *(f"false calls a board / escaped ({run['title']})" for run in runs)],
                   [[t, *(f"{run['curve'][i][1]:.3f} / {100 * run['curve'][i][2]:.2f} %" for run in runs)]
                    for i, t in enumerate(THRESHOLDS)])

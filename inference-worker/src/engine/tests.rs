@@ -43,12 +43,11 @@ fn defects_of_generated_boards_are_found_and_named() {
 }
 
 #[test]
-fn clean_boards_hardly_ever_get_a_call() {
+fn a_hundred_clean_boards_get_no_call() {
     let engine = EmbeddedEngine::load().expect("the model");
     let is_called = |&part: &u64| !called(&engine, &board(91_000 + part, 1, true).0).is_empty();
     let boards: Vec<u64> = (0..100).filter(is_called).collect();
-    // Prints that are stretched by three pixels in places get a call about once in a hundred boards.
-    assert!(boards.len() <= 3, "false calls on clean boards {boards:?} of 100");
+    assert!(boards.is_empty(), "false calls on clean boards {boards:?} of 100");
 }
 
 #[test]
