@@ -128,11 +128,6 @@ def write(a):
         text = file.read()
     real = runs[1:]
     trained = set(real[0]["groups"]) if real else set()
-    least = lambda key: min(run["summary"][key] for run in runs)
-    speed = (f"By the clock of these runs, in a development build with a board on every core and whatever else the machine "
-             f"did: {least('decode_ms_per_pair'):.1f} ms to decode a pair, {least('compare_ms_per_pair'):.1f} ms to register "
-             f"it and find candidates, {least('network_ms_per_crop'):.1f} ms a crop in the embedded engine. The benchmark of "
-             "one core in an optimised build is in `docs/measurements.md`")
     curve = table(["threshold", *(f"false calls a board / escaped ({run['title']})" for run in runs)],
                   [[t, *(f"{run['curve'][i][1]:.3f} / {100 * run['curve'][i][2]:.2f} %" for run in runs)]
                    for i, t in enumerate(THRESHOLDS)])
@@ -145,7 +140,7 @@ def write(a):
                     or "Run with a real data set to fill this in.\n",
         "ap75": ", ".join(f"{run['ap75']:.3f} ({run['title']})" for run in runs),
         "refused": "Refused pairs of the real data, to review: " + (", ".join(refused) or "none") + ".",
-        "curve": "\n".join(curve), "speed": speed,
+        "curve": "\n".join(curve),
     }
     for name, part in parts.items():
         text = text.replace("{{" + name + "}}", part.rstrip("\n"))
