@@ -20,11 +20,18 @@ use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::failure::{Failure, exit};
 use crate::place::Place;
 
-/// How long everything together may take to get ready.
-const READY_WITHIN: Duration = Duration::from_secs(60);
+/// How long everything together may take to get ready before somebody is told what is not.
+pub(crate) const READY_WITHIN: Duration = Duration::from_secs(60);
+
+/// Whether everything is ready.
+#[must_use]
+pub(crate) enum Readiness {
+    Ready,
+    /// Something is not, such as a Triton server that is away: what `/readyz` said last.
+    NotYet(String),
+}
 
 /// How the roles work.
 #[derive(Debug, Clone, clap::Args)]
@@ -100,7 +107,9 @@ impl Services {
     ) -> anyhow::Result<()> {
         let shared = assembly::Shared::new(&self.place, self.pool.clone())?;
         platform::metrics::install()?;
-        let worker = inference_worker::Service::new(settings.worker.clone());
+        let mut worker = settings.worker.clone();
+        worker.worker_name = worker.worker_name.or_else(|| worker_name(&self.place));
+        let worker = inference_worker::Service::new(worker);
         let worker_health = worker.health();
         let worker = worker.run(
             self.pool.clone(),
@@ -137,12 +146,12 @@ impl Services {
         &self.place
     }
 
-    /// Waits until `/readyz` says that everything is ready; an error when a role ends or it takes
-    /// too long.
-    pub(crate) async fn ready(&mut self) -> anyhow::Result<()> {
+    /// Waits until `/readyz` says that everything is ready, or for so long; an error when a role
+    /// ends.
+    pub(crate) async fn ready(&mut self, within: Duration) -> anyhow::Result<Readiness> {
         let url = format!("{}/readyz", self.url);
         tokio::select! {
-            ready = wait_until_ready(&url) => ready,
+            ready = wait_until_ready(&url, within) => ready,
             error = self.failed() => Err(error),
         }
     }
@@ -199,22 +208,25 @@ async fn close_after(place: Place, error: anyhow::Error) -> anyhow::Error {
     error
 }
 
-async fn wait_until_ready(url: &str) -> anyhow::Result<()> {
+/// A name that no other platform has, and that this one keeps when it starts again: its machine's
+/// and its folder's. None where the machine does not tell its own.
+fn worker_name(place: &Place) -> Option<String> {
+    let machine = std::fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
+    let folder = std::fs::canonicalize(place.data()).ok()?;
+    Some(format!("{}:{}", machine.trim(), folder.display()))
+}
+
+async fn wait_until_ready(url: &str, within: Duration) -> anyhow::Result<Readiness> {
     let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build()?;
     let begun = Instant::now();
     loop {
         let said = match http.get(url).send().await {
-            Ok(answer) if answer.status().is_success() => return Ok(()),
+            Ok(answer) if answer.status().is_success() => return Ok(Readiness::Ready),
             Ok(answer) => answer.text().await.unwrap_or_default(),
             Err(error) => error.without_url().to_string(),
         };
-        if begun.elapsed() > READY_WITHIN {
-            return Err(Failure::new(
-                format_args!("not ready after {} s: {said}", READY_WITHIN.as_secs()),
-                "look at the messages above; run it again with --log debug for more of them",
-                exit::UNAVAILABLE,
-            )
-            .into());
+        if begun.elapsed() > within {
+            return Ok(Readiness::NotYet(said));
         }
         tokio::time::sleep(Duration::from_millis(25)).await;
     }

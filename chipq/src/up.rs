@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use crate::cli::UpArgs;
 use crate::failure::{Failure, exit};
 use crate::place::Place;
-use crate::services::Services;
+use crate::services::{READY_WITHIN, Readiness, Services};
 
 /// What stands before the URL on the line that says that the platform is ready.
 pub(crate) const READY: &str = "chipq is ready at ";
@@ -22,12 +22,15 @@ pub(crate) async fn run(args: UpArgs) -> anyhow::Result<()> {
     let place = Place::open(&args.place).await?;
     let mut services = Services::start(place, listener, users, &args.settings).await?;
     let ready = tokio::select! {
-        ready = services.ready() => ready,
+        ready = services.ready(READY_WITHIN) => ready,
         () = shutdown.requested() => return services.stop().await,
     };
     let outcome = match ready {
         Err(error) => Err(error),
-        Ok(()) => {
+        Ok(readiness) => {
+            if let Readiness::NotYet(said) = readiness {
+                tracing::warn!(said, "serving, but not everything is ready; what needs it waits");
+            }
             print!("{}", welcome(&services, !args.without_demo_user));
             tokio::select! {
                 () = shutdown.requested() => Ok(()),

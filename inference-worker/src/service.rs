@@ -43,6 +43,10 @@ pub struct WorkerConfig {
     #[arg(long, env = "CHIPQ_WORKER_LEASE_MS", default_value_t = 10_000,
           value_parser = clap::value_parser!(u64).range(500..=600_000))]
     pub worker_lease_ms: u64,
+    /// A name of this worker alone, which it keeps when it starts again, such as its pod's: after a
+    /// crash it takes up its own share at once.
+    #[arg(long, env = "CHIPQ_WORKER_NAME")]
+    pub worker_name: Option<String>,
 }
 
 impl WorkerConfig {
@@ -59,6 +63,7 @@ impl WorkerConfig {
         WorkerOptions {
             concurrency: self.inference_concurrency.into(),
             lease: Duration::from_millis(self.worker_lease_ms),
+            name: self.worker_name.clone(),
         }
     }
 }

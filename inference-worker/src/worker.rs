@@ -34,18 +34,20 @@ use shift::Shift;
 pub const WORKER: &str = "inference-worker";
 
 /// How a worker works.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WorkerOptions {
     /// Most inspections under way at a time.
     pub concurrency: usize,
     /// How long a lease on a partition lasts unless it is renewed.
     pub lease: Duration,
+    /// A name that the worker keeps when it starts again: it then need not wait for its own leases.
+    pub name: Option<String>,
 }
 
 impl Default for WorkerOptions {
-    /// 8 inspections, 10 s.
+    /// 8 inspections, 10 s, no name.
     fn default() -> Self {
-        Self { concurrency: 8, lease: Duration::from_secs(10) }
+        Self { concurrency: 8, lease: Duration::from_secs(10), name: None }
     }
 }
 
@@ -74,7 +76,7 @@ impl Worker {
         let settler = Settler::new(Arc::clone(&log), artifacts, comparer, gate, metrics.clone());
         Self {
             log,
-            leases: Leases::new(pool, options.lease),
+            leases: Leases::new(pool, options.lease, options.name.as_deref()),
             settler: Arc::new(settler),
             health,
             metrics,

@@ -12,6 +12,9 @@ use uuid::Uuid;
 
 use super::partition::{PARTITIONS, Partition};
 
+/// Where the names of workers become ids.
+const NAMES: Uuid = Uuid::from_u128(0x8a6f_31c2_5d0e_4b7a_9c44_1be2_70d3_f615);
+
 /// A partition that this worker holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lease {
@@ -43,11 +46,22 @@ pub struct Leases {
 type Row = (i16, i64, i64);
 
 impl Leases {
-    /// Leases that last so long unless they are renewed, for a worker of its own name: a process that
-    /// starts again is another worker.
+    /// Leases that last so long unless they are renewed, for the worker of this name, or for one that
+    /// nobody was before.
     #[must_use]
-    pub fn new(pool: PgPool, lasts: Duration) -> Self {
-        Self { pool, worker: Uuid::now_v7(), lasts }
+    pub fn new(pool: PgPool, lasts: Duration, name: Option<&str>) -> Self {
+        let worker = name.map_or_else(Uuid::now_v7, |name| Uuid::new_v5(&NAMES, name.as_bytes()));
+        Self { pool, worker, lasts }
+    }
+
+    /// Takes up again what a worker of this name left behind when it was killed, and fences it off.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn resume(&self) -> Result<(), sqlx::Error> {
+        let resumed = sqlx::query("UPDATE worker_leases SET epoch = epoch + 1 WHERE owner = $1");
+        resumed.bind(self.worker).execute(&self.pool).await?;
+        Ok(())
     }
 
     /// How long a lease lasts.

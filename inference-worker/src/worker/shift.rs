@@ -56,6 +56,7 @@ impl Shift {
     /// Takes the worker's share, as far as it is free.
     pub(super) async fn begin(worker: Worker, shutdown: Shutdown) -> Result<Self, sqlx::Error> {
         let follow = Follow::new(Arc::clone(&worker.log), Position::default());
+        worker.leases.resume().await?;
         let renewed = worker.leases.renew().await?;
         let now = Instant::now();
         let mut shift = Self {

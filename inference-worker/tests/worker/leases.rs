@@ -11,7 +11,7 @@ use sqlx::Executor as _;
 const ALL: usize = PARTITIONS as usize;
 
 fn worker(database: &TestDatabase) -> Leases {
-    Leases::new(database.pool(), Duration::from_secs(3_600))
+    Leases::new(database.pool(), Duration::from_secs(3_600), None)
 }
 
 /// Every lease and every sign of life is older than it may be.
@@ -133,4 +133,25 @@ async fn many_workers_at_once_take_every_partition_once() {
     let before = partitions.len();
     partitions.dedup();
     assert_eq!(partitions.len(), before, "no partition was taken twice");
+}
+
+#[tokio::test]
+async fn a_worker_of_the_same_name_takes_up_what_it_left_and_fences_its_past_off() {
+    let database = fresh_database().await;
+    let named = || Leases::new(database.pool(), Duration::from_secs(3_600), Some("pod-1"));
+    let before = named();
+    before.renew().await.unwrap();
+    let held = before.acquire(ALL).await.unwrap();
+
+    let after = named();
+    after.resume().await.unwrap();
+    let renewed = after.renew().await.unwrap().held;
+    assert_eq!(renewed.len(), ALL, "nothing is waited for");
+    let newer = |lease: &Lease| renewed.iter().all(|new| new.epoch > lease.epoch);
+    assert!(held.iter().all(newer), "{held:?} {renewed:?}");
+    before.save(&[at(held[0], 7)]).await.unwrap();
+    assert_eq!(position(&database, held[0].partition).await, 0, "the past moves nothing");
+    let other = Leases::new(database.pool(), Duration::from_secs(3_600), Some("pod-2"));
+    other.resume().await.unwrap();
+    assert_eq!(other.renew().await.unwrap().held, []);
 }

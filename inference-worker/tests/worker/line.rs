@@ -142,7 +142,7 @@ impl Line {
         health.asks(Arc::clone(&self.models));
         let batching = BatchingConfig::default();
         let comparer = Comparer::new(Arc::clone(&self.models), batching, metrics.clone());
-        let options = WorkerOptions { concurrency: 4, lease: self.lease };
+        let options = WorkerOptions { concurrency: 4, lease: self.lease, name: None };
         let on = (self.database.pool(), Arc::clone(&self.log));
         let told = (Arc::clone(&health), metrics);
         let worker = Worker::new(on, self.artifacts.clone(), Arc::new(comparer), options, told);

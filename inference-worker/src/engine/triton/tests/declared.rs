@@ -33,7 +33,7 @@ type Change = fn(&mut ModelConfig);
 async fn a_version_that_is_not_exactly_the_wanted_network_is_refused() {
     let cases: [(&str, Change); 10] = [
         ("run triton/declare-digest", |config| config.parameters.clear()),
-        ("not fc", |config| parameter(config, "sha256.1", &"ab".repeat(32))),
+        ("is abab", |config| parameter(config, "sha256.1", &"ab".repeat(32))),
         ("64 hexadecimal digits", |config| parameter(config, "sha256.1", "latest")),
         ("its inputs are", |config| config.input[0].dims = vec![2, 64, 64]),
         ("its inputs are", |config| config.input[0].name = "image".to_owned()),
