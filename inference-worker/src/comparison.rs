@@ -4,6 +4,8 @@
 //! Invariant: a comparison is by the network that was asked for, and by no other.
 
 mod batchers;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,7 +18,9 @@ use domain::{Defect, NotComparable, Sha256};
 use crate::batcher::{BatchingConfig, InferError};
 use crate::engine::{EngineError, Models};
 use crate::metrics::Metrics;
-use crate::vision::{Golden, Incomparable, Prepared, decode, prepare};
+use crate::vision::{
+    DecodeError, Golden, Incomparable, Panel, Picture, Prepared, decode, prepare, prepare_panel,
+};
 use batchers::Batchers;
 
 /// How many golden samples are kept ready; a line inspects few parts at a time.
@@ -106,8 +110,11 @@ impl Comparer {
         let comparer = Arc::clone(self);
         let prepared = tokio::task::spawn_blocking(move || {
             let golden = comparer.golden(golden_sha256, &golden)?;
-            let picture = decode(&test).map_err(unreadable("picture"))?;
-            prepare(&picture, &golden).map_err(incomparable)
+            match Shown::of(&test).map_err(unreadable("picture"))? {
+                Shown::Whole(picture) => prepare(&picture, &golden),
+                Shown::Panel(panel) => prepare_panel(panel, &golden, &mut ()),
+            }
+            .map_err(incomparable)
         })
         .await
         .map_err(|error| ComparisonError::Failed(error.to_string()))??;
@@ -140,8 +147,13 @@ impl Comparer {
         if let Some(kept) = self.kept(sha256) {
             return Ok(kept);
         }
-        let picture = decode(bytes).map_err(unreadable("golden sample"))?;
-        let golden = Arc::new(Golden::new(&picture).map_err(incomparable)?);
+        let golden = match Shown::of(bytes).map_err(unreadable("golden sample"))? {
+            Shown::Whole(picture) => Arc::new(Golden::new(&picture).map_err(incomparable)?),
+            // Too large to keep: it is read again in a tenth of the time that it is compared in.
+            Shown::Panel(panel) => {
+                return Golden::of_panel(panel).map(Arc::new).map_err(incomparable);
+            }
+        };
         let mut kept = self.golden.lock().unwrap_or_else(PoisonError::into_inner);
         kept.truncate(GOLDEN_SAMPLES_KEPT - 1);
         kept.push_front((sha256, Arc::clone(&golden)));
@@ -156,6 +168,22 @@ impl Comparer {
         let golden = Arc::clone(&found.1);
         kept.push_front(found);
         Some(golden)
+    }
+}
+
+/// A picture as it is compared.
+enum Shown {
+    Whole(Picture),
+    /// Binarised and too large to be decoded as a whole.
+    Panel(Panel),
+}
+
+impl Shown {
+    fn of(bytes: &[u8]) -> Result<Self, DecodeError> {
+        match decode(bytes) {
+            Err(DecodeError::TooLarge { .. }) => Panel::decode(bytes).map(Self::Panel),
+            decoded => decoded.map(Self::Whole),
+        }
     }
 }
 

@@ -26,7 +26,10 @@ pub enum DecodeError {
     #[error("the file is neither a JPEG nor a PNG picture")]
     NotAPicture,
     /// More pixels than allowed.
-    #[error("the picture is {width} × {height} pixels; at most {MAX_PIXELS} pixels are decoded")]
+    #[error(
+        "the picture is {width} × {height} pixels; at most {MAX_PIXELS} pixels are decoded, \
+             and up to {MAX_SIDE} × {MAX_SIDE} of a binarised grey PNG"
+    )]
     TooLarge {
         /// Declared width.
         width: u32,

@@ -10,6 +10,11 @@ use png::{BitDepth, ColorType, Transformations};
 use crate::vision::bits::Bits;
 use crate::vision::decode::{DecodeError, MAX_SIDE, decode, sniff};
 
+/// Grey levels that are neither nearly black nor nearly white.
+const BETWEEN: std::ops::RangeInclusive<u8> = 48..=207;
+/// At most one pixel in so many is between, or the panel is not binarised.
+const BETWEEN_AT_MOST: u64 = 20;
+
 /// A binarised picture as bits; copper is dark.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Panel {
@@ -27,7 +32,7 @@ impl Panel {
     /// whole, within their smaller limits.
     ///
     /// # Errors
-    /// [`DecodeError`]
+    /// [`DecodeError`]; [`DecodeError::TooLarge`] also when it is not binarised.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         match sniff(bytes) {
             Some(MediaType::Png) => read(bytes),
@@ -56,10 +61,16 @@ fn read(bytes: &[u8]) -> Result<Panel, DecodeError> {
         return Ok(Panel::from(&decode(bytes)?.into_grey()));
     }
     let mut bits = Bits::new(width as usize, height as usize);
+    let mut between = 0_u64;
     for y in 0..bits.height {
         let row = reader.next_row().map_err(damaged)?;
         let row = row.ok_or_else(|| DecodeError::Damaged { detail: "rows are missing".into() })?;
+        between += row.data().iter().filter(|level| BETWEEN.contains(level)).count() as u64;
         bits.set_row(y, row.data());
+    }
+    // A photograph has to be looked at as a whole before its copper can be told.
+    if between * BETWEEN_AT_MOST > u64::from(width) * u64::from(height) {
+        return Err(DecodeError::TooLarge { width, height });
     }
     Ok(Panel { bits })
 }
