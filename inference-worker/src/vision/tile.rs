@@ -51,63 +51,77 @@ pub(super) fn measure(test: &Bits, golden: &Bits, field: &Field) -> Vec<Option<T
 
 /// Offsets tried along one axis, with one to spare at either end.
 const TRIED: usize = 2 * REACH as usize + 3;
+/// The outermost of them.
+const OUTERMOST: isize = REACH + 1;
+/// Rows of the golden sample that a tile is compared with.
+const AROUND: usize = TILE + 2 * OUTERMOST as usize;
 const UNKNOWN: u32 = u32::MAX;
 
-/// One tile under several offsets.
-struct Look<'a> {
-    test: &'a Bits,
-    golden: &'a Bits,
-    column: usize,
-    rows: (usize, usize),
+/// One tile under several offsets: what is looked at again and again lies together.
+struct Look {
+    /// The tile's rows of the test picture.
+    test: [u64; TILE],
+    /// The golden sample's from [`OUTERMOST`] above and to the left of the base on: 64 columns, and
+    /// those to the right of them.
+    golden: [u64; AROUND],
+    right: [u64; AROUND],
+    rows: usize,
     mask: u64,
-    base: [isize; 2],
     seen: [[u32; TRIED]; TRIED],
 }
 
-impl<'a> Look<'a> {
+impl Look {
     fn new(
-        (test, golden): (&'a Bits, &'a Bits),
+        (test, golden): (&Bits, &Bits),
         (column, row): (usize, usize),
         base: [isize; 2],
     ) -> Option<Self> {
         let inside = |index: usize, base: isize, length: usize| {
-            let low = (base + REACH + 1).max(0).unsigned_abs().max(index * TILE);
-            let high = length.saturating_add_signed((base - REACH - 1).min(0));
+            let low = (base + OUTERMOST).max(0).unsigned_abs().max(index * TILE);
+            let high = length.saturating_add_signed((base - OUTERMOST).min(0));
             (low, high.min((index + 1) * TILE))
         };
-        let rows = inside(row, base[1], test.height);
+        let (top, bottom) = inside(row, base[1], test.height);
         let columns = inside(column, base[0], test.width);
-        let enough = rows.1 >= rows.0 + LEAST && columns.1 >= columns.0 + LEAST;
-        enough.then(|| Self {
-            test,
-            golden,
-            column,
-            rows,
+        if bottom < top + LEAST || columns.1 < columns.0 + LEAST {
+            return None;
+        }
+        let mut look = Self {
+            test: [0; TILE],
+            golden: [0; AROUND],
+            right: [0; AROUND],
+            rows: bottom - top,
             mask: span(columns.0, columns.1, column),
-            base,
             seen: [[UNKNOWN; TRIED]; TRIED],
-        })
+        };
+        for (word, row) in look.test.iter_mut().zip(top..bottom) {
+            *word = test.row(row)[column];
+        }
+        let left = (column * TILE).cast_signed() - base[0] - OUTERMOST;
+        let (words, right) = (golden.column(left), golden.column(left + 64));
+        let from = top.saturating_add_signed(-base[1] - OUTERMOST);
+        let rows = from..from + look.rows + 2 * OUTERMOST.unsigned_abs();
+        for ((golden, beside), row) in look.golden.iter_mut().zip(&mut look.right).zip(rows) {
+            (*golden, *beside) = (words.at(row), right.at(row));
+        }
+        Some(look)
     }
 
     /// Pixels that differ at an offset from the base.
     fn differing(&mut self, x: isize, y: isize) -> u32 {
-        let at = |offset: isize| (offset + REACH + 1).unsigned_abs();
-        let seen = self.seen[at(y)][at(x)];
-        if seen != UNKNOWN {
-            return seen;
+        let at = |offset: isize| (offset + OUTERMOST).unsigned_abs();
+        let seen = &mut self.seen[at(y)][at(x)];
+        if *seen != UNKNOWN {
+            return *seen;
         }
-        let left = (self.column * TILE).cast_signed() - self.base[0] - x;
-        let up = self.base[1] + y;
-        let golden = self.golden.column(left);
-        // Gathered first: counting many words at once is faster.
-        let mut differing = [0; TILE];
-        for (differing, row) in differing.iter_mut().zip(self.rows.0..self.rows.1) {
-            let sample = golden.at(row.saturating_add_signed(-up));
-            *differing = (self.test.row(row)[self.column] ^ sample) & self.mask;
-        }
-        let count = differing.iter().map(|word| word.count_ones()).sum();
-        self.seen[at(y)][at(x)] = count;
-        count
+        let (down, shift) = (at(-y), at(-x) as u32);
+        let golden = self.golden[down..].iter().zip(&self.right[down..]);
+        let golden = golden.map(|(word, right)| word >> shift | right << 1 << (63 - shift));
+        let rows = self.test.iter().zip(golden).take(self.rows);
+        // At most all pixels of the tile; a checked sum is not computed many at once.
+        let count = rows.map(|(test, golden)| ((test ^ golden) & self.mask).count_ones());
+        *seen = count.fold(0, u32::wrapping_add);
+        *seen
     }
 
     /// Goes downhill from the base: within a few pixels, differences grow with the distance.
