@@ -98,6 +98,15 @@ impl Field {
         Affine { x: axis(0), y: axis(1) }
     }
 
+    /// By how much offsets differ at most along either axis, pixels.
+    pub(super) fn spread(&self) -> f32 {
+        let along = |axis: usize| {
+            let offsets = self.nodes.iter().map(|node| node[axis]);
+            offsets.clone().fold(f32::MIN, f32::max) - offsets.fold(f32::MAX, f32::min)
+        };
+        along(0).max(along(1))
+    }
+
     /// Offset in the picture's middle.
     pub(super) fn middle(&self) -> [f32; 2] {
         let mut row = Vec::new();

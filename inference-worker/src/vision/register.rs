@@ -25,8 +25,11 @@ const STRETCHES: [f32; 3] = [0.0, 0.015, -0.015];
 /// Turned and stretched placements that are looked at closely.
 const TRIED: usize = 4;
 
-/// Pictures that agree at least this much are not tried turned or stretched.
-const SURE: f32 = 0.88;
+/// Pictures that agree at least this much are not tried turned or stretched...
+const SURE: f32 = 0.9;
+/// ...unless they seem to bend by more than this, in pixels: a turn may have been taken for a bend that
+/// goes astray where traces repeat.
+const BENT: f32 = 10.0;
 
 /// The golden sample laid over a picture.
 pub(super) struct Registered {
@@ -59,7 +62,7 @@ pub(super) fn register(
     let guess = place((test, &coarse), golden);
     watch.ended(Stage::Register);
     let mut best = Registered::settled(test, golden.0, &guess);
-    if best.score < SURE {
+    if best.score < SURE || best.field.spread() > BENT {
         for guess in turned((test, &coarse), golden) {
             let next = Registered::settled(test, golden.0, &guess);
             if next.score > best.score {

@@ -1,7 +1,6 @@
 //! Turned, stretched and bent pictures are followed; a defect is never healed by following it.
 
 use image::{GrayImage, Luma};
-use proptest::prelude::*;
 
 use super::golden_picture;
 use crate::vision::bits::Bits;
@@ -84,29 +83,27 @@ fn a_flaw_on_a_bent_picture_is_a_candidate_where_it_lies() {
     assert!(prepared.centres().len() <= 8, "{:?}", prepared.centres());
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
-
-    #[test]
-    fn turned_stretched_and_shifted_boards_are_registered_and_stay_quiet(
-        part in 0_u64..1000,
-        turn in -2.0_f32..2.0,
-        scale in -0.015_f32..0.015,
-        shift in (-10.0_f32..10.0, -10.0_f32..10.0),
-    ) {
+#[test]
+fn turned_stretched_and_shifted_boards_are_registered_and_stay_quiet() {
+    let boards = 120;
+    let mut candidates = 0;
+    for part in 0..boards {
+        // Spread evenly over all four, the same every time.
+        let spread = |step: f32, reach: f32| ((part as f32 * step).fract() * 2.0 - 1.0) * reach;
+        let (tangent, scale) = (spread(0.618, 2.0).to_radians().tan(), spread(0.414, 0.015));
+        let shift = (spread(0.732, 10.0), spread(0.236, 10.0));
         let picture = golden_picture(10_000 + part);
-        let tangent = turn.to_radians().tan();
         let test = bent(&picture, |x, y| {
             (shift.0 + scale * x - tangent * y, shift.1 + scale * y + tangent * x)
         });
-        // Boards with next to nothing on them may be refused, never misread.
-        let Ok(golden) = Golden::new(&picture) else { return Ok(()) };
-        let Ok(prepared) = prepare(&test, &golden) else { return Ok(()) };
-        let candidates = prepared.centres().len();
-        prop_assert!(candidates <= 12, "{} candidates without a flaw", candidates);
-        if prepared.registration.score > 0.9 {
-            let Registration { dx, dy, .. } = prepared.registration;
-            prop_assert!((dx - shift.0).abs() < 2.0 && (dy - shift.1).abs() < 2.0, "{dx} {dy}");
-        }
+        let golden = Golden::new(&picture).expect("a board");
+        let prepared = prepare(&test, &golden).unwrap_or_else(|why| panic!("part {part}: {why}"));
+        let Registration { dx, dy, .. } = prepared.registration;
+        let apart = (dx - shift.0).abs().max((dy - shift.1).abs());
+        assert!(apart < 2.0, "part {part}: {dx} {dy} instead of {shift:?}");
+        let here = prepared.centres().len();
+        assert!(here <= 3, "part {part}: {here} candidates without a flaw");
+        candidates += here;
     }
+    assert!(candidates <= boards as usize / 10, "{candidates} candidates on {boards} boards");
 }
