@@ -7,6 +7,7 @@ mod child;
 mod figures;
 mod http_load;
 mod log_load;
+mod pairs;
 mod triton;
 mod workers;
 
@@ -22,6 +23,7 @@ use figures::{Figure, Figures};
 /// Measures what was asked for.
 pub(crate) async fn run(args: BenchArgs) -> anyhow::Result<ExitCode> {
     match args.what {
+        Some(BenchCommand::Pairs(args)) => pairs::run(args).await,
         Some(BenchCommand::Triton(args)) => triton::run(args).await,
         Some(BenchCommand::Workers(args)) => workers::run(args).await,
         None => platform(args).await,

@@ -11,7 +11,9 @@ pub(crate) use arguments::{
     DemoArgs, EvaluateArgs, GenerateBoardsArgs, InspectArgs, PlaceArgs, RebuildArgs, UpArgs,
     VerifyArgs,
 };
-pub(crate) use bench::{BenchArgs, BenchCommand, BenchTritonArgs, BenchWorkersArgs};
+pub(crate) use bench::{
+    BenchArgs, BenchCommand, BenchPairsArgs, BenchTritonArgs, BenchWorkersArgs,
+};
 
 pub(crate) use model::{
     CompareModelsArgs, FixedSetArgs, LoadModelArgs, ModelCommand, ModelPlaceArgs, RouteModelArgs,
@@ -110,6 +112,7 @@ Example:
 Examples:
   chipq bench
   chipq bench --seconds 60 --events 100000 --json
+  chipq bench pairs
   chipq bench triton --engine grpc://127.0.0.1:8001
 
 It starts a private platform in a temporary folder and needs a quiet machine for fair figures.")]

@@ -1,5 +1,7 @@
-//! The machine that figures are measured on, and this process's memory; from `/proc` where there is one.
+//! The machine and the build that figures are measured on, and a process's memory; from `/proc` where
+//! there is one.
 
+use std::fmt;
 use std::fs;
 
 use serde::Serialize;
@@ -17,6 +19,8 @@ pub(crate) struct Machine {
     pub(crate) memory_mib: u64,
     /// Operating system and architecture.
     pub(crate) system: String,
+    /// The profile that this program was built with.
+    pub(crate) build: &'static str,
 }
 
 impl Machine {
@@ -31,7 +35,16 @@ impl Machine {
             load_average: load.split(' ').take(3).collect::<Vec<_>>().join(" "),
             memory_mib: kib(&memory, "MemTotal") / 1024,
             system: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
+            build: if cfg!(debug_assertions) { "development profile" } else { "release profile" },
         }
+    }
+}
+
+impl fmt::Display for Machine {
+    /// One line, without the load: that changes while something is measured.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { cpu, cores, memory_mib, system, build, load_average: _ } = self;
+        write!(f, "machine: {cpu}, {cores} cores, {memory_mib} MiB, {system}; {build}")
     }
 }
 

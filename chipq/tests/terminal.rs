@@ -122,6 +122,30 @@ fn a_bench_measures_every_goal() {
     assert!(figures.iter().all(|figure| figure["measured"].as_f64() > Some(0.0)), "{said}");
 }
 
+#[test]
+fn a_bench_of_pairs_tells_where_the_time_goes() {
+    let (code, said, errors) = finished(&mut chipq(&["bench", "pairs", "--pairs", "3", "--json"]));
+    assert_eq!(code, 0, "{errors}");
+    let figures: serde_json::Value = serde_json::from_str(&said).unwrap();
+    let stages = figures["stages"].as_array().unwrap();
+    let median = |stage: &serde_json::Value| stage["median_ms"].as_f64().unwrap();
+    let whole = stages.iter().find(|stage| stage["stage"] == "whole").unwrap();
+    let parts = stages.iter().filter(|stage| stage["stage"] != "whole").map(median);
+    assert!(parts.clone().all(|part| part > 0.0 && part < median(whole)), "{said}");
+    assert_eq!(parts.count(), 8, "{said}");
+    assert!(figures["pairs_per_s"].as_f64() > Some(0.0), "{said}");
+}
+
+#[test]
+fn a_bench_of_a_panel_tells_its_time_and_memory() {
+    let (code, said, errors) =
+        finished(&mut chipq(&["bench", "pairs", "--panel", "2048", "--json"]));
+    assert_eq!(code, 0, "{errors}");
+    let figures: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert!(figures["crops"].as_u64() > Some(0), "{said}");
+    assert!(figures["compare_s"].as_f64() > Some(0.0), "{said}");
+}
+
 /// The documented calls by curl, as `../shared/tools/demo_flow.sh` has them.
 #[test]
 fn the_documented_calls_work_by_curl() {

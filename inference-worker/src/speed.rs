@@ -1,10 +1,9 @@
 //! How fast pairs are inspected, and where the time goes: the whole pipeline on one thread, from a
-//! file's bytes to findings, on generated boards or on a labelled data set.
+//! file's bytes to findings, on generated boards or on a labelled data set; and a large panel.
 //!
-//! Besides milliseconds it reports ratios to limits measured in the same run, which mean the same on
-//! any machine.
+//! A limit is measured in the same run, so that a ratio to it means the same on any machine. Absent:
+//! what the figures are held against and how they are printed, which is `chipq bench pairs`.
 
-use std::fmt;
 use std::fs;
 use std::hint::black_box;
 use std::io::Cursor;
@@ -23,6 +22,8 @@ pub mod panel;
 const SEED: u64 = 62;
 /// Pairs that warm caches and the network up, and are not counted.
 const WARM_UP: usize = 3;
+/// Copies of a pair's grey levels that are timed.
+const COPIES: usize = 99;
 
 /// Which pairs are inspected.
 #[derive(Debug, Clone)]
@@ -205,16 +206,9 @@ fn copying(pairs: &[Encoded]) -> Result<Duration, SpeedError> {
         black_box(&into);
         started.elapsed()
     };
-    Ok(share(&(0..99).map(copy).collect::<Vec<_>>(), 0.5))
-}
-
-/// The time that this share of the pairs stay below; zero of none.
-#[must_use]
-pub fn share(times: &[Duration], share: f64) -> Duration {
-    let mut times = times.to_vec();
-    times.sort_unstable();
-    let index = (share * times.len() as f64) as usize;
-    times.get(index.min(times.len().saturating_sub(1))).copied().unwrap_or_default()
+    let mut copies: Vec<Duration> = (0..COPIES).map(copy).collect();
+    copies.sort_unstable();
+    Ok(copies[COPIES / 2])
 }
 
 /// A line of /proc/self/status, kilobytes.
@@ -233,39 +227,4 @@ fn resident() -> Option<u64> {
 
 fn peak() -> Option<u64> {
     status("VmHWM")
-}
-
-impl fmt::Display for Speed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ms = |time: Duration| time.as_secs_f64() * 1e3;
-        let pairs = self.whole.len();
-        let total: Duration = self.whole.iter().sum();
-        writeln!(f, "{pairs} pairs on one thread, {} not comparable", self.not_comparable)?;
-        writeln!(f, "{:<12} {:>9} {:>9}", "ms per pair", "median", "p95")?;
-        let stages = Stage::ALL.iter().map(|stage| stage.name()).zip(&self.stages);
-        for (name, times) in stages.chain([("whole", &self.whole)]) {
-            writeln!(
-                f,
-                "{name:<12} {:>9.3} {:>9.3}",
-                ms(share(times, 0.5)),
-                ms(share(times, 0.95))
-            )?;
-        }
-        writeln!(f, "{:.1} pairs/s", pairs as f64 / total.as_secs_f64())?;
-        writeln!(f, "{:.2} candidates per pair", self.crops as f64 / pairs as f64)?;
-        let network: Duration = self.stages[Stage::Network as usize].iter().sum();
-        let around = (total - network).as_secs_f64();
-        writeln!(
-            f,
-            "{:.2} of the time is the network",
-            network.as_secs_f64() / total.as_secs_f64()
-        )?;
-        let copies = around / pairs as f64 / self.copy.as_secs_f64();
-        writeln!(f, "the rest takes as long as {copies:.0} copies of the pair's grey levels")?;
-        if let Some((before, peak)) = self.memory {
-            let more = peak.saturating_sub(before) as f64 / 1024.0;
-            writeln!(f, "{more:.1} MiB more than at rest at the peak")?;
-        }
-        Ok(())
-    }
 }

@@ -84,14 +84,12 @@ impl Figure {
 #[derive(Debug, Serialize)]
 pub(super) struct Figures {
     machine: Machine,
-    build: &'static str,
     figures: Vec<Figure>,
 }
 
 impl Figures {
     pub(super) fn new(machine: Machine) -> Self {
-        let build = if cfg!(debug_assertions) { "development profile" } else { "release profile" };
-        Self { machine, build, figures: Vec::new() }
+        Self { machine, figures: Vec::new() }
     }
 
     pub(super) fn add(&mut self, figure: Figure) {
@@ -101,8 +99,8 @@ impl Figures {
 
 impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Machine { cpu, cores, load_average, memory_mib, system } = &self.machine;
-        writeln!(f, "machine: {cpu}, {cores} cores, {memory_mib} MiB, {system}; {}", self.build)?;
+        writeln!(f, "{}", self.machine)?;
+        let load_average = &self.machine.load_average;
         writeln!(f, "load average at the beginning: {load_average}\n")?;
         let width = self.figures.iter().map(|figure| figure.name.len()).max().unwrap_or(0);
         writeln!(f, "{:<width$}  {:>12}  {:>14}  {:>6}", "figure", "measured", "goal", "ratio")?;

@@ -1,7 +1,8 @@
 //! Boards a second as workers are added, and what becomes of the share of one that is killed.
 //!
 //! Every role is a process of its own on one private database. The boards are handed over while no
-//! worker runs, so that what is timed is the workers; times are those of the log.
+//! worker runs, and a rate begins when every worker has its share of the leases, so that what is timed
+//! is so many workers at work; times are those of the database.
 
 mod cluster;
 mod report;
@@ -39,8 +40,7 @@ pub(super) async fn run(args: BenchWorkersArgs) -> anyhow::Result<ExitCode> {
     } else {
         print!("{report}");
     }
-    let once = report.killed.as_ref().is_none_or(|killed| killed.judged_once == killed.boards);
-    Ok(if once { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if report.is_each_judged_once() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 async fn measure(
@@ -54,10 +54,25 @@ async fn measure(
             let after = cluster.log().head().await?;
             let boards = cluster.submit(args.boards).await?;
             let processes = cluster.workers(workers)?;
-            let judged = Judged::of(cluster.log(), after, &boards, boards.len()).await?;
+            let shared = cluster.shared_by(workers, ROUND_LIMIT).await?;
+            Judged::of(cluster.log(), after, Some(&boards), boards.len()).await?;
             stop(processes).await?;
-            let boards_per_s = judged.rate();
-            report.scaling.push(Scaling { workers, boards_per_s });
+            // Only now is nobody left who could judge a board again.
+            let judged = Judged::of(cluster.log(), after, Some(&boards), boards.len()).await?;
+            let (timed, boards_per_s) = judged.rate_from(shared);
+            ensure!(
+                timed >= boards.len() / 4,
+                "{timed} of {} boards were left when {workers} workers had shared the leases: take \
+                 more --boards, or a shorter --lease-ms",
+                boards.len()
+            );
+            report.scaling.push(Scaling {
+                workers,
+                boards: boards.len(),
+                timed,
+                boards_per_s,
+                judged_once: judged.once(),
+            });
         }
     }
     eprintln!("{WORKERS_AND_ONE_KILLED} workers, one of them killed ...");
@@ -66,7 +81,7 @@ async fn measure(
     Ok(())
 }
 
-/// Kills one of four workers when a quarter of the boards is judged.
+/// Kills one of four workers when a quarter of the boards is judged, while the others are still coming.
 async fn kill_one(args: &BenchWorkersArgs, cluster: &Cluster) -> anyhow::Result<Killed> {
     // The first worker has all leases for itself, and so tells its name.
     let mut first = cluster.workers(1)?;
@@ -74,26 +89,29 @@ async fn kill_one(args: &BenchWorkersArgs, cluster: &Cluster) -> anyhow::Result<
     let others = cluster.workers(WORKERS_AND_ONE_KILLED - 1)?;
     cluster.shared_by(WORKERS_AND_ONE_KILLED, ROUND_LIMIT).await?;
     let after = cluster.log().head().await?;
-    let boards = cluster.submit(args.boards).await?;
-    Judged::of(cluster.log(), after, &boards, boards.len() / 4).await?;
-    let held = cluster.held_by(victim).await?;
-    if let Some(first) = first.pop() {
-        first.kill().await?;
-    }
-    let killed_at = Instant::now();
-    while cluster.held_by(victim).await? > 0 {
-        ensure!(killed_at.elapsed() < ROUND_LIMIT, "the leases of the killed worker do not move");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    let moved_after = killed_at.elapsed();
-    Judged::of(cluster.log(), after, &boards, boards.len()).await?;
+    let killing = async {
+        Judged::of(cluster.log(), after, None, args.boards / 4).await?;
+        let held = cluster.held_by(victim).await?;
+        if let Some(first) = first.pop() {
+            first.kill().await?;
+        }
+        let killed_at = Instant::now();
+        while cluster.held_by(victim).await? > 0 {
+            ensure!(killed_at.elapsed() < ROUND_LIMIT, "the killed worker's leases do not move");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Ok((held, killed_at, killed_at.elapsed()))
+    };
+    let (boards, (held, killed_at, moved_after)) =
+        tokio::try_join!(cluster.submit(args.boards), killing)?;
+    Judged::of(cluster.log(), after, Some(&boards), boards.len()).await?;
     let all_judged_after = killed_at.elapsed();
     stop(others).await?;
     // Only now is nobody left who could judge a board again.
-    let judged = Judged::of(cluster.log(), after, &boards, boards.len()).await?;
+    let judged = Judged::of(cluster.log(), after, Some(&boards), boards.len()).await?;
     Ok(Killed {
         boards: boards.len(),
-        judged_once: judged.times.values().filter(|times| times.len() == 1).count(),
+        judged_once: judged.once(),
         leases_held: held,
         moved_after_s: moved_after.as_secs_f64(),
         all_judged_after_s: all_judged_after.as_secs_f64(),
@@ -110,18 +128,17 @@ async fn stop(processes: Vec<WorkerProcess>) -> anyhow::Result<()> {
 /// The judgements of boards, by the log's clock.
 struct Judged {
     times: HashMap<String, Vec<DateTime<Utc>>>,
-    first_result: Option<DateTime<Utc>>,
 }
 
 impl Judged {
-    /// Reads the log after `after` until `enough` of the boards are judged.
+    /// Reads the log after `after` until `enough` of the boards are judged; without `boards`, of all.
     async fn of(
         log: &Arc<dyn EventLog>,
         after: Position,
-        boards: &HashSet<String>,
+        boards: Option<&HashSet<String>>,
         enough: usize,
     ) -> anyhow::Result<Self> {
-        let mut judged = Self { times: HashMap::new(), first_result: None };
+        let mut judged = Self { times: HashMap::new() };
         let mut follow = Follow::new(Arc::clone(log), after);
         let begun = Instant::now();
         let mut at = after;
@@ -130,35 +147,32 @@ impl Judged {
         while judged.times.len() < enough || at < head {
             let left = ROUND_LIMIT.saturating_sub(begun.elapsed());
             let Ok(page) = tokio::time::timeout(left, follow.next_page(PAGE)).await else {
-                bail!("{} of {} boards were judged in time", judged.times.len(), boards.len());
+                bail!("{} of {enough} boards were judged in time", judged.times.len());
             };
             let page = page?;
             at = page.up_to;
             for event in page.events {
                 let inspection = &event.stream.aggregate_id;
-                if !boards.contains(inspection) {
-                    continue;
-                }
-                match event.event_type.as_str() {
-                    "InferenceCompleted" => {
-                        judged.first_result.get_or_insert(event.recorded_at);
-                    }
-                    "InspectionJudged" => {
-                        judged.times.entry(inspection.clone()).or_default().push(event.recorded_at);
-                    }
-                    _ => {}
+                let is_counted = boards.is_none_or(|boards| boards.contains(inspection));
+                if is_counted && event.event_type == "InspectionJudged" {
+                    judged.times.entry(inspection.clone()).or_default().push(event.recorded_at);
                 }
             }
         }
         Ok(judged)
     }
 
-    /// Boards a second from the first result to the last judgement.
-    fn rate(&self) -> f64 {
-        let last = self.times.values().flatten().max();
-        let took = last.zip(self.first_result).map(|(last, first)| *last - first);
+    /// Boards with exactly one judgement.
+    fn once(&self) -> usize {
+        self.times.values().filter(|times| times.len() == 1).count()
+    }
+
+    /// How many boards were judged after `from`, and how many a second until the last of them.
+    fn rate_from(&self, from: DateTime<Utc>) -> (usize, f64) {
+        let after: Vec<_> = self.times.values().flatten().filter(|time| **time > from).collect();
+        let took = after.iter().max().map(|last| **last - from);
         let seconds =
             took.map_or(f64::NAN, |took| took.num_microseconds().unwrap_or(0) as f64 / 1e6);
-        (self.times.len().saturating_sub(1)) as f64 / seconds
+        (after.len(), after.len() as f64 / seconds)
     }
 }

@@ -38,6 +38,16 @@ pub(crate) struct BenchArgs {
 /// What else can be measured.
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum BenchCommand {
+    /// Pairs a second on one core, from two files' bytes to findings, and where the time goes.
+    #[command(after_help = "\
+Examples:
+  chipq bench pairs
+  chipq bench pairs --manifest DIR/manifest.json --split trainval
+  chipq bench pairs --panel 16384
+
+The embedded engine computes on one thread; nothing else does. The goals are 62 pairs a second, what the
+reference reaches on a GPU (Tang et al. 2019), and 16 MiB for the pair that is under way.")]
+    Pairs(BenchPairsArgs),
     /// Crops a second of the worker through Triton, against Triton's own load generator.
     #[command(after_help = "\
 Examples:
@@ -51,10 +61,32 @@ turns. The goal is a ratio of 0.9.")]
     #[command(after_help = "\
 Examples:
   chipq bench workers
-  chipq bench workers --engine grpc://127.0.0.1:8001 --boards 400
+  chipq bench workers --engine grpc://127.0.0.1:8001 --lease-ms 10000 --boards 1200
 
 Exits with 1 when a board was not judged exactly once.")]
     Workers(BenchWorkersArgs),
+}
+
+/// `chipq bench pairs`
+#[derive(Debug, Clone, Args)]
+pub(crate) struct BenchPairsArgs {
+    /// At most so many pairs.
+    #[arg(long, default_value_t = 200, value_name = "N",
+          value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) pairs: u32,
+    /// A manifest.json in DeepPCB's layout, instead of generated boards of 640 × 640 pixels.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) manifest: Option<PathBuf>,
+    /// The manifest's pairs of this split.
+    #[arg(long, default_value = "trainval", value_name = "NAME")]
+    pub(crate) split: String,
+    /// One generated panel of so many pixels a side, instead of pairs.
+    #[arg(long, value_name = "SIDE", conflicts_with = "manifest",
+          value_parser = clap::value_parser!(u32).range(640..=16_384))]
+    pub(crate) panel: Option<u32>,
+    /// Print JSON for machines.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// `chipq bench triton`
@@ -96,7 +128,7 @@ pub(crate) struct BenchWorkersArgs {
     #[arg(long, env = "CHIPQ_ENGINE", default_value = "embedded:", value_name = "URL")]
     pub(crate) engine: EngineUrl,
     /// Boards in every round.
-    #[arg(long, default_value_t = 240, value_name = "N")]
+    #[arg(long, default_value_t = 600, value_name = "N")]
     pub(crate) boards: usize,
     /// Numbers of workers to measure.
     #[arg(long, value_delimiter = ',', default_value = "1,2,4", value_name = "N,N")]
@@ -105,7 +137,7 @@ pub(crate) struct BenchWorkersArgs {
     #[arg(long, default_value_t = 3, value_name = "N")]
     pub(crate) rounds: u32,
     /// Milliseconds that a lease lasts.
-    #[arg(long, default_value_t = 10_000, value_name = "N",
+    #[arg(long, default_value_t = 3_000, value_name = "N",
           value_parser = clap::value_parser!(u64).range(500..=600_000))]
     pub(crate) lease_ms: u64,
     /// Print JSON for machines.

@@ -36,7 +36,6 @@ impl Round {
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
     machine: Machine,
-    build: &'static str,
     engine: String,
     perf_analyzer: String,
     crops: String,
@@ -65,10 +64,8 @@ impl Report {
         perf_analyzer: String,
         crops: String,
     ) -> Self {
-        let build = if cfg!(debug_assertions) { "development profile" } else { "release profile" };
         Self {
             machine,
-            build,
             engine: args.engine.to_string(),
             perf_analyzer,
             crops,
@@ -96,8 +93,8 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Machine { cpu, cores, load_average, memory_mib, system } = &self.machine;
-        writeln!(f, "machine: {cpu}, {cores} cores, {memory_mib} MiB, {system}; {}", self.build)?;
+        writeln!(f, "{}", self.machine)?;
+        let load_average = &self.machine.load_average;
         let end = &self.load_average_at_the_end;
         writeln!(f, "load average: {load_average} at the beginning, {end} at the end")?;
         writeln!(

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
+use chrono::{DateTime, Utc};
 use platform::event_log::EventLog;
 use platform::event_log::postgres::PostgresEventLog;
 use platform::postgres::DatabaseConfig;
@@ -129,14 +130,26 @@ impl Cluster {
         }
     }
 
-    /// Waits until so many workers hold leases.
-    pub(super) async fn shared_by(&self, workers: usize, limit: Duration) -> anyhow::Result<()> {
+    /// Waits until so many workers hold leases, none more than one less than another; the database's
+    /// time then.
+    pub(super) async fn shared_by(
+        &self,
+        workers: usize,
+        limit: Duration,
+    ) -> anyhow::Result<DateTime<Utc>> {
+        let shares = "SELECT clock_timestamp(), count(*), coalesce(max(held) - min(held), 0)
+                      FROM (SELECT count(*) AS held FROM worker_leases
+                            WHERE owner IS NOT NULL AND expires_at > now() GROUP BY owner) AS shares";
         let begun = Instant::now();
-        while self.owners().await?.len() < workers {
+        loop {
+            let (now, owners, apart): (_, i64, i64) =
+                sqlx::query_as(shares).fetch_one(&self.pool).await?;
+            if usize::try_from(owners)? == workers && apart <= 1 {
+                return Ok(now);
+            }
             ensure!(begun.elapsed() < limit, "the leases are not shared by {workers} workers");
             tokio::time::sleep(POLL).await;
         }
-        Ok(())
     }
 
     async fn owners(&self) -> anyhow::Result<Vec<Uuid>> {

@@ -12,7 +12,12 @@ use crate::statistics::Spread;
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(super) struct Scaling {
     pub(super) workers: usize,
+    pub(super) boards: usize,
+    /// Boards that were left when every worker had its share: the rate is theirs.
+    pub(super) timed: usize,
     pub(super) boards_per_s: f64,
+    /// Boards with exactly one judgement in the log.
+    pub(super) judged_once: usize,
 }
 
 /// The round in which one worker was killed.
@@ -30,7 +35,6 @@ pub(super) struct Killed {
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
     machine: Machine,
-    build: &'static str,
     engine: String,
     boards: usize,
     lease_ms: u64,
@@ -41,10 +45,8 @@ pub(super) struct Report {
 
 impl Report {
     pub(super) fn new(machine: Machine, args: &BenchWorkersArgs) -> Self {
-        let build = if cfg!(debug_assertions) { "development profile" } else { "release profile" };
         Self {
             machine,
-            build,
             engine: args.engine.to_string(),
             boards: args.boards,
             lease_ms: args.lease_ms,
@@ -54,6 +56,11 @@ impl Report {
         }
     }
 
+    pub(super) fn is_each_judged_once(&self) -> bool {
+        self.scaling.iter().all(|round| round.judged_once == round.boards)
+            && self.killed.as_ref().is_none_or(|killed| killed.judged_once == killed.boards)
+    }
+
     pub(super) fn finish(&mut self) {
         self.load_average_at_the_end = Machine::this().load_average;
     }
@@ -61,8 +68,8 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Machine { cpu, cores, load_average, memory_mib, system } = &self.machine;
-        writeln!(f, "machine: {cpu}, {cores} cores, {memory_mib} MiB, {system}; {}", self.build)?;
+        writeln!(f, "{}", self.machine)?;
+        let load_average = &self.machine.load_average;
         let end = &self.load_average_at_the_end;
         writeln!(f, "load average: {load_average} at the beginning, {end} at the end")?;
         writeln!(f, "engine: {}; a lease lasts {} ms\n", self.engine, self.lease_ms)?;
@@ -74,6 +81,9 @@ impl fmt::Display for Report {
             let Spread { least, median, most } = Spread::of(of_count.map(|s| s.boards_per_s));
             writeln!(f, "{count} workers: {median:.1} boards/s ({least:.1} to {most:.1})")?;
         }
+        let boards: usize = self.scaling.iter().map(|round| round.boards).sum();
+        let once: usize = self.scaling.iter().map(|round| round.judged_once).sum();
+        writeln!(f, "{once} of {boards} boards judged exactly once")?;
         if let Some(killed) = &self.killed {
             writeln!(
                 f,
@@ -89,8 +99,9 @@ impl fmt::Display for Report {
         writeln!(
             f,
             "\nmethod: {} generated boards of 640 x 640 pixels of one part handed over while no worker \
-             runs; from the first result to the last judgement by the log's clock, start-up of the \
-             processes not counted; workers, command API and PostgreSQL share the machine",
+             runs; a rate is that of the boards that were left when every worker had its share of the \
+             leases, up to the last judgement, by the database's clock; workers, Triton, command API and \
+             PostgreSQL share the machine",
             self.boards
         )
     }
