@@ -66,6 +66,9 @@ pub struct Speed {
     pub stages: [Vec<Duration>; Stage::ALL.len()],
     /// From both files' bytes to findings.
     pub whole: Vec<Duration>,
+    /// The golden sample's part of that: decoded and made ready, which a worker does once for many
+    /// pictures.
+    pub golden: Vec<Duration>,
     /// Pairs that could not be compared.
     pub not_comparable: usize,
     /// Crops of all pairs.
@@ -114,6 +117,7 @@ pub fn measure(options: &SpeedOptions) -> Result<Speed, SpeedError> {
     let mut speed = Speed {
         stages: Default::default(),
         whole: Vec::new(),
+        golden: Vec::new(),
         not_comparable: 0,
         crops: 0,
         copy: copying(&pairs)?,
@@ -122,8 +126,9 @@ pub fn measure(options: &SpeedOptions) -> Result<Speed, SpeedError> {
     for (test, golden) in &pairs {
         let started = Instant::now();
         match inspect(test, golden, &engine)? {
-            Some((spent, crops)) => {
+            Some(Inspected { spent, golden, crops }) => {
                 speed.whole.push(started.elapsed());
+                speed.golden.push(golden);
                 for (all, one) in speed.stages.iter_mut().zip(spent) {
                     all.push(one);
                 }
@@ -138,21 +143,29 @@ pub fn measure(options: &SpeedOptions) -> Result<Speed, SpeedError> {
 
 /// Both files' bytes: the picture under test and its golden sample.
 type Encoded = (Vec<u8>, Vec<u8>);
-type Spent = [Duration; Stage::ALL.len()];
 
-/// The time per stage and the number of crops; none when the pair is not comparable.
+/// Time per stage, the golden sample's part of it, and the number of crops.
+struct Inspected {
+    spent: [Duration; Stage::ALL.len()],
+    golden: Duration,
+    crops: usize,
+}
+
+/// None when the pair is not comparable.
 fn inspect(
     test: &[u8],
     golden: &[u8],
     engine: &EmbeddedEngine,
-) -> Result<Option<(Spent, usize)>, SpeedError> {
+) -> Result<Option<Inspected>, SpeedError> {
     let unusable = |error: vision::DecodeError| SpeedError::Picture(error.to_string());
     let mut clock = Clock::start();
     let golden = vision::decode(golden).map_err(unusable)?;
-    let test = vision::decode(test).map_err(unusable)?;
     clock.ended(Stage::Decode);
     let Ok(golden) = Golden::new(&golden) else { return Ok(None) };
     clock.ended(Stage::Read);
+    let golden_ready = clock.spent.iter().sum();
+    let test = vision::decode(test).map_err(unusable)?;
+    clock.ended(Stage::Decode);
     let Ok(prepared) = vision::prepare_watched(&test, &golden, &mut clock) else {
         return Ok(None);
     };
@@ -161,7 +174,7 @@ fn inspect(
     let findings = prepared.finish(&outputs);
     black_box(findings.map_err(|error| SpeedError::Picture(error.to_string()))?);
     clock.ended(Stage::Merge);
-    Ok(Some((clock.spent, outputs.len())))
+    Ok(Some(Inspected { spent: clock.spent, golden: golden_ready, crops: outputs.len() }))
 }
 
 fn generated(count: usize) -> Result<Vec<Encoded>, SpeedError> {

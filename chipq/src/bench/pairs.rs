@@ -72,6 +72,8 @@ struct Report {
     stages: Vec<Took>,
     pairs_per_s: f64,
     goal_pairs_per_s: f64,
+    /// When the golden sample is kept ready, as a worker keeps it.
+    golden_kept_pairs_per_s: f64,
     /// The network's share of the time.
     network: f64,
     /// The rest of the time in copies of the pair's grey levels, timed in the same run.
@@ -83,9 +85,10 @@ struct Report {
 
 impl Report {
     fn new(machine: Machine, boards: String, speed: Speed) -> Self {
-        let Speed { stages, whole, not_comparable, crops, copy, memory } = speed;
+        let Speed { stages, whole, golden, not_comparable, crops, copy, memory } = speed;
         let pairs = whole.len();
         let total: Duration = whole.iter().sum();
+        let golden: Duration = golden.iter().sum();
         let network: Duration = stages[Stage::Network as usize].iter().sum();
         let rest = total.saturating_sub(network).as_secs_f64() / pairs as f64;
         let names = Stage::ALL.iter().map(|stage| stage.name()).chain(["whole"]);
@@ -98,6 +101,7 @@ impl Report {
             stages: names.zip(stages.into_iter().chain([whole])).map(took).collect(),
             pairs_per_s: pairs as f64 / total.as_secs_f64(),
             goal_pairs_per_s: GOAL_PAIRS_PER_S,
+            golden_kept_pairs_per_s: pairs as f64 / total.saturating_sub(golden).as_secs_f64(),
             network: network.as_secs_f64() / total.as_secs_f64(),
             rest_in_copies: rest / copy.as_secs_f64(),
             memory_mib: memory.map(|(before, peak)| mebibytes(peak.saturating_sub(before))),
@@ -135,6 +139,11 @@ impl fmt::Display for Report {
         let ratio = speed / goal;
         let is_met = met(speed >= goal);
         writeln!(f, "\n{speed:.1} pairs/s on one core: {ratio:.2} of the goal, {goal} ({is_met})")?;
+        let kept = self.golden_kept_pairs_per_s;
+        writeln!(
+            f,
+            "{kept:.1} pairs/s when the golden sample is kept ready, as a worker keeps it"
+        )?;
         if let Some(memory) = self.memory_mib {
             let (goal, is_met) = (self.goal_memory_mib, met(memory <= self.goal_memory_mib));
             writeln!(f, "{memory:.1} MiB for the pair under way: at most {goal} ({is_met})")?;
