@@ -43,11 +43,16 @@ impl CropBatch {
     /// crop, so take [`CropBatch::part`] first when there are many.
     #[must_use]
     pub fn pixels(&self) -> Vec<f32> {
-        let mut pixels = vec![0.0; self.words.len() * WORD];
-        for (pixels, &word) in pixels.chunks_exact_mut(WORD).zip(&self.words) {
-            for (bit, pixel) in pixels.iter_mut().enumerate() {
-                *pixel = 1.0 - ((word >> bit) & 1) as f32;
-            }
+        self.shown_as(0.0, 1.0)
+    }
+
+    /// As [`CropBatch::pixels`], with something else for the numbers of copper and substrate.
+    #[must_use]
+    pub(crate) fn shown_as<T: Copy>(&self, copper: T, substrate: T) -> Vec<T> {
+        let mut pixels = Vec::with_capacity(self.words.len() * WORD);
+        for word in &self.words {
+            let shown = |bit| if (word >> bit) & 1 == 1 { copper } else { substrate };
+            pixels.extend_from_slice(&std::array::from_fn::<T, WORD, _>(shown));
         }
         pixels
     }

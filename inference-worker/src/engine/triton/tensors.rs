@@ -30,17 +30,14 @@ pub(super) fn request(model: &ModelIdentity, crops: &CropBatch) -> ModelInferReq
             ..Default::default()
         }],
         outputs: vec![wanted(PROBABILITIES), wanted(SIDES)],
-        raw_input_contents: vec![little_endian(&crops.pixels())],
+        raw_input_contents: vec![little_endian(crops)],
         ..Default::default()
     }
 }
 
-fn little_endian(numbers: &[f32]) -> Bytes {
-    let mut bytes = vec![0; numbers.len() * FP32_BYTES];
-    for (slot, number) in bytes.as_chunks_mut().0.iter_mut().zip(numbers) {
-        *slot = number.to_le_bytes();
-    }
-    bytes.into()
+fn little_endian(crops: &CropBatch) -> Bytes {
+    let [copper, substrate] = [0.0_f32, 1.0].map(f32::to_le_bytes);
+    crops.shown_as(copper, substrate).into_flattened().into()
 }
 
 /// One answer per crop of the request.
