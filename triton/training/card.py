@@ -86,19 +86,29 @@ def training(digest):
         return []
     if record["sha256"] != digest:
         return ["These weights were not made by the recorded training run (fine-tuned, or another file).", ""]
-    stages = []
-    while record:
-        stages.insert(0, record)
-        record = record.get("before")
-    last = stages[-1]
-    lines = [f"{last['parameters']:,} parameters, batch {last['batch']}, running average {last['average']}, seed "
-             f"{last['seed']}, {last['precision']}; each stage goes on from the one before:", ""]
-    for number, stage in enumerate(stages, 1):
-        crops = ", ".join(f"{name} {count:,}" for name, count in stage["crops"].items())
-        lines.append(f"{number}. {stage['epochs']} passes over {sum(stage['crops'].values()):,} crops ({crops}) at a rate of "
-                     f"{stage['rate']}, {stage['cpu_seconds']:,} CPU seconds, to `{stage['sha256'][:16]}…`")
-    return [*lines, "", f"Temperature {last['temperature']:.3f}, fitted on crops of generated boards, is folded into the "
+    return [*stages(record), "", f"Temperature {record['temperature']:.3f}, fitted on crops of generated boards, is folded into the "
             "weights. `docs/detector.md` says what changed between the stages.", ""]
+
+
+def stages(record):
+    """The training runs that led to a record, the first one first."""
+    runs = []
+    while record:
+        runs.insert(0, record)
+        record = record.get("before")
+    last = runs[-1]
+    lines = [f"{last['parameters']:,} parameters, batch {last['batch']}, running average {last['average']}, seed "
+             f"{last['seed']}, {last['precision']}:", ""]
+    for number, run in enumerate(runs, 1):
+        crops = ", ".join(f"{name} {count:,}" for name, count in run["crops"].items())
+        lines.append(f"{number}. {run['epochs']} passes over {sum(run['crops'].values()):,} crops ({crops}) at a rate of "
+                     f"{run['rate']}, {run['cpu_seconds']:,} CPU seconds, to `{run['sha256'][:16]}…`")
+    first = runs[0]
+    if first.get("teacher"):
+        lines += ["", f"It began with the strongest channels of a wider network, `{first['teacher'][:16]}…`, and learnt that "
+                  "one's answers besides the labels. The wider one was trained so:", ""]
+        lines += stages(first["taught"]) if first["taught"] else ["Not recorded."]
+    return lines
 
 
 def families(run, trained):

@@ -24,16 +24,24 @@ SIDE_SCALE, SIDE_OFFSET = 16.0, 20.0
 # What happens at full resolution is fixed and small: copper too much, copper too little, and the test picture. Where
 # two planes differ is not linear, so that a first layer of strides could not see it pixel by pixel.
 ENCODING = [[-1.0, 1.0], [1.0, -1.0], [1.0, 0.0]]
-# Outputs, kernel, stride, padding of every convolution after it.
-CONVS = [(48, 6, 4, 1), (64, 3, 2, 1), (64, 3, 1, 1), (96, 3, 2, 1), (96, 3, 1, 1), (24, 1, 1, 0)]
+# Outputs of the convolutions after it, but for the last: multiples of six, which is how many rten computes at a time.
+WIDTHS = [24, 36, 36, 54, 54]
+# Kernel, stride and padding of each of them, and of the last, which has LAST outputs.
+KERNELS = [(6, 4, 1), (3, 2, 1), (3, 1, 1), (3, 2, 1), (3, 1, 1), (1, 1, 0)]
+LAST = 24
 HIDDEN = 96
+
+
+def convs_of(widths):
+    """Outputs, kernel, stride and padding of every convolution."""
+    return [(outputs, *kernel) for outputs, kernel in zip([*widths, LAST], KERNELS, strict=True)]
 
 
 class Network(nn.Module):
     def __init__(self, convs=None, hidden=HIDDEN):
         super().__init__()
         blocks, inputs, side = [], len(ENCODING), SIDE
-        for outputs, kernel, stride, padding in convs or CONVS:
+        for outputs, kernel, stride, padding in convs or convs_of(WIDTHS):
             conv = nn.Conv2d(inputs, outputs, kernel, stride, padding, bias=False)
             blocks.append(nn.Sequential(conv, nn.BatchNorm2d(outputs), nn.ReLU()))
             inputs, side = outputs, (side + 2 * padding - kernel) // stride + 1
@@ -54,6 +62,28 @@ class Network(nn.Module):
         """Batch-norms keep what they have learnt: after loading from ONNX they only carry the folded bias."""
         for block in self.convs:
             block[1].eval()
+
+
+@torch.no_grad()
+def slimmed(large, widths):
+    """A narrower network that begins with the strongest channels of a larger one: those whose weights on the way in and
+    on the way out are largest (Li et al. 2017, Pruning Filters for Efficient ConvNets)."""
+    network = Network(convs_of(widths), large.hidden.out_features)
+    inputs = torch.arange(len(ENCODING))
+    following = [conv[0].weight for conv in large.convs[1:]]
+    for conv, (wide, norm), after in zip(network.convs, (conv[:2] for conv in large.convs), [*following, None]):
+        scale = norm.weight / (norm.running_var + norm.eps).sqrt()
+        strength = (wide.weight * scale[:, None, None, None]).flatten(1).norm(dim=1)
+        if after is not None:
+            strength = strength * after.transpose(0, 1).flatten(1).norm(dim=1)
+        outputs = torch.topk(strength, conv[0].out_channels).indices.sort().values
+        conv[0].weight.copy_(wide.weight[outputs][:, inputs])
+        for name in ["weight", "bias", "running_mean", "running_var"]:
+            getattr(conv[1], name).copy_(getattr(norm, name)[outputs])
+        inputs = outputs
+    for name in ["hidden", "classes", "sides"]:
+        getattr(network, name).load_state_dict(getattr(large, name).state_dict())
+    return network
 
 
 def unpack(records):

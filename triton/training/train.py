@@ -2,13 +2,15 @@
 """Train the golden-comparison network on crops of labelled boards and write it as ONNX.
 
 usage: train.py CROPS.bin [CROPS.bin ...] --validation VAL.bin --out model.onnx [--epochs N]
+       train.py CROPS.bin [CROPS.bin ...] --validation VAL.bin --out model.onnx --teacher large.onnx
        train.py CROPS.bin [CROPS.bin ...] --validation VAL.bin --out model.onnx --from model.onnx --real REAL.bin
 
 CROPS are written by the Rust example `training_crops`: the shipped registration, candidates and crops, so that
 training sees what inference sees. The format and the network are described in `network.py`. The confidence is
 calibrated at the end: one temperature, fitted on the validation crops and folded into the weights.
 
-With --from, training goes on from that network. REAL are crops of a data set's own boards: seven in eight boards of
+With --teacher, a narrower network begins with the strongest channels of a larger one and learns its answers besides the
+labels (Hinton et al. 2015). With --from, training goes on from that network. REAL are crops of a data set's own boards: seven in eight boards of
 every group (by a digest of their names) are trained on, several times a pass, and the others choose the best pass.
 """
 import argparse
@@ -22,13 +24,17 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from network import RECORD, SIDE, SIDE_SCALE, SPARE, Network, answer, export, load, tensors, unpack
+from network import (
+    RECORD, SIDE, SIDE_SCALE, SPARE, WIDTHS, Network, answer, convs_of, export, load, slimmed, tensors, unpack,
+)
 
 # Exchanging copper and substrate exchanges these classes.
 INVERTED = np.array([0, 2, 1, 4, 3, 6, 5])
 # A real crop is seen so many times in a pass, each time moved and turned otherwise.
 REAL_REPEATS = 4
 HELD_OUT_ONE_IN = 8
+# Answers are softened by it before they are learnt, so that the teacher's doubts count.
+SOFT = 2.0
 
 
 def augment(records, rng, group=16):
@@ -61,8 +67,9 @@ def overlap(a, b):
     return shared / (area(a) + area(b) - shared).clamp(min=1)
 
 
-def loss_of(network, batch):
+def loss_of(network, batch, teacher):
     x, sides, classes = tensors(*batch)
+    x = x.contiguous(memory_format=torch.channels_last)
     logits, predicted = network(x)
     logits, predicted = logits.float(), predicted.float()
     loss = F.cross_entropy(logits, classes)
@@ -70,6 +77,14 @@ def loss_of(network, batch):
     if real.any():
         distance = F.smooth_l1_loss(predicted[real] / SIDE_SCALE, sides[real] / SIDE_SCALE, beta=0.1)
         loss = loss + distance + 0.5 * (1 - overlap(predicted[real], sides[real])).mean()
+    if teacher is not None:
+        with torch.no_grad():
+            taught, boxes = (answers.float() for answers in teacher(x))
+        soft = F.kl_div(F.log_softmax(logits / SOFT, 1), F.log_softmax(taught / SOFT, 1), reduction="batchmean",
+                        log_target=True)
+        loss = loss + SOFT**2 * soft
+        if real.any():
+            loss = loss + F.smooth_l1_loss(predicted[real] / SIDE_SCALE, boxes[real] / SIDE_SCALE, beta=0.1)
     return loss
 
 
@@ -106,7 +121,7 @@ def split_real(path):
     return records[~held], records[held]
 
 
-def train(network, data, a, rng, each_pass):
+def train(network, teacher, data, a, rng, each_pass):
     half = a.precision == "bfloat16" or (a.precision == "auto" and "amx_bf16" in open("/proc/cpuinfo").read())
     print(f"{len(data)} crops, classes {np.bincount(data['class'], minlength=7).tolist()}, "
           f"{sum(p.numel() for p in network.parameters())} parameters, {'bfloat16' if half else 'float'}", flush=True)
@@ -124,7 +139,7 @@ def train(network, data, a, rng, each_pass):
         for step in range(steps):
             batch = augment(data[np.sort(order[step * a.batch : (step + 1) * a.batch])], rng)
             with torch.autocast("cpu", torch.bfloat16, enabled=half):
-                loss = loss_of(network, batch)
+                loss = loss_of(network, batch, teacher)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             nn.utils.clip_grad_norm_(network.parameters(), 5.0)
@@ -143,6 +158,9 @@ def arguments():
     parser.add_argument("--validation", required=True)
     parser.add_argument("--out", required=True)
     parser.add_argument("--from", dest="start", help="an ONNX file of this program to go on from")
+    parser.add_argument("--teacher", help="an ONNX file of this program whose answers are learnt")
+    parser.add_argument("--widths", type=lambda text: [int(width) for width in text.split(",")], default=WIDTHS,
+                        help="outputs of the convolutions but for the last, N,N,…")
     parser.add_argument("--real", help="crops of a data set's own boards")
     parser.add_argument("--real-repaired", help="crops of the same boards after repair")
     parser.add_argument("--record", help="JSON file to say in how the weights came to be")
@@ -157,27 +175,28 @@ def arguments():
     return parser.parse_args()
 
 
-def started_from(a):
-    """Digest of the network that training went on from, none when it began from nothing."""
-    if not a.start:
+def digest_of(path):
+    """The SHA-256 of a file; none of no file."""
+    if not path:
         return None
-    with open(a.start, "rb") as file:
+    with open(path, "rb") as file:
         return hashlib.sha256(file.read()).hexdigest()
 
 
-def record_of(path, digest):
-    """What the record says of the network with this digest, if anything."""
-    try:
-        with open(path) as file:
-            record = json.load(file)
-    except FileNotFoundError:
-        return None
-    return record if record["sha256"] == digest else None
+def record_of(network, digest, beside):
+    """What is recorded of the network with this digest, beside it or where this run is recorded, if anything."""
+    for path in [f"{network}.json", beside]:
+        if os.path.exists(path):
+            with open(path) as file:
+                record = json.load(file)
+            if record["sha256"] == digest:
+                return record
+    return None
 
 
 def main():
     a = arguments()
-    before = started_from(a)
+    before, taught_by = digest_of(a.start), digest_of(a.teacher)
     torch.manual_seed(a.seed)
     torch.set_num_threads(a.threads)
     rng = np.random.default_rng(a.seed)
@@ -188,7 +207,12 @@ def main():
         parts += [real] * REAL_REPEATS
         # Where a network is to work is where its confidence is to be true.
         validation = held_out if path == a.real else np.concatenate([validation, held_out])
-    network = (load(a.start) if a.start else Network()).to(memory_format=torch.channels_last)
+    teacher = load(a.teacher).eval().to(memory_format=torch.channels_last) if a.teacher else None
+    if a.start:
+        network = load(a.start)
+    else:
+        network = slimmed(teacher, a.widths) if teacher else Network(convs_of(a.widths))
+    network = network.to(memory_format=torch.channels_last)
     best = [float("inf")]
 
     def each_pass(averaged):
@@ -199,13 +223,12 @@ def main():
             export(averaged, a.out)
         return text
 
-    half = train(network, np.concatenate(parts), a, rng, each_pass)
+    half = train(network, teacher, np.concatenate(parts), a, rng, each_pass)
     final = load(a.out)
     temperature = temperature_of(final, validation)
     export(final, a.out, temperature)
     print(f"temperature {temperature:.3f}, then {validate(load(a.out), validation)[1]}")
-    with open(a.out, "rb") as file:
-        digest = hashlib.sha256(file.read()).hexdigest()
+    digest = digest_of(a.out)
     print("sha256", digest)
     if a.record:
         os.makedirs(os.path.dirname(a.record) or ".", exist_ok=True)
@@ -216,7 +239,9 @@ def main():
             "parameters": sum(p.numel() for p in network.parameters()),
         }
         if before:
-            record |= {"from": before, "before": record_of(a.record, before)}
+            record |= {"from": before, "before": record_of(a.start, before, a.record)}
+        if taught_by:
+            record |= {"teacher": taught_by, "taught": record_of(a.teacher, taught_by, a.record)}
         with open(a.record, "w") as file:
             json.dump(record, file, indent=2)
             file.write("\n")

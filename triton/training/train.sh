@@ -4,10 +4,13 @@
 #   triton/training/train.sh --fine-tune DIR    goes on from the shipped weights on the trainval pairs of DIR, a data
 #                                               set with a manifest.json in DeepPCB's layout; its weights never go
 #                                               into the repository: they are written to OUT, which must lie outside
-#   BOARDS=N  flawed boards in the training set (default 12000); a quarter as many clean and a third as many repaired besides
+#   BOARDS=N  flawed boards in the training set (default 12000); a quarter as many clean and half as many repaired besides
 #   EPOCHS=N  passes over the crops (default 5; 6 to fine-tune)
-#   OUT=FILE  where the network is written (default triton/golden-compare/1/model.onnx)
-#   FROM=FILE goes on from that network, with RATE (default 0.003), rather than from nothing
+#   OUT=FILE  where the network is written (default triton/golden-compare/1/model.onnx); FILE.json says how it came to be
+#   FROM=FILE goes on from that network rather than from nothing
+#   TEACHER=FILE begins with the strongest channels of that larger network and learns its answers besides the labels
+#   WIDTHS=N,N,N,N,N  outputs of the convolutions (default: network.py's); a teacher is wider
+#   RATE=R    the highest rate of learning (default 0.003; 0.0006 to fine-tune)
 #   VENV=DIR  a virtual environment that already holds requirements.txt (default: one is made)
 #   THREADS=N threads that train (default 1)
 set -eu
@@ -49,14 +52,17 @@ if [ -n "$real" ]; then
     crops real --manifest "$real/manifest.json" --split trainval
     crops real-repaired --manifest "$real/manifest.json" --split trainval --repaired
     train "$work/mixed.bin" "$work/mixed-repaired.bin" --from "$shipped" \
-        --real "$work/real.bin" --real-repaired "$work/real-repaired.bin" --epochs "${EPOCHS:-6}" --rate 0.0006
+        --real "$work/real.bin" --real-repaired "$work/real-repaired.bin" --epochs "${EPOCHS:-6}" --rate "${RATE:-0.0006}"
     exit
 fi
 crops flawed --boards "$boards" --seed 1001 & first=$!
 crops clean --boards $((boards / 4)) --seed 1003 --clean-per-cent 100
 crops repaired --boards $((boards * 5 / 16)) --seed 1004 --repaired
+crops repaired-more --boards $((boards / 4)) --seed 1007 --repaired
 wait "$first"
-more="--rate ${RATE:-0.003}${FROM:+ --from $FROM}"
-[ "$out" != "$root/$shipped" ] || more="$more --record triton/golden-compare/card/training.json"
+more="--rate ${RATE:-0.003}${FROM:+ --from $FROM}${TEACHER:+ --teacher $TEACHER}${WIDTHS:+ --widths $WIDTHS}"
+record=$out.json
+[ "$out" != "$root/$shipped" ] || record=triton/golden-compare/card/training.json
 # shellcheck disable=SC2086 # options and their values
-train "$work/flawed.bin" "$work/clean.bin" "$work/repaired.bin" --epochs "${EPOCHS:-5}" $more
+train "$work/flawed.bin" "$work/clean.bin" "$work/repaired.bin" "$work/repaired-more.bin" --epochs "${EPOCHS:-5}" \
+    --record "$record" $more
