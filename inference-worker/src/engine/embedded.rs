@@ -98,7 +98,7 @@ impl EmbeddedEngine {
         Ok(Self { network: Arc::new(network) })
     }
 
-    /// One answer per crop, computed before this returns: about half a millisecond a crop.
+    /// One answer per crop, computed before this returns: less than half a millisecond a crop.
     ///
     /// # Errors
     /// [`EngineError::Backend`] or [`EngineError::Output`].
