@@ -91,14 +91,15 @@ impl Report {
         let golden: Duration = golden.iter().sum();
         let network: Duration = stages[Stage::Network as usize].iter().sum();
         let rest = total.saturating_sub(network).as_secs_f64() / pairs as f64;
-        let names = Stage::ALL.iter().map(|stage| stage.name()).chain(["whole"]);
+        let stages = Stage::ALL.iter().map(|stage| stage.name()).zip(stages);
+        let stages = stages.chain([("whole", whole)]);
         Self {
             machine,
             boards,
             pairs,
             not_comparable,
             crops_per_pair: crops as f64 / pairs as f64,
-            stages: names.zip(stages.into_iter().chain([whole])).map(took).collect(),
+            stages: stages.map(|(name, times)| Took::of(name, times)).collect(),
             pairs_per_s: pairs as f64 / total.as_secs_f64(),
             goal_pairs_per_s: GOAL_PAIRS_PER_S,
             golden_kept_pairs_per_s: pairs as f64 / total.saturating_sub(golden).as_secs_f64(),
@@ -108,10 +109,6 @@ impl Report {
             goal_memory_mib: GOAL_MEMORY_MIB,
         }
     }
-}
-
-fn took((name, times): (&'static str, Vec<Duration>)) -> Took {
-    Took::of(name, times)
 }
 
 fn mebibytes(kibibytes: u64) -> f64 {
