@@ -11,8 +11,11 @@ mod pairs;
 mod triton;
 mod workers;
 
+use std::fmt::Display;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
+
+use serde::Serialize;
 
 use crate::cli::{BenchArgs, BenchCommand};
 use crate::machine::{Machine, resident_mib};
@@ -58,12 +61,18 @@ async fn platform(args: BenchArgs) -> anyhow::Result<ExitCode> {
 
     note("rebuilds");
     log_load::rebuilds(folder.path(), args.events, &mut figures).await?;
-    if args.json {
-        println!("{}", serde_json::to_string_pretty(&figures)?);
-    } else {
-        print!("{figures}");
-    }
+    print(args.json, &figures)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// For machines or for people.
+fn print(json: bool, report: &(impl Serialize + Display)) -> anyhow::Result<()> {
+    if json {
+        println!("{}", serde_json::to_string_pretty(report)?);
+    } else {
+        print!("{report}");
+    }
+    Ok(())
 }
 
 async fn load(

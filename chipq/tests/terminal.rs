@@ -137,6 +137,20 @@ fn a_bench_of_pairs_tells_where_the_time_goes() {
 }
 
 #[test]
+fn a_bench_of_pairs_that_are_not_there_says_what_to_do() {
+    let folder = folder();
+    let manifest = folder.path().join("manifest.json");
+    let bench = || {
+        let mut command = chipq(&["bench", "pairs", "--manifest"]);
+        command.arg(&manifest);
+        command
+    };
+    assert_failed(&mut bench(), 66, "cannot read", "check --manifest");
+    std::fs::write(&manifest, "{}").unwrap();
+    assert_failed(&mut bench(), 65, "not a manifest", "chipq generate-boards");
+}
+
+#[test]
 fn a_bench_of_a_panel_tells_its_time_and_memory() {
     let (code, said, errors) =
         finished(&mut chipq(&["bench", "pairs", "--panel", "2048", "--json"]));

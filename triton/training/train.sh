@@ -4,7 +4,8 @@
 #   triton/training/train.sh --fine-tune DIR    goes on from the shipped weights on the trainval pairs of DIR, a data
 #                                               set with a manifest.json in DeepPCB's layout; its weights never go
 #                                               into the repository: they are written to OUT, which must lie outside
-#   BOARDS=N  flawed boards in the training set (default 12000); a quarter as many clean and half as many repaired besides
+#   BOARDS=N  flawed boards in the training set (default 12000); and a quarter as many clean ones
+#   REPAIRED=N  repaired boards (default: nine for sixteen flawed ones)
 #   EPOCHS=N  passes over the crops (default 5; 6 to fine-tune)
 #   OUT=FILE  where the network is written (default triton/golden-compare/1/model.onnx); FILE.json says how it came to be
 #   FROM=FILE goes on from that network rather than from nothing
@@ -22,6 +23,16 @@ case ${1:-} in
     "") ;;
     *) usage ;;
 esac
+# Before minutes are spent on crops.
+refuse() { echo "train.sh: $1" >&2; exit 64; }
+path_of() { [ -f "$1" ] || refuse "$1 is not there: FROM and TEACHER name ONNX files that this command wrote"
+    echo "$(cd "$(dirname "$1")" && pwd)/$(basename "$1")"; }
+[ -z "${FROM:-}" ] || FROM=$(path_of "$FROM")
+[ -z "${TEACHER:-}" ] || TEACHER=$(path_of "$TEACHER")
+if [ -n "${WIDTHS:-}" ]; then
+    [ -z "${FROM:-}" ] || refuse "WIDTHS is for a new network; FROM has its own"
+    echo "$WIDTHS" | grep -Eqx '[1-9][0-9]*(,[1-9][0-9]*){4}' || refuse "WIDTHS must be five numbers, N,N,N,N,N"
+fi
 shipped=triton/golden-compare/1/model.onnx
 out=${OUT:-$root/$shipped}
 case $out in /*) ;; *) out=$PWD/$out ;; esac
@@ -57,12 +68,10 @@ if [ -n "$real" ]; then
 fi
 crops flawed --boards "$boards" --seed 1001 & first=$!
 crops clean --boards $((boards / 4)) --seed 1003 --clean-per-cent 100
-crops repaired --boards $((boards * 5 / 16)) --seed 1004 --repaired
-crops repaired-more --boards $((boards / 4)) --seed 1007 --repaired
+crops repaired --boards "${REPAIRED:-$((boards * 9 / 16))}" --seed 1004 --repaired
 wait "$first"
 more="--rate ${RATE:-0.003}${FROM:+ --from $FROM}${TEACHER:+ --teacher $TEACHER}${WIDTHS:+ --widths $WIDTHS}"
 record=$out.json
 [ "$out" != "$root/$shipped" ] || record=triton/golden-compare/card/training.json
 # shellcheck disable=SC2086 # options and their values
-train "$work/flawed.bin" "$work/clean.bin" "$work/repaired.bin" "$work/repaired-more.bin" --epochs "${EPOCHS:-5}" \
-    --record "$record" $more
+train "$work/flawed.bin" "$work/clean.bin" "$work/repaired.bin" --epochs "${EPOCHS:-5}" --record "$record" $more

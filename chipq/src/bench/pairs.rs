@@ -5,11 +5,13 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use inference_worker::speed::panel::{self, PanelSpeed};
-use inference_worker::speed::{self, Speed, SpeedOptions};
+use inference_worker::speed::{self, Speed, SpeedError, SpeedOptions};
 use inference_worker::vision::Stage;
 use serde::Serialize;
 
+use super::print;
 use crate::cli::BenchPairsArgs;
+use crate::failure::{Failure, exit};
 use crate::machine::Machine;
 use crate::statistics::Durations;
 
@@ -32,19 +34,34 @@ pub(super) async fn run(args: BenchPairsArgs) -> anyhow::Result<ExitCode> {
             |(path, split)| format!("{} of {}", split, path.display()),
         );
         let options = SpeedOptions { pairs: args.pairs as usize, manifest };
-        let measured = tokio::task::spawn_blocking(move || speed::measure(&options)).await??;
+        let measured = tokio::task::spawn_blocking(move || speed::measure(&options)).await?;
+        let measured = measured.map_err(not_measured)?;
         print(args.json, &Report::new(machine, boards, measured))?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn print(json: bool, report: &(impl Serialize + fmt::Display)) -> anyhow::Result<()> {
-    if json {
-        println!("{}", serde_json::to_string_pretty(report)?);
-    } else {
-        print!("{report}");
-    }
-    Ok(())
+/// What the error means to whoever chose the pairs.
+fn not_measured(error: SpeedError) -> anyhow::Error {
+    let failure = match &error {
+        SpeedError::Read { path, source } => Failure::new(
+            format_args!("cannot read {}: {source}", path.display()),
+            "check --manifest and that the pictures lie where it says, relative to its folder",
+            exit::NO_INPUT,
+        ),
+        SpeedError::Manifest(source) => Failure::new(
+            format_args!("not a manifest of picture pairs: {source}"),
+            "chipq generate-boards writes one to look at",
+            exit::DATA,
+        ),
+        SpeedError::Nothing => Failure::new(
+            "no pair could be compared",
+            "name a --split that the manifest has, or leave --manifest out",
+            exit::DATA,
+        ),
+        SpeedError::Picture(_) | SpeedError::Engine(_) => return error.into(),
+    };
+    failure.into()
 }
 
 /// Milliseconds of one pair.

@@ -15,6 +15,7 @@ use std::time::Duration;
 use anyhow::bail;
 use inference_worker::engine::{EngineUrl, Models as _, TritonModels};
 
+use super::print;
 use crate::cli::BenchTritonArgs;
 use crate::failure::{Failure, exit};
 use crate::machine::Machine;
@@ -72,11 +73,7 @@ pub(super) async fn run(args: BenchTritonArgs) -> anyhow::Result<ExitCode> {
         report.rounds.push(Round { peer_crops_per_s, worker_crops_per_s });
     }
     report.finish();
-    if args.json {
-        println!("{}", serde_json::to_string_pretty(&report)?);
-    } else {
-        print!("{report}");
-    }
+    print(args.json, &report)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -16,6 +16,7 @@ use anyhow::{bail, ensure};
 use chrono::{DateTime, Utc};
 use platform::event_log::{EventLog, Follow, Position};
 
+use super::print;
 use crate::cli::BenchWorkersArgs;
 use crate::machine::Machine;
 use cluster::{Cluster, WorkerProcess};
@@ -35,11 +36,7 @@ pub(super) async fn run(args: BenchWorkersArgs) -> anyhow::Result<ExitCode> {
     let outcome = measure(&args, &cluster, &mut report).await;
     cluster.stop().await?;
     outcome?;
-    if args.json {
-        println!("{}", serde_json::to_string_pretty(&report)?);
-    } else {
-        print!("{report}");
-    }
+    print(args.json, &report)?;
     Ok(if report.is_each_judged_once() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
