@@ -210,6 +210,8 @@ def main():
     teacher = load(a.teacher).eval().to(memory_format=torch.channels_last) if a.teacher else None
     if a.start:
         network = load(a.start)
+    elif teacher and any(width > conv[0].out_channels for width, conv in zip(a.widths, teacher.convs)):
+        raise SystemExit(f"train.py: {a.teacher} is narrower than --widths {a.widths}: a teacher is wider")
     else:
         network = slimmed(teacher, a.widths) if teacher else Network(convs_of(a.widths))
     network = network.to(memory_format=torch.channels_last)
