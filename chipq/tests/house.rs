@@ -22,7 +22,7 @@ command-api: anyhow axum chrono clap domain futures governor platform serde serd
 query-api: anyhow async-graphql axum base64 chrono clap domain futures hmac image platform serde
     serde_json sha2 sqlx thiserror tokio tokio-stream tracing typst typst-kit typst-pdf utoipa
     uuid
-projectors: anyhow chrono clap domain futures platform rand serde serde_json sqlx thiserror tokio
+projectors: anyhow chrono clap domain futures platform serde serde_json sqlx thiserror tokio
     tokio-util tracing uuid
 inference-worker: anyhow bytes chrono clap domain futures image opentelemetry platform png proto rand
     rten rten-tensor serde serde_json sqlx thiserror tokio tokio-util tonic tracing uuid

@@ -7,7 +7,6 @@
 //! Invariants: only this crate writes read tables; a projection has one writer at a time; what an
 //! event cannot do to a read model stops its own stream and no other.
 
-mod backoff;
 mod generation;
 mod hint;
 mod lease;

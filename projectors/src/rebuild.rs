@@ -15,10 +15,10 @@ use sqlx::{Executor as _, PgConnection, PgPool};
 
 pub use compare::{Comparison, TableDifference};
 
-use crate::backoff;
 use crate::generation::{self, Generation};
 use crate::page::{OnPoison, Poison};
 use crate::projection::Projection;
+use crate::runner::BACKOFF;
 use builder::Builder;
 
 /// How often a swap is tried that readers hold up.
@@ -201,7 +201,7 @@ async fn fill_and_swap(
             {
                 let projection = builder.generation.projection.name();
                 tracing::info!(projection, attempt, "readers hold up the swap; trying again");
-                backoff::wait(attempt).await;
+                BACKOFF.wait(attempt).await;
             }
             outcome => return outcome,
         }

@@ -5,18 +5,22 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use platform::backoff::Backoff;
 use platform::event_log::{EventLog, EventLogError, Follow};
 use platform::shutdown::Shutdown;
 use sqlx::{PgConnection, PgPool};
 
-use crate::backoff;
 use crate::generation::Generation;
 use crate::hint::Hint;
 use crate::lease;
 use crate::page::{self, OnPoison, Tally, WriteError};
 use crate::projection::Projection;
+
+/// Between attempts at what the database or others stood in the way of.
+pub(crate) const BACKOFF: Backoff =
+    Backoff::new(Duration::from_millis(50), Duration::from_secs(10), 1.0);
 
 /// What a runner works with.
 pub(crate) struct Runner {
@@ -112,7 +116,7 @@ impl Runner {
             } else {
                 tracing::warn!(projection, attempt, %error, "projection interrupted");
             }
-            backoff::wait(attempt).await;
+            BACKOFF.wait(attempt).await;
             attempt = attempt.saturating_add(1);
         }
     }
