@@ -11,7 +11,7 @@ use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 use domain::inspection::Artifact;
 use domain::{
     Aggregate, ArtifactId, Inspection, InspectionCommand, InspectionId, InspectionRejection,
-    MediaType, Picture,
+    MediaType, Picture, PictureOwner as _, UploadSlot,
 };
 use platform::artifact_store::signed_url::Params;
 use platform::event_log::{ActorRef, EventMetadata};
@@ -23,7 +23,7 @@ use crate::inspections::parse_inspection_id;
 use crate::model::{PictureBody, PictureType, UploadHeaders, UploadTicket};
 use crate::mutation::{Announcement, Mutation, NoBody, Order, WriteInspections};
 use crate::openapi::{MutationHeaders, MutationProblems};
-use crate::uploads::{Holds as _, Owner, Slot, stored_command_id};
+use crate::uploads::{Owner, stored_command_id};
 use crate::{CommandApi, problems};
 
 /// How long an upload URL is good.
@@ -180,9 +180,9 @@ async fn at_rest(
 ) -> Result<Picture, Problem> {
     let loaded = load::<Inspection>(api.log(), &inspection_id.to_string()).await;
     let state = loaded.map_err(problems::execution)?.state;
-    match state.slot(artifact_id).map_err(|refused| problems::rejection(&refused))? {
-        Slot::Taken(picture) => Ok(picture),
-        Slot::Free => api.artifacts().describe(artifact_id).await?.ok_or_else(|| {
+    match state.upload_slot(artifact_id).map_err(|refused| problems::rejection(&refused))? {
+        UploadSlot::Taken(picture) => Ok(picture.clone()),
+        UploadSlot::Free { .. } => api.artifacts().describe(artifact_id).await?.ok_or_else(|| {
             problems::rejection(&InspectionRejection::ArtifactNotUploaded { artifact_id })
         }),
     }

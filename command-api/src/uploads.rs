@@ -11,8 +11,8 @@ use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::Response;
 use chrono::Utc;
 use domain::{
-    Aggregate, ArtifactId, Inspection, InspectionCommand, InspectionId, InspectionRejection,
-    MediaType, Part, PartCommand, PartNumber, PartRejection, Picture, Sha256,
+    ArtifactId, Inspection, InspectionId, MediaType, Part, PartNumber, Picture, PictureOwner,
+    Sha256, UploadSlot,
 };
 use futures::StreamExt as _;
 use platform::event_log::{ActorRef, EventMetadata};
@@ -67,7 +67,7 @@ pub(crate) async fn upload_picture(
     }
 }
 
-async fn take<A: Holds>(
+async fn take<A: PictureOwner>(
     api: &CommandApi,
     permit: Permit,
     aggregate_id: &str,
@@ -78,8 +78,9 @@ where
 {
     let loaded = load::<A>(api.log(), aggregate_id).await.map_err(problems::execution)?;
     let artifact_id = permit.artifact_id;
-    match loaded.state.slot(artifact_id).map_err(|refused| problems::rejection(&refused))? {
-        Slot::Taken(picture) => {
+    match loaded.state.upload_slot(artifact_id).map_err(|refused| problems::rejection(&refused))? {
+        UploadSlot::Taken(picture) => {
+            let picture = picture.clone();
             let again = digest(body, picture.bytes).await?;
             if again != Some(picture.sha256) {
                 let detail = "another picture is stored for this artifact; reserve a new artifact";
@@ -90,7 +91,7 @@ where
             let body = PictureBody { artifact_id, picture };
             Ok(respond(&answer(StatusCode::OK, &unchanged, None, body)))
         }
-        Slot::Free => {
+        UploadSlot::Free { .. } => {
             let pieces = body.into_data_stream();
             let limits = api.upload_limits();
             let stored = api.artifacts().put_stream(artifact_id, pieces, limits, permit.media_type);
@@ -101,7 +102,7 @@ where
 }
 
 /// Appends that the picture is at rest.
-async fn record<A: Holds>(
+async fn record<A: PictureOwner>(
     api: &CommandApi,
     permit: Permit,
     aggregate_id: &str,
@@ -121,7 +122,7 @@ where
     };
     let request = Request::<A> {
         aggregate_id: aggregate_id.to_owned(),
-        command: A::stored(artifact_id, picture.clone()),
+        command: A::upload_command(artifact_id, picture.clone()),
         if_match: None,
         metadata,
     };
@@ -234,58 +235,5 @@ impl Permit {
             Some(length) if length > limit => Err(Problem::payload_too_large(limit)),
             _ => Ok(()),
         }
-    }
-}
-
-/// The place of a picture.
-pub(crate) enum Slot {
-    /// Announced, and may be filled.
-    Free,
-    /// Filled.
-    Taken(Picture),
-}
-
-/// An aggregate that pictures belong to.
-pub(crate) trait Holds: Aggregate {
-    /// The place of a picture, unless it was never announced or can no longer be filled.
-    fn slot(&self, artifact_id: ArtifactId) -> Result<Slot, Self::Rejection>;
-
-    /// The command that says that the picture is at rest.
-    fn stored(artifact_id: ArtifactId, picture: Picture) -> Self::Command;
-}
-
-impl Holds for Inspection {
-    fn slot(&self, artifact_id: ArtifactId) -> Result<Slot, InspectionRejection> {
-        let facts = self.facts().ok_or(InspectionRejection::NotFound)?;
-        let missing = InspectionRejection::NoSuchArtifact { artifact_id };
-        let artifact = facts.artifacts.get(&artifact_id).ok_or(missing)?;
-        match (artifact.picture(), self) {
-            (Some(picture), _) => Ok(Slot::Taken(picture.clone())),
-            (None, Self::Open(_)) => Ok(Slot::Free),
-            (None, Self::Inferring(_)) => Err(InspectionRejection::InferenceAlreadyRequested),
-            (None, Self::Judged { .. }) => Err(InspectionRejection::AlreadyJudged),
-            (None, Self::Voided(_)) => Err(InspectionRejection::Voided),
-            (None, Self::NotCreated) => Err(InspectionRejection::NotFound),
-        }
-    }
-
-    fn stored(artifact_id: ArtifactId, picture: Picture) -> InspectionCommand {
-        InspectionCommand::UploadArtifact { artifact_id, picture }
-    }
-}
-
-impl Holds for Part {
-    fn slot(&self, artifact_id: ArtifactId) -> Result<Slot, PartRejection> {
-        let Self::Registered(facts) = self else { return Err(PartRejection::NotFound) };
-        let golden = facts.golden_samples.iter().find(|golden| golden.artifact_id == artifact_id);
-        match golden {
-            Some(golden) => Ok(Slot::Taken(golden.picture.clone())),
-            None if facts.reserved.contains_key(&artifact_id) => Ok(Slot::Free),
-            None => Err(PartRejection::NoSuchArtifact { artifact_id }),
-        }
-    }
-
-    fn stored(artifact_id: ArtifactId, picture: Picture) -> PartCommand {
-        PartCommand::RegisterGoldenSample { artifact_id, picture }
     }
 }

@@ -21,6 +21,7 @@ pub mod model_route;
 pub mod part;
 mod recipe;
 pub mod report;
+mod upload;
 mod value;
 
 pub use aggregate::{Aggregate, Rejection};
@@ -31,6 +32,7 @@ pub use model_route::{ModelRoute, ModelRouteCommand, ModelRouteEvent, ModelRoute
 pub use part::{Part, PartCommand, PartEvent, PartRejection};
 pub use recipe::{Grade, Recipe};
 pub use report::Report;
+pub use upload::{PictureOwner, UploadSlot};
 pub use value::{
     ArtifactId, InspectionId, Invalid, Lot, MediaType, NAME_MAX_CHARS, PartNumber, Picture,
     ReportId, Sha256, Station,

@@ -7,6 +7,7 @@ mod event;
 mod rejection;
 #[cfg(test)]
 mod tests;
+mod upload;
 
 use std::collections::BTreeMap;
 

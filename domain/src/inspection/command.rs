@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::event::{GoldenReference, ModelIdentity, Registration, Timing};
+use super::upload::record_upload;
 use super::{Artifact, Facts, Inspection, InspectionEvent, InspectionRejection as Rejection};
 use crate::{
     Aggregate as _, ArtifactId, Defect, InspectionId, Lot, MediaType, NotComparable, PartNumber,
@@ -189,7 +190,7 @@ pub(super) fn decide(state: &Inspection, command: InspectionCommand) -> Decision
         C::ReserveArtifact { artifact_id, media_type, expires_at } => {
             reserve(open(state)?, artifact_id, media_type, expires_at)
         }
-        C::UploadArtifact { artifact_id, picture } => upload(state, artifact_id, picture),
+        C::UploadArtifact { artifact_id, picture } => record_upload(state, artifact_id, picture),
         C::RequestInference { now } => request_inference(state, now),
         C::RecordInference(result) => record_inference(state, result),
         C::Void { reason } => match state {
@@ -203,7 +204,8 @@ pub(super) fn decide(state: &Inspection, command: InspectionCommand) -> Decision
     }
 }
 
-fn open(state: &Inspection) -> Result<&Facts, Rejection> {
+/// What is known of the inspection, as long as its set of pictures may grow.
+pub(super) fn open(state: &Inspection) -> Result<&Facts, Rejection> {
     match state {
         Inspection::NotCreated => Err(Rejection::NotFound),
         Inspection::Open(facts) => Ok(facts),
@@ -226,27 +228,6 @@ fn reserve(
         return Err(Rejection::TooManyArtifacts { max: ARTIFACTS_MAX });
     }
     Ok(vec![InspectionEvent::ArtifactReserved { artifact_id, media_type, expires_at }])
-}
-
-fn upload(state: &Inspection, artifact_id: ArtifactId, picture: Picture) -> Decision {
-    let artifact = state
-        .facts()
-        .ok_or(Rejection::NotFound)?
-        .artifacts
-        .get(&artifact_id)
-        .ok_or(Rejection::NoSuchArtifact { artifact_id })?;
-    match (artifact.picture(), artifact) {
-        // The same bytes again, in whatever state: an upload that is repeated changes nothing.
-        (Some(stored), _) if stored.sha256 == picture.sha256 => Ok(Vec::new()),
-        (Some(_), _) => Err(Rejection::ArtifactAlreadyUploaded { artifact_id }),
-        (None, Artifact::Reserved { media_type, .. }) if *media_type != picture.media_type => {
-            Err(Rejection::MediaTypeMismatch { announced: *media_type, found: picture.media_type })
-        }
-        (None, _) => {
-            open(state)?;
-            Ok(vec![InspectionEvent::ArtifactUploaded { artifact_id, picture }])
-        }
-    }
 }
 
 fn request_inference(state: &Inspection, now: DateTime<Utc>) -> Decision {

@@ -4,6 +4,7 @@ mod framework;
 mod generated;
 mod properties;
 mod results;
+mod uploads;
 
 use chrono::TimeDelta;
 use uuid::Uuid;

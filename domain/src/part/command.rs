@@ -2,7 +2,8 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{Part, PartEvent, PartFacts, PartRejection as Rejection};
+use super::upload::register_golden_sample;
+use super::{Part, PartEvent, PartRejection as Rejection};
 use crate::{ArtifactId, MediaType, PartNumber, Picture, Recipe};
 
 /// The most golden samples that may be announced and not uploaded at a time.
@@ -64,29 +65,7 @@ pub(super) fn decide(state: &Part, command: PartCommand) -> Result<Vec<PartEvent
             Ok(vec![PartEvent::GoldenSampleReserved { artifact_id, media_type, expires_at }])
         }
         (Part::Registered(facts), PartCommand::RegisterGoldenSample { artifact_id, picture }) => {
-            register_golden_sample(facts, artifact_id, picture)
+            register_golden_sample(state, facts, artifact_id, picture)
         }
     }
-}
-
-fn register_golden_sample(
-    facts: &PartFacts,
-    artifact_id: ArtifactId,
-    picture: Picture,
-) -> Result<Vec<PartEvent>, Rejection> {
-    if let Some(known) = facts.golden_samples.iter().find(|g| g.artifact_id == artifact_id) {
-        return if known.picture.sha256 == picture.sha256 {
-            Ok(Vec::new())
-        } else {
-            Err(Rejection::ArtifactAlreadyUploaded { artifact_id })
-        };
-    }
-    let reserved =
-        facts.reserved.get(&artifact_id).ok_or(Rejection::NoSuchArtifact { artifact_id })?;
-    if reserved.media_type != picture.media_type {
-        let announced = reserved.media_type;
-        return Err(Rejection::MediaTypeMismatch { announced, found: picture.media_type });
-    }
-    let revision = facts.golden_samples.last().map_or(1, |g| g.revision.saturating_add(1));
-    Ok(vec![PartEvent::GoldenSampleRegistered { artifact_id, revision, picture }])
 }

@@ -6,7 +6,9 @@ use proptest::prelude::*;
 use super::command::RESERVATIONS_MAX;
 use super::{PartCommand as C, PartEvent as E, PartRejection as Rejected};
 use crate::fixtures::{self, Given, artifact, at, part, picture};
-use crate::{Aggregate as _, MediaType, Part, Picture, Recipe, Rejection as _};
+use crate::{
+    Aggregate as _, MediaType, Part, Picture, PictureOwner as _, Recipe, Rejection as _, UploadSlot,
+};
 
 fn given(events: impl IntoIterator<Item = E>) -> Given<Part> {
     fixtures::given(events)
@@ -66,6 +68,24 @@ fn a_part_that_nobody_registered_takes_no_golden_sample() {
 fn a_golden_sample_is_announced_then_registered() {
     given([registered()]).when(reserve(1)).then([reserved(1)]);
     given([registered(), reserved(1)]).when(upload(1, "golden")).then([golden(1, 1, "golden")]);
+}
+
+#[test]
+fn the_slot_of_a_golden_sample_is_free_from_its_announcement_to_its_upload() {
+    let slot = |events: &[E]| {
+        let part = Part::replay(events);
+        part.upload_slot(artifact(1)).map(|slot| format!("{slot:?}"))
+    };
+    let free = format!("{:?}", UploadSlot::Free { announced: MediaType::Jpeg });
+    let taken = format!("{:?}", UploadSlot::Taken(&picture("a")));
+    let unknown = Rejected::NoSuchArtifact { artifact_id: artifact(1) };
+    assert_eq!(slot(&[]), Err(Rejected::NotFound));
+    assert_eq!(slot(&[registered(), reserved(2)]), Err(unknown));
+    assert_eq!(slot(&[registered(), reserved(1)]), Ok(free));
+    assert_eq!(slot(&[registered(), reserved(1), golden(1, 1, "a")]), Ok(taken.clone()));
+    // An older golden sample keeps its slot when a later one is in force.
+    let replaced = [registered(), reserved(1), reserved(2), golden(1, 1, "a"), golden(2, 2, "b")];
+    assert_eq!(slot(&replaced), Ok(taken));
 }
 
 #[test]
