@@ -101,7 +101,7 @@ impl Metrics {
             under_way: gauge(
                 "chipq.inference.inspections.under_way",
                 "{inspection}",
-                "Inspections that this worker is settling.",
+                "Inspections that this worker is processing.",
             ),
             boards: counter(
                 "chipq.inference.boards",

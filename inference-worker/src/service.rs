@@ -83,13 +83,13 @@ impl Service {
         Self { config, health: Arc::new(WorkerHealth::new(metrics.clone())), metrics }
     }
 
-    /// Whether it can settle inspections, from now until it ends.
+    /// Whether it can process inspections, from now until it ends.
     #[must_use]
     pub fn health(&self) -> Arc<WorkerHealth> {
         Arc::clone(&self.health)
     }
 
-    /// Follows the log and settles inspections until a shutdown is asked for. An engine that is away
+    /// Follows the log and processes inspections until a shutdown is asked for. An engine that is away
     /// is waited for.
     ///
     /// # Errors
@@ -107,7 +107,7 @@ impl Service {
         let models = tokio::task::spawn_blocking(move || engine.connect(&triton))
             .await?
             .context("the inference engine cannot be used")?;
-        self.health.asks(Arc::clone(&models));
+        self.health.set_models(Arc::clone(&models));
         Metrics::observe_breakers(Arc::clone(&models));
         let comparer = Arc::new(Comparer::new(models, batching, self.metrics.clone()));
         let told = (self.health, self.metrics);

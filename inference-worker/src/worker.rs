@@ -1,17 +1,17 @@
-//! Follows the log and settles inspections: every uploaded picture gets one result, however often its
+//! Follows the log and processes inspections: every uploaded picture gets one result, however often its
 //! event is delivered and however many workers there are.
 //!
 //! Invariant: the checkpoint of a partition never passes an event whose work is not recorded in the
 //! log. What is done twice after a crash changes nothing, because results have ids derived from what
 //! was compared. Absent: agreement among workers but by the leases in the database.
 
-mod desk;
-mod gate;
+mod availability;
+mod backlog;
+mod consumer;
 mod health;
 pub mod lease;
 mod partition;
-mod settle;
-mod shift;
+mod process;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,9 +26,9 @@ pub use partition::{PARTITIONS, Partition};
 
 use crate::comparison::Comparer;
 use crate::metrics::Metrics;
+use consumer::PartitionConsumer;
 use lease::Leases;
-use settle::Settler;
-use shift::Shift;
+use process::InspectionProcessor;
 
 /// The worker's name as an actor in the log.
 pub const WORKER: &str = "inference-worker";
@@ -55,7 +55,7 @@ impl Default for WorkerOptions {
 pub struct Worker {
     log: Arc<dyn EventLog>,
     leases: Leases,
-    settler: Arc<Settler>,
+    processor: Arc<InspectionProcessor>,
     /// Told how it is.
     health: Arc<WorkerHealth>,
     metrics: Metrics,
@@ -72,12 +72,13 @@ impl Worker {
         options: WorkerOptions,
         (health, metrics): (Arc<WorkerHealth>, Metrics),
     ) -> Self {
-        let gate = health.gate();
-        let settler = Settler::new(Arc::clone(&log), artifacts, comparer, gate, metrics.clone());
+        let engine = health.engine_availability();
+        let (own_log, own_metrics) = (Arc::clone(&log), metrics.clone());
+        let processor = InspectionProcessor::new(own_log, artifacts, comparer, engine, own_metrics);
         Self {
             log,
             leases: Leases::new(pool, options.lease, options.name.as_deref()),
-            settler: Arc::new(settler),
+            processor: Arc::new(processor),
             health,
             metrics,
             concurrency: options.concurrency.max(1),
@@ -90,18 +91,18 @@ impl Worker {
     /// # Errors
     /// When the database cannot be used at the start.
     pub async fn run(self, shutdown: Shutdown) -> Result<(), sqlx::Error> {
-        let mut shift = Shift::begin(self, shutdown.clone()).await?;
+        let mut consumer = PartitionConsumer::start(self, shutdown.clone()).await?;
         let requested = shutdown.requested();
         tokio::pin!(requested);
         loop {
-            shift.take_up();
-            let happened = tokio::select! {
+            consumer.start_next();
+            let wakeup = tokio::select! {
                 () = &mut requested => break,
-                happened = shift.next() => happened,
+                wakeup = consumer.next_wakeup() => wakeup,
             };
-            shift.see_to(happened).await;
+            consumer.handle(wakeup).await;
         }
-        shift.end().await;
+        consumer.drain().await;
         Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! Which partitions this worker holds, and how far each of them is settled.
+//! Which partitions this worker holds, and up to where each of them is done.
 //!
 //! Invariants: a partition has one owner at a time by the database's clock; a checkpoint is moved only
 //! forward and only by the owner of the newest epoch. Saving it late is harmless: work that is done
@@ -22,7 +22,7 @@ pub struct Lease {
     pub partition: Partition,
     /// The fence: the next owner has a higher one.
     pub epoch: i64,
-    /// Everything of the partition up to here is settled.
+    /// Everything of the partition up to here is done.
     pub position: Position,
 }
 
@@ -58,7 +58,7 @@ impl Leases {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn resume(&self) -> Result<(), sqlx::Error> {
+    pub async fn resume_named(&self) -> Result<(), sqlx::Error> {
         let resumed = sqlx::query("UPDATE worker_leases SET epoch = epoch + 1 WHERE owner = $1");
         resumed.bind(self.worker).execute(&self.pool).await?;
         Ok(())
@@ -66,7 +66,7 @@ impl Leases {
 
     /// How long a lease lasts.
     #[must_use]
-    pub const fn lasts(&self) -> Duration {
+    pub const fn lease_duration(&self) -> Duration {
         self.lasts
     }
 
@@ -93,12 +93,12 @@ impl Leases {
         .bind(lasts)
         .fetch_all(&self.pool)
         .await?;
-        let fair = fair_share(&self.members().await?, self.worker);
-        Ok(Renewed { held: held.into_iter().map(lease).collect(), fair })
+        let fair = compute_fair_share(&self.find_alive_members().await?, self.worker);
+        Ok(Renewed { held: held.into_iter().map(lease_from_row).collect(), fair })
     }
 
     /// The workers that are alive, in the order of their names; those that are not are forgotten.
-    async fn members(&self) -> Result<Vec<Uuid>, sqlx::Error> {
+    async fn find_alive_members(&self) -> Result<Vec<Uuid>, sqlx::Error> {
         // Rows that another worker is just writing or forgetting are left to it.
         sqlx::query(
             "DELETE FROM worker_members WHERE worker IN (
@@ -131,14 +131,14 @@ impl Leases {
         .bind(i64::try_from(most).unwrap_or(i64::MAX))
         .fetch_all(&self.pool)
         .await?;
-        Ok(taken.into_iter().map(lease).collect())
+        Ok(taken.into_iter().map(lease_from_row).collect())
     }
 
     /// Moves the checkpoints of these leases forward, never back; those that were lost stay.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn save(&self, leases: &[Lease]) -> Result<(), sqlx::Error> {
+    pub async fn save_positions(&self, leases: &[Lease]) -> Result<(), sqlx::Error> {
         // A crash of the server may forget it: then work is done again, and changes nothing.
         let statement = "WITH this_transaction AS MATERIALIZED (
                  SELECT set_config('synchronous_commit', 'off', true))
@@ -147,10 +147,10 @@ impl Leases {
                  AS s (partition, epoch, position), this_transaction
              WHERE w.partition = s.partition AND w.owner = $1 AND w.epoch = s.epoch
                  AND w.position < s.position";
-        self.write(statement, leases).await
+        self.update_leases(statement, leases).await
     }
 
-    /// Gives these leases back, settled up to their positions; those that were lost stay.
+    /// Gives these leases back, done up to their positions; those that were lost stay.
     ///
     /// # Errors
     /// When the database fails; they expire then.
@@ -161,10 +161,10 @@ impl Leases {
              FROM unnest($2::smallint[], $3::bigint[], $4::bigint[])
                  AS s (partition, epoch, position)
              WHERE w.partition = s.partition AND w.owner = $1 AND w.epoch = s.epoch";
-        self.write(statement, leases).await
+        self.update_leases(statement, leases).await
     }
 
-    async fn write(&self, statement: &str, leases: &[Lease]) -> Result<(), sqlx::Error> {
+    async fn update_leases(&self, statement: &str, leases: &[Lease]) -> Result<(), sqlx::Error> {
         if leases.is_empty() {
             return Ok(());
         }
@@ -180,19 +180,20 @@ impl Leases {
     ///
     /// # Errors
     /// When the database fails; the others find out when it expires.
-    pub async fn leave(&self) -> Result<(), sqlx::Error> {
+    pub async fn leave_group(&self) -> Result<(), sqlx::Error> {
         let leaving = sqlx::query("DELETE FROM worker_members WHERE worker = $1").bind(self.worker);
         leaving.execute(&self.pool).await?;
         Ok(())
     }
 }
 
-fn lease((partition, epoch, position): Row) -> Lease {
+fn lease_from_row((partition, epoch, position): Row) -> Lease {
     Lease { partition: Partition(partition.cast_unsigned()), epoch, position: Position(position) }
 }
 
-/// All shares differ by one partition at most and add up to all of them.
-fn fair_share(members: &[Uuid], worker: Uuid) -> usize {
+/// This worker's part of all partitions. By its rank among the workers alive, so that all of them
+/// come to shares that differ by one at most and add up to all partitions, without talking.
+fn compute_fair_share(members: &[Uuid], worker: Uuid) -> usize {
     let all = usize::from(PARTITIONS);
     let Some(rank) = members.iter().position(|member| *member == worker) else { return 0 };
     all / members.len() + usize::from(rank < all % members.len())
@@ -203,13 +204,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fair_shares_add_up_and_differ_by_one_at_most() {
+    fn compute_fair_shares_add_up_and_differ_by_one_at_most() {
         for workers in 1..=20_u128 {
             let members: Vec<_> = (0..workers).map(Uuid::from_u128).collect();
-            let shares: Vec<_> = members.iter().map(|m| fair_share(&members, *m)).collect();
+            let shares: Vec<_> = members.iter().map(|m| compute_fair_share(&members, *m)).collect();
             assert_eq!(shares.iter().sum::<usize>(), usize::from(PARTITIONS));
             assert!(shares.iter().max().unwrap() - shares.iter().min().unwrap() <= 1, "{shares:?}");
         }
-        assert_eq!(fair_share(&[], Uuid::nil()), 0, "who is not alive has no share");
+        assert_eq!(compute_fair_share(&[], Uuid::nil()), 0, "who is not alive has no share");
     }
 }

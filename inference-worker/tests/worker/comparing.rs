@@ -79,7 +79,7 @@ async fn an_unreadable_picture_a_picture_of_another_size_and_another_board_are_r
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_pictures_are_both_settled_before_the_board_is_judged() {
+async fn two_pictures_both_have_results_before_the_board_is_judged() {
     let line = Line::set_up().await;
     let (bad, good) = (board(false), board(true));
     line.register_golden(&bad.golden).await;

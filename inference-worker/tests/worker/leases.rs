@@ -52,15 +52,15 @@ async fn a_fenced_owner_moves_no_checkpoint_and_gives_nothing_back() {
     let (old, new) = (worker(&database), worker(&database));
     old.renew().await.unwrap();
     let stale = old.acquire(1).await.unwrap()[0];
-    old.save(&[at(stale, 10)]).await.unwrap();
+    old.save_positions(&[at(stale, 10)]).await.unwrap();
     time_passes(&database).await;
     new.renew().await.unwrap();
     let taken = new.acquire(1).await.unwrap()[0];
     assert_eq!((taken.partition, taken.position), (stale.partition, Position(10)));
     assert!(taken.epoch > stale.epoch);
 
-    old.save(&[at(stale, 99)]).await.unwrap();
-    old.save(&[Lease { epoch: taken.epoch, ..at(stale, 99) }]).await.unwrap();
+    old.save_positions(&[at(stale, 99)]).await.unwrap();
+    old.save_positions(&[Lease { epoch: taken.epoch, ..at(stale, 99) }]).await.unwrap();
     old.release(&[at(stale, 99)]).await.unwrap();
     assert_eq!(position(&database, stale.partition).await, 10);
     assert_eq!(old.renew().await.unwrap().held, [], "it learns that it was lost");
@@ -76,7 +76,7 @@ async fn an_owner_that_takes_its_own_lease_again_is_fenced_off_from_before() {
     time_passes(&database).await;
     let again = worker.acquire(1).await.unwrap()[0];
     assert_eq!(again.partition, before.partition);
-    worker.save(&[at(before, 99)]).await.unwrap();
+    worker.save_positions(&[at(before, 99)]).await.unwrap();
     assert_eq!(position(&database, before.partition).await, 0);
 }
 
@@ -87,7 +87,7 @@ async fn a_checkpoint_moves_forward_only() {
     worker.renew().await.unwrap();
     let lease = worker.acquire(1).await.unwrap()[0];
     for (saved, expected) in [(7, 7), (5, 7), (9, 9)] {
-        worker.save(&[at(lease, saved)]).await.unwrap();
+        worker.save_positions(&[at(lease, saved)]).await.unwrap();
         assert_eq!(position(&database, lease.partition).await, expected);
     }
     worker.release(&[at(lease, 3)]).await.unwrap();
@@ -102,7 +102,7 @@ async fn what_is_given_back_is_free_at_once_and_who_leaves_has_no_share() {
     one.renew().await.unwrap();
     two.renew().await.unwrap();
     let held = one.acquire(ALL).await.unwrap();
-    one.leave().await.unwrap();
+    one.leave_group().await.unwrap();
     one.release(&held[..3]).await.unwrap();
     assert_eq!(two.renew().await.unwrap().fair, ALL);
     assert_eq!(two.acquire(ALL).await.unwrap().len(), 3);
@@ -144,14 +144,14 @@ async fn a_worker_of_the_same_name_takes_up_what_it_left_and_fences_its_past_off
     let held = before.acquire(ALL).await.unwrap();
 
     let after = named();
-    after.resume().await.unwrap();
+    after.resume_named().await.unwrap();
     let renewed = after.renew().await.unwrap().held;
     assert_eq!(renewed.len(), ALL, "nothing is waited for");
     let newer = |lease: &Lease| renewed.iter().all(|new| new.epoch > lease.epoch);
     assert!(held.iter().all(newer), "{held:?} {renewed:?}");
-    before.save(&[at(held[0], 7)]).await.unwrap();
+    before.save_positions(&[at(held[0], 7)]).await.unwrap();
     assert_eq!(position(&database, held[0].partition).await, 0, "the past moves nothing");
     let other = Leases::new(database.pool(), Duration::from_secs(3_600), Some("pod-2"));
-    other.resume().await.unwrap();
+    other.resume_named().await.unwrap();
     assert_eq!(other.renew().await.unwrap().held, []);
 }

@@ -139,7 +139,7 @@ impl Line {
         let shutdown = Shutdown::new();
         let metrics = Metrics::of_process();
         let health = Arc::new(WorkerHealth::new(metrics.clone()));
-        health.asks(Arc::clone(&self.models));
+        health.set_models(Arc::clone(&self.models));
         let batching = BatchingConfig::default();
         let comparer = Comparer::new(Arc::clone(&self.models), batching, metrics.clone());
         let options = WorkerOptions { concurrency: 4, lease: self.lease, name: None };

@@ -47,8 +47,8 @@ async fn stop(workers: impl IntoIterator<Item = Running>) {
     }
 }
 
-/// Waits until every partition is settled up to here.
-async fn until_settled(line: &Line, position: i64) {
+/// Waits until every partition is done up to here.
+async fn until_done(line: &Line, position: i64) {
     until("the checkpoints move", async || {
         let lowest: i64 = sqlx::query_scalar("SELECT min(position) FROM worker_leases")
             .fetch_one(&line.database.pool())
@@ -113,14 +113,14 @@ async fn what_is_delivered_again_from_the_beginning_changes_nothing() {
     let worker = line.start_worker();
     each_is_judged_once(&line, &inspections).await;
     let head = line.log.head().await.unwrap();
-    until_settled(&line, head.0).await;
+    until_done(&line, head.0).await;
     worker.stop().await;
     sqlx::query("UPDATE worker_leases SET position = 0")
         .execute(&line.database.pool())
         .await
         .unwrap();
     let worker = line.start_worker();
-    until_settled(&line, head.0).await;
+    until_done(&line, head.0).await;
     worker.stop().await;
     assert_eq!(line.log.head().await.unwrap(), head);
     each_is_judged_once(&line, &inspections).await;

@@ -1,0 +1,291 @@
+//! The consumer loop of one worker: holds partitions, reads the log, and has inspections processed,
+//! from its start to its end.
+//!
+//! Invariants: what is started belongs to a partition that is held; of a partition that was lost
+//! nothing goes on here. Each wakeup is handled before the next one is waited for, so the backlog and
+//! the leases agree without a lock.
+//!
+//! Each renewal tells a worker its *fair share*, by the number of workers alive. Who holds more marks
+//! the surplus as leaving and gives it back, at the next renewal at the latest; who holds less takes
+//! what is free. So shares even out within a lease or two, whoever comes and goes, and no worker has
+//! to talk to another. A partition that was *lost* is one whose lease ran out before it was renewed
+//! and that another worker took with a newer epoch.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::InspectionId;
+use platform::event_log::{EventLogError, Follow, Page, Position};
+use platform::shutdown::Shutdown;
+use tokio::task::{AbortHandle, JoinError, JoinSet};
+use tokio::time::{Instant, sleep_until};
+
+use super::Worker;
+use super::backlog::Backlog;
+use super::lease::{Lease, Renewed};
+use super::partition::Partition;
+use super::process::Processed;
+
+/// How many events the worker reads at a time.
+const PAGE: usize = 256;
+/// The pause after the log could not be read.
+const RETRY_PAUSE: Duration = Duration::from_millis(500);
+/// How often checkpoints are saved at most; what is saved late is done again after a crash.
+const SAVE_INTERVAL: Duration = Duration::from_millis(200);
+/// How long inspections under way may take to finish after a shutdown was asked for.
+const DRAIN_LIMIT: Duration = Duration::from_secs(10);
+/// A lease is renewed so many times before it would expire.
+const RENEWALS_PER_LEASE: u32 = 3;
+/// A worker that holds less than its share looks so many times per lease for what becomes free.
+const LOOKS_PER_LEASE: u32 = 10;
+
+pub(super) struct PartitionConsumer {
+    worker: Worker,
+    shutdown: Shutdown,
+    backlog: Backlog,
+    follow: Follow,
+    tasks: JoinSet<(InspectionId, Processed)>,
+    /// To break off what is under way of a partition that was lost.
+    abort_handles: HashMap<InspectionId, AbortHandle>,
+    renew_at: Instant,
+    /// When to save what has moved; `None` when nothing has.
+    save_at: Option<Instant>,
+    /// Not before this; later than now after the log could not be read.
+    read_at: Instant,
+}
+
+/// Why the loop woke up.
+pub(super) enum Wakeup {
+    RenewalDue,
+    SaveDue,
+    TaskEnded(Result<(InspectionId, Processed), JoinError>),
+    PageRead(Result<Page, EventLogError>),
+}
+
+impl PartitionConsumer {
+    /// Takes the worker's share, as far as it is free.
+    pub(super) async fn start(worker: Worker, shutdown: Shutdown) -> Result<Self, sqlx::Error> {
+        let follow = Follow::new(Arc::clone(&worker.log), Position::default());
+        worker.leases.resume_named().await?;
+        let renewed = worker.leases.renew().await?;
+        let now = Instant::now();
+        let mut consumer = Self {
+            worker,
+            shutdown,
+            backlog: Backlog::default(),
+            follow,
+            tasks: JoinSet::new(),
+            abort_handles: HashMap::new(),
+            renew_at: now,
+            save_at: None,
+            read_at: now,
+        };
+        consumer.rebalance(renewed).await;
+        Ok(consumer)
+    }
+
+    /// Starts as many inspections as may be under way.
+    pub(super) fn start_next(&mut self) {
+        while self.tasks.len() < self.worker.concurrency
+            && let Some(inspection_id) = self.backlog.take_next()
+        {
+            let (processor, shutdown) = (Arc::clone(&self.worker.processor), self.shutdown.clone());
+            let task =
+                async move { (inspection_id, processor.process(inspection_id, &shutdown).await) };
+            self.abort_handles.insert(inspection_id, self.tasks.spawn(task));
+        }
+        self.worker.health.report_under_way(self.tasks.len());
+        self.worker.metrics.under_way(self.tasks.len());
+    }
+
+    /// Waits for what has to be handled next. Cancel-safe: what is not returned is not lost.
+    pub(super) async fn next_wakeup(&mut self) -> Wakeup {
+        let may_read = self.backlog.has_room(self.worker.concurrency);
+        let (follow, read_at) = (&mut self.follow, self.read_at);
+        let save_at = self.save_at.unwrap_or(self.renew_at);
+        tokio::select! {
+            () = sleep_until(self.renew_at) => Wakeup::RenewalDue,
+            () = sleep_until(save_at), if self.save_at.is_some() => Wakeup::SaveDue,
+            Some(done) = self.tasks.join_next() => Wakeup::TaskEnded(done),
+            page = async {
+                sleep_until(read_at).await;
+                follow.next_page(PAGE).await
+            }, if may_read => Wakeup::PageRead(page),
+        }
+    }
+
+    /// Does what a wakeup asks for.
+    pub(super) async fn handle(&mut self, wakeup: Wakeup) {
+        match wakeup {
+            Wakeup::RenewalDue => self.renew_leases().await,
+            Wakeup::SaveDue => self.save_checkpoints().await,
+            Wakeup::TaskEnded(done) => {
+                self.finish_task(done);
+                self.give_back(self.backlog.idle_leaving_partitions()).await;
+            }
+            Wakeup::PageRead(Ok(page)) => {
+                self.backlog.add_page(&page);
+                self.schedule_save();
+            }
+            Wakeup::PageRead(Err(error)) => {
+                tracing::warn!(%error, "the log cannot be read; trying again");
+                self.read_at = Instant::now() + RETRY_PAUSE;
+            }
+        }
+    }
+
+    /// Finishes what is under way, then gives everything back.
+    pub(super) async fn drain(mut self) {
+        self.backlog.mark_leaving(usize::MAX);
+        if let Err(error) = self.worker.leases.leave_group().await {
+            tracing::warn!(%error, "the others could not be told; they find out");
+        }
+        let drained = tokio::time::timeout(DRAIN_LIMIT, async {
+            loop {
+                self.give_back(self.backlog.idle_leaving_partitions()).await;
+                let Some(done) = self.tasks.join_next().await else { return };
+                self.finish_task(done);
+            }
+        });
+        if drained.await.is_err() {
+            tracing::warn!("inspections under way did not finish in time; others take them up");
+        }
+        self.give_back(self.backlog.leaving_partitions()).await;
+    }
+
+    async fn renew_leases(&mut self) {
+        match self.worker.leases.renew().await {
+            Ok(renewed) => self.rebalance(renewed).await,
+            Err(error) => {
+                tracing::warn!(%error, "leases not renewed; trying again");
+                self.worker.health.report_leases(Err(error.to_string()));
+                self.renew_at =
+                    Instant::now() + self.worker.leases.lease_duration() / LOOKS_PER_LEASE;
+            }
+        }
+    }
+
+    /// Brings what is held in line with what is still this worker's and with its fair share, once per
+    /// renewal and in this order: what was lost goes; what was leaving stays when it is within the share
+    /// again; what should have left by now is given back although something of it is under way, so that
+    /// a slow inspection keeps no other worker waiting; what is too much begins to leave, or what is
+    /// missing is taken.
+    async fn rebalance(&mut self, renewed: Renewed) {
+        let Renewed { held, fair } = renewed;
+        self.drop_lost_leases(&held);
+        self.backlog.unmark_leaving(fair.saturating_sub(self.backlog.count_kept()));
+        self.give_back(self.backlog.leaving_partitions()).await;
+        let kept = self.backlog.count_kept();
+        if kept > fair {
+            self.backlog.mark_leaving(kept - fair);
+            self.give_back(self.backlog.idle_leaving_partitions()).await;
+        } else if kept < fair {
+            match self.worker.leases.acquire(fair - kept).await {
+                Ok(acquired) => self.add_leases(&acquired),
+                Err(error) => tracing::warn!(%error, "no partition taken; trying again"),
+            }
+        }
+        let kept = self.backlog.count_kept();
+        self.worker.health.report_leases(Ok(kept));
+        self.worker.metrics.leases_held(self.backlog.held_partitions().len());
+        let times = if kept < fair { LOOKS_PER_LEASE } else { RENEWALS_PER_LEASE };
+        self.renew_at = Instant::now() + self.worker.leases.lease_duration() / times;
+    }
+
+    /// A lease of another epoch is another lease: this worker lost the partition and has it again.
+    fn drop_lost_leases(&mut self, held: &[Lease]) {
+        let mut unknown = Vec::new();
+        for lease in held {
+            let known = self.backlog.current_lease(lease.partition);
+            if known.is_none_or(|known| known.epoch != lease.epoch) {
+                unknown.push(*lease);
+            }
+        }
+        let same = |known: &Lease| {
+            held.iter().any(|l| l.partition == known.partition && l.epoch == known.epoch)
+        };
+        for partition in self.backlog.held_partitions() {
+            if !self.backlog.current_lease(partition).is_some_and(|known| same(&known)) {
+                tracing::warn!(partition = partition.0, "lease lost to another worker");
+                self.drop_partition(partition);
+            }
+        }
+        // Taken by an acquisition whose answer was lost on its way.
+        self.add_leases(&unknown);
+    }
+
+    fn add_leases(&mut self, leases: &[Lease]) {
+        for lease in leases {
+            let (partition, epoch, position) = (lease.partition.0, lease.epoch, lease.position.0);
+            tracing::debug!(partition, epoch, position, "partition leased");
+            self.backlog.add_partition(*lease);
+        }
+        // One reader for all: from the partition that is furthest behind.
+        if let Some(from) = self.backlog.next_read_position()
+            && from != self.follow.position()
+        {
+            self.follow = Follow::new(Arc::clone(&self.worker.log), from);
+        }
+    }
+
+    /// Gives partitions back with their checkpoints. What is under way of them is broken off, and done
+    /// by the next owner.
+    async fn give_back(&mut self, partitions: Vec<Partition>) {
+        if partitions.is_empty() {
+            return;
+        }
+        let leases: Vec<_> =
+            partitions.iter().filter_map(|p| self.backlog.current_lease(*p)).collect();
+        match self.worker.leases.release(&leases).await {
+            Ok(()) => partitions.into_iter().for_each(|p| self.drop_partition(p)),
+            Err(error) => tracing::warn!(%error, "partitions not given back; trying again"),
+        }
+        self.worker.metrics.leases_held(self.backlog.held_partitions().len());
+    }
+
+    fn drop_partition(&mut self, partition: Partition) {
+        for inspection_id in self.backlog.drop_partition(partition) {
+            if let Some(handle) = self.abort_handles.remove(&inspection_id) {
+                handle.abort();
+            }
+        }
+    }
+
+    /// An inspection that is left stays in the backlog: the checkpoint waits before its events, and
+    /// whoever holds the partition next takes it up again.
+    fn finish_task(&mut self, done: Result<(InspectionId, Processed), JoinError>) {
+        match done {
+            Ok((inspection_id, processed)) => {
+                self.abort_handles.remove(&inspection_id);
+                if processed == Processed::Done {
+                    self.backlog.mark_processed(inspection_id);
+                    self.schedule_save();
+                } else {
+                    tracing::info!(%inspection_id, "left for the next start");
+                }
+            }
+            Err(error) if error.is_cancelled() => {}
+            Err(error) => tracing::error!(%error, "processing an inspection was broken off"),
+        }
+    }
+
+    /// Checkpoints are saved together, a moment later: one write for many inspections.
+    fn schedule_save(&mut self) {
+        self.save_at.get_or_insert_with(|| Instant::now() + SAVE_INTERVAL);
+    }
+
+    async fn save_checkpoints(&mut self) {
+        let moved = self.backlog.unsaved_leases();
+        match self.worker.leases.save_positions(&moved).await {
+            Ok(()) => {
+                self.backlog.mark_saved(&moved);
+                self.save_at = None;
+            }
+            Err(error) => {
+                tracing::warn!(%error, "checkpoints not saved; they will be later");
+                self.save_at = Some(Instant::now() + RETRY_PAUSE);
+            }
+        }
+    }
+}
