@@ -3,6 +3,8 @@
 //! Invariant: a session that idles inside a transaction, or a statement that runs away, is ended by
 //! the server; nobody else's work waits for it for ever. Absent: any query of a service.
 
+mod flavour;
+
 use std::str::FromStr as _;
 use std::time::Duration;
 
@@ -10,6 +12,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{Connection as _, PgConnection};
+
+pub use flavour::DatabaseFlavour;
 
 /// The migrations of `schemas/migrations`, embedded when this crate is compiled.
 pub static MIGRATOR: Migrator = sqlx::migrate!("../schemas/migrations");

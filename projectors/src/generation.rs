@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 
 use platform::event_log::{Position, StreamId};
+use platform::postgres::DatabaseFlavour;
 use sqlx::{Acquire as _, Executor as _, PgConnection, PgPool};
 
 use crate::projection::Projection;
@@ -122,7 +123,8 @@ pub(crate) async fn create(
     let (epoch, parked) = (0, HashSet::new());
     let position = Position::default();
     let generation = Generation { projection, number, status, epoch, position, parked };
-    let (schema, tables) = (generation.schema(), projection.schema_sql());
+    let flavour = DatabaseFlavour::detect(tx).await?;
+    let (schema, tables) = (generation.schema(), (projection.definition().schema_sql)(flavour));
     let ddl = format!(
         "CREATE SCHEMA {schema}; SET LOCAL search_path = {schema};
          {tables};
@@ -155,7 +157,7 @@ pub(crate) async fn point_views(
     generation: &Generation,
 ) -> Result<(), sqlx::Error> {
     let schema = generation.schema();
-    for view in generation.projection.views() {
+    for view in generation.projection.definition().views {
         let definition = format!("VIEW read.{view} AS SELECT * FROM {schema}.{view}");
         let mut savepoint = tx.begin().await?;
         let replace = format!("CREATE OR REPLACE {definition}");

@@ -22,7 +22,7 @@ mod status;
 pub use generation::{GenerationStatus, ensure, ensure_each};
 pub use hint::PROJECTED_CHANNEL;
 pub use page::Poison;
-pub use projection::{ApplyError, Projection};
+pub use projection::{ApplyError, Projection, ProjectionDefinition};
 pub use projections::{ALL, find};
 pub use rebuild::{
     Comparison, Progress, RebuildError, RebuildOptions, RebuildReport, TableDifference, Verified,

@@ -148,9 +148,10 @@ async fn apply(
     on_poison: OnPoison,
 ) -> Result<Tally, WriteError> {
     let projection = generation.projection;
-    let (ours, others): (Vec<&Recorded>, Vec<&Recorded>) = events.iter().partition(|event| {
-        projection.aggregate_types().contains(&event.stream.aggregate_type.as_str())
-    });
+    let aggregate_types = projection.definition().aggregate_types;
+    let (ours, others): (Vec<&Recorded>, Vec<&Recorded>) = events
+        .iter()
+        .partition(|event| aggregate_types.contains(&event.stream.aggregate_type.as_str()));
     let mut tally = Tally { applied: others.len() as u64, ..Tally::default() };
     let mut stretches = vec![ours];
     while let Some(mut stretch) = stretches.pop() {

@@ -5,24 +5,34 @@
 
 use futures::future::BoxFuture;
 use platform::event_log::Recorded;
+use platform::postgres::DatabaseFlavour;
 use sqlx::PgConnection;
+
+/// What a projection says of itself.
+#[derive(Debug, Clone, Copy)]
+pub struct ProjectionDefinition {
+    /// Its stored name; also the beginning of its generations' schema names, so `[a-z_]+`.
+    pub name: &'static str,
+    /// DDL of its tables on a database of this flavour, unqualified: it runs with a generation's
+    /// schema as the only one in the search path. Tables and columns are the same on all of them.
+    pub schema_sql: fn(DatabaseFlavour) -> &'static str,
+    /// Its tables that readers see, each as a view of the same name in the schema `read`.
+    pub views: &'static [&'static str],
+    /// The types of the aggregates whose events it reads. Others are applied by doing nothing.
+    pub aggregate_types: &'static [&'static str],
+}
 
 /// A read model that is built from the log and can be built again.
 pub trait Projection: Send + Sync + 'static {
-    /// Its stored name; also the beginning of its generations' schema names, so `[a-z_]+`.
-    fn name(&self) -> &'static str;
+    /// What it says of itself; always the same.
+    fn definition(&self) -> ProjectionDefinition;
 
-    /// DDL of its tables, unqualified: it runs with a generation's schema as the only one in the
-    /// search path.
-    fn schema_sql(&self) -> &'static str;
+    /// Its stored name.
+    fn name(&self) -> &'static str {
+        self.definition().name
+    }
 
-    /// Its tables that readers see, each as a view of the same name in the schema `read`.
-    fn views(&self) -> &'static [&'static str];
-
-    /// The types of the aggregates whose events it reads. Others are applied by doing nothing.
-    fn aggregate_types(&self) -> &'static [&'static str];
-
-    /// Applies events of those aggregates, in log order: all of them, or the transaction is rolled
+    /// Applies events of its aggregates, in log order: all of them, or the transaction is rolled
     /// back. It gets a stretch rather than a single event, so that a rebuild costs a few statements
     /// for a thousand events.
     ///

@@ -1,23 +1,25 @@
 //! The read models, one module each. docs/read-models.md is the contract of their tables.
 
-mod boards;
 mod defects;
+mod event_record;
+mod inspection_context;
 mod inspection_overview;
-mod inspection_stream;
 mod parts;
+mod read_model;
 mod reports;
 mod rows;
 mod yield_hourly;
 
 use crate::projection::Projection;
+use read_model::ReadModelProjection;
 
 /// Every projection. A new one is added here and needs nothing else.
 pub const ALL: [&dyn Projection; 5] = [
-    &inspection_overview::InspectionOverview,
-    &defects::Defects,
-    &parts::Parts,
-    &yield_hourly::YieldHourly,
-    &reports::Reports,
+    &ReadModelProjection::<inspection_overview::InspectionOverview>::NEW,
+    &ReadModelProjection::<defects::Defects>::NEW,
+    &ReadModelProjection::<parts::Parts>::NEW,
+    &ReadModelProjection::<yield_hourly::YieldHourly>::NEW,
+    &ReadModelProjection::<reports::Reports>::NEW,
 ];
 
 /// The projection with this name.

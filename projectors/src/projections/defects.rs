@@ -4,76 +4,70 @@
 use chrono::{DateTime, Utc};
 use domain::{Aggregate as _, Lot, PartNumber, Station};
 use domain::{ArtifactId, Confidence, Defect, DefectClass, Grade, Inspection, InspectionEvent};
-use futures::FutureExt as _;
-use futures::future::BoxFuture;
-use platform::event_log::{Position, Recorded};
+use platform::event_log::Position;
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::boards::{Board, Boards};
-use super::inspection_stream::{Fact, facts};
+use super::event_record::InspectionRecord;
+use super::inspection_context::{InspectionContext, InspectionContexts};
+use super::read_model::ReadModel;
 use super::rows::{self, Row};
-use crate::projection::{ApplyError, Projection};
+use crate::projection::{ApplyError, ProjectionDefinition};
 
-/// The projection `defects`.
-pub(super) struct Defects;
-
-impl Projection for Defects {
-    fn name(&self) -> &'static str {
-        "defects"
-    }
-
-    fn schema_sql(&self) -> &'static str {
-        include_str!("defects.sql")
-    }
-
-    fn views(&self) -> &'static [&'static str] {
-        &["defects"]
-    }
-
-    fn aggregate_types(&self) -> &'static [&'static str] {
-        &[Inspection::TYPE]
-    }
-
-    fn apply<'a>(
-        &'a self,
-        tx: &'a mut PgConnection,
-        events: &'a [&'a Recorded],
-    ) -> BoxFuture<'a, Result<(), ApplyError>> {
-        apply(tx, events).boxed()
-    }
+/// The read model `defects`.
+pub(super) struct Defects {
+    contexts: InspectionContexts,
+    findings: Vec<DefectRow>,
 }
 
-async fn apply(tx: &mut PgConnection, events: &[&Recorded]) -> Result<(), ApplyError> {
-    let facts = facts(events)?;
-    let mut boards = Boards::load(tx, &facts).await?;
-    let mut findings = Vec::new();
-    for fact in &facts {
-        if let Some(board) = boards.advance(fact)?
-            && let InspectionEvent::InferenceCompleted { artifact_id, defects, .. } = &fact.event
+impl ReadModel for Defects {
+    const DEFINITION: ProjectionDefinition = ProjectionDefinition {
+        name: "defects",
+        schema_sql: |_| include_str!("defects.sql"),
+        views: &["defects"],
+        aggregate_types: &[Inspection::TYPE],
+    };
+
+    type Event = InspectionEvent;
+
+    async fn load(
+        tx: &mut PgConnection,
+        records: &[InspectionRecord<'_>],
+    ) -> Result<Self, ApplyError> {
+        let contexts = InspectionContexts::load(tx, records).await?;
+        Ok(Self { contexts, findings: Vec::new() })
+    }
+
+    fn apply_record(&mut self, record: InspectionRecord<'_>) -> Result<(), ApplyError> {
+        if let Some(context) = self.contexts.advance_to(&record)?
+            && let InspectionEvent::InferenceCompleted { artifact_id, defects, .. } = &record.event
         {
-            findings.extend(graded(board, fact, *artifact_id, defects));
+            self.findings.extend(graded_rows(context, &record, *artifact_id, defects));
         }
+        Ok(())
     }
-    rows::store(tx, &findings).await?;
-    boards.store(tx).await
+
+    async fn store(self, tx: &mut PgConnection) -> Result<(), ApplyError> {
+        rows::store_rows(tx, &self.findings).await?;
+        self.contexts.store(tx).await
+    }
 }
 
-/// The findings that matter under the board's recipe, numbered in the order of the result.
-fn graded<'a>(
-    board: &'a Board,
-    fact: &'a Fact<'_>,
+/// The findings that matter under the inspection's recipe, numbered in the order of the result.
+fn graded_rows<'a>(
+    context: &'a InspectionContext,
+    record: &'a InspectionRecord<'_>,
     artifact_id: ArtifactId,
     defects: &'a [Defect],
 ) -> impl Iterator<Item = DefectRow> + 'a {
     defects
         .iter()
-        .map(|defect| (defect, board.recipe.grade(defect.confidence)))
+        .map(|defect| (defect, context.recipe.grade(defect.confidence)))
         .filter(|(_, grade)| *grade > Grade::Negligible)
         .zip(1..)
         .map(move |((defect, grade), number)| DefectRow {
-            inspection_id: fact.inspection_id,
+            inspection_id: record.aggregate_id,
             artifact_id,
             number,
             class: defect.class,
@@ -83,11 +77,11 @@ fn graded<'a>(
             y: defect.bounds.y,
             width: defect.bounds.width,
             height: defect.bounds.height,
-            lot: board.lot.clone(),
-            part: board.part.clone(),
-            station: board.station.clone(),
-            found_at: fact.recorded.occurred_at(),
-            position: fact.recorded.position,
+            lot: context.lot.clone(),
+            part: context.part.clone(),
+            station: context.station.clone(),
+            found_at: record.recorded.occurred_at(),
+            position: record.recorded.position,
         })
 }
 
@@ -112,6 +106,7 @@ struct DefectRow {
 
 impl Row for DefectRow {
     const TABLE: &'static str = "defects";
-    const KEY: &'static str = "artifact_id, number";
+    const LOOKUP: &'static str = "artifact_id";
+    const KEY: &'static str = "artifact_id, number, found_at";
     const CHANGING: &'static [&'static str] = &[];
 }

@@ -1,4 +1,3 @@
--- On TimescaleDB `defects` becomes a hypertable over found_at, which then joins its primary key.
 CREATE TABLE defects (
     inspection_id uuid        NOT NULL,
     artifact_id   uuid        NOT NULL,
@@ -15,7 +14,7 @@ CREATE TABLE defects (
     station       text        NOT NULL,
     found_at      timestamptz NOT NULL,
     position      bigint      NOT NULL,
-    PRIMARY KEY (artifact_id, number)
+    PRIMARY KEY (artifact_id, number, found_at)
 );
 CREATE INDEX ON defects (position, number);
 CREATE INDEX ON defects (inspection_id);
@@ -23,13 +22,15 @@ CREATE INDEX ON defects (lot, position);
 CREATE INDEX ON defects (part, position);
 CREATE INDEX ON defects (found_at);
 
-CREATE TABLE boards (
-    inspection_id uuid    PRIMARY KEY,
-    lot           text    NOT NULL,
-    part          text    NOT NULL,
-    station       text    NOT NULL,
-    recipe        jsonb   NOT NULL,
-    defects       bigint  NOT NULL,
-    closed        boolean NOT NULL,
-    version       bigint  NOT NULL
+CREATE TABLE inspection_contexts (
+    inspection_id uuid        NOT NULL,
+    created_at    timestamptz NOT NULL,
+    lot           text        NOT NULL,
+    part          text        NOT NULL,
+    station       text        NOT NULL,
+    recipe        jsonb       NOT NULL,
+    defects       bigint      NOT NULL,
+    closed        boolean     NOT NULL,
+    version       bigint      NOT NULL,
+    PRIMARY KEY (inspection_id, created_at)
 );

@@ -1,5 +1,5 @@
 CREATE TABLE inspections (
-    inspection_id    uuid        PRIMARY KEY,
+    inspection_id    uuid        NOT NULL,
     lot              text        NOT NULL,
     part             text        NOT NULL,
     station          text        NOT NULL,
@@ -15,7 +15,8 @@ CREATE TABLE inspections (
     void_reason      text,
     version          bigint      NOT NULL,
     created_position bigint      NOT NULL,
-    position         bigint      NOT NULL
+    position         bigint      NOT NULL,
+    PRIMARY KEY (inspection_id, created_at)
 );
 CREATE INDEX ON inspections (created_position, inspection_id);
 CREATE INDEX ON inspections (lot, created_position);
@@ -26,7 +27,7 @@ CREATE INDEX ON inspections (state, created_position);
 CREATE INDEX ON inspections (position);
 
 CREATE TABLE artifacts (
-    artifact_id        uuid        PRIMARY KEY,
+    artifact_id        uuid        NOT NULL,
     inspection_id      uuid        NOT NULL,
     state              text        NOT NULL,
     media_type         text        NOT NULL,
@@ -48,12 +49,11 @@ CREATE TABLE artifacts (
     compute_ms         integer,
     total_ms           integer,
     reason             text,
-    detail             text
+    detail             text,
+    PRIMARY KEY (artifact_id, reserved_at)
 );
 CREATE INDEX ON artifacts (inspection_id);
 
--- On TimescaleDB `timeline` becomes a hypertable over recorded_at, which then joins its primary
--- key.
 CREATE TABLE timeline (
     inspection_id uuid        NOT NULL,
     sequence      bigint      NOT NULL,
@@ -62,6 +62,6 @@ CREATE TABLE timeline (
     occurred_at   timestamptz NOT NULL,
     recorded_at   timestamptz NOT NULL,
     actor         text        NOT NULL,
-    PRIMARY KEY (inspection_id, sequence)
+    PRIMARY KEY (inspection_id, sequence, recorded_at)
 );
 CREATE INDEX ON timeline (position);

@@ -4,86 +4,71 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use domain::{Aggregate as _, ArtifactId, MediaType, Part, PartEvent, PartNumber, Recipe, Sha256};
-use futures::FutureExt as _;
-use futures::future::BoxFuture;
 use platform::event_log::{Position, Recorded};
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 
-use super::inspection_stream::is_next;
+use super::event_record::PartRecord;
+use super::read_model::ReadModel;
 use super::rows::{self, Row};
-use crate::projection::{ApplyError, Projection};
+use crate::projection::{ApplyError, ProjectionDefinition};
 
-/// The projection `parts`.
-pub(super) struct Parts;
-
-impl Projection for Parts {
-    fn name(&self) -> &'static str {
-        "parts"
-    }
-
-    fn schema_sql(&self) -> &'static str {
-        include_str!("parts.sql")
-    }
-
-    fn views(&self) -> &'static [&'static str] {
-        &["parts", "golden_samples"]
-    }
-
-    fn aggregate_types(&self) -> &'static [&'static str] {
-        &[Part::TYPE]
-    }
-
-    fn apply<'a>(
-        &'a self,
-        tx: &'a mut PgConnection,
-        events: &'a [&'a Recorded],
-    ) -> BoxFuture<'a, Result<(), ApplyError>> {
-        apply(tx, events).boxed()
-    }
+/// The read model `parts`.
+pub(super) struct Parts {
+    parts: BTreeMap<String, PartRow>,
+    golden_samples: Vec<GoldenSampleRow>,
 }
 
-async fn apply(tx: &mut PgConnection, events: &[&Recorded]) -> Result<(), ApplyError> {
-    let names = events.iter().map(|event| event.stream.aggregate_id.clone()).collect();
-    let rows: Vec<PartRow> = rows::load(tx, PartRow::KEY, names).await?;
-    let mut parts: BTreeMap<String, PartRow> =
-        rows.into_iter().map(|row| (row.part.to_string(), row)).collect();
-    let mut golden_samples = Vec::new();
-    for event in events {
-        golden_samples.extend(evolve(&mut parts, event)?);
-    }
-    rows::store(tx, &golden_samples).await?;
-    rows::store(tx, &parts.into_values().collect::<Vec<_>>()).await
-}
-
-/// Changes the part, and gives the golden sample that the event adds to it.
-fn evolve(
-    parts: &mut BTreeMap<String, PartRow>,
-    recorded: &Recorded,
-) -> Result<Option<GoldenSampleRow>, ApplyError> {
-    let event: PartEvent = recorded.decode().map_err(ApplyError::permanent)?;
-    let name = &recorded.stream.aggregate_id;
-    let known = parts.get(name).map_or(0, |part| part.version);
-    if !is_next(known, recorded)? {
-        return Ok(None);
-    }
-    let (part, revision) = match (parts.get_mut(name), &event) {
-        (None, PartEvent::PartRegistered { part, recipe }) if part.as_str() == name => {
-            let row = PartRow::registered(part, recipe, recorded);
-            parts.insert(name.clone(), row);
-            return Ok(None);
-        }
-        (Some(part), PartEvent::GoldenSampleReserved { .. }) => (part, None),
-        (Some(part), PartEvent::GoldenSampleRegistered { revision, .. }) => (part, Some(*revision)),
-        (None | Some(_), _) => {
-            let message = "PartRegistered of its own part is the first event of a stream, once";
-            return Err(ApplyError::permanent(message));
-        }
+impl ReadModel for Parts {
+    const DEFINITION: ProjectionDefinition = ProjectionDefinition {
+        name: "parts",
+        schema_sql: |_| include_str!("parts.sql"),
+        views: &["parts", "golden_samples"],
+        aggregate_types: &[Part::TYPE],
     };
-    part.version = recorded.sequence;
-    part.position = recorded.position;
-    part.golden_revision = revision.or(part.golden_revision);
-    Ok(GoldenSampleRow::of(&part.part, event, recorded.occurred_at()))
+
+    type Event = PartEvent;
+
+    async fn load(tx: &mut PgConnection, records: &[PartRecord<'_>]) -> Result<Self, ApplyError> {
+        let names = records.iter().map(|record| record.aggregate_id.clone()).collect();
+        let known: Vec<PartRow> = rows::load_rows(tx, names).await?;
+        let parts = known.into_iter().map(|row| (row.part.to_string(), row)).collect();
+        Ok(Self { parts, golden_samples: Vec::new() })
+    }
+
+    fn apply_record(&mut self, record: PartRecord<'_>) -> Result<(), ApplyError> {
+        let known = self.parts.get(&record.aggregate_id).map_or(0, |part| part.version);
+        if !record.follows_on(known)? {
+            return Ok(());
+        }
+        let PartRecord { aggregate_id: name, event, recorded } = record;
+        let (part, revision) = match (self.parts.get_mut(&name), &event) {
+            (None, PartEvent::PartRegistered { part, recipe }) if part.as_str() == name => {
+                let row = PartRow::registered(part, recipe, recorded);
+                self.parts.insert(name, row);
+                return Ok(());
+            }
+            (Some(part), PartEvent::GoldenSampleReserved { .. }) => (part, None),
+            (Some(part), PartEvent::GoldenSampleRegistered { revision, .. }) => {
+                (part, Some(*revision))
+            }
+            (None | Some(_), _) => {
+                let message = "PartRegistered of its own part is the first event of a stream, once";
+                return Err(ApplyError::permanent(message));
+            }
+        };
+        part.version = recorded.sequence;
+        part.position = recorded.position;
+        part.golden_revision = revision.or(part.golden_revision);
+        let sample = GoldenSampleRow::registered(&part.part, event, recorded.occurred_at());
+        self.golden_samples.extend(sample);
+        Ok(())
+    }
+
+    async fn store(self, tx: &mut PgConnection) -> Result<(), ApplyError> {
+        rows::store_rows(tx, &self.golden_samples).await?;
+        rows::store_rows(tx, &self.parts.into_values().collect::<Vec<_>>()).await
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -111,6 +96,7 @@ impl PartRow {
 
 impl Row for PartRow {
     const TABLE: &'static str = "parts";
+    const LOOKUP: &'static str = "part";
     const KEY: &'static str = "part";
     const CHANGING: &'static [&'static str] = &["recipe", "golden_revision", "version", "position"];
 }
@@ -129,7 +115,12 @@ struct GoldenSampleRow {
 }
 
 impl GoldenSampleRow {
-    fn of(part: &PartNumber, event: PartEvent, registered_at: DateTime<Utc>) -> Option<Self> {
+    /// The row that `GoldenSampleRegistered` adds; `None` for another event.
+    fn registered(
+        part: &PartNumber,
+        event: PartEvent,
+        registered_at: DateTime<Utc>,
+    ) -> Option<Self> {
         let PartEvent::GoldenSampleRegistered { artifact_id, revision, picture } = event else {
             return None;
         };
@@ -149,6 +140,7 @@ impl GoldenSampleRow {
 
 impl Row for GoldenSampleRow {
     const TABLE: &'static str = "golden_samples";
+    const LOOKUP: &'static str = "part";
     const KEY: &'static str = "part, revision";
     const CHANGING: &'static [&'static str] = &[];
 }

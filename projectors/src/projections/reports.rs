@@ -9,65 +9,58 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use domain::report::Entry;
 use domain::{Aggregate as _, Inspection, InspectionEvent, Report};
-use futures::FutureExt as _;
-use futures::future::BoxFuture;
-use platform::event_log::{Position, Recorded};
+use platform::event_log::Position;
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::inspection_stream::{Fact, facts, inspections, is_next};
+use super::event_record::{InspectionRecord, distinct_inspections};
+use super::read_model::ReadModel;
 use super::rows::{self, Row};
-use crate::projection::{ApplyError, Projection};
+use crate::projection::{ApplyError, ProjectionDefinition};
 
-/// The projection `reports`.
-pub(super) struct Reports;
-
-impl Projection for Reports {
-    fn name(&self) -> &'static str {
-        "reports"
-    }
-
-    fn schema_sql(&self) -> &'static str {
-        include_str!("reports.sql")
-    }
-
-    fn views(&self) -> &'static [&'static str] {
-        &["reports"]
-    }
-
-    fn aggregate_types(&self) -> &'static [&'static str] {
-        &[Inspection::TYPE]
-    }
-
-    fn apply<'a>(
-        &'a self,
-        tx: &'a mut PgConnection,
-        events: &'a [&'a Recorded],
-    ) -> BoxFuture<'a, Result<(), ApplyError>> {
-        apply(tx, events).boxed()
-    }
+/// The read model `reports`: the inspections that have no report yet.
+pub(super) struct Reports {
+    drafts: HashMap<Uuid, Draft>,
 }
 
-async fn apply(tx: &mut PgConnection, events: &[&Recorded]) -> Result<(), ApplyError> {
-    let facts = facts(events)?;
-    let mut drafts = drafts(tx, inspections(&facts)).await?;
-    for fact in facts {
-        let Some(draft) = drafts.get_mut(&fact.inspection_id).filter(|d| !d.judged) else {
-            continue;
-        };
-        if !is_next(draft.version, fact.recorded)? {
-            continue;
-        }
-        draft.version = fact.recorded.sequence;
-        draft.judged = matches!(fact.event, InspectionEvent::InspectionJudged { .. });
-        draft.entries.push(EntryRow::of(fact));
+impl ReadModel for Reports {
+    const DEFINITION: ProjectionDefinition = ProjectionDefinition {
+        name: "reports",
+        schema_sql: |_| include_str!("reports.sql"),
+        views: &["reports"],
+        aggregate_types: &[Inspection::TYPE],
+    };
+
+    type Event = InspectionEvent;
+
+    async fn load(
+        tx: &mut PgConnection,
+        records: &[InspectionRecord<'_>],
+    ) -> Result<Self, ApplyError> {
+        Ok(Self { drafts: load_drafts(tx, distinct_inspections(records)).await? })
     }
-    let (judged, open): (Vec<Draft>, Vec<Draft>) = drafts.into_values().partition(|d| d.judged);
-    let entries: Vec<EntryRow> = open.into_iter().flat_map(|draft| draft.entries).collect();
-    rows::store(tx, &entries).await?;
-    let reports = reports(tx, judged).await?;
-    store(tx, &reports).await
+
+    fn apply_record(&mut self, record: InspectionRecord<'_>) -> Result<(), ApplyError> {
+        let Some(draft) = self.drafts.get_mut(&record.aggregate_id).filter(|d| !d.judged) else {
+            return Ok(());
+        };
+        if record.follows_on(draft.version)? {
+            draft.version = record.recorded.sequence;
+            draft.judged = matches!(record.event, InspectionEvent::InspectionJudged { .. });
+            draft.entries.push(EntryRow::new(record));
+        }
+        Ok(())
+    }
+
+    async fn store(self, tx: &mut PgConnection) -> Result<(), ApplyError> {
+        let (judged, open): (Vec<Draft>, Vec<Draft>) =
+            self.drafts.into_values().partition(|draft| draft.judged);
+        let entries: Vec<EntryRow> = open.into_iter().flat_map(|draft| draft.entries).collect();
+        rows::store_rows(tx, &entries).await?;
+        let reports = finish_drafts(tx, judged).await?;
+        insert_reports(tx, &reports).await
+    }
 }
 
 /// An inspection without a report yet.
@@ -82,7 +75,10 @@ struct Draft {
 }
 
 /// Those of the inspections that have no report yet: what has a report takes no more events.
-async fn drafts(tx: &mut PgConnection, ids: Vec<Uuid>) -> Result<HashMap<Uuid, Draft>, ApplyError> {
+async fn load_drafts(
+    tx: &mut PgConnection,
+    ids: Vec<Uuid>,
+) -> Result<HashMap<Uuid, Draft>, ApplyError> {
     let rows: Vec<(Uuid, i64)> = sqlx::query_as(
         "SELECT id, (SELECT coalesce(max(sequence), 0) FROM entries WHERE inspection_id = id)
          FROM unnest($1::uuid[]) AS id
@@ -99,7 +95,10 @@ async fn drafts(tx: &mut PgConnection, ids: Vec<Uuid>) -> Result<HashMap<Uuid, D
 type Judged = (Position, Report);
 
 /// The reports of these drafts, whose earlier entries have then served their purpose.
-async fn reports(tx: &mut PgConnection, judged: Vec<Draft>) -> Result<Vec<Judged>, ApplyError> {
+async fn finish_drafts(
+    tx: &mut PgConnection,
+    judged: Vec<Draft>,
+) -> Result<Vec<Judged>, ApplyError> {
     let mut streams: HashMap<Uuid, Vec<EntryRow>> = judged
         .into_iter()
         .filter_map(|draft| Some((draft.entries.first()?.inspection_id, draft.entries)))
@@ -110,7 +109,7 @@ async fn reports(tx: &mut PgConnection, judged: Vec<Draft>) -> Result<Vec<Judged
         .map(|(id, _)| *id)
         .collect();
     if !begun.is_empty() {
-        let earlier: Vec<EntryRow> = rows::load(tx, "inspection_id", begun.clone()).await?;
+        let earlier: Vec<EntryRow> = rows::load_rows(tx, begun.clone()).await?;
         for entry in earlier {
             streams.entry(entry.inspection_id).or_default().push(entry);
         }
@@ -119,10 +118,10 @@ async fn reports(tx: &mut PgConnection, judged: Vec<Draft>) -> Result<Vec<Judged
             .execute(tx)
             .await?;
     }
-    streams.into_values().map(report).collect()
+    streams.into_values().map(fold_report).collect()
 }
 
-fn report(mut rows: Vec<EntryRow>) -> Result<Judged, ApplyError> {
+fn fold_report(mut rows: Vec<EntryRow>) -> Result<Judged, ApplyError> {
     rows.sort_unstable_by_key(|row| row.sequence);
     let entries: Vec<Entry> = rows.into_iter().map(Entry::from).collect();
     let position = entries.last().map_or(0, |entry| entry.position);
@@ -131,7 +130,7 @@ fn report(mut rows: Vec<EntryRow>) -> Result<Judged, ApplyError> {
     Ok((Position(position), report))
 }
 
-async fn store(tx: &mut PgConnection, reports: &[Judged]) -> Result<(), ApplyError> {
+async fn insert_reports(tx: &mut PgConnection, reports: &[Judged]) -> Result<(), ApplyError> {
     if reports.is_empty() {
         return Ok(());
     }
@@ -176,20 +175,21 @@ struct EntryRow {
 }
 
 impl EntryRow {
-    fn of(fact: Fact<'_>) -> Self {
+    fn new(record: InspectionRecord<'_>) -> Self {
         Self {
-            inspection_id: fact.inspection_id,
-            sequence: fact.recorded.sequence,
-            position: fact.recorded.position.0,
-            occurred_at: fact.recorded.occurred_at(),
-            actor: fact.actor(),
-            event: fact.event,
+            inspection_id: record.aggregate_id,
+            sequence: record.recorded.sequence,
+            position: record.recorded.position.0,
+            occurred_at: record.recorded.occurred_at(),
+            actor: record.actor_subject(),
+            event: record.event,
         }
     }
 }
 
 impl Row for EntryRow {
     const TABLE: &'static str = "entries";
+    const LOOKUP: &'static str = "inspection_id";
     const KEY: &'static str = "inspection_id, sequence";
     const CHANGING: &'static [&'static str] = &[];
 }

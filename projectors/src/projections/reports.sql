@@ -1,15 +1,17 @@
--- On TimescaleDB `reports` becomes a hypertable over judged_at, which then joins its keys.
 CREATE TABLE reports (
-    report_id     uuid        PRIMARY KEY,
-    inspection_id uuid        NOT NULL UNIQUE,
+    report_id     uuid        NOT NULL,
+    inspection_id uuid        NOT NULL,
     lot           text        NOT NULL,
     part          text        NOT NULL,
     station       text        NOT NULL,
     judgement     text        NOT NULL,
     defect_count  integer     NOT NULL,
     judged_at     timestamptz NOT NULL,
-    position      bigint      NOT NULL UNIQUE,
-    document      json        NOT NULL
+    position      bigint      NOT NULL,
+    document      json        NOT NULL,
+    PRIMARY KEY (report_id, judged_at),
+    UNIQUE (inspection_id, judged_at),
+    UNIQUE (position, judged_at)
 );
 CREATE INDEX ON reports (lot, position);
 CREATE INDEX ON reports (part, position);

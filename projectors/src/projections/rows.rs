@@ -13,31 +13,41 @@ use sqlx::{Encode, PgConnection, Postgres, Type};
 use crate::projection::ApplyError;
 
 /// A row of a table.
-pub(crate) trait Row: Serialize + DeserializeOwned + Send + Unpin + 'static {
+pub(super) trait Row: Serialize + DeserializeOwned + Send + Unpin + 'static {
     /// The table.
     const TABLE: &'static str;
-    /// The columns of its primary key.
+    /// The column that rows are looked up by: the first of the key, so that its index serves.
+    const LOOKUP: &'static str;
+    /// The columns of its primary key. In a table that grows with time one of them is a time, or it
+    /// could not be partitioned by it: a unique index has to contain the partitioning column. Such
+    /// a time never changes, so that the others alone identify a row.
     const KEY: &'static str;
     /// The columns that change after the row was inserted; none when it never changes.
     const CHANGING: &'static [&'static str];
 }
 
-/// The rows whose `column` has one of these values.
-pub(crate) async fn load<R: Row, I>(
+/// The rows whose lookup column has one of these values.
+pub(super) async fn load_rows<R: Row, I>(
     tx: &mut PgConnection,
-    column: &str,
     values: Vec<I>,
 ) -> Result<Vec<R>, ApplyError>
 where
     Vec<I>: for<'q> Encode<'q, Postgres> + Type<Postgres> + Send,
 {
-    let sql = format!("SELECT to_json(r) FROM {} r WHERE {column} = ANY($1)", R::TABLE);
+    if values.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (table, column) = (R::TABLE, R::LOOKUP);
+    let sql = format!("SELECT to_json(r) FROM {table} r WHERE {column} = ANY($1)");
     let rows: Vec<Json<R>> = sqlx::query_scalar(&sql).bind(values).fetch_all(tx).await?;
     Ok(rows.into_iter().map(|Json(row)| row).collect())
 }
 
 /// Inserts the rows, or brings those that exist up to date.
-pub(crate) async fn store<R: Row>(tx: &mut PgConnection, rows: &[R]) -> Result<(), ApplyError> {
+pub(super) async fn store_rows<R: Row>(
+    tx: &mut PgConnection,
+    rows: &[R],
+) -> Result<(), ApplyError> {
     if rows.is_empty() {
         return Ok(());
     }

@@ -1,67 +1,60 @@
 //! `read.yield_hourly`: judgements per hour (UTC), lot, part and station. Yield = passed ÷ judged.
 //!
-//! Sums do not say what they are made of: what keeps an event from being counted twice is the board
-//! that remembers it.
+//! Sums do not say what they are made of: what keeps an event from being counted twice is the
+//! inspection's context, which remembers it.
 
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Timelike as _, Utc};
 use domain::{Aggregate as _, Grade, Inspection, InspectionEvent, Judgement};
-use futures::FutureExt as _;
-use futures::future::BoxFuture;
-use platform::event_log::Recorded;
 use sqlx::PgConnection;
 
-use super::boards::{Board, Boards};
-use super::inspection_stream::facts;
-use crate::projection::{ApplyError, Projection};
+use super::event_record::InspectionRecord;
+use super::inspection_context::{InspectionContext, InspectionContexts};
+use super::read_model::ReadModel;
+use crate::projection::{ApplyError, ProjectionDefinition};
 
-/// The projection `yield`.
-pub(super) struct YieldHourly;
-
-impl Projection for YieldHourly {
-    fn name(&self) -> &'static str {
-        "yield"
-    }
-
-    fn schema_sql(&self) -> &'static str {
-        include_str!("yield_hourly.sql")
-    }
-
-    fn views(&self) -> &'static [&'static str] {
-        &["yield_hourly"]
-    }
-
-    fn aggregate_types(&self) -> &'static [&'static str] {
-        &[Inspection::TYPE]
-    }
-
-    fn apply<'a>(
-        &'a self,
-        tx: &'a mut PgConnection,
-        events: &'a [&'a Recorded],
-    ) -> BoxFuture<'a, Result<(), ApplyError>> {
-        apply(tx, events).boxed()
-    }
+/// The read model `yield`.
+pub(super) struct YieldHourly {
+    contexts: InspectionContexts,
+    sums: BTreeMap<Bucket, Sums>,
 }
 
-async fn apply(tx: &mut PgConnection, events: &[&Recorded]) -> Result<(), ApplyError> {
-    let facts = facts(events)?;
-    let mut boards = Boards::load(tx, &facts).await?;
-    let mut sums = BTreeMap::<Bucket, Sums>::new();
-    for fact in &facts {
-        let Some(board) = boards.advance(fact)? else { continue };
-        if let InspectionEvent::InferenceCompleted { defects, .. } = &fact.event {
-            let certain =
-                defects.iter().filter(|d| board.recipe.grade(d.confidence) == Grade::Defect);
-            board.defects += certain.count() as u64;
-        } else if let InspectionEvent::InspectionJudged { judgement, .. } = &fact.event {
-            let bucket = Bucket::of(board, fact.recorded.occurred_at())?;
-            sums.entry(bucket).or_default().add(*judgement, board.defects);
-        }
+impl ReadModel for YieldHourly {
+    const DEFINITION: ProjectionDefinition = ProjectionDefinition {
+        name: "yield",
+        schema_sql: |_| include_str!("yield_hourly.sql"),
+        views: &["yield_hourly"],
+        aggregate_types: &[Inspection::TYPE],
+    };
+
+    type Event = InspectionEvent;
+
+    async fn load(
+        tx: &mut PgConnection,
+        records: &[InspectionRecord<'_>],
+    ) -> Result<Self, ApplyError> {
+        let contexts = InspectionContexts::load(tx, records).await?;
+        Ok(Self { contexts, sums: BTreeMap::new() })
     }
-    store(tx, sums).await?;
-    boards.store(tx).await
+
+    fn apply_record(&mut self, record: InspectionRecord<'_>) -> Result<(), ApplyError> {
+        let Some(context) = self.contexts.advance_to(&record)? else { return Ok(()) };
+        if let InspectionEvent::InferenceCompleted { defects, .. } = &record.event {
+            let certain =
+                defects.iter().filter(|d| context.recipe.grade(d.confidence) == Grade::Defect);
+            context.defects += certain.count() as u64;
+        } else if let InspectionEvent::InspectionJudged { judgement, .. } = &record.event {
+            let bucket = Bucket::new(context, record.recorded.occurred_at())?;
+            self.sums.entry(bucket).or_default().count_board(*judgement, context.defects);
+        }
+        Ok(())
+    }
+
+    async fn store(self, tx: &mut PgConnection) -> Result<(), ApplyError> {
+        add_sums(tx, self.sums).await?;
+        self.contexts.store(tx).await
+    }
 }
 
 /// Hour, lot, part and station.
@@ -69,12 +62,13 @@ async fn apply(tx: &mut PgConnection, events: &[&Recorded]) -> Result<(), ApplyE
 struct Bucket(DateTime<Utc>, String, String, String);
 
 impl Bucket {
-    fn of(board: &Board, judged_at: DateTime<Utc>) -> Result<Self, ApplyError> {
+    fn new(context: &InspectionContext, judged_at: DateTime<Utc>) -> Result<Self, ApplyError> {
         let hour = judged_at.with_minute(0).and_then(|at| at.with_second(0));
         let hour = hour.and_then(|at| at.with_nanosecond(0));
         let hour =
             hour.ok_or_else(|| ApplyError::permanent("the time of judgement has no hour"))?;
-        Ok(Self(hour, board.lot.to_string(), board.part.to_string(), board.station.to_string()))
+        let (lot, part) = (context.lot.to_string(), context.part.to_string());
+        Ok(Self(hour, lot, part, context.station.to_string()))
     }
 }
 
@@ -87,7 +81,7 @@ struct Sums {
 }
 
 impl Sums {
-    fn add(&mut self, judgement: Judgement, defects: u64) {
+    fn count_board(&mut self, judgement: Judgement, defects: u64) {
         match judgement {
             Judgement::Pass => self.passed += 1,
             Judgement::Review => self.review += 1,
@@ -97,7 +91,7 @@ impl Sums {
     }
 }
 
-async fn store(tx: &mut PgConnection, sums: BTreeMap<Bucket, Sums>) -> Result<(), ApplyError> {
+async fn add_sums(tx: &mut PgConnection, sums: BTreeMap<Bucket, Sums>) -> Result<(), ApplyError> {
     if sums.is_empty() {
         return Ok(());
     }

@@ -1,4 +1,3 @@
--- On TimescaleDB `yield_hourly` is a hypertable over hour as it stands.
 CREATE TABLE yield_hourly (
     hour    timestamptz NOT NULL,
     lot     text        NOT NULL,
@@ -16,13 +15,15 @@ CREATE INDEX ON yield_hourly (lot, hour);
 CREATE INDEX ON yield_hourly (part, hour);
 CREATE INDEX ON yield_hourly (station, hour);
 
-CREATE TABLE boards (
-    inspection_id uuid    PRIMARY KEY,
-    lot           text    NOT NULL,
-    part          text    NOT NULL,
-    station       text    NOT NULL,
-    recipe        jsonb   NOT NULL,
-    defects       bigint  NOT NULL,
-    closed        boolean NOT NULL,
-    version       bigint  NOT NULL
+CREATE TABLE inspection_contexts (
+    inspection_id uuid        NOT NULL,
+    created_at    timestamptz NOT NULL,
+    lot           text        NOT NULL,
+    part          text        NOT NULL,
+    station       text        NOT NULL,
+    recipe        jsonb       NOT NULL,
+    defects       bigint      NOT NULL,
+    closed        boolean     NOT NULL,
+    version       bigint      NOT NULL,
+    PRIMARY KEY (inspection_id, created_at)
 );

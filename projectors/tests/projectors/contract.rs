@@ -2,6 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use platform::event_log::Recorded;
+use platform::postgres::DatabaseFlavour;
+use platform::test_support::fresh_database;
+use projectors::{ApplyError, Projection, ProjectionDefinition};
+use sqlx::PgConnection;
+
 use crate::world::World;
 
 const DOCUMENT: &str = include_str!("../../../docs/read-models.md");
@@ -59,4 +67,115 @@ fn documented() -> Views {
 
 fn unquoted(name: &str) -> Option<&str> {
     name.strip_prefix('`')?.strip_suffix('`')
+}
+
+/// The tables that grow for as long as boards are inspected, and the time that partitions each.
+const GROWING: [(&str, &str); 8] = [
+    ("inspections", "created_at"),
+    ("artifacts", "reserved_at"),
+    ("timeline", "recorded_at"),
+    ("defects", "found_at"),
+    ("yield_hourly", "hour"),
+    ("reports", "judged_at"),
+    // Of `defects` and of `yield`.
+    ("inspection_contexts", "created_at"),
+    ("inspection_contexts", "created_at"),
+];
+
+/// As many rows as there are parts, golden samples, and events of inspections under way.
+const BOUNDED: [&str; 3] = ["entries", "golden_samples", "parts"];
+
+#[tokio::test]
+async fn every_unique_index_of_a_table_that_grows_with_time_contains_its_time() {
+    let world = World::new().await;
+    let indexes: Vec<(String, Vec<String>)> = sqlx::query_as(
+        "SELECT c.relname::text, array_agg(a.attname::text ORDER BY a.attnum)
+         FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid
+         JOIN pg_namespace n ON n.oid = c.relnamespace
+         JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = ANY(i.indkey)
+         WHERE i.indisunique AND n.nspname ~ '_g[0-9]+$' GROUP BY i.indexrelid, c.relname",
+    )
+    .fetch_all(&world.pool)
+    .await
+    .unwrap();
+    let mut growing = Vec::new();
+    for (table, columns) in indexes.iter().filter(|(table, _)| !BOUNDED.contains(&&**table)) {
+        let (_, time) = GROWING.iter().find(|(name, _)| name == table).unwrap();
+        assert!(columns.iter().any(|column| column == time), "{table}: {columns:?}");
+        growing.push(table.as_str());
+    }
+    growing.sort_unstable();
+    let mut expected: Vec<_> = GROWING.iter().map(|(table, _)| *table).collect();
+    // Reports are found by three keys.
+    expected.extend(["reports", "reports"]);
+    expected.sort_unstable();
+    assert_eq!(growing, expected);
+}
+
+#[tokio::test]
+async fn rows_are_found_by_their_id_alone() {
+    let world = World::new().await;
+    let mut tx = world.pool.begin().await.unwrap();
+    // The tables are empty: without this any of them would be read as a whole.
+    sqlx::raw_sql("SET LOCAL enable_seqscan = off").execute(&mut *tx).await.unwrap();
+    for (table, id) in [
+        ("read.inspections", "inspection_id"),
+        ("read.artifacts", "artifact_id"),
+        ("read.artifacts", "inspection_id"),
+        ("read.timeline", "inspection_id"),
+        ("read.defects", "artifact_id"),
+        ("read.defects", "inspection_id"),
+        ("read.reports", "report_id"),
+        ("read.reports", "inspection_id"),
+        ("defects_g1.inspection_contexts", "inspection_id"),
+        ("yield_g1.inspection_contexts", "inspection_id"),
+        ("reports_g1.entries", "inspection_id"),
+    ] {
+        let sql = format!("EXPLAIN SELECT * FROM {table} WHERE {id} = ANY('{{}}'::uuid[])");
+        let plan: Vec<String> = sqlx::query_scalar(&sql).fetch_all(&mut *tx).await.unwrap();
+        let plan = plan.join("\n");
+        assert!(plan.contains(&format!("Index Cond: ({id} = ANY")), "{table} by {id}:\n{plan}");
+    }
+}
+
+/// A projection whose table says for which flavour it was created.
+struct Labelled;
+
+impl Projection for Labelled {
+    fn definition(&self) -> ProjectionDefinition {
+        ProjectionDefinition {
+            name: "labelled",
+            schema_sql: |flavour| match flavour {
+                DatabaseFlavour::PostgreSql => {
+                    "CREATE TABLE label (); COMMENT ON TABLE label IS 'PostgreSql'"
+                }
+                DatabaseFlavour::TimescaleDb => {
+                    "CREATE TABLE label (); COMMENT ON TABLE label IS 'TimescaleDb'"
+                }
+            },
+            views: &[],
+            aggregate_types: &[],
+        }
+    }
+
+    fn apply<'a>(
+        &'a self,
+        _tx: &'a mut PgConnection,
+        _events: &'a [&'a Recorded],
+    ) -> BoxFuture<'a, Result<(), ApplyError>> {
+        async { Ok(()) }.boxed()
+    }
+}
+
+#[tokio::test]
+async fn tables_are_created_for_the_flavour_of_the_database() {
+    let database = fresh_database().await;
+    let pool = database.pool();
+    projectors::ensure_each(&pool, &[&Labelled]).await.unwrap();
+    let label: String = sqlx::query_scalar("SELECT obj_description('labelled_g1.label'::regclass)")
+        .fetch_one(&pool)
+        .await
+        .unwrap();
+    let flavour = DatabaseFlavour::detect(&mut *pool.acquire().await.unwrap()).await.unwrap();
+    assert_eq!(label, format!("{flavour:?}"));
 }

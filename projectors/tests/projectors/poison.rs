@@ -6,7 +6,7 @@ use domain::{Aggregate as _, Inspection};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use platform::event_log::{Recorded, StreamId};
-use projectors::{ApplyError, Projection, RetryError};
+use projectors::{ApplyError, Projection, ProjectionDefinition, RetryError};
 use serde_json::json;
 use sqlx::PgConnection;
 
@@ -122,20 +122,13 @@ struct Moody {
 }
 
 impl Projection for Moody {
-    fn name(&self) -> &'static str {
-        "moody"
-    }
-
-    fn schema_sql(&self) -> &'static str {
-        "CREATE TABLE noted (position bigint PRIMARY KEY)"
-    }
-
-    fn views(&self) -> &'static [&'static str] {
-        &["noted"]
-    }
-
-    fn aggregate_types(&self) -> &'static [&'static str] {
-        &[Inspection::TYPE]
+    fn definition(&self) -> ProjectionDefinition {
+        ProjectionDefinition {
+            name: "moody",
+            schema_sql: |_| "CREATE TABLE noted (position bigint PRIMARY KEY)",
+            views: &["noted"],
+            aggregate_types: &[Inspection::TYPE],
+        }
     }
 
     fn apply<'a>(

@@ -176,7 +176,9 @@ async fn events_that_are_delivered_again_change_nothing() {
         let events: Vec<&Recorded> = page
             .events
             .iter()
-            .filter(|e| projection.aggregate_types().contains(&&*e.stream.aggregate_type))
+            .filter(|e| {
+                projection.definition().aggregate_types.contains(&&*e.stream.aggregate_type)
+            })
             .collect();
         let mut tx = world.pool.begin().await.unwrap();
         let path = format!("SET LOCAL search_path = {}_g1", projection.name());

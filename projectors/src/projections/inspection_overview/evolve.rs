@@ -5,35 +5,35 @@ use std::collections::HashMap;
 use domain::inspection::{GoldenReference, ModelIdentity, Timing};
 use domain::{ArtifactId, Defect, Grade, InspectionEvent, Picture};
 
-use super::super::inspection_stream::Fact;
+use super::super::event_record::InspectionRecord;
 use super::row::{ArtifactRow, ArtifactState, InspectionRow, InspectionState};
 use crate::projection::ApplyError;
 
 type Artifacts = HashMap<ArtifactId, ArtifactRow>;
 
-pub(super) fn evolve(
+pub(super) fn evolve_rows(
     row: &mut InspectionRow,
     artifacts: &mut Artifacts,
-    fact: &Fact<'_>,
+    record: &InspectionRecord<'_>,
 ) -> Result<(), ApplyError> {
     use InspectionEvent as E;
     if matches!(row.state, InspectionState::Judged | InspectionState::Voided) {
         return Ok(());
     }
-    let at = fact.recorded.occurred_at();
-    match &fact.event {
+    let at = record.recorded.occurred_at();
+    match &record.event {
         E::InspectionCreated { .. } => {}
         E::ArtifactReserved { artifact_id, media_type, .. } => {
-            let reserved = ArtifactRow::reserved(fact, *artifact_id, *media_type);
+            let reserved = ArtifactRow::reserved(record, *artifact_id, *media_type);
             if artifacts.insert(*artifact_id, reserved).is_some() {
                 return Err(ApplyError::permanent("the artifact is reserved already"));
             }
         }
         E::ArtifactUploaded { artifact_id, picture } => {
-            let artifact = known(artifacts, *artifact_id, fact)?;
+            let artifact = reserved_artifact(artifacts, *artifact_id, record)?;
             artifact.state = ArtifactState::Uploaded;
             artifact.uploaded_at = Some(at);
-            artifact.picture(picture);
+            artifact.set_picture(picture);
         }
         E::InferenceRequested { .. } => row.state = InspectionState::Inferring,
         E::InferenceCompleted {
@@ -46,23 +46,23 @@ pub(super) fn evolve(
             timing,
             ..
         } => {
-            let artifact = known(artifacts, *artifact_id, fact)?;
+            let artifact = reserved_artifact(artifacts, *artifact_id, record)?;
             artifact.state = ArtifactState::Compared;
             artifact.inferred_at = Some(at);
             artifact.registration = Some(*registration);
-            artifact.picture(picture);
-            artifact.golden(golden);
-            artifact.model(model, *timing);
-            row.count(defects);
+            artifact.set_picture(picture);
+            artifact.set_golden(golden);
+            artifact.set_model(model, *timing);
+            row.count_findings(defects);
         }
         E::InferenceFailed { artifact_id, picture, golden, reason, detail, .. } => {
-            let artifact = known(artifacts, *artifact_id, fact)?;
+            let artifact = reserved_artifact(artifacts, *artifact_id, record)?;
             artifact.state = ArtifactState::NotComparable;
             artifact.inferred_at = Some(at);
             artifact.reason = Some(*reason);
             artifact.detail = Some(detail.clone());
-            artifact.picture(picture);
-            golden.iter().for_each(|golden| artifact.golden(golden));
+            artifact.set_picture(picture);
+            golden.iter().for_each(|golden| artifact.set_golden(golden));
         }
         E::InspectionJudged { judgement, rules, .. } => {
             row.state = InspectionState::Judged;
@@ -80,19 +80,19 @@ pub(super) fn evolve(
 }
 
 /// A picture that was announced for this inspection.
-fn known<'a>(
+fn reserved_artifact<'a>(
     artifacts: &'a mut Artifacts,
     id: ArtifactId,
-    fact: &Fact<'_>,
+    record: &InspectionRecord<'_>,
 ) -> Result<&'a mut ArtifactRow, ApplyError> {
     artifacts
         .get_mut(&id)
-        .filter(|artifact| artifact.inspection_id == fact.inspection_id)
+        .filter(|artifact| artifact.inspection_id == record.aggregate_id)
         .ok_or_else(|| ApplyError::Permanent(format!("artifact {id} was never reserved here")))
 }
 
 impl InspectionRow {
-    fn count(&mut self, defects: &[Defect]) {
+    fn count_findings(&mut self, defects: &[Defect]) {
         for defect in defects {
             match self.recipe.grade(defect.confidence) {
                 Grade::Defect => self.defect_count += 1,
@@ -104,7 +104,7 @@ impl InspectionRow {
 }
 
 impl ArtifactRow {
-    fn picture(&mut self, picture: &Picture) {
+    fn set_picture(&mut self, picture: &Picture) {
         self.sha256 = Some(picture.sha256);
         self.bytes = Some(picture.bytes);
         self.media_type = picture.media_type;
@@ -112,13 +112,13 @@ impl ArtifactRow {
         self.height = Some(picture.height);
     }
 
-    fn golden(&mut self, golden: &GoldenReference) {
+    fn set_golden(&mut self, golden: &GoldenReference) {
         self.golden_artifact_id = Some(golden.artifact_id);
         self.golden_sha256 = Some(golden.sha256);
         self.golden_revision = Some(golden.revision);
     }
 
-    fn model(&mut self, model: &ModelIdentity, timing: Timing) {
+    fn set_model(&mut self, model: &ModelIdentity, timing: Timing) {
         self.model_name = Some(model.name.clone());
         self.model_version = Some(model.version.clone());
         self.model_sha256 = Some(model.sha256);

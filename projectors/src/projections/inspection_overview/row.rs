@@ -8,7 +8,7 @@ use platform::event_log::Position;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::super::inspection_stream::Fact;
+use super::super::event_record::InspectionRecord;
 use super::super::rows::Row;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,13 +43,13 @@ pub(super) struct InspectionRow {
 
 impl InspectionRow {
     /// The row that `InspectionCreated` begins; `None` for another event.
-    pub(super) fn created(fact: &Fact<'_>) -> Option<Self> {
-        let InspectionEvent::InspectionCreated { lot, part, station, recipe, .. } = &fact.event
+    pub(super) fn created(record: &InspectionRecord<'_>) -> Option<Self> {
+        let InspectionEvent::InspectionCreated { lot, part, station, recipe, .. } = &record.event
         else {
             return None;
         };
         Some(Self {
-            inspection_id: fact.inspection_id,
+            inspection_id: record.aggregate_id,
             lot: lot.clone(),
             part: part.clone(),
             station: station.clone(),
@@ -59,20 +59,21 @@ impl InspectionRow {
             recipe: recipe.clone(),
             defect_count: 0,
             doubtful_count: 0,
-            created_at: fact.recorded.occurred_at(),
+            created_at: record.recorded.occurred_at(),
             judged_at: None,
             voided_at: None,
             void_reason: None,
-            version: fact.recorded.sequence,
-            created_position: fact.recorded.position,
-            position: fact.recorded.position,
+            version: record.recorded.sequence,
+            created_position: record.recorded.position,
+            position: record.recorded.position,
         })
     }
 }
 
 impl Row for InspectionRow {
     const TABLE: &'static str = "inspections";
-    const KEY: &'static str = "inspection_id";
+    const LOOKUP: &'static str = "inspection_id";
+    const KEY: &'static str = "inspection_id, created_at";
     const CHANGING: &'static [&'static str] = &[
         "state",
         "judgement",
@@ -125,17 +126,21 @@ pub(super) struct ArtifactRow {
 
 impl ArtifactRow {
     /// The row of a picture that was announced.
-    pub(super) fn reserved(fact: &Fact<'_>, id: ArtifactId, media_type: MediaType) -> Self {
+    pub(super) fn reserved(
+        record: &InspectionRecord<'_>,
+        id: ArtifactId,
+        media_type: MediaType,
+    ) -> Self {
         Self {
             artifact_id: id,
-            inspection_id: fact.inspection_id,
+            inspection_id: record.aggregate_id,
             state: ArtifactState::Reserved,
             media_type,
             sha256: None,
             bytes: None,
             width: None,
             height: None,
-            reserved_at: fact.recorded.occurred_at(),
+            reserved_at: record.recorded.occurred_at(),
             uploaded_at: None,
             inferred_at: None,
             golden_artifact_id: None,
@@ -156,7 +161,8 @@ impl ArtifactRow {
 
 impl Row for ArtifactRow {
     const TABLE: &'static str = "artifacts";
-    const KEY: &'static str = "artifact_id";
+    const LOOKUP: &'static str = "artifact_id";
+    const KEY: &'static str = "artifact_id, reserved_at";
     const CHANGING: &'static [&'static str] = &[
         "state",
         "media_type",
@@ -193,21 +199,22 @@ pub(super) struct TimelineRow {
 }
 
 impl TimelineRow {
-    pub(super) fn of(fact: &Fact<'_>) -> Self {
+    pub(super) fn new(record: &InspectionRecord<'_>) -> Self {
         Self {
-            inspection_id: fact.inspection_id,
-            sequence: fact.recorded.sequence,
-            position: fact.recorded.position,
-            event_type: fact.recorded.event_type.clone(),
-            occurred_at: fact.recorded.occurred_at(),
-            recorded_at: fact.recorded.recorded_at,
-            actor: fact.actor(),
+            inspection_id: record.aggregate_id,
+            sequence: record.recorded.sequence,
+            position: record.recorded.position,
+            event_type: record.recorded.event_type.clone(),
+            occurred_at: record.recorded.occurred_at(),
+            recorded_at: record.recorded.recorded_at,
+            actor: record.actor_subject(),
         }
     }
 }
 
 impl Row for TimelineRow {
     const TABLE: &'static str = "timeline";
-    const KEY: &'static str = "inspection_id, sequence";
+    const LOOKUP: &'static str = "inspection_id";
+    const KEY: &'static str = "inspection_id, sequence, recorded_at";
     const CHANGING: &'static [&'static str] = &[];
 }
