@@ -176,6 +176,6 @@ async fn tables_are_created_for_the_flavour_of_the_database() {
         .fetch_one(&pool)
         .await
         .unwrap();
-    let flavour = DatabaseFlavour::detect(&mut *pool.acquire().await.unwrap()).await.unwrap();
+    let flavour = DatabaseFlavour::detect(&mut pool.acquire().await.unwrap()).await.unwrap();
     assert_eq!(label, format!("{flavour:?}"));
 }
