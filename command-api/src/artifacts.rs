@@ -14,9 +14,10 @@ use domain::{
     MediaType, Picture, PictureOwner as _, UploadSlot,
 };
 use platform::artifact_store::signed_url::Params;
-use platform::event_log::{ActorRef, EventMetadata};
+use platform::event_log::EventMetadata;
 use platform::execute::{Executed, Request, execute, load};
 use platform::http::Problem;
+use platform::telemetry::TraceContext;
 
 use crate::command::{Plan, answer, dispatch};
 use crate::inspections::parse_inspection_id;
@@ -192,6 +193,7 @@ async fn at_rest(
 pub(crate) async fn settle_reserved(
     api: &CommandApi,
     inspection_id: InspectionId,
+    trace: &TraceContext,
 ) -> Result<(), Problem> {
     let aggregate_id = inspection_id.to_string();
     let loaded = load::<Inspection>(api.log(), &aggregate_id).await.map_err(problems::execution)?;
@@ -199,12 +201,9 @@ pub(crate) async fn settle_reserved(
     for (&artifact_id, artifact) in &facts.artifacts {
         let Artifact::Reserved { .. } = artifact else { continue };
         let Some(picture) = api.artifacts().describe(artifact_id).await? else { continue };
-        let metadata = EventMetadata {
-            command_id: Some(stored_command_id(artifact_id, &picture)),
-            correlation_id: Some(aggregate_id.clone()),
-            actor: Some(ActorRef::service("command-api")),
-            ..EventMetadata::default()
-        };
+        let metadata = EventMetadata::by_service("command-api")
+            .requested_in(trace)
+            .with_command_id(stored_command_id(artifact_id, &picture));
         let request = Request::<Inspection> {
             aggregate_id: aggregate_id.clone(),
             command: InspectionCommand::UploadArtifact { artifact_id, picture },

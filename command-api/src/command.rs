@@ -106,14 +106,11 @@ async fn run<A: Aggregate>(
 where
     A::Command: Clone + Sync,
 {
-    let mut metadata = order.metadata;
-    metadata.occurred_at = Some(Accepted::of(claim).at);
-    metadata.correlation_id = Some(plan.aggregate_id.clone());
     let request = Request::<A> {
         aggregate_id: plan.aggregate_id,
         command: plan.command.clone(),
         if_match: order.if_match,
-        metadata,
+        metadata: order.metadata.with_occurred_at(Accepted::of(claim).at),
     };
     let answer = plan.answer;
     execute_once(api.log(), request, claim, move |done| answer(done)).await.map_err(|error| {

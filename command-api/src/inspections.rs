@@ -74,9 +74,9 @@ pub(crate) async fn request_inference(
     _: NoBody,
 ) -> Result<Response, Problem> {
     let inspection_id = parse_inspection_id(&inspection_id)?;
-    let store = api.clone();
+    let (store, trace) = (api.clone(), mutation.trace().clone());
     dispatch(&api, mutation.without_body(), move |accepted| async move {
-        settle_reserved(&store, inspection_id).await?;
+        settle_reserved(&store, inspection_id, &trace).await?;
         Ok(Plan::<Inspection> {
             aggregate_id: inspection_id.to_string(),
             command: InspectionCommand::RequestInference { now: accepted.at },

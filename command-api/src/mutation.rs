@@ -12,8 +12,9 @@ use domain::{Invalid, MediaType};
 use futures::StreamExt as _;
 use platform::auth::{Actor, Scope};
 use platform::event_log::{ActorRef, EventMetadata};
-use platform::http::{Authenticated, Problem, TraceContext};
+use platform::http::{Authenticated, Problem};
 use platform::idempotency::{Fingerprint, IdempotencyKey};
+use platform::telemetry::TraceContext;
 use serde::Serialize;
 
 use crate::CommandApi;
@@ -77,6 +78,11 @@ impl<P> Mutation<P> {
         &self.actor.subject
     }
 
+    /// The trace of the request.
+    pub(crate) fn trace(&self) -> &TraceContext {
+        &self.trace
+    }
+
     /// With `body`, whose serialisation is canonical: strict parsing has left nothing out, and a
     /// struct always serialises its fields in one order.
     pub(crate) fn with_body<T: Serialize>(self, body: &T) -> Result<Order, Problem> {
@@ -98,12 +104,7 @@ impl<P> Mutation<P> {
             canonical_body,
         );
         let actor = ActorRef { subject: self.actor.subject.clone(), roles: self.actor.roles };
-        let metadata = EventMetadata {
-            actor: Some(actor),
-            causation_id: Some(self.trace.trace_id),
-            traceparent: Some(self.trace.traceparent),
-            ..EventMetadata::default()
-        };
+        let metadata = EventMetadata::by_actor(actor, &self.trace);
         let (key, if_match) = (self.key, self.if_match);
         Order { principal: self.actor.subject, key, fingerprint, if_match, metadata }
     }

@@ -17,7 +17,8 @@ use domain::{
 use futures::StreamExt as _;
 use platform::event_log::{ActorRef, EventMetadata};
 use platform::execute::{Executed, Request, execute, load};
-use platform::http::{Problem, TraceContext};
+use platform::http::Problem;
+use platform::telemetry::TraceContext;
 use sha2::Digest as _;
 use uuid::Uuid;
 
@@ -112,14 +113,9 @@ where
     A::Command: Clone + Sync,
 {
     let artifact_id = permit.artifact_id;
-    let metadata = EventMetadata {
-        command_id: Some(stored_command_id(artifact_id, &picture)),
-        correlation_id: Some(aggregate_id.to_owned()),
-        causation_id: Some(permit.trace.trace_id),
-        traceparent: Some(permit.trace.traceparent),
-        actor: Some(ActorRef { subject: permit.by, roles: Vec::new() }),
-        ..EventMetadata::default()
-    };
+    let by = ActorRef { subject: permit.by, roles: Vec::new() };
+    let metadata = EventMetadata::by_actor(by, &permit.trace)
+        .with_command_id(stored_command_id(artifact_id, &picture));
     let request = Request::<A> {
         aggregate_id: aggregate_id.to_owned(),
         command: A::upload_command(artifact_id, picture.clone()),

@@ -4,7 +4,6 @@
 
 use std::time::Duration;
 
-use chrono::Utc;
 use domain::Aggregate;
 use rand::Rng as _;
 
@@ -28,7 +27,7 @@ pub struct Request<A: Aggregate> {
     pub command: A::Command,
     /// The version the caller has seen (`If-Match`); any, when absent.
     pub if_match: Option<u64>,
-    /// The circumstances; `occurred_at` is now when it is absent.
+    /// The circumstances; when absent, `occurred_at` is now, and the correlation id the aggregate's id.
     pub metadata: EventMetadata,
 }
 
@@ -147,8 +146,8 @@ pub async fn execute_once<A: Aggregate>(
 where
     A::Command: Clone,
 {
-    request.metadata.command_id = Some(claim.command_id());
-    request.metadata.request_fingerprint = Some(claim.fingerprint().to_string());
+    request.metadata =
+        request.metadata.with_command_id(claim.command_id()).with_fingerprint(claim.fingerprint());
     for attempt in 0..ATTEMPTS_MAX {
         let (decided, mut append) = plan(log, &request, claim).await?;
         let (kept, answer_to_keep) = (decided.clone(), answer.clone());
@@ -225,13 +224,11 @@ fn append_of<A: Aggregate>(
     request: &Request<A>,
     decided: Decided<A>,
 ) -> Result<(Decided<A>, Append), ExecuteError<A::Rejection>> {
-    let mut metadata = request.metadata.clone();
-    metadata.occurred_at.get_or_insert_with(Utc::now);
     let append = Append {
         stream: StreamId::of::<A>(&request.aggregate_id),
         expected_version: decided.loaded.version,
         events: decided.events.iter().map(NewEvent::of).collect::<Result<_, _>>()?,
-        metadata,
+        metadata: request.metadata.clone().completed_for(&request.aggregate_id),
         completion: None,
     };
     Ok((decided, append))

@@ -25,7 +25,6 @@ pub use authenticated::Authenticated;
 pub use json::{JSON_BODY_MAX_BYTES, JsonBody, parse_json};
 pub use problem::{FieldError, Problem, TYPE_PREFIX};
 pub use serve::{DRAIN_LIMIT, serve};
-pub use trace::TraceContext;
 
 /// The limits of [`wrap`].
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,13 +2,16 @@
 //! error, because standard output belongs to answers. Absent: secrets and payloads, which are never
 //! logged.
 
+mod trace_context;
+
 use std::io::IsTerminal as _;
 
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::util::TryInitError;
-
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::util::TryInitError;
+
+pub use trace_context::TraceContext;
 
 /// How the process logs.
 #[derive(Debug, Clone, clap::Args)]

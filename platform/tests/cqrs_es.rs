@@ -10,7 +10,7 @@ use cqrs_es::{AggregateContext as _, CqrsFramework, EventStore as _};
 use domain::{Part, PartCommand, PartNumber};
 use platform::event_log::cqrs::CqrsEventStore;
 use platform::event_log::postgres::PostgresEventLog;
-use platform::event_log::{EventLog, Position, StreamId};
+use platform::event_log::{EventLog, EventMetadata, Position, StreamId};
 use platform::execute::{Request, execute, load};
 use platform::idempotency::{Answer, Claimed, Fingerprint, IdempotencyKey, IdempotencyStore};
 use platform::test_support::fresh_database;
@@ -25,7 +25,7 @@ fn request(part: &str) -> Request<Part> {
         aggregate_id: part.into(),
         command: register(part),
         if_match: None,
-        metadata: Default::default(),
+        metadata: EventMetadata::by_service("test"),
     }
 }
 

@@ -33,7 +33,7 @@ fn append(id: &str, expected_version: u64, events: usize) -> Append {
         stream: stream(id),
         expected_version,
         events: (0..events).map(event).collect(),
-        metadata: EventMetadata::default(),
+        metadata: EventMetadata::by_service("test"),
         completion: None,
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use domain::{Part, PartCommand, PartNumber};
 use platform::event_log::postgres::PostgresEventLog;
-use platform::event_log::{EventLog, Position};
+use platform::event_log::{EventLog, EventMetadata, Position};
 use platform::execute::{ExecuteError, Executed, Request, execute, execute_once};
 use platform::idempotency::{
     Answer, Claim, ClaimError, Claimed, Fingerprint, IdempotencyKey, IdempotencyStore,
@@ -62,7 +62,7 @@ fn request(part: &str) -> Request<Part> {
         aggregate_id: part.into(),
         command: PartCommand::RegisterPart { part: PartNumber::new(part).unwrap() },
         if_match: None,
-        metadata: Default::default(),
+        metadata: EventMetadata::by_service("test"),
     }
 }
 
@@ -140,8 +140,10 @@ async fn what_a_dead_owner_appended_without_an_answer_is_answered_from_the_log()
     let dead = stage.fresh("k", "a").await;
     // An adapter that cannot keep the answer in the same transaction dies right after the append.
     let mut appended_only = request("P-1");
-    appended_only.metadata.command_id = Some(dead.command_id());
-    appended_only.metadata.request_fingerprint = Some(dead.fingerprint().to_string());
+    appended_only.metadata = appended_only
+        .metadata
+        .with_command_id(dead.command_id())
+        .with_fingerprint(dead.fingerprint());
     execute(&*stage.log, appended_only).await.unwrap();
     stage.end_leases().await;
 
@@ -202,7 +204,7 @@ async fn commands_on_one_aggregate_from_many_at_once_are_decided_again_until_eac
                 aggregate_id: "P-1".into(),
                 command,
                 if_match: None,
-                metadata: Default::default(),
+                metadata: EventMetadata::by_service("test"),
             };
             execute(&*log, request).await.unwrap().version
         })

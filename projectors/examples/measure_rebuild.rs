@@ -18,7 +18,7 @@ use domain::{
     Station,
 };
 use platform::event_log::postgres::PostgresEventLog;
-use platform::event_log::{ActorRef, EventLog, EventMetadata, NewEvent};
+use platform::event_log::{EventLog, EventMetadata, NewEvent};
 use platform::test_support::fresh_database;
 use projectors::{Projection, RebuildOptions};
 use sqlx::PgPool;
@@ -136,12 +136,7 @@ async fn fill(pool: &PgPool, boards: u32) -> anyhow::Result<()> {
 
 fn circumstances(board: u32, sequence: i64) -> std::collections::HashMap<String, String> {
     let at = start() + TimeDelta::seconds(i64::from(board)) + TimeDelta::milliseconds(sequence);
-    EventMetadata {
-        actor: Some(ActorRef::service("station-7")),
-        occurred_at: Some(at),
-        ..EventMetadata::default()
-    }
-    .to_map()
+    EventMetadata::by_service("station-7").with_occurred_at(at).to_map()
 }
 
 fn start() -> DateTime<Utc> {

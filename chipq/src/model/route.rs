@@ -12,6 +12,7 @@ use inference_worker::acceptance::{self, Acceptance, FixedSet};
 use inference_worker::engine::{Engine, EngineError};
 use platform::event_log::{ActorRef, EventMetadata};
 use platform::execute::{ExecuteError, Request, execute};
+use platform::telemetry::TraceContext;
 use serde_json::json;
 use uuid::Uuid;
 
@@ -130,13 +131,11 @@ async fn append(
     comparison: Option<Comparison>,
 ) -> anyhow::Result<()> {
     let subject = args.actor.clone().unwrap_or_else(account);
+    let operator = ActorRef { subject, roles: vec!["operator".to_owned()] };
     let request = Request::<ModelRoute> {
         aggregate_id: to.name.clone(),
-        metadata: EventMetadata {
-            command_id: Some(Uuid::new_v4()),
-            actor: Some(ActorRef { subject, roles: vec!["operator".to_owned()] }),
-            ..EventMetadata::default()
-        },
+        metadata: EventMetadata::by_actor(operator, &TraceContext::new(None))
+            .with_command_id(Uuid::new_v4()),
         command: ModelRouteCommand::RouteModel { to, reason: args.reason.clone(), comparison },
         // What was compared with is still in force, or nothing is routed.
         if_match: Some(routing.version),

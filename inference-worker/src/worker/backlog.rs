@@ -214,7 +214,7 @@ mod tests {
             event_type: event_type.into(),
             event_version: "1".into(),
             payload: serde_json::Value::Null,
-            metadata: EventMetadata::default(),
+            metadata: EventMetadata::by_service("test"),
             recorded_at: chrono::Utc::now(),
         }
     }

@@ -21,7 +21,7 @@ use domain::{
     ModelRoute, NotComparable, Part, PartNumber, Picture,
 };
 use platform::artifact_store::{ArtifactStore, ArtifactStoreError};
-use platform::event_log::{ActorRef, EventLog, EventMetadata};
+use platform::event_log::{EventLog, EventMetadata};
 use platform::execute::{ExecuteError, Request, execute, load};
 use platform::shutdown::Shutdown;
 use rand::Rng as _;
@@ -284,12 +284,7 @@ impl InspectionProcessor {
         | InferenceResult::Failed { result_id, .. }) = &result;
         let request = Request::<Inspection> {
             aggregate_id: inspection_id.to_string(),
-            metadata: EventMetadata {
-                command_id: Some(*result_id),
-                correlation_id: Some(inspection_id.to_string()),
-                actor: Some(ActorRef::service(WORKER)),
-                ..EventMetadata::default()
-            },
+            metadata: EventMetadata::by_service(WORKER).with_command_id(*result_id),
             command: InspectionCommand::RecordInference(result),
             if_match: None,
         };

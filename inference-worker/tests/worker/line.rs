@@ -20,7 +20,7 @@ use inference_worker::metrics::Metrics;
 use inference_worker::worker::{Worker, WorkerHealth, WorkerOptions};
 use platform::artifact_store::{ArtifactStore, UploadLimits};
 use platform::event_log::postgres::PostgresEventLog;
-use platform::event_log::{EventLog, StreamId};
+use platform::event_log::{EventLog, EventMetadata, StreamId};
 use platform::execute::{Request, execute, load};
 use platform::shutdown::Shutdown;
 use platform::test_support::{TestDatabase, fresh_database};
@@ -63,7 +63,7 @@ impl Line {
             aggregate_id: "P-1".into(),
             command,
             if_match: None,
-            metadata: Default::default(),
+            metadata: EventMetadata::by_service("test"),
         };
         execute(&*self.log, request).await.unwrap();
     }
@@ -73,7 +73,7 @@ impl Line {
             aggregate_id: id.to_string(),
             command,
             if_match: None,
-            metadata: Default::default(),
+            metadata: EventMetadata::by_service("test"),
         };
         execute(&*self.log, request).await.unwrap();
     }

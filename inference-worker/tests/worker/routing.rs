@@ -7,6 +7,7 @@ use domain::{
     FiredRule, InspectionEvent, InspectionId, Judgement, ModelRoute, ModelRouteCommand,
     NotComparable,
 };
+use platform::event_log::EventMetadata;
 use platform::execute::{Request, execute};
 
 use crate::engines::Place;
@@ -17,7 +18,7 @@ async fn route(line: &Line, to: ModelIdentity) {
         aggregate_id: to.name.clone(),
         command: ModelRouteCommand::RouteModel { to, reason: "a test".into(), comparison: None },
         if_match: None,
-        metadata: Default::default(),
+        metadata: EventMetadata::by_service("test"),
     };
     execute(&*line.log, request).await.unwrap();
 }

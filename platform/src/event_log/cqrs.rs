@@ -93,6 +93,8 @@ impl<A: cqrs_es::Aggregate> EventStore<A> for CqrsEventStore<A> {
         metadata: HashMap<String, String>,
     ) -> Result<Vec<EventEnvelope<A>>, AggregateError<A::Error>> {
         let (stream, version) = (context.stream, context.version);
+        let metadata = EventMetadata::from_map(&metadata).completed_for(&stream.aggregate_id);
+        let stored = metadata.to_map();
         let append = Append {
             stream: stream.clone(),
             expected_version: version,
@@ -101,7 +103,7 @@ impl<A: cqrs_es::Aggregate> EventStore<A> for CqrsEventStore<A> {
                 .map(NewEvent::of)
                 .collect::<Result<_, _>>()
                 .map_err(unexpected)?,
-            metadata: EventMetadata::from_map(&metadata),
+            metadata,
             completion: context.completion,
         };
         self.log.append(append).await.map_err(|error| match error {
@@ -118,7 +120,7 @@ impl<A: cqrs_es::Aggregate> EventStore<A> for CqrsEventStore<A> {
                 aggregate_id: stream.aggregate_id.clone(),
                 sequence,
                 payload,
-                metadata: metadata.clone(),
+                metadata: stored.clone(),
             })
             .collect())
     }

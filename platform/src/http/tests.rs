@@ -19,6 +19,7 @@ use tower::ServiceExt as _;
 
 use super::*;
 use crate::auth::{Actor, KeyRing, Scope, TokenConfig, TokenIssuer, TokenVerifier};
+use crate::telemetry::TraceContext;
 
 #[derive(Clone)]
 struct App {

@@ -2,7 +2,6 @@
 //!
 //! Invariant: the line names the route, never the path or query, which may hold a signature.
 
-use std::fmt;
 use std::time::Instant;
 
 use axum::extract::{FromRequestParts, MatchedPath, Request};
@@ -12,39 +11,10 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
 use super::Problem;
-use crate::config::random_bytes;
+use crate::telemetry::TraceContext;
 
 static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-
-/// The trace that a request belongs to (W3C Trace Context, level 1).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TraceContext {
-    /// 32 lower-case hexadecimal digits.
-    pub trace_id: String,
-    /// `00-<trace id>-<span id>-<flags>`: this server's own span in the caller's trace.
-    pub traceparent: String,
-}
-
-impl TraceContext {
-    /// A new span: in the trace of `incoming` when that is a valid `traceparent`, else in a new
-    /// trace.
-    #[must_use]
-    pub fn new(incoming: Option<&str>) -> Self {
-        let (trace_id, flags) = match incoming.and_then(parse) {
-            Some((trace_id, flags)) => (trace_id.to_owned(), flags.to_owned()),
-            None => (hex::encode(random::<16>()), "01".to_owned()),
-        };
-        let traceparent = format!("00-{trace_id}-{}-{flags}", hex::encode(random::<8>()));
-        Self { trace_id, traceparent }
-    }
-}
-
-impl fmt::Display for TraceContext {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.traceparent)
-    }
-}
 
 /// As an extractor it never fails: without the middleware it is a new trace.
 impl<S: Sync> FromRequestParts<S> for TraceContext {
@@ -53,26 +23,6 @@ impl<S: Sync> FromRequestParts<S> for TraceContext {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
         Ok(parts.extensions.get().cloned().unwrap_or_else(|| Self::new(None)))
     }
-}
-
-/// Trace id and flags of a valid `traceparent` of version 00.
-fn parse(header: &str) -> Option<(&str, &str)> {
-    let fields: Vec<&str> = header.split('-').collect();
-    let [version, trace_id, span_id, flags] = fields.as_slice() else { return None };
-    let hexadecimal = |text: &str, length| {
-        text.len() == length && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
-    };
-    let nonzero = |text: &str| text.bytes().any(|b| b != b'0');
-    let valid = *version == "00"
-        && (hexadecimal(trace_id, 32) && nonzero(trace_id))
-        && (hexadecimal(span_id, 16) && nonzero(span_id))
-        && hexadecimal(flags, 2);
-    valid.then_some((*trace_id, *flags))
-}
-
-/// Ids need no secrecy, so a generator that fails for a moment costs a fixed id, not a request.
-fn random<const N: usize>() -> [u8; N] {
-    random_bytes().unwrap_or([0xff; N])
 }
 
 /// Middleware: sets the [`TraceContext`], answers with it, completes problems and logs the request.

@@ -30,7 +30,7 @@ async fn page_of_one(pool: &PgPool) -> Page {
         }),
     };
     let stream = StreamId::of::<Inspection>(id);
-    let metadata = EventMetadata::default();
+    let metadata = EventMetadata::by_service("test");
     let append =
         Append { stream, expected_version: 0, events: vec![event], metadata, completion: None };
     log.append(append).await.unwrap();

@@ -11,9 +11,7 @@ use domain::{
     Recipe, Sha256, Station,
 };
 use platform::event_log::postgres::PostgresEventLog;
-use platform::event_log::{
-    ActorRef, Append, EventLog, EventMetadata, NewEvent, Position, StreamId,
-};
+use platform::event_log::{Append, EventLog, EventMetadata, NewEvent, Position, StreamId};
 use platform::execute::{Executed, Request, execute};
 use platform::test_support::{TestDatabase, fresh_database};
 use projectors::Projection;
@@ -110,12 +108,9 @@ impl World {
 
     fn metadata(&self) -> EventMetadata {
         let second = self.seconds.fetch_add(1, Ordering::Relaxed);
-        EventMetadata {
-            command_id: Some(Uuid::new_v4()),
-            actor: Some(ActorRef::service("station-7")),
-            occurred_at: Some(start() + TimeDelta::seconds(second)),
-            ..EventMetadata::default()
-        }
+        EventMetadata::by_service("station-7")
+            .with_command_id(Uuid::new_v4())
+            .with_occurred_at(start() + TimeDelta::seconds(second))
     }
 
     /// Appends an event that no command would give.

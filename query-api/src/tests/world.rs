@@ -248,7 +248,7 @@ impl World {
             stream,
             expected_version,
             events: vec![event],
-            metadata: EventMetadata::default(),
+            metadata: EventMetadata::by_service("test"),
             completion: None,
         };
         self.log.append(append).await.unwrap().position.unwrap()

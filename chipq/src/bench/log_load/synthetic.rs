@@ -10,9 +10,7 @@ use domain::{
     InspectionId, Judgement, Lot, MediaType, Part, PartEvent, PartNumber, Picture, PixelBox,
     Recipe, Sha256, Station,
 };
-use platform::event_log::{
-    ActorRef, Append, EventLog, EventMetadata, NewEvent, Position, StreamId,
-};
+use platform::event_log::{Append, EventLog, EventMetadata, NewEvent, Position, StreamId};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
@@ -54,12 +52,9 @@ fn append(stream: StreamId, events: Vec<NewEvent>) -> Append {
         stream,
         expected_version: 0,
         events,
-        metadata: EventMetadata {
-            command_id: Some(Uuid::new_v4()),
-            actor: Some(ActorRef::service("bench")),
-            occurred_at: Some(Utc::now()),
-            ..EventMetadata::default()
-        },
+        metadata: EventMetadata::by_service("bench")
+            .with_command_id(Uuid::new_v4())
+            .with_occurred_at(Utc::now()),
         completion: None,
     }
 }
