@@ -52,21 +52,31 @@ pub(crate) async fn status(args: PlaceArgs) -> anyhow::Result<()> {
     let opened = Opened::new(&args).await?;
     let statuses = projectors::status(&opened.pool, opened.log.as_ref()).await?;
     println!(
-        "{:<20} {:>4}  {:<8} {:>9} {:>9} {:>8} {:>8} {:>7}",
-        "projection", "gen", "status", "position", "head", "behind", "lag s", "parked"
+        "{:<20} {:>4}  {:<8} {:>6} {:>9} {:>9} {:>8} {:>8} {:>7}",
+        "projection", "gen", "status", "schema", "position", "head", "behind", "lag s", "parked"
     );
     for status in &statuses {
         println!(
-            "{:<20} {:>4}  {:<8} {:>9} {:>9} {:>8} {:>8.1} {:>7}",
+            "{:<20} {:>4}  {:<8} {:>6} {:>9} {:>9} {:>8} {:>8.1} {:>7}",
             status.projection,
             status.generation,
             status.status,
+            status.schema_version,
             status.position.0,
             status.head.0,
             status.lag_events,
             status.lag.num_milliseconds() as f64 / 1e3,
             status.parked_streams,
         );
+    }
+    for mismatch in statuses.iter().filter_map(|status| status.mismatch.as_ref()) {
+        let (generation, built_by) = (mismatch.generation, mismatch.built_by);
+        println!(
+            "\n{} stands still: generation {generation} was built by version {built_by} of its \
+             schema, and this program writes version {}",
+            mismatch.projection, mismatch.expected,
+        );
+        println!("  next: {}", mismatch.remedy());
     }
     for parked in projectors::parked(&opened.pool).await? {
         println!(

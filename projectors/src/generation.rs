@@ -111,13 +111,14 @@ pub(crate) async fn create(
     status: GenerationStatus,
 ) -> Result<Generation, sqlx::Error> {
     let number: i32 = sqlx::query_scalar(
-        "INSERT INTO public.projection_checkpoints (projection, generation, status)
-         SELECT $1, coalesce(max(generation), 0) + 1, $2
+        "INSERT INTO public.projection_checkpoints (projection, generation, status, schema_version)
+         SELECT $1, coalesce(max(generation), 0) + 1, $2, $3
          FROM public.projection_checkpoints WHERE projection = $1
          RETURNING generation",
     )
     .bind(projection.name())
     .bind(status.as_str())
+    .bind(projection.definition().schema_version)
     .fetch_one(&mut *tx)
     .await?;
     let (epoch, parked) = (0, HashSet::new());

@@ -76,17 +76,18 @@ pub(crate) async fn release(mut connection: PgConnection) {
 }
 
 /// Makes this process the owner of the generation that serves: every owner before is fenced off.
-/// `None` when none serves.
+/// `None` when none serves, or only one that code of another version has built.
 pub(crate) async fn take_over(
     connection: &mut PgConnection,
     projection: &'static dyn Projection,
 ) -> Result<Option<Generation>, sqlx::Error> {
     let taken: Option<(i32, i64, i64)> = sqlx::query_as(
         "UPDATE public.projection_checkpoints SET owner_epoch = owner_epoch + 1
-         WHERE projection = $1 AND status = 'serving'
+         WHERE projection = $1 AND status = 'serving' AND schema_version = $2
          RETURNING generation, owner_epoch, position",
     )
     .bind(projection.name())
+    .bind(projection.definition().schema_version)
     .fetch_optional(&mut *connection)
     .await?;
     let Some((number, epoch, position)) = taken else { return Ok(None) };

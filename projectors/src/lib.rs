@@ -16,6 +16,7 @@ mod projections;
 mod rebuild;
 mod retry;
 mod runner;
+mod schema_version;
 mod service;
 mod status;
 
@@ -30,5 +31,6 @@ pub use rebuild::{
 };
 pub use retry::{RetryError, retry};
 pub use runner::{ProjectError, catch_up};
+pub use schema_version::SchemaMismatch;
 pub use service::{ProjectorsConfig, run, run_each};
 pub use status::{ParkedStream, ProjectionStatus, StatusError, parked, status};

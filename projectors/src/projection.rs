@@ -13,6 +13,10 @@ use sqlx::PgConnection;
 pub struct ProjectionDefinition {
     /// Its stored name; also the beginning of its generations' schema names, so `[a-z_]+`.
     pub name: &'static str,
+    /// Which version of its tables, and of what it writes into them, this code is. Raise it with every
+    /// change of either: a generation that another version built is not written into, until a
+    /// rebuild makes one of this version.
+    pub schema_version: i32,
     /// DDL of its tables on a database of this flavour, unqualified: it runs with a generation's
     /// schema as the only one in the search path. Tables and columns are the same on all of them.
     pub schema_sql: fn(DatabaseFlavour) -> &'static str,

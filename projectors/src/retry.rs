@@ -6,6 +6,7 @@ use sqlx::{Acquire as _, PgConnection, PgPool};
 use crate::generation::schema;
 use crate::page::Poison;
 use crate::projection::{ApplyError, Projection};
+use crate::schema_version::{self, SchemaMismatch};
 
 /// Why a stream stays parked.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +17,9 @@ pub enum RetryError {
     /// It still cannot be applied.
     #[error("{0}")]
     Poison(Poison),
+    /// The generation was built by code of another version.
+    #[error(transparent)]
+    OtherSchema(SchemaMismatch),
     /// The log cannot be read.
     #[error(transparent)]
     Log(#[from] EventLogError),
@@ -71,6 +75,7 @@ async fn hold(
     let held: Option<(i32, i64)> = sqlx::query_as(
         "UPDATE public.projection_checkpoints c SET owner_epoch = owner_epoch + 1
          WHERE projection = $1 AND status = 'serving'
+           AND schema_version = $4
            AND EXISTS (SELECT FROM public.parked_streams p
                        WHERE p.projection = c.projection AND p.generation = c.generation
                          AND p.aggregate_type = $2 AND p.aggregate_id = $3)
@@ -79,9 +84,14 @@ async fn hold(
     .bind(projection.name())
     .bind(&stream.aggregate_type)
     .bind(&stream.aggregate_id)
-    .fetch_optional(tx)
+    .bind(projection.definition().schema_version)
+    .fetch_optional(&mut *tx)
     .await?;
-    let (generation, position) = held.ok_or_else(|| RetryError::NotParked(stream.clone()))?;
+    let Some((generation, position)) = held else {
+        let mismatch = schema_version::find_mismatch(tx, projection).await?;
+        let not_parked = || RetryError::NotParked(stream.clone());
+        return Err(mismatch.map_or_else(not_parked, RetryError::OtherSchema));
+    };
     Ok((generation, Position(position)))
 }
 

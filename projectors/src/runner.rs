@@ -17,6 +17,7 @@ use crate::hint::Hint;
 use crate::lease;
 use crate::page::{self, OnPoison, Tally, WriteError};
 use crate::projection::Projection;
+use crate::schema_version::{self, SchemaMismatch};
 
 /// Between attempts at what the database or others stood in the way of.
 pub(crate) const BACKOFF: Backoff =
@@ -44,6 +45,9 @@ pub enum ProjectError {
     /// The database failed.
     #[error("the database failed: {0}")]
     Database(#[from] sqlx::Error),
+    /// The generation was built by code of another version.
+    #[error(transparent)]
+    OtherSchema(SchemaMismatch),
     /// There is no generation to write.
     #[error("no generation serves")]
     NothingServes,
@@ -91,8 +95,11 @@ async fn take_over(
     projection: &'static dyn Projection,
 ) -> Result<(PgConnection, Generation), ProjectError> {
     let mut connection = lease::acquire(pool, projection).await?;
-    let generation = lease::take_over(&mut connection, projection).await?;
-    let generation = generation.ok_or(ProjectError::NothingServes)?;
+    let Some(generation) = lease::take_over(&mut connection, projection).await? else {
+        let mismatch = schema_version::find_mismatch(&mut connection, projection).await?;
+        lease::release(connection).await;
+        return Err(mismatch.map_or(ProjectError::NothingServes, ProjectError::OtherSchema));
+    };
     Ok((connection, generation))
 }
 

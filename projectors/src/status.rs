@@ -4,6 +4,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use platform::event_log::{EventLog, EventLogError, Position, StreamId};
 use sqlx::PgPool;
 
+use crate::schema_version::SchemaMismatch;
+
 /// How far a generation is.
 #[derive(Debug, Clone)]
 pub struct ProjectionStatus {
@@ -13,6 +15,10 @@ pub struct ProjectionStatus {
     pub generation: i32,
     /// `building` or `serving`.
     pub status: String,
+    /// The version of the projection's schema that built it.
+    pub schema_version: i32,
+    /// Why this code does not write into it, if it does not.
+    pub mismatch: Option<SchemaMismatch>,
     /// Everything up to here is applied or parked.
     pub position: Position,
     /// The log is complete up to here.
@@ -70,6 +76,7 @@ struct CheckpointRow {
     projection: String,
     generation: i32,
     status: String,
+    schema_version: i32,
     position: i64,
     events_read: i64,
     events_applied: i64,
@@ -87,7 +94,7 @@ pub async fn status(
     log: &dyn EventLog,
 ) -> Result<Vec<ProjectionStatus>, StatusError> {
     let rows: Vec<CheckpointRow> = sqlx::query_as(
-        "SELECT projection, generation, status, position, events_read, events_applied,
+        "SELECT projection, generation, status, schema_version, position, events_read, events_applied,
                 events_parked, updated_at,
                 (SELECT count(*) FROM public.parked_streams p
                  WHERE p.projection = c.projection AND p.generation = c.generation)
@@ -113,10 +120,15 @@ async fn status_of(
     let oldest = next.events.first();
     let lag_events = oldest.map_or(0, |_| next.head.0.abs_diff(position.0));
     let lag = oldest.map_or(TimeDelta::zero(), |event| Utc::now() - event.recorded_at);
+    let mismatch = crate::find(&row.projection).and_then(|projection| {
+        SchemaMismatch::find(projection, row.generation, row.schema_version)
+    });
     Ok(ProjectionStatus {
         projection: row.projection,
         generation: row.generation,
         status: row.status,
+        schema_version: row.schema_version,
+        mismatch,
         position,
         head: next.head,
         lag_events,

@@ -24,6 +24,7 @@ pub(super) struct Defects {
 impl ReadModel for Defects {
     const DEFINITION: ProjectionDefinition = ProjectionDefinition {
         name: "defects",
+        schema_version: 2,
         schema_sql: |_| include_str!("defects.sql"),
         views: &["defects"],
         aggregate_types: &[Inspection::TYPE],

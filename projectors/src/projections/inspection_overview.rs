@@ -26,6 +26,7 @@ pub(super) struct InspectionOverview {
 impl ReadModel for InspectionOverview {
     const DEFINITION: ProjectionDefinition = ProjectionDefinition {
         name: "inspection_overview",
+        schema_version: 2,
         schema_sql: |_| include_str!("inspection_overview.sql"),
         views: &["inspections", "artifacts", "timeline"],
         aggregate_types: &[Inspection::TYPE],

@@ -22,6 +22,7 @@ pub(super) struct Parts {
 impl ReadModel for Parts {
     const DEFINITION: ProjectionDefinition = ProjectionDefinition {
         name: "parts",
+        schema_version: 1,
         schema_sql: |_| include_str!("parts.sql"),
         views: &["parts", "golden_samples"],
         aggregate_types: &[Part::TYPE],

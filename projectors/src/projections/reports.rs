@@ -27,6 +27,7 @@ pub(super) struct Reports {
 impl ReadModel for Reports {
     const DEFINITION: ProjectionDefinition = ProjectionDefinition {
         name: "reports",
+        schema_version: 2,
         schema_sql: |_| include_str!("reports.sql"),
         views: &["reports"],
         aggregate_types: &[Inspection::TYPE],

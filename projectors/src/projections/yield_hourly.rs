@@ -23,6 +23,7 @@ pub(super) struct YieldHourly {
 impl ReadModel for YieldHourly {
     const DEFINITION: ProjectionDefinition = ProjectionDefinition {
         name: "yield",
+        schema_version: 2,
         schema_sql: |_| include_str!("yield_hourly.sql"),
         views: &["yield_hourly"],
         aggregate_types: &[Inspection::TYPE],

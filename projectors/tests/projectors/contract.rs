@@ -145,6 +145,7 @@ impl Projection for Labelled {
     fn definition(&self) -> ProjectionDefinition {
         ProjectionDefinition {
             name: "labelled",
+            schema_version: 1,
             schema_sql: |flavour| match flavour {
                 DatabaseFlavour::PostgreSql => {
                     "CREATE TABLE label (); COMMENT ON TABLE label IS 'PostgreSql'"

@@ -11,4 +11,6 @@ mod rows;
 #[cfg(test)]
 mod running;
 #[cfg(test)]
+mod versions;
+#[cfg(test)]
 mod world;

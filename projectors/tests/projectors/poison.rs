@@ -119,12 +119,15 @@ struct Moody {
     transient: AtomicU32,
     /// Refuses events that are not `InspectionCreated`.
     refuses: AtomicBool,
+    /// Which version of its tables it is.
+    schema_version: i32,
 }
 
 impl Projection for Moody {
     fn definition(&self) -> ProjectionDefinition {
         ProjectionDefinition {
             name: "moody",
+            schema_version: self.schema_version,
             schema_sql: |_| "CREATE TABLE noted (position bigint PRIMARY KEY)",
             views: &["noted"],
             aggregate_types: &[Inspection::TYPE],

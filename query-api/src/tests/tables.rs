@@ -41,7 +41,7 @@ CREATE TABLE read.reports (
     part text NOT NULL, station text NOT NULL, judgement text NOT NULL,
     defect_count integer NOT NULL, judged_at timestamptz NOT NULL,
     position bigint NOT NULL UNIQUE, document json NOT NULL);
-INSERT INTO projection_checkpoints (projection, generation, status)
-SELECT name, 1, 'serving'
+INSERT INTO projection_checkpoints (projection, generation, status, schema_version)
+SELECT name, 1, 'serving', 1
 FROM unnest(ARRAY['inspection_overview', 'defects', 'parts', 'yield', 'reports']) AS name;
 "#;
