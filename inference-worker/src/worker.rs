@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use platform::artifact_store::ArtifactStore;
 use platform::event_log::EventLog;
+use platform::follower::LogTail;
 use platform::shutdown::Shutdown;
 use sqlx::PgPool;
 
@@ -53,7 +54,7 @@ impl Default for WorkerOptions {
 
 /// What the worker works with.
 pub struct Worker {
-    log: Arc<dyn EventLog>,
+    tail: LogTail,
     leases: Leases,
     processor: Arc<InspectionProcessor>,
     /// Told how it is.
@@ -76,7 +77,7 @@ impl Worker {
         let (own_log, own_metrics) = (Arc::clone(&log), metrics.clone());
         let processor = InspectionProcessor::new(own_log, artifacts, comparer, engine, own_metrics);
         Self {
-            log,
+            tail: LogTail::new(log),
             leases: Leases::new(pool, options.lease, options.name.as_deref()),
             processor: Arc::new(processor),
             health,

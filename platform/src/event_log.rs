@@ -4,11 +4,11 @@
 //! find an event between P and Q. Adapters live in submodules; nothing else touches the events table.
 
 pub mod cqrs;
-mod follow;
 mod metadata;
 pub mod postgres;
 
 use std::fmt;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use cqrs_es::DomainEvent;
@@ -18,10 +18,12 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use uuid::Uuid;
 
-pub use follow::{Follow, POLL_INTERVAL};
 pub use metadata::{ActorRef, EventMetadata};
 
 use crate::idempotency::Completion;
+
+/// How long whoever waits for the log waits without a hint before it looks.
+pub const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 /// A place in the log. 0 is before the first event.
 #[derive(

@@ -10,6 +10,7 @@ pub mod config;
 pub mod embedded_postgres;
 pub mod event_log;
 pub mod execute;
+pub mod follower;
 pub mod health;
 pub mod http;
 pub mod idempotency;

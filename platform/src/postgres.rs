@@ -3,6 +3,7 @@
 //! Invariant: a session that idles inside a transaction, or a statement that runs away, is ended by
 //! the server; nobody else's work waits for it for ever. Absent: any query of a service.
 
+pub mod channel;
 mod flavour;
 
 use std::str::FromStr as _;

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use platform::event_log::postgres::PostgresEventLog;
 use platform::event_log::{
-    Append, AppendError, EventLog, EventMetadata, Follow, NewEvent, Position, StreamId,
+    Append, AppendError, EventLog, EventMetadata, NewEvent, Position, StreamId,
 };
+use platform::follower::LogTail;
 use platform::test_support::{TestDatabase, fresh_database};
 use serde_json::json;
 use uuid::Uuid;
@@ -119,7 +120,7 @@ async fn pages_of_the_log_join_without_gap_or_overlap() {
 async fn a_follower_is_woken_by_an_append_here_or_in_another_process() {
     let (database, log) = log().await;
     let elsewhere = PostgresEventLog::new(database.pool());
-    let mut follow = Follow::new(Arc::clone(&log), Position(0));
+    let mut follow = LogTail::new(Arc::clone(&log)).follow(Position(0));
     for (n, appender) in [(1, &*log as &dyn EventLog), (2, &elsewhere)] {
         let waiting = tokio::spawn(async move {
             let page = follow.next_page(10).await.unwrap();

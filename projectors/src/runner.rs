@@ -4,11 +4,11 @@
 //! from the checkpoint; nothing in memory outlives a session.
 
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use platform::backoff::Backoff;
-use platform::event_log::{EventLog, EventLogError, Follow};
+use platform::event_log::{EventLog, EventLogError};
+use platform::follower::LogTail;
 use platform::shutdown::Shutdown;
 use sqlx::{PgConnection, PgPool};
 
@@ -26,7 +26,7 @@ pub(crate) const BACKOFF: Backoff =
 /// What a runner works with.
 pub(crate) struct Runner {
     pub(crate) pool: PgPool,
-    pub(crate) log: Arc<dyn EventLog>,
+    pub(crate) tail: LogTail,
     pub(crate) projection: &'static dyn Projection,
     /// The most events in one transaction.
     pub(crate) page_events: usize,
@@ -131,7 +131,7 @@ impl Runner {
     async fn session(&self, attempt: &mut u32) -> Result<Infallible, ProjectError> {
         let (mut connection, mut generation) = take_over(&self.pool, self.projection).await?;
         self.log_start(&generation);
-        let mut follow = Follow::new(Arc::clone(&self.log), generation.position);
+        let mut follow = self.tail.follow(generation.position);
         loop {
             let page = follow.next_page(self.page_events).await?;
             let started = Instant::now();

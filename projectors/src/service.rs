@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use platform::event_log::EventLog;
+use platform::follower::LogTail;
 use platform::shutdown::Shutdown;
 use sqlx::PgPool;
 use tokio::task::JoinSet;
@@ -57,11 +58,12 @@ pub async fn run_each(
 ) -> anyhow::Result<()> {
     ensure_each(&pool, projections).await.context("cannot create the read models")?;
     let hint = Hint::start(pool.clone());
+    let tail = LogTail::new(log);
     let mut tasks = JoinSet::new();
     for projection in projections {
         let runner = Runner {
             pool: pool.clone(),
-            log: Arc::clone(&log),
+            tail: tail.clone(),
             projection: *projection,
             page_events: config.projectors_page_events.into(),
             hint: hint.clone(),

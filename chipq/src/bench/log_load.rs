@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::bail;
 use platform::event_log::postgres::PostgresEventLog;
-use platform::event_log::{EventLog, Follow, Position};
+use platform::event_log::{EventLog, Position};
+use platform::follower::LogTail;
 use platform::postgres::DatabaseConfig;
 use platform::shutdown::Shutdown;
 use projectors::{ProjectorsConfig, RebuildOptions};
@@ -100,7 +101,7 @@ async fn watch(
     after: Position,
     count: usize,
 ) -> anyhow::Result<HashMap<Position, Instant>> {
-    let mut follow = Follow::new(log, after);
+    let mut follow = LogTail::new(log).follow(after);
     let mut seen = HashMap::new();
     while seen.len() < count {
         let page = follow.next_page(100).await?;

@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{bail, ensure};
 use chrono::{DateTime, Utc};
-use platform::event_log::{EventLog, Follow, Position};
+use platform::event_log::{EventLog, Position};
+use platform::follower::LogTail;
 
 use super::print;
 use crate::cli::BenchWorkersArgs;
@@ -136,7 +137,7 @@ impl Judged {
         enough: usize,
     ) -> anyhow::Result<Self> {
         let mut judged = Self { times: HashMap::new() };
-        let mut follow = Follow::new(Arc::clone(log), after);
+        let mut follow = LogTail::new(Arc::clone(log)).follow(after);
         let begun = Instant::now();
         let mut at = after;
         let head = log.head().await?;

@@ -16,7 +16,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::InspectionId;
-use platform::event_log::{EventLogError, Follow, Page, Position};
+use platform::event_log::{EventLogError, Page, Position};
+use platform::follower::Follow;
 use platform::shutdown::Shutdown;
 use tokio::task::{AbortHandle, JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
@@ -66,7 +67,7 @@ pub(super) enum Wakeup {
 impl PartitionConsumer {
     /// Takes the worker's share, as far as it is free.
     pub(super) async fn start(worker: Worker, shutdown: Shutdown) -> Result<Self, sqlx::Error> {
-        let follow = Follow::new(Arc::clone(&worker.log), Position::default());
+        let follow = worker.tail.follow(Position::default());
         worker.leases.resume_named().await?;
         let renewed = worker.leases.renew().await?;
         let now = Instant::now();
@@ -225,7 +226,7 @@ impl PartitionConsumer {
         if let Some(from) = self.backlog.next_read_position()
             && from != self.follow.position()
         {
-            self.follow = Follow::new(Arc::clone(&self.worker.log), from);
+            self.follow = self.worker.tail.follow(from);
         }
     }
 

@@ -5,7 +5,6 @@
 //! position, is computed first; rows up to it are read in a later snapshot. Holes that a rollback
 //! leaves are normal; a floor that stays is an open transaction, never skipped by a timeout.
 
-mod hints;
 mod hold_up;
 
 use std::collections::HashMap;
@@ -26,8 +25,11 @@ use super::{
     Position, Recorded, StreamId,
 };
 use crate::idempotency::{self, Completion};
-use hints::Hints;
+use crate::postgres::channel::{HintListener, HintSender};
 pub use hold_up::HoldUp;
+
+/// The channel of the hints that something may have been appended.
+const APPENDED_CHANNEL: &str = "chipq_events";
 
 /// The most events one command may append.
 pub const APPEND_MAX: usize = 1_000;
@@ -50,7 +52,8 @@ const COLUMNS: &str = "position, event_id, command_id, aggregate_type, aggregate
 #[derive(Clone)]
 pub struct PostgresEventLog {
     pool: PgPool,
-    hints: Arc<Hints>,
+    hints: HintListener,
+    hint_others: HintSender,
     _watch: Arc<AbortOnDropHandle<()>>,
 }
 
@@ -61,7 +64,12 @@ impl PostgresEventLog {
     #[must_use]
     pub fn new(pool: PgPool) -> Self {
         let watch = AbortOnDropHandle::new(tokio::spawn(hold_up::watch(pool.clone())));
-        Self { hints: Arc::new(Hints::start(pool.clone())), pool, _watch: Arc::new(watch) }
+        Self {
+            hints: HintListener::start(pool.clone(), APPENDED_CHANNEL),
+            hint_others: HintSender::start(pool.clone(), APPENDED_CHANNEL),
+            pool,
+            _watch: Arc::new(watch),
+        }
     }
 
     /// The oldest transaction that has held the log up for longer than `patience`, if any.
@@ -170,7 +178,8 @@ impl EventLog for PostgresEventLog {
         async move {
             let outcome = self.append_in_transaction(append).await;
             // Also after a rollback: the floor it held is gone, and followers may go on.
-            self.hints.appended();
+            self.hints.wake_subscribers();
+            self.hint_others.send_hint();
             outcome
         }
         .boxed()

@@ -1,0 +1,343 @@
+//! The seam between what is kept and what is read, the bound, errors, late and slow followers,
+//! cancellation, and how often the log is read.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use chrono::Utc;
+use futures::FutureExt as _;
+use futures::future::{BoxFuture, join_all};
+use proptest::prelude::*;
+use tokio::sync::watch;
+use uuid::Uuid;
+
+use super::stretch::{Continuation, KEPT_EVENTS_MAX, Stretch};
+use super::*;
+use crate::event_log::postgres::PostgresEventLog;
+use crate::event_log::{
+    Append, AppendError, Appended, EventMetadata, NewEvent, Page, Recorded, StreamId,
+};
+use crate::test_support::fresh_database;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+const POLL: Duration = crate::event_log::POLL_INTERVAL;
+
+/// A log whose events are given: every position, but for the holes.
+struct FakeLog {
+    positions: Mutex<Vec<i64>>,
+    reads: AtomicUsize,
+    is_away: AtomicBool,
+    hints: watch::Sender<u64>,
+}
+
+impl FakeLog {
+    fn new(positions: impl IntoIterator<Item = i64>) -> Arc<Self> {
+        Arc::new(Self {
+            positions: Mutex::new(positions.into_iter().collect()),
+            reads: AtomicUsize::new(0),
+            is_away: AtomicBool::new(false),
+            hints: watch::Sender::new(0),
+        })
+    }
+
+    fn put(&self, positions: impl IntoIterator<Item = i64>) {
+        self.positions.lock().unwrap().extend(positions);
+        self.hints.send_modify(|count| *count += 1);
+    }
+
+    fn reads(&self) -> usize {
+        self.reads.load(Ordering::SeqCst)
+    }
+
+    fn page(&self, after: Position, limit: usize) -> Page {
+        let positions = self.positions.lock().unwrap();
+        let head = Position(positions.last().copied().unwrap_or_default()).max(after);
+        let found = positions.iter().filter(|position| **position > after.0).take(limit);
+        let events: Vec<_> = found.map(|position| recorded(*position)).collect();
+        let last = events.last().filter(|_| events.len() == limit).map(|event| event.position);
+        Page { events, up_to: last.unwrap_or(head), head }
+    }
+}
+
+impl EventLog for FakeLog {
+    fn read_all(
+        &self,
+        after: Position,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Page, EventLogError>> {
+        async move {
+            self.reads.fetch_add(1, Ordering::SeqCst);
+            tokio::task::yield_now().await;
+            if self.is_away.load(Ordering::SeqCst) {
+                return Err(EventLogError::Unavailable("the cable is out".into()));
+            }
+            Ok(self.page(after, limit))
+        }
+        .boxed()
+    }
+
+    fn head(&self) -> BoxFuture<'_, Result<Position, EventLogError>> {
+        async { Ok(self.page(Position(0), usize::MAX).head) }.boxed()
+    }
+
+    fn read_stream<'a>(
+        &'a self,
+        _: &'a StreamId,
+        _: u64,
+    ) -> BoxFuture<'a, Result<Vec<Recorded>, EventLogError>> {
+        async { Ok(Vec::new()) }.boxed()
+    }
+
+    fn read_command(&self, _: Uuid) -> BoxFuture<'_, Result<Vec<Recorded>, EventLogError>> {
+        async { Ok(Vec::new()) }.boxed()
+    }
+
+    fn append(&self, _: Append) -> BoxFuture<'_, Result<Appended, AppendError>> {
+        async { Err(EventLogError::Failed("read only".into()).into()) }.boxed()
+    }
+
+    fn hints(&self) -> watch::Receiver<u64> {
+        self.hints.subscribe()
+    }
+}
+
+fn recorded(position: i64) -> Recorded {
+    Recorded {
+        position: Position(position),
+        event_id: Uuid::from_u128(position.unsigned_abs().into()),
+        command_id: None,
+        stream: StreamId { aggregate_type: "test".into(), aggregate_id: "a".into() },
+        sequence: position.unsigned_abs(),
+        event_type: "Happened".into(),
+        event_version: "1".into(),
+        payload: serde_json::Value::Null,
+        metadata: EventMetadata::by_service("test"),
+        recorded_at: Utc::now(),
+    }
+}
+
+/// The positions that a follower yields until it has come to `end`.
+async fn positions_until(follow: &mut Follow, end: i64, limit: usize) -> Vec<i64> {
+    let reading = async {
+        let mut positions = Vec::new();
+        while follow.position() < Position(end) {
+            let page = follow.next_page(limit).await.unwrap();
+            assert!(page.events.len() <= limit && page.up_to <= page.head, "{page:?}");
+            positions.extend(page.events.iter().map(|event| event.position.0));
+        }
+        positions
+    };
+    tokio::time::timeout(PATIENCE, reading).await.expect("the follower comes to the end")
+}
+
+proptest! {
+    #[test]
+    fn a_stretch_continues_completely_or_says_that_it_cannot(
+        pages in prop::collection::vec(prop::collection::vec(1_i64..4, 0..900), 1..8),
+        after_share in 0.0..=1.0,
+        limit in 1_usize..1_000,
+    ) {
+        let (mut stretch, mut all) = (Stretch::default(), Vec::new());
+        for steps in pages {
+            let mut page = Vec::new();
+            for step in steps {
+                all.push(all.last().copied().unwrap_or_default() + step);
+                page.push(recorded(all[all.len() - 1]));
+            }
+            let end = Position(all.last().copied().unwrap_or_default());
+            stretch.extend(Page { events: page, up_to: end, head: end });
+        }
+        let end = all.last().copied().unwrap_or_default();
+        let after = (end as f64 * after_share) as i64;
+        let rest: Vec<_> = all.iter().copied().filter(|position| *position > after).collect();
+        match stretch.continue_after(Position(after), limit) {
+            Continuation::Behind => prop_assert!(rest.len() > KEPT_EVENTS_MAX),
+            Continuation::AtEnd => prop_assert!(rest.is_empty()),
+            Continuation::Page(page) => {
+                prop_assert!(rest.len() <= KEPT_EVENTS_MAX);
+                let given: Vec<_> = page.events.iter().map(|event| event.position.0).collect();
+                prop_assert_eq!(&given[..], &rest[..rest.len().min(limit)]);
+                let is_whole = rest.len() <= limit;
+                prop_assert_eq!(page.up_to.0, if is_whole { end } else { given[given.len() - 1] });
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn followers_from_everywhere_see_everything_once_while_the_log_grows() {
+    // Every seventh position is a hole.
+    let exists = |position: &i64| position % 7 != 0;
+    let log = FakeLog::new((1..6_000).filter(exists));
+    let tail = LogTail::new(log.clone());
+    let end = 20_001;
+    let starts = [0, 1, 5_000, 5_990, 5_999, 0, 3_000];
+    let followers = starts.into_iter().enumerate().map(|(n, start)| {
+        let mut follow = tail.follow(Position(start));
+        tokio::spawn(async move { positions_until(&mut follow, end, [1_000, 3, 64][n % 3]).await })
+    });
+    let followers: Vec<_> = followers.collect();
+    for begin in (6_000..=end).step_by(101) {
+        log.put((begin..(begin + 101).min(end + 1)).filter(exists));
+        tokio::task::yield_now().await;
+    }
+    for (start, follower) in starts.into_iter().zip(followers) {
+        let expected: Vec<_> = (start + 1..=end).filter(exists).collect();
+        assert_eq!(follower.await.unwrap(), expected, "from {start}");
+    }
+}
+
+#[tokio::test]
+async fn followers_at_the_end_share_one_read_and_nothing_is_read_when_nobody_waits() {
+    let log = FakeLog::new(1..=3);
+    let tail = LogTail::new(log.clone());
+    let mut followers: Vec<_> = (0..20).map(|_| tail.follow(Position(0))).collect();
+    join_all(followers.iter_mut().map(|follow| positions_until(follow, 3, 10))).await;
+    assert_eq!(log.reads(), 1, "one read serves all");
+    tokio::time::sleep(POLL * 2).await;
+    log.put(4..=4);
+    assert_eq!(log.reads(), 1, "nobody waits");
+    join_all(followers.iter_mut().map(|follow| positions_until(follow, 4, 10))).await;
+    assert_eq!(log.reads(), 2);
+}
+
+#[tokio::test]
+async fn what_no_hint_tells_of_is_found_by_looking() {
+    let log = FakeLog::new(1..=1);
+    let tail = LogTail::new(log.clone());
+    let mut follow = tail.follow(Position(0));
+    positions_until(&mut follow, 1, 10).await;
+    log.positions.lock().unwrap().push(2);
+    assert_eq!(positions_until(&mut follow, 2, 10).await, [2]);
+}
+
+#[tokio::test]
+async fn everybody_who_waits_is_told_of_an_error_and_goes_on_behind_it() {
+    let log = FakeLog::new(1..=1);
+    let tail = LogTail::new(log.clone());
+    let mut followers = [tail.follow(Position(0)), tail.follow(Position(0))];
+    log.is_away.store(true, Ordering::SeqCst);
+    for outcome in join_all(followers.iter_mut().map(|follow| follow.next_page(10))).await {
+        let error = outcome.unwrap_err();
+        assert!(matches!(error, EventLogError::Unavailable(_)));
+        assert_eq!(error.to_string(), "the event log is unavailable: the cable is out");
+    }
+    log.is_away.store(false, Ordering::SeqCst);
+    // The error of before is not told again to whoever comes later.
+    for follow in &mut followers {
+        assert_eq!(positions_until(follow, 1, 10).await, [1]);
+    }
+}
+
+#[tokio::test]
+async fn what_is_cancelled_is_neither_lost_nor_doubled() {
+    let log = FakeLog::new([]);
+    let tail = LogTail::new(log.clone());
+    let mut follow = tail.follow(Position(0));
+    let mut seen = Vec::new();
+    for position in 1..=300 {
+        log.put([position]);
+        // Given up after another number of steps every time, in the middle of whatever it is at.
+        for _ in 0..position % 5 {
+            if let Some(page) = follow.next_page(2).now_or_never() {
+                seen.extend(page.unwrap().events.iter().map(|event| event.position.0));
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+    seen.extend(positions_until(&mut follow, 300, 7).await);
+    assert_eq!(seen, (1..=300).collect::<Vec<_>>());
+    assert!(tail.shared.state().waiting.is_empty());
+}
+
+#[tokio::test]
+async fn who_comes_late_to_a_long_log_does_not_hold_up_who_is_at_its_end() {
+    let log = FakeLog::new(1..=100_000);
+    let tail = LogTail::new(log.clone());
+    let (mut late, mut at_end) = (tail.follow(Position(0)), tail.follow(Position(100_000)));
+    let reading = tokio::spawn(async move { positions_until(&mut late, 100_001, 500).await.len() });
+    let waiting = tokio::spawn(async move { positions_until(&mut at_end, 100_001, 500).await });
+    while tail.shared.state().stretch.up_to() < Position(100_000) {
+        tokio::task::yield_now().await;
+    }
+    let reads = log.reads();
+    log.put([100_001]);
+    assert_eq!(waiting.await.unwrap(), [100_001]);
+    assert!(log.reads() < reads + 50, "it waited for who was late");
+    assert_eq!(reading.await.unwrap(), 100_001);
+}
+
+/// The real log, whose reads are counted.
+struct Counted {
+    log: PostgresEventLog,
+    reads: AtomicUsize,
+}
+
+impl EventLog for Counted {
+    fn read_all(
+        &self,
+        after: Position,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Page, EventLogError>> {
+        self.reads.fetch_add(1, Ordering::SeqCst);
+        self.log.read_all(after, limit)
+    }
+
+    fn head(&self) -> BoxFuture<'_, Result<Position, EventLogError>> {
+        self.log.head()
+    }
+
+    fn read_stream<'a>(
+        &'a self,
+        stream: &'a StreamId,
+        after: u64,
+    ) -> BoxFuture<'a, Result<Vec<Recorded>, EventLogError>> {
+        self.log.read_stream(stream, after)
+    }
+
+    fn read_command(&self, id: Uuid) -> BoxFuture<'_, Result<Vec<Recorded>, EventLogError>> {
+        self.log.read_command(id)
+    }
+
+    fn append(&self, append: Append) -> BoxFuture<'_, Result<Appended, AppendError>> {
+        self.log.append(append)
+    }
+
+    fn hints(&self) -> watch::Receiver<u64> {
+        self.log.hints()
+    }
+}
+
+/// Appends 50 events one by one with so many followers, and says how often the log was read.
+async fn reads_with(followers: usize) -> usize {
+    let database = fresh_database().await;
+    let log = PostgresEventLog::new(database.pool());
+    let log = Arc::new(Counted { log, reads: AtomicUsize::new(0) });
+    let tail = LogTail::new(log.clone());
+    let mut followers: Vec<_> = (0..followers).map(|_| tail.follow(Position(0))).collect();
+    for n in 0..50 {
+        let event = NewEvent {
+            event_type: "Happened".into(),
+            event_version: "1".into(),
+            payload: serde_json::json!({}),
+        };
+        let append = Append {
+            stream: StreamId { aggregate_type: "test".into(), aggregate_id: "a".into() },
+            expected_version: n,
+            events: vec![event],
+            metadata: EventMetadata::by_service("test"),
+            completion: None,
+        };
+        let end = log.append(append).await.unwrap().position.unwrap();
+        join_all(followers.iter_mut().map(|follow| positions_until(follow, end.0, 10))).await;
+    }
+    log.reads.load(Ordering::SeqCst)
+}
+
+#[tokio::test]
+async fn twenty_followers_of_postgresql_cost_the_reads_of_one() {
+    let (one, twenty) = (reads_with(1).await, reads_with(20).await);
+    // An append is heard of twice, here and from the database; chance decides which comes in time.
+    assert!(one >= 50 && twenty <= 3 * 50, "{one} reads for one, {twenty} for twenty");
+}

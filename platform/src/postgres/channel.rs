@@ -1,0 +1,142 @@
+//! Hints between processes by LISTEN and NOTIFY: a reason to look, never data.
+//!
+//! Invariant: nothing is notified inside anybody's transaction, where a NOTIFY would serialise every
+//! commit of the database; one notification stands for all hints since the last. A hint may be late,
+//! early or lost, so whoever waits for one looks now and then without it. Absent: payloads.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::PgPool;
+use sqlx::postgres::PgListener;
+use tokio::sync::{Notify, watch};
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::backoff::Backoff;
+
+/// Between attempts to listen again.
+const RECONNECT: Backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(5), 0.5);
+
+/// Sends hints to the listeners of a channel in every process. Clones share one sender.
+#[derive(Debug, Clone)]
+pub struct HintSender {
+    due: Arc<Notify>,
+    _task: Arc<AbortOnDropHandle<()>>,
+}
+
+impl HintSender {
+    /// Sends on `channel` of the database of `pool` by a task that ends with the last clone.
+    #[must_use]
+    pub fn start(pool: PgPool, channel: &'static str) -> Self {
+        let due = Arc::new(Notify::new());
+        let task = tokio::spawn(notify_when_due(pool, channel, Arc::clone(&due)));
+        Self { due, _task: Arc::new(AbortOnDropHandle::new(task)) }
+    }
+
+    /// There is a reason to look, and what there is to see is committed. Returns at once.
+    pub fn send_hint(&self) {
+        self.due.notify_one();
+    }
+}
+
+/// Hears the hints of a channel. Clones share one connection.
+#[derive(Debug, Clone)]
+pub struct HintListener {
+    heard: Arc<watch::Sender<u64>>,
+    _task: Arc<AbortOnDropHandle<()>>,
+}
+
+impl HintListener {
+    /// Listens to `channel` of the database of `pool` by a task that ends with the last clone.
+    #[must_use]
+    pub fn start(pool: PgPool, channel: &'static str) -> Self {
+        let heard = Arc::new(watch::Sender::new(0));
+        let task = tokio::spawn(listen_for_ever(pool, channel, Arc::clone(&heard)));
+        Self { heard, _task: Arc::new(AbortOnDropHandle::new(task)) }
+    }
+
+    /// Changes with every hint.
+    #[must_use]
+    pub fn subscribe(&self) -> watch::Receiver<u64> {
+        self.heard.subscribe()
+    }
+
+    /// Wakes the subscribers of this process at once, without the detour over the database.
+    pub fn wake_subscribers(&self) {
+        count_hint(&self.heard);
+    }
+}
+
+fn count_hint(heard: &watch::Sender<u64>) {
+    heard.send_modify(|count| *count = count.wrapping_add(1));
+}
+
+async fn notify_when_due(pool: PgPool, channel: &'static str, due: Arc<Notify>) {
+    loop {
+        due.notified().await;
+        let sent = sqlx::query("SELECT pg_notify($1, '')").bind(channel).execute(&pool).await;
+        if let Err(error) = sent {
+            tracing::debug!(channel, %error, "hint not sent; others look without it");
+        }
+    }
+}
+
+async fn listen_for_ever(pool: PgPool, channel: &'static str, heard: Arc<watch::Sender<u64>>) {
+    let mut attempt = 0;
+    loop {
+        let Err(error) = listen(&pool, channel, &heard, &mut attempt).await;
+        tracing::debug!(channel, %error, "hints interrupted; followers look without them");
+        RECONNECT.wait(attempt).await;
+        attempt = attempt.saturating_add(1);
+    }
+}
+
+async fn listen(
+    pool: &PgPool,
+    channel: &str,
+    heard: &watch::Sender<u64>,
+    attempt: &mut u32,
+) -> Result<std::convert::Infallible, sqlx::Error> {
+    let mut listener = PgListener::connect_with(pool).await?;
+    listener.listen(channel).await?;
+    *attempt = 0;
+    loop {
+        // Also when the connection was lost and made again: what was sent meanwhile is not repeated.
+        count_hint(heard);
+        listener.try_recv().await?;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_support::fresh_database;
+
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    async fn hear(hints: &mut watch::Receiver<u64>) {
+        tokio::time::timeout(PATIENCE, hints.changed()).await.expect("no hint came").unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_hint_is_heard_in_every_process_also_after_the_connection_was_lost() {
+        let database = fresh_database().await;
+        let sender = HintSender::start(database.pool(), "chipq_test");
+        let listener = HintListener::start(database.pool(), "chipq_test");
+        let mut hints = listener.subscribe();
+        // The first says that it listens now.
+        hear(&mut hints).await;
+        sender.send_hint();
+        hear(&mut hints).await;
+        sqlx::query(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+             WHERE datname = current_database() AND query LIKE 'LISTEN%'",
+        )
+        .execute(&database.pool())
+        .await
+        .unwrap();
+        hear(&mut hints).await;
+        sender.send_hint();
+        hear(&mut hints).await;
+    }
+}
