@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+#[path = "worker/causes.rs"]
+mod causes;
 #[path = "worker/comparing.rs"]
 mod comparing;
 #[path = "worker/engines.rs"]

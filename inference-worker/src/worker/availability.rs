@@ -9,15 +9,15 @@
 
 use std::time::Duration;
 
-use rand::Rng as _;
+use platform::backoff::Backoff;
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
 
 use crate::metrics::Metrics;
 
 /// The pause before the engine is tried for the first time after it went away.
 const PAUSE_FIRST: Duration = Duration::from_millis(100);
-/// The longest pause between two tries.
-const PAUSE_MAX: Duration = Duration::from_secs(10);
+/// The pauses before an engine that is away is probed.
+const PROBE: Backoff = Backoff::new(PAUSE_FIRST, Duration::from_secs(10), 0.5);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum State {
@@ -76,12 +76,10 @@ impl EngineAvailability {
     }
 
     fn probe_pause(&self) -> Duration {
-        let failed_probes = match &*self.state.borrow() {
-            State::Available => return Duration::ZERO,
-            State::Away { failed_probes, .. } => *failed_probes,
-        };
-        let bound = (PAUSE_FIRST * 2_u32.pow(failed_probes.min(10))).min(PAUSE_MAX);
-        rand::rng().random_range(bound / 2..=bound)
+        match &*self.state.borrow() {
+            State::Available => Duration::ZERO,
+            State::Away { failed_probes, .. } => PROBE.delay(*failed_probes),
+        }
     }
 
     /// The engine answered, whatever it said: everybody may ask.

@@ -7,38 +7,38 @@
 //! The order is effect first, then checkpoint: a result is in the log before the events that asked
 //! for it count as done. A crash in between means that the inspection is processed again, which finds
 //! the result there, or records it under the same derived id, and so changes nothing.
+//!
+//! Every result names its cause: the upload of its picture, or, where there is nothing to compare
+//! with, the request for inference after which no golden sample is waited for any more. Correlation
+//! and trace go on from there.
 
+mod compare;
+mod failure;
+mod history;
 mod result;
 
-use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use domain::inspection::{Artifact, Facts, InferenceResult, ModelIdentity};
-use domain::part::GoldenSample;
-use domain::{
-    ArtifactId, Inspection, InspectionCommand, InspectionEvent, InspectionId, InspectionRejection,
-    ModelRoute, NotComparable, Part, PartNumber, Picture,
-};
-use platform::artifact_store::{ArtifactStore, ArtifactStoreError};
-use platform::event_log::{EventLog, EventMetadata};
-use platform::execute::{ExecuteError, Request, execute, load};
+use domain::inspection::{Artifact, InferenceResult};
+use domain::{Inspection, InspectionCommand, InspectionEvent, InspectionId, InspectionRejection};
+use platform::artifact_store::ArtifactStore;
+use platform::backoff::Backoff;
+use platform::event_log::{EventLog, EventMetadata, Recorded, StreamId};
+use platform::execute::{ExecuteError, Request, execute};
 use platform::shutdown::Shutdown;
-use rand::Rng as _;
 
 use super::WORKER;
 use super::availability::EngineAvailability;
-use crate::comparison::{Comparer, ComparisonError};
+use crate::comparison::Comparer;
 use crate::metrics::Metrics;
-use result::{completed_result, failed_result, no_golden_sample_result};
+use compare::PictureToCompare;
+use failure::{AttemptCounter, ProcessingError};
+use history::InspectionHistory;
+use result::no_golden_sample_result;
 
-/// How often bytes at rest that are missing or altered are looked for, and how often an engine that
-/// fails on a picture is asked, before the picture is given up.
-const ATTEMPTS_MAX: u32 = 3;
-/// How often a network that is no longer in force is looked for: some 3 s.
-const MODEL_ATTEMPTS_MAX: u32 = 6;
-/// The longest pause before an inspection is tried again.
-const BACKOFF_MAX: Duration = Duration::from_secs(10);
+/// The pauses before an inspection is tried again.
+const RETRY: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(10), 0.5);
 
 /// What became of an inspection that was taken up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,57 +55,6 @@ pub(super) struct InspectionProcessor {
     comparer: Arc<Comparer>,
     engine: Arc<EngineAvailability>,
     metrics: Metrics,
-}
-
-/// Why an inspection is not done yet.
-#[derive(Debug, thiserror::Error)]
-enum ProcessingError {
-    /// It may be possible later.
-    #[error("{0}")]
-    Transient(String),
-    /// It will be possible when the engine is back.
-    #[error("{0}")]
-    EngineAway(String),
-    /// It never will: the stream cannot be read or refuses the result.
-    #[error("{0}")]
-    Permanent(String),
-}
-
-/// What can go wrong with one picture again and again, and is counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum FailureKind {
-    Unreadable,
-    EngineFailed,
-    ModelGone,
-}
-
-/// How often each picture failed, and how. It lives for one turn of an inspection: the next owner of
-/// the partition counts anew, so a fault of one machine does not give up a picture for all.
-#[derive(Debug, Default)]
-struct AttemptCounter(HashMap<(ArtifactId, FailureKind), u32>);
-
-impl AttemptCounter {
-    /// Counts one more; `true` when it was the last that is allowed.
-    fn is_last_attempt(&mut self, artifact_id: ArtifactId, kind: FailureKind) -> bool {
-        let attempts = self.0.entry((artifact_id, kind)).or_default();
-        *attempts += 1;
-        *attempts >= if kind == FailureKind::ModelGone { MODEL_ATTEMPTS_MAX } else { ATTEMPTS_MAX }
-    }
-}
-
-/// A picture to compare, with all that the comparison depends on.
-struct PictureToCompare<'a> {
-    artifact_id: ArtifactId,
-    picture: &'a Picture,
-    golden: &'a GoldenSample,
-    model: &'a SelectedModel,
-}
-
-/// The network that an inspection is compared by.
-struct SelectedModel {
-    identity: ModelIdentity,
-    /// New inspections are compared by another one.
-    is_superseded: bool,
 }
 
 impl InspectionProcessor {
@@ -145,7 +94,7 @@ impl InspectionProcessor {
                     tracing::warn!(%inspection_id, error, attempt, "inspection waits; trying again");
                     drop(turn);
                     tokio::select! {
-                        () = pause(attempt) => {}
+                        () = RETRY.wait(attempt) => {}
                         () = shutdown.requested() => return Processed::Left,
                     }
                     attempt = attempt.saturating_add(1);
@@ -154,137 +103,70 @@ impl InspectionProcessor {
         }
     }
 
+    /// Goes over all pictures once.
     async fn process_once(
         &self,
         inspection_id: InspectionId,
         attempts: &mut AttemptCounter,
     ) -> Result<(), ProcessingError> {
-        let inspection = load::<Inspection>(&*self.log, &inspection_id.to_string())
-            .await
-            .map_err(ProcessingError::from_execute)?
-            .state;
-        let (facts, closed) = match &inspection {
-            Inspection::Open(facts) => (facts, false),
-            Inspection::Inferring(facts) => (facts, true),
+        let history = self.read_history(inspection_id).await?;
+        let facts = match &history.state {
+            Inspection::Open(facts) | Inspection::Inferring(facts) => facts,
+            // Judged means no more results, which is all that is made here.
             Inspection::NotCreated | Inspection::Judged { .. } | Inspection::Voided(_) => {
                 return Ok(());
             }
         };
         let golden = self.load_golden_sample(&facts.part).await?;
         let model = self.select_model(facts).await?;
-        for (artifact_id, artifact) in &facts.artifacts {
-            let Artifact::Uploaded(picture) = artifact else { continue };
-            let artifact_id = *artifact_id;
+        for (&artifact_id, artifact) in &facts.artifacts {
+            let (Artifact::Uploaded(picture), Some(uploaded)) =
+                (artifact, history.upload_of(artifact_id))
+            else {
+                continue;
+            };
             // Without a golden sample the picture waits: one may be registered before inference is
             // requested. Then there is none, and a person has to look.
-            let result = match &golden {
-                Some(golden) => {
-                    self.compare_picture(
-                        &PictureToCompare { artifact_id, picture, golden, model: &model },
-                        attempts,
-                    )
-                    .await?
+            let (result, cause) = match (&golden, history.inference_requested()) {
+                (Some(golden), _) => {
+                    let task = PictureToCompare { artifact_id, picture, golden, model: &model };
+                    (self.compare_picture(&task, attempts).await?, uploaded)
                 }
-                None if closed => no_golden_sample_result(artifact_id, picture, &facts.part),
-                None => continue,
+                (None, Some(requested)) => {
+                    (no_golden_sample_result(artifact_id, picture, &facts.part), requested)
+                }
+                (None, None) => continue,
             };
-            self.record_result(inspection_id, result).await?;
+            self.record_result(inspection_id, result, cause).await?;
         }
         Ok(())
     }
 
-    async fn load_golden_sample(
+    async fn read_history(
         &self,
-        part: &PartNumber,
-    ) -> Result<Option<GoldenSample>, ProcessingError> {
-        let part =
-            load::<Part>(&*self.log, part.as_str()).await.map_err(ProcessingError::from_execute)?;
-        Ok(part.state.golden_sample().cloned())
+        inspection_id: InspectionId,
+    ) -> Result<InspectionHistory, ProcessingError> {
+        let stream = StreamId::of::<Inspection>(inspection_id);
+        let events = self.log.read_stream(&stream, 0).await;
+        let events = events.map_err(|error| ProcessingError::Transient(error.to_string()))?;
+        InspectionHistory::from_events(events)
+            .map_err(|error| ProcessingError::Permanent(error.to_string()))
     }
 
-    /// The network of the inspection's first comparison; before it, the one in force.
-    async fn select_model(&self, facts: &Facts) -> Result<SelectedModel, ProcessingError> {
-        let shipped = self.comparer.shipped();
-        let route = load::<ModelRoute>(&*self.log, &shipped.name).await;
-        let route = route.map_err(ProcessingError::from_execute)?.state;
-        let in_force = route.model().unwrap_or(shipped);
-        Ok(match &facts.model {
-            Some(pinned) => {
-                SelectedModel { is_superseded: pinned != in_force, identity: pinned.clone() }
-            }
-            None => SelectedModel { is_superseded: false, identity: in_force.clone() },
-        })
-    }
-
-    async fn compare_picture(
-        &self,
-        task: &PictureToCompare<'_>,
-        attempts: &mut AttemptCounter,
-    ) -> Result<InferenceResult, ProcessingError> {
-        let &PictureToCompare { artifact_id, picture, golden, model } = task;
-        let started = Instant::now();
-        let failed = |reason, detail: String| {
-            failed_result(artifact_id, picture, Some(golden.reference()), reason, detail)
-        };
-        let (test, golden_bytes) = match self.fetch_pictures(task).await {
-            Ok(pictures) => pictures,
-            Err(error)
-                if is_damaged(&error)
-                    && attempts.is_last_attempt(artifact_id, FailureKind::Unreadable) =>
-            {
-                return Ok(failed(NotComparable::Unreadable, error.to_string()));
-            }
-            Err(error) => return Err(ProcessingError::Transient(error.to_string())),
-        };
-        let golden_bytes = (golden.picture.sha256, golden_bytes);
-        match self.comparer.compare(&model.identity, test, golden_bytes).await {
-            Ok(compared) => {
-                self.engine.report_answer();
-                Ok(completed_result(task, compared, started.elapsed()))
-            }
-            Err(ComparisonError::NotComparable { reason, detail }) => Ok(failed(reason, detail)),
-            Err(ComparisonError::Failed(detail)) => {
-                self.engine.report_answer();
-                if attempts.is_last_attempt(artifact_id, FailureKind::EngineFailed) {
-                    return Ok(failed(NotComparable::InferenceFailed, detail));
-                }
-                Err(ProcessingError::Transient(detail))
-            }
-            // A network that was replaced need not come back; the one in force has to.
-            Err(ComparisonError::Model(detail)) if model.is_superseded => {
-                if attempts.is_last_attempt(artifact_id, FailureKind::ModelGone) {
-                    return Ok(failed(NotComparable::InferenceFailed, detail));
-                }
-                Err(ProcessingError::Transient(detail))
-            }
-            Err(ComparisonError::Model(detail) | ComparisonError::Unavailable(detail)) => {
-                Err(ProcessingError::EngineAway(detail))
-            }
-        }
-    }
-
-    /// The bytes of the picture and of its golden sample.
-    async fn fetch_pictures(
-        &self,
-        task: &PictureToCompare<'_>,
-    ) -> Result<(bytes::Bytes, bytes::Bytes), ArtifactStoreError> {
-        let golden = task.golden;
-        let test = self.artifacts.get_verified(task.artifact_id, &task.picture.sha256).await?;
-        let golden =
-            self.artifacts.get_verified(golden.artifact_id, &golden.picture.sha256).await?;
-        Ok((test, golden))
-    }
-
+    /// Records a result under its own id as the command's, so that it is appended once.
     async fn record_result(
         &self,
         inspection_id: InspectionId,
         result: InferenceResult,
+        cause: &Recorded,
     ) -> Result<(), ProcessingError> {
         let (InferenceResult::Completed { result_id, .. }
         | InferenceResult::Failed { result_id, .. }) = &result;
         let request = Request::<Inspection> {
             aggregate_id: inspection_id.to_string(),
-            metadata: EventMetadata::by_service(WORKER).with_command_id(*result_id),
+            metadata: EventMetadata::by_service(WORKER)
+                .caused_by(cause)
+                .with_command_id(*result_id),
             command: InspectionCommand::RecordInference(result),
             if_match: None,
         };
@@ -304,33 +186,4 @@ impl InspectionProcessor {
         }
         Ok(())
     }
-}
-
-impl ProcessingError {
-    fn from_execute<R: std::error::Error>(error: ExecuteError<R>) -> Self {
-        match error {
-            ExecuteError::Log(_) | ExecuteError::Contended | ExecuteError::ClaimLost => {
-                Self::Transient(error.to_string())
-            }
-            ExecuteError::Rejected(_)
-            | ExecuteError::VersionMismatch { .. }
-            | ExecuteError::Unreadable(_) => Self::Permanent(error.to_string()),
-        }
-    }
-}
-
-/// Bytes that are missing or altered stay so after a few looks; anything else may pass.
-const fn is_damaged(error: &ArtifactStoreError) -> bool {
-    matches!(
-        error,
-        ArtifactStoreError::NotFound(_)
-            | ArtifactStoreError::DigestMismatch { .. }
-            | ArtifactStoreError::Unreadable { .. }
-    )
-}
-
-async fn pause(attempt: u32) {
-    let bound = (Duration::from_millis(100) * 2_u32.pow(attempt.min(8))).min(BACKOFF_MAX);
-    let pause = rand::rng().random_range(bound / 2..=bound);
-    tokio::time::sleep(pause).await;
 }

@@ -20,9 +20,10 @@ use inference_worker::metrics::Metrics;
 use inference_worker::worker::{Worker, WorkerHealth, WorkerOptions};
 use platform::artifact_store::{ArtifactStore, UploadLimits};
 use platform::event_log::postgres::PostgresEventLog;
-use platform::event_log::{EventLog, EventMetadata, StreamId};
+use platform::event_log::{ActorRef, EventLog, EventMetadata, StreamId};
 use platform::execute::{Request, execute, load};
 use platform::shutdown::Shutdown;
+use platform::telemetry::TraceContext;
 use platform::test_support::{TestDatabase, fresh_database};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
@@ -63,7 +64,7 @@ impl Line {
             aggregate_id: "P-1".into(),
             command,
             if_match: None,
-            metadata: EventMetadata::by_service("test"),
+            metadata: asked_by_a_client(),
         };
         execute(&*self.log, request).await.unwrap();
     }
@@ -73,7 +74,7 @@ impl Line {
             aggregate_id: id.to_string(),
             command,
             if_match: None,
-            metadata: EventMetadata::by_service("test"),
+            metadata: asked_by_a_client(),
         };
         execute(&*self.log, request).await.unwrap();
     }
@@ -112,6 +113,16 @@ impl Line {
 
     pub(crate) async fn upload(&self, inspection_id: InspectionId, bytes: Bytes) -> ArtifactId {
         let artifact_id = ArtifactId(Uuid::new_v4());
+        self.upload_as(artifact_id, inspection_id, bytes).await;
+        artifact_id
+    }
+
+    pub(crate) async fn upload_as(
+        &self,
+        artifact_id: ArtifactId,
+        inspection_id: InspectionId,
+        bytes: Bytes,
+    ) {
         let expires_at = Utc::now() + TimeDelta::minutes(15);
         let media_type = MediaType::Png;
         let reserve = InspectionCommand::ReserveArtifact { artifact_id, media_type, expires_at };
@@ -119,7 +130,6 @@ impl Line {
         let picture = self.store(artifact_id, bytes).await;
         let uploaded = InspectionCommand::UploadArtifact { artifact_id, picture };
         self.inspection(inspection_id, uploaded).await;
-        artifact_id
     }
 
     pub(crate) async fn infer(&self, inspection_id: InspectionId) {
@@ -167,6 +177,12 @@ impl Line {
         })
         .await
     }
+}
+
+/// Every command in a request of its own, and so in a trace of its own.
+fn asked_by_a_client() -> EventMetadata {
+    let actor = ActorRef { subject: "station".into(), roles: vec!["station".into()] };
+    EventMetadata::by_actor(actor, &TraceContext::new(None))
 }
 
 pub(crate) fn png(picture: &GrayImage) -> Bytes {
