@@ -50,7 +50,7 @@ pub(crate) async fn migrate(args: PlaceArgs) -> anyhow::Result<()> {
 /// Shows how far every read model is, and what is parked.
 pub(crate) async fn status(args: PlaceArgs) -> anyhow::Result<()> {
     let opened = Opened::new(&args).await?;
-    let statuses = projectors::status(&opened.pool, opened.log.as_ref()).await?;
+    let statuses = projectors::list_generations(&opened.pool, opened.log.as_ref()).await?;
     println!(
         "{:<20} {:>4}  {:<8} {:>6} {:>9} {:>9} {:>8} {:>8} {:>7}",
         "projection", "gen", "status", "schema", "position", "head", "behind", "lag s", "parked"
@@ -78,7 +78,7 @@ pub(crate) async fn status(args: PlaceArgs) -> anyhow::Result<()> {
         );
         println!("  next: {}", mismatch.remedy());
     }
-    for parked in projectors::parked(&opened.pool).await? {
+    for parked in projectors::list_parked_streams(&opened.pool).await? {
         println!(
             "\nparked in {}: {} since position {} ({} events passed over): {}: {}",
             parked.projection,

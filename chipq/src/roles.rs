@@ -10,6 +10,7 @@ use inference_worker::WorkerConfig;
 use platform::artifact_store::ArtifactStore;
 use platform::event_log::EventLog;
 use platform::event_log::postgres::PostgresEventLog;
+use platform::follower::LogTail;
 use platform::health::Probe;
 use platform::http::HttpConfig;
 use platform::postgres::{self, DatabaseConfig};
@@ -78,7 +79,8 @@ pub(crate) async fn projectors(args: ProjectorsArgs) -> anyhow::Result<()> {
     let shutdown = Shutdown::on_signal()?;
     let pool = postgres::connect(&args.database).await?;
     let log: Arc<dyn EventLog> = Arc::new(PostgresEventLog::new(pool.clone()));
-    ::projectors::run(args.config, pool, log, shutdown).await
+    let tail = LogTail::new(log);
+    ::projectors::Service::new(args.config).run(pool, tail, shutdown).await
 }
 
 /// Compares uploaded pictures until a signal.

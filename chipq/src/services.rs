@@ -117,14 +117,11 @@ impl Services {
             shared.artifacts(),
             self.stop_roles.child(),
         );
-        let projectors = projectors::run(
-            settings.projectors.clone(),
-            self.pool.clone(),
-            shared.log(),
-            self.stop_roles.child(),
-        );
+        let projectors = projectors::Service::new(settings.projectors.clone());
+        let probes = vec![worker_health as Arc<dyn Probe>, projectors.probe()];
+        let projectors = projectors.run(self.pool.clone(), shared.tail(), self.stop_roles.child());
         let housekeeping = shared.housekeeping(self.stop_roles.child());
-        let http = (self.stop_http.clone(), vec![worker_health as Arc<dyn Probe>]);
+        let http = (self.stop_http.clone(), probes);
         let http = shared.serve(listener, users, settings, http);
         self.roles.spawn(async { ("the inference worker", worker.await) });
         self.roles.spawn(async { ("the projectors", projectors.await) });

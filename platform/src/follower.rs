@@ -43,6 +43,14 @@
 //! behind that stretch reads older pages from the log itself until it has caught up; who is slow is
 //! never waited for. When nobody waits, nothing is read.
 
-pub mod tail;
+mod owner;
+mod projector;
+mod session;
+mod status;
+mod tail;
 
-pub use tail::{Follow, LogTail, SharedPage};
+pub use owner::{OwnerConnection, OwnerLock};
+pub use projector::{Projector, ProjectorFollower, project_to_end};
+pub use session::{FollowError, Follower, SESSION_BACKOFF, run_follower};
+pub use status::{FollowerState, FollowerStatus, Followers};
+pub use tail::{Follow, KEPT_EVENTS_MAX, LogTail, SharedPage};

@@ -8,29 +8,28 @@
 //! event cannot do to a read model stops its own stream and no other.
 
 mod generation;
-mod hint;
-mod lease;
-mod page;
+mod page_writer;
 mod projection;
 mod projections;
 mod rebuild;
 mod retry;
-mod runner;
 mod schema_version;
 mod service;
+mod serving_projector;
 mod status;
 
 pub use generation::{GenerationStatus, ensure, ensure_each};
-pub use hint::PROJECTED_CHANNEL;
-pub use page::Poison;
+pub use page_writer::Poison;
 pub use projection::{ApplyError, Projection, ProjectionDefinition};
 pub use projections::{ALL, find};
 pub use rebuild::{
     Comparison, Progress, RebuildError, RebuildOptions, RebuildReport, TableDifference, Verified,
     rebuild, verify, verify_each,
 };
-pub use retry::{RetryError, retry};
-pub use runner::{ProjectError, catch_up};
+pub use retry::{RetryError, retry_stream};
 pub use schema_version::SchemaMismatch;
-pub use service::{ProjectorsConfig, run, run_each};
-pub use status::{ParkedStream, ProjectionStatus, StatusError, parked, status};
+pub use service::{ProjectorsConfig, Service};
+pub use serving_projector::catch_up;
+pub use status::{
+    ParkedStream, ProjectionStatus, StatusError, list_generations, list_parked_streams,
+};

@@ -11,14 +11,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use platform::event_log::{EventLog, EventLogError, Position};
+use platform::follower::SESSION_BACKOFF;
 use sqlx::{Executor as _, PgConnection, PgPool};
 
 pub use compare::{Comparison, TableDifference};
 
 use crate::generation::{self, Generation};
-use crate::page::{OnPoison, Poison};
+use crate::page_writer::{OnPoison, Poison};
 use crate::projection::Projection;
-use crate::runner::BACKOFF;
 use builder::Builder;
 
 /// How often a swap is tried that readers hold up.
@@ -126,7 +126,7 @@ pub async fn rebuild(
     let (old, comparison) = match outcome {
         Ok(swapped) => swapped,
         Err(error) => {
-            builder.abandon().await;
+            builder.remove_and_release().await;
             return Err(error);
         }
     };
@@ -139,7 +139,7 @@ pub async fn rebuild(
         filling: builder.filled.saturating_duration_since(started),
         comparison,
     };
-    builder.end().await;
+    builder.release().await;
     Ok(report)
 }
 
@@ -166,18 +166,19 @@ pub async fn verify_each(
         let mut builder =
             Builder::begin(pool, Arc::clone(&log), *projection, OnPoison::Park).await?;
         let outcome = fill_and_compare(pool, &mut builder).await;
-        builder.abandon().await;
+        builder.remove_and_release().await;
         verified.push(outcome?);
     }
     Ok(verified)
 }
 
 async fn fill_and_compare(pool: &PgPool, builder: &mut Builder) -> Result<Verified, RebuildError> {
-    builder.approach(pool, &mut |_| {}).await?;
+    builder.approach_serving(pool, &mut |_| {}).await?;
     let mut tx = pool.begin().await?;
-    let old = hold(&mut tx, builder.generation.projection).await?;
+    let old = hold_serving(&mut tx, builder.generation.projection).await?;
     builder.fill_to(old.position, &mut |_| {}).await?;
-    let comparison = compare::compare(&mut tx, old.generation, &builder.generation).await?;
+    let comparison =
+        compare::compare_generations(&mut tx, old.generation, &builder.generation).await?;
     tx.rollback().await?;
     Ok(Verified {
         projection: builder.generation.projection.name(),
@@ -194,14 +195,14 @@ async fn fill_and_swap(
     progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<(Old, Comparison), RebuildError> {
     for attempt in 0..SWAP_ATTEMPTS_MAX {
-        builder.approach(pool, progress).await?;
+        builder.approach_serving(pool, progress).await?;
         match try_swap(pool, builder, options, progress).await {
             Err(RebuildError::Database(sqlx::Error::Database(error)))
                 if error.code().as_deref() == Some(LOCK_NOT_AVAILABLE) =>
             {
                 let projection = builder.generation.projection.name();
                 tracing::info!(projection, attempt, "readers hold up the swap; trying again");
-                BACKOFF.wait(attempt).await;
+                SESSION_BACKOFF.wait(attempt).await;
             }
             outcome => return outcome,
         }
@@ -217,13 +218,14 @@ async fn try_swap(
     progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<(Old, Comparison), RebuildError> {
     let mut tx = pool.begin().await?;
-    let old = hold(&mut tx, builder.generation.projection).await?;
+    let old = hold_serving(&mut tx, builder.generation.projection).await?;
     builder.fill_to(old.position, progress).await?;
-    let comparison = compare::compare(&mut tx, old.generation, &builder.generation).await?;
+    let comparison =
+        compare::compare_generations(&mut tx, old.generation, &builder.generation).await?;
     if options.expect_identical && !comparison.is_identical() {
         return Err(RebuildError::Differs(comparison));
     }
-    swap(&mut tx, &old, &builder.generation).await?;
+    swap_generations(&mut tx, &old, &builder.generation).await?;
     tx.commit().await?;
     Ok((old, comparison))
 }
@@ -235,7 +237,7 @@ struct Old {
     position: Position,
 }
 
-async fn hold(
+async fn hold_serving(
     tx: &mut PgConnection,
     projection: &'static dyn Projection,
 ) -> Result<Old, RebuildError> {
@@ -256,7 +258,11 @@ async fn hold(
 
 /// Retires the old generation and lets the new one serve. The old one's owner finds itself fenced
 /// off and goes on with the new one.
-async fn swap(tx: &mut PgConnection, old: &Old, new: &Generation) -> Result<(), sqlx::Error> {
+async fn swap_generations(
+    tx: &mut PgConnection,
+    old: &Old,
+    new: &Generation,
+) -> Result<(), sqlx::Error> {
     let name = new.projection.name();
     let limit = format!("SET LOCAL lock_timeout = {}", SWAP_LOCK_TIMEOUT.as_millis());
     (&mut *tx).execute(limit.as_str()).await?;

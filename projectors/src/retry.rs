@@ -4,7 +4,7 @@ use platform::event_log::{EventLog, EventLogError, Position, StreamId};
 use sqlx::{Acquire as _, PgConnection, PgPool};
 
 use crate::generation::schema;
-use crate::page::Poison;
+use crate::page_writer::Poison;
 use crate::projection::{ApplyError, Projection};
 use crate::schema_version::{self, SchemaMismatch};
 
@@ -36,14 +36,14 @@ pub enum RetryError {
 ///
 /// # Errors
 /// When the stream stays parked, as it was.
-pub async fn retry(
+pub async fn retry_stream(
     pool: &PgPool,
     log: &dyn EventLog,
     projection: &dyn Projection,
     stream: &StreamId,
 ) -> Result<u64, RetryError> {
     let mut tx = pool.begin().await?;
-    let (generation, position) = hold(&mut tx, projection, stream).await?;
+    let (generation, position) = hold_checkpoint(&mut tx, projection, stream).await?;
     let mut events = log.read_stream(stream, 0).await?;
     events.retain(|event| event.position <= position);
     sqlx::query("SELECT set_config('search_path', $1, true)")
@@ -56,18 +56,18 @@ pub async fn retry(
             Ok(()) => savepoint.commit().await?,
             Err(ApplyError::Transient(error)) => return Err(error.into()),
             Err(ApplyError::Permanent(reason)) => {
-                return Err(RetryError::Poison(Poison::of(event, reason)));
+                return Err(RetryError::Poison(Poison::new(event, reason)));
             }
         }
     }
-    let taken_up = unpark(&mut tx, projection, generation, stream).await?;
+    let taken_up = unpark_stream(&mut tx, projection, generation, stream).await?;
     tx.commit().await?;
     Ok(taken_up)
 }
 
 /// Holds the serving generation's checkpoint still, and gives its owner a new epoch: it has to look
 /// again at which streams are parked.
-async fn hold(
+async fn hold_checkpoint(
     tx: &mut PgConnection,
     projection: &dyn Projection,
     stream: &StreamId,
@@ -95,7 +95,7 @@ async fn hold(
     Ok((generation, Position(position)))
 }
 
-async fn unpark(
+async fn unpark_stream(
     tx: &mut PgConnection,
     projection: &dyn Projection,
     generation: i32,

@@ -3,16 +3,16 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use platform::event_log::EventLog;
-use platform::follower::LogTail;
+use platform::follower::{FollowerStatus, Followers, LogTail, ProjectorFollower, run_follower};
+use platform::health::Probe;
+use platform::postgres::channel::{HintSender, PROJECTED_CHANNEL};
 use platform::shutdown::Shutdown;
 use sqlx::PgPool;
 use tokio::task::JoinSet;
 
 use crate::generation::ensure_each;
-use crate::hint::Hint;
 use crate::projection::Projection;
-use crate::runner::Runner;
+use crate::serving_projector::ServingProjector;
 
 /// How the projectors work.
 #[derive(Debug, Clone, clap::Args)]
@@ -29,49 +29,55 @@ impl Default for ProjectorsConfig {
     }
 }
 
-/// Keeps every read model up to date until shutdown is requested. The database must be migrated;
-/// generations that are missing are created. Any number of instances may run: each projection is
-/// written by one of them, and the others stand by.
-///
-/// # Errors
-/// When the generations cannot be created, or a projection's task dies. What happens later, to the
-/// database or the log, is waited for.
-pub async fn run(
+/// Projectors that were configured and have not started.
+pub struct Service {
     config: ProjectorsConfig,
-    pool: PgPool,
-    log: Arc<dyn EventLog>,
-    shutdown: Shutdown,
-) -> anyhow::Result<()> {
-    run_each(&crate::ALL, config, pool, log, shutdown).await
+    followers: Followers,
+    projections: Vec<(&'static dyn Projection, FollowerStatus)>,
 }
 
-/// [`run`] for these projections.
-///
-/// # Errors
-/// As [`run`].
-pub async fn run_each(
-    projections: &[&'static dyn Projection],
-    config: ProjectorsConfig,
-    pool: PgPool,
-    log: Arc<dyn EventLog>,
-    shutdown: Shutdown,
-) -> anyhow::Result<()> {
-    ensure_each(&pool, projections).await.context("cannot create the read models")?;
-    let hint = Hint::start(pool.clone());
-    let tail = LogTail::new(log);
-    let mut tasks = JoinSet::new();
-    for projection in projections {
-        let runner = Runner {
-            pool: pool.clone(),
-            tail: tail.clone(),
-            projection: *projection,
-            page_events: config.projectors_page_events.into(),
-            hint: hint.clone(),
+impl Service {
+    /// Every projection, measured under the process's meter: install `platform::metrics` first.
+    #[must_use]
+    pub fn new(config: ProjectorsConfig) -> Self {
+        let followers = Followers::new();
+        let register = |projection: &'static dyn Projection| {
+            (projection, followers.register(projection.name()))
         };
-        tasks.spawn(runner.run(shutdown.child()));
+        let projections = crate::ALL.into_iter().map(register).collect();
+        Self { config, followers, projections }
     }
-    while let Some(ended) = tasks.join_next().await {
-        ended.context("a projection's task died")?;
+
+    /// Whether every projection is followed, from now until the service ends.
+    #[must_use]
+    pub fn probe(&self) -> Arc<dyn Probe> {
+        Arc::new(self.followers.clone())
     }
-    Ok(())
+
+    /// Keeps every read model up to date until shutdown is requested. The database must be
+    /// migrated; generations that are missing are created. Any number of instances may run: each
+    /// projection is written by one of them, and the others stand by.
+    ///
+    /// # Errors
+    /// When the generations cannot be created, or a projection's task dies. What happens later, to
+    /// the database or the log, is waited for.
+    pub async fn run(self, pool: PgPool, tail: LogTail, shutdown: Shutdown) -> anyhow::Result<()> {
+        ensure_each(&pool, &crate::ALL).await.context("cannot create the read models")?;
+        let hint = HintSender::start(pool.clone(), PROJECTED_CHANNEL);
+        let mut tasks = JoinSet::new();
+        for (projection, status) in self.projections {
+            let follower = ProjectorFollower {
+                projector: ServingProjector::new(projection),
+                pool: pool.clone(),
+                tail: tail.clone(),
+                page_events: self.config.projectors_page_events.into(),
+                hint: hint.clone(),
+            };
+            tasks.spawn(run_follower(follower, status, shutdown.child()));
+        }
+        while let Some(ended) = tasks.join_next().await {
+            ended.context("a projection's task died")?;
+        }
+        Ok(())
+    }
 }

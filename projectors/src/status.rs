@@ -89,7 +89,7 @@ struct CheckpointRow {
 ///
 /// # Errors
 /// When the database or the log fails.
-pub async fn status(
+pub async fn list_generations(
     pool: &PgPool,
     log: &dyn EventLog,
 ) -> Result<Vec<ProjectionStatus>, StatusError> {
@@ -145,7 +145,7 @@ async fn status_of(
 ///
 /// # Errors
 /// When the database fails.
-pub async fn parked(pool: &PgPool) -> Result<Vec<ParkedStream>, sqlx::Error> {
+pub async fn list_parked_streams(pool: &PgPool) -> Result<Vec<ParkedStream>, sqlx::Error> {
     let rows: Vec<ParkedRow> = sqlx::query_as(
         "SELECT p.* FROM public.parked_streams p
          JOIN public.projection_checkpoints c USING (projection, generation)

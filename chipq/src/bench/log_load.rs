@@ -147,15 +147,12 @@ async fn rebuild_each(place: &Place, events: usize, figures: &mut Figures) -> an
 /// Runs the projectors until nothing is behind.
 async fn catch_up(pool: &sqlx::PgPool, log: &Arc<dyn EventLog>) -> anyhow::Result<()> {
     let shutdown = Shutdown::new();
-    let running = tokio::spawn(projectors::run(
-        ProjectorsConfig::default(),
-        pool.clone(),
-        Arc::clone(log),
-        shutdown.clone(),
-    ));
+    let projectors = projectors::Service::new(ProjectorsConfig::default());
+    let tail = LogTail::new(Arc::clone(log));
+    let running = tokio::spawn(projectors.run(pool.clone(), tail, shutdown.clone()));
     let deadline = Instant::now() + CAUGHT_UP_WITHIN;
     loop {
-        let statuses = projectors::status(pool, log.as_ref()).await?;
+        let statuses = projectors::list_generations(pool, log.as_ref()).await?;
         if !statuses.is_empty() && statuses.iter().all(|status| status.lag_events == 0) {
             break;
         }

@@ -11,6 +11,7 @@ use platform::artifact_store::signed_url::{SigningKey, UrlSigner};
 use platform::auth::{KeyRing, TokenConfig, TokenIssuer, Users};
 use platform::event_log::EventLog;
 use platform::event_log::postgres::PostgresEventLog;
+use platform::follower::LogTail;
 use platform::health::Probe;
 use platform::idempotency::IdempotencyStore;
 use platform::shutdown::Shutdown;
@@ -25,7 +26,7 @@ use crate::place::Place;
 /// What the roles share.
 pub(super) struct Shared {
     pool: PgPool,
-    log: Arc<dyn EventLog>,
+    tail: LogTail,
     artifacts: ArtifactStore,
     signer: UrlSigner,
     issuer: Arc<TokenIssuer>,
@@ -36,7 +37,7 @@ impl Shared {
     pub(super) fn new(place: &Place, pool: PgPool) -> anyhow::Result<Self> {
         let keys = KeyRing::open(place.data(), Utc::now())?;
         Ok(Self {
-            log: Arc::new(PostgresEventLog::new(pool.clone())),
+            tail: LogTail::new(Arc::new(PostgresEventLog::new(pool.clone()))),
             artifacts: ArtifactStore::open_folder(&place.artifacts())?,
             signer: UrlSigner::new(SigningKey::open(place.data())?),
             issuer: Arc::new(TokenIssuer::new(keys, TokenConfig::default())),
@@ -45,7 +46,12 @@ impl Shared {
     }
 
     pub(super) fn log(&self) -> Arc<dyn EventLog> {
-        Arc::clone(&self.log)
+        Arc::clone(self.tail.log())
+    }
+
+    /// The one reader of the log in this process.
+    pub(super) fn tail(&self) -> LogTail {
+        self.tail.clone()
     }
 
     pub(super) fn artifacts(&self) -> ArtifactStore {

@@ -14,6 +14,9 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::backoff::Backoff;
 
+/// The channel of the hints that read models have moved: rows and checkpoint are committed.
+pub const PROJECTED_CHANNEL: &str = "chipq_projected";
+
 /// Between attempts to listen again.
 const RECONNECT: Backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(5), 0.5);
 

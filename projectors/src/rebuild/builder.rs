@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use platform::event_log::{EventLog, Page, Position};
+use platform::follower::{OwnerConnection, OwnerLock};
 use sqlx::{Connection as _, PgConnection, PgPool};
 
 use super::{Progress, RebuildError};
 use crate::generation::{self, Generation, GenerationStatus, lock};
-use crate::lease;
-use crate::page::{self, OnPoison, WriteError};
+use crate::page_writer::{OnPoison, WriteError, write_page};
 use crate::projection::Projection;
 
 /// Events in one transaction of a rebuild.
@@ -22,7 +22,7 @@ type OnProgress<'a> = &'a mut (dyn FnMut(Progress) + Send);
 
 /// A generation being built, and the connection that builds it.
 pub(super) struct Builder {
-    connection: PgConnection,
+    connection: OwnerConnection,
     log: Arc<dyn EventLog>,
     on_poison: OnPoison,
     pub(super) generation: Generation,
@@ -40,13 +40,13 @@ impl Builder {
         projection: &'static dyn Projection,
         on_poison: OnPoison,
     ) -> Result<Self, RebuildError> {
-        let mut connection = lease::connect(pool).await?;
-        if !lease::try_lock(&mut connection, lock::REBUILD, projection).await? {
+        let mut connection = OwnerConnection::open(pool).await?;
+        let lock = OwnerLock { class: lock::REBUILD, name: projection.name() };
+        if !connection.try_lock(lock).await? {
             return Err(RebuildError::InProgress(projection.name()));
         }
-        // A crash costs at most a rebuild; the swap itself waits for the disk, and with it for
-        // this.
-        sqlx::query("SET synchronous_commit = off").execute(&mut connection).await?;
+        // Nothing here waits for the disk: a crash costs at most a rebuild. The swap itself does,
+        // and with it waits for this.
         let mut tx = connection.begin().await?;
         remove_leftovers(&mut tx, projection).await?;
         let generation =
@@ -56,7 +56,7 @@ impl Builder {
     }
 
     /// Comes within a page of the generation that serves.
-    pub(super) async fn approach(
+    pub(super) async fn approach_serving(
         &mut self,
         pool: &PgPool,
         progress: OnProgress<'_>,
@@ -87,10 +87,10 @@ impl Builder {
             if page.up_to <= self.generation.position {
                 return Err(RebuildError::LogTooShort(target));
             }
-            cut(&mut page, target);
+            cut_page(&mut page, target);
             let next = self.log.read_all(page.up_to, PAGE_EVENTS);
             let write =
-                page::write(&mut self.connection, &mut self.generation, &page, self.on_poison);
+                write_page(&mut self.connection, &mut self.generation, &page, self.on_poison);
             let (written, next) = tokio::join!(write, next);
             written.map_err(write_error)?;
             self.events += page.events.len() as u64;
@@ -105,22 +105,22 @@ impl Builder {
     }
 
     /// Removes the generation again. A failure is logged: the next rebuild removes it then.
-    pub(super) async fn abandon(mut self) {
+    pub(super) async fn remove_and_release(mut self) {
         let (name, number) = (self.generation.projection.name(), self.generation.number);
-        if let Err(error) = self.remove().await {
+        if let Err(error) = self.remove_generation().await {
             tracing::warn!(
                 projection = name, generation = number, %error, "unfinished generation left behind"
             );
         }
-        self.end().await;
+        self.release().await;
     }
 
     /// Lets others rebuild the projection.
-    pub(super) async fn end(self) {
-        lease::release(self.connection).await;
+    pub(super) async fn release(self) {
+        self.connection.release().await;
     }
 
-    async fn remove(&mut self) -> Result<(), sqlx::Error> {
+    async fn remove_generation(&mut self) -> Result<(), sqlx::Error> {
         let mut tx = self.connection.begin().await?;
         remove_leftovers(&mut tx, self.generation.projection).await?;
         tx.commit().await
@@ -161,7 +161,7 @@ async fn serving_position(
 }
 
 /// Leaves of the page what is not after `target`.
-fn cut(page: &mut Page, target: Position) {
+fn cut_page(page: &mut Page, target: Position) {
     if page.up_to > target {
         page.events.retain(|event| event.position <= target);
         page.up_to = target;

@@ -65,7 +65,7 @@ impl fmt::Display for TableDifference {
 }
 
 /// Compares generation `old` of the projection with `new`.
-pub(super) async fn compare(
+pub(super) async fn compare_generations(
     tx: &mut PgConnection,
     old: i32,
     new: &Generation,

@@ -24,7 +24,7 @@ async fn an_unknown_event_parks_its_stream_and_the_others_proceed() {
     let good = world.inspect(&golden, &[0.9]).await;
     world.project().await;
 
-    let parked = projectors::parked(&world.pool).await.unwrap();
+    let parked = projectors::list_parked_streams(&world.pool).await.unwrap();
     let names: Vec<_> = parked.iter().map(|p| p.projection.as_str()).collect();
     assert_eq!(parked.len(), 4, "every projection of inspections: {names:?}");
     for stream in &parked {
@@ -53,9 +53,9 @@ async fn later_events_of_a_parked_stream_are_passed_over_also_after_a_restart() 
         world.append_raw(stream, "InspectionVoided", payload).await;
         world.project().await;
     }
-    let parked = projectors::parked(&world.pool).await.unwrap();
+    let parked = projectors::list_parked_streams(&world.pool).await.unwrap();
     assert!(parked.iter().all(|stream| stream.events == 3), "{parked:#?}");
-    let statuses = projectors::status(&world.pool, &*world.log).await.unwrap();
+    let statuses = projectors::list_generations(&world.pool, &*world.log).await.unwrap();
     for status in statuses.iter().filter(|status| status.projection != "parts") {
         assert_eq!((status.events_read, status.events_applied), (4, 1), "{status:?}");
         assert_eq!((status.events_parked, status.parked_streams), (3, 1), "{status:?}");
@@ -74,7 +74,7 @@ async fn events_of_other_aggregates_count_as_applied() {
         world.count("SELECT sum(events_applied)::bigint FROM projection_checkpoints").await,
         5
     );
-    assert!(projectors::parked(&world.pool).await.unwrap().is_empty());
+    assert!(projectors::list_parked_streams(&world.pool).await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -87,7 +87,7 @@ async fn a_stream_that_does_not_begin_at_its_beginning_is_parked() {
     let nameless = StreamId { aggregate_id: "seven".into(), ..stream };
     world.append_raw(nameless, "InspectionVoided", misplaced).await;
     world.project().await;
-    assert_eq!(projectors::parked(&world.pool).await.unwrap().len(), 8);
+    assert_eq!(projectors::list_parked_streams(&world.pool).await.unwrap().len(), 8);
 }
 
 #[tokio::test]
@@ -104,7 +104,7 @@ async fn a_number_that_no_column_can_hold_parks_its_stream() {
     world.inspect(&golden, &[]).await;
     world.project().await;
 
-    let parked = projectors::parked(&world.pool).await.unwrap();
+    let parked = projectors::list_parked_streams(&world.pool).await.unwrap();
     let names: Vec<_> = parked.iter().map(|p| p.projection.as_str()).collect();
     assert_eq!(names, ["inspection_overview"]);
     assert!(parked[0].error.contains("out of range"), "{}", parked[0].error);
@@ -179,7 +179,7 @@ async fn a_transient_failure_writes_nothing_and_parks_nothing() {
     }
     world.catch_up(moody, 10).await;
     assert_eq!(world.rows("noted").await.len(), 1);
-    assert!(projectors::parked(&world.pool).await.unwrap().is_empty());
+    assert!(projectors::list_parked_streams(&world.pool).await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -191,7 +191,7 @@ async fn a_missing_table_is_no_events_fault() {
     projectors::catch_up(&world.pool, &*world.log, moody, 10).await.unwrap_err();
     sqlx::raw_sql("ALTER TABLE moody_g1.gone RENAME TO noted").execute(&world.pool).await.unwrap();
     world.catch_up(moody, 10).await;
-    assert!(projectors::parked(&world.pool).await.unwrap().is_empty());
+    assert!(projectors::list_parked_streams(&world.pool).await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -200,7 +200,7 @@ async fn a_parked_stream_is_taken_up_again_once_its_events_can_be_applied() {
     let moody = moody(&world).await;
     let id = world.open("board-a").await;
     let stream = StreamId::of::<Inspection>(id);
-    let retry = || projectors::retry(&world.pool, &*world.log, moody, &stream);
+    let retry = || projectors::retry_stream(&world.pool, &*world.log, moody, &stream);
     assert!(matches!(retry().await, Err(RetryError::NotParked(_))));
     moody.refuses.store(true, Ordering::SeqCst);
     world.upload(id).await;
@@ -208,11 +208,11 @@ async fn a_parked_stream_is_taken_up_again_once_its_events_can_be_applied() {
     assert_eq!(world.rows("noted").await.len(), 1);
 
     assert!(matches!(retry().await, Err(RetryError::Poison(_))));
-    assert_eq!(projectors::parked(&world.pool).await.unwrap().len(), 1);
+    assert_eq!(projectors::list_parked_streams(&world.pool).await.unwrap().len(), 1);
     moody.refuses.store(false, Ordering::SeqCst);
     assert_eq!(retry().await.unwrap(), 2);
 
-    assert!(projectors::parked(&world.pool).await.unwrap().is_empty());
+    assert!(projectors::list_parked_streams(&world.pool).await.unwrap().is_empty());
     assert_eq!(world.rows("noted").await.len(), 3);
     world.request_inference(id).await;
     world.catch_up(moody, 10).await;

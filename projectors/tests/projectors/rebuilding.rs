@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
+use platform::follower::LogTail;
 use platform::shutdown::Shutdown;
-use projectors::{Progress, Projection, ProjectorsConfig, RebuildError, RebuildOptions, rebuild};
+use projectors::{
+    Progress, Projection, ProjectorsConfig, RebuildError, RebuildOptions, Service, rebuild,
+};
 use projectors::{RebuildReport, find, verify};
 
 use crate::world::World;
@@ -57,13 +60,9 @@ async fn a_rebuilt_generation_serves_the_same_rows() {
 async fn readers_and_writers_go_on_during_a_rebuild() {
     let world = Arc::new(World::new().await);
     let shutdown = Shutdown::new();
-    let (pool, log) = (world.pool.clone(), Arc::clone(&world.log));
-    let running = tokio::spawn(projectors::run(
-        ProjectorsConfig::default(),
-        pool.clone(),
-        log,
-        shutdown.child(),
-    ));
+    let (pool, tail) = (world.pool.clone(), LogTail::new(Arc::clone(&world.log)));
+    let service = Service::new(ProjectorsConfig::default());
+    let running = tokio::spawn(service.run(pool.clone(), tail, shutdown.child()));
     let golden = world.register_part("board-a").await;
     let (writing, done) = (Arc::clone(&world), shutdown.child());
     let writer = tokio::spawn(async move {
@@ -119,7 +118,7 @@ async fn a_rebuild_stops_at_the_first_poison_and_the_old_generation_serves_on() 
     assert!(error.to_string().contains("InspectionExploded"), "{error}");
     assert_eq!(world.everything().await, before);
     assert_eq!(world.count(SCHEMAS).await, 5, "nothing half built is left");
-    assert_eq!(projectors::parked(&world.pool).await.unwrap().len(), 4);
+    assert_eq!(projectors::list_parked_streams(&world.pool).await.unwrap().len(), 4);
 }
 
 #[tokio::test]

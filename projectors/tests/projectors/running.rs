@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use platform::event_log::postgres::PostgresEventLog;
+use platform::follower::LogTail;
+use platform::postgres::channel::PROJECTED_CHANNEL;
 use platform::shutdown::Shutdown;
-use projectors::{PROJECTED_CHANNEL, ProjectorsConfig};
+use projectors::{ProjectorsConfig, Service};
 use sqlx::postgres::PgListener;
 use tokio::task::JoinHandle;
 
@@ -16,16 +18,16 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Runs an instance of the service with a log of its own.
 fn instance(world: &World, shutdown: &Shutdown) -> JoinHandle<anyhow::Result<()>> {
-    let log = Arc::new(PostgresEventLog::new(world.pool.clone()));
-    let config = ProjectorsConfig { projectors_page_events: 7 };
-    tokio::spawn(projectors::run(config, world.pool.clone(), log, shutdown.child()))
+    let tail = LogTail::new(Arc::new(PostgresEventLog::new(world.pool.clone())));
+    let service = Service::new(ProjectorsConfig { projectors_page_events: 7 });
+    tokio::spawn(service.run(world.pool.clone(), tail, shutdown.child()))
 }
 
 /// Waits until every read model has reached the end of the log.
 async fn caught_up(world: &World) {
     let waiting = async {
         loop {
-            let statuses = projectors::status(&world.pool, &*world.log).await.unwrap();
+            let statuses = projectors::list_generations(&world.pool, &*world.log).await.unwrap();
             let serving: Vec<_> = statuses.iter().filter(|s| s.status == "serving").collect();
             if serving.len() == 5 && serving.iter().all(|s| s.position == s.head) {
                 return;
@@ -75,7 +77,7 @@ async fn a_connection_that_is_lost_is_made_again() {
     }
     inspect_boards(&world, 2).await;
     caught_up(&world).await;
-    assert!(projectors::parked(&world.pool).await.unwrap().is_empty());
+    assert!(projectors::list_parked_streams(&world.pool).await.unwrap().is_empty());
     world.assert_equals_a_rebuild().await;
     shutdown.request();
     running.await.unwrap().unwrap();

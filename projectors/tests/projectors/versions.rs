@@ -6,8 +6,9 @@ use domain::{Aggregate as _, Inspection};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use platform::event_log::{Recorded, StreamId};
+use platform::follower::FollowError;
 use projectors::{
-    ApplyError, ProjectError, Projection, ProjectionDefinition, RebuildOptions, RetryError,
+    ApplyError, Projection, ProjectionDefinition, RebuildOptions, RetryError, SchemaMismatch,
 };
 use sqlx::PgConnection;
 
@@ -52,7 +53,7 @@ impl Projection for Versioned {
     }
 }
 
-async fn catch_up(world: &World, code: &'static Versioned) -> Result<u64, ProjectError> {
+async fn catch_up(world: &World, code: &'static Versioned) -> Result<u64, FollowError> {
     projectors::catch_up(&world.pool, &*world.log, code, 10).await
 }
 
@@ -69,11 +70,12 @@ async fn code_of_another_version_stands_still_and_says_what_to_do() {
     let before = world.count(STATE).await;
 
     let error = catch_up(&world, &V2).await.unwrap_err();
-    let ProjectError::OtherSchema(mismatch) = &error else { panic!("{error}") };
+    let FollowError::Failed(reason) = &error else { panic!("{error}") };
+    let mismatch = reason.downcast_ref::<SchemaMismatch>().unwrap();
     assert_eq!((mismatch.built_by, mismatch.expected), (1, 2));
     assert!(error.to_string().contains("run: chipq rebuild versioned"), "{error}");
     assert_eq!(world.count(STATE).await, before, "its owner was not fenced off either");
-    assert!(projectors::parked(&world.pool).await.unwrap().is_empty());
+    assert!(projectors::list_parked_streams(&world.pool).await.unwrap().is_empty());
 
     let (pool, log) = (&world.pool, Arc::clone(&world.log));
     let options = RebuildOptions::default();
@@ -81,7 +83,7 @@ async fn code_of_another_version_stands_still_and_says_what_to_do() {
     world.upload(id).await;
     catch_up(&world, &V2).await.unwrap();
     assert_eq!(world.rows("noted").await.len(), 5);
-    assert!(projectors::parked(&world.pool).await.unwrap().is_empty());
+    assert!(projectors::list_parked_streams(&world.pool).await.unwrap().is_empty());
 
     // The other way round, after a deployment was taken back.
     let error = catch_up(&world, &V1).await.unwrap_err().to_string();
@@ -98,7 +100,7 @@ async fn a_change_of_tables_under_the_same_version_parks_streams() {
     sqlx::raw_sql(claim).execute(&world.pool).await.unwrap();
     world.open("board-a").await;
     catch_up(&world, &V2).await.unwrap();
-    assert_eq!(projectors::parked(&world.pool).await.unwrap().len(), 1);
+    assert_eq!(projectors::list_parked_streams(&world.pool).await.unwrap().len(), 1);
 }
 
 #[tokio::test]
@@ -114,19 +116,19 @@ async fn a_parked_stream_stays_parked_until_code_of_its_version_takes_it_up() {
     let stream = StreamId::of::<Inspection>(id);
     let (kind, name) = (&stream.aggregate_type, &stream.aggregate_id);
     sqlx::query(park).bind(kind).bind(name).execute(&world.pool).await.unwrap();
-    let retry = projectors::retry(&world.pool, &*world.log, &V2, &stream).await;
+    let retry = projectors::retry_stream(&world.pool, &*world.log, &V2, &stream).await;
     assert!(matches!(retry, Err(RetryError::OtherSchema(_))), "{retry:?}");
-    assert_eq!(projectors::parked(&world.pool).await.unwrap().len(), 1);
+    assert_eq!(projectors::list_parked_streams(&world.pool).await.unwrap().len(), 1);
 }
 
 #[tokio::test]
 async fn operators_see_which_version_built_a_generation() {
     let world = World::new().await;
-    let statuses = projectors::status(&world.pool, &*world.log).await.unwrap();
+    let statuses = projectors::list_generations(&world.pool, &*world.log).await.unwrap();
     assert!(statuses.iter().all(|status| status.mismatch.is_none()), "{statuses:?}");
     let newer = "UPDATE projection_checkpoints SET schema_version = 99 WHERE projection = 'parts'";
     sqlx::raw_sql(newer).execute(&world.pool).await.unwrap();
-    let statuses = projectors::status(&world.pool, &*world.log).await.unwrap();
+    let statuses = projectors::list_generations(&world.pool, &*world.log).await.unwrap();
     let found = |name: &str| statuses.iter().find(|status| status.projection == name).unwrap();
     let mismatch = found("parts").mismatch.as_ref().unwrap();
     assert_eq!((mismatch.built_by, found("parts").schema_version), (99, 99));

@@ -36,7 +36,7 @@ pub struct Poison {
 }
 
 impl Poison {
-    pub(crate) fn of(event: &Recorded, reason: String) -> Self {
+    pub(crate) fn new(event: &Recorded, reason: String) -> Self {
         Self {
             position: event.position,
             stream: event.stream.clone(),
@@ -80,7 +80,7 @@ struct Passed {
 }
 
 impl Tally {
-    fn pass(&mut self, stream: &StreamId, poison: Option<Poison>) {
+    fn pass_over(&mut self, stream: &StreamId, poison: Option<Poison>) {
         self.parked += 1;
         let passed = self.streams.entry(stream.clone()).or_default();
         passed.events += 1;
@@ -96,17 +96,26 @@ impl Tally {
 }
 
 /// Writes the page that follows on the generation's position: all of it, or nothing.
-pub(crate) async fn write(
+#[tracing::instrument(
+    skip_all,
+    fields(
+        projection = generation.projection.name(),
+        generation = generation.number,
+        position = page.up_to.0,
+    )
+)]
+pub(crate) async fn write_page(
     connection: &mut PgConnection,
     generation: &mut Generation,
     page: &Page,
     on_poison: OnPoison,
 ) -> Result<Tally, WriteError> {
     let mut tx = connection.begin().await?;
-    fence(&mut tx, generation).await?;
-    let tally = apply(&mut tx, generation, &page.events, on_poison).await?;
-    advance(&mut tx, generation, page.up_to, &tally).await?;
+    lock_checkpoint(&mut tx, generation).await?;
+    let tally = apply_events(&mut tx, generation, &page.events, on_poison).await?;
+    advance_checkpoint(&mut tx, generation, page.up_to, &tally).await?;
     tx.commit().await?;
+    tracing::debug!(applied = tally.applied, parked = tally.parked, "page projected");
     generation.position = page.up_to;
     generation.parked.extend(tally.streams.keys().cloned());
     Ok(tally)
@@ -114,7 +123,7 @@ pub(crate) async fn write(
 
 /// Takes the checkpoint's row, if it is still ours and where we left it, and points the transaction
 /// at the generation's tables.
-pub(crate) async fn fence(
+pub(crate) async fn lock_checkpoint(
     tx: &mut PgConnection,
     generation: &Generation,
 ) -> Result<(), WriteError> {
@@ -141,7 +150,7 @@ pub(crate) async fn fence(
     Ok(())
 }
 
-async fn apply(
+async fn apply_events(
     tx: &mut PgConnection,
     generation: &Generation,
     events: &[Recorded],
@@ -159,7 +168,7 @@ async fn apply(
             let parked = generation.parked.contains(&event.stream)
                 || tally.streams.contains_key(&event.stream);
             if parked {
-                tally.pass(&event.stream, None);
+                tally.pass_over(&event.stream, None);
             }
             !parked
         });
@@ -176,9 +185,9 @@ async fn apply(
             (Err(ApplyError::Transient(error)), _) => return Err(error.into()),
             (Err(ApplyError::Permanent(reason)), [event]) => {
                 savepoint.rollback().await?;
-                let poison = Poison::of(event, reason);
+                let poison = Poison::new(event, reason);
                 match on_poison {
-                    OnPoison::Park => tally.pass(&event.stream, Some(poison)),
+                    OnPoison::Park => tally.pass_over(&event.stream, Some(poison)),
                     OnPoison::Stop => return Err(WriteError::Poison(Box::new(poison))),
                 }
             }
@@ -192,7 +201,7 @@ async fn apply(
     Ok(tally)
 }
 
-async fn advance(
+async fn advance_checkpoint(
     tx: &mut PgConnection,
     generation: &Generation,
     up_to: Position,
@@ -208,18 +217,18 @@ async fn advance(
     .bind(generation.projection.name())
     .bind(generation.number)
     .bind(up_to.0)
-    .bind(count(tally.applied))
-    .bind(count(tally.parked))
+    .bind(to_bigint(tally.applied))
+    .bind(to_bigint(tally.parked))
     .execute(&mut *tx)
     .await?;
     for (stream, passed) in &tally.streams {
-        park(tx, generation, stream, passed).await?;
+        park_stream(tx, generation, stream, passed).await?;
     }
     Ok(())
 }
 
 /// Parks the stream, or counts what was passed over of one that is parked already.
-async fn park(
+async fn park_stream(
     tx: &mut PgConnection,
     generation: &Generation,
     stream: &StreamId,
@@ -235,7 +244,7 @@ async fn park(
         .bind(generation.number)
         .bind(&stream.aggregate_type)
         .bind(&stream.aggregate_id)
-        .bind(count(passed.events))
+        .bind(to_bigint(passed.events))
         .bind(poison.position.0)
         .bind(&poison.event_type)
         .bind(&poison.reason)
@@ -249,13 +258,13 @@ async fn park(
         .bind(generation.number)
         .bind(&stream.aggregate_type)
         .bind(&stream.aggregate_id)
-        .bind(count(passed.events))
+        .bind(to_bigint(passed.events))
     };
     query.execute(tx).await?;
     Ok(())
 }
 
-fn count(events: u64) -> i64 {
+fn to_bigint(events: u64) -> i64 {
     i64::try_from(events).unwrap_or(i64::MAX)
 }
 

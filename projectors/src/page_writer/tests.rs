@@ -5,12 +5,14 @@ use std::sync::Arc;
 use domain::Inspection;
 use platform::event_log::postgres::PostgresEventLog;
 use platform::event_log::{Append, EventLog, EventMetadata, NewEvent};
+use platform::follower::OwnerConnection;
 use platform::test_support::fresh_database;
 use sqlx::PgPool;
 
 use super::*;
 use crate::projection::Projection;
-use crate::{ensure_each, find, lease};
+use crate::serving_projector::take_over_serving;
+use crate::{ensure_each, find};
 
 fn projection() -> &'static dyn Projection {
     find("inspection_overview").unwrap()
@@ -37,9 +39,9 @@ async fn page_of_one(pool: &PgPool) -> Page {
     log.read_all(Position::default(), 10).await.unwrap()
 }
 
-async fn owner(pool: &PgPool) -> (PgConnection, Generation) {
-    let mut connection = lease::connect(pool).await.unwrap();
-    let generation = lease::take_over(&mut connection, projection()).await.unwrap().unwrap();
+async fn owner(pool: &PgPool) -> (OwnerConnection, Generation) {
+    let mut connection = OwnerConnection::open(pool).await.unwrap();
+    let generation = take_over_serving(&mut connection, projection()).await.unwrap().unwrap();
     (connection, generation)
 }
 
@@ -57,11 +59,11 @@ async fn an_owner_that_was_replaced_writes_nothing() {
     let (mut old_connection, mut old) = owner(&pool).await;
     let (mut connection, mut new) = owner(&pool).await;
 
-    let fenced = write(&mut old_connection, &mut old, &page, OnPoison::Park).await;
+    let fenced = write_page(&mut old_connection, &mut old, &page, OnPoison::Park).await;
     assert!(matches!(fenced, Err(WriteError::Fenced)), "{fenced:?}");
     assert_eq!(rows(&pool).await, (0, 0));
 
-    write(&mut connection, &mut new, &page, OnPoison::Park).await.unwrap();
+    write_page(&mut connection, &mut new, &page, OnPoison::Park).await.unwrap();
     assert_eq!(rows(&pool).await, (1, page.up_to.0));
 }
 
@@ -72,7 +74,7 @@ async fn an_owner_that_has_lost_count_writes_nothing() {
     let page = page_of_one(&pool).await;
     let (mut connection, mut generation) = owner(&pool).await;
     generation.position = Position(7);
-    let fenced = write(&mut connection, &mut generation, &page, OnPoison::Park).await;
+    let fenced = write_page(&mut connection, &mut generation, &page, OnPoison::Park).await;
     assert!(matches!(fenced, Err(WriteError::Fenced)), "{fenced:?}");
     assert_eq!(rows(&pool).await, (0, 0));
 }
@@ -84,9 +86,9 @@ async fn a_transaction_that_is_dropped_before_its_end_leaves_nothing() {
     let page = page_of_one(&pool).await;
     let (mut connection, generation) = owner(&pool).await;
     let mut tx = connection.begin().await.unwrap();
-    fence(&mut tx, &generation).await.unwrap();
-    let tally = apply(&mut tx, &generation, &page.events, OnPoison::Park).await.unwrap();
-    advance(&mut tx, &generation, page.up_to, &tally).await.unwrap();
+    lock_checkpoint(&mut tx, &generation).await.unwrap();
+    let tally = apply_events(&mut tx, &generation, &page.events, OnPoison::Park).await.unwrap();
+    advance_checkpoint(&mut tx, &generation, page.up_to, &tally).await.unwrap();
     drop(tx);
     drop(connection);
     assert_eq!(rows(&pool).await, (0, 0));

@@ -1,0 +1,110 @@
+//! The projector: rows and checkpoint in one transaction.
+//!
+//! Invariant: only whoever holds the projector's lock writes, and only where its own epoch stands; both
+//! end with the connection. Absent: what is written, and where the checkpoint is kept.
+
+use std::convert::Infallible;
+use std::future::Future;
+
+use sqlx::{PgConnection, PgPool};
+
+use super::owner::{OwnerConnection, OwnerLock};
+use super::session::{FollowError, Follower};
+use super::status::FollowerStatus;
+use super::tail::LogTail;
+use crate::event_log::{EventLog, Page, Position};
+use crate::postgres::channel::HintSender;
+
+/// Whoever turns events into rows of the database that keeps its checkpoint.
+pub trait Projector: Send {
+    /// Whose holder is the only one who writes.
+    fn owner_lock(&self) -> OwnerLock;
+
+    /// Makes this the owner, with an epoch above all before it, and says up to where everything is
+    /// projected. Whatever an earlier session knew is forgotten.
+    fn take_over(
+        &mut self,
+        connection: &mut PgConnection,
+    ) -> impl Future<Output = Result<Position, FollowError>> + Send;
+
+    /// Writes the page that follows on the checkpoint, and the checkpoint behind it, in one
+    /// transaction: all of it, or nothing. [`FollowError::Fenced`] when the epoch is another.
+    fn write_page(
+        &mut self,
+        connection: &mut PgConnection,
+        page: &Page,
+    ) -> impl Future<Output = Result<(), FollowError>> + Send;
+}
+
+/// Follows the log for a projector.
+pub struct ProjectorFollower<P> {
+    /// What is projected.
+    pub projector: P,
+    /// The database of rows and checkpoint.
+    pub pool: PgPool,
+    /// The log.
+    pub tail: LogTail,
+    /// The most events in one transaction.
+    pub page_events: usize,
+    /// Tells readers that rows have changed.
+    pub hint: HintSender,
+}
+
+impl<P: Projector> Follower for ProjectorFollower<P> {
+    async fn follow(&mut self, status: &FollowerStatus) -> Result<Infallible, FollowError> {
+        let standby = || status.stand_by();
+        let owned = take_over(&mut self.projector, &self.pool, standby).await?;
+        let (mut connection, position) = owned;
+        status.follow_from(position);
+        let mut follow = self.tail.follow(position);
+        loop {
+            let page = follow.next_page(self.page_events).await?;
+            self.projector.write_page(&mut connection, &page).await?;
+            self.hint.send_hint();
+            status.advance(page.up_to, page.head);
+        }
+    }
+}
+
+/// Projects what is in the log now and returns how many events that was. Waits first, as an instance
+/// that stands by does, while another process owns the projector.
+///
+/// # Errors
+/// When it was interrupted; calling again continues.
+pub async fn project_to_end(
+    projector: &mut impl Projector,
+    pool: &PgPool,
+    log: &dyn EventLog,
+    page_events: usize,
+) -> Result<u64, FollowError> {
+    let (mut connection, mut position) = take_over(projector, pool, || {}).await?;
+    let mut events = 0;
+    loop {
+        let page = log.read_all(position, page_events).await?;
+        if page.up_to <= position {
+            connection.release().await;
+            return Ok(events);
+        }
+        projector.write_page(&mut connection, &page).await?;
+        position = page.up_to;
+        events += page.events.len() as u64;
+    }
+}
+
+/// Waits for the projector's lock and takes it over.
+async fn take_over(
+    projector: &mut impl Projector,
+    pool: &PgPool,
+    on_standby: impl Fn() + Send,
+) -> Result<(OwnerConnection, Position), FollowError> {
+    let lock = projector.owner_lock();
+    let mut connection = OwnerConnection::wait_for(pool, lock, on_standby).await?;
+    match projector.take_over(&mut connection).await {
+        Ok(position) => Ok((connection, position)),
+        Err(error) => {
+            // Another process may be able to where this one is not, such as one of another version.
+            connection.release().await;
+            Err(error)
+        }
+    }
+}

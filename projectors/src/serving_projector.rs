@@ -1,0 +1,130 @@
+//! The generation that serves, as what `platform::follower` keeps up to date.
+//!
+//! Invariant: this process writes the generation of the newest epoch or nothing; what it knows of it,
+//! such as which streams are parked, is read again with every take-over.
+
+use platform::event_log::{EventLog, Page, Position, StreamId};
+use platform::follower::{FollowError, OwnerLock, Projector, project_to_end};
+use sqlx::{PgConnection, PgPool};
+
+use crate::generation::{Generation, GenerationStatus, lock};
+use crate::page_writer::{OnPoison, WriteError, write_page};
+use crate::projection::Projection;
+use crate::schema_version::find_mismatch;
+
+/// Writes the serving generation of one projection.
+pub(crate) struct ServingProjector {
+    projection: &'static dyn Projection,
+    /// Owned since the last take-over.
+    generation: Option<Generation>,
+}
+
+impl ServingProjector {
+    pub(crate) const fn new(projection: &'static dyn Projection) -> Self {
+        Self { projection, generation: None }
+    }
+}
+
+impl Projector for ServingProjector {
+    fn owner_lock(&self) -> OwnerLock {
+        OwnerLock { class: lock::OWNER, name: self.projection.name() }
+    }
+
+    async fn take_over(&mut self, connection: &mut PgConnection) -> Result<Position, FollowError> {
+        let Some(generation) = take_over_serving(connection, self.projection).await? else {
+            let mismatch = find_mismatch(connection, self.projection).await?;
+            return Err(mismatch.map_or_else(nothing_serves, FollowError::failed));
+        };
+        tracing::info!(
+            projection = self.projection.name(),
+            generation = generation.number,
+            epoch = generation.epoch,
+            position = generation.position.0,
+            parked_streams = generation.parked.len(),
+            "projecting"
+        );
+        let position = generation.position;
+        self.generation = Some(generation);
+        Ok(position)
+    }
+
+    async fn write_page(
+        &mut self,
+        connection: &mut PgConnection,
+        page: &Page,
+    ) -> Result<(), FollowError> {
+        let generation = self.generation.as_mut().ok_or_else(nothing_serves)?;
+        let tally = write_page(connection, generation, page, OnPoison::Park).await?;
+        let projection = self.projection.name();
+        for poison in tally.poisons() {
+            tracing::error!(projection, position = poison.position.0, %poison, "stream parked");
+        }
+        Ok(())
+    }
+}
+
+fn nothing_serves() -> FollowError {
+    FollowError::failed("no generation serves")
+}
+
+impl From<WriteError> for FollowError {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Fenced => Self::Fenced,
+            WriteError::Database(error) => Self::Database(error),
+            // Streams are parked here; only a rebuild stops.
+            WriteError::Poison(poison) => Self::failed(poison.to_string()),
+        }
+    }
+}
+
+/// Applies what is in the log now and returns how many events that was. Waits first, as an instance
+/// that stands by does, while another process writes the projection.
+///
+/// # Errors
+/// When it was interrupted; calling again continues.
+pub async fn catch_up(
+    pool: &PgPool,
+    log: &dyn EventLog,
+    projection: &'static dyn Projection,
+    page_events: usize,
+) -> Result<u64, FollowError> {
+    project_to_end(&mut ServingProjector::new(projection), pool, log, page_events).await
+}
+
+/// Makes this process the owner of the generation that serves: every owner before is fenced off.
+/// `None` when none serves, or only one that code of another version has built.
+pub(crate) async fn take_over_serving(
+    connection: &mut PgConnection,
+    projection: &'static dyn Projection,
+) -> Result<Option<Generation>, sqlx::Error> {
+    let taken: Option<(i32, i64, i64)> = sqlx::query_as(
+        "UPDATE public.projection_checkpoints SET owner_epoch = owner_epoch + 1
+         WHERE projection = $1 AND status = 'serving' AND schema_version = $2
+         RETURNING generation, owner_epoch, position",
+    )
+    .bind(projection.name())
+    .bind(projection.definition().schema_version)
+    .fetch_optional(&mut *connection)
+    .await?;
+    let Some((number, epoch, position)) = taken else { return Ok(None) };
+    let parked: Vec<(String, String)> = sqlx::query_as(
+        "SELECT aggregate_type, aggregate_id FROM public.parked_streams
+         WHERE projection = $1 AND generation = $2",
+    )
+    .bind(projection.name())
+    .bind(number)
+    .fetch_all(connection)
+    .await?;
+    let parked = parked.into_iter();
+    Ok(Some(Generation {
+        projection,
+        number,
+        status: GenerationStatus::Serving,
+        epoch,
+        position: Position(position),
+        parked: parked
+            .map(|(aggregate_type, aggregate_id)| StreamId { aggregate_type, aggregate_id })
+            .collect(),
+    }))
+}
