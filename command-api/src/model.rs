@@ -134,7 +134,7 @@ pub(crate) struct RecipeBody {
 /// The states of an inspection.
 #[derive(ToSchema)]
 #[schema(rename_all = "kebab-case")]
-#[expect(dead_code, reason = "describes domain::Inspection::state_name")]
+#[expect(dead_code, reason = "describes domain::InspectionState")]
 pub(crate) enum InspectionState {
     Open,
     Inferring,
@@ -159,7 +159,7 @@ pub(crate) struct InspectionBody {
     station: Station,
     /// Its state.
     #[schema(value_type = InspectionState, example = "open")]
-    state: &'static str,
+    state: domain::InspectionState,
     /// The version that `ETag` names.
     #[schema(example = 1)]
     version: u64,
@@ -174,7 +174,7 @@ impl InspectionBody {
             lot: facts.lot.clone(),
             part: facts.part.clone(),
             station: facts.station.clone(),
-            state: state.state_name(),
+            state: state.state()?,
             version,
         })
     }

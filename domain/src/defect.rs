@@ -1,62 +1,26 @@
 //! What is found on a board: a class of the DeepPCB vocabulary, a box, and how sure the network is.
 
-use std::fmt;
-use std::str::FromStr;
-
 use serde::{Deserialize, Serialize};
 
 use crate::Invalid;
+use crate::vocabulary::vocabulary;
 
-/// The six defect classes of a bare copper layer, as DeepPCB (Tang et al., 2019) names them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum DefectClass {
-    /// A trace that is interrupted.
-    Open,
-    /// Copper that joins two nets.
-    Short,
-    /// A bite out of a trace or pad that leaves it connected.
-    Mousebite,
-    /// A copper protrusion that reaches no other net.
-    Spur,
-    /// A spurious island of copper on the substrate.
-    Copper,
-    /// A hole inside copper.
-    PinHole,
-}
-
-impl DefectClass {
-    /// Every class, in the order of the network's outputs after background.
-    pub const ALL: [Self; 6] =
-        [Self::Open, Self::Short, Self::Mousebite, Self::Spur, Self::Copper, Self::PinHole];
-
-    /// The class's name on the wire, in manifests and in reports.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Open => "open",
-            Self::Short => "short",
-            Self::Mousebite => "mousebite",
-            Self::Spur => "spur",
-            Self::Copper => "copper",
-            Self::PinHole => "pin-hole",
-        }
-    }
-}
-
-impl fmt::Display for DefectClass {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for DefectClass {
-    type Err = Invalid;
-
-    fn from_str(name: &str) -> Result<Self, Invalid> {
-        Self::ALL.into_iter().find(|class| class.as_str() == name).ok_or_else(|| {
-            Invalid::new("class", "must be one of open, short, mousebite, spur, copper, pin-hole")
-        })
+vocabulary! {
+    /// The six defect classes of a bare copper layer, as DeepPCB (Tang et al., 2019) names them, in the
+    /// order of the network's outputs after background.
+    pub enum DefectClass ("class") {
+        /// A trace that is interrupted.
+        Open = "open",
+        /// Copper that joins two nets.
+        Short = "short",
+        /// A bite out of a trace or pad that leaves it connected.
+        Mousebite = "mousebite",
+        /// A copper protrusion that reaches no other net.
+        Spur = "spur",
+        /// A spurious island of copper on the substrate.
+        Copper = "copper",
+        /// A hole inside copper.
+        PinHole = "pin-hole",
     }
 }
 

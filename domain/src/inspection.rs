@@ -6,6 +6,7 @@
 mod command;
 mod event;
 mod rejection;
+mod state;
 #[cfg(test)]
 mod tests;
 mod upload;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 pub use command::{InferenceResult, InspectionCommand};
 pub use event::{GoldenReference, InspectionEvent, ModelIdentity, Registration, Timing};
 pub use rejection::InspectionRejection;
+pub use state::{ArtifactState, InspectionState};
 
 use crate::{
     Aggregate, ArtifactId, Defect, FiredRule, InspectionId, Judgement, Lot, MediaType,
@@ -117,18 +119,6 @@ impl Inspection {
             | Self::Inferring(facts)
             | Self::Judged { facts, .. }
             | Self::Voided(facts) => Some(facts),
-        }
-    }
-
-    /// The state's name on the wire.
-    #[must_use]
-    pub const fn state_name(&self) -> &'static str {
-        match self {
-            Self::NotCreated => "not-created",
-            Self::Open(_) => "open",
-            Self::Inferring(_) => "inferring",
-            Self::Judged { .. } => "judged",
-            Self::Voided(_) => "voided",
         }
     }
 

@@ -8,80 +8,41 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::recipe::Grade;
+use crate::vocabulary::vocabulary;
 use crate::{Defect, DefectClass, Recipe};
 
-/// The machine's judgement of a board.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Judgement {
-    /// Every picture was compared and nothing was found.
-    Pass,
-    /// A person has to look: something is doubtful or could not be compared.
-    Review,
-    /// At least one defect is certain enough.
-    Fail,
-}
-
-impl Judgement {
-    /// The judgement's name on the wire.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Pass => "pass",
-            Self::Review => "review",
-            Self::Fail => "fail",
-        }
+vocabulary! {
+    /// The machine's judgement of a board.
+    pub enum Judgement ("judgement") {
+        /// Every picture was compared and nothing was found.
+        Pass = "pass",
+        /// A person has to look: something is doubtful or could not be compared.
+        Review = "review",
+        /// At least one defect is certain enough.
+        Fail = "fail",
     }
 }
 
-impl fmt::Display for Judgement {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// Why a picture could not be compared with its golden sample.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum NotComparable {
-    /// The part has no golden sample.
-    NoGoldenSample,
-    /// The picture's bytes do not decode.
-    Unreadable,
-    /// The picture and the golden sample differ in size.
-    SizeMismatch,
-    /// The picture could not be registered to the golden sample: out of place, turned, covered.
-    NotRegistered,
-    /// The picture is too blurred to be compared with its golden sample.
-    OutOfFocus,
-    /// The picture shows a part, and not the one of the golden sample.
-    WrongPart,
-    /// So much differs that counting defects would mean nothing.
-    TooManyDifferences,
-    /// Inference failed after every attempt.
-    InferenceFailed,
-}
-
-impl NotComparable {
-    /// The reason's name on the wire; also the name of the rule that it fires.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::NoGoldenSample => "no-golden-sample",
-            Self::Unreadable => "unreadable",
-            Self::SizeMismatch => "size-mismatch",
-            Self::NotRegistered => "not-registered",
-            Self::OutOfFocus => "out-of-focus",
-            Self::WrongPart => "wrong-part",
-            Self::TooManyDifferences => "too-many-differences",
-            Self::InferenceFailed => "inference-failed",
-        }
-    }
-}
-
-impl fmt::Display for NotComparable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+vocabulary! {
+    /// Why a picture could not be compared with its golden sample; also the name of the rule that it
+    /// fires.
+    pub enum NotComparable ("reason") {
+        /// The part has no golden sample.
+        NoGoldenSample = "no-golden-sample",
+        /// The picture's bytes do not decode.
+        Unreadable = "unreadable",
+        /// The picture and the golden sample differ in size.
+        SizeMismatch = "size-mismatch",
+        /// The picture could not be registered to the golden sample: out of place, turned, covered.
+        NotRegistered = "not-registered",
+        /// The picture is too blurred to be compared with its golden sample.
+        OutOfFocus = "out-of-focus",
+        /// The picture shows a part, and not the one of the golden sample.
+        WrongPart = "wrong-part",
+        /// So much differs that counting defects would mean nothing.
+        TooManyDifferences = "too-many-differences",
+        /// Inference failed after every attempt.
+        InferenceFailed = "inference-failed",
     }
 }
 

@@ -19,19 +19,27 @@ pub mod inspection;
 mod judgement;
 pub mod model_route;
 pub mod part;
+mod read_model;
 mod recipe;
 pub mod report;
+mod stored_event;
 mod upload;
 mod value;
+mod vocabulary;
 
 pub use aggregate::{Aggregate, Rejection};
 pub use defect::{Confidence, Defect, DefectClass, PixelBox};
-pub use inspection::{Inspection, InspectionCommand, InspectionEvent, InspectionRejection};
+pub use inspection::{
+    ArtifactState, Inspection, InspectionCommand, InspectionEvent, InspectionRejection,
+    InspectionState,
+};
 pub use judgement::{FiredRule, Judgement, NotComparable, View, judge};
 pub use model_route::{ModelRoute, ModelRouteCommand, ModelRouteEvent, ModelRouteRejection};
 pub use part::{Part, PartCommand, PartEvent, PartRejection};
+pub use read_model::{GenerationStatus, ProjectionName};
 pub use recipe::{Grade, Recipe};
 pub use report::Report;
+pub use stored_event::{StoredEvent, UnknownStoredEvent, Upcaster};
 pub use upload::{PictureOwner, UploadSlot};
 pub use value::{
     ArtifactId, InspectionId, Invalid, Lot, MediaType, NAME_MAX_CHARS, PartNumber, Picture,

@@ -2,29 +2,18 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::vocabulary::vocabulary;
 use crate::{Confidence, Invalid};
 
-/// What a confidence means under a recipe.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Grade {
-    /// Below `review_at`: kept in the event, shown nowhere, decides nothing.
-    Negligible,
-    /// From `review_at`: a person has to look.
-    Doubtful,
-    /// From `fail_at`: the board fails.
-    Defect,
-}
-
-impl Grade {
-    /// The grade's name on the wire.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Negligible => "negligible",
-            Self::Doubtful => "doubtful",
-            Self::Defect => "defect",
-        }
+vocabulary! {
+    /// What a confidence means under a recipe.
+    pub enum Grade ("grade") {
+        /// Below `review_at`: kept in the event, shown nowhere, decides nothing.
+        Negligible = "negligible",
+        /// From `review_at`: a person has to look.
+        Doubtful = "doubtful",
+        /// From `fail_at`: the board fails.
+        Defect = "defect",
     }
 }
 

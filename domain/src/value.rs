@@ -9,6 +9,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::vocabulary::vocabulary;
+
 /// A value that does not parse: which field, and what it must be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field} {must}")]
@@ -238,43 +240,13 @@ impl From<Sha256> for String {
     }
 }
 
-/// The picture formats a station may upload (IANA media types).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum MediaType {
-    /// `image/jpeg`
-    #[serde(rename = "image/jpeg")]
-    Jpeg,
-    /// `image/png`
-    #[serde(rename = "image/png")]
-    Png,
-}
-
-impl MediaType {
-    /// The media type as it stands in `Content-Type`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Jpeg => "image/jpeg",
-            Self::Png => "image/png",
-        }
-    }
-}
-
-impl fmt::Display for MediaType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for MediaType {
-    type Err = Invalid;
-
-    fn from_str(text: &str) -> Result<Self, Invalid> {
-        match text {
-            "image/jpeg" => Ok(Self::Jpeg),
-            "image/png" => Ok(Self::Png),
-            _ => Err(Invalid::new("type", "must be image/jpeg or image/png")),
-        }
+vocabulary! {
+    /// The picture formats a station may upload: IANA media types as they stand in `Content-Type`.
+    pub enum MediaType ("type") {
+        /// `image/jpeg`
+        Jpeg = "image/jpeg",
+        /// `image/png`
+        Png = "image/png",
     }
 }
 

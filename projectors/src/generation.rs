@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 
+use domain::GenerationStatus;
 use platform::event_log::{Position, StreamId};
 use platform::postgres::DatabaseFlavour;
 use sqlx::{Acquire as _, Executor as _, PgConnection, PgPool};
@@ -17,29 +18,6 @@ pub(crate) mod lock {
     pub(crate) const OWNER: i32 = 774;
     /// Whoever rebuilds or verifies a projection, with the projection's hash.
     pub(crate) const REBUILD: i32 = 775;
-}
-
-/// What a generation is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum GenerationStatus {
-    /// It is being filled beside the one that serves.
-    Building,
-    /// Readers see it.
-    Serving,
-    /// It served once; its tables are gone.
-    Retired,
-}
-
-impl GenerationStatus {
-    /// As it is stored.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Building => "building",
-            Self::Serving => "serving",
-            Self::Retired => "retired",
-        }
-    }
 }
 
 /// A generation that this process owns, and what it knows of it.

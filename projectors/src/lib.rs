@@ -18,7 +18,7 @@ mod service;
 mod serving_projector;
 mod status;
 
-pub use generation::{GenerationStatus, ensure, ensure_each};
+pub use generation::{ensure, ensure_each};
 pub use page_writer::Poison;
 pub use projection::{ApplyError, Projection, ProjectionDefinition};
 pub use projections::{ALL, find};

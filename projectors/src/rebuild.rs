@@ -10,6 +10,7 @@ mod compare;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use domain::GenerationStatus;
 use platform::event_log::{EventLog, EventLogError, Position};
 use platform::follower::SESSION_BACKOFF;
 use sqlx::{Executor as _, PgConnection, PgPool};
@@ -266,7 +267,9 @@ async fn swap_generations(
     let name = new.projection.name();
     let limit = format!("SET LOCAL lock_timeout = {}", SWAP_LOCK_TIMEOUT.as_millis());
     (&mut *tx).execute(limit.as_str()).await?;
-    for (number, status) in [(old.generation, "retired"), (new.number, "serving")] {
+    for (number, status) in
+        [(old.generation, GenerationStatus::Retired), (new.number, GenerationStatus::Serving)]
+    {
         sqlx::query(
             "UPDATE public.projection_checkpoints
              SET status = $3, owner_epoch = owner_epoch + 1, updated_at = clock_timestamp()
@@ -274,7 +277,7 @@ async fn swap_generations(
         )
         .bind(name)
         .bind(number)
-        .bind(status)
+        .bind(status.as_str())
         .execute(&mut *tx)
         .await?;
     }

@@ -3,11 +3,12 @@
 //! Invariant: this process writes the generation of the newest epoch or nothing; what it knows of it,
 //! such as which streams are parked, is read again with every take-over.
 
+use domain::GenerationStatus;
 use platform::event_log::{EventLog, Page, Position, StreamId};
 use platform::follower::{FollowError, OwnerLock, Projector, project_to_end};
 use sqlx::{PgConnection, PgPool};
 
-use crate::generation::{Generation, GenerationStatus, lock};
+use crate::generation::{Generation, lock};
 use crate::page_writer::{OnPoison, WriteError, write_page};
 use crate::projection::Projection;
 use crate::schema_version::find_mismatch;

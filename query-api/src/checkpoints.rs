@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::ProjectionName;
 use platform::event_log::Position;
 use sqlx::PgPool;
 use tokio::sync::Mutex;
@@ -18,36 +19,6 @@ use crate::error::QueryError;
 const REFRESH: Duration = Duration::from_millis(15);
 /// How long a read waits for the position it asked for.
 pub(crate) const WAIT_MAX: Duration = Duration::from_secs(2);
-
-/// The read models that are read here, under the names that projectors give them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Projection {
-    /// Inspections, artifacts, timeline.
-    InspectionOverview,
-    /// Findings.
-    Defects,
-    /// Parts and golden samples.
-    Parts,
-    /// Judgements per hour.
-    Yield,
-    /// Reports.
-    Reports,
-}
-
-impl Projection {
-    pub(crate) const ALL: [Self; 5] =
-        [Self::InspectionOverview, Self::Defects, Self::Parts, Self::Yield, Self::Reports];
-
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::InspectionOverview => "inspection_overview",
-            Self::Defects => "defects",
-            Self::Parts => "parts",
-            Self::Yield => "yield",
-            Self::Reports => "reports",
-        }
-    }
-}
 
 type Positions = Arc<BTreeMap<String, Position>>;
 
@@ -69,7 +40,7 @@ impl Checkpoints {
     /// when nothing serves.
     pub(crate) async fn reached(
         &self,
-        projection: Projection,
+        projection: ProjectionName,
         wanted: Option<Position>,
     ) -> Result<Position, QueryError> {
         let started = Instant::now();
@@ -87,7 +58,10 @@ impl Checkpoints {
     }
 
     /// The position that `projection` has reached, at most [`REFRESH`] ago.
-    pub(crate) async fn position(&self, projection: Projection) -> Result<Position, QueryError> {
+    pub(crate) async fn position(
+        &self,
+        projection: ProjectionName,
+    ) -> Result<Position, QueryError> {
         let positions = self.positions().await?;
         positions.get(projection.as_str()).copied().ok_or(QueryError::NotBuilt)
     }

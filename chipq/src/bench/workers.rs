@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{bail, ensure};
 use chrono::{DateTime, Utc};
+use domain::InspectionEvent;
 use platform::event_log::{EventLog, Position};
 use platform::follower::LogTail;
 
@@ -152,7 +153,7 @@ impl Judged {
             for event in page.events {
                 let inspection = &event.stream.aggregate_id;
                 let is_counted = boards.is_none_or(|boards| boards.contains(inspection));
-                if is_counted && event.event_type == "InspectionJudged" {
+                if is_counted && event.event_type == InspectionEvent::INSPECTION_JUDGED {
                     judged.times.entry(inspection.clone()).or_default().push(event.recorded_at);
                 }
             }

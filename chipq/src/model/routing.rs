@@ -81,12 +81,12 @@ pub(super) async fn open_on(log: &dyn EventLog) -> anyhow::Result<HashMap<ModelI
 fn note(kept: &mut HashMap<String, ModelIdentity>, event: &Recorded) -> anyhow::Result<()> {
     let inspection = &event.stream.aggregate_id;
     match event.event_type.as_str() {
-        "InferenceCompleted" => {
+        InspectionEvent::INFERENCE_COMPLETED => {
             if let InspectionEvent::InferenceCompleted { model, .. } = event.decode()? {
                 kept.entry(inspection.clone()).or_insert(model);
             }
         }
-        "InspectionJudged" | "InspectionVoided" => {
+        InspectionEvent::INSPECTION_JUDGED | InspectionEvent::INSPECTION_VOIDED => {
             kept.remove(inspection);
         }
         _ => {}

@@ -4,10 +4,10 @@
 //! an upcaster; what is stored stays readable for ever.
 
 use chrono::{DateTime, Utc};
-use cqrs_es::DomainEvent;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::stored_event::stored_events;
 use crate::{
     ArtifactId, Defect, FiredRule, InspectionId, Judgement, Lot, MediaType, NotComparable,
     PartNumber, Picture, Recipe, Sha256, Station,
@@ -165,22 +165,13 @@ pub enum InspectionEvent {
     },
 }
 
-impl DomainEvent for InspectionEvent {
-    fn event_type(&self) -> String {
-        match self {
-            Self::InspectionCreated { .. } => "InspectionCreated",
-            Self::ArtifactReserved { .. } => "ArtifactReserved",
-            Self::ArtifactUploaded { .. } => "ArtifactUploaded",
-            Self::InferenceRequested { .. } => "InferenceRequested",
-            Self::InferenceCompleted { .. } => "InferenceCompleted",
-            Self::InferenceFailed { .. } => "InferenceFailed",
-            Self::InspectionJudged { .. } => "InspectionJudged",
-            Self::InspectionVoided { .. } => "InspectionVoided",
-        }
-        .to_owned()
-    }
-
-    fn event_version(&self) -> String {
-        "1".to_owned()
-    }
-}
+stored_events!(InspectionEvent {
+    INSPECTION_CREATED: InspectionCreated = "InspectionCreated",
+    ARTIFACT_RESERVED: ArtifactReserved = "ArtifactReserved",
+    ARTIFACT_UPLOADED: ArtifactUploaded = "ArtifactUploaded",
+    INFERENCE_REQUESTED: InferenceRequested = "InferenceRequested",
+    INFERENCE_COMPLETED: InferenceCompleted = "InferenceCompleted",
+    INFERENCE_FAILED: InferenceFailed = "InferenceFailed",
+    INSPECTION_JUDGED: InspectionJudged = "InspectionJudged",
+    INSPECTION_VOIDED: InspectionVoided = "InspectionVoided",
+});

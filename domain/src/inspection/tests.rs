@@ -15,8 +15,8 @@ use crate::inspection::{
     InspectionCommand as C, InspectionEvent as E, InspectionRejection as Rejected,
 };
 use crate::{
-    Aggregate as _, FiredRule, Inspection, InspectionId, Judgement, MediaType, NotComparable,
-    Recipe, Rejection as _,
+    Aggregate as _, FiredRule, Inspection, InspectionId, InspectionState, Judgement, MediaType,
+    NotComparable, Recipe, Rejection as _,
 };
 
 fn given(events: impl IntoIterator<Item = E>) -> Given<Inspection> {
@@ -135,8 +135,8 @@ fn the_state_is_named_on_the_wire_and_knows_its_facts() {
     withdrawn.push(voided());
     let states = [vec![], vec![created()], inferring(), judged_pass(), withdrawn];
     let states = states.each_ref().map(Inspection::replay);
-    let names = states.each_ref().map(Inspection::state_name);
-    assert_eq!(names, ["not-created", "open", "inferring", "judged", "voided"]);
+    let names = states.each_ref().map(|state| state.state().map(InspectionState::as_str));
+    assert_eq!(names, [None, Some("open"), Some("inferring"), Some("judged"), Some("voided")]);
     let known = states.each_ref().map(|state| state.facts().is_some());
     assert_eq!(known, [false, true, true, true, true]);
 }

@@ -1,9 +1,9 @@
 //! What can have happened to a model's route, and under which names it is stored.
 
-use cqrs_es::DomainEvent;
 use serde::{Deserialize, Serialize};
 
 use crate::inspection::ModelIdentity;
+use crate::stored_event::stored_events;
 
 /// How two versions of a model compare on a fixed set of boards.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,15 +52,4 @@ pub enum ModelRouteEvent {
     },
 }
 
-impl DomainEvent for ModelRouteEvent {
-    fn event_type(&self) -> String {
-        match self {
-            Self::ModelRouted { .. } => "ModelRouted",
-        }
-        .to_owned()
-    }
-
-    fn event_version(&self) -> String {
-        "1".to_owned()
-    }
-}
+stored_events!(ModelRouteEvent { MODEL_ROUTED: ModelRouted = "ModelRouted" });

@@ -1,9 +1,9 @@
 //! What can have happened to a part, and under which names it is stored.
 
 use chrono::{DateTime, Utc};
-use cqrs_es::DomainEvent;
 use serde::{Deserialize, Serialize};
 
+use crate::stored_event::stored_events;
 use crate::{ArtifactId, MediaType, PartNumber, Picture, Recipe};
 
 /// The events of a part's stream.
@@ -41,17 +41,8 @@ pub enum PartEvent {
     },
 }
 
-impl DomainEvent for PartEvent {
-    fn event_type(&self) -> String {
-        match self {
-            Self::PartRegistered { .. } => "PartRegistered",
-            Self::GoldenSampleReserved { .. } => "GoldenSampleReserved",
-            Self::GoldenSampleRegistered { .. } => "GoldenSampleRegistered",
-        }
-        .to_owned()
-    }
-
-    fn event_version(&self) -> String {
-        "1".to_owned()
-    }
-}
+stored_events!(PartEvent {
+    PART_REGISTERED: PartRegistered = "PartRegistered",
+    GOLDEN_SAMPLE_RESERVED: GoldenSampleReserved = "GoldenSampleReserved",
+    GOLDEN_SAMPLE_REGISTERED: GoldenSampleRegistered = "GoldenSampleRegistered",
+});

@@ -13,7 +13,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use domain::InspectionId;
+use domain::{InspectionEvent, InspectionId};
 use platform::event_log::{Page, Position, Recorded};
 
 use super::lease::Lease;
@@ -123,8 +123,10 @@ impl Backlog {
     }
 
     fn add_event(&mut self, event: &Recorded) {
-        let gives_work =
-            matches!(event.event_type.as_str(), "ArtifactUploaded" | "InferenceRequested");
+        let gives_work = matches!(
+            event.event_type.as_str(),
+            InspectionEvent::ARTIFACT_UPLOADED | InspectionEvent::INFERENCE_REQUESTED
+        );
         let id = event.stream.aggregate_id.parse().ok().filter(|_| gives_work).map(InspectionId);
         let Some(inspection_id) = id else { return };
         let held = self.held.get(&Partition::for_inspection(inspection_id));
@@ -220,7 +222,7 @@ mod tests {
     }
 
     fn uploaded(position: i64, inspection: InspectionId) -> Recorded {
-        event(position, inspection, "ArtifactUploaded")
+        event(position, inspection, InspectionEvent::ARTIFACT_UPLOADED)
     }
 
     /// Inspection `n` of a partition.
@@ -252,7 +254,7 @@ mod tests {
     fn the_checkpoint_stays_before_the_first_event_that_is_not_done() {
         let (one, two, other) = (id(3, 0), id(3, 1), id(4, 0));
         let mut backlog = backlog(0..PARTITIONS);
-        let created = event(1, one, "InspectionCreated");
+        let created = event(1, one, InspectionEvent::INSPECTION_CREATED);
         backlog.add_page(&page(
             vec![created, uploaded(2, one), uploaded(3, two), uploaded(4, other)],
             4,
@@ -274,7 +276,7 @@ mod tests {
         let mut backlog = backlog([0]);
         backlog.add_page(&page(vec![uploaded(1, one)], 1));
         assert_eq!(backlog.take_next(), Some(one));
-        backlog.add_page(&page(vec![event(2, one, "InferenceRequested")], 2));
+        backlog.add_page(&page(vec![event(2, one, InspectionEvent::INFERENCE_REQUESTED)], 2));
         assert_eq!(backlog.take_next(), None);
         backlog.mark_processed(one);
         assert_eq!(processed_up_to(&backlog, 0), 1);

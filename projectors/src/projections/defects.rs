@@ -2,7 +2,7 @@
 //! that named it; position and number together are unique.
 
 use chrono::{DateTime, Utc};
-use domain::{Aggregate as _, Lot, PartNumber, Station};
+use domain::{Aggregate as _, Lot, PartNumber, ProjectionName, Station};
 use domain::{ArtifactId, Confidence, Defect, DefectClass, Grade, Inspection, InspectionEvent};
 use platform::event_log::Position;
 use serde::{Deserialize, Serialize};
@@ -23,7 +23,7 @@ pub(super) struct Defects {
 
 impl ReadModel for Defects {
     const DEFINITION: ProjectionDefinition = ProjectionDefinition {
-        name: "defects",
+        name: ProjectionName::Defects.as_str(),
         schema_version: 2,
         schema_sql: |_| include_str!("defects.sql"),
         views: &["defects"],

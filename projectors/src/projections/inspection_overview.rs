@@ -6,7 +6,7 @@ mod row;
 
 use std::collections::HashMap;
 
-use domain::{Aggregate as _, ArtifactId, Inspection, InspectionEvent};
+use domain::{Aggregate as _, ArtifactId, Inspection, InspectionEvent, ProjectionName};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -25,7 +25,7 @@ pub(super) struct InspectionOverview {
 
 impl ReadModel for InspectionOverview {
     const DEFINITION: ProjectionDefinition = ProjectionDefinition {
-        name: "inspection_overview",
+        name: ProjectionName::InspectionOverview.as_str(),
         schema_version: 2,
         schema_sql: |_| include_str!("inspection_overview.sql"),
         views: &["inspections", "artifacts", "timeline"],

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use domain::{Aggregate as _, ArtifactId, MediaType, Part, PartEvent, PartNumber, Recipe, Sha256};
+use domain::{
+    Aggregate as _, ArtifactId, MediaType, Part, PartEvent, PartNumber, ProjectionName, Recipe,
+    Sha256,
+};
 use platform::event_log::{Position, Recorded};
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
@@ -21,7 +24,7 @@ pub(super) struct Parts {
 
 impl ReadModel for Parts {
     const DEFINITION: ProjectionDefinition = ProjectionDefinition {
-        name: "parts",
+        name: ProjectionName::Parts.as_str(),
         schema_version: 1,
         schema_sql: |_| include_str!("parts.sql"),
         views: &["parts", "golden_samples"],

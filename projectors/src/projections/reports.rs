@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use domain::report::Entry;
-use domain::{Aggregate as _, Inspection, InspectionEvent, Report};
+use domain::{Aggregate as _, Inspection, InspectionEvent, ProjectionName, Report};
 use platform::event_log::Position;
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
@@ -26,7 +26,7 @@ pub(super) struct Reports {
 
 impl ReadModel for Reports {
     const DEFINITION: ProjectionDefinition = ProjectionDefinition {
-        name: "reports",
+        name: ProjectionName::Reports.as_str(),
         schema_version: 2,
         schema_sql: |_| include_str!("reports.sql"),
         views: &["reports"],

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Timelike as _, Utc};
-use domain::{Aggregate as _, Grade, Inspection, InspectionEvent, Judgement};
+use domain::{Aggregate as _, Grade, Inspection, InspectionEvent, Judgement, ProjectionName};
 use sqlx::PgConnection;
 
 use super::event_record::InspectionRecord;
@@ -22,7 +22,7 @@ pub(super) struct YieldHourly {
 
 impl ReadModel for YieldHourly {
     const DEFINITION: ProjectionDefinition = ProjectionDefinition {
-        name: "yield",
+        name: ProjectionName::Yield.as_str(),
         schema_version: 2,
         schema_sql: |_| include_str!("yield_hourly.sql"),
         views: &["yield_hourly"],

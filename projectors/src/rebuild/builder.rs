@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use domain::GenerationStatus;
 use platform::event_log::{EventLog, Page, Position};
 use platform::follower::{OwnerConnection, OwnerLock};
 use sqlx::{Connection as _, PgConnection, PgPool};
 
 use super::{Progress, RebuildError};
-use crate::generation::{self, Generation, GenerationStatus, lock};
+use crate::generation::{self, Generation, lock};
 use crate::page_writer::{OnPoison, WriteError, write_page};
 use crate::projection::Projection;
 

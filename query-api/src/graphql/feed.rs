@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use domain::Aggregate as _;
+use domain::{Aggregate as _, ProjectionName};
 use futures::Stream;
 use futures::stream;
 use platform::event_log::{Position, Recorded};
@@ -18,7 +18,6 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::checkpoints::Projection;
 use crate::cursor::Scope;
 use crate::error::QueryError;
 use crate::read_model::LogPosition;
@@ -100,7 +99,7 @@ impl Feed {
         let after = match start {
             Start::After(position) => position,
             Start::Resume(cursor) => Position(reads.cursor_key.open(&scope, &cursor)?),
-            Start::Now => reads.checkpoints.position(Projection::InspectionOverview).await?,
+            Start::Now => reads.checkpoints.position(ProjectionName::InspectionOverview).await?,
         };
         let now = Instant::now();
         Ok(Self {
@@ -151,7 +150,7 @@ impl Feed {
 
     /// Reads the next stretch of the log that the read model reflects; waits when there is none.
     async fn fill(&mut self) -> Result<(), QueryError> {
-        let served = self.reads.checkpoints.position(Projection::InspectionOverview).await?;
+        let served = self.reads.checkpoints.position(ProjectionName::InspectionOverview).await?;
         if served <= self.after {
             self.is_live = true;
             self.wait().await;

@@ -6,7 +6,7 @@ use chrono::{DateTime, Duration, Utc};
 use crate::error::QueryError;
 use crate::read_model::defects::ClassCount;
 use crate::read_model::inspections::check_times;
-use crate::read_model::words::DefectClass;
+use crate::read_model::words::DefectClassWord;
 use crate::read_model::yields::Hour;
 
 /// The longest stretch of a yield series.
@@ -128,7 +128,7 @@ pub(super) struct DefectPareto {
 #[derive(Debug, Clone, SimpleObject)]
 pub(super) struct ParetoClass {
     /// The class.
-    class: DefectClass,
+    class: DefectClassWord,
     /// How many: the numerator of the share.
     count: i64,
     /// count ÷ total.

@@ -15,7 +15,7 @@ use crate::read_model::inspections::{Inspection, TimelineEntry};
 use crate::read_model::neat;
 use crate::read_model::parts::{GoldenSample, Part};
 use crate::read_model::reports::Report;
-use crate::read_model::words::{DefectClass, Judgement};
+use crate::read_model::words::{DefectClassWord, JudgementWord};
 
 #[ComplexObject]
 impl Inspection {
@@ -70,9 +70,9 @@ pub(super) struct Rule {
     /// The rule's name.
     rule: String,
     /// What the rule says on its own.
-    judgement: Judgement,
+    judgement: JudgementWord,
     /// The class of findings it fired on.
-    class: Option<DefectClass>,
+    class: Option<DefectClassWord>,
     /// How many findings it fired on.
     count: Option<u32>,
     /// Why a picture was not compared.

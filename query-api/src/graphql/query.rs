@@ -3,6 +3,7 @@
 use async_graphql::connection::{Connection, Edge, EmptyFields};
 use async_graphql::{Context, ID, Lookahead, Object, OutputType, Result, SimpleObject};
 use chrono::{DateTime, Utc};
+use domain::ProjectionName;
 use platform::auth::Scope;
 use platform::event_log::Position;
 use uuid::Uuid;
@@ -10,7 +11,6 @@ use uuid::Uuid;
 use super::limits::paged;
 use super::metrics::{DefectPareto, YieldSeries, stretch};
 use super::{Allowed, reads};
-use crate::checkpoints::Projection as Serving;
 use crate::error::QueryError;
 use crate::paging::{Filter, Listed, PageArguments, Slice, cursor_of, list, page};
 use crate::read_model::LogPosition;
@@ -19,7 +19,7 @@ use crate::read_model::inspections::{self, Inspection, InspectionFilter};
 use crate::read_model::parts::{self, Part, PartFilter};
 use crate::read_model::projections::{self, Projection};
 use crate::read_model::reports::{self, Report, ReportFilter};
-use crate::read_model::words::Grade;
+use crate::read_model::words::GradeWord;
 use crate::read_model::yields::{self, YieldFilter};
 use crate::reads::Reads;
 
@@ -95,7 +95,7 @@ impl Query {
         let (filter, reads) = (filter.unwrap_or_default(), reads(ctx)?);
         filter.check()?;
         let page = PageArguments { first, after, last, before };
-        listed(reads, page, &filter, &[Serving::Defects], min_position).await
+        listed(reads, page, &filter, &[ProjectionName::Defects], min_position).await
     }
 
     /// The part with this number.
@@ -108,7 +108,7 @@ impl Query {
     ) -> Result<Option<Part>> {
         let reads = reads(ctx)?;
         let part = domain::PartNumber::new(&part).map_err(QueryError::from)?;
-        await_all(reads, &[Serving::Parts], min_position).await?;
+        await_all(reads, &[ProjectionName::Parts], min_position).await?;
         Ok(parts::by_number(&reads.pool, part.as_str()).await?)
     }
 
@@ -130,7 +130,7 @@ impl Query {
     ) -> Result<Page<Part>> {
         let (filter, reads) = (filter.unwrap_or_default(), reads(ctx)?);
         let page = PageArguments { first, after, last, before };
-        listed(reads, page, &filter, &[Serving::Parts], min_position).await
+        listed(reads, page, &filter, &[ProjectionName::Parts], min_position).await
     }
 
     /// Yield per hour, of the last day when no times are given; at most 92 days.
@@ -147,7 +147,7 @@ impl Query {
         let (filter, reads) = (filter.unwrap_or_default(), reads(ctx)?);
         filter.check()?;
         let stretch = stretch(from, to, Utc::now())?;
-        await_all(reads, &[Serving::Yield], min_position).await?;
+        await_all(reads, &[ProjectionName::Yield], min_position).await?;
         let hours = yields::hours(&reads.pool, &filter, stretch).await?;
         Ok(YieldSeries::of(stretch, hours))
     }
@@ -163,8 +163,8 @@ impl Query {
     ) -> Result<DefectPareto> {
         let (mut filter, reads) = (filter.unwrap_or_default(), reads(ctx)?);
         filter.check()?;
-        filter.grade.get_or_insert(Grade::Defect);
-        await_all(reads, &[Serving::Defects], min_position).await?;
+        filter.grade.get_or_insert(GradeWord::Defect);
+        await_all(reads, &[ProjectionName::Defects], min_position).await?;
         Ok(DefectPareto::of(defects::count_by_class(&reads.pool, &filter).await?))
     }
 
@@ -177,7 +177,7 @@ impl Query {
         min_position: Option<LogPosition>,
     ) -> Result<Option<Report>> {
         let (id, reads) = (uuid("id", &id)?, reads(ctx)?);
-        await_all(reads, &[Serving::Reports], min_position).await?;
+        await_all(reads, &[ProjectionName::Reports], min_position).await?;
         Ok(reports::by_id(&reads.pool, id).await?)
     }
 
@@ -200,7 +200,7 @@ impl Query {
         let (filter, reads) = (filter.unwrap_or_default(), reads(ctx)?);
         filter.check()?;
         let page = PageArguments { first, after, last, before };
-        listed(reads, page, &filter, &[Serving::Reports], min_position).await
+        listed(reads, page, &filter, &[ProjectionName::Reports], min_position).await
     }
 
     /// How far each read model has come, and what it had to leave out.
@@ -220,9 +220,11 @@ impl Query {
 }
 
 /// The read models that an inspection's selected fields come from.
-fn needed(inspection: &Lookahead<'_>) -> Vec<Serving> {
-    let mut models = vec![Serving::InspectionOverview];
-    for (field, model) in [("defects", Serving::Defects), ("report", Serving::Reports)] {
+fn needed(inspection: &Lookahead<'_>) -> Vec<ProjectionName> {
+    let mut models = vec![ProjectionName::InspectionOverview];
+    for (field, model) in
+        [("defects", ProjectionName::Defects), ("report", ProjectionName::Reports)]
+    {
         if inspection.field(field).exists() {
             models.push(model);
         }
@@ -233,7 +235,7 @@ fn needed(inspection: &Lookahead<'_>) -> Vec<Serving> {
 /// Waits until all `models` have reached `wanted`; the position is that of the first.
 async fn await_all(
     reads: &Reads,
-    models: &[Serving],
+    models: &[ProjectionName],
     wanted: Option<LogPosition>,
 ) -> Result<LogPosition, QueryError> {
     let wanted = wanted.map(Position::from);
@@ -249,7 +251,7 @@ async fn listed<R: Listed + OutputType>(
     reads: &Reads,
     arguments: PageArguments,
     filter: &impl Filter,
-    models: &[Serving],
+    models: &[ProjectionName],
     wanted: Option<LogPosition>,
 ) -> Result<Page<R>> {
     let asked = page::<R>(arguments, filter, &reads.cursor_key)?;

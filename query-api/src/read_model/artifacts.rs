@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::neat;
-use super::words::ArtifactState;
+use super::words::ArtifactStateWord;
 use crate::error::QueryError;
 
 /// One picture of an inspection.
@@ -23,7 +23,7 @@ pub(crate) struct Artifact {
     #[serde(skip)]
     pub(crate) inspection_id: Uuid,
     /// What has become of it.
-    pub(crate) state: ArtifactState,
+    pub(crate) state: ArtifactStateWord,
     /// As announced, then as sniffed.
     pub(crate) media_type: String,
     /// Digest of the file, hexadecimal.

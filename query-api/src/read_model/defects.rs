@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::LogPosition;
 use super::inspections::{check_names, check_times, restrict_text};
-use super::words::{DefectClass, Grade};
+use super::words::{DefectClassWord, GradeWord};
 use crate::error::QueryError;
 use crate::paging::{Filter, Listed};
 
@@ -24,11 +24,11 @@ pub(crate) struct Defect {
     /// Its number within the picture, from 1, most confident first.
     pub(crate) number: i32,
     /// What it is.
-    pub(crate) class: DefectClass,
+    pub(crate) class: DefectClassWord,
     #[graphql(skip)]
     pub(crate) confidence: f32,
     /// What the confidence means under the recipe.
-    pub(crate) grade: Grade,
+    pub(crate) grade: GradeWord,
     #[graphql(skip)]
     pub(crate) x: i32,
     #[graphql(skip)]
@@ -80,9 +80,9 @@ pub(crate) struct DefectFilter {
     /// On the board of this inspection.
     pub(crate) inspection_id: Option<Uuid>,
     /// Of this class.
-    pub(crate) class: Option<DefectClass>,
+    pub(crate) class: Option<DefectClassWord>,
     /// Of this grade.
-    pub(crate) grade: Option<Grade>,
+    pub(crate) grade: Option<GradeWord>,
     /// At least this confident, 0 to 1.
     pub(crate) min_confidence: Option<f64>,
     /// Found at this time or later.
@@ -129,7 +129,7 @@ impl Filter for DefectFilter {
 /// How many findings there are of a class.
 #[derive(Debug, Clone, FromRow)]
 pub(crate) struct ClassCount {
-    pub(crate) class: DefectClass,
+    pub(crate) class: DefectClassWord,
     pub(crate) count: i64,
 }
 

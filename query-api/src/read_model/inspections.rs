@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::LogPosition;
 use super::artifacts::{self, Artifact};
-use super::words::{InspectionState, Judgement};
+use super::words::{InspectionStateWord, JudgementWord};
 use crate::error::QueryError;
 use crate::paging::{Filter, Listed};
 
@@ -30,9 +30,9 @@ pub(crate) struct Inspection {
     /// The station that inspects it.
     pub(crate) station: String,
     /// Where it is in its life.
-    pub(crate) state: InspectionState,
+    pub(crate) state: InspectionStateWord,
     /// The machine's judgement, once there is one.
-    pub(crate) judgement: Option<Judgement>,
+    pub(crate) judgement: Option<JudgementWord>,
     /// The rules that fired, once it is judged.
     #[graphql(skip)]
     #[schema(value_type = Option<Vec<Object>>)]
@@ -93,9 +93,9 @@ pub(crate) struct InspectionFilter {
     /// From this station.
     pub(crate) station: Option<String>,
     /// Judged so.
-    pub(crate) judgement: Option<Judgement>,
+    pub(crate) judgement: Option<JudgementWord>,
     /// In this state.
-    pub(crate) state: Option<InspectionState>,
+    pub(crate) state: Option<InspectionStateWord>,
 }
 
 impl InspectionFilter {

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{FromRow, PgPool};
 
 use super::LogPosition;
-use super::words::GenerationStatus;
+use super::words::GenerationStatusWord;
 use crate::error::QueryError;
 
 /// One generation of a read model.
@@ -17,7 +17,7 @@ pub(crate) struct Projection {
     /// From 1; a rebuild fills the next.
     pub(crate) generation: i32,
     /// Whether it is read.
-    pub(crate) status: GenerationStatus,
+    pub(crate) status: GenerationStatusWord,
     /// Everything up to here is applied or parked.
     pub(crate) position: LogPosition,
     /// Events read; the sum of those applied and parked.

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::LogPosition;
 use super::inspections::{check_names, restrict_text};
-use super::words::Judgement;
+use super::words::JudgementWord;
 use crate::error::QueryError;
 use crate::paging::{Filter, Listed};
 
@@ -23,7 +23,7 @@ pub(crate) struct Report {
     #[graphql(skip)]
     pub(crate) inspection_id: Uuid,
     /// The machine's judgement.
-    pub(crate) judgement: Judgement,
+    pub(crate) judgement: JudgementWord,
     /// The board's lot.
     pub(crate) lot: String,
     /// The part the board is.
@@ -67,7 +67,7 @@ pub(crate) struct ReportFilter {
     /// From this station.
     pub(crate) station: Option<String>,
     /// Judged so.
-    pub(crate) judgement: Option<Judgement>,
+    pub(crate) judgement: Option<JudgementWord>,
 }
 
 impl ReportFilter {

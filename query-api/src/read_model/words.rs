@@ -1,30 +1,39 @@
-//! The closed vocabularies of the read model: one word in the tables and in REST, one name in
-//! GraphQL.
+//! The domain's closed vocabularies as the read model shows them: the domain's word in the tables and
+//! in REST, one name in GraphQL. No word is spelt here.
 
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sqlx::error::BoxDynError;
 use sqlx::postgres::{PgTypeInfo, PgValueRef};
 use sqlx::{Decode, Postgres, Type};
 
+/// Wraps an enum of the domain. `except` names what the read models never hold; the match on the domain's
+/// enum has no wildcard, so that a word that is new there does not compile until it is shown here.
 macro_rules! words {
-    ($(#[$doc:meta])* $name:ident {
-        $($(#[$of:meta])* $variant:ident = $word:literal),+ $(,)?
+    ($(#[$meta:meta])* $name:ident of $domain:ident $(except $hidden:ident)? {
+        $($(#[$of:meta])* $variant:ident),+ $(,)?
     }) => {
-        $(#[$doc])*
         #[derive(
             Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash,
-            async_graphql::Enum, Serialize, Deserialize, utoipa::ToSchema,
+            async_graphql::Enum, utoipa::ToSchema,
         )]
+        $(#[$meta])*
         pub(crate) enum $name {
-            $($(#[$of])* #[serde(rename = $word)] $variant,)+
+            $($(#[$of])* $variant,)+
         }
 
         impl $name {
+            const fn from_domain(word: domain::$domain) -> Option<Self> {
+                match word {
+                    $(domain::$domain::$variant => Some(Self::$variant),)+
+                    $(domain::$domain::$hidden => None,)?
+                }
+            }
+
             const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $word,)+ }
+                match self { $(Self::$variant => domain::$domain::$variant.as_str(),)+ }
             }
         }
 
@@ -38,10 +47,22 @@ macro_rules! words {
             type Err = String;
 
             fn from_str(word: &str) -> Result<Self, String> {
-                match word {
-                    $($word => Ok(Self::$variant),)+
-                    _ => Err(format!(concat!("{:?} is not a ", stringify!($name)), word)),
-                }
+                let word: domain::$domain = word.parse().map_err(|why| format!("{why}"))?;
+                Self::from_domain(word).ok_or_else(|| format!("{word} is not shown"))
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.as_str())
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let word = domain::$domain::deserialize(deserializer)?;
+                Self::from_domain(word)
+                    .ok_or_else(|| serde::de::Error::custom(format!("{word} is not shown")))
             }
         }
 
@@ -65,81 +86,93 @@ macro_rules! words {
 
 words!(
     /// The machine's judgement of a board.
-    Judgement {
+    #[graphql(name = "Judgement")]
+    #[schema(as = Judgement)]
+    JudgementWord of Judgement {
         /// Every picture was compared and nothing was found.
-        Pass = "pass",
+        Pass,
         /// A person has to look.
-        Review = "review",
+        Review,
         /// At least one defect is certain enough.
-        Fail = "fail",
+        Fail,
     }
 );
 
 words!(
     /// Where an inspection is in its life.
-    InspectionState {
+    #[graphql(name = "InspectionState")]
+    #[schema(as = InspectionState)]
+    InspectionStateWord of InspectionState {
         /// Pictures are announced and uploaded.
-        Open = "open",
+        Open,
         /// The judgement waits for the last result.
-        Inferring = "inferring",
+        Inferring,
         /// Judged by the machine.
-        Judged = "judged",
+        Judged,
         /// Withdrawn.
-        Voided = "voided",
+        Voided,
     }
 );
 
 words!(
     /// What has become of a picture.
-    ArtifactState {
+    #[graphql(name = "ArtifactState")]
+    #[schema(as = ArtifactState)]
+    ArtifactStateWord of ArtifactState {
         /// Announced.
-        Reserved = "reserved",
+        Reserved,
         /// At rest.
-        Uploaded = "uploaded",
+        Uploaded,
         /// Compared with its golden sample.
-        Compared = "compared",
+        Compared,
         /// At rest, but not comparable.
-        NotComparable = "not-comparable",
+        NotComparable,
     }
 );
 
 words!(
     /// What a finding's confidence means under the recipe.
-    Grade {
+    #[graphql(name = "Grade")]
+    #[schema(as = Grade)]
+    GradeWord of Grade except Negligible {
         /// From the recipe's `fail_at`: the board fails.
-        Defect = "defect",
+        Defect,
         /// From `review_at`: a person has to look.
-        Doubtful = "doubtful",
+        Doubtful,
     }
 );
 
 words!(
     /// The classes of defects of a bare copper layer (DeepPCB).
-    DefectClass {
+    #[graphql(name = "DefectClass")]
+    #[schema(as = DefectClass)]
+    DefectClassWord of DefectClass {
         /// A trace that is interrupted.
-        Open = "open",
+        Open,
         /// Copper that joins two nets.
-        Short = "short",
+        Short,
         /// A bite out of a trace or pad.
-        Mousebite = "mousebite",
+        Mousebite,
         /// A copper protrusion that reaches no other net.
-        Spur = "spur",
+        Spur,
         /// A spurious island of copper.
-        Copper = "copper",
+        Copper,
         /// A hole inside copper.
-        PinHole = "pin-hole",
+        PinHole,
     }
 );
 
 words!(
     /// Whether a generation of a read model is read.
-    GenerationStatus {
+    #[graphql(name = "GenerationStatus")]
+    #[schema(as = GenerationStatus)]
+    GenerationStatusWord of GenerationStatus {
         /// It is being filled beside the one that serves.
-        Building = "building",
+        Building,
         /// It is read.
-        Serving = "serving",
+        Serving,
         /// It was replaced.
-        Retired = "retired",
+        Retired,
     }
 );
 
@@ -150,16 +183,15 @@ mod tests {
     #[test]
     fn the_words_are_the_domain_s() {
         for class in domain::DefectClass::ALL {
-            assert_eq!(class.as_str().parse::<DefectClass>().unwrap().as_str(), class.as_str());
+            assert_eq!(class.as_str().parse::<DefectClassWord>().unwrap().as_str(), class.as_str());
         }
-        for judgement in
-            [domain::Judgement::Pass, domain::Judgement::Review, domain::Judgement::Fail]
-        {
-            assert!(judgement.as_str().parse::<Judgement>().is_ok());
+        for judgement in domain::Judgement::ALL {
+            assert!(judgement.as_str().parse::<JudgementWord>().is_ok());
         }
         for grade in [domain::Grade::Defect, domain::Grade::Doubtful] {
-            assert!(grade.as_str().parse::<Grade>().is_ok());
+            assert!(grade.as_str().parse::<GradeWord>().is_ok());
         }
-        assert!("PASS".parse::<Judgement>().is_err());
+        assert!(domain::Grade::Negligible.as_str().parse::<GradeWord>().is_err());
+        assert!("PASS".parse::<JudgementWord>().is_err());
     }
 }

@@ -8,16 +8,16 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
+use domain::ProjectionName;
 use platform::event_log::Position;
 use platform::health::{Probe, READY_TIMEOUT};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::QueryApi;
-use crate::checkpoints::Projection;
 use crate::error::QueryError;
 use crate::read_model::projections;
-use crate::read_model::words::GenerationStatus;
+use crate::read_model::words::GenerationStatusWord;
 use crate::reads::Reads;
 
 /// One thing that has to be ready.
@@ -80,12 +80,13 @@ async fn checks(reads: &Reads) -> Vec<Check> {
         Err(error) => return vec![not_ready("database", error.to_string())],
     };
     let mut checks = vec![is_ready("database".into())];
-    let serving = |projection: Projection| {
+    let serving = |projection: ProjectionName| {
         found.iter().find(|row| {
-            row.projection == projection.as_str() && row.status == GenerationStatus::Serving
+            row.projection == projection.as_str() && row.status == GenerationStatusWord::Serving
         })
     };
-    let positions = Projection::ALL.map(|projection| serving(projection).map(|row| row.position));
+    let positions =
+        ProjectionName::ALL.map(|projection| serving(projection).map(|row| row.position));
     let known: Vec<Position> = positions.iter().flatten().map(|at| (*at).into()).collect();
     let lags = match reads.lags(&known).await {
         Ok((_, lags)) => {
@@ -98,14 +99,14 @@ async fn checks(reads: &Reads) -> Vec<Check> {
         }
     };
     let mut lags = lags.into_iter();
-    for (projection, position) in Projection::ALL.into_iter().zip(positions) {
+    for (projection, position) in ProjectionName::ALL.into_iter().zip(positions) {
         let lag = position.and_then(|_| lags.next());
         checks.push(projection_check(projection, lag, reads.config.ready_lag()));
     }
     checks
 }
 
-fn projection_check(projection: Projection, lag_s: Option<f64>, limit: Duration) -> Check {
+fn projection_check(projection: ProjectionName, lag_s: Option<f64>, limit: Duration) -> Check {
     let name = format!("projection:{}", projection.as_str());
     match lag_s {
         None => not_ready(&name, QueryError::NotBuilt.to_string()),

@@ -3,7 +3,7 @@
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
-use domain::{Lot, PartNumber, Station};
+use domain::{Lot, PartNumber, ProjectionName, Station};
 use platform::auth::Scope;
 use platform::event_log::Position;
 use platform::http::Problem;
@@ -13,11 +13,10 @@ use utoipa::{IntoParams, ToSchema};
 use super::query::{Params, forward, id};
 use super::respond::{conditional, json};
 use crate::QueryApi;
-use crate::checkpoints::Projection;
 use crate::error::QueryError;
 use crate::paging;
 use crate::read_model::inspections::{self, Inspection, InspectionFilter};
-use crate::read_model::words::{InspectionState, Judgement};
+use crate::read_model::words::{InspectionStateWord, JudgementWord};
 use crate::session::Session;
 
 /// Which inspections.
@@ -35,9 +34,9 @@ pub(super) struct ListParams {
     #[param(value_type = Option<String>)]
     station: Option<Station>,
     /// Judged so.
-    judgement: Option<Judgement>,
+    judgement: Option<JudgementWord>,
     /// In this state.
-    state: Option<InspectionState>,
+    state: Option<InspectionStateWord>,
     /// Rows of the page, 1 to 200; 50 when nothing is said.
     limit: Option<u32>,
     /// The `next_cursor` of the page before.
@@ -78,7 +77,7 @@ pub(super) async fn list(
     let arguments = forward(params.limit, params.cursor)?;
     let page = paging::page::<Inspection>(arguments, &filter, &reads.cursor_key)?;
     let wanted = params.min_position.map(Position);
-    let position = reads.checkpoints.reached(Projection::InspectionOverview, wanted).await?;
+    let position = reads.checkpoints.reached(ProjectionName::InspectionOverview, wanted).await?;
     let slice = paging::list::<Inspection>(&reads.pool, page, &filter).await?;
     let next_cursor = slice.next_cursor(&filter, &reads.cursor_key);
     Ok(json(position, &InspectionPage { items: slice.rows, next_cursor }))
@@ -114,7 +113,7 @@ pub(super) async fn get(
     let id = id(&nothing(), &text)?;
     let reads = api.reads();
     let wanted = params.min_position.map(Position);
-    let position = reads.checkpoints.reached(Projection::InspectionOverview, wanted).await?;
+    let position = reads.checkpoints.reached(ProjectionName::InspectionOverview, wanted).await?;
     let detail = inspections::detail(&reads.pool, id).await?;
     let detail = detail.ok_or_else(|| QueryError::NotFound(nothing()))?;
     let etag = format!("\"{}\"", detail.inspection.version);

@@ -3,7 +3,7 @@
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
-use domain::PartNumber;
+use domain::{PartNumber, ProjectionName};
 use platform::auth::Scope;
 use platform::event_log::Position;
 use platform::http::Problem;
@@ -14,7 +14,6 @@ use super::inspections::GetParams;
 use super::query::{Params, forward};
 use super::respond::{conditional, json};
 use crate::QueryApi;
-use crate::checkpoints::Projection;
 use crate::error::QueryError;
 use crate::paging;
 use crate::read_model::parts::{self, Part, PartFilter};
@@ -61,7 +60,7 @@ pub(super) async fn list(
     let arguments = forward(params.limit, params.cursor)?;
     let page = paging::page::<Part>(arguments, &filter, &reads.cursor_key)?;
     let wanted = params.min_position.map(Position);
-    let position = reads.checkpoints.reached(Projection::Parts, wanted).await?;
+    let position = reads.checkpoints.reached(ProjectionName::Parts, wanted).await?;
     let slice = paging::list::<Part>(&reads.pool, page, &filter).await?;
     let next_cursor = slice.next_cursor(&filter, &reads.cursor_key);
     Ok(json(position, &PartPage { items: slice.rows, next_cursor }))
@@ -86,7 +85,7 @@ pub(super) async fn get(
     let part = PartNumber::new(&text).map_err(|_| nothing())?;
     let reads = api.reads();
     let wanted = params.min_position.map(Position);
-    let position = reads.checkpoints.reached(Projection::Parts, wanted).await?;
+    let position = reads.checkpoints.reached(ProjectionName::Parts, wanted).await?;
     let detail = parts::detail(&reads.pool, part.as_str()).await?.ok_or_else(nothing)?;
     let etag = format!("\"{}\"", detail.part.version);
     Ok(conditional(&headers, &etag, json(position, &detail)))

@@ -3,7 +3,7 @@
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use domain::{Lot, PartNumber, Sha256, Station};
+use domain::{Lot, PartNumber, ProjectionName, Sha256, Station};
 use platform::auth::Scope;
 use platform::event_log::Position;
 use platform::http::Problem;
@@ -16,11 +16,10 @@ use super::inspections::GetParams;
 use super::query::{Params, forward, id};
 use super::respond::{LOG_POSITION, conditional, json, matches};
 use crate::QueryApi;
-use crate::checkpoints::Projection;
 use crate::error::QueryError;
 use crate::paging;
 use crate::read_model::reports::{self, Report, ReportFilter};
-use crate::read_model::words::Judgement;
+use crate::read_model::words::JudgementWord;
 use crate::session::Session;
 
 const JSON: &str = "application/json";
@@ -41,7 +40,7 @@ pub(super) struct ListParams {
     #[param(value_type = Option<String>)]
     station: Option<Station>,
     /// Judged so.
-    judgement: Option<Judgement>,
+    judgement: Option<JudgementWord>,
     /// Rows of the page, 1 to 200; 50 when nothing is said.
     limit: Option<u32>,
     /// The `next_cursor` of the page before.
@@ -81,7 +80,7 @@ pub(super) async fn list(
     let arguments = forward(params.limit, params.cursor)?;
     let page = paging::page::<Report>(arguments, &filter, &reads.cursor_key)?;
     let wanted = params.min_position.map(Position);
-    let position = reads.checkpoints.reached(Projection::Reports, wanted).await?;
+    let position = reads.checkpoints.reached(ProjectionName::Reports, wanted).await?;
     let slice = paging::list::<Report>(&reads.pool, page, &filter).await?;
     let next_cursor = slice.next_cursor(&filter, &reads.cursor_key);
     Ok(json(position, &ReportPage { items: slice.rows, next_cursor }))
@@ -110,7 +109,7 @@ pub(super) async fn get(
     let face = choose(&headers, &[JSON, PDF]).ok_or_else(not_acceptable)?;
     let reads = api.reads();
     let wanted = params.min_position.map(Position);
-    let position = reads.checkpoints.reached(Projection::Reports, wanted).await?;
+    let position = reads.checkpoints.reached(ProjectionName::Reports, wanted).await?;
     let found = reports::documents(&reads.pool, &[id]).await?.pop();
     let (_, document) = found.ok_or_else(|| QueryError::NotFound(nothing()))?;
     let mut response = if face == PDF {

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 
 use domain::inspection::{GoldenReference, ModelIdentity, Timing};
-use domain::{ArtifactId, Defect, Grade, InspectionEvent, Picture};
+use domain::{ArtifactId, ArtifactState, Defect, Grade, InspectionEvent, InspectionState, Picture};
 
 use super::super::event_record::InspectionRecord;
-use super::row::{ArtifactRow, ArtifactState, InspectionRow, InspectionState};
+use super::row::{ArtifactRow, InspectionRow};
 use crate::projection::ApplyError;
 
 type Artifacts = HashMap<ArtifactId, ArtifactRow>;

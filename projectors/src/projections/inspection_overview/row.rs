@@ -2,23 +2,16 @@
 
 use chrono::{DateTime, Utc};
 use domain::inspection::Registration;
-use domain::{ArtifactId, FiredRule, InspectionEvent, Judgement, MediaType, NotComparable, Recipe};
-use domain::{Lot, PartNumber, Sha256, Station};
+use domain::{
+    ArtifactId, ArtifactState, FiredRule, InspectionEvent, InspectionState, Judgement, Lot,
+    MediaType, NotComparable, PartNumber, Recipe, Sha256, Station,
+};
 use platform::event_log::Position;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::super::event_record::InspectionRecord;
 use super::super::rows::Row;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum InspectionState {
-    Open,
-    Inferring,
-    Judged,
-    Voided,
-}
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct InspectionRow {
@@ -86,15 +79,6 @@ impl Row for InspectionRow {
         "version",
         "position",
     ];
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(super) enum ArtifactState {
-    Reserved,
-    Uploaded,
-    Compared,
-    NotComparable,
 }
 
 #[derive(Serialize, Deserialize)]

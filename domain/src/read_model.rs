@@ -1,0 +1,31 @@
+//! What read models are called: whoever fills them and whoever reads them must use the same words.
+
+use crate::vocabulary::vocabulary;
+
+vocabulary! {
+    /// The read models, under their stored names.
+    pub enum ProjectionName ("projection") {
+        /// Inspections, pictures, timeline.
+        InspectionOverview = "inspection_overview",
+        /// Findings.
+        Defects = "defects",
+        /// Parts and golden samples.
+        Parts = "parts",
+        /// Judgements by hour.
+        Yield = "yield",
+        /// Reports of judged inspections.
+        Reports = "reports",
+    }
+}
+
+vocabulary! {
+    /// Whether a generation of a read model is read.
+    pub enum GenerationStatus ("status") {
+        /// It is being filled beside the one that serves.
+        Building = "building",
+        /// It is read.
+        Serving = "serving",
+        /// It was replaced.
+        Retired = "retired",
+    }
+}
