@@ -13,8 +13,8 @@ mod unload;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use inference_worker::acceptance::{AcceptanceError, FixedSet, SetError};
-use inference_worker::engine::EngineError;
+use inference::engine::EngineError;
+use lab::acceptance::{AcceptanceError, FixedSet, SetError};
 use platform::event_log::EventLog;
 use platform::event_log::postgres::PostgresEventLog;
 use sqlx::PgPool;

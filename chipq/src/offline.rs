@@ -6,8 +6,8 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use inference_worker::boards::{self, BoardOptions, BoardsError};
-use inference_worker::evaluate::{self, EvaluateError, EvaluateOptions};
+use boards::{BoardOptions, BoardsError};
+use lab::evaluate::{self, EvaluateError, EvaluateOptions};
 
 use crate::cli::{EvaluateArgs, GenerateBoardsArgs, InspectArgs};
 use crate::failure::{Failure, exit};

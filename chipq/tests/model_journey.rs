@@ -6,7 +6,7 @@
 #[path = "support/boards.rs"]
 #[allow(dead_code, reason = "shared with tests that use the rest")]
 mod boards;
-#[path = "../../inference-worker/tests/triton/http.rs"]
+#[path = "../../inference-worker/inference/tests/triton/http.rs"]
 mod http;
 #[path = "support/network.rs"]
 #[allow(dead_code, reason = "shared with tests that use the rest")]
@@ -14,10 +14,10 @@ mod network;
 #[path = "support/platform.rs"]
 #[allow(dead_code, reason = "shared with tests that use the rest")]
 mod platform;
-#[path = "../../inference-worker/tests/triton/repository.rs"]
+#[path = "../../inference-worker/inference/tests/triton/repository.rs"]
 #[allow(dead_code, reason = "shared with tests that use the rest")]
 mod repository;
-#[path = "../../inference-worker/tests/triton/server.rs"]
+#[path = "../../inference-worker/inference/tests/triton/server.rs"]
 #[allow(dead_code, reason = "shared with tests that use the rest")]
 mod server;
 #[path = "support/station.rs"]

@@ -3,17 +3,17 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
-#[path = "../../inference-worker/tests/triton/http.rs"]
+#[path = "../../inference-worker/inference/tests/triton/http.rs"]
 mod http;
 #[path = "support/network.rs"]
 mod network;
 #[path = "support/platform.rs"]
 #[allow(dead_code, reason = "shared with tests that use the rest")]
 mod platform;
-#[path = "../../inference-worker/tests/triton/repository.rs"]
+#[path = "../../inference-worker/inference/tests/triton/repository.rs"]
 #[allow(dead_code, reason = "shared with tests that use the rest")]
 mod repository;
-#[path = "../../inference-worker/tests/triton/server.rs"]
+#[path = "../../inference-worker/inference/tests/triton/server.rs"]
 #[allow(dead_code, reason = "shared with tests that use the rest")]
 mod server;
 
@@ -21,11 +21,9 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use inference_worker::engine::{
-    EmbeddedModels, Engine, EngineError, EngineUrl, Models, TritonConfig,
-};
-use inference_worker::vision::CropBatch;
+use inference::engine::{EmbeddedModels, Engine, EngineError, EngineUrl, Models, TritonConfig};
 use serde_json::Value;
+use vision::CropBatch;
 
 use platform::{chipq, finished, folder};
 use repository::Repository;

@@ -7,8 +7,8 @@ mod platform;
 
 use std::path::{Path, PathBuf};
 
-use inference_worker::boards::camera::{Camera, Palette, jpeg};
-use inference_worker::boards::{BoardOptions, Design};
+use boards::camera::{Camera, Palette, jpeg};
+use boards::{BoardOptions, Design};
 use serde_json::Value;
 
 use platform::{chipq, finished};

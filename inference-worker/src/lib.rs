@@ -1,17 +1,10 @@
-//! Pictures to findings: golden comparison on a batching engine, the worker that follows the log, the
-//! generator of boards, and the evaluation of the shipped network.
+//! The worker that follows the log and compares every uploaded picture with its golden sample.
+//!
+//! How pictures become crops is `vision`'s, how crops become answers `inference`'s; `boards` generates
+//! what tests inspect. All three lie in this folder and know nothing of the worker.
 
-pub mod acceptance;
-pub mod batcher;
-pub mod boards;
-pub mod comparison;
-pub mod engine;
-pub mod evaluate;
 pub mod metrics;
 mod service;
-pub mod speed;
-pub mod training;
-pub mod vision;
 pub mod worker;
 
 pub use service::{Service, WorkerConfig};

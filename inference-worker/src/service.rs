@@ -4,14 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use inference::batcher::BatchingConfig;
+use inference::comparison::Comparer;
+use inference::engine::{EngineUrl, TritonConfig};
+use inference::metrics::InferenceMetrics;
 use platform::artifact_store::ArtifactStore;
 use platform::event_log::EventLog;
 use platform::shutdown::Shutdown;
 use sqlx::PgPool;
 
-use crate::batcher::BatchingConfig;
-use crate::comparison::Comparer;
-use crate::engine::{EngineUrl, TritonConfig};
 use crate::metrics::Metrics;
 use crate::worker::{Worker, WorkerHealth, WorkerOptions};
 
@@ -108,8 +109,9 @@ impl Service {
             .await?
             .context("the inference engine cannot be used")?;
         self.health.set_models(Arc::clone(&models));
-        Metrics::observe_breakers(Arc::clone(&models));
-        let comparer = Arc::new(Comparer::new(models, batching, self.metrics.clone()));
+        InferenceMetrics::observe_breakers(Arc::clone(&models));
+        let comparer = Comparer::new(models, batching, InferenceMetrics::of_process());
+        let comparer = Arc::new(comparer);
         let told = (self.health, self.metrics);
         Worker::new((pool, log), artifacts, comparer, options, told)
             .run(shutdown)

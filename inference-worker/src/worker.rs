@@ -16,6 +16,7 @@ mod process;
 use std::sync::Arc;
 use std::time::Duration;
 
+use inference::comparison::Comparer;
 use platform::artifact_store::ArtifactStore;
 use platform::event_log::EventLog;
 use platform::follower::LogTail;
@@ -25,7 +26,6 @@ use sqlx::PgPool;
 pub use health::WorkerHealth;
 pub use partition::{PARTITIONS, Partition};
 
-use crate::comparison::Comparer;
 use crate::metrics::Metrics;
 use consumer::PartitionConsumer;
 use lease::Leases;

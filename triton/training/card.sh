@@ -12,7 +12,7 @@ weights=${WEIGHTS:-triton/golden-compare/1/model.onnx}
 out=${OUT:-triton/golden-compare}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-example() { name=$1; shift; cargo run --quiet --package inference-worker --example "$name" -- "$@"; }
+example() { name=$1; shift; cargo run --quiet --package lab --example "$name" -- "$@"; }
 run() { # NAME MANIFEST [arguments]: predictions and a summary of one run
     name=$1; manifest=$2; shift 2
     example evaluate --manifest "$manifest" --weights "$weights" --out "$work/$name.jsonl" "$@" > "$work/$name.json"

@@ -50,7 +50,7 @@ if [ -z "${VENV:-}" ]; then
     [ -x "$VENV/bin/python" ] || python3 -m venv "$VENV"
     "$VENV/bin/pip" install --quiet --requirement triton/training/requirements.txt
 fi
-crops() { name=$1; shift; cargo run --quiet --package inference-worker --example training_crops -- \
+crops() { name=$1; shift; cargo run --quiet --package lab --example training_crops -- \
     --out "$work/$name.bin" "$@"; }
 train() { "$VENV/bin/python" triton/training/train.py "$@" --validation "$work/validation.bin" --threads "${THREADS:-1}" \
     --out "$out"; }

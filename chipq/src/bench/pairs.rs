@@ -4,10 +4,10 @@ use std::fmt;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use inference_worker::speed::panel::{self, PanelSpeed};
-use inference_worker::speed::{self, Speed, SpeedError, SpeedOptions};
-use inference_worker::vision::Stage;
+use lab::speed::panel::{self, PanelSpeed};
+use lab::speed::{self, Speed, SpeedError, SpeedOptions};
 use serde::Serialize;
+use vision::Stage;
 
 use super::print;
 use crate::cli::BenchPairsArgs;

@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::bail;
-use inference_worker::engine::{EngineUrl, Models as _, TritonModels};
+use inference::engine::{EngineUrl, Models as _, TritonModels};
 
 use super::print;
 use crate::cli::BenchTritonArgs;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use inference_worker::engine::{EngineUrl, TritonConfig};
+use inference::engine::{EngineUrl, TritonConfig};
 
 /// `chipq bench`
 #[derive(Debug, Clone, Args)]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use domain::Sha256;
-use inference_worker::engine::{EngineUrl, TritonConfig};
+use inference::engine::{EngineUrl, TritonConfig};
 
 use super::PlaceArgs;
 

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use boards::{BoardOptions, Design, LabelledBox, Manifest, ManifestItem};
 use image::{GrayImage, ImageFormat};
-use inference_worker::boards::{BoardOptions, Design, LabelledBox, Manifest, ManifestItem};
 
 use crate::failure::{Failure, exit};
 use crate::http_client::PictureFile;

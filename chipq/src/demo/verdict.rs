@@ -8,9 +8,9 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use boards::LabelledBox;
 use domain::report::ReportDefect;
 use domain::{Judgement, Report};
-use inference_worker::boards::LabelledBox;
 use serde_json::Value;
 use uuid::Uuid;
 

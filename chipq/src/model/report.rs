@@ -3,7 +3,7 @@
 use std::fmt::{self, Write as _};
 
 use domain::inspection::ModelIdentity;
-use inference_worker::acceptance::{Acceptance, Side};
+use lab::acceptance::{Acceptance, Side};
 
 /// Boards that changed beyond this many are counted, not listed.
 const LISTED: usize = 20;

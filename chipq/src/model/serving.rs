@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use domain::Sha256;
 use domain::inspection::ModelIdentity;
-use inference_worker::engine::{
+use inference::engine::{
     BatchSizes, EmbeddedModels, Engine, EngineError, EngineUrl, Models, TritonAdmin, TritonModels,
 };
 use serde::Serialize;

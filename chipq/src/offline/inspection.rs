@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use domain::inspection::{ModelIdentity, Registration};
 use domain::{Defect, FiredRule, Grade, Judgement, Recipe, Sha256, View, judge};
 use image::{GrayImage, ImageFormat};
-use inference_worker::engine::{EmbeddedEngine, Engine as _};
-use inference_worker::vision::{self, Golden, Picture};
+use inference::engine::{EmbeddedEngine, Engine as _};
 use serde_json::{Value, json};
+use vision::{Golden, Picture};
 
 use super::cannot_write;
 use crate::failure::{Failure, exit};

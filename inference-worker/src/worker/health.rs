@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
+use inference::engine::{BreakerState, Models};
 use platform::health::{Check, Probe};
 
 use super::availability::EngineAvailability;
-use crate::engine::{BreakerState, Models};
 use crate::metrics::Metrics;
 
 /// What a worker tells about itself. It exists before the worker does: then nothing is ready.

@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use domain::inspection::{Artifact, InferenceResult};
 use domain::{Inspection, InspectionCommand, InspectionEvent, InspectionId, InspectionRejection};
+use inference::comparison::Comparer;
 use platform::artifact_store::ArtifactStore;
 use platform::backoff::Backoff;
 use platform::event_log::{EventLog, EventMetadata, Recorded, StreamId};
@@ -30,7 +31,6 @@ use platform::shutdown::Shutdown;
 
 use super::WORKER;
 use super::availability::EngineAvailability;
-use crate::comparison::Comparer;
 use crate::metrics::Metrics;
 use compare::PictureToCompare;
 use failure::{AttemptCounter, ProcessingError};

@@ -1,7 +1,7 @@
 //! Boards are judged by comparison with their golden sample, or reviewed with the reason.
 
+use boards::{BoardOptions, generate};
 use domain::{FiredRule, Judgement, NotComparable};
-use inference_worker::boards::{BoardOptions, generate};
 
 use crate::line::{Line, board, png, results};
 

@@ -7,8 +7,8 @@ use domain::Sha256;
 use domain::inspection::ModelIdentity;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use inference_worker::engine::{BatchSizes, EmbeddedEngine, Engine, EngineError, Models};
-use inference_worker::vision::{CROP_LEN, CropBatch, CropOutput};
+use inference::engine::{BatchSizes, EmbeddedEngine, Engine, EngineError, Models};
+use vision::{CROP_LEN, CropBatch, CropOutput};
 
 /// A place of networks; all versions compute with the same one.
 pub(crate) struct Place {

@@ -4,6 +4,7 @@ use std::io::Cursor;
 use std::sync::Arc;
 use std::time::Duration;
 
+use boards::{BoardOptions, generate};
 use bytes::Bytes;
 use chrono::{TimeDelta, Utc};
 use domain::{
@@ -12,10 +13,10 @@ use domain::{
 };
 use futures::stream;
 use image::{GrayImage, ImageFormat};
-use inference_worker::batcher::BatchingConfig;
-use inference_worker::boards::{BoardOptions, generate};
-use inference_worker::comparison::Comparer;
-use inference_worker::engine::{EmbeddedModels, Models};
+use inference::batcher::BatchingConfig;
+use inference::comparison::Comparer;
+use inference::engine::{EmbeddedModels, Models};
+use inference::metrics::InferenceMetrics;
 use inference_worker::metrics::Metrics;
 use inference_worker::worker::{Worker, WorkerHealth, WorkerOptions};
 use platform::artifact_store::{ArtifactStore, UploadLimits};
@@ -151,7 +152,8 @@ impl Line {
         let health = Arc::new(WorkerHealth::new(metrics.clone()));
         health.set_models(Arc::clone(&self.models));
         let batching = BatchingConfig::default();
-        let comparer = Comparer::new(Arc::clone(&self.models), batching, metrics.clone());
+        let comparer =
+            Comparer::new(Arc::clone(&self.models), batching, InferenceMetrics::of_process());
         let options = WorkerOptions { concurrency: 4, lease: self.lease, name: None };
         let on = (self.database.pool(), Arc::clone(&self.log));
         let told = (Arc::clone(&health), metrics);
@@ -191,7 +193,7 @@ pub(crate) fn png(picture: &GrayImage) -> Bytes {
     bytes.into_inner().into()
 }
 
-pub(crate) fn board(clean: bool) -> inference_worker::boards::Board {
+pub(crate) fn board(clean: bool) -> boards::Board {
     let clean_per_cent = if clean { 100 } else { 0 };
     generate(7, 0, &BoardOptions { clean_per_cent, min_defects: 4, ..BoardOptions::default() })
 }

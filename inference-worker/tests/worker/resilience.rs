@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use boards::{BoardOptions, generate};
 use domain::{FiredRule, Inspection, Judgement, NotComparable};
-use inference_worker::boards::{BoardOptions, generate};
-use inference_worker::vision::{Golden, decode, prepare};
 use platform::execute::load;
 use platform::health::Probe as _;
+use vision::{Golden, decode, prepare};
 
 use crate::engines::Place;
 use crate::line::{Line, board, png, results, until};

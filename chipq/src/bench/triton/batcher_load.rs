@@ -7,12 +7,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{bail, ensure};
-use inference_worker::batcher::{Batcher, BatchingConfig};
-use inference_worker::boards::{self, BoardOptions};
-use inference_worker::engine::Engine;
-use inference_worker::vision::{self, CropBatch, Golden};
+use boards::BoardOptions;
+use inference::batcher::{Batcher, BatchingConfig};
+use inference::engine::Engine;
 use serde::Serialize;
 use tokio::task::JoinSet;
+use vision::{CropBatch, Golden};
 
 /// Boards whose crops are handed over again and again.
 const BOARDS: u64 = 48;

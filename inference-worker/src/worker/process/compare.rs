@@ -6,13 +6,13 @@ use bytes::Bytes;
 use domain::inspection::{Facts, InferenceResult, ModelIdentity};
 use domain::part::GoldenSample;
 use domain::{ArtifactId, ModelRoute, NotComparable, Part, PartNumber, Picture};
+use inference::comparison::ComparisonError;
 use platform::artifact_store::ArtifactStoreError;
 use platform::execute::load;
 
 use super::InspectionProcessor;
 use super::failure::{AttemptCounter, FailureKind, ProcessingError, is_damaged};
 use super::result::{completed_result, failed_result};
-use crate::comparison::ComparisonError;
 
 /// A picture to compare, with all that the comparison depends on.
 pub(super) struct PictureToCompare<'a> {

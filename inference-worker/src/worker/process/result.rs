@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use domain::inspection::{GoldenReference, InferenceResult, Timing};
 use domain::{ArtifactId, NotComparable, PartNumber, Picture};
+use inference::comparison::Compared;
 use uuid::Uuid;
 
 use super::PictureToCompare;
-use crate::comparison::Compared;
 
 pub(super) fn completed_result(
     task: &PictureToCompare<'_>,

@@ -1,0 +1,109 @@
+//! Writes training crops, of generated boards or of one split of a manifest, to FILE, and which
+//! board gave how many of them to FILE.boards.jsonl. Counts go to standard error.
+
+use std::error::Error;
+use std::fs::{self, File};
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use boards::{Board, BoardOptions, Manifest, ManifestItem, sequence};
+use clap::Parser;
+use lab::training::write_records;
+
+/// Units made of one generated design: a design costs as much as two of its units.
+const UNITS_PER_DESIGN: u32 = 3;
+
+#[derive(Parser)]
+struct Arguments {
+    /// Where the records go.
+    #[arg(long)]
+    out: PathBuf,
+    /// How many boards to generate.
+    #[arg(long, conflicts_with = "manifest", required_unless_present = "manifest")]
+    boards: Option<u64>,
+    /// The sequence of generated boards.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Per cent of generated boards without any flaw.
+    #[arg(long, default_value_t = 0)]
+    clean_per_cent: u32,
+    /// A DeepPCB-style manifest instead of generated boards.
+    #[arg(long)]
+    manifest: Option<PathBuf>,
+    /// Only pairs of this split.
+    #[arg(long, requires = "manifest")]
+    split: Option<String>,
+    /// Paste the golden sample over every labelled box first, so that no board has a flaw.
+    #[arg(long)]
+    repaired: bool,
+}
+
+struct Sink {
+    repaired: bool,
+    crops: BufWriter<File>,
+    boards: BufWriter<File>,
+    counts: [u64; 4],
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments = Arguments::parse();
+    let mut beside = arguments.out.clone().into_os_string();
+    beside.push(".boards.jsonl");
+    let mut sink = Sink {
+        repaired: arguments.repaired,
+        crops: BufWriter::new(File::create(&arguments.out)?),
+        boards: BufWriter::new(File::create(PathBuf::from(beside))?),
+        counts: [0; 4],
+    };
+    if let Some(manifest) = &arguments.manifest {
+        let parsed: Manifest = serde_json::from_slice(&fs::read(manifest)?)?;
+        let folder = manifest.parent().unwrap_or(Path::new("."));
+        let wanted = |item: &&ManifestItem| {
+            arguments.split.as_ref().is_none_or(|split| *split == item.split)
+        };
+        for item in parsed.items.iter().filter(wanted) {
+            sink.take(&item.id, &item.group, load(item, folder)?)?;
+        }
+    } else {
+        let options = BoardOptions {
+            max_shift: 8,
+            over_etched_per_cent: 4,
+            clean_per_cent: arguments.clean_per_cent,
+            units_per_design: UNITS_PER_DESIGN,
+            ..BoardOptions::default()
+        };
+        let boards = sequence(arguments.seed, options);
+        for (index, board) in (0..arguments.boards.unwrap_or(0)).zip(boards) {
+            let group = index / u64::from(UNITS_PER_DESIGN);
+            sink.take(&index.to_string(), &group.to_string(), board)?;
+        }
+    }
+    sink.crops.flush()?;
+    sink.boards.flush()?;
+    let [boards, labels, records, refused] = sink.counts;
+    eprintln!("{boards} boards, {labels} labels, {records} records, {refused} not comparable");
+    Ok(())
+}
+
+fn load(item: &ManifestItem, folder: &Path) -> Result<Board, Box<dyn Error>> {
+    let picture = |file: &Path| -> Result<_, Box<dyn Error>> {
+        Ok(vision::decode(&fs::read(folder.join(file))?)?.into_grey())
+    };
+    let defects = item.boxes.iter().map(|label| (label.class, label.bounds())).collect();
+    let (golden, test) = (picture(&item.template.file)?, picture(&item.test.file)?);
+    Ok(Board { golden, test, defects })
+}
+
+impl Sink {
+    fn take(&mut self, id: &str, group: &str, board: Board) -> Result<(), Box<dyn Error>> {
+        let board = if self.repaired { board.repaired() } else { board };
+        let records = write_records(&board, 1, &mut self.crops)?;
+        let line = serde_json::json!({ "id": id, "group": group, "records": records });
+        writeln!(self.boards, "{line}")?;
+        let refused = u64::from(records.is_none());
+        let labels = board.defects.len() as u64;
+        let counted = [1, labels, records.unwrap_or(0), refused];
+        self.counts.iter_mut().zip(counted).for_each(|(sum, count)| *sum += count);
+        Ok(())
+    }
+}

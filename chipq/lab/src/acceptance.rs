@@ -1,0 +1,297 @@
+//! Acceptance: what a new model makes of a fixed set of boards, beside the one in use.
+//!
+//! Both engines see the same crops of the same boards, through the batcher that the worker uses.
+//! Everything that follows from the answers is a pure function of them; no judgement of any
+//! inspection is made or changed here. [`Acceptance::worse`] is the rule for "worse".
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use domain::inspection::ModelIdentity;
+use domain::model_route::Comparison;
+use domain::{Judgement, Recipe, View, judge};
+use inference::batcher::{Batcher, BatchingConfig};
+use inference::engine::Engine;
+use serde::Serialize;
+use vision::Prepared;
+
+mod set;
+mod tally;
+#[cfg(test)]
+mod tests;
+
+pub use set::{FixedSet, SetError};
+pub use tally::{Found, Matches};
+
+use set::Case;
+
+/// Why two models could not be compared.
+#[derive(Debug, thiserror::Error)]
+pub enum AcceptanceError {
+    /// A board of the set cannot be had.
+    #[error(transparent)]
+    Set(#[from] SetError),
+    /// A model gave no usable answers for a board.
+    #[error("{} version {} failed on board {board}: {detail}", model.name, model.version)]
+    Engine {
+        /// Which model.
+        model: ModelIdentity,
+        /// The board's id in the set.
+        board: String,
+        /// What the engine said.
+        detail: String,
+    },
+    /// Preparing a board was broken off.
+    #[error("preparing a board was broken off: {0}")]
+    Stopped(#[from] tokio::task::JoinError),
+}
+
+/// A board that the two models judge differently.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Changed {
+    /// Its id in the set.
+    pub board: String,
+    /// How many defects are labelled on it.
+    pub labels: usize,
+    /// By the model in use.
+    pub old: Judgement,
+    /// By the new model.
+    pub new: Judgement,
+}
+
+/// What one model made of the set.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Side {
+    /// The model.
+    pub model: ModelIdentity,
+    /// Labelled defects found, rightly named, and calls where nothing is labelled.
+    #[serde(flatten)]
+    pub found: Found,
+    /// Milliseconds per crop: engine and batcher, crops of one board at a time.
+    pub ms_per_crop: f64,
+}
+
+/// What a new model makes of a fixed set of boards, beside the one in use.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Acceptance {
+    /// The set, in words.
+    pub set: String,
+    /// Boards in the set.
+    pub boards: usize,
+    /// Of these, boards that could not be compared with their golden sample, by either model.
+    pub not_comparable: usize,
+    /// Crops that each model answered.
+    pub crops: usize,
+    /// Labelled defects on all boards.
+    pub labels: usize,
+    /// Boards that the two judge differently, in the set's order.
+    pub changed: Vec<Changed>,
+    /// How the findings of the two agree.
+    #[serde(flatten)]
+    pub matches: Matches,
+    /// The model in use.
+    pub old: Side,
+    /// The new model.
+    pub new: Side,
+}
+
+/// A way in which the new model is worse than the one in use.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "rule", rename_all = "kebab-case")]
+pub enum Worse {
+    /// Boards with labelled defects that it passes, and the model in use does not.
+    DefectiveBoardsPass {
+        /// Their ids.
+        boards: Vec<String>,
+    },
+    /// It finds fewer of the labelled defects.
+    FewerDefectsFound {
+        /// By the model in use.
+        old: usize,
+        /// By the new model.
+        new: usize,
+    },
+    /// It calls more defects where none is labelled.
+    MoreFalseCalls {
+        /// By the model in use.
+        old: usize,
+        /// By the new model.
+        new: usize,
+    },
+}
+
+impl Worse {
+    /// The rule's name, as the event of a routing keeps it.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::DefectiveBoardsPass { .. } => "defective-boards-pass",
+            Self::FewerDefectsFound { .. } => "fewer-defects-found",
+            Self::MoreFalseCalls { .. } => "more-false-calls",
+        }
+    }
+}
+
+impl fmt::Display for Worse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::DefectiveBoardsPass { boards } => {
+                write!(f, "{}: {}", self.name(), boards.join(", "))
+            }
+            Self::FewerDefectsFound { old, new } | Self::MoreFalseCalls { old, new } => {
+                write!(f, "{}: {new} instead of {old}", self.name())
+            }
+        }
+    }
+}
+
+impl Acceptance {
+    /// In which ways the new model is worse; none when it may be routed to without a second look.
+    #[must_use]
+    pub fn worse(&self) -> Vec<Worse> {
+        let escapes = |changed: &&Changed| changed.labels > 0 && changed.new == Judgement::Pass;
+        let boards: Vec<String> =
+            self.changed.iter().filter(escapes).map(|changed| changed.board.clone()).collect();
+        let (old, new) = (&self.old.found, &self.new.found);
+        let mut worse = Vec::new();
+        if !boards.is_empty() {
+            worse.push(Worse::DefectiveBoardsPass { boards });
+        }
+        if new.found < old.found {
+            worse.push(Worse::FewerDefectsFound { old: old.found, new: new.found });
+        }
+        if new.false_calls > old.false_calls {
+            let (old, new) = (old.false_calls, new.false_calls);
+            worse.push(Worse::MoreFalseCalls { old, new });
+        }
+        worse
+    }
+}
+
+impl From<&Acceptance> for Comparison {
+    fn from(acceptance: &Acceptance) -> Self {
+        let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        let Acceptance { matches, old, new, .. } = acceptance;
+        Self {
+            set: acceptance.set.clone(),
+            worse: acceptance.worse().iter().map(|worse| worse.name().to_owned()).collect(),
+            boards_compared: count(acceptance.boards - acceptance.not_comparable),
+            boards_judged_differently: count(acceptance.changed.len()),
+            findings_matched: count(matches.matched + matches.renamed),
+            findings_only_old: count(matches.only_old),
+            findings_only_new: count(matches.only_new),
+            labelled_defects: count(acceptance.labels),
+            labelled_found_by_old: count(old.found.found),
+            labelled_found_by_new: count(new.found.found),
+            false_calls_by_old: count(old.found.false_calls),
+            false_calls_by_new: count(new.found.false_calls),
+        }
+    }
+}
+
+/// Compares `new` with `old` on every board of `set`, under the factory recipe; `progress` is told
+/// how many boards are done.
+///
+/// # Errors
+/// When a board cannot be read, or an engine gives no usable answers: then nothing is known about
+/// the new model, and it must not be routed to.
+pub async fn compare(
+    old: Arc<dyn Engine>,
+    new: Arc<dyn Engine>,
+    set: &Arc<FixedSet>,
+    mut progress: impl FnMut(usize),
+) -> Result<Acceptance, AcceptanceError> {
+    let mut old = Answering::start(old);
+    let mut new = Answering::start(new);
+    let mut tally = Acceptance {
+        set: set.name().to_owned(),
+        boards: set.len(),
+        not_comparable: 0,
+        crops: 0,
+        labels: 0,
+        changed: Vec::new(),
+        matches: Matches::default(),
+        old: old.side(),
+        new: new.side(),
+    };
+    for index in 0..set.len() {
+        let boards = Arc::clone(set);
+        let case = tokio::task::spawn_blocking(move || boards.case(index)).await??;
+        tally.labels += case.labels.len();
+        match &case.prepared {
+            Err(_) => tally.not_comparable += 1,
+            // Whoever goes first may find the caches cold: they take turns.
+            Ok(prepared) if index % 2 == 0 => {
+                let old_found = old.findings(&case, prepared).await?;
+                let new_found = new.findings(&case, prepared).await?;
+                tally.add(&case, prepared, [&old_found, &new_found]);
+            }
+            Ok(prepared) => {
+                let new_found = new.findings(&case, prepared).await?;
+                let old_found = old.findings(&case, prepared).await?;
+                tally.add(&case, prepared, [&old_found, &new_found]);
+            }
+        }
+        progress(index + 1);
+    }
+    tally.old.ms_per_crop = old.ms_per_crop(tally.crops);
+    tally.new.ms_per_crop = new.ms_per_crop(tally.crops);
+    Ok(tally)
+}
+
+impl Acceptance {
+    fn add(&mut self, case: &Case, prepared: &Prepared, [old, new]: [&[domain::Defect]; 2]) {
+        let recipe = Recipe::factory(1);
+        let judged = |findings| judge([View::Compared(findings)], &recipe).0;
+        let (old_says, new_says) = (judged(old), judged(new));
+        if old_says != new_says {
+            let (board, labels) = (case.id.clone(), case.labels.len());
+            self.changed.push(Changed { board, labels, old: old_says, new: new_says });
+        }
+        self.crops += prepared.crops.len();
+        self.matches.add(old, new, &recipe);
+        self.old.found.add(old, &case.labels, &recipe);
+        self.new.found.add(new, &case.labels, &recipe);
+    }
+}
+
+/// An engine behind a batcher, and the time that it took.
+struct Answering {
+    batcher: Batcher,
+    took: Duration,
+}
+
+impl Answering {
+    fn start(engine: Arc<dyn Engine>) -> Self {
+        let size = engine.batch_sizes().largest();
+        let config = BatchingConfig { size, delay: Duration::ZERO, ..BatchingConfig::default() };
+        Self { batcher: Batcher::start(engine, config), took: Duration::ZERO }
+    }
+
+    fn side(&self) -> Side {
+        let model = self.batcher.model().clone();
+        Side { model, found: Found::default(), ms_per_crop: 0.0 }
+    }
+
+    async fn findings(
+        &mut self,
+        case: &Case,
+        prepared: &Prepared,
+    ) -> Result<Vec<domain::Defect>, AcceptanceError> {
+        let started = Instant::now();
+        let answers = self.batcher.infer(&prepared.crops).await;
+        self.took += started.elapsed();
+        let failed = |detail: String| AcceptanceError::Engine {
+            model: self.batcher.model().clone(),
+            board: case.id.clone(),
+            detail,
+        };
+        let outputs = answers.map_err(|error| failed(error.to_string()))?.outputs;
+        prepared.finish(&outputs).map_err(|error| failed(error.to_string()))
+    }
+
+    fn ms_per_crop(&self, crops: usize) -> f64 {
+        self.took.as_secs_f64() * 1e3 / crops.max(1) as f64
+    }
+}

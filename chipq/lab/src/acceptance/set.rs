@@ -1,0 +1,161 @@
+//! The boards of an acceptance: generated from fixed seeds, or read from a folder in DeepPCB's
+//! layout. One board is in memory at a time.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use boards::{BoardOptions, LabelledBox, Manifest, ManifestItem};
+use domain::{DefectClass, NotComparable, PixelBox, Sha256};
+use vision::{Golden, Look, Prepared};
+
+/// Generated boards belong to this sequence; training uses others.
+const SEED: u64 = 770_001;
+
+/// Why a set, or a board of it, cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum SetError {
+    /// A file cannot be read.
+    #[error("cannot read {path}")]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The manifest is not in the DeepPCB layout.
+    #[error("{path} is not a manifest of picture pairs")]
+    Manifest {
+        /// Which file.
+        path: PathBuf,
+        /// Where it departs.
+        source: serde_json::Error,
+    },
+    /// There is no board in it: nothing could be compared.
+    #[error("{0} holds no board")]
+    Empty(PathBuf),
+    /// A picture is not what the manifest says.
+    #[error("{path} is not the picture that the manifest names: its digest is {actual}")]
+    Digest {
+        /// Which file.
+        path: PathBuf,
+        /// Its digest now.
+        actual: Sha256,
+    },
+}
+
+/// Boards that every comparison of models sees alike.
+#[derive(Debug)]
+pub struct FixedSet {
+    name: String,
+    source: Source,
+}
+
+#[derive(Debug)]
+enum Source {
+    Generated { flawed: usize, clean: usize },
+    Folder { folder: PathBuf, items: Vec<ManifestItem> },
+}
+
+/// A board made ready: its crops, or why there are none, and what is labelled on it.
+pub(super) struct Case {
+    pub(super) id: String,
+    pub(super) prepared: Result<Prepared, NotComparable>,
+    pub(super) labels: Vec<(DefectClass, PixelBox)>,
+}
+
+impl FixedSet {
+    /// `flawed` boards with 3 to 12 labelled defects each and `clean` ones without any, 640 × 640
+    /// pixels; the same numbers give the same boards.
+    #[must_use]
+    pub fn generated(flawed: usize, clean: usize) -> Self {
+        let name = format!("{flawed} flawed and {clean} clean generated boards of seed {SEED}");
+        Self { name, source: Source::Generated { flawed, clean } }
+    }
+
+    /// Every pair of `folder/manifest.json`.
+    ///
+    /// # Errors
+    /// When the manifest cannot be read or has no pair.
+    pub fn folder(folder: &Path) -> Result<Self, SetError> {
+        let path = folder.join("manifest.json");
+        let bytes = read(&path)?;
+        let digest = Sha256::of(&bytes);
+        let manifest: Manifest = serde_json::from_slice(&bytes)
+            .map_err(|source| SetError::Manifest { path: path.clone(), source })?;
+        if manifest.items.is_empty() {
+            return Err(SetError::Empty(path));
+        }
+        let (items, dataset) = (manifest.items, manifest.dataset);
+        let name = format!("{} boards of {dataset} (manifest {digest})", items.len());
+        Ok(Self { name, source: Source::Folder { folder: folder.to_owned(), items } })
+    }
+
+    /// The set in words: two sets of one name are the same boards.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// How many boards it has.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match &self.source {
+            Source::Generated { flawed, clean } => flawed + clean,
+            Source::Folder { items, .. } => items.len(),
+        }
+    }
+
+    /// True when it has no board.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Board `index` made ready; about 50 ms of computing.
+    pub(super) fn case(&self, index: usize) -> Result<Case, SetError> {
+        match &self.source {
+            Source::Generated { flawed, .. } => Ok(generated(index, index >= *flawed)),
+            Source::Folder { folder, items } => from_folder(folder, &items[index]),
+        }
+    }
+}
+
+fn generated(index: usize, clean: bool) -> Case {
+    let clean_per_cent = if clean { 100 } else { 0 };
+    let options = BoardOptions { clean_per_cent, ..BoardOptions::default() };
+    let board = boards::generate(SEED, index as u64, &options);
+    let prepared = prepare(&board.test, &board.golden);
+    Case { id: format!("generated-{index:05}"), prepared, labels: board.defects }
+}
+
+fn from_folder(folder: &Path, item: &ManifestItem) -> Result<Case, SetError> {
+    let mut pictures = Vec::with_capacity(2);
+    for file in [&item.test, &item.template] {
+        let path = folder.join(&file.file);
+        let bytes = read(&path)?;
+        let actual = Sha256::of(&bytes);
+        if actual != file.sha256 {
+            return Err(SetError::Digest { path, actual });
+        }
+        pictures.push(vision::decode(&bytes).map_err(|_| NotComparable::Unreadable));
+    }
+    let prepared = match pictures.as_slice() {
+        [Ok(test), Ok(golden)] => prepare(test, golden),
+        _ => Err(NotComparable::Unreadable),
+    };
+    let label = |label: &LabelledBox| (label.class, label.bounds());
+    Ok(Case { id: item.id.clone(), prepared, labels: item.boxes.iter().map(label).collect() })
+}
+
+fn prepare<'a>(
+    test: impl Into<Look<'a>>,
+    golden: impl Into<Look<'a>>,
+) -> Result<Prepared, NotComparable> {
+    let prepared = Golden::new(golden).and_then(|golden| vision::prepare(test, &golden));
+    prepared.map_err(|incomparable| incomparable.reason())
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, SetError> {
+    fs::read(path).map_err(|source| SetError::Read { path: path.to_owned(), source })
+}

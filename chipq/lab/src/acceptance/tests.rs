@@ -1,0 +1,122 @@
+//! Two engines on generated boards: alike, blind, and broken. The engines answer with the real
+//! network; what makes them differ is done to its answers.
+
+use boards::generate_boards;
+use domain::Sha256;
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use inference::engine::{BatchSizes, EmbeddedEngine, EngineError};
+use vision::{CropBatch, CropOutput};
+
+use super::*;
+
+/// The embedded network whose answers are altered on the way out.
+struct Altered {
+    model: ModelIdentity,
+    network: EmbeddedEngine,
+    alter: fn(&mut CropOutput) -> Result<(), EngineError>,
+}
+
+impl Engine for Altered {
+    fn model(&self) -> &ModelIdentity {
+        &self.model
+    }
+
+    fn batch_sizes(&self) -> &BatchSizes {
+        self.network.batch_sizes()
+    }
+
+    fn infer(&self, crops: CropBatch) -> BoxFuture<'_, Result<Vec<CropOutput>, EngineError>> {
+        let alter = |mut output| (self.alter)(&mut output).map(|()| output);
+        let altered =
+            self.network.run(&crops).and_then(|outputs| outputs.into_iter().map(alter).collect());
+        async move { altered }.boxed()
+    }
+}
+
+fn altered(alter: fn(&mut CropOutput) -> Result<(), EngineError>) -> Arc<dyn Engine> {
+    let network = EmbeddedEngine::load().expect("the model");
+    let sha256 = Sha256::of(b"altered");
+    let model = ModelIdentity { name: "golden-compare".into(), version: "2".into(), sha256 };
+    Arc::new(Altered { model, network, alter })
+}
+
+fn shipped() -> Arc<dyn Engine> {
+    Arc::new(EmbeddedEngine::load().expect("the model"))
+}
+
+fn set() -> Arc<FixedSet> {
+    Arc::new(FixedSet::generated(4, 2))
+}
+
+#[tokio::test]
+async fn a_model_is_never_worse_than_itself() {
+    let mut done = Vec::new();
+    let same = compare(shipped(), shipped(), &set(), |boards| done.push(boards)).await.unwrap();
+    assert_eq!(done, [1, 2, 3, 4, 5, 6]);
+    assert_eq!((same.boards, same.changed.len(), same.worse()), (6, 0, vec![]));
+    assert_eq!(same.old.found, same.new.found);
+    let Matches { matched, renamed, only_old, only_new, .. } = same.matches;
+    assert!(matched >= 12 && same.crops >= matched, "{same:?}");
+    assert_eq!((renamed, only_old, only_new), (0, 0, 0));
+    assert!(same.old.found.found * 100 >= same.labels * 90, "{same:?}");
+    assert!(same.old.ms_per_crop > 0.0 && same.new.ms_per_crop > 0.0, "{same:?}");
+}
+
+#[tokio::test]
+async fn a_model_that_sees_nothing_is_refused_for_the_boards_that_it_passes() {
+    let blind = altered(|output| {
+        output.probabilities = [1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0];
+        Ok(())
+    });
+    let compared = compare(shipped(), blind, &set(), |_| ()).await.unwrap();
+    let worse = compared.worse();
+    let [Worse::DefectiveBoardsPass { boards }, Worse::FewerDefectsFound { new: 0, .. }] =
+        &worse[..]
+    else {
+        panic!("{worse:?}")
+    };
+    assert_eq!(
+        boards[..],
+        ["generated-00000", "generated-00001", "generated-00002", "generated-00003"]
+    );
+    assert!(worse[0].to_string().starts_with("defective-boards-pass: generated-00000, "));
+    // Findings that are only doubtful count here as well.
+    let sure = compared.old.found.found + compared.old.found.false_calls;
+    assert!(compared.matches.only_old >= sure && sure > 0, "{compared:?}");
+}
+
+#[tokio::test]
+async fn a_model_that_cries_wolf_is_refused_for_its_false_calls() {
+    let wolf = altered(|output| {
+        output.probabilities = [0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0];
+        output.sides = [4.0; 4];
+        Ok(())
+    });
+    let compared = compare(shipped(), wolf, &set(), |_| ()).await.unwrap();
+    let worse = compared.worse();
+    assert!(worse.iter().any(|worse| matches!(worse, Worse::MoreFalseCalls { .. })), "{worse:?}");
+}
+
+#[tokio::test]
+async fn a_model_that_fails_on_a_board_is_named_with_the_board() {
+    let broken = altered(|_| Err(EngineError::Backend { detail: "out of order".into() }));
+    let error = compare(shipped(), broken, &set(), |_| ()).await.unwrap_err().to_string();
+    assert!(error.contains("version 2 failed on board generated-00000"), "{error}");
+    assert!(error.contains("out of order"), "{error}");
+}
+
+#[tokio::test]
+async fn boards_of_a_folder_are_compared_and_one_that_was_altered_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    generate_boards(3, 11, &boards::BoardOptions::default(), folder.path()).unwrap();
+    let set = Arc::new(FixedSet::folder(folder.path()).unwrap());
+    assert!(set.name().starts_with("3 boards of chipq generated boards"), "{}", set.name());
+    let same = compare(shipped(), shipped(), &set, |_| ()).await.unwrap();
+    assert_eq!((same.boards, same.worse()), (3, vec![]));
+    assert!(same.labels >= 9, "{same:?}");
+    std::fs::write(folder.path().join("images/00000001_test.png"), "another").unwrap();
+    let refused = compare(shipped(), shipped(), &set, |_| ()).await.unwrap_err();
+    assert!(matches!(refused, AcceptanceError::Set(SetError::Digest { .. })), "{refused}");
+    assert!(matches!(FixedSet::folder(&folder.path().join("none")), Err(SetError::Read { .. })));
+}

@@ -1,0 +1,285 @@
+//! Evaluation: the shipped pipeline over a manifest of labelled pairs, one line of predictions per
+//! pair.
+//!
+//! Scores are computed elsewhere, by a script that knows nothing of this code.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use boards::{Board, Manifest, ManifestItem};
+use domain::{Defect, DefectClass, NotComparable};
+use inference::engine::{EmbeddedEngine, EngineError};
+use serde::Serialize;
+use vision::{DecodeError, Golden, Picture};
+
+#[cfg(test)]
+mod tests;
+
+/// Why an evaluation stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum EvaluateError {
+    /// A file cannot be read.
+    #[error("cannot read {path}")]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The manifest is not in the DeepPCB layout.
+    #[error("{path} is not a manifest of picture pairs")]
+    Manifest {
+        /// Which file.
+        path: PathBuf,
+        /// Where it departs.
+        source: serde_json::Error,
+    },
+    /// No item has the split that was asked for.
+    #[error("no pair of the manifest has the split {split:?}")]
+    EmptySplit {
+        /// The split.
+        split: String,
+    },
+    /// The predictions cannot be written.
+    #[error("cannot write {path}")]
+    Write {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The network failed.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+}
+
+/// What is evaluated, and on what.
+#[derive(Debug, Clone, Default)]
+pub struct EvaluateOptions {
+    /// Only pairs of this split; all by default.
+    pub split: Option<String>,
+    /// Paste the golden sample over every labelled box first, so that every call is a false one.
+    pub repaired: bool,
+    /// An ONNX file instead of the compiled-in network.
+    pub weights: Option<PathBuf>,
+}
+
+/// What an evaluation did, and where its time went, summed over all threads.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Evaluation {
+    /// Pairs in the predictions.
+    pub pairs: usize,
+    /// Pairs that could not be compared; their detections are empty.
+    pub not_comparable: usize,
+    /// Crops that the network saw.
+    pub crops: usize,
+    /// Decoding both pictures.
+    pub decode: Duration,
+    /// Registration, candidates, crops and merging.
+    pub compare: Duration,
+    /// The network.
+    pub network: Duration,
+    /// Calls of half confidence or more, right or wrong.
+    pub calls: usize,
+    /// Pairs with such a call.
+    pub called: usize,
+}
+
+/// A line of the predictions file.
+#[derive(Serialize)]
+struct Prediction<'a> {
+    id: &'a str,
+    detections: Vec<Detection>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not_comparable: Option<NotComparable>,
+}
+
+/// A finding; pixels of the test picture, `x2` and `y2` excluded.
+#[derive(Serialize)]
+struct Detection {
+    x1: u32,
+    y1: u32,
+    x2: u32,
+    y2: u32,
+    class: DefectClass,
+    confidence: f32,
+}
+
+impl From<Defect> for Detection {
+    fn from(Defect { class, confidence, bounds }: Defect) -> Self {
+        Self {
+            x1: bounds.x,
+            y1: bounds.y,
+            x2: bounds.x + bounds.width,
+            y2: bounds.y + bounds.height,
+            class,
+            confidence: confidence.get(),
+        }
+    }
+}
+
+/// Runs the shipped pipeline over every pair of a manifest, or of one of its splits, on all cores,
+/// and writes one JSON line per pair to `out`, in the manifest's order.
+///
+/// # Errors
+/// [`EvaluateError`]; a pair that cannot be compared is no error but a line without detections.
+pub fn evaluate(
+    manifest: &Path,
+    out: &Path,
+    options: &EvaluateOptions,
+) -> Result<Evaluation, EvaluateError> {
+    let items = items(manifest, options.split.as_deref())?;
+    let weights = options.weights.as_deref().map(read).transpose()?;
+    let folder = manifest.parent().unwrap_or(Path::new("."));
+    let next = AtomicUsize::new(0);
+    let work = || -> Result<(Evaluation, Vec<(usize, String)>), EvaluateError> {
+        // The boards are spread over the cores, and each has a network of its own that computes on one.
+        let engine = match &weights {
+            Some(onnx) => EmbeddedEngine::load_file(onnx.clone(), 1)?,
+            None => EmbeddedEngine::load_on(1)?,
+        };
+        let pipeline = Pipeline { folder, engine, repaired: options.repaired };
+        let (mut sum, mut lines) = (Evaluation::default(), Vec::new());
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(item) = items.get(index) else { return Ok((sum, lines)) };
+            lines.push((index, pipeline.predict(item, &mut sum)?));
+        }
+    };
+    let threads = thread::available_parallelism().map_or(1, usize::from).min(items.len());
+    let parts = thread::scope(|scope| {
+        let handles: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        handles.into_iter().map(|handle| handle.join().unwrap_or_else(|_| Err(lost()))).collect()
+    });
+    let parts: Vec<Result<_, _>> = parts;
+    let (mut total, mut lines) = (Evaluation::default(), Vec::new());
+    for part in parts {
+        let (sum, some) = part?;
+        total.add(&sum);
+        lines.extend(some);
+    }
+    lines.sort_by_key(|(index, _)| *index);
+    write(out, &lines)?;
+    Ok(total)
+}
+
+impl Evaluation {
+    fn add(&mut self, other: &Self) {
+        self.pairs += other.pairs;
+        self.not_comparable += other.not_comparable;
+        self.crops += other.crops;
+        self.decode += other.decode;
+        self.compare += other.compare;
+        self.network += other.network;
+        self.calls += other.calls;
+        self.called += other.called;
+    }
+}
+
+fn lost() -> EvaluateError {
+    EngineError::Backend { detail: "a thread panicked".to_owned() }.into()
+}
+
+fn items(manifest: &Path, split: Option<&str>) -> Result<Vec<ManifestItem>, EvaluateError> {
+    let path = manifest.to_owned();
+    let bytes = read(manifest)?;
+    let parsed: Manifest = serde_json::from_slice(&bytes)
+        .map_err(|source| EvaluateError::Manifest { path, source })?;
+    let mut items = parsed.items;
+    if let Some(split) = split {
+        items.retain(|item| item.split == split);
+        if items.is_empty() {
+            return Err(EvaluateError::EmptySplit { split: split.to_owned() });
+        }
+    }
+    Ok(items)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, EvaluateError> {
+    fs::read(path).map_err(|source| EvaluateError::Read { path: path.to_owned(), source })
+}
+
+fn write(out: &Path, lines: &[(usize, String)]) -> Result<(), EvaluateError> {
+    let failed = |source| EvaluateError::Write { path: out.to_owned(), source };
+    let mut file = BufWriter::new(File::create(out).map_err(failed)?);
+    for (_, line) in lines {
+        writeln!(file, "{line}").map_err(failed)?;
+    }
+    file.flush().map_err(failed)
+}
+
+/// Confidence from which a finding counts as a call.
+const CALL: f32 = 0.5;
+
+struct Pipeline<'a> {
+    folder: &'a Path,
+    engine: EmbeddedEngine,
+    repaired: bool,
+}
+
+impl Pipeline<'_> {
+    fn predict(&self, item: &ManifestItem, sum: &mut Evaluation) -> Result<String, EvaluateError> {
+        let test = read(&self.folder.join(&item.test.file))?;
+        let golden = read(&self.folder.join(&item.template.file))?;
+        sum.pairs += 1;
+        let (defects, not_comparable) = match self.prepare(&test, &golden, item, sum) {
+            Ok(prepared) => (self.find(&prepared, sum)?, None),
+            Err(reason) => {
+                sum.not_comparable += 1;
+                (Vec::new(), Some(reason))
+            }
+        };
+        let calls = defects.iter().filter(|defect| defect.confidence.get() >= CALL).count();
+        sum.calls += calls;
+        sum.called += usize::from(calls > 0);
+        let detections = defects.into_iter().map(Detection::from).collect();
+        let prediction = Prediction { id: &item.id, detections, not_comparable };
+        let path = PathBuf::from("predictions");
+        serde_json::to_string(&prediction)
+            .map_err(|source| EvaluateError::Manifest { path, source })
+    }
+
+    fn find(
+        &self,
+        prepared: &vision::Prepared,
+        sum: &mut Evaluation,
+    ) -> Result<Vec<Defect>, EngineError> {
+        let started = Instant::now();
+        let outputs = self.engine.run(&prepared.crops)?;
+        sum.network += started.elapsed();
+        sum.crops += outputs.len();
+        let mismatch = |e: vision::CountMismatch| EngineError::Backend { detail: e.to_string() };
+        prepared.finish(&outputs).map_err(mismatch)
+    }
+
+    /// The shipped pipeline up to the crops, or why the pair cannot be compared.
+    fn prepare(
+        &self,
+        test: &[u8],
+        golden: &[u8],
+        item: &ManifestItem,
+        sum: &mut Evaluation,
+    ) -> Result<vision::Prepared, NotComparable> {
+        let unreadable = |_: DecodeError| NotComparable::Unreadable;
+        let started = Instant::now();
+        let test = vision::decode(test).map_err(unreadable)?;
+        let golden = vision::decode(golden).map_err(unreadable)?;
+        sum.decode += started.elapsed();
+        let (test, golden) = if self.repaired {
+            let defects = item.boxes.iter().map(|label| (label.class, label.bounds())).collect();
+            let (golden, test) = (golden.into_grey(), test.into_grey());
+            let repaired = Board { golden, test, defects }.repaired();
+            (Picture::Grey(repaired.test), Picture::Grey(repaired.golden))
+        } else {
+            (test, golden)
+        };
+        let started = Instant::now();
+        let prepared = Golden::new(&golden).and_then(|golden| vision::prepare(&test, &golden));
+        sum.compare += started.elapsed();
+        prepared.map_err(|why| why.reason())
+    }
+}

@@ -1,0 +1,86 @@
+//! Manifests, splits and predictions, without a network.
+
+use boards::{BoardOptions, generate_boards};
+
+use super::*;
+
+#[test]
+fn every_pair_gets_one_line_in_the_manifests_order() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let options = BoardOptions { size: 320, ..BoardOptions::default() };
+    let boards = generate_boards(5, 3, &options, folder.path()).expect("written");
+    // A picture that does not decode is a line without detections, not an end.
+    fs::write(folder.path().join("images/00000002_test.png"), b"no picture").expect("written");
+    let out = folder.path().join("predictions.jsonl");
+    let done = evaluate(&boards.manifest, &out, &EvaluateOptions::default()).expect("evaluated");
+    assert_eq!((done.pairs, done.not_comparable), (5, 1));
+    let text = fs::read_to_string(&out).expect("written");
+    let lines: Vec<serde_json::Value> =
+        text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let ids: Vec<_> = lines.iter().map(|line| line["id"].as_str().expect("an id")).collect();
+    assert_eq!(ids, ["00000000", "00000001", "00000002", "00000003", "00000004"]);
+    assert_eq!(lines[2]["not_comparable"], "unreadable");
+    let first = &lines[0]["detections"][0];
+    for field in ["x1", "y1", "x2", "y2", "confidence"] {
+        assert!(first[field].is_number(), "{field} in {first}");
+    }
+    assert!(first["class"].is_string());
+}
+
+#[test]
+fn a_split_without_pairs_is_an_error() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let options = BoardOptions { size: 320, ..BoardOptions::default() };
+    let boards = generate_boards(1, 3, &options, folder.path()).expect("written");
+    let result = evaluate(&boards.manifest, &folder.path().join("out"), &of("trainval"));
+    assert!(matches!(result, Err(EvaluateError::EmptySplit { .. })), "{result:?}");
+}
+
+#[test]
+fn a_manifest_that_is_missing_or_malformed_is_an_error() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (manifest, out) = (folder.path().join("manifest.json"), folder.path().join("out"));
+    let missing = evaluate(&manifest, &out, &EvaluateOptions::default());
+    assert!(matches!(missing, Err(EvaluateError::Read { .. })), "{missing:?}");
+    fs::write(&manifest, b"{\"items\": 7}").expect("written");
+    let malformed = evaluate(&manifest, &out, &EvaluateOptions::default());
+    assert!(matches!(malformed, Err(EvaluateError::Manifest { .. })), "{malformed:?}");
+}
+
+#[test]
+fn a_repaired_board_has_next_to_no_differences_left() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let options = BoardOptions { max_shift: 0, max_stretch: 0, ..BoardOptions::default() };
+    let boards = generate_boards(6, 21, &options, folder.path()).expect("written");
+    let out = folder.path().join("predictions.jsonl");
+    let flawed = evaluate(&boards.manifest, &out, &EvaluateOptions::default()).expect("evaluated");
+    let options = EvaluateOptions { repaired: true, ..EvaluateOptions::default() };
+    let repaired = evaluate(&boards.manifest, &out, &options).expect("evaluated");
+    assert!(flawed.called == 6 && flawed.calls > 12, "{flawed:?}");
+    assert!(repaired.calls * 10 < flawed.calls, "{repaired:?} of {flawed:?}");
+    let lines = fs::read_to_string(&out).expect("written");
+    assert_eq!(lines.lines().count(), 6);
+}
+
+#[test]
+fn weights_of_a_file_answer_as_the_compiled_in_ones_and_others_are_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let boards = generate_boards(2, 4, &BoardOptions::default(), folder.path()).expect("written");
+    let shipped =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../triton/golden-compare/1/model.onnx");
+    let [one, two] = ["one", "two"].map(|name| folder.path().join(name));
+    evaluate(&boards.manifest, &one, &EvaluateOptions::default()).expect("evaluated");
+    let options = EvaluateOptions { weights: Some(shipped), ..EvaluateOptions::default() };
+    evaluate(&boards.manifest, &two, &options).expect("evaluated");
+    assert_eq!(fs::read(&one).expect("lines"), fs::read(&two).expect("lines"));
+    let options = EvaluateOptions { weights: Some(one), ..EvaluateOptions::default() };
+    let refused = evaluate(&boards.manifest, &two, &options);
+    assert!(
+        matches!(refused, Err(EvaluateError::Engine(EngineError::Model { .. }))),
+        "{refused:?}"
+    );
+}
+
+fn of(split: &str) -> EvaluateOptions {
+    EvaluateOptions { split: Some(split.to_owned()), ..EvaluateOptions::default() }
+}

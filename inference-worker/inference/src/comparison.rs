@@ -1,0 +1,203 @@
+//! Compares one picture with its golden sample: decode and register on a thread for computing, infer
+//! in a batch shared with other boards, merge.
+//!
+//! Invariant: a comparison is by the network that was asked for, and by no other.
+
+mod batchers;
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use domain::inspection::{ModelIdentity, Registration};
+use domain::{Defect, NotComparable, Sha256};
+use vision::{
+    DecodeError, Golden, Incomparable, Panel, Picture, Prepared, decode, prepare, prepare_panel,
+};
+
+use crate::batcher::{BatchingConfig, InferError};
+use crate::engine::{EngineError, Models};
+use crate::metrics::InferenceMetrics;
+use batchers::Batchers;
+
+/// How many golden samples are kept ready; a line inspects few parts at a time.
+const GOLDEN_SAMPLES_KEPT: usize = 16;
+
+/// The outcome of a comparison.
+#[derive(Debug, Clone)]
+pub struct Compared {
+    /// How the picture lay over the golden sample.
+    pub registration: Registration,
+    /// The findings, most confident first.
+    pub defects: Vec<Defect>,
+    /// Waiting for a batch.
+    pub queued: Duration,
+    /// In the network.
+    pub computed: Duration,
+}
+
+/// Why there is no comparison.
+#[derive(Debug, thiserror::Error)]
+pub enum ComparisonError {
+    /// The picture is not comparable and never will be.
+    #[error("{detail}")]
+    NotComparable {
+        /// As a rule's name.
+        reason: NotComparable,
+        /// In words.
+        detail: String,
+    },
+    /// The engine cannot be asked now; nothing is wrong with the picture.
+    #[error("{0}")]
+    Unavailable(String),
+    /// The network is not there, or not what its name says; nothing is wrong with the picture.
+    #[error("{0}")]
+    Model(String),
+    /// The engine failed on this picture; it may work another time.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl From<EngineError> for ComparisonError {
+    fn from(error: EngineError) -> Self {
+        InferError::from(error).into()
+    }
+}
+
+impl From<InferError> for ComparisonError {
+    fn from(error: InferError) -> Self {
+        match error {
+            InferError::Unavailable(detail) => Self::Unavailable(detail),
+            InferError::Model(detail) => Self::Model(detail),
+            InferError::Failed(detail) => Self::Failed(detail),
+        }
+    }
+}
+
+/// Compares pictures, several at a time, by the networks of one place.
+pub struct Comparer {
+    batchers: Batchers,
+    golden: Mutex<VecDeque<(Sha256, Arc<Golden>)>>,
+}
+
+impl Comparer {
+    /// A comparer by the networks of `models`, whose crops share batches; one batcher per network.
+    #[must_use]
+    pub fn new(
+        models: Arc<dyn Models>,
+        batching: BatchingConfig,
+        metrics: InferenceMetrics,
+    ) -> Self {
+        Self { batchers: Batchers::new(models, batching, metrics), golden: Mutex::default() }
+    }
+
+    /// The network to compare by until another one is routed to.
+    #[must_use]
+    pub fn shipped(&self) -> &ModelIdentity {
+        self.batchers.shipped()
+    }
+
+    /// Compares the picture `test` by `model` with the golden sample whose bytes have the digest
+    /// `golden_sha256`.
+    ///
+    /// # Errors
+    /// When the picture is not comparable, the network cannot be asked, or the engine failed.
+    pub async fn compare(
+        self: &Arc<Self>,
+        model: &ModelIdentity,
+        test: Bytes,
+        (golden_sha256, golden): (Sha256, Bytes),
+    ) -> Result<Compared, ComparisonError> {
+        let comparer = Arc::clone(self);
+        let prepared = tokio::task::spawn_blocking(move || {
+            let golden = comparer.golden(golden_sha256, &golden)?;
+            match Shown::of(&test).map_err(unreadable("picture"))? {
+                Shown::Whole(picture) => prepare(&picture, &golden),
+                Shown::Panel(panel) => prepare_panel(panel, &golden, &mut ()),
+            }
+            .map_err(incomparable)
+        })
+        .await
+        .map_err(|error| ComparisonError::Failed(error.to_string()))??;
+        self.infer(model, prepared).await
+    }
+
+    async fn infer(
+        &self,
+        model: &ModelIdentity,
+        prepared: Prepared,
+    ) -> Result<Compared, ComparisonError> {
+        let batcher = self.batchers.of(model).await?;
+        let answers = batcher.infer(&prepared.crops).await.inspect_err(|error| {
+            if let InferError::Model(_) = error {
+                self.batchers.forget(model);
+            }
+        })?;
+        let defects = prepared
+            .finish(&answers.outputs)
+            .map_err(|error| ComparisonError::Failed(error.to_string()))?;
+        Ok(Compared {
+            registration: prepared.registration,
+            defects,
+            queued: answers.queued,
+            computed: answers.computed,
+        })
+    }
+
+    fn golden(&self, sha256: Sha256, bytes: &[u8]) -> Result<Arc<Golden>, ComparisonError> {
+        if let Some(kept) = self.kept(sha256) {
+            return Ok(kept);
+        }
+        let golden = match Shown::of(bytes).map_err(unreadable("golden sample"))? {
+            Shown::Whole(picture) => Arc::new(Golden::new(&picture).map_err(incomparable)?),
+            // Too large to keep: it is read again in a tenth of the time that it is compared in.
+            Shown::Panel(panel) => {
+                return Golden::of_panel(panel).map(Arc::new).map_err(incomparable);
+            }
+        };
+        let mut kept = self.golden.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.truncate(GOLDEN_SAMPLES_KEPT - 1);
+        kept.push_front((sha256, Arc::clone(&golden)));
+        Ok(golden)
+    }
+
+    /// A golden sample that is ready; it moves to the front, the last is the first to go.
+    fn kept(&self, sha256: Sha256) -> Option<Arc<Golden>> {
+        let mut kept = self.golden.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = kept.iter().position(|(known, _)| *known == sha256)?;
+        let found = kept.remove(at)?;
+        let golden = Arc::clone(&found.1);
+        kept.push_front(found);
+        Some(golden)
+    }
+}
+
+/// A picture as it is compared.
+enum Shown {
+    Whole(Picture),
+    /// Binarised and too large to be decoded as a whole.
+    Panel(Panel),
+}
+
+impl Shown {
+    fn of(bytes: &[u8]) -> Result<Self, DecodeError> {
+        match decode(bytes) {
+            Err(DecodeError::TooLarge { .. }) => Panel::decode(bytes).map(Self::Panel),
+            decoded => decoded.map(Self::Whole),
+        }
+    }
+}
+
+fn unreadable<E: std::fmt::Display>(which: &'static str) -> impl Fn(E) -> ComparisonError {
+    move |error| ComparisonError::NotComparable {
+        reason: NotComparable::Unreadable,
+        detail: format!("{which}: {error}"),
+    }
+}
+
+fn incomparable(error: Incomparable) -> ComparisonError {
+    ComparisonError::NotComparable { reason: error.reason(), detail: error.to_string() }
+}

@@ -1,0 +1,67 @@
+//! Panels that are too large to be decoded as a whole, from bytes to findings.
+
+use std::io::Cursor;
+use std::sync::Arc;
+
+use boards::Design;
+use bytes::Bytes;
+use domain::{NotComparable, Sha256};
+use image::{GrayImage, ImageFormat, Luma};
+use vision::MAX_PIXELS;
+
+use super::*;
+use crate::engine::EmbeddedModels;
+
+const TILE: u32 = 4_080;
+const TILES: u32 = 4;
+
+fn comparer() -> Arc<Comparer> {
+    let models = Arc::new(EmbeddedModels::load().unwrap());
+    Arc::new(Comparer::new(models, BatchingConfig::default(), InferenceMetrics::of_process()))
+}
+
+fn png(picture: &GrayImage) -> Bytes {
+    let mut file = Cursor::new(Vec::new());
+    picture.write_to(&mut file, ImageFormat::Png).unwrap();
+    file.into_inner().into()
+}
+
+/// Units of one layout side by side, more pixels than are decoded at once.
+fn panel() -> GrayImage {
+    let board = Design::new(9, TILE).golden();
+    let panel = GrayImage::from_fn(TILE * TILES, TILE, |x, y| *board.get_pixel(x % TILE, y));
+    assert!(u64::from(panel.width()) * u64::from(panel.height()) > MAX_PIXELS);
+    panel
+}
+
+#[tokio::test]
+async fn a_flaw_on_a_panel_that_is_too_large_to_decode_is_found_and_a_photograph_of_one_refused() {
+    let comparer = comparer();
+    let mut test = panel();
+    let golden = png(&test);
+    let sha256 = Sha256::of(&golden);
+    // Where the panel is plain: copper that should not be there, or a hole.
+    let (left, top) = (TILE * 3 + 2_000, 1_800);
+    for (x, y) in (0..16).flat_map(|x| (0..16).map(move |y| (left + x, top + y))) {
+        let Luma([level]) = *test.get_pixel(x, y);
+        test.put_pixel(x, y, Luma([255 - level]));
+    }
+    let shipped = comparer.shipped().clone();
+    let found = comparer.compare(&shipped, png(&test), (sha256, golden.clone())).await.unwrap();
+    let over_it = |defect: &&Defect| {
+        let b = defect.bounds;
+        (b.x..b.x + b.width).contains(&(left + 8)) && (b.y..b.y + b.height).contains(&(top + 8))
+    };
+    assert_eq!(found.defects.iter().filter(over_it).count(), 1, "{:?}", found.defects);
+
+    for Luma([level]) in test.pixels_mut() {
+        *level = 60 + *level / 2;
+    }
+    let refused = comparer.compare(&shipped, png(&test), (sha256, golden)).await.unwrap_err();
+    let unreadable = NotComparable::Unreadable;
+    assert!(
+        matches!(&refused, ComparisonError::NotComparable { reason, detail }
+            if *reason == unreadable && detail.contains("binarised grey PNG")),
+        "{refused}"
+    );
+}

@@ -1,0 +1,344 @@
+//! Golden comparison: decode, register, find candidates, cut crops, and merge the network's
+//! answers.
+//!
+//! Pure and synchronous. The network is absent on purpose: [`prepare`] ends with crops and
+//! [`Prepared::finish`] begins with answers, so that a batcher in between can fill one engine batch
+//! with crops of several boards. A picture that cannot be compared is an outcome of its own, never
+//! a board without findings.
+
+use domain::inspection::Registration;
+use domain::{Defect, NotComparable};
+
+mod annotate;
+mod bits;
+mod candidates;
+mod crops;
+mod decode;
+mod field;
+mod lay;
+mod merge;
+mod panel;
+mod photograph;
+mod refusal;
+mod register;
+mod relax;
+mod stage;
+#[cfg(test)]
+mod tests;
+mod tile;
+
+pub use annotate::annotate;
+pub use crops::{CROP_LEN, CROP_PLANES, CROP_SIDE, CropBatch, Pair};
+pub use decode::{DecodeError, Look, MAX_PIXELS, MAX_SIDE, Picture, decode, sniff};
+pub use merge::{CLASS_COUNT, CountMismatch, CropOutput};
+pub use panel::Panel;
+pub use refusal::Misplacement;
+pub use stage::{Stage, Watch};
+
+use bits::Bits;
+use photograph::Reading;
+use register::Coarse;
+
+/// Pictures that agree less than this after registration are not of one part.
+const MIN_SCORE: f32 = 0.7;
+/// More candidates than this on one picture are not inspected one by one.
+pub const MAX_CANDIDATES: usize = 192;
+/// When a larger share of the pixels differs, counting defects means nothing.
+const MAX_DIFFERING: f64 = 0.03;
+/// A picture with less copper, or less substrate, than this share shows nothing to compare by.
+const MIN_CONTENT: f64 = 0.001;
+/// The smallest picture, in pixels a side.
+const MIN_SIDE: u32 = 96;
+
+/// Why a picture could not be compared with its golden sample.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum Incomparable {
+    /// The two pictures differ in size.
+    #[error("the picture is {picture:?} pixels and the golden sample {golden:?}")]
+    SizeMismatch {
+        /// Width and height of the picture.
+        picture: (u32, u32),
+        /// Width and height of the golden sample.
+        golden: (u32, u32),
+    },
+    /// A picture is smaller than a crop.
+    #[error("the picture is smaller than {MIN_SIDE} × {MIN_SIDE} pixels")]
+    TooSmall,
+    /// The picture or the golden sample is all copper or all substrate.
+    #[error("the {0} shows nothing: it is all of one brightness")]
+    Blank(&'static str),
+    /// The picture does not fit the golden sample anywhere near.
+    #[error("the picture agrees with the golden sample by {score:.2} only; {MIN_SCORE} is needed")]
+    NotRegistered {
+        /// The best agreement, 0 to 1.
+        score: f32,
+    },
+    /// The picture shows the part, and not where it may lie.
+    #[error("the picture shows the part {0}")]
+    Misplaced(Misplacement),
+    /// The picture has structure, and agrees with the golden sample no better than another part.
+    #[error("the picture shows another part: it agrees with the golden sample by {score:.2} only")]
+    WrongPart {
+        /// The best agreement, 0 to 1.
+        score: f32,
+    },
+    /// The picture is more blurred than its golden sample.
+    #[error("edges are {edge:.1} pixels wide, in the golden sample {golden:.1}: focus the camera")]
+    OutOfFocus {
+        /// Width of the picture's edges in pixels.
+        edge: f32,
+        /// Width of the golden sample's edges in pixels.
+        golden: f32,
+    },
+    /// Copper and substrate can hardly be told apart: too dark, too bright, or no board there.
+    #[error(
+        "copper and substrate differ by {levels} of 255 levels only, {needed} are needed: check \
+         light and exposure of the {which}"
+    )]
+    Exposure {
+        /// Which picture.
+        which: &'static str,
+        /// Levels between copper and substrate.
+        levels: u8,
+        /// The fewest that do.
+        needed: u8,
+    },
+    /// One picture is colour, grey or binarised, and the other is not.
+    #[error("the picture is {picture} and the golden sample is {golden}: take both in one way")]
+    OtherKind {
+        /// What the picture is.
+        picture: &'static str,
+        /// What the golden sample is.
+        golden: &'static str,
+    },
+    /// So much differs that single defects mean nothing.
+    #[error("more than {MAX_CANDIDATES} places or {MAX_DIFFERING} of all pixels differ")]
+    TooManyDifferences,
+}
+
+impl Incomparable {
+    /// The reason as the domain names it.
+    #[must_use]
+    pub const fn reason(&self) -> NotComparable {
+        match self {
+            Self::SizeMismatch { .. } => NotComparable::SizeMismatch,
+            Self::TooSmall
+            | Self::Blank(_)
+            | Self::Exposure { .. }
+            | Self::OtherKind { .. }
+            | Self::Misplaced(_)
+            | Self::NotRegistered { .. } => NotComparable::NotRegistered,
+            Self::WrongPart { .. } => NotComparable::WrongPart,
+            Self::OutOfFocus { .. } => NotComparable::OutOfFocus,
+            Self::TooManyDifferences => NotComparable::TooManyDifferences,
+        }
+    }
+}
+
+/// A golden sample made ready for many comparisons.
+#[derive(Debug, Clone)]
+pub struct Golden {
+    bits: Bits,
+    /// None of a large panel, which is registered window by window.
+    coarse: Option<Coarse>,
+    size: (u32, u32),
+    /// How its pictures tell copper from substrate.
+    reading: Reading,
+}
+
+impl Golden {
+    /// Makes a golden sample ready: a binarised picture, whose copper is dark, or a photograph, whose
+    /// copper is bright. Pictures compared with it are read in the same way.
+    ///
+    /// # Errors
+    /// [`Incomparable::TooSmall`], [`Incomparable::Blank`] or [`Incomparable::Exposure`].
+    pub fn new<'a>(picture: impl Into<Look<'a>>) -> Result<Self, Incomparable> {
+        let picture = picture.into();
+        let (reading, bits) = Reading::of(large_enough(picture)?)?;
+        shows_something(&bits, "golden sample")?;
+        Ok(Self::ready(bits, reading))
+    }
+
+    /// Makes a binarised panel ready.
+    ///
+    /// # Errors
+    /// [`Incomparable::TooSmall`] or [`Incomparable::Blank`].
+    pub fn of_panel(panel: Panel) -> Result<Self, Incomparable> {
+        shows_something(&panel.bits, "golden sample")?;
+        Ok(Self::ready(panel.bits, Reading::Binary))
+    }
+
+    fn ready(bits: Bits, reading: Reading) -> Self {
+        let size = (bits.width as u32, bits.height as u32);
+        let coarse = (!panel::is_large(&bits)).then(|| Coarse::of(&bits));
+        Self { bits, coarse, size, reading }
+    }
+
+    /// Width and height in pixels.
+    #[must_use]
+    pub const fn size(&self) -> (u32, u32) {
+        self.size
+    }
+}
+
+/// A picture that is registered and cut into crops, one per candidate.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    /// The candidates' crops, `[n, 2, 96, 96]`; empty when nothing differs.
+    pub crops: CropBatch,
+    /// How the picture lies over the golden sample.
+    pub registration: Registration,
+    /// The crops' centres in pixels of the picture.
+    centres: Vec<(usize, usize)>,
+    size: (u32, u32),
+}
+
+impl Prepared {
+    /// The crops' centres (x, y) in pixels of the picture, in the crops' order.
+    #[must_use]
+    pub fn centres(&self) -> &[(usize, usize)] {
+        &self.centres
+    }
+
+    /// The findings, most confident first; `outputs` are the network's answers in the crops' order.
+    ///
+    /// # Errors
+    /// When there are more or fewer answers than crops.
+    pub fn finish(&self, outputs: &[CropOutput]) -> Result<Vec<Defect>, CountMismatch> {
+        merge::merge(&self.centres, outputs, self.size)
+    }
+}
+
+/// Registers a picture to its golden sample and cuts a crop around every candidate.
+///
+/// # Errors
+/// [`Incomparable`] when the two cannot be compared; the judgement is then review, never pass.
+pub fn prepare<'a>(test: impl Into<Look<'a>>, golden: &Golden) -> Result<Prepared, Incomparable> {
+    prepare_watched(test, golden, &mut ())
+}
+
+/// As [`prepare`]; `watch` is told how the time was spent.
+///
+/// # Errors
+/// As [`prepare`].
+pub fn prepare_watched<'a>(
+    test: impl Into<Look<'a>>,
+    golden: &Golden,
+    watch: &mut impl Watch,
+) -> Result<Prepared, Incomparable> {
+    let bits = read(test.into(), golden)?;
+    watch.ended(Stage::Read);
+    prepare_bits(bits, golden, watch)
+}
+
+/// As [`prepare`], of a binarised panel.
+///
+/// # Errors
+/// As [`prepare`].
+pub fn prepare_panel(
+    test: Panel,
+    golden: &Golden,
+    watch: &mut impl Watch,
+) -> Result<Prepared, Incomparable> {
+    same_size((test.bits.width as u32, test.bits.height as u32), golden)?;
+    shows_something(&test.bits, "picture")?;
+    prepare_bits(test.bits, golden, watch)
+}
+
+fn prepare_bits(
+    bits: Bits,
+    golden: &Golden,
+    watch: &mut impl Watch,
+) -> Result<Prepared, Incomparable> {
+    if panel::is_large(&bits) {
+        return panel::prepare(&bits, &golden.bits, watch);
+    }
+    let (pair, centres, registration) = compare_bits(bits, golden, watch)?;
+    let mut crops = CropBatch::default();
+    for &centre in &centres {
+        crops.push(&pair, centre);
+    }
+    watch.ended(Stage::Crops);
+    Ok(Prepared { crops, registration, centres, size: golden.size })
+}
+
+/// A registered pair, the centres of its candidates, and how it was registered.
+pub type Compared = (Pair, Vec<(usize, usize)>, Registration);
+
+/// Everything of [`prepare`] but the crops, for pictures that are compared as a whole.
+///
+/// # Errors
+/// As [`prepare`].
+pub fn compare<'a>(test: impl Into<Look<'a>>, golden: &Golden) -> Result<Compared, Incomparable> {
+    compare_bits(read(test.into(), golden)?, golden, &mut ())
+}
+
+/// The copper of a picture that may be compared.
+fn read(test: Look<'_>, golden: &Golden) -> Result<Bits, Incomparable> {
+    same_size(test.dimensions(), golden)?;
+    let bits = golden.reading.bits(large_enough(test)?)?;
+    shows_something(&bits, "picture")?;
+    Ok(bits)
+}
+
+fn same_size(picture: (u32, u32), golden: &Golden) -> Result<(), Incomparable> {
+    if picture == golden.size {
+        Ok(())
+    } else {
+        Err(Incomparable::SizeMismatch { picture, golden: golden.size })
+    }
+}
+
+fn compare_bits(
+    bits: Bits,
+    golden: &Golden,
+    watch: &mut impl Watch,
+) -> Result<Compared, Incomparable> {
+    let measured;
+    let coarse = match &golden.coarse {
+        Some(coarse) => coarse,
+        None => {
+            measured = Coarse::of(&golden.bits);
+            &measured
+        }
+    };
+    let registered = register::register(&bits, (&golden.bits, coarse), watch);
+    let score = registered.score;
+    let aligned = registered.laid.over(&bits);
+    let fits = golden.reading.is_binary() || refusal::fits(&bits, &aligned);
+    if score < MIN_SCORE || !fits {
+        return Err(refusal::why(&bits, &golden.bits, &aligned, score));
+    }
+    let (pair, centres) = pick(Pair { test: bits, golden: aligned }, watch)?;
+    let [dx, dy] = registered.field.middle();
+    Ok((pair, centres, Registration { dx, dy, score }))
+}
+
+/// The centres of a registered pair's candidates.
+fn pick(pair: Pair, watch: &mut impl Watch) -> Result<(Pair, Vec<(usize, usize)>), Incomparable> {
+    let difference = pair.test.difference(&pair.golden);
+    let places = candidates::clean(&difference);
+    let share = places.count() as f64 / (places.width * places.height) as f64;
+    let regions = (share <= MAX_DIFFERING)
+        .then(|| candidates::regions(&places, MAX_CANDIDATES))
+        .flatten()
+        .ok_or(Incomparable::TooManyDifferences)?;
+    let look = |region| candidates::centres(&places, region);
+    let centres: Vec<(usize, usize)> = regions.iter().flat_map(look).collect();
+    if centres.len() > MAX_CANDIDATES {
+        return Err(Incomparable::TooManyDifferences);
+    }
+    watch.ended(Stage::Candidates);
+    Ok((pair, centres))
+}
+
+fn large_enough(picture: Look<'_>) -> Result<Look<'_>, Incomparable> {
+    let (width, height) = picture.dimensions();
+    if width.min(height) < MIN_SIDE { Err(Incomparable::TooSmall) } else { Ok(picture) }
+}
+
+fn shows_something(bits: &Bits, which: &'static str) -> Result<(), Incomparable> {
+    let copper = bits.count() as f64 / (bits.width * bits.height) as f64;
+    let content = (MIN_CONTENT..=1.0 - MIN_CONTENT).contains(&copper);
+    if content { Ok(()) } else { Err(Incomparable::Blank(which)) }
+}

@@ -1,0 +1,110 @@
+//! What is read of photographs of generated boards: their copper, in every colour and light.
+
+use boards::Design;
+use boards::camera::{Camera, Palette, jpeg};
+use image::imageops::crop_imm;
+use image::{DynamicImage, Luma};
+
+use super::*;
+use crate::{Picture, decode};
+
+/// Side of a photograph; the boards are larger by a margin that shifts bring into view.
+const SIZE: u32 = 640;
+const BOARD: u32 = 704;
+
+fn design(part: u64) -> Design {
+    Design::new(9000 + part, BOARD)
+}
+
+/// A camera for a part; parts come in all colours.
+fn of(part: u64) -> Camera {
+    Camera { palette: Palette::ALL[part as usize % 4], seed: part, ..Camera::default() }
+}
+
+fn shot(camera: &Camera, board: &GrayImage) -> Picture {
+    let bytes = jpeg(&camera.photograph(board, SIZE), 90).expect("writing to memory");
+    decode(&bytes).expect("a JPEG")
+}
+
+/// The copper of the middle of a board.
+fn truth(board: &GrayImage) -> Bits {
+    let margin = (BOARD - SIZE) / 2;
+    Bits::from_picture(&crop_imm(board, margin, margin, SIZE, SIZE).to_image())
+}
+
+#[test]
+fn the_copper_of_a_photograph_is_that_of_the_board_in_every_colour_and_light() {
+    for part in 0..8 {
+        let board = design(part).golden();
+        let camera = Camera { vignetting: 0.5, gradient: (0.3, -0.2), ..of(part) };
+        let (reading, bits) = Reading::of((&shot(&camera, &board)).into()).expect("a photograph");
+        assert!(matches!(reading, Reading::Photograph { projection: Some(_), .. }));
+        let wrong = bits.difference(&truth(&board)).count();
+        assert!(wrong < 8000, "part {part}: {wrong} of 409600 pixels, at the edges");
+        // What remains is at most a pixel along the edges: nothing survives an opening.
+        let places = bits.difference(&truth(&board)).eroded().count();
+        assert!(places < 60, "part {part}: {places}");
+    }
+}
+
+#[test]
+fn a_grey_photograph_is_read_like_a_colour_one() {
+    let board = design(0).golden();
+    let grey = shot(&of(0), &board).into_grey();
+    let (reading, bits) = Reading::of((&grey).into()).expect("a photograph");
+    assert!(matches!(reading, Reading::Photograph { projection: None, .. }));
+    assert!(bits.difference(&truth(&board)).count() < 8000);
+}
+
+#[test]
+fn where_brightness_tells_nothing_the_colour_does() {
+    let board = design(3).golden();
+    let photograph = Camera { palette: Palette::PALE, ..of(3) }.photograph(&board, SIZE);
+    let luma = projection::LUMA;
+    let chosen = Projection::of(&photograph);
+    assert_ne!(chosen, luma);
+    let levels = Levels::of(&quiet(&chosen.apply(&photograph)), chosen.zero).expect("two levels");
+    assert!(levels.contrast > 30.0, "{}", levels.contrast);
+}
+
+#[test]
+fn a_plain_area_in_uneven_light_does_not_turn_to_noise() {
+    // One trace on the left; the rest is plain and loses four fifths of its light to the right.
+    let picture = GrayImage::from_fn(SIZE, SIZE, |x, y| {
+        let copper = (40..60).contains(&x) || (y > 500 && x > 300);
+        let light = 1.0 - x as f32 / 800.0;
+        let noise = ((x * 7919 + y * 104_729 + x * y) % 9) as f32 - 4.0;
+        Luma([((if copper { 200.0 } else { 90.0 }) * light + noise) as u8])
+    });
+    let (_, bits) = Reading::of((&picture).into()).expect("a photograph");
+    for (x, y) in [(20, 300), (200, 100), (400, 300), (630, 50), (100, 600)] {
+        assert!(!bits.get(x, y), "{x}, {y} is substrate");
+    }
+    for (x, y) in [(50, 20), (50, 600), (350, 550), (500, 600), (630, 630)] {
+        assert!(bits.get(x, y), "{x}, {y} is copper");
+    }
+    let copper = bits.count() as f32;
+    let drawn = 20.0 * 640.0 + 339.0 * 139.0;
+    assert!((copper / drawn - 1.0).abs() < 0.05, "{copper} of {drawn}");
+}
+
+#[test]
+fn binarised_pictures_are_read_at_the_fixed_level_bit_for_bit() {
+    for part in 0..4 {
+        let board = Design::new(500 + part, SIZE).golden();
+        let mut bytes = Vec::new();
+        image::codecs::jpeg::JpegEncoder::new_with_quality(&mut bytes, 75)
+            .encode_image(&board)
+            .expect("writing to memory");
+        let lossy = decode(&bytes).expect("a JPEG").into_grey();
+        let colour = DynamicImage::ImageLuma8(lossy.clone()).into_rgb8();
+        let looks = [Look::Grey(&board), Look::Grey(&lossy), Look::Colour(&colour)];
+        for (look, expected) in looks.into_iter().zip([&board, &lossy, &lossy]) {
+            let expected = Bits::from_picture(expected);
+            let (reading, bits) = Reading::of(look).expect("a board");
+            assert_eq!(reading, Reading::Binary);
+            assert_eq!(bits, expected);
+            assert_eq!(reading.bits(look).expect("a board"), expected);
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! From the network's answers to findings, and onto the picture.
+
+use domain::{DefectClass, PixelBox};
+use image::{GrayImage, Luma};
+
+use crate::*;
+
+fn output(class: usize, probability: f32, sides: [f32; 4]) -> CropOutput {
+    let mut probabilities = [0.0; CLASS_COUNT];
+    probabilities[class] = probability;
+    probabilities[0] = 1.0 - probability;
+    CropOutput { probabilities, sides }
+}
+
+#[test]
+fn of_findings_in_one_place_the_most_confident_stays() {
+    let centres = [(100, 100), (103, 100), (300, 300), (400, 400)];
+    let outputs = [
+        output(1, 0.6, [20.0; 4]),
+        output(2, 0.9, [20.0; 4]),
+        output(6, 0.3, [15.0; 4]),
+        output(4, 0.01, [15.0; 4]),
+    ];
+    let found = merge::merge(&centres, &outputs, (640, 640)).expect("as many answers as crops");
+    let classes: Vec<DefectClass> = found.iter().map(|defect| defect.class).collect();
+    assert_eq!(classes, [DefectClass::Short, DefectClass::PinHole]);
+    assert_eq!(found[0].bounds, PixelBox { x: 83, y: 80, width: 40, height: 40 });
+}
+
+#[test]
+fn boxes_end_at_the_picture_and_vanished_ones_are_dropped() {
+    let found =
+        merge::merge(&[(5, 635)], &[output(3, 0.8, [20.0; 4])], (640, 640)).expect("one answer");
+    assert_eq!(found[0].bounds, PixelBox { x: 0, y: 615, width: 25, height: 25 });
+    let none = merge::merge(&[(5, 5)], &[output(3, 0.8, [-9.0; 4])], (640, 640));
+    assert_eq!(none.expect("one answer"), []);
+}
+
+#[test]
+fn a_missing_answer_is_an_error_and_not_a_passed_board() {
+    let wrong = merge::merge(&[(5, 5), (9, 9)], &[output(3, 0.8, [9.0; 4])], (640, 640));
+    assert_eq!(wrong, Err(CountMismatch { crops: 2, answers: 1 }));
+}
+
+#[test]
+fn an_annotated_picture_keeps_its_size_and_shows_the_class_colour() {
+    let picture = GrayImage::from_pixel(100, 80, Luma([255]));
+    let bounds = PixelBox { x: 90, y: 2, width: 30, height: 90 };
+    let confidence = domain::Confidence::HALF;
+    let defects = vec![Defect { class: DefectClass::Short, confidence, bounds }; 12];
+    let out = annotate(&picture, &defects);
+    assert_eq!(out.dimensions(), (100, 80));
+    assert_eq!(out.get_pixel(90, 60).0, [0, 114, 178]);
+}

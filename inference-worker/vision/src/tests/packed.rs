@@ -1,0 +1,83 @@
+//! Packed words agree with the definitions, pixel by pixel.
+
+use image::{GrayImage, Luma};
+use proptest::prelude::*;
+
+use crate::bits::Bits;
+use crate::candidates;
+
+proptest! {
+    #[test]
+    fn packed_morphology_agrees_with_its_definition(
+        width in 1_usize..150,
+        height in 1_usize..12,
+        seed in any::<u64>(),
+    ) {
+        let dark = |x: usize, y: usize| {
+            let mixed = (x as u64 * 31 + y as u64 * 17 + seed).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            (mixed >> 60) < 9
+        };
+        let picture = GrayImage::from_fn(width as u32, height as u32, |x, y| {
+            Luma([if dark(x as usize, y as usize) { 0 } else { 255 }])
+        });
+        let bits = Bits::from_picture(&picture);
+        let near = |x: usize, y: usize| -> Vec<bool> {
+            (0..9)
+                .map(|i| (x + i % 3, y + i / 3))
+                .map(|(x, y)| x > 0 && y > 0 && bits.get(x - 1, y - 1))
+                .collect()
+        };
+        let (grown, shrunk) = (bits.dilated(), bits.eroded());
+        for y in 0..height {
+            for x in 0..width {
+                prop_assert_eq!(bits.get(x, y), dark(x, y));
+                prop_assert_eq!(grown.get(x, y), near(x, y).into_iter().any(|set| set));
+                prop_assert_eq!(shrunk.get(x, y), near(x, y).into_iter().all(|set| set));
+            }
+        }
+    }
+
+    #[test]
+    fn regions_are_what_a_flood_fill_finds(
+        width in 1_usize..140,
+        height in 1_usize..14,
+        seed in any::<u64>(),
+    ) {
+        let set = |x: usize, y: usize| {
+            let mixed = (x as u64 * 131 + y as u64 * 7 + seed).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            (mixed >> 60) < 6
+        };
+        let picture = GrayImage::from_fn(width as u32, height as u32, |x, y| {
+            Luma([if set(x as usize, y as usize) { 0 } else { 255 }])
+        });
+        let bits = Bits::from_picture(&picture);
+        let mut seen = vec![false; width * height];
+        let mut expected = Vec::new();
+        for start in 0..width * height {
+            if seen[start] || !bits.get(start % width, start / width) {
+                continue;
+            }
+            seen[start] = true;
+            let mut stack = vec![start];
+            let mut extent = [usize::MAX, usize::MAX, 0, 0];
+            while let Some(at) = stack.pop() {
+                let (x, y) = (at % width, at / width);
+                extent = [extent[0].min(x), extent[1].min(y), extent[2].max(x), extent[3].max(y)];
+                for i in 0..9 {
+                    let (x, y) = ((x + i % 3).wrapping_sub(1), (y + i / 3).wrapping_sub(1));
+                    if bits.get(x, y) && !seen[y * width + x] {
+                        seen[y * width + x] = true;
+                        stack.push(y * width + x);
+                    }
+                }
+            }
+            expected.push(extent);
+        }
+        let found: Vec<[usize; 4]> = candidates::regions(&bits, usize::MAX)
+            .expect("no limit")
+            .iter()
+            .map(|r| [r.left, r.top, r.right, r.bottom])
+            .collect();
+        prop_assert_eq!(found, expected);
+    }
+}
