@@ -96,7 +96,7 @@ impl<P> Mutation<P> {
     }
 
     fn order(self, canonical_body: &[u8]) -> Order {
-        let fingerprint = Fingerprint::of(
+        let fingerprint = Fingerprint::for_request(
             &self.line.method,
             &self.line.path_and_query,
             self.line.media_type.as_deref(),

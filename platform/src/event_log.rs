@@ -3,6 +3,7 @@
 //! Invariant: a reader that asks for everything after P and gets an answer up to Q will never later
 //! find an event between P and Q. Adapters live in submodules; nothing else touches the events table.
 
+mod attachment;
 pub mod cqrs;
 mod metadata;
 pub mod postgres;
@@ -18,9 +19,8 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use uuid::Uuid;
 
+pub use attachment::{AppendScope, Attachment, AttachmentError};
 pub use metadata::{ActorRef, EventMetadata};
-
-use crate::idempotency::Completion;
 
 /// How long whoever waits for the log waits without a hint before it looks.
 pub const POLL_INTERVAL: Duration = Duration::from_millis(200);
@@ -50,7 +50,7 @@ pub struct StreamId {
 impl StreamId {
     /// The stream of the aggregate `A` with this id.
     #[must_use]
-    pub fn of<A: domain::Aggregate>(aggregate_id: impl fmt::Display) -> Self {
+    pub fn for_aggregate<A: domain::Aggregate>(aggregate_id: impl fmt::Display) -> Self {
         Self { aggregate_type: A::TYPE.to_owned(), aggregate_id: aggregate_id.to_string() }
     }
 }
@@ -150,7 +150,7 @@ impl NewEvent {
     ///
     /// # Errors
     /// When the event has no JSON shape, which is a fault of its type.
-    pub fn of<E: DomainEvent>(event: &E) -> Result<Self, EventLogError> {
+    pub fn from_domain<E: DomainEvent>(event: &E) -> Result<Self, EventLogError> {
         Ok(Self {
             event_type: event.event_type(),
             event_version: event.event_version(),
@@ -162,17 +162,40 @@ impl NewEvent {
 
 /// What to append, atomically.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Append {
     /// To which stream.
     pub stream: StreamId,
     /// How many events the stream has; another number is a conflict.
     pub expected_version: u64,
-    /// The events; none when only the answer is to be kept.
+    /// The events; none when only the attachment is to be kept.
     pub events: Vec<NewEvent>,
     /// The circumstances.
     pub metadata: EventMetadata,
-    /// The answer to keep with the events, in one transaction.
-    pub completion: Option<Completion>,
+    /// What to keep with the events.
+    pub attachment: Option<Box<dyn Attachment>>,
+}
+
+impl Append {
+    /// Events to append to a stream of `expected_version` events. What `metadata` leaves out and
+    /// follows from the append is filled in: the time, and the transaction that begins here.
+    #[must_use]
+    pub fn new(
+        stream: StreamId,
+        expected_version: u64,
+        events: Vec<NewEvent>,
+        metadata: EventMetadata,
+    ) -> Self {
+        let metadata = metadata.completed_for(&stream.aggregate_id);
+        Self { stream, expected_version, events, metadata, attachment: None }
+    }
+
+    /// The same, with something to keep with it.
+    #[must_use]
+    pub fn keeping(mut self, attachment: Box<dyn Attachment>) -> Self {
+        self.attachment = Some(attachment);
+        self
+    }
 }
 
 /// What was appended.
@@ -184,7 +207,7 @@ pub struct Appended {
     pub position: Option<Position>,
 }
 
-/// Why nothing was appended.
+/// Why nothing was appended, or why an attachment was not kept.
 #[derive(Debug, thiserror::Error)]
 pub enum AppendError {
     /// Somebody else appended to the stream first.
@@ -199,9 +222,14 @@ pub enum AppendError {
         /// The command.
         command_id: Uuid,
     },
-    /// The claim on the idempotency key was taken over by another request.
-    #[error("another request took over the idempotency key")]
-    ClaimLost,
+    /// The attachment was not kept.
+    #[error("what belongs to the append was not kept: {source}")]
+    NotKept {
+        /// What is in the log all the same; `None` when nothing was appended.
+        appended: Option<Appended>,
+        /// Why not.
+        source: AttachmentError,
+    },
     /// The log cannot be reached, or failed.
     #[error(transparent)]
     Log(#[from] EventLogError),
@@ -238,7 +266,18 @@ pub trait EventLog: Send + Sync + 'static {
     fn read_command(&self, command_id: Uuid)
     -> BoxFuture<'_, Result<Vec<Recorded>, EventLogError>>;
 
-    /// Appends all events and keeps the answer, or does nothing at all.
+    /// Appends all events and keeps the attachment.
+    ///
+    /// The events are appended all or none. Their ids are derived from the command's id, so that a
+    /// command that is in the log already is a [`AppendError::DuplicateCommand`].
+    ///
+    /// An adapter whose database holds the attachments as well keeps both in one transaction
+    /// ([`AppendScope::Transaction`]): when the attachment is not kept, nothing is appended. Any other
+    /// appends first and keeps then ([`AppendScope::Appended`]), and says by [`AppendError::NotKept`]
+    /// what is in the log. When it dies in between, the events are in the log without the attachment;
+    /// whoever executes the command again finds them by [`EventLog::read_command`], before the append
+    /// or when it collides, and keeps an attachment with an append of no events
+    /// ([`crate::execute::execute_once`] does). So a command is executed once with either.
     fn append(&self, append: Append) -> BoxFuture<'_, Result<Appended, AppendError>>;
 
     /// Changes when something may have been appended: a reason to poll, never data. A hint may be

@@ -5,18 +5,18 @@
 use std::time::Duration;
 
 use domain::Aggregate;
-use rand::Rng as _;
 
+use crate::backoff::Backoff;
 use crate::event_log::{
-    Append, AppendError, Appended, EventLog, EventLogError, EventMetadata, NewEvent, Position,
-    StreamId, UndecodableEvent,
+    Append, AppendError, Appended, AttachmentError, EventLog, EventLogError, EventMetadata,
+    NewEvent, Position, Recorded, StreamId, UndecodableEvent,
 };
 use crate::idempotency::{Answer, Claim};
 
 /// How often a command is decided again because somebody else appended first.
 pub const ATTEMPTS_MAX: u32 = 8;
-/// The longest pause before a command is decided again.
-const BACKOFF_MAX: Duration = Duration::from_millis(100);
+/// The pause before a command is decided again: short, since whoever was first is done already.
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(2), Duration::from_millis(100), 1.0);
 
 /// A command on one aggregate.
 #[derive(Debug, Clone)]
@@ -85,13 +85,19 @@ pub enum ExecuteError<R: std::error::Error> {
 ///
 /// # Errors
 /// When the log cannot be read or holds an event that this version cannot read.
+#[tracing::instrument(skip_all, fields(aggregate_type = A::TYPE, aggregate_id))]
 pub async fn load<A: Aggregate>(
     log: &dyn EventLog,
     aggregate_id: &str,
 ) -> Result<Loaded<A>, ExecuteError<A::Rejection>> {
-    let recorded = log.read_stream(&StreamId::of::<A>(aggregate_id), 0).await?;
+    let stream = StreamId::for_aggregate::<A>(aggregate_id);
+    Ok(replay(&log.read_stream(&stream, 0).await?)?)
+}
+
+/// The aggregate whose stream holds these events.
+fn replay<A: Aggregate>(recorded: &[Recorded]) -> Result<Loaded<A>, UndecodableEvent> {
     let mut state = A::default();
-    for event in &recorded {
+    for event in recorded {
         state.evolve(&event.decode()?);
     }
     let last = recorded.last();
@@ -106,6 +112,11 @@ pub async fn load<A: Aggregate>(
 ///
 /// # Errors
 /// When the rules or the version refuse it, or the log fails; then nothing was appended.
+#[tracing::instrument(skip_all, fields(
+    aggregate_type = A::TYPE,
+    aggregate_id = request.aggregate_id,
+    command_id = request.metadata.command_id.map(tracing::field::display),
+))]
 pub async fn execute<A: Aggregate>(
     log: &dyn EventLog,
     request: Request<A>,
@@ -124,19 +135,29 @@ where
                 let loaded = load::<A>(log, &request.aggregate_id).await?;
                 return Ok(Decided { loaded, events: Vec::new() }.unchanged());
             }
-            Err(AppendError::Conflict { .. }) => pause(attempt).await,
-            Err(AppendError::ClaimLost) => return Err(ExecuteError::ClaimLost),
+            Err(AppendError::Conflict { .. }) => BACKOFF.wait(attempt).await,
             Err(AppendError::Log(error)) => return Err(error.into()),
+            // Nothing is attached here.
+            Err(AppendError::NotKept { source, .. }) => return Err(source.into()),
         }
     }
     Err(ExecuteError::Contended)
 }
 
-/// Executes the command of a claimed key and keeps its answer, both in one transaction. When an owner
-/// that died had executed it already, answers from what is in the log. `answer` must be pure.
+/// Executes the command of a claimed key and keeps its answer with what it appends. When an owner that
+/// died had executed it already, answers from what is in the log. `answer` must be pure.
+///
+/// Where log and answers share no transaction, a crash may come in between. The command is executed once
+/// all the same: its events carry ids derived from the key, so that whoever comes second collides with
+/// them, finds them by the command's id, and answers from them.
 ///
 /// # Errors
 /// As [`execute`]; the claim is then still held, for the caller to release.
+#[tracing::instrument(skip_all, fields(
+    aggregate_type = A::TYPE,
+    aggregate_id = request.aggregate_id,
+    command_id = %claim.command_id(),
+))]
 pub async fn execute_once<A: Aggregate>(
     log: &dyn EventLog,
     mut request: Request<A>,
@@ -149,20 +170,37 @@ where
     request.metadata =
         request.metadata.with_command_id(claim.command_id()).with_fingerprint(claim.fingerprint());
     for attempt in 0..ATTEMPTS_MAX {
-        let (decided, mut append) = plan(log, &request, claim).await?;
+        let (decided, append) = decide_once(log, &request, claim).await?;
         let (kept, answer_to_keep) = (decided.clone(), answer.clone());
         let keep = move |appended: &Appended| answer_to_keep(&kept.after(appended));
-        append.completion = Some(claim.clone().complete_with(keep));
-        match log.append(append).await {
+        match log.append(append.keeping(claim.clone().complete_with(keep))).await {
             Ok(appended) => return Ok(answer(&decided.after(&appended))),
-            Err(AppendError::Conflict { .. }) => pause(attempt).await,
-            Err(AppendError::DuplicateCommand { .. } | AppendError::ClaimLost) => {
+            // A duplicate is found in the stream when it is decided again.
+            Err(AppendError::Conflict { .. } | AppendError::DuplicateCommand { .. }) => {
+                BACKOFF.wait(attempt).await;
+            }
+            Err(AppendError::NotKept { source: AttachmentError::Refused(_), .. }) => {
                 return Err(ExecuteError::ClaimLost);
             }
+            // The command is executed, and its answer known: a retry is answered from the log.
+            Err(AppendError::NotKept { appended: Some(appended), source }) => {
+                tracing::warn!(error = %source, "a command was executed, its answer not kept");
+                return Ok(answer(&decided.after(&appended)));
+            }
+            Err(AppendError::NotKept { source, .. }) => return Err(source.into()),
             Err(AppendError::Log(error)) => return Err(error.into()),
         }
     }
     Err(ExecuteError::Contended)
+}
+
+impl<R: std::error::Error> From<AttachmentError> for ExecuteError<R> {
+    fn from(error: AttachmentError) -> Self {
+        match error {
+            AttachmentError::Refused(_) => Self::ClaimLost,
+            AttachmentError::Log(error) => Self::Log(error),
+        }
+    }
 }
 
 #[derive(Clone)]
@@ -196,16 +234,26 @@ async fn decide<A: Aggregate>(
 where
     A::Command: Clone,
 {
-    let loaded = load::<A>(log, &request.aggregate_id).await?;
+    decide_on(request, load::<A>(log, &request.aggregate_id).await?)
+}
+
+fn decide_on<A: Aggregate>(
+    request: &Request<A>,
+    loaded: Loaded<A>,
+) -> Result<(Decided<A>, Append), ExecuteError<A::Rejection>>
+where
+    A::Command: Clone,
+{
     if request.if_match.is_some_and(|seen| seen != loaded.version) {
         return Err(ExecuteError::VersionMismatch { current: loaded.version });
     }
     let events = loaded.state.decide(request.command.clone()).map_err(ExecuteError::Rejected)?;
-    append_of(request, Decided { loaded, events })
+    to_append(request, Decided { loaded, events })
 }
 
-/// Decides, unless a dead owner of the key had executed the command: then only the answer is missing.
-async fn plan<A: Aggregate>(
+/// Decides, unless another owner of the key has executed the command: then only the answer is missing.
+/// That owner may have died, or have been so slow that its events came after the key was claimed.
+async fn decide_once<A: Aggregate>(
     log: &dyn EventLog,
     request: &Request<A>,
     claim: &Claim,
@@ -213,30 +261,26 @@ async fn plan<A: Aggregate>(
 where
     A::Command: Clone,
 {
-    if claim.recorded().is_empty() {
-        return decide(log, request).await;
+    let stream = StreamId::for_aggregate::<A>(&request.aggregate_id);
+    let recorded = log.read_stream(&stream, 0).await?;
+    let loaded = replay::<A>(&recorded)?;
+    let of_command = |event: &&Recorded| event.command_id == Some(claim.command_id());
+    match recorded.iter().chain(claim.recorded()).find(of_command) {
+        None => decide_on(request, loaded),
+        Some(event) if claim.is_of_same_request(event) => {
+            to_append(request, Decided { loaded, events: Vec::new() })
+        }
+        Some(_) => Err(ExecuteError::ClaimLost),
     }
-    let loaded = load::<A>(log, &request.aggregate_id).await?;
-    append_of(request, Decided { loaded, events: Vec::new() })
 }
 
-fn append_of<A: Aggregate>(
+fn to_append<A: Aggregate>(
     request: &Request<A>,
     decided: Decided<A>,
 ) -> Result<(Decided<A>, Append), ExecuteError<A::Rejection>> {
-    let append = Append {
-        stream: StreamId::of::<A>(&request.aggregate_id),
-        expected_version: decided.loaded.version,
-        events: decided.events.iter().map(NewEvent::of).collect::<Result<_, _>>()?,
-        metadata: request.metadata.clone().completed_for(&request.aggregate_id),
-        completion: None,
-    };
+    let events = decided.events.iter().map(NewEvent::from_domain).collect::<Result<_, _>>()?;
+    let stream = StreamId::for_aggregate::<A>(&request.aggregate_id);
+    let version = decided.loaded.version;
+    let append = Append::new(stream, version, events, request.metadata.clone());
     Ok((decided, append))
-}
-
-/// Full jitter (AWS Architecture Blog, 2015): anything up to a doubling bound.
-async fn pause(attempt: u32) {
-    let bound = Duration::from_millis(2 << attempt.min(6)).min(BACKOFF_MAX);
-    let pause = rand::rng().random_range(Duration::ZERO..=bound);
-    tokio::time::sleep(pause).await;
 }

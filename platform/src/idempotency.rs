@@ -1,31 +1,28 @@
 //! Idempotency-Key (IETF draft): a command is executed once, whatever crashes between append and answer.
 //!
-//! A key is claimed before the command runs and answered in the transaction that appends its events.
+//! A key is claimed before the command runs, and its answer is kept with the events that it appends.
 //! The command's id is derived from principal and key, and event ids from the command's id, so even a
 //! key whose answer has expired cannot execute twice.
 
+mod claim;
 mod key;
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use sqlx::PgPool;
 use sqlx::types::Json;
-use sqlx::{PgConnection, PgPool};
-use uuid::Uuid;
 
+pub use claim::Claim;
 pub use key::{Fingerprint, IdempotencyKey, InvalidKey, KEY_MAX_CHARS};
 
-use crate::event_log::{Appended, EventLog, EventLogError, Recorded, StreamId};
+use crate::event_log::{EventLog, EventLogError, Recorded, StreamId};
 
 /// How long a claim keeps others out; a request must be done by then.
 pub const CLAIM_LEASE: Duration = Duration::from_secs(60);
 /// How long answers are kept for replay.
 pub const ANSWER_RETENTION: Duration = Duration::from_secs(7 * 24 * 60 * 60);
-
-/// Namespace of command ids (a random UUID, fixed for ever).
-const COMMAND_NAMESPACE: Uuid = Uuid::from_u128(0x6f1c_2f6e_57b1_4a35_9d0b_1c1f_0a7d_5e42);
 
 /// An answer that can be given again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,57 +33,6 @@ pub struct Answer {
     pub headers: Vec<(String, String)>,
     /// JSON body.
     pub body: serde_json::Value,
-}
-
-/// A key that this request holds.
-#[derive(Debug, Clone)]
-pub struct Claim {
-    principal: String,
-    key: String,
-    fingerprint: Fingerprint,
-    claim: Uuid,
-    recorded: Vec<Recorded>,
-}
-
-impl Claim {
-    /// The id of the command that the key stands for.
-    #[must_use]
-    pub fn command_id(&self) -> Uuid {
-        command_id(&self.principal, &self.key)
-    }
-
-    /// The request's fingerprint.
-    #[must_use]
-    pub const fn fingerprint(&self) -> Fingerprint {
-        self.fingerprint
-    }
-
-    /// What an owner of this key that died before it answered had appended already.
-    #[must_use]
-    pub fn recorded(&self) -> &[Recorded] {
-        &self.recorded
-    }
-
-    /// Keeps the answer in the transaction that appends.
-    #[must_use]
-    pub fn complete_with(
-        self,
-        answer: impl FnOnce(&Appended) -> Answer + Send + 'static,
-    ) -> Completion {
-        Completion { claim: self, answer: Box::new(answer) }
-    }
-}
-
-/// An answer to keep under a claim, once it is known what was appended.
-pub struct Completion {
-    claim: Claim,
-    answer: Box<dyn FnOnce(&Appended) -> Answer + Send>,
-}
-
-impl fmt::Debug for Completion {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Completion").field("claim", &self.claim).finish_non_exhaustive()
-    }
 }
 
 /// What became of a request for a key.
@@ -152,13 +98,7 @@ impl IdempotencyStore {
         key: &IdempotencyKey,
         fingerprint: Fingerprint,
     ) -> Result<Claimed, ClaimError> {
-        let claim = Claim {
-            principal: principal.to_owned(),
-            key: key.as_str().to_owned(),
-            fingerprint,
-            claim: Uuid::new_v4(),
-            recorded: Vec::new(),
-        };
+        let claim = Claim::new(self.pool.clone(), principal, key, fingerprint);
         // Side by side: a key that is free has no owner who could append meanwhile.
         let (taken, recorded) =
             tokio::join!(self.take(&claim), self.log.read_command(claim.command_id()));
@@ -179,7 +119,7 @@ impl IdempotencyStore {
         .bind(&claim.key)
         .fetch_optional(&self.pool)
         .await
-        .map_err(unavailable)?;
+        .map_err(storage_error)?;
         match row {
             Some(row) if row.fingerprint != fingerprint.as_bytes() => Err(ClaimError::OtherRequest),
             Some(KeyRow { answer: Some(Json(answer)), .. }) => Ok(Claimed::Answered(answer)),
@@ -208,58 +148,71 @@ impl IdempotencyStore {
         .bind(&claim.principal)
         .bind(&claim.key)
         .bind(&claim.fingerprint.as_bytes()[..])
-        .bind(claim.claim)
+        .bind(claim.claim_id)
         .bind(CLAIM_LEASE.as_secs_f64())
         .fetch_optional(&self.pool)
         .await
-        .map_err(|error| ClaimError::Log(unavailable(error)))
+        .map_err(|error| ClaimError::Log(storage_error(error)))
     }
 
     /// Looks whether the command is in the log already: from an owner that died before it answered,
     /// or from before the answer expired.
     async fn with_history(
         &self,
-        mut claim: Claim,
+        claim: Claim,
         first: bool,
         recorded: Result<Vec<Recorded>, EventLogError>,
     ) -> Result<Claimed, ClaimError> {
         let recorded = match recorded {
             Ok(recorded) => recorded,
             Err(error) => {
-                self.release(&claim).await;
+                self.delete(&claim).await;
                 return Err(error.into());
             }
         };
-        let Some(event) = recorded.first() else {
-            return Ok(Claimed::Fresh(claim));
+        let refusal = match recorded.first() {
+            Some(event) if !claim.is_of_same_request(event) => ClaimError::OtherRequest,
+            Some(event) if first => ClaimError::KeyExpired { stream: event.stream.clone() },
+            _ => return Ok(Claimed::Fresh(claim.with_recorded(recorded))),
         };
-        let fingerprint = claim.fingerprint.to_string();
-        if event.metadata.request_fingerprint.as_deref() != Some(&fingerprint) {
-            self.release(&claim).await;
-            return Err(ClaimError::OtherRequest);
-        }
-        if first {
-            let stream = event.stream.clone();
-            self.release(&claim).await;
-            return Err(ClaimError::KeyExpired { stream });
-        }
-        claim.recorded = recorded;
-        Ok(Claimed::Fresh(claim))
+        self.delete(&claim).await;
+        Err(refusal)
     }
 
     /// Gives a key back unanswered: the request changed nothing and may be sent again, corrected.
-    /// Should the database be away, the claim ends with its lease.
+    /// Should the command be in the log all the same, because its answer was lost after the append, the
+    /// key stays, and the next request with it is answered from the log. Should the log or the database
+    /// be away, the claim ends with its lease.
     pub async fn release(&self, claim: &Claim) {
-        let released = sqlx::query(
-            "DELETE FROM idempotency_keys
-             WHERE principal = $1 AND key = $2 AND claim = $3 AND answer IS NULL",
-        )
-        .bind(&claim.principal)
-        .bind(&claim.key)
-        .bind(claim.claim)
-        .execute(&self.pool)
-        .await;
-        if let Err(error) = released {
+        match self.log.read_command(claim.command_id()).await {
+            Ok(recorded) if recorded.is_empty() => self.delete(claim).await,
+            Ok(_) => self.end_lease(claim).await,
+            Err(error) => {
+                tracing::warn!(%error, "idempotency key not released; its lease will end by itself");
+            }
+        }
+    }
+
+    async fn delete(&self, claim: &Claim) {
+        let sql = "DELETE FROM idempotency_keys
+                   WHERE principal = $1 AND key = $2 AND claim = $3 AND answer IS NULL";
+        self.give_up(claim, sql).await;
+    }
+
+    async fn end_lease(&self, claim: &Claim) {
+        let sql = "UPDATE idempotency_keys SET claimed_until = now()
+                   WHERE principal = $1 AND key = $2 AND claim = $3 AND answer IS NULL";
+        self.give_up(claim, sql).await;
+    }
+
+    async fn give_up(&self, claim: &Claim, sql: &str) {
+        let given_up = sqlx::query(sql)
+            .bind(&claim.principal)
+            .bind(&claim.key)
+            .bind(claim.claim_id)
+            .execute(&self.pool)
+            .await;
+        if let Err(error) = given_up {
             tracing::warn!(%error, "idempotency key not released; its lease will end by itself");
         }
     }
@@ -277,38 +230,10 @@ impl IdempotencyStore {
         .execute(&self.pool)
         .await
         .map(|done| done.rows_affected())
-        .map_err(unavailable)
+        .map_err(storage_error)
     }
 }
 
-/// Writes the answer in the transaction of `connection`; `false` when the claim was taken over.
-pub(crate) async fn keep_answer(
-    connection: &mut PgConnection,
-    completion: Completion,
-    appended: &Appended,
-) -> Result<bool, sqlx::Error> {
-    let claim = completion.claim;
-    let kept = sqlx::query(
-        "UPDATE idempotency_keys SET answer = $4, answered_at = now()
-         WHERE principal = $1 AND key = $2 AND claim = $3 AND answer IS NULL",
-    )
-    .bind(&claim.principal)
-    .bind(&claim.key)
-    .bind(claim.claim)
-    .bind(Json((completion.answer)(appended)))
-    .execute(connection)
-    .await?;
-    Ok(kept.rows_affected() == 1)
-}
-
-/// The id of the command that a principal's key stands for, for ever.
-fn command_id(principal: &str, key: &str) -> Uuid {
-    let mut name = (principal.len() as u64).to_be_bytes().to_vec();
-    name.extend_from_slice(principal.as_bytes());
-    name.extend_from_slice(key.as_bytes());
-    Uuid::new_v5(&COMMAND_NAMESPACE, &name)
-}
-
-fn unavailable(error: sqlx::Error) -> EventLogError {
+fn storage_error(error: sqlx::Error) -> EventLogError {
     crate::event_log::postgres::log_error(error)
 }

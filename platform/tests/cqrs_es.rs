@@ -58,7 +58,7 @@ async fn the_cqrs_es_framework_runs_on_our_event_store() {
     framework.execute_with_metadata("P-1", register("P-1"), metadata).await.unwrap();
     assert!(framework.execute("P-1", register("P-1")).await.is_err(), "registered already");
 
-    let recorded = log.read_stream(&StreamId::of::<Part>("P-1"), 0).await.unwrap();
+    let recorded = log.read_stream(&StreamId::for_aggregate::<Part>("P-1"), 0).await.unwrap();
     assert_eq!(recorded.len(), 1);
     assert_eq!(recorded[0].metadata.actor.as_ref().unwrap().subject, "demo");
 }
@@ -69,7 +69,7 @@ async fn events_and_answer_of_a_cqrs_es_commit_are_kept_together_or_not_at_all()
     let log: Arc<dyn EventLog> = Arc::new(PostgresEventLog::new(database.pool()));
     let keys = IdempotencyStore::new(database.pool(), Arc::clone(&log));
     let key = IdempotencyKey::parse("k").unwrap();
-    let fingerprint = Fingerprint::of("POST", "/", None, None, b"");
+    let fingerprint = Fingerprint::for_request("POST", "/", None, None, b"");
     let Claimed::Fresh(claim) = keys.claim("demo", &key, fingerprint).await.unwrap() else {
         panic!("the key is free");
     };
@@ -78,7 +78,7 @@ async fn events_and_answer_of_a_cqrs_es_commit_are_kept_together_or_not_at_all()
     let commit = async |part: &str| {
         let kept = answer.clone();
         let completion = claim.clone().complete_with(move |_| kept);
-        let mut context = store.load_aggregate(part).await.unwrap().completing(completion);
+        let mut context = store.load_aggregate(part).await.unwrap().keeping(completion);
         let events = domain::Aggregate::decide(context.aggregate(), register(part)).unwrap();
         store.commit(events, context, HashMap::new()).await
     };

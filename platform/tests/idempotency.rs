@@ -1,6 +1,10 @@
-//! A command is executed once, whatever crashes between append and answer.
+//! A command is executed once, whatever crashes between append and answer: on a log that keeps the answer
+//! in the transaction that appends, and on one that keeps it in a second step.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+#[path = "support/two_step_log.rs"]
+mod two_step_log;
 
 use std::sync::Arc;
 
@@ -14,23 +18,66 @@ use platform::idempotency::{
 use platform::test_support::{TestDatabase, fresh_database};
 use serde_json::json;
 
+use two_step_log::TwoStepLog;
+
 struct Stage {
     database: TestDatabase,
     log: Arc<dyn EventLog>,
     keys: IdempotencyStore,
 }
 
+/// The tests that hold whichever way the log keeps answers.
+macro_rules! on_every_log {
+    ($($name:ident)*) => {
+        mod in_one_transaction {
+            $( #[tokio::test] async fn $name() {
+                super::$name(super::Stage::in_one_transaction().await).await;
+            } )*
+        }
+        mod in_two_steps {
+            $( #[tokio::test] async fn $name() {
+                super::$name(super::Stage::in_two_steps().await.0).await;
+            } )*
+        }
+    };
+}
+
+on_every_log! {
+    the_same_key_and_request_again_gives_the_first_answer
+    the_same_key_for_another_request_is_refused_running_or_done
+    while_the_first_request_runs_the_second_is_told_to_wait
+    a_released_key_is_free_and_nothing_of_it_is_kept
+    a_claim_whose_owner_died_before_the_append_is_taken_over_and_the_late_owner_is_shut_out
+    what_a_dead_owner_appended_without_an_answer_is_answered_from_the_log
+    a_key_whose_answer_has_expired_still_prevents_a_second_execution
+    of_many_requests_with_one_key_at_once_one_executes
+    commands_on_one_aggregate_from_many_at_once_are_decided_again_until_each_is_settled
+    a_command_on_a_version_that_is_no_longer_current_is_refused_with_the_current_one
+}
+
 impl Stage {
-    async fn set() -> Self {
+    async fn in_one_transaction() -> Self {
         let database = fresh_database().await;
-        let log: Arc<dyn EventLog> = Arc::new(PostgresEventLog::new(database.pool()));
+        let log = Arc::new(PostgresEventLog::new(database.pool()));
+        Self::on(database, log)
+    }
+
+    async fn in_two_steps() -> (Self, Arc<TwoStepLog>) {
+        let database = fresh_database().await;
+        let postgres = Arc::new(PostgresEventLog::new(database.pool()));
+        let log = Arc::new(TwoStepLog::new(postgres));
+        (Self::on(database, Arc::clone(&log) as _), log)
+    }
+
+    fn on(database: TestDatabase, log: Arc<dyn EventLog>) -> Self {
         let keys = IdempotencyStore::new(database.pool(), Arc::clone(&log));
         Self { database, log, keys }
     }
 
     async fn claim(&self, key: &str, body: &str) -> Result<Claimed, ClaimError> {
         let key = IdempotencyKey::parse(key).unwrap();
-        let fingerprint = Fingerprint::of("POST", "/v1/parts", None, None, body.as_bytes());
+        let fingerprint =
+            Fingerprint::for_request("POST", "/v1/parts", None, None, body.as_bytes());
         self.keys.claim("demo", &key, fingerprint).await
     }
 
@@ -74,27 +121,21 @@ fn answer(executed: &Executed<Part>) -> Answer {
     }
 }
 
-#[tokio::test]
-async fn the_same_key_and_request_again_gives_the_first_answer() {
-    let stage = Stage::set().await;
+async fn the_same_key_and_request_again_gives_the_first_answer(stage: Stage) {
     let first = stage.run("P-1", &stage.fresh("k", "a").await).await.unwrap();
     let Claimed::Answered(again) = stage.claim("k", "a").await.unwrap() else { panic!("not kept") };
     assert_eq!(again, first);
     assert_eq!(first.body, json!({ "position": 1 }));
 }
 
-#[tokio::test]
-async fn the_same_key_for_another_request_is_refused_running_or_done() {
-    let stage = Stage::set().await;
+async fn the_same_key_for_another_request_is_refused_running_or_done(stage: Stage) {
     let claim = stage.fresh("k", "a").await;
     assert!(matches!(stage.claim("k", "b").await, Err(ClaimError::OtherRequest)));
     stage.run("P-1", &claim).await.unwrap();
     assert!(matches!(stage.claim("k", "b").await, Err(ClaimError::OtherRequest)));
 }
 
-#[tokio::test]
-async fn while_the_first_request_runs_the_second_is_told_to_wait() {
-    let stage = Stage::set().await;
+async fn while_the_first_request_runs_the_second_is_told_to_wait(stage: Stage) {
     let _running = stage.fresh("k", "a").await;
     let Err(ClaimError::InProgress { retry_after }) = stage.claim("k", "a").await else {
         panic!("two requests hold one key");
@@ -102,17 +143,15 @@ async fn while_the_first_request_runs_the_second_is_told_to_wait() {
     assert!((1..=60).contains(&retry_after.as_secs()));
 }
 
-#[tokio::test]
-async fn a_released_key_is_free_and_nothing_of_it_is_kept() {
-    let stage = Stage::set().await;
+async fn a_released_key_is_free_and_nothing_of_it_is_kept(stage: Stage) {
     let claim = stage.fresh("k", "a").await;
     stage.keys.release(&claim).await;
     stage.fresh("k", "b").await;
 }
 
-#[tokio::test]
-async fn a_claim_whose_owner_died_before_the_append_is_taken_over_and_the_late_owner_is_shut_out() {
-    let stage = Stage::set().await;
+async fn a_claim_whose_owner_died_before_the_append_is_taken_over_and_the_late_owner_is_shut_out(
+    stage: Stage,
+) {
     let dead = stage.fresh("k", "a").await;
     stage.end_leases().await;
     let heir = stage.fresh("k", "a").await;
@@ -124,7 +163,7 @@ async fn a_claim_whose_owner_died_before_the_append_is_taken_over_and_the_late_o
 
 #[tokio::test]
 async fn a_late_owner_that_lost_its_claim_appends_nothing() {
-    let stage = Stage::set().await;
+    let stage = Stage::in_one_transaction().await;
     let dead = stage.fresh("k", "a").await;
     stage.end_leases().await;
     let heir = stage.fresh("k", "a").await;
@@ -134,9 +173,7 @@ async fn a_late_owner_that_lost_its_claim_appends_nothing() {
     stage.run("P-1", &heir).await.unwrap();
 }
 
-#[tokio::test]
-async fn what_a_dead_owner_appended_without_an_answer_is_answered_from_the_log() {
-    let stage = Stage::set().await;
+async fn what_a_dead_owner_appended_without_an_answer_is_answered_from_the_log(stage: Stage) {
     let dead = stage.fresh("k", "a").await;
     // An adapter that cannot keep the answer in the same transaction dies right after the append.
     let mut appended_only = request("P-1");
@@ -154,9 +191,7 @@ async fn what_a_dead_owner_appended_without_an_answer_is_answered_from_the_log()
     assert_eq!(stage.head().await, Position(1));
 }
 
-#[tokio::test]
-async fn a_key_whose_answer_has_expired_still_prevents_a_second_execution() {
-    let stage = Stage::set().await;
+async fn a_key_whose_answer_has_expired_still_prevents_a_second_execution(stage: Stage) {
     stage.run("P-1", &stage.fresh("k", "a").await).await.unwrap();
     let old = "UPDATE idempotency_keys SET answered_at = now() - interval '8 days'";
     sqlx::query(old).execute(&stage.database.pool()).await.unwrap();
@@ -169,9 +204,8 @@ async fn a_key_whose_answer_has_expired_still_prevents_a_second_execution() {
     assert!(matches!(stage.claim("k", "b").await, Err(ClaimError::OtherRequest)));
 }
 
-#[tokio::test]
-async fn of_many_requests_with_one_key_at_once_one_executes() {
-    let stage = Arc::new(Stage::set().await);
+async fn of_many_requests_with_one_key_at_once_one_executes(stage: Stage) {
+    let stage = Arc::new(stage);
     let requests = (0..16).map(|_| {
         let stage = Arc::clone(&stage);
         tokio::spawn(async move {
@@ -187,9 +221,9 @@ async fn of_many_requests_with_one_key_at_once_one_executes() {
     assert_eq!(stage.head().await, Position(1));
 }
 
-#[tokio::test]
-async fn commands_on_one_aggregate_from_many_at_once_are_decided_again_until_each_is_settled() {
-    let stage = Stage::set().await;
+async fn commands_on_one_aggregate_from_many_at_once_are_decided_again_until_each_is_settled(
+    stage: Stage,
+) {
     execute(&*stage.log, request("P-1")).await.unwrap();
     let reservations = (0..12_u128).map(|n| {
         let log = Arc::clone(&stage.log);
@@ -215,12 +249,63 @@ async fn commands_on_one_aggregate_from_many_at_once_are_decided_again_until_eac
     assert_eq!(versions, (2..=13).collect::<Vec<_>>());
 }
 
-#[tokio::test]
-async fn a_command_on_a_version_that_is_no_longer_current_is_refused_with_the_current_one() {
-    let stage = Stage::set().await;
+async fn a_command_on_a_version_that_is_no_longer_current_is_refused_with_the_current_one(
+    stage: Stage,
+) {
     execute(&*stage.log, request("P-1")).await.unwrap();
     let mut stale = request("P-1");
     stale.if_match = Some(0);
     let error = execute(&*stage.log, stale).await.unwrap_err();
     assert!(matches!(error, ExecuteError::VersionMismatch { current: 1 }), "{error}");
+}
+
+#[tokio::test]
+async fn an_owner_that_dies_between_append_and_answer_is_answered_for_from_the_log() {
+    let (stage, log) = Stage::in_two_steps().await;
+    log.die_after_the_next_append();
+    let dead = stage.fresh("k", "a").await;
+    let owner = {
+        let log = Arc::clone(&stage.log);
+        tokio::spawn(async move { execute_once(&*log, request("P-1"), &dead, answer).await })
+    };
+    log.died().await;
+    owner.abort();
+    assert!(matches!(stage.claim("k", "a").await, Err(ClaimError::InProgress { .. })));
+
+    stage.end_leases().await;
+    let heir = stage.fresh("k", "a").await;
+    let first = stage.run("P-1", &heir).await.unwrap();
+    let Claimed::Answered(again) = stage.claim("k", "a").await.unwrap() else { panic!("not kept") };
+    assert_eq!(again, first);
+    assert_eq!(first.body, json!({ "position": 1 }));
+    assert_eq!(stage.head().await, Position(1));
+}
+
+#[tokio::test]
+async fn an_owner_that_appends_after_its_heir_has_looked_does_not_make_it_execute_again() {
+    let (stage, _) = Stage::in_two_steps().await;
+    let slow = stage.fresh("k", "a").await;
+    stage.end_leases().await;
+    let heir = stage.fresh("k", "a").await;
+    assert!(heir.recorded().is_empty());
+    let refused = execute_once(&*stage.log, request("P-1"), &slow, answer).await.unwrap_err();
+    assert!(matches!(refused, ExecuteError::ClaimLost), "{refused}");
+
+    let first = stage.run("P-1", &heir).await.unwrap();
+    let Claimed::Answered(again) = stage.claim("k", "a").await.unwrap() else { panic!("not kept") };
+    assert_eq!(again, first);
+    assert_eq!(stage.head().await, Position(1));
+}
+
+#[tokio::test]
+async fn a_command_whose_answer_could_not_be_kept_is_answered_and_its_retry_as_well() {
+    let (stage, log) = Stage::in_two_steps().await;
+    log.lose_the_next_attachment();
+    let claim = stage.fresh("k", "a").await;
+    let first = stage.run("P-1", &claim).await.unwrap();
+    // Whether its claim is given back or ends with its lease: the command is not executed again.
+    stage.keys.release(&claim).await;
+    let retry = stage.fresh("k", "a").await;
+    assert_eq!(stage.run("P-1", &retry).await.unwrap(), first);
+    assert_eq!(stage.head().await, Position(1));
 }

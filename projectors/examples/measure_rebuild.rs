@@ -105,7 +105,7 @@ async fn fill(pool: &PgPool, boards: u32) -> anyhow::Result<()> {
         for board in first..last {
             let id = InspectionId(Uuid::now_v7());
             for (event, sequence) in events(id, board)?.iter().zip(1_i64..) {
-                let event = NewEvent::of(event)?;
+                let event = NewEvent::from_domain(event)?;
                 streams.push(id.to_string());
                 sequences.push(sequence);
                 types.push(event.event_type);

@@ -37,7 +37,7 @@ pub(super) struct Routed {
 impl Routing {
     /// The routing in force; `shipped` is while nobody routed.
     pub(super) async fn load(log: &dyn EventLog, shipped: &ModelIdentity) -> anyhow::Result<Self> {
-        let stream = StreamId::of::<ModelRoute>(&shipped.name);
+        let stream = StreamId::for_aggregate::<ModelRoute>(&shipped.name);
         let recorded = log.read_stream(&stream, 0).await?;
         let Some(last) = recorded.last() else {
             return Ok(Self { model: shipped.clone(), routed: None, version: 0 });

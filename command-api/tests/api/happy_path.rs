@@ -76,7 +76,7 @@ async fn an_inspection_keeps_the_recipe_that_was_in_force_and_unregistered_parts
     api.register_part("PCB-1").await;
     let registered = api.create().await;
     for (id, revision) in [(unregistered, 0), (registered, 1)] {
-        let stream = StreamId::of::<domain::Inspection>(&id);
+        let stream = StreamId::for_aggregate::<domain::Inspection>(&id);
         let events = api.log.read_stream(&stream, 0).await.unwrap();
         assert_eq!(events[0].payload["recipe"]["revision"], revision);
     }

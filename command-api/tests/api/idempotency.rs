@@ -189,7 +189,7 @@ async fn two_commands_on_one_inspection_at_once_are_both_executed() {
     for reply in futures::future::join_all(calls).await {
         assert_eq!(reply.status, 201, "{reply:?}");
     }
-    let stream = StreamId::of::<Inspection>(&id);
+    let stream = StreamId::for_aggregate::<Inspection>(&id);
     let events = api.log.read_stream(&stream, 0).await.unwrap();
     let decoded: Vec<_> = events.iter().map(|event| event.decode().unwrap()).collect();
     let state = Inspection::replay(&decoded);

@@ -146,7 +146,7 @@ impl InspectionProcessor {
         &self,
         inspection_id: InspectionId,
     ) -> Result<InspectionHistory, ProcessingError> {
-        let stream = StreamId::of::<Inspection>(inspection_id);
+        let stream = StreamId::for_aggregate::<Inspection>(inspection_id);
         let events = self.log.read_stream(&stream, 0).await;
         let events = events.map_err(|error| ProcessingError::Transient(error.to_string()))?;
         InspectionHistory::from_events(events)

@@ -8,7 +8,7 @@ use platform::event_log::{ActorRef, Recorded, StreamId};
 use crate::line::{Line, board, png};
 
 async fn recorded(line: &Line, inspection: InspectionId) -> Vec<Recorded> {
-    let stream = StreamId::of::<Inspection>(inspection);
+    let stream = StreamId::for_aggregate::<Inspection>(inspection);
     line.log.read_stream(&stream, 0).await.unwrap()
 }
 

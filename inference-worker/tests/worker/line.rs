@@ -164,7 +164,7 @@ impl Line {
     }
 
     pub(crate) async fn events(&self, inspection_id: InspectionId) -> Vec<InspectionEvent> {
-        let stream = StreamId::of::<Inspection>(inspection_id);
+        let stream = StreamId::for_aggregate::<Inspection>(inspection_id);
         let recorded = self.log.read_stream(&stream, 0).await.unwrap();
         recorded.iter().map(|event| event.decode().unwrap()).collect()
     }

@@ -8,8 +8,10 @@ use std::sync::Arc;
 
 use cqrs_es::{AggregateContext, AggregateError, EventEnvelope, EventStore};
 
-use super::{Append, AppendError, EventLog, EventMetadata, NewEvent, Recorded, StreamId};
-use crate::idempotency::Completion;
+use super::{
+    Append, AppendError, Attachment, AttachmentError, EventLog, EventMetadata, NewEvent, Recorded,
+    StreamId,
+};
 
 /// An event store for the aggregates of type `A`.
 #[derive(Clone)]
@@ -18,19 +20,19 @@ pub struct CqrsEventStore<A> {
     aggregate: PhantomData<fn() -> A>,
 }
 
-/// An aggregate as it was loaded, and the answer to keep with whatever it commits.
+/// An aggregate as it was loaded, and what to keep with whatever it commits.
 pub struct LoadedAggregate<A> {
     stream: StreamId,
     version: u64,
     aggregate: A,
-    completion: Option<Completion>,
+    attachment: Option<Box<dyn Attachment>>,
 }
 
 impl<A> LoadedAggregate<A> {
-    /// Keeps an answer under an idempotency key in the transaction that appends the events.
+    /// Keeps something with the events that are committed.
     #[must_use]
-    pub fn completing(mut self, completion: Completion) -> Self {
-        self.completion = Some(completion);
+    pub fn keeping(mut self, attachment: Box<dyn Attachment>) -> Self {
+        self.attachment = Some(attachment);
         self
     }
 }
@@ -83,7 +85,7 @@ impl<A: cqrs_es::Aggregate> EventStore<A> for CqrsEventStore<A> {
         let mut aggregate = A::default();
         events.into_iter().for_each(|event| aggregate.apply(event.payload));
         let stream = Self::stream(aggregate_id);
-        Ok(LoadedAggregate { stream, version, aggregate, completion: None })
+        Ok(LoadedAggregate { stream, version, aggregate, attachment: None })
     }
 
     async fn commit(
@@ -93,24 +95,22 @@ impl<A: cqrs_es::Aggregate> EventStore<A> for CqrsEventStore<A> {
         metadata: HashMap<String, String>,
     ) -> Result<Vec<EventEnvelope<A>>, AggregateError<A::Error>> {
         let (stream, version) = (context.stream, context.version);
-        let metadata = EventMetadata::from_map(&metadata).completed_for(&stream.aggregate_id);
-        let stored = metadata.to_map();
-        let append = Append {
-            stream: stream.clone(),
-            expected_version: version,
-            events: events
-                .iter()
-                .map(NewEvent::of)
-                .collect::<Result<_, _>>()
-                .map_err(unexpected)?,
-            metadata,
-            completion: context.completion,
-        };
+        let events_to_store = events
+            .iter()
+            .map(NewEvent::from_domain)
+            .collect::<Result<_, _>>()
+            .map_err(unexpected)?;
+        let metadata = EventMetadata::from_map(&metadata);
+        let mut append = Append::new(stream.clone(), version, events_to_store, metadata);
+        append.attachment = context.attachment;
+        let stored = append.metadata.to_map();
         self.log.append(append).await.map_err(|error| match error {
-            AppendError::Conflict { .. } | AppendError::ClaimLost => {
+            AppendError::Conflict { .. }
+            | AppendError::NotKept { source: AttachmentError::Refused(_), .. } => {
                 AggregateError::AggregateConflict
             }
             AppendError::DuplicateCommand { .. } => unexpected(error),
+            AppendError::NotKept { source: AttachmentError::Log(error), .. } => unavailable(error),
             AppendError::Log(error) => unavailable(error),
         })?;
         let sequences = (version + 1..).map(|sequence| sequence as usize);

@@ -21,10 +21,9 @@ use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
 use super::{
-    Append, AppendError, Appended, EventLog, EventLogError, EventMetadata, NewEvent, Page,
-    Position, Recorded, StreamId,
+    Append, AppendError, AppendScope, Appended, EventLog, EventLogError, EventMetadata, NewEvent,
+    Page, Position, Recorded, StreamId,
 };
-use crate::idempotency::{self, Completion};
 use crate::postgres::channel::{HintListener, HintSender};
 pub use hold_up::HoldUp;
 
@@ -110,11 +109,13 @@ impl PostgresEventLog {
     }
 
     async fn append_in_transaction(&self, mut append: Append) -> Result<Appended, AppendError> {
-        let completion = append.completion.take();
+        let attachment = append.attachment.take();
         let mut transaction = self.pool.begin().await.map_err(log_error)?;
         let appended = insert(&mut transaction, append).await?;
-        if let Some(completion) = completion {
-            complete(&mut transaction, completion, &appended).await?;
+        if let Some(attachment) = attachment {
+            let scope = AppendScope::Transaction(&mut transaction);
+            let kept = attachment.keep(&appended, scope).await;
+            kept.map_err(|source| AppendError::NotKept { appended: None, source })?;
         }
         transaction.commit().await.map_err(log_error)?;
         Ok(appended)
@@ -237,16 +238,6 @@ async fn insert(connection: &mut PgConnection, append: Append) -> Result<Appende
         version: expected + positions.len() as u64,
         position: positions.into_iter().max().map(Position),
     })
-}
-
-async fn complete(
-    connection: &mut PgConnection,
-    completion: Completion,
-    appended: &Appended,
-) -> Result<(), AppendError> {
-    let kept =
-        idempotency::keep_answer(connection, completion, appended).await.map_err(log_error)?;
-    if kept { Ok(()) } else { Err(AppendError::ClaimLost) }
 }
 
 /// The id of the `n`-th event that follows from a command: unique in the log, so a command that is

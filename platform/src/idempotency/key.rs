@@ -70,7 +70,7 @@ impl Fingerprint {
     /// The fingerprint of a request: each part is preceded by its length, so that no two requests
     /// run together.
     #[must_use]
-    pub fn of(
+    pub fn for_request(
         method: &str,
         path_and_query: &str,
         media_type: Option<&str>,
@@ -125,12 +125,12 @@ mod tests {
     #[test]
     fn requests_that_differ_in_any_part_have_different_fingerprints() {
         let all = [
-            Fingerprint::of("POST", "/a", None, None, b""),
-            Fingerprint::of("PUT", "/a", None, None, b""),
-            Fingerprint::of("POST", "/ab", None, None, b""),
-            Fingerprint::of("POST", "/a", Some("b"), None, b""),
-            Fingerprint::of("POST", "/a", None, Some("b"), b""),
-            Fingerprint::of("POST", "/a", None, None, b"b"),
+            Fingerprint::for_request("POST", "/a", None, None, b""),
+            Fingerprint::for_request("PUT", "/a", None, None, b""),
+            Fingerprint::for_request("POST", "/ab", None, None, b""),
+            Fingerprint::for_request("POST", "/a", Some("b"), None, b""),
+            Fingerprint::for_request("POST", "/a", None, Some("b"), b""),
+            Fingerprint::for_request("POST", "/a", None, None, b"b"),
         ];
         for (n, one) in all.iter().enumerate() {
             assert!(all[..n].iter().all(|other| other != one));

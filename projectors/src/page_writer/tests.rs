@@ -31,10 +31,9 @@ async fn page_of_one(pool: &PgPool) -> Page {
             "station": "S", "recipe": {"revision": 1, "fail_at": 0.5, "review_at": 0.25},
         }),
     };
-    let stream = StreamId::of::<Inspection>(id);
+    let stream = StreamId::for_aggregate::<Inspection>(id);
     let metadata = EventMetadata::by_service("test");
-    let append =
-        Append { stream, expected_version: 0, events: vec![event], metadata, completion: None };
+    let append = Append::new(stream, 0, vec![event], metadata);
     log.append(append).await.unwrap();
     log.read_all(Position::default(), 10).await.unwrap()
 }

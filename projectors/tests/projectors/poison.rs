@@ -28,7 +28,7 @@ async fn an_unknown_event_parks_its_stream_and_the_others_proceed() {
     let names: Vec<_> = parked.iter().map(|p| p.projection.as_str()).collect();
     assert_eq!(parked.len(), 4, "every projection of inspections: {names:?}");
     for stream in &parked {
-        assert_eq!(stream.stream, StreamId::of::<Inspection>(bad));
+        assert_eq!(stream.stream, StreamId::for_aggregate::<Inspection>(bad));
         assert_eq!((stream.position, stream.events), (position, 1));
         assert_eq!(stream.event_type, "InspectionExploded");
         assert!(stream.error.contains("unknown variant"), "{}", stream.error);
@@ -49,7 +49,7 @@ async fn later_events_of_a_parked_stream_are_passed_over_also_after_a_restart() 
     world.project().await;
     for _ in 0..2 {
         let payload = json!({"type": "InspectionVoided", "reason": "late"});
-        let stream = StreamId::of::<Inspection>(bad);
+        let stream = StreamId::for_aggregate::<Inspection>(bad);
         world.append_raw(stream, "InspectionVoided", payload).await;
         world.project().await;
     }
@@ -80,7 +80,7 @@ async fn events_of_other_aggregates_count_as_applied() {
 #[tokio::test]
 async fn a_stream_that_does_not_begin_at_its_beginning_is_parked() {
     let world = World::new().await;
-    let stream = StreamId::of::<Inspection>(uuid::Uuid::new_v4());
+    let stream = StreamId::for_aggregate::<Inspection>(uuid::Uuid::new_v4());
     let payload = json!({"type": "InspectionVoided", "reason": "no beginning"});
     world.append_raw(stream.clone(), "InspectionVoided", payload).await;
     let misplaced = json!({"type": "InspectionVoided", "reason": "not an id"});
@@ -100,7 +100,7 @@ async fn a_number_that_no_column_can_hold_parks_its_stream() {
         "type": "ArtifactUploaded", "artifact_id": artifact, "sha256": golden.sha256,
         "bytes": 1, "media_type": "image/png", "width": 4_000_000_000_u32, "height": 1,
     });
-    world.append_raw(StreamId::of::<Inspection>(bad), "ArtifactUploaded", payload).await;
+    world.append_raw(StreamId::for_aggregate::<Inspection>(bad), "ArtifactUploaded", payload).await;
     world.inspect(&golden, &[]).await;
     world.project().await;
 
@@ -199,7 +199,7 @@ async fn a_parked_stream_is_taken_up_again_once_its_events_can_be_applied() {
     let world = World::new().await;
     let moody = moody(&world).await;
     let id = world.open("board-a").await;
-    let stream = StreamId::of::<Inspection>(id);
+    let stream = StreamId::for_aggregate::<Inspection>(id);
     let retry = || projectors::retry_stream(&world.pool, &*world.log, moody, &stream);
     assert!(matches!(retry().await, Err(RetryError::NotParked(_))));
     moody.refuses.store(true, Ordering::SeqCst);

@@ -141,7 +141,8 @@ async fn a_report_is_the_domains_report_byte_for_byte() {
     let id = world.inspect(&golden, &[0.7, 0.26]).await;
     world.project_in_pages(2).await;
 
-    let events = world.log.read_stream(&StreamId::of::<Inspection>(id), 0).await.unwrap();
+    let events =
+        world.log.read_stream(&StreamId::for_aggregate::<Inspection>(id), 0).await.unwrap();
     let entries: Vec<Entry> = events.iter().map(entry).collect();
     let expected = serde_json::to_string(&Report::of(&entries).unwrap()).unwrap();
     let (report_id, document): (uuid::Uuid, String) =

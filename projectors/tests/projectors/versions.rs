@@ -113,7 +113,7 @@ async fn a_parked_stream_stays_parked_until_code_of_its_version_takes_it_up() {
     let park = "INSERT INTO parked_streams (projection, generation, aggregate_type, aggregate_id,
                     position, event_type, error)
                 VALUES ('versioned', 1, $1, $2, 1, 'InspectionExploded', 'by hand')";
-    let stream = StreamId::of::<Inspection>(id);
+    let stream = StreamId::for_aggregate::<Inspection>(id);
     let (kind, name) = (&stream.aggregate_type, &stream.aggregate_id);
     sqlx::query(park).bind(kind).bind(name).execute(&world.pool).await.unwrap();
     let retry = projectors::retry_stream(&world.pool, &*world.log, &V2, &stream).await;

@@ -119,15 +119,15 @@ impl World {
         let event =
             NewEvent { event_type: event_type.to_owned(), event_version: "1".to_owned(), payload };
         let metadata = self.metadata();
-        let append =
-            Append { stream, expected_version, events: vec![event], metadata, completion: None };
+        let append = Append::new(stream, expected_version, vec![event], metadata);
         self.log.append(append).await.unwrap();
     }
 
     /// Poisons an inspection's stream with an event of an unknown name.
     pub(crate) async fn poison(&self, id: InspectionId) -> Position {
         let payload = json!({"type": "InspectionExploded"});
-        self.append_raw(StreamId::of::<Inspection>(id), "InspectionExploded", payload).await;
+        self.append_raw(StreamId::for_aggregate::<Inspection>(id), "InspectionExploded", payload)
+            .await;
         self.log.head().await.unwrap()
     }
 

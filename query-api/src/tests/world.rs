@@ -229,7 +229,7 @@ impl World {
         expected_version: u64,
         event_type: &str,
     ) -> Position {
-        let stream = StreamId::of::<domain::Inspection>(id);
+        let stream = StreamId::for_aggregate::<domain::Inspection>(id);
         self.append_to(stream, expected_version, event_type).await
     }
 
@@ -244,13 +244,8 @@ impl World {
             event_version: "1".into(),
             payload: json!({}),
         };
-        let append = Append {
-            stream,
-            expected_version,
-            events: vec![event],
-            metadata: EventMetadata::by_service("test"),
-            completion: None,
-        };
+        let metadata = EventMetadata::by_service("test");
+        let append = Append::new(stream, expected_version, vec![event], metadata);
         self.log.append(append).await.unwrap().position.unwrap()
     }
 

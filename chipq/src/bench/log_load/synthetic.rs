@@ -18,7 +18,8 @@ use uuid::Uuid;
 pub(super) async fn append_part(log: &dyn EventLog) -> anyhow::Result<Position> {
     let name = format!("BENCH-{}", Uuid::new_v4().simple());
     let event = PartEvent::PartRegistered { part: name.parse()?, recipe: Recipe::factory(1) };
-    let append = append(StreamId::of::<Part>(&name), vec![NewEvent::of(&event)?]);
+    let append =
+        append(StreamId::for_aggregate::<Part>(&name), vec![NewEvent::from_domain(&event)?]);
     log.append(append).await?.position.context("nothing was appended")
 }
 
@@ -48,15 +49,8 @@ pub(super) async fn fill(
 }
 
 fn append(stream: StreamId, events: Vec<NewEvent>) -> Append {
-    Append {
-        stream,
-        expected_version: 0,
-        events,
-        metadata: EventMetadata::by_service("bench")
-            .with_command_id(Uuid::new_v4())
-            .with_occurred_at(Utc::now()),
-        completion: None,
-    }
+    let metadata = EventMetadata::by_service("bench").with_command_id(Uuid::new_v4());
+    Append::new(stream, 0, events, metadata)
 }
 
 /// The whole life of one inspection with four defects.
@@ -92,8 +86,8 @@ fn inspection(n: usize) -> anyhow::Result<(StreamId, Vec<NewEvent>)> {
             recipe_revision: 1,
         },
     ];
-    let new = events.iter().map(NewEvent::of).collect::<Result<_, _>>()?;
-    Ok((StreamId::of::<Inspection>(inspection_id), new))
+    let new = events.iter().map(NewEvent::from_domain).collect::<Result<_, _>>()?;
+    Ok((StreamId::for_aggregate::<Inspection>(inspection_id), new))
 }
 
 fn completed(artifact_id: ArtifactId, picture: Picture) -> anyhow::Result<InspectionEvent> {

@@ -322,13 +322,8 @@ async fn reads_with(followers: usize) -> usize {
             event_version: "1".into(),
             payload: serde_json::json!({}),
         };
-        let append = Append {
-            stream: StreamId { aggregate_type: "test".into(), aggregate_id: "a".into() },
-            expected_version: n,
-            events: vec![event],
-            metadata: EventMetadata::by_service("test"),
-            completion: None,
-        };
+        let stream = StreamId { aggregate_type: "test".into(), aggregate_id: "a".into() };
+        let append = Append::new(stream, n, vec![event], EventMetadata::by_service("test"));
         let end = log.append(append).await.unwrap().position.unwrap();
         join_all(followers.iter_mut().map(|follow| positions_until(follow, end.0, 10))).await;
     }

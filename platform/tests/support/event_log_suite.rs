@@ -1,0 +1,297 @@
+//! What every adapter of the event log must do: one test each, run by [`event_log_tests`] on whatever a
+//! factory opens.
+//!
+//! Positions grow and pages are complete; nothing here asks for positions without a gap, which a
+//! rollback leaves in one log and another counts by bytes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use platform::event_log::{
+    Append, AppendError, AppendScope, Appended, Attachment, AttachmentError, EventLog,
+    EventLogError, EventMetadata, NewEvent, Page, Position, Recorded, StreamId,
+};
+use platform::follower::LogTail;
+use serde_json::json;
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+/// An empty log of a test's own, gone when this is dropped.
+pub(crate) trait EmptyLog: Send + Sync {
+    /// A handle on it, as each process has one.
+    fn open(&self) -> Arc<dyn EventLog>;
+
+    /// Makes the server unreachable for handles that are open.
+    fn cut_off(&self) -> BoxFuture<'_, ()>;
+}
+
+/// The whole suite as tests of the module that calls it. `$open` is an `async fn() -> impl EmptyLog`.
+macro_rules! event_log_tests {
+    ($open:path) => {
+        $crate::event_log_suite::event_log_tests! { $open:
+            a_stream_gives_back_what_was_appended_in_order
+            an_append_on_another_version_is_a_conflict_whether_behind_or_ahead
+            of_many_appenders_on_one_version_exactly_one_wins
+            a_command_is_appended_once_even_to_another_stream
+            pages_of_the_log_join_without_gap_or_overlap
+            a_reader_misses_nothing_of_many_appenders
+            a_follower_is_woken_by_an_append_here_or_in_another_process
+            an_attachment_is_kept_once_it_is_known_what_was_appended
+            an_attachment_that_is_refused_is_told_with_what_is_in_the_log
+            a_server_that_is_away_makes_the_log_unavailable_and_appends_nothing
+        }
+    };
+    ($open:path: $($name:ident)*) => { $(
+        #[tokio::test]
+        async fn $name() {
+            $crate::event_log_suite::$name(&$open().await).await;
+        }
+    )* };
+}
+pub(crate) use event_log_tests;
+
+fn stream(id: &str) -> StreamId {
+    StreamId { aggregate_type: "test".into(), aggregate_id: id.into() }
+}
+
+fn append(id: &str, expected_version: u64, events: usize) -> Append {
+    append_by(id, expected_version, events, EventMetadata::by_service("test"))
+}
+
+fn append_by(id: &str, expected_version: u64, events: usize, metadata: EventMetadata) -> Append {
+    let event = |n| NewEvent {
+        event_type: "Happened".into(),
+        event_version: "1".into(),
+        payload: json!({ "n": n }),
+    };
+    Append::new(stream(id), expected_version, (0..events).map(event).collect(), metadata)
+}
+
+fn positions(events: &[Recorded]) -> Vec<Position> {
+    events.iter().map(|event| event.position).collect()
+}
+
+/// Everything after `after`, in pages of `limit`.
+async fn read_to_head(log: &dyn EventLog, after: Position, limit: usize) -> Vec<Page> {
+    let (mut after, mut pages) = (after, Vec::new());
+    loop {
+        let page = log.read_all(after, limit).await.unwrap();
+        if page.events.is_empty() {
+            return pages;
+        }
+        after = page.up_to;
+        pages.push(page);
+    }
+}
+
+pub(crate) async fn a_stream_gives_back_what_was_appended_in_order(empty: &impl EmptyLog) {
+    let log = empty.open();
+    let command_id = Uuid::from_u128(1);
+    let metadata = EventMetadata::by_service("test").with_command_id(command_id);
+    let appended = log.append(append_by("a", 0, 3, metadata.clone())).await.unwrap();
+    assert_eq!(appended.version, 3);
+
+    let events = log.read_stream(&stream("a"), 0).await.unwrap();
+    let numbers: Vec<_> = events.iter().map(|e| (e.sequence, e.payload["n"].as_u64())).collect();
+    assert_eq!(numbers, [(1, Some(0)), (2, Some(1)), (3, Some(2))]);
+    assert_eq!(appended.position, events.last().map(|event| event.position));
+    assert!(positions(&events).is_sorted_by(|one, next| one < next));
+    for event in &events {
+        assert_eq!(event.command_id, Some(command_id));
+        assert_eq!(event.metadata.actor, metadata.actor);
+        assert_eq!(event.metadata.correlation_id.as_deref(), Some("a"));
+    }
+    assert_eq!(log.read_stream(&stream("a"), 2).await.unwrap().len(), 1);
+    assert_eq!(log.read_stream(&stream("b"), 0).await.unwrap(), []);
+}
+
+pub(crate) async fn an_append_on_another_version_is_a_conflict_whether_behind_or_ahead(
+    empty: &impl EmptyLog,
+) {
+    let log = empty.open();
+    log.append(append("a", 0, 2)).await.unwrap();
+    for expected in [0, 1, 3] {
+        let error = log.append(append("a", expected, 1)).await.unwrap_err();
+        assert!(matches!(error, AppendError::Conflict { .. }), "{expected}: {error}");
+    }
+    assert_eq!(log.read_stream(&stream("a"), 0).await.unwrap().len(), 2);
+}
+
+pub(crate) async fn of_many_appenders_on_one_version_exactly_one_wins(empty: &impl EmptyLog) {
+    let log = empty.open();
+    let attempts = (0..8).map(|_| {
+        let log = Arc::clone(&log);
+        tokio::spawn(async move { log.append(append("a", 0, 2)).await })
+    });
+    let outcomes = futures::future::join_all(attempts).await;
+    let won = outcomes.iter().filter(|outcome| outcome.as_ref().unwrap().is_ok()).count();
+    assert_eq!(won, 1);
+    assert_eq!(log.read_stream(&stream("a"), 0).await.unwrap().len(), 2);
+}
+
+pub(crate) async fn a_command_is_appended_once_even_to_another_stream(empty: &impl EmptyLog) {
+    let log = empty.open();
+    let metadata = EventMetadata::by_service("test").with_command_id(Uuid::from_u128(9));
+    log.append(append_by("a", 0, 2, metadata.clone())).await.unwrap();
+    for again in [append_by("b", 0, 2, metadata.clone()), append_by("a", 2, 2, metadata)] {
+        let error = log.append(again).await.unwrap_err();
+        assert!(matches!(error, AppendError::DuplicateCommand { .. }), "{error}");
+    }
+    assert_eq!(log.read_stream(&stream("b"), 0).await.unwrap(), []);
+    assert_eq!(log.read_command(Uuid::from_u128(9)).await.unwrap().len(), 2);
+    assert_eq!(log.read_command(Uuid::from_u128(8)).await.unwrap(), []);
+}
+
+pub(crate) async fn pages_of_the_log_join_without_gap_or_overlap(empty: &impl EmptyLog) {
+    let log = empty.open();
+    let mut appended = Vec::new();
+    for n in 0..7 {
+        log.append(append(&n.to_string(), 0, 3)).await.unwrap();
+        appended.extend(log.read_stream(&stream(&n.to_string()), 0).await.unwrap());
+    }
+    let pages = read_to_head(&*log, Position(0), 4).await;
+    let head = log.head().await.unwrap();
+    for page in &pages {
+        assert!(page.events.len() <= 4);
+        assert!(page.events.iter().all(|event| event.position <= page.up_to));
+        assert_eq!(page.head, head, "nothing was appended meanwhile");
+    }
+    let read: Vec<Recorded> = pages.into_iter().flat_map(|page| page.events).collect();
+    assert_eq!(read, appended);
+    let middle = read[10].position;
+    let rest = read_to_head(&*log, middle, 100).await.remove(0);
+    assert_eq!(rest.events, read[11..]);
+}
+
+/// The log's promise while it is written to: what was answered up to a position stays complete.
+pub(crate) async fn a_reader_misses_nothing_of_many_appenders(empty: &impl EmptyLog) {
+    const APPENDERS: usize = 8;
+    const APPENDS: u64 = 20;
+    let (log, elsewhere) = (empty.open(), empty.open());
+    let done = Arc::new(AtomicBool::new(false));
+    let reader = tokio::spawn(read_until(Arc::clone(&log), Arc::clone(&done)));
+    let appenders = (0..APPENDERS).map(|n| {
+        let log = Arc::clone(&elsewhere);
+        tokio::spawn(async move {
+            for turn in 0..APPENDS {
+                log.append(append(&n.to_string(), turn * 2, 2)).await.unwrap();
+            }
+        })
+    });
+    for appender in futures::future::join_all(appenders).await {
+        appender.unwrap();
+    }
+    done.store(true, Ordering::Release);
+    let seen = reader.await.unwrap();
+    assert!(positions(&seen).is_sorted_by(|one, next| one < next), "doubled or out of order");
+    let mut streams = BTreeMap::<_, Vec<Recorded>>::new();
+    for event in seen {
+        streams.entry(event.stream.clone()).or_default().push(event);
+    }
+    assert_eq!(streams.len(), APPENDERS);
+    for (stream, events) in streams {
+        assert_eq!(events, log.read_stream(&stream, 0).await.unwrap(), "{stream}: missed");
+        assert_eq!(events.len() as u64, APPENDS * 2);
+    }
+}
+
+async fn read_until(log: Arc<dyn EventLog>, done: Arc<AtomicBool>) -> Vec<Recorded> {
+    let (mut seen, mut after) = (Vec::new(), Position::default());
+    loop {
+        let last_round = done.load(Ordering::Acquire);
+        let page = log.read_all(after, 10).await.unwrap();
+        assert!(page.up_to >= after && page.up_to <= page.head.max(after));
+        after = page.up_to;
+        let empty = page.events.is_empty();
+        seen.extend(page.events);
+        if last_round && empty {
+            return seen;
+        }
+    }
+}
+
+pub(crate) async fn a_follower_is_woken_by_an_append_here_or_in_another_process(
+    empty: &impl EmptyLog,
+) {
+    let (log, elsewhere) = (empty.open(), empty.open());
+    let mut follow = LogTail::new(Arc::clone(&log)).follow(Position(0));
+    for (id, appender) in [("1", &log), ("2", &elsewhere)] {
+        let waiting = tokio::spawn(async move {
+            let page = follow.next_page(10).await.unwrap();
+            (follow, page)
+        });
+        tokio::task::yield_now().await;
+        let appended = appender.append(append(id, 0, 1)).await.unwrap();
+        let (back, page) =
+            tokio::time::timeout(Duration::from_secs(10), waiting).await.unwrap().unwrap();
+        follow = back;
+        assert_eq!(page.events.last().map(|event| event.position), appended.position);
+        assert!(Some(page.up_to) >= appended.position);
+        assert_eq!(follow.position(), page.up_to);
+    }
+}
+
+/// Tells what it was kept with, or refuses.
+#[derive(Debug)]
+struct Witness {
+    kept_with: oneshot::Sender<Appended>,
+    refuses: bool,
+}
+
+impl Attachment for Witness {
+    fn keep<'a>(
+        self: Box<Self>,
+        appended: &'a Appended,
+        _: AppendScope<'a>,
+    ) -> BoxFuture<'a, Result<(), AttachmentError>> {
+        let outcome = if self.refuses {
+            Err(AttachmentError::Refused("it is not wanted any more".into()))
+        } else {
+            self.kept_with.send(*appended).unwrap();
+            Ok(())
+        };
+        Box::pin(std::future::ready(outcome))
+    }
+}
+
+pub(crate) async fn an_attachment_is_kept_once_it_is_known_what_was_appended(
+    empty: &impl EmptyLog,
+) {
+    let log = empty.open();
+    for (version, events) in [(0, 2), (2, 0)] {
+        let (kept_with, kept) = oneshot::channel();
+        let witness = Box::new(Witness { kept_with, refuses: false });
+        let appended = log.append(append("a", version, events).keeping(witness)).await.unwrap();
+        assert_eq!(kept.await.unwrap(), appended);
+        assert_eq!(appended.version, 2, "{events} events");
+        assert_eq!(appended.position.is_some(), events > 0);
+    }
+}
+
+pub(crate) async fn an_attachment_that_is_refused_is_told_with_what_is_in_the_log(
+    empty: &impl EmptyLog,
+) {
+    let log = empty.open();
+    let (kept_with, _kept) = oneshot::channel();
+    let witness = Box::new(Witness { kept_with, refuses: true });
+    let error = log.append(append("a", 0, 2).keeping(witness)).await.unwrap_err();
+    let AppendError::NotKept { appended, source: AttachmentError::Refused(_) } = error else {
+        panic!("{error}");
+    };
+    let events = log.read_stream(&stream("a"), 0).await.unwrap();
+    assert_eq!(events.len() as u64, appended.map_or(0, |appended| appended.version));
+}
+
+pub(crate) async fn a_server_that_is_away_makes_the_log_unavailable_and_appends_nothing(
+    empty: &impl EmptyLog,
+) {
+    let log = empty.open();
+    empty.cut_off().await;
+    let unavailable = |error: &EventLogError| matches!(error, EventLogError::Unavailable(_));
+    let error = log.append(append("a", 0, 1)).await.unwrap_err();
+    assert!(matches!(&error, AppendError::Log(e) if unavailable(e)), "{error}");
+    assert!(unavailable(&log.read_all(Position(0), 1).await.unwrap_err()));
+}
