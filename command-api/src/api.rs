@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use axum::extract::FromRef;
-use platform::artifact_store::signed_url::UrlSigner;
 use platform::artifact_store::{ArtifactStore, UploadLimits};
 use platform::auth::{TokenIssuer, TokenVerifier, Users};
 use platform::event_log::EventLog;
@@ -19,10 +18,8 @@ pub struct Dependencies {
     pub log: Arc<dyn EventLog>,
     /// Idempotency keys; in the same database as the log, so that both commit together.
     pub idempotency: IdempotencyStore,
-    /// Where pictures go.
+    /// Where pictures go, and how.
     pub artifacts: ArtifactStore,
-    /// Signs and checks upload URLs.
-    pub signer: UrlSigner,
     /// Makes tokens.
     pub issuer: Arc<TokenIssuer>,
     /// Believes tokens.
@@ -66,10 +63,6 @@ impl CommandApi {
 
     pub(crate) fn artifacts(&self) -> &ArtifactStore {
         &self.0.on.artifacts
-    }
-
-    pub(crate) fn signer(&self) -> &UrlSigner {
-        &self.0.on.signer
     }
 
     pub(crate) fn issuer(&self) -> &TokenIssuer {

@@ -13,7 +13,7 @@ use domain::{
     Aggregate, ArtifactId, Inspection, InspectionCommand, InspectionId, InspectionRejection,
     MediaType, Picture, PictureOwner as _, UploadSlot,
 };
-use platform::artifact_store::signed_url::Params;
+use platform::artifact_store::UploadNotes;
 use platform::event_log::EventMetadata;
 use platform::execute::{Executed, Request, execute, load};
 use platform::http::Problem;
@@ -21,10 +21,10 @@ use platform::telemetry::TraceContext;
 
 use crate::command::{Plan, answer, dispatch};
 use crate::inspections::parse_inspection_id;
-use crate::model::{PictureBody, PictureType, UploadHeaders, UploadTicket};
+use crate::model::{PictureBody, PictureType, UploadTicket};
 use crate::mutation::{Announcement, Mutation, NoBody, Order, WriteInspections};
 use crate::openapi::{MutationHeaders, MutationProblems};
-use crate::uploads::{Owner, stored_command_id};
+use crate::uploads::{BY, OWNER, Owner, stored_command_id};
 use crate::{CommandApi, problems};
 
 /// How long an upload URL is good.
@@ -129,7 +129,7 @@ where
     A::Command: Clone + Sync,
     Command: FnOnce(Place) -> A::Command + Send + 'static,
 {
-    let signer = api.clone();
+    let store = api.clone();
     dispatch(api, order, move |accepted| async move {
         let place = Place {
             artifact_id: ArtifactId(accepted.new_id("artifact")),
@@ -138,7 +138,7 @@ where
             // Whole seconds, as the URL tells them.
             expires_at: accepted.at.trunc_subsecs(0) + RESERVATION,
         };
-        let ticket = ticket(&signer, &reservation, place);
+        let ticket = make_ticket(&store, &reservation, place).await?;
         Ok(Plan::<A> {
             aggregate_id: reservation.owner.aggregate_id(),
             command: command(place),
@@ -150,27 +150,30 @@ where
     .await
 }
 
-fn ticket(api: &CommandApi, reservation: &Reservation, place: Place) -> UploadTicket {
-    let path = format!("/v1/uploads/{}", place.artifact_id);
-    let params = Params::from([
-        ("by".to_owned(), reservation.by.clone()),
-        ("owner".to_owned(), reservation.owner.to_string()),
-        ("type".to_owned(), place.media_type.to_string()),
+async fn make_ticket(
+    api: &CommandApi,
+    reservation: &Reservation,
+    place: Place,
+) -> Result<UploadTicket, Problem> {
+    let Place { artifact_id, media_type, expires_at, .. } = place;
+    let notes = UploadNotes::from([
+        (BY.to_owned(), reservation.by.clone()),
+        (OWNER.to_owned(), reservation.owner.to_string()),
     ]);
-    let signed = api.signer().sign("PUT", &path, &params, place.expires_at);
+    let target = api.artifacts().upload_target(artifact_id, media_type, expires_at, notes).await?;
     let (inspection_id, part) = match &reservation.owner {
         Owner::Inspection(id) => (Some(*id), None),
         Owner::Part(part) => (None, Some(part.clone())),
     };
-    UploadTicket {
+    Ok(UploadTicket {
         inspection_id,
         part,
-        artifact_id: place.artifact_id,
-        upload_url: reservation.picture.base.join(&signed),
-        method: "PUT",
-        headers: UploadHeaders { content_type: place.media_type },
-        expires_at: place.expires_at,
-    }
+        artifact_id,
+        upload_url: reservation.picture.base.resolve(&target.url),
+        method: target.method,
+        headers: target.headers,
+        expires_at: target.expires_at,
+    })
 }
 
 /// The picture, from the log or, when its upload was cut off before the event, from the store.

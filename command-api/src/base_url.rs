@@ -39,9 +39,9 @@ impl fmt::Display for PublicUrl {
 pub(crate) struct BaseUrl(String);
 
 impl BaseUrl {
-    /// The absolute URL of `path`, which begins with a slash.
-    pub(crate) fn join(&self, path: &str) -> String {
-        format!("{}{path}", self.0)
+    /// The absolute URL of what is absolute already, or else of a path that begins with a slash.
+    pub(crate) fn resolve(&self, url: &str) -> String {
+        if url.starts_with('/') { format!("{}{url}", self.0) } else { url.to_owned() }
     }
 }
 
@@ -83,6 +83,13 @@ mod tests {
         for bad in ["", "chipq.example", "/here", "ftp://x", "http://x/?a=b"] {
             assert!(bad.parse::<PublicUrl>().is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn a_path_is_resolved_below_the_base_and_an_absolute_url_stays() {
+        let base = BaseUrl("https://chipq.example/api".to_owned());
+        assert_eq!(base.resolve("/v1/uploads/1"), "https://chipq.example/api/v1/uploads/1");
+        assert_eq!(base.resolve("https://s3.example/b/1"), "https://s3.example/b/1");
     }
 
     #[test]

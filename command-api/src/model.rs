@@ -2,10 +2,11 @@
 //!
 //! Requests are strict: an unknown field is refused. Every wrong name is reported, not just one.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use domain::{
-    ArtifactId, Inspection, InspectionId, Invalid, Lot, MediaType, Part, PartNumber, Picture,
-    Station,
+    ArtifactId, Inspection, InspectionId, Invalid, Lot, Part, PartNumber, Picture, Station,
 };
 use platform::http::{FieldError, Problem};
 use serde::{Deserialize, Serialize};
@@ -201,7 +202,8 @@ pub(crate) struct UploadTicket {
     #[schema(example = "PUT")]
     pub(crate) method: &'static str,
     /// With which headers.
-    pub(crate) headers: UploadHeaders,
+    #[schema(value_type = UploadHeaders)]
+    pub(crate) headers: BTreeMap<&'static str, String>,
     /// Until when.
     pub(crate) expires_at: DateTime<Utc>,
 }
@@ -217,12 +219,12 @@ pub(crate) enum PictureType {
 }
 
 /// The headers of an upload.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes the headers that the store asks for")]
 pub(crate) struct UploadHeaders {
     /// May be left out, but not be another.
-    #[serde(rename = "Content-Type")]
-    #[schema(value_type = PictureType, example = "image/jpeg")]
-    pub(crate) content_type: MediaType,
+    #[schema(rename = "Content-Type", example = "image/jpeg")]
+    content_type: PictureType,
 }
 
 /// A picture at rest.

@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use chrono::Utc;
-use platform::artifact_store::ArtifactStore;
-use platform::artifact_store::signed_url::{SigningKey, UrlSigner};
-use platform::auth::{KeyRing, TokenConfig, TokenIssuer, Users};
+use platform::artifact_store::{self, ArtifactStoreUrl};
+use platform::auth::{KeyRing, SigningKey, TokenConfig, TokenIssuer, Users};
 use platform::event_log::EventLog;
 use platform::event_log::postgres::PostgresEventLog;
 use platform::idempotency::IdempotencyStore;
@@ -34,11 +33,11 @@ pub async fn run(config: RunConfig, shutdown: Shutdown) -> anyhow::Result<()> {
     let log: Arc<dyn EventLog> = Arc::new(PostgresEventLog::new(pool.clone()));
     let keys = KeyRing::open(&config.data_dir, Utc::now())?;
     let issuer = Arc::new(TokenIssuer::new(keys, TokenConfig::default()));
+    let pictures = ArtifactStoreUrl::Folder(config.data_dir.join("artifacts"));
     let on = Dependencies {
         idempotency: IdempotencyStore::new(pool, log.clone()),
         log,
-        artifacts: ArtifactStore::open_folder(&config.data_dir.join("artifacts"))?,
-        signer: UrlSigner::new(SigningKey::open(&config.data_dir)?),
+        artifacts: artifact_store::open(&pictures, &SigningKey::open(&config.data_dir)?)?,
         verifier: Arc::new(issuer.verifier()),
         issuer,
         users: if config.demo_user { Users::demo() } else { Users::none() },

@@ -6,7 +6,7 @@
 use std::fmt;
 
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::Response;
 use chrono::Utc;
@@ -15,6 +15,7 @@ use domain::{
     Sha256, UploadSlot,
 };
 use futures::StreamExt as _;
+use platform::artifact_store::UploadPermit;
 use platform::event_log::{ActorRef, EventMetadata};
 use platform::execute::{Executed, Request, execute, load};
 use platform::http::Problem;
@@ -54,23 +55,22 @@ use crate::{CommandApi, problems};
 )]
 pub(crate) async fn upload_picture(
     State(api): State<CommandApi>,
-    Path(artifact_id): Path<String>,
     trace: TraceContext,
     request: axum::extract::Request,
 ) -> Result<Response, Problem> {
-    let permit = Permit::of(&api, &artifact_id, request.uri(), trace)?;
-    api.principals().check(&permit.by)?;
-    permit.check_headers(&api, request.headers())?;
+    let upload = Upload::from_url(&api, request.uri(), trace)?;
+    api.principals().check(&upload.by)?;
+    upload.check_headers(&api, request.headers())?;
     let body = request.into_body();
-    match permit.owner.clone() {
-        Owner::Inspection(id) => take::<Inspection>(&api, permit, &id.to_string(), body).await,
-        Owner::Part(part) => take::<Part>(&api, permit, part.as_str(), body).await,
+    match upload.owner.clone() {
+        Owner::Inspection(id) => take::<Inspection>(&api, upload, &id.to_string(), body).await,
+        Owner::Part(part) => take::<Part>(&api, upload, part.as_str(), body).await,
     }
 }
 
 async fn take<A: PictureOwner>(
     api: &CommandApi,
-    permit: Permit,
+    upload: Upload,
     aggregate_id: &str,
     body: Body,
 ) -> Result<Response, Problem>
@@ -78,7 +78,7 @@ where
     A::Command: Clone + Sync,
 {
     let loaded = load::<A>(api.log(), aggregate_id).await.map_err(problems::execution)?;
-    let artifact_id = permit.artifact_id;
+    let artifact_id = upload.artifact_id;
     match loaded.state.upload_slot(artifact_id).map_err(|refused| problems::rejection(&refused))? {
         UploadSlot::Taken(picture) => {
             let picture = picture.clone();
@@ -95,9 +95,9 @@ where
         UploadSlot::Free { .. } => {
             let pieces = body.into_data_stream();
             let limits = api.upload_limits();
-            let stored = api.artifacts().put_stream(artifact_id, pieces, limits, permit.media_type);
+            let stored = api.artifacts().put_stream(artifact_id, pieces, limits, upload.media_type);
             let picture = stored.await.map_err(problems::upload)?;
-            record::<A>(api, permit, aggregate_id, picture).await
+            record::<A>(api, upload, aggregate_id, picture).await
         }
     }
 }
@@ -105,16 +105,16 @@ where
 /// Appends that the picture is at rest.
 async fn record<A: PictureOwner>(
     api: &CommandApi,
-    permit: Permit,
+    upload: Upload,
     aggregate_id: &str,
     picture: Picture,
 ) -> Result<Response, Problem>
 where
     A::Command: Clone + Sync,
 {
-    let artifact_id = permit.artifact_id;
-    let by = ActorRef { subject: permit.by, roles: Vec::new() };
-    let metadata = EventMetadata::by_actor(by, &permit.trace)
+    let artifact_id = upload.artifact_id;
+    let by = ActorRef { subject: upload.by, roles: Vec::new() };
+    let metadata = EventMetadata::by_actor(by, &upload.trace)
         .with_command_id(stored_command_id(artifact_id, &picture));
     let request = Request::<A> {
         aggregate_id: aggregate_id.to_owned(),
@@ -187,8 +187,13 @@ impl fmt::Display for Owner {
     }
 }
 
-/// What a signed URL allows.
-struct Permit {
+/// Who announced the picture, as a note in its upload URL.
+pub(crate) const BY: &str = "by";
+/// What the picture belongs to, as a note in its upload URL.
+pub(crate) const OWNER: &str = "owner";
+
+/// An upload that its URL allows.
+struct Upload {
     artifact_id: ArtifactId,
     owner: Owner,
     media_type: MediaType,
@@ -196,22 +201,14 @@ struct Permit {
     trace: TraceContext,
 }
 
-impl Permit {
-    fn of(
-        api: &CommandApi,
-        artifact_id: &str,
-        uri: &Uri,
-        trace: TraceContext,
-    ) -> Result<Self, Problem> {
+impl Upload {
+    fn from_url(api: &CommandApi, uri: &Uri, trace: TraceContext) -> Result<Self, Problem> {
         let query = uri.query().unwrap_or_default();
-        let mut params = api.signer().verify("PUT", uri.path(), query, Utc::now())?;
-        let owner = params.get("owner").and_then(|text| Owner::parse(text));
-        let media_type = params.get("type").and_then(|text| text.parse().ok());
-        let by = params.remove("by");
-        match (artifact_id.parse(), owner, media_type, by) {
-            (Ok(artifact_id), Some(owner), Some(media_type), Some(by)) => {
-                Ok(Self { artifact_id, owner, media_type, by, trace })
-            }
+        let permit = api.artifacts().verify_permit(uri.path(), query, Utc::now())?;
+        let UploadPermit { artifact_id, media_type, mut notes } = permit;
+        let owner = notes.get(OWNER).and_then(|text| Owner::parse(text));
+        match (owner, notes.remove(BY)) {
+            (Some(owner), Some(by)) => Ok(Self { artifact_id, owner, media_type, by, trace }),
             _ => Err(Problem::internal("a signed upload URL does not say what it is for")),
         }
     }

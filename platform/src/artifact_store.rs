@@ -1,38 +1,56 @@
-//! Pictures at rest, in a folder or any object store.
+//! Pictures at rest, in a folder or any object store: the port, and which adapter a URL means.
 //!
 //! Invariant: under an artifact's key there is either nothing or one whole, checked picture that
 //! never changes again; keys come from ids only. Absent: what a picture means, and deleting one.
 
+mod folder;
 mod inspect;
-pub mod signed_url;
+mod percent;
+mod signed_url;
 mod upload;
+mod upload_target;
+mod url;
 
 #[cfg(test)]
 mod tests;
 
 use std::io;
 use std::ops::Range;
-use std::path::{Path as FsPath, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use domain::{ArtifactId, Picture, Sha256};
+use chrono::{DateTime, Utc};
+use domain::{ArtifactId, MediaType, Picture, Sha256};
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
-use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{GetOptions, ObjectStore, ObjectStoreExt as _};
 
+pub use signed_url::SignatureError;
 pub use upload::{Expected, UploadError, UploadLimits};
+pub use upload_target::{UploadNotes, UploadPermit, UploadTarget};
+pub use url::{ArtifactStoreUrl, InvalidArtifactStoreUrl};
 
-/// Unfinished uploads of dead processes are removed from a folder when they are older than this.
-const ABANDONED_AFTER: Duration = Duration::from_secs(3600);
+use crate::auth::SigningKey;
+use upload_target::UploadRoute;
+
+/// The store at `url`: the one place where a scheme becomes an adapter. `key` signs what the adapter
+/// gives out; all processes of an installation share it.
+///
+/// # Errors
+/// When a folder cannot be made or written.
+pub fn open(url: &ArtifactStoreUrl, key: &SigningKey) -> Result<ArtifactStore, ArtifactStoreError> {
+    match url {
+        ArtifactStoreUrl::Folder(path) => folder::open(path, key),
+    }
+}
 
 /// Pictures at rest. Clones share the same store.
 #[derive(Debug, Clone)]
 pub struct ArtifactStore {
     objects: Arc<dyn ObjectStore>,
+    uploads: Arc<dyn UploadRoute>,
 }
 
 /// Why a stored picture cannot be given.
@@ -79,23 +97,38 @@ pub enum ArtifactStoreError {
 }
 
 impl ArtifactStore {
-    /// A store in `folder`, which is made when missing. Every write reaches the disk before it
-    /// counts.
-    ///
-    /// # Errors
-    /// When the folder cannot be made or written.
-    pub fn open_folder(folder: &FsPath) -> Result<Self, ArtifactStoreError> {
-        let failed = |source| ArtifactStoreError::Open { path: folder.to_owned(), source };
-        let staging = folder.join(upload::STAGING);
-        std::fs::create_dir_all(&staging).map_err(failed)?;
-        sweep(&staging).map_err(failed)?;
-        Ok(Self::new(Arc::new(LocalFileSystem::new_with_prefix(folder)?.with_fsync(true))))
+    /// A store over objects that can be put in parts and renamed to a name that is free.
+    fn new(objects: Arc<dyn ObjectStore>, uploads: Arc<dyn UploadRoute>) -> Self {
+        Self { objects, uploads }
     }
 
-    /// A store over any object store that can put multipart and rename to a name that is free.
-    #[must_use]
-    pub fn new(objects: Arc<dyn ObjectStore>) -> Self {
-        Self { objects }
+    /// How the picture is to be uploaded until `until`. `notes` come back with the permit when it
+    /// comes through this service.
+    ///
+    /// # Errors
+    /// When the store cannot say.
+    pub async fn upload_target(
+        &self,
+        artifact_id: ArtifactId,
+        media_type: MediaType,
+        until: DateTime<Utc>,
+        notes: UploadNotes,
+    ) -> Result<UploadTarget, ArtifactStoreError> {
+        self.uploads.make_target(artifact_id, media_type, until, notes).await
+    }
+
+    /// What an upload URL of this service allows at `now`, by its path and query as they were
+    /// received.
+    ///
+    /// # Errors
+    /// Why it is not honoured.
+    pub fn verify_permit(
+        &self,
+        path: &str,
+        query: &str,
+        now: DateTime<Utc>,
+    ) -> Result<UploadPermit, SignatureError> {
+        self.uploads.verify_permit(path, query, now)
     }
 
     /// The whole picture.
@@ -197,19 +230,4 @@ fn not_found(id: ArtifactId, error: object_store::Error) -> ArtifactStoreError {
         object_store::Error::NotFound { .. } => ArtifactStoreError::NotFound(id),
         error => error.into(),
     }
-}
-
-/// Removes what killed processes left in the staging folder.
-fn sweep(staging: &FsPath) -> io::Result<()> {
-    let now = SystemTime::now();
-    for entry in std::fs::read_dir(staging)? {
-        let entry = entry?;
-        // Another process may finish or remove it meanwhile; then there is nothing to sweep.
-        let Ok(modified) = entry.metadata().and_then(|found| found.modified()) else { continue };
-        if now.duration_since(modified).is_ok_and(|age| age > ABANDONED_AFTER) {
-            tracing::info!(file = %entry.path().display(), "removing an abandoned upload");
-            let _ = std::fs::remove_file(entry.path());
-        }
-    }
-    Ok(())
 }

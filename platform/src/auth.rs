@@ -7,6 +7,7 @@
 
 mod keys;
 mod scope;
+mod signing_key;
 mod tokens;
 mod users;
 
@@ -17,6 +18,8 @@ use std::collections::BTreeSet;
 
 pub use keys::{KeyError, KeyRing};
 pub use scope::{ROLES, Scope, scopes_of};
+pub use signing_key::SigningKey;
+pub(crate) use signing_key::hmac_sha256;
 pub use tokens::{AccessToken, TokenConfig, TokenIssuer, TokenVerifier};
 pub use users::Users;
 

@@ -5,7 +5,7 @@
 //! dropped after its [`TestDatabase`], unless the test panicked: then its URL is printed, and it
 //! stays for an hour.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnection, PgPool};
@@ -13,6 +13,8 @@ use sqlx::{Connection as _, Executor as _};
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
+use crate::artifact_store::{self, ArtifactStore, ArtifactStoreUrl};
+use crate::auth::SigningKey;
 use crate::embedded_postgres::{
     EmbeddedPostgres, EmbeddedPostgresConfig, EmbeddedPostgresError, Purpose, stop_cluster,
 };
@@ -48,6 +50,17 @@ impl TestDatabase {
     pub fn url(&self) -> &str {
         &self.url
     }
+}
+
+/// A store of pictures in the folder `artifacts` of a data folder, with the folder's key.
+///
+/// # Panics
+/// When the folder cannot be used.
+#[must_use]
+pub fn artifact_store_in(data_dir: &Path) -> ArtifactStore {
+    let url = ArtifactStoreUrl::Folder(data_dir.join("artifacts"));
+    let key = SigningKey::open(data_dir).unwrap_or_else(|error| panic!("{error}"));
+    artifact_store::open(&url, &key).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// A new database with the shape of `schemas/migrations` and nothing in it.

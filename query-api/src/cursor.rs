@@ -5,9 +5,8 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use chrono::DateTime;
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use platform::artifact_store::signed_url::{Params, UrlSigner};
+use platform::auth::SigningKey;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256, Sha512};
@@ -26,11 +25,10 @@ const CURSOR_MAX_CHARS: usize = 512;
 pub(crate) struct CursorKey([u8; 64]);
 
 impl CursorKey {
-    /// The key that follows from the one that signs URLs: one secret to configure, two uses that
-    /// cannot be mistaken for each other, for no HTTP method has this name.
-    pub(crate) fn derived_from(signer: &UrlSigner) -> Self {
-        let label = signer.sign("DERIVE", "/cursor-key/1", &Params::new(), DateTime::UNIX_EPOCH);
-        Self(Sha512::digest(label.as_bytes()).into())
+    /// The key that follows from the installation's secret: one secret to keep, and cursors that
+    /// cannot be mistaken for anything else that it signs.
+    pub(crate) fn derived_from(secret: &SigningKey) -> Self {
+        Self(Sha512::digest(secret.derive_key("cursors")).into())
     }
 
     /// A cursor to `place` in the query `scope`.

@@ -25,8 +25,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::FromRef;
 use platform::artifact_store::ArtifactStore;
-use platform::artifact_store::signed_url::UrlSigner;
-use platform::auth::TokenVerifier;
+use platform::auth::{SigningKey, TokenVerifier};
 use platform::event_log::EventLog;
 use platform::health::Probe;
 use platform::shutdown::Shutdown;
@@ -53,8 +52,8 @@ pub struct Dependencies {
     pub log: Arc<dyn EventLog>,
     /// Where pictures are.
     pub artifacts: ArtifactStore,
-    /// The key of cursors is derived from its key: processes that share it understand each other's.
-    pub signer: UrlSigner,
+    /// The key of cursors is derived from it: processes that share it understand each other's.
+    pub signing_key: SigningKey,
     /// Believes tokens.
     pub verifier: Arc<TokenVerifier>,
     /// Ends subscriptions, each with the cursor to go on from.
@@ -87,7 +86,7 @@ impl QueryApi {
     pub fn new(on: Dependencies, config: &QueryApiConfig) -> Self {
         let reads = Arc::new(Reads {
             checkpoints: Checkpoints::new(on.pool.clone()),
-            cursor_key: CursorKey::derived_from(&on.signer),
+            cursor_key: CursorKey::derived_from(&on.signing_key),
             subscriptions: Arc::new(Semaphore::new(config.subscriptions_max)),
             config: config.clone(),
             pool: on.pool,

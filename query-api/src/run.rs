@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use chrono::Utc;
-use platform::artifact_store::ArtifactStore;
-use platform::artifact_store::signed_url::{SigningKey, UrlSigner};
-use platform::auth::{KeyRing, TokenConfig, TokenIssuer};
+use platform::artifact_store::{self, ArtifactStoreUrl};
+use platform::auth::{KeyRing, SigningKey, TokenConfig, TokenIssuer};
 use platform::event_log::postgres::PostgresEventLog;
 use platform::http::HttpConfig;
 use platform::shutdown::Shutdown;
@@ -22,11 +21,13 @@ use crate::{Dependencies, QueryApi, RunConfig, router};
 pub async fn run(config: RunConfig, shutdown: Shutdown) -> anyhow::Result<()> {
     let pool = platform::postgres::connect(&config.database).await?;
     let keys = KeyRing::open(&config.data_dir, Utc::now())?;
+    let signing_key = SigningKey::open(&config.data_dir)?;
+    let pictures = ArtifactStoreUrl::Folder(config.data_dir.join("artifacts"));
     let on = Dependencies {
         log: Arc::new(PostgresEventLog::new(pool.clone())),
         pool,
-        artifacts: ArtifactStore::open_folder(&config.data_dir.join("artifacts"))?,
-        signer: UrlSigner::new(SigningKey::open(&config.data_dir)?),
+        artifacts: artifact_store::open(&pictures, &signing_key)?,
+        signing_key,
         verifier: Arc::new(TokenIssuer::new(keys, TokenConfig::default()).verifier()),
         shutdown: shutdown.clone(),
         probes: Vec::new(),

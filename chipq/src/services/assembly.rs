@@ -6,9 +6,8 @@ use std::sync::Arc;
 
 use chrono::Utc;
 use command_api::CommandApi;
-use platform::artifact_store::ArtifactStore;
-use platform::artifact_store::signed_url::{SigningKey, UrlSigner};
-use platform::auth::{KeyRing, TokenConfig, TokenIssuer, Users};
+use platform::artifact_store::{self, ArtifactStore, ArtifactStoreUrl};
+use platform::auth::{KeyRing, SigningKey, TokenConfig, TokenIssuer, Users};
 use platform::event_log::EventLog;
 use platform::event_log::postgres::PostgresEventLog;
 use platform::follower::LogTail;
@@ -28,7 +27,7 @@ pub(super) struct Shared {
     pool: PgPool,
     tail: LogTail,
     artifacts: ArtifactStore,
-    signer: UrlSigner,
+    signing_key: SigningKey,
     issuer: Arc<TokenIssuer>,
 }
 
@@ -36,10 +35,12 @@ impl Shared {
     /// Opens the folders and keys of `place`; makes what is missing.
     pub(super) fn new(place: &Place, pool: PgPool) -> anyhow::Result<Self> {
         let keys = KeyRing::open(place.data(), Utc::now())?;
+        let signing_key = SigningKey::open(place.data())?;
+        let pictures = ArtifactStoreUrl::Folder(place.artifacts());
         Ok(Self {
             tail: LogTail::new(Arc::new(PostgresEventLog::new(pool.clone()))),
-            artifacts: ArtifactStore::open_folder(&place.artifacts())?,
-            signer: UrlSigner::new(SigningKey::open(place.data())?),
+            artifacts: artifact_store::open(&pictures, &signing_key)?,
+            signing_key,
             issuer: Arc::new(TokenIssuer::new(keys, TokenConfig::default())),
             pool,
         })
@@ -83,7 +84,6 @@ impl Shared {
             log: self.log(),
             idempotency: self.idempotency(),
             artifacts: self.artifacts(),
-            signer: self.signer.clone(),
             issuer: Arc::clone(&self.issuer),
             verifier: Arc::clone(&verifier),
             users,
@@ -92,7 +92,7 @@ impl Shared {
             pool: self.pool.clone(),
             log: self.log(),
             artifacts: self.artifacts(),
-            signer: self.signer.clone(),
+            signing_key: self.signing_key.clone(),
             verifier,
             shutdown: shutdown.clone(),
             probes,

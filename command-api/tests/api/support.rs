@@ -10,12 +10,11 @@ use axum::http::{HeaderMap, Request, StatusCode};
 use chrono::Utc;
 use command_api::{CommandApi, CommandApiConfig, Dependencies, router};
 use platform::artifact_store::ArtifactStore;
-use platform::artifact_store::signed_url::{SigningKey, UrlSigner};
 use platform::auth::{Actor, KeyRing, TokenConfig, TokenIssuer, Users};
 use platform::event_log::postgres::PostgresEventLog;
 use platform::event_log::{EventLog, Position, Recorded};
 use platform::idempotency::IdempotencyStore;
-use platform::test_support::{TestDatabase, fresh_database};
+use platform::test_support::{TestDatabase, artifact_store_in, fresh_database};
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use tempfile::TempDir;
@@ -26,7 +25,6 @@ pub(crate) struct TestApi {
     pub(crate) log: Arc<dyn EventLog>,
     pub(crate) pool: PgPool,
     pub(crate) artifacts: ArtifactStore,
-    pub(crate) signer: UrlSigner,
     pub(crate) issuer: Arc<TokenIssuer>,
     pub(crate) token: String,
     pub(crate) data: TempDir,
@@ -49,13 +47,11 @@ impl TestApi {
         let log = wrap_log(Arc::new(PostgresEventLog::new(pool.clone())));
         let keys = KeyRing::open(data.path(), Utc::now()).unwrap();
         let issuer = Arc::new(TokenIssuer::new(keys, TokenConfig::default()));
-        let artifacts = ArtifactStore::open_folder(&data.path().join("artifacts")).unwrap();
-        let signer = UrlSigner::new(SigningKey::open(data.path()).unwrap());
+        let artifacts = artifact_store_in(data.path());
         let on = Dependencies {
             idempotency: IdempotencyStore::new(pool.clone(), log.clone()),
             log: log.clone(),
             artifacts: artifacts.clone(),
-            signer: signer.clone(),
             verifier: Arc::new(issuer.verifier()),
             issuer: issuer.clone(),
             users: Users::demo(),
@@ -64,7 +60,7 @@ impl TestApi {
         let router = platform::http::wrap(router, &config.http());
         let demo = Actor::with_roles("demo", &["engineer"]);
         let token = issuer.issue(&demo, Utc::now()).unwrap().token;
-        Self { router, log, pool, artifacts, signer, issuer, token, data, database }
+        Self { router, log, pool, artifacts, issuer, token, data, database }
     }
 
     pub(crate) fn token_of(&self, subject: &str, roles: &[&str]) -> String {

@@ -3,8 +3,8 @@
 use chrono::{TimeDelta, Utc};
 use command_api::CommandApiConfig;
 use domain::MediaType;
-use platform::artifact_store::UploadLimits;
-use platform::artifact_store::signed_url::{Params, SigningKey, UrlSigner};
+use platform::artifact_store::{ArtifactStore, UploadLimits, UploadNotes};
+use platform::test_support::artifact_store_in;
 use serde_json::json;
 
 use crate::pictures::{bomb, jpeg, png};
@@ -91,18 +91,18 @@ async fn urls_that_were_altered_made_elsewhere_or_have_expired() {
     let (artifact, url) = api.reserve(&id).await;
     let (other, _) = api.reserve(&id).await;
     let head = api.head().await;
-    let path = format!("/v1/uploads/{artifact}");
-    let params = Params::from([
+    let notes = UploadNotes::from([
         ("by".to_owned(), "demo".to_owned()),
         ("owner".to_owned(), format!("inspection/{id}")),
-        ("type".to_owned(), "image/jpeg".to_owned()),
     ]);
-    let sign = |signer: &UrlSigner, method, expires_in| {
-        let expires_at = Utc::now() + TimeDelta::seconds(expires_in);
-        format!("http://chipq.test{}", signer.sign(method, &path, &params, expires_at))
+    let url_by = async |store: &ArtifactStore, expires_in| {
+        let until = Utc::now() + TimeDelta::seconds(expires_in);
+        let artifact = artifact.parse().unwrap();
+        let target = store.upload_target(artifact, MediaType::Jpeg, until, notes.clone()).await;
+        format!("http://chipq.test{}", target.unwrap().url)
     };
     let elsewhere = tempfile::tempdir().unwrap();
-    let foreign = UrlSigner::new(SigningKey::open(elsewhere.path()).unwrap());
+    let foreign = artifact_store_in(elsewhere.path());
     let cases = [
         ("unsigned", url.split('?').next().unwrap().to_owned(), "url-signature"),
         ("another artifact", url.replace(&artifact, &other), "url-signature"),
@@ -111,16 +111,15 @@ async fn urls_that_were_altered_made_elsewhere_or_have_expired() {
         ("another person", url.replace("by=demo", "by=root"), "url-signature"),
         ("later", url.replace("expires=1", "expires=2"), "url-signature"),
         ("more", format!("{url}&x=1"), "url-signature"),
-        ("another key", sign(&foreign, "PUT", 60), "url-signature"),
-        ("another method", sign(&api.signer, "GET", 60), "url-signature"),
-        ("expired", sign(&api.signer, "PUT", -1), "url-expired"),
+        ("another key", url_by(&foreign, 60).await, "url-signature"),
+        ("expired", url_by(&api.artifacts, -1).await, "url-expired"),
     ];
     for (what, url, name) in cases {
         let reply = api.put(&url, jpeg(1)).send().await;
         assert_eq!(reply.problem(), (403, name.to_owned()), "{what}");
     }
     assert_eq!((api.head().await, api.stored_files()), (head, 0));
-    assert_eq!(api.put(&sign(&api.signer, "PUT", 60), jpeg(1)).send().await.status, 201);
+    assert_eq!(api.put(&url_by(&api.artifacts, 60).await, jpeg(1)).send().await.status, 201);
 }
 
 #[tokio::test]

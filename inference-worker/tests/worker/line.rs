@@ -25,7 +25,7 @@ use platform::event_log::{ActorRef, EventLog, EventMetadata, StreamId};
 use platform::execute::{Request, execute, load};
 use platform::shutdown::Shutdown;
 use platform::telemetry::TraceContext;
-use platform::test_support::{TestDatabase, fresh_database};
+use platform::test_support::{TestDatabase, artifact_store_in, fresh_database};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
@@ -52,7 +52,7 @@ impl Line {
         let folder = tempfile::tempdir().unwrap();
         Self {
             log: Arc::new(PostgresEventLog::new(database.pool())),
-            artifacts: ArtifactStore::open_folder(folder.path()).unwrap(),
+            artifacts: artifact_store_in(folder.path()),
             models,
             lease: Duration::from_millis(500),
             _folder: folder,

@@ -5,6 +5,7 @@ mod uploads;
 mod urls;
 
 use std::io::Cursor;
+use std::path::Path as FsPath;
 
 use bytes::Bytes;
 use domain::{ArtifactId, MediaType, Picture};
@@ -17,8 +18,18 @@ use super::*;
 
 fn store() -> (TempDir, ArtifactStore) {
     let folder = tempfile::tempdir().unwrap();
-    let store = ArtifactStore::open_folder(folder.path()).unwrap();
+    let store = folder_store(folder.path());
     (folder, store)
+}
+
+/// A store in `folder` with a key of its own.
+fn folder_store(folder: &FsPath) -> ArtifactStore {
+    open(&ArtifactStoreUrl::Folder(folder.to_owned()), &signing_key()).unwrap()
+}
+
+/// A key that nobody else has.
+fn signing_key() -> SigningKey {
+    SigningKey::from_bytes(crate::config::random_bytes().unwrap())
 }
 
 fn new_id() -> ArtifactId {

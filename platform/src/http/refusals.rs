@@ -3,8 +3,7 @@
 use axum::http::StatusCode;
 
 use super::Problem;
-use crate::artifact_store::signed_url::SignatureError;
-use crate::artifact_store::{ArtifactStoreError, UploadError};
+use crate::artifact_store::{ArtifactStoreError, SignatureError, UploadError};
 use crate::auth::AuthError;
 
 /// Seconds after which a store that is full or away is worth another try.

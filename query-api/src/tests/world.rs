@@ -9,14 +9,13 @@ use chrono::{DateTime, Duration, Utc};
 use domain::{ArtifactId, MediaType};
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
-use platform::artifact_store::signed_url::{SigningKey, UrlSigner};
 use platform::artifact_store::{ArtifactStore, UploadLimits};
-use platform::auth::{Actor, KeyRing, TokenConfig, TokenIssuer};
+use platform::auth::{Actor, KeyRing, SigningKey, TokenConfig, TokenIssuer};
 use platform::event_log::postgres::PostgresEventLog;
 use platform::event_log::{Append, EventLog, EventMetadata, NewEvent, Position, StreamId};
 use platform::http::HttpConfig;
 use platform::shutdown::Shutdown;
-use platform::test_support::{TestDatabase, fresh_database};
+use platform::test_support::{TestDatabase, artifact_store_in, fresh_database};
 use serde_json::{Value, json};
 use sqlx::{Executor as _, PgPool};
 use tower::ServiceExt as _;
@@ -84,13 +83,13 @@ impl World {
         );
         let pool = database.pool();
         let log: Arc<dyn EventLog> = Arc::new(PostgresEventLog::new(pool.clone()));
-        let artifacts = ArtifactStore::open_folder(&folder.path().join("artifacts")).unwrap();
+        let artifacts = artifact_store_in(folder.path());
         let shutdown = Shutdown::new();
         let on = Dependencies {
             pool: pool.clone(),
             log: log.clone(),
             artifacts: artifacts.clone(),
-            signer: UrlSigner::new(SigningKey::open(folder.path()).unwrap()),
+            signing_key: SigningKey::open(folder.path()).unwrap(),
             verifier: Arc::new(issuer.verifier()),
             shutdown: shutdown.clone(),
             probes: Vec::new(),

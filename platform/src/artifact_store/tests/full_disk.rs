@@ -27,6 +27,10 @@ struct FullDisk(InMemory, Step);
 #[derive(Debug)]
 struct FullUpload(Box<dyn MultipartUpload>, Step);
 
+fn store_over(objects: Arc<FullDisk>) -> ArtifactStore {
+    ArtifactStore::new(objects, Arc::new(folder::SignedUploads::new(&signing_key())))
+}
+
 fn full() -> object_store::Error {
     let source = Box::new(io::Error::from(io::ErrorKind::StorageFull));
     object_store::Error::Generic { store: "disk", source }
@@ -117,7 +121,7 @@ impl ObjectStore for FullDisk {
 async fn a_full_disk_is_told_apart_and_leaves_nothing_behind_at_any_step() {
     for step in [Step::Begin, Step::Part, Step::Complete, Step::Rename] {
         let objects = Arc::new(FullDisk(InMemory::new(), step));
-        let (store, id) = (ArtifactStore::new(objects.clone()), new_id());
+        let (store, id) = (store_over(objects.clone()), new_id());
         let png = picture(ImageFormat::Png);
         let error = put(&store, id, &png, MediaType::Png).await.unwrap_err();
         assert!(matches!(error, UploadError::StorageFull), "{step:?}: {error}");

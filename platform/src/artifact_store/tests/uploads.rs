@@ -1,5 +1,8 @@
 //! What counts as an upload and what does not.
 
+use std::time::{Duration, SystemTime};
+
+use super::folder::ABANDONED_AFTER;
 use super::*;
 
 /// Refuses `bytes`, then proves that nothing was left behind and the slot still takes a good
@@ -241,7 +244,7 @@ async fn what_a_killed_process_left_is_swept_an_hour_later_and_not_before() {
     std::fs::write(&young, "x").unwrap();
     let long_ago = SystemTime::now() - ABANDONED_AFTER - Duration::from_secs(1);
     std::fs::File::options().write(true).open(&old).unwrap().set_modified(long_ago).unwrap();
-    ArtifactStore::open_folder(folder.path()).unwrap();
+    folder_store(folder.path());
     assert!(!old.exists() && young.exists());
 }
 
@@ -250,7 +253,8 @@ fn a_folder_that_cannot_be_used_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("file");
     std::fs::write(&file, "").unwrap();
-    let error = ArtifactStore::open_folder(&file).unwrap_err().to_string();
+    let url = ArtifactStoreUrl::Folder(file.clone());
+    let error = open(&url, &signing_key()).unwrap_err().to_string();
     assert!(error.contains(&file.display().to_string()), "{error}");
 }
 

@@ -1,19 +1,19 @@
-//! Signed URLs: honoured as made, refused when anything differs.
+//! Signed URLs, and the upload targets made of them: honoured as made, refused when anything
+//! differs.
 
-use chrono::{TimeDelta, Utc};
+use chrono::TimeDelta;
 use proptest::prelude::*;
-use secrecy::SecretString;
 
-use super::signed_url::*;
+use super::signed_url::{SignatureError, UrlParameters, UrlSigner};
+use super::*;
 
 const PATH: &str = "/v1/uploads/0190";
 
 fn signer() -> UrlSigner {
-    let secret = SecretString::from("a secret of more than thirty-two characters".to_owned());
-    UrlSigner::new(SigningKey::from_secret(&secret).unwrap())
+    UrlSigner::new(&signing_key())
 }
 
-fn params() -> Params {
+fn parameters() -> UrlParameters {
     let pairs = [("type", "image/jpeg"), ("lot", "A&B=C %é\n")];
     pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).into()
 }
@@ -26,33 +26,32 @@ fn query_of(url: &str) -> &str {
 fn a_signed_url_is_honoured_with_its_parameters_until_it_expires() {
     let (signer, now) = (signer(), Utc::now());
     let expires_at = now + TimeDelta::seconds(60);
-    let url = signer.sign("PUT", PATH, &params(), expires_at);
+    let url = signer.sign_url("PUT", PATH, &parameters(), expires_at);
     assert!(url.starts_with("/v1/uploads/0190?expires="), "{url}");
     let query = query_of(&url);
-    assert_eq!(signer.verify("PUT", PATH, query, now), Ok(params()));
-    assert_eq!(signer.verify("PUT", PATH, query, expires_at), Err(SignatureError::Expired));
+    assert_eq!(signer.verify_url("PUT", PATH, query, now), Ok(parameters()));
+    assert_eq!(signer.verify_url("PUT", PATH, query, expires_at), Err(SignatureError::Expired));
 }
 
 #[test]
 fn another_method_path_key_or_no_signature_is_refused() {
     let (signer, now) = (signer(), Utc::now());
-    let url = signer.sign("PUT", PATH, &params(), now + TimeDelta::seconds(60));
+    let url = signer.sign_url("PUT", PATH, &parameters(), now + TimeDelta::seconds(60));
     let query = query_of(&url);
     let tampered = Err(SignatureError::Tampered);
-    assert_eq!(signer.verify("GET", PATH, query, now), tampered);
-    assert_eq!(signer.verify("PUT", "/v1/uploads/0191", query, now), tampered);
-    let other = SecretString::from("another secret of more than thirty-two chars".to_owned());
-    let other = UrlSigner::new(SigningKey::from_secret(&other).unwrap());
-    assert_eq!(other.verify("PUT", PATH, query, now), tampered);
-    assert_eq!(signer.verify("PUT", PATH, "", now), Err(SignatureError::Missing));
+    assert_eq!(signer.verify_url("GET", PATH, query, now), tampered);
+    assert_eq!(signer.verify_url("PUT", "/v1/uploads/0191", query, now), tampered);
+    let other = UrlSigner::new(&signing_key());
+    assert_eq!(other.verify_url("PUT", PATH, query, now), tampered);
+    assert_eq!(signer.verify_url("PUT", PATH, "", now), Err(SignatureError::Missing));
     let unsigned = query.split("&signature=").next().unwrap();
-    assert_eq!(signer.verify("PUT", PATH, unsigned, now), Err(SignatureError::Missing));
+    assert_eq!(signer.verify_url("PUT", PATH, unsigned, now), Err(SignatureError::Missing));
 }
 
 #[test]
 fn a_url_with_a_later_expiry_or_another_parameter_is_refused() {
     let (signer, now) = (signer(), Utc::now());
-    let url = signer.sign("PUT", PATH, &params(), now + TimeDelta::seconds(60));
+    let url = signer.sign_url("PUT", PATH, &parameters(), now + TimeDelta::seconds(60));
     let query = query_of(&url);
     for (from, to) in [
         ("expires=", "expires=9"),
@@ -62,28 +61,51 @@ fn a_url_with_a_later_expiry_or_another_parameter_is_refused() {
     ] {
         let altered = query.replacen(from, to, 1);
         assert_ne!(altered, query);
-        let outcome = signer.verify("PUT", PATH, &altered, now);
+        let outcome = signer.verify_url("PUT", PATH, &altered, now);
         assert_eq!(outcome, Err(SignatureError::Tampered), "{altered}");
     }
     let appended = format!("{query}&type=image/png");
-    assert_eq!(signer.verify("PUT", PATH, &appended, now), Err(SignatureError::Tampered));
+    assert_eq!(signer.verify_url("PUT", PATH, &appended, now), Err(SignatureError::Tampered));
+}
+
+#[tokio::test]
+async fn an_upload_target_is_a_put_to_this_service_and_its_permit_says_what_was_announced() {
+    let ((_folder, store), id, now) = (store(), new_id(), Utc::now());
+    let until = now + TimeDelta::seconds(60);
+    let notes = UploadNotes::from([("by".to_owned(), "AOI-1 & Co".to_owned())]);
+    let target = store.upload_target(id, MediaType::Jpeg, until, notes.clone()).await.unwrap();
+    assert_eq!((target.method, target.expires_at), ("PUT", until));
+    assert_eq!(
+        target.headers.into_iter().collect::<Vec<_>>(),
+        [("Content-Type", "image/jpeg".to_owned())]
+    );
+    let (path, query) = target.url.split_once('?').unwrap();
+    assert_eq!(path, format!("/v1/uploads/{id}"));
+    let permit = UploadPermit { artifact_id: id, media_type: MediaType::Jpeg, notes };
+    assert_eq!(store.verify_permit(path, query, now), Ok(permit));
+    assert_eq!(store.verify_permit(path, query, until), Err(SignatureError::Expired));
+    let other = format!("/v1/uploads/{}", new_id());
+    assert_eq!(store.verify_permit(&other, query, now), Err(SignatureError::Tampered));
 }
 
 #[test]
-fn the_generated_key_is_kept_and_a_short_secret_is_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    let now = Utc::now();
-    let url = UrlSigner::new(SigningKey::open(folder.path()).unwrap()).sign(
-        "GET",
-        PATH,
-        &Params::new(),
-        now + TimeDelta::seconds(9),
-    );
-    let again = UrlSigner::new(SigningKey::open(folder.path()).unwrap());
-    assert!(again.verify("GET", PATH, query_of(&url), now).is_ok());
-    assert!(!format!("{again:?}").contains("0x"));
-    let short = SecretString::from("short".to_owned());
-    assert!(SigningKey::from_secret(&short).unwrap_err().to_string().contains("openssl rand"));
+fn a_url_that_our_key_signed_for_something_else_permits_no_upload() {
+    let (folder, key, now) = (tempfile::tempdir().unwrap(), signing_key(), Utc::now());
+    let store = open(&ArtifactStoreUrl::Folder(folder.path().to_owned()), &key).unwrap();
+    let (signer, until) = (UrlSigner::new(&key), now + TimeDelta::seconds(60));
+    let good = format!("/v1/uploads/{}", new_id());
+    for (method, path, parameters, permitted) in [
+        ("PUT", good.as_str(), parameters(), true),
+        ("GET", good.as_str(), parameters(), false),
+        ("PUT", PATH, parameters(), false),
+        ("PUT", "/v1/elsewhere", parameters(), false),
+        ("PUT", good.as_str(), UrlParameters::new(), false),
+    ] {
+        let url = signer.sign_url(method, path, &parameters, until);
+        let permit = store.verify_permit(path, query_of(&url), now);
+        assert_eq!(permit.is_ok(), permitted, "{url}");
+        assert!(matches!(permit, Ok(_) | Err(SignatureError::Tampered)), "{url}");
+    }
 }
 
 proptest! {
@@ -95,15 +117,15 @@ proptest! {
     ) {
         prop_assume!(!names.contains_key("expires"));
         let (signer, now) = (signer(), Utc::now());
-        let url = signer.sign("PUT", PATH, &names, now + TimeDelta::seconds(60));
+        let url = signer.sign_url("PUT", PATH, &names, now + TimeDelta::seconds(60));
         let query = query_of(&url);
-        prop_assert_eq!(signer.verify("PUT", PATH, query, now), Ok(names));
+        prop_assert_eq!(signer.verify_url("PUT", PATH, query, now), Ok(names));
         let mut bytes = query.as_bytes().to_vec();
         let place = place % bytes.len();
         bytes[place] ^= 1 << bit;
         let altered = String::from_utf8(bytes).unwrap();
         // Hexadecimal digits mean the same in either case.
         prop_assume!(!altered.eq_ignore_ascii_case(query));
-        prop_assert!(signer.verify("PUT", PATH, &altered, now).is_err());
+        prop_assert!(signer.verify_url("PUT", PATH, &altered, now).is_err());
     }
 }
