@@ -30,47 +30,51 @@ pub struct Dependencies {
 
 /// The command API. Clones share everything.
 #[derive(Clone)]
-pub struct CommandApi(Arc<Inner>);
+pub struct CommandApi(Arc<ApiState>);
 
-struct Inner {
-    on: Dependencies,
+struct ApiState {
+    dependencies: Dependencies,
     upload_limits: UploadLimits,
     public_url: Option<PublicUrl>,
-    principals: RateLimit,
-    peers: RateLimit,
+    principal_rate: RateLimit,
+    peer_rate: RateLimit,
 }
 
 impl CommandApi {
-    /// The command API on `on`, as configured.
+    /// The command API on its dependencies, as configured.
     #[must_use]
-    pub fn new(on: Dependencies, config: &CommandApiConfig) -> Self {
-        Self(Arc::new(Inner {
-            on,
+    pub fn new(dependencies: Dependencies, config: &CommandApiConfig) -> Self {
+        Self(Arc::new(ApiState {
+            dependencies,
             upload_limits: config.upload_limits(),
             public_url: config.public_url.clone(),
-            principals: RateLimit::new("principal", config.rate_per_second, config.rate_burst),
-            peers: RateLimit::new("peer", config.token_rate_per_second, config.token_rate_burst),
+            principal_rate: RateLimit::new("principal", config.rate_per_second, config.rate_burst),
+            peer_rate: RateLimit::new(
+                "peer",
+                config.token_rate_per_second,
+                config.token_rate_burst,
+            ),
         }))
     }
 
     pub(crate) fn log(&self) -> &dyn EventLog {
-        self.0.on.log.as_ref()
+        self.0.dependencies.log.as_ref()
     }
 
     pub(crate) fn idempotency(&self) -> &IdempotencyStore {
-        &self.0.on.idempotency
+        &self.0.dependencies.idempotency
     }
 
     pub(crate) fn artifacts(&self) -> &ArtifactStore {
-        &self.0.on.artifacts
+        &self.0.dependencies.artifacts
     }
 
     pub(crate) fn issuer(&self) -> &TokenIssuer {
-        &self.0.on.issuer
+        &self.0.dependencies.issuer
     }
 
     pub(crate) fn users(&self) -> &Users {
-        &self.0.on.users
+        &self.0.dependencies.users
     }
 
     pub(crate) fn upload_limits(&self) -> &UploadLimits {
@@ -82,18 +86,18 @@ impl CommandApi {
     }
 
     /// Commands, by principal.
-    pub(crate) fn principals(&self) -> &RateLimit {
-        &self.0.principals
+    pub(crate) fn principal_rate(&self) -> &RateLimit {
+        &self.0.principal_rate
     }
 
     /// Requests for tokens, by network address.
-    pub(crate) fn peers(&self) -> &RateLimit {
-        &self.0.peers
+    pub(crate) fn peer_rate(&self) -> &RateLimit {
+        &self.0.peer_rate
     }
 }
 
 impl FromRef<CommandApi> for Arc<TokenVerifier> {
     fn from_ref(api: &CommandApi) -> Self {
-        api.0.on.verifier.clone()
+        api.0.dependencies.verifier.clone()
     }
 }

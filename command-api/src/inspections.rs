@@ -1,128 +1,91 @@
-//! Inspections: open one, ask for the verdict, withdraw it.
+//! Inspections: open one, ask for the verdict, withdraw it. Its pictures are `artifacts`.
 
-use std::sync::Arc;
+mod create;
+mod request_inference;
+mod void;
 
-use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use axum::response::Response;
-use domain::{Inspection, InspectionCommand, InspectionId, InspectionRejection, Part};
-use platform::execute::{Executed, load};
-use platform::http::{JsonBody, Problem};
+use domain::{
+    Inspection, InspectionId, InspectionRejection, InspectionState, Lot, PartNumber, Station,
+};
+use platform::execute::Executed;
+use platform::http::Problem;
 use platform::idempotency::Answer;
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
-use crate::artifacts::settle_reserved;
-use crate::command::{Plan, answer, dispatch};
-use crate::model::{CreateInspection, InspectionBody, VoidInspection};
-use crate::mutation::{Mutation, NoBody, VoidInspections, WriteInspections};
-use crate::openapi::{MutationHeaders, MutationProblems};
+use crate::command::make_answer;
 use crate::{CommandApi, problems};
 
-/// Open an inspection
-///
-/// One inspection is one look at one board. Next, announce its pictures.
-#[utoipa::path(
-    post, path = "/v1/inspections", tag = "inspections", operation_id = "createInspection",
-    params(MutationHeaders), request_body = CreateInspection,
-    security(("oauth2" = ["inspections:write"]), ("bearer" = [])),
-    responses((status = 201, description = "Opened", body = InspectionBody), MutationProblems),
-)]
-pub(crate) async fn create_inspection(
-    State(api): State<CommandApi>,
-    mutation: Mutation<WriteInspections>,
-    JsonBody(body): JsonBody<CreateInspection>,
-) -> Result<Response, Problem> {
-    let (lot, part, station) = body.parse()?;
-    let order = mutation.with_body(&body)?;
-    let log = api.clone();
-    dispatch(&api, order, move |accepted| async move {
-        let known = load::<Part>(log.log(), part.as_str()).await.map_err(problems::execution)?;
-        let recipe = known.state.recipe();
-        let inspection_id = InspectionId(accepted.new_id("inspection"));
-        let location = format!("/v1/inspections/{inspection_id}");
-        Ok(Plan::<Inspection> {
-            aggregate_id: inspection_id.to_string(),
-            command: InspectionCommand::CreateInspection {
-                inspection_id,
-                lot,
-                part,
-                station,
-                recipe,
-            },
-            answer: Arc::new(move |done: &Executed<Inspection>| {
-                inspection(StatusCode::CREATED, done, Some(location.clone()))
-            }),
-        })
-    })
-    .await
+/// The commands on inspections.
+pub(crate) fn routes() -> OpenApiRouter<CommandApi> {
+    OpenApiRouter::default()
+        .routes(routes!(create::create_inspection))
+        .routes(routes!(request_inference::request_inference))
+        .routes(routes!(void::void_inspection))
 }
 
-/// Ask for the verdict
-///
-/// Closes the set of pictures: no more can be announced. The judgement follows within moments, once
-/// every picture is compared; a picture that was announced and never came makes it *review*.
-#[utoipa::path(
-    post, path = "/v1/inspections/{inspection_id}/infer", tag = "inspections",
-    operation_id = "requestInference",
-    params(("inspection_id" = uuid::Uuid, Path, description = "The inspection"), MutationHeaders),
-    security(("oauth2" = ["inspections:write"]), ("bearer" = [])),
-    responses((status = 202, description = "Accepted", body = InspectionBody), MutationProblems),
-)]
-pub(crate) async fn request_inference(
-    State(api): State<CommandApi>,
-    Path(inspection_id): Path<String>,
-    mutation: Mutation<WriteInspections>,
-    _: NoBody,
-) -> Result<Response, Problem> {
-    let inspection_id = parse_inspection_id(&inspection_id)?;
-    let (store, trace) = (api.clone(), mutation.trace().clone());
-    dispatch(&api, mutation.without_body(), move |accepted| async move {
-        settle_reserved(&store, inspection_id, &trace).await?;
-        Ok(Plan::<Inspection> {
-            aggregate_id: inspection_id.to_string(),
-            command: InspectionCommand::RequestInference { now: accepted.at },
-            answer: Arc::new(|done: &Executed<Inspection>| {
-                inspection(StatusCode::ACCEPTED, done, None)
-            }),
-        })
-    })
-    .await
+/// The states of an inspection.
+#[derive(ToSchema)]
+#[schema(as = InspectionState, rename_all = "kebab-case")]
+#[expect(dead_code, reason = "describes domain::InspectionState")]
+pub(crate) enum InspectionStateBody {
+    Open,
+    Inferring,
+    Judged,
+    Voided,
 }
 
-/// Withdraw an inspection
-///
-/// Possible until it is judged. Nothing is deleted: the inspection and the reason stay on record.
-#[utoipa::path(
-    post, path = "/v1/inspections/{inspection_id}/void", tag = "inspections",
-    operation_id = "voidInspection",
-    params(("inspection_id" = uuid::Uuid, Path, description = "The inspection"), MutationHeaders),
-    request_body = VoidInspection,
-    security(("oauth2" = ["inspections:void"]), ("bearer" = [])),
-    responses((status = 200, description = "Withdrawn", body = InspectionBody), MutationProblems),
-)]
-pub(crate) async fn void_inspection(
-    State(api): State<CommandApi>,
-    Path(inspection_id): Path<String>,
-    mutation: Mutation<VoidInspections>,
-    JsonBody(body): JsonBody<VoidInspection>,
-) -> Result<Response, Problem> {
-    let inspection_id = parse_inspection_id(&inspection_id)?;
-    let reason = body.parse()?;
-    let order = mutation.with_body(&body)?;
-    dispatch(&api, order, move |_| async move {
-        Ok(Plan::<Inspection> {
-            aggregate_id: inspection_id.to_string(),
-            command: InspectionCommand::Void { reason },
-            answer: Arc::new(|done: &Executed<Inspection>| inspection(StatusCode::OK, done, None)),
+/// An inspection.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct InspectionBody {
+    /// Its id.
+    #[schema(value_type = uuid::Uuid)]
+    inspection_id: InspectionId,
+    /// The board's lot.
+    #[schema(value_type = String, example = "LOT-2026-07")]
+    lot: Lot,
+    /// The board's part.
+    #[schema(value_type = String, example = "PCB-4711")]
+    part: PartNumber,
+    /// The station.
+    #[schema(value_type = String, example = "AOI-1")]
+    station: Station,
+    /// Its state.
+    #[schema(value_type = InspectionStateBody, example = "open")]
+    state: InspectionState,
+    /// The version that `ETag` names.
+    #[schema(example = 1)]
+    version: u64,
+}
+
+impl InspectionBody {
+    /// `None` for an inspection that nobody created.
+    fn from_state(state: &Inspection, version: u64) -> Option<Self> {
+        let facts = state.facts()?;
+        Some(Self {
+            inspection_id: facts.inspection_id,
+            lot: facts.lot.clone(),
+            part: facts.part.clone(),
+            station: facts.station.clone(),
+            state: state.state()?,
+            version,
         })
-    })
-    .await
+    }
 }
 
 /// What cannot be an id is the id of nothing.
 pub(crate) fn parse_inspection_id(text: &str) -> Result<InspectionId, Problem> {
-    text.parse().map_err(|_| problems::rejection(&InspectionRejection::NotFound))
+    text.parse().map_err(|_| problems::from_rejection(&InspectionRejection::NotFound))
 }
 
-fn inspection(status: StatusCode, done: &Executed<Inspection>, location: Option<String>) -> Answer {
-    answer(status, done, location, InspectionBody::of(&done.state, done.version))
+fn answer_with_inspection(
+    status: StatusCode,
+    done: &Executed<Inspection>,
+    location: Option<String>,
+) -> Answer {
+    let body = InspectionBody::from_state(&done.state, done.version);
+    make_answer(status, done, location, body)
 }

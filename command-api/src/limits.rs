@@ -37,7 +37,7 @@ impl RateLimit {
     ///
     /// # Errors
     /// 429 with `Retry-After` and the RateLimit headers (draft-ietf-httpapi-ratelimit-headers-10).
-    pub(crate) fn check(&self, key: &str) -> Result<(), Problem> {
+    pub(crate) fn count_request(&self, key: &str) -> Result<(), Problem> {
         if self.checks.fetch_add(1, Ordering::Relaxed) % SWEEP_EVERY == SWEEP_EVERY - 1 {
             self.limiter.retain_recent();
         }
@@ -59,9 +59,9 @@ mod tests {
     #[test]
     fn a_key_that_asks_too_often_waits_while_others_go_on() {
         let limit = RateLimit::new("peer", NonZeroU32::MIN, NonZeroU32::new(2).unwrap());
-        assert!(limit.check("a").is_ok() && limit.check("a").is_ok());
-        let refused = limit.check("a").unwrap_err();
+        assert!(limit.count_request("a").is_ok() && limit.count_request("a").is_ok());
+        let refused = limit.count_request("a").unwrap_err();
         assert_eq!((refused.status().as_u16(), refused.name()), (429, "too-many-requests"));
-        assert!(limit.check("b").is_ok());
+        assert!(limit.count_request("b").is_ok());
     }
 }

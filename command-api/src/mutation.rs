@@ -5,10 +5,9 @@
 
 use std::marker::PhantomData;
 
-use axum::extract::{FromRequest, FromRequestParts, Query, Request};
+use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderName, Uri, header};
-use domain::{Invalid, MediaType};
+use axum::http::{HeaderName, header};
 use futures::StreamExt as _;
 use platform::auth::{Actor, Scope};
 use platform::event_log::{ActorRef, EventMetadata};
@@ -18,7 +17,6 @@ use platform::telemetry::TraceContext;
 use serde::Serialize;
 
 use crate::CommandApi;
-use crate::base_url::BaseUrl;
 
 pub(crate) static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
@@ -64,7 +62,7 @@ struct RequestLine {
 }
 
 /// A mutation whose body is known: ready to claim its key.
-pub(crate) struct Order {
+pub(crate) struct KeyedRequest {
     pub(crate) principal: String,
     pub(crate) key: IdempotencyKey,
     pub(crate) fingerprint: Fingerprint,
@@ -84,18 +82,18 @@ impl<P> Mutation<P> {
     }
 
     /// With `body`, whose serialisation is canonical: strict parsing has left nothing out, and a
-    /// struct always serialises its fields in one order.
-    pub(crate) fn with_body<T: Serialize>(self, body: &T) -> Result<Order, Problem> {
+    /// struct always serialises its fields in one keyed.
+    pub(crate) fn with_body<T: Serialize>(self, body: &T) -> Result<KeyedRequest, Problem> {
         let canonical = serde_json::to_vec(body).map_err(Problem::internal)?;
-        Ok(self.order(&canonical))
+        Ok(self.into_keyed_request(&canonical))
     }
 
     /// Without a body.
-    pub(crate) fn without_body(self) -> Order {
-        self.order(b"")
+    pub(crate) fn without_body(self) -> KeyedRequest {
+        self.into_keyed_request(b"")
     }
 
-    fn order(self, canonical_body: &[u8]) -> Order {
+    fn into_keyed_request(self, canonical_body: &[u8]) -> KeyedRequest {
         let fingerprint = Fingerprint::for_request(
             &self.line.method,
             &self.line.path_and_query,
@@ -106,7 +104,7 @@ impl<P> Mutation<P> {
         let actor = ActorRef { subject: self.actor.subject.clone(), roles: self.actor.roles };
         let metadata = EventMetadata::by_actor(actor, &self.trace);
         let (key, if_match) = (self.key, self.if_match);
-        Order { principal: self.actor.subject, key, fingerprint, if_match, metadata }
+        KeyedRequest { principal: self.actor.subject, key, fingerprint, if_match, metadata }
     }
 }
 
@@ -115,7 +113,7 @@ impl<P: Permission> FromRequestParts<CommandApi> for Mutation<P> {
 
     async fn from_request_parts(parts: &mut Parts, api: &CommandApi) -> Result<Self, Problem> {
         let Authenticated(actor) = Authenticated::from_request_parts(parts, api).await?;
-        api.principals().check(&actor.subject)?;
+        api.principal_rate().count_request(&actor.subject)?;
         actor.require(P::SCOPE)?;
         let Ok(trace) = TraceContext::from_request_parts(parts, api).await;
         let key = idempotency_key(parts)?;
@@ -123,7 +121,7 @@ impl<P: Permission> FromRequestParts<CommandApi> for Mutation<P> {
             method: parts.method.to_string(),
             path_and_query: parts.uri.path_and_query().map(ToString::to_string).unwrap_or_default(),
             media_type: media_type(parts),
-            if_match: text(parts, &header::IF_MATCH)?.map(str::to_owned),
+            if_match: single_header(parts, &header::IF_MATCH)?.map(str::to_owned),
         };
         let if_match = line.if_match.as_deref().map(parse_if_match).transpose()?.flatten();
         Ok(Self { actor, key, if_match, line, trace, permission: PhantomData })
@@ -154,7 +152,7 @@ fn media_type(parts: &Parts) -> Option<String> {
     Some(essence.to_ascii_lowercase())
 }
 
-fn text<'a>(parts: &'a Parts, name: &HeaderName) -> Result<Option<&'a str>, Problem> {
+fn single_header<'a>(parts: &'a Parts, name: &HeaderName) -> Result<Option<&'a str>, Problem> {
     let mut values = parts.headers.get_all(name).iter();
     match (values.next().map(|value| value.to_str()), values.next()) {
         (None, _) => Ok(None),
@@ -177,38 +175,6 @@ fn parse_if_match(header: &str) -> Result<Option<u64>, Problem> {
 fn if_match_malformed() -> Problem {
     let detail = "If-Match takes * or one strong entity tag as it stood in ETag, such as \"3\"";
     Problem::bad_request("if-match-malformed", detail)
-}
-
-/// A picture that is announced: its format from `?type=`, and where its upload URL will begin.
-pub(crate) struct Announcement {
-    pub(crate) media_type: MediaType,
-    pub(crate) base: BaseUrl,
-}
-
-impl FromRequest<CommandApi> for Announcement {
-    type Rejection = Problem;
-
-    async fn from_request(request: Request, api: &CommandApi) -> Result<Self, Problem> {
-        let media_type = announced_type(request.uri())?;
-        let (mut parts, body) = request.into_parts();
-        let base = BaseUrl::from_request_parts(&mut parts, api).await?;
-        NoBody::from_request(Request::from_parts(parts, body), api).await?;
-        Ok(Self { media_type, base })
-    }
-}
-
-fn announced_type(uri: &Uri) -> Result<MediaType, Problem> {
-    let Query(query) = Query::<Vec<(String, String)>>::try_from_uri(uri)
-        .map_err(|error| Problem::bad_request("malformed-query", error.body_text()))?;
-    if let Some((unknown, _)) = query.iter().find(|(name, _)| name != "type") {
-        return Err(Problem::invalid_field(unknown, "is not a parameter here"));
-    }
-    let text = match query.as_slice() {
-        [] => "",
-        [(_, text)] => text,
-        _ => return Err(Problem::invalid_field("type", "must be given once")),
-    };
-    text.parse().map_err(|wrong: Invalid| Problem::invalid_field(wrong.field, wrong.must))
 }
 
 /// A body that must be absent.

@@ -1,15 +1,15 @@
 //! The one place where what stands in a command's way becomes a problem for its client.
 
 use axum::http::{StatusCode, header};
-use domain::Rejection;
+use domain::{Invalid, Rejection};
 use platform::artifact_store::UploadError;
 use platform::event_log::{EventLogError, StreamId};
 use platform::execute::ExecuteError;
-use platform::http::Problem;
+use platform::http::{FieldError, Problem};
 use platform::idempotency::ClaimError;
 
 use crate::base_url::encode_segment;
-use crate::command::etag;
+use crate::command::entity_tag;
 
 /// Seconds after which a log that is away, or a busy resource, is worth another try.
 const RETRY_AFTER_S: u64 = 1;
@@ -18,31 +18,33 @@ const RETRY_AFTER_S: u64 = 1;
 const KEY_RETRY_AFTER_MAX_S: u64 = 2;
 
 /// 404 or 409, with the rejection's name.
-pub(crate) fn rejection(rejection: &impl Rejection) -> Problem {
+pub(crate) fn from_rejection(rejection: &impl Rejection) -> Problem {
     let status =
         if rejection.is_not_found() { StatusCode::NOT_FOUND } else { StatusCode::CONFLICT };
     Problem::new(status, rejection.name(), rejection.to_string())
 }
 
 /// What came of a command that was not executed.
-pub(crate) fn execution<R: Rejection>(error: ExecuteError<R>) -> Problem {
+pub(crate) fn from_execute_error<R: Rejection>(error: ExecuteError<R>) -> Problem {
     match error {
-        ExecuteError::Rejected(refused) => rejection(&refused),
+        ExecuteError::Rejected(refused) => from_rejection(&refused),
         ExecuteError::VersionMismatch { current: 0 } => Problem::new(
             StatusCode::PRECONDITION_FAILED,
             "precondition-failed",
             "nothing with that version exists; send the command without If-Match",
         ),
-        ExecuteError::VersionMismatch { current } => Problem::precondition_failed(&etag(current)),
+        ExecuteError::VersionMismatch { current } => {
+            Problem::precondition_failed(&entity_tag(current))
+        }
         ExecuteError::Contended => Problem::unavailable(error.to_string(), RETRY_AFTER_S),
         ExecuteError::ClaimLost => in_progress(error.to_string(), RETRY_AFTER_S),
         ExecuteError::Unreadable(error) => Problem::internal(error),
-        ExecuteError::Log(error) => log(error),
+        ExecuteError::Log(error) => from_log_error(error),
     }
 }
 
 /// What came of a key that could not be had.
-pub(crate) fn claim(error: ClaimError) -> Problem {
+pub(crate) fn from_claim_error(error: ClaimError) -> Problem {
     let detail = error.to_string();
     match error {
         ClaimError::OtherRequest => Problem::unprocessable("idempotency-key-reused", detail),
@@ -51,19 +53,19 @@ pub(crate) fn claim(error: ClaimError) -> Problem {
         }
         ClaimError::KeyExpired { stream } => {
             let problem = Problem::conflict("key-expired", detail);
-            match link(&stream) {
+            match resource_link(&stream) {
                 Some(link) => problem
                     .with_header(header::LINK, &format!("<{link}>; rel=\"related\""))
                     .with_extension("result", link),
                 None => problem,
             }
         }
-        ClaimError::Log(error) => log(error),
+        ClaimError::Log(error) => from_log_error(error),
     }
 }
 
 /// What came of a picture that was not stored.
-pub(crate) fn upload(error: UploadError) -> Problem {
+pub(crate) fn from_upload_error(error: UploadError) -> Problem {
     match error {
         // The same fact has the same name, whether the log or the store tells it.
         UploadError::AlreadyStored => already_uploaded(error.to_string()),
@@ -77,7 +79,7 @@ pub(crate) fn already_uploaded(detail: impl Into<String>) -> Problem {
 }
 
 /// 503 when it may pass by itself, else 500; the cause is logged only.
-pub(crate) fn log(error: EventLogError) -> Problem {
+pub(crate) fn from_log_error(error: EventLogError) -> Problem {
     match error {
         EventLogError::Unavailable(cause) => {
             tracing::error!(%cause, "the event log is unavailable");
@@ -92,11 +94,16 @@ fn in_progress(detail: String, retry_after_s: u64) -> Problem {
 }
 
 /// Where the resource of a stream can be read.
-fn link(stream: &StreamId) -> Option<String> {
+fn resource_link(stream: &StreamId) -> Option<String> {
     let id = encode_segment(&stream.aggregate_id);
     match stream.aggregate_type.as_str() {
         "inspection" => Some(format!("/v1/inspections/{id}")),
         "part" => Some(format!("/v1/parts/{id}")),
         _ => None,
     }
+}
+
+/// What is wrong with one field of a body.
+pub(crate) fn field_error(invalid: Invalid) -> FieldError {
+    FieldError { field: invalid.field.to_owned(), message: invalid.must.to_owned() }
 }

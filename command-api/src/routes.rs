@@ -1,10 +1,9 @@
-//! Every route, each beside its description.
+//! Every resource with its routes, and the page that describes them.
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use crate::{CommandApi, artifacts, inspections, openapi, parts, token, uploads};
@@ -20,24 +19,19 @@ pub fn router(api: CommandApi) -> Router {
 
 /// The same, with a document that describes more than the commands.
 pub fn router_described_by(api: CommandApi, document: OpenApi) -> Router {
-    let commands: Router = Router::from(described()).with_state(api);
+    let commands: Router = Router::from(described_routes()).with_state(api);
     // The page must work without the network: no badge from validator.swagger.io.
     let page = Config::from("/openapi.json").validator_url("none");
     let docs = SwaggerUi::new("/docs").url("/openapi.json", document).config(page);
     commands.layer(DefaultBodyLimit::max(FORM_MAX_BYTES)).merge(docs)
 }
 
-/// Routes and their descriptions.
-pub(crate) fn described() -> OpenApiRouter<CommandApi> {
+/// Routes and their descriptions, by resource.
+pub(crate) fn described_routes() -> OpenApiRouter<CommandApi> {
     OpenApiRouter::default()
-        .routes(routes!(token::issue_token))
-        .routes(routes!(token::get_key_set))
-        .routes(routes!(parts::register_part))
-        .routes(routes!(parts::reserve_golden_sample))
-        .routes(routes!(inspections::create_inspection))
-        .routes(routes!(artifacts::reserve_artifact))
-        .routes(routes!(uploads::upload_picture))
-        .routes(routes!(artifacts::complete_artifact))
-        .routes(routes!(inspections::request_inference))
-        .routes(routes!(inspections::void_inspection))
+        .merge(token::routes())
+        .merge(parts::routes())
+        .merge(inspections::routes())
+        .merge(artifacts::routes())
+        .merge(uploads::routes())
 }

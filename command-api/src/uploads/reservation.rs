@@ -1,0 +1,167 @@
+//! Announcing a picture: its owner records the slot, and the answer says where to send the bytes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::extract::{FromRequest, FromRequestParts as _, Query, Request};
+use axum::http::{StatusCode, Uri};
+use axum::response::Response;
+use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
+use domain::{Aggregate, ArtifactId, InspectionId, Invalid, MediaType, PartNumber};
+use platform::artifact_store::UploadNotes;
+use platform::execute::Executed;
+use platform::http::Problem;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{BY, OWNER, PictureOwnerId, PictureType};
+use crate::CommandApi;
+use crate::base_url::BaseUrl;
+use crate::command::{Plan, dispatch_command, make_answer};
+use crate::mutation::{KeyedRequest, NoBody};
+
+/// How long an upload URL is good.
+const RESERVATION: TimeDelta = TimeDelta::minutes(15);
+
+/// Where to send a picture.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct UploadTicket {
+    /// The inspection that the picture belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<uuid::Uuid>)]
+    pub(crate) inspection_id: Option<InspectionId>,
+    /// The part whose golden sample it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub(crate) part: Option<PartNumber>,
+    /// The picture's id.
+    #[schema(value_type = uuid::Uuid)]
+    pub(crate) artifact_id: ArtifactId,
+    /// Send the bytes here; it carries its own permission, so keep it to yourself.
+    #[schema(format = "uri")]
+    pub(crate) upload_url: String,
+    /// How.
+    #[schema(example = "PUT")]
+    pub(crate) method: &'static str,
+    /// With which headers.
+    #[schema(value_type = UploadHeaders)]
+    pub(crate) headers: BTreeMap<&'static str, String>,
+    /// Until when.
+    pub(crate) expires_at: DateTime<Utc>,
+}
+
+/// The headers of an upload.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes the headers that the store asks for")]
+pub(crate) struct UploadHeaders {
+    /// May be left out, but not be another.
+    #[schema(rename = "Content-Type", example = "image/jpeg")]
+    content_type: PictureType,
+}
+
+/// A picture that is announced: its format from `?type=`, and where its upload URL will begin.
+pub(crate) struct AnnouncedPicture {
+    pub(crate) media_type: MediaType,
+    pub(crate) base: BaseUrl,
+}
+
+impl FromRequest<CommandApi> for AnnouncedPicture {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, api: &CommandApi) -> Result<Self, Problem> {
+        let media_type = announced_type(request.uri())?;
+        let (mut parts, body) = request.into_parts();
+        let base = BaseUrl::from_request_parts(&mut parts, api).await?;
+        NoBody::from_request(Request::from_parts(parts, body), api).await?;
+        Ok(Self { media_type, base })
+    }
+}
+
+fn announced_type(uri: &Uri) -> Result<MediaType, Problem> {
+    let Query(query) = Query::<Vec<(String, String)>>::try_from_uri(uri)
+        .map_err(|error| Problem::bad_request("malformed-query", error.body_text()))?;
+    if let Some((unknown, _)) = query.iter().find(|(name, _)| name != "type") {
+        return Err(Problem::invalid_field(unknown, "is not a parameter here"));
+    }
+    let text = match query.as_slice() {
+        [] => "",
+        [(_, text)] => text,
+        _ => return Err(Problem::invalid_field("type", "must be given once")),
+    };
+    text.parse().map_err(|wrong: Invalid| Problem::invalid_field(wrong.field, wrong.must))
+}
+
+/// A picture that is to be announced.
+pub(crate) struct ReservationRequest {
+    pub(crate) owner: PictureOwnerId,
+    pub(crate) by: String,
+    pub(crate) picture: AnnouncedPicture,
+}
+
+/// The slot that a picture gets.
+#[derive(Clone, Copy)]
+pub(crate) struct ReservedSlot {
+    pub(crate) artifact_id: ArtifactId,
+    pub(crate) media_type: MediaType,
+    pub(crate) now: DateTime<Utc>,
+    pub(crate) expires_at: DateTime<Utc>,
+}
+
+/// Announces a picture of `A` and answers with its upload URL.
+pub(crate) async fn reserve_slot<A, Command>(
+    api: &CommandApi,
+    keyed: KeyedRequest,
+    request: ReservationRequest,
+    command: Command,
+) -> Result<Response, Problem>
+where
+    A: Aggregate,
+    A::Command: Clone + Sync,
+    Command: FnOnce(ReservedSlot) -> A::Command + Send + 'static,
+{
+    let store = api.clone();
+    dispatch_command(api, keyed, move |accepted| async move {
+        let slot = ReservedSlot {
+            artifact_id: ArtifactId(accepted.new_id("artifact")),
+            media_type: request.picture.media_type,
+            now: accepted.at,
+            // Whole seconds, as the URL tells them.
+            expires_at: accepted.at.trunc_subsecs(0) + RESERVATION,
+        };
+        let ticket = make_ticket(&store, &request, slot).await?;
+        Ok(Plan::<A> {
+            aggregate_id: request.owner.aggregate_id(),
+            command: command(slot),
+            answer: Arc::new(move |done: &Executed<A>| {
+                make_answer(StatusCode::CREATED, done, None, &ticket)
+            }),
+        })
+    })
+    .await
+}
+
+async fn make_ticket(
+    api: &CommandApi,
+    request: &ReservationRequest,
+    slot: ReservedSlot,
+) -> Result<UploadTicket, Problem> {
+    let ReservedSlot { artifact_id, media_type, expires_at, .. } = slot;
+    let notes = UploadNotes::from([
+        (BY.to_owned(), request.by.clone()),
+        (OWNER.to_owned(), request.owner.to_string()),
+    ]);
+    let target = api.artifacts().upload_target(artifact_id, media_type, expires_at, notes).await?;
+    let (inspection_id, part) = match &request.owner {
+        PictureOwnerId::Inspection(id) => (Some(*id), None),
+        PictureOwnerId::Part(part) => (None, Some(part.clone())),
+    };
+    Ok(UploadTicket {
+        inspection_id,
+        part,
+        artifact_id,
+        upload_url: request.picture.base.resolve(&target.url),
+        method: target.method,
+        headers: target.headers,
+        expires_at: target.expires_at,
+    })
+}
