@@ -94,7 +94,7 @@ pub(crate) async fn inference_worker(args: InferenceWorkerArgs) -> anyhow::Resul
     platform::metrics::install()?;
     let worker = inference_worker::Service::new(args.config);
     let health = serve_health(args.health_listen, worker.health(), shutdown.child()).await?;
-    let outcome = worker.run(pool, log, artifacts, shutdown.clone()).await;
+    let outcome = worker.run(pool, LogTail::new(log), artifacts, shutdown.clone()).await;
     shutdown.request();
     health.await??;
     outcome

@@ -113,7 +113,7 @@ impl Services {
         let worker_health = worker.health();
         let worker = worker.run(
             self.pool.clone(),
-            shared.log(),
+            shared.tail(),
             shared.artifacts(),
             self.stop_roles.child(),
         );

@@ -4,9 +4,12 @@
 //! Absent: how they are exported, which is the process's choice (`platform::metrics`). Names and units
 //! are listed in `docs/inference.md`.
 
+use std::sync::Arc;
+
 use domain::Judgement;
-use opentelemetry::metrics::{Counter, Gauge, Meter};
+use opentelemetry::metrics::{AsyncInstrument, Counter, Gauge, Meter};
 use opentelemetry::{KeyValue, global};
+use platform::follower::PartitionStatus;
 
 const METER: &str = "chipq.inference";
 
@@ -14,8 +17,6 @@ const METER: &str = "chipq.inference";
 #[derive(Clone)]
 pub struct Metrics {
     engine_available: Gauge<u64>,
-    leases: Gauge<u64>,
-    under_way: Gauge<u64>,
     boards: Counter<u64>,
 }
 
@@ -41,16 +42,6 @@ impl Metrics {
                 "{engine}",
                 "1 while the engine answers, 0 while boards wait for it.",
             ),
-            leases: gauge(
-                "chipq.inference.leases.held",
-                "{partition}",
-                "Partitions of the log that this worker holds.",
-            ),
-            under_way: gauge(
-                "chipq.inference.inspections.under_way",
-                "{inspection}",
-                "Inspections that this worker is processing.",
-            ),
             boards: counter(
                 "chipq.inference.boards",
                 "{board}",
@@ -59,16 +50,34 @@ impl Metrics {
         }
     }
 
+    /// Shows what a worker holds and has under way from now on, for as long as `status` lives, under
+    /// the process's meter.
+    pub(crate) fn observe_partitions(status: &Arc<PartitionStatus>) {
+        let observe = |count_of: fn(&PartitionStatus) -> usize| {
+            let status = Arc::downgrade(status);
+            move |observer: &dyn AsyncInstrument<u64>| {
+                if let Some(status) = status.upgrade() {
+                    observer.observe(count(count_of(&status)), &[]);
+                }
+            }
+        };
+        let meter = global::meter(METER);
+        meter
+            .u64_observable_gauge("chipq.inference.leases.held")
+            .with_unit("{partition}")
+            .with_description("Partitions of the log that this worker holds.")
+            .with_callback(observe(PartitionStatus::held_partitions))
+            .build();
+        meter
+            .u64_observable_gauge("chipq.inference.inspections.under_way")
+            .with_unit("{inspection}")
+            .with_description("Inspections that this worker is processing.")
+            .with_callback(observe(PartitionStatus::streams_under_way))
+            .build();
+    }
+
     pub(crate) fn engine_available(&self, available: bool) {
         self.engine_available.record(available.into(), &[]);
-    }
-
-    pub(crate) fn leases_held(&self, partitions: usize) {
-        self.leases.record(count(partitions), &[]);
-    }
-
-    pub(crate) fn under_way(&self, inspections: usize) {
-        self.under_way.record(count(inspections), &[]);
     }
 
     pub(crate) fn judged(&self, judgement: Judgement) {

@@ -9,12 +9,12 @@ use inference::comparison::Comparer;
 use inference::engine::{EngineUrl, TritonConfig};
 use inference::metrics::InferenceMetrics;
 use platform::artifact_store::ArtifactStore;
-use platform::event_log::EventLog;
+use platform::follower::{LogTail, ReactorOptions};
 use platform::shutdown::Shutdown;
 use sqlx::PgPool;
 
 use crate::metrics::Metrics;
-use crate::worker::{Worker, WorkerHealth, WorkerOptions};
+use crate::worker::{Worker, WorkerHealth};
 
 /// How the worker works.
 #[derive(Debug, Clone, clap::Args)]
@@ -60,11 +60,11 @@ impl WorkerConfig {
         }
     }
 
-    fn options(&self) -> WorkerOptions {
-        WorkerOptions {
+    fn options(&self) -> ReactorOptions {
+        ReactorOptions {
             concurrency: self.inference_concurrency.into(),
             lease: Duration::from_millis(self.worker_lease_ms),
-            name: self.worker_name.clone(),
+            member_name: self.worker_name.clone(),
         }
     }
 }
@@ -98,7 +98,7 @@ impl Service {
     pub async fn run(
         self,
         pool: PgPool,
-        log: Arc<dyn EventLog>,
+        tail: LogTail,
         artifacts: ArtifactStore,
         shutdown: Shutdown,
     ) -> anyhow::Result<()> {
@@ -113,7 +113,7 @@ impl Service {
         let comparer = Comparer::new(models, batching, InferenceMetrics::of_process());
         let comparer = Arc::new(comparer);
         let told = (self.health, self.metrics);
-        Worker::new((pool, log), artifacts, comparer, options, told)
+        Worker::new((pool, tail), artifacts, comparer, options, told)
             .run(shutdown)
             .await
             .context("the inference worker cannot start")

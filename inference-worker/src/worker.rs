@@ -1,109 +1,113 @@
 //! Follows the log and processes inspections: every uploaded picture gets one result, however often its
 //! event is delivered and however many workers there are.
 //!
-//! Invariant: the checkpoint of a partition never passes an event whose work is not recorded in the
-//! log. What is done twice after a crash changes nothing, because results have ids derived from what
-//! was compared. Absent: agreement among workers but by the leases in the database.
+//! The worker is a reactor (`platform::follower`): leases, shares, checkpoints and back-pressure are
+//! there; here is what one inspection asks for. What is done twice after a crash changes nothing,
+//! because results have ids derived from what was compared.
 
 mod availability;
-mod backlog;
-mod consumer;
 mod health;
-pub mod lease;
-mod partition;
 mod process;
 
 use std::sync::Arc;
-use std::time::Duration;
 
+use domain::{Aggregate as _, Inspection, InspectionEvent, InspectionId};
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use inference::comparison::Comparer;
 use platform::artifact_store::ArtifactStore;
-use platform::event_log::EventLog;
-use platform::follower::LogTail;
+use platform::event_log::{Recorded, StreamId};
+use platform::follower::{
+    Handled, LeaseError, LogTail, ReactorOptions, StreamReactor, run_reactor,
+};
 use platform::shutdown::Shutdown;
 use sqlx::PgPool;
 
 pub use health::WorkerHealth;
-pub use partition::{PARTITIONS, Partition};
 
 use crate::metrics::Metrics;
-use consumer::PartitionConsumer;
-use lease::Leases;
 use process::InspectionProcessor;
 
-/// The worker's name as an actor in the log.
+/// The worker's name: as an actor in the log, and as a follower of it.
 pub const WORKER: &str = "inference-worker";
 
-/// How a worker works.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WorkerOptions {
-    /// Most inspections under way at a time.
-    pub concurrency: usize,
-    /// How long a lease on a partition lasts unless it is renewed.
-    pub lease: Duration,
-    /// A name that the worker keeps when it starts again: it then need not wait for its own leases.
-    pub name: Option<String>,
-}
-
-impl Default for WorkerOptions {
-    /// 8 inspections, 10 s, no name.
-    fn default() -> Self {
-        Self { concurrency: 8, lease: Duration::from_secs(10), name: None }
-    }
-}
+/// The most workers that can share the inspections. Checkpoints are stored by partition: another
+/// number needs a migration.
+pub const PARTITIONS: u16 = 16;
 
 /// What the worker works with.
 pub struct Worker {
+    pool: PgPool,
     tail: LogTail,
-    leases: Leases,
     processor: Arc<InspectionProcessor>,
+    options: ReactorOptions,
     /// Told how it is.
     health: Arc<WorkerHealth>,
-    metrics: Metrics,
-    concurrency: usize,
 }
 
 impl Worker {
     /// A worker of its own name, which tells `health` how it is.
     #[must_use]
     pub fn new(
-        (pool, log): (PgPool, Arc<dyn EventLog>),
+        (pool, tail): (PgPool, LogTail),
         artifacts: ArtifactStore,
         comparer: Arc<Comparer>,
-        options: WorkerOptions,
+        options: ReactorOptions,
         (health, metrics): (Arc<WorkerHealth>, Metrics),
     ) -> Self {
         let engine = health.engine_availability();
-        let (own_log, own_metrics) = (Arc::clone(&log), metrics.clone());
-        let processor = InspectionProcessor::new(own_log, artifacts, comparer, engine, own_metrics);
-        Self {
-            tail: LogTail::new(log),
-            leases: Leases::new(pool, options.lease, options.name.as_deref()),
-            processor: Arc::new(processor),
-            health,
-            metrics,
-            concurrency: options.concurrency.max(1),
-        }
+        let log = Arc::clone(tail.log());
+        let processor = InspectionProcessor::new(log, artifacts, comparer, engine, metrics);
+        Self { pool, tail, processor: Arc::new(processor), options, health }
     }
 
     /// Follows the log until a shutdown is asked for. When the future is dropped, the leases run on
     /// until they expire.
     ///
     /// # Errors
-    /// When the database cannot be used at the start.
-    pub async fn run(self, shutdown: Shutdown) -> Result<(), sqlx::Error> {
-        let mut consumer = PartitionConsumer::start(self, shutdown.clone()).await?;
-        let requested = shutdown.requested();
-        tokio::pin!(requested);
-        loop {
-            consumer.start_next();
-            let wakeup = tokio::select! {
-                () = &mut requested => break,
-                wakeup = consumer.next_wakeup() => wakeup,
-            };
-            consumer.handle(wakeup).await;
-        }
-        consumer.drain().await;
-        Ok(())
+    /// When the leases cannot be used at the start.
+    pub async fn run(self, shutdown: Shutdown) -> Result<(), LeaseError> {
+        let status = self.health.partitions();
+        Metrics::observe_partitions(&status);
+        run_reactor(self.processor, (self.pool, self.tail), self.options, status, shutdown).await
     }
+}
+
+impl StreamReactor for InspectionProcessor {
+    fn name(&self) -> &'static str {
+        WORKER
+    }
+
+    fn partitions(&self) -> u16 {
+        PARTITIONS
+    }
+
+    fn gives_work(&self, event: &Recorded) -> bool {
+        let asks_for_results = matches!(
+            event.event_type.as_str(),
+            InspectionEvent::ARTIFACT_UPLOADED | InspectionEvent::INFERENCE_REQUESTED
+        );
+        asks_for_results && inspection_of(&event.stream).is_some()
+    }
+
+    /// The inspection's whole stream says what is left to do, whichever of its events came.
+    fn handle<'a>(
+        &'a self,
+        stream: &'a StreamId,
+        _events: &'a [Arc<Recorded>],
+        shutdown: &'a Shutdown,
+    ) -> BoxFuture<'a, Handled> {
+        async move {
+            match inspection_of(stream) {
+                Some(inspection_id) => self.process(inspection_id, shutdown).await,
+                None => Handled::Done,
+            }
+        }
+        .boxed()
+    }
+}
+
+fn inspection_of(stream: &StreamId) -> Option<InspectionId> {
+    let is_inspection = stream.aggregate_type == Inspection::TYPE;
+    stream.aggregate_id.parse().ok().filter(|_| is_inspection).map(InspectionId)
 }

@@ -8,8 +8,6 @@ mod causes;
 mod comparing;
 #[path = "worker/engines.rs"]
 mod engines;
-#[path = "worker/leases.rs"]
-mod leases;
 #[path = "worker/line.rs"]
 mod line;
 #[path = "worker/resilience.rs"]

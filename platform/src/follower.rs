@@ -36,6 +36,11 @@
 //! At least once with effects once is all that a log can promise to the world outside it; exactly once
 //! is what a transaction can promise to itself.
 //!
+//! A reactor whose work belongs to one stream at a time is a [`StreamReactor`]: it says which events
+//! give work and what one stream asks for. Its streams are divided into partitions, each leased to one
+//! of the processes that run it; streams are done in any order and at once, and the checkpoint of a
+//! partition waits before the first event that is not done. [`run_reactor`] does all of that.
+//!
 //! # Who reads the log
 //!
 //! One reader per process, the [`LogTail`]: it reads the end of the log while anybody waits for more,
@@ -43,14 +48,23 @@
 //! behind that stretch reads older pages from the log itself until it has caught up; who is slow is
 //! never waited for. When nobody waits, nothing is read.
 
+mod backlog;
+mod consumer;
+mod lease;
 mod owner;
+mod partition;
+mod partition_status;
 mod projector;
+mod reactor;
 mod session;
 mod status;
 mod tail;
 
+pub use lease::LeaseError;
 pub use owner::{OwnerConnection, OwnerLock};
+pub use partition_status::PartitionStatus;
 pub use projector::{Projector, ProjectorFollower, project_to_end};
+pub use reactor::{Handled, ReactorOptions, StreamReactor, run_reactor};
 pub use session::{FollowError, Follower, SESSION_BACKOFF, run_follower};
 pub use status::{FollowerState, FollowerStatus, Followers};
 pub use tail::{Follow, KEPT_EVENTS_MAX, LogTail, SharedPage};

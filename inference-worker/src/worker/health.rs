@@ -1,11 +1,11 @@
 //! Whether a worker can process inspections now, and why not.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use inference::engine::{BreakerState, Models};
+use platform::follower::PartitionStatus;
 use platform::health::{Check, Probe};
 
 use super::availability::EngineAvailability;
@@ -15,8 +15,7 @@ use crate::metrics::Metrics;
 pub struct WorkerHealth {
     engine: Arc<EngineAvailability>,
     models: OnceLock<Arc<dyn Models>>,
-    leases: Mutex<Result<usize, String>>,
-    under_way: AtomicUsize,
+    partitions: Arc<PartitionStatus>,
 }
 
 impl WorkerHealth {
@@ -26,8 +25,7 @@ impl WorkerHealth {
         Self {
             engine: Arc::new(EngineAvailability::new(metrics)),
             models: OnceLock::new(),
-            leases: Mutex::new(Err("the worker has not started".to_owned())),
-            under_way: AtomicUsize::new(0),
+            partitions: Arc::default(),
         }
     }
 
@@ -41,12 +39,8 @@ impl WorkerHealth {
         Arc::clone(&self.engine)
     }
 
-    pub(super) fn report_leases(&self, outcome: Result<usize, String>) {
-        *self.leases.lock().unwrap_or_else(PoisonError::into_inner) = outcome;
-    }
-
-    pub(super) fn report_under_way(&self, inspections: usize) {
-        self.under_way.store(inspections, Ordering::Relaxed);
+    pub(super) fn partitions(&self) -> Arc<PartitionStatus> {
+        Arc::clone(&self.partitions)
     }
 
     async fn check_engine(&self) -> Result<(), String> {
@@ -60,14 +54,14 @@ impl WorkerHealth {
         // A network that is not there keeps inspections waiting although its place answers. When
         // none waits any more, nobody would find out that it is back.
         match self.engine.reason_away() {
-            Some(detail) if self.under_way.load(Ordering::Relaxed) > 0 => Err(detail),
+            Some(detail) if self.partitions.streams_under_way() > 0 => Err(detail),
             _ => Ok(()),
         }
     }
 
     fn check_leases(&self) -> Result<(), String> {
-        let leases = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
-        leases.as_ref().map(|_| ()).map_err(Clone::clone)
+        let renewed = self.partitions.leases();
+        renewed.unwrap_or_else(|| Err("the worker has not started".to_owned())).map(|_| ())
     }
 }
 

@@ -27,6 +27,7 @@ use platform::artifact_store::ArtifactStore;
 use platform::backoff::Backoff;
 use platform::event_log::{EventLog, EventMetadata, Recorded, StreamId};
 use platform::execute::{ExecuteError, Request, execute};
+use platform::follower::Handled;
 use platform::shutdown::Shutdown;
 
 use super::WORKER;
@@ -39,15 +40,6 @@ use result::no_golden_sample_result;
 
 /// The pauses before an inspection is tried again.
 const RETRY: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(10), 0.5);
-
-/// What became of an inspection that was taken up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Processed {
-    /// Nothing is left to do until another event comes.
-    Done,
-    /// It still waits; whoever holds the partition next takes it up again.
-    Left,
-}
 
 pub(super) struct InspectionProcessor {
     log: Arc<dyn EventLog>,
@@ -75,27 +67,27 @@ impl InspectionProcessor {
         &self,
         inspection_id: InspectionId,
         shutdown: &Shutdown,
-    ) -> Processed {
+    ) -> Handled {
         let mut attempts = AttemptCounter::default();
         let mut attempt = 0_u32;
         loop {
             let turn = tokio::select! {
                 turn = self.engine.wait_for_turn() => turn,
-                () = shutdown.requested() => return Processed::Left,
+                () = shutdown.requested() => return Handled::Left,
             };
             match self.process_once(inspection_id, &mut attempts).await {
-                Ok(()) => return Processed::Done,
+                Ok(()) => return Handled::Done,
                 Err(ProcessingError::EngineAway(detail)) => turn.report_away(detail),
                 Err(ProcessingError::Permanent(error)) => {
                     tracing::error!(%inspection_id, error, "inspection cannot be processed; skipped");
-                    return Processed::Done;
+                    return Handled::Done;
                 }
                 Err(ProcessingError::Transient(error)) => {
                     tracing::warn!(%inspection_id, error, attempt, "inspection waits; trying again");
                     drop(turn);
                     tokio::select! {
                         () = RETRY.wait(attempt) => {}
-                        () = shutdown.requested() => return Processed::Left,
+                        () = shutdown.requested() => return Handled::Left,
                     }
                     attempt = attempt.saturating_add(1);
                 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use domain::{Inspection, InspectionId};
+use domain::{Inspection, InspectionEvent, InspectionId};
 use platform::event_log::{ActorRef, Recorded, StreamId};
 
 use crate::line::{Line, board, png};
@@ -40,15 +40,15 @@ async fn a_comparison_and_the_judgement_that_follows_are_caused_by_the_upload_of
     worker.stop().await;
 
     let events = recorded(&line, inspection).await;
-    let uploads = all(&events, "ArtifactUploaded");
-    let results = all(&events, "InferenceCompleted");
+    let uploads = all(&events, InspectionEvent::ARTIFACT_UPLOADED);
+    let results = all(&events, InspectionEvent::INFERENCE_COMPLETED);
     assert_eq!((uploads.len(), results.len()), (2, 2));
     for result in &results {
         let artifact = &result.payload["artifact_id"];
         let upload = uploads.iter().find(|upload| &upload.payload["artifact_id"] == artifact);
         assert_caused(result, upload.unwrap());
     }
-    let judged = all(&events, "InspectionJudged")[0];
+    let judged = all(&events, InspectionEvent::INSPECTION_JUDGED)[0];
     let completing = results.iter().max_by_key(|result| result.sequence).unwrap();
     assert_eq!(judged.metadata, completing.metadata, "one command recorded both");
 }
@@ -62,9 +62,9 @@ async fn a_review_for_want_of_a_golden_sample_is_caused_by_the_request_for_infer
     worker.stop().await;
 
     let events = recorded(&line, inspection).await;
-    let requested = all(&events, "InferenceRequested")[0];
-    assert_caused(all(&events, "InferenceFailed")[0], requested);
-    assert_caused(all(&events, "InspectionJudged")[0], requested);
+    let requested = all(&events, InspectionEvent::INFERENCE_REQUESTED)[0];
+    assert_caused(all(&events, InspectionEvent::INFERENCE_FAILED)[0], requested);
+    assert_caused(all(&events, InspectionEvent::INSPECTION_JUDGED)[0], requested);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -84,7 +84,7 @@ async fn the_same_work_has_the_same_command_whoever_does_it() {
         line.judged(inspection).await;
         worker.stop().await;
         let events = recorded(line, inspection).await;
-        commands.push(all(&events, "InferenceCompleted")[0].command_id.unwrap());
+        commands.push(all(&events, InspectionEvent::INFERENCE_COMPLETED)[0].command_id.unwrap());
     }
     assert_eq!(commands[0], commands[1]);
 }

@@ -18,11 +18,12 @@ use inference::comparison::Comparer;
 use inference::engine::{EmbeddedModels, Models};
 use inference::metrics::InferenceMetrics;
 use inference_worker::metrics::Metrics;
-use inference_worker::worker::{Worker, WorkerHealth, WorkerOptions};
+use inference_worker::worker::{Worker, WorkerHealth};
 use platform::artifact_store::{ArtifactStore, UploadLimits};
 use platform::event_log::postgres::PostgresEventLog;
 use platform::event_log::{ActorRef, EventLog, EventMetadata, StreamId};
 use platform::execute::{Request, execute, load};
+use platform::follower::{LogTail, ReactorOptions};
 use platform::shutdown::Shutdown;
 use platform::telemetry::TraceContext;
 use platform::test_support::{TestDatabase, artifact_store_in, fresh_database};
@@ -154,8 +155,8 @@ impl Line {
         let batching = BatchingConfig::default();
         let comparer =
             Comparer::new(Arc::clone(&self.models), batching, InferenceMetrics::of_process());
-        let options = WorkerOptions { concurrency: 4, lease: self.lease, name: None };
-        let on = (self.database.pool(), Arc::clone(&self.log));
+        let options = ReactorOptions { concurrency: 4, lease: self.lease, member_name: None };
+        let on = (self.database.pool(), LogTail::new(Arc::clone(&self.log)));
         let told = (Arc::clone(&health), metrics);
         let worker = Worker::new(on, self.artifacts.clone(), Arc::new(comparer), options, told);
         let running = worker.run(shutdown.clone());

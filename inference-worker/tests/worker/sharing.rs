@@ -10,7 +10,7 @@ use crate::line::{Line, Running, board, png, results, until};
 /// How many partitions each owner holds, the fewest first.
 async fn shares(line: &Line) -> Vec<i64> {
     sqlx::query_scalar(
-        "SELECT count(*) FROM worker_leases WHERE owner IS NOT NULL AND expires_at >= now()
+        "SELECT count(*) FROM follower_leases WHERE owner IS NOT NULL AND expires_at >= now()
          GROUP BY owner ORDER BY 1",
     )
     .fetch_all(&line.database.pool())
@@ -50,7 +50,7 @@ async fn stop(workers: impl IntoIterator<Item = Running>) {
 /// Waits until every partition is done up to here.
 async fn until_done(line: &Line, position: i64) {
     until("the checkpoints move", async || {
-        let lowest: i64 = sqlx::query_scalar("SELECT min(position) FROM worker_leases")
+        let lowest: i64 = sqlx::query_scalar("SELECT min(position) FROM follower_leases")
             .fetch_one(&line.database.pool())
             .await
             .unwrap();
@@ -115,7 +115,7 @@ async fn what_is_delivered_again_from_the_beginning_changes_nothing() {
     let head = line.log.head().await.unwrap();
     until_done(&line, head.0).await;
     worker.stop().await;
-    sqlx::query("UPDATE worker_leases SET position = 0")
+    sqlx::query("UPDATE follower_leases SET position = 0")
         .execute(&line.database.pool())
         .await
         .unwrap();

@@ -138,7 +138,7 @@ impl Cluster {
         limit: Duration,
     ) -> anyhow::Result<DateTime<Utc>> {
         let shares = "SELECT clock_timestamp(), count(*), coalesce(max(held) - min(held), 0)
-                      FROM (SELECT count(*) AS held FROM worker_leases
+                      FROM (SELECT count(*) AS held FROM follower_leases
                             WHERE owner IS NOT NULL AND expires_at > now() GROUP BY owner) AS shares";
         let begun = Instant::now();
         loop {
@@ -153,14 +153,14 @@ impl Cluster {
     }
 
     async fn owners(&self) -> anyhow::Result<Vec<Uuid>> {
-        let owners = "SELECT DISTINCT owner FROM worker_leases
+        let owners = "SELECT DISTINCT owner FROM follower_leases
                       WHERE owner IS NOT NULL AND expires_at > now()";
         Ok(sqlx::query_scalar(owners).fetch_all(&self.pool).await?)
     }
 
     /// How many leases are a worker's, whether or not they have run out.
     pub(super) async fn held_by(&self, worker: Uuid) -> anyhow::Result<i64> {
-        let held = sqlx::query_scalar("SELECT count(*) FROM worker_leases WHERE owner = $1");
+        let held = sqlx::query_scalar("SELECT count(*) FROM follower_leases WHERE owner = $1");
         Ok(held.bind(worker).fetch_one(&self.pool).await?)
     }
 

@@ -1,54 +1,58 @@
-//! The consumer loop of one worker: holds partitions, reads the log, and has inspections processed,
-//! from its start to its end.
+//! The consumer loop of one member of a reactor: holds partitions, reads the log, and has streams
+//! handled, from its start to its end.
 //!
 //! Invariants: what is started belongs to a partition that is held; of a partition that was lost
 //! nothing goes on here. Each wakeup is handled before the next one is waited for, so the backlog and
 //! the leases agree without a lock.
 //!
-//! Each renewal tells a worker its *fair share*, by the number of workers alive. Who holds more marks
+//! Each renewal tells a member its *fair share*, by the number of members alive. Who holds more marks
 //! the surplus as leaving and gives it back, at the next renewal at the latest; who holds less takes
-//! what is free. So shares even out within a lease or two, whoever comes and goes, and no worker has
+//! what is free. So shares even out within a lease or two, whoever comes and goes, and no member has
 //! to talk to another. A partition that was *lost* is one whose lease ran out before it was renewed
-//! and that another worker took with a newer epoch.
+//! and that another member took with a newer epoch.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::InspectionId;
-use platform::event_log::{EventLogError, Page, Position};
-use platform::follower::Follow;
-use platform::shutdown::Shutdown;
 use tokio::task::{AbortHandle, JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
-use super::Worker;
-use super::backlog::Backlog;
-use super::lease::{Lease, Renewed};
+use super::backlog::{Backlog, StreamWork};
+use super::lease::{Lease, LeaseError, Leases, Renewed};
 use super::partition::Partition;
-use super::process::Processed;
+use super::partition_status::PartitionStatus;
+use super::reactor::{Handled, StreamReactor};
+use super::tail::{Follow, LogTail, SharedPage};
+use crate::event_log::{EventLogError, Position, StreamId};
+use crate::shutdown::Shutdown;
 
-/// How many events the worker reads at a time.
-const PAGE: usize = 256;
+/// How many events are read at a time.
+const PAGE_EVENTS: usize = 256;
 /// The pause after the log could not be read.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
 /// How often checkpoints are saved at most; what is saved late is done again after a crash.
 const SAVE_INTERVAL: Duration = Duration::from_millis(200);
-/// How long inspections under way may take to finish after a shutdown was asked for.
+/// How long streams under way may take to finish after a shutdown was asked for.
 const DRAIN_LIMIT: Duration = Duration::from_secs(10);
 /// A lease is renewed so many times before it would expire.
 const RENEWALS_PER_LEASE: u32 = 3;
-/// A worker that holds less than its share looks so many times per lease for what becomes free.
+/// A member that holds less than its share looks so many times per lease for what becomes free.
 const LOOKS_PER_LEASE: u32 = 10;
 
 pub(super) struct PartitionConsumer {
-    worker: Worker,
+    reactor: Arc<dyn StreamReactor>,
+    /// Most streams under way.
+    concurrency: usize,
+    leases: Leases,
+    status: Arc<PartitionStatus>,
     shutdown: Shutdown,
     backlog: Backlog,
+    tail: LogTail,
     follow: Follow,
-    tasks: JoinSet<(InspectionId, Processed)>,
+    tasks: JoinSet<Ended>,
     /// To break off what is under way of a partition that was lost.
-    abort_handles: HashMap<InspectionId, AbortHandle>,
+    abort_handles: HashMap<StreamId, AbortHandle>,
     renew_at: Instant,
     /// When to save what has moved; `None` when nothing has.
     save_at: Option<Instant>,
@@ -56,26 +60,41 @@ pub(super) struct PartitionConsumer {
     read_at: Instant,
 }
 
+/// A stream that was handled, under the lease of an epoch.
+pub(super) struct Ended {
+    stream: StreamId,
+    epoch: i64,
+    handled: Handled,
+}
+
 /// Why the loop woke up.
 pub(super) enum Wakeup {
     RenewalDue,
     SaveDue,
-    TaskEnded(Result<(InspectionId, Processed), JoinError>),
-    PageRead(Result<Page, EventLogError>),
+    TaskEnded(Result<Ended, JoinError>),
+    PageRead(Result<SharedPage, EventLogError>),
 }
 
 impl PartitionConsumer {
-    /// Takes the worker's share, as far as it is free.
-    pub(super) async fn start(worker: Worker, shutdown: Shutdown) -> Result<Self, sqlx::Error> {
-        let follow = worker.tail.follow(Position::default());
-        worker.leases.resume_named().await?;
-        let renewed = worker.leases.renew().await?;
+    /// Takes this member's share, as far as it is free.
+    pub(super) async fn start(
+        (reactor, concurrency): (Arc<dyn StreamReactor>, usize),
+        tail: LogTail,
+        leases: Leases,
+        status: Arc<PartitionStatus>,
+        shutdown: Shutdown,
+    ) -> Result<Self, LeaseError> {
+        let renewed = leases.join_group().await?;
         let now = Instant::now();
         let mut consumer = Self {
-            worker,
+            backlog: Backlog::new(reactor.partitions()),
+            follow: tail.follow(Position::default()),
+            reactor,
+            concurrency,
+            leases,
+            status,
             shutdown,
-            backlog: Backlog::default(),
-            follow,
+            tail,
             tasks: JoinSet::new(),
             abort_handles: HashMap::new(),
             renew_at: now,
@@ -86,23 +105,25 @@ impl PartitionConsumer {
         Ok(consumer)
     }
 
-    /// Starts as many inspections as may be under way.
+    /// Starts as many streams as may be under way.
     pub(super) fn start_next(&mut self) {
-        while self.tasks.len() < self.worker.concurrency
-            && let Some(inspection_id) = self.backlog.take_next()
+        while self.tasks.len() < self.concurrency
+            && let Some(StreamWork { stream, epoch, events }) = self.backlog.take_next()
         {
-            let (processor, shutdown) = (Arc::clone(&self.worker.processor), self.shutdown.clone());
-            let task =
-                async move { (inspection_id, processor.process(inspection_id, &shutdown).await) };
-            self.abort_handles.insert(inspection_id, self.tasks.spawn(task));
+            let (reactor, shutdown) = (Arc::clone(&self.reactor), self.shutdown.clone());
+            let key = stream.clone();
+            let task = async move {
+                let handled = reactor.handle(&stream, &events, &shutdown).await;
+                Ended { stream, epoch, handled }
+            };
+            self.abort_handles.insert(key, self.tasks.spawn(task));
         }
-        self.worker.health.report_under_way(self.tasks.len());
-        self.worker.metrics.under_way(self.tasks.len());
+        self.status.report_under_way(self.tasks.len());
     }
 
     /// Waits for what has to be handled next. Cancel-safe: what is not returned is not lost.
     pub(super) async fn next_wakeup(&mut self) -> Wakeup {
-        let may_read = self.backlog.has_room(self.worker.concurrency);
+        let may_read = self.backlog.has_room(self.concurrency);
         let (follow, read_at) = (&mut self.follow, self.read_at);
         let save_at = self.save_at.unwrap_or(self.renew_at);
         tokio::select! {
@@ -111,7 +132,7 @@ impl PartitionConsumer {
             Some(done) = self.tasks.join_next() => Wakeup::TaskEnded(done),
             page = async {
                 sleep_until(read_at).await;
-                follow.next_page(PAGE).await
+                follow.next_shared_page(PAGE_EVENTS).await
             }, if may_read => Wakeup::PageRead(page),
         }
     }
@@ -126,7 +147,8 @@ impl PartitionConsumer {
                 self.give_back(self.backlog.idle_leaving_partitions()).await;
             }
             Wakeup::PageRead(Ok(page)) => {
-                self.backlog.add_page(&page);
+                let gives_work = |event: &_| self.reactor.gives_work(event);
+                self.backlog.add_page(&page, gives_work);
                 self.schedule_save();
             }
             Wakeup::PageRead(Err(error)) => {
@@ -139,7 +161,7 @@ impl PartitionConsumer {
     /// Finishes what is under way, then gives everything back.
     pub(super) async fn drain(mut self) {
         self.backlog.mark_leaving(usize::MAX);
-        if let Err(error) = self.worker.leases.leave_group().await {
+        if let Err(error) = self.leases.leave_group().await {
             tracing::warn!(%error, "the others could not be told; they find out");
         }
         let drained = tokio::time::timeout(DRAIN_LIMIT, async {
@@ -150,51 +172,50 @@ impl PartitionConsumer {
             }
         });
         if drained.await.is_err() {
-            tracing::warn!("inspections under way did not finish in time; others take them up");
+            tracing::warn!("streams under way did not finish in time; others take them up");
         }
         self.give_back(self.backlog.leaving_partitions()).await;
     }
 
     async fn renew_leases(&mut self) {
-        match self.worker.leases.renew().await {
+        match self.leases.renew().await {
             Ok(renewed) => self.rebalance(renewed).await,
             Err(error) => {
                 tracing::warn!(%error, "leases not renewed; trying again");
-                self.worker.health.report_leases(Err(error.to_string()));
-                self.renew_at =
-                    Instant::now() + self.worker.leases.lease_duration() / LOOKS_PER_LEASE;
+                self.status.report_leases(Err(error.to_string()));
+                self.renew_at = Instant::now() + self.leases.duration() / LOOKS_PER_LEASE;
             }
         }
     }
 
-    /// Brings what is held in line with what is still this worker's and with its fair share, once per
+    /// Brings what is held in line with what is still this member's and with its fair share, once per
     /// renewal and in this order: what was lost goes; what was leaving stays when it is within the share
     /// again; what should have left by now is given back although something of it is under way, so that
-    /// a slow inspection keeps no other worker waiting; what is too much begins to leave, or what is
+    /// a slow stream keeps no other member waiting; what is too much begins to leave, or what is
     /// missing is taken.
     async fn rebalance(&mut self, renewed: Renewed) {
-        let Renewed { held, fair } = renewed;
+        let Renewed { held, fair_share } = renewed;
         self.drop_lost_leases(&held);
-        self.backlog.unmark_leaving(fair.saturating_sub(self.backlog.count_kept()));
+        self.backlog.unmark_leaving(fair_share.saturating_sub(self.backlog.count_kept()));
         self.give_back(self.backlog.leaving_partitions()).await;
         let kept = self.backlog.count_kept();
-        if kept > fair {
-            self.backlog.mark_leaving(kept - fair);
+        if kept > fair_share {
+            self.backlog.mark_leaving(kept - fair_share);
             self.give_back(self.backlog.idle_leaving_partitions()).await;
-        } else if kept < fair {
-            match self.worker.leases.acquire(fair - kept).await {
+        } else if kept < fair_share {
+            match self.leases.acquire(fair_share - kept).await {
                 Ok(acquired) => self.add_leases(&acquired),
                 Err(error) => tracing::warn!(%error, "no partition taken; trying again"),
             }
         }
         let kept = self.backlog.count_kept();
-        self.worker.health.report_leases(Ok(kept));
-        self.worker.metrics.leases_held(self.backlog.held_partitions().len());
-        let times = if kept < fair { LOOKS_PER_LEASE } else { RENEWALS_PER_LEASE };
-        self.renew_at = Instant::now() + self.worker.leases.lease_duration() / times;
+        self.status.report_leases(Ok(kept));
+        self.status.report_held(self.backlog.held_partitions().len());
+        let times = if kept < fair_share { LOOKS_PER_LEASE } else { RENEWALS_PER_LEASE };
+        self.renew_at = Instant::now() + self.leases.duration() / times;
     }
 
-    /// A lease of another epoch is another lease: this worker lost the partition and has it again.
+    /// A lease of another epoch is another lease: this member lost the partition and has it again.
     fn drop_lost_leases(&mut self, held: &[Lease]) {
         let mut unknown = Vec::new();
         for lease in held {
@@ -208,7 +229,7 @@ impl PartitionConsumer {
         };
         for partition in self.backlog.held_partitions() {
             if !self.backlog.current_lease(partition).is_some_and(|known| same(&known)) {
-                tracing::warn!(partition = partition.0, "lease lost to another worker");
+                tracing::warn!(partition = partition.0, "lease lost to another member");
                 self.drop_partition(partition);
             }
         }
@@ -226,7 +247,7 @@ impl PartitionConsumer {
         if let Some(from) = self.backlog.next_read_position()
             && from != self.follow.position()
         {
-            self.follow = self.worker.tail.follow(from);
+            self.follow = self.tail.follow(from);
         }
     }
 
@@ -238,47 +259,51 @@ impl PartitionConsumer {
         }
         let leases: Vec<_> =
             partitions.iter().filter_map(|p| self.backlog.current_lease(*p)).collect();
-        match self.worker.leases.release(&leases).await {
+        match self.leases.release(&leases).await {
             Ok(()) => partitions.into_iter().for_each(|p| self.drop_partition(p)),
             Err(error) => tracing::warn!(%error, "partitions not given back; trying again"),
         }
-        self.worker.metrics.leases_held(self.backlog.held_partitions().len());
+        self.status.report_held(self.backlog.held_partitions().len());
     }
 
     fn drop_partition(&mut self, partition: Partition) {
-        for inspection_id in self.backlog.drop_partition(partition) {
-            if let Some(handle) = self.abort_handles.remove(&inspection_id) {
+        for stream in self.backlog.drop_partition(partition) {
+            if let Some(handle) = self.abort_handles.remove(&stream) {
                 handle.abort();
             }
         }
     }
 
-    /// An inspection that is left stays in the backlog: the checkpoint waits before its events, and
-    /// whoever holds the partition next takes it up again.
-    fn finish_task(&mut self, done: Result<(InspectionId, Processed), JoinError>) {
+    /// A stream that is left stays in the backlog: the checkpoint waits before its events, and whoever
+    /// holds the partition next takes it up again. So does one whose task died.
+    fn finish_task(&mut self, done: Result<Ended, JoinError>) {
         match done {
-            Ok((inspection_id, processed)) => {
-                self.abort_handles.remove(&inspection_id);
-                if processed == Processed::Done {
-                    self.backlog.mark_processed(inspection_id);
-                    self.schedule_save();
-                } else {
-                    tracing::info!(%inspection_id, "left for the next start");
+            Ok(Ended { stream, epoch, handled }) => {
+                if !self.backlog.is_under_way(&stream, epoch) {
+                    return;
+                }
+                self.abort_handles.remove(&stream);
+                match handled {
+                    Handled::Done => {
+                        self.backlog.mark_done(&stream);
+                        self.schedule_save();
+                    }
+                    Handled::Left => tracing::info!(%stream, "left for the next start"),
                 }
             }
             Err(error) if error.is_cancelled() => {}
-            Err(error) => tracing::error!(%error, "processing an inspection was broken off"),
+            Err(error) => tracing::error!(%error, "handling a stream was broken off"),
         }
     }
 
-    /// Checkpoints are saved together, a moment later: one write for many inspections.
+    /// Checkpoints are saved together, a moment later: one write for many streams.
     fn schedule_save(&mut self) {
         self.save_at.get_or_insert_with(|| Instant::now() + SAVE_INTERVAL);
     }
 
     async fn save_checkpoints(&mut self) {
         let moved = self.backlog.unsaved_leases();
-        match self.worker.leases.save_positions(&moved).await {
+        match self.leases.save_positions(&moved).await {
             Ok(()) => {
                 self.backlog.mark_saved(&moved);
                 self.save_at = None;

@@ -1,0 +1,267 @@
+//! Which partitions of a follower this process holds, and up to where each of them is done.
+//!
+//! Invariants: a partition has one owner at a time by the database's clock; a checkpoint is moved only
+//! forward and only by the owner of the newest epoch. Saving it late is harmless: work that is done
+//! again changes nothing. Absent: the process's clock, which says nothing about validity, and any talk
+//! among the members but by these rows.
+
+use std::time::Duration;
+
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use super::partition::Partition;
+use crate::event_log::Position;
+
+#[cfg(test)]
+mod tests;
+
+/// Where the names of members become ids.
+const NAMES: Uuid = Uuid::from_u128(0x8a6f_31c2_5d0e_4b7a_9c44_1be2_70d3_f615);
+
+/// A partition that this member holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Lease {
+    /// Which.
+    pub(super) partition: Partition,
+    /// The fence: the next owner has a higher one.
+    pub(super) epoch: i64,
+    /// Everything of the partition up to here is done.
+    pub(super) position: Position,
+}
+
+/// What a renewal found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Renewed {
+    /// The partitions that are still this member's.
+    pub(super) held: Vec<Lease>,
+    /// How many should be, by the number of members alive.
+    pub(super) fair_share: usize,
+}
+
+/// Why a follower cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum LeaseError {
+    /// The database failed.
+    #[error("the leases cannot be used: {0}")]
+    Database(#[from] sqlx::Error),
+    /// The stored checkpoints are of another division of the streams: with this one, events would be
+    /// skipped.
+    #[error(
+        "{follower} has checkpoints for {stored} partitions and is built for {wanted}; \
+         changing their number needs a migration"
+    )]
+    Partitions {
+        /// Whose.
+        follower: &'static str,
+        /// The partitions in the database.
+        stored: i64,
+        /// The partitions that the code has.
+        wanted: u16,
+    },
+}
+
+/// The leases of one member of a follower.
+#[derive(Debug, Clone)]
+pub(super) struct Leases {
+    pool: PgPool,
+    follower: &'static str,
+    partitions: u16,
+    member: Uuid,
+    duration: Duration,
+}
+
+type Row = (i16, i64, i64);
+
+impl Leases {
+    /// Leases that last so long unless they are renewed, for the member of this name, or for one that
+    /// nobody was before.
+    pub(super) fn new(
+        pool: PgPool,
+        (follower, partitions): (&'static str, u16),
+        duration: Duration,
+        member_name: Option<&str>,
+    ) -> Self {
+        let member =
+            member_name.map_or_else(Uuid::now_v7, |name| Uuid::new_v5(&NAMES, name.as_bytes()));
+        Self { pool, follower, partitions, member, duration }
+    }
+
+    /// How long a lease lasts.
+    pub(super) const fn duration(&self) -> Duration {
+        self.duration
+    }
+
+    /// Joins the follower: makes its rows when it is new, takes up again what a member of this name
+    /// left behind when it was killed, and fences that past off.
+    ///
+    /// # Errors
+    /// When the database fails or has another number of partitions.
+    pub(super) async fn join_group(&self) -> Result<Renewed, LeaseError> {
+        sqlx::query(
+            "INSERT INTO follower_leases (follower, partition)
+             SELECT $1, n FROM generate_series(0, $2 - 1) AS n
+             WHERE NOT EXISTS (SELECT FROM follower_leases WHERE follower = $1)
+             ON CONFLICT DO NOTHING",
+        )
+        .bind(self.follower)
+        .bind(i32::from(self.partitions))
+        .execute(&self.pool)
+        .await?;
+        let (follower, wanted) = (self.follower, self.partitions);
+        let stored = sqlx::query_scalar("SELECT count(*) FROM follower_leases WHERE follower = $1");
+        let stored: i64 = stored.bind(follower).fetch_one(&self.pool).await?;
+        if stored != i64::from(wanted) {
+            return Err(LeaseError::Partitions { follower, stored, wanted });
+        }
+        sqlx::query(
+            "UPDATE follower_leases SET epoch = epoch + 1 WHERE follower = $1 AND owner = $2",
+        )
+        .bind(follower)
+        .bind(self.member)
+        .execute(&self.pool)
+        .await?;
+        Ok(self.renew().await?)
+    }
+
+    /// Says that this member is alive, and renews what it holds.
+    ///
+    /// # Errors
+    /// When the database fails; the leases then run on until they expire.
+    pub(super) async fn renew(&self) -> Result<Renewed, sqlx::Error> {
+        let duration_s = self.duration.as_secs_f64();
+        sqlx::query(
+            "INSERT INTO follower_members AS m (follower, member, expires_at)
+             VALUES ($1, $2, now() + make_interval(secs => $3))
+             ON CONFLICT (follower, member) DO UPDATE SET expires_at = excluded.expires_at",
+        )
+        .bind(self.follower)
+        .bind(self.member)
+        .bind(duration_s)
+        .execute(&self.pool)
+        .await?;
+        let held: Vec<Row> = sqlx::query_as(
+            "UPDATE follower_leases SET expires_at = now() + make_interval(secs => $3)
+             WHERE follower = $1 AND owner = $2 RETURNING partition, epoch, position",
+        )
+        .bind(self.follower)
+        .bind(self.member)
+        .bind(duration_s)
+        .fetch_all(&self.pool)
+        .await?;
+        let alive = self.find_alive_members().await?;
+        let fair_share = compute_fair_share(&alive, self.member, self.partitions);
+        Ok(Renewed { held: held.into_iter().map(lease_from_row).collect(), fair_share })
+    }
+
+    /// The members that are alive, in the order of their ids; those that are not are forgotten.
+    async fn find_alive_members(&self) -> Result<Vec<Uuid>, sqlx::Error> {
+        // Rows that another member is just writing or forgetting are left to it.
+        sqlx::query(
+            "DELETE FROM follower_members WHERE follower = $1 AND member IN (
+                 SELECT member FROM follower_members WHERE follower = $1 AND expires_at < now()
+                 FOR UPDATE SKIP LOCKED)",
+        )
+        .bind(self.follower)
+        .execute(&self.pool)
+        .await?;
+        sqlx::query_scalar(
+            "SELECT member FROM follower_members WHERE follower = $1 AND expires_at >= now()
+             ORDER BY member",
+        )
+        .bind(self.follower)
+        .fetch_all(&self.pool)
+        .await
+    }
+
+    /// Takes at most `most` partitions that nobody holds or whose lease has expired.
+    ///
+    /// # Errors
+    /// When the database fails; then nothing was taken, or it is found by the next renewal.
+    pub(super) async fn acquire(&self, most: usize) -> Result<Vec<Lease>, sqlx::Error> {
+        let taken: Vec<Row> = sqlx::query_as(
+            "UPDATE follower_leases
+             SET owner = $2, epoch = epoch + 1, expires_at = now() + make_interval(secs => $3)
+             WHERE follower = $1 AND partition IN (
+                 SELECT partition FROM follower_leases
+                 WHERE follower = $1 AND (owner IS NULL OR expires_at < now())
+                 ORDER BY partition LIMIT $4 FOR UPDATE SKIP LOCKED)
+             RETURNING partition, epoch, position",
+        )
+        .bind(self.follower)
+        .bind(self.member)
+        .bind(self.duration.as_secs_f64())
+        .bind(i64::try_from(most).unwrap_or(i64::MAX))
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(taken.into_iter().map(lease_from_row).collect())
+    }
+
+    /// Moves the checkpoints of these leases forward, never back; those that were lost stay.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub(super) async fn save_positions(&self, leases: &[Lease]) -> Result<(), sqlx::Error> {
+        // A crash of the server may forget it: then work is done again, and changes nothing.
+        let statement = "WITH this_transaction AS MATERIALIZED (
+                 SELECT set_config('synchronous_commit', 'off', true))
+             UPDATE follower_leases AS l SET position = s.position, updated_at = now()
+             FROM unnest($3::smallint[], $4::bigint[], $5::bigint[])
+                 AS s (partition, epoch, position), this_transaction
+             WHERE l.follower = $1 AND l.partition = s.partition AND l.owner = $2
+                 AND l.epoch = s.epoch AND l.position < s.position";
+        self.update_leases(statement, leases).await
+    }
+
+    /// Gives these leases back, done up to their positions; those that were lost stay.
+    ///
+    /// # Errors
+    /// When the database fails; they expire then.
+    pub(super) async fn release(&self, leases: &[Lease]) -> Result<(), sqlx::Error> {
+        let statement = "UPDATE follower_leases AS l
+             SET owner = NULL, expires_at = '-infinity', updated_at = now(),
+                 position = greatest(l.position, s.position)
+             FROM unnest($3::smallint[], $4::bigint[], $5::bigint[])
+                 AS s (partition, epoch, position)
+             WHERE l.follower = $1 AND l.partition = s.partition AND l.owner = $2
+                 AND l.epoch = s.epoch";
+        self.update_leases(statement, leases).await
+    }
+
+    async fn update_leases(&self, statement: &str, leases: &[Lease]) -> Result<(), sqlx::Error> {
+        if leases.is_empty() {
+            return Ok(());
+        }
+        let partitions: Vec<_> = leases.iter().map(|l| l.partition.0.cast_signed()).collect();
+        let epochs: Vec<_> = leases.iter().map(|lease| lease.epoch).collect();
+        let positions: Vec<_> = leases.iter().map(|lease| lease.position.0).collect();
+        let query = sqlx::query(statement).bind(self.follower).bind(self.member);
+        query.bind(partitions).bind(epochs).bind(positions).execute(&self.pool).await?;
+        Ok(())
+    }
+
+    /// Says that this member goes: the others share what it gives back from now on.
+    ///
+    /// # Errors
+    /// When the database fails; the others find out when it expires.
+    pub(super) async fn leave_group(&self) -> Result<(), sqlx::Error> {
+        sqlx::query("DELETE FROM follower_members WHERE follower = $1 AND member = $2")
+            .bind(self.follower)
+            .bind(self.member)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+}
+
+fn lease_from_row((partition, epoch, position): Row) -> Lease {
+    Lease { partition: Partition(partition.cast_unsigned()), epoch, position: Position(position) }
+}
+
+/// This member's part of all partitions. By its rank among the members alive, so that all of them come
+/// to shares that differ by one at most and add up to all partitions, without talking.
+fn compute_fair_share(alive: &[Uuid], member: Uuid, partitions: u16) -> usize {
+    let all = usize::from(partitions);
+    let Some(rank) = alive.iter().position(|other| *other == member) else { return 0 };
+    all / alive.len() + usize::from(rank < all % alive.len())
+}
