@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::event_record::InspectionRecord;
 use super::inspection_context::{InspectionContext, InspectionContexts};
 use super::read_model::ReadModel;
-use super::rows::{self, Row};
+use super::rows::{self, TableRow};
 use crate::projection::{ApplyError, ProjectionDefinition};
 
 /// The read model `defects`.
@@ -105,7 +105,7 @@ struct DefectRow {
     position: Position,
 }
 
-impl Row for DefectRow {
+impl TableRow for DefectRow {
     const TABLE: &'static str = "defects";
     const LOOKUP: &'static str = "artifact_id";
     const KEY: &'static str = "artifact_id, number, found_at";

@@ -10,7 +10,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::event_record::{InspectionRecord, distinct_inspections};
-use super::rows::{self, Row};
+use super::rows::{self, TableRow};
 use crate::projection::ApplyError;
 
 /// What is remembered of one inspection.
@@ -50,7 +50,7 @@ impl InspectionContext {
     }
 }
 
-impl Row for InspectionContext {
+impl TableRow for InspectionContext {
     const TABLE: &'static str = "inspection_contexts";
     const LOOKUP: &'static str = "inspection_id";
     const KEY: &'static str = "inspection_id, created_at";

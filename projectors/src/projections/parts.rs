@@ -13,7 +13,7 @@ use sqlx::PgConnection;
 
 use super::event_record::PartRecord;
 use super::read_model::ReadModel;
-use super::rows::{self, Row};
+use super::rows::{self, TableRow};
 use crate::projection::{ApplyError, ProjectionDefinition};
 
 /// The read model `parts`.
@@ -98,7 +98,7 @@ impl PartRow {
     }
 }
 
-impl Row for PartRow {
+impl TableRow for PartRow {
     const TABLE: &'static str = "parts";
     const LOOKUP: &'static str = "part";
     const KEY: &'static str = "part";
@@ -142,7 +142,7 @@ impl GoldenSampleRow {
     }
 }
 
-impl Row for GoldenSampleRow {
+impl TableRow for GoldenSampleRow {
     const TABLE: &'static str = "golden_samples";
     const LOOKUP: &'static str = "part";
     const KEY: &'static str = "part, revision";

@@ -16,12 +16,12 @@ use uuid::Uuid;
 
 use super::event_record::{InspectionRecord, distinct_inspections};
 use super::read_model::ReadModel;
-use super::rows::{self, Row};
+use super::rows::{self, TableRow};
 use crate::projection::{ApplyError, ProjectionDefinition};
 
 /// The read model `reports`: the inspections that have no report yet.
 pub(super) struct Reports {
-    drafts: HashMap<Uuid, Draft>,
+    drafts: HashMap<Uuid, ReportDraft>,
 }
 
 impl ReadModel for Reports {
@@ -55,7 +55,7 @@ impl ReadModel for Reports {
     }
 
     async fn store(self, tx: &mut PgConnection) -> Result<(), ApplyError> {
-        let (judged, open): (Vec<Draft>, Vec<Draft>) =
+        let (judged, open): (Vec<ReportDraft>, Vec<ReportDraft>) =
             self.drafts.into_values().partition(|draft| draft.judged);
         let entries: Vec<EntryRow> = open.into_iter().flat_map(|draft| draft.entries).collect();
         rows::store_rows(tx, &entries).await?;
@@ -66,7 +66,7 @@ impl ReadModel for Reports {
 
 /// An inspection without a report yet.
 #[derive(Default)]
-struct Draft {
+struct ReportDraft {
     /// How many of its events are kept, in `entries` and here.
     version: u64,
     /// Those of its events that are not in the table.
@@ -79,7 +79,7 @@ struct Draft {
 async fn load_drafts(
     tx: &mut PgConnection,
     ids: Vec<Uuid>,
-) -> Result<HashMap<Uuid, Draft>, ApplyError> {
+) -> Result<HashMap<Uuid, ReportDraft>, ApplyError> {
     let rows: Vec<(Uuid, i64)> = sqlx::query_as(
         "SELECT id, (SELECT coalesce(max(sequence), 0) FROM entries WHERE inspection_id = id)
          FROM unnest($1::uuid[]) AS id
@@ -88,18 +88,19 @@ async fn load_drafts(
     .bind(ids)
     .fetch_all(tx)
     .await?;
-    let draft = |version: i64| Draft { version: version.unsigned_abs(), ..Draft::default() };
+    let draft =
+        |version: i64| ReportDraft { version: version.unsigned_abs(), ..ReportDraft::default() };
     Ok(rows.into_iter().map(|(id, version)| (id, draft(version))).collect())
 }
 
 /// A report and the position of its judgement.
-type Judged = (Position, Report);
+type JudgedReport = (Position, Report);
 
 /// The reports of these drafts, whose earlier entries have then served their purpose.
 async fn finish_drafts(
     tx: &mut PgConnection,
-    judged: Vec<Draft>,
-) -> Result<Vec<Judged>, ApplyError> {
+    judged: Vec<ReportDraft>,
+) -> Result<Vec<JudgedReport>, ApplyError> {
     let mut streams: HashMap<Uuid, Vec<EntryRow>> = judged
         .into_iter()
         .filter_map(|draft| Some((draft.entries.first()?.inspection_id, draft.entries)))
@@ -122,7 +123,7 @@ async fn finish_drafts(
     streams.into_values().map(fold_report).collect()
 }
 
-fn fold_report(mut rows: Vec<EntryRow>) -> Result<Judged, ApplyError> {
+fn fold_report(mut rows: Vec<EntryRow>) -> Result<JudgedReport, ApplyError> {
     rows.sort_unstable_by_key(|row| row.sequence);
     let entries: Vec<Entry> = rows.into_iter().map(Entry::from).collect();
     let position = entries.last().map_or(0, |entry| entry.position);
@@ -131,7 +132,7 @@ fn fold_report(mut rows: Vec<EntryRow>) -> Result<Judged, ApplyError> {
     Ok((Position(position), report))
 }
 
-async fn insert_reports(tx: &mut PgConnection, reports: &[Judged]) -> Result<(), ApplyError> {
+async fn insert_reports(tx: &mut PgConnection, reports: &[JudgedReport]) -> Result<(), ApplyError> {
     if reports.is_empty() {
         return Ok(());
     }
@@ -188,7 +189,7 @@ impl EntryRow {
     }
 }
 
-impl Row for EntryRow {
+impl TableRow for EntryRow {
     const TABLE: &'static str = "entries";
     const LOOKUP: &'static str = "inspection_id";
     const KEY: &'static str = "inspection_id, sequence";

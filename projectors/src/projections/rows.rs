@@ -13,7 +13,7 @@ use sqlx::{Encode, PgConnection, Postgres, Type};
 use crate::projection::ApplyError;
 
 /// A row of a table.
-pub(super) trait Row: Serialize + DeserializeOwned + Send + Unpin + 'static {
+pub(super) trait TableRow: Serialize + DeserializeOwned + Send + Unpin + 'static {
     /// The table.
     const TABLE: &'static str;
     /// The column that rows are looked up by: the first of the key, so that its index serves.
@@ -27,7 +27,7 @@ pub(super) trait Row: Serialize + DeserializeOwned + Send + Unpin + 'static {
 }
 
 /// The rows whose lookup column has one of these values.
-pub(super) async fn load_rows<R: Row, I>(
+pub(super) async fn load_rows<R: TableRow, I>(
     tx: &mut PgConnection,
     values: Vec<I>,
 ) -> Result<Vec<R>, ApplyError>
@@ -44,7 +44,7 @@ where
 }
 
 /// Inserts the rows, or brings those that exist up to date.
-pub(super) async fn store_rows<R: Row>(
+pub(super) async fn store_rows<R: TableRow>(
     tx: &mut PgConnection,
     rows: &[R],
 ) -> Result<(), ApplyError> {

@@ -1,14 +1,17 @@
 //! Generations that code of another version has built.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::{Aggregate as _, Inspection};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use platform::event_log::{Recorded, StreamId};
-use platform::follower::FollowError;
+use platform::follower::{FollowError, LogTail};
+use platform::shutdown::Shutdown;
 use projectors::{
-    ApplyError, Projection, ProjectionDefinition, RebuildOptions, RetryError, SchemaMismatch,
+    ApplyError, Projection, ProjectionDefinition, ProjectorsConfig, RebuildOptions, RetryError,
+    SchemaMismatch, Service,
 };
 use sqlx::PgConnection;
 
@@ -133,4 +136,32 @@ async fn operators_see_which_version_built_a_generation() {
     let mismatch = found("parts").mismatch.as_ref().unwrap();
     assert_eq!((mismatch.built_by, found("parts").schema_version), (99, 99));
     assert!(found("defects").mismatch.is_none());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn health_names_the_projection_that_stands_still_and_the_remedy() {
+    let world = World::new().await;
+    let older = "UPDATE projection_checkpoints SET schema_version = 0 WHERE projection = 'defects'";
+    sqlx::raw_sql(older).execute(&world.pool).await.unwrap();
+    let service = Service::new(ProjectorsConfig::default());
+    let (probe, shutdown) = (service.probe(), Shutdown::new());
+    let tail = LogTail::new(Arc::clone(&world.log));
+    let running = tokio::spawn(service.run(world.pool.clone(), tail, shutdown.child()));
+    let unready = async {
+        loop {
+            let checks = probe.checks().await;
+            let unready = checks.into_iter().filter(|check| !check.ready);
+            let details: Vec<_> = unready.filter_map(|check| check.detail).collect();
+            match details.as_slice() {
+                // The others have started, and this one has said why it has not.
+                [detail] if detail.starts_with("interrupted") => return detail.clone(),
+                _ => tokio::time::sleep(Duration::from_millis(10)).await,
+            }
+        }
+    };
+    let detail = tokio::time::timeout(Duration::from_secs(60), unready).await.unwrap();
+    assert!(detail.contains("run: chipq rebuild defects"), "{detail}");
+    world.open("board-a").await;
+    shutdown.request();
+    running.await.unwrap().unwrap();
 }

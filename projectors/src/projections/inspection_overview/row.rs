@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::super::event_record::InspectionRecord;
-use super::super::rows::Row;
+use super::super::rows::TableRow;
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct InspectionRow {
@@ -63,7 +63,7 @@ impl InspectionRow {
     }
 }
 
-impl Row for InspectionRow {
+impl TableRow for InspectionRow {
     const TABLE: &'static str = "inspections";
     const LOOKUP: &'static str = "inspection_id";
     const KEY: &'static str = "inspection_id, created_at";
@@ -143,7 +143,7 @@ impl ArtifactRow {
     }
 }
 
-impl Row for ArtifactRow {
+impl TableRow for ArtifactRow {
     const TABLE: &'static str = "artifacts";
     const LOOKUP: &'static str = "artifact_id";
     const KEY: &'static str = "artifact_id, reserved_at";
@@ -196,7 +196,7 @@ impl TimelineRow {
     }
 }
 
-impl Row for TimelineRow {
+impl TableRow for TimelineRow {
     const TABLE: &'static str = "timeline";
     const LOOKUP: &'static str = "inspection_id";
     const KEY: &'static str = "inspection_id, sequence, recorded_at";
