@@ -1,13 +1,27 @@
 //! The rules of the house, which no compiler knows: who may depend on whom, who may touch which table,
-//! how large a file may grow, and what never enters the repository. CONTRIBUTING.md explains them.
+//! how large a file may grow, what things are called, and what never enters the repository.
+//! CONTRIBUTING.md explains them. Each rule comes with a control that shows it can fail.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+#[cfg(test)]
+mod circles;
+#[cfg(test)]
+mod glossary;
+#[cfg(test)]
+mod names;
+#[cfg(test)]
+mod public;
+#[cfg(test)]
+mod source;
+#[cfg(test)]
+mod types;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use cargo_metadata::{DependencyKind, MetadataCommand, Package};
+
+use source::{assert_none, crate_of, files, is_a_rule, production, root, rust_files};
 
 /// The crates that each crate may name under `[dependencies]`. A new one is a decision: add it here in
 /// the commit that needs it and say why in the message. One that is gone must go here, too.
@@ -61,10 +75,6 @@ const IMPURE_CALLS: &str = "std::env std::fs std::io std::net std::process std::
 
 const FILE_LINES_MAX: usize = 400;
 
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
-}
-
 fn packages() -> Vec<Package> {
     let metadata = MetadataCommand::new().current_dir(root()).no_deps().exec().unwrap();
     metadata.workspace_packages().into_iter().cloned().collect()
@@ -74,56 +84,6 @@ fn packages() -> Vec<Package> {
 fn dependencies(package: &Package, kinds: &[DependencyKind]) -> BTreeSet<String> {
     let of_kind = package.dependencies.iter().filter(|d| kinds.contains(&d.kind));
     of_kind.map(|dependency| dependency.name.clone()).collect()
-}
-
-/// Every file that is tracked or about to be, with its path from the root.
-fn files() -> Vec<(String, String)> {
-    let listed = Command::new("git")
-        .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard", "--deduplicate"])
-        .current_dir(root())
-        .output()
-        .expect("this test lists files with git");
-    assert!(listed.status.success(), "this test needs a git checkout: {listed:?}");
-    let paths = String::from_utf8(listed.stdout).unwrap();
-    // What is deleted but still in the index, and what is not text, is left out.
-    let read =
-        |path: &str| Some((path.to_owned(), std::fs::read_to_string(root().join(path)).ok()?));
-    let files: Vec<_> = paths.split_terminator('\0').filter_map(read).collect();
-    assert!(files.iter().any(|(path, _)| path == "Cargo.lock"), "the files of this repository");
-    files
-}
-
-fn rust_files() -> impl Iterator<Item = (String, String)> {
-    files().into_iter().filter(|(path, _)| path.ends_with(".rs"))
-}
-
-/// The crate whose `src` a file belongs to, the last folder before it: crates lie in each other's
-/// folders. Tests are not part of it.
-fn crate_of(path: &str) -> Option<&str> {
-    let (folder, within) = path.split_once("/src/")?;
-    let is_test = |part: &str| matches!(part, "tests" | "tests.rs" | "test_support.rs");
-    let name = folder.rsplit('/').next()?;
-    (!folder.split('/').chain(within.split('/')).any(is_test)).then_some(name)
-}
-
-/// Rust and SQL that runs in production, by path, without comments and inline test modules.
-fn production() -> Vec<(String, String)> {
-    let is_code = |path: &str| path.ends_with(".rs") || path.ends_with(".sql");
-    let files = files().into_iter().filter(|(path, _)| crate_of(path).is_some() && is_code(path));
-    files.map(|(path, text)| (path, code(&text))).collect()
-}
-
-/// The text without comments and inline test modules.
-fn code(text: &str) -> String {
-    let text = text.split("\n#[cfg(test)]\nmod ").enumerate().map(|(n, part)| {
-        let is_inline = n > 0 && part.lines().next().is_some_and(|line| line.ends_with('{'));
-        // rustfmt closes it with a brace at the beginning of a line.
-        let end = part.find("\n}\n").map_or(part.len(), |end| end + 3);
-        if is_inline { &part[end..] } else { part }
-    });
-    let text = text.collect::<Vec<_>>().join("\n");
-    let is_comment = |line: &&str| line.trim_start().starts_with("//");
-    text.lines().filter(|line| !is_comment(line)).collect::<Vec<_>>().join("\n")
 }
 
 /// Every (keyword, table) in SQL that stands somewhere in `code`; both in lower case.
@@ -169,12 +129,6 @@ fn entry(name: &str, dependencies: &BTreeSet<String>) -> String {
     lines.join("\n")
 }
 
-/// Fails with all that is wrong, and where to look.
-#[track_caller]
-fn assert_none(rule: &str, broken: &[String]) {
-    assert!(broken.is_empty(), "\n{rule}\n  {}\n", broken.join("\n  "));
-}
-
 #[test]
 fn every_crate_depends_on_what_the_allow_list_names_and_nothing_else() {
     let mut allowed = allow_list();
@@ -191,7 +145,7 @@ fn every_crate_depends_on_what_the_allow_list_names_and_nothing_else() {
         }
     }
     broken.extend(allowed.into_keys().map(|name| format!("{name}: there is no such crate")));
-    assert_none("if this is meant, change ALLOWED in chipq/tests/house.rs:", &broken);
+    assert_none("if this is meant, change ALLOWED in chipq/tests/house/main.rs:", &broken);
 }
 
 #[test]
@@ -329,7 +283,7 @@ fn no_file_names_somebodys_home_or_a_package_registry() {
         archive.ubuntu.com index-url replace-with sparse+";
     const CRATES_IO: &str = "registry+https://github.com/rust-lang/crates.io-index";
     let mut broken = Vec::new();
-    for (path, text) in files().into_iter().filter(|(path, _)| path != "chipq/tests/house.rs") {
+    for (path, text) in files().into_iter().filter(|(path, _)| !is_a_rule(path)) {
         for (n, line) in (1..).zip(text.lines()) {
             let begins_a_path = |(at, home): (usize, &str)| {
                 let is_within = |c: char| c.is_alphanumeric() || "._-}/*".contains(c);
@@ -356,7 +310,7 @@ fn nothing_is_left_for_later_in_the_code() {
     let is_generated = |path: &str| path.ends_with(".lock") || path.ends_with(".json");
     let mut broken = Vec::new();
     for (path, text) in files() {
-        if is_generated(&path) || path == "chipq/tests/house.rs" {
+        if is_generated(&path) || is_a_rule(&path) {
             continue;
         }
         for (n, line) in (1..).zip(text.lines()) {
@@ -378,15 +332,4 @@ fn sql_is_recognised_wherever_it_stands() {
     assert_eq!(found("\"DELETE FROM read.reports\""), ["delete from", "from read.reports"]);
     assert_eq!(found("format!(\"VIEW read.{view} AS\")"), ["view read.{view}"]);
     assert_eq!(found("let events_read = from(events);"), Vec::<String>::new());
-    assert_eq!(crate_of("projectors/src/yield.rs"), Some("projectors"));
-    assert_eq!(crate_of("projectors/src/yield/tests.rs"), None);
-    assert_eq!(crate_of("platform/tests/event_log_hammer.rs"), None);
-    assert_eq!(crate_of("inference-worker/vision/src/crops.rs"), Some("vision"));
-}
-
-#[test]
-fn comments_and_inline_tests_are_not_code_and_what_follows_them_is() {
-    let text = "//! a\nuse b;\n\n#[cfg(test)]\nmod tests;\n\nfn c() {\n    // d\n}\n\n\
-        #[cfg(test)]\nmod inline {\n    fn e() {\n    }\n}\nfn f() {}\n";
-    assert_eq!(code(text), "use b;\n\ntests;\n\nfn c() {\n}\n\nfn f() {}");
 }

@@ -1,0 +1,96 @@
+//! One word, one meaning: a type's name is found in one crate.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::source::{File, assert_none, by_crate, declarations, except, production_rust};
+
+/// Names that several crates may have, and why.
+const SHARED: &[(&str, &str)] = &[
+    ("Answer", "not told apart yet"),
+    ("Artifact", "the GraphQL type of it"),
+    ("Board", "not told apart yet"),
+    ("Check", "not told apart yet"),
+    ("Cluster", "not told apart yet"),
+    ("Compared", "not told apart yet"),
+    ("Comparison", "not told apart yet"),
+    ("Defect", "the GraphQL type of it"),
+    ("Dependencies", "not told apart yet"),
+    ("Encoded", "not told apart yet"),
+    ("Failure", "not told apart yet"),
+    ("Flaw", "not told apart yet"),
+    ("Found", "not told apart yet"),
+    ("GoldenSample", "the GraphQL type of it"),
+    ("Inspected", "not told apart yet"),
+    ("Inspection", "the GraphQL type of it"),
+    ("Loaded", "not told apart yet"),
+    ("Page", "not told apart yet"),
+    ("ParkedStream", "the GraphQL type of it"),
+    ("Part", "the GraphQL type of it"),
+    ("Picture", "not told apart yet"),
+    ("PixelBox", "the GraphQL type of it"),
+    ("Place", "not told apart yet"),
+    ("Point", "not told apart yet"),
+    ("Problem", "not told apart yet"),
+    ("Progress", "not told apart yet"),
+    ("Projection", "not told apart yet"),
+    ("Readiness", "not told apart yet"),
+    ("Recipe", "the GraphQL type of it"),
+    ("Registered", "not told apart yet"),
+    ("Report", "the GraphQL type of it; chipq prints several"),
+    ("RunConfig", "not told apart yet"),
+    ("Scope", "not told apart yet"),
+    ("Seen", "not told apart yet"),
+    ("Server", "not told apart yet"),
+    ("Service", "not told apart yet"),
+    ("Shared", "not told apart yet"),
+    ("Shown", "not told apart yet"),
+    ("Source", "not told apart yet"),
+    ("State", "not told apart yet"),
+    ("Stretch", "not told apart yet"),
+    ("TimelineEntry", "the GraphQL type of it"),
+    ("Verdict", "not told apart yet"),
+    ("View", "not told apart yet"),
+    ("Waiting", "not told apart yet"),
+];
+
+/// Type names of more than one crate, with the crates.
+fn shared_names(files: &[File]) -> Vec<String> {
+    let mut crates_of = BTreeMap::<&str, BTreeSet<&str>>::new();
+    for (name, files) in by_crate(files) {
+        for declaration in files.into_iter().flat_map(|(_, code)| declarations(code)) {
+            let is_type = match declaration.keyword {
+                "struct" | "enum" | "union" | "trait" => true,
+                // Within an item it belongs to a trait, whose name says more.
+                "type" => !declaration.is_nested,
+                _ => false,
+            };
+            if is_type {
+                crates_of.entry(declaration.name).or_default().insert(name);
+            }
+        }
+    }
+    let shared = crates_of.into_iter().filter(|(_, crates)| crates.len() > 1);
+    shared
+        .map(|(name, crates)| {
+            format!("{name}: {}", crates.into_iter().collect::<Vec<_>>().join(", "))
+        })
+        .collect()
+}
+
+#[test]
+fn no_type_name_is_found_in_two_crates() {
+    let broken = except(shared_names(&production_rust()), SHARED);
+    assert_none("say which one is meant (`RebuildReport`), or list why both are:", &broken);
+}
+
+#[test]
+fn a_type_name_in_two_crates_is_found_and_one_within_a_crate_is_not() {
+    let file = |path: &str, code: &str| (path.to_owned(), code.to_owned());
+    let files = [
+        file("a/src/lib.rs", "pub struct Report;\nimpl T for Report {\n    type Event = u8;\n}"),
+        file("a/src/b.rs", "struct Check;"),
+        file("a/src/c.rs", "enum Check {}"),
+        file("d/e/src/lib.rs", "trait Report {\n    type Event;\n}\nfn check() {}"),
+    ];
+    assert_eq!(shared_names(&files), ["Report: a, e"]);
+}
