@@ -24,12 +24,18 @@ mod up;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 use platform::telemetry::{self, TelemetryConfig};
 
 use cli::{Cli, Command};
 use failure::Failure;
 pub use openapi::openapi;
+
+/// The command line as it is defined, with every subcommand, option and variable.
+#[must_use]
+pub fn command_line() -> clap::Command {
+    Cli::command()
+}
 
 /// Runs the command line `arguments`; errors go to standard error, two lines each.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
