@@ -5,6 +5,8 @@
 //! dropped after its [`TestDatabase`], unless the test panicked: then its URL is printed, and it
 //! stays for an hour.
 
+mod counted_log;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -19,6 +21,8 @@ use crate::embedded_postgres::{
     EmbeddedPostgres, EmbeddedPostgresConfig, EmbeddedPostgresError, Purpose, stop_cluster,
 };
 use crate::postgres::{self, DatabaseConfig, MIGRATOR, PostgresError};
+
+pub use counted_log::CountedLog;
 
 /// Connections that one test may hold.
 const CONNECTIONS_PER_TEST: u32 = 16;

@@ -1,36 +1,62 @@
 //! How far the serving read models have come: what a read may claim, and waiting for more.
 //!
 //! Invariant: a position is given out only after the checkpoint was seen there, so rows read after
-//! it reflect at least that position. However many wait, the table is read once per [`REFRESH`].
+//! it reflect at least that position. However many wait, the table is read once for each hint of the
+//! projectors, and without one every [`LOOK_INTERVAL`]: hints may be lost.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use domain::ProjectionName;
-use platform::event_log::Position;
+use platform::event_log::{POLL_INTERVAL, Position};
+use platform::postgres::channel::{HintListener, PROJECTED_CHANNEL};
 use sqlx::PgPool;
-use tokio::sync::Mutex;
-use tokio::time::Instant;
+use tokio::sync::{Mutex, watch};
+use tokio::time::{Instant, timeout_at};
 
 use crate::error::QueryError;
 
-/// How old a checkpoint may be before it is read again.
-const REFRESH: Duration = Duration::from_millis(15);
+/// How long checkpoints are believed while no hint comes.
+const LOOK_INTERVAL: Duration = POLL_INTERVAL;
+/// How old a checkpoint may be for a read that does not wait for a position, hint or not: under load
+/// hints come faster than anybody needs the newest.
+const FRESH_FOR: Duration = Duration::from_millis(15);
 /// How long a read waits for the position it asked for.
 pub(crate) const WAIT_MAX: Duration = Duration::from_secs(2);
 
 type Positions = Arc<BTreeMap<String, Position>>;
 
-/// The serving checkpoints, read at most once per [`REFRESH`].
+/// The serving checkpoints, as they were seen last.
 pub(crate) struct Checkpoints {
     pool: PgPool,
-    seen: Mutex<Option<(Instant, Positions)>>,
+    hints: HintListener,
+    look_interval: Duration,
+    seen: Mutex<Option<Seen>>,
+}
+
+struct Seen {
+    /// The hints that had come before the table was read.
+    hints: u64,
+    at: Instant,
+    positions: Positions,
+}
+
+/// Who asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asker {
+    /// A read that names what it reflects.
+    Reads,
+    /// Somebody who waits for more than was seen.
+    Waits,
 }
 
 impl Checkpoints {
+    /// The checkpoints in the database of `pool`. Listens for hints from now on: call it inside a
+    /// tokio runtime.
     pub(crate) fn new(pool: PgPool) -> Self {
-        Self { pool, seen: Mutex::new(None) }
+        let hints = HintListener::start(pool.clone(), PROJECTED_CHANNEL);
+        Self { pool, hints, look_interval: LOOK_INTERVAL, seen: Mutex::new(None) }
     }
 
     /// The position that `projection` has reached, once that is at least `wanted`.
@@ -43,38 +69,72 @@ impl Checkpoints {
         projection: ProjectionName,
         wanted: Option<Position>,
     ) -> Result<Position, QueryError> {
-        let started = Instant::now();
+        let wanted = wanted.unwrap_or_default();
+        let mut at = self.position(projection).await?;
+        let deadline = Instant::now() + WAIT_MAX;
+        let mut hints = self.hints.subscribe();
+        while at < wanted {
+            hints.mark_unchanged();
+            at = self.position_for(Asker::Waits, projection).await?;
+            if at < wanted {
+                if Instant::now() >= deadline {
+                    return Err(QueryError::Behind { projection: projection.as_str(), at, wanted });
+                }
+                self.wait_for_hint(&mut hints, deadline).await;
+            }
+        }
+        Ok(at)
+    }
+
+    /// Waits until `projection` has come past `after`, however long that takes. Cancel-safe.
+    ///
+    /// # Errors
+    /// [`QueryError::NotBuilt`] when nothing serves.
+    pub(crate) async fn wait_past(
+        &self,
+        projection: ProjectionName,
+        after: Position,
+    ) -> Result<(), QueryError> {
+        let mut hints = self.hints.subscribe();
         loop {
-            let at = self.position(projection).await?;
-            let wanted = wanted.unwrap_or_default();
-            if at >= wanted {
-                return Ok(at);
+            hints.mark_unchanged();
+            if self.position_for(Asker::Waits, projection).await? > after {
+                return Ok(());
             }
-            if started.elapsed() >= WAIT_MAX {
-                return Err(QueryError::Behind { projection: projection.as_str(), at, wanted });
-            }
-            tokio::time::sleep(REFRESH).await;
+            self.wait_for_hint(&mut hints, Instant::now() + self.look_interval).await;
         }
     }
 
-    /// The position that `projection` has reached, at most [`REFRESH`] ago.
+    /// The position that `projection` has reached, as it was seen last.
     pub(crate) async fn position(
         &self,
         projection: ProjectionName,
     ) -> Result<Position, QueryError> {
-        let positions = self.positions().await?;
+        self.position_for(Asker::Reads, projection).await
+    }
+
+    async fn position_for(
+        &self,
+        asker: Asker,
+        projection: ProjectionName,
+    ) -> Result<Position, QueryError> {
+        let positions = self.positions_for(asker).await?;
         positions.get(projection.as_str()).copied().ok_or(QueryError::NotBuilt)
     }
 
     /// Whoever comes while another reads the table waits for that and shares it.
-    async fn positions(&self) -> Result<Positions, QueryError> {
+    async fn positions_for(&self, asker: Asker) -> Result<Positions, QueryError> {
         let mut seen = self.seen.lock().await;
-        if let Some((at, positions)) = &*seen
-            && at.elapsed() < REFRESH
-        {
-            return Ok(Arc::clone(positions));
+        // Before the table is read: a hint that comes meanwhile may be of what was not seen.
+        let hints = *self.hints.subscribe().borrow();
+        if let Some(seen) = &*seen {
+            let is_fresh = asker == Asker::Reads && seen.at.elapsed() < FRESH_FOR;
+            let is_believed = seen.hints == hints && seen.at.elapsed() < self.look_interval;
+            if is_fresh || is_believed {
+                return Ok(Arc::clone(&seen.positions));
+            }
         }
-        let asked = Instant::now();
+        let at = Instant::now();
         let rows: Vec<(String, i64)> = sqlx::query_as(
             "SELECT projection, position FROM projection_checkpoints WHERE status = 'serving'",
         )
@@ -83,7 +143,76 @@ impl Checkpoints {
         let positions: BTreeMap<_, _> =
             rows.into_iter().map(|(name, position)| (name, Position(position))).collect();
         let positions = Arc::new(positions);
-        *seen = Some((asked, Arc::clone(&positions)));
+        *seen = Some(Seen { hints, at, positions: Arc::clone(&positions) });
         Ok(positions)
+    }
+
+    /// Waits for a hint, for as long as nobody would look without one, and no longer than `deadline`.
+    async fn wait_for_hint(&self, hints: &mut watch::Receiver<u64>, deadline: Instant) {
+        let look_at = deadline.min(Instant::now() + self.look_interval);
+        // The sender lives as long as `self.hints`.
+        let _ = timeout_at(look_at, hints.changed()).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::future::join_all;
+    use platform::postgres::channel::HintSender;
+    use platform::test_support::fresh_database;
+    use sqlx::Executor as _;
+
+    use super::*;
+
+    async fn move_to(pool: &PgPool, position: i64) {
+        let sql = "INSERT INTO projection_checkpoints
+                       (projection, generation, status, schema_version, position)
+                   VALUES ('parts', 1, 'serving', 1, $1)
+                   ON CONFLICT (projection, generation) DO UPDATE SET position = $1";
+        sqlx::query(sql).bind(position).execute(pool).await.unwrap();
+    }
+
+    /// Checkpoints that are never looked at without a hint.
+    async fn hinted_only(pool: &PgPool) -> Checkpoints {
+        let mut checkpoints = Checkpoints::new(pool.clone());
+        checkpoints.look_interval = Duration::from_secs(3600);
+        checkpoints.hints.subscribe().changed().await.expect("it listens");
+        checkpoints
+    }
+
+    #[tokio::test]
+    async fn who_waits_is_woken_by_the_hint_alone() {
+        let database = fresh_database().await;
+        let pool = database.pool();
+        move_to(&pool, 1).await;
+        let checkpoints = hinted_only(&pool).await;
+        let hint = HintSender::start(pool.clone(), PROJECTED_CHANNEL);
+        let waiting = (0..50).map(|_| checkpoints.wait_past(ProjectionName::Parts, Position(7)));
+        let moving = async {
+            for position in [5, 7, 8] {
+                move_to(&pool, position).await;
+                hint.send_hint();
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let waiting = async { tokio::join!(join_all(waiting), moving) };
+        let (outcomes, ()) =
+            tokio::time::timeout(Duration::from_secs(30), waiting).await.expect("woken");
+        assert!(outcomes.into_iter().all(|outcome| outcome.is_ok()));
+    }
+
+    #[tokio::test]
+    async fn without_a_hint_what_was_seen_is_believed() {
+        let database = fresh_database().await;
+        let pool = database.pool();
+        move_to(&pool, 1).await;
+        let checkpoints = hinted_only(&pool).await;
+        let position = || checkpoints.position(ProjectionName::Parts);
+        assert_eq!(position().await.unwrap(), Position(1));
+        // The table could not even be read: nobody does.
+        pool.execute("ALTER TABLE projection_checkpoints RENAME TO gone").await.unwrap();
+        for asked in join_all((0..50).map(|_| position())).await {
+            assert_eq!(asked.unwrap(), Position(1));
+        }
     }
 }

@@ -26,7 +26,7 @@ use axum::Router;
 use axum::extract::FromRef;
 use platform::artifact_store::ArtifactStore;
 use platform::auth::{SigningKey, TokenVerifier};
-use platform::event_log::EventLog;
+use platform::follower::LogTail;
 use platform::health::Probe;
 use platform::shutdown::Shutdown;
 use sqlx::PgPool;
@@ -48,8 +48,8 @@ use reads::Reads;
 pub struct Dependencies {
     /// The database of the read models.
     pub pool: PgPool,
-    /// The log that subscriptions follow.
-    pub log: Arc<dyn EventLog>,
+    /// The log that subscriptions follow: the process's one reader.
+    pub tail: LogTail,
     /// Where pictures are.
     pub artifacts: ArtifactStore,
     /// The key of cursors is derived from it: processes that share it understand each other's.
@@ -90,7 +90,7 @@ impl QueryApi {
             subscriptions: Arc::new(Semaphore::new(config.subscriptions_max)),
             config: config.clone(),
             pool: on.pool,
-            log: on.log,
+            tail: on.tail,
             shutdown: on.shutdown,
         });
         Self(Arc::new(Inner {

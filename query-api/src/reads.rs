@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use platform::event_log::{EventLog, Position};
+use platform::event_log::Position;
+use platform::follower::LogTail;
 use platform::shutdown::Shutdown;
 use sqlx::PgPool;
 use tokio::sync::Semaphore;
@@ -16,7 +17,7 @@ use crate::error::QueryError;
 /// What every read needs.
 pub(crate) struct Reads {
     pub(crate) pool: PgPool,
-    pub(crate) log: Arc<dyn EventLog>,
+    pub(crate) tail: LogTail,
     pub(crate) checkpoints: Checkpoints,
     pub(crate) cursor_key: CursorKey,
     pub(crate) config: QueryApiConfig,
@@ -35,7 +36,7 @@ impl Reads {
         &self,
         positions: &[Position],
     ) -> Result<(Position, Vec<f64>), QueryError> {
-        let head = self.log.head().await?;
+        let head = self.tail.log().head().await?;
         let mut known: Vec<(Position, f64)> = Vec::new();
         let mut lags = Vec::with_capacity(positions.len());
         for &position in positions {
@@ -51,7 +52,7 @@ impl Reads {
     }
 
     async fn age_of_next(&self, position: Position) -> Result<f64, QueryError> {
-        let page = self.log.read_all(position, 1).await?;
+        let page = self.tail.log().read_all(position, 1).await?;
         let age = page.events.first().map(|event| chrono::Utc::now() - event.recorded_at);
         Ok(age.map_or(0.0, |age| age.as_seconds_f64().max(0.0)))
     }

@@ -7,6 +7,7 @@ use chrono::Utc;
 use platform::artifact_store::{self, ArtifactStoreUrl};
 use platform::auth::{KeyRing, SigningKey, TokenConfig, TokenIssuer};
 use platform::event_log::postgres::PostgresEventLog;
+use platform::follower::LogTail;
 use platform::http::HttpConfig;
 use platform::shutdown::Shutdown;
 use tokio::net::TcpListener;
@@ -24,7 +25,7 @@ pub async fn run(config: RunConfig, shutdown: Shutdown) -> anyhow::Result<()> {
     let signing_key = SigningKey::open(&config.data_dir)?;
     let pictures = ArtifactStoreUrl::Folder(config.data_dir.join("artifacts"));
     let on = Dependencies {
-        log: Arc::new(PostgresEventLog::new(pool.clone())),
+        tail: LogTail::new(Arc::new(PostgresEventLog::new(pool.clone()))),
         pool,
         artifacts: artifact_store::open(&pictures, &signing_key)?,
         signing_key,

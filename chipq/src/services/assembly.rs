@@ -90,7 +90,7 @@ impl Shared {
         };
         let queries = query_api::Dependencies {
             pool: self.pool.clone(),
-            log: self.log(),
+            tail: self.tail(),
             artifacts: self.artifacts(),
             signing_key: self.signing_key.clone(),
             verifier,

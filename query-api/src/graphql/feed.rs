@@ -1,8 +1,11 @@
 //! What happens to inspections: replayed from a position, then live, on one ordered path.
 //!
 //! Invariant: an event is passed on only once the read model reflects it, in the log's order, none
-//! left out and none twice. There is no buffer to overflow: whoever is slow reads later from the
-//! log, and whoever is too slow is told where to go on.
+//! left out and none twice. No buffer can overflow: a page is read when the one before was passed on,
+//! whoever is slow reads later from the log, and whoever is too slow is told where to go on.
+//!
+//! However many subscribers there are, the end of the log is read once for all of them
+//! ([`platform::follower::LogTail`]), and so are the checkpoints.
 
 use std::collections::HashMap;
 use std::collections::VecDeque;
@@ -14,7 +17,9 @@ use domain::{Aggregate as _, ProjectionName};
 use futures::Stream;
 use futures::stream;
 use platform::event_log::{Position, Recorded};
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use platform::follower::Follow;
+use platform::shutdown::Shutdown;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -29,12 +34,6 @@ use crate::session::Session;
 const NAME: &str = "inspectionChanged";
 /// Events read at once.
 const PAGE: usize = 256;
-/// How long to wait for the read model while nothing hints at events.
-const IDLE: Duration = Duration::from_millis(50);
-/// How long to wait for it when something was appended a moment ago.
-const EAGER: Duration = Duration::from_millis(15);
-/// How long a moment is.
-const EAGER_FOR: Duration = Duration::from_secs(1);
 /// How often the token is looked at again.
 const SESSION_CHECK: Duration = Duration::from_secs(1);
 
@@ -67,14 +66,15 @@ pub(super) struct Feed {
     session: Session,
     filter: InspectionFilter,
     scope: Scope,
-    hints: watch::Receiver<u64>,
+    follow: Follow,
+    /// Read from the log, and not reflected by the read model yet.
+    read: VecDeque<Arc<Recorded>>,
     /// Everything up to here is in `ready` or was passed on.
     after: Position,
     ready: VecDeque<Change>,
     /// The last item passed on and when; while the caller has it, time counts against the caller.
     handed: Option<(Instant, Position)>,
     is_live: bool,
-    eager_until: Instant,
     checked_at: Instant,
     _permit: OwnedSemaphorePermit,
 }
@@ -92,7 +92,6 @@ impl Feed {
         start: Start,
     ) -> Result<Self, QueryError> {
         let scope = Scope::new(NAME, &filter);
-        let hints = reads.log.hints();
         let permit = Arc::clone(&reads.subscriptions)
             .try_acquire_owned()
             .map_err(|_| QueryError::TooMany("subscriptions"))?;
@@ -101,19 +100,19 @@ impl Feed {
             Start::Resume(cursor) => Position(reads.cursor_key.open(&scope, &cursor)?),
             Start::Now => reads.checkpoints.position(ProjectionName::InspectionOverview).await?,
         };
-        let now = Instant::now();
+        let follow = reads.tail.follow(after);
         Ok(Self {
             reads,
             session,
             filter,
             scope,
-            hints,
+            follow,
+            read: VecDeque::new(),
             after,
             ready: VecDeque::new(),
             handed: None,
             is_live: false,
-            eager_until: now,
-            checked_at: now,
+            checked_at: Instant::now(),
             _permit: permit,
         })
     }
@@ -148,30 +147,50 @@ impl Feed {
         }
     }
 
-    /// Reads the next stretch of the log that the read model reflects; waits when there is none.
+    /// Makes ready what was read and is reflected by now; waits when there is nothing.
     async fn fill(&mut self) -> Result<(), QueryError> {
         let served = self.reads.checkpoints.position(ProjectionName::InspectionOverview).await?;
         if served <= self.after {
             self.is_live = true;
-            self.wait().await;
-            return Ok(());
-        }
-        if self.is_live && served.0 - self.after.0 > self.reads.config.slow_behind {
+        } else if self.is_live && served.0 - self.after.0 > self.reads.config.slow_behind {
             return Err(self.slow(self.after));
         }
-        let page = self.reads.log.read_all(self.after, PAGE).await?;
-        let is_ours = |event: &Recorded| {
-            event.position <= served && event.stream.aggregate_type == domain::Inspection::TYPE
-        };
-        let events = page.events.into_iter().filter(is_ours).collect();
-        self.ready = self.changes(events).await?.into();
-        self.after = page.up_to.min(served);
+        let reflected = self.read.iter().take_while(|event| event.position <= served).count();
+        if reflected > 0 {
+            let events = self.read.range(..reflected).cloned().collect();
+            self.ready = self.load_changes(events).await?.into();
+            self.read.drain(..reflected);
+        } else if self.read.is_empty() {
+            self.read_page().await?;
+        } else {
+            self.wait_until_reflected().await?;
+        }
+        let first_unread = self.read.front().map(|event| Position(event.position.0 - 1));
+        self.after = first_unread.unwrap_or(self.follow.position());
         Ok(())
     }
 
+    /// Reads the next events of the log, as soon as there are some.
+    async fn read_page(&mut self) -> Result<(), QueryError> {
+        let page = self.follow.next_shared_page(PAGE);
+        if let Some(page) = wait_for(&self.reads.shutdown, page).await {
+            let is_ours =
+                |event: &Arc<Recorded>| event.stream.aggregate_type == domain::Inspection::TYPE;
+            self.read.extend(page?.events.into_iter().filter(is_ours));
+        }
+        Ok(())
+    }
+
+    /// Waits until the read model has come past what was passed on.
+    async fn wait_until_reflected(&self) -> Result<(), QueryError> {
+        let overview = ProjectionName::InspectionOverview;
+        let past = self.reads.checkpoints.wait_past(overview, self.after);
+        wait_for(&self.reads.shutdown, past).await.unwrap_or(Ok(()))
+    }
+
     /// The events with the rows as they stand now: one statement for all.
-    async fn changes(&self, events: Vec<Recorded>) -> Result<Vec<Change>, QueryError> {
-        let identified: Vec<(Uuid, Recorded)> = events
+    async fn load_changes(&self, events: Vec<Arc<Recorded>>) -> Result<Vec<Change>, QueryError> {
+        let identified: Vec<(Uuid, Arc<Recorded>)> = events
             .into_iter()
             .filter_map(|event| Some((event.stream.aggregate_id.parse().ok()?, event)))
             .collect();
@@ -193,30 +212,12 @@ impl Feed {
                 position: LogPosition(event.position.0),
                 cursor: self.cursor(event.position),
                 occurred_at: event.occurred_at(),
-                event_type: event.event_type,
+                event_type: event.event_type.clone(),
                 inspection_id: id,
                 inspection,
             })
         });
         Ok(changes.collect())
-    }
-
-    /// Waits for a hint, or until the read model is worth another look.
-    async fn wait(&mut self) {
-        let pause = if Instant::now() < self.eager_until { EAGER } else { IDLE };
-        tokio::select! {
-            () = tokio::time::sleep(pause) => {}
-            hinted = self.hints.changed() => match hinted {
-                // A hint precedes the read model: look often for a while, but never in a busy loop.
-                Ok(()) => {
-                    self.eager_until = Instant::now() + EAGER_FOR;
-                    tokio::time::sleep(EAGER).await;
-                }
-                // The log is going away.
-                Err(_) => tokio::time::sleep(IDLE).await,
-            },
-            () = self.reads.shutdown.requested() => {}
-        }
     }
 
     fn check_session(&mut self) -> Result<(), QueryError> {
@@ -239,5 +240,14 @@ impl Feed {
 
     fn cursor(&self, position: Position) -> String {
         self.reads.cursor_key.seal(&self.scope, &position.0)
+    }
+}
+
+/// Waits for something to be done, but not past a shutdown or the next look at the token.
+async fn wait_for<T>(shutdown: &Shutdown, something: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        done = something => Some(done),
+        () = tokio::time::sleep(SESSION_CHECK) => None,
+        () = shutdown.requested() => None,
     }
 }

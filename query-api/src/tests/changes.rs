@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures::StreamExt as _;
-use platform::event_log::StreamId;
+use platform::event_log::{EventLog as _, StreamId};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -277,4 +277,30 @@ async fn server_sent_events_carry_the_same_items() {
         rest.push_str(&event);
     }
     assert!(rest.contains("GOING_AWAY") && rest.contains("event: complete"), "{rest}");
+}
+
+/// How often the log is read while 20 events happen one by one and so many subscribers are shown each.
+async fn reads_with(subscribers: usize) -> usize {
+    let world = World::new().await;
+    let id = Uuid::now_v7();
+    let mut streams: Vec<_> = (0..subscribers).map(|_| world.changes(json!({"from": 0}))).collect();
+    for n in 0..20 {
+        let position = world.append(id, n, "Happened").await;
+        world.reach(position.0).await;
+        let shown = streams.iter_mut().map(|changes| changes.next());
+        let shown = futures::future::join_all(shown);
+        for item in tokio::time::timeout(Duration::from_secs(30), shown).await.expect("all shown") {
+            let item = item.unwrap();
+            let shown = &item["data"]["inspectionChanged"]["position"];
+            assert_eq!(shown, &json!(position.0.to_string()), "{item:#}");
+        }
+    }
+    world.log.pages_read()
+}
+
+#[tokio::test]
+async fn more_subscribers_do_not_read_the_log_more_often() {
+    let (one, many) = (reads_with(1).await, reads_with(25).await);
+    // An append is heard of twice, here and from the database, and the clock may make one look.
+    assert!(one >= 20 && many <= 3 * 20 + 20, "{one} for one, {many} for 25");
 }

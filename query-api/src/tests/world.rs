@@ -13,9 +13,11 @@ use platform::artifact_store::{ArtifactStore, UploadLimits};
 use platform::auth::{Actor, KeyRing, SigningKey, TokenConfig, TokenIssuer};
 use platform::event_log::postgres::PostgresEventLog;
 use platform::event_log::{Append, EventLog, EventMetadata, NewEvent, Position, StreamId};
+use platform::follower::LogTail;
 use platform::http::HttpConfig;
+use platform::postgres::channel::PROJECTED_CHANNEL;
 use platform::shutdown::Shutdown;
-use platform::test_support::{TestDatabase, artifact_store_in, fresh_database};
+use platform::test_support::{CountedLog, TestDatabase, artifact_store_in, fresh_database};
 use serde_json::{Value, json};
 use sqlx::{Executor as _, PgPool};
 use tower::ServiceExt as _;
@@ -28,7 +30,7 @@ use crate::{Dependencies, QueryApi, QueryApiConfig, router};
 
 pub(super) struct World {
     pub(super) pool: PgPool,
-    pub(super) log: Arc<dyn EventLog>,
+    pub(super) log: Arc<CountedLog>,
     pub(super) artifacts: ArtifactStore,
     pub(super) shutdown: Shutdown,
     pub(super) router: Router,
@@ -82,12 +84,12 @@ impl World {
             TokenConfig::default(),
         );
         let pool = database.pool();
-        let log: Arc<dyn EventLog> = Arc::new(PostgresEventLog::new(pool.clone()));
+        let log = Arc::new(CountedLog::new(Arc::new(PostgresEventLog::new(pool.clone()))));
         let artifacts = artifact_store_in(folder.path());
         let shutdown = Shutdown::new();
         let on = Dependencies {
             pool: pool.clone(),
-            log: log.clone(),
+            tail: LogTail::new(log.clone()),
             artifacts: artifacts.clone(),
             signing_key: SigningKey::open(folder.path()).unwrap(),
             verifier: Arc::new(issuer.verifier()),
@@ -211,13 +213,15 @@ impl World {
         self.pool.execute(sql).await.unwrap();
     }
 
-    /// Moves the checkpoint of every read model.
+    /// Moves the checkpoint of every read model, and hints at it as projectors do.
     pub(super) async fn reach(&self, position: i64) {
         sqlx::query("UPDATE projection_checkpoints SET position = $1, updated_at = now()")
             .bind(position)
             .execute(&self.pool)
             .await
             .unwrap();
+        let hint = sqlx::query("SELECT pg_notify($1, '')").bind(PROJECTED_CHANNEL);
+        hint.execute(&self.pool).await.unwrap();
     }
 
     /// Appends an event to an inspection's stream and gives its position. No read model knows of

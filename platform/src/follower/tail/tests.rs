@@ -18,7 +18,7 @@ use crate::event_log::postgres::PostgresEventLog;
 use crate::event_log::{
     Append, AppendError, Appended, EventMetadata, NewEvent, Page, Recorded, StreamId,
 };
-use crate::test_support::fresh_database;
+use crate::test_support::{CountedLog, fresh_database};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 const POLL: Duration = crate::event_log::POLL_INTERVAL;
@@ -268,52 +268,10 @@ async fn who_comes_late_to_a_long_log_does_not_hold_up_who_is_at_its_end() {
     assert_eq!(reading.await.unwrap(), 100_001);
 }
 
-/// The real log, whose reads are counted.
-struct Counted {
-    log: PostgresEventLog,
-    reads: AtomicUsize,
-}
-
-impl EventLog for Counted {
-    fn read_all(
-        &self,
-        after: Position,
-        limit: usize,
-    ) -> BoxFuture<'_, Result<Page, EventLogError>> {
-        self.reads.fetch_add(1, Ordering::SeqCst);
-        self.log.read_all(after, limit)
-    }
-
-    fn head(&self) -> BoxFuture<'_, Result<Position, EventLogError>> {
-        self.log.head()
-    }
-
-    fn read_stream<'a>(
-        &'a self,
-        stream: &'a StreamId,
-        after: u64,
-    ) -> BoxFuture<'a, Result<Vec<Recorded>, EventLogError>> {
-        self.log.read_stream(stream, after)
-    }
-
-    fn read_command(&self, id: Uuid) -> BoxFuture<'_, Result<Vec<Recorded>, EventLogError>> {
-        self.log.read_command(id)
-    }
-
-    fn append(&self, append: Append) -> BoxFuture<'_, Result<Appended, AppendError>> {
-        self.log.append(append)
-    }
-
-    fn hints(&self) -> watch::Receiver<u64> {
-        self.log.hints()
-    }
-}
-
 /// Appends 50 events one by one with so many followers, and says how often the log was read.
 async fn reads_with(followers: usize) -> usize {
     let database = fresh_database().await;
-    let log = PostgresEventLog::new(database.pool());
-    let log = Arc::new(Counted { log, reads: AtomicUsize::new(0) });
+    let log = Arc::new(CountedLog::new(Arc::new(PostgresEventLog::new(database.pool()))));
     let tail = LogTail::new(log.clone());
     let mut followers: Vec<_> = (0..followers).map(|_| tail.follow(Position(0))).collect();
     for n in 0..50 {
@@ -327,7 +285,7 @@ async fn reads_with(followers: usize) -> usize {
         let end = log.append(append).await.unwrap().position.unwrap();
         join_all(followers.iter_mut().map(|follow| positions_until(follow, end.0, 10))).await;
     }
-    log.reads.load(Ordering::SeqCst)
+    log.pages_read()
 }
 
 #[tokio::test]
