@@ -37,7 +37,7 @@ pub(crate) async fn complete_stored_pictures(
     let Inspection::Open(facts) = loaded.state else { return Ok(()) };
     for (&artifact_id, artifact) in &facts.artifacts {
         let Artifact::Reserved { .. } = artifact else { continue };
-        let Some(picture) = api.artifacts().describe(artifact_id).await? else { continue };
+        let Some(picture) = api.artifacts().describe_stored(artifact_id).await? else { continue };
         let metadata = EventMetadata::by_service("command-api")
             .requested_in(trace)
             .with_command_id(stored_command_id(artifact_id, &picture));

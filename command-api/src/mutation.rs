@@ -82,7 +82,7 @@ impl<P> Mutation<P> {
     }
 
     /// With `body`, whose serialisation is canonical: strict parsing has left nothing out, and a
-    /// struct always serialises its fields in one keyed.
+    /// struct always serialises its fields in one order.
     pub(crate) fn with_body<T: Serialize>(self, body: &T) -> Result<KeyedRequest, Problem> {
         let canonical = serde_json::to_vec(body).map_err(Problem::internal)?;
         Ok(self.into_keyed_request(&canonical))

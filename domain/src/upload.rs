@@ -1,7 +1,7 @@
 //! Where an uploaded picture may go.
 //!
-//! Invariant: whether a slot is free is said in one place for each aggregate. Its `decide` asks here, and so does
-//! whoever would like to know it before a byte is received.
+//! Invariant: whether a slot is free is said in one place for each aggregate. Its `decide` asks here,
+//! and so does whoever would like to know it before a byte is received.
 
 use crate::{Aggregate, ArtifactId, MediaType, Picture};
 

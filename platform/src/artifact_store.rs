@@ -15,7 +15,6 @@ mod url;
 mod tests;
 
 use std::io;
-use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -28,15 +27,15 @@ use object_store::path::Path;
 use object_store::{GetOptions, ObjectStore, ObjectStoreExt as _};
 
 pub use signed_url::SignatureError;
-pub use upload::{Expected, UploadError, UploadLimits};
+pub use upload::{ExpectedUpload, UploadError, UploadLimits};
 pub use upload_target::{UploadNotes, UploadPermit, UploadTarget};
 pub use url::{ArtifactStoreUrl, InvalidArtifactStoreUrl};
 
 use crate::auth::SigningKey;
 use upload_target::UploadRoute;
 
-/// The store at `url`: the one place where a scheme becomes an adapter. `key` signs what the adapter
-/// gives out; all processes of an installation share it.
+/// The store at `url`: the one place where a scheme becomes an adapter. `key` signs what the
+/// adapter gives out; all processes of an installation share it.
 ///
 /// # Errors
 /// When a folder cannot be made or written.
@@ -59,9 +58,6 @@ pub enum ArtifactStoreError {
     /// Nothing is stored under that id.
     #[error("no picture is stored for artifact {0}; upload it first")]
     NotFound(ArtifactId),
-    /// The range lies outside the picture.
-    #[error("the range lies outside the picture")]
-    BadRange,
     /// The bytes are not those that were stored.
     #[error("artifact {id} is damaged: its digest is {found}, not {expected}; restore it")]
     DigestMismatch {
@@ -136,7 +132,8 @@ impl ArtifactStore {
     /// # Errors
     /// [`ArtifactStoreError::NotFound`], or the store fails.
     pub async fn get(&self, id: ArtifactId) -> Result<Bytes, ArtifactStoreError> {
-        let found = self.objects.get(&key(id)).await.map_err(|error| not_found(id, error))?;
+        let found =
+            self.objects.get(&object_path(id)).await.map_err(|error| not_found(id, error))?;
         Ok(found.bytes().await?)
     }
 
@@ -157,33 +154,16 @@ impl ArtifactStore {
         Err(ArtifactStoreError::DigestMismatch { id, expected: *expected, found })
     }
 
-    /// Bytes `range` of the picture.
-    ///
-    /// # Errors
-    /// [`ArtifactStoreError::BadRange`] when it is empty or begins outside; as [`Self::get`] else.
-    pub async fn get_range(
-        &self,
-        id: ArtifactId,
-        range: Range<u64>,
-    ) -> Result<Bytes, ArtifactStoreError> {
-        let key = key(id);
-        let length = self.objects.head(&key).await.map_err(|error| not_found(id, error))?.size;
-        if range.start >= range.end || range.start >= length {
-            return Err(ArtifactStoreError::BadRange);
-        }
-        Ok(self.objects.get_range(&key, range.start..range.end.min(length)).await?)
-    }
-
     /// The length in bytes, and the picture in pieces.
     ///
     /// # Errors
     /// As [`Self::get`]; the pieces fail when the store fails under way.
-    pub async fn stream(
+    pub async fn read_in_pieces(
         &self,
         id: ArtifactId,
     ) -> Result<(u64, BoxStream<'static, Result<Bytes, ArtifactStoreError>>), ArtifactStoreError>
     {
-        let found = self.objects.get_opts(&key(id), GetOptions::default()).await;
+        let found = self.objects.get_opts(&object_path(id), GetOptions::default()).await;
         let found = found.map_err(|error| not_found(id, error))?;
         let length = found.meta.size;
         Ok((length, found.into_stream().map(|piece| Ok(piece?)).boxed()))
@@ -193,18 +173,23 @@ impl ArtifactStore {
     ///
     /// # Errors
     /// [`ArtifactStoreError::Unreadable`] when it is not a picture, or the store fails.
-    pub async fn describe(&self, id: ArtifactId) -> Result<Option<Picture>, ArtifactStoreError> {
-        let mut pieces = match self.stream(id).await {
+    pub async fn describe_stored(
+        &self,
+        id: ArtifactId,
+    ) -> Result<Option<Picture>, ArtifactStoreError> {
+        let mut pieces = match self.read_in_pieces(id).await {
             Err(ArtifactStoreError::NotFound(_)) => return Ok(None),
             found => found?.1,
         };
-        let mut inspector = inspect::Inspector::default();
-        let damaged =
-            |flaw: inspect::Flaw| ArtifactStoreError::Unreadable { id, reason: flaw.to_string() };
+        let mut inspector = inspect::PictureInspector::default();
+        let damaged = |flaw: inspect::PictureFlaw| ArtifactStoreError::Unreadable {
+            id,
+            reason: flaw.to_string(),
+        };
         while let Some(piece) = pieces.next().await {
             inspector.push(&piece?).map_err(damaged)?;
         }
-        inspector.finish().map(Some).map_err(damaged)
+        inspector.finish_picture().map(Some).map_err(damaged)
     }
 
     /// Proves that the store can be written and read; for readiness.
@@ -220,7 +205,7 @@ impl ArtifactStore {
 
 /// `artifacts/<2 hex>/<id>`. The digits are the id's last: those of a version 7 id are random
 /// there, while its first are the time.
-fn key(id: ArtifactId) -> Path {
+fn object_path(id: ArtifactId) -> Path {
     let text = id.to_string();
     Path::from_iter(["artifacts", &text[text.len() - 2..], &text])
 }

@@ -69,8 +69,10 @@ async fn find_stored_picture(
     let state = loaded.map_err(problems::from_execute_error)?.state;
     match state.upload_slot(artifact_id).map_err(|refused| problems::from_rejection(&refused))? {
         UploadSlot::Taken(picture) => Ok(picture.clone()),
-        UploadSlot::Free { .. } => api.artifacts().describe(artifact_id).await?.ok_or_else(|| {
-            problems::from_rejection(&InspectionRejection::ArtifactNotUploaded { artifact_id })
-        }),
+        UploadSlot::Free { .. } => {
+            api.artifacts().describe_stored(artifact_id).await?.ok_or_else(|| {
+                problems::from_rejection(&InspectionRejection::ArtifactNotUploaded { artifact_id })
+            })
+        }
     }
 }

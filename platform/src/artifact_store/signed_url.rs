@@ -60,7 +60,7 @@ impl UrlSigner {
         for (name, value) in parameters {
             query.push_str(&format!("&{}={}", encode(name), encode(value)));
         }
-        let signature = self.authenticate(method, path, &query).finalize().into_bytes();
+        let signature = self.begin_mac(method, path, &query).finalize().into_bytes();
         format!("{path}?{query}{SIGNATURE}{}", hex::encode(signature))
     }
 
@@ -78,7 +78,7 @@ impl UrlSigner {
     ) -> Result<UrlParameters, SignatureError> {
         let (signed, signature) = query.rsplit_once(SIGNATURE).ok_or(SignatureError::Missing)?;
         let signature = hex::decode(signature).map_err(|_| SignatureError::Tampered)?;
-        self.authenticate(method, path, signed)
+        self.begin_mac(method, path, signed)
             .verify_slice(&signature)
             .map_err(|_| SignatureError::Tampered)?;
         let mut parameters = parse_query(signed).ok_or(SignatureError::Tampered)?;
@@ -89,7 +89,7 @@ impl UrlSigner {
         Ok(parameters)
     }
 
-    fn authenticate(&self, method: &str, path: &str, query: &str) -> Hmac<sha2::Sha256> {
+    fn begin_mac(&self, method: &str, path: &str, query: &str) -> Hmac<sha2::Sha256> {
         let mut mac = hmac_sha256(&self.key);
         // None of the three holds a line feed in a request, so the parts cannot be shifted.
         mac.update(format!("chipq-url-1\n{method}\n{path}\n{query}").as_bytes());

@@ -58,7 +58,7 @@ async fn put(
     store: &ArtifactStore,
     id: ArtifactId,
     bytes: &[u8],
-    expected: impl Into<Expected> + Send,
+    expected: impl Into<ExpectedUpload> + Send,
 ) -> Result<Picture, UploadError> {
     put_in_pieces(store, id, bytes, expected, 1000).await
 }
@@ -67,7 +67,7 @@ async fn put_in_pieces(
     store: &ArtifactStore,
     id: ArtifactId,
     bytes: &[u8],
-    expected: impl Into<Expected> + Send,
+    expected: impl Into<ExpectedUpload> + Send,
     piece: usize,
 ) -> Result<Picture, UploadError> {
     let pieces: Vec<_> = bytes

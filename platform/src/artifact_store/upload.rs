@@ -15,8 +15,8 @@ use object_store::path::Path;
 use object_store::{MultipartUpload, ObjectStoreExt as _};
 use uuid::Uuid;
 
-use super::inspect::{Flaw, Inspector};
-use super::{ArtifactStore, ArtifactStoreError, key};
+use super::inspect::{PictureFlaw, PictureInspector};
+use super::{ArtifactStore, ArtifactStoreError, object_path};
 
 /// Where unfinished uploads lie.
 pub(super) const STAGING: &str = "staging";
@@ -40,7 +40,7 @@ impl Default for UploadLimits {
 
 /// What was announced of an upload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Expected {
+pub struct ExpectedUpload {
     /// The announced format.
     pub media_type: MediaType,
     /// The announced digest, if any.
@@ -49,7 +49,7 @@ pub struct Expected {
     pub bytes: Option<u64>,
 }
 
-impl From<MediaType> for Expected {
+impl From<MediaType> for ExpectedUpload {
     fn from(media_type: MediaType) -> Self {
         Self { media_type, sha256: None, bytes: None }
     }
@@ -135,15 +135,15 @@ impl ArtifactStore {
         id: ArtifactId,
         body: impl Stream<Item = Result<Bytes, E>> + Send,
         limits: &UploadLimits,
-        expected: impl Into<Expected> + Send,
+        expected: impl Into<ExpectedUpload> + Send,
     ) -> Result<Picture, UploadError>
     where
         E: Into<Box<dyn StdError + Send + Sync>>,
     {
-        let check = Check { limits: *limits, expected: expected.into() };
+        let check = UploadCheck { limits: *limits, expected: expected.into() };
         let staged = staging_path();
         let mut upload = self.objects.put_multipart(&staged).await?;
-        let picture = match receive(upload.as_mut(), body, check).await {
+        let picture = match receive_body(upload.as_mut(), body, check).await {
             Ok(picture) => picture,
             Err(error) => {
                 if let Err(error) = upload.abort().await {
@@ -152,17 +152,17 @@ impl ArtifactStore {
                 return Err(error);
             }
         };
-        self.publish(id, &staged, picture).await
+        self.publish_staged(id, &staged, picture).await
     }
 
     /// Renames a staged picture to its key, unless one is there.
-    async fn publish(
+    async fn publish_staged(
         &self,
         id: ArtifactId,
         staged: &Path,
         picture: Picture,
     ) -> Result<Picture, UploadError> {
-        let key = key(id);
+        let key = object_path(id);
         let renamed = self.objects.rename_if_not_exists(staged, &key).await;
         let Err(error) = renamed else { return Ok(picture) };
         if let Err(error) = self.objects.delete(staged).await {
@@ -170,7 +170,7 @@ impl ArtifactStore {
         }
         match error {
             object_store::Error::AlreadyExists { .. } => {
-                let stored = self.describe(id).await.map_err(UploadError::Store)?;
+                let stored = self.describe_stored(id).await.map_err(UploadError::Store)?;
                 if stored.as_ref() == Some(&picture) {
                     return Ok(picture);
                 }
@@ -183,33 +183,33 @@ impl ArtifactStore {
 
 /// What an upload must satisfy.
 #[derive(Clone, Copy)]
-struct Check {
+struct UploadCheck {
     limits: UploadLimits,
-    expected: Expected,
+    expected: ExpectedUpload,
 }
 
 /// Writes the body to `upload` and completes it; the caller aborts when this fails.
-async fn receive<E>(
+async fn receive_body<E>(
     upload: &mut dyn MultipartUpload,
     body: impl Stream<Item = Result<Bytes, E>> + Send,
-    check: Check,
+    check: UploadCheck,
 ) -> Result<Picture, UploadError>
 where
     E: Into<Box<dyn StdError + Send + Sync>>,
 {
-    let mut inspector = Inspector::default();
+    let mut inspector = PictureInspector::default();
     let mut part = BytesMut::new();
     let mut body = pin!(body);
     while let Some(piece) = body.next().await {
         let piece = piece.map_err(|error| UploadError::Interrupted(error.into()))?;
         inspector.push(&piece)?;
-        check.so_far(&inspector)?;
+        check.check_progress(&inspector)?;
         part.extend_from_slice(&piece);
         if part.len() >= PART_BYTES {
             upload.put_part(part.split().freeze().into()).await?;
         }
     }
-    let picture = check.whole(inspector)?;
+    let picture = check.check_complete(inspector)?;
     if !part.is_empty() {
         upload.put_part(part.freeze().into()).await?;
     }
@@ -217,9 +217,9 @@ where
     Ok(picture)
 }
 
-impl Check {
+impl UploadCheck {
     /// Refuses as early as the bytes so far allow.
-    fn so_far(&self, inspector: &Inspector) -> Result<(), UploadError> {
+    fn check_progress(&self, inspector: &PictureInspector) -> Result<(), UploadError> {
         let limit_bytes = self.limits.max_bytes;
         if inspector.bytes() > limit_bytes {
             return Err(UploadError::TooLarge { limit_bytes });
@@ -240,7 +240,7 @@ impl Check {
         }
     }
 
-    fn whole(&self, inspector: Inspector) -> Result<Picture, UploadError> {
+    fn check_complete(&self, inspector: PictureInspector) -> Result<Picture, UploadError> {
         let found = inspector.bytes();
         if found == 0 {
             return Err(UploadError::Empty);
@@ -248,7 +248,7 @@ impl Check {
         if let Some(declared) = self.expected.bytes.filter(|&declared| declared != found) {
             return Err(UploadError::WrongLength { declared, found });
         }
-        let picture = inspector.finish()?;
+        let picture = inspector.finish_picture()?;
         let found = picture.sha256;
         match self.expected.sha256 {
             Some(declared) if declared != found => {
@@ -264,12 +264,12 @@ pub(super) fn staging_path() -> Path {
     Path::from_iter([STAGING, &Uuid::new_v4().to_string()])
 }
 
-impl From<Flaw> for UploadError {
-    fn from(flaw: Flaw) -> Self {
+impl From<PictureFlaw> for UploadError {
+    fn from(flaw: PictureFlaw) -> Self {
         match flaw {
-            Flaw::NotAPicture => Self::NotAPicture,
-            Flaw::Truncated => Self::Truncated,
-            Flaw::Malformed(reason) => Self::Malformed(reason),
+            PictureFlaw::NotAPicture => Self::NotAPicture,
+            PictureFlaw::Truncated => Self::Truncated,
+            PictureFlaw::Malformed(reason) => Self::Malformed(reason),
         }
     }
 }

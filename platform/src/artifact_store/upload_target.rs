@@ -1,7 +1,8 @@
 //! How a picture comes in from outside: to which URL it is sent, and what that URL allows.
 //!
-//! Each adapter has its own way. Either pictures come through this service, by a URL that the adapter signs and
-//! checks again; or the store takes them itself, and this service finds them at rest.
+//! Each adapter has its own way. Either pictures come through this service, by a URL that the
+//! adapter signs and checks again; or the store takes them itself, and this service finds them at
+//! rest.
 
 use std::collections::BTreeMap;
 use std::fmt;

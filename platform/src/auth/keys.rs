@@ -1,7 +1,7 @@
 //! Ed25519 keys for tokens, one PKCS #8 file each (mode 0600); the newest signs, all verify.
 //!
-//! To rotate: call [`KeyRing::rotate`] (or delete nothing and drop a newer file in). Verifiers look
-//! again when they meet an unknown key id. Delete the old file once its last token has expired.
+//! To rotate: put a newer file beside the old ones. Verifiers look again when they meet an unknown
+//! key id. Delete the old file once its last token has expired.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -70,17 +70,15 @@ impl KeyRing {
     pub fn open(data_dir: &Path, now: DateTime<Utc>) -> Result<Self, KeyError> {
         let folder = data_dir.join("jwt-keys");
         if key_files(&folder)?.is_empty() {
-            generate(&folder, now)?;
+            generate_key(&folder, now)?;
         }
         Self::read(folder)
     }
 
     /// Makes a new key, which signs from now on; the old ones still verify.
-    ///
-    /// # Errors
-    /// When the key cannot be made or written.
-    pub fn rotate(&mut self, now: DateTime<Utc>) -> Result<(), KeyError> {
-        generate(&self.folder, now)?;
+    #[cfg(test)]
+    pub(super) fn rotate_keys(&mut self, now: DateTime<Utc>) -> Result<(), KeyError> {
+        generate_key(&self.folder, now)?;
         *self = Self::read(self.folder.clone())?;
         Ok(())
     }
@@ -91,7 +89,7 @@ impl KeyRing {
         self.public.jwks()
     }
 
-    pub(super) fn folder(&self) -> &Path {
+    pub(super) fn key_folder(&self) -> &Path {
         &self.folder
     }
 
@@ -178,7 +176,7 @@ fn key_files(folder: &Path) -> Result<Vec<PathBuf>, KeyError> {
     Ok(files)
 }
 
-fn generate(folder: &Path, now: DateTime<Utc>) -> Result<(), KeyError> {
+fn generate_key(folder: &Path, now: DateTime<Utc>) -> Result<(), KeyError> {
     let path = folder.join(format!("{:015}.pk8", now.timestamp_millis()));
     let failed =
         |reason: &str| SecretFileError::Generate { path: path.clone(), reason: reason.to_owned() };

@@ -1,7 +1,8 @@
 //! The secret behind everything that this installation signs for itself.
 //!
-//! Invariant: every use has a key of its own, derived under the name of its purpose, so that what was signed for
-//! one can never pass for another. Absent: tokens, which others verify and which have key pairs.
+//! Invariant: every use has a key of its own, derived under the name of its purpose, so that what
+//! was signed for one can never pass for another. Absent: tokens, which others verify and which have
+//! key pairs.
 
 use std::fmt;
 use std::path::Path;
@@ -34,8 +35,9 @@ impl SigningKey {
         Ok(Self(bytes.try_into().map_err(damaged)?))
     }
 
-    /// The key of 32 bytes for one purpose: HMAC-SHA256 over its name. Nothing can be learnt from it
-    /// about the secret or about the key of another purpose (NIST SP 800-108).
+    /// The key of 32 bytes for one purpose: HMAC-SHA256 over its name. Nothing can be learnt from
+    /// it about the secret or about the key of another purpose (as HKDF-Expand,
+    /// RFC 5869, for one block).
     #[must_use]
     pub fn derive_key(&self, purpose: &str) -> [u8; KEY_BYTES] {
         let mut mac = hmac_sha256(&self.0);

@@ -9,7 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
 
-use super::tokens::Claims;
+use super::tokens::TokenClaims;
 use super::*;
 
 fn issuer(folder: &Path) -> TokenIssuer {
@@ -132,7 +132,7 @@ fn keys_survive_a_restart_and_rotation_keeps_old_tokens_good() {
     let mut keys = KeyRing::open(folder.path(), later(now, 1)).unwrap();
     assert_eq!(keys.jwks(), old.jwks());
 
-    keys.rotate(later(now, 2)).unwrap();
+    keys.rotate_keys(later(now, 2)).unwrap();
     let new = TokenIssuer::new(keys, TokenConfig::default());
     assert_eq!(new.jwks()["keys"].as_array().unwrap().len(), 2);
     assert_eq!(new.verifier().verify(&token, now), Ok(engineer()));
@@ -146,7 +146,7 @@ fn a_verifier_that_was_there_before_the_rotation_believes_the_new_key() {
     let (folder, now) = (tempfile::tempdir().unwrap(), Utc::now());
     let verifier = issuer(folder.path()).verifier();
     let mut keys = KeyRing::open(folder.path(), now).unwrap();
-    keys.rotate(later(now, 1)).unwrap();
+    keys.rotate_keys(later(now, 1)).unwrap();
     let token =
         TokenIssuer::new(keys, TokenConfig::default()).issue(&engineer(), now).unwrap().token;
     assert_eq!(verifier.verify(&token, now), Ok(engineer()));
@@ -200,7 +200,7 @@ fn every_scope_reads_back_and_roles_only_allow_what_they_list() {
 
 fn claims(now: DateTime<Utc>) -> Value {
     let now = now.timestamp();
-    serde_json::to_value(Claims {
+    serde_json::to_value(TokenClaims {
         iss: "chipq".to_owned(),
         aud: "chipq".to_owned(),
         sub: "eve".to_owned(),

@@ -60,7 +60,7 @@ impl fmt::Debug for AccessToken {
 }
 
 #[derive(Serialize, Deserialize)]
-pub(super) struct Claims {
+pub(super) struct TokenClaims {
     pub(super) iss: String,
     pub(super) aud: String,
     pub(super) sub: String,
@@ -95,7 +95,7 @@ impl TokenIssuer {
     pub fn issue(&self, actor: &Actor, now: DateTime<Utc>) -> Result<AccessToken, AuthError> {
         let expires_in = self.config.lifetime.as_secs();
         let scopes: Vec<_> = actor.scopes.iter().map(|scope| scope.as_str()).collect();
-        let claims = Claims {
+        let claims = TokenClaims {
             iss: self.config.issuer.clone(),
             aud: self.config.audience.clone(),
             sub: actor.subject.clone(),
@@ -121,8 +121,8 @@ impl TokenIssuer {
     #[must_use]
     pub fn verifier(&self) -> TokenVerifier {
         TokenVerifier {
-            keys: RwLock::new(Known { keys: self.keys.public.clone(), reloaded: None }),
-            folder: Some(self.keys.folder().to_owned()),
+            keys: RwLock::new(KnownKeys { keys: self.keys.public.clone(), reloaded: None }),
+            folder: Some(self.keys.key_folder().to_owned()),
             config: self.config.clone(),
         }
     }
@@ -147,12 +147,12 @@ impl TokenIssuer {
 
 /// Decides which tokens are believed.
 pub struct TokenVerifier {
-    keys: RwLock<Known>,
+    keys: RwLock<KnownKeys>,
     folder: Option<PathBuf>,
     config: TokenConfig,
 }
 
-struct Known {
+struct KnownKeys {
     keys: PublicKeys,
     /// When the folder was last read again.
     reloaded: Option<Instant>,
@@ -165,7 +165,7 @@ impl TokenVerifier {
     /// When the set holds no Ed25519 key.
     pub fn from_jwks(set: &serde_json::Value, config: TokenConfig) -> Result<Self, KeyError> {
         let keys = PublicKeys::from_jwks(set)?;
-        let keys = RwLock::new(Known { keys, reloaded: None });
+        let keys = RwLock::new(KnownKeys { keys, reloaded: None });
         Ok(Self { keys, folder: None, config })
     }
 
@@ -177,16 +177,17 @@ impl TokenVerifier {
         if token.len() > TOKEN_MAX_BYTES {
             return Err(AuthError::Malformed);
         }
-        let header = jsonwebtoken::decode_header(token).map_err(|error| explain(error.kind()))?;
+        let header =
+            jsonwebtoken::decode_header(token).map_err(|error| explain_failure(error.kind()))?;
         if header.alg != ALGORITHM {
             return Err(AuthError::WrongAlgorithm);
         }
         let kid = header.kid.ok_or(AuthError::UnknownKey)?;
-        let key = self.key(&kid).ok_or(AuthError::UnknownKey)?;
-        let decoded = jsonwebtoken::decode::<Claims>(token, &key, &self.validation())
-            .map_err(|error| explain(error.kind()))?;
+        let key = self.find_key(&kid).ok_or(AuthError::UnknownKey)?;
+        let decoded = jsonwebtoken::decode::<TokenClaims>(token, &key, &self.claim_rules())
+            .map_err(|error| explain_failure(error.kind()))?;
         check_time(&decoded.claims, now)?;
-        Ok(actor(decoded.claims))
+        Ok(actor_from_claims(decoded.claims))
     }
 
     /// The key set (RFC 7517) that is believed here.
@@ -196,7 +197,7 @@ impl TokenVerifier {
     }
 
     /// Time is checked by us, against the `now` that is handed in.
-    fn validation(&self) -> Validation {
+    fn claim_rules(&self) -> Validation {
         let mut validation = Validation::new(ALGORITHM);
         validation.set_issuer(&[&self.config.issuer]);
         validation.set_audience(&[&self.config.audience]);
@@ -206,17 +207,17 @@ impl TokenVerifier {
         validation
     }
 
-    fn key(&self, kid: &str) -> Option<DecodingKey> {
+    fn find_key(&self, kid: &str) -> Option<DecodingKey> {
         let known = self.keys.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(key) = known.keys.get(kid) {
             return Some(key.clone());
         }
         let stale = known.reloaded.is_none_or(|at| at.elapsed() >= RELOAD_EVERY);
         drop(known);
-        if stale { self.reload(kid) } else { None }
+        if stale { self.reload_keys(kid) } else { None }
     }
 
-    fn reload(&self, kid: &str) -> Option<DecodingKey> {
+    fn reload_keys(&self, kid: &str) -> Option<DecodingKey> {
         let folder = self.folder.as_ref()?;
         let mut known = self.keys.write().unwrap_or_else(PoisonError::into_inner);
         known.reloaded = Some(Instant::now());
@@ -234,7 +235,7 @@ impl fmt::Debug for TokenVerifier {
     }
 }
 
-fn check_time(claims: &Claims, now: DateTime<Utc>) -> Result<(), AuthError> {
+fn check_time(claims: &TokenClaims, now: DateTime<Utc>) -> Result<(), AuthError> {
     let now = now.timestamp();
     if claims.exp.saturating_add(LEEWAY_S) <= now {
         return Err(AuthError::Expired);
@@ -246,12 +247,12 @@ fn check_time(claims: &Claims, now: DateTime<Utc>) -> Result<(), AuthError> {
 }
 
 /// Scopes that this version does not know are left out: they allow nothing here.
-fn actor(claims: Claims) -> Actor {
+fn actor_from_claims(claims: TokenClaims) -> Actor {
     let scopes = claims.scope.split_whitespace().filter_map(|scope| scope.parse().ok()).collect();
     Actor { subject: claims.sub, roles: claims.roles, scopes }
 }
 
-fn explain(kind: &ErrorKind) -> AuthError {
+fn explain_failure(kind: &ErrorKind) -> AuthError {
     match kind {
         ErrorKind::InvalidSignature => AuthError::BadSignature,
         ErrorKind::InvalidAlgorithm | ErrorKind::UnsupportedAlgorithm => AuthError::WrongAlgorithm,

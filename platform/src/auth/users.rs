@@ -30,12 +30,12 @@ impl Users {
     /// caller decides that.
     #[must_use]
     pub fn demo() -> Self {
-        Self::none().with("demo", "demo", &["engineer"])
+        Self::none().with_user("demo", "demo", &["engineer"])
     }
 
     /// These and one more.
     #[must_use]
-    pub fn with(mut self, name: &str, password: &str, roles: &[&str]) -> Self {
+    pub fn with_user(mut self, name: &str, password: &str, roles: &[&str]) -> Self {
         self.0.push(User {
             name: name.to_owned(),
             password: Sha256::of(password.as_bytes()),
@@ -51,8 +51,8 @@ impl Users {
         let (given_name, given) = (Sha256::of(name.as_bytes()), Sha256::of(password.as_bytes()));
         let mut found = None;
         for user in &self.0 {
-            let name_fits = equal(&Sha256::of(user.name.as_bytes()), &given_name);
-            let password_fits = equal(&user.password, &given);
+            let name_fits = is_equal(&Sha256::of(user.name.as_bytes()), &given_name);
+            let password_fits = is_equal(&user.password, &given);
             if name_fits & password_fits {
                 found = Some(user);
             }
@@ -63,7 +63,7 @@ impl Users {
     }
 }
 
-fn equal(left: &Sha256, right: &Sha256) -> bool {
+fn is_equal(left: &Sha256, right: &Sha256) -> bool {
     verify_slices_are_equal(left.as_bytes(), right.as_bytes()).is_ok()
 }
 

@@ -85,9 +85,6 @@ impl From<ArtifactStoreError> for Problem {
         let detail = error.to_string();
         match error {
             ArtifactStoreError::NotFound(_) => Self::not_found(detail),
-            ArtifactStoreError::BadRange => {
-                Self::new(StatusCode::RANGE_NOT_SATISFIABLE, "bad-range", detail)
-            }
             ArtifactStoreError::DigestMismatch { .. }
             | ArtifactStoreError::Unreadable { .. }
             | ArtifactStoreError::Open { .. } => Self::internal(detail),

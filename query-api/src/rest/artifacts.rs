@@ -50,7 +50,7 @@ pub(super) async fn get(
     if matches(&headers, &etag) {
         return Ok(conditional(&headers, &etag, about.into_response()));
     }
-    let (length, pieces) = api.artifacts().stream(ArtifactId(id)).await?;
+    let (length, pieces) = api.artifacts().read_in_pieces(ArtifactId(id)).await?;
     let length = [(header::CONTENT_LENGTH, length)];
     let response = (about, length, Body::from_stream(pieces)).into_response();
     Ok(conditional(&headers, &etag, response))

@@ -1,6 +1,6 @@
 //! A JPEG as a sequence of marker segments, with entropy-coded data after each start of scan.
 
-use super::Flaw;
+use super::PictureFlaw;
 
 /// Start of image, and the first byte of the marker that must follow.
 pub(super) const SIGNATURE: [u8; 2] = [0xff, 0xd8];
@@ -10,15 +10,15 @@ const FRAME_BYTES: usize = 5;
 
 /// Where in the segments the walk is.
 #[derive(Default)]
-pub(super) struct Walk {
-    state: State,
+pub(super) struct JpegWalk {
+    state: JpegState,
     frame: Vec<u8>,
     dimensions: Option<(u32, u32)>,
     scanned: bool,
 }
 
 #[derive(Default, Clone, Copy, PartialEq, Eq)]
-enum State {
+enum JpegState {
     /// Before the 0xff of a marker.
     #[default]
     Marker,
@@ -38,29 +38,29 @@ enum State {
     Ended,
 }
 
-impl Walk {
-    pub(super) fn push(&mut self, piece: &[u8]) -> Result<(), Flaw> {
+impl JpegWalk {
+    pub(super) fn push(&mut self, piece: &[u8]) -> Result<(), PictureFlaw> {
         let mut rest = piece;
         while let Some((&byte, after)) = rest.split_first() {
             rest = match self.state {
-                State::Ended => return Ok(()),
-                State::Scan => match rest.iter().position(|&byte| byte == 0xff) {
+                JpegState::Ended => return Ok(()),
+                JpegState::Scan => match rest.iter().position(|&byte| byte == 0xff) {
                     None => return Ok(()),
                     Some(place) => {
-                        self.state = State::ScanEscape;
+                        self.state = JpegState::ScanEscape;
                         &rest[place + 1..]
                     }
                 },
-                State::Segment { code, left } => {
+                JpegState::Segment { code, left } => {
                     let step = usize::from(left).min(rest.len());
-                    self.segment(code, &rest[..step])?;
+                    self.keep_frame_size(code, &rest[..step])?;
                     // `step` is at most `left`, so the difference fits.
                     let left = left - u16::try_from(step).unwrap_or(left);
-                    self.state = self.after(code, left);
+                    self.state = self.state_after(code, left);
                     &rest[step..]
                 }
                 _ => {
-                    self.state = self.step(byte)?;
+                    self.state = self.next_state(byte)?;
                     after
                 }
             };
@@ -69,51 +69,55 @@ impl Walk {
     }
 
     /// The state after one byte outside segments and scans.
-    fn step(&mut self, byte: u8) -> Result<State, Flaw> {
+    fn next_state(&mut self, byte: u8) -> Result<JpegState, PictureFlaw> {
         match (self.state, byte) {
-            (State::Marker, 0xff) | (State::Code, 0xff) => Ok(State::Code),
-            (State::Marker, _) => Err(Flaw::Malformed("a marker is missing")),
-            (State::Code, code) => self.marker(code),
-            (State::Length { code }, high) => Ok(State::LengthLow { code, high }),
-            (State::LengthLow { code, high }, low) => {
+            (JpegState::Marker, 0xff) | (JpegState::Code, 0xff) => Ok(JpegState::Code),
+            (JpegState::Marker, _) => Err(PictureFlaw::Malformed("a marker is missing")),
+            (JpegState::Code, code) => self.follow_marker(code),
+            (JpegState::Length { code }, high) => Ok(JpegState::LengthLow { code, high }),
+            (JpegState::LengthLow { code, high }, low) => {
                 let length = u16::from_be_bytes([high, low]);
                 let left = length.checked_sub(2);
-                let left = left.ok_or(Flaw::Malformed("a segment's length is broken"))?;
-                Ok(self.after(code, left))
+                let left = left.ok_or(PictureFlaw::Malformed("a segment's length is broken"))?;
+                Ok(self.state_after(code, left))
             }
             // A stuffed zero, a restart marker, or a fill byte.
-            (State::ScanEscape, 0x00 | 0xd0..=0xd7) => Ok(State::Scan),
-            (State::ScanEscape, 0xff) => Ok(State::ScanEscape),
-            (State::ScanEscape, code) => self.marker(code),
-            (state @ (State::Segment { .. } | State::Scan | State::Ended), _) => Ok(state),
+            (JpegState::ScanEscape, 0x00 | 0xd0..=0xd7) => Ok(JpegState::Scan),
+            (JpegState::ScanEscape, 0xff) => Ok(JpegState::ScanEscape),
+            (JpegState::ScanEscape, code) => self.follow_marker(code),
+            (state @ (JpegState::Segment { .. } | JpegState::Scan | JpegState::Ended), _) => {
+                Ok(state)
+            }
         }
     }
 
-    fn marker(&mut self, code: u8) -> Result<State, Flaw> {
+    fn follow_marker(&mut self, code: u8) -> Result<JpegState, PictureFlaw> {
         match code {
-            0xd9 if self.scanned && self.dimensions.is_some() => Ok(State::Ended),
-            0xd9 => Err(Flaw::Malformed("it ends without picture data")),
-            0x01 => Ok(State::Marker),
-            0xda if self.dimensions.is_none() => Err(Flaw::Malformed("it has no frame header")),
-            0xc0..=0xcf | 0xda..=0xfe => Ok(State::Length { code }),
-            _ => Err(Flaw::Malformed("it has an impossible marker")),
+            0xd9 if self.scanned && self.dimensions.is_some() => Ok(JpegState::Ended),
+            0xd9 => Err(PictureFlaw::Malformed("it ends without picture data")),
+            0x01 => Ok(JpegState::Marker),
+            0xda if self.dimensions.is_none() => {
+                Err(PictureFlaw::Malformed("it has no frame header"))
+            }
+            0xc0..=0xcf | 0xda..=0xfe => Ok(JpegState::Length { code }),
+            _ => Err(PictureFlaw::Malformed("it has an impossible marker")),
         }
     }
 
     /// The state when `left` bytes of the segment `code` are left.
-    fn after(&mut self, code: u8, left: u16) -> State {
+    fn state_after(&mut self, code: u8, left: u16) -> JpegState {
         match (code, left) {
             (0xda, 0) => {
                 self.scanned = true;
-                State::Scan
+                JpegState::Scan
             }
-            (_, 0) => State::Marker,
-            _ => State::Segment { code, left },
+            (_, 0) => JpegState::Marker,
+            _ => JpegState::Segment { code, left },
         }
     }
 
     /// Keeps what a frame header says of the size.
-    fn segment(&mut self, code: u8, data: &[u8]) -> Result<(), Flaw> {
+    fn keep_frame_size(&mut self, code: u8, data: &[u8]) -> Result<(), PictureFlaw> {
         let is_frame = matches!(code, 0xc0..=0xcf) && !matches!(code, 0xc4 | 0xc8 | 0xcc);
         if !is_frame || self.dimensions.is_some() {
             return Ok(());
@@ -123,7 +127,7 @@ impl Walk {
         if let &[_, h1, h0, w1, w0] = self.frame.as_slice() {
             let (width, height) = (u16::from_be_bytes([w1, w0]), u16::from_be_bytes([h1, h0]));
             if width == 0 || height == 0 {
-                return Err(Flaw::Malformed("its width or height is not possible"));
+                return Err(PictureFlaw::Malformed("its width or height is not possible"));
             }
             self.dimensions = Some((width.into(), height.into()));
         }
@@ -135,6 +139,6 @@ impl Walk {
     }
 
     pub(super) fn is_whole(&self) -> bool {
-        self.state == State::Ended
+        self.state == JpegState::Ended
     }
 }

@@ -1,6 +1,6 @@
 //! A PNG as a sequence of chunks: length, type, data, checksum.
 
-use super::Flaw;
+use super::PictureFlaw;
 
 pub(super) const SIGNATURE: [u8; 8] = *b"\x89PNG\r\n\x1a\n";
 /// Chunk lengths are 31-bit numbers.
@@ -12,17 +12,17 @@ const CHECKSUM_BYTES: u64 = 4;
 
 /// Where in the chunks the walk is.
 #[derive(Default)]
-pub(super) struct Walk {
+pub(super) struct PngWalk {
     /// Bytes of a chunk header, or of IHDR, that were cut by the end of a piece.
     held: Vec<u8>,
     /// Bytes of data and checksum of the current chunk still to skip.
     skip: u64,
-    state: State,
+    state: PngState,
     dimensions: Option<(u32, u32)>,
 }
 
 #[derive(Default, Clone, Copy, PartialEq, Eq)]
-enum State {
+enum PngState {
     /// The first chunk, which must be IHDR.
     #[default]
     Start,
@@ -34,8 +34,8 @@ enum State {
     Ending,
 }
 
-impl Walk {
-    pub(super) fn push(&mut self, mut piece: &[u8]) -> Result<(), Flaw> {
+impl PngWalk {
+    pub(super) fn push(&mut self, mut piece: &[u8]) -> Result<(), PictureFlaw> {
         while !piece.is_empty() {
             if self.skip > 0 {
                 let step = usize::try_from(self.skip).unwrap_or(usize::MAX).min(piece.len());
@@ -43,18 +43,18 @@ impl Walk {
                 piece = &piece[step..];
                 continue;
             }
-            if self.state == State::Ending {
-                return Err(Flaw::Malformed("there are bytes after its end"));
+            if self.state == PngState::Ending {
+                return Err(PictureFlaw::Malformed("there are bytes after its end"));
             }
             let wanted = match self.state {
-                State::Start => HEADER_BYTES + IHDR_BYTES,
-                State::Header | State::Data | State::Ending => HEADER_BYTES,
+                PngState::Start => HEADER_BYTES + IHDR_BYTES,
+                PngState::Header | PngState::Data | PngState::Ending => HEADER_BYTES,
             };
             let step = (wanted - self.held.len()).min(piece.len());
             self.held.extend_from_slice(&piece[..step]);
             piece = &piece[step..];
             if self.held.len() == wanted {
-                self.chunk()?;
+                self.enter_chunk()?;
                 self.held.clear();
             }
         }
@@ -62,28 +62,30 @@ impl Walk {
     }
 
     /// Reads the header in `held` (and IHDR's data, for the first).
-    fn chunk(&mut self) -> Result<(), Flaw> {
-        let length = be32(&self.held, 0);
+    fn enter_chunk(&mut self) -> Result<(), PictureFlaw> {
+        let length = read_u32(&self.held, 0);
         let name = &self.held[4..HEADER_BYTES];
         if length > LENGTH_MAX || !name.iter().all(u8::is_ascii_alphabetic) {
-            return Err(Flaw::Malformed("a chunk header is broken"));
+            return Err(PictureFlaw::Malformed("a chunk header is broken"));
         }
         self.skip = u64::from(length) + CHECKSUM_BYTES;
         self.state = match (self.state, name) {
-            (State::Start, b"IHDR") if length as usize == IHDR_BYTES => {
-                let (width, height) = (be32(&self.held, 8), be32(&self.held, 12));
+            (PngState::Start, b"IHDR") if length as usize == IHDR_BYTES => {
+                let (width, height) = (read_u32(&self.held, 8), read_u32(&self.held, 12));
                 if width == 0 || height == 0 || width > LENGTH_MAX || height > LENGTH_MAX {
-                    return Err(Flaw::Malformed("its width or height is not possible"));
+                    return Err(PictureFlaw::Malformed("its width or height is not possible"));
                 }
                 self.dimensions = Some((width, height));
                 self.skip = CHECKSUM_BYTES;
-                State::Header
+                PngState::Header
             }
-            (State::Start, _) => return Err(Flaw::Malformed("it does not begin with IHDR")),
-            (_, b"IHDR") => return Err(Flaw::Malformed("it has a second IHDR")),
-            (State::Header | State::Data, b"IDAT") => State::Data,
-            (State::Data, b"IEND") if length == 0 => State::Ending,
-            (_, b"IEND") => return Err(Flaw::Malformed("it ends without picture data")),
+            (PngState::Start, _) => {
+                return Err(PictureFlaw::Malformed("it does not begin with IHDR"));
+            }
+            (_, b"IHDR") => return Err(PictureFlaw::Malformed("it has a second IHDR")),
+            (PngState::Header | PngState::Data, b"IDAT") => PngState::Data,
+            (PngState::Data, b"IEND") if length == 0 => PngState::Ending,
+            (_, b"IEND") => return Err(PictureFlaw::Malformed("it ends without picture data")),
             (state, _) => state,
         };
         Ok(())
@@ -94,11 +96,11 @@ impl Walk {
     }
 
     pub(super) fn is_whole(&self) -> bool {
-        self.state == State::Ending && self.skip == 0
+        self.state == PngState::Ending && self.skip == 0
     }
 }
 
 /// The big-endian number at `offset`; the caller holds at least four bytes from there.
-fn be32(bytes: &[u8], offset: usize) -> u32 {
+fn read_u32(bytes: &[u8], offset: usize) -> u32 {
     bytes[offset..offset + 4].iter().fold(0, |number, &byte| number << 8 | u32::from(byte))
 }

@@ -125,7 +125,7 @@ async fn a_full_disk_is_told_apart_and_leaves_nothing_behind_at_any_step() {
         let png = picture(ImageFormat::Png);
         let error = put(&store, id, &png, MediaType::Png).await.unwrap_err();
         assert!(matches!(error, UploadError::StorageFull), "{step:?}: {error}");
-        assert_eq!(store.describe(id).await.unwrap(), None);
+        assert_eq!(store.describe_stored(id).await.unwrap(), None);
         assert_eq!(objects.list(None).count().await, 0, "{step:?} left something behind");
     }
 }

@@ -7,11 +7,11 @@ use super::*;
 
 /// Refuses `bytes`, then proves that nothing was left behind and the slot still takes a good
 /// picture.
-async fn refused(bytes: &[u8], expected: impl Into<Expected> + Send) -> UploadError {
+async fn refused(bytes: &[u8], expected: impl Into<ExpectedUpload> + Send) -> UploadError {
     let ((folder, store), id) = (store(), new_id());
     let error = put(&store, id, bytes, expected).await.unwrap_err();
     assert_eq!(files_in(folder.path()), 0, "a refused upload left something behind");
-    assert_eq!(store.describe(id).await.unwrap(), None);
+    assert_eq!(store.describe_stored(id).await.unwrap(), None);
     let good = picture(ImageFormat::Png);
     put(&store, id, &good, MediaType::Png).await.unwrap();
     error
@@ -29,7 +29,7 @@ async fn a_whole_picture_is_stored_under_a_key_made_of_its_id_alone() {
             assert_eq!((stored.width, stored.height), (160, 120));
             assert_eq!((stored.media_type, stored.bytes), (media_type, bytes.len() as u64));
             assert_eq!(stored.sha256, Sha256::of(&bytes));
-            assert_eq!(store.describe(id).await.unwrap(), Some(stored));
+            assert_eq!(store.describe_stored(id).await.unwrap(), Some(stored));
         }
         assert_eq!(store.get(id).await.unwrap(), bytes);
         let text = id.to_string();
@@ -137,13 +137,13 @@ async fn bytes_after_the_end_of_a_jpeg_are_tolerated_because_cameras_write_them(
 #[tokio::test]
 async fn an_announced_digest_or_length_must_be_met() {
     let png = picture(ImageFormat::Png);
-    let announced = Expected { sha256: Some(Sha256::of(b"other")), ..MediaType::Png.into() };
+    let announced = ExpectedUpload { sha256: Some(Sha256::of(b"other")), ..MediaType::Png.into() };
     assert!(matches!(refused(&png, announced).await, UploadError::WrongDigest { .. }));
-    let announced = Expected { bytes: Some(7), ..MediaType::Png.into() };
+    let announced = ExpectedUpload { bytes: Some(7), ..MediaType::Png.into() };
     assert!(matches!(refused(&png, announced).await, UploadError::WrongLength { .. }));
 
     let ((_folder, store), id) = (store(), new_id());
-    let announced = Expected {
+    let announced = ExpectedUpload {
         media_type: MediaType::Png,
         sha256: Some(Sha256::of(&png)),
         bytes: Some(png.len() as u64),
@@ -183,7 +183,7 @@ async fn of_many_uploads_at_once_to_one_slot_exactly_one_picture_remains() {
         _ => put(&store, id, &jpeg, MediaType::Jpeg),
     });
     let outcomes = futures::future::join_all(uploads).await;
-    let stored = store.describe(id).await.unwrap().unwrap();
+    let stored = store.describe_stored(id).await.unwrap().unwrap();
     for outcome in outcomes {
         match outcome {
             Ok(picture) => assert_eq!(picture, stored),
@@ -204,33 +204,26 @@ async fn damage_at_rest_is_noticed() {
     std::fs::write(path, &png[..100]).unwrap();
     let error = store.get_verified(id, &stored.sha256).await.unwrap_err();
     assert!(matches!(error, ArtifactStoreError::DigestMismatch { .. }), "{error}");
-    let error = store.describe(id).await.unwrap_err();
+    let error = store.describe_stored(id).await.unwrap_err();
     assert!(matches!(error, ArtifactStoreError::Unreadable { .. }), "{error}");
 }
 
 #[tokio::test]
-async fn ranges_and_pieces_are_those_of_the_picture() {
+async fn the_pieces_are_those_of_the_picture() {
     let ((_folder, store), id) = (store(), new_id());
     let png = picture(ImageFormat::Png);
     put(&store, id, &png, MediaType::Png).await.unwrap();
-    assert_eq!(store.get_range(id, 1..4).await.unwrap(), b"PNG".as_slice());
-    let length = png.len() as u64;
-    assert_eq!(store.get_range(id, length - 2..length + 9).await.unwrap(), png[png.len() - 2..]);
-    for range in [length..length + 1, 5..5] {
-        let error = store.get_range(id, range).await.unwrap_err();
-        assert!(matches!(error, ArtifactStoreError::BadRange), "{error}");
-    }
-    let (announced, pieces) = store.stream(id).await.unwrap();
+    let (announced, pieces) = store.read_in_pieces(id).await.unwrap();
     let pieces: Vec<_> = pieces.map(Result::unwrap).collect().await;
-    assert_eq!((announced, pieces.concat()), (length, png));
+    assert_eq!((announced, pieces.concat()), (png.len() as u64, png));
 }
 
 #[tokio::test]
 async fn an_artifact_that_does_not_exist_is_not_found() {
     let ((_folder, store), id) = (store(), new_id());
     assert!(matches!(store.get(id).await, Err(ArtifactStoreError::NotFound(_))));
-    assert!(matches!(store.get_range(id, 0..1).await, Err(ArtifactStoreError::NotFound(_))));
-    assert_eq!(store.describe(id).await.unwrap(), None);
+    assert!(matches!(store.read_in_pieces(id).await, Err(ArtifactStoreError::NotFound(_))));
+    assert_eq!(store.describe_stored(id).await.unwrap(), None);
     store.ping().await.unwrap();
 }
 
