@@ -20,6 +20,7 @@ const KNOWN: &[(&str, &str)] = &[
     ("inference/engine/triton,url", "not untied yet"),
     ("inference/engine/triton/admin,engine,heal", "not untied yet"),
     ("platform/embedded_postgres/cluster,server", "not untied yet"),
+    ("platform/follower/consumer,reactor", "not untied yet"),
     ("vision/field,relax,tile", "not untied yet"),
 ];
 

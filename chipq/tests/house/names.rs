@@ -18,11 +18,11 @@ const ONE_OF: usize = 3;
 /// is taken off.
 const ABOVE: &[(&str, usize)] = &[
     ("boards", 90),
-    ("chipq", 59),
+    ("chipq", 60),
     ("domain", 55),
     ("inference", 71),
     ("lab", 85),
-    ("platform", 49),
+    ("platform", 50),
     ("query-api", 71),
     ("vision", 82),
 ];

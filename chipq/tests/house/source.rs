@@ -42,7 +42,8 @@ pub(crate) fn is_a_rule(path: &str) -> bool {
 /// folders. Tests are not part of it.
 pub(crate) fn crate_of(path: &str) -> Option<&str> {
     let (folder, within) = path.split_once("/src/")?;
-    let is_test = |part: &str| matches!(part, "tests" | "tests.rs" | "test_support.rs");
+    let is_test =
+        |part: &str| matches!(part, "tests" | "tests.rs" | "test_support" | "test_support.rs");
     let name = folder.rsplit('/').next()?;
     (!folder.split('/').chain(within.split('/')).any(is_test)).then_some(name)
 }

@@ -16,6 +16,7 @@ const SHARED: &[(&str, &str)] = &[
     ("Defect", "the GraphQL type of it"),
     ("Dependencies", "not told apart yet"),
     ("Encoded", "not told apart yet"),
+    ("Ended", "not told apart yet"),
     ("Failure", "not told apart yet"),
     ("Flaw", "not told apart yet"),
     ("Found", "not told apart yet"),
