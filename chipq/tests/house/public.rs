@@ -21,8 +21,8 @@ const UNUSED: &[(&str, &str)] = &[
     ("write_records", "to be used or taken away"),
 ];
 
-/// Public items of `production` that it uses nowhere: `name: path, by whom`.
-fn unused_items(production: &[File], others: &[File]) -> Vec<String> {
+/// Public items of `production` that neither it nor a program beside it uses: `name: path, by whom`.
+fn unused_items(production: &[File], programs: &[File], others: &[File]) -> Vec<String> {
     let mut declared = BTreeMap::<&str, usize>::new();
     let mut public = BTreeMap::<&str, (&str, &str)>::new();
     for (path, code) in production {
@@ -34,7 +34,7 @@ fn unused_items(production: &[File], others: &[File]) -> Vec<String> {
         }
     }
     let mut mentioned = BTreeMap::<String, usize>::new();
-    for (_, code) in production {
+    for (_, code) in production.iter().chain(programs) {
         let code = without_imports(code);
         for word in code.lines().map(without_self_type).flat_map(words) {
             if public.contains_key(word) {
@@ -65,12 +65,12 @@ fn without_self_type(line: &str) -> &str {
 #[test]
 fn nothing_is_public_for_tests_only() {
     let production = production_rust();
-    let others: Vec<File> = rust_files()
-        .filter(|(path, text)| {
-            text.contains("#[cfg(test)]") || !production.iter().any(|(known, _)| known == path)
-        })
-        .collect();
-    let broken = except(unused_items(&production, &others), UNUSED);
+    let is_production = |path: &str| production.iter().any(|(known, _)| known == path);
+    let others =
+        rust_files().filter(|(path, text)| !is_production(path) || text.contains("#[cfg(test)]"));
+    let (programs, tests): (Vec<File>, Vec<File>) =
+        others.partition(|(path, _)| path.contains("/examples/"));
+    let broken = except(unused_items(&production, &programs, &tests), UNUSED);
     assert_none("make it private, move it to the tests, or delete it:", &broken);
 }
 
@@ -89,11 +89,13 @@ fn a_public_item_that_only_tests_use_is_found() {
         ),
     ];
     let tests = [file("a/tests/t.rs", "peek(); private(); Peek")];
-    let found = unused_items(&production, &tests);
+    let found = unused_items(&production, &[], &tests);
     let expected = [
         "Peek: struct in a/src/b.rs, used by tests only",
         "deep: fn in a/src/b.rs, used by nobody",
         "peek: fn in a/src/b.rs, used by tests only",
     ];
     assert_eq!(found, expected);
+    let programs = [file("a/examples/e.rs", "use a::Peek;\nfn main() { Peek.deep() }")];
+    assert_eq!(unused_items(&production, &programs, &tests), expected[2..]);
 }
