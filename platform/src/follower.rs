@@ -41,6 +41,14 @@
 //! of the processes that run it; streams are done in any order and at once, and the checkpoint of a
 //! partition waits before the first event that is not done. [`run_reactor`] does all of that.
 //!
+//! A reactor that needs the log's own order (a relay, a sender of webhooks, a builder of proofs) is a
+//! [`LogReactor`]: it is given page after page, and one process at a time owns it.
+//!
+//! Ownership comes in two kinds, with the same epochs. A projector and a `LogReactor` have one owner,
+//! whose lock ends with its connection ([`OwnerConnection`]): a process that dies is replaced at once.
+//! Partitions are leased for a time by the database's clock, because many of them are shared out anew
+//! whenever a process comes or goes.
+//!
 //! # Who reads the log
 //!
 //! One reader per process, the [`LogTail`]: it reads the end of the log while anybody waits for more,
@@ -51,6 +59,7 @@
 mod backlog;
 mod consumer;
 mod lease;
+mod log_reactor;
 mod owner;
 mod partition;
 mod partition_status;
@@ -61,6 +70,7 @@ mod status;
 mod tail;
 
 pub use lease::LeaseError;
+pub use log_reactor::{LogReactor, LogReactorFollower, ReactionError};
 pub use owner::{OwnerConnection, OwnerLock};
 pub use partition_status::PartitionStatus;
 pub use projector::{Projector, ProjectorFollower, project_to_end};

@@ -4,7 +4,7 @@
 //! an event whose work is not done is given again, to this process or to the next owner. So whoever
 //! implements this says what one stream asks for, and the rest (leases with epochs, fair shares,
 //! checkpoints, back-pressure, orderly ends) is here. Absent: an order among streams; a reactor that
-//! needs the whole log's order has one partition and one stream at a time.
+//! needs the log's own order is a [`super::LogReactor`].
 
 use std::sync::Arc;
 use std::time::Duration;

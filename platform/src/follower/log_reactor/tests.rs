@@ -1,0 +1,182 @@
+//! A reactor is one small file: this one writes every event's name into a ledger at the other end.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+
+use super::*;
+use crate::event_log::postgres::PostgresEventLog;
+use crate::event_log::{Append, EventLog as _, EventMetadata, NewEvent, StreamId};
+use crate::follower::{FollowerState, Followers, run_follower};
+use crate::shutdown::Shutdown;
+use crate::test_support::{TestDatabase, fresh_database};
+
+/// The other end: what was written under which key, how often in all, and what happens to the writer.
+#[derive(Default)]
+struct Ledger {
+    entries: Mutex<BTreeMap<i64, String>>,
+    order: Mutex<Vec<i64>>,
+    next: Mutex<Vec<Accident>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Accident {
+    /// The ledger does not answer.
+    Away,
+    /// The process stands still after it has written and before the checkpoint.
+    Stall,
+}
+
+// The reactor: from here ...
+
+struct Scribe(Arc<Ledger>);
+
+impl LogReactor for Scribe {
+    fn name(&self) -> &'static str {
+        "scribe"
+    }
+
+    async fn react(&mut self, events: &[Arc<Recorded>]) -> Result<(), ReactionError> {
+        let accident = self.0.next.lock().unwrap().pop();
+        if accident == Some(Accident::Away) {
+            return Err("the ledger does not answer".into());
+        }
+        for event in events {
+            // The position is the key: writing it again changes nothing.
+            let name = event.event_type.clone();
+            self.0.entries.lock().unwrap().insert(event.position.0, name);
+            self.0.order.lock().unwrap().push(event.position.0);
+        }
+        if accident == Some(Accident::Stall) {
+            std::future::pending::<()>().await;
+        }
+        Ok(())
+    }
+}
+
+// ... to here.
+
+struct Bench {
+    database: TestDatabase,
+    log: Arc<PostgresEventLog>,
+    ledger: Arc<Ledger>,
+    followers: Followers,
+    version: u64,
+}
+
+impl Bench {
+    async fn new() -> Self {
+        let database = fresh_database().await;
+        let log = Arc::new(PostgresEventLog::new(database.pool()));
+        let (ledger, followers) = (Arc::default(), Followers::new());
+        Self { database, log, ledger, followers, version: 0 }
+    }
+
+    async fn append(&mut self, events: u64) {
+        let event = |n| NewEvent {
+            event_type: format!("Happened{n}"),
+            event_version: "1".into(),
+            payload: serde_json::json!({}),
+        };
+        let events: Vec<_> = (self.version..self.version + events).map(event).collect();
+        let stream = StreamId { aggregate_type: "test".into(), aggregate_id: "a".into() };
+        let append = Append::new(stream, self.version, events, EventMetadata::by_service("test"));
+        self.version = self.log.append(append).await.unwrap().version;
+    }
+
+    /// Another process that runs the reactor.
+    fn start(&self, shutdown: &Shutdown) -> (FollowerStatus, JoinHandle<()>) {
+        let follower = LogReactorFollower {
+            reactor: Scribe(Arc::clone(&self.ledger)),
+            pool: self.database.pool(),
+            tail: LogTail::new(self.log.clone()),
+            page_events: 3,
+        };
+        let status = self.followers.register("scribe");
+        let running = tokio::spawn(run_follower(follower, status.clone(), shutdown.child()));
+        (status, running)
+    }
+
+    async fn until(&self, what: impl Fn() -> bool) {
+        let waiting = async {
+            while !what() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), waiting).await.expect("it never happens");
+    }
+
+    async fn until_written(&self, events: usize) {
+        self.until(|| self.ledger.entries.lock().unwrap().len() == events).await;
+    }
+
+    fn order(&self) -> Vec<i64> {
+        self.ledger.order.lock().unwrap().clone()
+    }
+
+    async fn checkpoint(&self) -> i64 {
+        let sql = "SELECT position FROM follower_leases WHERE follower = 'scribe'";
+        sqlx::query_scalar(sql).fetch_one(&self.database.pool()).await.unwrap()
+    }
+}
+
+#[tokio::test]
+async fn a_crash_between_effect_and_checkpoint_gives_the_page_again_and_its_effects_stand_once() {
+    let (mut bench, shutdown) = (Bench::new().await, Shutdown::new());
+    bench.append(5).await;
+    bench.ledger.next.lock().unwrap().extend([Accident::Stall]);
+    let (_, crashing) = bench.start(&shutdown);
+    bench.until_written(3).await;
+    assert_eq!(bench.checkpoint().await, 0, "the effect comes first");
+    crashing.abort();
+    let _ = crashing.await;
+    let (status, running) = bench.start(&shutdown);
+    bench.until_written(5).await;
+    bench.until(|| status.position() == Some(Position(5))).await;
+    assert_eq!(bench.order(), [1, 2, 3, 1, 2, 3, 4, 5], "in the log's order, at least once");
+    assert_eq!(bench.checkpoint().await, 5);
+    shutdown.request();
+    running.await.unwrap();
+}
+
+#[tokio::test]
+async fn an_owner_that_was_fenced_off_saves_nothing_and_looks_again() {
+    let (mut bench, shutdown) = (Bench::new().await, Shutdown::new());
+    bench.append(2).await;
+    let (status, running) = bench.start(&shutdown);
+    bench.until(|| status.position() == Some(Position(2))).await;
+    // What another owner does when this one was believed to be gone.
+    let take_over = "UPDATE follower_leases SET epoch = epoch + 1, position = 3";
+    bench.append(1).await;
+    bench.until_written(3).await;
+    bench.until(|| status.position() == Some(Position(3))).await;
+    sqlx::query(take_over).execute(&bench.database.pool()).await.unwrap();
+    bench.append(1).await;
+    bench.until(|| status.position() == Some(Position(4))).await;
+    assert_eq!(bench.order(), [1, 2, 3, 4, 4], "the fenced owner's effect was not saved");
+    shutdown.request();
+    running.await.unwrap();
+}
+
+#[tokio::test]
+async fn an_error_is_tried_again_and_a_second_process_stands_by() {
+    let (mut bench, shutdown) = (Bench::new().await, Shutdown::new());
+    bench.append(4).await;
+    bench.ledger.next.lock().unwrap().extend([Accident::Away; 2]);
+    let (first, running) = bench.start(&shutdown);
+    bench.until_written(4).await;
+    bench.until(|| first.state() == FollowerState::Following).await;
+    let (second, standing_by) = bench.start(&shutdown);
+    bench.until(|| second.state() == FollowerState::StandingBy).await;
+    bench.append(1).await;
+    bench.until_written(5).await;
+    assert_eq!(bench.order(), [1, 2, 3, 4, 5]);
+    running.abort();
+    bench.append(1).await;
+    bench.until_written(6).await;
+    assert_eq!(second.state(), FollowerState::Following);
+    shutdown.request();
+    standing_by.await.unwrap();
+}
