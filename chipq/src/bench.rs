@@ -20,7 +20,7 @@ use serde::Serialize;
 use crate::cli::{BenchArgs, BenchCommand};
 use crate::machine::{Machine, resident_mib};
 use crate::temporary::TemporaryFolder;
-use child::Child;
+use child::PlatformProcess;
 use figures::{Figure, Figures};
 
 /// Measures what was asked for.
@@ -29,25 +29,25 @@ pub(crate) async fn run(args: BenchArgs) -> anyhow::Result<ExitCode> {
         Some(BenchCommand::Pairs(args)) => pairs::run(args).await,
         Some(BenchCommand::Triton(args)) => triton::run(args).await,
         Some(BenchCommand::Workers(args)) => workers::run(args).await,
-        None => platform(args).await,
+        None => measure_platform(args).await,
     }
 }
 
 /// Starts a private platform in a temporary folder, measures, and prints the figures.
-async fn platform(args: BenchArgs) -> anyhow::Result<ExitCode> {
+async fn measure_platform(args: BenchArgs) -> anyhow::Result<ExitCode> {
     let folder = TemporaryFolder::new("bench")?;
     let mut figures = Figures::new(Machine::this());
     let note = |what: &str| eprintln!("measuring {what} ...");
 
     note("the first start");
     let started = Instant::now();
-    let child = Child::start(folder.path()).await?;
+    let child = PlatformProcess::start(folder.path()).await?;
     figures.add(Figure::first_start(started.elapsed()));
     child.stop().await?;
 
     note("a later start");
     let started = Instant::now();
-    let child = Child::start(folder.path()).await?;
+    let child = PlatformProcess::start(folder.path()).await?;
     figures.add(Figure::later_start(started.elapsed()));
 
     note("memory without work");
@@ -60,7 +60,7 @@ async fn platform(args: BenchArgs) -> anyhow::Result<ExitCode> {
     outcome?;
 
     note("rebuilds");
-    log_load::rebuilds(folder.path(), args.events, &mut figures).await?;
+    log_load::measure_rebuilds(folder.path(), args.events, &mut figures).await?;
     print(args.json, &figures)?;
     Ok(ExitCode::SUCCESS)
 }
@@ -77,15 +77,15 @@ fn print(json: bool, report: &(impl Serialize + Display)) -> anyhow::Result<()> 
 
 async fn load(
     args: &BenchArgs,
-    child: &Child,
+    child: &PlatformProcess,
     figures: &mut Figures,
     note: impl Fn(&str),
 ) -> anyhow::Result<()> {
     note("commands");
-    let peer = log_load::bare_commits(child.data(), args.commands).await?;
-    http_load::commands(child.url(), args.commands, &peer, figures).await?;
+    let peer = log_load::bare_commits(child.data_folder(), args.commands).await?;
+    http_load::measure_commands(child.url(), args.commands, &peer, figures).await?;
     note("a follower");
-    log_load::follower(child.data(), args.follow, figures).await?;
+    log_load::measure_follower(child.data_folder(), args.follow, figures).await?;
     note("boards");
-    http_load::boards(child.url(), args.boards_per_second, args.seconds, figures).await
+    http_load::measure_boards(child.url(), args.boards_per_second, args.seconds, figures).await
 }

@@ -36,7 +36,7 @@ pub(crate) async fn run(command: ModelCommand) -> anyhow::Result<ExitCode> {
         ModelCommand::Load(args) => load(args).await,
         ModelCommand::Compare(args) => {
             let opened = Opened::new(&args.place).await?;
-            let outcome = route::compare(&opened, &args).await;
+            let outcome = route::compare_engines(&opened, &args).await;
             opened.close(outcome).await
         }
         ModelCommand::Route(args) => {
@@ -72,7 +72,7 @@ impl Opened {
     }
 
     async fn routing(&self) -> anyhow::Result<Routing> {
-        Routing::load(&*self.log, self.serving.shipped()).await
+        Routing::load(&*self.log, self.serving.shipped_model()).await
     }
 
     /// Closes what was opened; the outcome matters more than how that went.
@@ -101,8 +101,8 @@ async fn load(args: LoadModelArgs) -> anyhow::Result<ExitCode> {
 
 fn fixed_set(args: &FixedSetArgs) -> Result<Arc<FixedSet>, Failure> {
     let set = match &args.boards {
-        Some(folder) => FixedSet::folder(folder).map_err(|error| explain_set(&error))?,
-        None => FixedSet::generated(args.flawed as usize, args.clean as usize),
+        Some(folder) => FixedSet::from_folder(folder).map_err(|error| explain_set(&error))?,
+        None => FixedSet::from_generator(args.flawed as usize, args.clean as usize),
     };
     Ok(Arc::new(set))
 }

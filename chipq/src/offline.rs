@@ -14,9 +14,9 @@ use crate::failure::{Failure, exit};
 
 /// Inspects one board, prints what was found, and exits with the judgement.
 pub(crate) fn inspect(args: &InspectArgs) -> anyhow::Result<ExitCode> {
-    let inspected = inspection::inspect(&args.golden, &args.test)?;
+    let inspected = inspection::inspect_board(&args.golden, &args.test)?;
     if let Some(out) = &args.annotate {
-        inspected.annotate(out)?;
+        inspected.write_annotated(out)?;
     }
     if args.json {
         println!("{}", serde_json::to_string_pretty(&inspected.to_json())?);
@@ -96,8 +96,8 @@ pub(crate) fn generate_boards(args: &GenerateBoardsArgs) -> anyhow::Result<()> {
         units_per_design: args.units_per_design,
         ..BoardOptions::default()
     };
-    let written = boards::generate_boards(args.count, args.seed, &options, &args.out)
-        .map_err(explain_boards)?;
+    let written =
+        boards::write_boards(args.count, args.seed, &options, &args.out).map_err(explain_boards)?;
     println!("{} boards with {} defects", written.boards, written.defects);
     println!("manifest: {}", written.manifest.display());
     Ok(())

@@ -121,7 +121,7 @@ async fn a_version_comes_into_service_and_the_old_one_goes_without_a_failed_requ
     let (repository, server, commands, _database) = start().await;
     let models = server.url().parse::<EngineUrl>().unwrap().connect(&TritonConfig::default());
     let models: Arc<dyn Models> = models.unwrap();
-    let load = Load::start(models.engine(models.shipped()).await.unwrap());
+    let load = Load::start(models.engine_for(models.shipped_model()).await.unwrap());
     let list = commands.list();
     assert_eq!(list["routing"]["model"]["version"], "1");
     assert_eq!(list["routed_version_serves"], true);
@@ -214,7 +214,7 @@ async fn the_embedded_model_is_listed_and_cannot_be_loaded_or_routed_to_again() 
     let engine = "embedded:".to_owned();
     let commands = Commands { engine, database: database.url().to_owned(), data: folder() };
     let said = commands.said(&["list"]);
-    let shipped = EmbeddedModels::load().unwrap().shipped().sha256.to_string();
+    let shipped = EmbeddedModels::load().unwrap().shipped_model().sha256.to_string();
     assert!(said.contains(&shipped) && said.contains("nobody routed"), "{said}");
     commands.refused(&["load", "2"], 64, "the embedded model is always loaded");
     commands.refused(&["route", "1", "--reason", "again"], 64, "routed to already");

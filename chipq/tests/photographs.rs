@@ -7,7 +7,7 @@ mod platform;
 
 use std::path::{Path, PathBuf};
 
-use boards::camera::{Camera, Palette, jpeg};
+use boards::camera::{Camera, Palette, encode_jpeg};
 use boards::{BoardOptions, Design};
 use serde_json::Value;
 
@@ -19,13 +19,14 @@ fn photographs(folder: &Path, change: impl Fn(Camera) -> Camera) -> [PathBuf; 2]
     std::fs::create_dir_all(folder).unwrap();
     let design = Design::new(9003, 704);
     let options = BoardOptions { size: 704, max_shift: 2, ..BoardOptions::default() };
-    let (unit, _) = design.unit(1, &options);
+    let (unit, _) = design.print_unit(1, &options);
     let camera = Camera { palette: Palette::BARE, ..Camera::default() };
     let light = Camera { exposure: 0.7, gradient: (-0.3, 0.2), shift: (11.0, -7.0), ..camera };
-    let shots = [(camera, design.golden(), "golden.jpg"), (change(light), unit, "test.jpg")];
+    let shots = [(camera, design.golden_sample(), "golden.jpg"), (change(light), unit, "test.jpg")];
     shots.map(|(camera, board, name)| {
         let path = folder.join(name);
-        std::fs::write(&path, jpeg(&camera.photograph(&board, 640), 90).unwrap()).unwrap();
+        std::fs::write(&path, encode_jpeg(&camera.take_photograph(&board, 640), 90).unwrap())
+            .unwrap();
         path
     })
 }
@@ -53,9 +54,9 @@ fn a_blurred_photograph_and_one_of_another_board_go_to_review_with_the_reason() 
     assert_eq!(code, 2, "{said}");
     assert!(said.starts_with("REVIEW: out-of-focus"), "{said}");
 
-    let other = Design::new(9100, 704).golden();
+    let other = Design::new(9100, 704).golden_sample();
     let camera = Camera { palette: Palette::BARE, ..Camera::default() };
-    std::fs::write(&test, jpeg(&camera.photograph(&other, 640), 90).unwrap()).unwrap();
+    std::fs::write(&test, encode_jpeg(&camera.take_photograph(&other, 640), 90).unwrap()).unwrap();
     let (code, said, _) = finished(chipq(&["inspect"]).arg(&golden).arg(&test));
     assert_eq!(code, 2, "{said}");
     assert!(said.starts_with("REVIEW: wrong-part"), "{said}");

@@ -110,7 +110,7 @@ impl Service {
             .context("the inference engine cannot be used")?;
         self.health.set_models(Arc::clone(&models));
         InferenceMetrics::observe_breakers(Arc::clone(&models));
-        let comparer = Comparer::new(models, batching, InferenceMetrics::of_process());
+        let comparer = Comparer::new(models, batching, InferenceMetrics::for_process());
         let comparer = Arc::new(comparer);
         let told = (self.health, self.metrics);
         Worker::new((pool, tail), artifacts, comparer, options, told)

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use boards::{BoardOptions, generate_boards};
+use boards::{BoardOptions, write_boards};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().collect();
@@ -12,6 +12,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         _ => return Err("usage: boards COUNT SEED OUT [CLEAN_PER_CENT]".into()),
     };
     let options = BoardOptions { clean_per_cent: clean.parse()?, ..BoardOptions::default() };
-    generate_boards(count.parse()?, seed.parse()?, &options, Path::new(out))?;
+    write_boards(count.parse()?, seed.parse()?, &options, Path::new(out))?;
     Ok(())
 }

@@ -6,7 +6,7 @@ use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use boards::{Board, BoardOptions, Manifest, ManifestItem, sequence};
+use boards::{BoardOptions, GeneratedBoard, Manifest, ManifestItem, board_sequence};
 use clap::Parser;
 use lab::training::write_records;
 
@@ -72,7 +72,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             units_per_design: UNITS_PER_DESIGN,
             ..BoardOptions::default()
         };
-        let boards = sequence(arguments.seed, options);
+        let boards = board_sequence(arguments.seed, options);
         for (index, board) in (0..arguments.boards.unwrap_or(0)).zip(boards) {
             let group = index / u64::from(UNITS_PER_DESIGN);
             sink.take(&index.to_string(), &group.to_string(), board)?;
@@ -85,18 +85,18 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn load(item: &ManifestItem, folder: &Path) -> Result<Board, Box<dyn Error>> {
+fn load(item: &ManifestItem, folder: &Path) -> Result<GeneratedBoard, Box<dyn Error>> {
     let picture = |file: &Path| -> Result<_, Box<dyn Error>> {
         Ok(vision::decode(&fs::read(folder.join(file))?)?.into_grey())
     };
     let defects = item.boxes.iter().map(|label| (label.class, label.bounds())).collect();
     let (golden, test) = (picture(&item.template.file)?, picture(&item.test.file)?);
-    Ok(Board { golden, test, defects })
+    Ok(GeneratedBoard { golden, test, defects })
 }
 
 impl Sink {
-    fn take(&mut self, id: &str, group: &str, board: Board) -> Result<(), Box<dyn Error>> {
-        let board = if self.repaired { board.repaired() } else { board };
+    fn take(&mut self, id: &str, group: &str, board: GeneratedBoard) -> Result<(), Box<dyn Error>> {
+        let board = if self.repaired { board.into_repaired() } else { board };
         let records = write_records(&board, 1, &mut self.crops)?;
         let line = serde_json::json!({ "id": id, "group": group, "records": records });
         writeln!(self.boards, "{line}")?;

@@ -2,7 +2,7 @@
 //!
 //! Both engines see the same crops of the same boards, through the batcher that the worker uses.
 //! Everything that follows from the answers is a pure function of them; no judgement of any
-//! inspection is made or changed here. [`Acceptance::worse`] is the rule for "worse".
+//! inspection is made or changed here. [`Acceptance::worse_ways`] is the rule for "worse".
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use domain::{Judgement, Recipe, View, judge};
 use inference::batcher::{Batcher, BatchingConfig};
 use inference::engine::Engine;
 use serde::Serialize;
-use vision::Prepared;
+use vision::PreparedPicture;
 
 mod set;
 mod tally;
@@ -22,9 +22,9 @@ mod tally;
 mod tests;
 
 pub use set::{FixedSet, SetError};
-pub use tally::{Found, Matches};
+pub use tally::{FindingMatches, LabelTally};
 
-use set::Case;
+use set::PreparedCase;
 
 /// Why two models could not be compared.
 #[derive(Debug, thiserror::Error)]
@@ -49,7 +49,7 @@ pub enum AcceptanceError {
 
 /// A board that the two models judge differently.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Changed {
+pub struct ChangedJudgement {
     /// Its id in the set.
     pub board: String,
     /// How many defects are labelled on it.
@@ -62,12 +62,12 @@ pub struct Changed {
 
 /// What one model made of the set.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Side {
+pub struct ModelResult {
     /// The model.
     pub model: ModelIdentity,
     /// Labelled defects found, rightly named, and calls where nothing is labelled.
     #[serde(flatten)]
-    pub found: Found,
+    pub found: LabelTally,
     /// Milliseconds per crop: engine and batcher, crops of one board at a time.
     pub ms_per_crop: f64,
 }
@@ -86,20 +86,20 @@ pub struct Acceptance {
     /// Labelled defects on all boards.
     pub labels: usize,
     /// Boards that the two judge differently, in the set's order.
-    pub changed: Vec<Changed>,
+    pub changed: Vec<ChangedJudgement>,
     /// How the findings of the two agree.
     #[serde(flatten)]
-    pub matches: Matches,
+    pub matches: FindingMatches,
     /// The model in use.
-    pub old: Side,
+    pub old: ModelResult,
     /// The new model.
-    pub new: Side,
+    pub new: ModelResult,
 }
 
 /// A way in which the new model is worse than the one in use.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "rule", rename_all = "kebab-case")]
-pub enum Worse {
+pub enum WorseWay {
     /// Boards with labelled defects that it passes, and the model in use does not.
     DefectiveBoardsPass {
         /// Their ids.
@@ -121,7 +121,7 @@ pub enum Worse {
     },
 }
 
-impl Worse {
+impl WorseWay {
     /// The rule's name, as the event of a routing keeps it.
     #[must_use]
     pub const fn name(&self) -> &'static str {
@@ -133,7 +133,7 @@ impl Worse {
     }
 }
 
-impl fmt::Display for Worse {
+impl fmt::Display for WorseWay {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::DefectiveBoardsPass { boards } => {
@@ -149,21 +149,22 @@ impl fmt::Display for Worse {
 impl Acceptance {
     /// In which ways the new model is worse; none when it may be routed to without a second look.
     #[must_use]
-    pub fn worse(&self) -> Vec<Worse> {
-        let escapes = |changed: &&Changed| changed.labels > 0 && changed.new == Judgement::Pass;
+    pub fn worse_ways(&self) -> Vec<WorseWay> {
+        let escapes =
+            |changed: &&ChangedJudgement| changed.labels > 0 && changed.new == Judgement::Pass;
         let boards: Vec<String> =
             self.changed.iter().filter(escapes).map(|changed| changed.board.clone()).collect();
         let (old, new) = (&self.old.found, &self.new.found);
         let mut worse = Vec::new();
         if !boards.is_empty() {
-            worse.push(Worse::DefectiveBoardsPass { boards });
+            worse.push(WorseWay::DefectiveBoardsPass { boards });
         }
         if new.found < old.found {
-            worse.push(Worse::FewerDefectsFound { old: old.found, new: new.found });
+            worse.push(WorseWay::FewerDefectsFound { old: old.found, new: new.found });
         }
         if new.false_calls > old.false_calls {
             let (old, new) = (old.false_calls, new.false_calls);
-            worse.push(Worse::MoreFalseCalls { old, new });
+            worse.push(WorseWay::MoreFalseCalls { old, new });
         }
         worse
     }
@@ -175,7 +176,7 @@ impl From<&Acceptance> for Comparison {
         let Acceptance { matches, old, new, .. } = acceptance;
         Self {
             set: acceptance.set.clone(),
-            worse: acceptance.worse().iter().map(|worse| worse.name().to_owned()).collect(),
+            worse: acceptance.worse_ways().iter().map(|worse| worse.name().to_owned()).collect(),
             boards_compared: count(acceptance.boards - acceptance.not_comparable),
             boards_judged_differently: count(acceptance.changed.len()),
             findings_matched: count(matches.matched + matches.renamed),
@@ -196,14 +197,14 @@ impl From<&Acceptance> for Comparison {
 /// # Errors
 /// When a board cannot be read, or an engine gives no usable answers: then nothing is known about
 /// the new model, and it must not be routed to.
-pub async fn compare(
+pub async fn compare_engines(
     old: Arc<dyn Engine>,
     new: Arc<dyn Engine>,
     set: &Arc<FixedSet>,
     mut progress: impl FnMut(usize),
 ) -> Result<Acceptance, AcceptanceError> {
-    let mut old = Answering::start(old);
-    let mut new = Answering::start(new);
+    let mut old = TimedEngine::start(old);
+    let mut new = TimedEngine::start(new);
     let mut tally = Acceptance {
         set: set.name().to_owned(),
         boards: set.len(),
@@ -211,25 +212,25 @@ pub async fn compare(
         crops: 0,
         labels: 0,
         changed: Vec::new(),
-        matches: Matches::default(),
-        old: old.side(),
-        new: new.side(),
+        matches: FindingMatches::default(),
+        old: old.start_result(),
+        new: new.start_result(),
     };
     for index in 0..set.len() {
         let boards = Arc::clone(set);
-        let case = tokio::task::spawn_blocking(move || boards.case(index)).await??;
+        let case = tokio::task::spawn_blocking(move || boards.prepare_case(index)).await??;
         tally.labels += case.labels.len();
         match &case.prepared {
             Err(_) => tally.not_comparable += 1,
             // Whoever goes first may find the caches cold: they take turns.
             Ok(prepared) if index % 2 == 0 => {
-                let old_found = old.findings(&case, prepared).await?;
-                let new_found = new.findings(&case, prepared).await?;
+                let old_found = old.find_defects(&case, prepared).await?;
+                let new_found = new.find_defects(&case, prepared).await?;
                 tally.add(&case, prepared, [&old_found, &new_found]);
             }
             Ok(prepared) => {
-                let new_found = new.findings(&case, prepared).await?;
-                let old_found = old.findings(&case, prepared).await?;
+                let new_found = new.find_defects(&case, prepared).await?;
+                let old_found = old.find_defects(&case, prepared).await?;
                 tally.add(&case, prepared, [&old_found, &new_found]);
             }
         }
@@ -241,13 +242,18 @@ pub async fn compare(
 }
 
 impl Acceptance {
-    fn add(&mut self, case: &Case, prepared: &Prepared, [old, new]: [&[domain::Defect]; 2]) {
+    fn add(
+        &mut self,
+        case: &PreparedCase,
+        prepared: &PreparedPicture,
+        [old, new]: [&[domain::Defect]; 2],
+    ) {
         let recipe = Recipe::factory(1);
         let judged = |findings| judge([View::Compared(findings)], &recipe).0;
         let (old_says, new_says) = (judged(old), judged(new));
         if old_says != new_says {
             let (board, labels) = (case.id.clone(), case.labels.len());
-            self.changed.push(Changed { board, labels, old: old_says, new: new_says });
+            self.changed.push(ChangedJudgement { board, labels, old: old_says, new: new_says });
         }
         self.crops += prepared.crops.len();
         self.matches.add(old, new, &recipe);
@@ -257,27 +263,27 @@ impl Acceptance {
 }
 
 /// An engine behind a batcher, and the time that it took.
-struct Answering {
+struct TimedEngine {
     batcher: Batcher,
     took: Duration,
 }
 
-impl Answering {
+impl TimedEngine {
     fn start(engine: Arc<dyn Engine>) -> Self {
-        let size = engine.batch_sizes().largest();
+        let size = engine.batch_sizes().largest_size();
         let config = BatchingConfig { size, delay: Duration::ZERO, ..BatchingConfig::default() };
         Self { batcher: Batcher::start(engine, config), took: Duration::ZERO }
     }
 
-    fn side(&self) -> Side {
+    fn start_result(&self) -> ModelResult {
         let model = self.batcher.model().clone();
-        Side { model, found: Found::default(), ms_per_crop: 0.0 }
+        ModelResult { model, found: LabelTally::default(), ms_per_crop: 0.0 }
     }
 
-    async fn findings(
+    async fn find_defects(
         &mut self,
-        case: &Case,
-        prepared: &Prepared,
+        case: &PreparedCase,
+        prepared: &PreparedPicture,
     ) -> Result<Vec<domain::Defect>, AcceptanceError> {
         let started = Instant::now();
         let answers = self.batcher.infer(&prepared.crops).await;
@@ -288,7 +294,7 @@ impl Answering {
             detail,
         };
         let outputs = answers.map_err(|error| failed(error.to_string()))?.outputs;
-        prepared.finish(&outputs).map_err(|error| failed(error.to_string()))
+        prepared.merge_answers(&outputs).map_err(|error| failed(error.to_string()))
     }
 
     fn ms_per_crop(&self, crops: usize) -> f64 {

@@ -10,11 +10,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use boards::{Board, Manifest, ManifestItem};
+use boards::{GeneratedBoard, Manifest, ManifestItem};
 use domain::{Defect, DefectClass, NotComparable};
 use inference::engine::{EmbeddedEngine, EngineError};
 use serde::Serialize;
-use vision::{DecodeError, Golden, Picture};
+use vision::{DecodeError, DecodedImage, PreparedGolden};
 
 #[cfg(test)]
 mod tests;
@@ -132,7 +132,7 @@ pub fn evaluate(
     out: &Path,
     options: &EvaluateOptions,
 ) -> Result<Evaluation, EvaluateError> {
-    let items = items(manifest, options.split.as_deref())?;
+    let items = select_items(manifest, options.split.as_deref())?;
     let weights = options.weights.as_deref().map(read).transpose()?;
     let folder = manifest.parent().unwrap_or(Path::new("."));
     let next = AtomicUsize::new(0);
@@ -147,13 +147,16 @@ pub fn evaluate(
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
             let Some(item) = items.get(index) else { return Ok((sum, lines)) };
-            lines.push((index, pipeline.predict(item, &mut sum)?));
+            lines.push((index, pipeline.predict_pair(item, &mut sum)?));
         }
     };
     let threads = thread::available_parallelism().map_or(1, usize::from).min(items.len());
     let parts = thread::scope(|scope| {
         let handles: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        handles.into_iter().map(|handle| handle.join().unwrap_or_else(|_| Err(lost()))).collect()
+        handles
+            .into_iter()
+            .map(|handle| handle.join().unwrap_or_else(|_| Err(thread_panicked())))
+            .collect()
     });
     let parts: Vec<Result<_, _>> = parts;
     let (mut total, mut lines) = (Evaluation::default(), Vec::new());
@@ -180,11 +183,11 @@ impl Evaluation {
     }
 }
 
-fn lost() -> EvaluateError {
+fn thread_panicked() -> EvaluateError {
     EngineError::Backend { detail: "a thread panicked".to_owned() }.into()
 }
 
-fn items(manifest: &Path, split: Option<&str>) -> Result<Vec<ManifestItem>, EvaluateError> {
+fn select_items(manifest: &Path, split: Option<&str>) -> Result<Vec<ManifestItem>, EvaluateError> {
     let path = manifest.to_owned();
     let bytes = read(manifest)?;
     let parsed: Manifest = serde_json::from_slice(&bytes)
@@ -222,12 +225,16 @@ struct Pipeline<'a> {
 }
 
 impl Pipeline<'_> {
-    fn predict(&self, item: &ManifestItem, sum: &mut Evaluation) -> Result<String, EvaluateError> {
+    fn predict_pair(
+        &self,
+        item: &ManifestItem,
+        sum: &mut Evaluation,
+    ) -> Result<String, EvaluateError> {
         let test = read(&self.folder.join(&item.test.file))?;
         let golden = read(&self.folder.join(&item.template.file))?;
         sum.pairs += 1;
-        let (defects, not_comparable) = match self.prepare(&test, &golden, item, sum) {
-            Ok(prepared) => (self.find(&prepared, sum)?, None),
+        let (defects, not_comparable) = match self.prepare_pair(&test, &golden, item, sum) {
+            Ok(prepared) => (self.find_defects(&prepared, sum)?, None),
             Err(reason) => {
                 sum.not_comparable += 1;
                 (Vec::new(), Some(reason))
@@ -243,9 +250,9 @@ impl Pipeline<'_> {
             .map_err(|source| EvaluateError::Manifest { path, source })
     }
 
-    fn find(
+    fn find_defects(
         &self,
-        prepared: &vision::Prepared,
+        prepared: &vision::PreparedPicture,
         sum: &mut Evaluation,
     ) -> Result<Vec<Defect>, EngineError> {
         let started = Instant::now();
@@ -253,17 +260,17 @@ impl Pipeline<'_> {
         sum.network += started.elapsed();
         sum.crops += outputs.len();
         let mismatch = |e: vision::CountMismatch| EngineError::Backend { detail: e.to_string() };
-        prepared.finish(&outputs).map_err(mismatch)
+        prepared.merge_answers(&outputs).map_err(mismatch)
     }
 
     /// The shipped pipeline up to the crops, or why the pair cannot be compared.
-    fn prepare(
+    fn prepare_pair(
         &self,
         test: &[u8],
         golden: &[u8],
         item: &ManifestItem,
         sum: &mut Evaluation,
-    ) -> Result<vision::Prepared, NotComparable> {
+    ) -> Result<vision::PreparedPicture, NotComparable> {
         let unreadable = |_: DecodeError| NotComparable::Unreadable;
         let started = Instant::now();
         let test = vision::decode(test).map_err(unreadable)?;
@@ -272,13 +279,14 @@ impl Pipeline<'_> {
         let (test, golden) = if self.repaired {
             let defects = item.boxes.iter().map(|label| (label.class, label.bounds())).collect();
             let (golden, test) = (golden.into_grey(), test.into_grey());
-            let repaired = Board { golden, test, defects }.repaired();
-            (Picture::Grey(repaired.test), Picture::Grey(repaired.golden))
+            let repaired = GeneratedBoard { golden, test, defects }.into_repaired();
+            (DecodedImage::Grey(repaired.test), DecodedImage::Grey(repaired.golden))
         } else {
             (test, golden)
         };
         let started = Instant::now();
-        let prepared = Golden::new(&golden).and_then(|golden| vision::prepare(&test, &golden));
+        let prepared =
+            PreparedGolden::new(&golden).and_then(|golden| vision::prepare(&test, &golden));
         sum.compare += started.elapsed();
         prepared.map_err(|why| why.reason())
     }

@@ -10,10 +10,10 @@ use std::io::Cursor;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use boards::{BoardOptions, Manifest, generate};
+use boards::{BoardOptions, Manifest, generate_board};
 use image::{GrayImage, ImageFormat};
 use inference::engine::{EmbeddedEngine, EngineError};
-use vision::{Golden, Stage, Watch};
+use vision::{PreparedGolden, Stage, StageWatch};
 
 pub mod panel;
 
@@ -91,8 +91,8 @@ impl Clock {
     }
 }
 
-impl Watch for Clock {
-    fn ended(&mut self, stage: Stage) {
+impl StageWatch for Clock {
+    fn stage_ended(&mut self, stage: Stage) {
         let now = Instant::now();
         self.spent[stage as usize] += now - self.last;
         self.last = now;
@@ -105,27 +105,27 @@ impl Watch for Clock {
 /// [`SpeedError`]
 pub fn measure(options: &SpeedOptions) -> Result<Speed, SpeedError> {
     let pairs = match &options.manifest {
-        Some((manifest, split)) => from_manifest(manifest, split, options.pairs)?,
-        None => generated(options.pairs)?,
+        Some((manifest, split)) => read_manifest_pairs(manifest, split, options.pairs)?,
+        None => generate_pairs(options.pairs)?,
     };
     let engine = EmbeddedEngine::load_on(1)?;
     for (test, golden) in pairs.iter().take(WARM_UP) {
-        inspect(test, golden, &engine)?;
+        inspect_pair(test, golden, &engine)?;
     }
-    let before = resident();
+    let before = reset_resident();
     let mut speed = Speed {
         stages: Default::default(),
         whole: Vec::new(),
         golden: Vec::new(),
         not_comparable: 0,
         crops: 0,
-        copy: copying(&pairs)?,
+        copy: measure_copy(&pairs)?,
         memory: None,
     };
     for (test, golden) in &pairs {
         let started = Instant::now();
-        match inspect(test, golden, &engine)? {
-            Some(Inspected { spent, golden, crops }) => {
+        match inspect_pair(test, golden, &engine)? {
+            Some(InspectedPair { spent, golden, crops }) => {
                 speed.whole.push(started.elapsed());
                 speed.golden.push(golden);
                 for (all, one) in speed.stages.iter_mut().zip(spent) {
@@ -136,59 +136,63 @@ pub fn measure(options: &SpeedOptions) -> Result<Speed, SpeedError> {
             None => speed.not_comparable += 1,
         }
     }
-    speed.memory = before.zip(peak());
+    speed.memory = before.zip(peak_memory());
     if speed.whole.is_empty() { Err(SpeedError::Nothing) } else { Ok(speed) }
 }
 
 /// Both files' bytes: the picture under test and its golden sample.
-type Encoded = (Vec<u8>, Vec<u8>);
+type EncodedPair = (Vec<u8>, Vec<u8>);
 
 /// Time per stage, the golden sample's part of it, and the number of crops.
-struct Inspected {
+struct InspectedPair {
     spent: [Duration; Stage::ALL.len()],
     golden: Duration,
     crops: usize,
 }
 
 /// None when the pair is not comparable.
-fn inspect(
+fn inspect_pair(
     test: &[u8],
     golden: &[u8],
     engine: &EmbeddedEngine,
-) -> Result<Option<Inspected>, SpeedError> {
+) -> Result<Option<InspectedPair>, SpeedError> {
     let unusable = |error: vision::DecodeError| SpeedError::Picture(error.to_string());
     let mut clock = Clock::start();
     let golden = vision::decode(golden).map_err(unusable)?;
-    clock.ended(Stage::Decode);
-    let Ok(golden) = Golden::new(&golden) else { return Ok(None) };
-    clock.ended(Stage::Read);
+    clock.stage_ended(Stage::Decode);
+    let Ok(golden) = PreparedGolden::new(&golden) else { return Ok(None) };
+    clock.stage_ended(Stage::Read);
     let golden_ready = clock.spent.iter().sum();
     let test = vision::decode(test).map_err(unusable)?;
-    clock.ended(Stage::Decode);
+    clock.stage_ended(Stage::Decode);
     let Ok(prepared) = vision::prepare_watched(&test, &golden, &mut clock) else {
         return Ok(None);
     };
     let outputs = engine.run(&prepared.crops)?;
-    clock.ended(Stage::Network);
-    let findings = prepared.finish(&outputs);
+    clock.stage_ended(Stage::Network);
+    let findings = prepared.merge_answers(&outputs);
     black_box(findings.map_err(|error| SpeedError::Picture(error.to_string()))?);
-    clock.ended(Stage::Merge);
-    Ok(Some(Inspected { spent: clock.spent, golden: golden_ready, crops: outputs.len() }))
+    clock.stage_ended(Stage::Merge);
+    Ok(Some(InspectedPair { spent: clock.spent, golden: golden_ready, crops: outputs.len() }))
 }
 
-fn generated(count: usize) -> Result<Vec<Encoded>, SpeedError> {
+fn generate_pairs(count: usize) -> Result<Vec<EncodedPair>, SpeedError> {
     let encoded = |picture: &GrayImage| {
         let mut bytes = Vec::new();
         let written = picture.write_to(&mut Cursor::new(&mut bytes), ImageFormat::Png);
         written.map(|()| bytes).map_err(|error| SpeedError::Picture(error.to_string()))
     };
     (0..count as u64)
-        .map(|index| generate(SEED, index, &BoardOptions::default()))
+        .map(|index| generate_board(SEED, index, &BoardOptions::default()))
         .map(|board| Ok((encoded(&board.test)?, encoded(&board.golden)?)))
         .collect()
 }
 
-fn from_manifest(manifest: &Path, split: &str, count: usize) -> Result<Vec<Encoded>, SpeedError> {
+fn read_manifest_pairs(
+    manifest: &Path,
+    split: &str,
+    count: usize,
+) -> Result<Vec<EncodedPair>, SpeedError> {
     let read = |path: PathBuf| {
         fs::read(&path).map_err(|source| SpeedError::Read { path: path.clone(), source })
     };
@@ -203,7 +207,7 @@ fn from_manifest(manifest: &Path, split: &str, count: usize) -> Result<Vec<Encod
 }
 
 /// The median time of copying both pictures of a pair.
-fn copying(pairs: &[Encoded]) -> Result<Duration, SpeedError> {
+fn measure_copy(pairs: &[EncodedPair]) -> Result<Duration, SpeedError> {
     let (test, golden) = pairs.first().ok_or(SpeedError::Nothing)?;
     let decoded = [test, golden].map(|bytes| vision::decode(bytes));
     let mut levels = Vec::new();
@@ -224,19 +228,19 @@ fn copying(pairs: &[Encoded]) -> Result<Duration, SpeedError> {
 }
 
 /// A line of /proc/self/status, kilobytes.
-fn status(name: &str) -> Option<u64> {
+fn proc_status(name: &str) -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
     line.split_whitespace().next()?.parse().ok()
 }
 
 /// Resident memory now; the peak starts again from here where the system allows it.
-fn resident() -> Option<u64> {
+fn reset_resident() -> Option<u64> {
     // 5 resets the peak (proc(5), clear_refs); without it the peak is only higher.
     let _ = fs::write("/proc/self/clear_refs", "5");
-    status("VmRSS")
+    proc_status("VmRSS")
 }
 
-fn peak() -> Option<u64> {
-    status("VmHWM")
+fn peak_memory() -> Option<u64> {
+    proc_status("VmHWM")
 }

@@ -4,9 +4,9 @@
 
 use std::io::{self, Write};
 
-use boards::Board;
+use boards::GeneratedBoard;
 use domain::{DefectClass, PixelBox};
-use vision::Golden;
+use vision::PreparedGolden;
 
 /// Side of a stored crop: larger than the network's, so that training can move it about.
 pub const STORED_SIDE: usize = 112;
@@ -20,9 +20,15 @@ pub const RECORD_LEN: usize = 4 + 16 + 2 * STORED_SIDE * STORED_SIDE / 8;
 ///
 /// # Errors
 /// When `out` cannot be written.
-pub fn write_records(board: &Board, extra: u64, out: &mut impl Write) -> io::Result<Option<u64>> {
-    let Ok(golden) = Golden::new(&board.golden) else { return Ok(None) };
-    let Ok((pair, mut centres, _)) = vision::compare(&board.test, &golden) else { return Ok(None) };
+pub fn write_records(
+    board: &GeneratedBoard,
+    extra: u64,
+    out: &mut impl Write,
+) -> io::Result<Option<u64>> {
+    let Ok(golden) = PreparedGolden::new(&board.golden) else { return Ok(None) };
+    let Ok((pair, mut centres, _)) = vision::locate_candidates(&board.test, &golden) else {
+        return Ok(None);
+    };
     let (width, height) = pair.size();
     for number in 1..=extra {
         // Places spread by an irrational-like stride; the same for every board of this size.
@@ -31,14 +37,14 @@ pub fn write_records(board: &Board, extra: u64, out: &mut impl Write) -> io::Res
     }
     let mut written = 0;
     for (x, y) in centres {
-        let label = answer(&board.defects, x, y);
+        let label = expected_answer(&board.defects, x, y);
         let mut record = Vec::with_capacity(RECORD_LEN);
         record.push(label.map_or(0, |(class, _)| class));
         record.extend_from_slice(&((x & 4095) | (y & 4095) << 12).to_le_bytes()[..3]);
         for side in label.map_or([0.0; 4], |(_, sides)| sides) {
             record.extend_from_slice(&side.to_le_bytes());
         }
-        for plane in pair.planes((x, y), STORED_SIDE) {
+        for plane in pair.planes_around((x, y), STORED_SIDE) {
             for row in plane {
                 record.extend_from_slice(&row.to_le_bytes()[..STORED_SIDE / 8]);
             }
@@ -51,7 +57,11 @@ pub fn write_records(board: &Board, extra: u64, out: &mut impl Write) -> io::Res
 
 /// Class number and box sides for a crop centred at `x`, `y`; none when no label's box holds the
 /// centre.
-fn answer(defects: &[(DefectClass, PixelBox)], x: usize, y: usize) -> Option<(u8, [f32; 4])> {
+fn expected_answer(
+    defects: &[(DefectClass, PixelBox)],
+    x: usize,
+    y: usize,
+) -> Option<(u8, [f32; 4])> {
     let (x, y) = (x as f32, y as f32);
     let sides = |b: &PixelBox| {
         let (left, top) = (b.x as f32, b.y as f32);

@@ -14,14 +14,14 @@ use crate::up::READY;
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A platform that serves from a folder.
-pub(super) struct Child {
+pub(super) struct PlatformProcess {
     process: tokio::process::Child,
     pid: u32,
     url: String,
     data: PathBuf,
 }
 
-impl Child {
+impl PlatformProcess {
     /// Starts it on a free port and waits until it is ready.
     pub(super) async fn start(data: &Path) -> anyhow::Result<Self> {
         let mut process = tokio::process::Command::new(std::env::current_exe()?)
@@ -65,7 +65,7 @@ impl Child {
     }
 
     /// The folder that it serves from.
-    pub(super) fn data(&self) -> &Path {
+    pub(super) fn data_folder(&self) -> &Path {
         &self.data
     }
 

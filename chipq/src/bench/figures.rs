@@ -58,7 +58,12 @@ impl Figure {
     }
 
     /// p50 or p99 of durations, in milliseconds.
-    pub(super) fn percentile(name: &str, of: &Durations, per_cent: usize, goal_ms: f64) -> Self {
+    pub(super) fn for_percentile(
+        name: &str,
+        of: &Durations,
+        per_cent: usize,
+        goal_ms: f64,
+    ) -> Self {
         let name = format!("{name}, p{per_cent}");
         Self::at_most(&name, of.percentile_ms(per_cent), "ms", goal_ms)
     }

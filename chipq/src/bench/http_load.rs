@@ -22,7 +22,7 @@ const WARM_UP: usize = 20;
 const PICTURES: usize = 16;
 
 /// Times create commands one after the other; `peer` is the same number of bare commits.
-pub(super) async fn commands(
+pub(super) async fn measure_commands(
     url: &str,
     count: usize,
     peer: &Durations,
@@ -42,7 +42,7 @@ pub(super) async fn commands(
     }
     let measured = Durations::new(measured);
     for (per_cent, goal_ms) in [(50, 5.0), (99, 50.0)] {
-        let figure = Figure::percentile("create command", &measured, per_cent, goal_ms);
+        let figure = Figure::for_percentile("create command", &measured, per_cent, goal_ms);
         let (this, bare) = (measured.percentile_ms(per_cent), peer.percentile_ms(per_cent));
         figures.add(figure.measured_by(format!(
             "{count} POST /v1/inspections one after the other on one connection, after {WARM_UP} to \
@@ -55,7 +55,7 @@ pub(super) async fn commands(
 }
 
 /// Offers boards at a fixed rate, whether or not the platform keeps up, and times upload to report.
-pub(super) async fn boards(
+pub(super) async fn measure_boards(
     url: &str,
     per_second: f64,
     seconds: u64,
@@ -99,7 +99,7 @@ pub(super) async fn boards(
         measured.len(),
     );
     for (per_cent, goal_ms) in [(50, 300.0), (99, 1000.0)] {
-        let figure = Figure::percentile("upload to report", &measured, per_cent, goal_ms);
+        let figure = Figure::for_percentile("upload to report", &measured, per_cent, goal_ms);
         figures.add(figure.measured_by(method.clone()));
     }
     Ok(())

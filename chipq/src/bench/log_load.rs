@@ -28,7 +28,7 @@ const SEEN_WITHIN: Duration = Duration::from_secs(20);
 /// Synthetic inspections under way at a time while the log is filled.
 const WRITERS: usize = 4;
 
-fn beside(data: &Path) -> PlaceArgs {
+fn place_of(data: &Path) -> PlaceArgs {
     // Whatever database is configured for others, the bench uses its own: an empty URL is none.
     PlaceArgs { data: Some(data.to_owned()), database: DatabaseConfig::from_url("") }
 }
@@ -36,7 +36,7 @@ fn beside(data: &Path) -> PlaceArgs {
 /// Times durable commits of one row each, one after the other, on a table of their own: the peer that
 /// commands are held against.
 pub(super) async fn bare_commits(data: &Path, count: usize) -> anyhow::Result<Durations> {
-    let place = Place::visit(&beside(data)).await?;
+    let place = Place::visit(&place_of(data)).await?;
     let pool = place.migrated_pool().await?;
     let mut connection = pool.acquire().await?;
     sqlx::query("CREATE TABLE bench_commits (n bigint PRIMARY KEY)")
@@ -58,17 +58,17 @@ pub(super) async fn bare_commits(data: &Path, count: usize) -> anyhow::Result<Du
 }
 
 /// Times from the end of an append until a follower with a connection of its own has the event.
-pub(super) async fn follower(
+pub(super) async fn measure_follower(
     data: &Path,
     count: usize,
     figures: &mut Figures,
 ) -> anyhow::Result<()> {
-    let place = Place::visit(&beside(data)).await?;
+    let place = Place::visit(&place_of(data)).await?;
     let pool = place.migrated_pool().await?;
     let log: Arc<dyn EventLog> = Arc::new(PostgresEventLog::new(pool.clone()));
     let other: Arc<dyn EventLog> = Arc::new(PostgresEventLog::new(place.migrated_pool().await?));
     let head = log.head().await?;
-    let reader = tokio::spawn(watch(other, head, count));
+    let reader = tokio::spawn(count_events(other, head, count));
     let mut appended = HashMap::new();
     for _ in 0..count {
         let position = synthetic::append_part(log.as_ref()).await?;
@@ -89,14 +89,14 @@ pub(super) async fn follower(
          own connections has the event, while the platform runs"
     );
     for (per_cent, goal_ms) in [(50, 50.0), (99, 50.0)] {
-        let figure = Figure::percentile("append to follower", &measured, per_cent, goal_ms);
+        let figure = Figure::for_percentile("append to follower", &measured, per_cent, goal_ms);
         figures.add(figure.measured_by(method.clone()));
     }
     Ok(())
 }
 
 /// When each of the next `count` events was there.
-async fn watch(
+async fn count_events(
     log: Arc<dyn EventLog>,
     after: Position,
     count: usize,
@@ -112,12 +112,12 @@ async fn watch(
 }
 
 /// Fills the log, lets the read models catch up, then rebuilds each.
-pub(super) async fn rebuilds(
+pub(super) async fn measure_rebuilds(
     data: &Path,
     events: usize,
     figures: &mut Figures,
 ) -> anyhow::Result<()> {
-    let place = Place::open(&beside(data)).await?;
+    let place = Place::open(&place_of(data)).await?;
     let outcome = rebuild_each(&place, events, figures).await;
     place.close().await?;
     outcome
@@ -126,7 +126,7 @@ pub(super) async fn rebuilds(
 async fn rebuild_each(place: &Place, events: usize, figures: &mut Figures) -> anyhow::Result<()> {
     let pool = place.migrated_pool().await?;
     let log: Arc<dyn EventLog> = Arc::new(PostgresEventLog::new(pool.clone()));
-    synthetic::fill(&log, events, WRITERS).await?;
+    synthetic::fill_log(&log, events, WRITERS).await?;
     catch_up(&pool, &log).await?;
     for projection in projectors::ALL {
         let options = RebuildOptions { expect_identical: true };

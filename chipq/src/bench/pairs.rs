@@ -36,7 +36,7 @@ pub(super) async fn run(args: BenchPairsArgs) -> anyhow::Result<ExitCode> {
         let options = SpeedOptions { pairs: args.pairs as usize, manifest };
         let measured = tokio::task::spawn_blocking(move || speed::measure(&options)).await?;
         let measured = measured.map_err(not_measured)?;
-        print(args.json, &Report::new(machine, boards, measured))?;
+        print(args.json, &PairsReport::new(machine, boards, measured))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -66,27 +66,27 @@ fn not_measured(error: SpeedError) -> anyhow::Error {
 
 /// Milliseconds of one pair.
 #[derive(Debug, Serialize)]
-struct Took {
+struct StageTime {
     stage: &'static str,
     median_ms: f64,
     p95_ms: f64,
 }
 
-impl Took {
-    fn of(stage: &'static str, times: Vec<Duration>) -> Self {
+impl StageTime {
+    fn new(stage: &'static str, times: Vec<Duration>) -> Self {
         let times = Durations::new(times);
         Self { stage, median_ms: times.percentile_ms(50), p95_ms: times.percentile_ms(95) }
     }
 }
 
 #[derive(Debug, Serialize)]
-struct Report {
+struct PairsReport {
     machine: Machine,
     boards: String,
     pairs: usize,
     not_comparable: usize,
     crops_per_pair: f64,
-    stages: Vec<Took>,
+    stages: Vec<StageTime>,
     pairs_per_s: f64,
     goal_pairs_per_s: f64,
     /// When the golden sample is kept ready, as a worker keeps it.
@@ -100,7 +100,7 @@ struct Report {
     goal_memory_mib: f64,
 }
 
-impl Report {
+impl PairsReport {
     fn new(machine: Machine, boards: String, speed: Speed) -> Self {
         let Speed { stages, whole, golden, not_comparable, crops, copy, memory } = speed;
         let pairs = whole.len();
@@ -116,7 +116,7 @@ impl Report {
             pairs,
             not_comparable,
             crops_per_pair: crops as f64 / pairs as f64,
-            stages: stages.map(|(name, times)| Took::of(name, times)).collect(),
+            stages: stages.map(|(name, times)| StageTime::new(name, times)).collect(),
             pairs_per_s: pairs as f64 / total.as_secs_f64(),
             goal_pairs_per_s: GOAL_PAIRS_PER_S,
             golden_kept_pairs_per_s: pairs as f64 / total.saturating_sub(golden).as_secs_f64(),
@@ -132,11 +132,11 @@ fn mebibytes(kibibytes: u64) -> f64 {
     kibibytes as f64 / 1024.0
 }
 
-const fn met(is_met: bool) -> &'static str {
+const fn goal_word(is_met: bool) -> &'static str {
     if is_met { "met" } else { "missed" }
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for PairsReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.machine)?;
         writeln!(f, "load average: {} at the beginning", self.machine.load_average)?;
@@ -146,12 +146,12 @@ impl fmt::Display for Report {
             self.pairs, self.not_comparable, self.boards
         )?;
         writeln!(f, "{:<12} {:>9} {:>9}", "ms per pair", "median", "p95")?;
-        for Took { stage, median_ms, p95_ms } in &self.stages {
+        for StageTime { stage, median_ms, p95_ms } in &self.stages {
             writeln!(f, "{stage:<12} {median_ms:>9.3} {p95_ms:>9.3}")?;
         }
         let (speed, goal) = (self.pairs_per_s, self.goal_pairs_per_s);
         let ratio = speed / goal;
-        let is_met = met(speed >= goal);
+        let is_met = goal_word(speed >= goal);
         writeln!(f, "\n{speed:.1} pairs/s on one core: {ratio:.2} of the goal, {goal} ({is_met})")?;
         let kept = self.golden_kept_pairs_per_s;
         writeln!(
@@ -159,7 +159,7 @@ impl fmt::Display for Report {
             "{kept:.1} pairs/s when the golden sample is kept ready, as a worker keeps it"
         )?;
         if let Some(memory) = self.memory_mib {
-            let (goal, is_met) = (self.goal_memory_mib, met(memory <= self.goal_memory_mib));
+            let (goal, is_met) = (self.goal_memory_mib, goal_word(memory <= self.goal_memory_mib));
             writeln!(f, "{memory:.1} MiB for the pair under way: at most {goal} ({is_met})")?;
         }
         writeln!(

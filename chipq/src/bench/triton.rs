@@ -21,7 +21,7 @@ use crate::failure::{Failure, exit};
 use crate::machine::Machine;
 use batcher_load::{BatcherLoad, BatcherSetting};
 use perf_analyzer::{PerfAnalyzer, PerfSetting};
-use report::{Point, Report, Round};
+use report::{PeerRound, SweepPoint, TritonReport};
 
 /// Where `deploy/ensure-triton --with-perf-analyzer` is usually called from.
 const PERF_ANALYZER: &str = "perf_analyzer";
@@ -37,42 +37,54 @@ pub(super) async fn run(args: BenchTritonArgs) -> anyhow::Result<ExitCode> {
         .into());
     };
     let models = TritonModels::connect(url, &args.triton)?;
-    let engine = models.engine(models.shipped()).await?;
+    let engine = models.engine_for(models.shipped_model()).await?;
     let load = BatcherLoad::new(engine).await?;
     let program = args.perf_analyzer.clone().unwrap_or_else(|| PathBuf::from(PERF_ANALYZER));
-    let peer =
-        PerfAnalyzer::new(program, &args.engine.to_string(), models.shipped(), &load.crop())?;
+    let peer = PerfAnalyzer::new(
+        program,
+        &args.engine.to_string(),
+        models.shipped_model(),
+        &load.first_crop_bytes(),
+    )?;
     let window = Duration::from_secs(args.seconds);
 
-    let mut report = Report::new(Machine::this(), &args, peer.version().await?, load.describe());
+    let mut report = TritonReport::new(
+        Machine::this(),
+        &args,
+        peer.program_version().await?,
+        load.describe_boards(),
+    );
     for setting in perf_settings(&args) {
         eprintln!("perf_analyzer {setting} ...");
-        let measured = peer.measure(setting, window).await?;
-        report.peer_sweep.push(Point { setting, crops_per_s: measured });
+        let measured = peer.measure_throughput(setting, window).await?;
+        report.peer_sweep.push(SweepPoint { setting, crops_per_s: measured });
     }
     for setting in batcher_settings(&args) {
         eprintln!("batcher {setting} ...");
-        let measured = load.measure(setting, window).await?;
-        report.worker_sweep.push(Point { setting, crops_per_s: measured });
+        let measured = load.measure_throughput(setting, window).await?;
+        report.worker_sweep.push(SweepPoint { setting, crops_per_s: measured });
     }
     let (Some(peer_best), Some(worker_best)) =
-        (report::best(&report.peer_sweep), report::best(&report.worker_sweep))
+        (report::best_setting(&report.peer_sweep), report::best_setting(&report.worker_sweep))
     else {
         bail!("there was no setting to measure");
     };
     for round in 0..args.rounds {
         eprintln!("round {} of {} ...", round + 1, args.rounds);
         let worker_first = round % 2 == 1;
-        let first =
-            if worker_first { Some(load.measure(worker_best, window).await?) } else { None };
-        let peer_crops_per_s = peer.measure(peer_best, window).await?;
+        let first = if worker_first {
+            Some(load.measure_throughput(worker_best, window).await?)
+        } else {
+            None
+        };
+        let peer_crops_per_s = peer.measure_throughput(peer_best, window).await?;
         let worker_crops_per_s = match first {
             Some(measured) => measured,
-            None => load.measure(worker_best, window).await?,
+            None => load.measure_throughput(worker_best, window).await?,
         };
-        report.rounds.push(Round { peer_crops_per_s, worker_crops_per_s });
+        report.rounds.push(PeerRound { peer_crops_per_s, worker_crops_per_s });
     }
-    report.finish();
+    report.summarise_rounds();
     print(args.json, &report)?;
     Ok(ExitCode::SUCCESS)
 }

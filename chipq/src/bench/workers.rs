@@ -22,7 +22,7 @@ use super::print;
 use crate::cli::BenchWorkersArgs;
 use crate::machine::Machine;
 use cluster::{Cluster, WorkerProcess};
-use report::{Killed, Report, Scaling};
+use report::{KilledWorker, ScalingRound, WorkersReport};
 
 /// How long a round may take.
 const ROUND_LIMIT: Duration = Duration::from_secs(600);
@@ -34,30 +34,31 @@ const WORKERS_AND_ONE_KILLED: usize = 4;
 /// Measures, and prints the figures with everything that they were measured by.
 pub(super) async fn run(args: BenchWorkersArgs) -> anyhow::Result<ExitCode> {
     let cluster = Cluster::start(&args).await?;
-    let mut report = Report::new(Machine::this(), &args);
-    let outcome = measure(&args, &cluster, &mut report).await;
+    let mut report = WorkersReport::new(Machine::this(), &args);
+    let outcome = measure_scaling(&args, &cluster, &mut report).await;
     cluster.stop().await?;
     outcome?;
     print(args.json, &report)?;
     Ok(if report.is_each_judged_once() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-async fn measure(
+async fn measure_scaling(
     args: &BenchWorkersArgs,
     cluster: &Cluster,
-    report: &mut Report,
+    report: &mut WorkersReport,
 ) -> anyhow::Result<()> {
     for round in 0..args.rounds {
         for &workers in &args.workers {
             eprintln!("round {}: {workers} workers, {} boards ...", round + 1, args.boards);
             let after = cluster.log().head().await?;
-            let boards = cluster.submit(args.boards).await?;
-            let processes = cluster.workers(workers)?;
+            let boards = cluster.submit_boards(args.boards).await?;
+            let processes = cluster.start_workers(workers)?;
             let shared = cluster.shared_by(workers, ROUND_LIMIT).await?;
-            Judged::of(cluster.log(), after, Some(&boards), boards.len()).await?;
+            JudgedBoards::wait_for(cluster.log(), after, Some(&boards), boards.len()).await?;
             stop(processes).await?;
             // Only now is nobody left who could judge a board again.
-            let judged = Judged::of(cluster.log(), after, Some(&boards), boards.len()).await?;
+            let judged =
+                JudgedBoards::wait_for(cluster.log(), after, Some(&boards), boards.len()).await?;
             let (timed, boards_per_s) = judged.rate_from(shared);
             ensure!(
                 timed >= boards.len() / 4,
@@ -65,34 +66,34 @@ async fn measure(
                  more --boards, or a shorter --lease-ms",
                 boards.len()
             );
-            report.scaling.push(Scaling {
+            report.scaling.push(ScalingRound {
                 workers,
                 boards: boards.len(),
                 timed,
                 boards_per_s,
-                judged_once: judged.once(),
+                judged_once: judged.count_judged_once(),
             });
         }
     }
     eprintln!("{WORKERS_AND_ONE_KILLED} workers, one of them killed ...");
     report.killed = Some(kill_one(args, cluster).await?);
-    report.finish();
+    report.summarise_rates();
     Ok(())
 }
 
 /// Kills one of four workers when a quarter of the boards is judged, while the others are still coming.
-async fn kill_one(args: &BenchWorkersArgs, cluster: &Cluster) -> anyhow::Result<Killed> {
+async fn kill_one(args: &BenchWorkersArgs, cluster: &Cluster) -> anyhow::Result<KilledWorker> {
     // The first worker has all leases for itself, and so tells its name.
-    let mut first = cluster.workers(1)?;
+    let mut first = cluster.start_workers(1)?;
     let victim = cluster.only_owner(ROUND_LIMIT).await?;
-    let others = cluster.workers(WORKERS_AND_ONE_KILLED - 1)?;
+    let others = cluster.start_workers(WORKERS_AND_ONE_KILLED - 1)?;
     cluster.shared_by(WORKERS_AND_ONE_KILLED, ROUND_LIMIT).await?;
     let after = cluster.log().head().await?;
     let killing = async {
-        Judged::of(cluster.log(), after, None, args.boards / 4).await?;
+        JudgedBoards::wait_for(cluster.log(), after, None, args.boards / 4).await?;
         let held = cluster.held_by(victim).await?;
         if let Some(first) = first.pop() {
-            first.kill().await?;
+            first.kill_process().await?;
         }
         let killed_at = Instant::now();
         while cluster.held_by(victim).await? > 0 {
@@ -102,15 +103,15 @@ async fn kill_one(args: &BenchWorkersArgs, cluster: &Cluster) -> anyhow::Result<
         Ok((held, killed_at, killed_at.elapsed()))
     };
     let (boards, (held, killed_at, moved_after)) =
-        tokio::try_join!(cluster.submit(args.boards), killing)?;
-    Judged::of(cluster.log(), after, Some(&boards), boards.len()).await?;
+        tokio::try_join!(cluster.submit_boards(args.boards), killing)?;
+    JudgedBoards::wait_for(cluster.log(), after, Some(&boards), boards.len()).await?;
     let all_judged_after = killed_at.elapsed();
     stop(others).await?;
     // Only now is nobody left who could judge a board again.
-    let judged = Judged::of(cluster.log(), after, Some(&boards), boards.len()).await?;
-    Ok(Killed {
+    let judged = JudgedBoards::wait_for(cluster.log(), after, Some(&boards), boards.len()).await?;
+    Ok(KilledWorker {
         boards: boards.len(),
-        judged_once: judged.once(),
+        judged_once: judged.count_judged_once(),
         leases_held: held,
         moved_after_s: moved_after.as_secs_f64(),
         all_judged_after_s: all_judged_after.as_secs_f64(),
@@ -125,13 +126,13 @@ async fn stop(processes: Vec<WorkerProcess>) -> anyhow::Result<()> {
 }
 
 /// The judgements of boards, by the log's clock.
-struct Judged {
+struct JudgedBoards {
     times: HashMap<String, Vec<DateTime<Utc>>>,
 }
 
-impl Judged {
+impl JudgedBoards {
     /// Reads the log after `after` until `enough` of the boards are judged; without `boards`, of all.
-    async fn of(
+    async fn wait_for(
         log: &Arc<dyn EventLog>,
         after: Position,
         boards: Option<&HashSet<String>>,
@@ -162,7 +163,7 @@ impl Judged {
     }
 
     /// Boards with exactly one judgement.
-    fn once(&self) -> usize {
+    fn count_judged_once(&self) -> usize {
         self.times.values().filter(|times| times.len() == 1).count()
     }
 

@@ -105,14 +105,14 @@ impl Picture {
 
     fn make(self) -> anyhow::Result<(PictureFile, Vec<LabelledBox>)> {
         match self {
-            Self::Golden(design) => Ok((png(&design.golden())?, Vec::new())),
+            Self::Golden(design) => Ok((png(&design.golden_sample())?, Vec::new())),
             Self::Unit(design, unit) => {
                 let options = BoardOptions {
                     size: SIZE,
                     clean_per_cent: CLEAN_PER_CENT,
                     ..BoardOptions::default()
                 };
-                let (picture, defects) = design.unit(unit, &options);
+                let (picture, defects) = design.print_unit(unit, &options);
                 let labels = defects.into_iter().map(|(class, at)| LabelledBox::new(class, at));
                 Ok((png(&picture)?, labels.collect()))
             }

@@ -33,7 +33,7 @@ struct List<'a> {
 pub(super) async fn list(opened: &Opened, json: bool) -> anyhow::Result<ExitCode> {
     let routing = opened.routing().await?;
     let open = open_on(&*opened.log).await?;
-    let name = &opened.serving.shipped().name;
+    let name = &opened.serving.shipped_model().name;
     let versions = opened.serving.versions().await?;
     let versions = versions.into_iter().map(|version| line(version, name, &routing, &open));
     let versions: Vec<_> = versions.collect();

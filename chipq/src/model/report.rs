@@ -3,7 +3,7 @@
 use std::fmt::{self, Write as _};
 
 use domain::inspection::ModelIdentity;
-use lab::acceptance::{Acceptance, Side};
+use lab::acceptance::{Acceptance, ModelResult};
 
 /// Boards that changed beyond this many are counted, not listed.
 const LISTED: usize = 20;
@@ -33,7 +33,7 @@ fn write(out: &mut String, acceptance: &Acceptance) -> fmt::Result {
     )?;
     let (was, is) = (short(&old.model), short(&new.model));
     writeln!(out, "{:<36} {was:>18} {is:>18}", "version")?;
-    let mut row = |name: &str, value: &dyn Fn(&Side) -> String| {
+    let mut row = |name: &str, value: &dyn Fn(&ModelResult) -> String| {
         writeln!(out, "{name:<36} {:>18} {:>18}", value(old), value(new))
     };
     row("labelled defects found", &|side| side.found.found.to_string())?;
@@ -64,7 +64,7 @@ fn write(out: &mut String, acceptance: &Acceptance) -> fmt::Result {
     if changed.len() > LISTED {
         writeln!(out, "  and {} more", changed.len() - LISTED)?;
     }
-    let worse = acceptance.worse();
+    let worse = acceptance.worse_ways();
     if worse.is_empty() {
         writeln!(out, "verdict: not worse")?;
     }

@@ -25,12 +25,15 @@ use crate::failure::{Failure, exit};
 const WORSE: u8 = 1;
 
 /// Compares and prints; exits with 1 when the version is worse.
-pub(super) async fn compare(opened: &Opened, args: &CompareModelsArgs) -> anyhow::Result<ExitCode> {
+pub(super) async fn compare_engines(
+    opened: &Opened,
+    args: &CompareModelsArgs,
+) -> anyhow::Result<ExitCode> {
     let routing = opened.routing().await?;
     let new = opened.serving.engine_of(&args.version).await?;
-    let old = opened.serving.engine(&routing.model).await.map_err(|e| explain_engine(&e))?;
+    let old = opened.serving.engine_for(&routing.model).await.map_err(|e| explain_engine(&e))?;
     let compared = measure(&args.set, old, new).await?;
-    let worse = compared.worse();
+    let worse = compared.worse_ways();
     if args.json {
         println!(
             "{}",
@@ -55,7 +58,7 @@ pub(super) async fn route(opened: &Opened, args: &RouteModelArgs) -> anyhow::Res
         .into());
     }
     let compared = against_routed(opened, args, &routing, Arc::clone(&new)).await?;
-    let worse = compared.as_ref().map(Acceptance::worse).unwrap_or_default();
+    let worse = compared.as_ref().map(Acceptance::worse_ways).unwrap_or_default();
     let routed = worse.is_empty() || args.accept_differences;
     if let (Some(compared), false) = (&compared, args.json) {
         println!("{}", report::text(compared));
@@ -94,7 +97,7 @@ async fn against_routed(
     routing: &Routing,
     new: Arc<dyn Engine>,
 ) -> anyhow::Result<Option<Acceptance>> {
-    match opened.serving.engine(&routing.model).await {
+    match opened.serving.engine_for(&routing.model).await {
         Ok(old) => Ok(Some(measure(&args.set, old, new).await?)),
         Err(EngineError::Model { .. }) if args.accept_differences => {
             eprintln!("not compared: version {} is not served here", routing.model.version);
@@ -118,7 +121,7 @@ async fn measure(
     let set: Arc<FixedSet> = fixed_set(args)?;
     let bar = progress_bar(set.len());
     let compared =
-        acceptance::compare(old, new, &set, |boards| bar.set_position(boards as u64)).await;
+        acceptance::compare_engines(old, new, &set, |boards| bar.set_position(boards as u64)).await;
     bar.finish_and_clear();
     Ok(compared.map_err(|error| explain_acceptance(&error))?)
 }

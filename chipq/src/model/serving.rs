@@ -62,8 +62,8 @@ impl Serving {
         })
     }
 
-    pub(super) fn shipped(&self) -> &ModelIdentity {
-        self.models.shipped()
+    pub(super) fn shipped_model(&self) -> &ModelIdentity {
+        self.models.shipped_model()
     }
 
     /// Whether the place answers; which models it has is another question.
@@ -77,11 +77,14 @@ impl Serving {
     /// Every version that the place knows, ascending.
     pub(super) async fn versions(&self) -> Result<Vec<Version>, Failure> {
         let Some(admin) = &self.admin else {
-            let ModelIdentity { version, sha256, .. } = self.shipped().clone();
+            let ModelIdentity { version, sha256, .. } = self.shipped_model().clone();
             let (state, reason) = (READY.to_owned(), String::new());
             return Ok(vec![Version { version, state, reason, sha256: Some(sha256) }]);
         };
-        let listed = admin.list(&self.shipped().name).await.map_err(|e| explain_engine(&e))?;
+        let listed = admin
+            .list_versions(&self.shipped_model().name)
+            .await
+            .map_err(|e| explain_engine(&e))?;
         let versions = listed
             .into_iter()
             // Without one, it is the model as a whole, none of whose versions was ever loaded.
@@ -96,16 +99,16 @@ impl Serving {
     }
 
     /// The engine of exactly this network, warmed up.
-    pub(super) async fn engine(
+    pub(super) async fn engine_for(
         &self,
         model: &ModelIdentity,
     ) -> Result<Arc<dyn Engine>, EngineError> {
-        self.models.engine(model).await
+        self.models.engine_for(model).await
     }
 
     /// The engine of a version that serves, with the digest that it declares, warmed up.
     pub(super) async fn engine_of(&self, version: &str) -> Result<Arc<dyn Engine>, Failure> {
-        let name = &self.shipped().name;
+        let name = &self.shipped_model().name;
         let versions = self.versions().await?;
         let Some(found) = versions.iter().find(|found| found.version == version) else {
             let known: Vec<_> = versions.iter().map(|known| known.version.as_str()).collect();
@@ -132,7 +135,7 @@ impl Serving {
                 exit::DATA,
             ));
         };
-        self.engine(&model).await.map_err(|error| explain_engine(&error))
+        self.engine_for(&model).await.map_err(|error| explain_engine(&error))
     }
 
     /// Loads a version beside those that serve, and tries it.
@@ -143,19 +146,22 @@ impl Serving {
         version: &str,
         sha256: Option<Sha256>,
     ) -> Result<Arc<dyn Engine>, Failure> {
-        let admin = self.admin()?;
-        let loaded = admin.load(&self.shipped().name, version, sha256).await;
+        let admin = self.connect_admin()?;
+        let loaded = admin.load(&self.shipped_model().name, version, sha256).await;
         let model = loaded.map_err(|error| explain_engine(&error))?;
-        self.engine(&model).await.map_err(|error| explain_engine(&error))
+        self.engine_for(&model).await.map_err(|error| explain_engine(&error))
     }
 
     /// Takes a version out of service; the others go on.
     pub(super) async fn unload(&self, version: &str) -> Result<(), Failure> {
-        let admin = self.admin()?;
-        admin.unload(&self.shipped().name, version).await.map_err(|e| explain_engine(&e))
+        let admin = self.connect_admin()?;
+        admin
+            .unload_version(&self.shipped_model().name, version)
+            .await
+            .map_err(|e| explain_engine(&e))
     }
 
-    fn admin(&self) -> Result<&TritonAdmin, Failure> {
+    fn connect_admin(&self) -> Result<&TritonAdmin, Failure> {
         self.admin.as_ref().ok_or_else(|| {
             Failure::new(
                 "the embedded model is always loaded, and is the only one",

@@ -40,7 +40,7 @@ pub(super) async fn unload(opened: &Opened, args: &UnloadModelArgs) -> anyhow::R
             "load another one first: chipq model load VERSION",
         ));
     }
-    let identity = found.identity(&opened.serving.shipped().name);
+    let identity = found.identity(&opened.serving.shipped_model().name);
     let open = open_on(&*opened.log).await?;
     let open = identity.and_then(|identity| open.get(&identity).copied()).unwrap_or(0);
     if open > 0 {

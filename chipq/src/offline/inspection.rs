@@ -9,15 +9,15 @@ use domain::{Defect, FiredRule, Grade, Judgement, Recipe, Sha256, View, judge};
 use image::{GrayImage, ImageFormat};
 use inference::engine::{EmbeddedEngine, Engine as _};
 use serde_json::{Value, json};
-use vision::{Golden, Picture};
+use vision::{DecodedImage, PreparedGolden};
 
 use super::cannot_write;
 use crate::failure::{Failure, exit};
 
 /// What came of one board.
-pub(super) struct Inspected {
-    golden: Source,
-    test: Source,
+pub(super) struct InspectedBoard {
+    golden: SourceFile,
+    test: SourceFile,
     picture: GrayImage,
     judgement: Judgement,
     rules: Vec<FiredRule>,
@@ -30,21 +30,21 @@ pub(super) struct Inspected {
     took: Duration,
 }
 
-struct Source {
+struct SourceFile {
     path: PathBuf,
     sha256: Sha256,
 }
 
 /// Inspects the board at `test` against the golden sample at `golden`.
-pub(super) fn inspect(golden: &Path, test: &Path) -> anyhow::Result<Inspected> {
+pub(super) fn inspect_board(golden: &Path, test: &Path) -> anyhow::Result<InspectedBoard> {
     let engine = EmbeddedEngine::load()?;
     let started = Instant::now();
-    let (golden, golden_picture) = read(golden)?;
-    let (test, picture) = read(test)?;
+    let (golden, golden_picture) = read_picture(golden)?;
+    let (test, picture) = read_picture(test)?;
     let recipe = Recipe::factory(1);
     let prepared =
-        Golden::new(&golden_picture).and_then(|golden| vision::prepare(&picture, &golden));
-    let mut inspected = Inspected {
+        PreparedGolden::new(&golden_picture).and_then(|golden| vision::prepare(&picture, &golden));
+    let mut inspected = InspectedBoard {
         golden,
         test,
         picture: picture.into_grey(),
@@ -58,7 +58,7 @@ pub(super) fn inspect(golden: &Path, test: &Path) -> anyhow::Result<Inspected> {
     };
     let judged = match prepared {
         Ok(prepared) => {
-            let findings = prepared.finish(&engine.run(&prepared.crops)?)?;
+            let findings = prepared.merge_answers(&engine.run(&prepared.crops)?)?;
             inspected.registration = Some(prepared.registration);
             let judged = judge([View::Compared(&findings)], &recipe);
             inspected.defects = findings
@@ -79,7 +79,7 @@ pub(super) fn inspect(golden: &Path, test: &Path) -> anyhow::Result<Inspected> {
     Ok(inspected)
 }
 
-fn read(path: &Path) -> Result<(Source, Picture), Failure> {
+fn read_picture(path: &Path) -> Result<(SourceFile, DecodedImage), Failure> {
     let bytes = std::fs::read(path).map_err(|error| {
         Failure::new(
             format_args!("cannot read {}: {error}", path.display()),
@@ -94,10 +94,10 @@ fn read(path: &Path) -> Result<(Source, Picture), Failure> {
             exit::DATA,
         )
     })?;
-    Ok((Source { path: path.to_owned(), sha256: Sha256::of(&bytes) }, picture))
+    Ok((SourceFile { path: path.to_owned(), sha256: Sha256::of(&bytes) }, picture))
 }
 
-impl Inspected {
+impl InspectedBoard {
     /// 0 pass, 1 fail, 2 review.
     pub(super) const fn exit_code(&self) -> u8 {
         match self.judgement {
@@ -108,7 +108,7 @@ impl Inspected {
     }
 
     /// Writes the board as PNG with numbered boxes.
-    pub(super) fn annotate(&self, out: &Path) -> Result<(), Failure> {
+    pub(super) fn write_annotated(&self, out: &Path) -> Result<(), Failure> {
         let defects: Vec<Defect> = self.defects.iter().map(|(defect, _)| defect.clone()).collect();
         vision::annotate(&self.picture, &defects)
             .save_with_format(out, ImageFormat::Png)
@@ -116,7 +116,8 @@ impl Inspected {
     }
 
     pub(super) fn to_json(&self) -> Value {
-        let source = |s: &Source| json!({"file": s.path.display().to_string(), "sha256": s.sha256});
+        let source =
+            |s: &SourceFile| json!({"file": s.path.display().to_string(), "sha256": s.sha256});
         let defects = (1..).zip(&self.defects).map(|(number, (defect, grade)): (u32, _)| {
             json!({
                 "number": number,

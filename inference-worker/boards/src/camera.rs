@@ -79,15 +79,15 @@ impl Camera {
     /// A photograph, `size` × `size` pixels, of the middle of a binarised board whose copper is
     /// dark. The board is larger than the photograph, so that a shift brings in more of it.
     #[must_use]
-    pub fn photograph(&self, board: &GrayImage, size: u32) -> RgbImage {
-        let mut light = self.radiance(board, size);
-        blur(&mut light, size as usize, self.blur);
-        self.develop(&light, size)
+    pub fn take_photograph(&self, board: &GrayImage, size: u32) -> RgbImage {
+        let mut light = self.compute_radiance(board, size);
+        blur_light(&mut light, size as usize, self.blur);
+        self.develop_picture(&light, size)
     }
 
     /// The box in the photograph of what lies at `bounds` on the board; none outside of it.
     #[must_use]
-    pub fn seen(&self, bounds: PixelBox, board: &GrayImage, size: u32) -> Option<PixelBox> {
+    pub fn project_box(&self, bounds: PixelBox, board: &GrayImage, size: u32) -> Option<PixelBox> {
         let (sine, cosine) = self.turn.to_radians().sin_cos();
         let (mut left, mut top, mut right, mut bottom) = (f32::MAX, f32::MAX, 0.0_f32, 0.0_f32);
         for (x, y) in [(0, 0), (bounds.width, 0), (0, bounds.height), (bounds.width, bounds.height)]
@@ -111,7 +111,7 @@ impl Camera {
     }
 
     /// Linear light per pixel and channel.
-    fn radiance(&self, board: &GrayImage, size: u32) -> Vec<[f32; 3]> {
+    fn compute_radiance(&self, board: &GrayImage, size: u32) -> Vec<[f32; 3]> {
         let linear = |colour: [u8; 3]| colour.map(|level| (f32::from(level) / 255.0).powf(GAMMA));
         let (copper, substrate) = (linear(self.palette.copper), linear(self.palette.substrate));
         let (sine, cosine) = self.turn.to_radians().sin_cos();
@@ -129,7 +129,7 @@ impl Camera {
                 let corner = (out_x * out_x + out_y * out_y) / 2.0;
                 let even = 1.0 + self.gradient.0 * out_x + self.gradient.1 * out_y;
                 let lit = self.exposure * even * (1.0 - self.vignetting * corner);
-                let rough = 1.0 + self.texture * texture.at(x, y);
+                let rough = 1.0 + self.texture * texture.value_at(x, y);
                 light.push([0, 1, 2].map(|channel| {
                     let colour = copper[channel] * share + substrate[channel] * (1.0 - share);
                     (colour * lit * rough).max(0.0)
@@ -139,14 +139,14 @@ impl Camera {
         light
     }
 
-    fn develop(&self, light: &[[f32; 3]], size: u32) -> RgbImage {
+    fn develop_picture(&self, light: &[[f32; 3]], size: u32) -> RgbImage {
         let mut random = Random::new(&[self.seed, 0x6e6f_6973]);
         let mut picture = RgbImage::new(size, size);
         for (pixel, light) in picture.pixels_mut().zip(light) {
             *pixel = Rgb(light.map(|light| {
                 // Shot noise grows with the root of the light.
                 let spread = self.noise * (light * 2.0).sqrt() + self.noise / 4.0;
-                let seen = (light + spread * normal(&mut random)).clamp(0.0, 1.0);
+                let seen = (light + spread * sample_normal(&mut random)).clamp(0.0, 1.0);
                 (seen.powf(1.0 / GAMMA) * 255.0).round() as u8
             }));
         }
@@ -158,7 +158,7 @@ impl Camera {
 ///
 /// # Errors
 /// When the encoder refuses.
-pub fn jpeg(photograph: &RgbImage, quality: u8) -> Result<Vec<u8>, image::ImageError> {
+pub fn encode_jpeg(photograph: &RgbImage, quality: u8) -> Result<Vec<u8>, image::ImageError> {
     let mut bytes = Vec::new();
     JpegEncoder::new_with_quality(&mut bytes, quality).encode_image(photograph)?;
     Ok(bytes)
@@ -181,7 +181,7 @@ fn copper_at(board: &GrayImage, x: f32, y: f32) -> f32 {
 }
 
 /// Nearly normal, with a standard deviation of 1 (a sum of eight dice of 256 sides).
-fn normal(random: &mut Random) -> f32 {
+fn sample_normal(random: &mut Random) -> f32 {
     let bytes = random.next().to_le_bytes().map(f32::from);
     // Eight uniform bytes: mean 1020, standard deviation 209.
     (bytes.iter().sum::<f32>() - 1020.0) / 209.0
@@ -204,7 +204,7 @@ impl Texture {
         Self { across, cells: cells.collect() }
     }
 
-    fn at(&self, x: u32, y: u32) -> f32 {
+    fn value_at(&self, x: u32, y: u32) -> f32 {
         let part = |at: u32| (at / PATCH, (at % PATCH) as f32 / PATCH as f32);
         let ((x, right), (y, down)) = (part(x), part(y));
         let cell = |x: u32, y: u32| self.cells[(y * self.across + x) as usize];
@@ -215,7 +215,7 @@ impl Texture {
 }
 
 /// Gaussian blur of a square picture, in both directions.
-fn blur(light: &mut [[f32; 3]], side: usize, deviation: f32) {
+fn blur_light(light: &mut [[f32; 3]], side: usize, deviation: f32) {
     if deviation < 0.05 {
         return;
     }

@@ -3,12 +3,12 @@
 
 /// A position in pixels, origin at the top left, y downwards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Point {
+pub(super) struct PixelPoint {
     pub(super) x: i32,
     pub(super) y: i32,
 }
 
-impl Point {
+impl PixelPoint {
     pub(super) const fn new(x: i32, y: i32) -> Self {
         Self { x, y }
     }
@@ -25,7 +25,7 @@ pub(super) struct Area {
 
 impl Area {
     /// The same rectangle, larger by `margin` on every side.
-    pub(super) const fn grown(self, margin: i32) -> Self {
+    pub(super) const fn grown_by(self, margin: i32) -> Self {
         Self {
             left: self.left - margin,
             top: self.top - margin,
@@ -35,7 +35,7 @@ impl Area {
     }
 
     /// True when the two rectangles share a pixel.
-    pub(super) const fn meets(self, other: Self) -> bool {
+    pub(super) const fn overlaps(self, other: Self) -> bool {
         self.left < other.right
             && other.left < self.right
             && self.top < other.bottom
@@ -43,7 +43,7 @@ impl Area {
     }
 
     /// True when `inner` lies wholly inside.
-    pub(super) const fn holds(self, inner: Self) -> bool {
+    pub(super) const fn encloses(self, inner: Self) -> bool {
         self.left <= inner.left
             && self.top <= inner.top
             && self.right >= inner.right
@@ -55,24 +55,24 @@ impl Area {
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Shape {
     /// A straight line with round ends.
-    Line { from: Point, to: Point, width: i32 },
+    Line { from: PixelPoint, to: PixelPoint, width: i32 },
     /// A filled circle.
-    Disc { centre: Point, radius: i32 },
+    Disc { centre: PixelPoint, radius: i32 },
     /// A filled rectangle whose corners are rounded with `round`.
     Rect { area: Area, round: i32 },
 }
 
 impl Shape {
     /// The shape, fatter by `margin` on every side.
-    pub(super) const fn grown(self, margin: i32) -> Self {
+    pub(super) const fn grown_by(self, margin: i32) -> Self {
         match self {
             Self::Line { from, to, width } => Self::Line { from, to, width: width + 2 * margin },
             Self::Disc { centre, radius } => Self::Disc { centre, radius: radius + margin },
-            Self::Rect { area, round } => Self::Rect { area: area.grown(margin), round },
+            Self::Rect { area, round } => Self::Rect { area: area.grown_by(margin), round },
         }
     }
 
-    fn bounds(self) -> Area {
+    fn bounding_area(self) -> Area {
         match self {
             Self::Line { from, to, width } => Area {
                 left: from.x.min(to.x),
@@ -80,10 +80,10 @@ impl Shape {
                 right: from.x.max(to.x) + 1,
                 bottom: from.y.max(to.y) + 1,
             }
-            .grown(width / 2 + 1),
+            .grown_by(width / 2 + 1),
             Self::Disc { centre, radius } => {
                 Area { left: centre.x, top: centre.y, right: centre.x + 1, bottom: centre.y + 1 }
-                    .grown(radius + 1)
+                    .grown_by(radius + 1)
             }
             Self::Rect { area, .. } => area,
         }
@@ -91,34 +91,34 @@ impl Shape {
 
     fn contains(self, x: i32, y: i32) -> bool {
         match self {
-            Self::Line { from, to, width } => near_segment(Point::new(x, y), from, to, width),
+            Self::Line { from, to, width } => near_segment(PixelPoint::new(x, y), from, to, width),
             Self::Disc { centre, radius } => {
-                square(x - centre.x) + square(y - centre.y) <= square(radius)
+                squared(x - centre.x) + squared(y - centre.y) <= squared(radius)
             }
             Self::Rect { area, round } => {
                 let dx = (area.left + round - x).max(x - (area.right - 1 - round)).max(0);
                 let dy = (area.top + round - y).max(y - (area.bottom - 1 - round)).max(0);
-                square(dx) + square(dy) <= square(round)
+                squared(dx) + squared(dy) <= squared(round)
             }
         }
     }
 }
 
-fn square(value: i32) -> i64 {
+fn squared(value: i32) -> i64 {
     i64::from(value) * i64::from(value)
 }
 
 /// True when `p` is at most half of `width` away from the segment.
-fn near_segment(p: Point, from: Point, to: Point, width: i32) -> bool {
+fn near_segment(p: PixelPoint, from: PixelPoint, to: PixelPoint, width: i32) -> bool {
     let (dx, dy) = (i64::from(to.x - from.x), i64::from(to.y - from.y));
     let (px, py) = (i64::from(p.x - from.x), i64::from(p.y - from.y));
     let length2 = dx * dx + dy * dy;
     let along = px * dx + py * dy;
-    let limit = square(width);
+    let limit = squared(width);
     if along <= 0 || length2 == 0 {
         4 * (px * px + py * py) <= limit
     } else if along >= length2 {
-        4 * (square(p.x - to.x) + square(p.y - to.y)) <= limit
+        4 * (squared(p.x - to.x) + squared(p.y - to.y)) <= limit
     } else {
         let across = px * dy - py * dx;
         4 * across * across <= limit * length2
@@ -148,7 +148,7 @@ impl Canvas {
     }
 
     /// What is at a pixel; outside is bare.
-    pub(super) fn at(&self, x: i32, y: i32) -> bool {
+    pub(super) fn is_copper(&self, x: i32, y: i32) -> bool {
         self.index(x, y).is_some_and(|index| self.cells[index])
     }
 
@@ -160,8 +160,8 @@ impl Canvas {
     }
 
     /// Fills a shape with copper, or clears it.
-    pub(super) fn paint(&mut self, shape: Shape, copper: bool) {
-        let bounds = shape.bounds();
+    pub(super) fn paint_shape(&mut self, shape: Shape, copper: bool) {
+        let bounds = shape.bounding_area();
         for y in bounds.top.max(0)..bounds.bottom.min(self.height) {
             for x in bounds.left.max(0)..bounds.right.min(self.width) {
                 if shape.contains(x, y) {
@@ -172,7 +172,7 @@ impl Canvas {
     }
 
     /// Exchanges copper and substrate.
-    pub(super) fn invert(&mut self) {
+    pub(super) fn invert_copper(&mut self) {
         for cell in &mut self.cells {
             *cell = !*cell;
         }
@@ -180,20 +180,20 @@ impl Canvas {
 
     /// Removes copper, then gaps, that are narrower than about five pixels: no layout has such
     /// slivers, and etching would make them come and go.
-    pub(super) fn relieve(&mut self) {
+    pub(super) fn remove_slivers(&mut self) {
         for copper in [true, false] {
             // Shrinking by a square and a cross is shrinking by an octagon.
             for (grow, corners) in
                 [(!copper, true), (!copper, false), (copper, false), (copper, true)]
             {
-                self.spread(grow, corners);
+                self.spread_once(grow, corners);
             }
         }
     }
 
     /// Gives every pixel that has a neighbour of colour `copper` that colour; `corners` makes diagonal
     /// neighbours count. The outermost pixels stay.
-    fn spread(&mut self, copper: bool, corners: bool) {
+    fn spread_once(&mut self, copper: bool, corners: bool) {
         let side = usize::try_from(self.width).unwrap_or(1);
         let any = |a: bool, b: bool, c: bool| {
             if copper { a | b | c } else { a & b & c }
@@ -216,7 +216,7 @@ impl Canvas {
     }
 
     /// Leaves nothing beyond a line `at` pixels from a side (0 left, 1 top, 2 right, 3 bottom).
-    pub(super) fn end(&mut self, side: i32, at: i32) {
+    pub(super) fn cut_beyond(&mut self, side: i32, at: i32) {
         let (mut right, mut bottom) = (self.width, self.height);
         let (mut left, mut top) = (0, 0);
         match side {
@@ -225,7 +225,7 @@ impl Canvas {
             2 => left = self.width - at,
             _ => top = self.height - at,
         }
-        self.paint(Shape::Rect { area: Area { left, top, right, bottom }, round: 0 }, false);
+        self.paint_shape(Shape::Rect { area: Area { left, top, right, bottom }, round: 0 }, false);
     }
 
     /// Every pixel, row by row.
@@ -234,11 +234,11 @@ impl Canvas {
     }
 
     /// The smallest rectangle that holds all copper; none when there is none.
-    pub(super) fn extent(&self) -> Option<Area> {
+    pub(super) fn copper_extent(&self) -> Option<Area> {
         let mut found: Option<Area> = None;
         for y in 0..self.height {
             for x in 0..self.width {
-                if self.at(x, y) {
+                if self.is_copper(x, y) {
                     let dot = Area { left: x, top: y, right: x + 1, bottom: y + 1 };
                     let area = found.get_or_insert(dot);
                     area.left = area.left.min(x);

@@ -2,25 +2,25 @@
 //! structures that real boards show: buses, pads, vias, power traces, meanders, pours with gaps,
 //! hatches, rings, text.
 
-use super::canvas::{Area, Canvas, Point, Shape};
+use super::canvas::{Area, Canvas, PixelPoint, Shape};
 use super::random::Random;
 
 mod structures;
 
 /// Draws a layout of `side` × `side` pixels.
-pub(super) fn draw(side: i32, random: &mut Random) -> Canvas {
+pub(super) fn draw_layout(side: i32, random: &mut Random) -> Canvas {
     let mut pen = Pen { canvas: Canvas::new(side, side), random: random.clone(), side };
     match random.between(0, 9) {
-        0..=2 => digital(&mut pen),
-        3..=4 => power(&mut pen),
-        5 => pour(&mut pen),
-        6 => hatched(&mut pen),
-        _ => mixed(&mut pen),
+        0..=2 => draw_digital(&mut pen),
+        3..=4 => draw_power(&mut pen),
+        5 => draw_pour(&mut pen),
+        6 => draw_hatched(&mut pen),
+        _ => draw_mixed(&mut pen),
     }
     if random.chance(15) {
-        pen.canvas.invert();
+        pen.canvas.invert_copper();
     }
-    pen.canvas.relieve();
+    pen.canvas.remove_slivers();
     pen.canvas
 }
 
@@ -33,101 +33,101 @@ pub(super) struct Pen {
 
 impl Pen {
     /// Draws shapes of one net, with a moat of `clearance` around them.
-    fn net(&mut self, shapes: &[Shape], clearance: i32) {
+    fn draw_net(&mut self, shapes: &[Shape], clearance: i32) {
         for shape in shapes {
-            self.canvas.paint(shape.grown(clearance), false);
+            self.canvas.paint_shape(shape.grown_by(clearance), false);
         }
         for &shape in shapes {
-            self.canvas.paint(shape, true);
+            self.canvas.paint_shape(shape, true);
         }
     }
 
-    fn cut(&mut self, shapes: &[Shape]) {
+    fn cut_out(&mut self, shapes: &[Shape]) {
         for &shape in shapes {
-            self.canvas.paint(shape, false);
+            self.canvas.paint_shape(shape, false);
         }
     }
 
-    fn anywhere(&mut self) -> Point {
-        Point::new(self.random.between(0, self.side), self.random.between(0, self.side))
+    fn random_point(&mut self) -> PixelPoint {
+        PixelPoint::new(self.random.between(0, self.side), self.random.between(0, self.side))
     }
 }
 
-fn digital(pen: &mut Pen) {
+fn draw_digital(pen: &mut Pen) {
     for _ in 0..pen.random.between(1, 3) {
-        structures::bus(pen, (8, 30));
+        structures::draw_bus(pen, (8, 30));
     }
     for _ in 0..pen.random.between(1, 3) {
-        structures::pad_row(pen);
+        structures::draw_pad_row(pen);
     }
     for _ in 0..pen.random.between(3, 9) {
-        structures::trace(pen, (5, 14));
+        structures::draw_trace(pen, (5, 14));
     }
     if pen.random.chance(30) {
-        structures::meander(pen);
+        structures::draw_meander(pen);
     }
-    structures::vias(pen, (4, 14));
+    structures::draw_vias(pen, (4, 14));
     if pen.random.chance(30) {
-        structures::text(pen);
+        structures::draw_text(pen);
     }
 }
 
-fn power(pen: &mut Pen) {
+fn draw_power(pen: &mut Pen) {
     if pen.random.chance(50) {
-        structures::bus(pen, (50, 100));
+        structures::draw_bus(pen, (50, 100));
     }
     for _ in 0..pen.random.between(2, 5) {
-        structures::trace(pen, (24, 90));
+        structures::draw_trace(pen, (24, 90));
     }
     for _ in 0..pen.random.between(0, 3) {
-        structures::big_pads(pen);
+        structures::draw_big_pads(pen);
     }
     for _ in 0..pen.random.between(0, 3) {
-        structures::trace(pen, (6, 20));
+        structures::draw_trace(pen, (6, 20));
     }
-    structures::vias(pen, (1, 6));
+    structures::draw_vias(pen, (1, 6));
 }
 
-fn pour(pen: &mut Pen) {
+fn draw_pour(pen: &mut Pen) {
     let all = Area { left: 0, top: 0, right: pen.side, bottom: pen.side };
-    pen.canvas.paint(Shape::Rect { area: all, round: 0 }, true);
+    pen.canvas.paint_shape(Shape::Rect { area: all, round: 0 }, true);
     for _ in 0..pen.random.between(2, 6) {
-        structures::channel(pen);
+        structures::cut_channel(pen);
     }
     for _ in 0..pen.random.between(0, 3) {
-        structures::clearing(pen);
+        structures::cut_clearing(pen);
     }
     for _ in 0..pen.random.between(1, 5) {
-        structures::thermal(pen);
+        structures::draw_thermal_pad(pen);
     }
     for _ in 0..pen.random.between(0, 3) {
-        structures::trace(pen, (8, 26));
+        structures::draw_trace(pen, (8, 26));
     }
 }
 
-fn hatched(pen: &mut Pen) {
-    structures::hatch(pen);
+fn draw_hatched(pen: &mut Pen) {
+    structures::draw_hatch(pen);
     for _ in 0..pen.random.between(2, 5) {
-        structures::trace(pen, (8, 30));
+        structures::draw_trace(pen, (8, 30));
     }
-    structures::big_pads(pen);
-    structures::vias(pen, (2, 8));
+    structures::draw_big_pads(pen);
+    structures::draw_vias(pen, (2, 8));
 }
 
-fn mixed(pen: &mut Pen) {
+fn draw_mixed(pen: &mut Pen) {
     for _ in 0..pen.random.between(3, 7) {
         match pen.random.between(0, 9) {
-            0 => structures::bus(pen, (10, 60)),
-            1 => structures::pad_row(pen),
-            2 => structures::trace(pen, (8, 60)),
-            3 => structures::big_pads(pen),
-            4 => structures::plane(pen),
-            5 => structures::ring(pen),
-            6 => structures::meander(pen),
-            7 => structures::thermal(pen),
-            8 => structures::text(pen),
-            _ => structures::trace(pen, (6, 20)),
+            0 => structures::draw_bus(pen, (10, 60)),
+            1 => structures::draw_pad_row(pen),
+            2 => structures::draw_trace(pen, (8, 60)),
+            3 => structures::draw_big_pads(pen),
+            4 => structures::draw_plane(pen),
+            5 => structures::draw_rings(pen),
+            6 => structures::draw_meander(pen),
+            7 => structures::draw_thermal_pad(pen),
+            8 => structures::draw_text(pen),
+            _ => structures::draw_trace(pen, (6, 20)),
         }
     }
-    structures::vias(pen, (1, 8));
+    structures::draw_vias(pen, (1, 8));
 }

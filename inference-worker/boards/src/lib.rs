@@ -1,7 +1,7 @@
 //! Boards that never were: a deterministic generator of binarised copper layers with known flaws.
 //!
 //! One generator serves training, the demo, tests and load. A [`Design`] is a part (its golden
-//! sample), and every [`Design::unit`] is one board of it: printed anew, so with its own edges,
+//! sample), and every [`Design::print_unit`] is one board of it: printed anew, so with its own edges,
 //! offset and flaws. The same seeds give the same pixels on every platform: integers only, no
 //! clock, no system randomness. Pictures look like DeepPCB's: copper is dark, substrate is white,
 //! labels reach 10 pixels beyond the flaw.
@@ -22,11 +22,11 @@ mod tests;
 
 pub use flaw::LABEL_MARGIN;
 pub use manifest::{
-    BoardsError, BoardsSummary, LabelledBox, Manifest, ManifestFile, ManifestItem, generate_boards,
+    BoardsError, BoardsSummary, LabelledBox, Manifest, ManifestFile, ManifestItem, write_boards,
 };
 
 use canvas::{Area, Canvas};
-use print::{Density, Deviation, Stretch, Warp};
+use print::{Density, Deviation, UnevenStretch, Warp};
 use random::Random;
 
 /// How boards vary. The defaults imitate DeepPCB.
@@ -47,7 +47,7 @@ pub struct BoardOptions {
     /// Per cent of boards whose copper is etched by 2 to 5 pixels too much or too little; 0 by
     /// default. A dense layout that is etched so differs too much to be compared.
     pub over_etched_per_cent: u32,
-    /// Boards made of one design before [`generate`] takes the next; 1 by default.
+    /// Boards made of one design before [`generate_board`] takes the next; 1 by default.
     pub units_per_design: u32,
 }
 
@@ -68,7 +68,7 @@ impl Default for BoardOptions {
 
 /// A test picture with its golden sample and the truth about it.
 #[derive(Debug, Clone)]
-pub struct Board {
+pub struct GeneratedBoard {
     /// The golden sample, `size` × `size`.
     pub golden: GrayImage,
     /// The picture under test, `size` × `size`.
@@ -77,12 +77,12 @@ pub struct Board {
     pub defects: Vec<(DefectClass, PixelBox)>,
 }
 
-impl Board {
+impl GeneratedBoard {
     /// The same board after repair, which has no flaw: the golden sample's pixels are pasted over
     /// every labelled box, as they are, so a shifted board gets seams. DeepPCB's pairs are treated
     /// alike to count false calls on real pictures.
     #[must_use]
-    pub fn repaired(mut self) -> Self {
+    pub fn into_repaired(mut self) -> Self {
         for (_, PixelBox { x, y, width, height }) in self.defects.drain(..) {
             for y in y..(y + height).min(self.test.height()).min(self.golden.height()) {
                 for x in x..(x + width).min(self.test.width()).min(self.golden.width()) {
@@ -116,7 +116,7 @@ fn shows_something(layout: &Canvas) -> bool {
     let (mut copper, mut pixels) = (0, 0);
     for y in bleed..layout.height - bleed {
         for x in bleed..layout.width - bleed {
-            copper += u32::from(layout.at(x, y));
+            copper += u32::from(layout.is_copper(x, y));
             pixels += 1;
         }
     }
@@ -129,12 +129,12 @@ impl Design {
     pub fn new(seed: u64, size: u32) -> Self {
         let size = size.clamp(96, 4096);
         let mut random = Random::new(&[seed, 0x7061_7274]);
-        let mut layout = layout::draw(signed(size + 2 * BLEED), &mut random);
+        let mut layout = layout::draw_layout(signed(size + 2 * BLEED), &mut random);
         for _ in 0..REDRAWS {
             if shows_something(&layout) {
                 break;
             }
-            layout = layout::draw(signed(size + 2 * BLEED), &mut random);
+            layout = layout::draw_layout(signed(size + 2 * BLEED), &mut random);
         }
         let tilted = random.chance(40);
         let base = Deviation {
@@ -148,42 +148,43 @@ impl Design {
             let far = random.pick([reach / 16, reach / 4, reach / 2]);
             (random.between(0, 3), random.between(4, far))
         });
-        Self { seed, density: Density::of(&layout), base, end, size }
+        Self { seed, density: Density::blurred_from(&layout), base, end, size }
     }
 
     /// The golden sample.
     #[must_use]
-    pub fn golden(&self) -> GrayImage {
-        let mut print = print::print(&self.density, signed(self.size), &self.base, self.seed);
+    pub fn golden_sample(&self) -> GrayImage {
+        let mut print =
+            print::print_layout(&self.density, signed(self.size), &self.base, self.seed);
         if let Some((side, at)) = self.end {
-            print.end(side, at);
+            print.cut_beyond(side, at);
         }
-        picture(&print, &mut Random::new(&[self.seed, 0x676f_6c64]))
+        render_picture(&print, &mut Random::new(&[self.seed, 0x676f_6c64]))
     }
 
     /// Board number `unit` of this part, and what is wrong with it.
     #[must_use]
-    pub fn unit(
+    pub fn print_unit(
         &self,
         unit: u64,
         options: &BoardOptions,
     ) -> (GrayImage, Vec<(DefectClass, PixelBox)>) {
         let mut random = Random::new(&[self.seed, unit, 0x756e_6974]);
-        let deviation = self.deviation(options, &mut random);
+        let deviation = self.draw_deviation(options, &mut random);
         let grain = random.next();
         let etched = random
             .chance(signed(options.over_etched_per_cent))
             .then(|| random.pick([-3, -2, 2, 3, 4, 5]))
             .and_then(|by| self.density.etched(by));
         let density = etched.as_ref().unwrap_or(&self.density);
-        let mut print = print::print(density, signed(self.size), &deviation, grain);
+        let mut print = print::print_layout(density, signed(self.size), &deviation, grain);
         if let Some((side, at)) = self.end {
             // The cut is another one than the copper's place.
             let off = random.around_zero(7);
             let moved =
                 [deviation.shift_x, deviation.shift_y, -deviation.shift_x, -deviation.shift_y];
             let moved = usize::try_from(side).ok().map(|side| moved[side.min(3)]);
-            print.end(side, at + moved.unwrap_or(0) / 256 + off);
+            print.cut_beyond(side, at + moved.unwrap_or(0) / 256 + off);
         }
         let clean = random.between(1, 100) <= signed(options.clean_per_cent);
         let count = if clean {
@@ -193,15 +194,15 @@ impl Design {
         };
         let shift = deviation.shift_x.abs().max(deviation.shift_y.abs()) / 256;
         let whole = Area { left: 0, top: 0, right: print.width, bottom: print.height };
-        let inside = whole.grown(-(shift + 6).max(12));
+        let inside = whole.grown_by(-(shift + 6).max(12));
         let count = usize::try_from(count).unwrap_or(0);
-        let flaws = flaw::scatter(&mut print, inside, count, &mut random);
-        let labels = flaws.iter().map(|flaw| (flaw.class, flaw.label(self.size))).collect();
-        (picture(&print, &mut random), labels)
+        let flaws = flaw::paint_flaws(&mut print, inside, count, &mut random);
+        let labels = flaws.iter().map(|flaw| (flaw.class, flaw.labelled_box(self.size))).collect();
+        (render_picture(&print, &mut random), labels)
     }
 
     /// How this unit's print differs from the layout: mostly little, sometimes much.
-    fn deviation(&self, options: &BoardOptions, random: &mut Random) -> Deviation {
+    fn draw_deviation(&self, options: &BoardOptions, random: &mut Random) -> Deviation {
         let most = signed(options.max_shift.min(20)) * 256;
         let reach = match random.between(0, 9) {
             0..=5 => 256.min(most),
@@ -242,30 +243,30 @@ impl Design {
             etch,
             roughness: random.between(15, roughest),
             warps,
-            stretch: Stretch::random(stretch, random),
+            stretch: UnevenStretch::random_within(stretch, random),
         }
     }
 }
 
 /// Board `index` of the sequence that `seed` starts: a new design every `units_per_design` boards.
 #[must_use]
-pub fn generate(seed: u64, index: u64, options: &BoardOptions) -> Board {
+pub fn generate_board(seed: u64, index: u64, options: &BoardOptions) -> GeneratedBoard {
     let per_design = u64::from(options.units_per_design.max(1));
     let design = Design::new(design_seed(seed, index / per_design), options.size);
-    let (test, defects) = design.unit(index, options);
-    Board { golden: design.golden(), test, defects }
+    let (test, defects) = design.print_unit(index, options);
+    GeneratedBoard { golden: design.golden_sample(), test, defects }
 }
 
-/// The sequence of boards that `seed` starts, without an end: the same boards as [`generate`]
+/// The sequence of boards that `seed` starts, without an end: the same boards as [`generate_board`]
 /// gives, but each design is drawn once.
-pub fn sequence(seed: u64, options: BoardOptions) -> impl Iterator<Item = Board> {
+pub fn board_sequence(seed: u64, options: BoardOptions) -> impl Iterator<Item = GeneratedBoard> {
     let per_design = u64::from(options.units_per_design.max(1));
     (0..).flat_map(move |number| {
         let design = Design::new(design_seed(seed, number), options.size);
-        let golden = design.golden();
+        let golden = design.golden_sample();
         (number * per_design..(number + 1) * per_design).map(move |index| {
-            let (test, defects) = design.unit(index, &options);
-            Board { golden: golden.clone(), test, defects }
+            let (test, defects) = design.print_unit(index, &options);
+            GeneratedBoard { golden: golden.clone(), test, defects }
         })
     })
 }
@@ -275,7 +276,7 @@ fn design_seed(seed: u64, number: u64) -> u64 {
 }
 
 /// Dark copper on white, with a scanner's specks and a JPEG's faint ripples.
-fn picture(print: &Canvas, random: &mut Random) -> GrayImage {
+fn render_picture(print: &Canvas, random: &mut Random) -> GrayImage {
     let (width, height) = (print.width.unsigned_abs(), print.height.unsigned_abs());
     let mut picture = GrayImage::new(width, height);
     for (pixel, &copper) in picture.pixels_mut().zip(print.cells()) {

@@ -132,7 +132,7 @@ impl LabelledBox {
 ///
 /// # Errors
 /// When a folder or file cannot be written.
-pub fn generate_boards(
+pub fn write_boards(
     count: u64,
     seed: u64,
     options: &BoardOptions,
@@ -150,17 +150,21 @@ pub fn generate_boards(
             Some(current) if current.0 == number => part.insert(current),
             _ => {
                 let design = Design::new(design_seed(seed, number), options.size);
-                let template = write(out, &format!("part{number:05}_temp.png"), &design.golden())?;
+                let template = write_picture(
+                    out,
+                    &format!("part{number:05}_temp.png"),
+                    &design.golden_sample(),
+                )?;
                 part.insert((number, design, template))
             }
         };
-        let (test, defects) = design.unit(index, options);
+        let (test, defects) = design.print_unit(index, options);
         let boxes = defects.iter().map(|&(class, area)| LabelledBox::new(class, area)).collect();
         items.push(ManifestItem {
             id: format!("{index:08}"),
             split: "test".to_owned(),
             group: format!("part{number:05}"),
-            test: write(out, &format!("{index:08}_test.png"), &test)?,
+            test: write_picture(out, &format!("{index:08}_test.png"), &test)?,
             template: template.clone(),
             boxes,
         });
@@ -181,7 +185,7 @@ pub fn generate_boards(
     Ok(BoardsSummary { manifest: path, boards: count, defects })
 }
 
-fn write(out: &Path, name: &str, picture: &GrayImage) -> Result<ManifestFile, BoardsError> {
+fn write_picture(out: &Path, name: &str, picture: &GrayImage) -> Result<ManifestFile, BoardsError> {
     let mut bytes = Vec::new();
     picture.write_to(&mut Cursor::new(&mut bytes), ImageFormat::Png)?;
     let file = Path::new("images").join(name);

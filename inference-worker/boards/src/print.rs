@@ -23,7 +23,7 @@ pub(super) struct Deviation {
     /// Places where the material is stretched by up to some pixels.
     pub(super) warps: [Warp; 3],
     /// How the whole picture is stretched.
-    pub(super) stretch: Stretch,
+    pub(super) stretch: UnevenStretch,
 }
 
 /// A local stretch: full in the middle, fading to nothing at `radius`.
@@ -50,17 +50,17 @@ pub(super) struct Density {
 
 impl Density {
     /// Blurs a layout with the binomial kernel 1-4-6-4-1 in both directions.
-    pub(super) fn of(layout: &Canvas) -> Self {
+    pub(super) fn blurred_from(layout: &Canvas) -> Self {
         let (width, height) = (layout.width, layout.height);
         let sharp: Vec<u8> = layout.cells().iter().map(|&c| if c { 255 } else { 0 }).collect();
         let side = usize::try_from(width).unwrap_or(1);
-        let rows = blur(&sharp, side, 1);
-        let levels = blur(&rows, side, side);
+        let rows = blur_axis(&sharp, side, 1);
+        let levels = blur_axis(&rows, side, side);
         Self { width, height, levels }
     }
 
     /// Bilinear sample at a position in 1/256 pixel; beyond the layout its border goes on.
-    fn sample(&self, (x, y): (i32, i32)) -> i32 {
+    fn sample_bilinear(&self, (x, y): (i32, i32)) -> i32 {
         let (x, y) = (x.clamp(0, (self.width - 2) << 8), y.clamp(0, (self.height - 2) << 8));
         let (fx, fy) = (x & 255, y & 255);
         let index = usize::try_from((y >> 8) * self.width + (x >> 8)).unwrap_or(0);
@@ -82,8 +82,8 @@ impl Density {
     /// grows by so many pixels, fewer where it would lose or join something.
     pub(super) fn etched(&self, by: i32) -> Option<Self> {
         (1..=by.abs()).rev().find_map(|reach| {
-            let etched = self.spread(reach, by > 0);
-            let back = etched.spread(reach, by < 0);
+            let etched = self.spread_level(reach, by > 0);
+            let back = etched.spread_level(reach, by < 0);
             let changed = |(a, b): (&u8, &u8)| (*a > 127) != (*b > 127);
             let lost = self.levels.iter().zip(&back.levels).filter(|&pair| changed(pair)).count();
             (lost <= self.levels.len() / 2000).then_some(etched)
@@ -91,7 +91,7 @@ impl Density {
     }
 
     /// Every pixel takes the least level within `reach`, or the highest.
-    fn spread(&self, reach: i32, least: bool) -> Self {
+    fn spread_level(&self, reach: i32, least: bool) -> Self {
         let side = usize::try_from(self.width).unwrap_or(1);
         let pick = |a: u8, b: u8, c: u8| if least { a.min(b).min(c) } else { a.max(b).max(c) };
         let mut levels = self.levels.clone();
@@ -111,7 +111,7 @@ impl Density {
     }
 }
 
-fn blur(levels: &[u8], side: usize, stride: usize) -> Vec<u8> {
+fn blur_axis(levels: &[u8], side: usize, stride: usize) -> Vec<u8> {
     let last = levels.len();
     let at = |index: usize, back: bool, steps: usize| -> u32 {
         let offset = stride * steps;
@@ -131,19 +131,24 @@ fn blur(levels: &[u8], side: usize, stride: usize) -> Vec<u8> {
 
 /// Prints the middle `size` × `size` pixels of the layout with a deviation; `grain` seeds the
 /// roughness.
-pub(super) fn print(density: &Density, size: i32, deviation: &Deviation, grain: u64) -> Canvas {
+pub(super) fn print_layout(
+    density: &Density,
+    size: i32,
+    deviation: &Deviation,
+    grain: u64,
+) -> Canvas {
     let mut print = Canvas::new(size, size);
-    let offsets = Offsets::of(deviation, size);
+    let offsets = Offsets::from_deviation(deviation, size);
     let rough = Roughness::new(grain, size, deviation.roughness);
     let margin = ((density.width - size) / 2, (density.height - size) / 2);
     for y in 0..size {
-        offsets.along(y, size, |x, (offset_x, offset_y)| {
+        offsets.for_each_in_row(y, size, |x, (offset_x, offset_y)| {
             let at = (((x + margin.0) << 8) - offset_x, ((y + margin.1) << 8) - offset_y);
-            let copper = match density.sample(at) {
+            let copper = match density.sample_bilinear(at) {
                 // Noise never reaches what is plainly one or the other.
                 0 => false,
                 255 => true,
-                level => level + rough.at(x, y) > 127 + deviation.etch,
+                level => level + rough.noise_at(x, y) > 127 + deviation.etch,
             };
             if copper {
                 print.set(x, y, true);
@@ -164,15 +169,15 @@ struct Offsets {
 const CELL: i32 = 8;
 
 impl Offsets {
-    fn of(deviation: &Deviation, size: i32) -> Self {
+    fn from_deviation(deviation: &Deviation, size: i32) -> Self {
         let cells = size / CELL + 2;
         let half = size / 2;
         let mut corners = Vec::new();
         for y in (0..cells).map(|row| row * CELL) {
             for x in (0..cells).map(|column| column * CELL) {
                 let (from_x, from_y) = (x - half, y - half);
-                let (push_x, push_y) = pushed(&deviation.warps, x, y);
-                let (pull_x, pull_y) = deviation.stretch.at(x, y, size);
+                let (push_x, push_y) = local_push(&deviation.warps, x, y);
+                let (pull_x, pull_y) = deviation.stretch.offset_at(x, y, size);
                 let turned_x = (from_x * deviation.zoom - from_y * deviation.turn) >> 8;
                 let turned_y = (from_y * deviation.zoom + from_x * deviation.turn) >> 8;
                 corners.push((
@@ -185,7 +190,7 @@ impl Offsets {
     }
 
     /// Calls `see` with the offset of every pixel of a row.
-    fn along(&self, y: i32, size: i32, mut see: impl FnMut(i32, (i32, i32))) {
+    fn for_each_in_row(&self, y: i32, size: i32, mut see: impl FnMut(i32, (i32, i32))) {
         let row = usize::try_from(y / CELL).unwrap_or(0) * self.across;
         let down = y % CELL;
         let corner = |index: usize| {
@@ -211,13 +216,13 @@ const POINTS: usize = 5;
 
 /// An uneven stretch of the whole picture, as film and scanners have it: smooth, and of some pixels.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Stretch {
+pub(super) struct UnevenStretch {
     points: [[(i32, i32); POINTS]; POINTS],
 }
 
-impl Stretch {
+impl UnevenStretch {
     /// A random stretch of at most `reach`, in 1/256 pixel.
-    pub(super) fn random(reach: i32, random: &mut Random) -> Self {
+    pub(super) fn random_within(reach: i32, random: &mut Random) -> Self {
         let mut stretch = Self::default();
         if reach > 0 {
             let whole = (random.around_zero(reach), random.around_zero(reach));
@@ -229,7 +234,7 @@ impl Stretch {
         stretch
     }
 
-    fn at(&self, x: i32, y: i32, size: i32) -> (i32, i32) {
+    fn offset_at(&self, x: i32, y: i32, size: i32) -> (i32, i32) {
         let spans = i32::try_from(POINTS - 1).unwrap_or(1);
         let place = |at: i32| {
             let along = at.clamp(0, size) * spans * 256 / size.max(1);
@@ -247,7 +252,7 @@ impl Stretch {
     }
 }
 
-fn pushed(warps: &[Warp; 3], x: i32, y: i32) -> (i32, i32) {
+fn local_push(warps: &[Warp; 3], x: i32, y: i32) -> (i32, i32) {
     let mut push = (0, 0);
     for warp in warps.iter().filter(|warp| warp.radius > 0) {
         let far = (x - warp.x).abs().max((y - warp.y).abs());
@@ -282,7 +287,7 @@ impl Roughness {
         Self { size, cell, coarse, fine }
     }
 
-    fn at(&self, x: i32, y: i32) -> i32 {
+    fn noise_at(&self, x: i32, y: i32) -> i32 {
         let across = self.size / self.cell + 1;
         let coarse = (y / self.cell) * across + x / self.cell;
         let fine = (y * 61 + x * 7 + (x * y) / 5) & 4095;

@@ -4,6 +4,10 @@
 //! when it is full or when its oldest crop has waited [`BatchingConfig::delay`], and has one of the
 //! sizes that the model is built for. A batch that fails is halved until the request that fails is
 //! alone; an engine that is away is not asked again. Absent: trying again, which is whoever asked's.
+//!
+//! One task fills (`fill`), because what shares a batch depends on order; each closed batch is answered
+//! by a task of its own (`dispatch`), as many at a time as [`BatchingConfig::in_flight`] allows. A batch
+//! serves several boards, so its span has none of theirs for a parent: it follows from each of them.
 
 mod dispatch;
 mod fill;
@@ -18,6 +22,7 @@ use domain::inspection::ModelIdentity;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
+use tracing::Span;
 use vision::{CropBatch, CropOutput};
 
 use crate::engine::{Engine, EngineError};
@@ -47,7 +52,7 @@ impl Default for BatchingConfig {
 #[derive(Clone)]
 pub struct Batcher {
     model: ModelIdentity,
-    queue: mpsc::Sender<Piece>,
+    queue: mpsc::Sender<RequestPiece>,
     _task: Arc<AbortOnDropHandle<()>>,
 }
 
@@ -87,17 +92,19 @@ impl From<EngineError> for InferError {
     }
 }
 
-/// Consecutive crops of one request.
-struct Piece {
+/// Consecutive crops of one request, which may be spread over several batches.
+struct RequestPiece {
     crops: Arc<CropBatch>,
     range: Range<usize>,
     since: Instant,
+    /// The span of whoever asked, which the batch's span follows from.
+    asked_by: Span,
     /// Holds as many answers as the request has crops: sending never waits.
-    answer: mpsc::Sender<Answer>,
+    answer: mpsc::Sender<PieceAnswer>,
 }
 
 /// What became of a piece.
-struct Answer {
+struct PieceAnswer {
     range: Range<usize>,
     outcome: Result<Answers, InferError>,
 }
@@ -107,19 +114,19 @@ impl Batcher {
     /// is finished. Measured under the process's meter.
     #[must_use]
     pub fn start(engine: Arc<dyn Engine>, config: BatchingConfig) -> Self {
-        Self::measured(engine, config, InferenceMetrics::of_process())
+        Self::start_measured(engine, config, InferenceMetrics::for_process())
     }
 
     /// [`Batcher::start`], measured by `metrics`.
     #[must_use]
-    pub fn measured(
+    pub fn start_measured(
         engine: Arc<dyn Engine>,
         config: BatchingConfig,
         metrics: InferenceMetrics,
     ) -> Self {
         let (queue, waiting) = mpsc::channel(config.queue.max(1));
         let model = engine.model().clone();
-        let run = fill::run(engine, waiting, config, metrics);
+        let run = fill::fill_batches(engine, waiting, config, metrics);
         Self { model, queue, _task: Arc::new(AbortOnDropHandle::new(tokio::spawn(run))) }
     }
 
@@ -141,9 +148,9 @@ impl Batcher {
             let (answer, mut answers) = mpsc::channel(crops.len());
             let range = 0..crops.len();
             let (crops, since) = (Arc::new(crops.clone()), Instant::now());
-            let piece = Piece { crops, range, since, answer };
-            self.queue.send(piece).await.map_err(|_| stopped())?;
-            while let Some(Answer { range, outcome }) = answers.recv().await {
+            let piece = RequestPiece { crops, range, since, asked_by: Span::current(), answer };
+            self.queue.send(piece).await.map_err(|_| batcher_stopped())?;
+            while let Some(PieceAnswer { range, outcome }) = answers.recv().await {
                 let part = outcome?;
                 for (place, output) in outputs[range].iter_mut().zip(part.outputs) {
                     *place = Some(output);
@@ -152,12 +159,12 @@ impl Batcher {
                 computed = computed.max(part.computed);
             }
         }
-        let outputs = outputs.into_iter().collect::<Option<_>>().ok_or_else(stopped)?;
+        let outputs = outputs.into_iter().collect::<Option<_>>().ok_or_else(batcher_stopped)?;
         Ok(Answers { outputs, queued, computed })
     }
 }
 
 /// The batcher's task ended before its callers: it panicked.
-fn stopped() -> InferError {
+fn batcher_stopped() -> InferError {
     InferError::Failed("the batcher has stopped".to_owned())
 }

@@ -14,8 +14,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use domain::inspection::{ModelIdentity, Registration};
 use domain::{Defect, NotComparable, Sha256};
+use tracing::Span;
 use vision::{
-    DecodeError, Golden, Incomparable, Panel, Picture, Prepared, decode, prepare, prepare_panel,
+    DecodeError, DecodedImage, Incomparable, Panel, PreparedGolden, PreparedPicture, decode,
+    prepare, prepare_panel,
 };
 
 use crate::batcher::{BatchingConfig, InferError};
@@ -28,7 +30,7 @@ const GOLDEN_SAMPLES_KEPT: usize = 16;
 
 /// The outcome of a comparison.
 #[derive(Debug, Clone)]
-pub struct Compared {
+pub struct ComparedPicture {
     /// How the picture lay over the golden sample.
     pub registration: Registration,
     /// The findings, most confident first.
@@ -80,7 +82,7 @@ impl From<InferError> for ComparisonError {
 /// Compares pictures, several at a time, by the networks of one place.
 pub struct Comparer {
     batchers: Batchers,
-    golden: Mutex<VecDeque<(Sha256, Arc<Golden>)>>,
+    golden: Mutex<VecDeque<(Sha256, Arc<PreparedGolden>)>>,
 }
 
 impl Comparer {
@@ -96,8 +98,8 @@ impl Comparer {
 
     /// The network to compare by until another one is routed to.
     #[must_use]
-    pub fn shipped(&self) -> &ModelIdentity {
-        self.batchers.shipped()
+    pub fn shipped_model(&self) -> &ModelIdentity {
+        self.batchers.shipped_model()
     }
 
     /// Compares the picture `test` by `model` with the golden sample whose bytes have the digest
@@ -105,20 +107,25 @@ impl Comparer {
     ///
     /// # Errors
     /// When the picture is not comparable, the network cannot be asked, or the engine failed.
+    #[tracing::instrument(skip_all, fields(
+        model = %model.name, version = %model.version, golden_sha256 = %golden_sha256,
+    ))]
     pub async fn compare(
         self: &Arc<Self>,
         model: &ModelIdentity,
         test: Bytes,
         (golden_sha256, golden): (Sha256, Bytes),
-    ) -> Result<Compared, ComparisonError> {
+    ) -> Result<ComparedPicture, ComparisonError> {
         let comparer = Arc::clone(self);
+        let span = Span::current();
         let prepared = tokio::task::spawn_blocking(move || {
-            let golden = comparer.golden(golden_sha256, &golden)?;
-            match Shown::of(&test).map_err(unreadable("picture"))? {
-                Shown::Whole(picture) => prepare(&picture, &golden),
-                Shown::Panel(panel) => prepare_panel(panel, &golden, &mut ()),
+            let _entered = span.enter();
+            let golden = comparer.prepared_golden(golden_sha256, &golden)?;
+            match ComparablePicture::decode_bytes(&test).map_err(unreadable_picture("picture"))? {
+                ComparablePicture::Whole(picture) => prepare(&picture, &golden),
+                ComparablePicture::Panel(panel) => prepare_panel(panel, &golden, &mut ()),
             }
-            .map_err(incomparable)
+            .map_err(not_comparable)
         })
         .await
         .map_err(|error| ComparisonError::Failed(error.to_string()))??;
@@ -128,18 +135,18 @@ impl Comparer {
     async fn infer(
         &self,
         model: &ModelIdentity,
-        prepared: Prepared,
-    ) -> Result<Compared, ComparisonError> {
-        let batcher = self.batchers.of(model).await?;
+        prepared: PreparedPicture,
+    ) -> Result<ComparedPicture, ComparisonError> {
+        let batcher = self.batchers.batcher_for(model).await?;
         let answers = batcher.infer(&prepared.crops).await.inspect_err(|error| {
             if let InferError::Model(_) = error {
-                self.batchers.forget(model);
+                self.batchers.forget_model(model);
             }
         })?;
         let defects = prepared
-            .finish(&answers.outputs)
+            .merge_answers(&answers.outputs)
             .map_err(|error| ComparisonError::Failed(error.to_string()))?;
-        Ok(Compared {
+        Ok(ComparedPicture {
             registration: prepared.registration,
             defects,
             queued: answers.queued,
@@ -147,15 +154,23 @@ impl Comparer {
         })
     }
 
-    fn golden(&self, sha256: Sha256, bytes: &[u8]) -> Result<Arc<Golden>, ComparisonError> {
-        if let Some(kept) = self.kept(sha256) {
+    fn prepared_golden(
+        &self,
+        sha256: Sha256,
+        bytes: &[u8],
+    ) -> Result<Arc<PreparedGolden>, ComparisonError> {
+        if let Some(kept) = self.kept_golden(sha256) {
             return Ok(kept);
         }
-        let golden = match Shown::of(bytes).map_err(unreadable("golden sample"))? {
-            Shown::Whole(picture) => Arc::new(Golden::new(&picture).map_err(incomparable)?),
+        let golden = match ComparablePicture::decode_bytes(bytes)
+            .map_err(unreadable_picture("golden sample"))?
+        {
+            ComparablePicture::Whole(picture) => {
+                Arc::new(PreparedGolden::new(&picture).map_err(not_comparable)?)
+            }
             // Too large to keep: it is read again in a tenth of the time that it is compared in.
-            Shown::Panel(panel) => {
-                return Golden::of_panel(panel).map(Arc::new).map_err(incomparable);
+            ComparablePicture::Panel(panel) => {
+                return PreparedGolden::from_panel(panel).map(Arc::new).map_err(not_comparable);
             }
         };
         let mut kept = self.golden.lock().unwrap_or_else(PoisonError::into_inner);
@@ -165,7 +180,7 @@ impl Comparer {
     }
 
     /// A golden sample that is ready; it moves to the front, the last is the first to go.
-    fn kept(&self, sha256: Sha256) -> Option<Arc<Golden>> {
+    fn kept_golden(&self, sha256: Sha256) -> Option<Arc<PreparedGolden>> {
         let mut kept = self.golden.lock().unwrap_or_else(PoisonError::into_inner);
         let at = kept.iter().position(|(known, _)| *known == sha256)?;
         let found = kept.remove(at)?;
@@ -176,14 +191,14 @@ impl Comparer {
 }
 
 /// A picture as it is compared.
-enum Shown {
-    Whole(Picture),
+enum ComparablePicture {
+    Whole(DecodedImage),
     /// Binarised and too large to be decoded as a whole.
     Panel(Panel),
 }
 
-impl Shown {
-    fn of(bytes: &[u8]) -> Result<Self, DecodeError> {
+impl ComparablePicture {
+    fn decode_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
         match decode(bytes) {
             Err(DecodeError::TooLarge { .. }) => Panel::decode(bytes).map(Self::Panel),
             decoded => decoded.map(Self::Whole),
@@ -191,13 +206,13 @@ impl Shown {
     }
 }
 
-fn unreadable<E: std::fmt::Display>(which: &'static str) -> impl Fn(E) -> ComparisonError {
+fn unreadable_picture<E: std::fmt::Display>(which: &'static str) -> impl Fn(E) -> ComparisonError {
     move |error| ComparisonError::NotComparable {
         reason: NotComparable::Unreadable,
         detail: format!("{which}: {error}"),
     }
 }
 
-fn incomparable(error: Incomparable) -> ComparisonError {
+fn not_comparable(error: Incomparable) -> ComparisonError {
     ComparisonError::NotComparable { reason: error.reason(), detail: error.to_string() }
 }

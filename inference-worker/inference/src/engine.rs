@@ -64,7 +64,7 @@ pub enum BatchSizes {
 impl BatchSizes {
     /// The largest number.
     #[must_use]
-    pub fn largest(&self) -> usize {
+    pub fn largest_size(&self) -> usize {
         match self {
             Self::UpTo(most) => *most,
             Self::Only(sizes) => sizes.last().copied().unwrap_or(1),
@@ -74,12 +74,12 @@ impl BatchSizes {
     /// The size that takes `crops` crops with the least padding; the largest when none takes them
     /// all.
     #[must_use]
-    pub fn fitting(&self, crops: usize) -> usize {
+    pub fn smallest_fitting(&self, crops: usize) -> usize {
         match self {
             Self::UpTo(most) => crops.clamp(1, (*most).max(1)),
             Self::Only(sizes) => {
                 let fits = sizes.iter().copied().find(|&size| size >= crops);
-                fits.unwrap_or_else(|| self.largest())
+                fits.unwrap_or_else(|| self.largest_size())
             }
         }
     }
@@ -102,10 +102,13 @@ pub trait Engine: Send + Sync {
 /// Where engines come from: one place that serves one or more versions of networks.
 pub trait Models: Send + Sync {
     /// The network to use until another one is routed to.
-    fn shipped(&self) -> &ModelIdentity;
+    fn shipped_model(&self) -> &ModelIdentity;
 
     /// The engine of exactly this network, name, version and digest, ready to answer.
-    fn engine(&self, model: &ModelIdentity) -> BoxFuture<'_, Result<Arc<dyn Engine>, EngineError>>;
+    fn engine_for(
+        &self,
+        model: &ModelIdentity,
+    ) -> BoxFuture<'_, Result<Arc<dyn Engine>, EngineError>>;
 
     /// Whether the place can be asked now.
     fn ready(&self) -> BoxFuture<'_, Result<(), EngineError>>;

@@ -35,7 +35,7 @@ pub struct InferenceMetrics {
 impl InferenceMetrics {
     /// Instruments of the process's meter; they measure nothing while no exporter was installed.
     #[must_use]
-    pub fn of_process() -> Self {
+    pub fn for_process() -> Self {
         Self::new(&global::meter(METER))
     }
 
@@ -96,63 +96,68 @@ impl InferenceMetrics {
                         BreakerState::HalfOpen => 1,
                         BreakerState::Open => 2,
                     };
-                    observer.observe(state, &of_model(&model));
+                    observer.observe(state, &model_labels(&model));
                 }
             });
         gauge.build();
     }
 
     /// A batch of `wanted` crops was sent, filled to `size`.
-    pub(crate) fn batch_sent(&self, model: &ModelIdentity, wanted: usize, size: usize) -> Sent {
-        let model = of_model(model);
-        self.batch_size.record(count(wanted), &model);
-        self.padding.add(count(size.saturating_sub(wanted)), &model);
+    pub(crate) fn batch_sent(
+        &self,
+        model: &ModelIdentity,
+        wanted: usize,
+        size: usize,
+    ) -> SentBatch {
+        let model = model_labels(model);
+        self.batch_size.record(as_count(wanted), &model);
+        self.padding.add(as_count(size.saturating_sub(wanted)), &model);
         self.in_flight.add(1, &model);
-        Sent { metrics: self.clone(), model, crops: count(wanted), started: Instant::now() }
+        SentBatch { metrics: self.clone(), model, crops: as_count(wanted), started: Instant::now() }
     }
 
-    pub(crate) fn queued(&self, model: &ModelIdentity, queued: Duration) {
-        self.queue_s.record(queued.as_secs_f64(), &of_model(model));
+    pub(crate) fn record_queue_time(&self, model: &ModelIdentity, queued: Duration) {
+        self.queue_s.record(queued.as_secs_f64(), &model_labels(model));
     }
 }
 
 /// A batch under way; it is counted as in flight until this is dropped.
-pub(crate) struct Sent {
+pub(crate) struct SentBatch {
     metrics: InferenceMetrics,
     model: [KeyValue; 2],
     crops: u64,
     started: Instant,
 }
 
-impl Sent {
-    pub(crate) fn answered(self, error: Option<&EngineError>) {
+impl SentBatch {
+    pub(crate) fn record_answer(self, error: Option<&EngineError>) {
         let metrics = &self.metrics;
         metrics.compute_s.record(self.started.elapsed().as_secs_f64(), &self.model);
         match error {
             None => metrics.crops.add(self.crops, &self.model),
             Some(error) => {
                 let [name, version] = self.model.clone();
-                let kind = KeyValue::new("error.type", kind(error));
+                let kind = KeyValue::new("error.type", error_kind(error));
                 metrics.errors.add(1, &[name, version, kind]);
             }
         }
     }
 }
 
-impl Drop for Sent {
+impl Drop for SentBatch {
     fn drop(&mut self) {
         self.metrics.in_flight.add(-1, &self.model);
     }
 }
 
-fn of_model(model: &ModelIdentity) -> [KeyValue; 2] {
+fn model_labels(model: &ModelIdentity) -> [KeyValue; 2] {
     [
         KeyValue::new("model.name", model.name.clone()),
         KeyValue::new("model.version", model.version.clone()),
     ]
 }
 
-const fn kind(error: &EngineError) -> &'static str {
+const fn error_kind(error: &EngineError) -> &'static str {
     match error {
         EngineError::Model { .. } => "model",
         EngineError::Unavailable { .. } => "unavailable",
@@ -161,6 +166,6 @@ const fn kind(error: &EngineError) -> &'static str {
     }
 }
 
-fn count(n: usize) -> u64 {
+fn as_count(n: usize) -> u64 {
     u64::try_from(n).unwrap_or(u64::MAX)
 }

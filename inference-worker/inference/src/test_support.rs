@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use boards::{BoardOptions, generate};
-use vision::{CropBatch, Golden, prepare};
+use boards::{BoardOptions, generate_board};
+use vision::{CropBatch, PreparedGolden, prepare};
 
 /// Boards whose crops are taken; the numbers below are far fewer than those.
 const BOARDS: u64 = 24;
@@ -13,13 +13,13 @@ const BOARDS: u64 = 24;
 static CROPS: LazyLock<HashMap<i8, CropBatch>> = LazyLock::new(|| {
     let options = BoardOptions::default();
     let of_board = |index| {
-        let board = generate(31, index, &options);
-        let golden = Golden::new(&board.golden).expect("a board");
+        let board = generate_board(31, index, &options);
+        let golden = PreparedGolden::new(&board.golden).expect("a board");
         prepare(&board.test, &golden).map(|prepared| prepared.crops).unwrap_or_default()
     };
     let mut different: Vec<CropBatch> = Vec::new();
     for crops in (0..BOARDS).map(of_board) {
-        for crop in (0..crops.len()).map(|at| crops.part(at..at + 1)) {
+        for crop in (0..crops.len()).map(|at| crops.sub_batch(at..at + 1)) {
             if !different.contains(&crop) {
                 different.push(crop);
             }
@@ -43,5 +43,5 @@ pub(crate) fn numbered_crops(numbers: &[i8]) -> CropBatch {
 /// The numbers of the crops of [`numbered_crops`]; blank ones are 0.
 pub(crate) fn crop_numbers(crops: &CropBatch) -> Vec<i8> {
     let number = |crop: CropBatch| CROPS.iter().find(|(_, known)| **known == crop).map(|(n, _)| *n);
-    (0..crops.len()).map(|at| number(crops.part(at..at + 1)).unwrap_or(0)).collect()
+    (0..crops.len()).map(|at| number(crops.sub_batch(at..at + 1)).unwrap_or(0)).collect()
 }

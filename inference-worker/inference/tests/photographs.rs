@@ -5,13 +5,13 @@
 
 use std::sync::OnceLock;
 
-use boards::camera::{Camera, Palette, jpeg};
+use boards::camera::{Camera, Palette, encode_jpeg};
 use boards::{BoardOptions, Design};
 use domain::{DefectClass, NotComparable, PixelBox};
 use image::imageops::crop_imm;
 use image::{DynamicImage, GrayImage, Luma, Rgb, RgbImage};
 use inference::engine::EmbeddedEngine;
-use vision::{Golden, Incomparable, Misplacement, Picture, decode, prepare};
+use vision::{DecodedImage, Incomparable, Misplacement, PreparedGolden, decode, prepare};
 
 #[path = "photographs/inspected.rs"]
 mod inspected;
@@ -37,35 +37,36 @@ fn of(part: u64) -> Camera {
     Camera { palette: Palette::ALL[part as usize % 4], seed: part, ..Camera::default() }
 }
 
-fn shot(camera: &Camera, board: &GrayImage) -> Picture {
-    let bytes = jpeg(&camera.photograph(board, SIZE), 90).expect("writing to memory");
+fn shot(camera: &Camera, board: &GrayImage) -> DecodedImage {
+    let bytes = encode_jpeg(&camera.take_photograph(board, SIZE), 90).expect("writing to memory");
     decode(&bytes).expect("a JPEG")
 }
 
-fn golden(board: &Design, part: u64) -> Golden {
-    Golden::new(&shot(&of(part), &board.golden())).expect("a photograph of a board")
+fn golden(board: &Design, part: u64) -> PreparedGolden {
+    PreparedGolden::new(&shot(&of(part), &board.golden_sample())).expect("a photograph of a board")
 }
 
 /// A photograph of a flawed unit, with what is wrong in its pixels.
-fn tested(board: &Design, unit: u64, camera: &Camera) -> (Picture, Vec<Label>) {
+fn tested(board: &Design, unit: u64, camera: &Camera) -> (DecodedImage, Vec<Label>) {
     let options = BoardOptions { size: BOARD, max_shift: 3, ..BoardOptions::default() };
-    let (print, labels) = board.unit(unit, &options);
+    let (print, labels) = board.print_unit(unit, &options);
     let camera = Camera { seed: camera.seed + 1000, ..*camera };
-    let seen = |(class, bounds)| Some((class, camera.seen(bounds, &print, SIZE)?));
+    let seen = |(class, bounds)| Some((class, camera.project_box(bounds, &print, SIZE)?));
     let labels = labels.into_iter().filter_map(seen).collect();
     (shot(&camera, &print), labels)
 }
 
 /// The same unit without a camera: the middle of the binarised board.
-fn binarised(board: &Design, unit: u64) -> (Golden, Picture, Vec<Label>) {
+fn binarised(board: &Design, unit: u64) -> (PreparedGolden, DecodedImage, Vec<Label>) {
     let margin = (BOARD - SIZE) / 2;
     let middle = |board: &GrayImage| crop_imm(board, margin, margin, SIZE, SIZE).to_image();
     let options = BoardOptions { size: BOARD, max_shift: 3, ..BoardOptions::default() };
-    let (print, labels) = board.unit(unit, &options);
-    let seen = |(class, bounds)| Some((class, Camera::default().seen(bounds, &print, SIZE)?));
+    let (print, labels) = board.print_unit(unit, &options);
+    let seen =
+        |(class, bounds)| Some((class, Camera::default().project_box(bounds, &print, SIZE)?));
     let labels = labels.into_iter().filter_map(seen).collect();
-    let golden = Golden::new(&middle(&board.golden())).expect("a board");
-    (golden, Picture::Grey(middle(&print)), labels)
+    let golden = PreparedGolden::new(&middle(&board.golden_sample())).expect("a board");
+    (golden, DecodedImage::Grey(middle(&print)), labels)
 }
 
 /// Findings of confidence 0.5 and above, held against the labels (DeepPCB's IoU above 0.33).
@@ -87,10 +88,14 @@ impl Tally {
     }
 }
 
-fn inspected(golden: &Golden, test: &Picture, labels: &[Label]) -> Result<Tally, Incomparable> {
+fn inspected(
+    golden: &PreparedGolden,
+    test: &DecodedImage,
+    labels: &[Label],
+) -> Result<Tally, Incomparable> {
     let prepared = prepare(test, golden)?;
     let outputs = engine().run(&prepared.crops).expect("the network runs");
-    let mut found = prepared.finish(&outputs).expect("as many answers as crops");
+    let mut found = prepared.merge_answers(&outputs).expect("as many answers as crops");
     found.retain(|defect| defect.confidence.get() >= 0.5);
     let hit = |a: &PixelBox, b: &PixelBox| overlap(a, b) > 0.33;
     let is_found = |label: &&Label| found.iter().any(|defect| hit(&defect.bounds, &label.1));

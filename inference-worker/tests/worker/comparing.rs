@@ -1,6 +1,6 @@
 //! Boards are judged by comparison with their golden sample, or reviewed with the reason.
 
-use boards::{BoardOptions, generate};
+use boards::{BoardOptions, generate_board};
 use domain::{FiredRule, Judgement, NotComparable};
 
 use crate::line::{Line, board, png, results};
@@ -56,8 +56,9 @@ async fn an_unreadable_picture_a_picture_of_another_size_and_another_board_are_r
     line.register_golden(&good.golden).await;
     let worker = line.start_worker();
 
-    let small = generate(7, 0, &BoardOptions { size: 320, ..BoardOptions::default() });
-    let foreign = generate(8, 0, &BoardOptions { clean_per_cent: 100, ..BoardOptions::default() });
+    let small = generate_board(7, 0, &BoardOptions { size: 320, ..BoardOptions::default() });
+    let foreign =
+        generate_board(8, 0, &BoardOptions { clean_per_cent: 100, ..BoardOptions::default() });
     // Whole in its structure, damaged inside: the pixels of a PNG whose stream does not inflate.
     let mut damaged = png(&good.test).to_vec();
     let middle = damaged.len() / 2;

@@ -56,7 +56,7 @@ impl Place {
     }
 
     pub(crate) fn fails_on(&self, crop: &CropBatch) {
-        *self.state.poison.lock().unwrap() = Some(crop.part(0..1).pixels());
+        *self.state.poison.lock().unwrap() = Some(crop.sub_batch(0..1).to_pixels());
     }
 
     pub(crate) fn refused(&self) -> usize {
@@ -85,11 +85,14 @@ impl State {
 }
 
 impl Models for Place {
-    fn shipped(&self) -> &ModelIdentity {
+    fn shipped_model(&self) -> &ModelIdentity {
         &self.shipped
     }
 
-    fn engine(&self, model: &ModelIdentity) -> BoxFuture<'_, Result<Arc<dyn Engine>, EngineError>> {
+    fn engine_for(
+        &self,
+        model: &ModelIdentity,
+    ) -> BoxFuture<'_, Result<Arc<dyn Engine>, EngineError>> {
         let version = Version {
             model: model.clone(),
             engine: self.engine.clone(),
@@ -129,7 +132,8 @@ impl Engine for Version {
         async move {
             self.state.ask(Some(&self.model))?;
             let poison = self.state.poison.lock().unwrap().clone();
-            if poison.is_some_and(|poison| crops.pixels().chunks(CROP_LEN).any(|c| c == poison)) {
+            if poison.is_some_and(|poison| crops.to_pixels().chunks(CROP_LEN).any(|c| c == poison))
+            {
                 return Err(EngineError::Backend { detail: "illegal memory access".into() });
             }
             self.engine.infer(crops).await

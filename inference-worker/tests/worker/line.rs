@@ -4,7 +4,7 @@ use std::io::Cursor;
 use std::sync::Arc;
 use std::time::Duration;
 
-use boards::{BoardOptions, generate};
+use boards::{BoardOptions, generate_board};
 use bytes::Bytes;
 use chrono::{TimeDelta, Utc};
 use domain::{
@@ -154,7 +154,7 @@ impl Line {
         health.set_models(Arc::clone(&self.models));
         let batching = BatchingConfig::default();
         let comparer =
-            Comparer::new(Arc::clone(&self.models), batching, InferenceMetrics::of_process());
+            Comparer::new(Arc::clone(&self.models), batching, InferenceMetrics::for_process());
         let options = ReactorOptions { concurrency: 4, lease: self.lease, member_name: None };
         let on = (self.database.pool(), LogTail::new(Arc::clone(&self.log)));
         let told = (Arc::clone(&health), metrics);
@@ -194,9 +194,13 @@ pub(crate) fn png(picture: &GrayImage) -> Bytes {
     bytes.into_inner().into()
 }
 
-pub(crate) fn board(clean: bool) -> boards::Board {
+pub(crate) fn board(clean: bool) -> boards::GeneratedBoard {
     let clean_per_cent = if clean { 100 } else { 0 };
-    generate(7, 0, &BoardOptions { clean_per_cent, min_defects: 4, ..BoardOptions::default() })
+    generate_board(
+        7,
+        0,
+        &BoardOptions { clean_per_cent, min_defects: 4, ..BoardOptions::default() },
+    )
 }
 
 pub(crate) fn results(events: &[InspectionEvent]) -> usize {

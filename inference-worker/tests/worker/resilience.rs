@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use boards::{BoardOptions, generate};
+use boards::{BoardOptions, generate_board};
 use domain::{FiredRule, Inspection, Judgement, NotComparable};
 use platform::execute::load;
 use platform::health::Probe as _;
-use vision::{Golden, decode, prepare};
+use vision::{PreparedGolden, decode, prepare};
 
 use crate::engines::Place;
 use crate::line::{Line, board, png, results, until};
@@ -74,11 +74,11 @@ async fn a_picture_that_the_engine_fails_on_goes_to_review_and_its_neighbours_ar
         units_per_design: 4,
         ..BoardOptions::default()
     };
-    let boards = [0, 1, 2, 3].map(|n| generate(7, n, &options));
+    let boards = [0, 1, 2, 3].map(|n| generate_board(7, n, &options));
     let [poisoned, others @ ..] = &boards;
     assert!(others.iter().all(|other| other.golden == poisoned.golden), "one part");
     line.register_golden(&poisoned.golden).await;
-    let golden = Golden::new(&decode(&png(&poisoned.golden)).unwrap()).unwrap();
+    let golden = PreparedGolden::new(&decode(&png(&poisoned.golden)).unwrap()).unwrap();
     let crops = prepare(&decode(&png(&poisoned.test)).unwrap(), &golden).unwrap().crops;
     place.fails_on(&crops);
     let worker = line.start_worker();

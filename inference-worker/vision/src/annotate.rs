@@ -5,7 +5,7 @@ use domain::{Defect, DefectClass, PixelBox};
 use image::{GrayImage, Rgb, RgbImage};
 
 /// Colours of Okabe and Ito (2008), darkest enough to show on white and on black.
-const fn colour(class: DefectClass) -> Rgb<u8> {
+const fn class_colour(class: DefectClass) -> Rgb<u8> {
     Rgb(match class {
         DefectClass::Open => [213, 94, 0],
         DefectClass::Short => [0, 114, 178],
@@ -17,9 +17,9 @@ const fn colour(class: DefectClass) -> Rgb<u8> {
 }
 
 /// Width of a box's line in pixels.
-const LINE: u32 = 2;
+const LINE_WIDTH: u32 = 2;
 /// Pixels of the picture per dot of a digit.
-const DOT: u32 = 2;
+const DOT_SIDE: u32 = 2;
 
 /// The picture in grey with one box per defect, numbered from 1 in the order given.
 #[must_use]
@@ -30,13 +30,18 @@ pub fn annotate(picture: &GrayImage, defects: &[Defect]) -> RgbImage {
         *to = Rgb([48 + (u16::from(from.0[0]) * 207 / 255) as u8; 3]);
     }
     for (number, defect) in (1_u32..).zip(defects) {
-        frame(&mut out, &defect.bounds, colour(defect.class));
-        label(&mut out, &defect.bounds, number, colour(defect.class));
+        draw_frame(&mut out, &defect.bounds, class_colour(defect.class));
+        draw_number(&mut out, &defect.bounds, number, class_colour(defect.class));
     }
     out
 }
 
-fn fill(out: &mut RgbImage, (x, y): (u32, u32), (width, height): (u32, u32), colour: Rgb<u8>) {
+fn fill_rectangle(
+    out: &mut RgbImage,
+    (x, y): (u32, u32),
+    (width, height): (u32, u32),
+    colour: Rgb<u8>,
+) {
     for y in y..(y.saturating_add(height)).min(out.height()) {
         for x in x..(x.saturating_add(width)).min(out.width()) {
             out.put_pixel(x, y, colour);
@@ -44,14 +49,14 @@ fn fill(out: &mut RgbImage, (x, y): (u32, u32), (width, height): (u32, u32), col
     }
 }
 
-fn frame(out: &mut RgbImage, bounds: &PixelBox, colour: Rgb<u8>) {
+fn draw_frame(out: &mut RgbImage, bounds: &PixelBox, colour: Rgb<u8>) {
     let PixelBox { x, y, width, height } = *bounds;
-    let right = x.saturating_add(width).saturating_sub(LINE);
-    let bottom = y.saturating_add(height).saturating_sub(LINE);
-    fill(out, (x, y), (width, LINE), colour);
-    fill(out, (x, bottom), (width, LINE), colour);
-    fill(out, (x, y), (LINE, height), colour);
-    fill(out, (right, y), (LINE, height), colour);
+    let right = x.saturating_add(width).saturating_sub(LINE_WIDTH);
+    let bottom = y.saturating_add(height).saturating_sub(LINE_WIDTH);
+    fill_rectangle(out, (x, y), (width, LINE_WIDTH), colour);
+    fill_rectangle(out, (x, bottom), (width, LINE_WIDTH), colour);
+    fill_rectangle(out, (x, y), (LINE_WIDTH, height), colour);
+    fill_rectangle(out, (right, y), (LINE_WIDTH, height), colour);
 }
 
 /// Digits of 3 × 5 dots, rows from the top, the leftmost dot in the highest bit.
@@ -70,24 +75,24 @@ const DIGITS: [[u8; 5]; 10] = [
 
 /// The number in white on a plate of the box's colour, above the box, or inside it at the picture's
 /// top.
-fn label(out: &mut RgbImage, bounds: &PixelBox, number: u32, colour: Rgb<u8>) {
+fn draw_number(out: &mut RgbImage, bounds: &PixelBox, number: u32, colour: Rgb<u8>) {
     let digits = number.to_string();
-    let width = digits.len() as u32 * 4 * DOT + DOT;
-    let height = 7 * DOT;
+    let width = digits.len() as u32 * 4 * DOT_SIDE + DOT_SIDE;
+    let height = 7 * DOT_SIDE;
     let left = bounds.x.min(out.width().saturating_sub(width));
     let top = bounds.y.checked_sub(height).unwrap_or(bounds.y);
-    fill(out, (left, top), (width, height), colour);
-    let mut x = left + DOT;
+    fill_rectangle(out, (left, top), (width, height), colour);
+    let mut x = left + DOT_SIDE;
     for digit in digits.bytes() {
         let rows = DIGITS[usize::from(digit.saturating_sub(b'0')).min(9)];
         for (row, dots) in (0_u32..).zip(rows) {
             for column in 0..3 {
                 if (dots >> (2 - column)) & 1 == 1 {
-                    let at = (x + column * DOT, top + DOT + row * DOT);
-                    fill(out, at, (DOT, DOT), Rgb([255; 3]));
+                    let at = (x + column * DOT_SIDE, top + DOT_SIDE + row * DOT_SIDE);
+                    fill_rectangle(out, at, (DOT_SIDE, DOT_SIDE), Rgb([255; 3]));
                 }
             }
         }
-        x += 4 * DOT;
+        x += 4 * DOT_SIDE;
     }
 }

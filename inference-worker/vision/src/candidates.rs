@@ -1,7 +1,11 @@
 //! Candidates: connected places where the test picture differs from its golden sample by more than
 //! rough edges do.
+//!
+//! A morphological opening removes the one or two pixels along every edge that printing and registration
+//! leave; a closing then joins what is one defect. Connected regions come from one pass over the runs of
+//! set bits in each row with union-find (Rosenfeld and Pfaltz, 1966), so that cost grows with the runs.
 
-use super::bits::Bits;
+use super::binary_image::BinaryImage;
 
 /// A connected difference: its bounding box and its size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,7 +27,7 @@ impl Region {
     }
 
     /// A run of pixels in one row.
-    const fn line(left: usize, right: usize, y: usize) -> Self {
+    const fn from_run(left: usize, right: usize, y: usize) -> Self {
         Self { left, top: y, right, bottom: y, pixels: (right - left + 1) as u32 }
     }
 
@@ -37,20 +41,21 @@ impl Region {
 }
 
 /// A place of two pixels' thickness counts when it has at least so many pixels...
-const THIN_LEAST: u32 = 16;
+const THIN_PIXELS_MIN: u32 = 16;
 /// ...and is not longer than this: a longer one is an edge that lies a little off, in pixels.
-const THIN_LONGEST: usize = 24;
+const THIN_LENGTH_MAX: usize = 24;
 
 /// Removes what is thinner than three pixels, but for compact places two pixels thick; then closes
-/// gaps of up to four.
-pub(super) fn clean(difference: &Bits) -> Bits {
+/// gaps of up to four. Small pin holes are two pixels thick, and so is the rim of a trace that lies a
+/// pixel off: the rim is long, which tells them apart.
+pub(super) fn clean_difference(difference: &BinaryImage) -> BinaryImage {
     let mut opened = difference.eroded().dilated();
     let thin = difference.opened_by_two();
-    for region in regions(&thin, usize::MAX).unwrap_or_default() {
+    for region in find_regions(&thin, usize::MAX).unwrap_or_default() {
         let Region { left, top, right, bottom, pixels } = region;
         let longest = (right - left).max(bottom - top) + 1;
-        if pixels >= THIN_LEAST && longest <= THIN_LONGEST {
-            opened.copy(&thin, (left, top), (right, bottom));
+        if pixels >= THIN_PIXELS_MIN && longest <= THIN_LENGTH_MAX {
+            opened.copy_rectangle(&thin, (left, top), (right, bottom));
         }
     }
     opened.dilated().dilated().eroded().eroded()
@@ -58,29 +63,29 @@ pub(super) fn clean(difference: &Bits) -> Bits {
 
 /// A region that is longer than this does not fit a crop and is looked at in several places, in
 /// pixels.
-const LONG: usize = 88;
+const REGION_SIDE_MAX: usize = 88;
 /// Side of those places in pixels.
-const CELL: usize = 56;
+const PIECE_SIDE: usize = 56;
 
 /// Where to look at a region: its middle or, when it is long or winding, the middle of each of its
 /// pieces, since its own middle may lie far from anything that differs.
-pub(super) fn centres(bits: &Bits, region: &Region) -> Vec<(usize, usize)> {
+pub(super) fn region_centres(bits: &BinaryImage, region: &Region) -> Vec<(usize, usize)> {
     let Region { left, top, right, bottom, .. } = *region;
-    if right - left < LONG && bottom - top < LONG {
+    if right - left < REGION_SIDE_MAX && bottom - top < REGION_SIDE_MAX {
         return vec![region.centre()];
     }
     let mut centres = Vec::new();
-    for cell_top in (top..=bottom).step_by(CELL) {
-        for cell_left in (left..=right).step_by(CELL) {
+    for cell_top in (top..=bottom).step_by(PIECE_SIDE) {
+        for cell_left in (left..=right).step_by(PIECE_SIDE) {
             let mut piece: Option<Region> = None;
-            for y in cell_top..(cell_top + CELL).min(bottom + 1) {
-                let width = CELL.min(right + 1 - cell_left);
+            for y in cell_top..(cell_top + PIECE_SIDE).min(bottom + 1) {
+                let width = PIECE_SIDE.min(right + 1 - cell_left);
                 let row =
-                    bits.window(cell_left.cast_signed(), y.cast_signed()) & ((1 << width) - 1);
+                    bits.word_at(cell_left.cast_signed(), y.cast_signed()) & ((1 << width) - 1);
                 if row != 0 {
                     let left = cell_left + row.trailing_zeros() as usize;
                     let right = cell_left + 63 - row.leading_zeros() as usize;
-                    let line = Region::line(left, right, y);
+                    let line = Region::from_run(left, right, y);
                     piece.get_or_insert(line).join(&line);
                 }
             }
@@ -98,14 +103,14 @@ struct Run {
 }
 
 /// Connected regions (eight neighbours), from top to bottom; none when there are more than `limit`.
-pub(super) fn regions(bits: &Bits, limit: usize) -> Option<Vec<Region>> {
+pub(super) fn find_regions(bits: &BinaryImage, limit: usize) -> Option<Vec<Region>> {
     let mut forest = Forest::default();
     let mut above: Vec<Run> = Vec::new();
     for y in 0..bits.height {
         let mut here = Vec::new();
         let mut first = 0;
-        for (left, right) in runs(bits.row(y)) {
-            let region = forest.add(Region::line(left, right, y));
+        for (left, right) in find_runs(bits.row(y)) {
+            let region = forest.add(Region::from_run(left, right, y));
             while above.get(first).is_some_and(|run| run.right + 1 < left) {
                 first += 1;
             }
@@ -116,12 +121,12 @@ pub(super) fn regions(bits: &Bits, limit: usize) -> Option<Vec<Region>> {
         }
         above = here;
     }
-    let roots = forest.roots();
+    let roots = forest.root_regions();
     (roots.len() <= limit).then_some(roots)
 }
 
 /// First and last columns of the runs of set bits in a row.
-fn runs(words: &[u64]) -> Vec<(usize, usize)> {
+fn find_runs(words: &[u64]) -> Vec<(usize, usize)> {
     let mut runs: Vec<(usize, usize)> = Vec::new();
     for (index, &word) in words.iter().enumerate() {
         let mut rest = word;
@@ -154,7 +159,7 @@ impl Forest {
         self.parents.len() - 1
     }
 
-    fn root(&mut self, mut index: usize) -> usize {
+    fn find_root(&mut self, mut index: usize) -> usize {
         while self.parents[index] != index {
             self.parents[index] = self.parents[self.parents[index]];
             index = self.parents[index];
@@ -164,7 +169,7 @@ impl Forest {
 
     /// Joins two regions under the older one, so that roots stay in reading order.
     fn unite(&mut self, a: usize, b: usize) {
-        let (a, b) = (self.root(a), self.root(b));
+        let (a, b) = (self.find_root(a), self.find_root(b));
         let (old, new) = (a.min(b), a.max(b));
         if old != new {
             self.parents[new] = old;
@@ -173,7 +178,7 @@ impl Forest {
         }
     }
 
-    fn roots(&self) -> Vec<Region> {
+    fn root_regions(&self) -> Vec<Region> {
         let is_root = |&(index, _): &(usize, &Region)| self.parents[index] == index;
         self.regions.iter().enumerate().filter(is_root).map(|(_, region)| *region).collect()
     }

@@ -1,11 +1,11 @@
 //! Crops: what the network sees of a candidate. They are kept as bits, 2.3 kB each, and become the
 //! network's numbers only where an engine wants them.
 
-use super::bits::Bits;
+use super::binary_image::BinaryImage;
 
 /// Width and height of a crop in pixels.
 pub const CROP_SIDE: usize = 96;
-/// Planes of a crop: the test picture, then the golden sample laid over it.
+/// Planes of a crop: the test picture, then the golden sample warped over it.
 pub const CROP_PLANES: usize = 2;
 /// Numbers per crop.
 pub const CROP_LEN: usize = CROP_PLANES * CROP_SIDE * CROP_SIDE;
@@ -40,15 +40,15 @@ impl CropBatch {
     }
 
     /// All numbers, `len() * CROP_LEN` of them, crop by crop, plane by plane, row by row: 74 kB a
-    /// crop, so take [`CropBatch::part`] first when there are many.
+    /// crop, so take [`CropBatch::sub_batch`] first when there are many.
     #[must_use]
-    pub fn pixels(&self) -> Vec<f32> {
-        self.shown_as(0.0, 1.0)
+    pub fn to_pixels(&self) -> Vec<f32> {
+        self.to_values(0.0, 1.0)
     }
 
-    /// As [`CropBatch::pixels`], with something else for the numbers of copper and substrate.
+    /// As [`CropBatch::to_pixels`], with something else for the numbers of copper and substrate.
     #[must_use]
-    pub fn shown_as<T: Copy>(&self, copper: T, substrate: T) -> Vec<T> {
+    pub fn to_values<T: Copy>(&self, copper: T, substrate: T) -> Vec<T> {
         let mut pixels = Vec::with_capacity(self.words.len() * WORD);
         for word in &self.words {
             let shown = |bit| if (word >> bit) & 1 == 1 { copper } else { substrate };
@@ -69,7 +69,7 @@ impl CropBatch {
 
     /// Crops `range` as a batch of their own; what lies beyond the end is left out.
     #[must_use]
-    pub fn part(&self, range: std::ops::Range<usize>) -> Self {
+    pub fn sub_batch(&self, range: std::ops::Range<usize>) -> Self {
         let end = range.end.min(self.len());
         let start = range.start.min(end);
         Self { words: self.words[start * CROP_WORDS..end * CROP_WORDS].to_vec() }
@@ -77,14 +77,14 @@ impl CropBatch {
 
     /// Appends the crop around `centre`, which spans `centre - 48 .. centre + 48`; beyond the
     /// picture is substrate.
-    pub(super) fn push(&mut self, pair: &Pair, centre: (usize, usize)) {
+    pub(super) fn push(&mut self, pair: &RegisteredPair, centre: (usize, usize)) {
         self.words.reserve(CROP_WORDS);
         let left = centre.0.cast_signed() - (CROP_SIDE / 2).cast_signed();
         let top = centre.1.cast_signed() - (CROP_SIDE / 2).cast_signed();
         for bits in [&pair.test, &pair.golden] {
             for y in (top..).take(CROP_SIDE) {
-                let row = bits.window(left, y);
-                let rest = bits.window(left + 64, y);
+                let row = bits.word_at(left, y);
+                let rest = bits.word_at(left + 64, y);
                 let words: [u32; ROW_WORDS] = [row as u32, (row >> WORD) as u32, rest as u32];
                 self.words.extend_from_slice(&words);
             }
@@ -92,16 +92,16 @@ impl CropBatch {
     }
 }
 
-/// A test picture with the golden sample laid over it.
+/// A test picture with the golden sample warped over it.
 #[derive(Debug, Clone)]
-pub struct Pair {
-    pub(crate) test: Bits,
+pub struct RegisteredPair {
+    pub(crate) test: BinaryImage,
     /// The golden sample where it is known; elsewhere the test picture itself, so that nothing
     /// differs.
-    pub(crate) golden: Bits,
+    pub(crate) golden: BinaryImage,
 }
 
-impl Pair {
+impl RegisteredPair {
     /// Width and height in pixels.
     #[must_use]
     pub const fn size(&self) -> (usize, usize) {
@@ -111,15 +111,15 @@ impl Pair {
     /// Rows of the two planes around `centre`, copper as set bits; `side` is even and at most 128.
     /// The crop spans `centre - side / 2 .. centre + side / 2`; beyond the picture is substrate.
     #[must_use]
-    pub fn planes(&self, centre: (usize, usize), side: usize) -> [Vec<u128>; 2] {
+    pub fn planes_around(&self, centre: (usize, usize), side: usize) -> [Vec<u128>; 2] {
         let left = centre.0.cast_signed() - (side / 2).cast_signed();
         let top = centre.1.cast_signed() - (side / 2).cast_signed();
-        let rows = |bits: &Bits| {
+        let rows = |bits: &BinaryImage| {
             (top..)
                 .take(side)
                 .map(|y| {
-                    let row = u128::from(bits.window(left, y))
-                        | u128::from(bits.window(left + 64, y)) << 64;
+                    let row = u128::from(bits.word_at(left, y))
+                        | u128::from(bits.word_at(left + 64, y)) << 64;
                     if side < 128 { row & ((1 << side) - 1) } else { row }
                 })
                 .collect()

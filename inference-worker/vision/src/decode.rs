@@ -55,7 +55,7 @@ pub enum DecodeError {
 
 /// The format that the bytes begin as; none when it is neither JPEG nor PNG.
 #[must_use]
-pub fn sniff(bytes: &[u8]) -> Option<MediaType> {
+pub fn media_type_of(bytes: &[u8]) -> Option<MediaType> {
     if bytes.starts_with(b"\x89PNG\r\n\x1a\n") {
         Some(MediaType::Png)
     } else if bytes.starts_with(b"\xff\xd8\xff") {
@@ -67,14 +67,14 @@ pub fn sniff(bytes: &[u8]) -> Option<MediaType> {
 
 /// A decoded picture.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Picture {
+pub enum DecodedImage {
     /// Grey levels, 0 (black) to 255; also a colour file in which nothing is coloured.
     Grey(GrayImage),
     /// Red, green and blue.
     Colour(RgbImage),
 }
 
-impl Picture {
+impl DecodedImage {
     /// The picture in grey.
     #[must_use]
     pub fn into_grey(self) -> GrayImage {
@@ -87,14 +87,14 @@ impl Picture {
 
 /// A borrowed picture, grey or colour.
 #[derive(Debug, Clone, Copy)]
-pub enum Look<'a> {
+pub enum ImageView<'a> {
     /// Grey levels.
     Grey(&'a GrayImage),
     /// Red, green and blue.
     Colour(&'a RgbImage),
 }
 
-impl Look<'_> {
+impl ImageView<'_> {
     /// Width and height in pixels.
     #[must_use]
     pub fn dimensions(&self) -> (u32, u32) {
@@ -105,17 +105,17 @@ impl Look<'_> {
     }
 }
 
-impl<'a> From<&'a GrayImage> for Look<'a> {
+impl<'a> From<&'a GrayImage> for ImageView<'a> {
     fn from(picture: &'a GrayImage) -> Self {
         Self::Grey(picture)
     }
 }
 
-impl<'a> From<&'a Picture> for Look<'a> {
-    fn from(picture: &'a Picture) -> Self {
+impl<'a> From<&'a DecodedImage> for ImageView<'a> {
+    fn from(picture: &'a DecodedImage) -> Self {
         match picture {
-            Picture::Grey(picture) => Self::Grey(picture),
-            Picture::Colour(picture) => Self::Colour(picture),
+            DecodedImage::Grey(picture) => Self::Grey(picture),
+            DecodedImage::Colour(picture) => Self::Colour(picture),
         }
     }
 }
@@ -124,11 +124,11 @@ impl<'a> From<&'a Picture> for Look<'a> {
 ///
 /// # Errors
 /// [`DecodeError`], before pixels are decoded when the declared size is beyond the limits.
-pub fn decode(bytes: &[u8]) -> Result<Picture, DecodeError> {
+pub fn decode(bytes: &[u8]) -> Result<DecodedImage, DecodeError> {
     if bytes.is_empty() {
         return Err(DecodeError::Empty);
     }
-    let media_type = sniff(bytes).ok_or(DecodeError::NotAPicture)?;
+    let media_type = media_type_of(bytes).ok_or(DecodeError::NotAPicture)?;
     let format = match media_type {
         MediaType::Png => ImageFormat::Png,
         MediaType::Jpeg => ImageFormat::Jpeg,
@@ -138,7 +138,7 @@ pub fn decode(bytes: &[u8]) -> Result<Picture, DecodeError> {
     let mut limits = Limits::default();
     limits.max_alloc = Some(MAX_PIXELS * 8);
     reader.limits(limits);
-    if media_type == MediaType::Jpeg && jpeg_components(bytes) == Some(INKS) {
+    if media_type == MediaType::Jpeg && jpeg_components(bytes) == Some(INK_COMPONENTS) {
         return Err(DecodeError::Inks);
     }
     let mut decoder = reader.into_decoder().map_err(damaged)?;
@@ -150,11 +150,11 @@ pub fn decode(bytes: &[u8]) -> Result<Picture, DecodeError> {
     if decoder.orientation().map_err(damaged)? != Orientation::NoTransforms {
         return Err(DecodeError::Turned);
     }
-    opaque(DynamicImage::from_decoder(decoder).map_err(damaged)?)
+    require_opaque(DynamicImage::from_decoder(decoder).map_err(damaged)?)
 }
 
 /// Components of a JPEG in CMYK or YCCK.
-const INKS: u8 = 4;
+const INK_COMPONENTS: u8 = 4;
 
 /// Components of a JPEG by its frame header (ITU-T T.81, B.2.2); none when there is no such header.
 fn jpeg_components(bytes: &[u8]) -> Option<u8> {
@@ -178,7 +178,7 @@ fn jpeg_components(bytes: &[u8]) -> Option<u8> {
 }
 
 /// Eight bits a channel, without an alpha channel, in grey when nothing is coloured.
-fn opaque(picture: DynamicImage) -> Result<Picture, DecodeError> {
+fn require_opaque(picture: DynamicImage) -> Result<DecodedImage, DecodeError> {
     let clear = match &picture {
         DynamicImage::ImageLumaA8(p) => p.pixels().any(|p| p.0[1] < u8::MAX),
         DynamicImage::ImageRgba8(p) => p.pixels().any(|p| p.0[3] < u8::MAX),
@@ -190,7 +190,7 @@ fn opaque(picture: DynamicImage) -> Result<Picture, DecodeError> {
         return Err(DecodeError::Transparent);
     }
     if !picture.color().has_color() {
-        return Ok(Picture::Grey(picture.into_luma8()));
+        return Ok(DecodedImage::Grey(picture.into_luma8()));
     }
     let colour = picture.into_rgb8();
     let coloured = colour.pixels().any(|pixel| {
@@ -198,8 +198,8 @@ fn opaque(picture: DynamicImage) -> Result<Picture, DecodeError> {
         red != green || green != blue
     });
     Ok(if coloured {
-        Picture::Colour(colour)
+        DecodedImage::Colour(colour)
     } else {
-        Picture::Grey(DynamicImage::ImageRgb8(colour).into_luma8())
+        DecodedImage::Grey(DynamicImage::ImageRgb8(colour).into_luma8())
     })
 }

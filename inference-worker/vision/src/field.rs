@@ -1,30 +1,34 @@
 //! Where each pixel of the golden sample lies in the test picture: an offset per node of a grid,
-//! bilinear in between. A field bends only as far as wide areas of the picture agree on: what a few
-//! tiles say against their surroundings is a difference, not a bend.
+//! bilinear in between.
+//!
+//! A field bends only as far as wide areas of the picture agree on: what a few tiles tell against their
+//! surroundings is a difference, not a bend. Were it otherwise, the field would follow a missing or
+//! moved trace and heal the very defect that is looked for. So an affine offset is fitted first, then a
+//! bend that is stiff (`fit_offsets`), and tiles are measured again around what was found.
 
-use super::bits::Bits;
-use super::relax;
-use super::tile::{self, TILE, Tile};
+use super::binary_image::BinaryImage;
+use super::fit_offsets;
+use super::tile::{self, MeasuredTile, TILE};
 
-/// An offset that grows evenly over the picture: in its middle, per pixel to the right, per pixel
-/// down.
+/// An affine offset, which grows evenly over the picture: `[in its middle, per pixel to the right, per
+/// pixel down]` for each axis, pixels. Turns and stretches are small, so a turn by an angle is its tangent.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Affine {
+pub(super) struct AffineOffset {
     pub(super) x: [f32; 3],
     pub(super) y: [f32; 3],
 }
 
-impl Affine {
-    pub(super) const fn shift(dx: f32, dy: f32) -> Self {
+impl AffineOffset {
+    pub(super) const fn from_shift(dx: f32, dy: f32) -> Self {
         Self { x: [dx, 0.0, 0.0], y: [dy, 0.0, 0.0] }
     }
 
     /// A turn by its tangent and a stretch along each axis.
-    pub(super) const fn about_middle(turn: f32, stretch: (f32, f32)) -> Self {
+    pub(super) const fn from_turn_and_stretch(turn: f32, stretch: (f32, f32)) -> Self {
         Self { x: [0.0, stretch.0, -turn], y: [0.0, turn, stretch.1] }
     }
 
-    pub(super) fn moved(mut self, dx: f32, dy: f32) -> Self {
+    pub(super) fn shifted_by(mut self, dx: f32, dy: f32) -> Self {
         self.x[0] += dx;
         self.y[0] += dy;
         self
@@ -35,71 +39,73 @@ impl Affine {
         (self.x[1] * x + self.x[2] * y, self.y[1] * x + self.y[2] * y)
     }
 
-    pub(super) fn at(&self, x: f32, y: f32) -> [f32; 2] {
+    pub(super) fn offset_at(&self, x: f32, y: f32) -> [f32; 2] {
         let (dx, dy) = self.growth_at(x, y);
         [self.x[0] + dx, self.y[0] + dy]
     }
 }
 
-/// Offsets at the middles of tiles of [`TILE`] pixels, row by row.
+/// Offsets `[dx, dy]` in pixels at the middles of tiles of [`TILE`] pixels, row by row: the golden
+/// sample's pixel `p` lies at `p + offset` in the test picture.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Field {
+pub(super) struct OffsetField {
     pub(super) columns: usize,
     pub(super) rows: usize,
     pub(super) nodes: Vec<[f32; 2]>,
     size: (usize, usize),
 }
 
-impl Field {
-    /// The field of an even growth over a picture of the size of `bits`.
-    pub(super) fn of(affine: &Affine, bits: &Bits) -> Self {
+impl OffsetField {
+    /// The field of an affine offset over a picture of the size of `bits`.
+    pub(super) fn from_affine(affine: &AffineOffset, bits: &BinaryImage) -> Self {
         let (columns, rows) = (bits.width.div_ceil(TILE), bits.height.div_ceil(TILE));
         let mut field = Self { columns, rows, nodes: Vec::new(), size: (bits.width, bits.height) };
         field.nodes = (0..columns * rows)
             .map(|node| {
-                let (x, y) = field.beside_middle(node);
-                affine.at(x, y)
+                let (x, y) = field.node_position(node);
+                affine.offset_at(x, y)
             })
             .collect();
         field
     }
 
     /// Where a node lies, from the picture's middle.
-    pub(super) fn beside_middle(&self, node: usize) -> (f32, f32) {
+    pub(super) fn node_position(&self, node: usize) -> (f32, f32) {
         let place =
             |index: usize, length: usize| (index * TILE + TILE / 2) as f32 - length as f32 / 2.0;
         (place(node % self.columns, self.size.0), place(node / self.columns, self.size.1))
     }
 
     /// Offsets along the row of pixels `y`, at the nodes' columns.
-    pub(super) fn along(&self, y: usize, offsets: &mut Vec<[f32; 2]>) {
-        let (row, within) = between(y as f32, self.rows);
+    pub(super) fn offsets_along_row(&self, y: usize, offsets: &mut Vec<[f32; 2]>) {
+        let (row, within) = node_before(y as f32, self.rows);
         let next = (row + 1).min(self.rows - 1);
         let (upper, lower) =
             (&self.nodes[row * self.columns..], &self.nodes[next * self.columns..]);
-        let blend = |(a, b): (&[f32; 2], &[f32; 2])| lerp(*a, *b, within);
+        let blend = |(a, b): (&[f32; 2], &[f32; 2])| interpolate(*a, *b, within);
         offsets.clear();
         offsets.extend(upper.iter().zip(lower).take(self.columns).map(blend));
     }
 
-    /// The even growth from border to border.
-    pub(super) fn even(&self) -> Affine {
+    /// The affine offset from border to border: what the next window of a panel begins with.
+    pub(super) fn overall_affine(&self) -> AffineOffset {
         let (width, height) = (self.size.0 as f32, self.size.1 as f32);
         let mut row = Vec::new();
         let mut at = |x: f32, y: f32| {
-            self.along(y as usize, &mut row);
-            at_column(&row, x)
+            self.offsets_along_row(y as usize, &mut row);
+            offset_at_column(&row, x)
         };
         let [left, right] = [at(0.0, height / 2.0), at(width, height / 2.0)];
         let [top, bottom] = [at(width / 2.0, 0.0), at(width / 2.0, height)];
         let middle = at(width / 2.0, height / 2.0);
         let axis =
             |i: usize| [middle[i], (right[i] - left[i]) / width, (bottom[i] - top[i]) / height];
-        Affine { x: axis(0), y: axis(1) }
+        AffineOffset { x: axis(0), y: axis(1) }
     }
 
-    /// By how much offsets differ at most along either axis, pixels.
-    pub(super) fn spread(&self) -> f32 {
+    /// By how much offsets differ at most along either axis, pixels: a wide range is suspicious, because
+    /// a turn that was taken for a bend looks like that.
+    pub(super) fn offset_range(&self) -> f32 {
         let along = |axis: usize| {
             let offsets = self.nodes.iter().map(|node| node[axis]);
             offsets.clone().fold(f32::MIN, f32::max) - offsets.fold(f32::MAX, f32::min)
@@ -108,90 +114,108 @@ impl Field {
     }
 
     /// Offset in the picture's middle.
-    pub(super) fn middle(&self) -> [f32; 2] {
+    pub(super) fn middle_offset(&self) -> [f32; 2] {
         let mut row = Vec::new();
-        self.along(self.size.1 / 2, &mut row);
-        at_column(&row, (self.size.0 / 2) as f32)
+        self.offsets_along_row(self.size.1 / 2, &mut row);
+        offset_at_column(&row, (self.size.0 / 2) as f32)
     }
 }
 
-fn lerp(a: [f32; 2], b: [f32; 2], t: f32) -> [f32; 2] {
+fn interpolate(a: [f32; 2], b: [f32; 2], t: f32) -> [f32; 2] {
     [a[0] + (b[0] - a[0]) * t, a[1] + (b[1] - a[1]) * t]
 }
 
 /// The node before a place and how far it is to the next; beyond the outer nodes, offsets go on
 /// growing.
-fn between(place: f32, nodes: usize) -> (usize, f32) {
+fn node_before(place: f32, nodes: usize) -> (usize, f32) {
     let at = (place - TILE as f32 / 2.0) / TILE as f32;
     let node = at.floor().clamp(0.0, nodes.saturating_sub(2) as f32);
     (node as usize, at - node)
 }
 
 /// The offset in column `x` of a row of nodes.
-pub(super) fn at_column(row: &[[f32; 2]], x: f32) -> [f32; 2] {
-    let (node, within) = between(x, row.len());
-    lerp(row[node], row[(node + 1).min(row.len() - 1)], within)
+pub(super) fn offset_at_column(row: &[[f32; 2]], x: f32) -> [f32; 2] {
+    let (node, within) = node_before(x, row.len());
+    interpolate(row[node], row[(node + 1).min(row.len() - 1)], within)
 }
 
-/// How the residual that halves a tile's say shrinks, in pixels, while a field is fitted.
-const SCEPTICAL: [f32; 4] = [6.0, 3.0, 2.0, 1.5];
-/// Offsets below this are of no account, in pixels.
-const NEGLIGIBLE: f32 = 0.5;
+/// The residuals, in pixels, at which a tile keeps a quarter of its weight, one fit after the other.
+/// The first is wide, so that a fit that begins wrong is pulled to most tiles; the last is as narrow as
+/// edges are rough (graduated non-convexity, Blake and Zisserman, 1987).
+const RESIDUAL_SCALES: [f32; 4] = [6.0, 3.0, 2.0, 1.5];
+/// Changes below this are of no account, in pixels: the golden sample is warped by whole pixels.
+const OFFSET_CHANGE_MIN: f32 = 0.5;
 /// Times that the growth, then the bend, is measured anew.
-const ROUNDS: usize = 2;
+const ROUNDS_MAX: usize = 2;
 
 /// Measures how the golden sample lies in the test picture, from a first guess.
-pub(super) fn measure(test: &Bits, golden: &Bits, guess: &Affine) -> Field {
+///
+/// Tiles look only a few pixels around what is known of them. So they are measured, the field is fitted,
+/// and they are measured again around it, until nothing moves; the affine part comes first, because it
+/// carries the tiles at the border, which a turn moves most, into their reach.
+pub(super) fn measure_field(
+    test: &BinaryImage,
+    golden: &BinaryImage,
+    guess: &AffineOffset,
+) -> OffsetField {
     let mut affine = *guess;
-    let mut field = Field::of(&affine, test);
-    let mut tiles = tile::measure(test, golden, &field);
-    for _ in 0..ROUNDS {
-        affine = grown(&tiles, &field, &affine);
-        let next = Field::of(&affine, test);
-        if farthest(&field, &next) < NEGLIGIBLE {
+    let mut field = OffsetField::from_affine(&affine, test);
+    let mut tiles = tile::measure_tiles(test, golden, &field);
+    for _ in 0..ROUNDS_MAX {
+        affine = fit_growth(&tiles, &field, &affine);
+        let next = OffsetField::from_affine(&affine, test);
+        if largest_change(&field, &next) < OFFSET_CHANGE_MIN {
             break;
         }
         field = next;
-        tiles = tile::measure(test, golden, &field);
+        tiles = tile::measure_tiles(test, golden, &field);
     }
-    for _ in 0..ROUNDS {
-        let next = bent(&tiles, &field, &affine);
-        let change = farthest(&field, &next);
+    for _ in 0..ROUNDS_MAX {
+        let next = fit_bending(&tiles, &field, &affine);
+        let change = largest_change(&field, &next);
         field = next;
-        if change < NEGLIGIBLE {
+        if change < OFFSET_CHANGE_MIN {
             break;
         }
-        tiles = tile::measure(test, golden, &field);
+        tiles = tile::measure_tiles(test, golden, &field);
     }
     field
 }
 
-fn farthest(a: &Field, b: &Field) -> f32 {
+fn largest_change(a: &OffsetField, b: &OffsetField) -> f32 {
     let apart = |(a, b): (&[f32; 2], &[f32; 2])| (a[0] - b[0]).abs().max((a[1] - b[1]).abs());
     a.nodes.iter().zip(&b.nodes).map(apart).fold(0.0, f32::max)
 }
 
-/// The even growth that most tiles agree on.
-fn grown(tiles: &[Option<Tile>], field: &Field, before: &Affine) -> Affine {
+/// The affine offset that most tiles agree on.
+fn fit_growth(
+    tiles: &[Option<MeasuredTile>],
+    field: &OffsetField,
+    before: &AffineOffset,
+) -> AffineOffset {
     let mut affine = *before;
-    for sceptical in SCEPTICAL {
-        let next = relax::evenly(tiles, field, &affine, sceptical);
+    for residual_scale in RESIDUAL_SCALES {
+        let next = fit_offsets::fit_affine(tiles, field, &affine, residual_scale);
         affine = next;
     }
     affine
 }
 
-/// The field that follows what neighbouring tiles agree on beyond an even growth.
-fn bent(tiles: &[Option<Tile>], field: &Field, affine: &Affine) -> Field {
+/// The field that follows what neighbouring tiles agree on beyond the affine offset.
+fn fit_bending(
+    tiles: &[Option<MeasuredTile>],
+    field: &OffsetField,
+    affine: &AffineOffset,
+) -> OffsetField {
     let even: Vec<[f32; 2]> = (0..field.nodes.len())
         .map(|node| {
-            let (x, y) = field.beside_middle(node);
-            affine.at(x, y)
+            let (x, y) = field.node_position(node);
+            affine.offset_at(x, y)
         })
         .collect();
     let mut next = field.clone();
-    for sceptical in SCEPTICAL {
-        relax::bend(tiles, field, &even, sceptical, &mut next);
+    for residual_scale in RESIDUAL_SCALES {
+        fit_offsets::fit_plate(tiles, field, &even, residual_scale, &mut next);
     }
     next
 }

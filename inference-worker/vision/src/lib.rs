@@ -2,7 +2,7 @@
 //! answers.
 //!
 //! Pure and synchronous. The network is absent on purpose: [`prepare`] ends with crops and
-//! [`Prepared::finish`] begins with answers, so that a batcher in between can fill one engine batch
+//! [`PreparedPicture::merge_answers`] begins with answers, so that a batcher in between can fill one engine batch
 //! with crops of several boards. A picture that cannot be compared is an outcome of its own, never
 //! a board without findings.
 
@@ -10,34 +10,36 @@ use domain::inspection::Registration;
 use domain::{Defect, NotComparable};
 
 mod annotate;
-mod bits;
+mod binary_image;
 mod candidates;
 mod crops;
 mod decode;
 mod field;
-mod lay;
+mod fit_offsets;
 mod merge;
 mod panel;
 mod photograph;
 mod refusal;
 mod register;
-mod relax;
 mod stage;
 #[cfg(test)]
 mod tests;
 mod tile;
+mod warp;
 
 pub use annotate::annotate;
-pub use crops::{CROP_LEN, CROP_PLANES, CROP_SIDE, CropBatch, Pair};
-pub use decode::{DecodeError, Look, MAX_PIXELS, MAX_SIDE, Picture, decode, sniff};
+pub use crops::{CROP_LEN, CROP_PLANES, CROP_SIDE, CropBatch, RegisteredPair};
+pub use decode::{
+    DecodeError, DecodedImage, ImageView, MAX_PIXELS, MAX_SIDE, decode, media_type_of,
+};
 pub use merge::{CLASS_COUNT, CountMismatch, CropOutput};
 pub use panel::Panel;
 pub use refusal::Misplacement;
-pub use stage::{Stage, Watch};
+pub use stage::{Stage, StageWatch};
 
-use bits::Bits;
-use photograph::Reading;
-use register::Coarse;
+use binary_image::BinaryImage;
+use photograph::CopperReading;
+use register::CoarseCounts;
 
 /// Pictures that agree less than this after registration are not of one part.
 const MIN_SCORE: f32 = 0.7;
@@ -137,40 +139,40 @@ impl Incomparable {
 
 /// A golden sample made ready for many comparisons.
 #[derive(Debug, Clone)]
-pub struct Golden {
-    bits: Bits,
+pub struct PreparedGolden {
+    bits: BinaryImage,
     /// None of a large panel, which is registered window by window.
-    coarse: Option<Coarse>,
+    coarse: Option<CoarseCounts>,
     size: (u32, u32),
     /// How its pictures tell copper from substrate.
-    reading: Reading,
+    reading: CopperReading,
 }
 
-impl Golden {
+impl PreparedGolden {
     /// Makes a golden sample ready: a binarised picture, whose copper is dark, or a photograph, whose
     /// copper is bright. Pictures compared with it are read in the same way.
     ///
     /// # Errors
     /// [`Incomparable::TooSmall`], [`Incomparable::Blank`] or [`Incomparable::Exposure`].
-    pub fn new<'a>(picture: impl Into<Look<'a>>) -> Result<Self, Incomparable> {
+    pub fn new<'a>(picture: impl Into<ImageView<'a>>) -> Result<Self, Incomparable> {
         let picture = picture.into();
-        let (reading, bits) = Reading::of(large_enough(picture)?)?;
+        let (reading, bits) = CopperReading::from_golden(large_enough(picture)?)?;
         shows_something(&bits, "golden sample")?;
-        Ok(Self::ready(bits, reading))
+        Ok(Self::from_copper(bits, reading))
     }
 
     /// Makes a binarised panel ready.
     ///
     /// # Errors
     /// [`Incomparable::TooSmall`] or [`Incomparable::Blank`].
-    pub fn of_panel(panel: Panel) -> Result<Self, Incomparable> {
+    pub fn from_panel(panel: Panel) -> Result<Self, Incomparable> {
         shows_something(&panel.bits, "golden sample")?;
-        Ok(Self::ready(panel.bits, Reading::Binary))
+        Ok(Self::from_copper(panel.bits, CopperReading::Binary))
     }
 
-    fn ready(bits: Bits, reading: Reading) -> Self {
+    fn from_copper(bits: BinaryImage, reading: CopperReading) -> Self {
         let size = (bits.width as u32, bits.height as u32);
-        let coarse = (!panel::is_large(&bits)).then(|| Coarse::of(&bits));
+        let coarse = (!panel::is_large(&bits)).then(|| CoarseCounts::from_image(&bits));
         Self { bits, coarse, size, reading }
     }
 
@@ -183,7 +185,7 @@ impl Golden {
 
 /// A picture that is registered and cut into crops, one per candidate.
 #[derive(Debug, Clone)]
-pub struct Prepared {
+pub struct PreparedPicture {
     /// The candidates' crops, `[n, 2, 96, 96]`; empty when nothing differs.
     pub crops: CropBatch,
     /// How the picture lies over the golden sample.
@@ -193,7 +195,7 @@ pub struct Prepared {
     size: (u32, u32),
 }
 
-impl Prepared {
+impl PreparedPicture {
     /// The crops' centres (x, y) in pixels of the picture, in the crops' order.
     #[must_use]
     pub fn centres(&self) -> &[(usize, usize)] {
@@ -204,8 +206,8 @@ impl Prepared {
     ///
     /// # Errors
     /// When there are more or fewer answers than crops.
-    pub fn finish(&self, outputs: &[CropOutput]) -> Result<Vec<Defect>, CountMismatch> {
-        merge::merge(&self.centres, outputs, self.size)
+    pub fn merge_answers(&self, outputs: &[CropOutput]) -> Result<Vec<Defect>, CountMismatch> {
+        merge::merge_findings(&self.centres, outputs, self.size)
     }
 }
 
@@ -213,7 +215,10 @@ impl Prepared {
 ///
 /// # Errors
 /// [`Incomparable`] when the two cannot be compared; the judgement is then review, never pass.
-pub fn prepare<'a>(test: impl Into<Look<'a>>, golden: &Golden) -> Result<Prepared, Incomparable> {
+pub fn prepare<'a>(
+    test: impl Into<ImageView<'a>>,
+    golden: &PreparedGolden,
+) -> Result<PreparedPicture, Incomparable> {
     prepare_watched(test, golden, &mut ())
 }
 
@@ -222,13 +227,13 @@ pub fn prepare<'a>(test: impl Into<Look<'a>>, golden: &Golden) -> Result<Prepare
 /// # Errors
 /// As [`prepare`].
 pub fn prepare_watched<'a>(
-    test: impl Into<Look<'a>>,
-    golden: &Golden,
-    watch: &mut impl Watch,
-) -> Result<Prepared, Incomparable> {
-    let bits = read(test.into(), golden)?;
-    watch.ended(Stage::Read);
-    prepare_bits(bits, golden, watch)
+    test: impl Into<ImageView<'a>>,
+    golden: &PreparedGolden,
+    watch: &mut impl StageWatch,
+) -> Result<PreparedPicture, Incomparable> {
+    let bits = read_copper(test.into(), golden)?;
+    watch.stage_ended(Stage::Read);
+    prepare_copper(bits, golden, watch)
 }
 
 /// As [`prepare`], of a binarised panel.
@@ -237,51 +242,54 @@ pub fn prepare_watched<'a>(
 /// As [`prepare`].
 pub fn prepare_panel(
     test: Panel,
-    golden: &Golden,
-    watch: &mut impl Watch,
-) -> Result<Prepared, Incomparable> {
+    golden: &PreparedGolden,
+    watch: &mut impl StageWatch,
+) -> Result<PreparedPicture, Incomparable> {
     same_size((test.bits.width as u32, test.bits.height as u32), golden)?;
     shows_something(&test.bits, "picture")?;
-    prepare_bits(test.bits, golden, watch)
+    prepare_copper(test.bits, golden, watch)
 }
 
-fn prepare_bits(
-    bits: Bits,
-    golden: &Golden,
-    watch: &mut impl Watch,
-) -> Result<Prepared, Incomparable> {
+fn prepare_copper(
+    bits: BinaryImage,
+    golden: &PreparedGolden,
+    watch: &mut impl StageWatch,
+) -> Result<PreparedPicture, Incomparable> {
     if panel::is_large(&bits) {
-        return panel::prepare(&bits, &golden.bits, watch);
+        return panel::prepare_windows(&bits, &golden.bits, watch);
     }
-    let (pair, centres, registration) = compare_bits(bits, golden, watch)?;
+    let (pair, centres, registration) = locate_in_copper(bits, golden, watch)?;
     let mut crops = CropBatch::default();
     for &centre in &centres {
         crops.push(&pair, centre);
     }
-    watch.ended(Stage::Crops);
-    Ok(Prepared { crops, registration, centres, size: golden.size })
+    watch.stage_ended(Stage::Crops);
+    Ok(PreparedPicture { crops, registration, centres, size: golden.size })
 }
 
 /// A registered pair, the centres of its candidates, and how it was registered.
-pub type Compared = (Pair, Vec<(usize, usize)>, Registration);
+pub type LocatedCandidates = (RegisteredPair, Vec<(usize, usize)>, Registration);
 
 /// Everything of [`prepare`] but the crops, for pictures that are compared as a whole.
 ///
 /// # Errors
 /// As [`prepare`].
-pub fn compare<'a>(test: impl Into<Look<'a>>, golden: &Golden) -> Result<Compared, Incomparable> {
-    compare_bits(read(test.into(), golden)?, golden, &mut ())
+pub fn locate_candidates<'a>(
+    test: impl Into<ImageView<'a>>,
+    golden: &PreparedGolden,
+) -> Result<LocatedCandidates, Incomparable> {
+    locate_in_copper(read_copper(test.into(), golden)?, golden, &mut ())
 }
 
 /// The copper of a picture that may be compared.
-fn read(test: Look<'_>, golden: &Golden) -> Result<Bits, Incomparable> {
+fn read_copper(test: ImageView<'_>, golden: &PreparedGolden) -> Result<BinaryImage, Incomparable> {
     same_size(test.dimensions(), golden)?;
-    let bits = golden.reading.bits(large_enough(test)?)?;
+    let bits = golden.reading.read_copper(large_enough(test)?)?;
     shows_something(&bits, "picture")?;
     Ok(bits)
 }
 
-fn same_size(picture: (u32, u32), golden: &Golden) -> Result<(), Incomparable> {
+fn same_size(picture: (u32, u32), golden: &PreparedGolden) -> Result<(), Incomparable> {
     if picture == golden.size {
         Ok(())
     } else {
@@ -289,56 +297,59 @@ fn same_size(picture: (u32, u32), golden: &Golden) -> Result<(), Incomparable> {
     }
 }
 
-fn compare_bits(
-    bits: Bits,
-    golden: &Golden,
-    watch: &mut impl Watch,
-) -> Result<Compared, Incomparable> {
+fn locate_in_copper(
+    bits: BinaryImage,
+    golden: &PreparedGolden,
+    watch: &mut impl StageWatch,
+) -> Result<LocatedCandidates, Incomparable> {
     let measured;
     let coarse = match &golden.coarse {
         Some(coarse) => coarse,
         None => {
-            measured = Coarse::of(&golden.bits);
+            measured = CoarseCounts::from_image(&golden.bits);
             &measured
         }
     };
-    let registered = register::register(&bits, (&golden.bits, coarse), watch);
+    let registered = register::register_picture(&bits, (&golden.bits, coarse), watch);
     let score = registered.score;
-    let aligned = registered.laid.over(&bits);
-    let fits = golden.reading.is_binary() || refusal::fits(&bits, &aligned);
+    let aligned = registered.warped.fill_unknown_from(&bits);
+    let fits = golden.reading.is_binary() || refusal::fits_everywhere(&bits, &aligned);
     if score < MIN_SCORE || !fits {
-        return Err(refusal::why(&bits, &golden.bits, &aligned, score));
+        return Err(refusal::explain_refusal(&bits, &golden.bits, &aligned, score));
     }
-    let (pair, centres) = pick(Pair { test: bits, golden: aligned }, watch)?;
-    let [dx, dy] = registered.field.middle();
+    let (pair, centres) = pick_candidates(RegisteredPair { test: bits, golden: aligned }, watch)?;
+    let [dx, dy] = registered.field.middle_offset();
     Ok((pair, centres, Registration { dx, dy, score }))
 }
 
 /// The centres of a registered pair's candidates.
-fn pick(pair: Pair, watch: &mut impl Watch) -> Result<(Pair, Vec<(usize, usize)>), Incomparable> {
+fn pick_candidates(
+    pair: RegisteredPair,
+    watch: &mut impl StageWatch,
+) -> Result<(RegisteredPair, Vec<(usize, usize)>), Incomparable> {
     let difference = pair.test.difference(&pair.golden);
-    let places = candidates::clean(&difference);
-    let share = places.count() as f64 / (places.width * places.height) as f64;
+    let places = candidates::clean_difference(&difference);
+    let share = places.count_copper() as f64 / (places.width * places.height) as f64;
     let regions = (share <= MAX_DIFFERING)
-        .then(|| candidates::regions(&places, MAX_CANDIDATES))
+        .then(|| candidates::find_regions(&places, MAX_CANDIDATES))
         .flatten()
         .ok_or(Incomparable::TooManyDifferences)?;
-    let look = |region| candidates::centres(&places, region);
+    let look = |region| candidates::region_centres(&places, region);
     let centres: Vec<(usize, usize)> = regions.iter().flat_map(look).collect();
     if centres.len() > MAX_CANDIDATES {
         return Err(Incomparable::TooManyDifferences);
     }
-    watch.ended(Stage::Candidates);
+    watch.stage_ended(Stage::Candidates);
     Ok((pair, centres))
 }
 
-fn large_enough(picture: Look<'_>) -> Result<Look<'_>, Incomparable> {
+fn large_enough(picture: ImageView<'_>) -> Result<ImageView<'_>, Incomparable> {
     let (width, height) = picture.dimensions();
     if width.min(height) < MIN_SIDE { Err(Incomparable::TooSmall) } else { Ok(picture) }
 }
 
-fn shows_something(bits: &Bits, which: &'static str) -> Result<(), Incomparable> {
-    let copper = bits.count() as f64 / (bits.width * bits.height) as f64;
+fn shows_something(bits: &BinaryImage, which: &'static str) -> Result<(), Incomparable> {
+    let copper = bits.count_copper() as f64 / (bits.width * bits.height) as f64;
     let content = (MIN_CONTENT..=1.0 - MIN_CONTENT).contains(&copper);
     if content { Ok(()) } else { Err(Incomparable::Blank(which)) }
 }

@@ -31,7 +31,11 @@ pub struct CountMismatch {
 }
 
 /// The finding of one crop around `centre`; none when it is background, faint or without extent.
-fn finding(output: &CropOutput, centre: (usize, usize), size: (u32, u32)) -> Option<Defect> {
+fn finding_from_output(
+    output: &CropOutput,
+    centre: (usize, usize),
+    size: (u32, u32),
+) -> Option<Defect> {
     let (class, probability) = DefectClass::ALL
         .into_iter()
         .zip(output.probabilities.into_iter().skip(1))
@@ -41,13 +45,13 @@ fn finding(output: &CropOutput, centre: (usize, usize), size: (u32, u32)) -> Opt
     }
     let confidence = Confidence::new(probability.min(1.0)).ok()?;
     let [left, top, right, bottom] = output.sides;
-    let (x, width) = side(centre.0, (left, right), size.0)?;
-    let (y, height) = side(centre.1, (top, bottom), size.1)?;
+    let (x, width) = box_side(centre.0, (left, right), size.0)?;
+    let (y, height) = box_side(centre.1, (top, bottom), size.1)?;
     Some(Defect { class, confidence, bounds: PixelBox { x, y, width, height } })
 }
 
 /// Start and length of a box along one axis, inside the picture.
-fn side(centre: usize, (before, after): (f32, f32), length: u32) -> Option<(u32, u32)> {
+fn box_side(centre: usize, (before, after): (f32, f32), length: u32) -> Option<(u32, u32)> {
     let centre = centre as f32;
     let low = (centre - before).round().clamp(0.0, length as f32) as u32;
     let high = (centre + after).round().clamp(0.0, length as f32) as u32;
@@ -55,7 +59,7 @@ fn side(centre: usize, (before, after): (f32, f32), length: u32) -> Option<(u32,
 }
 
 /// Findings of a board of `size`, most confident first, one per place.
-pub(super) fn merge(
+pub(super) fn merge_findings(
     centres: &[(usize, usize)],
     outputs: &[CropOutput],
     size: (u32, u32),
@@ -66,7 +70,7 @@ pub(super) fn merge(
     let mut found: Vec<Defect> = outputs
         .iter()
         .zip(centres)
-        .filter_map(|(output, &centre)| finding(output, centre, size))
+        .filter_map(|(output, &centre)| finding_from_output(output, centre, size))
         .collect();
     found.sort_by(|a, b| b.confidence.get().total_cmp(&a.confidence.get()));
     let mut kept: Vec<Defect> = Vec::new();

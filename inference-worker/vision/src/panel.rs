@@ -1,18 +1,18 @@
 //! Large panels: compared window by window, so that memory is two pictures of bits and one window.
 //!
 //! The first window is registered near the middle; from there each window begins where its neighbours
-//! say it lies, so a turn that moves the corners by hundreds of pixels is followed. Windows overlap, and
+//! were found, so a turn that moves the corners by hundreds of pixels is followed. Windows overlap, and
 //! a candidate belongs to the window whose core holds it, so that nothing on a seam is lost or looked at
 //! twice. Limits hold for each window, so they count per area.
 
 use domain::inspection::Registration;
 
-use super::bits::Bits;
-use super::crops::{CropBatch, Pair};
-use super::field::{Affine, Field};
-use super::register::{self, Registered};
-use super::stage::Watch;
-use super::{Incomparable, MIN_CONTENT, MIN_SCORE, Prepared, pick};
+use super::binary_image::BinaryImage;
+use super::crops::{CropBatch, RegisteredPair};
+use super::field::{AffineOffset, OffsetField};
+use super::register::{self, RegisteredGolden};
+use super::stage::StageWatch;
+use super::{Incomparable, MIN_CONTENT, MIN_SCORE, PreparedPicture, pick_candidates};
 
 mod rows;
 
@@ -21,25 +21,25 @@ pub use rows::Panel;
 /// Pictures with a longer side are compared window by window, in pixels.
 pub(super) const LONGEST_WHOLE: usize = 1024;
 /// Side of a window's core in pixels.
-const CORE: usize = 512;
+const CORE_SIDE: usize = 512;
 /// How far a window reaches beyond its core: a crop around a candidate there is whole.
 const MARGIN: usize = 64;
 /// How far beyond the core a candidate may lie and still belong to the window, in pixels: two windows
 /// may see its middle a little apart.
-const SEAM: usize = 6;
+const SEAM_TOLERANCE: usize = 6;
 /// Two candidates of different windows this near are one.
-const SAME: usize = 9;
+const SAME_CANDIDATE_MAX: usize = 9;
 /// Of the windows with structure, this share must be registered.
-const REGISTERED: f64 = 0.8;
+const REGISTERED_SHARE_MIN: f64 = 0.8;
 
 /// True when a picture is compared window by window.
-pub(super) fn is_large(bits: &Bits) -> bool {
+pub(super) fn is_large(bits: &BinaryImage) -> bool {
     bits.width.max(bits.height) > LONGEST_WHOLE
 }
 
 /// A window's place on the windows.
 #[derive(Debug, Clone, Copy)]
-struct Place {
+struct WindowPlace {
     column: usize,
     row: usize,
     /// Core: left, top, right, bottom.
@@ -51,35 +51,37 @@ struct Place {
 }
 
 /// What is known of a window once it was compared.
-struct Seen {
+struct ComparedWindow {
     /// Offset of the golden sample in the window's middle, and its growth.
-    lies: Affine,
+    offset: AffineOffset,
     centres: Vec<(usize, usize)>,
 }
 
 /// Compares two panels of one size.
-pub(super) fn prepare(
-    test: &Bits,
-    golden: &Bits,
-    watch: &mut impl Watch,
-) -> Result<Prepared, Incomparable> {
+pub(super) fn prepare_windows(
+    test: &BinaryImage,
+    golden: &BinaryImage,
+    watch: &mut impl StageWatch,
+) -> Result<PreparedPicture, Incomparable> {
     let mut windows = Windows::new(test, golden);
-    let order = windows.order();
-    let mut prepared = Prepared {
+    let order = windows.comparison_order();
+    let mut prepared = PreparedPicture {
         crops: CropBatch::default(),
         registration: Registration { dx: 0.0, dy: 0.0, score: 0.0 },
         centres: Vec::new(),
         size: (test.width as u32, test.height as u32),
     };
     for (number, &index) in order.iter().enumerate() {
-        windows.compare(index, &mut prepared, watch)?;
+        windows.compare_window(index, &mut prepared, watch)?;
         if number == 0 {
-            let lies = windows.seen[index].as_ref().map_or([0.0; 2], |seen| seen.lies.at(0.0, 0.0));
-            (prepared.registration.dx, prepared.registration.dy) = (lies[0], lies[1]);
+            let offset = windows.seen[index]
+                .as_ref()
+                .map_or([0.0; 2], |seen| seen.offset.offset_at(0.0, 0.0));
+            (prepared.registration.dx, prepared.registration.dy) = (offset[0], offset[1]);
         }
     }
     let score = (windows.scores / f64::from(windows.structured.max(1))) as f32;
-    if f64::from(windows.registered) < REGISTERED * f64::from(windows.structured) {
+    if f64::from(windows.registered) < REGISTERED_SHARE_MIN * f64::from(windows.structured) {
         return Err(Incomparable::NotRegistered { score });
     }
     prepared.registration.score = score;
@@ -87,11 +89,11 @@ pub(super) fn prepare(
 }
 
 struct Windows<'a> {
-    test: &'a Bits,
-    golden: &'a Bits,
+    test: &'a BinaryImage,
+    golden: &'a BinaryImage,
     columns: usize,
     rows: usize,
-    seen: Vec<Option<Seen>>,
+    seen: Vec<Option<ComparedWindow>>,
     /// Windows with structure, how many of them are registered, and the sum of their scores.
     structured: u32,
     registered: u32,
@@ -99,28 +101,28 @@ struct Windows<'a> {
 }
 
 impl<'a> Windows<'a> {
-    fn new(test: &'a Bits, golden: &'a Bits) -> Self {
-        let (columns, rows) = (test.width.div_ceil(CORE), test.height.div_ceil(CORE));
+    fn new(test: &'a BinaryImage, golden: &'a BinaryImage) -> Self {
+        let (columns, rows) = (test.width.div_ceil(CORE_SIDE), test.height.div_ceil(CORE_SIDE));
         let seen = std::iter::repeat_with(|| None).take(columns * rows).collect();
         Self { test, golden, columns, rows, seen, structured: 0, registered: 0, scores: 0.0 }
     }
 
-    fn place(&self, index: usize) -> Place {
+    fn window_place(&self, index: usize) -> WindowPlace {
         let (column, row) = (index % self.columns, index / self.columns);
         // The last core of a row ends with the picture and is never a sliver.
-        let span = |index: usize, count: usize, length: usize| {
+        let extent = |index: usize, count: usize, length: usize| {
             let at = |index: usize| index * length / count;
             let (low, high) = (at(index), at(index + 1));
             let start = low.saturating_sub(MARGIN);
             (low, high, start, (high + MARGIN).min(length) - start)
         };
-        let (low_x, high_x, left, width) = span(column, self.columns, self.test.width);
-        let (low_y, high_y, top, height) = span(row, self.rows, self.test.height);
-        Place { column, row, core: [low_x, low_y, high_x, high_y], left, top, width, height }
+        let (low_x, high_x, left, width) = extent(column, self.columns, self.test.width);
+        let (low_y, high_y, top, height) = extent(row, self.rows, self.test.height);
+        WindowPlace { column, row, core: [low_x, low_y, high_x, high_y], left, top, width, height }
     }
 
     /// All windows: from the structured one nearest to the middle outwards.
-    fn order(&self) -> Vec<usize> {
+    fn comparison_order(&self) -> Vec<usize> {
         let middle = (self.columns as f64 / 2.0 - 0.5, self.rows as f64 / 2.0 - 0.5);
         let from = |index: usize, (x, y): (f64, f64)| {
             let (column, row) = ((index % self.columns) as f64, (index / self.columns) as f64);
@@ -129,8 +131,12 @@ impl<'a> Windows<'a> {
         let mut order: Vec<usize> = (0..self.columns * self.rows).collect();
         order.sort_by(|&a, &b| from(a, middle).total_cmp(&from(b, middle)));
         let structured = |&&index: &&usize| {
-            let place = self.place(index);
-            has_structure(&self.golden.cut(place.left, place.top, (place.width, place.height)))
+            let place = self.window_place(index);
+            has_structure(&self.golden.cut_window(
+                place.left,
+                place.top,
+                (place.width, place.height),
+            ))
         };
         if let Some(&first) = order.iter().find(structured) {
             let start = ((first % self.columns) as f64, (first / self.columns) as f64);
@@ -140,7 +146,10 @@ impl<'a> Windows<'a> {
     }
 
     /// Windows around a place that were compared already.
-    fn neighbours(&self, place: &Place) -> impl Iterator<Item = (usize, &Seen)> {
+    fn compared_neighbours(
+        &self,
+        place: &WindowPlace,
+    ) -> impl Iterator<Item = (usize, &ComparedWindow)> {
         let rows = place.row.saturating_sub(1)..(place.row + 2).min(self.rows);
         let columns = place.column.saturating_sub(1)..(place.column + 2).min(self.columns);
         rows.flat_map(move |row| columns.clone().map(move |column| row * self.columns + column))
@@ -148,86 +157,94 @@ impl<'a> Windows<'a> {
     }
 
     /// Where the window should lie, from its neighbours.
-    fn expected(&self, place: &Place) -> Option<Affine> {
+    fn expected_offset(&self, place: &WindowPlace) -> Option<AffineOffset> {
         let (mut sum, mut count) = ([[0.0; 3]; 2], 0.0);
-        for (index, seen) in self.neighbours(place) {
-            let other = self.place(index);
+        for (index, seen) in self.compared_neighbours(place) {
+            let other = self.window_place(index);
             let apart = |a: usize, a_size: usize, b: usize, b_size: usize| {
                 (a as f32 + a_size as f32 / 2.0) - (b as f32 + b_size as f32 / 2.0)
             };
             let x = apart(place.left, place.width, other.left, other.width);
             let y = apart(place.top, place.height, other.top, other.height);
-            let [dx, dy] = seen.lies.at(x, y);
-            let parts =
-                [[dx, seen.lies.x[1], seen.lies.x[2]], [dy, seen.lies.y[1], seen.lies.y[2]]];
+            let [dx, dy] = seen.offset.offset_at(x, y);
+            let parts = [
+                [dx, seen.offset.x[1], seen.offset.x[2]],
+                [dy, seen.offset.y[1], seen.offset.y[2]],
+            ];
             for (sum, part) in sum.as_flattened_mut().iter_mut().zip(parts.as_flattened()) {
                 *sum += part;
             }
             count += 1.0;
         }
         let mean = |axis: [f32; 3]| axis.map(|sum| sum / count);
-        (count > 0.0).then(|| Affine { x: mean(sum[0]), y: mean(sum[1]) })
+        (count > 0.0).then(|| AffineOffset { x: mean(sum[0]), y: mean(sum[1]) })
     }
 
-    fn compare(
+    fn compare_window(
         &mut self,
         index: usize,
-        prepared: &mut Prepared,
-        watch: &mut impl Watch,
+        prepared: &mut PreparedPicture,
+        watch: &mut impl StageWatch,
     ) -> Result<(), Incomparable> {
-        let place = self.place(index);
+        let place = self.window_place(index);
         let size = (place.width, place.height);
-        let test = self.test.cut(place.left, place.top, size);
-        let expected = self.expected(&place);
-        let guess = expected.unwrap_or(Affine::shift(0.0, 0.0));
-        // The golden sample's window lies where the neighbours say, as far as there is one.
+        let test = self.test.cut_window(place.left, place.top, size);
+        let expected = self.expected_offset(&place);
+        let guess = expected.unwrap_or(AffineOffset::from_shift(0.0, 0.0));
+        // The golden sample's window lies where the neighbours were found, as far as there is one.
         let from = |start: usize, offset: f32, side: usize, length: usize| {
             start.saturating_add_signed(-(offset.round() as isize)).min(length - side)
         };
         let left = from(place.left, guess.x[0], size.0, self.golden.width);
         let top = from(place.top, guess.y[0], size.1, self.golden.height);
-        let golden = self.golden.cut(left, top, size);
+        let golden = self.golden.cut_window(left, top, size);
         let cut = (place.left as f32 - left as f32, place.top as f32 - top as f32);
-        let guess = guess.moved(-cut.0, -cut.1);
+        let guess = guess.shifted_by(-cut.0, -cut.1);
         let structured = has_structure(&golden);
-        let mut found =
-            structured.then(|| register::near(&test, &golden, expected.map(|_| guess), watch));
+        let mut found = structured
+            .then(|| register::register_near(&test, &golden, expected.map(|_| guess), watch));
         if let Some(found) = &found {
             self.structured += 1;
             self.scores += f64::from(found.score);
             self.registered += u32::from(found.score >= MIN_SCORE);
         }
         found = found.filter(|found| found.score >= MIN_SCORE);
-        let lies = found.as_ref().map_or(guess, |found| found.field.even());
-        let registered =
-            found.unwrap_or_else(|| Registered::laid(&test, &golden, Field::of(&guess, &test)));
-        let golden = registered.laid.over(&test);
-        let (pair, centres) = pick(Pair { test, golden }, watch)?;
+        let offset = found.as_ref().map_or(guess, |found| found.field.overall_affine());
+        let registered = found.unwrap_or_else(|| {
+            RegisteredGolden::from_field(&test, &golden, OffsetField::from_affine(&guess, &test))
+        });
+        let golden = registered.warped.fill_unknown_from(&test);
+        let (pair, centres) = pick_candidates(RegisteredPair { test, golden }, watch)?;
         let mut own = Vec::new();
         for centre in centres {
             let (x, y) = (centre.0 + place.left, centre.1 + place.top);
-            if self.belongs(&place, index, (x, y)) {
+            if self.belongs_to_core(&place, index, (x, y)) {
                 prepared.crops.push(&pair, centre);
                 own.push((x, y));
             }
         }
-        watch.ended(super::Stage::Crops);
+        watch.stage_ended(super::Stage::Crops);
         prepared.centres.extend(&own);
-        self.seen[index] = Some(Seen { lies: lies.moved(cut.0, cut.1), centres: own });
+        self.seen[index] =
+            Some(ComparedWindow { offset: offset.shifted_by(cut.0, cut.1), centres: own });
         Ok(())
     }
 
     /// True when a candidate is this window's: in its core, or near it and no other's.
-    fn belongs(&self, place: &Place, index: usize, (x, y): (usize, usize)) -> bool {
+    fn belongs_to_core(&self, place: &WindowPlace, index: usize, (x, y): (usize, usize)) -> bool {
         let [left, top, right, bottom] = place.core;
-        let within = x + SEAM >= left && x < right + SEAM && y + SEAM >= top && y < bottom + SEAM;
-        let same = |&(a, b): &(usize, usize)| a.abs_diff(x).max(b.abs_diff(y)) <= SAME;
-        let mut others = self.neighbours(place).filter(|(other, _)| *other != index);
+        let within = x + SEAM_TOLERANCE >= left
+            && x < right + SEAM_TOLERANCE
+            && y + SEAM_TOLERANCE >= top
+            && y < bottom + SEAM_TOLERANCE;
+        let same =
+            |&(a, b): &(usize, usize)| a.abs_diff(x).max(b.abs_diff(y)) <= SAME_CANDIDATE_MAX;
+        let mut others = self.compared_neighbours(place).filter(|(other, _)| *other != index);
         within && !others.any(|(_, seen)| seen.centres.iter().any(same))
     }
 }
 
-fn has_structure(bits: &Bits) -> bool {
-    let copper = bits.count() as f64 / (bits.width * bits.height) as f64;
+fn has_structure(bits: &BinaryImage) -> bool {
+    let copper = bits.count_copper() as f64 / (bits.width * bits.height) as f64;
     (MIN_CONTENT..=1.0 - MIN_CONTENT).contains(&copper)
 }

@@ -7,8 +7,8 @@
 use image::GrayImage;
 
 use super::Incomparable;
-use super::bits::Bits;
-use super::decode::Look;
+use super::binary_image::BinaryImage;
+use super::decode::ImageView;
 
 mod focus;
 mod levels;
@@ -16,12 +16,12 @@ mod projection;
 #[cfg(test)]
 mod tests;
 
-use focus::Edges;
-use levels::{Levels, MIN_CONTRAST};
-use projection::Projection;
+use focus::EdgeWidths;
+use levels::{MIN_CONTRAST, MaterialLevels};
+use projection::ColourProjection;
 
 /// Levels from black and from white that count as either in a binarised picture.
-const EXTREME: u8 = 48;
+const EXTREME_MARGIN: u8 = 48;
 /// Rows that are looked at to tell a binarised picture from a photograph: every eighth.
 const ROWS_LOOKED_AT: usize = 8;
 /// A golden sample is binarised when at most one pixel in this many is neither black nor white ...
@@ -33,45 +33,47 @@ const MIN_OF_CONTRAST: f32 = 0.35;
 /// Edges may be this many times as wide as the golden sample's.
 const MAX_WIDENING: f32 = 1.8;
 /// The golden sample's edges count as at least this wide, in pixels.
-const SHARP: f32 = 2.4;
+const SHARP_EDGE: f32 = 2.4;
 
 /// How the pictures of a part are read; decided on the golden sample, the same for every picture
 /// compared with it.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Reading {
+pub(super) enum CopperReading {
     /// Binarised pictures: grey levels below 128 are copper.
     Binary,
     /// Photographs: copper is brighter, in grey or in a combination of colours.
     Photograph {
         /// None for grey pictures.
-        projection: Option<Projection>,
+        projection: Option<ColourProjection>,
         /// Usual difference of copper and substrate on the golden sample.
         contrast: f32,
         /// The golden sample's edges.
-        edges: Edges,
+        edges: EdgeWidths,
     },
 }
 
-impl Reading {
+impl CopperReading {
     /// How `golden` is read, and its copper.
-    pub(super) fn of(golden: Look<'_>) -> Result<(Self, Bits), Incomparable> {
+    pub(super) fn from_golden(golden: ImageView<'_>) -> Result<(Self, BinaryImage), Incomparable> {
         let projection = match golden {
-            Look::Grey(grey) => {
+            ImageView::Grey(grey) => {
                 if is_binary(grey, BINARY_GOLDEN) {
-                    return Ok((Self::Binary, Bits::from_picture(grey)));
+                    return Ok((Self::Binary, BinaryImage::from_picture(grey)));
                 }
                 None
             }
-            Look::Colour(colour) => {
+            ImageView::Colour(colour) => {
                 let grey = projection::LUMA.apply(colour);
                 if is_binary(&grey, BINARY_GOLDEN) {
-                    return Ok((Self::Binary, Bits::from_picture(&grey)));
+                    return Ok((Self::Binary, BinaryImage::from_picture(&grey)));
                 }
-                Some(Projection::of(colour))
+                Some(ColourProjection::best_for(colour))
             }
         };
-        let seen = Seen::new(golden, projection).ok_or(Incomparable::Blank("golden sample"))?;
-        let Seen { bits, contrast, edges } = seen.enough("golden sample", MIN_CONTRAST)?;
+        let seen =
+            SeenPhotograph::new(golden, projection).ok_or(Incomparable::Blank("golden sample"))?;
+        let SeenPhotograph { bits, contrast, edges } =
+            seen.require_contrast("golden sample", MIN_CONTRAST)?;
         Ok((Self::Photograph { projection, contrast, edges }, bits))
     }
 
@@ -81,39 +83,43 @@ impl Reading {
     }
 
     /// The copper of a picture that is to be compared with this golden sample.
-    pub(super) fn bits(&self, picture: Look<'_>) -> Result<Bits, Incomparable> {
+    pub(super) fn read_copper(&self, picture: ImageView<'_>) -> Result<BinaryImage, Incomparable> {
         match self {
             Self::Binary => {
                 let luma;
                 let grey = match picture {
-                    Look::Grey(grey) => grey,
-                    Look::Colour(colour) => {
+                    ImageView::Grey(grey) => grey,
+                    ImageView::Colour(colour) => {
                         luma = projection::LUMA.apply(colour);
                         &luma
                     }
                 };
                 let same = is_binary(grey, BINARY_PICTURE);
-                same.then(|| Bits::from_picture(grey)).ok_or_else(|| self.other(picture))
+                same.then(|| BinaryImage::from_picture(grey))
+                    .ok_or_else(|| self.other_kind(picture))
             }
             Self::Photograph { projection, contrast, edges } => {
-                let fits = matches!(picture, Look::Colour(_)) == projection.is_some();
+                let fits = matches!(picture, ImageView::Colour(_)) == projection.is_some();
                 let applied = if fits { *projection } else { None };
-                let seen = Seen::new(picture, applied).ok_or(Incomparable::Blank("picture"))?;
-                if !fits || matches!(picture, Look::Grey(grey) if is_binary(grey, BINARY_GOLDEN)) {
-                    return Err(self.other(picture));
+                let seen =
+                    SeenPhotograph::new(picture, applied).ok_or(Incomparable::Blank("picture"))?;
+                if !fits
+                    || matches!(picture, ImageView::Grey(grey) if is_binary(grey, BINARY_GOLDEN))
+                {
+                    return Err(self.other_kind(picture));
                 }
                 edges.sharp_enough(&seen.edges)?;
                 let needed = MIN_CONTRAST.max(MIN_OF_CONTRAST * contrast);
-                Ok(seen.enough("picture", needed)?.bits)
+                Ok(seen.require_contrast("picture", needed)?.bits)
             }
         }
     }
 
-    fn other(&self, picture: Look<'_>) -> Incomparable {
+    fn other_kind(&self, picture: ImageView<'_>) -> Incomparable {
         let picture = match picture {
-            Look::Grey(grey) if is_binary(grey, BINARY_GOLDEN) => "binarised",
-            Look::Grey(_) => "a grey photograph",
-            Look::Colour(_) => "a colour photograph",
+            ImageView::Grey(grey) if is_binary(grey, BINARY_GOLDEN) => "binarised",
+            ImageView::Grey(_) => "a grey photograph",
+            ImageView::Colour(_) => "a colour photograph",
         };
         let golden = match self {
             Self::Binary => "binarised",
@@ -124,13 +130,13 @@ impl Reading {
     }
 }
 
-impl Edges {
+impl EdgeWidths {
     /// Refuses a picture whose edges are much wider than these, in either direction.
     fn sharp_enough(&self, picture: &Self) -> Result<(), Incomparable> {
         let pairs = [(self.upright, picture.upright), (self.level, picture.level)];
         for (golden, edge) in pairs {
             if let (Some(golden), Some(edge)) = (golden, edge)
-                && edge > MAX_WIDENING * golden.max(SHARP)
+                && edge > MAX_WIDENING * golden.max(SHARP_EDGE)
             {
                 return Err(Incomparable::OutOfFocus { edge, golden });
             }
@@ -140,28 +146,28 @@ impl Edges {
 }
 
 /// What a photograph shows.
-struct Seen {
-    bits: Bits,
+struct SeenPhotograph {
+    bits: BinaryImage,
     contrast: f32,
-    edges: Edges,
+    edges: EdgeWidths,
 }
 
-impl Seen {
+impl SeenPhotograph {
     /// None when nowhere two materials are seen.
-    fn new(picture: Look<'_>, projection: Option<Projection>) -> Option<Self> {
+    fn new(picture: ImageView<'_>, projection: Option<ColourProjection>) -> Option<Self> {
         let zero = projection.map_or(0, |projection| projection.zero);
         let projected = match (picture, projection) {
-            (Look::Grey(grey), _) => quiet(grey),
-            (Look::Colour(colour), Some(projection)) => quiet(&projection.apply(colour)),
-            (Look::Colour(colour), None) => quiet(&projection::LUMA.apply(colour)),
+            (ImageView::Grey(grey), _) => damp_noise(grey),
+            (ImageView::Colour(colour), Some(projection)) => damp_noise(&projection.apply(colour)),
+            (ImageView::Colour(colour), None) => damp_noise(&projection::LUMA.apply(colour)),
         };
-        let levels = Levels::of(&projected, zero)?;
-        let bits = levels.bits(&projected);
-        let edges = Edges::of(&projected, &levels, &bits);
+        let levels = MaterialLevels::measure_in(&projected, zero)?;
+        let bits = levels.copper_of(&projected);
+        let edges = EdgeWidths::measure_in(&projected, &levels, &bits);
         Some(Self { bits, contrast: levels.contrast, edges })
     }
 
-    fn enough(self, which: &'static str, needed: f32) -> Result<Self, Incomparable> {
+    fn require_contrast(self, which: &'static str, needed: f32) -> Result<Self, Incomparable> {
         if self.contrast >= needed {
             return Ok(self);
         }
@@ -176,7 +182,8 @@ fn is_binary(picture: &GrayImage, one_in: usize) -> bool {
     let rows = picture.as_raw().chunks_exact(width).step_by(ROWS_LOOKED_AT);
     let (mut between, mut all) = (0, 0);
     for row in rows {
-        let grey = |level: &u8| u32::from(level.wrapping_sub(EXTREME) <= 255 - 2 * EXTREME);
+        let grey =
+            |level: &u8| u32::from(level.wrapping_sub(EXTREME_MARGIN) <= 255 - 2 * EXTREME_MARGIN);
         between += row.iter().map(grey).sum::<u32>() as usize;
         all += row.len();
     }
@@ -185,7 +192,7 @@ fn is_binary(picture: &GrayImage, one_in: usize) -> bool {
 
 /// The picture with its noise damped: each pixel with its neighbours in the ratio 1 : 2 : 1, in both
 /// directions; the border goes on outside.
-fn quiet(picture: &GrayImage) -> GrayImage {
+fn damp_noise(picture: &GrayImage) -> GrayImage {
     let (width, height) = (picture.width() as usize, picture.height() as usize);
     let from = picture.as_raw();
     let mut out = GrayImage::new(picture.width(), picture.height());

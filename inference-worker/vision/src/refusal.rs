@@ -7,36 +7,36 @@
 use std::fmt;
 
 use super::Incomparable;
-use super::bits::{Bits, span};
+use super::binary_image::{BinaryImage, column_mask};
 
 /// Cells along the longer side of the coarse picture in which a lost part is looked for.
-const CELLS: usize = 80;
+const CELLS_ALONG: usize = 80;
 /// How far a part is looked for when it is not turned, in cells: a quarter of the picture.
-const FAR: isize = 20;
+const REACH_UPRIGHT: isize = 20;
 /// How far it is looked for when it is turned, in cells.
-const NEAR: isize = 6;
+const REACH_TURNED: isize = 6;
 /// Farthest turn at which it is looked for, degree by degree.
-const FARTHEST_TURN: i32 = 15;
+const TURN_MAX: i32 = 15;
 /// Half a turn and, on square pictures, quarter turns.
 const RIGHT_ANGLES: [i32; 3] = [180, 90, 270];
 /// Shifts up to this are followed, in pixels: a part that lies nearer is turned or distorted.
-const FOLLOWED: i32 = 24;
+const SHIFT_FOLLOWED_MAX: i32 = 24;
 /// Coarse pictures of one part correlate by at least this where they lie over one another; those of
 /// two parts do not.
-const SAME_PART: f32 = 0.7;
+const SAME_PART_CORRELATION: f32 = 0.7;
 /// Side of the tiles whose agreement is counted, in pixels.
 const TILE: usize = 64;
 /// A tile agrees when its copper correlates by this.
-const TILE_AGREES: f32 = 0.8;
+const TILE_CORRELATION_MIN: f32 = 0.8;
 /// With at least this share of its tiles agreeing, a picture shows the part, and something over it.
-const PARTLY: f32 = 0.35;
+const PARTLY_SHARE_MIN: f32 = 0.35;
 /// With less than this share of its tiles agreeing, a photograph is not registered, whatever the
 /// whole says.
-const FITS: f32 = 0.75;
+const FITTING_SHARE_MIN: f32 = 0.75;
 /// With fewer tiles a single flaw moves the share too much to say anything.
-const FEW_TILES: u32 = 12;
+const TILES_MIN: u32 = 12;
 /// Below this correlation, with the sign turned, the picture shows the part inverted.
-const INVERTED: f32 = -0.7;
+const INVERTED_CORRELATION: f32 = -0.7;
 
 /// Where the part was found instead of where it may lie.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -70,53 +70,58 @@ impl fmt::Display for Misplacement {
     }
 }
 
-/// Names the reason why `test` agrees with `golden`, which is `laid` over it as well as may be, by
+/// Names the reason why `test` agrees with `golden`, which is `warped` over it as well as may be, by
 /// `score` only.
-pub(super) fn why(test: &Bits, golden: &Bits, laid: &Bits, score: f32) -> Incomparable {
-    let partly = agreeing(test, laid);
-    if partly >= PARTLY {
+pub(super) fn explain_refusal(
+    test: &BinaryImage,
+    golden: &BinaryImage,
+    warped: &BinaryImage,
+    score: f32,
+) -> Incomparable {
+    let partly = agreeing_share(test, warped);
+    if partly >= PARTLY_SHARE_MIN {
         return Incomparable::Misplaced(Misplacement::Partly((partly * 100.0) as u8));
     }
-    let (test, golden) = (Cells::of(test), Cells::of(golden));
-    let (agreement, misplacement) = best(&test, &golden);
-    if agreement >= SAME_PART {
+    let (test, golden) = (CoarseCells::from_image(test), CoarseCells::from_image(golden));
+    let (agreement, misplacement) = best_placement(&test, &golden);
+    if agreement >= SAME_PART_CORRELATION {
         Incomparable::Misplaced(misplacement)
     } else {
         Incomparable::WrongPart { score }
     }
 }
 
-/// True when the golden sample, laid over the picture, agrees with it nearly everywhere: where it
+/// True when the golden sample, warped over the picture, agrees with it nearly everywhere: where it
 /// does not, differences come from the registration and mean nothing.
-pub(super) fn fits(test: &Bits, laid: &Bits) -> bool {
-    let (agreeing, all) = tiles(test, laid);
-    all < FEW_TILES || f64::from(agreeing) >= f64::from(FITS) * f64::from(all)
+pub(super) fn fits_everywhere(test: &BinaryImage, warped: &BinaryImage) -> bool {
+    let (agreeing, all) = count_agreeing_tiles(test, warped);
+    all < TILES_MIN || f64::from(agreeing) >= f64::from(FITTING_SHARE_MIN) * f64::from(all)
 }
 
 /// The share of the golden sample's tiles with structure that agree with the picture; all when no
 /// tile has structure.
-fn agreeing(test: &Bits, laid: &Bits) -> f32 {
-    let (agreeing, all) = tiles(test, laid);
+fn agreeing_share(test: &BinaryImage, warped: &BinaryImage) -> f32 {
+    let (agreeing, all) = count_agreeing_tiles(test, warped);
     if all == 0 { 1.0 } else { agreeing as f32 / all as f32 }
 }
 
 /// How many of the golden sample's tiles with structure agree with the picture, and how many there
 /// are.
-fn tiles(test: &Bits, laid: &Bits) -> (u32, u32) {
+fn count_agreeing_tiles(test: &BinaryImage, warped: &BinaryImage) -> (u32, u32) {
     let (mut agreeing, mut all) = (0, 0);
     for top in (0..test.height).step_by(TILE) {
         for left in (0..test.width).step_by(TILE) {
             let (right, bottom) = ((left + TILE).min(test.width), (top + TILE).min(test.height));
-            let mut counts = Counts::default();
+            let mut counts = TileCounts::default();
             for y in top..bottom {
                 let index = left / 64;
-                let mask = span(left, right, index);
-                counts.add(test.row(y)[index] & mask, laid.row(y)[index] & mask);
+                let mask = column_mask(left, right, index);
+                counts.add(test.row(y)[index] & mask, warped.row(y)[index] & mask);
             }
             counts.pixels = ((right - left) * (bottom - top)) as f64;
             if let Some(correlation) = counts.correlation() {
                 all += 1;
-                agreeing += u32::from(correlation >= TILE_AGREES);
+                agreeing += u32::from(correlation >= TILE_CORRELATION_MIN);
             }
         }
     }
@@ -125,7 +130,7 @@ fn tiles(test: &Bits, laid: &Bits) -> (u32, u32) {
 
 /// Copper of two pictures in one place.
 #[derive(Default)]
-struct Counts {
+struct TileCounts {
     pixels: f64,
     test: u32,
     golden: u32,
@@ -135,7 +140,7 @@ struct Counts {
 /// A tile has structure when the rarer material takes this share.
 const STRUCTURE: f64 = 0.05;
 
-impl Counts {
+impl TileCounts {
     fn add(&mut self, test: u64, golden: u64) {
         self.test += test.count_ones();
         self.golden += golden.count_ones();
@@ -155,19 +160,19 @@ impl Counts {
 }
 
 /// Where the part lies best, and how well it correlates there.
-fn best(test: &Cells, golden: &Cells) -> (f32, Misplacement) {
-    if golden.correlation(test, 0, 0) <= INVERTED {
+fn best_placement(test: &CoarseCells, golden: &CoarseCells) -> (f32, Misplacement) {
+    if golden.correlation(test, 0, 0) <= INVERTED_CORRELATION {
         return (1.0, Misplacement::Inverted);
     }
-    let (score, dx, dy) = golden.search(test, FAR);
+    let (score, dx, dy) = golden.search_shift(test, REACH_UPRIGHT);
     let side = golden.side as i32;
     let (dx, dy) = (dx as i32 * side, dy as i32 * side);
-    let near = dx.abs().max(dy.abs()) <= FOLLOWED;
+    let near = dx.abs().max(dy.abs()) <= SHIFT_FOLLOWED_MAX;
     let moved = if near { Misplacement::Distorted } else { Misplacement::Moved { dx, dy } };
-    let small = (-FARTHEST_TURN..=FARTHEST_TURN).filter(|degrees| *degrees != 0);
+    let small = (-TURN_MAX..=TURN_MAX).filter(|degrees| *degrees != 0);
     let right = if test.width == test.height { &RIGHT_ANGLES[..] } else { &RIGHT_ANGLES[..1] };
     let turns = small.chain(right.iter().copied()).map(|degrees| {
-        let (score, ..) = golden.search(&test.turned(-degrees), NEAR);
+        let (score, ..) = golden.search_shift(&test.turned_by(-degrees), REACH_TURNED);
         (score, Misplacement::Turned(degrees))
     });
     let better = |a: (f32, Misplacement), b: (f32, Misplacement)| if b.0 > a.0 { b } else { a };
@@ -175,7 +180,7 @@ fn best(test: &Cells, golden: &Cells) -> (f32, Misplacement) {
 }
 
 /// A picture in coarse cells: the share of copper in each.
-struct Cells {
+struct CoarseCells {
     width: usize,
     height: usize,
     /// Side of a cell in pixels.
@@ -183,9 +188,9 @@ struct Cells {
     shares: Vec<f32>,
 }
 
-impl Cells {
-    fn of(bits: &Bits) -> Self {
-        let side = bits.width.max(bits.height).div_ceil(CELLS).max(1);
+impl CoarseCells {
+    fn from_image(bits: &BinaryImage) -> Self {
+        let side = bits.width.max(bits.height).div_ceil(CELLS_ALONG).max(1);
         let (width, height) = (bits.width / side, bits.height / side);
         let mut shares = Vec::with_capacity(width * height);
         for y in 0..height {
@@ -194,7 +199,8 @@ impl Cells {
                 let mut copper = 0;
                 for row in y * side..(y + 1) * side {
                     for index in left / 64..right.div_ceil(64) {
-                        copper += (bits.row(row)[index] & span(left, right, index)).count_ones();
+                        copper +=
+                            (bits.row(row)[index] & column_mask(left, right, index)).count_ones();
                     }
                 }
                 shares.push(copper as f32 / (side * side) as f32);
@@ -203,7 +209,7 @@ impl Cells {
         Self { width, height, side, shares }
     }
 
-    fn at(&self, x: isize, y: isize) -> Option<f32> {
+    fn share_at(&self, x: isize, y: isize) -> Option<f32> {
         let (x, y) = (usize::try_from(x).ok()?, usize::try_from(y).ok()?);
         (x < self.width && y < self.height).then(|| self.shares[y * self.width + x])
     }
@@ -215,7 +221,7 @@ impl Cells {
         for y in 0..self.height {
             for x in 0..self.width {
                 let golden = self.shares[y * self.width + x];
-                let Some(test) = test.at(x.cast_signed() + dx, y.cast_signed() + dy) else {
+                let Some(test) = test.share_at(x.cast_signed() + dx, y.cast_signed() + dy) else {
                     continue;
                 };
                 if test.is_nan() {
@@ -237,7 +243,7 @@ impl Cells {
         if spread > 0.0 { (n * ab - a * b) / spread } else { 0.0 }
     }
 
-    fn search(&self, test: &Self, reach: isize) -> (f32, isize, isize) {
+    fn search_shift(&self, test: &Self, reach: isize) -> (f32, isize, isize) {
         let mut best = (0.0, 0, 0);
         for dy in -reach..=reach {
             for dx in -reach..=reach {
@@ -251,7 +257,7 @@ impl Cells {
     }
 
     /// Turned clockwise around its middle; unknown cells are not numbers.
-    fn turned(&self, degrees: i32) -> Self {
+    fn turned_by(&self, degrees: i32) -> Self {
         let (sine, cosine) = (degrees as f32).to_radians().sin_cos();
         let (middle_x, middle_y) =
             ((self.width as f32 - 1.0) / 2.0, (self.height as f32 - 1.0) / 2.0);
@@ -261,14 +267,14 @@ impl Cells {
                 let (from_x, from_y) = (x as f32 - middle_x, y as f32 - middle_y);
                 let at_x = from_x * cosine + from_y * sine + middle_x;
                 let at_y = from_y * cosine - from_x * sine + middle_y;
-                shares.push(self.between(at_x, at_y));
+                shares.push(self.share_between(at_x, at_y));
             }
         }
         Self { shares, ..*self }
     }
 
     /// The share between cells, not a number outside.
-    fn between(&self, x: f32, y: f32) -> f32 {
+    fn share_between(&self, x: f32, y: f32) -> f32 {
         // A turn by a right angle lands on cells but for rounding.
         let (x, y) = ((x * 64.0).round() / 64.0, (y * 64.0).round() / 64.0);
         let (left, top) = (x.floor(), y.floor());
@@ -277,7 +283,7 @@ impl Cells {
             if weight == 0.0 {
                 return 0.0;
             }
-            weight * self.at(left as isize + dx, top as isize + dy).unwrap_or(f32::NAN)
+            weight * self.share_at(left as isize + dx, top as isize + dy).unwrap_or(f32::NAN)
         };
         cell(0, 0, (1.0 - right) * (1.0 - down))
             + cell(1, 0, right * (1.0 - down))

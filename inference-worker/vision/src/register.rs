@@ -1,92 +1,97 @@
 //! Registration of the whole: by how much the test picture is shifted against its golden sample, and
-//! how well the two agree then. Coarse on counted blocks, fine on single bits; whole pixels. A picture
-//! that fits nowhere is tried turned and stretched; what is left after that is the field's to measure.
+//! how well the two agree then.
+//!
+//! Coarse to fine (a pyramid of copper counts on blocks of 8 and 4 pixels, then single bits), because
+//! traces repeat: a search that only went downhill from no shift would end in the next period of a bus.
+//! Several coarse minima are therefore refined, and the best on single bits wins. Whole pixels only. A
+//! picture that fits nowhere is tried turned and stretched; what is left is the field's to measure.
 
-use super::bits::{Bits, span};
-use super::field::{self, Affine, Field};
-use super::lay::{self, Laid};
-use super::stage::{Stage, Watch};
+use super::binary_image::{BinaryImage, column_mask};
+use super::field::{self, AffineOffset, OffsetField};
+use super::stage::{Stage, StageWatch};
+use super::warp::{self, WarpedGolden};
 
 /// Side of the finer blocks in pixels; the coarser are twice as wide.
 const BLOCK: usize = 4;
 /// Largest shift that is looked for, in coarser blocks: 24 pixels.
-const REACH: isize = 3;
+const REACH_BLOCKS: isize = 3;
 /// Shifts that are refined, of those on the coarser and on the finer blocks.
-const REFINED: [usize; 2] = [8, 5];
+const REFINED_SHIFTS: [usize; 2] = [8, 5];
 /// The fine search looks at every fourth row.
-const SPARSE: usize = 4;
+const ROW_STEP: usize = 4;
 /// The fine search goes no farther than this from the best block, in pixels.
-const FINE: isize = 5;
+const FINE_REACH: isize = 5;
 
 /// Turns that are tried when nothing else fits, as tangents: 2° and half of it.
 const TURNS: [f32; 5] = [0.0, 0.0175, -0.0175, 0.035, -0.035];
 /// Stretches that are tried along each axis.
 const STRETCHES: [f32; 3] = [0.0, 0.015, -0.015];
 /// Turned and stretched placements that are looked at closely.
-const TRIED: usize = 4;
+const TURNED_TRIED: usize = 4;
 
 /// Pictures that agree at least this much are not tried turned or stretched...
-const SURE: f32 = 0.9;
+const SCORE_SURE: f32 = 0.9;
 /// ...unless they seem to bend by more than this, in pixels: a turn may have been taken for a bend that
 /// goes astray where traces repeat.
-const BENT: f32 = 10.0;
+const BEND_SUSPICIOUS: f32 = 10.0;
 
 /// The golden sample laid over a picture.
-pub(super) struct Registered {
-    pub(super) field: Field,
-    pub(super) laid: Laid,
+pub(super) struct RegisteredGolden {
+    pub(super) field: OffsetField,
+    pub(super) warped: WarpedGolden,
     /// Correlation of the two where both are known, 0 to 1.
     pub(super) score: f32,
 }
 
-impl Registered {
+impl RegisteredGolden {
     /// The golden sample laid along a field.
-    pub(super) fn laid(test: &Bits, golden: &Bits, field: Field) -> Self {
-        let laid = lay::lay(golden, &field);
-        let score = correlation(test, &laid);
-        Self { field, laid, score }
+    pub(super) fn from_field(test: &BinaryImage, golden: &BinaryImage, field: OffsetField) -> Self {
+        let warped = warp::warp_golden(golden, &field);
+        let score = correlation(test, &warped);
+        Self { field, warped, score }
     }
 
-    fn settled(test: &Bits, golden: &Bits, guess: &Affine) -> Self {
-        Self::laid(test, golden, field::measure(test, golden, guess))
+    fn from_guess(test: &BinaryImage, golden: &BinaryImage, guess: &AffineOffset) -> Self {
+        Self::from_field(test, golden, field::measure_field(test, golden, guess))
     }
 }
 
 /// Finds how the golden sample lies in a picture of its size; the score says whether it does.
-pub(super) fn register(
-    test: &Bits,
-    golden: (&Bits, &Coarse),
-    watch: &mut impl Watch,
-) -> Registered {
-    let coarse = Coarse::of(test);
-    let guess = place((test, &coarse), golden);
-    watch.ended(Stage::Register);
-    let mut best = Registered::settled(test, golden.0, &guess);
-    if best.score < SURE || best.field.spread() > BENT {
-        for guess in turned((test, &coarse), golden) {
-            let next = Registered::settled(test, golden.0, &guess);
+pub(super) fn register_picture(
+    test: &BinaryImage,
+    golden: (&BinaryImage, &CoarseCounts),
+    watch: &mut impl StageWatch,
+) -> RegisteredGolden {
+    let coarse = CoarseCounts::from_image(test);
+    let guess = find_shift((test, &coarse), golden);
+    watch.stage_ended(Stage::Register);
+    let mut best = RegisteredGolden::from_guess(test, golden.0, &guess);
+    if best.score < SCORE_SURE || best.field.offset_range() > BEND_SUSPICIOUS {
+        for guess in turned_guesses((test, &coarse), golden) {
+            let next = RegisteredGolden::from_guess(test, golden.0, &guess);
             if next.score > best.score {
                 best = next;
             }
         }
     }
-    watch.ended(Stage::Field);
+    watch.stage_ended(Stage::Field);
     best
 }
 
-/// As [`register`], where a guess is tried before anything is searched.
-pub(super) fn near(
-    test: &Bits,
-    golden: &Bits,
-    guess: Option<Affine>,
-    watch: &mut impl Watch,
-) -> Registered {
-    let first = guess.map(|guess| Registered::settled(test, golden, &guess));
-    watch.ended(Stage::Field);
+/// As [`register_picture`], where a guess is tried before anything is searched.
+pub(super) fn register_near(
+    test: &BinaryImage,
+    golden: &BinaryImage,
+    guess: Option<AffineOffset>,
+    watch: &mut impl StageWatch,
+) -> RegisteredGolden {
+    let first = guess.map(|guess| RegisteredGolden::from_guess(test, golden, &guess));
+    watch.stage_ended(Stage::Field);
     match first {
-        Some(first) if first.score >= SURE => first,
+        Some(first) if first.score >= SCORE_SURE => first,
         first => {
-            let searched = register(test, (golden, &Coarse::of(golden)), watch);
+            let searched =
+                register_picture(test, (golden, &CoarseCounts::from_image(golden)), watch);
             match first {
                 Some(first) if first.score >= searched.score => first,
                 _ => searched,
@@ -97,27 +102,27 @@ pub(super) fn near(
 
 /// Copper pixels per block, on blocks of 4 and of 8 pixels.
 #[derive(Debug, Clone)]
-pub(super) struct Coarse {
-    fine: Counts,
-    rough: Counts,
+pub(super) struct CoarseCounts {
+    fine: BlockCounts,
+    rough: BlockCounts,
 }
 
 #[derive(Debug, Clone)]
-struct Counts {
+struct BlockCounts {
     width: usize,
     height: usize,
     counts: Vec<u8>,
 }
 
-impl Coarse {
-    pub(super) fn of(bits: &Bits) -> Self {
-        let fine = Counts::of(bits);
-        Self { rough: fine.halved(), fine }
+impl CoarseCounts {
+    pub(super) fn from_image(bits: &BinaryImage) -> Self {
+        let fine = BlockCounts::count_blocks(bits);
+        Self { rough: fine.half_resolution(), fine }
     }
 }
 
-impl Counts {
-    fn of(bits: &Bits) -> Self {
+impl BlockCounts {
+    fn count_blocks(bits: &BinaryImage) -> Self {
         let (width, height) = (bits.width / BLOCK, bits.height / BLOCK);
         let mut counts = vec![0; width * height];
         for (y, row) in counts.chunks_exact_mut(width.max(1)).enumerate() {
@@ -136,7 +141,7 @@ impl Counts {
         Self { width, height, counts }
     }
 
-    fn halved(&self) -> Self {
+    fn half_resolution(&self) -> Self {
         let (width, height) = (self.width / 2, self.height / 2);
         let mut counts = Vec::with_capacity(width * height);
         for y in 0..height {
@@ -147,8 +152,9 @@ impl Counts {
         Self { width, height, counts }
     }
 
-    /// These counts as they lie when the picture is turned and stretched about its middle.
-    fn warped(&self, affine: &Affine) -> Self {
+    /// These counts as they lie when the picture is turned and stretched about its middle; the nearest
+    /// block, which is enough to rank guesses.
+    fn warped_by(&self, affine: &AffineOffset) -> Self {
         let (middle_x, middle_y) = (self.width as f32 / 2.0, self.height as f32 / 2.0);
         let mut counts = Vec::with_capacity(self.counts.len());
         for y in 0..self.height {
@@ -164,9 +170,9 @@ impl Counts {
 
     /// Mean disagreement per block when `self` lies `dx`, `dy` blocks to the right of and below
     /// `golden`.
-    fn disagreement(&self, golden: &Self, dx: isize, dy: isize) -> f32 {
-        let columns = overlap(self.width, dx);
-        let rows = overlap(self.height, dy);
+    fn mean_difference(&self, golden: &Self, dx: isize, dy: isize) -> f32 {
+        let columns = shared_range(self.width, dx);
+        let rows = shared_range(self.height, dy);
         let mut sum = 0_u32;
         for y in rows.0..rows.1 {
             let from = y * self.width;
@@ -183,70 +189,84 @@ impl Counts {
     }
 
     /// Disagreements at every shift within reach.
-    fn everywhere(&self, golden: &Self) -> Vec<Found> {
-        let shifts = (-REACH..=REACH).flat_map(|dy| (-REACH..=REACH).map(move |dx| (dx, dy)));
-        shifts.map(|(dx, dy)| (self.disagreement(golden, dx, dy), dx, dy)).collect()
+    fn search_all_shifts(&self, golden: &Self) -> Vec<ScoredShift> {
+        let shifts = (-REACH_BLOCKS..=REACH_BLOCKS)
+            .flat_map(|dy| (-REACH_BLOCKS..=REACH_BLOCKS).map(move |dx| (dx, dy)));
+        shifts.map(|(dx, dy)| (self.mean_difference(golden, dx, dy), dx, dy)).collect()
     }
 }
 
 /// The part of `length` that a picture shifted by `shift` shares with the unshifted one.
-fn overlap(length: usize, shift: isize) -> (usize, usize) {
+fn shared_range(length: usize, shift: isize) -> (usize, usize) {
     let gap = shift.unsigned_abs().min(length);
     if shift >= 0 { (gap, length) } else { (0, length - gap) }
 }
 
-type Found = (f32, isize, isize);
+type ScoredShift = (f32, isize, isize);
 
-fn better(a: Found, b: Found) -> Found {
-    let key = |f: Found| (f.0, f.1.unsigned_abs() + f.2.unsigned_abs());
+fn better_shift(a: ScoredShift, b: ScoredShift) -> ScoredShift {
+    let key = |f: ScoredShift| (f.0, f.1.unsigned_abs() + f.2.unsigned_abs());
     if key(b) < key(a) { b } else { a }
 }
 
-/// The shift within about ±24 pixels at which the fewest pixels differ; on a tie the smallest.
-fn place(test: (&Bits, &Coarse), golden: (&Bits, &Coarse)) -> Affine {
-    let best = shift(test, (golden.0, &golden.1.fine), &golden.1.rough);
-    Affine::shift(best.1 as f32, best.2 as f32)
+/// The shift within about ±24 pixels at which the fewest pixels differ; on a tie the smallest, so that
+/// a plain picture is not moved.
+fn find_shift(
+    test: (&BinaryImage, &CoarseCounts),
+    golden: (&BinaryImage, &CoarseCounts),
+) -> AffineOffset {
+    let best = search_shifts(test, (golden.0, &golden.1.fine), &golden.1.rough);
+    AffineOffset::from_shift(best.1 as f32, best.2 as f32)
 }
 
-fn shift(test: (&Bits, &Coarse), golden: (&Bits, &Counts), rough: &Counts) -> Found {
-    let mut starts = test.1.rough.everywhere(rough);
+fn search_shifts(
+    test: (&BinaryImage, &CoarseCounts),
+    golden: (&BinaryImage, &BlockCounts),
+    rough: &BlockCounts,
+) -> ScoredShift {
+    let mut starts = test.1.rough.search_all_shifts(rough);
     starts.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let mut finer: Vec<Found> = Vec::new();
-    for &(_, dx, dy) in starts.iter().take(REFINED[0]) {
-        for (dx, dy) in around((dx * 2, dy * 2), 1) {
+    let mut finer: Vec<ScoredShift> = Vec::new();
+    for &(_, dx, dy) in starts.iter().take(REFINED_SHIFTS[0]) {
+        for (dx, dy) in positions_within((dx * 2, dy * 2), 1) {
             if finer.iter().all(|found| (found.1, found.2) != (dx, dy)) {
-                finer.push((test.1.fine.disagreement(golden.1, dx, dy), dx, dy));
+                finer.push((test.1.fine.mean_difference(golden.1, dx, dy), dx, dy));
             }
         }
     }
     finer.sort_by(|a, b| a.0.total_cmp(&b.0));
     let block = BLOCK.cast_signed();
-    let mut found: Vec<Found> = Vec::new();
-    for &(_, dx, dy) in finer.iter().take(REFINED[1]) {
+    let mut found: Vec<ScoredShift> = Vec::new();
+    for &(_, dx, dy) in finer.iter().take(REFINED_SHIFTS[1]) {
         let (dx, dy) = (dx * block, dy * block);
-        let near = |found: &Found| (found.1 - dx).abs().max((found.2 - dy).abs()) <= FINE;
+        let near =
+            |found: &ScoredShift| (found.1 - dx).abs().max((found.2 - dy).abs()) <= FINE_REACH;
         if !found.iter().any(near) {
-            found.push(descend(test.0, golden.0, (dx, dy)));
+            found.push(descend_to_minimum(test.0, golden.0, (dx, dy)));
         }
     }
-    found.into_iter().fold((f32::INFINITY, 0, 0), better)
+    found.into_iter().fold((f32::INFINITY, 0, 0), better_shift)
 }
 
 /// Positions within `reach` of `centre`.
-fn around(centre: (isize, isize), reach: isize) -> impl Iterator<Item = (isize, isize)> {
+fn positions_within(centre: (isize, isize), reach: isize) -> impl Iterator<Item = (isize, isize)> {
     (-reach..=reach)
         .flat_map(move |dy| (-reach..=reach).map(move |dx| (centre.0 + dx, centre.1 + dy)))
 }
 
 /// The best shift downhill from `start`: within a few pixels, differences grow with the distance.
-fn descend(test: &Bits, golden: &Bits, start: (isize, isize)) -> Found {
-    let mut best = (differing(test, golden, start), start.0, start.1);
+fn descend_to_minimum(
+    test: &BinaryImage,
+    golden: &BinaryImage,
+    start: (isize, isize),
+) -> ScoredShift {
+    let mut best = (differing_share(test, golden, start), start.0, start.1);
     let mut step = 2;
-    while step > 0 && (best.1 - start.0).abs().max((best.2 - start.1).abs()) < FINE {
+    while step > 0 && (best.1 - start.0).abs().max((best.2 - start.1).abs()) < FINE_REACH {
         let before = best;
         for (dx, dy) in [(-step, 0), (step, 0), (0, -step), (0, step)] {
             let (dx, dy) = (before.1 + dx, before.2 + dy);
-            best = better(best, (differing(test, golden, (dx, dy)), dx, dy));
+            best = better_shift(best, (differing_share(test, golden, (dx, dy)), dx, dy));
         }
         step = if best == before { step - 1 } else { step };
     }
@@ -254,51 +274,56 @@ fn descend(test: &Bits, golden: &Bits, start: (isize, isize)) -> Found {
 }
 
 /// The share of pixels that differ where the two overlap, on every fourth row.
-fn differing(test: &Bits, golden: &Bits, (dx, dy): (isize, isize)) -> f32 {
-    let columns = overlap(test.width, dx);
-    let rows = overlap(test.height, dy);
+fn differing_share(test: &BinaryImage, golden: &BinaryImage, (dx, dy): (isize, isize)) -> f32 {
+    let columns = shared_range(test.width, dx);
+    let rows = shared_range(test.height, dy);
     let mut count = 0;
-    for y in (rows.0..rows.1).step_by(SPARSE) {
+    for y in (rows.0..rows.1).step_by(ROW_STEP) {
         let from = y.cast_signed() - dy;
         for (index, &word) in test.row(y).iter().enumerate() {
-            let mask = span(columns.0, columns.1, index);
-            let sample = golden.window((index * 64).cast_signed() - dx, from);
+            let mask = column_mask(columns.0, columns.1, index);
+            let sample = golden.word_at((index * 64).cast_signed() - dx, from);
             count += ((word ^ sample) & mask).count_ones();
         }
     }
-    let pixels = (rows.1 - rows.0).div_ceil(SPARSE) * (columns.1 - columns.0);
+    let pixels = (rows.1 - rows.0).div_ceil(ROW_STEP) * (columns.1 - columns.0);
     count as f32 / pixels.max(1) as f32
 }
 
-/// Placements with a turn and a stretch, the most promising first.
-fn turned(test: (&Bits, &Coarse), golden: (&Bits, &Coarse)) -> Vec<Affine> {
-    let mut tried: Vec<(f32, Affine)> = Vec::new();
+/// Guesses with a turn and a stretch, the most promising first: 45 combinations are ranked on the
+/// coarsest counts, which costs little, and only the best few are searched on single bits.
+fn turned_guesses(
+    test: (&BinaryImage, &CoarseCounts),
+    golden: (&BinaryImage, &CoarseCounts),
+) -> Vec<AffineOffset> {
+    let mut tried: Vec<(f32, AffineOffset)> = Vec::new();
     for turn in TURNS {
         for across in STRETCHES {
             for down in STRETCHES {
-                let affine = Affine::about_middle(turn, (across, down));
-                let warped = golden.1.rough.warped(&affine);
-                let found = test.1.rough.everywhere(&warped).into_iter();
+                let affine = AffineOffset::from_turn_and_stretch(turn, (across, down));
+                let warped = golden.1.rough.warped_by(&affine);
+                let found = test.1.rough.search_all_shifts(&warped).into_iter();
                 let least = found.fold(f32::INFINITY, |least, found| least.min(found.0));
                 tried.push((least, affine));
             }
         }
     }
     tried.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let placed = tried.iter().take(TRIED).map(|(_, affine)| {
-        let laid = lay::bare(golden.0, &Field::of(affine, test.0));
-        let coarse = Coarse::of(&laid);
-        let found = shift(test, (&laid, &coarse.fine), &coarse.rough);
-        affine.moved(found.1 as f32, found.2 as f32)
+    let placed = tried.iter().take(TURNED_TRIED).map(|(_, affine)| {
+        let warped = warp::warp_copper(golden.0, &OffsetField::from_affine(affine, test.0));
+        let coarse = CoarseCounts::from_image(&warped);
+        let found = search_shifts(test, (&warped, &coarse.fine), &coarse.rough);
+        affine.shifted_by(found.1 as f32, found.2 as f32)
     });
     placed.collect()
 }
 
 /// Pearson's correlation of a picture and the golden sample laid over it where that is known, 0 when
 /// negative.
-fn correlation(test: &Bits, laid: &Laid) -> f32 {
+fn correlation(test: &BinaryImage, warped: &WarpedGolden) -> f32 {
     let [mut n, mut a, mut b, mut both] = [0_u64; 4];
-    for ((test, golden), known) in test.words().zip(laid.golden.words()).zip(laid.known.words()) {
+    for ((test, golden), known) in test.words().zip(warped.golden.words()).zip(warped.known.words())
+    {
         n += u64::from(known.count_ones());
         a += u64::from((test & known).count_ones());
         b += u64::from((golden & known).count_ones());

@@ -9,7 +9,7 @@ pub enum Stage {
     Read,
     /// How far the whole is shifted.
     Register,
-    /// How it bends, and the golden sample laid over it.
+    /// How it bends, and the golden sample warped over it.
     Field,
     /// Difference, morphology, regions.
     Candidates,
@@ -51,12 +51,12 @@ impl Stage {
 }
 
 /// Told whenever a stage, or a part of one, has ended.
-pub trait Watch {
+pub trait StageWatch {
     /// `stage` took the time since the last call.
-    fn ended(&mut self, stage: Stage);
+    fn stage_ended(&mut self, stage: Stage);
 }
 
 /// Nobody watches.
-impl Watch for () {
-    fn ended(&mut self, _: Stage) {}
+impl StageWatch for () {
+    fn stage_ended(&mut self, _: Stage) {}
 }

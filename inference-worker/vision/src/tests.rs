@@ -12,7 +12,7 @@ mod packed;
 mod panels;
 
 fn golden_picture(part: u64) -> GrayImage {
-    Design::new(part, 640).golden()
+    Design::new(part, 640).golden_sample()
 }
 
 /// The picture moved by `dx`, `dy`, with white coming in.
@@ -31,18 +31,18 @@ fn moved(picture: &GrayImage, dx: i64, dy: i64) -> GrayImage {
 #[test]
 fn an_identical_pair_has_no_candidates() {
     let picture = golden_picture(2);
-    let golden = Golden::new(&picture).expect("a board");
+    let golden = PreparedGolden::new(&picture).expect("a board");
     let prepared = prepare(&picture, &golden).expect("comparable");
     assert!(prepared.crops.is_empty());
     assert!((prepared.registration.score - 1.0).abs() < 1e-6);
-    assert_eq!(prepared.finish(&[]), Ok(Vec::new()));
+    assert_eq!(prepared.merge_answers(&[]), Ok(Vec::new()));
 }
 
 #[test]
 fn registration_finds_shifts_of_up_to_twenty_pixels() {
     for part in 0..6 {
         let picture = golden_picture(100 + part);
-        let golden = Golden::new(&picture).expect("a board");
+        let golden = PreparedGolden::new(&picture).expect("a board");
         for (dx, dy) in [(20, 20), (-20, 20), (20, -20), (-20, -20), (1, 0), (0, -3), (7, -13)] {
             let test = moved(&picture, dx, dy);
             let prepared = prepare(&test, &golden).expect("comparable");
@@ -58,7 +58,7 @@ fn registration_finds_shifts_of_up_to_twenty_pixels() {
 fn a_slightly_turned_and_scaled_picture_is_followed() {
     for part in 0..6 {
         let picture = golden_picture(400 + part);
-        let golden = Golden::new(&picture).expect("a board");
+        let golden = PreparedGolden::new(&picture).expect("a board");
         // Up to two pixels off at the edges.
         let test = GrayImage::from_fn(640, 640, |x, y| {
             let (fx, fy) = (x as f32 - 320.0, y as f32 - 320.0);
@@ -77,7 +77,7 @@ fn a_slightly_turned_and_scaled_picture_is_followed() {
 #[test]
 fn another_part_is_the_wrong_part() {
     for part in 0..12 {
-        let golden = Golden::new(&golden_picture(200 + part)).expect("a board");
+        let golden = PreparedGolden::new(&golden_picture(200 + part)).expect("a board");
         let result = prepare(&golden_picture(300 + part), &golden).map(|p| p.registration);
         assert!(matches!(result, Err(Incomparable::WrongPart { .. })), "{part}: {result:?}");
     }
@@ -86,7 +86,7 @@ fn another_part_is_the_wrong_part() {
 #[test]
 fn an_inverted_board_is_not_registered() {
     let mut picture = golden_picture(3);
-    let golden = Golden::new(&picture).expect("a board");
+    let golden = PreparedGolden::new(&picture).expect("a board");
     image::imageops::invert(&mut picture);
     let why = prepare(&picture, &golden).expect_err("inverted");
     assert_eq!(why, Incomparable::Misplaced(Misplacement::Inverted));
@@ -95,27 +95,27 @@ fn an_inverted_board_is_not_registered() {
 
 #[test]
 fn a_blank_picture_is_not_comparable() {
-    let golden = Golden::new(&golden_picture(3)).expect("a board");
+    let golden = PreparedGolden::new(&golden_picture(3)).expect("a board");
     for level in [0, 255] {
         let blank = GrayImage::from_pixel(640, 640, Luma([level]));
         let why = prepare(&blank, &golden).expect_err("nothing to compare");
         assert_eq!(why, Incomparable::Blank("picture"));
         assert_eq!(why.reason(), NotComparable::NotRegistered);
-        assert!(matches!(Golden::new(&blank), Err(Incomparable::Blank("golden sample"))));
+        assert!(matches!(PreparedGolden::new(&blank), Err(Incomparable::Blank("golden sample"))));
     }
 }
 
 #[test]
 fn a_picture_of_another_size_is_not_comparable() {
-    let golden = Golden::new(&golden_picture(3)).expect("a board");
-    let why = prepare(&Design::new(3, 512).golden(), &golden).expect_err("another size");
+    let golden = PreparedGolden::new(&golden_picture(3)).expect("a board");
+    let why = prepare(&Design::new(3, 512).golden_sample(), &golden).expect_err("another size");
     assert_eq!(why.reason(), NotComparable::SizeMismatch);
 }
 
 #[test]
 fn a_picture_with_a_large_part_missing_is_not_counted_defect_by_defect() {
     let picture = golden_picture(4);
-    let golden = Golden::new(&picture).expect("a board");
+    let golden = PreparedGolden::new(&picture).expect("a board");
     let mut test = picture;
     for y in 0..200 {
         for x in 0..200 {
@@ -131,10 +131,10 @@ fn a_picture_with_a_large_part_missing_is_not_counted_defect_by_defect() {
 fn a_size_that_is_no_multiple_of_a_word_works_like_any_other() {
     for size in [96, 97, 333, 640] {
         let design = Design::new(5, size);
-        let golden = Golden::new(&design.golden()).expect("a board");
+        let golden = PreparedGolden::new(&design.golden_sample()).expect("a board");
         let options =
             BoardOptions { size, min_defects: 1, max_defects: 1, ..BoardOptions::default() };
-        let (test, _) = design.unit(1, &options);
+        let (test, _) = design.print_unit(1, &options);
         let prepared = prepare(&test, &golden).expect("comparable");
         assert_eq!(prepared.crops.len(), prepared.centres().len());
         let side = size as usize;
@@ -150,7 +150,7 @@ fn a_crop_shows_test_and_golden_around_the_candidate() {
             picture.put_pixel(x, y, Luma([0]));
         }
     }
-    let golden = Golden::new(&picture).expect("a board");
+    let golden = PreparedGolden::new(&picture).expect("a board");
     for x in 60..68 {
         for y in 100..112 {
             picture.put_pixel(x, y, Luma([255]));
@@ -160,7 +160,7 @@ fn a_crop_shows_test_and_golden_around_the_candidate() {
     assert_eq!(prepared.centres(), [(64, 106)]);
     let at = |plane: usize, x: usize, y: usize| {
         let (left, top) = (64 - CROP_SIDE / 2, 106 - CROP_SIDE / 2);
-        prepared.crops.pixels()[(plane * CROP_SIDE + y - top) * CROP_SIDE + x - left]
+        prepared.crops.to_pixels()[(plane * CROP_SIDE + y - top) * CROP_SIDE + x - left]
     };
     assert_eq!([at(0, 64, 106), at(1, 64, 106)], [1.0, 0.0], "missing in the test picture");
     assert_eq!([at(0, 59, 106), at(1, 59, 106)], [0.0, 0.0], "copper in both");
@@ -170,7 +170,7 @@ fn a_crop_shows_test_and_golden_around_the_candidate() {
 #[test]
 fn a_winding_difference_is_looked_at_along_its_whole_length() {
     let mut picture = golden_picture(6);
-    let golden = Golden::new(&picture).expect("a board");
+    let golden = PreparedGolden::new(&picture).expect("a board");
     // A frame of 200 pixels: its own middle shows nothing of it.
     let original = picture.clone();
     for t in 0..200 {

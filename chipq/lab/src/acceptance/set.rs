@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use boards::{BoardOptions, LabelledBox, Manifest, ManifestItem};
 use domain::{DefectClass, NotComparable, PixelBox, Sha256};
-use vision::{Golden, Look, Prepared};
+use vision::{ImageView, PreparedGolden, PreparedPicture};
 
 /// Generated boards belong to this sequence; training uses others.
 const SEED: u64 = 770_001;
@@ -48,19 +48,19 @@ pub enum SetError {
 #[derive(Debug)]
 pub struct FixedSet {
     name: String,
-    source: Source,
+    source: SetSource,
 }
 
 #[derive(Debug)]
-enum Source {
+enum SetSource {
     Generated { flawed: usize, clean: usize },
     Folder { folder: PathBuf, items: Vec<ManifestItem> },
 }
 
 /// A board made ready: its crops, or why there are none, and what is labelled on it.
-pub(super) struct Case {
+pub(super) struct PreparedCase {
     pub(super) id: String,
-    pub(super) prepared: Result<Prepared, NotComparable>,
+    pub(super) prepared: Result<PreparedPicture, NotComparable>,
     pub(super) labels: Vec<(DefectClass, PixelBox)>,
 }
 
@@ -68,16 +68,16 @@ impl FixedSet {
     /// `flawed` boards with 3 to 12 labelled defects each and `clean` ones without any, 640 × 640
     /// pixels; the same numbers give the same boards.
     #[must_use]
-    pub fn generated(flawed: usize, clean: usize) -> Self {
+    pub fn from_generator(flawed: usize, clean: usize) -> Self {
         let name = format!("{flawed} flawed and {clean} clean generated boards of seed {SEED}");
-        Self { name, source: Source::Generated { flawed, clean } }
+        Self { name, source: SetSource::Generated { flawed, clean } }
     }
 
     /// Every pair of `folder/manifest.json`.
     ///
     /// # Errors
     /// When the manifest cannot be read or has no pair.
-    pub fn folder(folder: &Path) -> Result<Self, SetError> {
+    pub fn from_folder(folder: &Path) -> Result<Self, SetError> {
         let path = folder.join("manifest.json");
         let bytes = read(&path)?;
         let digest = Sha256::of(&bytes);
@@ -88,7 +88,7 @@ impl FixedSet {
         }
         let (items, dataset) = (manifest.items, manifest.dataset);
         let name = format!("{} boards of {dataset} (manifest {digest})", items.len());
-        Ok(Self { name, source: Source::Folder { folder: folder.to_owned(), items } })
+        Ok(Self { name, source: SetSource::Folder { folder: folder.to_owned(), items } })
     }
 
     /// The set in words: two sets of one name are the same boards.
@@ -101,8 +101,8 @@ impl FixedSet {
     #[must_use]
     pub fn len(&self) -> usize {
         match &self.source {
-            Source::Generated { flawed, clean } => flawed + clean,
-            Source::Folder { items, .. } => items.len(),
+            SetSource::Generated { flawed, clean } => flawed + clean,
+            SetSource::Folder { items, .. } => items.len(),
         }
     }
 
@@ -113,23 +113,23 @@ impl FixedSet {
     }
 
     /// Board `index` made ready; about 50 ms of computing.
-    pub(super) fn case(&self, index: usize) -> Result<Case, SetError> {
+    pub(super) fn prepare_case(&self, index: usize) -> Result<PreparedCase, SetError> {
         match &self.source {
-            Source::Generated { flawed, .. } => Ok(generated(index, index >= *flawed)),
-            Source::Folder { folder, items } => from_folder(folder, &items[index]),
+            SetSource::Generated { flawed, .. } => Ok(prepare_generated(index, index >= *flawed)),
+            SetSource::Folder { folder, items } => prepare_from_folder(folder, &items[index]),
         }
     }
 }
 
-fn generated(index: usize, clean: bool) -> Case {
+fn prepare_generated(index: usize, clean: bool) -> PreparedCase {
     let clean_per_cent = if clean { 100 } else { 0 };
     let options = BoardOptions { clean_per_cent, ..BoardOptions::default() };
-    let board = boards::generate(SEED, index as u64, &options);
-    let prepared = prepare(&board.test, &board.golden);
-    Case { id: format!("generated-{index:05}"), prepared, labels: board.defects }
+    let board = boards::generate_board(SEED, index as u64, &options);
+    let prepared = prepare_pair(&board.test, &board.golden);
+    PreparedCase { id: format!("generated-{index:05}"), prepared, labels: board.defects }
 }
 
-fn from_folder(folder: &Path, item: &ManifestItem) -> Result<Case, SetError> {
+fn prepare_from_folder(folder: &Path, item: &ManifestItem) -> Result<PreparedCase, SetError> {
     let mut pictures = Vec::with_capacity(2);
     for file in [&item.test, &item.template] {
         let path = folder.join(&file.file);
@@ -141,18 +141,22 @@ fn from_folder(folder: &Path, item: &ManifestItem) -> Result<Case, SetError> {
         pictures.push(vision::decode(&bytes).map_err(|_| NotComparable::Unreadable));
     }
     let prepared = match pictures.as_slice() {
-        [Ok(test), Ok(golden)] => prepare(test, golden),
+        [Ok(test), Ok(golden)] => prepare_pair(test, golden),
         _ => Err(NotComparable::Unreadable),
     };
     let label = |label: &LabelledBox| (label.class, label.bounds());
-    Ok(Case { id: item.id.clone(), prepared, labels: item.boxes.iter().map(label).collect() })
+    Ok(PreparedCase {
+        id: item.id.clone(),
+        prepared,
+        labels: item.boxes.iter().map(label).collect(),
+    })
 }
 
-fn prepare<'a>(
-    test: impl Into<Look<'a>>,
-    golden: impl Into<Look<'a>>,
-) -> Result<Prepared, NotComparable> {
-    let prepared = Golden::new(golden).and_then(|golden| vision::prepare(test, &golden));
+fn prepare_pair<'a>(
+    test: impl Into<ImageView<'a>>,
+    golden: impl Into<ImageView<'a>>,
+) -> Result<PreparedPicture, NotComparable> {
+    let prepared = PreparedGolden::new(golden).and_then(|golden| vision::prepare(test, &golden));
     prepared.map_err(|incomparable| incomparable.reason())
 }
 

@@ -9,7 +9,7 @@ const SAME_PLACE_IOU: f32 = 0.33;
 
 /// Findings held against labels. A finding counts from the recipe's `fail_at`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Found {
+pub struct LabelTally {
     /// Labelled defects with a finding at their place.
     pub found: usize,
     /// Of these, findings of the label's class.
@@ -18,7 +18,7 @@ pub struct Found {
     pub false_calls: usize,
 }
 
-impl Found {
+impl LabelTally {
     /// Adds a board: each label takes the most confident finding at its place that none took yet.
     pub(super) fn add(
         &mut self,
@@ -27,9 +27,9 @@ impl Found {
         recipe: &Recipe,
     ) {
         let mut open: Vec<_> = labels.iter().collect();
-        // Most confident first, as `Prepared::finish` gives them.
+        // Most confident first, as `PreparedPicture::merge_answers` gives them.
         for finding in findings.iter().filter(|f| recipe.grade(f.confidence) == Grade::Defect) {
-            let near = best(&open, |(_, bounds)| bounds.iou(&finding.bounds));
+            let near = best_overlap(&open, |(_, bounds)| bounds.iou(&finding.bounds));
             match near.map(|at| open.swap_remove(at)) {
                 Some((class, _)) => {
                     self.found += 1;
@@ -44,7 +44,7 @@ impl Found {
 /// Findings of two models held against each other. A finding counts from the recipe's `review_at`;
 /// what is just below it in the other model still is its partner.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
-pub struct Matches {
+pub struct FindingMatches {
     /// Places where both have a finding of one class.
     pub matched: usize,
     /// Places where both have a finding, of different classes.
@@ -57,12 +57,12 @@ pub struct Matches {
     pub largest_confidence_difference: f32,
 }
 
-impl Matches {
+impl FindingMatches {
     pub(super) fn add(&mut self, old: &[Defect], new: &[Defect], recipe: &Recipe) {
         let counts = |finding: &Defect| recipe.grade(finding.confidence) > Grade::Negligible;
         let mut open: Vec<_> = new.iter().collect();
         for finding in old {
-            let near = best(&open, |other| other.bounds.iou(&finding.bounds));
+            let near = best_overlap(&open, |other| other.bounds.iou(&finding.bounds));
             match near.map(|at| open.swap_remove(at)) {
                 Some(other) if counts(finding) || counts(other) => {
                     if finding.class == other.class {
@@ -83,7 +83,7 @@ impl Matches {
 }
 
 /// The one that overlaps most, if by more than [`SAME_PLACE_IOU`].
-fn best<T>(open: &[T], overlap: impl Fn(&T) -> f32) -> Option<usize> {
+fn best_overlap<T>(open: &[T], overlap: impl Fn(&T) -> f32) -> Option<usize> {
     let near = open.iter().enumerate().map(|(at, one)| (at, overlap(one)));
     let near = near.filter(|(_, overlap)| *overlap > SAME_PLACE_IOU);
     near.max_by(|a, b| a.1.total_cmp(&b.1)).map(|(at, _)| at)
@@ -112,9 +112,9 @@ mod tests {
             finding(DefectClass::Open, 0.7, 2),
             finding(DefectClass::Short, 0.49, 100),
         ];
-        let mut found = Found::default();
+        let mut found = LabelTally::default();
         found.add(&findings, &labels, &Recipe::factory(1));
-        assert_eq!(found, Found { found: 2, named: 1, false_calls: 1 });
+        assert_eq!(found, LabelTally { found: 2, named: 1, false_calls: 1 });
     }
 
     #[test]
@@ -130,11 +130,12 @@ mod tests {
             finding(DefectClass::Short, 0.24, 101),
             finding(DefectClass::PinHole, 0.3, 400),
         ];
-        let mut matches = Matches::default();
+        let mut matches = FindingMatches::default();
         matches.add(&old, &new, &Recipe::factory(1));
         assert!((matches.largest_confidence_difference - 0.1).abs() < 1e-6);
         matches.largest_confidence_difference = 0.0;
-        let expected = Matches { matched: 1, renamed: 1, only_old: 1, only_new: 1, ..matches };
+        let expected =
+            FindingMatches { matched: 1, renamed: 1, only_old: 1, only_new: 1, ..matches };
         assert_eq!(matches, expected);
     }
 }

@@ -1,7 +1,7 @@
 //! Two engines on generated boards: alike, blind, and broken. The engines answer with the real
 //! network; what makes them differ is done to its answers.
 
-use boards::generate_boards;
+use boards::write_boards;
 use domain::Sha256;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
@@ -46,17 +46,18 @@ fn shipped() -> Arc<dyn Engine> {
 }
 
 fn set() -> Arc<FixedSet> {
-    Arc::new(FixedSet::generated(4, 2))
+    Arc::new(FixedSet::from_generator(4, 2))
 }
 
 #[tokio::test]
 async fn a_model_is_never_worse_than_itself() {
     let mut done = Vec::new();
-    let same = compare(shipped(), shipped(), &set(), |boards| done.push(boards)).await.unwrap();
+    let same =
+        compare_engines(shipped(), shipped(), &set(), |boards| done.push(boards)).await.unwrap();
     assert_eq!(done, [1, 2, 3, 4, 5, 6]);
-    assert_eq!((same.boards, same.changed.len(), same.worse()), (6, 0, vec![]));
+    assert_eq!((same.boards, same.changed.len(), same.worse_ways()), (6, 0, vec![]));
     assert_eq!(same.old.found, same.new.found);
-    let Matches { matched, renamed, only_old, only_new, .. } = same.matches;
+    let FindingMatches { matched, renamed, only_old, only_new, .. } = same.matches;
     assert!(matched >= 12 && same.crops >= matched, "{same:?}");
     assert_eq!((renamed, only_old, only_new), (0, 0, 0));
     assert!(same.old.found.found * 100 >= same.labels * 90, "{same:?}");
@@ -69,9 +70,9 @@ async fn a_model_that_sees_nothing_is_refused_for_the_boards_that_it_passes() {
         output.probabilities = [1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0];
         Ok(())
     });
-    let compared = compare(shipped(), blind, &set(), |_| ()).await.unwrap();
-    let worse = compared.worse();
-    let [Worse::DefectiveBoardsPass { boards }, Worse::FewerDefectsFound { new: 0, .. }] =
+    let compared = compare_engines(shipped(), blind, &set(), |_| ()).await.unwrap();
+    let worse = compared.worse_ways();
+    let [WorseWay::DefectiveBoardsPass { boards }, WorseWay::FewerDefectsFound { new: 0, .. }] =
         &worse[..]
     else {
         panic!("{worse:?}")
@@ -93,15 +94,18 @@ async fn a_model_that_cries_wolf_is_refused_for_its_false_calls() {
         output.sides = [4.0; 4];
         Ok(())
     });
-    let compared = compare(shipped(), wolf, &set(), |_| ()).await.unwrap();
-    let worse = compared.worse();
-    assert!(worse.iter().any(|worse| matches!(worse, Worse::MoreFalseCalls { .. })), "{worse:?}");
+    let compared = compare_engines(shipped(), wolf, &set(), |_| ()).await.unwrap();
+    let worse = compared.worse_ways();
+    assert!(
+        worse.iter().any(|worse| matches!(worse, WorseWay::MoreFalseCalls { .. })),
+        "{worse:?}"
+    );
 }
 
 #[tokio::test]
 async fn a_model_that_fails_on_a_board_is_named_with_the_board() {
     let broken = altered(|_| Err(EngineError::Backend { detail: "out of order".into() }));
-    let error = compare(shipped(), broken, &set(), |_| ()).await.unwrap_err().to_string();
+    let error = compare_engines(shipped(), broken, &set(), |_| ()).await.unwrap_err().to_string();
     assert!(error.contains("version 2 failed on board generated-00000"), "{error}");
     assert!(error.contains("out of order"), "{error}");
 }
@@ -109,14 +113,17 @@ async fn a_model_that_fails_on_a_board_is_named_with_the_board() {
 #[tokio::test]
 async fn boards_of_a_folder_are_compared_and_one_that_was_altered_is_refused() {
     let folder = tempfile::tempdir().unwrap();
-    generate_boards(3, 11, &boards::BoardOptions::default(), folder.path()).unwrap();
-    let set = Arc::new(FixedSet::folder(folder.path()).unwrap());
+    write_boards(3, 11, &boards::BoardOptions::default(), folder.path()).unwrap();
+    let set = Arc::new(FixedSet::from_folder(folder.path()).unwrap());
     assert!(set.name().starts_with("3 boards of chipq generated boards"), "{}", set.name());
-    let same = compare(shipped(), shipped(), &set, |_| ()).await.unwrap();
-    assert_eq!((same.boards, same.worse()), (3, vec![]));
+    let same = compare_engines(shipped(), shipped(), &set, |_| ()).await.unwrap();
+    assert_eq!((same.boards, same.worse_ways()), (3, vec![]));
     assert!(same.labels >= 9, "{same:?}");
     std::fs::write(folder.path().join("images/00000001_test.png"), "another").unwrap();
-    let refused = compare(shipped(), shipped(), &set, |_| ()).await.unwrap_err();
+    let refused = compare_engines(shipped(), shipped(), &set, |_| ()).await.unwrap_err();
     assert!(matches!(refused, AcceptanceError::Set(SetError::Digest { .. })), "{refused}");
-    assert!(matches!(FixedSet::folder(&folder.path().join("none")), Err(SetError::Read { .. })));
+    assert!(matches!(
+        FixedSet::from_folder(&folder.path().join("none")),
+        Err(SetError::Read { .. })
+    ));
 }

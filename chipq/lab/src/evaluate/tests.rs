@@ -1,6 +1,6 @@
 //! Manifests, splits and predictions, without a network.
 
-use boards::{BoardOptions, generate_boards};
+use boards::{BoardOptions, write_boards};
 
 use super::*;
 
@@ -8,7 +8,7 @@ use super::*;
 fn every_pair_gets_one_line_in_the_manifests_order() {
     let folder = tempfile::tempdir().expect("a folder");
     let options = BoardOptions { size: 320, ..BoardOptions::default() };
-    let boards = generate_boards(5, 3, &options, folder.path()).expect("written");
+    let boards = write_boards(5, 3, &options, folder.path()).expect("written");
     // A picture that does not decode is a line without detections, not an end.
     fs::write(folder.path().join("images/00000002_test.png"), b"no picture").expect("written");
     let out = folder.path().join("predictions.jsonl");
@@ -31,7 +31,7 @@ fn every_pair_gets_one_line_in_the_manifests_order() {
 fn a_split_without_pairs_is_an_error() {
     let folder = tempfile::tempdir().expect("a folder");
     let options = BoardOptions { size: 320, ..BoardOptions::default() };
-    let boards = generate_boards(1, 3, &options, folder.path()).expect("written");
+    let boards = write_boards(1, 3, &options, folder.path()).expect("written");
     let result = evaluate(&boards.manifest, &folder.path().join("out"), &of("trainval"));
     assert!(matches!(result, Err(EvaluateError::EmptySplit { .. })), "{result:?}");
 }
@@ -51,7 +51,7 @@ fn a_manifest_that_is_missing_or_malformed_is_an_error() {
 fn a_repaired_board_has_next_to_no_differences_left() {
     let folder = tempfile::tempdir().expect("a folder");
     let options = BoardOptions { max_shift: 0, max_stretch: 0, ..BoardOptions::default() };
-    let boards = generate_boards(6, 21, &options, folder.path()).expect("written");
+    let boards = write_boards(6, 21, &options, folder.path()).expect("written");
     let out = folder.path().join("predictions.jsonl");
     let flawed = evaluate(&boards.manifest, &out, &EvaluateOptions::default()).expect("evaluated");
     let options = EvaluateOptions { repaired: true, ..EvaluateOptions::default() };
@@ -65,7 +65,7 @@ fn a_repaired_board_has_next_to_no_differences_left() {
 #[test]
 fn weights_of_a_file_answer_as_the_compiled_in_ones_and_others_are_refused() {
     let folder = tempfile::tempdir().expect("a folder");
-    let boards = generate_boards(2, 4, &BoardOptions::default(), folder.path()).expect("written");
+    let boards = write_boards(2, 4, &BoardOptions::default(), folder.path()).expect("written");
     let shipped =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../../triton/golden-compare/1/model.onnx");
     let [one, two] = ["one", "two"].map(|name| folder.path().join(name));

@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use boards::{BoardOptions, Design};
 use png::{BitDepth, ColorType, Encoder};
-use vision::{Golden, Panel, prepare_panel};
+use vision::{Panel, PreparedGolden, prepare_panel};
 
-use super::{SpeedError, peak, resident};
+use super::{SpeedError, peak_memory, reset_resident};
 
 /// Side of the board that is repeated over the panel, pixels.
 const BOARD: u32 = 2048;
@@ -34,24 +34,24 @@ pub struct PanelSpeed {
 pub fn measure(side: u32) -> Result<PanelSpeed, SpeedError> {
     let design = Design::new(7, BOARD.min(side));
     let options = BoardOptions { size: BOARD.min(side), ..BoardOptions::default() };
-    let golden = repeated(&design.golden(), side)?;
-    let test = repeated(&design.unit(1, &options).0, side)?;
-    let before = resident();
+    let golden = repeat_board(&design.golden_sample(), side)?;
+    let test = repeat_board(&design.print_unit(1, &options).0, side)?;
+    let before = reset_resident();
     let started = Instant::now();
     let picture = |error: &dyn std::fmt::Display| SpeedError::Picture(error.to_string());
     let golden = Panel::decode(&golden).map_err(|error| picture(&error))?;
     let test = Panel::decode(&test).map_err(|error| picture(&error))?;
     let read = started.elapsed();
     let started = Instant::now();
-    let golden = Golden::of_panel(golden).map_err(|error| picture(&error))?;
+    let golden = PreparedGolden::from_panel(golden).map_err(|error| picture(&error))?;
     let prepared = prepare_panel(test, &golden, &mut ()).map_err(|error| picture(&error))?;
     let compare = started.elapsed();
-    let memory = before.zip(peak()).map(|(before, peak)| peak.saturating_sub(before));
+    let memory = before.zip(peak_memory()).map(|(before, peak)| peak.saturating_sub(before));
     Ok(PanelSpeed { side, read, compare, candidates: prepared.crops.len(), memory })
 }
 
 /// A board repeated over a panel, as a PNG that is written row by row.
-fn repeated(board: &image::GrayImage, side: u32) -> Result<Vec<u8>, SpeedError> {
+fn repeat_board(board: &image::GrayImage, side: u32) -> Result<Vec<u8>, SpeedError> {
     let failed = |error: png::EncodingError| SpeedError::Picture(error.to_string());
     let mut bytes = Vec::new();
     let mut encoder = Encoder::new(&mut bytes, side, side);

@@ -18,13 +18,15 @@ use uuid::Uuid;
 pub(super) async fn append_part(log: &dyn EventLog) -> anyhow::Result<Position> {
     let name = format!("BENCH-{}", Uuid::new_v4().simple());
     let event = PartEvent::PartRegistered { part: name.parse()?, recipe: Recipe::factory(1) };
-    let append =
-        append(StreamId::for_aggregate::<Part>(&name), vec![NewEvent::from_domain(&event)?]);
+    let append = append_request(
+        StreamId::for_aggregate::<Part>(&name),
+        vec![NewEvent::from_domain(&event)?],
+    );
     log.append(append).await?.position.context("nothing was appended")
 }
 
 /// Appends at least `events` events of judged inspections, several at a time.
-pub(super) async fn fill(
+pub(super) async fn fill_log(
     log: &Arc<dyn EventLog>,
     events: usize,
     writers: usize,
@@ -35,9 +37,9 @@ pub(super) async fn fill(
         tasks.spawn(async move {
             let mut written = 0;
             while written < events.div_ceil(writers) {
-                let (stream, new) = inspection(written + writer)?;
+                let (stream, new) = synthetic_inspection(written + writer)?;
                 written += new.len();
-                log.append(append(stream, new)).await?;
+                log.append(append_request(stream, new)).await?;
             }
             anyhow::Ok(())
         });
@@ -48,13 +50,13 @@ pub(super) async fn fill(
     Ok(())
 }
 
-fn append(stream: StreamId, events: Vec<NewEvent>) -> Append {
+fn append_request(stream: StreamId, events: Vec<NewEvent>) -> Append {
     let metadata = EventMetadata::by_service("bench").with_command_id(Uuid::new_v4());
     Append::new(stream, 0, events, metadata)
 }
 
 /// The whole life of one inspection with four defects.
-fn inspection(n: usize) -> anyhow::Result<(StreamId, Vec<NewEvent>)> {
+fn synthetic_inspection(n: usize) -> anyhow::Result<(StreamId, Vec<NewEvent>)> {
     let inspection_id = InspectionId(Uuid::now_v7());
     let artifact_id = ArtifactId(Uuid::now_v7());
     let picture = Picture {
@@ -79,7 +81,7 @@ fn inspection(n: usize) -> anyhow::Result<(StreamId, Vec<NewEvent>)> {
         },
         InspectionEvent::ArtifactUploaded { artifact_id, picture: picture.clone() },
         InspectionEvent::InferenceRequested { artifacts: vec![artifact_id] },
-        completed(artifact_id, picture)?,
+        completed_inference(artifact_id, picture)?,
         InspectionEvent::InspectionJudged {
             judgement: Judgement::Fail,
             rules: vec![FiredRule::Defect { class: DefectClass::Open, count: 4 }],
@@ -90,7 +92,10 @@ fn inspection(n: usize) -> anyhow::Result<(StreamId, Vec<NewEvent>)> {
     Ok((StreamId::for_aggregate::<Inspection>(inspection_id), new))
 }
 
-fn completed(artifact_id: ArtifactId, picture: Picture) -> anyhow::Result<InspectionEvent> {
+fn completed_inference(
+    artifact_id: ArtifactId,
+    picture: Picture,
+) -> anyhow::Result<InspectionEvent> {
     let confidence = Confidence::new(0.9)?;
     let defect = |n: u32| Defect {
         class: DefectClass::Open,

@@ -12,7 +12,7 @@ use inference::batcher::{Batcher, BatchingConfig};
 use inference::engine::Engine;
 use serde::Serialize;
 use tokio::task::JoinSet;
-use vision::{CropBatch, Golden};
+use vision::{CropBatch, PreparedGolden};
 
 /// Boards whose crops are handed over again and again.
 const BOARDS: u64 = 48;
@@ -46,24 +46,24 @@ pub(super) struct BatcherLoad {
 impl BatcherLoad {
     /// Prepares the boards, about two seconds.
     pub(super) async fn new(engine: Arc<dyn Engine>) -> anyhow::Result<Self> {
-        let boards = tokio::task::spawn_blocking(prepared).await??;
+        let boards = tokio::task::spawn_blocking(prepare_boards).await??;
         Ok(Self { engine, boards })
     }
 
     /// What is handed over, in words.
-    pub(super) fn describe(&self) -> String {
+    pub(super) fn describe_boards(&self) -> String {
         let crops: usize = self.boards.iter().map(|crops| crops.len()).sum();
         format!("{} generated boards of seed {SEED} with {crops} crops", self.boards.len())
     }
 
     /// One crop as little-endian floats.
-    pub(super) fn crop(&self) -> Vec<u8> {
-        let first = self.boards.first().map(|crops| crops.part(0..1)).unwrap_or_default();
-        first.pixels().iter().flat_map(|number| number.to_le_bytes()).collect()
+    pub(super) fn first_crop_bytes(&self) -> Vec<u8> {
+        let first = self.boards.first().map(|crops| crops.sub_batch(0..1)).unwrap_or_default();
+        first.to_pixels().iter().flat_map(|number| number.to_le_bytes()).collect()
     }
 
     /// Crops a second over `window`, through a batcher of this setting.
-    pub(super) async fn measure(
+    pub(super) async fn measure_throughput(
         &self,
         setting: BatcherSetting,
         window: Duration,
@@ -107,13 +107,13 @@ impl BatcherLoad {
     }
 }
 
-fn prepared() -> anyhow::Result<Vec<Arc<CropBatch>>> {
+fn prepare_boards() -> anyhow::Result<Vec<Arc<CropBatch>>> {
     let options = BoardOptions::default();
     let mut all = Vec::new();
     for index in 0..BOARDS {
-        let board = boards::generate(SEED, index, &options);
-        let prepared =
-            Golden::new(&board.golden).and_then(|golden| vision::prepare(&board.test, &golden));
+        let board = boards::generate_board(SEED, index, &options);
+        let prepared = PreparedGolden::new(&board.golden)
+            .and_then(|golden| vision::prepare(&board.test, &golden));
         // One that cannot be compared gives no crops to measure with.
         if let Ok(prepared) = prepared
             && !prepared.crops.is_empty()

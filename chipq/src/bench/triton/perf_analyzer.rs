@@ -62,7 +62,7 @@ impl PerfAnalyzer {
     }
 
     /// What it calls itself.
-    pub(super) async fn version(&self) -> anyhow::Result<String> {
+    pub(super) async fn program_version(&self) -> anyhow::Result<String> {
         let output = self.run(Command::new(&self.program).arg("--version")).await?;
         // 2.51 says it on standard error.
         let said = [output.stdout, output.stderr].concat();
@@ -70,7 +70,7 @@ impl PerfAnalyzer {
     }
 
     /// Crops a second over about `window`.
-    pub(super) async fn measure(
+    pub(super) async fn measure_throughput(
         &self,
         setting: PerfSetting,
         window: Duration,
@@ -99,7 +99,7 @@ impl PerfAnalyzer {
 
     async fn run(&self, command: &mut Command) -> anyhow::Result<Output> {
         let output = command.stdin(Stdio::null()).kill_on_drop(true).output().await;
-        let output = output.map_err(|error| missing(&self.program, &error))?;
+        let output = output.map_err(|error| explain_missing(&self.program, &error))?;
         if output.status.success() {
             return Ok(output);
         }
@@ -113,7 +113,7 @@ impl PerfAnalyzer {
     }
 }
 
-fn missing(program: &Path, error: &std::io::Error) -> Failure {
+fn explain_missing(program: &Path, error: &std::io::Error) -> Failure {
     Failure::new(
         format_args!("cannot run {}: {error}", program.display()),
         "install it with deploy/ensure-triton --with-perf-analyzer, which prints a folder; then name \
@@ -153,7 +153,7 @@ mod tests {
         let model = ModelIdentity { name: "m".into(), version: "1".into(), sha256 };
         let program = PathBuf::from("/nowhere/perf_analyzer");
         let peer = PerfAnalyzer::new(program, "grpc://127.0.0.1:1", &model, &[]).unwrap();
-        let failure = Failure::of(&peer.version().await.unwrap_err());
+        let failure = Failure::of(&peer.program_version().await.unwrap_err());
         assert!(failure.what.contains("/nowhere/perf_analyzer"), "{failure}");
         assert!(failure.next.contains("ensure-triton"), "{failure}");
     }

@@ -15,34 +15,34 @@ const GOAL: f64 = 0.9;
 
 /// One setting of a sweep.
 #[derive(Debug, Clone, Copy, Serialize)]
-pub(super) struct Point<S> {
+pub(super) struct SweepPoint<S> {
     pub(super) setting: S,
     pub(super) crops_per_s: f64,
 }
 
 /// The best settings of both, one after the other.
 #[derive(Debug, Clone, Copy, Serialize)]
-pub(super) struct Round {
+pub(super) struct PeerRound {
     pub(super) peer_crops_per_s: f64,
     pub(super) worker_crops_per_s: f64,
 }
 
-impl Round {
+impl PeerRound {
     fn ratio(&self) -> f64 {
         self.worker_crops_per_s / self.peer_crops_per_s
     }
 }
 
 #[derive(Debug, Serialize)]
-pub(super) struct Report {
+pub(super) struct TritonReport {
     machine: Machine,
     engine: String,
     perf_analyzer: String,
     crops: String,
     window_s: u64,
-    pub(super) peer_sweep: Vec<Point<PerfSetting>>,
-    pub(super) worker_sweep: Vec<Point<BatcherSetting>>,
-    pub(super) rounds: Vec<Round>,
+    pub(super) peer_sweep: Vec<SweepPoint<PerfSetting>>,
+    pub(super) worker_sweep: Vec<SweepPoint<BatcherSetting>>,
+    pub(super) rounds: Vec<PeerRound>,
     peer_crops_per_s: Spread,
     worker_crops_per_s: Spread,
     /// Worker ÷ peer, round by round.
@@ -52,12 +52,12 @@ pub(super) struct Report {
 }
 
 /// The setting with the most crops a second.
-pub(super) fn best<S: Copy>(sweep: &[Point<S>]) -> Option<S> {
+pub(super) fn best_setting<S: Copy>(sweep: &[SweepPoint<S>]) -> Option<S> {
     let most = sweep.iter().max_by(|a, b| a.crops_per_s.total_cmp(&b.crops_per_s));
     most.map(|point| point.setting)
 }
 
-impl Report {
+impl TritonReport {
     pub(super) fn new(
         machine: Machine,
         args: &BenchTritonArgs,
@@ -82,16 +82,16 @@ impl Report {
     }
 
     /// Computes what follows from the rounds.
-    pub(super) fn finish(&mut self) {
+    pub(super) fn summarise_rounds(&mut self) {
         self.peer_crops_per_s = Spread::of(self.rounds.iter().map(|round| round.peer_crops_per_s));
         self.worker_crops_per_s =
             Spread::of(self.rounds.iter().map(|round| round.worker_crops_per_s));
-        self.ratio = Spread::of(self.rounds.iter().map(Round::ratio));
+        self.ratio = Spread::of(self.rounds.iter().map(PeerRound::ratio));
         self.load_average_at_the_end = Machine::this().load_average;
     }
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for TritonReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.machine)?;
         let load_average = &self.machine.load_average;
@@ -103,10 +103,10 @@ impl fmt::Display for Report {
             self.engine, self.perf_analyzer
         )?;
         writeln!(f, "sweep, {} s a point, crops a second:", self.window_s)?;
-        for Point { setting, crops_per_s } in &self.peer_sweep {
+        for SweepPoint { setting, crops_per_s } in &self.peer_sweep {
             writeln!(f, "  perf_analyzer  {:<28} {crops_per_s:>8.0}", setting.to_string())?;
         }
-        for Point { setting, crops_per_s } in &self.worker_sweep {
+        for SweepPoint { setting, crops_per_s } in &self.worker_sweep {
             writeln!(f, "  worker         {:<28} {crops_per_s:>8.0}", setting.to_string())?;
         }
         writeln!(f, "\nthe best setting of each in turns, crops a second:")?;
@@ -145,8 +145,8 @@ mod tests {
 
     #[test]
     fn the_best_setting_is_the_one_with_the_most_crops() {
-        let point = |setting, crops_per_s| Point { setting, crops_per_s };
-        assert_eq!(best(&[point(1, 10.0), point(2, 30.0), point(3, 20.0)]), Some(2));
-        assert_eq!(best::<u8>(&[]), None);
+        let point = |setting, crops_per_s| SweepPoint { setting, crops_per_s };
+        assert_eq!(best_setting(&[point(1, 10.0), point(2, 30.0), point(3, 20.0)]), Some(2));
+        assert_eq!(best_setting::<u8>(&[]), None);
     }
 }

@@ -57,7 +57,7 @@ impl Cluster {
         let log: Arc<dyn EventLog> = Arc::new(PostgresEventLog::new(pool.clone()));
         let database = std::fs::read_to_string(place.data().join("private-postgres-url"))?;
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
-        let mut command = role("command-api", &place, &database)?;
+        let mut command = role_command("command-api", &place, &database)?;
         command.args(["--listen", &address, "--demo-user"]);
         command.env("CHIPQ_RATE_PER_SECOND", "100000").env("CHIPQ_RATE_BURST", "100000");
         let commands = WorkerProcess::start(command)?;
@@ -91,7 +91,7 @@ impl Cluster {
     }
 
     /// Hands `count` boards over; their inspections.
-    pub(super) async fn submit(&self, count: usize) -> anyhow::Result<HashSet<String>> {
+    pub(super) async fn submit_boards(&self, count: usize) -> anyhow::Result<HashSet<String>> {
         let run = Uuid::new_v4().simple().to_string();
         let one = |n: usize| {
             let (client, part) = (Arc::clone(&self.client), self.part.clone());
@@ -108,9 +108,9 @@ impl Cluster {
     }
 
     /// Starts `count` workers.
-    pub(super) fn workers(&self, count: usize) -> anyhow::Result<Vec<WorkerProcess>> {
+    pub(super) fn start_workers(&self, count: usize) -> anyhow::Result<Vec<WorkerProcess>> {
         let start = |_| {
-            let mut command = role("inference-worker", &self.place, &self.database)?;
+            let mut command = role_command("inference-worker", &self.place, &self.database)?;
             command.env("CHIPQ_ENGINE", &self.engine);
             command.env("CHIPQ_WORKER_LEASE_MS", self.lease_ms.to_string());
             WorkerProcess::start(command)
@@ -122,7 +122,7 @@ impl Cluster {
     pub(super) async fn only_owner(&self, limit: Duration) -> anyhow::Result<Uuid> {
         let begun = Instant::now();
         loop {
-            if let [only] = self.owners().await?.as_slice() {
+            if let [only] = self.lease_owners().await?.as_slice() {
                 return Ok(*only);
             }
             ensure!(begun.elapsed() < limit, "the first worker takes no lease");
@@ -152,7 +152,7 @@ impl Cluster {
         }
     }
 
-    async fn owners(&self) -> anyhow::Result<Vec<Uuid>> {
+    async fn lease_owners(&self) -> anyhow::Result<Vec<Uuid>> {
         let owners = "SELECT DISTINCT owner FROM follower_leases
                       WHERE owner IS NOT NULL AND expires_at > now()";
         Ok(sqlx::query_scalar(owners).fetch_all(&self.pool).await?)
@@ -173,7 +173,7 @@ impl Cluster {
     }
 }
 
-fn role(name: &str, place: &Place, database: &str) -> anyhow::Result<Command> {
+fn role_command(name: &str, place: &Place, database: &str) -> anyhow::Result<Command> {
     let program: PathBuf = std::env::current_exe()?;
     let mut command = Command::new(program);
     command
@@ -194,7 +194,7 @@ impl WorkerProcess {
     }
 
     /// Kills it as `kill -9` does.
-    pub(super) async fn kill(mut self) -> anyhow::Result<()> {
+    pub(super) async fn kill_process(mut self) -> anyhow::Result<()> {
         Ok(self.0.kill().await?)
     }
 

@@ -10,7 +10,7 @@ use crate::statistics::Spread;
 
 /// One round with so many workers.
 #[derive(Debug, Clone, Copy, Serialize)]
-pub(super) struct Scaling {
+pub(super) struct ScalingRound {
     pub(super) workers: usize,
     pub(super) boards: usize,
     /// Boards that were left when every worker had its share: the rate is theirs.
@@ -22,7 +22,7 @@ pub(super) struct Scaling {
 
 /// The round in which one worker was killed.
 #[derive(Debug, Clone, Copy, Serialize)]
-pub(super) struct Killed {
+pub(super) struct KilledWorker {
     pub(super) boards: usize,
     /// Boards with exactly one judgement in the log.
     pub(super) judged_once: usize,
@@ -33,17 +33,17 @@ pub(super) struct Killed {
 }
 
 #[derive(Debug, Serialize)]
-pub(super) struct Report {
+pub(super) struct WorkersReport {
     machine: Machine,
     engine: String,
     boards: usize,
     lease_ms: u64,
-    pub(super) scaling: Vec<Scaling>,
-    pub(super) killed: Option<Killed>,
+    pub(super) scaling: Vec<ScalingRound>,
+    pub(super) killed: Option<KilledWorker>,
     load_average_at_the_end: String,
 }
 
-impl Report {
+impl WorkersReport {
     pub(super) fn new(machine: Machine, args: &BenchWorkersArgs) -> Self {
         Self {
             machine,
@@ -61,12 +61,12 @@ impl Report {
             && self.killed.as_ref().is_none_or(|killed| killed.judged_once == killed.boards)
     }
 
-    pub(super) fn finish(&mut self) {
+    pub(super) fn summarise_rates(&mut self) {
         self.load_average_at_the_end = Machine::this().load_average;
     }
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for WorkersReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.machine)?;
         let load_average = &self.machine.load_average;

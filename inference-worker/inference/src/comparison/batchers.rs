@@ -39,15 +39,15 @@ impl Batchers {
         Self { models, config, metrics, kept: Mutex::default() }
     }
 
-    pub(super) fn shipped(&self) -> &ModelIdentity {
-        self.models.shipped()
+    pub(super) fn shipped_model(&self) -> &ModelIdentity {
+        self.models.shipped_model()
     }
 
     /// The batcher of `model`, whose engine is made ready when it is not.
-    pub(super) async fn of(&self, model: &ModelIdentity) -> Result<Batcher, EngineError> {
-        let batcher = self.kept(model);
+    pub(super) async fn batcher_for(&self, model: &ModelIdentity) -> Result<Batcher, EngineError> {
+        let batcher = self.batcher_cell(model);
         let ready = batcher.get_or_try_init(|| async {
-            let engine = self.models.engine(model).await?;
+            let engine = self.models.engine_for(model).await?;
             if engine.model() != model {
                 let found = engine.model();
                 let detail = format!("asked for {} and was given {}", model.sha256, found.sha256);
@@ -55,18 +55,18 @@ impl Batchers {
             }
             let (name, version) = (&model.name, &model.version);
             tracing::info!(model = name, version, sha256 = %model.sha256, "model ready");
-            Ok(Batcher::measured(engine, self.config, self.metrics.clone()))
+            Ok(Batcher::start_measured(engine, self.config, self.metrics.clone()))
         });
         ready.await.cloned()
     }
 
     /// Asks for `model` anew the next time: it is not where it was.
-    pub(super) fn forget(&self, model: &ModelIdentity) {
+    pub(super) fn forget_model(&self, model: &ModelIdentity) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.retain(|kept| kept.model != *model);
     }
 
-    fn kept(&self, model: &ModelIdentity) -> Arc<OnceCell<Batcher>> {
+    fn batcher_cell(&self, model: &ModelIdentity) -> Arc<OnceCell<Batcher>> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.retain(|kept| kept.model == *model || kept.used.elapsed() < IDLE_MAX);
         if let Some(known) = kept.iter_mut().find(|kept| kept.model == *model) {

@@ -17,7 +17,7 @@ const TILES: u32 = 4;
 
 fn comparer() -> Arc<Comparer> {
     let models = Arc::new(EmbeddedModels::load().unwrap());
-    Arc::new(Comparer::new(models, BatchingConfig::default(), InferenceMetrics::of_process()))
+    Arc::new(Comparer::new(models, BatchingConfig::default(), InferenceMetrics::for_process()))
 }
 
 fn png(picture: &GrayImage) -> Bytes {
@@ -28,7 +28,7 @@ fn png(picture: &GrayImage) -> Bytes {
 
 /// Units of one layout side by side, more pixels than are decoded at once.
 fn panel() -> GrayImage {
-    let board = Design::new(9, TILE).golden();
+    let board = Design::new(9, TILE).golden_sample();
     let panel = GrayImage::from_fn(TILE * TILES, TILE, |x, y| *board.get_pixel(x % TILE, y));
     assert!(u64::from(panel.width()) * u64::from(panel.height()) > MAX_PIXELS);
     panel
@@ -46,7 +46,7 @@ async fn a_flaw_on_a_panel_that_is_too_large_to_decode_is_found_and_a_photograph
         let Luma([level]) = *test.get_pixel(x, y);
         test.put_pixel(x, y, Luma([255 - level]));
     }
-    let shipped = comparer.shipped().clone();
+    let shipped = comparer.shipped_model().clone();
     let found = comparer.compare(&shipped, png(&test), (sha256, golden.clone())).await.unwrap();
     let over_it = |defect: &&Defect| {
         let b = defect.bounds;

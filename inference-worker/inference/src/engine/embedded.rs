@@ -31,7 +31,7 @@ static SHIPPED: LazyLock<ModelIdentity> = LazyLock::new(|| ModelIdentity {
 });
 
 /// The network that is compiled in; `triton/` serves the same file.
-pub(super) fn shipped() -> &'static ModelIdentity {
+pub(super) fn shipped_model() -> &'static ModelIdentity {
     &SHIPPED
 }
 
@@ -66,7 +66,7 @@ impl EmbeddedEngine {
     /// [`EngineError::Model`] when the compiled-in file is not what this code expects.
     pub fn load_on(threads: usize) -> Result<Self, EngineError> {
         let model = ModelOptions::with_all_ops().prepack_weights(true).load_static_slice(MODEL);
-        Self::start(model.map_err(|error| error.to_string()), SHIPPED.clone(), threads)
+        Self::from_loaded(model.map_err(|error| error.to_string()), SHIPPED.clone(), threads)
     }
 
     /// Loads another network of the same inputs and outputs, the bytes of an ONNX file, to try it.
@@ -80,10 +80,10 @@ impl EmbeddedEngine {
             sha256: Sha256::of(&onnx),
         };
         let model = ModelOptions::with_all_ops().prepack_weights(true).load(onnx);
-        Self::start(model.map_err(|error| error.to_string()), identity, threads)
+        Self::from_loaded(model.map_err(|error| error.to_string()), identity, threads)
     }
 
-    fn start(
+    fn from_loaded(
         model: Result<Model, String>,
         identity: ModelIdentity,
         threads: usize,
@@ -105,8 +105,8 @@ impl EmbeddedEngine {
     pub fn run(&self, crops: &CropBatch) -> Result<Vec<CropOutput>, EngineError> {
         let mut outputs = Vec::with_capacity(crops.len());
         for start in (0..crops.len()).step_by(BATCH_MAX) {
-            let pixels = crops.part(start..start + BATCH_MAX).pixels();
-            outputs.extend(self.network.answer(&pixels)?);
+            let pixels = crops.sub_batch(start..start + BATCH_MAX).to_pixels();
+            outputs.extend(self.network.run_batch(&pixels)?);
         }
         Ok(outputs)
     }
@@ -134,7 +134,7 @@ impl Engine for EmbeddedEngine {
 }
 
 impl Network {
-    fn answer(&self, pixels: &[f32]) -> Result<Vec<CropOutput>, EngineError> {
+    fn run_batch(&self, pixels: &[f32]) -> Result<Vec<CropOutput>, EngineError> {
         let backend = |detail: String| EngineError::Backend { detail };
         let shape = [pixels.len() / CROP_LEN, CROP_PLANES, CROP_SIDE, CROP_SIDE];
         let crops = NdTensorView::try_from_data(shape, pixels)
@@ -148,15 +148,15 @@ impl Network {
                 Some(options),
             )
             .map_err(|error| backend(error.to_string()))?;
-        let probabilities = rows::<CLASS_COUNT>("probabilities", probabilities, shape[0])?;
-        let sides = rows::<4>("sides", sides, shape[0])?;
+        let probabilities = output_rows::<CLASS_COUNT>("probabilities", probabilities, shape[0])?;
+        let sides = output_rows::<4>("sides", sides, shape[0])?;
         let pair = |(probabilities, sides)| CropOutput { probabilities, sides };
         Ok(probabilities.into_iter().zip(sides).map(pair).collect())
     }
 }
 
 /// The rows of a `[size, WIDTH]` output of finite numbers.
-fn rows<const WIDTH: usize>(
+fn output_rows<const WIDTH: usize>(
     output: &'static str,
     value: Value,
     size: usize,
@@ -167,11 +167,11 @@ fn rows<const WIDTH: usize>(
     if tensor.shape() != [size, WIDTH] {
         return Err(invalid(format!("shape {:?} instead of [{size}, {WIDTH}]", tensor.shape())));
     }
-    checked(output, &tensor.to_vec())
+    finite_rows(output, &tensor.to_vec())
 }
 
 /// Rows of numbers, all of them finite.
-pub(super) fn checked<const WIDTH: usize>(
+pub(super) fn finite_rows<const WIDTH: usize>(
     output: &'static str,
     numbers: &[f32],
 ) -> Result<Vec<[f32; WIDTH]>, EngineError> {
@@ -198,11 +198,14 @@ impl EmbeddedModels {
 }
 
 impl Models for EmbeddedModels {
-    fn shipped(&self) -> &ModelIdentity {
+    fn shipped_model(&self) -> &ModelIdentity {
         &SHIPPED
     }
 
-    fn engine(&self, model: &ModelIdentity) -> BoxFuture<'_, Result<Arc<dyn Engine>, EngineError>> {
+    fn engine_for(
+        &self,
+        model: &ModelIdentity,
+    ) -> BoxFuture<'_, Result<Arc<dyn Engine>, EngineError>> {
         let found = if *model == *SHIPPED {
             Ok(Arc::clone(&self.engine) as Arc<dyn Engine>)
         } else {

@@ -2,23 +2,23 @@
 
 use boards::{BoardOptions, Design, LabelledBox};
 use domain::{Defect, DefectClass, PixelBox};
-use vision::{Golden, Prepared};
+use vision::{PreparedGolden, PreparedPicture};
 
-use super::embedded::checked;
+use super::embedded::finite_rows;
 use super::*;
 
-fn board(part: u64, unit: u64, clean: bool) -> (Prepared, Vec<(DefectClass, PixelBox)>) {
+fn board(part: u64, unit: u64, clean: bool) -> (PreparedPicture, Vec<(DefectClass, PixelBox)>) {
     let design = Design::new(part, 640);
     let clean_per_cent = if clean { 100 } else { 0 };
     let options = BoardOptions { clean_per_cent, ..BoardOptions::default() };
-    let golden = Golden::new(&design.golden()).expect("a board");
-    let (test, defects) = design.unit(unit, &options);
+    let golden = PreparedGolden::new(&design.golden_sample()).expect("a board");
+    let (test, defects) = design.print_unit(unit, &options);
     (vision::prepare(&test, &golden).expect("comparable"), defects)
 }
 
-fn called(engine: &EmbeddedEngine, prepared: &Prepared) -> Vec<Defect> {
+fn called(engine: &EmbeddedEngine, prepared: &PreparedPicture) -> Vec<Defect> {
     let outputs = engine.run(&prepared.crops).expect("answers");
-    let mut defects = prepared.finish(&outputs).expect("an answer per crop");
+    let mut defects = prepared.merge_answers(&outputs).expect("an answer per crop");
     defects.retain(|defect| defect.confidence.get() >= 0.5);
     defects
 }
@@ -59,12 +59,12 @@ fn crops_of_several_boards_in_one_batch_get_the_answers_they_get_alone() {
         let (prepared, _) = board(92_000 + part, 1, false);
         together.extend(&prepared.crops);
         for index in 0..prepared.crops.len() {
-            let one = prepared.crops.part(index..index + 1);
+            let one = prepared.crops.sub_batch(index..index + 1);
             alone.extend(engine.run(&one).expect("an answer"));
         }
     }
     for count in [0, 1, 2, 3, 5, 17, 23, together.len()] {
-        let answers = engine.run(&together.part(0..count)).expect("answers");
+        let answers = engine.run(&together.sub_batch(0..count)).expect("answers");
         assert_eq!(answers.len(), count);
         for (answer, single) in answers.iter().zip(&alone) {
             let near = |a: &[f32], b: &[f32]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-3);
@@ -96,26 +96,26 @@ async fn the_port_gives_what_the_engine_computes() {
 #[test]
 fn an_output_that_is_not_a_number_is_refused() {
     let numbers = [1.0, 2.0, f32::NAN, 4.0];
-    assert!(matches!(checked::<4>("sides", &numbers), Err(EngineError::Output { .. })));
-    assert_eq!(checked::<2>("sides", &[1.0, 2.0, 3.0, 4.0]), Ok(vec![[1.0, 2.0], [3.0, 4.0]]));
+    assert!(matches!(finite_rows::<4>("sides", &numbers), Err(EngineError::Output { .. })));
+    assert_eq!(finite_rows::<2>("sides", &[1.0, 2.0, 3.0, 4.0]), Ok(vec![[1.0, 2.0], [3.0, 4.0]]));
 }
 
 #[test]
 fn crops_go_into_the_smallest_batch_that_takes_them() {
     let any = BatchSizes::UpTo(32);
-    assert_eq!([1, 7, 32, 33].map(|crops| any.fitting(crops)), [1, 7, 32, 32]);
+    assert_eq!([1, 7, 32, 33].map(|crops| any.smallest_fitting(crops)), [1, 7, 32, 32]);
     let some = BatchSizes::Only(vec![1, 4, 16]);
-    assert_eq!([1, 2, 4, 5, 17].map(|crops| some.fitting(crops)), [1, 4, 4, 16, 16]);
-    assert_eq!((any.largest(), some.largest()), (32, 16));
+    assert_eq!([1, 2, 4, 5, 17].map(|crops| some.smallest_fitting(crops)), [1, 4, 4, 16, 16]);
+    assert_eq!((any.largest_size(), some.largest_size()), (32, 16));
 }
 
 #[tokio::test]
 async fn the_embedded_models_are_the_shipped_one_and_no_other() {
     let models = EmbeddedModels::load().expect("the model");
-    let shipped = models.shipped().clone();
-    assert_eq!(models.engine(&shipped).await.expect("the engine").model(), &shipped);
+    let shipped = models.shipped_model().clone();
+    assert_eq!(models.engine_for(&shipped).await.expect("the engine").model(), &shipped);
     let other = domain::inspection::ModelIdentity { version: "2".to_owned(), ..shipped };
-    assert!(matches!(models.engine(&other).await, Err(EngineError::Model { .. })));
+    assert!(matches!(models.engine_for(&other).await, Err(EngineError::Model { .. })));
 }
 
 #[test]
@@ -135,7 +135,7 @@ fn real_boards_are_inspected_when_they_are_at_hand() {
         let picture = |file: &std::path::Path| {
             vision::decode(&std::fs::read(folder.join(file)).expect("a file")).expect("a picture")
         };
-        let golden = Golden::new(&picture(&item.template.file)).expect("a board");
+        let golden = PreparedGolden::new(&picture(&item.template.file)).expect("a board");
         let prepared = vision::prepare(&picture(&item.test.file), &golden).expect("comparable");
         let calls = called(&engine, &prepared);
         labels += item.boxes.len();

@@ -32,17 +32,17 @@ pub use resilience::BreakerState;
 use admin::Repository;
 use engine::TritonEngine;
 use heal::Healer;
-use server::Server;
+use server::TritonConnection;
 
 /// The networks on one Triton server.
 pub struct TritonModels {
-    server: Server,
-    slots: Mutex<HashMap<ModelIdentity, Slot>>,
+    server: TritonConnection,
+    slots: Mutex<HashMap<ModelIdentity, EngineSlot>>,
     healers: Mutex<HashMap<String, Arc<Healer>>>,
 }
 
 /// Room for one engine; whoever holds the lock is making it.
-type Slot = Arc<tokio::sync::Mutex<Option<Arc<TritonEngine>>>>;
+type EngineSlot = Arc<tokio::sync::Mutex<Option<Arc<TritonEngine>>>>;
 
 impl TritonModels {
     /// Prepares the conversation; connects when first asked. Within a tokio runtime only.
@@ -50,18 +50,18 @@ impl TritonModels {
     /// # Errors
     /// [`EngineError::Model`] when the address cannot be used at all.
     pub fn connect(url: &TritonUrl, config: &TritonConfig) -> Result<Self, EngineError> {
-        Ok(Self::of(Server::new(url, config)?))
+        Ok(Self::from_server(TritonConnection::new(url, config)?))
     }
 
-    fn of(server: Server) -> Self {
+    fn from_server(server: TritonConnection) -> Self {
         Self { server, slots: Mutex::default(), healers: Mutex::default() }
     }
 
-    async fn find(&self, model: &ModelIdentity) -> Result<Arc<dyn Engine>, EngineError> {
-        let slot = Arc::clone(lock(&self.slots).entry(model.clone()).or_default());
+    async fn find_engine(&self, model: &ModelIdentity) -> Result<Arc<dyn Engine>, EngineError> {
+        let slot = Arc::clone(lock_whole(&self.slots).entry(model.clone()).or_default());
         let mut engine = slot.lock().await;
         if let Some(engine) = &*engine {
-            let verified = engine.verify().await;
+            let verified = engine.verify_digest().await;
             if !matches!(verified, Err(EngineError::Model { .. })) {
                 return verified.map(|()| Arc::clone(engine) as Arc<dyn Engine>);
             }
@@ -73,25 +73,25 @@ impl TritonModels {
             Ok(started) => Ok(Arc::clone(engine.insert(Arc::new(started))) as Arc<dyn Engine>),
             Err(error) => {
                 // Identities come from the log: what is not there is not remembered.
-                lock(&self.slots).remove(model);
+                lock_whole(&self.slots).remove(model);
                 Err(error)
             }
         }
     }
 
     fn healer(&self, name: &str) -> Arc<Healer> {
-        let mut healers = lock(&self.healers);
+        let mut healers = lock_whole(&self.healers);
         let made = || Arc::new(Healer::new(Repository::new(self.server.clone()), name));
         Arc::clone(healers.entry(name.to_owned()).or_insert_with(made))
     }
 
-    fn engines(&self) -> Vec<Arc<TritonEngine>> {
+    fn started_engines(&self) -> Vec<Arc<TritonEngine>> {
         // One that is being made has nothing to say yet.
-        let made = |slot: &Slot| slot.try_lock().ok().and_then(|engine| engine.clone());
-        lock(&self.slots).values().filter_map(made).collect()
+        let made = |slot: &EngineSlot| slot.try_lock().ok().and_then(|engine| engine.clone());
+        lock_whole(&self.slots).values().filter_map(made).collect()
     }
 
-    async fn check(&self) -> Result<(), EngineError> {
+    async fn check_server(&self) -> Result<(), EngineError> {
         let url = self.server.url();
         let unavailable = |detail: String| EngineError::Unavailable { detail };
         let live = self.server.is_live().await;
@@ -99,7 +99,7 @@ impl TritonModels {
         if !live {
             return Err(unavailable(format!("{url} says that it is not live")));
         }
-        let engines = self.engines();
+        let engines = self.started_engines();
         for engine in &engines {
             if engine.breaker_state() == BreakerState::Open {
                 let ModelIdentity { name, version, .. } = engine.model();
@@ -107,7 +107,7 @@ impl TritonModels {
                 return Err(unavailable(detail));
             }
         }
-        let shipped = &self.shipped().name;
+        let shipped = &self.shipped_model().name;
         let ready = self.server.is_model_ready(shipped, "").await;
         if engines.is_empty() && !ready.map_err(fault::Fault::into_error)? {
             return Err(EngineError::Model { detail: format!("{url} serves no {shipped}") });
@@ -117,26 +117,29 @@ impl TritonModels {
 }
 
 impl Models for TritonModels {
-    fn shipped(&self) -> &ModelIdentity {
-        embedded::shipped()
+    fn shipped_model(&self) -> &ModelIdentity {
+        embedded::shipped_model()
     }
 
-    fn engine(&self, model: &ModelIdentity) -> BoxFuture<'_, Result<Arc<dyn Engine>, EngineError>> {
+    fn engine_for(
+        &self,
+        model: &ModelIdentity,
+    ) -> BoxFuture<'_, Result<Arc<dyn Engine>, EngineError>> {
         let model = model.clone();
-        async move { self.find(&model).await }.boxed()
+        async move { self.find_engine(&model).await }.boxed()
     }
 
     fn ready(&self) -> BoxFuture<'_, Result<(), EngineError>> {
-        self.check().boxed()
+        self.check_server().boxed()
     }
 
     fn breakers(&self) -> Vec<(ModelIdentity, BreakerState)> {
         let state = |engine: Arc<TritonEngine>| (engine.model().clone(), engine.breaker_state());
-        self.engines().into_iter().map(state).collect()
+        self.started_engines().into_iter().map(state).collect()
     }
 }
 
-fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+fn lock_whole<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
     // Every change under these locks is whole.
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -55,7 +55,7 @@ impl EngineUrl {
     ///
     /// # Errors
     /// [`EngineError::Model`] when the address cannot be used at all.
-    pub fn admin(&self, triton: &TritonConfig) -> Result<Option<TritonAdmin>, EngineError> {
+    pub fn connect_admin(&self, triton: &TritonConfig) -> Result<Option<TritonAdmin>, EngineError> {
         match self {
             Self::Embedded => Ok(None),
             Self::Triton(url) => TritonAdmin::connect(url, triton).map(Some),
@@ -65,7 +65,7 @@ impl EngineUrl {
 
 impl TritonUrl {
     /// The address in the form that HTTP knows.
-    pub(super) fn http(&self) -> String {
+    pub(super) fn http_origin(&self) -> String {
         format!("{}://{}", if self.tls { "https" } else { "http" }, self.authority)
     }
 

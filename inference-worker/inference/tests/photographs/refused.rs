@@ -26,7 +26,9 @@ fn a_strong_blur_is_out_of_focus() {
 fn a_picture_smeared_in_one_direction_is_out_of_focus() {
     for part in 0..4 {
         let board = design(part);
-        let Picture::Colour(sharp) = shot(&of(part), &board.golden()) else { panic!("in colour") };
+        let DecodedImage::Colour(sharp) = shot(&of(part), &board.golden_sample()) else {
+            panic!("in colour")
+        };
         // A movement of nine pixels to the right while the shutter was open.
         let smeared = RgbImage::from_fn(SIZE, SIZE, |x, y| {
             let seen = (0..9).map(|step| sharp.get_pixel((x + step).min(SIZE - 1), y).0);
@@ -35,7 +37,7 @@ fn a_picture_smeared_in_one_direction_is_out_of_focus() {
             });
             Rgb(sum.map(|sum| (sum / 9) as u8))
         });
-        let result = inspected(&golden(&board, part), &Picture::Colour(smeared), &[]);
+        let result = inspected(&golden(&board, part), &DecodedImage::Colour(smeared), &[]);
         assert_eq!(reason(result), Some(NotComparable::OutOfFocus), "part {part}");
     }
 }
@@ -102,11 +104,11 @@ fn a_blank_picture_is_not_registered() {
     let white = RgbImage::from_pixel(SIZE, SIZE, Rgb([255; 3]));
     let pictures = [
         shot(&of(0), &plain),
-        shot(&Camera { exposure: 0.0, ..of(0) }, &design(0).golden()),
-        shot(&Camera { exposure: 400.0, ..of(0) }, &design(0).golden()),
-        Picture::Colour(black.clone()),
-        Picture::Grey(DynamicImage::ImageRgb8(black).into_luma8()),
-        Picture::Colour(white),
+        shot(&Camera { exposure: 0.0, ..of(0) }, &design(0).golden_sample()),
+        shot(&Camera { exposure: 400.0, ..of(0) }, &design(0).golden_sample()),
+        DecodedImage::Colour(black.clone()),
+        DecodedImage::Grey(DynamicImage::ImageRgb8(black).into_luma8()),
+        DecodedImage::Colour(white),
     ];
     for (number, picture) in pictures.iter().enumerate() {
         let result = inspected(&golden, picture, &[]);
@@ -130,7 +132,7 @@ fn hardly_any_light_is_named_as_such() {
 fn a_half_covered_board_is_not_registered() {
     for part in 0..4 {
         let board = design(part);
-        let Picture::Colour(mut picture) = shot(&of(part), &board.golden()) else {
+        let DecodedImage::Colour(mut picture) = shot(&of(part), &board.golden_sample()) else {
             panic!("in colour")
         };
         for y in 0..SIZE {
@@ -138,7 +140,7 @@ fn a_half_covered_board_is_not_registered() {
                 picture.put_pixel(x, y, Rgb([205, 203, 196]));
             }
         }
-        let result = inspected(&golden(&board, part), &Picture::Colour(picture), &[]);
+        let result = inspected(&golden(&board, part), &DecodedImage::Colour(picture), &[]);
         assert_eq!(reason(result), Some(NotComparable::NotRegistered), "part {part}");
     }
 }
@@ -157,13 +159,13 @@ fn a_board_with_copper_and_substrate_exchanged_is_not_registered() {
 
 #[test]
 fn pictures_taken_in_different_ways_are_not_compared() {
-    let board = design(0).golden();
+    let board = design(0).golden_sample();
     let colour = shot(&of(0), &board);
-    let grey = Picture::Grey(colour.clone().into_grey());
-    let binary = Picture::Grey(crop_imm(&board, 32, 32, SIZE, SIZE).to_image());
+    let grey = DecodedImage::Grey(colour.clone().into_grey());
+    let binary = DecodedImage::Grey(crop_imm(&board, 32, 32, SIZE, SIZE).to_image());
     let pictures = [colour, grey, binary];
     for (one, golden) in pictures.iter().enumerate() {
-        let golden = Golden::new(golden).expect("a board");
+        let golden = PreparedGolden::new(golden).expect("a board");
         for (other, picture) in pictures.iter().enumerate() {
             let result = inspected(&golden, picture, &[]);
             if one == other {

@@ -23,7 +23,7 @@ async fn both_engines_find_the_same_on_the_same_boards() {
     for board in boards(4) {
         let (mut here, mut there) = (Vec::new(), Vec::new());
         for start in (0..board.crops.len()).step_by(LARGEST) {
-            let part = board.crops.part(start..start + LARGEST);
+            let part = board.crops.sub_batch(start..start + LARGEST);
             here.extend(embedded.infer(part.clone()).await.unwrap());
             there.extend(triton.infer(part).await.unwrap());
         }
@@ -33,7 +33,8 @@ async fn both_engines_find_the_same_on_the_same_boards() {
                 assert!((a - b).abs() < TOLERANCE, "{a} here, {b} there");
             }
         }
-        let (here, there) = (board.finish(&here).unwrap(), board.finish(&there).unwrap());
+        let (here, there) =
+            (board.merge_answers(&here).unwrap(), board.merge_answers(&there).unwrap());
         assert!(!here.is_empty(), "a board with flaws has findings");
         assert_eq!(here.len(), there.len());
         for (a, b) in here.iter().zip(&there) {
@@ -54,7 +55,7 @@ async fn requests_that_wait_for_the_model_are_executed_together() {
 
     repository.on_execute("import time; time.sleep(0.4)");
     let crops = crops(REQUESTS);
-    let asked = (0..REQUESTS).map(|index| engine.infer(crops.part(index..index + 1)));
+    let asked = (0..REQUESTS).map(|index| engine.infer(crops.sub_batch(index..index + 1)));
     for (index, answer) in join_all(asked).await.into_iter().enumerate() {
         let answer = answer.unwrap().remove(0);
         let pairs = answer.probabilities.iter().zip(&expected[index].probabilities);

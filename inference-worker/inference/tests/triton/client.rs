@@ -3,9 +3,9 @@
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
-use boards::{BoardOptions, generate};
+use boards::{BoardOptions, generate_board};
 use inference::engine::{Engine, EngineError, EngineUrl, Models, TritonConfig};
-use vision::{CropBatch, CropOutput, Golden, Prepared};
+use vision::{CropBatch, CropOutput, PreparedGolden, PreparedPicture};
 
 use super::server::TritonServer;
 
@@ -38,15 +38,15 @@ pub(crate) fn models(server: &TritonServer, config: &TritonConfig) -> Arc<dyn Mo
 
 /// The engine of the shipped version.
 pub(crate) async fn shipped(models: &Arc<dyn Models>) -> Result<Arc<dyn Engine>, EngineError> {
-    let shipped = models.shipped().clone();
-    models.engine(&shipped).await
+    let shipped = models.shipped_model().clone();
+    models.engine_for(&shipped).await
 }
 
 /// Generated boards with flaws, made ready.
-pub(crate) fn boards(count: u64) -> Vec<Prepared> {
+pub(crate) fn boards(count: u64) -> Vec<PreparedPicture> {
     let ready = |index| {
-        let board = generate(20_261_123, index, &BoardOptions::default());
-        let golden = Golden::new(&board.golden).unwrap();
+        let board = generate_board(20_261_123, index, &BoardOptions::default());
+        let golden = PreparedGolden::new(&board.golden).unwrap();
         vision::prepare(&board.test, &golden).unwrap()
     };
     (0..count).map(ready).collect()
@@ -60,7 +60,7 @@ pub(crate) fn crops(count: usize) -> CropBatch {
         let again = crops.clone();
         crops.extend(&again);
     }
-    crops.part(0..count)
+    crops.sub_batch(0..count)
 }
 
 /// Asks as the worker does: again, for as long as the engine is not available.

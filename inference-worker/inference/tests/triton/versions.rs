@@ -63,7 +63,7 @@ async fn a_new_version_is_loaded_under_load_without_a_failed_request() {
     let first = shipped(&models).await.unwrap();
     let second = ModelIdentity { version: "2".to_owned(), ..first.model().clone() };
     let hasty = super::client::models(&server, &impatient());
-    let missing = hasty.engine(&second).await.err().unwrap();
+    let missing = hasty.engine_for(&second).await.err().unwrap();
     assert!(matches!(missing, EngineError::Model { .. }), "{missing}");
 
     let load = Load::start(&first);
@@ -72,7 +72,7 @@ async fn a_new_version_is_loaded_under_load_without_a_failed_request() {
     tokio::task::block_in_place(|| server.load()).unwrap();
     load.goes_on().await;
 
-    let second = models.engine(&second).await.unwrap();
+    let second = models.engine_for(&second).await.unwrap();
     let on_second = Load::start(&second);
     on_second.goes_on().await;
     load.goes_on().await;
@@ -100,7 +100,7 @@ async fn a_version_that_does_not_load_leaves_the_old_one_answering() {
     load.end().await;
 
     let second = ModelIdentity { version: "2".to_owned(), ..first.model().clone() };
-    let refused = models.engine(&second).await.err().unwrap();
+    let refused = models.engine_for(&second).await.err().unwrap();
     assert!(matches!(refused, EngineError::Model { .. }), "{refused}");
 }
 
@@ -111,9 +111,9 @@ async fn a_version_with_another_digest_than_asked_for_is_refused() {
     let models = models(&server, &impatient());
     let other = ModelIdentity {
         sha256: domain::Sha256::of(b"another network"),
-        ..models.shipped().clone()
+        ..models.shipped_model().clone()
     };
-    let refused = models.engine(&other).await.err().unwrap();
+    let refused = models.engine_for(&other).await.err().unwrap();
     assert!(matches!(refused, EngineError::Model { .. }), "{refused}");
 }
 
@@ -124,8 +124,8 @@ async fn an_engine_stops_answering_when_its_version_becomes_another_network() {
     let server = TritonServer::start(&repository);
     let config = TritonConfig { triton_recheck_ms: 0, ..impatient() };
     let models = models(&server, &config);
-    let second = ModelIdentity { version: "2".to_owned(), ..models.shipped().clone() };
-    let engine = models.engine(&second).await.unwrap();
+    let second = ModelIdentity { version: "2".to_owned(), ..models.shipped_model().clone() };
+    let engine = models.engine_for(&second).await.unwrap();
     engine.infer(crops(1)).await.unwrap();
 
     // The same network in a file of another digest: one more entry in ONNX's list of metadata.

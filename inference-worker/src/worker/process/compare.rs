@@ -44,7 +44,7 @@ impl InspectionProcessor {
         &self,
         facts: &Facts,
     ) -> Result<SelectedModel, ProcessingError> {
-        let shipped = self.comparer.shipped();
+        let shipped = self.comparer.shipped_model();
         let route = load::<ModelRoute>(&*self.log, &shipped.name).await;
         let route = route.map_err(ProcessingError::from_execute)?.state;
         let in_force = route.model().unwrap_or(shipped);
@@ -57,6 +57,7 @@ impl InspectionProcessor {
     }
 
     /// Compares, and counts what failed: a result once there is one to record.
+    #[tracing::instrument(skip_all, fields(artifact_id = %task.artifact_id))]
     pub(super) async fn compare_picture(
         &self,
         task: &PictureToCompare<'_>,

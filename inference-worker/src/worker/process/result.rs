@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use domain::inspection::{GoldenReference, InferenceResult, Timing};
 use domain::{ArtifactId, NotComparable, PartNumber, Picture};
-use inference::comparison::Compared;
+use inference::comparison::ComparedPicture;
 use uuid::Uuid;
 
 use super::PictureToCompare;
 
 pub(super) fn completed_result(
     task: &PictureToCompare<'_>,
-    compared: Compared,
+    compared: ComparedPicture,
     total: Duration,
 ) -> InferenceResult {
     let (picture, golden, model) =

@@ -37,12 +37,12 @@ fn oriented(orientation: u8) -> Vec<u8> {
 #[test]
 fn a_coloured_picture_keeps_its_colours() {
     let bytes = png_of(&DynamicImage::ImageRgb8(colour()));
-    assert_eq!(decode(&bytes), Ok(Picture::Colour(colour())));
+    assert_eq!(decode(&bytes), Ok(DecodedImage::Colour(colour())));
 }
 
 #[test]
 fn a_picture_that_is_to_be_turned_or_mirrored_is_refused() {
-    assert!(matches!(decode(&oriented(1)), Ok(Picture::Grey(_))));
+    assert!(matches!(decode(&oriented(1)), Ok(DecodedImage::Grey(_))));
     for orientation in 2..=8 {
         assert_eq!(decode(&oriented(orientation)), Err(DecodeError::Turned), "{orientation}");
     }
@@ -55,7 +55,7 @@ fn an_opaque_alpha_channel_is_dropped_and_a_transparent_pixel_is_refused() {
         Rgba([red, green, blue, 255])
     });
     let bytes = png_of(&DynamicImage::ImageRgba8(picture.clone()));
-    assert_eq!(decode(&bytes), Ok(Picture::Colour(colour())));
+    assert_eq!(decode(&bytes), Ok(DecodedImage::Colour(colour())));
     picture.get_pixel_mut(7, 7).0[3] = 254;
     let bytes = png_of(&DynamicImage::ImageRgba8(picture));
     assert_eq!(decode(&bytes), Err(DecodeError::Transparent));
@@ -70,7 +70,7 @@ fn sixteen_bits_are_rounded_to_eight() {
         Rgb(colour().get_pixel(x, y).0.map(|level| u16::from(level) * 257))
     });
     let bytes = png_of(&DynamicImage::ImageRgb16(deep));
-    assert_eq!(decode(&bytes), Ok(Picture::Colour(colour())));
+    assert_eq!(decode(&bytes), Ok(DecodedImage::Colour(colour())));
 }
 
 #[test]

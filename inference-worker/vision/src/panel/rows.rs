@@ -7,8 +7,8 @@ use domain::MediaType;
 use image::GrayImage;
 use png::{BitDepth, ColorType, Transformations};
 
-use crate::bits::Bits;
-use crate::decode::{DecodeError, MAX_SIDE, decode, sniff};
+use crate::binary_image::BinaryImage;
+use crate::decode::{DecodeError, MAX_SIDE, decode, media_type_of};
 
 /// Grey levels that are neither nearly black nor nearly white.
 const BETWEEN: std::ops::RangeInclusive<u8> = 48..=207;
@@ -18,12 +18,12 @@ const BETWEEN_AT_MOST: u64 = 20;
 /// A binarised picture as bits; copper is dark.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Panel {
-    pub(crate) bits: Bits,
+    pub(crate) bits: BinaryImage,
 }
 
 impl From<&GrayImage> for Panel {
     fn from(picture: &GrayImage) -> Self {
-        Self { bits: Bits::from_picture(picture) }
+        Self { bits: BinaryImage::from_picture(picture) }
     }
 }
 
@@ -34,8 +34,8 @@ impl Panel {
     /// # Errors
     /// [`DecodeError`]; [`DecodeError::TooLarge`] also when it is not binarised.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        match sniff(bytes) {
-            Some(MediaType::Png) => read(bytes),
+        match media_type_of(bytes) {
+            Some(MediaType::Png) => decode_rows(bytes),
             Some(MediaType::Jpeg) | None => Ok(Self::from(&decode(bytes)?.into_grey())),
         }
     }
@@ -47,7 +47,7 @@ impl Panel {
     }
 }
 
-fn read(bytes: &[u8]) -> Result<Panel, DecodeError> {
+fn decode_rows(bytes: &[u8]) -> Result<Panel, DecodeError> {
     let damaged = |error: png::DecodingError| DecodeError::Damaged { detail: error.to_string() };
     let mut decoder = png::Decoder::new(Cursor::new(bytes));
     decoder.set_transformations(Transformations::EXPAND | Transformations::STRIP_16);
@@ -60,7 +60,7 @@ fn read(bytes: &[u8]) -> Result<Panel, DecodeError> {
     if !plain || reader.info().interlaced {
         return Ok(Panel::from(&decode(bytes)?.into_grey()));
     }
-    let mut bits = Bits::new(width as usize, height as usize);
+    let mut bits = BinaryImage::new(width as usize, height as usize);
     let mut between = 0_u64;
     for y in 0..bits.height {
         let row = reader.next_row().map_err(damaged)?;

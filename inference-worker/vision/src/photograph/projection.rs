@@ -3,11 +3,11 @@
 
 use image::{GrayImage, RgbImage};
 
-use super::levels::{self, Levels};
+use super::levels::{self, MaterialLevels};
 
 /// A combination of red, green and blue; copper is above substrate.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Projection {
+pub(crate) struct ColourProjection {
     /// Weights of red, green and blue, in 1/256.
     weights: [i32; 3],
     /// Level of black.
@@ -15,16 +15,16 @@ pub(crate) struct Projection {
 }
 
 /// Brightness (ITU-R BT.601).
-pub(super) const LUMA: Projection = Projection { weights: [77, 150, 29], zero: 0 };
+pub(super) const LUMA: ColourProjection = ColourProjection { weights: [77, 150, 29], zero: 0 };
 
 /// Combinations that are tried: brightness, the channels, and differences of colour.
-const CANDIDATES: [Projection; 6] = [
+const CANDIDATES: [ColourProjection; 6] = [
     LUMA,
-    Projection { weights: [256, 0, 0], zero: 0 },
-    Projection { weights: [0, 256, 0], zero: 0 },
-    Projection { weights: [0, 0, 256], zero: 0 },
-    Projection { weights: [128, -128, 0], zero: 128 },
-    Projection { weights: [128, 0, -128], zero: 128 },
+    ColourProjection { weights: [256, 0, 0], zero: 0 },
+    ColourProjection { weights: [0, 256, 0], zero: 0 },
+    ColourProjection { weights: [0, 0, 256], zero: 0 },
+    ColourProjection { weights: [128, -128, 0], zero: 128 },
+    ColourProjection { weights: [128, 0, -128], zero: 128 },
 ];
 
 /// Another combination than brightness is taken when it separates better by this: brightness is
@@ -33,9 +33,9 @@ const PREFERENCE: f64 = 0.04;
 /// Where the materials differ in brightness by less than this, the redder one is copper.
 const SAME_BRIGHTNESS: f32 = 6.0;
 
-impl Projection {
+impl ColourProjection {
     /// The best combination for a golden sample.
-    pub(super) fn of(golden: &RgbImage) -> Self {
+    pub(super) fn best_for(golden: &RgbImage) -> Self {
         let mut best = (separability(&LUMA.apply(golden)) + PREFERENCE, LUMA);
         for candidate in &CANDIDATES[1..] {
             let found = separability(&candidate.apply(golden));
@@ -43,7 +43,7 @@ impl Projection {
                 best = (found, *candidate);
             }
         }
-        best.1.upright(golden)
+        best.1.oriented_for(golden)
     }
 
     /// The picture in levels.
@@ -59,12 +59,12 @@ impl Projection {
     }
 
     /// The projection, negated when its upper material is the darker one.
-    fn upright(self, golden: &RgbImage) -> Self {
+    fn oriented_for(self, golden: &RgbImage) -> Self {
         let projected = self.apply(golden);
-        let Some(levels) = Levels::of(&projected, self.zero) else { return self };
+        let Some(levels) = MaterialLevels::measure_in(&projected, self.zero) else { return self };
         let mut sums = [[0.0_f64; 3]; 2];
         let mut counts = [0.0_f64; 2];
-        let bits = levels.bits(&projected);
+        let bits = levels.copper_of(&projected);
         for (y, row) in golden.rows().enumerate() {
             for (x, pixel) in row.enumerate() {
                 let material = usize::from(bits.row(y)[x / 64] >> (x % 64) & 1 == 1);
@@ -93,7 +93,7 @@ impl Projection {
 /// 0 to 1; 0 when the classes are too close to be trusted.
 fn separability(levels: &GrayImage) -> f64 {
     let (mut between, mut total, mut contrast, mut share) = (0.0, 0.0, 0.0, 0.0);
-    levels::splits(levels, |_, split| {
+    levels::for_each_split(levels, |_, split| {
         between += f64::from(split.between);
         total += f64::from(split.total);
         contrast += f64::from(split.between) * f64::from(split.high - split.low);

@@ -1,12 +1,12 @@
 //! What is read of photographs of generated boards: their copper, in every colour and light.
 
 use boards::Design;
-use boards::camera::{Camera, Palette, jpeg};
+use boards::camera::{Camera, Palette, encode_jpeg};
 use image::imageops::crop_imm;
 use image::{DynamicImage, Luma};
 
 use super::*;
-use crate::{Picture, decode};
+use crate::{DecodedImage, decode};
 
 /// Side of a photograph; the boards are larger by a margin that shifts bring into view.
 const SIZE: u32 = 640;
@@ -21,49 +21,51 @@ fn of(part: u64) -> Camera {
     Camera { palette: Palette::ALL[part as usize % 4], seed: part, ..Camera::default() }
 }
 
-fn shot(camera: &Camera, board: &GrayImage) -> Picture {
-    let bytes = jpeg(&camera.photograph(board, SIZE), 90).expect("writing to memory");
+fn shot(camera: &Camera, board: &GrayImage) -> DecodedImage {
+    let bytes = encode_jpeg(&camera.take_photograph(board, SIZE), 90).expect("writing to memory");
     decode(&bytes).expect("a JPEG")
 }
 
 /// The copper of the middle of a board.
-fn truth(board: &GrayImage) -> Bits {
+fn truth(board: &GrayImage) -> BinaryImage {
     let margin = (BOARD - SIZE) / 2;
-    Bits::from_picture(&crop_imm(board, margin, margin, SIZE, SIZE).to_image())
+    BinaryImage::from_picture(&crop_imm(board, margin, margin, SIZE, SIZE).to_image())
 }
 
 #[test]
 fn the_copper_of_a_photograph_is_that_of_the_board_in_every_colour_and_light() {
     for part in 0..8 {
-        let board = design(part).golden();
+        let board = design(part).golden_sample();
         let camera = Camera { vignetting: 0.5, gradient: (0.3, -0.2), ..of(part) };
-        let (reading, bits) = Reading::of((&shot(&camera, &board)).into()).expect("a photograph");
-        assert!(matches!(reading, Reading::Photograph { projection: Some(_), .. }));
-        let wrong = bits.difference(&truth(&board)).count();
+        let (reading, bits) =
+            CopperReading::from_golden((&shot(&camera, &board)).into()).expect("a photograph");
+        assert!(matches!(reading, CopperReading::Photograph { projection: Some(_), .. }));
+        let wrong = bits.difference(&truth(&board)).count_copper();
         assert!(wrong < 8000, "part {part}: {wrong} of 409600 pixels, at the edges");
         // What remains is at most a pixel along the edges: nothing survives an opening.
-        let places = bits.difference(&truth(&board)).eroded().count();
+        let places = bits.difference(&truth(&board)).eroded().count_copper();
         assert!(places < 60, "part {part}: {places}");
     }
 }
 
 #[test]
 fn a_grey_photograph_is_read_like_a_colour_one() {
-    let board = design(0).golden();
+    let board = design(0).golden_sample();
     let grey = shot(&of(0), &board).into_grey();
-    let (reading, bits) = Reading::of((&grey).into()).expect("a photograph");
-    assert!(matches!(reading, Reading::Photograph { projection: None, .. }));
-    assert!(bits.difference(&truth(&board)).count() < 8000);
+    let (reading, bits) = CopperReading::from_golden((&grey).into()).expect("a photograph");
+    assert!(matches!(reading, CopperReading::Photograph { projection: None, .. }));
+    assert!(bits.difference(&truth(&board)).count_copper() < 8000);
 }
 
 #[test]
 fn where_brightness_tells_nothing_the_colour_does() {
-    let board = design(3).golden();
-    let photograph = Camera { palette: Palette::PALE, ..of(3) }.photograph(&board, SIZE);
+    let board = design(3).golden_sample();
+    let photograph = Camera { palette: Palette::PALE, ..of(3) }.take_photograph(&board, SIZE);
     let luma = projection::LUMA;
-    let chosen = Projection::of(&photograph);
+    let chosen = ColourProjection::best_for(&photograph);
     assert_ne!(chosen, luma);
-    let levels = Levels::of(&quiet(&chosen.apply(&photograph)), chosen.zero).expect("two levels");
+    let levels = MaterialLevels::measure_in(&damp_noise(&chosen.apply(&photograph)), chosen.zero)
+        .expect("two levels");
     assert!(levels.contrast > 30.0, "{}", levels.contrast);
 }
 
@@ -76,14 +78,14 @@ fn a_plain_area_in_uneven_light_does_not_turn_to_noise() {
         let noise = ((x * 7919 + y * 104_729 + x * y) % 9) as f32 - 4.0;
         Luma([((if copper { 200.0 } else { 90.0 }) * light + noise) as u8])
     });
-    let (_, bits) = Reading::of((&picture).into()).expect("a photograph");
+    let (_, bits) = CopperReading::from_golden((&picture).into()).expect("a photograph");
     for (x, y) in [(20, 300), (200, 100), (400, 300), (630, 50), (100, 600)] {
-        assert!(!bits.get(x, y), "{x}, {y} is substrate");
+        assert!(!bits.is_set(x, y), "{x}, {y} is substrate");
     }
     for (x, y) in [(50, 20), (50, 600), (350, 550), (500, 600), (630, 630)] {
-        assert!(bits.get(x, y), "{x}, {y} is copper");
+        assert!(bits.is_set(x, y), "{x}, {y} is copper");
     }
-    let copper = bits.count() as f32;
+    let copper = bits.count_copper() as f32;
     let drawn = 20.0 * 640.0 + 339.0 * 139.0;
     assert!((copper / drawn - 1.0).abs() < 0.05, "{copper} of {drawn}");
 }
@@ -91,20 +93,20 @@ fn a_plain_area_in_uneven_light_does_not_turn_to_noise() {
 #[test]
 fn binarised_pictures_are_read_at_the_fixed_level_bit_for_bit() {
     for part in 0..4 {
-        let board = Design::new(500 + part, SIZE).golden();
+        let board = Design::new(500 + part, SIZE).golden_sample();
         let mut bytes = Vec::new();
         image::codecs::jpeg::JpegEncoder::new_with_quality(&mut bytes, 75)
             .encode_image(&board)
             .expect("writing to memory");
         let lossy = decode(&bytes).expect("a JPEG").into_grey();
         let colour = DynamicImage::ImageLuma8(lossy.clone()).into_rgb8();
-        let looks = [Look::Grey(&board), Look::Grey(&lossy), Look::Colour(&colour)];
+        let looks = [ImageView::Grey(&board), ImageView::Grey(&lossy), ImageView::Colour(&colour)];
         for (look, expected) in looks.into_iter().zip([&board, &lossy, &lossy]) {
-            let expected = Bits::from_picture(expected);
-            let (reading, bits) = Reading::of(look).expect("a board");
-            assert_eq!(reading, Reading::Binary);
+            let expected = BinaryImage::from_picture(expected);
+            let (reading, bits) = CopperReading::from_golden(look).expect("a board");
+            assert_eq!(reading, CopperReading::Binary);
             assert_eq!(bits, expected);
-            assert_eq!(reading.bits(look).expect("a board"), expected);
+            assert_eq!(reading.read_copper(look).expect("a board"), expected);
         }
     }
 }

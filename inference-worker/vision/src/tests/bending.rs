@@ -3,7 +3,7 @@
 use image::{GrayImage, Luma};
 
 use super::golden_picture;
-use crate::bits::Bits;
+use crate::binary_image::BinaryImage;
 use crate::*;
 
 /// The picture whose pixel at `x`, `y` from the middle lies `offset(x, y)` farther, with white coming
@@ -34,12 +34,13 @@ fn what_moved_against_its_surroundings_stays_a_difference() {
     let mut looked_at = 0;
     for part in 0..12_u32 {
         let picture = golden_picture(500 + u64::from(part));
-        let golden = Golden::new(&picture).expect("a board");
+        let golden = PreparedGolden::new(&picture).expect("a board");
         for (side, by) in [(40, 4), (64, 5), (90, 4), (120, 6)] {
             let (left, top) = (100 + part * 37 % 400, 100 + part * 91 % 400);
             let test = block_moved(&picture, (left, top), side, by);
-            let difference = Bits::from_picture(&test).difference(&Bits::from_picture(&picture));
-            if difference.eroded().count() < 4 {
+            let difference =
+                BinaryImage::from_picture(&test).difference(&BinaryImage::from_picture(&picture));
+            if difference.eroded().count_copper() < 4 {
                 continue; // Nothing there that moving would show.
             }
             looked_at += 1;
@@ -57,7 +58,7 @@ fn what_moved_against_its_surroundings_stays_a_difference() {
 fn a_picture_stretched_by_two_per_cent_along_one_axis_is_followed() {
     for part in 0..6 {
         let picture = golden_picture(600 + part);
-        let golden = Golden::new(&picture).expect("a board");
+        let golden = PreparedGolden::new(&picture).expect("a board");
         let test = bent(&picture, |x, _| (0.02 * x, 0.0));
         let prepared = prepare(&test, &golden).expect("comparable");
         let candidates = prepared.centres().len();
@@ -68,7 +69,7 @@ fn a_picture_stretched_by_two_per_cent_along_one_axis_is_followed() {
 #[test]
 fn a_flaw_on_a_bent_picture_is_a_candidate_where_it_lies() {
     let picture = golden_picture(700);
-    let golden = Golden::new(&picture).expect("a board");
+    let golden = PreparedGolden::new(&picture).expect("a board");
     let bend = |x: f32, y: f32| (4.0 * (x / 120.0).sin(), 4.0 * (y / 140.0).cos() + 0.01 * x);
     let mut test = bent(&picture, bend);
     for y in 300..312 {
@@ -96,7 +97,7 @@ fn turned_stretched_and_shifted_boards_are_registered_and_stay_quiet() {
         let test = bent(&picture, |x, y| {
             (shift.0 + scale * x - tangent * y, shift.1 + scale * y + tangent * x)
         });
-        let golden = Golden::new(&picture).expect("a board");
+        let golden = PreparedGolden::new(&picture).expect("a board");
         let prepared = prepare(&test, &golden).unwrap_or_else(|why| panic!("part {part}: {why}"));
         let Registration { dx, dy, .. } = prepared.registration;
         let apart = (dx - shift.0).abs().max((dy - shift.1).abs());

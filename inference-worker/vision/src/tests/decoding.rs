@@ -5,7 +5,7 @@ use std::io::Cursor;
 use image::{DynamicImage, GrayImage, ImageFormat};
 
 use super::golden_picture;
-use crate::bits::Bits;
+use crate::binary_image::BinaryImage;
 use crate::*;
 
 fn png(picture: &GrayImage) -> Vec<u8> {
@@ -23,8 +23,8 @@ fn a_png_and_a_jpeg_decode_to_the_same_board() {
     let board = golden_picture(1);
     assert_eq!(decode(&png(&board)).expect("a PNG").into_grey(), board);
     let jpeg = decode(&encoded(&board, ImageFormat::Jpeg)).expect("a JPEG").into_grey();
-    let (a, b) = (Bits::from_picture(&jpeg), Bits::from_picture(&board));
-    assert!(a.difference(&b).count() < 200, "JPEG keeps the copper's outline");
+    let (a, b) = (BinaryImage::from_picture(&jpeg), BinaryImage::from_picture(&board));
+    assert!(a.difference(&b).count_copper() < 200, "JPEG keeps the copper's outline");
 }
 
 #[test]
@@ -32,7 +32,7 @@ fn a_colour_picture_decodes_to_grey() {
     let colour = DynamicImage::ImageLuma8(golden_picture(1)).into_rgb8();
     let mut bytes = Vec::new();
     colour.write_to(&mut Cursor::new(&mut bytes), ImageFormat::Png).expect("writing to memory");
-    assert_eq!(decode(&bytes), Ok(Picture::Grey(golden_picture(1))));
+    assert_eq!(decode(&bytes), Ok(DecodedImage::Grey(golden_picture(1))));
 }
 
 #[test]

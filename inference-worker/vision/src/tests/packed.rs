@@ -3,7 +3,7 @@
 use image::{GrayImage, Luma};
 use proptest::prelude::*;
 
-use crate::bits::Bits;
+use crate::binary_image::BinaryImage;
 use crate::candidates;
 
 proptest! {
@@ -20,19 +20,19 @@ proptest! {
         let picture = GrayImage::from_fn(width as u32, height as u32, |x, y| {
             Luma([if dark(x as usize, y as usize) { 0 } else { 255 }])
         });
-        let bits = Bits::from_picture(&picture);
+        let bits = BinaryImage::from_picture(&picture);
         let near = |x: usize, y: usize| -> Vec<bool> {
             (0..9)
                 .map(|i| (x + i % 3, y + i / 3))
-                .map(|(x, y)| x > 0 && y > 0 && bits.get(x - 1, y - 1))
+                .map(|(x, y)| x > 0 && y > 0 && bits.is_set(x - 1, y - 1))
                 .collect()
         };
         let (grown, shrunk) = (bits.dilated(), bits.eroded());
         for y in 0..height {
             for x in 0..width {
-                prop_assert_eq!(bits.get(x, y), dark(x, y));
-                prop_assert_eq!(grown.get(x, y), near(x, y).into_iter().any(|set| set));
-                prop_assert_eq!(shrunk.get(x, y), near(x, y).into_iter().all(|set| set));
+                prop_assert_eq!(bits.is_set(x, y), dark(x, y));
+                prop_assert_eq!(grown.is_set(x, y), near(x, y).into_iter().any(|set| set));
+                prop_assert_eq!(shrunk.is_set(x, y), near(x, y).into_iter().all(|set| set));
             }
         }
     }
@@ -50,11 +50,11 @@ proptest! {
         let picture = GrayImage::from_fn(width as u32, height as u32, |x, y| {
             Luma([if set(x as usize, y as usize) { 0 } else { 255 }])
         });
-        let bits = Bits::from_picture(&picture);
+        let bits = BinaryImage::from_picture(&picture);
         let mut seen = vec![false; width * height];
         let mut expected = Vec::new();
         for start in 0..width * height {
-            if seen[start] || !bits.get(start % width, start / width) {
+            if seen[start] || !bits.is_set(start % width, start / width) {
                 continue;
             }
             seen[start] = true;
@@ -65,7 +65,7 @@ proptest! {
                 extent = [extent[0].min(x), extent[1].min(y), extent[2].max(x), extent[3].max(y)];
                 for i in 0..9 {
                     let (x, y) = ((x + i % 3).wrapping_sub(1), (y + i / 3).wrapping_sub(1));
-                    if bits.get(x, y) && !seen[y * width + x] {
+                    if bits.is_set(x, y) && !seen[y * width + x] {
                         seen[y * width + x] = true;
                         stack.push(y * width + x);
                     }
@@ -73,7 +73,7 @@ proptest! {
             }
             expected.push(extent);
         }
-        let found: Vec<[usize; 4]> = candidates::regions(&bits, usize::MAX)
+        let found: Vec<[usize; 4]> = candidates::find_regions(&bits, usize::MAX)
             .expect("no limit")
             .iter()
             .map(|r| [r.left, r.top, r.right, r.bottom])

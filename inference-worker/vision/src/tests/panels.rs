@@ -9,8 +9,8 @@ use crate::*;
 
 const SIDE: u32 = 1600;
 
-fn prepared(test: &GrayImage, golden: &GrayImage) -> Prepared {
-    let golden = Golden::new(golden).expect("a board");
+fn prepared(test: &GrayImage, golden: &GrayImage) -> PreparedPicture {
+    let golden = PreparedGolden::new(golden).expect("a board");
     prepare(test, &golden).expect("comparable")
 }
 
@@ -24,8 +24,8 @@ fn every_flaw_of_a_panel_is_a_candidate() {
         max_stretch: 0,
         ..BoardOptions::default()
     };
-    let (test, defects) = design.unit(1, &options);
-    let found = prepared(&test, &design.golden());
+    let (test, defects) = design.print_unit(1, &options);
+    let found = prepared(&test, &design.golden_sample());
     let centre_in = |bounds: &domain::PixelBox, &(x, y): &(usize, usize)| {
         let (x, y) = (x as u32, y as u32);
         x >= bounds.x
@@ -42,7 +42,7 @@ fn every_flaw_of_a_panel_is_a_candidate() {
 
 #[test]
 fn a_flaw_on_a_seam_is_found_once_wherever_it_lies() {
-    let golden = Design::new(9, SIDE).golden();
+    let golden = Design::new(9, SIDE).golden_sample();
     // Cores meet at 400, 800 and 1200 pixels.
     for off in (0..24).step_by(3) {
         let mut test = golden.clone();
@@ -62,20 +62,20 @@ fn a_flaw_on_a_seam_is_found_once_wherever_it_lies() {
 
 #[test]
 fn another_panel_is_not_registered() {
-    let golden = Golden::new(&Design::new(9, SIDE).golden()).expect("a board");
-    let result = prepare(&Design::new(10, SIDE).golden(), &golden).map(|p| p.registration);
+    let golden = PreparedGolden::new(&Design::new(9, SIDE).golden_sample()).expect("a board");
+    let result = prepare(&Design::new(10, SIDE).golden_sample(), &golden).map(|p| p.registration);
     assert!(result.is_err(), "{result:?}");
 }
 
 #[test]
 fn a_panel_read_row_by_row_is_the_picture() {
-    let board = Design::new(11, 1100).golden();
+    let board = Design::new(11, 1100).golden_sample();
     let mut bytes = Vec::new();
     board.write_to(&mut Cursor::new(&mut bytes), ImageFormat::Png).expect("writing to memory");
     assert_eq!(Panel::decode(&bytes), Ok(Panel::from(&board)));
     let cut = Panel::decode(&bytes[..bytes.len() / 2]);
     assert!(matches!(cut, Err(DecodeError::Damaged { .. })), "{cut:?}");
-    let golden = Golden::of_panel(Panel::from(&board)).expect("a board");
+    let golden = PreparedGolden::from_panel(Panel::from(&board)).expect("a board");
     let found = prepare_panel(Panel::from(&board), &golden, &mut ()).expect("comparable");
     assert!(found.crops.is_empty());
 }

@@ -15,7 +15,7 @@ use super::declared;
 use super::engine::TritonEngine;
 use super::fault::Fault;
 use super::heal::Healer;
-use super::server::{Client, QUESTION_DEADLINE, Server};
+use super::server::{QUESTION_DEADLINE, TritonClient, TritonConnection};
 use crate::engine::url::TritonUrl;
 use crate::engine::{Engine, EngineError};
 
@@ -26,7 +26,7 @@ pub(super) use repository::Repository;
 /// Loads, unloads and watches the models of one Triton server. Loading and unloading need a server
 /// in explicit mode (`--model-control-mode=explicit`).
 pub struct TritonAdmin {
-    server: Server,
+    server: TritonConnection,
     repository: Repository,
 }
 
@@ -68,10 +68,10 @@ impl TritonAdmin {
     /// # Errors
     /// [`EngineError::Model`] when the address cannot be used at all.
     pub fn connect(url: &TritonUrl, config: &TritonConfig) -> Result<Self, EngineError> {
-        Ok(Self::over(Server::new(url, config)?))
+        Ok(Self::from_connection(TritonConnection::new(url, config)?))
     }
 
-    pub(super) fn over(server: Server) -> Self {
+    pub(super) fn from_connection(server: TritonConnection) -> Self {
         Self { repository: Repository::new(server.clone()), server }
     }
 
@@ -79,8 +79,8 @@ impl TritonAdmin {
     ///
     /// # Errors
     /// [`EngineError::Unavailable`] when the server does not answer.
-    pub async fn models(&self) -> Result<Vec<String>, EngineError> {
-        let listed = self.server.index().await.map_err(Fault::into_error)?;
+    pub async fn model_names(&self) -> Result<Vec<String>, EngineError> {
+        let listed = self.server.repository_index().await.map_err(Fault::into_error)?;
         let mut names: Vec<String> = listed.into_iter().map(|listed| listed.name).collect();
         names.sort();
         names.dedup();
@@ -91,11 +91,11 @@ impl TritonAdmin {
     ///
     /// # Errors
     /// [`EngineError::Unavailable`] when the server does not answer.
-    pub async fn list(&self, name: &str) -> Result<Vec<ServedVersion>, EngineError> {
+    pub async fn list_versions(&self, name: &str) -> Result<Vec<ServedVersion>, EngineError> {
         let mut versions = Vec::new();
-        for listed in self.server.index().await.map_err(Fault::into_error)? {
+        for listed in self.server.repository_index().await.map_err(Fault::into_error)? {
             if listed.name == name {
-                let sha256 = self.declared(name, &listed.version, &listed.state).await?;
+                let sha256 = self.declared_digest(name, &listed.version, &listed.state).await?;
                 let (version, state, reason) = (listed.version, listed.state, listed.reason);
                 versions.push(ServedVersion { version, state, reason, sha256 });
             }
@@ -106,7 +106,7 @@ impl TritonAdmin {
 
     /// The digest a version declares; `None` when it declares none, or something else, or does not
     /// serve.
-    async fn declared(
+    async fn declared_digest(
         &self,
         name: &str,
         version: &str,
@@ -116,7 +116,7 @@ impl TritonAdmin {
             return Ok(None);
         }
         match self.server.model_config(name, version).await {
-            Ok(config) => Ok(declared::digest(&config, version).ok().flatten()),
+            Ok(config) => Ok(declared::declared_digest(&config, version).ok().flatten()),
             // It was retired between the two questions.
             Err(Fault::Missing(_)) => Ok(None),
             Err(fault) => Err(fault.into_error()),
@@ -140,8 +140,8 @@ impl TritonAdmin {
         version: &str,
         sha256: Option<Sha256>,
     ) -> Result<ModelIdentity, EngineError> {
-        let number = number(version)?;
-        let before = self.repository.serving(name).await.map_err(Fault::into_error)?;
+        let number = version_number(version)?;
+        let before = self.repository.serving_versions(name).await.map_err(Fault::into_error)?;
         if !before.contains(&number) {
             let loaded = match sha256 {
                 Some(sha256) if !before.is_empty() => {
@@ -151,7 +151,7 @@ impl TritonAdmin {
             };
             loaded.map_err(Fault::into_error)?;
         }
-        let served = self.served(name, version).await?;
+        let served = self.loaded_identity(name, version).await?;
         match sha256 {
             Some(sha256) if served.sha256 != sha256 => {
                 let found = served.sha256;
@@ -169,29 +169,33 @@ impl TritonAdmin {
         sha256: Sha256,
         before: &[i64],
     ) -> Result<(), Fault> {
-        let mut config = self.repository.config(name, before).await?;
+        let mut config = self.repository.merged_config(name, before).await?;
         let digest = ModelParameter { string_value: sha256.to_string() };
         config.parameters.insert(declared::digest_key(&version.to_string()), digest);
-        self.repository.serve(config, &[before, &[version]].concat()).await
+        self.repository.serve_versions(config, &[before, &[version]].concat()).await
     }
 
     /// By config.pbtxt first, which alone declares the digest; its version policy may leave out
     /// some of the versions, so they are then asked for by number.
     async fn load_by_file(&self, name: &str, version: i64, before: &[i64]) -> Result<(), Fault> {
-        self.repository.load(name, None).await?;
-        let now = self.repository.serving(name).await?;
+        self.repository.load_model(name, None).await?;
+        let now = self.repository.serving_versions(name).await?;
         let wanted = [before, &[version]].concat();
         if now.is_empty() || wanted.iter().all(|version| now.contains(version)) {
             return Ok(());
         }
-        let config = self.repository.config(name, &now).await?;
-        self.repository.serve(config, &[now, wanted].concat()).await
+        let config = self.repository.merged_config(name, &now).await?;
+        self.repository.serve_versions(config, &[now, wanted].concat()).await
     }
 
     /// Who a version that has just been loaded is.
-    async fn served(&self, name: &str, version: &str) -> Result<ModelIdentity, EngineError> {
+    async fn loaded_identity(
+        &self,
+        name: &str,
+        version: &str,
+    ) -> Result<ModelIdentity, EngineError> {
         let unusable = |detail: String| EngineError::Model { detail };
-        let listed = self.list(name).await?;
+        let listed = self.list_versions(name).await?;
         let Some(found) = listed.iter().find(|listed| listed.version == version) else {
             let url = self.server.url();
             let detail = format!("{name} has no version {version} in the repository of {url}");
@@ -216,22 +220,22 @@ impl TritonAdmin {
     /// # Errors
     /// [`EngineError::Model`] when the server is not in explicit mode;
     /// [`EngineError::Unavailable`].
-    pub async fn unload(&self, name: &str, version: &str) -> Result<(), EngineError> {
-        let number = number(version)?;
-        self.retire(name, number).await.map_err(Fault::into_error)
+    pub async fn unload_version(&self, name: &str, version: &str) -> Result<(), EngineError> {
+        let number = version_number(version)?;
+        self.retire_version(name, number).await.map_err(Fault::into_error)
     }
 
-    async fn retire(&self, name: &str, version: i64) -> Result<(), Fault> {
-        let mut serving = self.repository.serving(name).await?;
+    async fn retire_version(&self, name: &str, version: i64) -> Result<(), Fault> {
+        let mut serving = self.repository.serving_versions(name).await?;
         if !serving.contains(&version) {
             return Ok(());
         }
         serving.retain(|&other| other != version);
         if serving.is_empty() {
-            return self.repository.unload(name).await;
+            return self.repository.unload_model(name).await;
         }
-        let config = self.repository.config(name, &serving).await?;
-        self.repository.serve(config, &serving).await
+        let config = self.repository.merged_config(name, &serving).await?;
+        self.repository.serve_versions(config, &serving).await
     }
 
     /// Whether the server calls a version ready. (It does so too when the version's process has
@@ -258,15 +262,19 @@ impl TritonAdmin {
     ///
     /// # Errors
     /// [`EngineError::Model`] when none of it serves; [`EngineError::Unavailable`].
-    pub async fn statistics(&self, name: &str) -> Result<Vec<VersionStatistics>, EngineError> {
+    pub async fn version_statistics(
+        &self,
+        name: &str,
+    ) -> Result<Vec<VersionStatistics>, EngineError> {
         let question = ModelStatisticsRequest { name: name.to_owned(), version: String::new() };
-        let send =
-            |mut client: Client, request| async move { client.model_statistics(request).await };
+        let send = |mut client: TritonClient, request| async move {
+            client.model_statistics(request).await
+        };
         let answer = self.server.call(QUESTION_DEADLINE, question, send).await;
         let mut versions = Vec::new();
         for found in answer.map_err(Fault::into_error)?.model_stats {
             let stats = found.inference_stats.unwrap_or_default();
-            let [(succeeded, _), (failed, _), (_, queue), (_, compute)] = totals(&stats);
+            let [(succeeded, _), (failed, _), (_, queue), (_, compute)] = statistic_totals(&stats);
             let (inferences, executions) = (found.inference_count, found.execution_count);
             let version = found.version;
             versions.push(VersionStatistics {
@@ -285,7 +293,7 @@ impl TritonAdmin {
 }
 
 /// Number and time of what succeeded, failed, waited and was computed.
-fn totals(stats: &InferStatistics) -> [(u64, Duration); 4] {
+fn statistic_totals(stats: &InferStatistics) -> [(u64, Duration); 4] {
     let total = |parts: &[&Option<StatisticDuration>]| {
         let known = parts.iter().copied().flatten();
         let sum = known.fold((0, 0), |(count, ns), part| (count + part.count, ns + part.ns));
@@ -299,7 +307,7 @@ fn totals(stats: &InferStatistics) -> [(u64, Duration); 4] {
     ]
 }
 
-fn number(version: &str) -> Result<i64, EngineError> {
+fn version_number(version: &str) -> Result<i64, EngineError> {
     version.parse().ok().filter(|&number| number > 0).ok_or_else(|| EngineError::Model {
         detail: format!("{version:?} is no version: Triton's versions are numbers from 1 on"),
     })

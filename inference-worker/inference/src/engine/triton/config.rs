@@ -66,7 +66,7 @@ impl Default for TritonConfig {
 }
 
 impl TritonConfig {
-    pub(super) fn deadline(&self) -> Duration {
+    pub(super) fn infer_deadline(&self) -> Duration {
         Duration::from_millis(self.triton_deadline_ms)
     }
 
@@ -82,7 +82,7 @@ impl TritonConfig {
         Duration::from_millis(self.triton_keep_alive_ms)
     }
 
-    pub(super) fn attempts(&self) -> Attempts {
+    pub(super) fn retry_attempts(&self) -> Attempts {
         Attempts::new(self.triton_attempts, Duration::from_millis(self.triton_retry_ms))
     }
 
@@ -90,7 +90,7 @@ impl TritonConfig {
         Duration::from_millis(self.triton_breaker_pause_ms)
     }
 
-    pub(super) fn recheck(&self) -> Duration {
+    pub(super) fn recheck_interval(&self) -> Duration {
         Duration::from_millis(self.triton_recheck_ms)
     }
 }

@@ -29,11 +29,16 @@ pub(super) fn digest_key(version: &str) -> String {
 ///
 /// # Errors
 /// [`EngineError::Model`] when what is declared is no digest.
-pub(super) fn digest(config: &ModelConfig, version: &str) -> Result<Option<Sha256>, EngineError> {
+pub(super) fn declared_digest(
+    config: &ModelConfig,
+    version: &str,
+) -> Result<Option<Sha256>, EngineError> {
     let key = digest_key(version);
     let Some(declared) = config.parameters.get(&key) else { return Ok(None) };
     let parsed = declared.string_value.trim().parse();
-    parsed.map(Some).map_err(|error| unusable(&config.name, &format!("parameter {key}: {error}")))
+    parsed
+        .map(Some)
+        .map_err(|error| unusable_model(&config.name, &format!("parameter {key}: {error}")))
 }
 
 /// Checks that the server serves exactly this network, in the shape this worker knows; gives its
@@ -41,16 +46,16 @@ pub(super) fn digest(config: &ModelConfig, version: &str) -> Result<Option<Sha25
 ///
 /// # Errors
 /// [`EngineError::Model`] saying what to change.
-pub(super) fn check(
+pub(super) fn check_model(
     config: &ModelConfig,
     model: &ModelIdentity,
 ) -> Result<BatchSizes, EngineError> {
     let ModelIdentity { name, version, sha256 } = model;
-    match digest(config, version)? {
+    match declared_digest(config, version)? {
         Some(declared) if declared == *sha256 => {}
         Some(declared) => {
             let detail = format!("version {version} is {declared} on the server, not {sha256}");
-            return Err(unusable(name, &detail));
+            return Err(unusable_model(name, &detail));
         }
         None => {
             let detail = format!(
@@ -59,7 +64,7 @@ pub(super) fn check(
                  {version}/model.onnx>\" }} }}, and load it again",
                 digest_key(version)
             );
-            return Err(unusable(name, &detail));
+            return Err(unusable_model(name, &detail));
         }
     }
     check_tensors(config)?;
@@ -91,7 +96,10 @@ fn check_tensors(config: &ModelConfig) -> Result<(), EngineError> {
         ("outputs", tensors(outputs.collect()), tensors(wanted_outputs)),
     ] {
         if found != wanted {
-            return Err(unusable(&config.name, &format!("its {what} are {found}, not {wanted}")));
+            return Err(unusable_model(
+                &config.name,
+                &format!("its {what} are {found}, not {wanted}"),
+            ));
         }
     }
     Ok(())
@@ -103,9 +111,10 @@ fn check_scheduling(config: &ModelConfig) -> Result<(), EngineError> {
     match config.scheduling_choice {
         None | Some(SchedulingChoice::DynamicBatching(_)) if !decoupled => Ok(()),
         Some(SchedulingChoice::EnsembleScheduling(_)) if !decoupled => Ok(()),
-        _ => {
-            Err(unusable(&config.name, "it is a sequence or decoupled model: one answer per crop"))
-        }
+        _ => Err(unusable_model(
+            &config.name,
+            "it is a sequence or decoupled model: one answer per crop",
+        )),
     }
 }
 
@@ -113,7 +122,7 @@ fn batch_sizes(config: &ModelConfig) -> Result<BatchSizes, EngineError> {
     let largest = usize::try_from(config.max_batch_size).unwrap_or(0);
     if !(1..=BATCH_MAX).contains(&largest) {
         let detail = format!("max_batch_size {largest} is not within 1 to {BATCH_MAX}");
-        return Err(unusable(&config.name, &detail));
+        return Err(unusable_model(&config.name, &detail));
     }
     let Some(declared) = config.parameters.get(BATCH_SIZES) else {
         return Ok(BatchSizes::UpTo(largest));
@@ -134,10 +143,10 @@ fn batch_sizes(config: &ModelConfig) -> Result<BatchSizes, EngineError> {
                  max_batch_size {largest}",
                 declared.string_value
             );
-            unusable(&config.name, &detail)
+            unusable_model(&config.name, &detail)
         })
 }
 
-fn unusable(name: &str, detail: &str) -> EngineError {
+fn unusable_model(name: &str, detail: &str) -> EngineError {
     EngineError::Model { detail: format!("{name}: {detail}") }
 }

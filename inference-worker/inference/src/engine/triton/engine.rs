@@ -14,12 +14,12 @@ use vision::{CropBatch, CropOutput};
 use super::fault::Fault;
 use super::heal::Healer;
 use super::resilience::{Breaker, BreakerState};
-use super::server::Server;
+use super::server::TritonConnection;
 use super::{declared, tensors};
 use crate::engine::{BatchSizes, Engine, EngineError};
 
 pub(super) struct TritonEngine {
-    server: Server,
+    server: TritonConnection,
     healer: Arc<Healer>,
     model: ModelIdentity,
     batch_sizes: BatchSizes,
@@ -35,7 +35,7 @@ impl TritonEngine {
     /// # Errors
     /// [`EngineError::Model`] or [`EngineError::Unavailable`].
     pub(super) async fn start(
-        server: Server,
+        server: TritonConnection,
         healer: Arc<Healer>,
         model: &ModelIdentity,
     ) -> Result<Self, EngineError> {
@@ -60,7 +60,7 @@ impl TritonEngine {
         for size in warm_up_sizes(&self.batch_sizes) {
             let mut blank = CropBatch::default();
             blank.pad_to(size);
-            self.answer(blank).await.map_err(|error| match error {
+            self.infer_verified(blank).await.map_err(|error| match error {
                 EngineError::Backend { .. } | EngineError::Output { .. } => {
                     let ModelIdentity { name, version, .. } = &self.model;
                     let detail = format!("{name} version {version} on {size} blank crops: {error}");
@@ -72,20 +72,23 @@ impl TritonEngine {
         Ok(())
     }
 
-    async fn answer(&self, crops: CropBatch) -> Result<Vec<CropOutput>, EngineError> {
-        let response = self.ask(tensors::request(&self.model, &crops)).await?;
-        let answers = tensors::answers(&self.model, crops.len(), &response)?;
-        self.verify().await?;
+    async fn infer_verified(&self, crops: CropBatch) -> Result<Vec<CropOutput>, EngineError> {
+        let response = self.ask_until_answered(tensors::infer_request(&self.model, &crops)).await?;
+        let answers = tensors::read_answers(&self.model, crops.len(), &response)?;
+        self.verify_digest().await?;
         Ok(answers)
     }
 
     /// Asks until there is an answer, or a reason to stop asking.
-    async fn ask(&self, request: ModelInferRequest) -> Result<ModelInferResponse, EngineError> {
-        let mut attempts = self.server.config.attempts();
+    async fn ask_until_answered(
+        &self,
+        request: ModelInferRequest,
+    ) -> Result<ModelInferResponse, EngineError> {
+        let mut attempts = self.server.config.retry_attempts();
         let mut has_died = false;
         loop {
             let sent = Instant::now();
-            let fault = match self.attempt(request.clone(), has_died).await? {
+            let fault = match self.attempt_once(request.clone(), has_died).await? {
                 Ok(response) => return Ok(response),
                 Err(fault) => fault,
             };
@@ -106,7 +109,7 @@ impl TritonEngine {
                 Fault::Away(_) | Fault::Missing(_) => match attempts.next() {
                     Some(pause) => tokio::time::sleep(pause).await,
                     None if matches!(fault, Fault::Missing(_)) => {
-                        return Err(self.server.whereabouts(&self.model).await);
+                        return Err(self.server.explain_missing(&self.model).await);
                     }
                     None => return Err(fault.into_error()),
                 },
@@ -127,7 +130,7 @@ impl TritonEngine {
     }
 
     /// One attempt, if the breaker lets it through.
-    async fn attempt(
+    async fn attempt_once(
         &self,
         request: ModelInferRequest,
         alone: bool,
@@ -154,9 +157,9 @@ impl TritonEngine {
     ///
     /// # Errors
     /// [`EngineError::Model`] when it is another network now.
-    pub(super) async fn verify(&self) -> Result<(), EngineError> {
+    pub(super) async fn verify_digest(&self) -> Result<(), EngineError> {
         let last = *self.verified.lock().unwrap_or_else(PoisonError::into_inner);
-        if last.elapsed() < self.server.config.recheck() {
+        if last.elapsed() < self.server.config.recheck_interval() {
             return Ok(());
         }
         let asked = Instant::now();
@@ -176,20 +179,23 @@ impl Engine for TritonEngine {
     }
 
     fn infer(&self, crops: CropBatch) -> BoxFuture<'_, Result<Vec<CropOutput>, EngineError>> {
-        self.answer(crops).boxed()
+        self.infer_verified(crops).boxed()
     }
 }
 
 /// The batch sizes of a version that the server declares to be this network.
-async fn declared_by(server: &Server, model: &ModelIdentity) -> Result<BatchSizes, EngineError> {
-    let mut attempts = server.config.attempts();
+async fn declared_by(
+    server: &TritonConnection,
+    model: &ModelIdentity,
+) -> Result<BatchSizes, EngineError> {
+    let mut attempts = server.config.retry_attempts();
     loop {
         match server.model_config(&model.name, &model.version).await {
-            Ok(config) => return declared::check(&config, model),
+            Ok(config) => return declared::check_model(&config, model),
             Err(fault @ (Fault::Away(_) | Fault::Missing(_))) => match attempts.next() {
                 Some(pause) => tokio::time::sleep(pause).await,
                 None if matches!(fault, Fault::Missing(_)) => {
-                    return Err(server.whereabouts(model).await);
+                    return Err(server.explain_missing(model).await);
                 }
                 None => return Err(fault.into_error()),
             },

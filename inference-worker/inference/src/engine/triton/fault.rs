@@ -36,14 +36,14 @@ pub(super) enum Fault {
 }
 
 impl Fault {
-    pub(super) fn of(status: &Status) -> Self {
+    pub(super) fn from_status(status: &Status) -> Self {
         let text = format!("{:?}: {}", status.code(), status.message());
         // What this machine's client made up has a cause; what a server sent has none.
         if let Some(cause) = status.source() {
             return if status.message().contains(TIMED_OUT) {
                 Self::Late(text)
             } else {
-                Self::Away(format!("{}: {}", status.message(), root(cause)))
+                Self::Away(format!("{}: {}", status.message(), root_cause(cause)))
             };
         }
         let says = |part: &str| status.message().contains(part);
@@ -100,7 +100,7 @@ fn is_cut(message: &str) -> bool {
         .any(|part| message.contains(part))
 }
 
-fn root(mut cause: &(dyn std::error::Error + 'static)) -> String {
+fn root_cause(mut cause: &(dyn std::error::Error + 'static)) -> String {
     while let Some(deeper) = cause.source() {
         cause = deeper;
     }

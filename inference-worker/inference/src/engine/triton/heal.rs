@@ -47,7 +47,7 @@ impl Healer {
             ));
         }
         tracing::warn!(model, died, "the model's process has died; unloading and loading it");
-        let outcome = self.repository.restart(model).await;
+        let outcome = self.repository.restart_model(model).await;
         // When it ends, not when it begins: what was sent meanwhile has met the dead process too.
         restarts.push(Instant::now());
         match outcome {

@@ -18,7 +18,7 @@ use super::fault::Fault;
 use crate::engine::EngineError;
 use crate::engine::url::TritonUrl;
 
-pub(super) type Client = GrpcInferenceServiceClient<Channel>;
+pub(super) type TritonClient = GrpcInferenceServiceClient<Channel>;
 
 /// Longest that a question about the server or a model may take: these are answered from memory.
 pub(super) const QUESTION_DEADLINE: Duration = Duration::from_secs(3);
@@ -27,8 +27,8 @@ const MARGIN: Duration = Duration::from_millis(5);
 
 /// A Triton server. Cheap to clone; clones share the connection.
 #[derive(Clone)]
-pub(super) struct Server {
-    client: Client,
+pub(super) struct TritonConnection {
+    client: TritonClient,
     url: TritonUrl,
     pub(super) config: TritonConfig,
 }
@@ -46,21 +46,21 @@ pub(super) struct ListedVersion {
     pub(super) reason: String,
 }
 
-impl Server {
+impl TritonConnection {
     /// Must be called within a tokio runtime. Connects later.
     pub(super) fn new(url: &TritonUrl, config: &TritonConfig) -> Result<Self, EngineError> {
         let unusable = |error: tonic::transport::Error| EngineError::Model {
             detail: format!("{url}: {error}"),
         };
-        let mut endpoint = endpoint(url, config).map_err(unusable)?;
+        let mut endpoint = build_endpoint(url, config).map_err(unusable)?;
         if url.has_tls() {
             let tls = ClientTlsConfig::new().with_native_roots();
             endpoint = endpoint.tls_config(tls).map_err(unusable)?;
         }
-        Ok(Self::over(endpoint.connect_lazy(), url, config))
+        Ok(Self::from_channel(endpoint.connect_lazy(), url, config))
     }
 
-    pub(super) fn over(channel: Channel, url: &TritonUrl, config: &TritonConfig) -> Self {
+    pub(super) fn from_channel(channel: Channel, url: &TritonUrl, config: &TritonConfig) -> Self {
         let client = GrpcInferenceServiceClient::new(channel);
         Self { client, url: url.clone(), config: config.clone() }
     }
@@ -74,7 +74,7 @@ impl Server {
         &self,
         deadline: Duration,
         question: Q,
-        send: impl FnOnce(Client, Request<Q>) -> F,
+        send: impl FnOnce(TritonClient, Request<Q>) -> F,
     ) -> Result<A, Fault>
     where
         F: Future<Output = Result<Response<A>, Status>>,
@@ -82,7 +82,9 @@ impl Server {
         let mut request = Request::new(question);
         request.set_timeout(deadline.saturating_sub(MARGIN));
         match tokio::time::timeout(deadline, send(self.client.clone(), request)).await {
-            Ok(answer) => answer.map(Response::into_inner).map_err(|status| Fault::of(&status)),
+            Ok(answer) => {
+                answer.map(Response::into_inner).map_err(|status| Fault::from_status(&status))
+            }
             Err(_) => Err(Fault::Late(format!("no answer within {deadline:?}"))),
         }
     }
@@ -91,8 +93,9 @@ impl Server {
         &self,
         request: ModelInferRequest,
     ) -> Result<ModelInferResponse, Fault> {
-        let send = |mut client: Client, request| async move { client.model_infer(request).await };
-        self.call(self.config.deadline(), request, send).await
+        let send =
+            |mut client: TritonClient, request| async move { client.model_infer(request).await };
+        self.call(self.config.infer_deadline(), request, send).await
     }
 
     /// The configuration that a version is served with.
@@ -102,26 +105,30 @@ impl Server {
         version: &str,
     ) -> Result<ModelConfig, Fault> {
         let question = ModelConfigRequest { name: name.to_owned(), version: version.to_owned() };
-        let send = |mut client: Client, request| async move { client.model_config(request).await };
+        let send =
+            |mut client: TritonClient, request| async move { client.model_config(request).await };
         let answer = self.call(QUESTION_DEADLINE, question, send).await?;
         answer.config.ok_or_else(|| Fault::Refused(format!("{name} has no configuration")))
     }
 
     pub(super) async fn is_live(&self) -> Result<bool, Fault> {
-        let send = |mut client: Client, request| async move { client.server_live(request).await };
+        let send =
+            |mut client: TritonClient, request| async move { client.server_live(request).await };
         Ok(self.call(QUESTION_DEADLINE, ServerLiveRequest {}, send).await?.live)
     }
 
     /// An empty version: any.
     pub(super) async fn is_model_ready(&self, name: &str, version: &str) -> Result<bool, Fault> {
         let question = ModelReadyRequest { name: name.to_owned(), version: version.to_owned() };
-        let send = |mut client: Client, request| async move { client.model_ready(request).await };
+        let send =
+            |mut client: TritonClient, request| async move { client.model_ready(request).await };
         Ok(self.call(QUESTION_DEADLINE, question, send).await?.ready)
     }
 
-    pub(super) async fn index(&self) -> Result<Vec<ListedVersion>, Fault> {
-        let send =
-            |mut client: Client, request| async move { client.repository_index(request).await };
+    pub(super) async fn repository_index(&self) -> Result<Vec<ListedVersion>, Fault> {
+        let send = |mut client: TritonClient, request| async move {
+            client.repository_index(request).await
+        };
         let answer = self.call(QUESTION_DEADLINE, RepositoryIndexRequest::default(), send).await?;
         let listed = answer.models.into_iter().map(|model| ListedVersion {
             name: model.name,
@@ -135,8 +142,8 @@ impl Server {
     /// Where a version is that was not found. Triton says so of what is not in its repository, of
     /// what it has retired, and of everything while it shuts down; only in the last case it does
     /// not answer this question.
-    pub(super) async fn whereabouts(&self, model: &ModelIdentity) -> EngineError {
-        let listed = match self.index().await {
+    pub(super) async fn explain_missing(&self, model: &ModelIdentity) -> EngineError {
+        let listed = match self.repository_index().await {
             Ok(listed) => listed,
             Err(fault) => {
                 let detail = format!("{} is not shown: {}", model.name, fault.detail());
@@ -160,11 +167,11 @@ impl Server {
     }
 }
 
-pub(super) fn endpoint(
+pub(super) fn build_endpoint(
     url: &TritonUrl,
     config: &TritonConfig,
 ) -> Result<Endpoint, tonic::transport::Error> {
-    Ok(Endpoint::from_shared(url.http())?
+    Ok(Endpoint::from_shared(url.http_origin())?
         .connect_timeout(config.connect_timeout())
         .tcp_nodelay(true)
         .http2_keep_alive_interval(config.keep_alive())

@@ -10,13 +10,13 @@ use vision::{CLASS_COUNT, CROP_PLANES, CROP_SIDE, CropBatch, CropOutput};
 
 use super::declared::{CROPS, PROBABILITIES, SIDES};
 use crate::engine::EngineError;
-use crate::engine::embedded::checked;
+use crate::engine::embedded::finite_rows;
 
 const FP32: &str = "FP32";
 const FP32_BYTES: usize = size_of::<f32>();
 
 /// The request for the answers to these crops by this version. Clones share the tensor.
-pub(super) fn request(model: &ModelIdentity, crops: &CropBatch) -> ModelInferRequest {
+pub(super) fn infer_request(model: &ModelIdentity, crops: &CropBatch) -> ModelInferRequest {
     let shape = [crops.len(), CROP_PLANES, CROP_SIDE, CROP_SIDE];
     let wanted =
         |name: &str| InferRequestedOutputTensor { name: name.to_owned(), ..Default::default() };
@@ -37,14 +37,14 @@ pub(super) fn request(model: &ModelIdentity, crops: &CropBatch) -> ModelInferReq
 
 fn little_endian(crops: &CropBatch) -> Bytes {
     let [copper, substrate] = [0.0_f32, 1.0].map(f32::to_le_bytes);
-    crops.shown_as(copper, substrate).into_flattened().into()
+    crops.to_values(copper, substrate).into_flattened().into()
 }
 
 /// One answer per crop of the request.
 ///
 /// # Errors
 /// [`EngineError::Output`] when the response is not what was asked for.
-pub(super) fn answers(
+pub(super) fn read_answers(
     model: &ModelIdentity,
     crops: usize,
     response: &ModelInferResponse,
@@ -54,13 +54,13 @@ pub(super) fn answers(
         let detail = format!("it comes from {} version {}", said.0, said.1);
         return Err(EngineError::Output { output: PROBABILITIES, detail });
     }
-    let probabilities = rows::<CLASS_COUNT>(PROBABILITIES, crops, response)?;
-    let sides = rows::<4>(SIDES, crops, response)?;
+    let probabilities = tensor_rows::<CLASS_COUNT>(PROBABILITIES, crops, response)?;
+    let sides = tensor_rows::<4>(SIDES, crops, response)?;
     let pair = |(probabilities, sides)| CropOutput { probabilities, sides };
     Ok(probabilities.into_iter().zip(sides).map(pair).collect())
 }
 
-fn rows<const WIDTH: usize>(
+fn tensor_rows<const WIDTH: usize>(
     output: &'static str,
     crops: usize,
     response: &ModelInferResponse,
@@ -87,5 +87,5 @@ fn rows<const WIDTH: usize>(
     }
     let numbers: Vec<f32> =
         raw.as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect();
-    checked(output, &numbers)
+    finite_rows(output, &numbers)
 }

@@ -38,8 +38,8 @@ async fn rig() -> Rig {
 
 async fn rig_with(config: TritonConfig) -> Rig {
     let fake = Fake::new();
-    let models = TritonModels::of(fake.connect(&config));
-    let engine = models.engine(&shipped()).await.expect("an engine");
+    let models = TritonModels::from_server(fake.connect(&config));
+    let engine = models.engine_for(&shipped()).await.expect("an engine");
     fake.state().asked.clear();
     Rig { fake, models, engine }
 }
@@ -64,11 +64,11 @@ type Damage = fn(&mut proto::inference::ModelInferResponse);
 #[tokio::test]
 async fn every_crop_gets_its_own_answer() {
     let rig = rig().await;
-    let first_of = |number: &i8| numbered_crops(&[*number]).pixels()[0];
+    let first_of = |number: &i8| numbered_crops(&[*number]).to_pixels()[0];
     let copper = (1..=64).find(|number| first_of(number) == 0.0).expect("copper in a corner");
     let substrate = (1..=64).find(|number| first_of(number) == 1.0).expect("substrate in a corner");
     let crops = numbered_crops(&[copper, substrate, copper]);
-    let first: Vec<f32> = (0..3).map(|i| crops.part(i..i + 1).pixels()[0]).collect();
+    let first: Vec<f32> = (0..3).map(|i| crops.sub_batch(i..i + 1).to_pixels()[0]).collect();
     assert_eq!(first, [0.0, 1.0, 0.0]);
     let answers = rig.engine.infer(crops).await.expect("answers");
     let told: Vec<f32> = answers.iter().map(|answer| answer.sides[3]).collect();
@@ -190,13 +190,13 @@ async fn a_connection_that_is_cut_in_the_middle_of_a_batch_is_made_again() {
 async fn a_server_that_is_away_at_the_start_is_waited_for() {
     let fake = Fake::new();
     fake.state().away = true;
-    let models = TritonModels::of(fake.connect(&quick()));
+    let models = TritonModels::from_server(fake.connect(&quick()));
     let unavailable = |error: EngineError| matches!(error, EngineError::Unavailable { .. });
     assert!(models.ready().await.is_err_and(unavailable));
-    assert!(models.engine(&shipped()).await.is_err_and(unavailable));
+    assert!(models.engine_for(&shipped()).await.is_err_and(unavailable));
     fake.state().away = false;
     assert_eq!(models.ready().await, Ok(()));
-    assert_eq!(models.engine(&shipped()).await.expect("the engine").model(), &shipped());
+    assert_eq!(models.engine_for(&shipped()).await.expect("the engine").model(), &shipped());
 }
 
 #[tokio::test]
@@ -206,7 +206,7 @@ async fn a_port_that_nobody_listens_on_is_a_server_that_is_away() {
     drop(socket);
     let config = TritonConfig { triton_attempts: 1, ..quick() };
     let models = TritonModels::connect(&url.parse().expect("an address"), &config).expect("models");
-    let answer = models.engine(&shipped()).await.err();
+    let answer = models.engine_for(&shipped()).await.err();
     assert!(matches!(answer, Some(EngineError::Unavailable { .. })), "{answer:?}");
 }
 
@@ -214,6 +214,6 @@ async fn a_port_that_nobody_listens_on_is_a_server_that_is_away() {
 async fn a_server_without_the_model_is_not_ready() {
     let fake = Fake::new();
     fake.state().ready = false;
-    let models = TritonModels::of(fake.connect(&quick()));
+    let models = TritonModels::from_server(fake.connect(&quick()));
     assert!(matches!(models.ready().await, Err(EngineError::Model { .. })));
 }

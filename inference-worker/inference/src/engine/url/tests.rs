@@ -12,7 +12,7 @@ fn an_engine_is_embedded_or_an_address_with_a_port() {
         ("grpc://[fe80::1]", "grpc://[fe80::1]:8001", "http://[fe80::1]:8001"),
     ] {
         let url: TritonUrl = text.parse().unwrap();
-        assert_eq!((url.to_string().as_str(), url.http().as_str()), (shown, http));
+        assert_eq!((url.to_string().as_str(), url.http_origin().as_str()), (shown, http));
         assert_eq!(shown.parse(), Ok(EngineUrl::Triton(url)));
     }
     assert_eq!("embedded:".parse(), Ok(EngineUrl::Embedded));

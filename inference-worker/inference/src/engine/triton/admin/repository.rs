@@ -17,24 +17,24 @@ use proto::inference::{
 
 use super::super::declared::digest_key;
 use super::super::fault::Fault;
-use super::super::server::{Client, QUESTION_DEADLINE, Server};
+use super::super::server::{QUESTION_DEADLINE, TritonClient, TritonConnection};
 
 const READY: &str = "READY";
 
 /// The repository of a Triton server in explicit mode.
 #[derive(Clone)]
 pub(in super::super) struct Repository {
-    pub(super) server: Server,
+    pub(super) server: TritonConnection,
 }
 
 impl Repository {
-    pub(in super::super) fn new(server: Server) -> Self {
+    pub(in super::super) fn new(server: TritonConnection) -> Self {
         Self { server }
     }
 
     /// The versions of a model that answer now, ascending.
-    pub(super) async fn serving(&self, name: &str) -> Result<Vec<i64>, Fault> {
-        let listed = self.server.index().await?;
+    pub(super) async fn serving_versions(&self, name: &str) -> Result<Vec<i64>, Fault> {
+        let listed = self.server.repository_index().await?;
         let serving = listed.iter().filter(|listed| listed.name == name && listed.state == READY);
         let mut versions: Vec<i64> =
             serving.filter_map(|listed| listed.version.parse().ok()).collect();
@@ -44,7 +44,11 @@ impl Repository {
 
     /// One configuration for all of these versions, which serve now: the latest one's, with the
     /// digest that each of them declares for itself.
-    pub(super) async fn config(&self, name: &str, serving: &[i64]) -> Result<ModelConfig, Fault> {
+    pub(super) async fn merged_config(
+        &self,
+        name: &str,
+        serving: &[i64],
+    ) -> Result<ModelConfig, Fault> {
         let mut merged = ModelConfig::default();
         let mut digests = HashMap::new();
         for version in serving {
@@ -60,7 +64,7 @@ impl Repository {
     }
 
     /// Has exactly these versions served, by this configuration in place of config.pbtxt.
-    pub(super) async fn serve(
+    pub(super) async fn serve_versions(
         &self,
         mut config: ModelConfig,
         versions: &[i64],
@@ -71,11 +75,15 @@ impl Repository {
         let specific = Specific { versions };
         let policy_choice = Some(PolicyChoice::Specific(specific));
         config.version_policy = Some(ModelVersionPolicy { policy_choice });
-        self.load(&config.name, Some(&config)).await
+        self.load_model(&config.name, Some(&config)).await
     }
 
     /// Loads a model: as its config.pbtxt says, or as `config` says in its place.
-    pub(super) async fn load(&self, name: &str, config: Option<&ModelConfig>) -> Result<(), Fault> {
+    pub(super) async fn load_model(
+        &self,
+        name: &str,
+        config: Option<&ModelConfig>,
+    ) -> Result<(), Fault> {
         let mut parameters = HashMap::new();
         if let Some(config) = config {
             let json = config.to_json().map_err(|error| Fault::Refused(error.to_string()))?;
@@ -87,7 +95,7 @@ impl Repository {
             parameters,
             ..Default::default()
         };
-        let send = |mut client: Client, request| async move {
+        let send = |mut client: TritonClient, request| async move {
             client.repository_model_load(request).await
         };
         self.server.call(self.server.config.load_deadline(), question, send).await?;
@@ -95,10 +103,10 @@ impl Repository {
     }
 
     /// Unloads all versions of a model. Requests in flight are answered first.
-    pub(super) async fn unload(&self, name: &str) -> Result<(), Fault> {
+    pub(super) async fn unload_model(&self, name: &str) -> Result<(), Fault> {
         let question =
             RepositoryModelUnloadRequest { model_name: name.to_owned(), ..Default::default() };
-        let send = |mut client: Client, request| async move {
+        let send = |mut client: TritonClient, request| async move {
             client.repository_model_unload(request).await
         };
         self.server.call(QUESTION_DEADLINE, question, send).await?;
@@ -106,19 +114,19 @@ impl Repository {
     }
 
     /// Unloads a model and loads the versions that it served again.
-    pub(in super::super) async fn restart(&self, name: &str) -> Result<(), Fault> {
-        let serving = self.serving(name).await?;
+    pub(in super::super) async fn restart_model(&self, name: &str) -> Result<(), Fault> {
+        let serving = self.serving_versions(name).await?;
         if serving.is_empty() {
             return Err(Fault::Missing(format!(
                 "{name} serves no version that could be restarted"
             )));
         }
-        let config = self.config(name, &serving).await?;
-        self.unload(name).await?;
+        let config = self.merged_config(name, &serving).await?;
+        self.unload_model(name).await?;
         // From here on nothing answers until this succeeds.
-        let mut attempts = self.server.config.attempts();
+        let mut attempts = self.server.config.retry_attempts();
         loop {
-            match (self.serve(config.clone(), &serving).await, attempts.next()) {
+            match (self.serve_versions(config.clone(), &serving).await, attempts.next()) {
                 (Err(Fault::Away(_) | Fault::Late(_)), Some(pause)) => {
                     tokio::time::sleep(pause).await;
                 }

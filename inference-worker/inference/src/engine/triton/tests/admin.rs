@@ -6,7 +6,7 @@ use super::*;
 
 fn admin() -> (Fake, TritonAdmin) {
     let fake = Fake::new();
-    let admin = TritonAdmin::over(fake.connect(&quick()));
+    let admin = TritonAdmin::from_connection(fake.connect(&quick()));
     (fake, admin)
 }
 
@@ -37,11 +37,11 @@ async fn versions_are_listed_in_their_order_with_what_they_declare() {
     serve(&fake, &[("10", other), ("2", shipped().sha256)]);
     let name = shipped().name;
     fake.state().index.as_mut().expect("an index").push(listed("3", "UNAVAILABLE"));
-    let listed = admin.list(&name).await.expect("a list");
+    let listed = admin.list_versions(&name).await.expect("a list");
     let told: Vec<_> = listed.iter().map(|v| (v.version.as_str(), v.sha256)).collect();
     assert_eq!(told, [("2", Some(shipped().sha256)), ("3", None), ("10", Some(other))]);
-    assert_eq!(admin.models().await, Ok(vec![name]));
-    assert_eq!(admin.list("unknown").await, Ok(vec![]));
+    assert_eq!(admin.model_names().await, Ok(vec![name]));
+    assert_eq!(admin.list_versions("unknown").await, Ok(vec![]));
 }
 
 #[tokio::test]
@@ -81,12 +81,12 @@ async fn without_a_digest_the_file_is_read_again() {
 async fn one_version_is_taken_out_of_service_and_the_others_are_asked_for() {
     let (fake, admin) = admin();
     serve(&fake, &[("1", shipped().sha256), ("2", shipped().sha256)]);
-    admin.unload(&shipped().name, "7").await.expect("nothing to do");
-    admin.unload(&shipped().name, "1").await.expect("unloaded");
+    admin.unload_version(&shipped().name, "7").await.expect("nothing to do");
+    admin.unload_version(&shipped().name, "1").await.expect("unloaded");
     assert_eq!(fake.state().unloads, 0);
     assert_eq!(versions(fake.state().loads[0].as_deref()), serde_json::json!(["2"]));
     serve(&fake, &[("2", shipped().sha256)]);
-    admin.unload(&shipped().name, "2").await.expect("unloaded");
+    admin.unload_version(&shipped().name, "2").await.expect("unloaded");
     assert_eq!(fake.state().unloads, 1);
 }
 
@@ -96,7 +96,7 @@ async fn what_is_no_version_is_refused_before_anything_happens() {
     for version in ["", "0", "-1", "latest", "1.5"] {
         let answer = admin.load(&shipped().name, version, None).await;
         assert!(matches!(answer, Err(EngineError::Model { .. })), "{version}");
-        assert!(admin.unload(&shipped().name, version).await.is_err(), "{version}");
+        assert!(admin.unload_version(&shipped().name, version).await.is_err(), "{version}");
     }
     assert_eq!(fake.state().loads, []);
 }
@@ -104,7 +104,7 @@ async fn what_is_no_version_is_refused_before_anything_happens() {
 #[tokio::test]
 async fn statistics_tell_waiting_from_computing() {
     let (_fake, admin) = admin();
-    let statistics = admin.statistics(&shipped().name).await.expect("statistics");
+    let statistics = admin.version_statistics(&shipped().name).await.expect("statistics");
     let expected = VersionStatistics {
         version: "1".to_owned(),
         inferences: 12,

@@ -13,8 +13,8 @@ async fn engine_of(
     let mut config = declaration();
     change(&mut config);
     fake.state().configs = vec![("1".to_owned(), config)];
-    let models = TritonModels::of(fake.connect(&quick()));
-    let engine = models.engine(&shipped()).await.map_err(|error| match error {
+    let models = TritonModels::from_server(fake.connect(&quick()));
+    let engine = models.engine_for(&shipped()).await.map_err(|error| match error {
         EngineError::Model { detail } => detail,
         other => panic!("{other}"),
     });
@@ -65,8 +65,8 @@ async fn a_network_is_warmed_up_with_every_size_it_is_built_for() {
 async fn a_network_that_cannot_compute_is_not_handed_out() {
     let fake = Fake::new();
     fake.then([Turn::Good, Turn::Bad(|answer| answer.raw_output_contents[0].clear())]);
-    let models = TritonModels::of(fake.connect(&quick()));
-    let error = models.engine(&shipped()).await.err().unwrap();
+    let models = TritonModels::from_server(fake.connect(&quick()));
+    let error = models.engine_for(&shipped()).await.err().unwrap();
     assert!(
         matches!(&error, EngineError::Model { detail } if detail.contains("0 bytes")),
         "{error}"
@@ -76,7 +76,7 @@ async fn a_network_that_cannot_compute_is_not_handed_out() {
 #[tokio::test]
 async fn an_engine_is_made_once_and_kept() {
     let rig = rig().await;
-    let again = rig.models.engine(&shipped()).await.unwrap();
+    let again = rig.models.engine_for(&shipped()).await.unwrap();
     assert!(Arc::ptr_eq(&rig.engine, &again));
     assert_eq!(rig.asked(), 0);
 }
@@ -88,7 +88,7 @@ async fn answers_of_a_version_that_has_become_another_network_are_withheld() {
     parameter(&mut rig.fake.state().configs[0].1, "sha256.1", &"ab".repeat(32));
     let answer = rig.infer().await;
     assert!(matches!(answer, Err(EngineError::Model { .. })), "{answer:?}");
-    assert!(rig.models.engine(&shipped()).await.is_err());
+    assert!(rig.models.engine_for(&shipped()).await.is_err());
     parameter(&mut rig.fake.state().configs[0].1, "sha256.1", &shipped().sha256.to_string());
     assert_eq!(rig.infer().await, Ok(2), "it is the wanted network again");
 }

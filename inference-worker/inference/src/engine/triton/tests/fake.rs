@@ -13,7 +13,7 @@ use proto::inference::repository_index_response::ModelIndex;
 use proto::inference::*;
 use tonic::{Code, Request, Response, Status};
 
-use super::super::server::{Server, endpoint};
+use super::super::server::{TritonConnection, build_endpoint};
 use super::super::{TritonConfig, embedded};
 use crate::engine::url::TritonUrl;
 
@@ -51,7 +51,7 @@ pub(super) struct State {
 pub(super) struct Fake(Arc<Mutex<State>>);
 
 pub(super) fn shipped() -> ModelIdentity {
-    embedded::shipped().clone()
+    embedded::shipped_model().clone()
 }
 
 pub(super) fn listed(version: &str, state: &str) -> ModelIndex {
@@ -112,15 +112,15 @@ impl Fake {
     }
 
     /// A connection to it, made when first used and as often as it is lost.
-    pub(super) fn connect(&self, config: &TritonConfig) -> Server {
+    pub(super) fn connect(&self, config: &TritonConfig) -> TritonConnection {
         let url: TritonUrl = "grpc://fake:8001".parse().unwrap();
         let fake = self.clone();
         let connector = tower::service_fn(move |_| {
             let fake = fake.clone();
             async move { fake.accept().map(hyper_util::rt::TokioIo::new) }
         });
-        let channel = endpoint(&url, config).unwrap().connect_with_connector_lazy(connector);
-        Server::over(channel, &url, config)
+        let channel = build_endpoint(&url, config).unwrap().connect_with_connector_lazy(connector);
+        TritonConnection::from_channel(channel, &url, config)
     }
 
     fn accept(&self) -> std::io::Result<tokio::io::DuplexStream> {

@@ -7,7 +7,7 @@ use image::GrayImage;
 const COPPER_BELOW: u8 = 128;
 
 /// The copper of up to 64 pixels.
-fn word_of(levels: &[u8]) -> u64 {
+fn pack_levels(levels: &[u8]) -> u64 {
     let (eights, rest) = levels.as_chunks::<8>();
     let mut word = 0;
     for (index, &eight) in eights.iter().enumerate() {
@@ -23,7 +23,7 @@ fn word_of(levels: &[u8]) -> u64 {
 
 /// A binary picture; bits beyond the right edge are zero.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Bits {
+pub(crate) struct BinaryImage {
     pub(crate) width: usize,
     pub(crate) height: usize,
     /// Words per row.
@@ -31,7 +31,7 @@ pub(crate) struct Bits {
     words: Vec<u64>,
 }
 
-impl Bits {
+impl BinaryImage {
     pub(crate) fn new(width: usize, height: usize) -> Self {
         let stride = width.div_ceil(64);
         Self { width, height, stride, words: vec![0; stride * height] }
@@ -50,7 +50,7 @@ impl Bits {
     /// Copper where a row's levels are dark.
     pub(super) fn set_row(&mut self, y: usize, levels: &[u8]) {
         for (word, levels) in self.row_mut(y).iter_mut().zip(levels.chunks(64)) {
-            *word = word_of(levels);
+            *word = pack_levels(levels);
         }
     }
 
@@ -63,25 +63,25 @@ impl Bits {
     }
 
     /// The part of `size` from `left`, `top` on; zero beyond the picture.
-    pub(super) fn cut(&self, left: usize, top: usize, size: (usize, usize)) -> Self {
+    pub(super) fn cut_window(&self, left: usize, top: usize, size: (usize, usize)) -> Self {
         let mut part = Self::new(size.0, size.1);
         for word in 0..part.stride {
-            let column = self.column((left + word * 64).cast_signed());
+            let column = self.column_words((left + word * 64).cast_signed());
             for y in 0..size.1.min(self.height.saturating_sub(top)) {
-                part.row_mut(y)[word] = column.at(top + y);
+                part.row_mut(y)[word] = column.word_in_row(top + y);
             }
         }
-        part.trim();
+        part.clear_padding();
         part
     }
 
     /// The words that begin in column `x`, which may be negative, row by row; zero outside the
     /// picture.
-    pub(super) fn column(&self, x: isize) -> Column<'_> {
+    pub(super) fn column_words(&self, x: isize) -> ColumnWords<'_> {
         let word = x.div_euclid(64);
         let inside = |word: isize| usize::try_from(word).ok().filter(|&word| word < self.stride);
         let bit = x.rem_euclid(64) as u32;
-        Column { bits: self, low: inside(word), high: inside(word + 1), bit }
+        ColumnWords { bits: self, low: inside(word), high: inside(word + 1), bit }
     }
 
     /// All words, row by row.
@@ -90,17 +90,17 @@ impl Bits {
     }
 
     #[cfg(test)]
-    pub(crate) fn get(&self, x: usize, y: usize) -> bool {
+    pub(crate) fn is_set(&self, x: usize, y: usize) -> bool {
         x < self.width && y < self.height && (self.row(y)[x / 64] >> (x % 64)) & 1 == 1
     }
 
-    pub(crate) fn count(&self) -> u64 {
+    pub(crate) fn count_copper(&self) -> u64 {
         self.words.iter().map(|word| u64::from(word.count_ones())).sum()
     }
 
     /// The 64 pixels of row `y` from column `x` on, which may be negative; zero outside the
     /// picture.
-    pub(crate) fn window(&self, x: isize, y: isize) -> u64 {
+    pub(crate) fn word_at(&self, x: isize, y: isize) -> u64 {
         let Ok(y) = usize::try_from(y) else { return 0 };
         if y >= self.height {
             return 0;
@@ -114,7 +114,7 @@ impl Bits {
     }
 
     /// Clears the bits beyond the right edge.
-    pub(super) fn trim(&mut self) {
+    pub(super) fn clear_padding(&mut self) {
         let used = self.width % 64;
         if used != 0 {
             let mask = (1 << used) - 1;
@@ -126,7 +126,7 @@ impl Bits {
     }
 
     /// Keeps what is set in `other` as well.
-    pub(crate) fn mask(&mut self, other: &Self) {
+    pub(crate) fn intersect_with(&mut self, other: &Self) {
         for (word, other) in self.words.iter_mut().zip(&other.words) {
             *word &= other;
         }
@@ -140,12 +140,12 @@ impl Bits {
 
     /// Grows what is set by one pixel in all eight directions.
     pub(crate) fn dilated(&self) -> Self {
-        self.combined(|left, middle, right| left | middle | right)
+        self.combine_neighbours(|left, middle, right| left | middle | right)
     }
 
     /// Shrinks what is set by one pixel; beyond the picture counts as not set.
     pub(crate) fn eroded(&self) -> Self {
-        self.combined(|left, middle, right| left & middle & right)
+        self.combine_neighbours(|left, middle, right| left & middle & right)
     }
 
     /// What squares of two by two pixels can cover.
@@ -173,16 +173,21 @@ impl Bits {
     }
 
     /// Sets what is set in `other` between two corners, both included.
-    pub(super) fn copy(&mut self, other: &Self, from: (usize, usize), to: (usize, usize)) {
+    pub(super) fn copy_rectangle(
+        &mut self,
+        other: &Self,
+        from: (usize, usize),
+        to: (usize, usize),
+    ) {
         for y in from.1..=to.1 {
             let row = self.row_mut(y).iter_mut().zip(other.row(y)).enumerate();
             for (index, (word, other)) in row.skip(from.0 / 64).take(to.0 / 64 - from.0 / 64 + 1) {
-                *word |= other & span(from.0, to.0 + 1, index);
+                *word |= other & column_mask(from.0, to.0 + 1, index);
             }
         }
     }
 
-    fn combined(&self, join: impl Fn(u64, u64, u64) -> u64) -> Self {
+    fn combine_neighbours(&self, join: impl Fn(u64, u64, u64) -> u64) -> Self {
         let mut across = Self::new(self.width, self.height);
         for y in 0..self.height {
             let row = self.row(y);
@@ -202,21 +207,21 @@ impl Bits {
                 *word = join(above[index], here[index], below[index]);
             }
         }
-        whole.trim();
+        whole.clear_padding();
         whole
     }
 }
 
 /// Words of a picture that begin in one column.
-pub(super) struct Column<'a> {
-    bits: &'a Bits,
+pub(super) struct ColumnWords<'a> {
+    bits: &'a BinaryImage,
     low: Option<usize>,
     high: Option<usize>,
     bit: u32,
 }
 
-impl Column<'_> {
-    pub(super) fn at(&self, y: usize) -> u64 {
+impl ColumnWords<'_> {
+    pub(super) fn word_in_row(&self, y: usize) -> u64 {
         let row = self.bits.row(y);
         let low = self.low.map_or(0, |word| row[word]);
         let high = self.high.map_or(0, |word| row[word]);
@@ -225,7 +230,7 @@ impl Column<'_> {
 }
 
 /// The bits of word number `word` that lie in columns `left..right`.
-pub(crate) fn span(left: usize, right: usize, word: usize) -> u64 {
+pub(crate) fn column_mask(left: usize, right: usize, word: usize) -> u64 {
     let below = |column: usize| {
         let bits = column.saturating_sub(word * 64);
         if bits >= 64 { u64::MAX } else { (1 << bits) - 1 }
