@@ -23,7 +23,7 @@ pub use state::{ArtifactState, InspectionState};
 
 use crate::{
     Aggregate, ArtifactId, Defect, FiredRule, InspectionId, Judgement, Lot, MediaType,
-    NotComparable, PartNumber, Picture, Recipe, Station, View, judge,
+    NotComparable, PartNumber, Picture, Recipe, Station, StoredEvent, View, judge,
 };
 
 /// The state of an inspection.
@@ -220,6 +220,7 @@ impl Facts {
 
 impl Aggregate for Inspection {
     const TYPE: &'static str = "inspection";
+    const EVENTS: &'static [StoredEvent] = InspectionEvent::STORED;
     type Command = InspectionCommand;
     type Event = InspectionEvent;
     type Rejection = InspectionRejection;

@@ -15,8 +15,8 @@ pub use command::ModelRouteCommand;
 pub use event::{Comparison, ModelRouteEvent};
 pub use rejection::ModelRouteRejection;
 
-use crate::Aggregate;
 use crate::inspection::ModelIdentity;
+use crate::{Aggregate, StoredEvent};
 
 /// The state of a model's route; the stream's id is the model's name.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +41,7 @@ impl ModelRoute {
 
 impl Aggregate for ModelRoute {
     const TYPE: &'static str = "model-route";
+    const EVENTS: &'static [StoredEvent] = ModelRouteEvent::STORED;
     type Command = ModelRouteCommand;
     type Event = ModelRouteEvent;
     type Rejection = ModelRouteRejection;

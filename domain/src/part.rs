@@ -19,7 +19,7 @@ pub use event::PartEvent;
 pub use rejection::PartRejection;
 
 use crate::inspection::GoldenReference;
-use crate::{Aggregate, ArtifactId, MediaType, PartNumber, Picture, Recipe};
+use crate::{Aggregate, ArtifactId, MediaType, PartNumber, Picture, Recipe, StoredEvent};
 
 /// The state of a part.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -98,6 +98,7 @@ impl Part {
 
 impl Aggregate for Part {
     const TYPE: &'static str = "part";
+    const EVENTS: &'static [StoredEvent] = PartEvent::STORED;
     type Command = PartCommand;
     type Event = PartEvent;
     type Rejection = PartRejection;

@@ -32,17 +32,20 @@ impl StoredEvent {
     ///
     /// # Errors
     /// When this code does not know that version.
-    pub fn upcast<'a>(
+    pub fn upcast_from<'a>(
         &self,
         event_version: &str,
         payload: &'a Value,
     ) -> Result<Cow<'a, Value>, UnknownStoredEvent> {
         let current = self.current_version();
-        let version = (1..=current).find(|version| version.to_string() == event_version);
-        match version.and_then(|version| self.upcasters.get(version - 1..)) {
-            None => Err(UnknownStoredEvent::Version { known_up_to: current }),
-            Some([]) => Ok(Cow::Borrowed(payload)),
-            Some(steps) => Ok(Cow::Owned(steps.iter().fold(payload.clone(), |json, up| up(json)))),
+        let Some(version) = (1..=current).find(|version| version.to_string() == event_version)
+        else {
+            return Err(UnknownStoredEvent::Version { known_up_to: current });
+        };
+        // `version` is 1 to `current`, so the steps that are left begin within the list or at its end.
+        match self.upcasters.get(version - 1..).unwrap_or_default() {
+            [] => Ok(Cow::Borrowed(payload)),
+            steps => Ok(Cow::Owned(steps.iter().fold(payload.clone(), |json, step| step(json)))),
         }
     }
 }
@@ -51,13 +54,13 @@ impl StoredEvent {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UnknownStoredEvent {
     /// No event of the aggregate has this name.
-    #[error("no event of a {aggregate_type} that this software knows has this name")]
+    #[error("this software knows no event of {aggregate_type} under this name")]
     Name {
         /// The aggregate's stored type.
         aggregate_type: &'static str,
     },
-    /// The version is not one of those that there were.
-    #[error("this software knows versions 1 to {known_up_to}")]
+    /// The version is not one of those that this software knows.
+    #[error("this software knows its versions up to {known_up_to}")]
     Version {
         /// The version that this software writes.
         known_up_to: usize,
@@ -104,3 +107,79 @@ macro_rules! stored_events {
 }
 
 pub(crate) use stored_events;
+
+#[cfg(test)]
+mod tests {
+    #![allow(unreachable_pub, reason = "the macro's constants are public, the event here is not")]
+
+    use cqrs_es::DomainEvent as _;
+    use serde::{Deserialize, Serialize};
+    use serde_json::json;
+
+    use super::*;
+
+    /// Version 1 had a name, version 2 a list of them, version 3 says whose they are.
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+    #[serde(tag = "type")]
+    enum GreetingEvent {
+        Greeted { people: Vec<String> },
+        Parted,
+    }
+
+    fn list_the_name(mut json: Value) -> Value {
+        json["names"] = json!([json["name"]]);
+        json
+    }
+
+    fn say_people(mut json: Value) -> Value {
+        json["people"] = json["names"].take();
+        json
+    }
+
+    stored_events!(GreetingEvent {
+        GREETED: Greeted = "Greeted" upcast [list_the_name, say_people],
+        PARTED: Parted = "Parted",
+    });
+
+    fn upcast(version: &str, payload: &Value) -> Result<GreetingEvent, UnknownStoredEvent> {
+        let payload = GreetingEvent::STORED[0].upcast_from(version, payload)?;
+        Ok(GreetingEvent::deserialize(&*payload).unwrap())
+    }
+
+    #[test]
+    fn an_older_version_becomes_the_current_one_step_by_step() {
+        let greeted = GreetingEvent::Greeted { people: vec!["Ada".to_owned()] };
+        for (version, payload) in [
+            ("1", json!({"type": "Greeted", "name": "Ada"})),
+            ("2", json!({"type": "Greeted", "names": ["Ada"]})),
+            ("3", json!({"type": "Greeted", "people": ["Ada"]})),
+        ] {
+            assert_eq!(upcast(version, &payload).unwrap(), greeted, "version {version}");
+        }
+    }
+
+    #[test]
+    fn the_current_version_is_not_even_copied() {
+        let payload = json!({"type": "Greeted", "people": []});
+        let upcast = GreetingEvent::STORED[0].upcast_from("3", &payload).unwrap();
+        assert!(matches!(upcast, Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn a_version_that_there_never_was_is_refused_and_not_read_as_another() {
+        let payload = json!({"type": "Greeted", "people": []});
+        for version in ["0", "4", "", "03", "+3", " 3", "3.0", "three"] {
+            let refused = upcast(version, &payload).unwrap_err();
+            assert_eq!(refused, UnknownStoredEvent::Version { known_up_to: 3 }, "{version:?}");
+        }
+    }
+
+    #[test]
+    fn an_event_is_stored_under_its_name_with_the_version_that_its_steps_lead_to() {
+        let greeted = GreetingEvent::Greeted { people: vec![] };
+        assert_eq!((greeted.event_type(), greeted.event_version()), ("Greeted".into(), "3".into()));
+        let parted = GreetingEvent::Parted;
+        assert_eq!((parted.event_type(), parted.event_version()), ("Parted".into(), "1".into()));
+        assert_eq!((GreetingEvent::GREETED, GreetingEvent::PARTED), ("Greeted", "Parted"));
+    }
+}

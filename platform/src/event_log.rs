@@ -5,6 +5,7 @@
 
 mod attachment;
 pub mod cqrs;
+mod decode;
 mod metadata;
 pub mod postgres;
 
@@ -14,12 +15,12 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use cqrs_es::DomainEvent;
 use futures::future::BoxFuture;
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use uuid::Uuid;
 
 pub use attachment::{AppendScope, Attachment, AttachmentError};
+pub use decode::{Undecodable, UndecodableEvent};
 pub use metadata::{ActorRef, EventMetadata};
 
 /// How long whoever waits for the log waits without a hint before it looks.
@@ -87,40 +88,11 @@ pub struct Recorded {
 }
 
 impl Recorded {
-    /// The event as the domain knows it.
-    ///
-    /// # Errors
-    /// When no known event has this name, version and shape.
-    pub fn decode<E: DeserializeOwned>(&self) -> Result<E, UndecodableEvent> {
-        E::deserialize(&self.payload).map_err(|source| UndecodableEvent {
-            position: self.position,
-            event_type: self.event_type.clone(),
-            event_version: self.event_version.clone(),
-            source,
-        })
-    }
-
     /// When the command was accepted; when the log took the event, if another tool appended it.
     #[must_use]
     pub fn occurred_at(&self) -> DateTime<Utc> {
         self.metadata.occurred_at.unwrap_or(self.recorded_at)
     }
-}
-
-/// An event that no code here can read.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "event {event_type} version {event_version} at position {position} cannot be read: {source}"
-)]
-pub struct UndecodableEvent {
-    /// Where it is.
-    pub position: Position,
-    /// Its stored name.
-    pub event_type: String,
-    /// The version of its stored shape.
-    pub event_version: String,
-    /// What serde says.
-    pub source: serde_json::Error,
 }
 
 /// A complete stretch of the log.

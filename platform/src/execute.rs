@@ -98,7 +98,7 @@ pub async fn load<A: Aggregate>(
 fn replay<A: Aggregate>(recorded: &[Recorded]) -> Result<Loaded<A>, UndecodableEvent> {
     let mut state = A::default();
     for event in recorded {
-        state.evolve(&event.decode()?);
+        state.evolve(&event.decode::<A>()?);
     }
     let last = recorded.last();
     Ok(Loaded {

@@ -6,12 +6,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use cqrs_es::persist::PersistedEventStore;
-use cqrs_es::{AggregateContext as _, CqrsFramework, EventStore as _};
-use domain::{Part, PartCommand, PartNumber};
+use cqrs_es::{AggregateContext as _, AggregateError, CqrsFramework, EventStore as _};
+use domain::{Part, PartCommand, PartEvent, PartNumber};
 use platform::event_log::cqrs::CqrsEventStore;
 use platform::event_log::postgres::PostgresEventLog;
-use platform::event_log::{EventLog, EventMetadata, Position, StreamId};
-use platform::execute::{Request, execute, load};
+use platform::event_log::{Append, EventLog, EventMetadata, NewEvent, Position, StreamId};
+use platform::execute::{ExecuteError, Request, execute, load};
 use platform::idempotency::{Answer, Claimed, Fingerprint, IdempotencyKey, IdempotencyStore};
 use platform::test_support::fresh_database;
 use postgres_es::PostgresEventRepository;
@@ -89,4 +89,41 @@ async fn events_and_answer_of_a_cqrs_es_commit_are_kept_together_or_not_at_all()
     assert_eq!(kept, answer);
     assert!(commit("P-2").await.is_err(), "the claim is answered already");
     assert_eq!(load::<Part>(&*log, "P-2").await.unwrap().version, 0);
+}
+
+#[tokio::test]
+async fn an_event_that_a_newer_version_wrote_is_not_read_as_an_older_one() {
+    let database = fresh_database().await;
+    let log: Arc<dyn EventLog> = Arc::new(PostgresEventLog::new(database.pool()));
+    execute(&*log, request("P-1")).await.unwrap();
+    let stream = StreamId::for_aggregate::<Part>("P-1");
+    let written = log.read_stream(&stream, 0).await.unwrap().remove(0);
+    let newer = NewEvent {
+        event_type: PartEvent::PART_REGISTERED.to_owned(),
+        event_version: "2".to_owned(),
+        payload: written.payload,
+    };
+    let append = Append::new(stream, 1, vec![newer], EventMetadata::by_service("test"));
+    log.append(append).await.unwrap();
+
+    let says_what_to_do = |error: &dyn std::error::Error| {
+        let message = error.to_string();
+        for part in ["PartRegistered version 2 at position 2", "up to 1", "run that version"] {
+            assert!(message.contains(part), "{message}");
+        }
+    };
+    match load::<Part>(&*log, "P-1").await {
+        Err(ExecuteError::Unreadable(error)) => says_what_to_do(&error),
+        other => panic!("{other:?}"),
+    }
+    match execute(&*log, request("P-1")).await {
+        Err(ExecuteError::Unreadable(error)) => says_what_to_do(&error),
+        other => panic!("{other:?}"),
+    }
+    let store = CqrsEventStore::<Part>::new(Arc::clone(&log));
+    match store.load_events("P-1").await {
+        Err(AggregateError::UnexpectedError(error)) => says_what_to_do(&*error),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(log.read_all(Position(0), 10).await.unwrap().events.len(), 2, "nothing is appended");
 }

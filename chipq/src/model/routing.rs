@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use domain::inspection::ModelIdentity;
-use domain::{InspectionEvent, ModelRoute, ModelRouteEvent};
+use domain::{Inspection, InspectionEvent, ModelRoute, ModelRouteEvent};
 use platform::event_log::{EventLog, Position, Recorded, StreamId};
 use serde::Serialize;
 
@@ -42,7 +42,8 @@ impl Routing {
         let Some(last) = recorded.last() else {
             return Ok(Self { model: shipped.clone(), routed: None, version: 0 });
         };
-        let ModelRouteEvent::ModelRouted { to, reason, comparison, .. } = last.decode()?;
+        let ModelRouteEvent::ModelRouted { to, reason, comparison, .. } =
+            last.decode::<ModelRoute>()?;
         let actor = last.metadata.actor.as_ref();
         let routed = Routed {
             since: last.occurred_at(),
@@ -82,7 +83,9 @@ fn note(kept: &mut HashMap<String, ModelIdentity>, event: &Recorded) -> anyhow::
     let inspection = &event.stream.aggregate_id;
     match event.event_type.as_str() {
         InspectionEvent::INFERENCE_COMPLETED => {
-            if let InspectionEvent::InferenceCompleted { model, .. } = event.decode()? {
+            if let InspectionEvent::InferenceCompleted { model, .. } =
+                event.decode::<Inspection>()?
+            {
                 kept.entry(inspection.clone()).or_insert(model);
             }
         }

@@ -191,7 +191,8 @@ async fn two_commands_on_one_inspection_at_once_are_both_executed() {
     }
     let stream = StreamId::for_aggregate::<Inspection>(&id);
     let events = api.log.read_stream(&stream, 0).await.unwrap();
-    let decoded: Vec<_> = events.iter().map(|event| event.decode().unwrap()).collect();
+    let decoded: Vec<_> =
+        events.iter().map(|event| event.decode::<Inspection>().unwrap()).collect();
     let state = Inspection::replay(&decoded);
     assert_eq!(state.facts().unwrap().artifacts.len(), 8);
 }

@@ -167,7 +167,7 @@ impl Line {
     pub(crate) async fn events(&self, inspection_id: InspectionId) -> Vec<InspectionEvent> {
         let stream = StreamId::for_aggregate::<Inspection>(inspection_id);
         let recorded = self.log.read_stream(&stream, 0).await.unwrap();
-        recorded.iter().map(|event| event.decode().unwrap()).collect()
+        recorded.iter().map(|event| event.decode::<Inspection>().unwrap()).collect()
     }
 
     pub(crate) async fn judged(&self, inspection_id: InspectionId) -> (Judgement, Vec<FiredRule>) {

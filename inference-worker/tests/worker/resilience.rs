@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use boards::{BoardOptions, generate_board};
-use domain::{FiredRule, Inspection, Judgement, NotComparable};
-use platform::execute::load;
+use domain::{FiredRule, Inspection, InspectionEvent, Judgement, NotComparable};
+use platform::event_log::{Append, EventMetadata, NewEvent, StreamId};
+use platform::execute::{ExecuteError, load};
 use platform::health::Probe as _;
 use vision::{PreparedGolden, decode, prepare};
 
@@ -131,4 +132,31 @@ async fn a_worker_that_has_not_started_is_not_ready_and_one_that_runs_measures()
         assert!(text.contains(name), "{name} is missing from\n{text}");
     }
     worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_inspection_in_which_a_newer_version_wrote_is_left_alone_and_the_next_is_judged() {
+    let line = Line::set_up().await;
+    let good = board(true);
+    line.register_golden(&good.golden).await;
+    let unreadable = line.open().await;
+    line.upload(unreadable, png(&good.test)).await;
+    let event = NewEvent {
+        event_type: InspectionEvent::INFERENCE_REQUESTED.to_owned(),
+        event_version: "2".to_owned(),
+        payload: serde_json::json!({"type": InspectionEvent::INFERENCE_REQUESTED, "artifacts": []}),
+    };
+    let stream = StreamId::for_aggregate::<Inspection>(unreadable);
+    let append = Append::new(stream.clone(), 3, vec![event], EventMetadata::by_service("test"));
+    line.log.append(append).await.unwrap();
+    let worker = line.start_worker();
+    let readable = line.inspect(png(&good.test)).await;
+    assert_eq!(line.judged(readable).await.0, Judgement::Pass);
+    worker.stop().await;
+    let stored = line.log.read_stream(&stream, 0).await.unwrap();
+    assert_eq!(stored.len(), 4, "nothing is made of what cannot be read");
+    match load::<Inspection>(&*line.log, &unreadable.to_string()).await {
+        Err(ExecuteError::Unreadable(error)) => assert_eq!(error.event_version, "2"),
+        other => panic!("{other:?}"),
+    }
 }

@@ -43,7 +43,10 @@ impl<A: cqrs_es::Aggregate> AggregateContext<A> for LoadedAggregate<A> {
     }
 }
 
-impl<A: cqrs_es::Aggregate> CqrsEventStore<A> {
+impl<A> CqrsEventStore<A>
+where
+    A: domain::Aggregate + cqrs_es::Aggregate<Event = <A as domain::Aggregate>::Event>,
+{
     /// An event store over `log`.
     #[must_use]
     pub fn new(log: Arc<dyn EventLog>) -> Self {
@@ -51,20 +54,26 @@ impl<A: cqrs_es::Aggregate> CqrsEventStore<A> {
     }
 
     fn stream(aggregate_id: &str) -> StreamId {
-        StreamId { aggregate_type: A::TYPE.to_owned(), aggregate_id: aggregate_id.to_owned() }
+        StreamId {
+            aggregate_type: <A as domain::Aggregate>::TYPE.to_owned(),
+            aggregate_id: aggregate_id.to_owned(),
+        }
     }
 
     fn envelope(recorded: &Recorded) -> Result<EventEnvelope<A>, AggregateError<A::Error>> {
         Ok(EventEnvelope {
             aggregate_id: recorded.stream.aggregate_id.clone(),
             sequence: usize::try_from(recorded.sequence).map_err(unexpected)?,
-            payload: recorded.decode().map_err(unexpected)?,
+            payload: recorded.decode::<A>().map_err(unexpected)?,
             metadata: recorded.metadata.to_map(),
         })
     }
 }
 
-impl<A: cqrs_es::Aggregate> EventStore<A> for CqrsEventStore<A> {
+impl<A> EventStore<A> for CqrsEventStore<A>
+where
+    A: domain::Aggregate + cqrs_es::Aggregate<Event = <A as domain::Aggregate>::Event>,
+{
     type AC = LoadedAggregate<A>;
 
     async fn load_events(
@@ -90,7 +99,7 @@ impl<A: cqrs_es::Aggregate> EventStore<A> for CqrsEventStore<A> {
 
     async fn commit(
         &self,
-        events: Vec<A::Event>,
+        events: Vec<<A as domain::Aggregate>::Event>,
         context: LoadedAggregate<A>,
         metadata: HashMap<String, String>,
     ) -> Result<Vec<EventEnvelope<A>>, AggregateError<A::Error>> {

@@ -1,8 +1,7 @@
 //! The events of a stream as read models take them: decoded, each following on the one before.
 
-use domain::{InspectionEvent, PartEvent};
+use domain::{Aggregate, Inspection, InspectionEvent, Part, PartEvent};
 use platform::event_log::Recorded;
-use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use crate::projection::ApplyError;
@@ -11,7 +10,9 @@ use crate::projection::ApplyError;
 const UNKNOWN_ACTOR: &str = "unknown";
 
 /// An event that read models take.
-pub(super) trait ProjectedEvent: DeserializeOwned + Send + Sync {
+pub(super) trait ProjectedEvent: Sized + Send + Sync {
+    /// Whose stream it belongs to; knows the older versions of its shape.
+    type Aggregate: Aggregate<Event = Self>;
     /// What identifies its stream.
     type Id: Send + Sync;
 
@@ -38,7 +39,7 @@ pub(super) type PartRecord<'a> = EventRecord<'a, PartEvent>;
 impl<'a, E: ProjectedEvent> EventRecord<'a, E> {
     /// Decodes an event. One that does not decode can never be applied.
     pub(super) fn decode(recorded: &'a Recorded) -> Result<Self, ApplyError> {
-        let event: E = recorded.decode().map_err(ApplyError::permanent)?;
+        let event = recorded.decode::<E::Aggregate>().map_err(ApplyError::permanent)?;
         Ok(Self { aggregate_id: event.stream_of(recorded)?, event, recorded })
     }
 
@@ -61,6 +62,7 @@ impl<'a, E: ProjectedEvent> EventRecord<'a, E> {
 }
 
 impl ProjectedEvent for InspectionEvent {
+    type Aggregate = Inspection;
     type Id = Uuid;
 
     fn stream_of(&self, recorded: &Recorded) -> Result<Uuid, ApplyError> {
@@ -84,6 +86,7 @@ impl ProjectedEvent for InspectionEvent {
 }
 
 impl ProjectedEvent for PartEvent {
+    type Aggregate = Part;
     type Id = String;
 
     fn stream_of(&self, recorded: &Recorded) -> Result<String, ApplyError> {

@@ -1,7 +1,7 @@
 //! Stories and the rows they leave.
 
 use domain::report::Entry;
-use domain::{Inspection, InspectionCommand, InspectionEvent, Report, ReportId};
+use domain::{Inspection, InspectionCommand, Report, ReportId};
 use platform::event_log::{Recorded, StreamId};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
@@ -159,7 +159,7 @@ fn entry(recorded: &Recorded) -> Entry {
         position: recorded.position.0,
         occurred_at: recorded.occurred_at(),
         actor: "station-7".into(),
-        event: recorded.decode::<InspectionEvent>().unwrap(),
+        event: recorded.decode::<Inspection>().unwrap(),
     }
 }
 

@@ -115,9 +115,20 @@ impl World {
 
     /// Appends an event that no command would give.
     pub(crate) async fn append_raw(&self, stream: StreamId, event_type: &str, payload: Value) {
+        self.append_version(stream, event_type, "1", payload).await;
+    }
+
+    /// Appends an event of a version that this software does not write.
+    pub(crate) async fn append_version(
+        &self,
+        stream: StreamId,
+        event_type: &str,
+        event_version: &str,
+        payload: Value,
+    ) {
         let expected_version = self.log.read_stream(&stream, 0).await.unwrap().len() as u64;
-        let event =
-            NewEvent { event_type: event_type.to_owned(), event_version: "1".to_owned(), payload };
+        let (event_type, event_version) = (event_type.to_owned(), event_version.to_owned());
+        let event = NewEvent { event_type, event_version, payload };
         let metadata = self.metadata();
         let append = Append::new(stream, expected_version, vec![event], metadata);
         self.log.append(append).await.unwrap();

@@ -21,7 +21,7 @@ impl InspectionHistory {
     pub(super) fn from_events(events: Vec<Recorded>) -> Result<Self, UndecodableEvent> {
         let mut history = Self::default();
         for recorded in events {
-            let event: InspectionEvent = recorded.decode()?;
+            let event = recorded.decode::<Inspection>()?;
             history.state.evolve(&event);
             match event {
                 InspectionEvent::ArtifactUploaded { artifact_id, .. } => {
