@@ -1,7 +1,7 @@
 //! One inspection of one board: its states and how events change them.
 //!
 //! Invariants: no judgement before every required picture is settled; a missing or unreadable picture
-//! never passes; one network compares all pictures; what is judged or voided never changes again.
+//! never passes; one network compares all pictures; what is judged or voided takes no more results.
 
 mod command;
 mod event;

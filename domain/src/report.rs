@@ -194,7 +194,8 @@ impl TimelineEntry {
 
 type Created = (InspectionId, Lot, PartNumber, Station, Recipe, DateTime<Utc>);
 
-/// Folds events as the inspection itself does: nothing counts before it is created or after it ends.
+/// Folds events as the inspection itself does: each counts or not by the state that it meets, and no
+/// result counts before the inspection is created or after it ends.
 #[derive(Default)]
 struct Draft {
     created: Option<Created>,
@@ -207,21 +208,20 @@ struct Draft {
 impl Draft {
     fn add(&mut self, entry: &Entry) {
         use InspectionEvent as E;
-        let creates = matches!(entry.event, E::InspectionCreated { .. });
-        if self.ended || self.created.is_some() == creates {
-            return;
-        }
+        let takes_results = self.created.is_some() && !self.ended;
         match &entry.event {
-            E::InspectionCreated { inspection_id, lot, part, station, recipe } => {
+            E::InspectionCreated { inspection_id, lot, part, station, recipe }
+                if self.created.is_none() =>
+            {
                 let at = entry.occurred_at;
                 let names = (lot.clone(), part.clone(), station.clone());
                 self.created =
                     Some((*inspection_id, names.0, names.1, names.2, recipe.clone(), at));
             }
-            E::ArtifactReserved { artifact_id, .. } => {
+            E::ArtifactReserved { artifact_id, .. } if takes_results => {
                 self.settle(*artifact_id, None, None, Outcome::Missing);
             }
-            E::ArtifactUploaded { artifact_id, picture } => {
+            E::ArtifactUploaded { artifact_id, picture } if takes_results => {
                 self.settle(*artifact_id, Some(picture), None, Outcome::Missing);
             }
             E::InferenceCompleted {
@@ -233,7 +233,7 @@ impl Draft {
                 defects,
                 timing,
                 ..
-            } => {
+            } if takes_results => {
                 let outcome = Outcome::Compared {
                     model: model.clone(),
                     registration: *registration,
@@ -242,16 +242,26 @@ impl Draft {
                 self.settle(*artifact_id, Some(picture), Some(golden), outcome);
                 self.findings.insert(*artifact_id, defects.clone());
             }
-            E::InferenceFailed { artifact_id, picture, golden, reason, detail, .. } => {
+            E::InferenceFailed { artifact_id, picture, golden, reason, detail, .. }
+                if takes_results =>
+            {
                 let outcome = Outcome::NotComparable { reason: *reason, detail: detail.clone() };
                 self.settle(*artifact_id, Some(picture), golden.as_ref(), outcome);
             }
-            E::InspectionJudged { judgement, rules, .. } => {
+            E::InspectionJudged { judgement, rules, .. } if takes_results => {
                 self.judged = Some((*judgement, rules.clone(), entry.occurred_at));
                 self.ended = true;
             }
-            E::InspectionVoided { .. } => self.ended = true,
-            E::InferenceRequested { .. } => {}
+            E::InspectionVoided { .. } if takes_results => self.ended = true,
+            // What cannot follow the rules: before the creation, after the end, a second beginning.
+            E::InspectionCreated { .. }
+            | E::ArtifactReserved { .. }
+            | E::ArtifactUploaded { .. }
+            | E::InferenceRequested { .. }
+            | E::InferenceCompleted { .. }
+            | E::InferenceFailed { .. }
+            | E::InspectionJudged { .. }
+            | E::InspectionVoided { .. } => {}
         }
     }
 

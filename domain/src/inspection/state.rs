@@ -17,6 +17,17 @@ vocabulary! {
     }
 }
 
+impl InspectionState {
+    /// Whether a result still counts. What is judged or voided takes none, but other events may follow.
+    #[must_use]
+    pub const fn takes_results(self) -> bool {
+        match self {
+            Self::Open | Self::Inferring => true,
+            Self::Judged | Self::Voided => false,
+        }
+    }
+}
+
 vocabulary! {
     /// What has become of a picture.
     pub enum ArtifactState ("state") {

@@ -10,7 +10,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::event_record::InspectionRecord;
-use super::inspection_context::{InspectionContext, InspectionContexts};
+use super::inspection_context::{Advanced, InspectionContext, InspectionContexts};
 use super::read_model::ReadModel;
 use super::rows::{self, TableRow};
 use crate::projection::{ApplyError, ProjectionDefinition};
@@ -41,10 +41,23 @@ impl ReadModel for Defects {
     }
 
     fn apply_record(&mut self, record: InspectionRecord<'_>) -> Result<(), ApplyError> {
-        if let Some(context) = self.contexts.advance_to(&record)?
-            && let InspectionEvent::InferenceCompleted { artifact_id, defects, .. } = &record.event
-        {
-            self.findings.extend(graded_rows(context, &record, *artifact_id, defects));
+        use InspectionEvent as E;
+        let Some(Advanced { context, takes_results }) = self.contexts.advance_to(&record)? else {
+            return Ok(());
+        };
+        match &record.event {
+            E::InferenceCompleted { artifact_id, defects, .. } if takes_results => {
+                self.findings.extend(graded_rows(context, &record, *artifact_id, defects));
+            }
+            // Nothing that is found, and results that come after the judgement.
+            E::InspectionCreated { .. }
+            | E::ArtifactReserved { .. }
+            | E::ArtifactUploaded { .. }
+            | E::InferenceRequested { .. }
+            | E::InferenceCompleted { .. }
+            | E::InferenceFailed { .. }
+            | E::InspectionJudged { .. }
+            | E::InspectionVoided { .. } => {}
         }
         Ok(())
     }

@@ -24,7 +24,7 @@ pub(super) struct InspectionContext {
     pub(super) recipe: Recipe,
     /// Findings graded `defect` so far.
     pub(super) defects: u64,
-    /// Judged or voided: what comes later changes nothing.
+    /// Judged or voided: no more results count.
     closed: bool,
     version: u64,
 }
@@ -57,6 +57,13 @@ impl TableRow for InspectionContext {
     const CHANGING: &'static [&'static str] = &["defects", "closed", "version"];
 }
 
+/// A context after one more event.
+pub(super) struct Advanced<'a> {
+    pub(super) context: &'a mut InspectionContext,
+    /// The inspection was neither judged nor voided before the event, so that a result counts.
+    pub(super) takes_results: bool,
+}
+
 /// The contexts of the inspections that a stretch of events is about.
 pub(super) struct InspectionContexts(HashMap<Uuid, InspectionContext>);
 
@@ -70,12 +77,11 @@ impl InspectionContexts {
         Ok(Self(known.into_iter().map(|context| (context.inspection_id, context)).collect()))
     }
 
-    /// Counts the event as applied. The context, unless the inspection was closed before or the
-    /// event is applied already.
+    /// Counts the event as applied. The context, unless the event is applied already.
     pub(super) fn advance_to(
         &mut self,
         record: &InspectionRecord<'_>,
-    ) -> Result<Option<&mut InspectionContext>, ApplyError> {
+    ) -> Result<Option<Advanced<'_>>, ApplyError> {
         use InspectionEvent as E;
         let known = self.0.get(&record.aggregate_id).map_or(0, |context| context.version);
         if !record.follows_on(known)? {
@@ -84,12 +90,12 @@ impl InspectionContexts {
         if let Some(context) = InspectionContext::created(record) {
             self.0.insert(record.aggregate_id, context);
         }
-        Ok(self.0.get_mut(&record.aggregate_id).and_then(|context| {
-            let was_open = !context.closed;
+        Ok(self.0.get_mut(&record.aggregate_id).map(|context| {
+            let takes_results = !context.closed;
             context.version = record.recorded.sequence;
             context.closed |=
                 matches!(&record.event, E::InspectionJudged { .. } | E::InspectionVoided { .. });
-            was_open.then_some(context)
+            Advanced { context, takes_results }
         }))
     }
 

@@ -43,15 +43,18 @@ impl ReadModel for Reports {
     }
 
     fn apply_record(&mut self, record: InspectionRecord<'_>) -> Result<(), ApplyError> {
-        let Some(draft) = self.drafts.get_mut(&record.aggregate_id).filter(|d| !d.judged) else {
-            return Ok(());
-        };
-        if record.follows_on(draft.version)? {
-            draft.version = record.recorded.sequence;
-            draft.judged = matches!(record.event, InspectionEvent::InspectionJudged { .. });
-            draft.entries.push(EntryRow::new(record));
+        use InspectionEvent as E;
+        let Some(draft) = self.drafts.get_mut(&record.aggregate_id) else { return Ok(()) };
+        match &record.event {
+            E::InspectionCreated { .. }
+            | E::ArtifactReserved { .. }
+            | E::ArtifactUploaded { .. }
+            | E::InferenceRequested { .. }
+            | E::InferenceCompleted { .. }
+            | E::InferenceFailed { .. }
+            | E::InspectionVoided { .. }
+            | E::InspectionJudged { .. } => draft.keep_until_judged(record),
         }
-        Ok(())
     }
 
     async fn store(self, tx: &mut PgConnection) -> Result<(), ApplyError> {
@@ -64,33 +67,47 @@ impl ReadModel for Reports {
     }
 }
 
-/// An inspection without a report yet.
+/// What will be an inspection's report.
 #[derive(Default)]
 struct ReportDraft {
     /// How many of its events are kept, in `entries` and here.
     version: u64,
     /// Those of its events that are not in the table.
     entries: Vec<EntryRow>,
-    /// Whether the judgement is among them.
+    /// The judgement is among them, or the report is there already.
     judged: bool,
 }
 
-/// Those of the inspections that have no report yet: what has a report takes no more events.
+impl ReportDraft {
+    /// Keeps the event for the report; one that comes after the judgement changes nothing in it.
+    fn keep_until_judged(&mut self, record: InspectionRecord<'_>) -> Result<(), ApplyError> {
+        if !self.judged && record.follows_on(self.version)? {
+            self.version = record.recorded.sequence;
+            self.judged = matches!(record.event, InspectionEvent::InspectionJudged { .. });
+            self.entries.push(EntryRow::new(record));
+        }
+        Ok(())
+    }
+}
+
+/// The drafts of these inspections; of what has a report already no event is kept any more.
 async fn load_drafts(
     tx: &mut PgConnection,
     ids: Vec<Uuid>,
 ) -> Result<HashMap<Uuid, ReportDraft>, ApplyError> {
-    let rows: Vec<(Uuid, i64)> = sqlx::query_as(
-        "SELECT id, (SELECT coalesce(max(sequence), 0) FROM entries WHERE inspection_id = id)
-         FROM unnest($1::uuid[]) AS id
-         WHERE NOT EXISTS (SELECT FROM reports WHERE inspection_id = id)",
+    let rows: Vec<(Uuid, i64, bool)> = sqlx::query_as(
+        "SELECT id, (SELECT coalesce(max(sequence), 0) FROM entries WHERE inspection_id = id),
+                EXISTS (SELECT FROM reports WHERE inspection_id = id)
+         FROM unnest($1::uuid[]) AS id",
     )
     .bind(ids)
     .fetch_all(tx)
     .await?;
-    let draft =
-        |version: i64| ReportDraft { version: version.unsigned_abs(), ..ReportDraft::default() };
-    Ok(rows.into_iter().map(|(id, version)| (id, draft(version))).collect())
+    let draft = |version: i64, judged| {
+        let version = version.unsigned_abs();
+        ReportDraft { version, judged, ..ReportDraft::default() }
+    };
+    Ok(rows.into_iter().map(|(id, version, judged)| (id, draft(version, judged))).collect())
 }
 
 /// A report and the position of its judgement.
@@ -173,6 +190,8 @@ struct EntryRow {
     position: i64,
     occurred_at: DateTime<Utc>,
     actor: String,
+    /// As this software decodes it. When the shape of an event changes, this projection's version changes
+    /// with it, for here is no upcaster.
     event: InspectionEvent,
 }
 

@@ -10,7 +10,7 @@ use domain::{Aggregate as _, Grade, Inspection, InspectionEvent, Judgement, Proj
 use sqlx::PgConnection;
 
 use super::event_record::InspectionRecord;
-use super::inspection_context::{InspectionContext, InspectionContexts};
+use super::inspection_context::{Advanced, InspectionContext, InspectionContexts};
 use super::read_model::ReadModel;
 use crate::projection::{ApplyError, ProjectionDefinition};
 
@@ -40,14 +40,29 @@ impl ReadModel for YieldHourly {
     }
 
     fn apply_record(&mut self, record: InspectionRecord<'_>) -> Result<(), ApplyError> {
-        let Some(context) = self.contexts.advance_to(&record)? else { return Ok(()) };
-        if let InspectionEvent::InferenceCompleted { defects, .. } = &record.event {
-            let certain =
-                defects.iter().filter(|d| context.recipe.grade(d.confidence) == Grade::Defect);
-            context.defects += certain.count() as u64;
-        } else if let InspectionEvent::InspectionJudged { judgement, .. } = &record.event {
-            let bucket = Bucket::new(context, record.recorded.occurred_at())?;
-            self.sums.entry(bucket).or_default().count_board(*judgement, context.defects);
+        use InspectionEvent as E;
+        let Some(Advanced { context, takes_results }) = self.contexts.advance_to(&record)? else {
+            return Ok(());
+        };
+        match &record.event {
+            E::InferenceCompleted { defects, .. } if takes_results => {
+                let certain =
+                    defects.iter().filter(|d| context.recipe.grade(d.confidence) == Grade::Defect);
+                context.defects += certain.count() as u64;
+            }
+            E::InspectionJudged { judgement, .. } if takes_results => {
+                let bucket = Bucket::new(context, record.recorded.occurred_at())?;
+                self.sums.entry(bucket).or_default().count_board(*judgement, context.defects);
+            }
+            // Nothing that is counted, and what comes after the first judgement.
+            E::InspectionCreated { .. }
+            | E::ArtifactReserved { .. }
+            | E::ArtifactUploaded { .. }
+            | E::InferenceRequested { .. }
+            | E::InferenceCompleted { .. }
+            | E::InferenceFailed { .. }
+            | E::InspectionJudged { .. }
+            | E::InspectionVoided { .. } => {}
         }
         Ok(())
     }

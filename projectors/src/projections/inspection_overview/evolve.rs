@@ -17,25 +17,22 @@ pub(super) fn evolve_rows(
     record: &InspectionRecord<'_>,
 ) -> Result<(), ApplyError> {
     use InspectionEvent as E;
-    if matches!(row.state, InspectionState::Judged | InspectionState::Voided) {
-        return Ok(());
-    }
+    let takes_results = row.state.takes_results();
     let at = record.recorded.occurred_at();
     match &record.event {
-        E::InspectionCreated { .. } => {}
-        E::ArtifactReserved { artifact_id, media_type, .. } => {
+        E::ArtifactReserved { artifact_id, media_type, .. } if takes_results => {
             let reserved = ArtifactRow::reserved(record, *artifact_id, *media_type);
             if artifacts.insert(*artifact_id, reserved).is_some() {
                 return Err(ApplyError::permanent("the artifact is reserved already"));
             }
         }
-        E::ArtifactUploaded { artifact_id, picture } => {
+        E::ArtifactUploaded { artifact_id, picture } if takes_results => {
             let artifact = reserved_artifact(artifacts, *artifact_id, record)?;
             artifact.state = ArtifactState::Uploaded;
             artifact.uploaded_at = Some(at);
             artifact.set_picture(picture);
         }
-        E::InferenceRequested { .. } => row.state = InspectionState::Inferring,
+        E::InferenceRequested { .. } if takes_results => row.state = InspectionState::Inferring,
         E::InferenceCompleted {
             artifact_id,
             picture,
@@ -45,7 +42,7 @@ pub(super) fn evolve_rows(
             defects,
             timing,
             ..
-        } => {
+        } if takes_results => {
             let artifact = reserved_artifact(artifacts, *artifact_id, record)?;
             artifact.state = ArtifactState::Compared;
             artifact.inferred_at = Some(at);
@@ -55,7 +52,9 @@ pub(super) fn evolve_rows(
             artifact.set_model(model, *timing);
             row.count_findings(defects);
         }
-        E::InferenceFailed { artifact_id, picture, golden, reason, detail, .. } => {
+        E::InferenceFailed { artifact_id, picture, golden, reason, detail, .. }
+            if takes_results =>
+        {
             let artifact = reserved_artifact(artifacts, *artifact_id, record)?;
             artifact.state = ArtifactState::NotComparable;
             artifact.inferred_at = Some(at);
@@ -64,17 +63,26 @@ pub(super) fn evolve_rows(
             artifact.set_picture(picture);
             golden.iter().for_each(|golden| artifact.set_golden(golden));
         }
-        E::InspectionJudged { judgement, rules, .. } => {
+        E::InspectionJudged { judgement, rules, .. } if takes_results => {
             row.state = InspectionState::Judged;
             row.judgement = Some(*judgement);
             row.rules = Some(rules.clone());
             row.judged_at = Some(at);
         }
-        E::InspectionVoided { reason } => {
+        E::InspectionVoided { reason } if takes_results => {
             row.state = InspectionState::Voided;
             row.void_reason = Some(reason.clone());
             row.voided_at = Some(at);
         }
+        // The row is there already, and what comes of these after the judgement changes nothing in it.
+        E::InspectionCreated { .. }
+        | E::ArtifactReserved { .. }
+        | E::ArtifactUploaded { .. }
+        | E::InferenceRequested { .. }
+        | E::InferenceCompleted { .. }
+        | E::InferenceFailed { .. }
+        | E::InspectionJudged { .. }
+        | E::InspectionVoided { .. } => {}
     }
     Ok(())
 }
