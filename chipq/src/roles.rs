@@ -35,7 +35,7 @@ pub(crate) struct CommandApiArgs {
 #[command(after_help = LATER)]
 pub(crate) struct QueryApiArgs {
     #[command(flatten)]
-    config: query_api::RunConfig,
+    config: query_api::QueryApiRunConfig,
 }
 
 /// `chipq projectors`

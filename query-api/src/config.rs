@@ -31,7 +31,7 @@ pub struct QueryApiConfig {
 
 /// The query API in a process of its own.
 #[derive(Debug, Clone, clap::Args)]
-pub struct RunConfig {
+pub struct QueryApiRunConfig {
     /// Where to listen.
     #[arg(long, env = "CHIPQ_LISTEN", default_value = "127.0.0.1:8081")]
     pub listen: SocketAddr,

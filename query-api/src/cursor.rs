@@ -32,10 +32,10 @@ impl CursorKey {
     }
 
     /// A cursor to `place` in the query `scope`.
-    pub(crate) fn seal<K: Serialize>(&self, scope: &Scope, place: &K) -> String {
+    pub(crate) fn seal_cursor<K: Serialize>(&self, scope: &CursorScope, place: &K) -> String {
         // A tuple of numbers, names and ids always has a JSON shape.
         let place = serde_json::to_vec(place).unwrap_or_default();
-        let mut bytes = self.tag(scope, &place).to_vec();
+        let mut bytes = self.authentication_tag(scope, &place).to_vec();
         bytes.extend(place);
         URL_SAFE_NO_PAD.encode(bytes)
     }
@@ -46,7 +46,7 @@ impl CursorKey {
     /// [`QueryError::InvalidCursor`]. Compares in constant time.
     pub(crate) fn open<K: DeserializeOwned>(
         &self,
-        scope: &Scope,
+        scope: &CursorScope,
         cursor: &str,
     ) -> Result<K, QueryError> {
         if cursor.len() > CURSOR_MAX_CHARS {
@@ -54,16 +54,18 @@ impl CursorKey {
         }
         let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| QueryError::InvalidCursor)?;
         let (tag, place) = bytes.split_at_checked(TAG_BYTES).ok_or(QueryError::InvalidCursor)?;
-        self.mac(scope, place).verify_truncated_left(tag).map_err(|_| QueryError::InvalidCursor)?;
+        self.authenticate(scope, place)
+            .verify_truncated_left(tag)
+            .map_err(|_| QueryError::InvalidCursor)?;
         serde_json::from_slice(place).map_err(|_| QueryError::InvalidCursor)
     }
 
-    fn tag(&self, scope: &Scope, place: &[u8]) -> [u8; TAG_BYTES] {
-        let full = self.mac(scope, place).finalize().into_bytes();
+    fn authentication_tag(&self, scope: &CursorScope, place: &[u8]) -> [u8; TAG_BYTES] {
+        let full = self.authenticate(scope, place).finalize().into_bytes();
         std::array::from_fn(|n| full[n])
     }
 
-    fn mac(&self, scope: &Scope, place: &[u8]) -> Hmac<Sha256> {
+    fn authenticate(&self, scope: &CursorScope, place: &[u8]) -> Hmac<Sha256> {
         let mut mac = Hmac::<Sha256>::new(&self.0.into());
         mac.update(scope.query.as_bytes());
         mac.update(&[0]);
@@ -75,12 +77,12 @@ impl CursorKey {
 
 /// Which query, with which filter. Both are authenticated with the cursor and not stored in it.
 #[derive(Debug, Clone)]
-pub(crate) struct Scope {
+pub(crate) struct CursorScope {
     query: &'static str,
     filter: [u8; FILTER_BYTES],
 }
 
-impl Scope {
+impl CursorScope {
     /// The scope of `query` with `filter`; two filters are the same when their JSON is.
     pub(crate) fn new<F: Serialize>(query: &'static str, filter: &F) -> Self {
         let json = serde_json::to_vec(filter).unwrap_or_default();
@@ -96,16 +98,16 @@ mod tests {
     #[test]
     fn a_cursor_opens_only_under_its_own_key_query_and_filter() {
         let (key, other) = (CursorKey([1; 64]), CursorKey([2; 64]));
-        let scope = Scope::new("inspections", &("lot", 1));
-        let cursor = key.seal(&scope, &(7_i64, "x"));
+        let scope = CursorScope::new("inspections", &("lot", 1));
+        let cursor = key.seal_cursor(&scope, &(7_i64, "x"));
         assert_eq!(key.open::<(i64, String)>(&scope, &cursor).unwrap(), (7, "x".to_owned()));
 
-        let refused = |key: &CursorKey, scope: &Scope, cursor: &str| {
+        let refused = |key: &CursorKey, scope: &CursorScope, cursor: &str| {
             matches!(key.open::<(i64, String)>(scope, cursor), Err(QueryError::InvalidCursor))
         };
         assert!(refused(&other, &scope, &cursor));
-        assert!(refused(&key, &Scope::new("reports", &("lot", 1)), &cursor));
-        assert!(refused(&key, &Scope::new("inspections", &("lot", 2)), &cursor));
+        assert!(refused(&key, &CursorScope::new("reports", &("lot", 1)), &cursor));
+        assert!(refused(&key, &CursorScope::new("inspections", &("lot", 2)), &cursor));
         for made_up in ["", "AAAA", "not base64!", &"A".repeat(513), &cursor[..cursor.len() - 2]] {
             assert!(refused(&key, &scope, made_up), "{made_up:?}");
         }

@@ -69,7 +69,7 @@ impl QueryError {
     }
 
     /// The stable name in GraphQL's `extensions.code`.
-    pub(crate) const fn code(&self) -> &'static str {
+    pub(crate) const fn graphql_code(&self) -> &'static str {
         match self {
             Self::Invalid { .. } => "BAD_USER_INPUT",
             Self::InvalidCursor => "INVALID_CURSOR",
@@ -85,9 +85,9 @@ impl QueryError {
         }
     }
 
-    fn extensions(&self) -> ErrorExtensionValues {
+    fn graphql_extensions(&self) -> ErrorExtensionValues {
         let mut values = ErrorExtensionValues::default();
-        values.set("code", self.code());
+        values.set("code", self.graphql_code());
         match self {
             Self::Invalid { argument, .. } => values.set("argument", *argument),
             Self::Forbidden(scope) => values.set("scope", scope.as_str()),
@@ -120,13 +120,13 @@ pub(crate) fn with_code(mut error: ServerError) -> ServerError {
     let ours = error
         .source::<QueryError>()
         .or_else(|| error.source::<Arc<QueryError>>().map(AsRef::as_ref))
-        .map(QueryError::extensions);
-    error.extensions = Some(ours.unwrap_or_else(|| code("BAD_USER_INPUT")));
+        .map(QueryError::graphql_extensions);
+    error.extensions = Some(ours.unwrap_or_else(|| code_extensions("BAD_USER_INPUT")));
     error
 }
 
 /// Extensions that hold this code alone.
-pub(crate) fn code(code: &str) -> ErrorExtensionValues {
+pub(crate) fn code_extensions(code: &str) -> ErrorExtensionValues {
     let mut values = ErrorExtensionValues::default();
     values.set("code", code);
     values

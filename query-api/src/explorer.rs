@@ -12,16 +12,17 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; c
     img-src 'self' data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
 pub(crate) fn routes() -> Router {
-    let page = asset("text/html; charset=utf-8", include_str!("explorer/index.html"));
-    let script = asset("text/javascript; charset=utf-8", include_str!("explorer/explorer.js"));
-    let style = asset("text/css; charset=utf-8", include_str!("explorer/explorer.css"));
+    let page = serve_asset("text/html; charset=utf-8", include_str!("explorer/index.html"));
+    let script =
+        serve_asset("text/javascript; charset=utf-8", include_str!("explorer/explorer.js"));
+    let style = serve_asset("text/css; charset=utf-8", include_str!("explorer/explorer.css"));
     Router::new()
         .route("/graphiql", get(page))
         .route("/graphiql/explorer.js", get(script))
         .route("/graphiql/explorer.css", get(style))
 }
 
-fn asset(
+fn serve_asset(
     media_type: &'static str,
     text: &'static str,
 ) -> impl Fn() -> std::future::Ready<Response> + Clone + Send + Sync + 'static {

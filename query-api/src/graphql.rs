@@ -3,6 +3,7 @@
 //! Invariants: a query is bounded before any SQL runs; what a field shows needs its scope; a field
 //! of many objects is one statement. Absent: mutations; commands go to the command API.
 
+mod execution_span;
 mod feed;
 mod http;
 mod limits;
@@ -23,10 +24,11 @@ use platform::auth::Scope;
 
 use crate::QueryApi;
 use crate::error::QueryError;
-use crate::reads::Reads;
+use crate::query_context::QueryContext;
 use crate::session::Session;
-use limits::Limits;
-use loaders::Loading;
+use execution_span::ExecutionSpan;
+use limits::QueryLimits;
+use loaders::RequestLoaders;
 use query::Query;
 use subscription::Subscription;
 
@@ -35,15 +37,16 @@ pub(crate) type ApiSchema = Schema<Query, EmptyMutation, Subscription>;
 
 pub(crate) fn routes() -> Router<QueryApi> {
     Router::new()
-        .route("/graphql", post(http::graphql))
-        .route("/graphql/ws", get(websocket::upgrade))
+        .route("/graphql", post(http::serve_graphql))
+        .route("/graphql/ws", get(websocket::upgrade_connection))
 }
 
 /// The schema over `reads`.
-pub(crate) fn schema(reads: Arc<Reads>) -> ApiSchema {
+pub(crate) fn build_schema(reads: Arc<QueryContext>) -> ApiSchema {
     Schema::build(Query, EmptyMutation, Subscription)
         .data(reads)
-        .extension(Limits)
+        .extension(QueryLimits)
+        .extension(ExecutionSpan)
         .limit_recursive_depth(limits::DEPTH_MAX)
         .limit_directives(limits::DIRECTIVES_MAX)
         .finish()
@@ -57,7 +60,7 @@ pub fn sdl() -> String {
 
 /// `request` with who asks and loaders of its own.
 fn asked_by(session: Session, api: &QueryApi, request: Request) -> Request {
-    request.data(session).data(Loading::new(api.reads().pool.clone()))
+    request.data(session).data(RequestLoaders::new(api.context().pool.clone()))
 }
 
 /// A field that needs a scope.
@@ -65,18 +68,19 @@ struct Allowed(Scope);
 
 impl Guard for Allowed {
     async fn check(&self, ctx: &Context<'_>) -> async_graphql::Result<()> {
-        Ok(session(ctx)?.require(self.0)?)
+        Ok(current_session(ctx)?.require_scope(self.0)?)
     }
 }
 
-fn session<'a>(ctx: &Context<'a>) -> Result<&'a Session, QueryError> {
+fn current_session<'a>(ctx: &Context<'a>) -> Result<&'a Session, QueryError> {
     ctx.data_opt::<Session>().ok_or_else(|| QueryError::internal("a request without its session"))
 }
 
-fn reads<'a>(ctx: &Context<'a>) -> Result<&'a Arc<Reads>, QueryError> {
-    ctx.data_opt::<Arc<Reads>>().ok_or_else(|| QueryError::internal("a schema without its data"))
+fn query_context<'a>(ctx: &Context<'a>) -> Result<&'a Arc<QueryContext>, QueryError> {
+    ctx.data_opt::<Arc<QueryContext>>()
+        .ok_or_else(|| QueryError::internal("a schema without its data"))
 }
 
-fn loaders<'a>(ctx: &Context<'a>) -> Result<&'a Loading, QueryError> {
+fn request_loaders<'a>(ctx: &Context<'a>) -> Result<&'a RequestLoaders, QueryError> {
     ctx.data_opt().ok_or_else(|| QueryError::internal("a request without its loaders"))
 }

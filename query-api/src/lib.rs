@@ -10,9 +10,9 @@ mod error;
 mod explorer;
 mod graphql;
 mod paging;
-mod pdfs;
+mod pdf_service;
+mod query_context;
 mod read_model;
-mod reads;
 pub mod report_pdf;
 mod rest;
 mod run;
@@ -32,7 +32,7 @@ use platform::shutdown::Shutdown;
 use sqlx::PgPool;
 use tokio::sync::Semaphore;
 
-pub use config::{QueryApiConfig, RunConfig};
+pub use config::{QueryApiConfig, QueryApiRunConfig};
 pub use graphql::sdl;
 pub use rest::openapi;
 pub use run::run;
@@ -40,12 +40,12 @@ pub use run::run;
 use checkpoints::Checkpoints;
 use cursor::CursorKey;
 use graphql::ApiSchema;
-use pdfs::Pdfs;
-use reads::Reads;
+use pdf_service::PdfService;
+use query_context::QueryContext;
 
 /// What the query API stands on.
 #[derive(Clone)]
-pub struct Dependencies {
+pub struct QueryApiDependencies {
     /// The database of the read models.
     pub pool: PgPool,
     /// The log that subscriptions follow: the process's one reader.
@@ -64,14 +64,14 @@ pub struct Dependencies {
 
 /// The query API. Clones share everything.
 #[derive(Clone)]
-pub struct QueryApi(Arc<Inner>);
+pub struct QueryApi(Arc<QueryApiState>);
 
-struct Inner {
-    reads: Arc<Reads>,
+struct QueryApiState {
+    context: Arc<QueryContext>,
     probes: Vec<Arc<dyn Probe>>,
     schema: ApiSchema,
     artifacts: ArtifactStore,
-    pdfs: Pdfs,
+    pdfs: PdfService,
     verifier: Arc<TokenVerifier>,
 }
 
@@ -83,8 +83,8 @@ pub fn router(api: QueryApi) -> Router {
 impl QueryApi {
     /// The query API on `on`, as configured. Call it inside a tokio runtime.
     #[must_use]
-    pub fn new(on: Dependencies, config: &QueryApiConfig) -> Self {
-        let reads = Arc::new(Reads {
+    pub fn new(on: QueryApiDependencies, config: &QueryApiConfig) -> Self {
+        let context = Arc::new(QueryContext {
             checkpoints: Checkpoints::new(on.pool.clone()),
             cursor_key: CursorKey::derived_from(&on.signing_key),
             subscriptions: Arc::new(Semaphore::new(config.subscriptions_max)),
@@ -93,37 +93,37 @@ impl QueryApi {
             tail: on.tail,
             shutdown: on.shutdown,
         });
-        Self(Arc::new(Inner {
-            schema: graphql::schema(Arc::clone(&reads)),
-            pdfs: Pdfs::new(on.artifacts.clone(), config.renders_max),
+        Self(Arc::new(QueryApiState {
+            schema: graphql::build_schema(Arc::clone(&context)),
+            pdfs: PdfService::new(on.artifacts.clone(), config.renders_max),
             artifacts: on.artifacts,
             verifier: on.verifier,
             probes: on.probes,
-            reads,
+            context,
         }))
     }
 
-    pub(crate) fn reads(&self) -> &Reads {
-        &self.0.reads
+    pub(crate) fn context(&self) -> &QueryContext {
+        &self.0.context
     }
 
-    pub(crate) fn probes(&self) -> &[Arc<dyn Probe>] {
+    pub(crate) fn health_probes(&self) -> &[Arc<dyn Probe>] {
         &self.0.probes
     }
 
-    pub(crate) fn schema(&self) -> &ApiSchema {
+    pub(crate) fn graphql_schema(&self) -> &ApiSchema {
         &self.0.schema
     }
 
-    pub(crate) fn artifacts(&self) -> &ArtifactStore {
+    pub(crate) fn artifact_store(&self) -> &ArtifactStore {
         &self.0.artifacts
     }
 
-    pub(crate) fn pdfs(&self) -> &Pdfs {
+    pub(crate) fn pdf_service(&self) -> &PdfService {
         &self.0.pdfs
     }
 
-    pub(crate) fn verifier(&self) -> &Arc<TokenVerifier> {
+    pub(crate) fn token_verifier(&self) -> &Arc<TokenVerifier> {
         &self.0.verifier
     }
 }

@@ -9,7 +9,7 @@ use sqlx::postgres::PgRow;
 use sqlx::query_builder::Separated;
 use sqlx::{FromRow, PgPool, Postgres, QueryBuilder};
 
-use crate::cursor::{CursorKey, Scope};
+use crate::cursor::{CursorKey, CursorScope};
 use crate::error::QueryError;
 
 /// Rows of a page when nothing is said.
@@ -31,7 +31,7 @@ pub(crate) trait Listed: for<'r> FromRow<'r, PgRow> + Send + Unpin {
     const DESCENDING: bool;
 
     /// This row's key.
-    fn key(&self) -> Self::Key;
+    fn sort_key(&self) -> Self::Key;
     /// Binds the values of a key in the order of [`Self::KEY`].
     fn bind_key(key: Self::Key, values: &mut Separated<'_, '_, Postgres, &'static str>);
 }
@@ -39,7 +39,7 @@ pub(crate) trait Listed: for<'r> FromRow<'r, PgRow> + Send + Unpin {
 /// What restricts a list; its JSON is part of every cursor.
 pub(crate) trait Filter: Serialize {
     /// Appends ` AND column = value` for everything that is restricted.
-    fn restrict(&self, sql: &mut QueryBuilder<'_, Postgres>);
+    fn push_conditions(&self, sql: &mut QueryBuilder<'_, Postgres>);
 }
 
 /// The four arguments of a Relay connection, as they come.
@@ -53,7 +53,7 @@ pub(crate) struct PageArguments {
 
 /// Which rows: so many, behind or in front of a key.
 #[derive(Debug)]
-pub(crate) struct Page<K> {
+pub(crate) struct PageRequest<K> {
     backward: bool,
     limit: usize,
     beside: Option<K>,
@@ -71,11 +71,11 @@ pub(crate) struct Slice<R> {
 ///
 /// # Errors
 /// When both directions are asked for, the page is too large, or the cursor is not of this query.
-pub(crate) fn page<R: Listed>(
+pub(crate) fn parse_page<R: Listed>(
     arguments: PageArguments,
     filter: &impl Filter,
     key: &CursorKey,
-) -> Result<Page<R::Key>, QueryError> {
+) -> Result<PageRequest<R::Key>, QueryError> {
     let PageArguments { first, after, last, before } = arguments;
     let backward = last.is_some() || before.is_some();
     if backward && (first.is_some() || after.is_some()) {
@@ -91,26 +91,26 @@ pub(crate) fn page<R: Listed>(
             .filter(|size| (1..=PAGE_MAX).contains(size))
             .ok_or_else(|| QueryError::invalid(argument, format!("must be 1 to {PAGE_MAX}")))?,
     };
-    let scope = Scope::new(R::NAME, filter);
+    let scope = CursorScope::new(R::NAME, filter);
     let beside = cursor.map(|cursor| key.open(&scope, &cursor)).transpose()?;
-    Ok(Page { backward, limit, beside })
+    Ok(PageRequest { backward, limit, beside })
 }
 
 /// Reads a page: one statement.
 ///
 /// # Errors
 /// When the database does not answer or the read model does not exist.
-pub(crate) async fn list<R: Listed>(
+pub(crate) async fn read_page<R: Listed>(
     pool: &PgPool,
-    page: Page<R::Key>,
+    page: PageRequest<R::Key>,
     filter: &impl Filter,
 ) -> Result<Slice<R>, QueryError> {
-    let Page { backward, limit, beside } = page;
+    let PageRequest { backward, limit, beside } = page;
     let is_beside = beside.is_some();
     let descending = R::DESCENDING != backward;
     let mut sql = QueryBuilder::new(R::SELECT);
     sql.push(" WHERE true");
-    filter.restrict(&mut sql);
+    filter.push_conditions(&mut sql);
     if let Some(key) = beside {
         let comparison = if descending { "<" } else { ">" };
         sql.push(format!(" AND ({}) {comparison} (", R::KEY.join(", ")));
@@ -136,7 +136,7 @@ pub(crate) async fn list<R: Listed>(
 
 /// The cursor of a row in the list with this filter.
 pub(crate) fn cursor_of<R: Listed>(row: &R, filter: &impl Filter, key: &CursorKey) -> String {
-    key.seal(&Scope::new(R::NAME, filter), &row.key())
+    key.seal_cursor(&CursorScope::new(R::NAME, filter), &row.sort_key())
 }
 
 impl<R: Listed> Slice<R> {

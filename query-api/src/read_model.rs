@@ -51,6 +51,6 @@ impl ScalarType for LogPosition {
 }
 
 /// A single precision number without the digits that double precision would make up.
-pub(crate) fn neat(value: f32) -> f64 {
+pub(crate) fn round_to_single(value: f32) -> f64 {
     (f64::from(value) * 1e6).round() / 1e6
 }

@@ -22,7 +22,7 @@ use domain::report::{Report, ReportArtifact};
 use domain::{ArtifactId, Sha256};
 
 use glyphs::{Escape, Typesetter};
-use view::View;
+use view::ReportView;
 use world::Compiler;
 
 /// The most findings with a crop of their own; the rest are in the attached JSON.
@@ -79,7 +79,7 @@ impl Pictures {
 
     /// The artifacts whose files the report of `report` shows: what to fetch, each once, in order.
     #[must_use]
-    pub fn wanted(report: &Report) -> Vec<ArtifactId> {
+    pub fn artifacts_to_fetch(report: &Report) -> Vec<ArtifactId> {
         let mut wanted = Vec::new();
         for artifact in report.artifacts.iter().take(MAX_PICTURES) {
             let test = artifact.picture.as_ref().map(|_| artifact.artifact_id);
@@ -94,7 +94,7 @@ impl Pictures {
     }
 
     /// The file of `artifact_id` when it is at hand and is the one the report speaks of.
-    fn verified(
+    fn verified_file(
         &self,
         artifact_id: ArtifactId,
         expected: Sha256,
@@ -148,21 +148,28 @@ impl ReportRenderer {
 
     /// The PDF of `report`. It computes and does not wait: call it where blocking is allowed.
     ///
-    /// # Errors When a picture's digest is not the report's, or the document cannot be made; a
+    /// # Errors
+    /// When a picture's digest is not the report's, or the document cannot be made; a
     /// picture that is missing or does not decode is no error.
-    pub fn render(&self, report: &Report, pictures: &Pictures) -> Result<Vec<u8>, ReportPdfError> {
+    #[tracing::instrument(skip_all, fields(report_id = %report.report_id), err)]
+    pub fn render_pdf(
+        &self,
+        report: &Report,
+        pictures: &Pictures,
+    ) -> Result<Vec<u8>, ReportPdfError> {
         let json = report_json(report)?;
         let digest = Sha256::of(&json);
-        let evidence::Evidence { boards, cards, mut files } = evidence::evidence(report, pictures)?;
+        let evidence::Evidence { boards, cards, mut files } =
+            evidence::collect_evidence(report, pictures)?;
         files.insert(ATTACHMENT.to_owned(), json);
         // Whether shaping found every glyph shows only when the PDF is written, and PDF/A forbids a
         // missing one: then everything beyond ASCII is written as code points.
         let mut last = None;
         for escape in [Escape::Unknown, Escape::BeyondAscii] {
-            let text = Typesetter::new(self.compiler.fonts(), escape);
-            let view = View::new(report, digest, &text, (&boards, &cards));
+            let text = Typesetter::new(self.compiler.font_book(), escape);
+            let view = ReportView::new(report, digest, &text, (&boards, &cards));
             files.insert(VIEW.to_owned(), serde_json::to_vec(&view)?);
-            match self.compiler.pdf(&files, report) {
+            match self.compiler.compile_pdf(&files, report) {
                 Err(ReportPdfError::Typst(reason)) => last = Some(reason),
                 done => return done,
             }

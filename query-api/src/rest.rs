@@ -6,6 +6,7 @@ mod accept;
 mod artifacts;
 mod health;
 mod inspections;
+mod list;
 mod parts;
 mod query;
 mod reports;
@@ -18,15 +19,15 @@ use crate::QueryApi;
 
 pub(crate) fn routes() -> Router<QueryApi> {
     Router::new()
-        .route("/v1/inspections", get(inspections::list))
-        .route("/v1/inspections/{inspection_id}", get(inspections::get))
-        .route("/v1/parts", get(parts::list))
-        .route("/v1/parts/{part}", get(parts::get))
-        .route("/v1/reports", get(reports::list))
-        .route("/v1/reports/{report_id}", get(reports::get))
-        .route("/v1/artifacts/{artifact_id}", get(artifacts::get))
-        .route("/healthz", get(health::alive))
-        .route("/readyz", get(health::ready))
+        .route("/v1/inspections", get(inspections::list_inspections))
+        .route("/v1/inspections/{inspection_id}", get(inspections::get_inspection))
+        .route("/v1/parts", get(parts::list_parts))
+        .route("/v1/parts/{part}", get(parts::get_part))
+        .route("/v1/reports", get(reports::list_reports))
+        .route("/v1/reports/{report_id}", get(reports::get_report))
+        .route("/v1/artifacts/{artifact_id}", get(artifacts::get_picture))
+        .route("/healthz", get(health::get_liveness))
+        .route("/readyz", get(health::get_readiness))
 }
 
 /// The REST reads in OpenAPI, to be merged into the platform's description.
@@ -36,17 +37,17 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 
     #[derive(utoipa::OpenApi)]
     #[openapi(paths(
-        inspections::list,
-        inspections::get,
-        parts::list,
-        parts::get,
-        reports::list,
-        reports::get,
-        artifacts::get,
-        health::alive,
-        health::ready
+        inspections::list_inspections,
+        inspections::get_inspection,
+        parts::list_parts,
+        parts::get_part,
+        reports::list_reports,
+        reports::get_report,
+        artifacts::get_picture,
+        health::get_liveness,
+        health::get_readiness
     ))]
-    struct Reads;
+    struct RestReads;
 
-    Reads::openapi()
+    RestReads::openapi()
 }

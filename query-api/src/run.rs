@@ -12,19 +12,19 @@ use platform::http::HttpConfig;
 use platform::shutdown::Shutdown;
 use tokio::net::TcpListener;
 
-use crate::{Dependencies, QueryApi, RunConfig, router};
+use crate::{QueryApi, QueryApiDependencies, QueryApiRunConfig, router};
 
 /// Serves reads until `shutdown`. The database must be migrated; read models may still be missing,
 /// and `/readyz` then says so.
 ///
 /// # Errors
 /// When the database, the data folder or the listener cannot be used.
-pub async fn run(config: RunConfig, shutdown: Shutdown) -> anyhow::Result<()> {
+pub async fn run(config: QueryApiRunConfig, shutdown: Shutdown) -> anyhow::Result<()> {
     let pool = platform::postgres::connect(&config.database).await?;
     let keys = KeyRing::open(&config.data_dir, Utc::now())?;
     let signing_key = SigningKey::open(&config.data_dir)?;
     let pictures = ArtifactStoreUrl::Folder(config.data_dir.join("artifacts"));
-    let on = Dependencies {
+    let on = QueryApiDependencies {
         tail: LogTail::new(Arc::new(PostgresEventLog::new(pool.clone()))),
         pool,
         artifacts: artifact_store::open(&pictures, &signing_key)?,

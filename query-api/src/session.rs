@@ -27,26 +27,26 @@ impl Session {
     /// # Errors
     /// Why it is not believed.
     pub(crate) fn open(verifier: Arc<TokenVerifier>, token: &str) -> Result<Self, QueryError> {
-        let token = bearer(token);
+        let token = bearer_token(token);
         let actor = verifier.verify(token, Utc::now()).map_err(QueryError::Unauthenticated)?;
         Ok(Self { actor, token: token.into(), verifier })
     }
 
     /// # Errors
     /// When the token has expired, or its key is gone.
-    pub(crate) fn check(&self) -> Result<(), QueryError> {
+    pub(crate) fn check_token(&self) -> Result<(), QueryError> {
         let verified = self.verifier.verify(&self.token, Utc::now());
         verified.map(drop).map_err(QueryError::Unauthenticated)
     }
 
     /// # Errors
     /// When the token does not allow `scope`.
-    pub(crate) fn require(&self, scope: Scope) -> Result<(), QueryError> {
+    pub(crate) fn require_scope(&self, scope: Scope) -> Result<(), QueryError> {
         if self.actor.allows(scope) { Ok(()) } else { Err(QueryError::Forbidden(scope)) }
     }
 
     /// Whether the token allows `scope`.
-    pub(crate) fn allows(&self, scope: Scope) -> bool {
+    pub(crate) fn has_scope(&self, scope: Scope) -> bool {
         self.actor.allows(scope)
     }
 }
@@ -58,13 +58,13 @@ impl FromRequestParts<QueryApi> for Session {
     async fn from_request_parts(parts: &mut Parts, api: &QueryApi) -> Result<Self, Problem> {
         let Authenticated(actor) = Authenticated::from_request_parts(parts, api).await?;
         let header = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let token = header.map(bearer).ok_or(AuthError::MissingToken)?.into();
-        Ok(Self { actor, token, verifier: Arc::clone(api.verifier()) })
+        let token = header.map(bearer_token).ok_or(AuthError::MissingToken)?.into();
+        Ok(Self { actor, token, verifier: Arc::clone(api.token_verifier()) })
     }
 }
 
 /// The token of `Bearer <token>`, or the text itself.
-fn bearer(text: &str) -> &str {
+fn bearer_token(text: &str) -> &str {
     match text.split_once(' ') {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
         _ => text.trim(),

@@ -88,7 +88,7 @@ impl Shared {
             verifier: Arc::clone(&verifier),
             users,
         };
-        let queries = query_api::Dependencies {
+        let queries = query_api::QueryApiDependencies {
             pool: self.pool.clone(),
             tail: self.tail(),
             artifacts: self.artifacts(),

@@ -23,11 +23,11 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::cursor::Scope;
+use crate::cursor::CursorScope;
 use crate::error::QueryError;
+use crate::query_context::QueryContext;
 use crate::read_model::LogPosition;
-use crate::read_model::inspections::{self, Inspection, InspectionFilter};
-use crate::reads::Reads;
+use crate::read_model::inspections::{self, InspectionFilter, InspectionObject};
 use crate::session::Session;
 
 /// The name of the subscription in its cursors.
@@ -46,7 +46,7 @@ pub(super) struct Change {
     pub(super) occurred_at: DateTime<Utc>,
     pub(super) inspection_id: Uuid,
     /// As it stands in the read model now; absent when its stream is parked.
-    pub(super) inspection: Option<Inspection>,
+    pub(super) inspection: Option<InspectionObject>,
 }
 
 /// Where a feed begins.
@@ -62,10 +62,10 @@ pub(super) enum Start {
 
 /// Where one subscriber stands.
 pub(super) struct Feed {
-    reads: Arc<Reads>,
+    reads: Arc<QueryContext>,
     session: Session,
     filter: InspectionFilter,
-    scope: Scope,
+    scope: CursorScope,
     follow: Follow,
     /// Read from the log, and not reflected by the read model yet.
     read: VecDeque<Arc<Recorded>>,
@@ -86,12 +86,12 @@ impl Feed {
     /// When the cursor is not of this subscription and filter, there are too many subscriptions, or
     /// the read model is not there.
     pub(super) async fn open(
-        reads: Arc<Reads>,
+        reads: Arc<QueryContext>,
         session: Session,
         filter: InspectionFilter,
         start: Start,
     ) -> Result<Self, QueryError> {
-        let scope = Scope::new(NAME, &filter);
+        let scope = CursorScope::new(NAME, &filter);
         let permit = Arc::clone(&reads.subscriptions)
             .try_acquire_owned()
             .map_err(|_| QueryError::TooMany("subscriptions"))?;
@@ -205,7 +205,7 @@ impl Feed {
         let changes = identified.into_iter().filter_map(|(id, event)| {
             let inspection = rows.get(&id).cloned();
             let is_admitted = match &inspection {
-                Some(row) => self.filter.admits(row),
+                Some(row) => self.filter.admits_inspection(row),
                 None => self.filter.is_open(),
             };
             is_admitted.then(|| Change {
@@ -222,7 +222,7 @@ impl Feed {
 
     fn check_session(&mut self) -> Result<(), QueryError> {
         if self.checked_at.elapsed() >= SESSION_CHECK {
-            self.session.check()?;
+            self.session.check_token()?;
             self.checked_at = Instant::now();
         }
         Ok(())
@@ -239,7 +239,7 @@ impl Feed {
     }
 
     fn cursor(&self, position: Position) -> String {
-        self.reads.cursor_key.seal(&self.scope, &position.0)
+        self.reads.cursor_key.seal_cursor(&self.scope, &position.0)
     }
 }
 

@@ -12,7 +12,7 @@ use super::{asked_by, sse};
 use crate::QueryApi;
 use crate::session::Session;
 
-pub(super) async fn graphql(
+pub(super) async fn serve_graphql(
     State(api): State<QueryApi>,
     session: Session,
     headers: HeaderMap,
@@ -20,9 +20,9 @@ pub(super) async fn graphql(
 ) -> Response {
     let request = asked_by(session, &api, request);
     if wants_events(&headers) {
-        return sse::stream(&api, request).into_response();
+        return sse::stream_answers(&api, request).into_response();
     }
-    Json(api.schema().execute(request).await).into_response()
+    Json(api.graphql_schema().execute(request).await).into_response()
 }
 
 fn wants_events(headers: &HeaderMap) -> bool {

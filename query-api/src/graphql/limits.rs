@@ -18,7 +18,7 @@ use async_graphql::parser::types::{ExecutableDocument, Selection, SelectionSet};
 use async_graphql::{Name, Request, Response, ServerError, ServerResult, ValidationResult};
 use futures::StreamExt as _;
 
-use crate::error::{code, with_code};
+use crate::error::{code_extensions, with_code};
 use crate::paging::{PAGE_DEFAULT, PAGE_MAX};
 
 /// The deepest nesting of fields. Introspection as tools send it needs 15.
@@ -35,24 +35,24 @@ const BRACKETS_MAX: usize = 64;
 const ERRORS_MAX: usize = 20;
 
 /// What a page of `child` costs; an absurd size is refused later.
-pub(super) fn paged(first: Option<i32>, last: Option<i32>, child: usize) -> usize {
+pub(super) fn page_complexity(first: Option<i32>, last: Option<i32>, child: usize) -> usize {
     let size = first.or(last).map_or(PAGE_DEFAULT, |size| usize::try_from(size).unwrap_or(1));
     size.clamp(1, PAGE_MAX).saturating_mul(child).saturating_add(1)
 }
 
 /// The extension that bounds queries and gives errors their codes.
-pub(super) struct Limits;
+pub(super) struct QueryLimits;
 
-impl ExtensionFactory for Limits {
+impl ExtensionFactory for QueryLimits {
     fn create(&self) -> Arc<dyn Extension> {
         Arc::new(Self)
     }
 }
 
 #[async_trait]
-impl Extension for Limits {
+impl Extension for QueryLimits {
     async fn request(&self, ctx: &ExtensionContext<'_>, next: NextRequest<'_>) -> Response {
-        coded(next.run(ctx).await)
+        with_error_codes(next.run(ctx).await)
     }
 
     fn subscribe<'s>(
@@ -61,7 +61,7 @@ impl Extension for Limits {
         stream: BoxStream<'s, Response>,
         next: NextSubscribe<'_>,
     ) -> BoxStream<'s, Response> {
-        next.run(ctx, stream).map(coded).boxed()
+        next.run(ctx, stream).map(with_error_codes).boxed()
     }
 
     async fn prepare_request(
@@ -70,7 +70,7 @@ impl Extension for Limits {
         mut request: Request,
         next: NextPrepareRequest<'_>,
     ) -> ServerResult<Request> {
-        let document = bounded(&request.query)?;
+        let document = parse_within_bounds(&request.query)?;
         request.set_parsed_query(document);
         next.run(ctx, request).await
     }
@@ -81,7 +81,7 @@ impl Extension for Limits {
         next: NextValidation<'_>,
     ) -> Result<ValidationResult, Vec<ServerError>> {
         let result = next.run(ctx).await.map_err(|errors| {
-            let invalid = |error| named(error, "GRAPHQL_VALIDATION_FAILED");
+            let invalid = |error| with_code_named(error, "GRAPHQL_VALIDATION_FAILED");
             errors.into_iter().take(ERRORS_MAX).map(invalid).collect::<Vec<_>>()
         })?;
         if result.complexity > COMPLEXITY_MAX {
@@ -89,29 +89,29 @@ impl Extension for Limits {
                 "the query costs {}, the most is {COMPLEXITY_MAX}: ask for less, or smaller pages",
                 result.complexity
             );
-            return Err(vec![refusal(message, "QUERY_TOO_COMPLEX")]);
+            return Err(vec![refuse_query(message, "QUERY_TOO_COMPLEX")]);
         }
         Ok(result)
     }
 }
 
-fn coded(mut response: Response) -> Response {
+fn with_error_codes(mut response: Response) -> Response {
     response.errors.truncate(ERRORS_MAX);
     response.errors = response.errors.into_iter().map(with_code).collect();
     response
 }
 
 /// The parsed query, when it is within bounds.
-fn bounded(query: &str) -> ServerResult<ExecutableDocument> {
-    if nesting(query) > BRACKETS_MAX {
+fn parse_within_bounds(query: &str) -> ServerResult<ExecutableDocument> {
+    if bracket_depth(query) > BRACKETS_MAX {
         return Err(too_deep());
     }
     let document = parse_query(query)
-        .map_err(|error| named(ServerError::from(error), "GRAPHQL_PARSE_FAILED"))?;
-    let mut sizes = Sizes { document: &document, fragments: HashMap::new() };
+        .map_err(|error| with_code_named(ServerError::from(error), "GRAPHQL_PARSE_FAILED"))?;
+    let mut sizes = SelectionSizes { document: &document, fragments: HashMap::new() };
     let mut fields = 0_u64;
     for (_, operation) in document.operations.iter() {
-        let size = sizes.of(&operation.node.selection_set.node)?;
+        let size = sizes.measure_selections(&operation.node.selection_set.node)?;
         if size.depth > DEPTH_MAX {
             return Err(too_deep());
         }
@@ -120,13 +120,13 @@ fn bounded(query: &str) -> ServerResult<ExecutableDocument> {
     if fields > FIELDS_MAX {
         let message =
             format!("the query has {fields} fields once expanded, the most is {FIELDS_MAX}");
-        return Err(refusal(message, "QUERY_TOO_COMPLEX"));
+        return Err(refuse_query(message, "QUERY_TOO_COMPLEX"));
     }
     Ok(document)
 }
 
 /// How deep brackets are nested, outside strings and comments.
-fn nesting(query: &str) -> usize {
+fn bracket_depth(query: &str) -> usize {
     let (mut depth, mut deepest) = (0_usize, 0_usize);
     let mut rest = query;
     while let Some(letter) = rest.chars().next() {
@@ -166,30 +166,32 @@ fn skip_string<'q>(text: &'q str, end: &str) -> &'q str {
 }
 
 #[derive(Debug, Clone, Copy, Default)]
-struct Size {
+struct SelectionSize {
     fields: u64,
     depth: usize,
 }
 
 /// Sizes of selections with their fragments expanded; every fragment is measured once.
-struct Sizes<'d> {
+struct SelectionSizes<'d> {
     document: &'d ExecutableDocument,
     /// `None` while it is being measured: to meet it then is a cycle.
-    fragments: HashMap<&'d Name, Option<Size>>,
+    fragments: HashMap<&'d Name, Option<SelectionSize>>,
 }
 
-impl<'d> Sizes<'d> {
-    fn of(&mut self, selections: &'d SelectionSet) -> ServerResult<Size> {
-        let mut whole = Size::default();
+impl<'d> SelectionSizes<'d> {
+    fn measure_selections(&mut self, selections: &'d SelectionSet) -> ServerResult<SelectionSize> {
+        let mut whole = SelectionSize::default();
         for selection in &selections.items {
             let part = match &selection.node {
                 Selection::Field(field) => {
-                    let inner = self.of(&field.node.selection_set.node)?;
-                    Size { fields: inner.fields.saturating_add(1), depth: inner.depth + 1 }
+                    let inner = self.measure_selections(&field.node.selection_set.node)?;
+                    SelectionSize { fields: inner.fields.saturating_add(1), depth: inner.depth + 1 }
                 }
-                Selection::InlineFragment(inline) => self.of(&inline.node.selection_set.node)?,
+                Selection::InlineFragment(inline) => {
+                    self.measure_selections(&inline.node.selection_set.node)?
+                }
                 Selection::FragmentSpread(spread) => {
-                    self.of_fragment(&spread.node.fragment_name.node)?
+                    self.measure_fragment(&spread.node.fragment_name.node)?
                 }
             };
             whole.fields = whole.fields.saturating_add(part.fields);
@@ -199,20 +201,20 @@ impl<'d> Sizes<'d> {
     }
 
     /// A fragment that does not exist has no size: validation names it.
-    fn of_fragment(&mut self, name: &Name) -> ServerResult<Size> {
+    fn measure_fragment(&mut self, name: &Name) -> ServerResult<SelectionSize> {
         let Some((name, fragment)) = self.document.fragments.get_key_value(name) else {
-            return Ok(Size::default());
+            return Ok(SelectionSize::default());
         };
         match self.fragments.get(name) {
             Some(Some(size)) => return Ok(*size),
             Some(None) => {
                 let message = format!("the fragment {name} contains itself");
-                return Err(refusal(message, "GRAPHQL_VALIDATION_FAILED"));
+                return Err(refuse_query(message, "GRAPHQL_VALIDATION_FAILED"));
             }
             None => {}
         }
         self.fragments.insert(name, None);
-        let size = self.of(&fragment.node.selection_set.node)?;
+        let size = self.measure_selections(&fragment.node.selection_set.node)?;
         self.fragments.insert(name, Some(size));
         Ok(size)
     }
@@ -220,14 +222,14 @@ impl<'d> Sizes<'d> {
 
 fn too_deep() -> ServerError {
     let message = format!("the query is nested too deep: at most {DEPTH_MAX} fields");
-    refusal(message, "QUERY_TOO_DEEP")
+    refuse_query(message, "QUERY_TOO_DEEP")
 }
 
-fn refusal(message: String, name: &str) -> ServerError {
-    named(ServerError::new(message, None), name)
+fn refuse_query(message: String, name: &str) -> ServerError {
+    with_code_named(ServerError::new(message, None), name)
 }
 
-fn named(mut error: ServerError, name: &str) -> ServerError {
-    error.extensions = Some(code(name));
+fn with_code_named(mut error: ServerError, name: &str) -> ServerError {
+    error.extensions = Some(code_extensions(name));
     error
 }

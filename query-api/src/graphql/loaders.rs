@@ -14,11 +14,11 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 use crate::error::QueryError;
-use crate::read_model::artifacts::{self, Artifact};
-use crate::read_model::defects::{self, Defect};
-use crate::read_model::inspections::{self, Inspection, TimelineEntry};
-use crate::read_model::parts::{self, GoldenSample};
-use crate::read_model::reports::{self, Report};
+use crate::read_model::artifacts::{self, ArtifactObject};
+use crate::read_model::defects::{self, DefectObject};
+use crate::read_model::inspections::{self, InspectionObject, TimelineObject};
+use crate::read_model::parts::{self, GoldenSampleObject};
+use crate::read_model::reports::{self, ReportObject};
 
 /// How long nobody must have asked before what was asked for is loaded.
 const SETTLED_AFTER: Duration = Duration::from_millis(1);
@@ -27,23 +27,23 @@ const SETTLE_MAX: usize = 20;
 
 /// The loaders of one request. Resolvers of a long list are polled in turns with other tasks, so a
 /// batch waits until nobody asks any more; a fixed delay would cut it short on a busy machine.
-pub(super) struct Loading {
-    loader: DataLoader<Loaders>,
+pub(super) struct RequestLoaders {
+    loader: DataLoader<RowLoader>,
     asked: Arc<AtomicUsize>,
 }
 
-impl Loading {
+impl RequestLoaders {
     pub(super) fn new(pool: PgPool) -> Self {
         let asked = Arc::new(AtomicUsize::new(0));
         let seen = Arc::clone(&asked);
         let spawn = move |batch: BoxFuture<'static, ()>| {
             let seen = Arc::clone(&seen);
             tokio::spawn(async move {
-                settled(&seen).await;
+                wait_until_quiet(&seen).await;
                 batch.await;
             })
         };
-        let loader = DataLoader::new(Loaders { pool }, spawn).delay(Duration::ZERO);
+        let loader = DataLoader::new(RowLoader { pool }, spawn).delay(Duration::ZERO);
         Self { loader, asked }
     }
 
@@ -51,20 +51,20 @@ impl Loading {
     ///
     /// # Errors
     /// When the database does not answer or the read model does not exist.
-    pub(super) async fn one<K>(
+    pub(super) async fn load_one_of<K>(
         &self,
         key: K,
-    ) -> Result<Option<<Loaders as Loader<K>>::Value>, Arc<QueryError>>
+    ) -> Result<Option<<RowLoader as Loader<K>>::Value>, Arc<QueryError>>
     where
         K: Send + Sync + Hash + Eq + Clone + 'static,
-        Loaders: Loader<K, Error = Arc<QueryError>>,
+        RowLoader: Loader<K, Error = Arc<QueryError>>,
     {
         self.asked.fetch_add(1, Ordering::Relaxed);
         self.loader.load_one(key).await
     }
 }
 
-async fn settled(asked: &AtomicUsize) {
+async fn wait_until_quiet(asked: &AtomicUsize) {
     for _ in 0..SETTLE_MAX {
         let before = asked.load(Ordering::Relaxed);
         tokio::time::sleep(SETTLED_AFTER).await;
@@ -75,7 +75,7 @@ async fn settled(asked: &AtomicUsize) {
 }
 
 /// Loads from the pool.
-pub(super) struct Loaders {
+pub(super) struct RowLoader {
     pool: PgPool,
 }
 
@@ -116,87 +116,90 @@ key!(
     GoldenSamplesOf(String)
 );
 
-type Loaded<K, V> = Result<HashMap<K, V>, Arc<QueryError>>;
+type LoadedRows<K, V> = Result<HashMap<K, V>, Arc<QueryError>>;
 
-impl Loader<InspectionOf> for Loaders {
-    type Value = Inspection;
+impl Loader<InspectionOf> for RowLoader {
+    type Value = InspectionObject;
     type Error = Arc<QueryError>;
 
-    async fn load(&self, keys: &[InspectionOf]) -> Loaded<InspectionOf, Inspection> {
+    async fn load(&self, keys: &[InspectionOf]) -> LoadedRows<InspectionOf, InspectionObject> {
         let ids: Vec<_> = keys.iter().map(|key| key.0).collect();
         let rows = inspections::by_ids(&self.pool, &ids).await?;
         Ok(rows.into_iter().map(|row| (InspectionOf(row.inspection_id), row)).collect())
     }
 }
 
-impl Loader<DefectsOf> for Loaders {
-    type Value = Vec<Defect>;
+impl Loader<DefectsOf> for RowLoader {
+    type Value = Vec<DefectObject>;
     type Error = Arc<QueryError>;
 
-    async fn load(&self, keys: &[DefectsOf]) -> Loaded<DefectsOf, Vec<Defect>> {
+    async fn load(&self, keys: &[DefectsOf]) -> LoadedRows<DefectsOf, Vec<DefectObject>> {
         let ids: Vec<_> = keys.iter().map(|key| key.0).collect();
         let rows = defects::of_inspections(&self.pool, &ids).await?;
-        Ok(grouped(rows, |row| DefectsOf(row.inspection_id)))
+        Ok(group_rows(rows, |row| DefectsOf(row.inspection_id)))
     }
 }
 
-impl Loader<ArtifactsOf> for Loaders {
-    type Value = Vec<Artifact>;
+impl Loader<ArtifactsOf> for RowLoader {
+    type Value = Vec<ArtifactObject>;
     type Error = Arc<QueryError>;
 
-    async fn load(&self, keys: &[ArtifactsOf]) -> Loaded<ArtifactsOf, Vec<Artifact>> {
+    async fn load(&self, keys: &[ArtifactsOf]) -> LoadedRows<ArtifactsOf, Vec<ArtifactObject>> {
         let ids: Vec<_> = keys.iter().map(|key| key.0).collect();
         let rows = artifacts::of_inspections(&self.pool, &ids).await?;
-        Ok(grouped(rows, |row| ArtifactsOf(row.inspection_id)))
+        Ok(group_rows(rows, |row| ArtifactsOf(row.inspection_id)))
     }
 }
 
-impl Loader<TimelineOf> for Loaders {
-    type Value = Vec<TimelineEntry>;
+impl Loader<TimelineOf> for RowLoader {
+    type Value = Vec<TimelineObject>;
     type Error = Arc<QueryError>;
 
-    async fn load(&self, keys: &[TimelineOf]) -> Loaded<TimelineOf, Vec<TimelineEntry>> {
+    async fn load(&self, keys: &[TimelineOf]) -> LoadedRows<TimelineOf, Vec<TimelineObject>> {
         let ids: Vec<_> = keys.iter().map(|key| key.0).collect();
         let rows = inspections::timeline_of(&self.pool, &ids).await?;
-        Ok(grouped(rows, |row| TimelineOf(row.inspection_id)))
+        Ok(group_rows(rows, |row| TimelineOf(row.inspection_id)))
     }
 }
 
-impl Loader<ReportOf> for Loaders {
-    type Value = Report;
+impl Loader<ReportOf> for RowLoader {
+    type Value = ReportObject;
     type Error = Arc<QueryError>;
 
-    async fn load(&self, keys: &[ReportOf]) -> Loaded<ReportOf, Report> {
+    async fn load(&self, keys: &[ReportOf]) -> LoadedRows<ReportOf, ReportObject> {
         let ids: Vec<_> = keys.iter().map(|key| key.0).collect();
         let rows = reports::of_inspections(&self.pool, &ids).await?;
         Ok(rows.into_iter().map(|row| (ReportOf(row.inspection_id), row)).collect())
     }
 }
 
-impl Loader<DocumentOf> for Loaders {
+impl Loader<DocumentOf> for RowLoader {
     type Value = String;
     type Error = Arc<QueryError>;
 
-    async fn load(&self, keys: &[DocumentOf]) -> Loaded<DocumentOf, String> {
+    async fn load(&self, keys: &[DocumentOf]) -> LoadedRows<DocumentOf, String> {
         let ids: Vec<_> = keys.iter().map(|key| key.0).collect();
-        let rows = reports::documents(&self.pool, &ids).await?;
+        let rows = reports::read_documents(&self.pool, &ids).await?;
         Ok(rows.into_iter().map(|(id, document)| (DocumentOf(id), document)).collect())
     }
 }
 
-impl Loader<GoldenSamplesOf> for Loaders {
-    type Value = Vec<GoldenSample>;
+impl Loader<GoldenSamplesOf> for RowLoader {
+    type Value = Vec<GoldenSampleObject>;
     type Error = Arc<QueryError>;
 
-    async fn load(&self, keys: &[GoldenSamplesOf]) -> Loaded<GoldenSamplesOf, Vec<GoldenSample>> {
+    async fn load(
+        &self,
+        keys: &[GoldenSamplesOf],
+    ) -> LoadedRows<GoldenSamplesOf, Vec<GoldenSampleObject>> {
         let parts: Vec<_> = keys.iter().map(|key| key.0.clone()).collect();
         let rows = parts::golden_samples_of(&self.pool, &parts).await?;
-        Ok(grouped(rows, |row| GoldenSamplesOf(row.part.clone())))
+        Ok(group_rows(rows, |row| GoldenSamplesOf(row.part.clone())))
     }
 }
 
 /// Rows by key, in the order in which they come.
-fn grouped<K: Hash + Eq, V>(rows: Vec<V>, key: impl Fn(&V) -> K) -> HashMap<K, Vec<V>> {
+fn group_rows<K: Hash + Eq, V>(rows: Vec<V>, key: impl Fn(&V) -> K) -> HashMap<K, Vec<V>> {
     let mut groups: HashMap<K, Vec<V>> = HashMap::new();
     for row in rows {
         groups.entry(key(&row)).or_default().push(row);

@@ -7,7 +7,7 @@ use crate::error::QueryError;
 use crate::read_model::defects::ClassCount;
 use crate::read_model::inspections::check_times;
 use crate::read_model::words::DefectClassWord;
-use crate::read_model::yields::Hour;
+use crate::read_model::yields::YieldHour;
 
 /// The longest stretch of a yield series.
 const SERIES_MAX: Duration = Duration::days(92);
@@ -62,29 +62,32 @@ pub(super) struct YieldBucket {
 }
 
 impl YieldSeries {
-    pub(super) fn of((from, to): (DateTime<Utc>, DateTime<Utc>), hours: Vec<Hour>) -> Self {
+    pub(super) fn from_hours(
+        (from, to): (DateTime<Utc>, DateTime<Utc>),
+        hours: Vec<YieldHour>,
+    ) -> Self {
         let numerator = hours.iter().map(|hour| hour.passed).sum();
         let denominator = hours.iter().map(|hour| hour.judged).sum();
         Self {
             formula: YIELD_FORMULA,
             numerator,
             denominator,
-            value: ratio(numerator, denominator),
+            value: divide_counts(numerator, denominator),
             from,
             to,
-            buckets: hours.into_iter().map(YieldBucket::of).collect(),
+            buckets: hours.into_iter().map(YieldBucket::from_hour).collect(),
         }
     }
 }
 
 impl YieldBucket {
-    fn of(hour: Hour) -> Self {
+    fn from_hour(hour: YieldHour) -> Self {
         Self {
             hour: hour.hour,
             formula: YIELD_FORMULA,
             numerator: hour.passed,
             denominator: hour.judged,
-            value: ratio(hour.passed, hour.judged),
+            value: divide_counts(hour.passed, hour.judged),
             judged: hour.judged,
             passed: hour.passed,
             review: hour.review,
@@ -98,7 +101,7 @@ impl YieldBucket {
 ///
 /// # Errors
 /// When it is empty or longer than [`SERIES_MAX`].
-pub(super) fn stretch(
+pub(super) fn resolve_stretch(
     from: Option<DateTime<Utc>>,
     to: Option<DateTime<Utc>>,
     now: DateTime<Utc>,
@@ -138,7 +141,7 @@ pub(super) struct ParetoClass {
 }
 
 impl DefectPareto {
-    pub(super) fn of(counts: Vec<ClassCount>) -> Self {
+    pub(super) fn from_counts(counts: Vec<ClassCount>) -> Self {
         let total: i64 = counts.iter().map(|class| class.count).sum();
         let mut so_far = 0;
         let mut classes = Vec::with_capacity(counts.len());
@@ -147,8 +150,8 @@ impl DefectPareto {
             classes.push(ParetoClass {
                 class,
                 count,
-                share: ratio(count, total).unwrap_or_default(),
-                cumulative_share: ratio(so_far, total).unwrap_or_default(),
+                share: divide_counts(count, total).unwrap_or_default(),
+                cumulative_share: divide_counts(so_far, total).unwrap_or_default(),
             });
         }
         Self { formula: SHARE_FORMULA, total, classes }
@@ -156,6 +159,6 @@ impl DefectPareto {
 }
 
 /// Boards and findings are far below 2⁵³, where doubles stop being exact.
-fn ratio(numerator: i64, denominator: i64) -> Option<f64> {
+fn divide_counts(numerator: i64, denominator: i64) -> Option<f64> {
     (denominator != 0).then(|| numerator as f64 / denominator as f64)
 }

@@ -7,18 +7,18 @@ use platform::auth::Scope;
 use super::loaders::{
     ArtifactsOf, DefectsOf, DocumentOf, GoldenSamplesOf, InspectionOf, ReportOf, TimelineOf,
 };
-use super::{Allowed, loaders};
+use super::{Allowed, request_loaders};
 use crate::error::QueryError;
-use crate::read_model::artifacts::{Artifact, picture_url};
-use crate::read_model::defects::Defect;
-use crate::read_model::inspections::{Inspection, TimelineEntry};
-use crate::read_model::neat;
-use crate::read_model::parts::{GoldenSample, Part};
-use crate::read_model::reports::Report;
+use crate::read_model::artifacts::{ArtifactObject, picture_url};
+use crate::read_model::defects::DefectObject;
+use crate::read_model::inspections::{InspectionObject, TimelineObject};
+use crate::read_model::parts::{GoldenSampleObject, PartObject};
+use crate::read_model::reports::ReportObject;
+use crate::read_model::round_to_single;
 use crate::read_model::words::{DefectClassWord, JudgementWord};
 
 #[ComplexObject]
-impl Inspection {
+impl InspectionObject {
     /// The inspection's id.
     async fn id(&self) -> ID {
         self.inspection_id.into()
@@ -26,47 +26,48 @@ impl Inspection {
 
     /// The rules that fired; none until it is judged.
     #[graphql(complexity = "2 * child_complexity")]
-    async fn rules(&self) -> Result<Vec<Rule>> {
+    async fn rules(&self) -> Result<Vec<RuleObject>> {
         let rules = self.rules.iter().flat_map(|rules| &rules.0);
-        Ok(rules.map(Rule::of).collect::<Result<_, _>>()?)
+        Ok(rules.map(RuleObject::from_rule).collect::<Result<_, _>>()?)
     }
 
     /// The recipe in force when it was created.
-    async fn recipe(&self) -> Recipe {
-        Recipe::of(&self.recipe)
+    async fn recipe(&self) -> RecipeObject {
+        RecipeObject::from_recipe(&self.recipe)
     }
 
     /// The findings from the recipe's review_at: pictures by id, most confident first.
     #[graphql(complexity = "10 * child_complexity")]
-    async fn defects(&self, ctx: &Context<'_>) -> Result<Vec<Defect>> {
+    async fn defects(&self, ctx: &Context<'_>) -> Result<Vec<DefectObject>> {
         let key = DefectsOf(self.inspection_id);
-        Ok(loaders(ctx)?.one(key).await?.unwrap_or_default())
+        Ok(request_loaders(ctx)?.load_one_of(key).await?.unwrap_or_default())
     }
 
     /// Its pictures.
     #[graphql(complexity = "4 * child_complexity")]
-    async fn artifacts(&self, ctx: &Context<'_>) -> Result<Vec<Artifact>> {
+    async fn artifacts(&self, ctx: &Context<'_>) -> Result<Vec<ArtifactObject>> {
         let key = ArtifactsOf(self.inspection_id);
-        Ok(loaders(ctx)?.one(key).await?.unwrap_or_default())
+        Ok(request_loaders(ctx)?.load_one_of(key).await?.unwrap_or_default())
     }
 
     /// Its events, in order.
     #[graphql(complexity = "8 * child_complexity")]
-    async fn timeline(&self, ctx: &Context<'_>) -> Result<Vec<TimelineEntry>> {
+    async fn timeline(&self, ctx: &Context<'_>) -> Result<Vec<TimelineObject>> {
         let key = TimelineOf(self.inspection_id);
-        Ok(loaders(ctx)?.one(key).await?.unwrap_or_default())
+        Ok(request_loaders(ctx)?.load_one_of(key).await?.unwrap_or_default())
     }
 
     /// Its report, once it is judged.
     #[graphql(guard = "Allowed(Scope::ReportsRead)")]
-    async fn report(&self, ctx: &Context<'_>) -> Result<Option<Report>> {
-        Ok(loaders(ctx)?.one(ReportOf(self.inspection_id)).await?)
+    async fn report(&self, ctx: &Context<'_>) -> Result<Option<ReportObject>> {
+        Ok(request_loaders(ctx)?.load_one_of(ReportOf(self.inspection_id)).await?)
     }
 }
 
 /// A rule of judgement that fired, and on what.
 #[derive(Debug, Clone, SimpleObject)]
-pub(super) struct Rule {
+#[graphql(name = "Rule")]
+pub(super) struct RuleObject {
     /// The rule's name.
     rule: String,
     /// What the rule says on its own.
@@ -81,8 +82,8 @@ pub(super) struct Rule {
     text: String,
 }
 
-impl Rule {
-    fn of(rule: &FiredRule) -> Result<Self, QueryError> {
+impl RuleObject {
+    fn from_rule(rule: &FiredRule) -> Result<Self, QueryError> {
         let (name, class, count, reason) = match rule {
             FiredRule::Defect { class, count } => ("defect", Some(*class), Some(*count), None),
             FiredRule::DoubtfulFinding { class, count } => {
@@ -106,7 +107,8 @@ impl Rule {
 
 /// The thresholds by which pictures are judged.
 #[derive(Debug, Clone, SimpleObject)]
-pub(super) struct Recipe {
+#[graphql(name = "Recipe")]
+pub(super) struct RecipeObject {
     /// From 1; 0 stands for the factory recipe of an unregistered part.
     revision: u32,
     /// Confidence from which a finding is a defect.
@@ -115,27 +117,27 @@ pub(super) struct Recipe {
     review_at: f64,
 }
 
-impl Recipe {
-    fn of(recipe: &domain::Recipe) -> Self {
+impl RecipeObject {
+    fn from_recipe(recipe: &domain::Recipe) -> Self {
         Self {
             revision: recipe.revision,
-            fail_at: neat(recipe.fail_at.get()),
-            review_at: neat(recipe.review_at.get()),
+            fail_at: round_to_single(recipe.fail_at.get()),
+            review_at: round_to_single(recipe.review_at.get()),
         }
     }
 }
 
 #[ComplexObject]
-impl Defect {
+impl DefectObject {
     /// How sure the network is, 0 to 1.
     async fn confidence(&self) -> f64 {
-        neat(self.confidence)
+        round_to_single(self.confidence)
     }
 
     /// Where it is.
     #[graphql(name = "box")]
-    async fn bounds(&self) -> PixelBox {
-        PixelBox { x: self.x, y: self.y, width: self.width, height: self.height }
+    async fn bounds(&self) -> PixelBoxObject {
+        PixelBoxObject { x: self.x, y: self.y, width: self.width, height: self.height }
     }
 
     /// The id of the picture it was found on.
@@ -149,14 +151,15 @@ impl Defect {
     }
 
     /// The inspection.
-    async fn inspection(&self, ctx: &Context<'_>) -> Result<Option<Inspection>> {
-        Ok(loaders(ctx)?.one(InspectionOf(self.inspection_id)).await?)
+    async fn inspection(&self, ctx: &Context<'_>) -> Result<Option<InspectionObject>> {
+        Ok(request_loaders(ctx)?.load_one_of(InspectionOf(self.inspection_id)).await?)
     }
 }
 
 /// A box in pixels of the picture, origin at the top left.
 #[derive(Debug, Clone, SimpleObject)]
-pub(super) struct PixelBox {
+#[graphql(name = "PixelBox")]
+pub(super) struct PixelBoxObject {
     /// Left edge.
     x: i32,
     /// Top edge.
@@ -168,22 +171,22 @@ pub(super) struct PixelBox {
 }
 
 #[ComplexObject]
-impl Part {
+impl PartObject {
     /// The recipe in force.
-    async fn recipe(&self) -> Recipe {
-        Recipe::of(&self.recipe)
+    async fn recipe(&self) -> RecipeObject {
+        RecipeObject::from_recipe(&self.recipe)
     }
 
     /// Every golden sample it ever had, oldest first.
     #[graphql(complexity = "4 * child_complexity")]
-    async fn golden_samples(&self, ctx: &Context<'_>) -> Result<Vec<GoldenSample>> {
+    async fn golden_samples(&self, ctx: &Context<'_>) -> Result<Vec<GoldenSampleObject>> {
         let key = GoldenSamplesOf(self.part.clone());
-        Ok(loaders(ctx)?.one(key).await?.unwrap_or_default())
+        Ok(request_loaders(ctx)?.load_one_of(key).await?.unwrap_or_default())
     }
 }
 
 #[ComplexObject]
-impl GoldenSample {
+impl GoldenSampleObject {
     /// The picture's id.
     async fn artifact_id(&self) -> ID {
         self.artifact_id.into()
@@ -196,7 +199,7 @@ impl GoldenSample {
 }
 
 #[ComplexObject]
-impl Report {
+impl ReportObject {
     /// The report's id.
     async fn id(&self) -> ID {
         self.report_id.into()
@@ -209,8 +212,8 @@ impl Report {
 
     /// The inspection.
     #[graphql(guard = "Allowed(Scope::InspectionsRead)")]
-    async fn inspection(&self, ctx: &Context<'_>) -> Result<Option<Inspection>> {
-        Ok(loaders(ctx)?.one(InspectionOf(self.inspection_id)).await?)
+    async fn inspection(&self, ctx: &Context<'_>) -> Result<Option<InspectionObject>> {
+        Ok(request_loaders(ctx)?.load_one_of(InspectionOf(self.inspection_id)).await?)
     }
 
     /// Where the report is served, as JSON or PDF by Accept, with the same token.
@@ -221,7 +224,7 @@ impl Report {
     /// The whole report, `schemas/report.v1.schema.json`.
     #[graphql(complexity = "50")]
     async fn document(&self, ctx: &Context<'_>) -> Result<Option<Json<serde_json::Value>>> {
-        let stored = loaders(ctx)?.one(DocumentOf(self.report_id)).await?;
+        let stored = request_loaders(ctx)?.load_one_of(DocumentOf(self.report_id)).await?;
         let parsed = stored.map(|text| serde_json::from_str(&text)).transpose();
         Ok(parsed.map_err(QueryError::internal)?.map(Json))
     }

@@ -8,20 +8,20 @@ use platform::auth::Scope;
 use platform::event_log::Position;
 use uuid::Uuid;
 
-use super::limits::paged;
-use super::metrics::{DefectPareto, YieldSeries, stretch};
-use super::{Allowed, reads};
+use super::limits::page_complexity;
+use super::metrics::{DefectPareto, YieldSeries, resolve_stretch};
+use super::{Allowed, query_context};
 use crate::error::QueryError;
-use crate::paging::{Filter, Listed, PageArguments, Slice, cursor_of, list, page};
+use crate::paging::{Filter, Listed, PageArguments, Slice, cursor_of, parse_page, read_page};
+use crate::query_context::QueryContext;
 use crate::read_model::LogPosition;
-use crate::read_model::defects::{self, Defect, DefectFilter};
-use crate::read_model::inspections::{self, Inspection, InspectionFilter};
-use crate::read_model::parts::{self, Part, PartFilter};
-use crate::read_model::projections::{self, Projection};
-use crate::read_model::reports::{self, Report, ReportFilter};
+use crate::read_model::defects::{self, DefectFilter, DefectObject};
+use crate::read_model::inspections::{self, InspectionFilter, InspectionObject};
+use crate::read_model::parts::{self, PartFilter, PartObject};
+use crate::read_model::projections::{self, GenerationObject};
+use crate::read_model::reports::{self, ReportFilter, ReportObject};
 use crate::read_model::words::GradeWord;
 use crate::read_model::yields::{self, YieldFilter};
-use crate::reads::Reads;
 
 /// What a page says about itself beyond Relay.
 #[derive(Debug, SimpleObject)]
@@ -30,7 +30,7 @@ pub(super) struct Reflects {
     position: LogPosition,
 }
 
-type Page<R> = Connection<String, R, Reflects, EmptyFields>;
+type ObjectPage<R> = Connection<String, R, Reflects, EmptyFields>;
 
 /// Reads. Every argument `minPosition` takes the X-Log-Position of a command's answer: the read
 /// then waits up to 2 s until it reflects that, and is refused with NOT_READY otherwise.
@@ -45,16 +45,16 @@ impl Query {
         ctx: &Context<'_>,
         id: ID,
         min_position: Option<LogPosition>,
-    ) -> Result<Option<Inspection>> {
-        let (id, reads) = (uuid("id", &id)?, reads(ctx)?);
-        await_all(reads, &needed(&ctx.look_ahead()), min_position).await?;
-        Ok(inspections::by_ids(&reads.pool, &[id]).await?.pop())
+    ) -> Result<Option<InspectionObject>> {
+        let (id, context) = (parse_id("id", &id)?, query_context(ctx)?);
+        await_all(context, &models_behind_fields(&ctx.look_ahead()), min_position).await?;
+        Ok(inspections::by_ids(&context.pool, &[id]).await?.pop())
     }
 
     /// Inspections, newest first.
     #[graphql(
         guard = "Allowed(Scope::InspectionsRead)",
-        complexity = "paged(first, last, child_complexity)"
+        complexity = "page_complexity(first, last, child_complexity)"
     )]
     #[allow(clippy::too_many_arguments, reason = "they are GraphQL arguments")]
     async fn inspections(
@@ -66,20 +66,20 @@ impl Query {
         last: Option<i32>,
         before: Option<String>,
         min_position: Option<LogPosition>,
-    ) -> Result<Page<Inspection>> {
-        let (filter, reads) = (filter.unwrap_or_default(), reads(ctx)?);
-        filter.check()?;
+    ) -> Result<ObjectPage<InspectionObject>> {
+        let (filter, context) = (filter.unwrap_or_default(), query_context(ctx)?);
+        filter.check_arguments()?;
         let nodes = ctx.look_ahead().field("edges").field("node");
-        let mut models = needed(&nodes);
-        models.extend(needed(&ctx.look_ahead().field("nodes")));
+        let mut models = models_behind_fields(&nodes);
+        models.extend(models_behind_fields(&ctx.look_ahead().field("nodes")));
         let page = PageArguments { first, after, last, before };
-        listed(reads, page, &filter, &models, min_position).await
+        read_connection(context, page, &filter, &models, min_position).await
     }
 
     /// Findings from the recipe's review_at, newest first.
     #[graphql(
         guard = "Allowed(Scope::InspectionsRead)",
-        complexity = "paged(first, last, child_complexity)"
+        complexity = "page_complexity(first, last, child_complexity)"
     )]
     #[allow(clippy::too_many_arguments, reason = "they are GraphQL arguments")]
     async fn defects(
@@ -91,11 +91,11 @@ impl Query {
         last: Option<i32>,
         before: Option<String>,
         min_position: Option<LogPosition>,
-    ) -> Result<Page<Defect>> {
-        let (filter, reads) = (filter.unwrap_or_default(), reads(ctx)?);
-        filter.check()?;
+    ) -> Result<ObjectPage<DefectObject>> {
+        let (filter, context) = (filter.unwrap_or_default(), query_context(ctx)?);
+        filter.check_arguments()?;
         let page = PageArguments { first, after, last, before };
-        listed(reads, page, &filter, &[ProjectionName::Defects], min_position).await
+        read_connection(context, page, &filter, &[ProjectionName::Defects], min_position).await
     }
 
     /// The part with this number.
@@ -105,17 +105,17 @@ impl Query {
         ctx: &Context<'_>,
         part: String,
         min_position: Option<LogPosition>,
-    ) -> Result<Option<Part>> {
-        let reads = reads(ctx)?;
+    ) -> Result<Option<PartObject>> {
+        let context = query_context(ctx)?;
         let part = domain::PartNumber::new(&part).map_err(QueryError::from)?;
-        await_all(reads, &[ProjectionName::Parts], min_position).await?;
-        Ok(parts::by_number(&reads.pool, part.as_str()).await?)
+        await_all(context, &[ProjectionName::Parts], min_position).await?;
+        Ok(parts::by_number(&context.pool, part.as_str()).await?)
     }
 
     /// Parts, by number.
     #[graphql(
         guard = "Allowed(Scope::PartsRead)",
-        complexity = "paged(first, last, child_complexity)"
+        complexity = "page_complexity(first, last, child_complexity)"
     )]
     #[allow(clippy::too_many_arguments, reason = "they are GraphQL arguments")]
     async fn parts(
@@ -127,10 +127,10 @@ impl Query {
         last: Option<i32>,
         before: Option<String>,
         min_position: Option<LogPosition>,
-    ) -> Result<Page<Part>> {
-        let (filter, reads) = (filter.unwrap_or_default(), reads(ctx)?);
+    ) -> Result<ObjectPage<PartObject>> {
+        let (filter, context) = (filter.unwrap_or_default(), query_context(ctx)?);
         let page = PageArguments { first, after, last, before };
-        listed(reads, page, &filter, &[ProjectionName::Parts], min_position).await
+        read_connection(context, page, &filter, &[ProjectionName::Parts], min_position).await
     }
 
     /// Yield per hour, of the last day when no times are given; at most 92 days.
@@ -144,12 +144,12 @@ impl Query {
         to: Option<DateTime<Utc>>,
         min_position: Option<LogPosition>,
     ) -> Result<YieldSeries> {
-        let (filter, reads) = (filter.unwrap_or_default(), reads(ctx)?);
-        filter.check()?;
-        let stretch = stretch(from, to, Utc::now())?;
-        await_all(reads, &[ProjectionName::Yield], min_position).await?;
-        let hours = yields::hours(&reads.pool, &filter, stretch).await?;
-        Ok(YieldSeries::of(stretch, hours))
+        let (filter, context) = (filter.unwrap_or_default(), query_context(ctx)?);
+        filter.check_arguments()?;
+        let stretch = resolve_stretch(from, to, Utc::now())?;
+        await_all(context, &[ProjectionName::Yield], min_position).await?;
+        let hours = yields::read_hours(&context.pool, &filter, stretch).await?;
+        Ok(YieldSeries::from_hours(stretch, hours))
     }
 
     /// Findings by class, the most frequent first; those graded DEFECT unless the filter names a
@@ -161,11 +161,11 @@ impl Query {
         filter: Option<DefectFilter>,
         min_position: Option<LogPosition>,
     ) -> Result<DefectPareto> {
-        let (mut filter, reads) = (filter.unwrap_or_default(), reads(ctx)?);
-        filter.check()?;
+        let (mut filter, context) = (filter.unwrap_or_default(), query_context(ctx)?);
+        filter.check_arguments()?;
         filter.grade.get_or_insert(GradeWord::Defect);
-        await_all(reads, &[ProjectionName::Defects], min_position).await?;
-        Ok(DefectPareto::of(defects::count_by_class(&reads.pool, &filter).await?))
+        await_all(context, &[ProjectionName::Defects], min_position).await?;
+        Ok(DefectPareto::from_counts(defects::count_by_class(&context.pool, &filter).await?))
     }
 
     /// The report of this id.
@@ -175,16 +175,16 @@ impl Query {
         ctx: &Context<'_>,
         id: ID,
         min_position: Option<LogPosition>,
-    ) -> Result<Option<Report>> {
-        let (id, reads) = (uuid("id", &id)?, reads(ctx)?);
-        await_all(reads, &[ProjectionName::Reports], min_position).await?;
-        Ok(reports::by_id(&reads.pool, id).await?)
+    ) -> Result<Option<ReportObject>> {
+        let (id, context) = (parse_id("id", &id)?, query_context(ctx)?);
+        await_all(context, &[ProjectionName::Reports], min_position).await?;
+        Ok(reports::by_id(&context.pool, id).await?)
     }
 
     /// Reports, newest first.
     #[graphql(
         guard = "Allowed(Scope::ReportsRead)",
-        complexity = "paged(first, last, child_complexity)"
+        complexity = "page_complexity(first, last, child_complexity)"
     )]
     #[allow(clippy::too_many_arguments, reason = "they are GraphQL arguments")]
     async fn reports(
@@ -196,20 +196,20 @@ impl Query {
         last: Option<i32>,
         before: Option<String>,
         min_position: Option<LogPosition>,
-    ) -> Result<Page<Report>> {
-        let (filter, reads) = (filter.unwrap_or_default(), reads(ctx)?);
-        filter.check()?;
+    ) -> Result<ObjectPage<ReportObject>> {
+        let (filter, context) = (filter.unwrap_or_default(), query_context(ctx)?);
+        filter.check_arguments()?;
         let page = PageArguments { first, after, last, before };
-        listed(reads, page, &filter, &[ProjectionName::Reports], min_position).await
+        read_connection(context, page, &filter, &[ProjectionName::Reports], min_position).await
     }
 
     /// How far each read model has come, and what it had to leave out.
     #[graphql(guard = "Allowed(Scope::ProjectionsRead)", complexity = "10 * child_complexity")]
-    async fn projections(&self, ctx: &Context<'_>) -> Result<Vec<Projection>> {
-        let reads = reads(ctx)?;
-        let mut found = projections::all(&reads.pool).await?;
+    async fn projections(&self, ctx: &Context<'_>) -> Result<Vec<GenerationObject>> {
+        let context = query_context(ctx)?;
+        let mut found = projections::read_generations(&context.pool).await?;
         let positions: Vec<Position> = found.iter().map(|row| row.position.into()).collect();
-        let (head, lags) = reads.lags(&positions).await?;
+        let (head, lags) = context.read_lags(&positions).await?;
         for (projection, lag_seconds) in found.iter_mut().zip(lags) {
             projection.head = LogPosition(head.0);
             projection.lag_events = (head.0 - projection.position.0).max(0);
@@ -220,7 +220,7 @@ impl Query {
 }
 
 /// The read models that an inspection's selected fields come from.
-fn needed(inspection: &Lookahead<'_>) -> Vec<ProjectionName> {
+fn models_behind_fields(inspection: &Lookahead<'_>) -> Vec<ProjectionName> {
     let mut models = vec![ProjectionName::InspectionOverview];
     for (field, model) in
         [("defects", ProjectionName::Defects), ("report", ProjectionName::Reports)]
@@ -234,38 +234,38 @@ fn needed(inspection: &Lookahead<'_>) -> Vec<ProjectionName> {
 
 /// Waits until all `models` have reached `wanted`; the position is that of the first.
 async fn await_all(
-    reads: &Reads,
+    context: &QueryContext,
     models: &[ProjectionName],
     wanted: Option<LogPosition>,
 ) -> Result<LogPosition, QueryError> {
     let wanted = wanted.map(Position::from);
     let mut reached = Position::default();
     for model in models.iter().rev() {
-        reached = reads.checkpoints.reached(*model, wanted).await?;
+        reached = context.checkpoints.reached(*model, wanted).await?;
     }
     Ok(LogPosition(reached.0))
 }
 
 /// A page of a list. The arguments are checked before any SQL runs.
-async fn listed<R: Listed + OutputType>(
-    reads: &Reads,
+async fn read_connection<R: Listed + OutputType>(
+    context: &QueryContext,
     arguments: PageArguments,
     filter: &impl Filter,
     models: &[ProjectionName],
     wanted: Option<LogPosition>,
-) -> Result<Page<R>> {
-    let asked = page::<R>(arguments, filter, &reads.cursor_key)?;
-    let position = await_all(reads, models, wanted).await?;
-    let slice: Slice<R> = list(&reads.pool, asked, filter).await?;
+) -> Result<ObjectPage<R>> {
+    let asked = parse_page::<R>(arguments, filter, &context.cursor_key)?;
+    let position = await_all(context, models, wanted).await?;
+    let slice: Slice<R> = read_page(&context.pool, asked, filter).await?;
     let reflects = Reflects { position };
     let mut page = Connection::with_additional_fields(slice.has_previous, slice.has_next, reflects);
     page.edges.extend(slice.rows.into_iter().map(|row| {
-        let cursor = cursor_of(&row, filter, &reads.cursor_key);
+        let cursor = cursor_of(&row, filter, &context.cursor_key);
         Edge::new(cursor, row)
     }));
     Ok(page)
 }
 
-fn uuid(argument: &'static str, id: &ID) -> Result<Uuid, QueryError> {
+fn parse_id(argument: &'static str, id: &ID) -> Result<Uuid, QueryError> {
     Uuid::parse_str(id).map_err(|_| QueryError::invalid(argument, "must be a UUID"))
 }

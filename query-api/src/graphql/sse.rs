@@ -15,11 +15,11 @@ use crate::QueryApi;
 /// How often an idle stream sends a comment, so that nobody in between gives it up.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-pub(super) fn stream(
+pub(super) fn stream_answers(
     api: &QueryApi,
     request: Request,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>> + use<>> {
-    let answers = api.schema().execute_stream(request).map(|answer| Ok(next(&answer)));
+    let answers = api.graphql_schema().execute_stream(request).map(|answer| Ok(next(&answer)));
     let complete = once(async { Ok(Event::default().event("complete").data("")) });
     Sse::new(answers.chain(complete)).keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
 }

@@ -6,10 +6,10 @@ use futures::{Stream, StreamExt as _};
 use platform::auth::Scope;
 
 use super::feed::{Change, Feed, Start};
-use super::{Allowed, reads, session};
+use super::{Allowed, current_session, query_context};
 use crate::error::QueryError;
 use crate::read_model::LogPosition;
-use crate::read_model::inspections::{Inspection, InspectionFilter};
+use crate::read_model::inspections::{InspectionFilter, InspectionObject};
 
 /// Something happened to an inspection.
 #[derive(Debug, SimpleObject)]
@@ -25,7 +25,7 @@ pub(super) struct InspectionChange {
     /// The inspection's id.
     inspection_id: ID,
     /// The inspection as it stands now, which may be later than the event.
-    inspection: Option<Inspection>,
+    inspection: Option<InspectionObject>,
 }
 
 impl From<Change> for InspectionChange {
@@ -59,7 +59,7 @@ impl Subscription {
         filter: Option<InspectionFilter>,
     ) -> Result<impl Stream<Item = Result<InspectionChange>>> {
         let filter = filter.unwrap_or_default();
-        filter.check()?;
+        filter.check_arguments()?;
         let start = match (from, after) {
             (Some(_), Some(_)) => {
                 return Err(QueryError::invalid("after", "must stand alone, without from").into());
@@ -68,7 +68,9 @@ impl Subscription {
             (None, Some(cursor)) => Start::Resume(cursor),
             (None, None) => Start::Now,
         };
-        let feed = Feed::open(reads(ctx)?.clone(), session(ctx)?.clone(), filter, start).await?;
+        let feed =
+            Feed::open(query_context(ctx)?.clone(), current_session(ctx)?.clone(), filter, start)
+                .await?;
         Ok(feed.into_stream().map(|item| Ok(item?.into())))
     }
 }

@@ -38,7 +38,7 @@ const OPERATIONS_MAX: usize = 32;
 
 /// Upgrades the connection. A token in the `Authorization` header must be good when there is one;
 /// without one, it comes in the payload of `connection_init` as `Authorization` or `token`.
-pub(super) async fn upgrade(
+pub(super) async fn upgrade_connection(
     State(api): State<QueryApi>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
     request: Request,
@@ -60,24 +60,27 @@ pub(super) async fn upgrade(
         .protocols([PROTOCOL])
         .max_message_size(JSON_BODY_MAX_BYTES)
         .max_frame_size(JSON_BODY_MAX_BYTES);
-    Ok(upgrade.on_upgrade(|socket| Connection::new(api, socket, session).run()).into_response())
+    Ok(upgrade
+        .on_upgrade(|socket| WebSocketConnection::new(api, socket, session).run())
+        .into_response())
 }
 
 /// Why a connection ends, as the protocol's close code and reason; `None` when the client went.
-struct Closed(Option<(u16, &'static str)>);
+struct CloseReason(Option<(u16, &'static str)>);
 
-const GOING_AWAY: Closed = Closed(Some((1001, "Going away")));
-const INVALID_MESSAGE: Closed = Closed(Some((4400, "Invalid message")));
-const UNAUTHORIZED: Closed = Closed(Some((4401, "Unauthorized")));
-const FORBIDDEN: Closed = Closed(Some((4403, "Forbidden")));
-const INIT_TOO_LATE: Closed = Closed(Some((4408, "Connection initialisation timeout")));
-const DUPLICATE_ID: Closed = Closed(Some((4409, "Subscriber already exists")));
-const TOO_MANY: Closed = Closed(Some((4429, "Too many operations on one connection")));
-const TOO_MANY_INITS: Closed = Closed(Some((4429, "Too many initialisation requests")));
-const TOO_SLOW: Closed = Closed(Some((4408, "Too slow: go on after the last cursor received")));
-const GONE: Closed = Closed(None);
+const GOING_AWAY: CloseReason = CloseReason(Some((1001, "Going away")));
+const INVALID_MESSAGE: CloseReason = CloseReason(Some((4400, "Invalid message")));
+const UNAUTHORIZED: CloseReason = CloseReason(Some((4401, "Unauthorized")));
+const FORBIDDEN: CloseReason = CloseReason(Some((4403, "Forbidden")));
+const INIT_TOO_LATE: CloseReason = CloseReason(Some((4408, "Connection initialisation timeout")));
+const DUPLICATE_ID: CloseReason = CloseReason(Some((4409, "Subscriber already exists")));
+const TOO_MANY: CloseReason = CloseReason(Some((4429, "Too many operations on one connection")));
+const TOO_MANY_INITS: CloseReason = CloseReason(Some((4429, "Too many initialisation requests")));
+const TOO_SLOW: CloseReason =
+    CloseReason(Some((4408, "Too slow: go on after the last cursor received")));
+const GONE: CloseReason = CloseReason(None);
 
-struct Connection {
+struct WebSocketConnection {
     api: QueryApi,
     socket: WebSocket,
     /// From the header; used up by `connection_init`.
@@ -88,14 +91,14 @@ struct Connection {
     ping: Interval,
 }
 
-impl Connection {
+impl WebSocketConnection {
     fn new(api: QueryApi, socket: WebSocket, from_header: Option<Session>) -> Self {
         let ping = tokio::time::interval_at(Instant::now() + PING_EVERY, PING_EVERY);
         Self { api, socket, from_header, session: None, operations: StreamMap::new(), ping }
     }
 
     async fn run(mut self) {
-        let Closed(reason) = match self.serve().await {
+        let CloseReason(reason) = match self.serve().await {
             Err(closed) => closed,
             Ok(never) => match never {},
         };
@@ -106,39 +109,39 @@ impl Connection {
         }
     }
 
-    async fn serve(&mut self) -> Result<std::convert::Infallible, Closed> {
+    async fn serve(&mut self) -> Result<std::convert::Infallible, CloseReason> {
         let init_by = Instant::now() + INIT_TIMEOUT;
-        let shutdown = self.api.reads().shutdown.clone();
+        let shutdown = self.api.context().shutdown.clone();
         loop {
             tokio::select! {
-                () = shutdown.requested() => return self.drain().await,
-                received = self.socket.recv() => self.receive(received).await?,
+                () = shutdown.requested() => return self.drain_operations().await,
+                received = self.socket.recv() => self.handle_message(received).await?,
                 Some((id, answer)) = self.operations.next(), if !self.operations.is_empty() => {
-                    self.answer(id, answer).await?;
+                    self.send_answer(id, answer).await?;
                 }
                 () = tokio::time::sleep_until(init_by), if self.session.is_none() => {
                     return Err(INIT_TOO_LATE);
                 }
-                _ = self.ping.tick() => self.send(Message::Ping(Vec::new().into())).await?,
+                _ = self.ping.tick() => self.send_message(Message::Ping(Vec::new().into())).await?,
             }
         }
     }
 
     /// Subscriptions end by themselves on shutdown, each with its cursor to go on from.
-    async fn drain(&mut self) -> Result<std::convert::Infallible, Closed> {
+    async fn drain_operations(&mut self) -> Result<std::convert::Infallible, CloseReason> {
         let limit = Instant::now() + CLOSE_TIMEOUT;
         while let Ok(Some((id, answer))) =
             tokio::time::timeout_at(limit, self.operations.next()).await
         {
-            self.answer(id, answer).await?;
+            self.send_answer(id, answer).await?;
         }
         Err(GOING_AWAY)
     }
 
-    async fn receive(
+    async fn handle_message(
         &mut self,
         received: Option<Result<Message, axum::Error>>,
-    ) -> Result<(), Closed> {
+    ) -> Result<(), CloseReason> {
         let text = match received {
             Some(Ok(Message::Text(text))) => text,
             Some(Ok(Message::Binary(_))) => return Err(INVALID_MESSAGE),
@@ -151,7 +154,7 @@ impl Connection {
                 self.send_json(&ToClient::Pong { payload: payload.as_ref() }).await
             }
             FromClient::Pong {} => Ok(()),
-            FromClient::Subscribe { id, payload } => self.subscribe(id, *payload),
+            FromClient::Subscribe { id, payload } => self.start_operation(id, *payload),
             FromClient::Complete { id } => {
                 self.operations.remove(&id);
                 Ok(())
@@ -159,13 +162,13 @@ impl Connection {
         }
     }
 
-    async fn init(&mut self, payload: Option<&serde_json::Value>) -> Result<(), Closed> {
+    async fn init(&mut self, payload: Option<&serde_json::Value>) -> Result<(), CloseReason> {
         if self.session.is_some() {
             return Err(TOO_MANY_INITS);
         }
         let session = match (payload.and_then(token_of), self.from_header.take()) {
             (Some(token), _) => {
-                let verifier = std::sync::Arc::clone(self.api.verifier());
+                let verifier = std::sync::Arc::clone(self.api.token_verifier());
                 Session::open(verifier, token).map_err(|_| FORBIDDEN)?
             }
             (None, Some(session)) => session,
@@ -175,9 +178,13 @@ impl Connection {
         self.send_json(&ToClient::ConnectionAck {}).await
     }
 
-    fn subscribe(&mut self, id: String, request: async_graphql::Request) -> Result<(), Closed> {
+    fn start_operation(
+        &mut self,
+        id: String,
+        request: async_graphql::Request,
+    ) -> Result<(), CloseReason> {
         let session = self.session.as_ref().ok_or(UNAUTHORIZED)?;
-        session.check().map_err(|_| FORBIDDEN)?;
+        session.check_token().map_err(|_| FORBIDDEN)?;
         if self.operations.contains_key(&id) {
             return Err(DUPLICATE_ID);
         }
@@ -185,14 +192,14 @@ impl Connection {
             return Err(TOO_MANY);
         }
         let request = asked_by(session.clone(), &self.api, request);
-        let answers = self.api.schema().execute_stream(request);
+        let answers = self.api.graphql_schema().execute_stream(request);
         let answers = answers.map(Some).chain(once(async { None }));
         self.operations.insert(id, answers.boxed());
         Ok(())
     }
 
     /// An answer without data is the operation's end, by protocol an `error`.
-    async fn answer(&mut self, id: String, answer: Option<Answer>) -> Result<(), Closed> {
+    async fn send_answer(&mut self, id: String, answer: Option<Answer>) -> Result<(), CloseReason> {
         match answer {
             Some(answer) if answer.is_err() && answer.data == async_graphql::Value::Null => {
                 self.operations.remove(&id);
@@ -206,16 +213,16 @@ impl Connection {
         }
     }
 
-    async fn send_json(&mut self, message: &ToClient<'_>) -> Result<(), Closed> {
+    async fn send_json(&mut self, message: &ToClient<'_>) -> Result<(), CloseReason> {
         let text = serde_json::to_string(message).map_err(|error| {
             tracing::error!(%error, "an answer has no JSON shape");
-            Closed(Some((1011, "Internal error")))
+            CloseReason(Some((1011, "Internal error")))
         })?;
-        self.send(Message::Text(text.into())).await
+        self.send_message(Message::Text(text.into())).await
     }
 
-    async fn send(&mut self, message: Message) -> Result<(), Closed> {
-        let limit = self.api.reads().config.send_timeout();
+    async fn send_message(&mut self, message: Message) -> Result<(), CloseReason> {
+        let limit = self.api.context().config.send_timeout();
         match tokio::time::timeout(limit, self.socket.send(message)).await {
             Ok(sent) => sent.map_err(|_| GONE),
             Err(_) => {

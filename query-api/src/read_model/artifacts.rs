@@ -9,14 +9,15 @@ use sqlx::{FromRow, PgPool};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::neat;
+use super::round_to_single;
 use super::words::ArtifactStateWord;
 use crate::error::QueryError;
 
 /// One picture of an inspection.
 #[derive(Debug, Clone, FromRow, SimpleObject, Serialize, ToSchema)]
-#[graphql(complex)]
-pub(crate) struct Artifact {
+#[graphql(complex, name = "Artifact")]
+#[schema(as = Artifact)]
+pub(crate) struct ArtifactObject {
     #[graphql(skip)]
     pub(crate) artifact_id: Uuid,
     #[graphql(skip)]
@@ -78,7 +79,7 @@ const ARTIFACT_COLUMNS: &str =
 pub(crate) async fn of_inspections<'e>(
     executor: impl sqlx::PgExecutor<'e>,
     inspections: &[Uuid],
-) -> Result<Vec<Artifact>, QueryError> {
+) -> Result<Vec<ArtifactObject>, QueryError> {
     let sql = format!(
         "SELECT {ARTIFACT_COLUMNS} FROM read.artifacts WHERE inspection_id = ANY($1)
          ORDER BY artifact_id"
@@ -115,7 +116,7 @@ pub(crate) fn picture_url(artifact_id: Uuid) -> String {
 
 /// A picture's fields that are shaped for GraphQL.
 #[ComplexObject]
-impl Artifact {
+impl ArtifactObject {
     /// The picture's id.
     async fn id(&self) -> async_graphql::ID {
         self.artifact_id.into()
@@ -129,9 +130,9 @@ impl Artifact {
     /// How it lay over the golden sample.
     async fn registration(&self) -> Option<RegistrationFields> {
         self.registration.as_ref().map(|Json(at)| RegistrationFields {
-            dx: neat(at.dx),
-            dy: neat(at.dy),
-            score: neat(at.score),
+            dx: round_to_single(at.dx),
+            dy: round_to_single(at.dy),
+            score: round_to_single(at.score),
         })
     }
 

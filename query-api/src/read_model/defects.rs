@@ -15,8 +15,8 @@ use crate::paging::{Filter, Listed};
 
 /// One finding on one picture.
 #[derive(Debug, Clone, FromRow, SimpleObject)]
-#[graphql(complex)]
-pub(crate) struct Defect {
+#[graphql(complex, name = "Defect")]
+pub(crate) struct DefectObject {
     #[graphql(skip)]
     pub(crate) inspection_id: Uuid,
     #[graphql(skip)]
@@ -50,7 +50,7 @@ pub(crate) struct Defect {
 }
 
 /// Newest first. A position is one result, which is one picture, so position and number are unique.
-impl Listed for Defect {
+impl Listed for DefectObject {
     type Key = (i64, i32);
     const NAME: &'static str = "defects";
     const SELECT: &'static str =
@@ -59,7 +59,7 @@ impl Listed for Defect {
     const KEY: &'static [&'static str] = &["position", "number"];
     const DESCENDING: bool = true;
 
-    fn key(&self) -> Self::Key {
+    fn sort_key(&self) -> Self::Key {
         (self.position.0, self.number)
     }
 
@@ -94,7 +94,7 @@ pub(crate) struct DefectFilter {
 impl DefectFilter {
     /// # Errors
     /// When a name, the confidence or the times could not be ones.
-    pub(crate) fn check(&self) -> Result<(), QueryError> {
+    pub(crate) fn check_arguments(&self) -> Result<(), QueryError> {
         check_names(self.lot.as_deref(), self.part.as_deref(), self.station.as_deref())?;
         if self.min_confidence.is_some_and(|value| !(0.0..=1.0).contains(&value)) {
             return Err(QueryError::invalid("minConfidence", "must be a number from 0 to 1"));
@@ -104,7 +104,7 @@ impl DefectFilter {
 }
 
 impl Filter for DefectFilter {
-    fn restrict(&self, sql: &mut QueryBuilder<'_, Postgres>) {
+    fn push_conditions(&self, sql: &mut QueryBuilder<'_, Postgres>) {
         restrict_text(sql, "lot", self.lot.clone());
         restrict_text(sql, "part", self.part.clone());
         restrict_text(sql, "station", self.station.clone());
@@ -138,9 +138,11 @@ pub(crate) struct ClassCount {
 pub(crate) async fn of_inspections(
     pool: &PgPool,
     inspections: &[Uuid],
-) -> Result<Vec<Defect>, QueryError> {
-    let sql =
-        format!("{} WHERE inspection_id = ANY($1) ORDER BY artifact_id, number", Defect::SELECT);
+) -> Result<Vec<DefectObject>, QueryError> {
+    let sql = format!(
+        "{} WHERE inspection_id = ANY($1) ORDER BY artifact_id, number",
+        DefectObject::SELECT
+    );
     Ok(sqlx::query_as(&sql).bind(inspections).fetch_all(pool).await?)
 }
 
@@ -150,7 +152,7 @@ pub(crate) async fn count_by_class(
     filter: &DefectFilter,
 ) -> Result<Vec<ClassCount>, QueryError> {
     let mut sql = QueryBuilder::new("SELECT class, count(*) AS count FROM read.defects WHERE true");
-    filter.restrict(&mut sql);
+    filter.push_conditions(&mut sql);
     sql.push(" GROUP BY class ORDER BY count(*) DESC, class");
     Ok(sql.build_query_as().fetch_all(pool).await?)
 }

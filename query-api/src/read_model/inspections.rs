@@ -12,15 +12,16 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::LogPosition;
-use super::artifacts::{self, Artifact};
+use super::artifacts::{self, ArtifactObject};
 use super::words::{InspectionStateWord, JudgementWord};
 use crate::error::QueryError;
 use crate::paging::{Filter, Listed};
 
 /// One inspection of one board.
 #[derive(Debug, Clone, FromRow, SimpleObject, Serialize, ToSchema)]
-#[graphql(complex)]
-pub(crate) struct Inspection {
+#[graphql(complex, name = "Inspection")]
+#[schema(as = Inspection)]
+pub(crate) struct InspectionObject {
     #[graphql(skip)]
     pub(crate) inspection_id: Uuid,
     /// The board's lot.
@@ -64,7 +65,7 @@ pub(crate) struct Inspection {
 }
 
 /// Newest first.
-impl Listed for Inspection {
+impl Listed for InspectionObject {
     type Key = (i64, Uuid);
     const NAME: &'static str = "inspections";
     const SELECT: &'static str =
@@ -74,7 +75,7 @@ impl Listed for Inspection {
     const KEY: &'static [&'static str] = &["created_position", "inspection_id"];
     const DESCENDING: bool = true;
 
-    fn key(&self) -> Self::Key {
+    fn sort_key(&self) -> Self::Key {
         (self.created_position.0, self.inspection_id)
     }
 
@@ -101,12 +102,12 @@ pub(crate) struct InspectionFilter {
 impl InspectionFilter {
     /// # Errors
     /// When a name could not be one.
-    pub(crate) fn check(&self) -> Result<(), QueryError> {
+    pub(crate) fn check_arguments(&self) -> Result<(), QueryError> {
         check_names(self.lot.as_deref(), self.part.as_deref(), self.station.as_deref())
     }
 
     /// Whether `inspection` passes.
-    pub(crate) fn admits(&self, inspection: &Inspection) -> bool {
+    pub(crate) fn admits_inspection(&self, inspection: &InspectionObject) -> bool {
         let fits = |wanted: &Option<String>, value: &str| {
             wanted.as_deref().is_none_or(|wanted| wanted == value)
         };
@@ -128,7 +129,7 @@ impl InspectionFilter {
 }
 
 impl Filter for InspectionFilter {
-    fn restrict(&self, sql: &mut QueryBuilder<'_, Postgres>) {
+    fn push_conditions(&self, sql: &mut QueryBuilder<'_, Postgres>) {
         restrict_text(sql, "lot", self.lot.clone());
         restrict_text(sql, "part", self.part.clone());
         restrict_text(sql, "station", self.station.clone());
@@ -165,7 +166,9 @@ pub(crate) fn check_names(
 
 /// One event of an inspection.
 #[derive(Debug, Clone, FromRow, SimpleObject, Serialize, ToSchema)]
-pub(crate) struct TimelineEntry {
+#[graphql(name = "TimelineEntry")]
+#[schema(as = TimelineEntry)]
+pub(crate) struct TimelineObject {
     #[graphql(skip)]
     #[serde(skip)]
     pub(crate) inspection_id: Uuid,
@@ -188,18 +191,21 @@ pub(crate) struct TimelineEntry {
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(crate) struct InspectionDetail {
     #[serde(flatten)]
-    pub(crate) inspection: Inspection,
+    pub(crate) inspection: InspectionObject,
     /// Its report, once it is judged.
     pub(crate) report_id: Option<Uuid>,
     /// Its pictures.
-    pub(crate) artifacts: Vec<Artifact>,
+    pub(crate) artifacts: Vec<ArtifactObject>,
     /// Its events, in order.
-    pub(crate) timeline: Vec<TimelineEntry>,
+    pub(crate) timeline: Vec<TimelineObject>,
 }
 
 /// The inspections of these ids, in any order.
-pub(crate) async fn by_ids(pool: &PgPool, ids: &[Uuid]) -> Result<Vec<Inspection>, QueryError> {
-    let sql = format!("{} WHERE inspection_id = ANY($1)", Inspection::SELECT);
+pub(crate) async fn by_ids(
+    pool: &PgPool,
+    ids: &[Uuid],
+) -> Result<Vec<InspectionObject>, QueryError> {
+    let sql = format!("{} WHERE inspection_id = ANY($1)", InspectionObject::SELECT);
     Ok(sqlx::query_as(&sql).bind(ids).fetch_all(pool).await?)
 }
 
@@ -207,7 +213,7 @@ pub(crate) async fn by_ids(pool: &PgPool, ids: &[Uuid]) -> Result<Vec<Inspection
 pub(crate) async fn timeline_of<'e>(
     executor: impl sqlx::PgExecutor<'e>,
     inspections: &[Uuid],
-) -> Result<Vec<TimelineEntry>, QueryError> {
+) -> Result<Vec<TimelineObject>, QueryError> {
     let sql =
         "SELECT inspection_id, sequence, position, event_type, occurred_at, recorded_at, actor
          FROM read.timeline WHERE inspection_id = ANY($1) ORDER BY inspection_id, sequence";
@@ -215,13 +221,13 @@ pub(crate) async fn timeline_of<'e>(
 }
 
 /// The inspection with everything of its projection, from one snapshot.
-pub(crate) async fn detail(
+pub(crate) async fn read_detail(
     pool: &PgPool,
     id: Uuid,
 ) -> Result<Option<InspectionDetail>, QueryError> {
     let mut snapshot = pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
-    let sql = format!("{} WHERE inspection_id = $1", Inspection::SELECT);
-    let found: Option<Inspection> =
+    let sql = format!("{} WHERE inspection_id = $1", InspectionObject::SELECT);
+    let found: Option<InspectionObject> =
         sqlx::query_as(&sql).bind(id).fetch_optional(&mut *snapshot).await?;
     let Some(inspection) = found else { return Ok(None) };
     let artifacts = artifacts::of_inspections(&mut *snapshot, &[id]).await?;

@@ -16,8 +16,9 @@ use crate::paging::{Filter, Listed};
 
 /// One part: what a board is.
 #[derive(Debug, Clone, FromRow, SimpleObject, Serialize, ToSchema)]
-#[graphql(complex)]
-pub(crate) struct Part {
+#[graphql(complex, name = "Part")]
+#[schema(as = Part)]
+pub(crate) struct PartObject {
     /// The part number.
     pub(crate) part: String,
     /// The recipe in force.
@@ -36,7 +37,7 @@ pub(crate) struct Part {
 }
 
 /// By part number.
-impl Listed for Part {
+impl Listed for PartObject {
     type Key = (String,);
     const NAME: &'static str = "parts";
     const SELECT: &'static str =
@@ -44,7 +45,7 @@ impl Listed for Part {
     const KEY: &'static [&'static str] = &["part COLLATE \"C\""];
     const DESCENDING: bool = false;
 
-    fn key(&self) -> Self::Key {
+    fn sort_key(&self) -> Self::Key {
         (self.part.clone(),)
     }
 
@@ -61,7 +62,7 @@ pub(crate) struct PartFilter {
 }
 
 impl Filter for PartFilter {
-    fn restrict(&self, sql: &mut QueryBuilder<'_, Postgres>) {
+    fn push_conditions(&self, sql: &mut QueryBuilder<'_, Postgres>) {
         match self.has_golden_sample {
             Some(true) => sql.push(" AND golden_revision IS NOT NULL"),
             Some(false) => sql.push(" AND golden_revision IS NULL"),
@@ -72,8 +73,9 @@ impl Filter for PartFilter {
 
 /// One golden sample of a part.
 #[derive(Debug, Clone, FromRow, SimpleObject, Serialize, ToSchema)]
-#[graphql(complex)]
-pub(crate) struct GoldenSample {
+#[graphql(complex, name = "GoldenSample")]
+#[schema(as = GoldenSample)]
+pub(crate) struct GoldenSampleObject {
     #[graphql(skip)]
     #[serde(skip)]
     pub(crate) part: String,
@@ -99,32 +101,35 @@ pub(crate) struct GoldenSample {
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(crate) struct PartDetail {
     #[serde(flatten)]
-    pub(crate) part: Part,
+    pub(crate) part: PartObject,
     /// Every golden sample it ever had, oldest first.
-    pub(crate) golden_samples: Vec<GoldenSample>,
+    pub(crate) golden_samples: Vec<GoldenSampleObject>,
 }
 
 /// The golden samples of these parts, oldest first.
 pub(crate) async fn golden_samples_of<'e>(
     executor: impl sqlx::PgExecutor<'e>,
     parts: &[String],
-) -> Result<Vec<GoldenSample>, QueryError> {
+) -> Result<Vec<GoldenSampleObject>, QueryError> {
     let sql = "SELECT part, revision, artifact_id, sha256, media_type, bytes, width, height,
          registered_at FROM read.golden_samples WHERE part = ANY($1) ORDER BY part, revision";
     Ok(sqlx::query_as(sql).bind(parts).fetch_all(executor).await?)
 }
 
 /// The part with this number.
-pub(crate) async fn by_number(pool: &PgPool, part: &str) -> Result<Option<Part>, QueryError> {
-    let sql = format!("{} WHERE part = $1", Part::SELECT);
+pub(crate) async fn by_number(pool: &PgPool, part: &str) -> Result<Option<PartObject>, QueryError> {
+    let sql = format!("{} WHERE part = $1", PartObject::SELECT);
     Ok(sqlx::query_as(&sql).bind(part).fetch_optional(pool).await?)
 }
 
 /// The part with everything of its projection, from one snapshot.
-pub(crate) async fn detail(pool: &PgPool, part: &str) -> Result<Option<PartDetail>, QueryError> {
+pub(crate) async fn read_detail(
+    pool: &PgPool,
+    part: &str,
+) -> Result<Option<PartDetail>, QueryError> {
     let mut snapshot = pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
-    let sql = format!("{} WHERE part = $1", Part::SELECT);
-    let found: Option<Part> =
+    let sql = format!("{} WHERE part = $1", PartObject::SELECT);
+    let found: Option<PartObject> =
         sqlx::query_as(&sql).bind(part).fetch_optional(&mut *snapshot).await?;
     let Some(found) = found else { return Ok(None) };
     let golden_samples = golden_samples_of(&mut *snapshot, &[part.to_owned()]).await?;

@@ -10,7 +10,8 @@ use crate::error::QueryError;
 
 /// One generation of a read model.
 #[derive(Debug, Clone, FromRow, SimpleObject)]
-pub(crate) struct Projection {
+#[graphql(name = "Projection")]
+pub(crate) struct GenerationObject {
     /// The read model's name.
     #[graphql(name = "name")]
     pub(crate) projection: String,
@@ -39,12 +40,13 @@ pub(crate) struct Projection {
     pub(crate) lag_seconds: f64,
     /// Streams that it could not go on with, oldest first, at most 1,000 of all read models.
     #[sqlx(skip)]
-    pub(crate) parked_streams: Vec<ParkedStream>,
+    pub(crate) parked_streams: Vec<ParkedStreamObject>,
 }
 
 /// A stream that a projector could not go on with.
 #[derive(Debug, Clone, FromRow, SimpleObject)]
-pub(crate) struct ParkedStream {
+#[graphql(name = "ParkedStream")]
+pub(crate) struct ParkedStreamObject {
     #[graphql(skip)]
     projection: String,
     #[graphql(skip)]
@@ -66,15 +68,15 @@ pub(crate) struct ParkedStream {
 }
 
 /// Every generation that serves or is being filled, with its parked streams. Two statements.
-pub(crate) async fn all(pool: &PgPool) -> Result<Vec<Projection>, QueryError> {
-    let mut projections: Vec<Projection> = sqlx::query_as(
+pub(crate) async fn read_generations(pool: &PgPool) -> Result<Vec<GenerationObject>, QueryError> {
+    let mut projections: Vec<GenerationObject> = sqlx::query_as(
         "SELECT projection, generation, status, position, events_read, events_applied,
                 events_parked, updated_at
          FROM projection_checkpoints WHERE status <> 'retired' ORDER BY projection, generation",
     )
     .fetch_all(pool)
     .await?;
-    let parked: Vec<ParkedStream> = sqlx::query_as(
+    let parked: Vec<ParkedStreamObject> = sqlx::query_as(
         "SELECT projection, generation, aggregate_type, aggregate_id, position, event_type, error,
                 events, parked_at
          FROM parked_streams ORDER BY position, aggregate_id LIMIT 1000",

@@ -16,8 +16,9 @@ use crate::paging::{Filter, Listed};
 
 /// The report of a judged inspection.
 #[derive(Debug, Clone, FromRow, SimpleObject, Serialize, ToSchema)]
-#[graphql(complex)]
-pub(crate) struct Report {
+#[graphql(complex, name = "Report")]
+#[schema(as = Report)]
+pub(crate) struct ReportObject {
     #[graphql(skip)]
     pub(crate) report_id: Uuid,
     #[graphql(skip)]
@@ -40,7 +41,7 @@ pub(crate) struct Report {
 }
 
 /// Newest first.
-impl Listed for Report {
+impl Listed for ReportObject {
     type Key = (i64, Uuid);
     const NAME: &'static str = "reports";
     const SELECT: &'static str = "SELECT report_id, inspection_id, judgement, lot, part, station,
@@ -48,7 +49,7 @@ impl Listed for Report {
     const KEY: &'static [&'static str] = &["position", "report_id"];
     const DESCENDING: bool = true;
 
-    fn key(&self) -> Self::Key {
+    fn sort_key(&self) -> Self::Key {
         (self.position.0, self.report_id)
     }
 
@@ -73,13 +74,13 @@ pub(crate) struct ReportFilter {
 impl ReportFilter {
     /// # Errors
     /// When a name could not be one.
-    pub(crate) fn check(&self) -> Result<(), QueryError> {
+    pub(crate) fn check_arguments(&self) -> Result<(), QueryError> {
         check_names(self.lot.as_deref(), self.part.as_deref(), self.station.as_deref())
     }
 }
 
 impl Filter for ReportFilter {
-    fn restrict(&self, sql: &mut QueryBuilder<'_, Postgres>) {
+    fn push_conditions(&self, sql: &mut QueryBuilder<'_, Postgres>) {
         restrict_text(sql, "lot", self.lot.clone());
         restrict_text(sql, "part", self.part.clone());
         restrict_text(sql, "station", self.station.clone());
@@ -88,8 +89,8 @@ impl Filter for ReportFilter {
 }
 
 /// The report with this id.
-pub(crate) async fn by_id(pool: &PgPool, id: Uuid) -> Result<Option<Report>, QueryError> {
-    let sql = format!("{} WHERE report_id = $1", Report::SELECT);
+pub(crate) async fn by_id(pool: &PgPool, id: Uuid) -> Result<Option<ReportObject>, QueryError> {
+    let sql = format!("{} WHERE report_id = $1", ReportObject::SELECT);
     Ok(sqlx::query_as(&sql).bind(id).fetch_optional(pool).await?)
 }
 
@@ -97,13 +98,13 @@ pub(crate) async fn by_id(pool: &PgPool, id: Uuid) -> Result<Option<Report>, Que
 pub(crate) async fn of_inspections(
     pool: &PgPool,
     inspections: &[Uuid],
-) -> Result<Vec<Report>, QueryError> {
-    let sql = format!("{} WHERE inspection_id = ANY($1)", Report::SELECT);
+) -> Result<Vec<ReportObject>, QueryError> {
+    let sql = format!("{} WHERE inspection_id = ANY($1)", ReportObject::SELECT);
     Ok(sqlx::query_as(&sql).bind(inspections).fetch_all(pool).await?)
 }
 
 /// The documents of these reports, byte for byte as they are stored.
-pub(crate) async fn documents(
+pub(crate) async fn read_documents(
     pool: &PgPool,
     ids: &[Uuid],
 ) -> Result<Vec<(Uuid, String)>, QueryError> {

@@ -23,13 +23,13 @@ pub(crate) struct YieldFilter {
 impl YieldFilter {
     /// # Errors
     /// When a name could not be one.
-    pub(crate) fn check(&self) -> Result<(), QueryError> {
+    pub(crate) fn check_arguments(&self) -> Result<(), QueryError> {
         check_names(self.lot.as_deref(), self.part.as_deref(), self.station.as_deref())
     }
 }
 
 impl Filter for YieldFilter {
-    fn restrict(&self, sql: &mut QueryBuilder<'_, Postgres>) {
+    fn push_conditions(&self, sql: &mut QueryBuilder<'_, Postgres>) {
         restrict_text(sql, "lot", self.lot.clone());
         restrict_text(sql, "part", self.part.clone());
         restrict_text(sql, "station", self.station.clone());
@@ -38,7 +38,7 @@ impl Filter for YieldFilter {
 
 /// The boards judged in one hour.
 #[derive(Debug, Clone, FromRow)]
-pub(crate) struct Hour {
+pub(crate) struct YieldHour {
     pub(crate) hour: DateTime<Utc>,
     pub(crate) judged: i64,
     pub(crate) passed: i64,
@@ -48,11 +48,11 @@ pub(crate) struct Hour {
 }
 
 /// The hours that began in `[from, to)` and in which boards were judged, in order.
-pub(crate) async fn hours(
+pub(crate) async fn read_hours(
     pool: &PgPool,
     filter: &YieldFilter,
     (from, to): (DateTime<Utc>, DateTime<Utc>),
-) -> Result<Vec<Hour>, QueryError> {
+) -> Result<Vec<YieldHour>, QueryError> {
     let mut sql = QueryBuilder::new(
         "SELECT hour, sum(judged)::bigint AS judged, sum(passed)::bigint AS passed,
                 sum(review)::bigint AS review, sum(failed)::bigint AS failed,
@@ -60,7 +60,7 @@ pub(crate) async fn hours(
          FROM read.yield_hourly WHERE hour >= ",
     );
     sql.push_bind(from).push(" AND hour < ").push_bind(to);
-    filter.restrict(&mut sql);
+    filter.push_conditions(&mut sql);
     sql.push(" GROUP BY hour ORDER BY hour");
     Ok(sql.build_query_as().fetch_all(pool).await?)
 }

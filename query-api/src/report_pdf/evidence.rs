@@ -9,8 +9,8 @@ use domain::PixelBox;
 use domain::report::{Outcome, Report, ReportArtifact, ReportDefect};
 use serde::Serialize;
 
-use super::labels::{self, Rect};
-use super::raster::{Encoded, Raster};
+use super::labels::{self, PageRect};
+use super::raster::{EncodedPicture, Raster};
 use super::{MAX_BOXES, MAX_CARDS, MAX_PICTURES, Pictures, ReportPdfError, golden_shown};
 
 /// The room for a picture, in points: A4 between its margins.
@@ -30,7 +30,7 @@ const OFFSET_MAX: f32 = 65_536.0;
 
 /// A picture among the report's virtual files.
 #[derive(Serialize)]
-pub(super) struct Shown {
+pub(super) struct EmbeddedFile {
     file: String,
     encoding: &'static str,
     width: u32,
@@ -40,37 +40,37 @@ pub(super) struct Shown {
 /// A picture, or why there is none.
 #[derive(Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Sight {
-    Shown(Shown),
+pub(super) enum PictureView {
+    Shown(EmbeddedFile),
     Absent(&'static str),
 }
 
 /// One picture of the board with its boxes, in points.
 #[derive(Serialize)]
-pub(super) struct Board {
-    sight: Sight,
+pub(super) struct BoardView {
+    sight: PictureView,
     width: f64,
     height: f64,
-    boxes: Vec<BoardBox>,
+    boxes: Vec<BoxView>,
     /// Findings on this picture that are not drawn.
     undrawn: usize,
 }
 
 #[derive(Serialize)]
-struct BoardBox {
+struct BoxView {
     number: u32,
     class: &'static str,
     grade: &'static str,
-    bounds: Rect,
-    label: Rect,
+    bounds: PageRect,
+    label: PageRect,
 }
 
 /// A finding's two crops; the box in parts of their side.
 #[derive(Serialize)]
-pub(super) struct Card {
-    test: Sight,
-    golden: Sight,
-    bounds: Rect,
+pub(super) struct CardView {
+    test: PictureView,
+    golden: PictureView,
+    bounds: PageRect,
     /// What each crop shows, in pixels each way.
     side: u32,
     /// The length of the scale bar, in pixels.
@@ -80,81 +80,87 @@ pub(super) struct Card {
 /// Everything seen, with the files it refers to.
 pub(super) struct Evidence {
     /// One for each of the first [`MAX_PICTURES`] pictures.
-    pub(super) boards: Vec<Board>,
+    pub(super) boards: Vec<BoardView>,
     /// One for each of the first [`MAX_CARDS`] findings.
-    pub(super) cards: Vec<Card>,
+    pub(super) cards: Vec<CardView>,
     pub(super) files: BTreeMap<String, Vec<u8>>,
 }
 
 impl Evidence {
-    fn keep(&mut self, file: String, encoded: Encoded) -> Sight {
-        let Encoded { encoding, width, height, data } = encoded;
+    fn keep_file(&mut self, file: String, encoded: EncodedPicture) -> PictureView {
+        let EncodedPicture { encoding, width, height, data } = encoded;
         self.files.insert(file.clone(), data);
-        Sight::Shown(Shown { file, encoding, width, height })
+        PictureView::Shown(EmbeddedFile { file, encoding, width, height })
     }
 }
 
-type Seen = Result<Raster, &'static str>;
+type DecodedPicture = Result<Raster, &'static str>;
 
 /// Looks at every picture of `report` that is at hand.
-pub(super) fn evidence(report: &Report, pictures: &Pictures) -> Result<Evidence, ReportPdfError> {
+pub(super) fn collect_evidence(
+    report: &Report,
+    pictures: &Pictures,
+) -> Result<Evidence, ReportPdfError> {
     let (boards, cards) = (Vec::new(), Vec::new());
     let mut evidence = Evidence { boards, cards, files: BTreeMap::new() };
     let mut cards = BTreeMap::new();
     for (artifact, index) in report.artifacts.iter().take(MAX_PICTURES).zip(1..) {
         let test = test_picture(artifact, pictures)?;
         let golden = match golden_shown(report, artifact) {
-            Some((id, sha256)) => seen(pictures.verified(id, sha256)?),
+            Some((id, sha256)) => decode_picture(pictures.verified_file(id, sha256)?),
             None => Err("no golden sample"),
         };
         let found = report.defects.iter().filter(|d| d.artifact_id == artifact.artifact_id);
         let rules = if index == 1 { report.rules.len() } else { 0 };
-        let board = board(&mut evidence, (&test, index), board_height(rules), found);
+        let board = draw_board(&mut evidence, (&test, index), board_height(rules), found);
         evidence.boards.push(board);
-        for defect in carded(report).filter(|d| d.artifact_id == artifact.artifact_id) {
-            let card = card(&mut evidence, (&test, &golden), artifact, defect);
+        for defect in defects_with_cards(report).filter(|d| d.artifact_id == artifact.artifact_id) {
+            let card = draw_card(&mut evidence, (&test, &golden), artifact, defect);
             cards.insert(defect.number, card);
         }
     }
-    for defect in carded(report) {
+    for defect in defects_with_cards(report) {
         let card = cards.remove(&defect.number).unwrap_or_else(|| {
-            let absent = || Sight::Absent("picture not shown");
-            Place::of(defect.bounds).card(absent(), absent())
+            let absent = || PictureView::Absent("picture not shown");
+            CropSquare::around_box(defect.bounds).to_card(absent(), absent())
         });
         evidence.cards.push(card);
     }
     Ok(evidence)
 }
 
-fn carded(report: &Report) -> impl Iterator<Item = &ReportDefect> {
+fn defects_with_cards(report: &Report) -> impl Iterator<Item = &ReportDefect> {
     report.defects.iter().take(MAX_CARDS)
 }
 
-fn test_picture(artifact: &ReportArtifact, pictures: &Pictures) -> Result<Seen, ReportPdfError> {
+fn test_picture(
+    artifact: &ReportArtifact,
+    pictures: &Pictures,
+) -> Result<DecodedPicture, ReportPdfError> {
     let Some(picture) = &artifact.picture else { return Ok(Err("never uploaded")) };
-    let test = seen(pictures.verified(artifact.artifact_id, picture.sha256)?);
+    let test = decode_picture(pictures.verified_file(artifact.artifact_id, picture.sha256)?);
     let size = (picture.width, picture.height);
     Ok(test.and_then(|raster| {
-        if raster.size() == size { Ok(raster) } else { Err("not of the size in the report") }
+        if raster.pixel_size() == size { Ok(raster) } else { Err("not of the size in the report") }
     }))
 }
 
-fn seen(file: Option<&[u8]>) -> Seen {
+fn decode_picture(file: Option<&[u8]>) -> DecodedPicture {
     let file = file.ok_or("picture not available")?;
     Raster::decode(file).ok_or("picture does not decode")
 }
 
-fn sight(
+fn place_picture(
     evidence: &mut Evidence,
-    seen: &Seen,
+    seen: &DecodedPicture,
     file: String,
-    encode: impl FnOnce(&Raster) -> Option<Encoded>,
-) -> Sight {
+    encode: impl FnOnce(&Raster) -> Option<EncodedPicture>,
+) -> PictureView {
     match seen {
-        Err(reason) => Sight::Absent(reason),
+        Err(reason) => PictureView::Absent(reason),
         Ok(raster) => match encode(raster) {
-            Some(encoded) => evidence.keep(file, encoded),
-            None => Sight::Absent("picture not available"),
+            Some(encoded) => evidence.keep_file(file, encoded),
+            None => PictureView::Absent("picture not available"),
         },
     }
 }
@@ -165,23 +171,23 @@ fn board_height(rules: usize) -> f64 {
     (BOARD_HEIGHT - taken).max(BOARD_HEIGHT_MIN)
 }
 
-fn board<'a>(
+fn draw_board<'a>(
     evidence: &mut Evidence,
-    (test, index): (&Seen, usize),
+    (test, index): (&DecodedPicture, usize),
     height_max: f64,
     found: impl Iterator<Item = &'a ReportDefect>,
-) -> Board {
-    let (width_px, height_px) = test.as_ref().map_or((1, 1), Raster::size);
+) -> BoardView {
+    let (width_px, height_px) = test.as_ref().map_or((1, 1), Raster::pixel_size);
     let (across, down) = (f64::from(width_px.max(1)), f64::from(height_px.max(1)));
     let scale = (BOARD_WIDTH / across).min(height_max / down);
     let (width, height) = (across * scale, down * scale);
     let found: Vec<_> = found.collect();
     let drawn = &found[..found.len().min(MAX_BOXES)];
     let bounds: Vec<_> =
-        drawn.iter().map(|defect| (defect.number, scaled(defect.bounds, scale))).collect();
-    let labels = labels::place(&bounds, (width, height));
+        drawn.iter().map(|defect| (defect.number, scale_box(defect.bounds, scale))).collect();
+    let labels = labels::place_labels(&bounds, (width, height));
     let boxes = drawn.iter().zip(bounds.iter().zip(labels));
-    let boxes = boxes.map(|(defect, ((number, bounds), label))| BoardBox {
+    let boxes = boxes.map(|(defect, ((number, bounds), label))| BoxView {
         number: *number,
         class: defect.class.as_str(),
         grade: defect.grade.as_str(),
@@ -189,37 +195,37 @@ fn board<'a>(
         label,
     });
     let boxes = boxes.collect();
-    let sight = sight(evidence, test, format!("board-{index}"), Raster::overview);
-    Board { sight, width, height, boxes, undrawn: found.len() - drawn.len() }
+    let sight = place_picture(evidence, test, format!("board-{index}"), Raster::encode_overview);
+    BoardView { sight, width, height, boxes, undrawn: found.len() - drawn.len() }
 }
 
-fn scaled(bounds: PixelBox, scale: f64) -> Rect {
+fn scale_box(bounds: PixelBox, scale: f64) -> PageRect {
     let PixelBox { x, y, width, height } = bounds;
     let [x, y, width, height] = [x, y, width, height].map(|length| f64::from(length) * scale);
-    Rect { x, y, width, height }
+    PageRect { x, y, width, height }
 }
 
-fn card(
+fn draw_card(
     evidence: &mut Evidence,
-    (test, golden): (&Seen, &Seen),
+    (test, golden): (&DecodedPicture, &DecodedPicture),
     artifact: &ReportArtifact,
     defect: &ReportDefect,
-) -> Card {
-    let place = Place::of(defect.bounds);
+) -> CardView {
+    let place = CropSquare::around_box(defect.bounds);
     let number = defect.number;
-    let (dx, dy) = offset(artifact);
+    let (dx, dy) = registration_offset(artifact);
     let (x, y) = place.origin;
-    let test = sight(evidence, test, format!("test-{number}"), |raster| {
-        Some(raster.crop((x, y), place.side))
+    let test = place_picture(evidence, test, format!("test-{number}"), |raster| {
+        Some(raster.encode_crop((x, y), place.side))
     });
-    let golden = sight(evidence, golden, format!("golden-{number}"), |raster| {
-        Some(raster.crop((x - dx, y - dy), place.side))
+    let golden = place_picture(evidence, golden, format!("golden-{number}"), |raster| {
+        Some(raster.encode_crop((x - dx, y - dy), place.side))
     });
-    place.card(test, golden)
+    place.to_card(test, golden)
 }
 
 /// Whole pixels by which the picture lies right of and below its golden sample.
-fn offset(artifact: &ReportArtifact) -> (i64, i64) {
+fn registration_offset(artifact: &ReportArtifact) -> (i64, i64) {
     let whole = |pixels: f32| pixels.clamp(-OFFSET_MAX, OFFSET_MAX).round() as i64;
     match &artifact.outcome {
         Outcome::Compared { registration, .. } => (whole(registration.dx), whole(registration.dy)),
@@ -228,14 +234,14 @@ fn offset(artifact: &ReportArtifact) -> (i64, i64) {
 }
 
 /// The square of the picture that a card shows.
-struct Place {
+struct CropSquare {
     origin: (i64, i64),
     side: u32,
     bounds: PixelBox,
 }
 
-impl Place {
-    fn of(bounds: PixelBox) -> Self {
+impl CropSquare {
+    fn around_box(bounds: PixelBox) -> Self {
         let longest = bounds.width.max(bounds.height);
         let margin = MARGIN.max(longest / 2);
         let side = longest.saturating_add(margin.saturating_mul(2));
@@ -247,21 +253,21 @@ impl Place {
         Self { origin, side, bounds }
     }
 
-    fn card(&self, test: Sight, golden: Sight) -> Card {
+    fn to_card(&self, test: PictureView, golden: PictureView) -> CardView {
         let part = |pixels: i64| pixels as f64 / f64::from(self.side);
         let PixelBox { x, y, width, height } = self.bounds;
-        let bounds = Rect {
+        let bounds = PageRect {
             x: part(i64::from(x) - self.origin.0),
             y: part(i64::from(y) - self.origin.1),
             width: part(i64::from(width)),
             height: part(i64::from(height)),
         };
-        Card { test, golden, bounds, side: self.side, bar: bar(self.side) }
+        CardView { test, golden, bounds, side: self.side, bar: scale_bar(self.side) }
     }
 }
 
 /// The longest of 1, 2, 5, 10, 20, 50, … that is at most a third of `side`.
-fn bar(side: u32) -> u32 {
+fn scale_bar(side: u32) -> u32 {
     let steps = [500, 200, 100, 50, 20, 10, 5, 2];
     steps.into_iter().find(|length| length * 3 <= side).unwrap_or(1)
 }
@@ -272,16 +278,16 @@ mod tests {
 
     #[test]
     fn a_crop_is_centred_on_its_box_with_context_around_it() {
-        let place = Place::of(PixelBox { x: 100, y: 50, width: 40, height: 20 });
+        let place = CropSquare::around_box(PixelBox { x: 100, y: 50, width: 40, height: 20 });
         assert_eq!((place.origin, place.side), ((80, 20), 80));
-        let small = Place::of(PixelBox { x: 0, y: 0, width: 4, height: 4 });
+        let small = CropSquare::around_box(PixelBox { x: 0, y: 0, width: 4, height: 4 });
         assert_eq!((small.origin, small.side), ((-22, -22), 48));
-        assert_eq!(bar(80), 20);
+        assert_eq!(scale_bar(80), 20);
     }
 
     #[test]
     fn an_absurd_box_does_not_overflow() {
         let bounds = PixelBox { x: u32::MAX, y: 0, width: u32::MAX, height: 1 };
-        assert_eq!(Place::of(bounds).side, CROP_SIDE.1);
+        assert_eq!(CropSquare::around_box(bounds).side, CROP_SIDE.1);
     }
 }

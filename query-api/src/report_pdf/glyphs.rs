@@ -56,7 +56,7 @@ impl<'a> Typesetter<'a> {
                 printable.push(BREAK);
                 unbroken = 1;
             }
-            if self.shows(c) {
+            if self.can_show(c) {
                 printable.push(c);
             } else {
                 self.escaped.set(true);
@@ -68,7 +68,7 @@ impl<'a> Typesetter<'a> {
         printable
     }
 
-    fn shows(&self, c: char) -> bool {
+    fn can_show(&self, c: char) -> bool {
         matches!(c, ' '..='~')
             || self.escape == Escape::Unknown && stands_alone(c) && self.has_glyph(c)
     }

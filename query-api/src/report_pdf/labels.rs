@@ -3,15 +3,15 @@
 
 /// A rectangle on the page, in points from the picture's top left.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
-pub(super) struct Rect {
+pub(super) struct PageRect {
     pub(super) x: f64,
     pub(super) y: f64,
     pub(super) width: f64,
     pub(super) height: f64,
 }
 
-impl Rect {
-    fn shared(&self, other: &Self) -> f64 {
+impl PageRect {
+    fn shared_area(&self, other: &Self) -> f64 {
         let along = |a: f64, a_len: f64, b: f64, b_len: f64| {
             ((a + a_len).min(b + b_len) - a.max(b)).max(0.0)
         };
@@ -19,7 +19,7 @@ impl Rect {
             * along(self.y, self.height, other.y, other.height)
     }
 
-    fn within(mut self, board: (f64, f64)) -> Self {
+    fn moved_within(mut self, board: (f64, f64)) -> Self {
         self.x = self.x.min(board.0 - self.width).max(0.0);
         self.y = self.y.min(board.1 - self.height).max(0.0);
         self
@@ -34,16 +34,16 @@ const DIGIT: f64 = 4.3;
 const LABEL_WEIGHT: f64 = 4.0;
 
 /// A label for each box, in order; `board` is the picture's size in points.
-pub(super) fn place(boxes: &[(u32, Rect)], board: (f64, f64)) -> Vec<Rect> {
-    let mut placed: Vec<Rect> = Vec::with_capacity(boxes.len());
+pub(super) fn place_labels(boxes: &[(u32, PageRect)], board: (f64, f64)) -> Vec<PageRect> {
+    let mut placed: Vec<PageRect> = Vec::with_capacity(boxes.len());
     for (number, bounds) in boxes {
         let width = PADDING + DIGIT * f64::from(number.checked_ilog10().unwrap_or(0) + 1);
-        let cost = |label: &Rect| {
-            let labels: f64 = placed.iter().map(|other| label.shared(other)).sum();
-            let outlines: f64 = boxes.iter().map(|(_, other)| label.shared(other)).sum();
+        let cost = |label: &PageRect| {
+            let labels: f64 = placed.iter().map(|other| label.shared_area(other)).sum();
+            let outlines: f64 = boxes.iter().map(|(_, other)| label.shared_area(other)).sum();
             LABEL_WEIGHT * labels + outlines
         };
-        let candidates = around(bounds, width).map(|label| label.within(board));
+        let candidates = places_around(bounds, width).map(|label| label.moved_within(board));
         let best = candidates.into_iter().min_by(|a, b| cost(a).total_cmp(&cost(b)));
         placed.extend(best);
     }
@@ -51,10 +51,10 @@ pub(super) fn place(boxes: &[(u32, Rect)], board: (f64, f64)) -> Vec<Rect> {
 }
 
 /// Eight places around a box, the preferred first.
-fn around(bounds: &Rect, width: f64) -> [Rect; 8] {
-    let Rect { x, y, width: w, height: h } = *bounds;
+fn places_around(bounds: &PageRect, width: f64) -> [PageRect; 8] {
+    let PageRect { x, y, width: w, height: h } = *bounds;
     let (above, below, before, after) = (y - HEIGHT, y + h, x - width, x + w);
-    let at = |x, y| Rect { x, y, width, height: HEIGHT };
+    let at = |x, y| PageRect { x, y, width, height: HEIGHT };
     [
         at(x, above),
         at(x, below),
@@ -73,27 +73,27 @@ mod tests {
 
     const BOARD: (f64, f64) = (100.0, 100.0);
 
-    fn square(x: f64, y: f64) -> Rect {
-        Rect { x, y, width: 10.0, height: 10.0 }
+    fn square(x: f64, y: f64) -> PageRect {
+        PageRect { x, y, width: 10.0, height: 10.0 }
     }
 
     #[test]
     fn a_label_stands_above_its_box_and_on_the_board() {
-        assert_eq!(place(&[(1, square(20.0, 50.0))], BOARD)[0].y, 50.0 - HEIGHT);
+        assert_eq!(place_labels(&[(1, square(20.0, 50.0))], BOARD)[0].y, 50.0 - HEIGHT);
         for corner in [square(0.0, 0.0), square(90.0, 90.0), square(90.0, 0.0)] {
-            let label = place(&[(200, corner)], BOARD)[0];
+            let label = place_labels(&[(200, corner)], BOARD)[0];
             assert!(label.x >= 0.0 && label.x + label.width <= BOARD.0);
             assert!(label.y >= 0.0 && label.y + label.height <= BOARD.1);
-            assert_eq!(label.shared(&corner), 0.0);
+            assert_eq!(label.shared_area(&corner), 0.0);
         }
     }
 
     #[test]
     fn labels_of_neighbours_do_not_cover_each_other() {
         let boxes: Vec<_> = (1..=4).map(|n| (n, square(20.0 + f64::from(n) * 3.0, 40.0))).collect();
-        let labels = place(&boxes, BOARD);
+        let labels = place_labels(&boxes, BOARD);
         for (index, label) in labels.iter().enumerate() {
-            assert!(labels[..index].iter().all(|other| label.shared(other) == 0.0));
+            assert!(labels[..index].iter().all(|other| label.shared_area(other) == 0.0));
         }
     }
 }

@@ -18,7 +18,7 @@ const OUTSIDE: u8 = 0xc4;
 const JPEG_QUALITY: u8 = 90;
 
 /// Pixels ready for the document.
-pub(super) struct Encoded {
+pub(super) struct EncodedPicture {
     /// Typst's name of the encoding: `luma8`, `rgb8` or `jpg`.
     pub(super) encoding: &'static str,
     pub(super) width: u32,
@@ -50,7 +50,7 @@ impl Raster {
         })
     }
 
-    pub(super) fn size(&self) -> (u32, u32) {
+    pub(super) fn pixel_size(&self) -> (u32, u32) {
         match self {
             Self::Grey { pixels, .. } => pixels.dimensions(),
             Self::Colour(pixels) => pixels.dimensions(),
@@ -59,24 +59,24 @@ impl Raster {
 
     /// The whole picture at no more than print resolution. Photographs are stored as JPEG, lossless
     /// grey pictures as they are; crops show the exact pixels in either case.
-    pub(super) fn overview(&self) -> Option<Encoded> {
+    pub(super) fn encode_overview(&self) -> Option<EncodedPicture> {
         let (whole, photograph) = match self {
             Self::Grey { pixels, lossy } => (DynamicImage::ImageLuma8(pixels.clone()), *lossy),
             Self::Colour(pixels) => (DynamicImage::ImageRgb8(pixels.clone()), true),
         };
-        let whole = shrunk(whole, OVERVIEW_SIDE_MAX);
+        let whole = shrink_to(whole, OVERVIEW_SIDE_MAX);
         if !photograph {
-            return Some(raw(whole));
+            return Some(encode_raw(whole));
         }
         let (width, height) = (whole.width(), whole.height());
         let mut data = Vec::new();
         whole.write_with_encoder(JpegEncoder::new_with_quality(&mut data, JPEG_QUALITY)).ok()?;
-        Some(Encoded { encoding: "jpg", width, height, data })
+        Some(EncodedPicture { encoding: "jpg", width, height, data })
     }
 
     /// The square of `side` pixels whose top left corner is `origin`; grey where it leaves the
     /// picture.
-    pub(super) fn crop(&self, origin: (i64, i64), side: u32) -> Encoded {
+    pub(super) fn encode_crop(&self, origin: (i64, i64), side: u32) -> EncodedPicture {
         let (x, y) = (-origin.0, -origin.1);
         let square = match self {
             Self::Grey { pixels, .. } => {
@@ -90,11 +90,11 @@ impl Raster {
                 DynamicImage::ImageRgb8(square)
             }
         };
-        raw(shrunk(square, CROP_SIDE_MAX))
+        encode_raw(shrink_to(square, CROP_SIDE_MAX))
     }
 }
 
-fn shrunk(picture: DynamicImage, side_max: u32) -> DynamicImage {
+fn shrink_to(picture: DynamicImage, side_max: u32) -> DynamicImage {
     if picture.width().max(picture.height()) <= side_max {
         picture
     } else {
@@ -102,10 +102,10 @@ fn shrunk(picture: DynamicImage, side_max: u32) -> DynamicImage {
     }
 }
 
-fn raw(picture: DynamicImage) -> Encoded {
+fn encode_raw(picture: DynamicImage) -> EncodedPicture {
     let encoding = if picture.color().has_color() { "rgb8" } else { "luma8" };
     let (width, height) = (picture.width(), picture.height());
-    Encoded { encoding, width, height, data: picture.into_bytes() }
+    EncodedPicture { encoding, width, height, data: picture.into_bytes() }
 }
 
 #[cfg(test)]
@@ -115,7 +115,7 @@ mod tests {
     #[test]
     fn a_crop_is_grey_where_it_leaves_the_picture() {
         let raster = Raster::Grey { pixels: GrayImage::from_pixel(4, 4, Luma([9])), lossy: false };
-        let crop = raster.crop((-1, 2), 4);
+        let crop = raster.encode_crop((-1, 2), 4);
         let g = OUTSIDE;
         assert_eq!(crop.data, [g, 9, 9, 9, g, 9, 9, 9, g, g, g, g, g, g, g, g]);
     }
@@ -129,7 +129,7 @@ mod tests {
     #[test]
     fn an_overview_is_no_larger_than_print_resolution() {
         let pixels = RgbImage::from_pixel(4800, 10, Rgb([200, 10, 10]));
-        let overview = Raster::Colour(pixels).overview().unwrap();
+        let overview = Raster::Colour(pixels).encode_overview().unwrap();
         assert_eq!((overview.encoding, overview.width, overview.height), ("jpg", 2400, 5));
     }
 }

@@ -23,16 +23,16 @@ fn contains(pdf: &[u8], text: &str) -> bool {
 
 #[test]
 fn the_same_report_and_pictures_give_the_same_bytes() {
-    let first = ReportRenderer::new().render(&report(), &pictures()).unwrap();
+    let first = ReportRenderer::new().render_pdf(&report(), &pictures()).unwrap();
     typst::comemo::evict(0); // or the second would be remembered, not rendered
-    let second = ReportRenderer::new().render(&report(), &pictures()).unwrap();
+    let second = ReportRenderer::new().render_pdf(&report(), &pictures()).unwrap();
     assert!(first == second, "two renderers disagree");
     assert!(first.starts_with(b"%PDF-1."));
 }
 
 #[test]
 fn the_pdf_is_archival_dated_by_the_judgement_and_carries_the_json() {
-    let pdf = ReportRenderer::new().render(&report(), &pictures()).unwrap();
+    let pdf = ReportRenderer::new().render_pdf(&report(), &pictures()).unwrap();
     assert!(contains(&pdf, "<pdfaid:part>3</pdfaid:part>"));
     assert!(contains(&pdf, "<pdfaid:conformance>B</pdfaid:conformance>"));
     assert!(contains(&pdf, "<xmp:CreateDate>2026-03-01T08:30:02+00:00</xmp:CreateDate>"));
@@ -43,24 +43,24 @@ fn the_pdf_is_archival_dated_by_the_judgement_and_carries_the_json() {
 #[test]
 fn a_report_without_any_picture_at_hand_still_renders() {
     let renderer = ReportRenderer::new();
-    let with = renderer.render(&report(), &pictures()).unwrap();
-    let without = renderer.render(&report(), &Pictures::default()).unwrap();
+    let with = renderer.render_pdf(&report(), &pictures()).unwrap();
+    let without = renderer.render_pdf(&report(), &Pictures::default()).unwrap();
     assert!(pages(&without) > 0 && with != without);
 }
 
 #[test]
 fn a_passed_board_renders_with_its_picture() {
-    assert!(ReportRenderer::new().render(&pass(), &pictures()).is_ok());
+    assert!(ReportRenderer::new().render_pdf(&pass(), &pictures()).is_ok());
 }
 
 #[test]
 fn bytes_that_are_not_the_reports_are_refused() {
     let report = report();
     let renderer = ReportRenderer::new();
-    for id in Pictures::wanted(&report) {
+    for id in Pictures::artifacts_to_fetch(&report) {
         let mut pictures = pictures();
         pictures.insert(id, b"another picture".as_slice());
-        let refused = renderer.render(&report, &pictures);
+        let refused = renderer.render_pdf(&report, &pictures);
         assert!(matches!(refused, Err(ReportPdfError::DigestMismatch { artifact_id, .. })
                 if artifact_id == id));
     }
@@ -70,8 +70,11 @@ fn bytes_that_are_not_the_reports_are_refused() {
 fn what_to_fetch_is_each_picture_and_each_golden_sample_once() {
     let report = report();
     let golden = report.artifacts[0].golden.as_ref().unwrap().artifact_id;
-    assert_eq!(Pictures::wanted(&report)[..2], [report.artifacts[0].artifact_id, golden]);
-    assert_eq!(Pictures::wanted(&pass()), [pass().artifacts[0].artifact_id]);
+    assert_eq!(
+        Pictures::artifacts_to_fetch(&report)[..2],
+        [report.artifacts[0].artifact_id, golden]
+    );
+    assert_eq!(Pictures::artifacts_to_fetch(&pass()), [pass().artifacts[0].artifact_id]);
 }
 
 #[test]
@@ -82,7 +85,7 @@ fn a_picture_that_does_not_decode_is_said_to_be_so() {
     artifact.picture.as_mut().unwrap().sha256 = Sha256::of(junk);
     let mut pictures = pictures();
     pictures.insert(artifact.artifact_id, junk);
-    assert!(ReportRenderer::new().render(&report, &pictures).is_ok());
+    assert!(ReportRenderer::new().render_pdf(&report, &pictures).is_ok());
 }
 
 #[test]
@@ -107,7 +110,9 @@ fn hostile_text_is_printed_and_never_run() {
         if let Outcome::Compared { model, .. } = &mut report.artifacts[0].outcome {
             model.name = name.repeat(100);
         }
-        renderer.render(&report, &Pictures::default()).unwrap_or_else(|e| panic!("{name}: {e}"));
+        renderer
+            .render_pdf(&report, &Pictures::default())
+            .unwrap_or_else(|e| panic!("{name}: {e}"));
     }
 }
 
@@ -121,7 +126,7 @@ fn a_flood_of_findings_and_events_is_cut_short() {
         .collect();
     let event: TimelineEntry = report.timeline[0].clone();
     report.timeline = vec![event; 1_000];
-    let pdf = renderer.render(&report, &pictures()).unwrap();
+    let pdf = renderer.render_pdf(&report, &pictures()).unwrap();
     assert!((5..25).contains(&pages(&pdf)), "{} pages", pages(&pdf));
 }
 
@@ -129,7 +134,7 @@ fn a_flood_of_findings_and_events_is_cut_short() {
 fn a_year_that_no_pdf_can_hold_is_refused() {
     let mut report = report();
     report.judged_at = DateTime::<Utc>::MAX_UTC;
-    let refused = ReportRenderer::new().render(&report, &Pictures::default());
+    let refused = ReportRenderer::new().render_pdf(&report, &Pictures::default());
     assert!(matches!(refused, Err(ReportPdfError::Date(_))));
 }
 
@@ -155,6 +160,6 @@ fn the_golden_crop_shows_the_place_of_the_finding_though_the_picture_lies_shifte
     let mut pictures = Pictures::default();
     pictures.insert(reference.artifact_id, golden);
     pictures.insert(artifact.artifact_id, shifted);
-    let files = evidence::evidence(&report, &pictures).unwrap().files;
+    let files = evidence::collect_evidence(&report, &pictures).unwrap().files;
     assert!(files["test-1"] == files["golden-1"], "the crops show different places");
 }

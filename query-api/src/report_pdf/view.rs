@@ -7,34 +7,34 @@ use domain::report::{Outcome, Report, ReportArtifact, ReportDefect};
 use domain::{ArtifactId, DefectClass, Grade, Sha256};
 use serde::Serialize;
 
-use super::evidence::{Board, Card};
+use super::evidence::{BoardView, CardView};
 use super::glyphs::Typesetter;
 use super::{ATTACHMENT, MAX_CARDS, MAX_EVENTS, MAX_PICTURES, words};
 
 /// A label and what it is of; `mono` where every character counts.
 #[derive(Serialize)]
-struct Fact {
+struct FactView {
     label: &'static str,
     value: String,
     mono: bool,
 }
 
 #[derive(Serialize)]
-struct Verdict {
+struct VerdictView {
     key: &'static str,
     sentence: &'static str,
-    rules: Vec<Rule>,
+    rules: Vec<RuleView>,
 }
 
 #[derive(Serialize)]
-struct Rule {
+struct RuleView {
     name: &'static str,
     words: String,
 }
 
 /// The findings of one class.
 #[derive(Serialize)]
-struct ClassCount {
+struct ClassCountView {
     class: &'static str,
     defects: usize,
     doubtful: usize,
@@ -43,23 +43,23 @@ struct ClassCount {
 }
 
 #[derive(Serialize)]
-struct PictureView<'a> {
+struct PictureSection<'a> {
     title: String,
-    board: &'a Board,
-    facts: Vec<Fact>,
+    board: &'a BoardView,
+    facts: Vec<FactView>,
     /// Why it could not be compared.
-    problem: Option<Problem>,
+    problem: Option<ProblemView>,
 }
 
 #[derive(Serialize)]
-struct Problem {
+struct ProblemView {
     name: &'static str,
     words: &'static str,
     detail: String,
 }
 
 #[derive(Serialize)]
-struct Finding<'a> {
+struct FindingView<'a> {
     number: u32,
     class: &'static str,
     grade: &'static str,
@@ -67,11 +67,11 @@ struct Finding<'a> {
     bounds: String,
     rule: String,
     golden: String,
-    card: &'a Card,
+    card: &'a CardView,
 }
 
 #[derive(Serialize)]
-struct Event {
+struct EventView {
     sequence: u64,
     position: i64,
     at: String,
@@ -80,7 +80,7 @@ struct Event {
 }
 
 #[derive(Serialize)]
-struct Digest {
+struct DigestView {
     what: String,
     id: String,
     sha256: String,
@@ -88,49 +88,49 @@ struct Digest {
 
 /// The template's data.
 #[derive(Serialize)]
-pub(super) struct View<'a> {
+pub(super) struct ReportView<'a> {
     attachment: &'static str,
     report_id: String,
     json_sha256: String,
     subject: String,
-    verdict: Verdict,
-    facts: Vec<Fact>,
-    judged_by: Vec<Fact>,
-    classes: Vec<ClassCount>,
-    pictures: Vec<PictureView<'a>>,
+    verdict: VerdictView,
+    facts: Vec<FactView>,
+    judged_by: Vec<FactView>,
+    classes: Vec<ClassCountView>,
+    pictures: Vec<PictureSection<'a>>,
     more_pictures: usize,
-    findings: Vec<Finding<'a>>,
+    findings: Vec<FindingView<'a>>,
     more_findings: usize,
-    events: Vec<Event>,
+    events: Vec<EventView>,
     more_events: usize,
-    digests: Vec<Digest>,
+    digests: Vec<DigestView>,
     /// Whether a character had to be written as its code point.
     escaped: bool,
 }
 
-impl<'a> View<'a> {
+impl<'a> ReportView<'a> {
     pub(super) fn new(
         report: &Report,
         digest: Sha256,
         text: &Typesetter<'_>,
-        (boards, cards): (&'a [Board], &'a [Card]),
+        (boards, cards): (&'a [BoardView], &'a [CardView]),
     ) -> Self {
         let mut view = Self {
             attachment: ATTACHMENT,
             report_id: report.report_id.to_string(),
             json_sha256: digest.to_string(),
             subject: text.set(report.part.as_str()),
-            verdict: verdict(report),
-            facts: facts(report, text),
+            verdict: verdict_view(report),
+            facts: inspection_facts(report, text),
             judged_by: judged_by(report, text),
-            classes: DefectClass::ALL.into_iter().map(|class| count(report, class)).collect(),
-            pictures: pictures(report, text, boards),
+            classes: DefectClass::ALL.into_iter().map(|class| count_class(report, class)).collect(),
+            pictures: picture_sections(report, text, boards),
             more_pictures: report.artifacts.len().saturating_sub(MAX_PICTURES),
-            findings: findings(report, cards),
+            findings: finding_views(report, cards),
             more_findings: report.defects.len().saturating_sub(MAX_CARDS),
-            events: events(report, text),
+            events: event_views(report, text),
             more_events: report.timeline.len().saturating_sub(MAX_EVENTS),
-            digests: digests(report, text),
+            digests: digest_views(report, text),
             escaped: false,
         };
         view.escaped = text.has_escaped();
@@ -138,48 +138,52 @@ impl<'a> View<'a> {
     }
 }
 
-fn plain(label: &'static str, value: String) -> Fact {
-    Fact { label, value, mono: false }
+fn plain_fact(label: &'static str, value: String) -> FactView {
+    FactView { label, value, mono: false }
 }
 
-fn exact(label: &'static str, value: String) -> Fact {
-    Fact { label, value, mono: true }
+fn exact_fact(label: &'static str, value: String) -> FactView {
+    FactView { label, value, mono: true }
 }
 
-fn verdict(report: &Report) -> Verdict {
+fn verdict_view(report: &Report) -> VerdictView {
     let rules = report.rules.iter().map(|rule| {
-        let (name, words) = words::rule(rule, &report.recipe);
-        Rule { name, words }
+        let (name, words) = words::describe_rule(rule, &report.recipe);
+        RuleView { name, words }
     });
-    Verdict {
+    VerdictView {
         key: report.judgement.as_str(),
-        sentence: words::judgement(report.judgement),
+        sentence: words::describe_judgement(report.judgement),
         rules: rules.collect(),
     }
 }
 
-fn facts(report: &Report, text: &Typesetter<'_>) -> Vec<Fact> {
+fn inspection_facts(report: &Report, text: &Typesetter<'_>) -> Vec<FactView> {
     vec![
-        exact("Part", text.set(report.part.as_str())),
-        exact("Lot", text.set(report.lot.as_str())),
-        exact("Station", text.set(report.station.as_str())),
-        exact("Inspection", report.inspection_id.to_string()),
-        exact("Created", words::instant(report.created_at)),
-        exact("Judged", words::instant(report.judged_at)),
+        exact_fact("Part", text.set(report.part.as_str())),
+        exact_fact("Lot", text.set(report.lot.as_str())),
+        exact_fact("Station", text.set(report.station.as_str())),
+        exact_fact("Inspection", report.inspection_id.to_string()),
+        exact_fact("Created", words::format_instant(report.created_at)),
+        exact_fact("Judged", words::format_instant(report.judged_at)),
     ]
 }
 
-fn judged_by(report: &Report, text: &Typesetter<'_>) -> Vec<Fact> {
+fn judged_by(report: &Report, text: &Typesetter<'_>) -> Vec<FactView> {
     let recipe = &report.recipe;
-    let (fail, review) = (words::threshold(recipe.fail_at), words::threshold(recipe.review_at));
+    let (fail, review) =
+        (words::format_threshold(recipe.fail_at), words::format_threshold(recipe.review_at));
     let revision = match recipe.revision {
         0 => "0 (the factory recipe: the part was not registered)".to_owned(),
         revision => revision.to_string(),
     };
     let mut facts = vec![
-        plain("Recipe revision", revision),
-        plain("fail_at", format!("{fail} – a finding of this confidence or above fails the board")),
-        plain(
+        plain_fact("Recipe revision", revision),
+        plain_fact(
+            "fail_at",
+            format!("{fail} – a finding of this confidence or above fails the board"),
+        ),
+        plain_fact(
             "review_at",
             format!("{review} – from here to below fail_at a finding is doubtful: for review"),
         ),
@@ -199,8 +203,8 @@ fn judged_by(report: &Report, text: &Typesetter<'_>) -> Vec<Fact> {
         true => "none".to_owned(),
         false => values.join("; "),
     };
-    facts.push(plain("Model", or_none(models)));
-    facts.push(plain("Golden sample", or_none(goldens)));
+    facts.push(plain_fact("Model", or_none(models)));
+    facts.push(plain_fact("Golden sample", or_none(goldens)));
     facts
 }
 
@@ -213,7 +217,7 @@ fn push_once<T: PartialEq>(values: &mut Vec<T>, value: T) {
 /// Numbers listed per class; the boxes and cards have the rest.
 const NUMBERS_LISTED: usize = 12;
 
-fn count(report: &Report, class: DefectClass) -> ClassCount {
+fn count_class(report: &Report, class: DefectClass) -> ClassCountView {
     let found: Vec<&ReportDefect> = report.defects.iter().filter(|d| d.class == class).collect();
     let graded = |grade| found.iter().filter(|defect| defect.grade == grade).count();
     let mut numbers: Vec<String> =
@@ -221,7 +225,7 @@ fn count(report: &Report, class: DefectClass) -> ClassCount {
     if found.len() > NUMBERS_LISTED {
         numbers.push("…".to_owned());
     }
-    ClassCount {
+    ClassCountView {
         class: class.as_str(),
         defects: graded(Grade::Defect),
         doubtful: graded(Grade::Doubtful),
@@ -229,55 +233,56 @@ fn count(report: &Report, class: DefectClass) -> ClassCount {
     }
 }
 
-fn pictures<'a>(
+fn picture_sections<'a>(
     report: &Report,
     text: &Typesetter<'_>,
-    boards: &'a [Board],
-) -> Vec<PictureView<'a>> {
+    boards: &'a [BoardView],
+) -> Vec<PictureSection<'a>> {
     let count = report.artifacts.len();
     let shown = report.artifacts.iter().zip(boards).zip(1..);
-    let view = shown.map(|((artifact, board), number): (_, usize)| PictureView {
+    let view = shown.map(|((artifact, board), number): (_, usize)| PictureSection {
         title: format!("Picture {number} of {count}"),
         board,
         facts: picture_facts(artifact),
-        problem: problem(artifact, text),
+        problem: problem_view(artifact, text),
     });
     view.collect()
 }
 
-fn picture_facts(artifact: &ReportArtifact) -> Vec<Fact> {
-    let mut facts = vec![exact("Artifact", artifact.artifact_id.to_string())];
+fn picture_facts(artifact: &ReportArtifact) -> Vec<FactView> {
+    let mut facts = vec![exact_fact("Artifact", artifact.artifact_id.to_string())];
     if let Some(picture) = &artifact.picture {
         let (width, height) = (picture.width, picture.height);
-        let bytes = words::bytes(picture.bytes);
+        let bytes = words::format_bytes(picture.bytes);
         let file = format!("{width} × {height} px, {}, {bytes}", picture.media_type);
-        facts.push(plain("File", file));
+        facts.push(plain_fact("File", file));
     }
     if let Some(golden) = &artifact.golden {
         let golden = format!("revision {}, artifact {}", golden.revision, golden.artifact_id);
-        facts.push(plain("Golden sample", golden));
+        facts.push(plain_fact("Golden sample", golden));
     }
     if let Outcome::Compared { registration, timing, .. } = &artifact.outcome {
-        let (dx, dy) = (words::offset(registration.dx), words::offset(registration.dy));
+        let (dx, dy) =
+            (words::format_offset(registration.dx), words::format_offset(registration.dy));
         let score = registration.score;
         let lay = format!("offset from the golden sample: dx {dx}, dy {dy}; agreement {score:.3}");
-        facts.push(plain("Registration", lay));
+        facts.push(plain_fact("Registration", lay));
         let (queue, compute, total) = (timing.queue_ms, timing.compute_ms, timing.total_ms);
         let time = format!("{total} ms in all: {queue} ms queued, {compute} ms in the network");
-        facts.push(plain("Time taken", time));
+        facts.push(plain_fact("Time taken", time));
     }
     facts
 }
 
-fn problem(artifact: &ReportArtifact, text: &Typesetter<'_>) -> Option<Problem> {
+fn problem_view(artifact: &ReportArtifact, text: &Typesetter<'_>) -> Option<ProblemView> {
     match &artifact.outcome {
         Outcome::Compared { .. } => None,
-        Outcome::NotComparable { reason, detail } => Some(Problem {
+        Outcome::NotComparable { reason, detail } => Some(ProblemView {
             name: reason.as_str(),
-            words: words::not_comparable(*reason),
+            words: words::describe_not_comparable(*reason),
             detail: text.set(detail),
         }),
-        Outcome::Missing => Some(Problem {
+        Outcome::Missing => Some(ProblemView {
             name: "missing-view",
             words: "The picture was announced and never arrived",
             detail: String::new(),
@@ -285,15 +290,15 @@ fn problem(artifact: &ReportArtifact, text: &Typesetter<'_>) -> Option<Problem> 
     }
 }
 
-fn findings<'a>(report: &Report, cards: &'a [Card]) -> Vec<Finding<'a>> {
+fn finding_views<'a>(report: &Report, cards: &'a [CardView]) -> Vec<FindingView<'a>> {
     let place = |id: ArtifactId| report.artifacts.iter().position(|a| a.artifact_id == id);
     let several = report.artifacts.len() > 1;
-    let finding = |(defect, card): (&ReportDefect, &'a Card)| {
+    let finding = |(defect, card): (&ReportDefect, &'a CardView)| {
         let index = place(defect.artifact_id);
         let golden = index.and_then(|index| report.artifacts[index].golden.as_ref());
         let (x, y) = (defect.bounds.x, defect.bounds.y);
         let (width, height) = (defect.bounds.width, defect.bounds.height);
-        Finding {
+        FindingView {
             number: defect.number,
             class: defect.class.as_str(),
             grade: defect.grade.as_str(),
@@ -302,7 +307,7 @@ fn findings<'a>(report: &Report, cards: &'a [Card]) -> Vec<Finding<'a>> {
                 Some(_) | None => String::new(),
             },
             bounds: format!("box x {x}, y {y}, {width} × {height} px"),
-            rule: words::consequence(defect.confidence, &report.recipe),
+            rule: words::describe_consequence(defect.confidence, &report.recipe),
             golden: golden.map_or_else(String::new, |golden| format!("rev. {}", golden.revision)),
             card,
         }
@@ -310,12 +315,12 @@ fn findings<'a>(report: &Report, cards: &'a [Card]) -> Vec<Finding<'a>> {
     report.defects.iter().zip(cards).map(finding).collect()
 }
 
-fn events(report: &Report, text: &Typesetter<'_>) -> Vec<Event> {
+fn event_views(report: &Report, text: &Typesetter<'_>) -> Vec<EventView> {
     let entries = report.timeline.iter().take(MAX_EVENTS);
-    let event = entries.map(|entry| Event {
+    let event = entries.map(|entry| EventView {
         sequence: entry.sequence,
         position: entry.position,
-        at: words::instant(entry.occurred_at),
+        at: words::format_instant(entry.occurred_at),
         event: text.set(&entry.event),
         actor: text.set(&entry.actor),
     });
@@ -323,14 +328,14 @@ fn events(report: &Report, text: &Typesetter<'_>) -> Vec<Event> {
 }
 
 /// Every digest the judgement rests on, each once.
-fn digests(report: &Report, text: &Typesetter<'_>) -> Vec<Digest> {
+fn digest_views(report: &Report, text: &Typesetter<'_>) -> Vec<DigestView> {
     let mut digests = Vec::new();
     let mut goldens = BTreeMap::new();
     let mut models: Vec<(String, String, Sha256)> = Vec::new();
     for (artifact, number) in report.artifacts.iter().take(MAX_PICTURES).zip(1..) {
         let number: usize = number;
         let sha256 = artifact.picture.as_ref().map(|picture| picture.sha256.to_string());
-        digests.push(Digest {
+        digests.push(DigestView {
             what: format!("Picture {number}"),
             id: artifact.artifact_id.to_string(),
             sha256: sha256.unwrap_or_else(|| "never uploaded".to_owned()),
@@ -343,12 +348,12 @@ fn digests(report: &Report, text: &Typesetter<'_>) -> Vec<Digest> {
             push_once(&mut models, model);
         }
     }
-    digests.extend(goldens.into_iter().map(|((revision, id), sha256)| Digest {
+    digests.extend(goldens.into_iter().map(|((revision, id), sha256)| DigestView {
         what: format!("Golden sample, revision {revision}"),
         id: id.to_string(),
         sha256: sha256.to_string(),
     }));
-    digests.extend(models.into_iter().map(|(name, version, sha256)| Digest {
+    digests.extend(models.into_iter().map(|(name, version, sha256)| DigestView {
         what: "Model".to_owned(),
         id: format!("{} {}", text.set(&name), text.set(&version)),
         sha256: sha256.to_string(),

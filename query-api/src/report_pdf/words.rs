@@ -4,7 +4,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use domain::{Confidence, FiredRule, Judgement, NotComparable, Recipe};
 
 /// The banner's sentence under the verdict.
-pub(super) const fn judgement(judgement: Judgement) -> &'static str {
+pub(super) const fn describe_judgement(judgement: Judgement) -> &'static str {
     match judgement {
         Judgement::Pass => "Every picture was compared; nothing reached the review threshold.",
         Judgement::Review => "A person has to look at this board before it can move on.",
@@ -13,8 +13,8 @@ pub(super) const fn judgement(judgement: Judgement) -> &'static str {
 }
 
 /// A fired rule's wire name and what it says.
-pub(super) fn rule(rule: &FiredRule, recipe: &Recipe) -> (&'static str, String) {
-    let (fail, review) = (threshold(recipe.fail_at), threshold(recipe.review_at));
+pub(super) fn describe_rule(rule: &FiredRule, recipe: &Recipe) -> (&'static str, String) {
+    let (fail, review) = (format_threshold(recipe.fail_at), format_threshold(recipe.review_at));
     match rule {
         FiredRule::Defect { class, count } => {
             let words = format!("{count} × {class}, confidence {fail} or above: fails the board");
@@ -24,7 +24,9 @@ pub(super) fn rule(rule: &FiredRule, recipe: &Recipe) -> (&'static str, String) 
             let range = format!("confidence {review} to below {fail}");
             ("doubtful-finding", format!("{count} × {class}, {range}: for review"))
         }
-        FiredRule::NotCompared { reason } => (reason.as_str(), not_comparable(*reason).to_owned()),
+        FiredRule::NotCompared { reason } => {
+            (reason.as_str(), describe_not_comparable(*reason).to_owned())
+        }
         FiredRule::MissingView => {
             ("missing-view", "A picture that was announced never arrived".to_owned())
         }
@@ -35,7 +37,7 @@ pub(super) fn rule(rule: &FiredRule, recipe: &Recipe) -> (&'static str, String) 
 }
 
 /// Why a picture could not be compared.
-pub(super) const fn not_comparable(reason: NotComparable) -> &'static str {
+pub(super) const fn describe_not_comparable(reason: NotComparable) -> &'static str {
     match reason {
         NotComparable::NoGoldenSample => "The part has no golden sample to compare with",
         NotComparable::Unreadable => "The picture’s bytes do not decode",
@@ -53,17 +55,17 @@ pub(super) const fn not_comparable(reason: NotComparable) -> &'static str {
 }
 
 /// An instant as RFC 3339 UTC to the millisecond.
-pub(super) fn instant(at: DateTime<Utc>) -> String {
+pub(super) fn format_instant(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
 /// A threshold with two digits, or as many as it takes.
-pub(super) fn threshold(value: Confidence) -> String {
-    digits(value.get(), 2, |_| true)
+pub(super) fn format_threshold(value: Confidence) -> String {
+    format_digits(value.get(), 2, |_| true)
 }
 
 /// A confidence with three digits, or with all when three would put it across a threshold.
-pub(super) fn confidence(value: Confidence, recipe: &Recipe) -> String {
+pub(super) fn format_confidence(value: Confidence, recipe: &Recipe) -> String {
     let grade = recipe.grade(value);
     let same = |shown: f32| Confidence::new(shown).is_ok_and(|shown| recipe.grade(shown) == grade);
     let short = format!("{:.3}", value.get());
@@ -71,10 +73,10 @@ pub(super) fn confidence(value: Confidence, recipe: &Recipe) -> String {
 }
 
 /// What a finding's confidence means under the recipe.
-pub(super) fn consequence(value: Confidence, recipe: &Recipe) -> String {
+pub(super) fn describe_consequence(value: Confidence, recipe: &Recipe) -> String {
     use domain::Grade;
-    let shown = confidence(value, recipe);
-    let (fail, review) = (threshold(recipe.fail_at), threshold(recipe.review_at));
+    let shown = format_confidence(value, recipe);
+    let (fail, review) = (format_threshold(recipe.fail_at), format_threshold(recipe.review_at));
     match recipe.grade(value) {
         Grade::Defect => format!("confidence {shown} ≥ fail_at {fail}: fails the board"),
         Grade::Doubtful => format!("review_at {review} ≤ confidence {shown} < fail_at {fail}"),
@@ -82,19 +84,19 @@ pub(super) fn consequence(value: Confidence, recipe: &Recipe) -> String {
     }
 }
 
-fn digits(value: f32, least: usize, fits: impl Fn(f32) -> bool) -> String {
+fn format_digits(value: f32, least: usize, fits: impl Fn(f32) -> bool) -> String {
     let short = format!("{value:.least$}");
     let exact = short.parse().is_ok_and(|shown: f32| shown == value && fits(shown));
     if exact { short } else { value.to_string() }
 }
 
 /// A length in pixels with a sign, to a hundredth.
-pub(super) fn offset(pixels: f32) -> String {
+pub(super) fn format_offset(pixels: f32) -> String {
     format!("{pixels:+.2} px").replace('-', "−")
 }
 
 /// A file's length, exact.
-pub(super) fn bytes(count: u64) -> String {
+pub(super) fn format_bytes(count: u64) -> String {
     let digits = count.to_string();
     let mut grouped = String::new();
     for (index, digit) in digits.chars().enumerate() {
@@ -113,7 +115,7 @@ mod tests {
     #[test]
     fn a_rounded_confidence_never_contradicts_its_grade() {
         let recipe = Recipe::factory(1);
-        let shown = |value| confidence(Confidence::new(value).unwrap(), &recipe);
+        let shown = |value| format_confidence(Confidence::new(value).unwrap(), &recipe);
         assert_eq!(shown(0.973_26), "0.973");
         assert_eq!(shown(0.499_9), "0.4999");
         assert_eq!(shown(0.5), "0.500");
@@ -121,13 +123,13 @@ mod tests {
 
     #[test]
     fn a_threshold_is_exact() {
-        assert_eq!(threshold(Confidence::HALF), "0.50");
-        assert_eq!(threshold(Confidence::new(0.123).unwrap()), "0.123");
+        assert_eq!(format_threshold(Confidence::HALF), "0.50");
+        assert_eq!(format_threshold(Confidence::new(0.123).unwrap()), "0.123");
     }
 
     #[test]
     fn bytes_are_grouped_by_thousands() {
-        assert_eq!(bytes(1_234_567), "1\u{202f}234\u{202f}567 bytes");
-        assert_eq!(bytes(12), "12 bytes");
+        assert_eq!(format_bytes(1_234_567), "1\u{202f}234\u{202f}567 bytes");
+        assert_eq!(format_bytes(12), "12 bytes");
     }
 }

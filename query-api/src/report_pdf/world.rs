@@ -43,27 +43,27 @@ impl Compiler {
         Self { library, fonts, template, parts: OnceLock::new() }
     }
 
-    pub(super) fn fonts(&self) -> &FontBook {
+    pub(super) fn font_book(&self) -> &FontBook {
         self.fonts.book()
     }
 
     /// Typesets the template over `files` and writes PDF/A-3b.
-    pub(super) fn pdf(
+    pub(super) fn compile_pdf(
         &self,
         files: &BTreeMap<String, Vec<u8>>,
         report: &Report,
     ) -> Result<Vec<u8>, ReportPdfError> {
-        let options = options(report)?;
+        let options = pdf_options(report)?;
         let files = files.iter().map(|(name, data)| (name.as_str(), Bytes::new(data.clone())));
         let world = ReportWorld { shared: self, files: files.collect() };
         let document = typst::compile(&world).output;
         let pdf = document.and_then(|document| typst_pdf::pdf(&document, &options));
         typst::comemo::evict(MEMO_AGE_RENDERS);
-        pdf.map_err(|problems| ReportPdfError::Typst(sentence(&problems)))
+        pdf.map_err(|problems| ReportPdfError::Typst(join_messages(&problems)))
     }
 }
 
-fn options(report: &Report) -> Result<PdfOptions, ReportPdfError> {
+fn pdf_options(report: &Report) -> Result<PdfOptions, ReportPdfError> {
     let at = report.judged_at;
     let small = |n: u32| u8::try_from(n).unwrap_or(u8::MAX);
     let (month, day) = (small(at.month()), small(at.day()));
@@ -84,7 +84,7 @@ fn options(report: &Report) -> Result<PdfOptions, ReportPdfError> {
     })
 }
 
-fn sentence(problems: &[SourceDiagnostic]) -> String {
+fn join_messages(problems: &[SourceDiagnostic]) -> String {
     let messages: Vec<_> = problems.iter().map(|problem| problem.message.as_str()).collect();
     messages.join("; ")
 }

@@ -6,16 +6,17 @@ use axum::http::{HeaderMap, header};
 ///
 /// The most specific range decides an offer's quality; of equals the more specific, then the
 /// earlier offer wins.
-pub(super) fn choose(headers: &HeaderMap, offers: &[&'static str]) -> Option<&'static str> {
+pub(super) fn choose_offer(headers: &HeaderMap, offers: &[&'static str]) -> Option<&'static str> {
     let values = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    let ranges: Vec<Range> =
-        values.flat_map(|value| value.split(',')).filter_map(Range::parse).collect();
+    let ranges: Vec<MediaRange> =
+        values.flat_map(|value| value.split(',')).filter_map(MediaRange::parse).collect();
     if ranges.is_empty() {
         return offers.first().copied();
     }
     let mut best = None;
     for offer in offers {
-        let fit = ranges.iter().filter_map(|range| Some((range.fits(offer)?, range.quality)));
+        let fit =
+            ranges.iter().filter_map(|range| Some((range.specificity_for(offer)?, range.quality)));
         let Some((specificity, quality)) = fit.max_by_key(|(specificity, _)| *specificity) else {
             continue;
         };
@@ -27,14 +28,14 @@ pub(super) fn choose(headers: &HeaderMap, offers: &[&'static str]) -> Option<&'s
     best.map(|(_, offer)| offer)
 }
 
-struct Range {
+struct MediaRange {
     kind: String,
     subtype: String,
     /// Thousandths.
     quality: u16,
 }
 
-impl Range {
+impl MediaRange {
     /// `type/subtype;q=0.5`; parameters other than `q` are ignored, what is malformed is left out.
     fn parse(text: &str) -> Option<Self> {
         let mut parts = text.split(';');
@@ -53,7 +54,7 @@ impl Range {
     }
 
     /// How specifically the range names `offer`: 0 for `*/*` to 2 for itself.
-    fn fits(&self, offer: &str) -> Option<u8> {
+    fn specificity_for(&self, offer: &str) -> Option<u8> {
         let (kind, subtype) = offer.split_once('/')?;
         match (self.kind.as_str(), self.subtype.as_str()) {
             ("*", "*") => Some(0),
@@ -76,7 +77,7 @@ mod tests {
             if !accept.is_empty() {
                 headers.insert(header::ACCEPT, accept.parse().unwrap());
             }
-            choose(&headers, &offers)
+            choose_offer(&headers, &offers)
         };
         let (json, pdf) = (Some(offers[0]), Some(offers[1]));
         assert_eq!(choice(""), json);

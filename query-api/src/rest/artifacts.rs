@@ -7,9 +7,11 @@ use axum::response::{IntoResponse as _, Response};
 use domain::ArtifactId;
 use platform::auth::Scope;
 use platform::http::Problem;
+use tracing::Span;
+use tracing::field::display;
 
-use super::query::id;
-use super::respond::{conditional, matches};
+use super::query::parse_id;
+use super::respond::{matches_etag, with_etag};
 use crate::QueryApi;
 use crate::error::QueryError;
 use crate::read_model::artifacts;
@@ -26,20 +28,26 @@ const CACHE: &str = "private, max-age=31536000, immutable";
      content((Vec<u8> = "image/jpeg"), (Vec<u8> = "image/png")), headers(("etag" = String))),
     (status = 304), (status = 401), (status = 403), (status = 404),
     (status = 503)), security(("oauth2" = ["inspections:read"]), ("bearer" = [])))]
-pub(super) async fn get(
+#[tracing::instrument(skip_all, fields(artifact_id))]
+pub(super) async fn get_picture(
     State(api): State<QueryApi>,
     session: Session,
     Path(text): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     // Without either scope nothing is said about what exists.
-    if !session.allows(Scope::PartsRead) {
-        session.require(Scope::InspectionsRead)?;
+    if !session.has_scope(Scope::PartsRead) {
+        session.require_scope(Scope::InspectionsRead)?;
     }
     let nothing = || QueryError::NotFound(format!("picture {text}"));
-    let id = id(&format!("picture {text}"), &text)?;
-    let found = artifacts::stored_picture(&api.reads().pool, id).await?.ok_or_else(nothing)?;
-    session.require(if found.is_golden { Scope::PartsRead } else { Scope::InspectionsRead })?;
+    let id = parse_id(&format!("picture {text}"), &text)?;
+    Span::current().record("artifact_id", display(id));
+    let found = artifacts::stored_picture(&api.context().pool, id).await?.ok_or_else(nothing)?;
+    session.require_scope(if found.is_golden {
+        Scope::PartsRead
+    } else {
+        Scope::InspectionsRead
+    })?;
     let sha256 = found.sha256.ok_or_else(nothing)?;
     let etag = format!("\"{sha256}\"");
     let about = [
@@ -47,11 +55,11 @@ pub(super) async fn get(
         (header::CACHE_CONTROL, CACHE.to_owned()),
         (header::CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox".to_owned()),
     ];
-    if matches(&headers, &etag) {
-        return Ok(conditional(&headers, &etag, about.into_response()));
+    if matches_etag(&headers, &etag) {
+        return Ok(with_etag(&headers, &etag, about.into_response()));
     }
-    let (length, pieces) = api.artifacts().read_in_pieces(ArtifactId(id)).await?;
+    let (length, pieces) = api.artifact_store().read_in_pieces(ArtifactId(id)).await?;
     let length = [(header::CONTENT_LENGTH, length)];
     let response = (about, length, Body::from_stream(pieces)).into_response();
-    Ok(conditional(&headers, &etag, response))
+    Ok(with_etag(&headers, &etag, response))
 }

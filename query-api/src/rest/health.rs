@@ -16,13 +16,14 @@ use utoipa::ToSchema;
 
 use crate::QueryApi;
 use crate::error::QueryError;
+use crate::query_context::QueryContext;
 use crate::read_model::projections;
 use crate::read_model::words::GenerationStatusWord;
-use crate::reads::Reads;
 
 /// One thing that has to be ready.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub(super) struct Check {
+#[schema(as = Check)]
+pub(super) struct ReadinessCheck {
     /// What.
     name: String,
     /// Whether it is.
@@ -34,33 +35,34 @@ pub(super) struct Check {
 
 /// Whether reads can be served.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Readiness {
+#[schema(as = Readiness)]
+pub(super) struct ReadinessBody {
     /// Whether everything is.
     ready: bool,
     /// Everything that has to be.
-    checks: Vec<Check>,
+    checks: Vec<ReadinessCheck>,
 }
 
 /// The process answers.
 #[utoipa::path(get, path = "/healthz", operation_id = "getLiveness",
     tag = "health", responses((status = 200)))]
-pub(super) async fn alive() -> &'static str {
+pub(super) async fn get_liveness() -> &'static str {
     "ok\n"
 }
 
 /// Whether reads can be served, and what is missing.
 #[utoipa::path(get, path = "/readyz", operation_id = "getReadiness",
     tag = "health",
-    responses((status = 200, body = Readiness), (status = 503, body = Readiness)))]
-pub(super) async fn ready(State(api): State<QueryApi>) -> Response {
-    let asked = tokio::time::timeout(READY_TIMEOUT, checks(api.reads()));
-    let others = tokio::time::timeout(READY_TIMEOUT, parts(api.probes()));
+    responses((status = 200, body = ReadinessBody), (status = 503, body = ReadinessBody)))]
+pub(super) async fn get_readiness(State(api): State<QueryApi>) -> Response {
+    let asked = tokio::time::timeout(READY_TIMEOUT, check_read_models(api.context()));
+    let others = tokio::time::timeout(READY_TIMEOUT, check_probes(api.health_probes()));
     let (asked, others) = tokio::join!(asked, others);
     let late = |name| move |_| vec![not_ready(name, "no answer in time".into())];
     let mut checks = asked.unwrap_or_else(late("database"));
     checks.extend(others.unwrap_or_else(late("other-parts")));
     let ready = checks.iter().all(|check| check.ready);
-    let readiness = Json(Readiness { ready, checks });
+    let readiness = Json(ReadinessBody { ready, checks });
     if ready {
         return readiness.into_response();
     }
@@ -68,14 +70,16 @@ pub(super) async fn ready(State(api): State<QueryApi>) -> Response {
 }
 
 /// What other parts of the process say.
-async fn parts(probes: &[Arc<dyn Probe>]) -> Vec<Check> {
+async fn check_probes(probes: &[Arc<dyn Probe>]) -> Vec<ReadinessCheck> {
     let asked = probes.iter().map(|probe| probe.checks());
     let checks = futures::future::join_all(asked).await.into_iter().flatten();
-    checks.map(|part| Check { name: part.name, ready: part.ready, detail: part.detail }).collect()
+    checks
+        .map(|part| ReadinessCheck { name: part.name, ready: part.ready, detail: part.detail })
+        .collect()
 }
 
-async fn checks(reads: &Reads) -> Vec<Check> {
-    let found = match projections::all(&reads.pool).await {
+async fn check_read_models(context: &QueryContext) -> Vec<ReadinessCheck> {
+    let found = match projections::read_generations(&context.pool).await {
         Ok(found) => found,
         Err(error) => return vec![not_ready("database", error.to_string())],
     };
@@ -88,7 +92,7 @@ async fn checks(reads: &Reads) -> Vec<Check> {
     let positions =
         ProjectionName::ALL.map(|projection| serving(projection).map(|row| row.position));
     let known: Vec<Position> = positions.iter().flatten().map(|at| (*at).into()).collect();
-    let lags = match reads.lags(&known).await {
+    let lags = match context.read_lags(&known).await {
         Ok((_, lags)) => {
             checks.push(is_ready("event-log".into()));
             lags
@@ -101,12 +105,16 @@ async fn checks(reads: &Reads) -> Vec<Check> {
     let mut lags = lags.into_iter();
     for (projection, position) in ProjectionName::ALL.into_iter().zip(positions) {
         let lag = position.and_then(|_| lags.next());
-        checks.push(projection_check(projection, lag, reads.config.ready_lag()));
+        checks.push(projection_check(projection, lag, context.config.ready_lag()));
     }
     checks
 }
 
-fn projection_check(projection: ProjectionName, lag_s: Option<f64>, limit: Duration) -> Check {
+fn projection_check(
+    projection: ProjectionName,
+    lag_s: Option<f64>,
+    limit: Duration,
+) -> ReadinessCheck {
     let name = format!("projection:{}", projection.as_str());
     match lag_s {
         None => not_ready(&name, QueryError::NotBuilt.to_string()),
@@ -118,10 +126,10 @@ fn projection_check(projection: ProjectionName, lag_s: Option<f64>, limit: Durat
     }
 }
 
-fn is_ready(name: String) -> Check {
-    Check { name, ready: true, detail: None }
+fn is_ready(name: String) -> ReadinessCheck {
+    ReadinessCheck { name, ready: true, detail: None }
 }
 
-fn not_ready(name: &str, detail: String) -> Check {
-    Check { name: name.to_owned(), ready: false, detail: Some(detail) }
+fn not_ready(name: &str, detail: String) -> ReadinessCheck {
+    ReadinessCheck { name: name.to_owned(), ready: false, detail: Some(detail) }
 }

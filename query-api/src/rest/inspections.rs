@@ -8,14 +8,16 @@ use platform::auth::Scope;
 use platform::event_log::Position;
 use platform::http::Problem;
 use serde::{Deserialize, Serialize};
+use tracing::Span;
+use tracing::field::display;
 use utoipa::{IntoParams, ToSchema};
 
-use super::query::{Params, forward, id};
-use super::respond::{conditional, json};
+use super::list::{ListArguments, ListPage, read_list};
+use super::query::{QueryParams, parse_id};
+use super::respond::{json_at_position, with_etag};
 use crate::QueryApi;
 use crate::error::QueryError;
-use crate::paging;
-use crate::read_model::inspections::{self, Inspection, InspectionFilter};
+use crate::read_model::inspections::{self, InspectionFilter, InspectionObject};
 use crate::read_model::words::{InspectionStateWord, JudgementWord};
 use crate::session::Session;
 
@@ -23,7 +25,7 @@ use crate::session::Session;
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields, default)]
 #[into_params(parameter_in = Query)]
-pub(super) struct ListParams {
+pub(super) struct InspectionListParams {
     /// Of this lot.
     #[param(value_type = Option<String>)]
     lot: Option<Lot>,
@@ -49,23 +51,24 @@ pub(super) struct ListParams {
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct InspectionPage {
     /// The inspections, newest first.
-    items: Vec<Inspection>,
+    items: Vec<InspectionObject>,
     /// Where the next page begins; absent on the last.
     next_cursor: Option<String>,
 }
 
 /// Inspections, newest first.
 #[utoipa::path(get, path = "/v1/inspections", operation_id = "listInspections",
-    tag = "reads", params(ListParams), responses(
+    tag = "reads", params(InspectionListParams), responses(
     (status = 200, body = InspectionPage, headers(("x-log-position" = i64))),
     (status = 400, description = "invalid-query, invalid-cursor"),
     (status = 401), (status = 403), (status = 503)), security(("oauth2" = ["inspections:read"]), ("bearer" = [])))]
-pub(super) async fn list(
+#[tracing::instrument(skip_all)]
+pub(super) async fn list_inspections(
     State(api): State<QueryApi>,
     session: Session,
-    Params(params): Params<ListParams>,
+    QueryParams(params): QueryParams<InspectionListParams>,
 ) -> Result<Response, Problem> {
-    session.require(Scope::InspectionsRead)?;
+    session.require_scope(Scope::InspectionsRead)?;
     let filter = InspectionFilter {
         lot: params.lot.map(String::from),
         part: params.part.map(String::from),
@@ -73,14 +76,19 @@ pub(super) async fn list(
         judgement: params.judgement,
         state: params.state,
     };
-    let reads = api.reads();
-    let arguments = forward(params.limit, params.cursor)?;
-    let page = paging::page::<Inspection>(arguments, &filter, &reads.cursor_key)?;
-    let wanted = params.min_position.map(Position);
-    let position = reads.checkpoints.reached(ProjectionName::InspectionOverview, wanted).await?;
-    let slice = paging::list::<Inspection>(&reads.pool, page, &filter).await?;
-    let next_cursor = slice.next_cursor(&filter, &reads.cursor_key);
-    Ok(json(position, &InspectionPage { items: slice.rows, next_cursor }))
+    let arguments = ListArguments {
+        limit: params.limit,
+        cursor: params.cursor,
+        min_position: params.min_position,
+    };
+    let ListPage { rows, next_cursor, position } = read_list::<InspectionObject>(
+        api.context(),
+        ProjectionName::InspectionOverview,
+        &filter,
+        arguments,
+    )
+    .await?;
+    Ok(json_at_position(position, &InspectionPage { items: rows, next_cursor }))
 }
 
 /// What a read of one resource takes.
@@ -101,21 +109,23 @@ pub(super) struct GetParams {
      headers(("etag" = String), ("x-log-position" = i64))),
     (status = 304), (status = 400), (status = 401), (status = 403), (status = 404),
     (status = 503)), security(("oauth2" = ["inspections:read"]), ("bearer" = [])))]
-pub(super) async fn get(
+#[tracing::instrument(skip_all, fields(inspection_id))]
+pub(super) async fn get_inspection(
     State(api): State<QueryApi>,
     session: Session,
     Path(text): Path<String>,
-    Params(params): Params<GetParams>,
+    QueryParams(params): QueryParams<GetParams>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    session.require(Scope::InspectionsRead)?;
+    session.require_scope(Scope::InspectionsRead)?;
     let nothing = || format!("inspection {text}");
-    let id = id(&nothing(), &text)?;
-    let reads = api.reads();
+    let id = parse_id(&nothing(), &text)?;
+    Span::current().record("inspection_id", display(id));
+    let context = api.context();
     let wanted = params.min_position.map(Position);
-    let position = reads.checkpoints.reached(ProjectionName::InspectionOverview, wanted).await?;
-    let detail = inspections::detail(&reads.pool, id).await?;
+    let position = context.checkpoints.reached(ProjectionName::InspectionOverview, wanted).await?;
+    let detail = inspections::read_detail(&context.pool, id).await?;
     let detail = detail.ok_or_else(|| QueryError::NotFound(nothing()))?;
     let etag = format!("\"{}\"", detail.inspection.version);
-    Ok(conditional(&headers, &etag, json(position, &detail)))
+    Ok(with_etag(&headers, &etag, json_at_position(position, &detail)))
 }

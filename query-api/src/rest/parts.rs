@@ -8,22 +8,23 @@ use platform::auth::Scope;
 use platform::event_log::Position;
 use platform::http::Problem;
 use serde::{Deserialize, Serialize};
+use tracing::Span;
 use utoipa::{IntoParams, ToSchema};
 
 use super::inspections::GetParams;
-use super::query::{Params, forward};
-use super::respond::{conditional, json};
+use super::list::{ListArguments, ListPage, read_list};
+use super::query::QueryParams;
+use super::respond::{json_at_position, with_etag};
 use crate::QueryApi;
 use crate::error::QueryError;
-use crate::paging;
-use crate::read_model::parts::{self, Part, PartFilter};
+use crate::read_model::parts::{self, PartFilter, PartObject};
 use crate::session::Session;
 
 /// Which parts.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields, default)]
 #[into_params(parameter_in = Query)]
-pub(super) struct ListParams {
+pub(super) struct PartListParams {
     /// Whether there is a golden sample.
     has_golden_sample: Option<bool>,
     /// Rows of the page, 1 to 200; 50 when nothing is said.
@@ -38,32 +39,33 @@ pub(super) struct ListParams {
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct PartPage {
     /// The parts, by number.
-    items: Vec<Part>,
+    items: Vec<PartObject>,
     /// Where the next page begins; absent on the last.
     next_cursor: Option<String>,
 }
 
 /// Parts, by number.
 #[utoipa::path(get, path = "/v1/parts", operation_id = "listParts",
-    tag = "reads", params(ListParams), responses(
+    tag = "reads", params(PartListParams), responses(
     (status = 200, body = PartPage, headers(("x-log-position" = i64))),
     (status = 400, description = "invalid-query, invalid-cursor"),
     (status = 401), (status = 403), (status = 503)), security(("oauth2" = ["parts:read"]), ("bearer" = [])))]
-pub(super) async fn list(
+#[tracing::instrument(skip_all)]
+pub(super) async fn list_parts(
     State(api): State<QueryApi>,
     session: Session,
-    Params(params): Params<ListParams>,
+    QueryParams(params): QueryParams<PartListParams>,
 ) -> Result<Response, Problem> {
-    session.require(Scope::PartsRead)?;
+    session.require_scope(Scope::PartsRead)?;
     let filter = PartFilter { has_golden_sample: params.has_golden_sample };
-    let reads = api.reads();
-    let arguments = forward(params.limit, params.cursor)?;
-    let page = paging::page::<Part>(arguments, &filter, &reads.cursor_key)?;
-    let wanted = params.min_position.map(Position);
-    let position = reads.checkpoints.reached(ProjectionName::Parts, wanted).await?;
-    let slice = paging::list::<Part>(&reads.pool, page, &filter).await?;
-    let next_cursor = slice.next_cursor(&filter, &reads.cursor_key);
-    Ok(json(position, &PartPage { items: slice.rows, next_cursor }))
+    let arguments = ListArguments {
+        limit: params.limit,
+        cursor: params.cursor,
+        min_position: params.min_position,
+    };
+    let ListPage { rows, next_cursor, position } =
+        read_list::<PartObject>(api.context(), ProjectionName::Parts, &filter, arguments).await?;
+    Ok(json_at_position(position, &PartPage { items: rows, next_cursor }))
 }
 
 /// One part with its golden samples. The ETag is its version, as commands give it.
@@ -73,20 +75,22 @@ pub(super) async fn list(
     (status = 200, body = parts::PartDetail, headers(("etag" = String), ("x-log-position" = i64))),
     (status = 304), (status = 400), (status = 401), (status = 403), (status = 404),
     (status = 503)), security(("oauth2" = ["parts:read"]), ("bearer" = [])))]
-pub(super) async fn get(
+#[tracing::instrument(skip_all, fields(part))]
+pub(super) async fn get_part(
     State(api): State<QueryApi>,
     session: Session,
     Path(text): Path<String>,
-    Params(params): Params<GetParams>,
+    QueryParams(params): QueryParams<GetParams>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    session.require(Scope::PartsRead)?;
+    session.require_scope(Scope::PartsRead)?;
     let nothing = || QueryError::NotFound(format!("part {text:?}"));
     let part = PartNumber::new(&text).map_err(|_| nothing())?;
-    let reads = api.reads();
+    Span::current().record("part", part.as_str());
+    let context = api.context();
     let wanted = params.min_position.map(Position);
-    let position = reads.checkpoints.reached(ProjectionName::Parts, wanted).await?;
-    let detail = parts::detail(&reads.pool, part.as_str()).await?.ok_or_else(nothing)?;
+    let position = context.checkpoints.reached(ProjectionName::Parts, wanted).await?;
+    let detail = parts::read_detail(&context.pool, part.as_str()).await?.ok_or_else(nothing)?;
     let etag = format!("\"{}\"", detail.part.version);
-    Ok(conditional(&headers, &etag, json(position, &detail)))
+    Ok(with_etag(&headers, &etag, json_at_position(position, &detail)))
 }

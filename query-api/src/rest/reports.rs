@@ -8,17 +8,19 @@ use platform::auth::Scope;
 use platform::event_log::Position;
 use platform::http::Problem;
 use serde::{Deserialize, Serialize};
+use tracing::Span;
+use tracing::field::display;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::accept::choose;
+use super::accept::choose_offer;
 use super::inspections::GetParams;
-use super::query::{Params, forward, id};
-use super::respond::{LOG_POSITION, conditional, json, matches};
+use super::list::{ListArguments, ListPage, read_list};
+use super::query::{QueryParams, parse_id};
+use super::respond::{LOG_POSITION, json_at_position, matches_etag, with_etag};
 use crate::QueryApi;
 use crate::error::QueryError;
-use crate::paging;
-use crate::read_model::reports::{self, Report, ReportFilter};
+use crate::read_model::reports::{self, ReportFilter, ReportObject};
 use crate::read_model::words::JudgementWord;
 use crate::session::Session;
 
@@ -29,7 +31,7 @@ const PDF: &str = "application/pdf";
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields, default)]
 #[into_params(parameter_in = Query)]
-pub(super) struct ListParams {
+pub(super) struct ReportListParams {
     /// Of boards of this lot.
     #[param(value_type = Option<String>)]
     lot: Option<Lot>,
@@ -53,37 +55,39 @@ pub(super) struct ListParams {
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct ReportPage {
     /// The reports, newest first.
-    items: Vec<Report>,
+    items: Vec<ReportObject>,
     /// Where the next page begins; absent on the last.
     next_cursor: Option<String>,
 }
 
 /// Reports, newest first.
 #[utoipa::path(get, path = "/v1/reports", operation_id = "listReports",
-    tag = "reads", params(ListParams), responses(
+    tag = "reads", params(ReportListParams), responses(
     (status = 200, body = ReportPage, headers(("x-log-position" = i64))),
     (status = 400, description = "invalid-query, invalid-cursor"),
     (status = 401), (status = 403), (status = 503)), security(("oauth2" = ["reports:read"]), ("bearer" = [])))]
-pub(super) async fn list(
+#[tracing::instrument(skip_all)]
+pub(super) async fn list_reports(
     State(api): State<QueryApi>,
     session: Session,
-    Params(params): Params<ListParams>,
+    QueryParams(params): QueryParams<ReportListParams>,
 ) -> Result<Response, Problem> {
-    session.require(Scope::ReportsRead)?;
+    session.require_scope(Scope::ReportsRead)?;
     let filter = ReportFilter {
         lot: params.lot.map(String::from),
         part: params.part.map(String::from),
         station: params.station.map(String::from),
         judgement: params.judgement,
     };
-    let reads = api.reads();
-    let arguments = forward(params.limit, params.cursor)?;
-    let page = paging::page::<Report>(arguments, &filter, &reads.cursor_key)?;
-    let wanted = params.min_position.map(Position);
-    let position = reads.checkpoints.reached(ProjectionName::Reports, wanted).await?;
-    let slice = paging::list::<Report>(&reads.pool, page, &filter).await?;
-    let next_cursor = slice.next_cursor(&filter, &reads.cursor_key);
-    Ok(json(position, &ReportPage { items: slice.rows, next_cursor }))
+    let arguments = ListArguments {
+        limit: params.limit,
+        cursor: params.cursor,
+        min_position: params.min_position,
+    };
+    let ListPage { rows, next_cursor, position } =
+        read_list::<ReportObject>(api.context(), ProjectionName::Reports, &filter, arguments)
+            .await?;
+    Ok(json_at_position(position, &ReportPage { items: rows, next_cursor }))
 }
 
 /// One report: as JSON, byte for byte as it is stored, or as PDF when Accept asks for it.
@@ -96,27 +100,29 @@ pub(super) async fn list(
      headers(("etag" = String), ("x-log-position" = i64))),
     (status = 304), (status = 400), (status = 401), (status = 403), (status = 404),
     (status = 406), (status = 503)), security(("oauth2" = ["reports:read"]), ("bearer" = [])))]
-pub(super) async fn get(
+#[tracing::instrument(skip_all, fields(report_id))]
+pub(super) async fn get_report(
     State(api): State<QueryApi>,
     session: Session,
     Path(text): Path<String>,
-    Params(params): Params<GetParams>,
+    QueryParams(params): QueryParams<GetParams>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    session.require(Scope::ReportsRead)?;
+    session.require_scope(Scope::ReportsRead)?;
     let nothing = || format!("report {text}");
-    let id = id(&nothing(), &text)?;
-    let face = choose(&headers, &[JSON, PDF]).ok_or_else(not_acceptable)?;
-    let reads = api.reads();
+    let id = parse_id(&nothing(), &text)?;
+    Span::current().record("report_id", display(id));
+    let face = choose_offer(&headers, &[JSON, PDF]).ok_or_else(not_acceptable)?;
+    let context = api.context();
     let wanted = params.min_position.map(Position);
-    let position = reads.checkpoints.reached(ProjectionName::Reports, wanted).await?;
-    let found = reports::documents(&reads.pool, &[id]).await?.pop();
+    let position = context.checkpoints.reached(ProjectionName::Reports, wanted).await?;
+    let found = reports::read_documents(&context.pool, &[id]).await?.pop();
     let (_, document) = found.ok_or_else(|| QueryError::NotFound(nothing()))?;
     let mut response = if face == PDF {
-        pdf(&api, id, &document, &headers).await?
+        respond_with_pdf(&api, id, &document, &headers).await?
     } else {
         let etag = format!("\"{}\"", Sha256::of(document.as_bytes()));
-        conditional(&headers, &etag, ([(header::CONTENT_TYPE, JSON)], document).into_response())
+        with_etag(&headers, &etag, ([(header::CONTENT_TYPE, JSON)], document).into_response())
     };
     response.headers_mut().insert(LOG_POSITION, HeaderValue::from(position.0));
     response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept"));
@@ -125,7 +131,7 @@ pub(super) async fn get(
 
 /// The same report and the same renderer give the same bytes, so their names make the ETag and a
 /// caller that has the PDF costs no rendering.
-async fn pdf(
+async fn respond_with_pdf(
     api: &QueryApi,
     id: Uuid,
     document: &str,
@@ -133,14 +139,14 @@ async fn pdf(
 ) -> Result<Response, Problem> {
     let digest = Sha256::of(document.as_bytes());
     let etag = format!("\"{digest}-pdf-{}\"", env!("CARGO_PKG_VERSION"));
-    let bytes = match matches(headers, &etag) {
+    let bytes = match matches_etag(headers, &etag) {
         true => Vec::new(),
-        false => api.pdfs().render(document).await?,
+        false => api.pdf_service().render_stored(document).await?,
     };
     let disposition = format!("inline; filename=\"report-{id}.pdf\"");
     let about =
         [(header::CONTENT_TYPE, PDF.to_owned()), (header::CONTENT_DISPOSITION, disposition)];
-    Ok(conditional(headers, &etag, (about, bytes).into_response()))
+    Ok(with_etag(headers, &etag, (about, bytes).into_response()))
 }
 
 fn not_acceptable() -> Problem {

@@ -54,7 +54,7 @@ async fn fields_of_another_read_model_are_waited_for_too() {
         format!("query($id: ID!) {{ inspection(id: $id, minPosition: 4) {{ {fields} }} }}")
     };
     world.query(&query("id"), json!({"id": id})).await;
-    let code = world.code(&query("id defects { number }"), json!({"id": id})).await;
+    let code = world.graphql_code(&query("id defects { number }"), json!({"id": id})).await;
     assert_eq!(code, "NOT_READY");
 }
 
@@ -62,7 +62,7 @@ async fn fields_of_another_read_model_are_waited_for_too() {
 async fn a_bad_position_is_the_caller_s_mistake() {
     let world = World::new().await;
     for bad in [json!("x"), json!(-1), json!(1.5), json!({"a": 1}), json!("99999999999999999999")] {
-        let code = world.code(PARTS, json!({"p": bad})).await;
+        let code = world.graphql_code(PARTS, json!({"p": bad})).await;
         assert!(["BAD_USER_INPUT", "GRAPHQL_VALIDATION_FAILED"].contains(&code.as_str()), "{code}");
     }
     let answer = world.get("/v1/parts?min_position=x").await;
@@ -83,7 +83,7 @@ async fn readiness_names_what_is_missing() {
     let alive = world.get_with("/healthz", &[("authorization", "")]).await;
     assert_eq!(alive.status, 200);
     assert_eq!(world.get("/v1/parts").await.problem(), (503, "unavailable".into()));
-    assert_eq!(world.code("{ parts { edges { cursor } } }", json!({})).await, "NOT_READY");
+    assert_eq!(world.graphql_code("{ parts { edges { cursor } } }", json!({})).await, "NOT_READY");
 }
 
 #[tokio::test]
@@ -105,7 +105,10 @@ async fn a_database_that_is_gone_is_said_plainly() {
     let answer = world.get("/v1/inspections").await;
     assert_eq!(answer.problem(), (503, "unavailable".into()));
     assert!(!answer.header("retry-after").is_empty());
-    assert_eq!(world.code("{ parts { edges { cursor } } }", json!({})).await, "UNAVAILABLE");
+    assert_eq!(
+        world.graphql_code("{ parts { edges { cursor } } }", json!({})).await,
+        "UNAVAILABLE"
+    );
     assert_eq!(world.get("/healthz").await.status, 200);
     let ready = world.get("/readyz").await;
     assert_eq!(

@@ -118,7 +118,7 @@ async fn hostile_filters_are_the_caller_s_mistake() {
         json!({"unknown": 1}),
         json!([]),
     ] {
-        let code = world.code(query, json!({"f": filter})).await;
+        let code = world.graphql_code(query, json!({"f": filter})).await;
         let expected = ["BAD_USER_INPUT", "GRAPHQL_VALIDATION_FAILED"];
         assert!(expected.contains(&code.as_str()), "{filter}: {code}");
     }
@@ -161,7 +161,10 @@ async fn yield_shows_formula_numerator_and_denominator() {
     assert_eq!(nothing["yieldSeries"]["value"], json!(null));
     world.query("{ yieldSeries { value } }", json!({})).await;
     for (from, to) in [(to, from), (from, from), ("2020-01-01T00:00:00Z", to)] {
-        assert_eq!(world.code(query, json!({"from": from, "to": to})).await, "BAD_USER_INPUT");
+        assert_eq!(
+            world.graphql_code(query, json!({"from": from, "to": to})).await,
+            "BAD_USER_INPUT"
+        );
     }
 }
 

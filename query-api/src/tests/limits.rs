@@ -72,7 +72,7 @@ async fn too_deep_too_large_and_too_costly_queries_run_no_sql() {
     ];
     for (query, code) in cases {
         let shown = &query[..query.len().min(80)];
-        let (count, got) = statements(world.code(query, json!({}))).await;
+        let (count, got) = statements(world.graphql_code(query, json!({}))).await;
         assert_eq!((count, got.as_str()), (0, code), "{shown}");
     }
 }

@@ -144,10 +144,14 @@ async fn a_cursor_that_is_not_of_this_query_is_refused() {
         json!({"after": ""}),
         json!({"after": "é".repeat(600)}),
     ] {
-        assert_eq!(world.code(PAGE, variables.clone()).await, "INVALID_CURSOR", "{variables}");
+        assert_eq!(
+            world.graphql_code(PAGE, variables.clone()).await,
+            "INVALID_CURSOR",
+            "{variables}"
+        );
     }
     let elsewhere = "query($c: String) { defects(after: $c) { edges { cursor } } }";
-    assert_eq!(world.code(elsewhere, json!({"c": cursor})).await, "INVALID_CURSOR");
+    assert_eq!(world.graphql_code(elsewhere, json!({"c": cursor})).await, "INVALID_CURSOR");
     let rest = world.get(&format!("/v1/reports?cursor={cursor}")).await;
     assert_eq!(rest.problem(), (400, "invalid-cursor".into()));
     // The same list with the same filter is the same query, whichever API asks.
@@ -167,7 +171,11 @@ async fn a_page_goes_one_way_and_has_a_sensible_size() {
         json!({"last": 201}),
         json!({"first": 2_147_483_647}),
     ] {
-        assert_eq!(world.code(PAGE, variables.clone()).await, "BAD_USER_INPUT", "{variables}");
+        assert_eq!(
+            world.graphql_code(PAGE, variables.clone()).await,
+            "BAD_USER_INPUT",
+            "{variables}"
+        );
     }
     for limit in ["0", "201", "-1", "x", "99999999999", ""] {
         let answer = world.get(&format!("/v1/reports?limit={limit}")).await;

@@ -26,7 +26,7 @@ use uuid::Uuid;
 use super::changes::CHANGES;
 use super::tables::TABLES;
 use crate::session::Session;
-use crate::{Dependencies, QueryApi, QueryApiConfig, router};
+use crate::{QueryApi, QueryApiConfig, QueryApiDependencies, router};
 
 pub(super) struct World {
     pub(super) pool: PgPool,
@@ -87,7 +87,7 @@ impl World {
         let log = Arc::new(CountedLog::new(Arc::new(PostgresEventLog::new(pool.clone()))));
         let artifacts = artifact_store_in(folder.path());
         let shutdown = Shutdown::new();
-        let on = Dependencies {
+        let on = QueryApiDependencies {
             pool: pool.clone(),
             tail: LogTail::new(log.clone()),
             artifacts: artifacts.clone(),
@@ -174,7 +174,7 @@ impl World {
     }
 
     /// The code of a GraphQL answer's only error.
-    pub(super) async fn code(&self, query: &str, variables: Value) -> String {
+    pub(super) async fn graphql_code(&self, query: &str, variables: Value) -> String {
         let answer = self.ask(query, variables).await;
         let errors = answer["errors"].as_array().unwrap_or_else(|| panic!("no error: {answer:#}"));
         assert_eq!(errors.len(), 1, "{answer:#}");
@@ -184,11 +184,11 @@ impl World {
     /// The answers of the subscription, taken from the schema as fast as they are asked for.
     pub(super) fn changes(&self, variables: Value) -> BoxStream<'static, Value> {
         let token = self.token();
-        let session = Session::open(Arc::clone(self.api.verifier()), &token).unwrap();
+        let session = Session::open(Arc::clone(self.api.token_verifier()), &token).unwrap();
         let request = async_graphql::Request::new(CHANGES)
             .variables(async_graphql::Variables::from_json(variables))
             .data(session);
-        let answers = self.api.schema().execute_stream(request);
+        let answers = self.api.graphql_schema().execute_stream(request);
         answers.map(|answer| serde_json::to_value(answer).unwrap()).boxed()
     }
 

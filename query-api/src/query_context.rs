@@ -15,7 +15,7 @@ use crate::cursor::CursorKey;
 use crate::error::QueryError;
 
 /// What every read needs.
-pub(crate) struct Reads {
+pub(crate) struct QueryContext {
     pub(crate) pool: PgPool,
     pub(crate) tail: LogTail,
     pub(crate) checkpoints: Checkpoints,
@@ -25,14 +25,14 @@ pub(crate) struct Reads {
     pub(crate) shutdown: Shutdown,
 }
 
-impl Reads {
+impl QueryContext {
     /// How far behind the log a read model at each of `positions` is, in seconds: the age of the
     /// oldest event that it has not applied. Asks the log once for the head and once per distinct
     /// position.
     ///
     /// # Errors
     /// When the log does not answer.
-    pub(crate) async fn lags(
+    pub(crate) async fn read_lags(
         &self,
         positions: &[Position],
     ) -> Result<(Position, Vec<f64>), QueryError> {

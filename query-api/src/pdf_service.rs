@@ -17,13 +17,13 @@ const TURN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Renders reports, a few at a time. The renderer is built when the first PDF is asked for: it
 /// holds fonts that an API that serves none need not load.
-pub(crate) struct Pdfs {
+pub(crate) struct PdfService {
     artifacts: ArtifactStore,
     turns: Semaphore,
     renderer: Arc<OnceLock<ReportRenderer>>,
 }
 
-impl Pdfs {
+impl PdfService {
     pub(crate) fn new(artifacts: ArtifactStore, at_once: usize) -> Self {
         let turns = Semaphore::new(at_once.max(1));
         Self { artifacts, turns, renderer: Arc::new(OnceLock::new()) }
@@ -33,23 +33,28 @@ impl Pdfs {
     ///
     /// # Errors
     /// 503 when too many are asked for or the store is away, 500 when a picture is damaged.
-    pub(crate) async fn render(&self, document: &str) -> Result<Vec<u8>, Problem> {
+    #[tracing::instrument(skip_all, fields(report_id))]
+    pub(crate) async fn render_stored(&self, document: &str) -> Result<Vec<u8>, Problem> {
         let report: Report = serde_json::from_str(document).map_err(QueryError::internal)?;
+        let span = tracing::Span::current();
+        span.record("report_id", tracing::field::display(report.report_id));
         let turn = tokio::time::timeout(TURN_TIMEOUT, self.turns.acquire()).await;
         let _turn = turn.map_err(|_| QueryError::TooMany("PDFs"))?.map_err(QueryError::internal)?;
-        let pictures = self.fetch(&report).await?;
+        let pictures = self.fetch_pictures(&report).await?;
         let renderer = Arc::clone(&self.renderer);
         let rendered = tokio::task::spawn_blocking(move || {
-            renderer.get_or_init(ReportRenderer::new).render(&report, &pictures)
+            // A thread of its own does not know by itself whose work it does.
+            let _of_request = span.entered();
+            renderer.get_or_init(ReportRenderer::new).render_pdf(&report, &pictures)
         });
         Ok(rendered.await.map_err(QueryError::internal)?.map_err(QueryError::internal)?)
     }
 
     /// The files that the report shows. One that is not at rest is left out: the report says so.
-    async fn fetch(&self, report: &Report) -> Result<Pictures, Problem> {
+    async fn fetch_pictures(&self, report: &Report) -> Result<Pictures, Problem> {
         let mut pictures = Pictures::default();
-        for id in Pictures::wanted(report) {
-            let Some(sha256) = digest(report, id) else { continue };
+        for id in Pictures::artifacts_to_fetch(report) {
+            let Some(sha256) = digest_in_report(report, id) else { continue };
             match self.artifacts.get_verified(id, &sha256).await {
                 Ok(file) => pictures.insert(id, file.as_ref()),
                 Err(ArtifactStoreError::NotFound(_)) => {}
@@ -61,7 +66,7 @@ impl Pdfs {
 }
 
 /// The digest that the report gives for a picture or golden sample.
-fn digest(report: &Report, id: ArtifactId) -> Option<Sha256> {
+fn digest_in_report(report: &Report, id: ArtifactId) -> Option<Sha256> {
     report.artifacts.iter().find_map(|artifact| {
         let golden = artifact.golden.as_ref().filter(|golden| golden.artifact_id == id);
         let own = artifact.picture.as_ref().filter(|_| artifact.artifact_id == id);
