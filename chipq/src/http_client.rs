@@ -169,7 +169,7 @@ impl HttpClient {
 }
 
 fn report_path(inspection_id: Uuid) -> String {
-    format!("/v1/reports/{}", domain::ReportId::of(domain::InspectionId(inspection_id)))
+    format!("/v1/reports/{}", domain::ReportId::for_inspection(domain::InspectionId(inspection_id)))
 }
 
 fn text<'a>(body: &'a Value, field: &str) -> anyhow::Result<&'a str> {

@@ -48,11 +48,11 @@ impl PixelBox {
         };
         let shared = overlap(self.x, self.width, other.x, other.width)
             * overlap(self.y, self.height, other.y, other.height);
-        let union = self.area() + other.area() - shared;
+        let union = self.pixel_area() + other.pixel_area() - shared;
         if union > 0.0 { (shared / union) as f32 } else { 0.0 }
     }
 
-    fn area(&self) -> f64 {
+    fn pixel_area(&self) -> f64 {
         f64::from(self.width) * f64::from(self.height)
     }
 }

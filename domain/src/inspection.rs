@@ -141,7 +141,7 @@ impl Inspection {
         self
     }
 
-    fn evolved(self, event: &InspectionEvent) -> Self {
+    fn after_event(self, event: &InspectionEvent) -> Self {
         use InspectionEvent as E;
         match event {
             E::InspectionCreated { inspection_id, lot, part, station, recipe } => match self {
@@ -198,7 +198,7 @@ impl Facts {
     ///
     /// A picture that was announced and never uploaded counts as missing: ask only after the set of
     /// pictures is closed.
-    fn verdict(&self) -> Option<(Judgement, Vec<FiredRule>)> {
+    fn judge_artifacts(&self) -> Option<(Judgement, Vec<FiredRule>)> {
         let mut views = Vec::with_capacity(self.artifacts.len());
         for artifact in self.artifacts.values() {
             views.push(match artifact {
@@ -211,8 +211,8 @@ impl Facts {
         Some(judge(views, &self.recipe))
     }
 
-    fn judged(&self) -> Option<InspectionEvent> {
-        let (judgement, rules) = self.verdict()?;
+    fn judgement_event(&self) -> Option<InspectionEvent> {
+        let (judgement, rules) = self.judge_artifacts()?;
         let recipe_revision = self.recipe.revision;
         Some(InspectionEvent::InspectionJudged { judgement, rules, recipe_revision })
     }
@@ -233,6 +233,6 @@ impl Aggregate for Inspection {
     }
 
     fn evolve(&mut self, event: &InspectionEvent) {
-        *self = std::mem::take(self).evolved(event);
+        *self = std::mem::take(self).after_event(event);
     }
 }

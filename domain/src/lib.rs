@@ -13,8 +13,6 @@
 mod aggregate;
 mod cqrs;
 mod defect;
-#[cfg(test)]
-mod fixtures;
 pub mod inspection;
 mod judgement;
 pub mod model_route;
@@ -23,6 +21,8 @@ mod read_model;
 mod recipe;
 pub mod report;
 mod stored_event;
+#[cfg(test)]
+mod test_support;
 mod upload;
 mod value;
 mod vocabulary;

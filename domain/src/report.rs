@@ -141,9 +141,9 @@ pub struct TimelineEntry {
 impl Report {
     /// The report of a stream of events, in order; `None` while the inspection is not judged.
     #[must_use]
-    pub fn of(entries: &[Entry]) -> Option<Self> {
-        let mut draft = Draft::default();
-        entries.iter().for_each(|entry| draft.add(entry));
+    pub fn from_entries(entries: &[Entry]) -> Option<Self> {
+        let mut draft = ReportFold::default();
+        entries.iter().for_each(|entry| draft.add_entry(entry));
         let (inspection_id, lot, part, station, recipe, created_at) = draft.created?;
         let (judgement, rules, judged_at) = draft.judged?;
         let findings =
@@ -163,7 +163,7 @@ impl Report {
             .collect();
         Some(Self {
             schema_version: SCHEMA_VERSION,
-            report_id: ReportId::of(inspection_id),
+            report_id: ReportId::for_inspection(inspection_id),
             inspection_id,
             lot,
             part,
@@ -175,13 +175,13 @@ impl Report {
             judged_at,
             artifacts: draft.artifacts.into_values().collect(),
             defects,
-            timeline: entries.iter().map(TimelineEntry::of).collect(),
+            timeline: entries.iter().map(TimelineEntry::from_entry).collect(),
         })
     }
 }
 
 impl TimelineEntry {
-    fn of(entry: &Entry) -> Self {
+    fn from_entry(entry: &Entry) -> Self {
         Self {
             sequence: entry.sequence,
             position: entry.position,
@@ -197,7 +197,7 @@ type Created = (InspectionId, Lot, PartNumber, Station, Recipe, DateTime<Utc>);
 /// Folds events as the inspection itself does: each counts or not by the state that it meets, and no
 /// result counts before the inspection is created or after it ends.
 #[derive(Default)]
-struct Draft {
+struct ReportFold {
     created: Option<Created>,
     ended: bool,
     judged: Option<(Judgement, Vec<FiredRule>, DateTime<Utc>)>,
@@ -205,8 +205,8 @@ struct Draft {
     findings: BTreeMap<ArtifactId, Vec<Defect>>,
 }
 
-impl Draft {
-    fn add(&mut self, entry: &Entry) {
+impl ReportFold {
+    fn add_entry(&mut self, entry: &Entry) {
         use InspectionEvent as E;
         let takes_results = self.created.is_some() && !self.ended;
         match &entry.event {
@@ -219,10 +219,10 @@ impl Draft {
                     Some((*inspection_id, names.0, names.1, names.2, recipe.clone(), at));
             }
             E::ArtifactReserved { artifact_id, .. } if takes_results => {
-                self.settle(*artifact_id, None, None, Outcome::Missing);
+                self.put_artifact(*artifact_id, None, None, Outcome::Missing);
             }
             E::ArtifactUploaded { artifact_id, picture } if takes_results => {
-                self.settle(*artifact_id, Some(picture), None, Outcome::Missing);
+                self.put_artifact(*artifact_id, Some(picture), None, Outcome::Missing);
             }
             E::InferenceCompleted {
                 artifact_id,
@@ -239,14 +239,14 @@ impl Draft {
                     registration: *registration,
                     timing: *timing,
                 };
-                self.settle(*artifact_id, Some(picture), Some(golden), outcome);
+                self.put_artifact(*artifact_id, Some(picture), Some(golden), outcome);
                 self.findings.insert(*artifact_id, defects.clone());
             }
             E::InferenceFailed { artifact_id, picture, golden, reason, detail, .. }
                 if takes_results =>
             {
                 let outcome = Outcome::NotComparable { reason: *reason, detail: detail.clone() };
-                self.settle(*artifact_id, Some(picture), golden.as_ref(), outcome);
+                self.put_artifact(*artifact_id, Some(picture), golden.as_ref(), outcome);
             }
             E::InspectionJudged { judgement, rules, .. } if takes_results => {
                 self.judged = Some((*judgement, rules.clone(), entry.occurred_at));
@@ -265,7 +265,7 @@ impl Draft {
         }
     }
 
-    fn settle(
+    fn put_artifact(
         &mut self,
         artifact_id: ArtifactId,
         picture: Option<&Picture>,

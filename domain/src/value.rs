@@ -28,7 +28,7 @@ impl Invalid {
 }
 
 /// PostgreSQL's jsonb takes every character but NUL.
-pub(crate) fn storable(text: String) -> String {
+pub(crate) fn replace_nul(text: String) -> String {
     if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text }
 }
 
@@ -172,7 +172,7 @@ id!(
 impl ReportId {
     /// The id of the report of `inspection`: the same for ever, so that a rebuilt report keeps its URL.
     #[must_use]
-    pub fn of(inspection: InspectionId) -> Self {
+    pub fn for_inspection(inspection: InspectionId) -> Self {
         Self(Uuid::new_v5(&inspection.0, b"report"))
     }
 }
@@ -191,7 +191,7 @@ impl Sha256 {
 
     /// The digest of `data`.
     #[must_use]
-    pub fn of(data: &[u8]) -> Self {
+    pub fn digest_of(data: &[u8]) -> Self {
         use sha2::Digest as _;
         Self(sha2::Sha256::digest(data).into())
     }

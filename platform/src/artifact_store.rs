@@ -147,7 +147,7 @@ impl ArtifactStore {
         expected: &Sha256,
     ) -> Result<Bytes, ArtifactStoreError> {
         let bytes = self.get(id).await?;
-        let found = Sha256::of(&bytes);
+        let found = Sha256::digest_of(&bytes);
         if found == *expected {
             return Ok(bytes);
         }

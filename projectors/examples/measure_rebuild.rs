@@ -146,7 +146,7 @@ fn start() -> DateTime<Utc> {
 /// The six events of a board with one picture and three findings.
 fn events(inspection_id: InspectionId, board: u32) -> anyhow::Result<Vec<InspectionEvent>> {
     let artifact_id = ArtifactId(Uuid::now_v7());
-    let sha256 = Sha256::of(&board.to_be_bytes());
+    let sha256 = Sha256::digest_of(&board.to_be_bytes());
     let media_type = MediaType::Png;
     let picture = Picture { sha256, bytes: 123_456, media_type, width: 640, height: 640 };
     let mut inspection = Inspection::default();
@@ -181,7 +181,7 @@ fn result(
         let bounds = PixelBox { x: n, y: board % 600, width: 12, height: 9 };
         Ok(Defect { class: DefectClass::Spur, confidence, bounds })
     };
-    let sha256 = Sha256::of(b"golden");
+    let sha256 = Sha256::digest_of(b"golden");
     Ok(InferenceResult::Completed {
         result_id: Uuid::new_v4(),
         artifact_id,

@@ -100,7 +100,7 @@ impl Pictures {
         expected: Sha256,
     ) -> Result<Option<&[u8]>, ReportPdfError> {
         let Some(file) = self.files.get(&artifact_id) else { return Ok(None) };
-        let found = Sha256::of(file);
+        let found = Sha256::digest_of(file);
         if found == expected {
             Ok(Some(file))
         } else {
@@ -158,7 +158,7 @@ impl ReportRenderer {
         pictures: &Pictures,
     ) -> Result<Vec<u8>, ReportPdfError> {
         let json = report_json(report)?;
-        let digest = Sha256::of(&json);
+        let digest = Sha256::digest_of(&json);
         let evidence::Evidence { boards, cards, mut files } =
             evidence::collect_evidence(report, pictures)?;
         files.insert(ATTACHMENT.to_owned(), json);

@@ -55,7 +55,7 @@ pub(super) async fn report(
     pdf: &Path,
 ) -> anyhow::Result<String> {
     let bytes = client.save_pdf(shown.inspection_id, pdf).await?;
-    let report_id = ReportId::of(domain::InspectionId(shown.inspection_id));
+    let report_id = ReportId::for_inspection(domain::InspectionId(shown.inspection_id));
     let mut text = String::new();
     writeln!(text, "report of board {}: {} ({} kB)", shown.board, pdf.display(), bytes / 1000)?;
     writeln!(text, "fetch it yourself:")?;

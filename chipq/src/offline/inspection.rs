@@ -94,7 +94,7 @@ fn read_picture(path: &Path) -> Result<(SourceFile, DecodedImage), Failure> {
             exit::DATA,
         )
     })?;
-    Ok((SourceFile { path: path.to_owned(), sha256: Sha256::of(&bytes) }, picture))
+    Ok((SourceFile { path: path.to_owned(), sha256: Sha256::digest_of(&bytes) }, picture))
 }
 
 impl InspectedBoard {

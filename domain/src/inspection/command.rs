@@ -8,7 +8,7 @@ use super::upload::record_upload;
 use super::{Artifact, Facts, Inspection, InspectionEvent, InspectionRejection as Rejection};
 use crate::{
     Aggregate as _, ArtifactId, Defect, InspectionId, Lot, MediaType, NotComparable, PartNumber,
-    Picture, Recipe, Sha256, Station, value::storable,
+    Picture, Recipe, Sha256, Station, value::replace_nul,
 };
 
 /// The most pictures one inspection may announce.
@@ -100,7 +100,7 @@ pub enum InferenceResult {
 }
 
 impl InferenceResult {
-    const fn artifact(&self) -> (ArtifactId, Sha256) {
+    const fn artifact_and_digest(&self) -> (ArtifactId, Sha256) {
         match self {
             Self::Completed { artifact_id, artifact_sha256, .. }
             | Self::Failed { artifact_id, artifact_sha256, .. } => (*artifact_id, *artifact_sha256),
@@ -108,7 +108,7 @@ impl InferenceResult {
     }
 
     /// The network that a comparison is by.
-    const fn model(&self) -> Option<&ModelIdentity> {
+    const fn compared_by(&self) -> Option<&ModelIdentity> {
         match self {
             Self::Completed { model, .. } => Some(model),
             Self::Failed { .. } => None,
@@ -161,7 +161,7 @@ impl InferenceResult {
                     picture,
                     golden,
                     reason,
-                    detail: storable(detail),
+                    detail: replace_nul(detail),
                     recipe_revision,
                 }
             }
@@ -188,7 +188,7 @@ pub(super) fn decide(state: &Inspection, command: InspectionCommand) -> Decision
             | Inspection::Voided(_) => Err(Rejection::AlreadyExists),
         },
         C::ReserveArtifact { artifact_id, media_type, expires_at } => {
-            reserve(open(state)?, artifact_id, media_type, expires_at)
+            reserve_artifact(open(state)?, artifact_id, media_type, expires_at)
         }
         C::UploadArtifact { artifact_id, picture } => record_upload(state, artifact_id, picture),
         C::RequestInference { now } => request_inference(state, now),
@@ -196,7 +196,7 @@ pub(super) fn decide(state: &Inspection, command: InspectionCommand) -> Decision
         C::Void { reason } => match state {
             Inspection::NotCreated => Err(Rejection::NotFound),
             Inspection::Open(_) | Inspection::Inferring(_) => {
-                Ok(vec![InspectionEvent::InspectionVoided { reason: storable(reason) }])
+                Ok(vec![InspectionEvent::InspectionVoided { reason: replace_nul(reason) }])
             }
             Inspection::Judged { .. } => Err(Rejection::AlreadyJudged),
             Inspection::Voided(_) => Err(Rejection::Voided),
@@ -215,7 +215,7 @@ pub(super) fn open(state: &Inspection) -> Result<&Facts, Rejection> {
     }
 }
 
-fn reserve(
+fn reserve_artifact(
     facts: &Facts,
     artifact_id: ArtifactId,
     media_type: MediaType,
@@ -249,7 +249,7 @@ fn request_inference(state: &Inspection, now: DateTime<Utc>) -> Decision {
     }
     let artifacts = facts.artifacts.keys().copied().collect();
     Ok(std::iter::once(InspectionEvent::InferenceRequested { artifacts })
-        .chain(facts.judged())
+        .chain(facts.judgement_event())
         .collect())
 }
 
@@ -260,7 +260,7 @@ fn record_inference(state: &Inspection, result: InferenceResult) -> Decision {
         // A late result never changes a judgement.
         Inspection::Judged { .. } | Inspection::Voided(_) => return Ok(Vec::new()),
     };
-    let (artifact_id, sha256) = result.artifact();
+    let (artifact_id, sha256) = result.artifact_and_digest();
     let picture = match facts.artifacts.get(&artifact_id) {
         None => return Err(Rejection::NoSuchArtifact { artifact_id }),
         Some(Artifact::Reserved { .. }) => {
@@ -271,7 +271,7 @@ fn record_inference(state: &Inspection, result: InferenceResult) -> Decision {
         // Delivered again, or by another worker: the first result stands.
         Some(Artifact::Compared { .. } | Artifact::NotComparable { .. }) => return Ok(Vec::new()),
     };
-    if let (Some(pinned), Some(model)) = (&facts.model, result.model())
+    if let (Some(pinned), Some(model)) = (&facts.model, result.compared_by())
         && pinned != model
     {
         let (pinned, found) = (Box::new(pinned.clone()), Box::new(model.clone()));
@@ -281,7 +281,7 @@ fn record_inference(state: &Inspection, result: InferenceResult) -> Decision {
     let mut after = state.clone();
     after.evolve(&recorded);
     let judged = match &after {
-        Inspection::Inferring(facts) => facts.judged(),
+        Inspection::Inferring(facts) => facts.judgement_event(),
         Inspection::NotCreated
         | Inspection::Open(_)
         | Inspection::Judged { .. }

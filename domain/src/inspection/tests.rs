@@ -10,17 +10,17 @@ use chrono::TimeDelta;
 use uuid::Uuid;
 
 use super::command::ARTIFACTS_MAX;
-use crate::fixtures::{self, *};
 use crate::inspection::{
     InspectionCommand as C, InspectionEvent as E, InspectionRejection as Rejected,
 };
+use crate::test_support::{self, *};
 use crate::{
     Aggregate as _, FiredRule, Inspection, InspectionId, InspectionState, Judgement, MediaType,
     NotComparable, Recipe, Rejection as _,
 };
 
 fn given(events: impl IntoIterator<Item = E>) -> Given<Inspection> {
-    fixtures::given(events)
+    test_support::given(events)
 }
 
 fn create() -> C {

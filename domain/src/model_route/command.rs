@@ -2,7 +2,7 @@
 
 use super::{Comparison, ModelRoute, ModelRouteEvent, ModelRouteRejection as Rejection};
 use crate::inspection::ModelIdentity;
-use crate::value::storable;
+use crate::value::replace_nul;
 
 /// The commands of a model's route.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,7 +34,7 @@ pub(super) fn decide(
             if reason.trim().is_empty() {
                 return Err(Rejection::EmptyReason);
             }
-            let (from, reason) = (from.cloned(), storable(reason));
+            let (from, reason) = (from.cloned(), replace_nul(reason));
             Ok(vec![ModelRouteEvent::ModelRouted { from, to, reason, comparison }])
         }
     }

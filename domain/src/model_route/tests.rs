@@ -6,12 +6,12 @@ use proptest::prelude::*;
 use super::{
     Comparison, ModelRouteCommand as C, ModelRouteEvent as E, ModelRouteRejection as Rejected,
 };
-use crate::fixtures::{self, Given, model_version as version};
 use crate::inspection::ModelIdentity;
+use crate::test_support::{self, Given, model_version as version};
 use crate::{Aggregate as _, ModelRoute, Rejection as _, Sha256};
 
 fn given(events: impl IntoIterator<Item = E>) -> Given<ModelRoute> {
-    fixtures::given(events)
+    test_support::given(events)
 }
 
 fn comparison() -> Comparison {
@@ -65,7 +65,7 @@ fn a_version_is_not_routed_to_twice_in_a_row() {
 
 #[test]
 fn the_same_version_with_another_digest_is_another_network() {
-    let rebuilt = ModelIdentity { sha256: Sha256::of(b"rebuilt"), ..version(2) };
+    let rebuilt = ModelIdentity { sha256: Sha256::digest_of(b"rebuilt"), ..version(2) };
     given([routed(None, version(2))])
         .when(route(rebuilt.clone()))
         .then([routed(Some(version(2)), rebuilt)]);

@@ -5,13 +5,13 @@ use proptest::prelude::*;
 
 use super::command::RESERVATIONS_MAX;
 use super::{PartCommand as C, PartEvent as E, PartRejection as Rejected};
-use crate::fixtures::{self, Given, artifact, at, part, picture};
+use crate::test_support::{self, Given, artifact, at, part, picture};
 use crate::{
     Aggregate as _, MediaType, Part, Picture, PictureOwner as _, Recipe, Rejection as _, UploadSlot,
 };
 
 fn given(events: impl IntoIterator<Item = E>) -> Given<Part> {
-    fixtures::given(events)
+    test_support::given(events)
 }
 
 fn register() -> C {

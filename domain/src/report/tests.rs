@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::fixtures::*;
 use crate::inspection::Artifact;
+use crate::test_support::*;
 use crate::{Aggregate as _, Inspection};
 
 /// The events as the log would hand them out: a second apart, at every tenth position.
@@ -47,9 +47,9 @@ fn board() -> Vec<Entry> {
 
 #[test]
 fn the_report_names_the_board_the_judgement_and_when_it_fell() {
-    let report = Report::of(&board()).unwrap();
+    let report = Report::from_entries(&board()).unwrap();
     assert_eq!(report.schema_version, 1);
-    assert_eq!(report.report_id, ReportId::of(inspection_id()));
+    assert_eq!(report.report_id, ReportId::for_inspection(inspection_id()));
     assert_eq!(report.inspection_id, inspection_id());
     assert_eq!((report.lot, report.part, report.station), (lot(), part(), station()));
     assert_eq!(report.judgement, Judgement::Fail);
@@ -60,7 +60,7 @@ fn the_report_names_the_board_the_judgement_and_when_it_fell() {
 
 #[test]
 fn every_picture_stands_in_the_report_with_what_became_of_it() {
-    let report = Report::of(&board()).unwrap();
+    let report = Report::from_entries(&board()).unwrap();
     let compared =
         Outcome::Compared { model: model(), registration: registration(), timing: timing() };
     let unreadable =
@@ -84,7 +84,7 @@ fn every_picture_stands_in_the_report_with_what_became_of_it() {
 
 #[test]
 fn findings_are_numbered_over_the_whole_board_by_picture_and_negligible_ones_are_left_out() {
-    let report = Report::of(&board()).unwrap();
+    let report = Report::from_entries(&board()).unwrap();
     let lines: Vec<_> =
         report.defects.iter().map(|d| (d.number, d.artifact_id, d.class, d.grade)).collect();
     assert_eq!(
@@ -99,7 +99,7 @@ fn findings_are_numbered_over_the_whole_board_by_picture_and_negligible_ones_are
 
 #[test]
 fn the_timeline_has_every_event_in_order() {
-    let report = Report::of(&board()).unwrap();
+    let report = Report::from_entries(&board()).unwrap();
     assert_eq!(report.timeline.len(), 13);
     let first = TimelineEntry {
         sequence: 1,
@@ -115,35 +115,36 @@ fn the_timeline_has_every_event_in_order() {
 
 #[test]
 fn an_inspection_that_is_not_judged_has_no_report() {
-    assert_eq!(Report::of(&[]), None);
+    assert_eq!(Report::from_entries(&[]), None);
     let board = board();
     for unfinished in 0..board.len() {
-        assert_eq!(Report::of(&board[..unfinished]), None);
+        assert_eq!(Report::from_entries(&board[..unfinished]), None);
     }
     let voided = InspectionEvent::InspectionVoided { reason: "wrong lot".into() };
-    assert_eq!(Report::of(&recorded([created(), reserved(1), voided])), None);
-    assert_eq!(Report::of(&recorded([judged(Judgement::Pass, vec![])])), None);
+    assert_eq!(Report::from_entries(&recorded([created(), reserved(1), voided])), None);
+    assert_eq!(Report::from_entries(&recorded([judged(Judgement::Pass, vec![])])), None);
 }
 
 #[test]
 fn the_first_judgement_stands_as_it_does_in_the_inspection() {
     let mut events: Vec<_> = board().into_iter().map(|entry| entry.event).collect();
-    let before = Report::of(&recorded(events.clone())).unwrap();
+    let before = Report::from_entries(&recorded(events.clone())).unwrap();
     events.extend([judged(Judgement::Pass, vec![]), completed(4, "late", vec![]), created()]);
-    let after = Report::of(&recorded(events)).unwrap();
+    let after = Report::from_entries(&recorded(events)).unwrap();
     assert_eq!(after.timeline.len(), before.timeline.len() + 3);
     assert_eq!(Report { timeline: before.timeline.clone(), ..after }, before);
 }
 
 #[test]
 fn the_same_events_give_the_same_bytes() {
-    let bytes = || serde_json::to_vec(&Report::of(&board()).unwrap()).unwrap();
+    let bytes = || serde_json::to_vec(&Report::from_entries(&board()).unwrap()).unwrap();
     assert_eq!(bytes(), bytes());
 }
 
 #[test]
 fn events_that_went_through_the_log_give_the_same_bytes() {
-    let bytes = |board: &[Entry]| serde_json::to_vec(&Report::of(board).unwrap()).unwrap();
+    let bytes =
+        |board: &[Entry]| serde_json::to_vec(&Report::from_entries(board).unwrap()).unwrap();
     let mut stored = board();
     for entry in &mut stored {
         let payload = serde_json::to_value(&entry.event).unwrap();
@@ -154,7 +155,7 @@ fn events_that_went_through_the_log_give_the_same_bytes() {
 
 #[test]
 fn a_report_reads_back_from_its_json() {
-    let report = Report::of(&board()).unwrap();
+    let report = Report::from_entries(&board()).unwrap();
     let json = serde_json::to_string_pretty(&report).unwrap();
     assert_eq!(serde_json::from_str::<Report>(&json).unwrap(), report);
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
@@ -171,7 +172,7 @@ proptest! {
         events in Just(board()).prop_shuffle(),
     ) {
         let state = Inspection::replay(events.iter().map(|entry| &entry.event));
-        let report = Report::of(&events);
+        let report = Report::from_entries(&events);
         let Inspection::Judged { facts, judgement, rules } = state else {
             prop_assert_eq!(report, None);
             return Ok(());

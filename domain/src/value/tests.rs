@@ -120,7 +120,7 @@ fn an_id_is_a_uuid_and_nothing_else() {
 
 #[test]
 fn a_report_has_the_same_id_for_ever_and_another_for_every_inspection() {
-    let [one, two] = [1, 2].map(|n| ReportId::of(InspectionId(Uuid::from_u128(n))));
+    let [one, two] = [1, 2].map(|n| ReportId::for_inspection(InspectionId(Uuid::from_u128(n))));
     assert_ne!(one, two);
     assert_eq!(one.to_string(), "a2e3c204-590c-558a-a517-c32fb77e83f6");
 }
@@ -128,7 +128,7 @@ fn a_report_has_the_same_id_for_ever_and_another_for_every_inspection() {
 #[test]
 fn a_digest_is_64_hexadecimal_digits_written_in_lower_case() {
     let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
-    let digest = Sha256::of(b"");
+    let digest = Sha256::digest_of(b"");
     assert_eq!(digest.to_string(), empty);
     assert_eq!(format!("{digest:?}"), empty);
     assert_eq!(empty.parse::<Sha256>().unwrap(), digest);

@@ -191,5 +191,5 @@ fn write_picture(out: &Path, name: &str, picture: &GrayImage) -> Result<Manifest
     let file = Path::new("images").join(name);
     let path = out.join(&file);
     fs::write(&path, &bytes).map_err(|source| BoardsError::Write { path, source })?;
-    Ok(ManifestFile { file, sha256: Sha256::of(&bytes), bytes: bytes.len() as u64 })
+    Ok(ManifestFile { file, sha256: Sha256::digest_of(&bytes), bytes: bytes.len() as u64 })
 }

@@ -15,7 +15,7 @@ const UNIT_DIGEST: &str = "d61d6168a97b2d0e6f3e36c52161c8262dbc12ca0d727f68a5680
 fn a_seed_gives_the_same_pixels_for_ever() {
     let design = Design::new(42, 640);
     let (test, _) = design.print_unit(7, &BoardOptions::default());
-    let digest = |picture: &GrayImage| Sha256::of(picture.as_raw()).to_string();
+    let digest = |picture: &GrayImage| Sha256::digest_of(picture.as_raw()).to_string();
     assert_eq!(digest(&design.golden_sample()), GOLDEN_DIGEST);
     assert_eq!(digest(&test), UNIT_DIGEST);
 }
@@ -91,7 +91,7 @@ fn a_generated_folder_reads_back_as_a_manifest_of_its_files() {
     for item in &manifest.items {
         for file in [&item.test, &item.template] {
             let bytes = std::fs::read(folder.path().join(&file.file)).expect("a file");
-            assert_eq!(Sha256::of(&bytes), file.sha256);
+            assert_eq!(Sha256::digest_of(&bytes), file.sha256);
             assert_eq!(bytes.len() as u64, file.bytes);
         }
     }

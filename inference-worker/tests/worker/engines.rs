@@ -40,7 +40,11 @@ impl Place {
         if n == 1 {
             return self.shipped.clone();
         }
-        ModelIdentity { version: n.to_string(), sha256: Sha256::of(&[n]), ..self.shipped.clone() }
+        ModelIdentity {
+            version: n.to_string(),
+            sha256: Sha256::digest_of(&[n]),
+            ..self.shipped.clone()
+        }
     }
 
     pub(crate) fn goes_away(&self) {

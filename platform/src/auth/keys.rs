@@ -144,7 +144,7 @@ impl PublicKeys {
 
     /// Adds a raw public key; returns its id, which is derived from it.
     fn insert(&mut self, raw: &[u8]) -> String {
-        let kid = hex::encode(&Sha256::of(raw).as_bytes()[..8]);
+        let kid = hex::encode(&Sha256::digest_of(raw).as_bytes()[..8]);
         let x = URL_SAFE_NO_PAD.encode(raw);
         let key = DecodingKey::from_ed_der(raw);
         self.0.insert(kid.clone(), PublicKey { x, key });

@@ -38,7 +38,7 @@ impl Users {
     pub fn with_user(mut self, name: &str, password: &str, roles: &[&str]) -> Self {
         self.0.push(User {
             name: name.to_owned(),
-            password: Sha256::of(password.as_bytes()),
+            password: Sha256::digest_of(password.as_bytes()),
             roles: roles.iter().map(|&role| role.to_owned()).collect(),
         });
         self
@@ -48,10 +48,11 @@ impl Users {
     /// password: every user is compared, digest with digest.
     #[must_use]
     pub fn authenticate(&self, name: &str, password: &str) -> Option<Actor> {
-        let (given_name, given) = (Sha256::of(name.as_bytes()), Sha256::of(password.as_bytes()));
+        let (given_name, given) =
+            (Sha256::digest_of(name.as_bytes()), Sha256::digest_of(password.as_bytes()));
         let mut found = None;
         for user in &self.0 {
-            let name_fits = is_equal(&Sha256::of(user.name.as_bytes()), &given_name);
+            let name_fits = is_equal(&Sha256::digest_of(user.name.as_bytes()), &given_name);
             let password_fits = is_equal(&user.password, &given);
             if name_fits & password_fits {
                 found = Some(user);

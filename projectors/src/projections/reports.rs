@@ -1,4 +1,4 @@
-//! `read.reports`: the report of every judged inspection, folded by [`Report::of`] from the events
+//! `read.reports`: the report of every judged inspection, folded by [`Report::from_entries`] from the events
 //! up to the judgement. The document is stored as text, so the same events give the same bytes.
 //!
 //! Events are kept while an inspection waits for its judgement and no longer: what was judged takes
@@ -144,7 +144,7 @@ fn fold_report(mut rows: Vec<EntryRow>) -> Result<JudgedReport, ApplyError> {
     rows.sort_unstable_by_key(|row| row.sequence);
     let entries: Vec<Entry> = rows.into_iter().map(Entry::from).collect();
     let position = entries.last().map_or(0, |entry| entry.position);
-    let report = Report::of(&entries);
+    let report = Report::from_entries(&entries);
     let report = report.ok_or_else(|| ApplyError::permanent("the judgement gives no report"))?;
     Ok((Position(position), report))
 }

@@ -144,13 +144,13 @@ async fn a_report_is_the_domains_report_byte_for_byte() {
     let events =
         world.log.read_stream(&StreamId::for_aggregate::<Inspection>(id), 0).await.unwrap();
     let entries: Vec<Entry> = events.iter().map(entry).collect();
-    let expected = serde_json::to_string(&Report::of(&entries).unwrap()).unwrap();
+    let expected = serde_json::to_string(&Report::from_entries(&entries).unwrap()).unwrap();
     let (report_id, document): (uuid::Uuid, String) =
         sqlx::query_as("SELECT report_id, document::text FROM read.reports")
             .fetch_one(&world.pool)
             .await
             .unwrap();
-    assert_eq!((report_id, document), (ReportId::of(id).0, expected));
+    assert_eq!((report_id, document), (ReportId::for_inspection(id).0, expected));
 }
 
 fn entry(recorded: &Recorded) -> Entry {

@@ -250,7 +250,7 @@ pub(crate) fn start() -> DateTime<Utc> {
 
 pub(crate) fn picture(seed: &str) -> Picture {
     Picture {
-        sha256: Sha256::of(seed.as_bytes()),
+        sha256: Sha256::digest_of(seed.as_bytes()),
         bytes: 5_000_000_000,
         media_type: MediaType::Png,
         width: 640,
@@ -259,7 +259,7 @@ pub(crate) fn picture(seed: &str) -> Picture {
 }
 
 fn model() -> ModelIdentity {
-    ModelIdentity { name: "copper".into(), version: "1".into(), sha256: Sha256::of(b"onnx") }
+    ModelIdentity { name: "copper".into(), version: "1".into(), sha256: Sha256::digest_of(b"onnx") }
 }
 
 fn defect(confidence: f32) -> Defect {

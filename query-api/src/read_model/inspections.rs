@@ -234,7 +234,7 @@ pub(crate) async fn read_detail(
     let timeline = timeline_of(&mut *snapshot, &[id]).await?;
     snapshot.commit().await?;
     let judged = inspection.judgement.is_some();
-    let report_id = judged.then(|| domain::ReportId::of(domain::InspectionId(id)).0);
+    let report_id = judged.then(|| domain::ReportId::for_inspection(domain::InspectionId(id)).0);
     Ok(Some(InspectionDetail { inspection, report_id, artifacts, timeline }))
 }
 

@@ -82,7 +82,7 @@ fn a_picture_that_does_not_decode_is_said_to_be_so() {
     let mut report = report();
     let junk = b"not a picture".as_slice();
     let artifact = &mut report.artifacts[0];
-    artifact.picture.as_mut().unwrap().sha256 = Sha256::of(junk);
+    artifact.picture.as_mut().unwrap().sha256 = Sha256::digest_of(junk);
     let mut pictures = pictures();
     pictures.insert(artifact.artifact_id, junk);
     assert!(ReportRenderer::new().render_pdf(&report, &pictures).is_ok());
@@ -154,9 +154,9 @@ fn the_golden_crop_shows_the_place_of_the_finding_though_the_picture_lies_shifte
     let artifact = &mut report.artifacts[0];
     let Outcome::Compared { registration, .. } = &mut artifact.outcome else { panic!("sample") };
     (registration.dx, registration.dy) = (2.0, -1.25);
-    artifact.picture.as_mut().unwrap().sha256 = Sha256::of(&shifted);
+    artifact.picture.as_mut().unwrap().sha256 = Sha256::digest_of(&shifted);
     let reference = artifact.golden.as_mut().unwrap();
-    reference.sha256 = Sha256::of(&golden);
+    reference.sha256 = Sha256::digest_of(&golden);
     let mut pictures = Pictures::default();
     pictures.insert(reference.artifact_id, golden);
     pictures.insert(artifact.artifact_id, shifted);

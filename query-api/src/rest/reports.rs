@@ -121,7 +121,7 @@ pub(super) async fn get_report(
     let mut response = if face == PDF {
         respond_with_pdf(&api, id, &document, &headers).await?
     } else {
-        let etag = format!("\"{}\"", Sha256::of(document.as_bytes()));
+        let etag = format!("\"{}\"", Sha256::digest_of(document.as_bytes()));
         with_etag(&headers, &etag, ([(header::CONTENT_TYPE, JSON)], document).into_response())
     };
     response.headers_mut().insert(LOG_POSITION, HeaderValue::from(position.0));
@@ -137,7 +137,7 @@ async fn respond_with_pdf(
     document: &str,
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
-    let digest = Sha256::of(document.as_bytes());
+    let digest = Sha256::digest_of(document.as_bytes());
     let etag = format!("\"{digest}-pdf-{}\"", env!("CARGO_PKG_VERSION"));
     let bytes = match matches_etag(headers, &etag) {
         true => Vec::new(),

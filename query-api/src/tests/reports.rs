@@ -18,7 +18,7 @@ fn report(sha256: Sha256, bytes: usize) -> Report {
         Picture { sha256, bytes: bytes as u64, media_type: MediaType::Png, width: 64, height: 48 };
     Report {
         schema_version: SCHEMA_VERSION,
-        report_id: ReportId::of(inspection_id),
+        report_id: ReportId::for_inspection(inspection_id),
         inspection_id,
         lot: "L1".parse().unwrap(),
         part: "P".parse().unwrap(),
@@ -106,7 +106,7 @@ async fn a_report_is_printed_on_demand() {
 #[tokio::test]
 async fn a_missing_picture_does_not_keep_a_report_from_being_printed() {
     let world = World::new().await;
-    let document = serde_json::to_string(&report(Sha256::of(b"gone"), 4)).unwrap();
+    let document = serde_json::to_string(&report(Sha256::digest_of(b"gone"), 4)).unwrap();
     let id = world.insert_report(1, &document).await;
     let path = format!("/v1/reports/{id}");
     let answer = world.get_with(&path, &[("accept", "application/pdf")]).await;
@@ -117,7 +117,7 @@ async fn a_missing_picture_does_not_keep_a_report_from_being_printed() {
 async fn a_damaged_picture_is_never_printed() {
     let world = World::new().await;
     world.store(artifact_id(1), &picture().0).await;
-    let document = serde_json::to_string(&report(Sha256::of(b"another"), 7)).unwrap();
+    let document = serde_json::to_string(&report(Sha256::digest_of(b"another"), 7)).unwrap();
     let id = world.insert_report(1, &document).await;
     let path = format!("/v1/reports/{id}");
     let answer = world.get_with(&path, &[("accept", "application/pdf")]).await;

@@ -61,7 +61,10 @@ async fn an_inspection_s_etag_is_its_version() {
     assert_eq!(body["rules"][0], json!({"rule": "defect", "class": "open", "count": 1}));
     assert_eq!(body["artifacts"][0]["artifact_id"], artifact_id(3).to_string());
     assert_eq!(body["timeline"][0]["event_type"], "InspectionCreated");
-    assert_eq!(body["report_id"], domain::ReportId::of(domain::InspectionId(id)).to_string());
+    assert_eq!(
+        body["report_id"],
+        domain::ReportId::for_inspection(domain::InspectionId(id)).to_string()
+    );
     for tag in ["\"5\"", "W/\"5\"", "\"1\", \"5\"", "*"] {
         let unchanged = world.get_with(&path, &[("if-none-match", tag)]).await;
         assert_eq!((unchanged.status.as_u16(), unchanged.body.len()), (304, 0), "{tag}");
@@ -127,6 +130,6 @@ pub(super) fn picture() -> (Vec<u8>, Sha256) {
     });
     board.write_to(&mut png, image::ImageFormat::Png).unwrap();
     let png = png.into_inner();
-    let sha256 = Sha256::of(&png);
+    let sha256 = Sha256::digest_of(&png);
     (png, sha256)
 }

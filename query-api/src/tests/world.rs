@@ -323,7 +323,7 @@ impl World {
 
     /// The report of an inspection, with this document.
     pub(super) async fn insert_report(&self, n: i64, document: &str) -> Uuid {
-        let id = domain::ReportId::of(domain::InspectionId(inspection_id(n))).0;
+        let id = domain::ReportId::for_inspection(domain::InspectionId(inspection_id(n))).0;
         sqlx::query(
             "INSERT INTO read.reports
              VALUES ($1, $2, $3, 'P', 'AOI-1', 'fail', 1, now(), $4, $5::json)",

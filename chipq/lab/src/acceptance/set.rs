@@ -80,7 +80,7 @@ impl FixedSet {
     pub fn from_folder(folder: &Path) -> Result<Self, SetError> {
         let path = folder.join("manifest.json");
         let bytes = read(&path)?;
-        let digest = Sha256::of(&bytes);
+        let digest = Sha256::digest_of(&bytes);
         let manifest: Manifest = serde_json::from_slice(&bytes)
             .map_err(|source| SetError::Manifest { path: path.clone(), source })?;
         if manifest.items.is_empty() {
@@ -134,7 +134,7 @@ fn prepare_from_folder(folder: &Path, item: &ManifestItem) -> Result<PreparedCas
     for file in [&item.test, &item.template] {
         let path = folder.join(&file.file);
         let bytes = read(&path)?;
-        let actual = Sha256::of(&bytes);
+        let actual = Sha256::digest_of(&bytes);
         if actual != file.sha256 {
             return Err(SetError::Digest { path, actual });
         }

@@ -36,7 +36,7 @@ impl Engine for Altered {
 
 fn altered(alter: fn(&mut CropOutput) -> Result<(), EngineError>) -> Arc<dyn Engine> {
     let network = EmbeddedEngine::load().expect("the model");
-    let sha256 = Sha256::of(b"altered");
+    let sha256 = Sha256::digest_of(b"altered");
     let model = ModelIdentity { name: "golden-compare".into(), version: "2".into(), sha256 };
     Arc::new(Altered { model, network, alter })
 }

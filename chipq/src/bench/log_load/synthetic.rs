@@ -60,7 +60,7 @@ fn synthetic_inspection(n: usize) -> anyhow::Result<(StreamId, Vec<NewEvent>)> {
     let inspection_id = InspectionId(Uuid::now_v7());
     let artifact_id = ArtifactId(Uuid::now_v7());
     let picture = Picture {
-        sha256: Sha256::of(artifact_id.to_string().as_bytes()),
+        sha256: Sha256::digest_of(artifact_id.to_string().as_bytes()),
         bytes: 20_000,
         media_type: MediaType::Png,
         width: 640,
@@ -109,12 +109,12 @@ fn completed_inference(
         golden: GoldenReference {
             artifact_id: ArtifactId(Uuid::nil()),
             revision: 1,
-            sha256: Sha256::of(b"golden"),
+            sha256: Sha256::digest_of(b"golden"),
         },
         model: ModelIdentity {
             name: "bench".to_owned(),
             version: "1".to_owned(),
-            sha256: Sha256::of(b"model"),
+            sha256: Sha256::digest_of(b"model"),
         },
         recipe_revision: 1,
         registration: Registration { dx: 0.0, dy: 0.0, score: 1.0 },

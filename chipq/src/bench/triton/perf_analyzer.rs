@@ -149,7 +149,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_program_that_is_missing_is_named_with_how_to_install_it() {
-        let sha256 = domain::Sha256::of(b"x");
+        let sha256 = domain::Sha256::digest_of(b"x");
         let model = ModelIdentity { name: "m".into(), version: "1".into(), sha256 };
         let program = PathBuf::from("/nowhere/perf_analyzer");
         let peer = PerfAnalyzer::new(program, "grpc://127.0.0.1:1", &model, &[]).unwrap();

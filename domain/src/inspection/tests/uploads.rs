@@ -7,7 +7,7 @@ fn slot_in(events: &[E], n: u128) -> String {
     match Inspection::replay(events).upload_slot(artifact(n)) {
         Ok(UploadSlot::Free { announced }) => format!("free for {announced}"),
         Ok(UploadSlot::Taken(picture)) => {
-            assert_eq!(*picture, crate::fixtures::picture("board"));
+            assert_eq!(*picture, crate::test_support::picture("board"));
             "taken".to_owned()
         }
         Err(rejection) => rejection.name().to_owned(),

@@ -32,7 +32,7 @@ struct Echo {
 
 impl Echo {
     fn built_for(sizes: BatchSizes) -> Arc<Self> {
-        let sha256 = domain::Sha256::of(b"echo");
+        let sha256 = domain::Sha256::digest_of(b"echo");
         let model = ModelIdentity { name: "echo".into(), version: "1".into(), sha256 };
         let permits = Semaphore::new(Semaphore::MAX_PERMITS);
         Arc::new(Self {

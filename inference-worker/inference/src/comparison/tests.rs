@@ -39,7 +39,7 @@ async fn a_flaw_on_a_panel_that_is_too_large_to_decode_is_found_and_a_photograph
     let comparer = comparer();
     let mut test = panel();
     let golden = png(&test);
-    let sha256 = Sha256::of(&golden);
+    let sha256 = Sha256::digest_of(&golden);
     // Where the panel is plain: copper that should not be there, or a hole.
     let (left, top) = (TILE * 3 + 2_000, 1_800);
     for (x, y) in (0..16).flat_map(|x| (0..16).map(move |y| (left + x, top + y))) {

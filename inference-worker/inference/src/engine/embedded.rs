@@ -27,7 +27,7 @@ static BATCH_SIZES: BatchSizes = BatchSizes::UpTo(BATCH_MAX);
 static SHIPPED: LazyLock<ModelIdentity> = LazyLock::new(|| ModelIdentity {
     name: NAME.to_owned(),
     version: VERSION.to_owned(),
-    sha256: Sha256::of(MODEL),
+    sha256: Sha256::digest_of(MODEL),
 });
 
 /// The network that is compiled in; `triton/` serves the same file.
@@ -77,7 +77,7 @@ impl EmbeddedEngine {
         let identity = ModelIdentity {
             name: NAME.to_owned(),
             version: "file".to_owned(),
-            sha256: Sha256::of(&onnx),
+            sha256: Sha256::digest_of(&onnx),
         };
         let model = ModelOptions::with_all_ops().prepack_weights(true).load(onnx);
         Self::from_loaded(model.map_err(|error| error.to_string()), identity, threads)

@@ -110,7 +110,7 @@ async fn a_version_with_another_digest_than_asked_for_is_refused() {
     let server = TritonServer::start(&repository);
     let models = models(&server, &impatient());
     let other = ModelIdentity {
-        sha256: domain::Sha256::of(b"another network"),
+        sha256: domain::Sha256::digest_of(b"another network"),
         ..models.shipped_model().clone()
     };
     let refused = models.engine_for(&other).await.err().unwrap();

@@ -28,7 +28,7 @@ async fn a_whole_picture_is_stored_under_a_key_made_of_its_id_alone() {
             let stored = put_in_pieces(&store, id, &bytes, media_type, piece).await.unwrap();
             assert_eq!((stored.width, stored.height), (160, 120));
             assert_eq!((stored.media_type, stored.bytes), (media_type, bytes.len() as u64));
-            assert_eq!(stored.sha256, Sha256::of(&bytes));
+            assert_eq!(stored.sha256, Sha256::digest_of(&bytes));
             assert_eq!(store.describe_stored(id).await.unwrap(), Some(stored));
         }
         assert_eq!(store.get(id).await.unwrap(), bytes);
@@ -137,7 +137,8 @@ async fn bytes_after_the_end_of_a_jpeg_are_tolerated_because_cameras_write_them(
 #[tokio::test]
 async fn an_announced_digest_or_length_must_be_met() {
     let png = picture(ImageFormat::Png);
-    let announced = ExpectedUpload { sha256: Some(Sha256::of(b"other")), ..MediaType::Png.into() };
+    let announced =
+        ExpectedUpload { sha256: Some(Sha256::digest_of(b"other")), ..MediaType::Png.into() };
     assert!(matches!(refused(&png, announced).await, UploadError::WrongDigest { .. }));
     let announced = ExpectedUpload { bytes: Some(7), ..MediaType::Png.into() };
     assert!(matches!(refused(&png, announced).await, UploadError::WrongLength { .. }));
@@ -145,7 +146,7 @@ async fn an_announced_digest_or_length_must_be_met() {
     let ((_folder, store), id) = (store(), new_id());
     let announced = ExpectedUpload {
         media_type: MediaType::Png,
-        sha256: Some(Sha256::of(&png)),
+        sha256: Some(Sha256::digest_of(&png)),
         bytes: Some(png.len() as u64),
     };
     put(&store, id, &png, announced).await.unwrap();

@@ -56,7 +56,7 @@ fn at(ms: i64) -> DateTime<Utc> {
 
 fn picture(file: &[u8]) -> Picture {
     let (bytes, media_type) = (file.len() as u64, MediaType::Png);
-    Picture { sha256: Sha256::of(file), bytes, media_type, width: 96, height: 64 }
+    Picture { sha256: Sha256::digest_of(file), bytes, media_type, width: 96, height: 64 }
 }
 
 fn compared() -> Outcome {
@@ -64,7 +64,7 @@ fn compared() -> Outcome {
         model: ModelIdentity {
             name: "copper-layer".to_owned(),
             version: "1".to_owned(),
-            sha256: Sha256::of(b"model"),
+            sha256: Sha256::digest_of(b"model"),
         },
         registration: Registration { dx: 2.0, dy: -1.25, score: 0.987 },
         timing: Timing { queue_ms: 3, compute_ms: 41, total_ms: 58 },
@@ -108,7 +108,7 @@ pub(super) fn report() -> Report {
     let open = PixelBox { x: 58, y: 30, width: 10, height: 12 };
     Report {
         schema_version: SCHEMA_VERSION,
-        report_id: ReportId::of(inspection_id),
+        report_id: ReportId::for_inspection(inspection_id),
         inspection_id,
         lot: "L-2026-009".parse().unwrap(),
         part: "PCB-640-A".parse().unwrap(),
@@ -152,7 +152,7 @@ fn timeline() -> Vec<TimelineEntry> {
 }
 
 fn golden_sha256() -> Sha256 {
-    Sha256::of(&golden_png())
+    Sha256::digest_of(&golden_png())
 }
 
 /// A passed board of one picture.

@@ -33,7 +33,7 @@ fn serve(fake: &Fake, serving: &[(&str, Sha256)]) {
 #[tokio::test]
 async fn versions_are_listed_in_their_order_with_what_they_declare() {
     let (fake, admin) = admin();
-    let other = Sha256::of(b"another network");
+    let other = Sha256::digest_of(b"another network");
     serve(&fake, &[("10", other), ("2", shipped().sha256)]);
     let name = shipped().name;
     fake.state().index.as_mut().expect("an index").push(listed("3", "UNAVAILABLE"));
@@ -47,7 +47,7 @@ async fn versions_are_listed_in_their_order_with_what_they_declare() {
 #[tokio::test]
 async fn a_version_with_a_digest_is_asked_for_beside_those_that_serve() {
     let (fake, admin) = admin();
-    let other = Sha256::of(b"another network");
+    let other = Sha256::digest_of(b"another network");
     let missing = admin.load(&shipped().name, "2", Some(other)).await;
     assert!(matches!(missing, Err(EngineError::Model { .. })), "the server passed over it");
     let state = fake.state();
@@ -61,7 +61,7 @@ async fn a_version_with_a_digest_is_asked_for_beside_those_that_serve() {
 async fn a_version_that_serves_already_is_not_loaded_again() {
     let (fake, admin) = admin();
     assert_eq!(admin.load(&shipped().name, "1", None).await, Ok(shipped()));
-    let other = Sha256::of(b"another network");
+    let other = Sha256::digest_of(b"another network");
     let refused = admin.load(&shipped().name, "1", Some(other)).await;
     assert!(matches!(refused, Err(EngineError::Model { .. })), "{refused:?}");
     assert_eq!(fake.state().loads, []);

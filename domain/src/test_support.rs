@@ -71,7 +71,7 @@ pub(crate) fn station() -> Station {
 /// A JPEG whose bytes are told apart by `content`.
 pub(crate) fn picture(content: &str) -> Picture {
     Picture {
-        sha256: Sha256::of(content.as_bytes()),
+        sha256: Sha256::digest_of(content.as_bytes()),
         bytes: 48_213,
         media_type: MediaType::Jpeg,
         width: 640,
@@ -80,16 +80,16 @@ pub(crate) fn picture(content: &str) -> Picture {
 }
 
 pub(crate) fn golden() -> GoldenReference {
-    GoldenReference { artifact_id: artifact(99), revision: 1, sha256: Sha256::of(b"golden") }
+    GoldenReference { artifact_id: artifact(99), revision: 1, sha256: Sha256::digest_of(b"golden") }
 }
 
 pub(crate) fn model() -> ModelIdentity {
-    ModelIdentity { name: "copper".into(), version: "1".into(), sha256: Sha256::of(b"onnx") }
+    ModelIdentity { name: "copper".into(), version: "1".into(), sha256: Sha256::digest_of(b"onnx") }
 }
 
 /// Version `n` of the model; version 1 is [`model`].
 pub(crate) fn model_version(n: u8) -> ModelIdentity {
-    let sha256 = if n == 1 { model().sha256 } else { Sha256::of(&[n]) };
+    let sha256 = if n == 1 { model().sha256 } else { Sha256::digest_of(&[n]) };
     ModelIdentity { version: n.to_string(), sha256, ..model() }
 }
 
@@ -114,7 +114,7 @@ pub(crate) fn compared(n: u128, content: &str, defects: Vec<Defect>) -> Inferenc
     InferenceResult::Completed {
         result_id: result_id(n),
         artifact_id: artifact(n),
-        artifact_sha256: Sha256::of(content.as_bytes()),
+        artifact_sha256: Sha256::digest_of(content.as_bytes()),
         golden: golden(),
         model: model(),
         registration: registration(),
@@ -128,7 +128,7 @@ pub(crate) fn not_comparable(n: u128, content: &str, reason: NotComparable) -> I
     InferenceResult::Failed {
         result_id: result_id(n),
         artifact_id: artifact(n),
-        artifact_sha256: Sha256::of(content.as_bytes()),
+        artifact_sha256: Sha256::digest_of(content.as_bytes()),
         golden,
         reason,
         detail: "in words".into(),
