@@ -19,11 +19,9 @@ const ONE_OF: usize = 3;
 const ABOVE: &[(&str, usize)] = &[
     ("boards", 90),
     ("chipq", 60),
-    ("domain", 55),
     ("inference", 71),
     ("lab", 85),
     ("platform", 50),
-    ("query-api", 71),
     ("vision", 82),
 ];
 
@@ -34,8 +32,6 @@ const CALLED_OF: &[(&str, &str)] = &[
     ("chipq/src/demo/verdict.rs", "not renamed yet"),
     ("chipq/src/failure.rs", "not renamed yet"),
     ("chipq/src/statistics.rs", "not renamed yet"),
-    ("domain/src/report.rs", "not renamed yet"),
-    ("domain/src/value.rs", "not renamed yet"),
     ("inference-worker/boards/src/print.rs", "not renamed yet"),
     ("inference-worker/inference/src/comparison.rs", "not renamed yet"),
     ("inference-worker/inference/src/comparison/batchers.rs", "not renamed yet"),
@@ -48,10 +44,6 @@ const CALLED_OF: &[(&str, &str)] = &[
     ("inference-worker/vision/src/photograph/projection.rs", "not renamed yet"),
     ("inference-worker/vision/src/refusal.rs", "not renamed yet"),
     ("inference-worker/vision/src/register.rs", "not renamed yet"),
-    ("query-api/src/graphql/limits.rs", "not renamed yet"),
-    ("query-api/src/graphql/metrics.rs", "not renamed yet"),
-    ("query-api/src/graphql/objects.rs", "not renamed yet"),
-    ("query-api/src/report_pdf/evidence.rs", "not renamed yet"),
 ];
 
 /// Of the distinct function names of a crate that are not conventional: all, and those of one word.
