@@ -13,6 +13,7 @@ const UNUSED: &[(&str, &str)] = &[
     ("Camera", "to be used or taken away"),
     ("ConfigErrors", "to be used or taken away"),
     ("CqrsEventStore", "lets cqrs-es's framework and tools run on our log; docs/adr/0001"),
+    ("LogReactorFollower", "a relay, a sender of webhooks, a builder of proofs stand on it next"),
     ("command_line", "docs/configuration.md is written from it"),
     ("keys_kid", "to be used or taken away"),
     ("retry_stream", "to be used or taken away"),
