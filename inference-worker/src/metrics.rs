@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use domain::Judgement;
-use opentelemetry::metrics::{AsyncInstrument, Counter, Gauge, Meter};
+use opentelemetry::metrics::{AsyncInstrument, Counter, Meter};
 use opentelemetry::{KeyValue, global};
 use platform::follower::PartitionStatus;
 
@@ -16,7 +16,6 @@ const METER: &str = "chipq.inference";
 /// The instruments. Cheap to clone; clones share them.
 #[derive(Clone)]
 pub struct Metrics {
-    engine_available: Gauge<u64>,
     boards: Counter<u64>,
 }
 
@@ -33,15 +32,7 @@ impl Metrics {
         let counter = |name: &'static str, unit: &'static str, description: &'static str| {
             meter.u64_counter(name).with_unit(unit).with_description(description).build()
         };
-        let gauge = |name: &'static str, unit: &'static str, description: &'static str| {
-            meter.u64_gauge(name).with_unit(unit).with_description(description).build()
-        };
         Self {
-            engine_available: gauge(
-                "chipq.inference.engine.available",
-                "{engine}",
-                "1 while the engine answers, 0 while boards wait for it.",
-            ),
             boards: counter(
                 "chipq.inference.boards",
                 "{board}",
@@ -74,10 +65,6 @@ impl Metrics {
             .with_description("Inspections that this worker is processing.")
             .with_callback(observe(PartitionStatus::streams_under_way))
             .build();
-    }
-
-    pub(crate) fn engine_available(&self, available: bool) {
-        self.engine_available.record(available.into(), &[]);
     }
 
     pub(crate) fn judged(&self, judgement: Judgement) {

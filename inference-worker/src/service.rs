@@ -73,15 +73,16 @@ impl WorkerConfig {
 pub struct Service {
     config: WorkerConfig,
     health: Arc<WorkerHealth>,
-    metrics: Metrics,
+    inference_metrics: InferenceMetrics,
 }
 
 impl Service {
     /// A worker, measured under the process's meter: install `platform::metrics` first.
     #[must_use]
     pub fn new(config: WorkerConfig) -> Self {
-        let metrics = Metrics::of_process();
-        Self { config, health: Arc::new(WorkerHealth::new(metrics.clone())), metrics }
+        let inference_metrics = InferenceMetrics::for_process();
+        let health = Arc::new(WorkerHealth::new(inference_metrics.clone()));
+        Self { config, health, inference_metrics }
     }
 
     /// Whether it can process inspections, from now until it ends.
@@ -110,9 +111,9 @@ impl Service {
             .context("the inference engine cannot be used")?;
         self.health.set_models(Arc::clone(&models));
         InferenceMetrics::observe_breakers(Arc::clone(&models));
-        let comparer = Comparer::new(models, batching, InferenceMetrics::for_process());
+        let comparer = Comparer::new(models, batching, self.inference_metrics);
         let comparer = Arc::new(comparer);
-        let told = (self.health, self.metrics);
+        let told = (self.health, Metrics::of_process());
         Worker::new((pool, tail), artifacts, comparer, options, told)
             .run(shutdown)
             .await

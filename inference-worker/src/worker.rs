@@ -5,7 +5,6 @@
 //! there; here is what one inspection asks for. What is done twice after a crash changes nothing,
 //! because results have ids derived from what was compared.
 
-mod availability;
 mod health;
 mod process;
 

@@ -42,7 +42,7 @@ inference-worker: anyhow bytes chrono clap domain futures inference opentelemetr
     thiserror tokio tracing uuid
 vision: domain image png thiserror
 boards: domain image serde serde_json thiserror
-inference: bytes clap domain futures opentelemetry proto rand rten rten-tensor thiserror tokio
+inference: bytes clap domain futures opentelemetry platform proto rten rten-tensor thiserror tokio
     tokio-util tonic tracing vision
 proto: prost prost-reflect protox serde_json tonic tonic-prost tonic-prost-build
 chipq: anyhow boards chrono clap command-api domain futures image indicatif inference

@@ -110,7 +110,7 @@ pub trait Models: Send + Sync {
         model: &ModelIdentity,
     ) -> BoxFuture<'_, Result<Arc<dyn Engine>, EngineError>>;
 
-    /// Whether the place can be asked now.
+    /// Whether the place can be asked now: it answers, and keeps nobody off by a circuit breaker.
     fn ready(&self) -> BoxFuture<'_, Result<(), EngineError>>;
 
     /// The circuit breaker of every engine in use; none where nothing can be away.

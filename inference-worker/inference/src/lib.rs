@@ -4,6 +4,7 @@
 //! Absent: the log and the store, which are the worker's; and how pictures become crops, which is
 //! `vision`'s.
 
+pub mod availability;
 pub mod batcher;
 pub mod comparison;
 pub mod engine;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use domain::inspection::ModelIdentity;
-use opentelemetry::metrics::{Counter, Histogram, Meter, UpDownCounter};
+use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter, UpDownCounter};
 use opentelemetry::{KeyValue, global};
 
 use crate::engine::{BreakerState, EngineError, Models};
@@ -30,6 +30,7 @@ pub struct InferenceMetrics {
     crops: Counter<u64>,
     padding: Counter<u64>,
     errors: Counter<u64>,
+    engine_available: Gauge<u64>,
 }
 
 impl InferenceMetrics {
@@ -80,6 +81,11 @@ impl InferenceMetrics {
                 "{error}",
                 "Batches that the engine did not answer, by error.type.",
             ),
+            engine_available: meter
+                .u64_gauge("chipq.inference.engine.available")
+                .with_unit("{engine}")
+                .with_description("1 while the engine answers, 0 while boards wait for it.")
+                .build(),
         }
     }
 
@@ -114,6 +120,10 @@ impl InferenceMetrics {
         self.padding.add(as_count(size.saturating_sub(wanted)), &model);
         self.in_flight.add(1, &model);
         SentBatch { metrics: self.clone(), model, crops: as_count(wanted), started: Instant::now() }
+    }
+
+    pub(crate) fn engine_available(&self, available: bool) {
+        self.engine_available.record(available.into(), &[]);
     }
 
     pub(crate) fn record_queue_time(&self, model: &ModelIdentity, queued: Duration) {

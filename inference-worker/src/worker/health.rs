@@ -1,38 +1,42 @@
 //! Whether a worker can process inspections now, and why not.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use inference::engine::{BreakerState, Models};
-use platform::follower::PartitionStatus;
+use inference::availability::EngineAvailability;
+use inference::engine::Models;
+use inference::metrics::InferenceMetrics;
+use platform::follower::{Followers, PartitionStatus};
 use platform::health::{Check, Probe};
 
-use super::availability::EngineAvailability;
-use crate::metrics::Metrics;
+use super::WORKER;
+
+const NOT_STARTED: &str = "the worker has not started";
 
 /// What a worker tells about itself. It exists before the worker does: then nothing is ready.
 pub struct WorkerHealth {
     engine: Arc<EngineAvailability>,
-    models: OnceLock<Arc<dyn Models>>,
     partitions: Arc<PartitionStatus>,
+    /// Measured as a follower for as long as this lives.
+    _followers: Followers,
 }
 
 impl WorkerHealth {
     /// Of a worker that has not started.
     #[must_use]
-    pub fn new(metrics: Metrics) -> Self {
+    pub fn new(metrics: InferenceMetrics) -> Self {
+        let followers = Followers::new();
         Self {
             engine: Arc::new(EngineAvailability::new(metrics)),
-            models: OnceLock::new(),
-            partitions: Arc::default(),
+            partitions: Arc::new(PartitionStatus::new(followers.register(WORKER))),
+            _followers: followers,
         }
     }
 
     /// Where the worker's networks are, once that is known.
     pub fn set_models(&self, models: Arc<dyn Models>) {
-        // The first place stands: a worker has one.
-        let _ = self.models.set(models);
+        self.engine.set_models(models);
     }
 
     pub(super) fn engine_availability(&self) -> Arc<EngineAvailability> {
@@ -44,24 +48,14 @@ impl WorkerHealth {
     }
 
     async fn check_engine(&self) -> Result<(), String> {
-        let models = self.models.get().ok_or("the worker has not started")?;
-        models.ready().await.map_err(|error| error.to_string())?;
-        let is_open = |(_, state): &(_, BreakerState)| *state == BreakerState::Open;
-        if let Some((model, _)) = models.breakers().into_iter().find(is_open) {
-            let (name, version) = (model.name, model.version);
-            return Err(format!("the circuit breaker of {name} version {version} is open"));
-        }
-        // A network that is not there keeps inspections waiting although its place answers. When
-        // none waits any more, nobody would find out that it is back.
-        match self.engine.reason_away() {
-            Some(detail) if self.partitions.streams_under_way() > 0 => Err(detail),
-            _ => Ok(()),
-        }
+        let is_awaited = self.partitions.streams_under_way() > 0;
+        let checked = self.engine.check(is_awaited).await;
+        checked.map_err(|reason| reason.unwrap_or_else(|| NOT_STARTED.to_owned()))
     }
 
     fn check_leases(&self) -> Result<(), String> {
         let renewed = self.partitions.leases();
-        renewed.unwrap_or_else(|| Err("the worker has not started".to_owned())).map(|_| ())
+        renewed.unwrap_or_else(|| Err(NOT_STARTED.to_owned())).map(|_| ())
     }
 }
 

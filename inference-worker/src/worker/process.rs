@@ -16,12 +16,14 @@ mod compare;
 mod failure;
 mod history;
 mod result;
+mod task;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use domain::inspection::{Artifact, InferenceResult};
 use domain::{Inspection, InspectionCommand, InspectionEvent, InspectionId, InspectionRejection};
+use inference::availability::EngineAvailability;
 use inference::comparison::Comparer;
 use platform::artifact_store::ArtifactStore;
 use platform::backoff::Backoff;
@@ -31,12 +33,11 @@ use platform::follower::Handled;
 use platform::shutdown::Shutdown;
 
 use super::WORKER;
-use super::availability::EngineAvailability;
 use crate::metrics::Metrics;
-use compare::PictureToCompare;
 use failure::{AttemptCounter, ProcessingError};
 use history::InspectionHistory;
 use result::no_golden_sample_result;
+use task::PictureToCompare;
 
 /// The pauses before an inspection is tried again.
 const RETRY: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(10), 0.5);

@@ -150,7 +150,7 @@ impl Line {
     pub(crate) fn start_worker(&self) -> Running {
         let shutdown = Shutdown::new();
         let metrics = Metrics::of_process();
-        let health = Arc::new(WorkerHealth::new(metrics.clone()));
+        let health = Arc::new(WorkerHealth::new(InferenceMetrics::for_process()));
         health.set_models(Arc::clone(&self.models));
         let batching = BatchingConfig::default();
         let comparer =

@@ -104,7 +104,7 @@ async fn a_worker_that_has_not_started_is_not_ready_and_one_that_runs_measures()
     let bad = board(false);
     line.register_golden(&bad.golden).await;
     let unstarted = inference_worker::worker::WorkerHealth::new(
-        inference_worker::metrics::Metrics::of_process(),
+        inference::metrics::InferenceMetrics::for_process(),
     );
     let checks = unstarted.checks().await;
     let names: Vec<_> = checks.iter().map(|check| check.name.as_str()).collect();

@@ -204,6 +204,11 @@ impl Backlog {
             && events.sum::<usize>() < EVENTS_AHEAD_MAX
     }
 
+    /// Up to where everything that is held is done; `None` while nothing is.
+    pub(super) fn lowest_checkpoint(&self) -> Option<Position> {
+        self.held.values().map(HeldPartition::checkpoint).min()
+    }
+
     /// A partition's lease with the checkpoint as it is now.
     pub(super) fn current_lease(&self, partition: Partition) -> Option<Lease> {
         let held = self.held.get(&partition)?;

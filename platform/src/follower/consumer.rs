@@ -149,6 +149,7 @@ impl PartitionConsumer {
             Wakeup::PageRead(Ok(page)) => {
                 let gives_work = |event: &_| self.reactor.gives_work(event);
                 self.backlog.add_page(&page, gives_work);
+                self.status.report_read(self.backlog.lowest_checkpoint(), page.head);
                 self.schedule_save();
             }
             Wakeup::PageRead(Err(error)) => {
@@ -182,7 +183,7 @@ impl PartitionConsumer {
             Ok(renewed) => self.rebalance(renewed).await,
             Err(error) => {
                 tracing::warn!(%error, "leases not renewed; trying again");
-                self.status.report_leases(Err(error.to_string()));
+                self.status.report_failure(&error);
                 self.renew_at = Instant::now() + self.leases.duration() / LOOKS_PER_LEASE;
             }
         }
@@ -209,7 +210,7 @@ impl PartitionConsumer {
             }
         }
         let kept = self.backlog.count_kept();
-        self.status.report_leases(Ok(kept));
+        self.status.report_leases(kept, self.backlog.lowest_checkpoint());
         self.status.report_held(self.backlog.held_partitions().len());
         let times = if kept < fair_share { LOOKS_PER_LEASE } else { RENEWALS_PER_LEASE };
         self.renew_at = Instant::now() + self.leases.duration() / times;
@@ -306,6 +307,7 @@ impl PartitionConsumer {
         match self.leases.save_positions(&moved).await {
             Ok(()) => {
                 self.backlog.mark_saved(&moved);
+                self.status.report_done(self.backlog.lowest_checkpoint());
                 self.save_at = None;
             }
             Err(error) => {

@@ -3,15 +3,29 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use super::status::FollowerStatus;
+use crate::event_log::Position;
+
 /// What a reactor tells of itself. It exists before the reactor starts: then there are no leases.
-#[derive(Debug, Default)]
 pub struct PartitionStatus {
+    follower: FollowerStatus,
     leases: Mutex<Option<Result<usize, String>>>,
     held: AtomicUsize,
     under_way: AtomicUsize,
 }
 
 impl PartitionStatus {
+    /// Of a reactor that has not started, and that tells `follower` how it gets on.
+    #[must_use]
+    pub fn new(follower: FollowerStatus) -> Self {
+        Self {
+            follower,
+            leases: Mutex::default(),
+            held: AtomicUsize::default(),
+            under_way: AtomicUsize::default(),
+        }
+    }
+
     /// What the last renewal found: how many partitions are this member's to keep, or why that is not
     /// known. `None` before the start.
     #[must_use]
@@ -31,7 +45,36 @@ impl PartitionStatus {
         self.under_way.load(Ordering::Relaxed)
     }
 
-    pub(super) fn report_leases(&self, outcome: Result<usize, String>) {
+    /// So many partitions are kept; those held are all done up to `checkpoint`.
+    pub(super) fn report_leases(&self, kept: usize, checkpoint: Option<Position>) {
+        self.set_leases(Ok(kept));
+        match checkpoint {
+            Some(checkpoint) => self.follower.follow_from(checkpoint),
+            None => self.follower.stand_by(),
+        }
+    }
+
+    /// The leases were not renewed.
+    pub(super) fn report_failure(&self, error: &sqlx::Error) {
+        self.set_leases(Err(error.to_string()));
+        self.follower.interrupt(error);
+    }
+
+    /// All that is held is done up to `checkpoint`, of a log that was complete up to `head`.
+    pub(super) fn report_read(&self, checkpoint: Option<Position>, head: Position) {
+        if let Some(checkpoint) = checkpoint {
+            self.follower.advance(checkpoint, head);
+        }
+    }
+
+    /// All that is held is done up to `checkpoint`.
+    pub(super) fn report_done(&self, checkpoint: Option<Position>) {
+        if let Some(checkpoint) = checkpoint {
+            self.follower.follow_from(checkpoint);
+        }
+    }
+
+    fn set_leases(&self, outcome: Result<usize, String>) {
         *self.leases.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
     }
 

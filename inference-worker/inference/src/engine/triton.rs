@@ -18,8 +18,9 @@ mod config;
 mod declared;
 mod engine;
 mod fault;
-mod heal;
+mod repository;
 mod resilience;
+mod restart;
 mod server;
 mod tensors;
 #[cfg(test)]
@@ -29,16 +30,16 @@ pub use admin::{ServedVersion, TritonAdmin, VersionStatistics};
 pub use config::TritonConfig;
 pub use resilience::BreakerState;
 
-use admin::Repository;
 use engine::TritonEngine;
-use heal::Healer;
+use repository::Repository;
+use restart::ModelRestarter;
 use server::TritonConnection;
 
 /// The networks on one Triton server.
 pub struct TritonModels {
     server: TritonConnection,
     slots: Mutex<HashMap<ModelIdentity, EngineSlot>>,
-    healers: Mutex<HashMap<String, Arc<Healer>>>,
+    restarters: Mutex<HashMap<String, Arc<ModelRestarter>>>,
 }
 
 /// Room for one engine; whoever holds the lock is making it.
@@ -54,7 +55,7 @@ impl TritonModels {
     }
 
     fn from_server(server: TritonConnection) -> Self {
-        Self { server, slots: Mutex::default(), healers: Mutex::default() }
+        Self { server, slots: Mutex::default(), restarters: Mutex::default() }
     }
 
     async fn find_engine(&self, model: &ModelIdentity) -> Result<Arc<dyn Engine>, EngineError> {
@@ -67,8 +68,8 @@ impl TritonModels {
             }
         }
         *engine = None;
-        let healer = self.healer(&model.name);
-        let started = TritonEngine::start(self.server.clone(), healer, model).await;
+        let restarter = self.restarter_of(&model.name);
+        let started = TritonEngine::start(self.server.clone(), restarter, model).await;
         match started {
             Ok(started) => Ok(Arc::clone(engine.insert(Arc::new(started))) as Arc<dyn Engine>),
             Err(error) => {
@@ -79,10 +80,10 @@ impl TritonModels {
         }
     }
 
-    fn healer(&self, name: &str) -> Arc<Healer> {
-        let mut healers = lock_whole(&self.healers);
-        let made = || Arc::new(Healer::new(Repository::new(self.server.clone()), name));
-        Arc::clone(healers.entry(name.to_owned()).or_insert_with(made))
+    fn restarter_of(&self, name: &str) -> Arc<ModelRestarter> {
+        let mut restarters = lock_whole(&self.restarters);
+        let made = || Arc::new(ModelRestarter::new(Repository::new(self.server.clone()), name));
+        Arc::clone(restarters.entry(name.to_owned()).or_insert_with(made))
     }
 
     fn started_engines(&self) -> Vec<Arc<TritonEngine>> {

@@ -3,9 +3,9 @@
 use std::time::Instant;
 
 use bytes::Bytes;
-use domain::inspection::{Facts, InferenceResult, ModelIdentity};
+use domain::inspection::{Facts, InferenceResult};
 use domain::part::GoldenSample;
-use domain::{ArtifactId, ModelRoute, NotComparable, Part, PartNumber, Picture};
+use domain::{ModelRoute, NotComparable, Part, PartNumber};
 use inference::comparison::ComparisonError;
 use platform::artifact_store::ArtifactStoreError;
 use platform::execute::load;
@@ -13,21 +13,7 @@ use platform::execute::load;
 use super::InspectionProcessor;
 use super::failure::{AttemptCounter, FailureKind, ProcessingError, is_damaged};
 use super::result::{completed_result, failed_result};
-
-/// A picture to compare, with all that the comparison depends on.
-pub(super) struct PictureToCompare<'a> {
-    pub(super) artifact_id: ArtifactId,
-    pub(super) picture: &'a Picture,
-    pub(super) golden: &'a GoldenSample,
-    pub(super) model: &'a SelectedModel,
-}
-
-/// The network that an inspection is compared by.
-pub(super) struct SelectedModel {
-    pub(super) identity: ModelIdentity,
-    /// New inspections are compared by another one.
-    is_superseded: bool,
-}
+use super::task::{PictureToCompare, SelectedModel};
 
 impl InspectionProcessor {
     pub(super) async fn load_golden_sample(

@@ -10,7 +10,7 @@ use domain::{ArtifactId, NotComparable, PartNumber, Picture};
 use inference::comparison::ComparedPicture;
 use uuid::Uuid;
 
-use super::PictureToCompare;
+use super::task::PictureToCompare;
 
 pub(super) fn completed_result(
     task: &PictureToCompare<'_>,

@@ -14,14 +14,11 @@ use super::config::TritonConfig;
 use super::declared;
 use super::engine::TritonEngine;
 use super::fault::Fault;
-use super::heal::Healer;
+use super::repository::Repository;
+use super::restart::ModelRestarter;
 use super::server::{QUESTION_DEADLINE, TritonClient, TritonConnection};
 use crate::engine::url::TritonUrl;
 use crate::engine::{Engine, EngineError};
-
-mod repository;
-
-pub(super) use repository::Repository;
 
 /// Loads, unloads and watches the models of one Triton server. Loading and unloading need a server
 /// in explicit mode (`--model-control-mode=explicit`).
@@ -254,8 +251,8 @@ impl TritonAdmin {
     /// [`EngineError::Model`] when the version is not this network or cannot compute;
     /// [`EngineError::Unavailable`].
     pub async fn warm_up(&self, model: &ModelIdentity) -> Result<Arc<dyn Engine>, EngineError> {
-        let healer = Arc::new(Healer::new(self.repository.clone(), &model.name));
-        Ok(Arc::new(TritonEngine::start(self.server.clone(), healer, model).await?))
+        let restarter = Arc::new(ModelRestarter::new(self.repository.clone(), &model.name));
+        Ok(Arc::new(TritonEngine::start(self.server.clone(), restarter, model).await?))
     }
 
     /// What the versions of a model have done since each was loaded, ascending.

@@ -12,15 +12,15 @@ use proto::inference::{ModelInferRequest, ModelInferResponse};
 use vision::{CropBatch, CropOutput};
 
 use super::fault::Fault;
-use super::heal::Healer;
 use super::resilience::{Breaker, BreakerState};
+use super::restart::ModelRestarter;
 use super::server::TritonConnection;
 use super::{declared, tensors};
 use crate::engine::{BatchSizes, Engine, EngineError};
 
 pub(super) struct TritonEngine {
     server: TritonConnection,
-    healer: Arc<Healer>,
+    restarter: Arc<ModelRestarter>,
     model: ModelIdentity,
     batch_sizes: BatchSizes,
     breaker: Breaker,
@@ -36,7 +36,7 @@ impl TritonEngine {
     /// [`EngineError::Model`] or [`EngineError::Unavailable`].
     pub(super) async fn start(
         server: TritonConnection,
-        healer: Arc<Healer>,
+        restarter: Arc<ModelRestarter>,
         model: &ModelIdentity,
     ) -> Result<Self, EngineError> {
         let batch_sizes = declared_by(&server, model).await?;
@@ -44,7 +44,7 @@ impl TritonEngine {
             Breaker::new(server.config.triton_breaker_failures, server.config.breaker_pause());
         let verified = Mutex::new(Instant::now());
         let model = model.clone();
-        let engine = Self { server, healer, model, batch_sizes, breaker, verified };
+        let engine = Self { server, restarter, model, batch_sizes, breaker, verified };
         engine.warm_up().await?;
         let ModelIdentity { name, version, sha256 } = &engine.model;
         let url = engine.server.url();
@@ -102,7 +102,7 @@ impl TritonEngine {
                     return Err(EngineError::Backend { detail });
                 }
                 Fault::Dead(detail) => {
-                    self.heal(sent, &detail).await?;
+                    self.restart_dead(sent, &detail).await?;
                     has_died = true;
                 }
                 // It did answer before this engine was handed out, so it may be draining.
@@ -118,9 +118,9 @@ impl TritonEngine {
     }
 
     /// Has the model restarted; only when that fails, it is a reason to leave the server alone.
-    async fn heal(&self, sent: Instant, died: &str) -> Result<(), EngineError> {
-        let healed = self.healer.heal(sent, died).await;
-        healed.map_err(|detail| {
+    async fn restart_dead(&self, sent: Instant, died: &str) -> Result<(), EngineError> {
+        let restarted = self.restarter.restart_since(sent, died).await;
+        restarted.map_err(|detail| {
             let now = Instant::now();
             if let Ok(permit) = self.breaker.admit(now) {
                 permit.failed(&detail, now);
@@ -140,10 +140,10 @@ impl TritonEngine {
         };
         let permit = self.breaker.admit(Instant::now()).map_err(closed)?;
         let outcome = if alone {
-            let _room = self.healer.room.write().await;
+            let _alone = self.restarter.requests.write().await;
             self.server.infer(request).await
         } else {
-            let _room = self.healer.room.read().await;
+            let _among_others = self.restarter.requests.read().await;
             self.server.infer(request).await
         };
         match &outcome {

@@ -1,10 +1,12 @@
-//! A circuit breaker: after failures in a row nobody is let through for a while, then one is, to
-//! see.
+//! A circuit breaker for one version of one model: after failures in a row nobody is let through for a
+//! while, then one is, to see. It refuses and never waits; waiting is `EngineAvailability`'s.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::jittered;
+use platform::backoff::Backoff;
+
+use super::JITTER;
 
 /// The first pause is this part of the longest.
 const FIRST_PAUSE_PART: u32 = 16;
@@ -24,7 +26,7 @@ pub enum BreakerState {
 #[derive(Debug)]
 pub(in super::super) struct Breaker {
     failures: u32,
-    longest: Duration,
+    pauses: Backoff,
     circuit: Mutex<Circuit>,
 }
 
@@ -41,14 +43,15 @@ enum Circuit {
     Closed {
         failures: u32,
     },
+    /// After so many probes in vain.
     Open {
         until: Instant,
-        pause: Duration,
+        probes: u32,
         last: String,
     },
-    /// `pause` is the one that preceded the probe.
+    /// After so many probes in vain, another one.
     Probing {
-        pause: Duration,
+        probes: u32,
         last: String,
     },
 }
@@ -65,7 +68,8 @@ impl Breaker {
     /// Opens after so many `failures` in a row; pauses grow up to `longest`.
     pub(in super::super) fn new(failures: u32, longest: Duration) -> Self {
         let circuit = Mutex::new(Circuit::Closed { failures: 0 });
-        Self { failures: failures.max(1), longest, circuit }
+        let pauses = Backoff::new(longest / FIRST_PAUSE_PART, longest, JITTER);
+        Self { failures: failures.max(1), pauses, circuit }
     }
 
     pub(in super::super) fn state(&self) -> BreakerState {
@@ -85,15 +89,20 @@ impl Breaker {
                 return Err(Open { pause: *until - now, last: last.clone() });
             }
             Circuit::Open { .. } => true,
-            Circuit::Probing { pause, last } => {
-                return Err(Open { pause: *pause, last: last.clone() });
+            Circuit::Probing { probes, last } => {
+                let pause = self.pauses.delay(*probes);
+                return Err(Open { pause, last: last.clone() });
             }
         };
-        if let Circuit::Open { pause, last, .. } = &mut *circuit {
-            let (pause, last) = (*pause, std::mem::take(last));
-            *circuit = Circuit::Probing { pause, last };
+        if let Circuit::Open { probes, last, .. } = &mut *circuit {
+            let (probes, last) = (*probes, std::mem::take(last));
+            *circuit = Circuit::Probing { probes, last };
         }
         Ok(Permit { breaker: self, probe: is_probe.then_some(now) })
+    }
+
+    fn opened_at(&self, now: Instant, probes: u32, last: &str) -> Circuit {
+        Circuit::Open { until: now + self.pauses.delay(probes), probes, last: last.to_owned() }
     }
 
     fn circuit(&self) -> MutexGuard<'_, Circuit> {
@@ -118,12 +127,12 @@ impl Permit<'_> {
             Circuit::Closed { failures } => {
                 *failures += 1;
                 if *failures >= breaker.failures {
-                    *circuit = opened(now, breaker.longest / FIRST_PAUSE_PART, why);
+                    *circuit = breaker.opened_at(now, 0, why);
                 }
             }
-            Circuit::Probing { pause, .. } if self.probe.is_some() => {
-                let pause = (*pause * 2).min(breaker.longest);
-                *circuit = opened(now, pause, why);
+            Circuit::Probing { probes, .. } if self.probe.is_some() => {
+                let probes = probes.saturating_add(1);
+                *circuit = breaker.opened_at(now, probes, why);
             }
             // Late news of what is known already.
             Circuit::Open { .. } | Circuit::Probing { .. } => {}
@@ -137,13 +146,9 @@ impl Drop for Permit<'_> {
     fn drop(&mut self) {
         let Some(until) = self.probe else { return };
         let mut circuit = self.breaker.circuit();
-        if let Circuit::Probing { pause, last } = &mut *circuit {
-            let (pause, last) = (*pause, std::mem::take(last));
-            *circuit = Circuit::Open { until, pause, last };
+        if let Circuit::Probing { probes, last } = &mut *circuit {
+            let (probes, last) = (*probes, std::mem::take(last));
+            *circuit = Circuit::Open { until, probes, last };
         }
     }
-}
-
-fn opened(now: Instant, pause: Duration, last: &str) -> Circuit {
-    Circuit::Open { until: now + jittered(pause), pause, last: last.to_owned() }
 }

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{Mutex, RwLock};
 
-use super::admin::Repository;
 use super::fault::Fault;
+use super::repository::Repository;
 
 /// Most restarts of one model within [`WINDOW`]: enough to find one deadly crop in a batch of 32 by
 /// halving, too few to keep a broken model alive.
@@ -14,25 +14,25 @@ const RESTARTS_MAX: usize = 16;
 const WINDOW: Duration = Duration::from_secs(600);
 
 /// Restarts one model; shared by the engines of all its versions.
-pub(super) struct Healer {
+pub(super) struct ModelRestarter {
     repository: Repository,
     model: String,
     restarts: Mutex<Vec<Instant>>,
-    /// Requests share it; one that a model has died on is sent again alone.
-    pub(super) room: RwLock<()>,
+    /// Requests share it; one that a model has died on takes it whole, to be sent again alone.
+    pub(super) requests: RwLock<()>,
 }
 
-impl Healer {
+impl ModelRestarter {
     pub(super) fn new(repository: Repository, model: &str) -> Self {
         let restarts = Mutex::new(Vec::new());
-        Self { repository, model: model.to_owned(), restarts, room: RwLock::new(()) }
+        Self { repository, model: model.to_owned(), restarts, requests: RwLock::new(()) }
     }
 
     /// Restarts the model, unless that has been done since the request was `sent`.
     ///
     /// # Errors
     /// Why the model is still dead.
-    pub(super) async fn heal(&self, sent: Instant, died: &str) -> Result<(), String> {
+    pub(super) async fn restart_since(&self, sent: Instant, died: &str) -> Result<(), String> {
         let mut restarts = self.restarts.lock().await;
         if restarts.last().is_some_and(|&last| last >= sent) {
             return Ok(());

@@ -1,18 +1,24 @@
-//! Whether the engine can be asked, and where inspections wait while it cannot.
+//! Whether the engine is available: decided here and nowhere else, and waited for here.
 //!
-//! Invariant: while the engine is away one inspection at a time tries it, after a growing pause; all
-//! others wait, and with them the log. Nothing is recorded, nothing given up.
+//! Invariant: while the engine is away one caller at a time tries it, after a growing pause; all others
+//! wait. One probe is enough to learn that it is back. If everybody who waits tried, an engine that is
+//! starting would be met by all of them at once, each with a picture fetched and decoded for nothing.
 //!
-//! One probe is enough to learn that the engine is back. If every waiting inspection tried, an engine
-//! that is starting would be met by all of them at once, each with a picture fetched and decoded for
-//! nothing.
+//! What is known comes from two sides. Whoever asked says what came of it: an engine that could not be
+//! asked is away until somebody gets an answer. And the place of the networks says whether it can be
+//! asked ([`Models::ready`]): a Triton server that does not answer cannot, nor one of whose models a
+//! *circuit breaker* is open. A breaker is another thing than this: it belongs to one version of one
+//! model and never waits; it refuses requests to a server that keeps failing, at once, so that they do
+//! not each run into a deadline. Its refusals reach this place as an engine that could not be asked.
 
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use platform::backoff::Backoff;
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
 
-use crate::metrics::Metrics;
+use crate::engine::Models;
+use crate::metrics::InferenceMetrics;
 
 /// The pause before the engine is tried for the first time after it went away.
 const PAUSE_FIRST: Duration = Duration::from_millis(100);
@@ -26,28 +32,50 @@ enum State {
 }
 
 /// What is known of the engine from those who asked it last.
-pub(crate) struct EngineAvailability {
+pub struct EngineAvailability {
     state: watch::Sender<State>,
     /// Whoever probes an engine that is away holds it.
     probe: Semaphore,
-    metrics: Metrics,
+    models: OnceLock<Arc<dyn Models>>,
+    metrics: InferenceMetrics,
 }
 
 /// Leave to ask the engine once. Dropped without a report, it says nothing of the engine, and the
-/// next inspection has its turn to probe.
-pub(crate) struct EngineTurn<'a> {
+/// next caller has its turn to probe.
+pub struct EngineTurn<'a> {
     engine: &'a EngineAvailability,
     probe: Option<SemaphorePermit<'a>>,
 }
 
 impl EngineAvailability {
-    pub(crate) fn new(metrics: Metrics) -> Self {
+    /// Of an engine of which nothing bad is known.
+    #[must_use]
+    pub fn new(metrics: InferenceMetrics) -> Self {
         metrics.engine_available(true);
-        Self { state: watch::Sender::new(State::Available), probe: Semaphore::new(1), metrics }
+        let (state, probe) = (watch::Sender::new(State::Available), Semaphore::new(1));
+        Self { state, probe, models: OnceLock::new(), metrics }
+    }
+
+    /// Where the networks are, once that is known.
+    pub fn set_models(&self, models: Arc<dyn Models>) {
+        // The first place stands: there is one.
+        let _ = self.models.set(models);
+    }
+
+    /// Whether the engine can be used now, for readiness. `is_awaited` says whether anybody waits for
+    /// it: a network that is not there keeps callers waiting although its place answers, and when none
+    /// waits any more, nobody would find out that it is back.
+    ///
+    /// # Errors
+    /// Why it cannot; `None` when it is not even known where the networks are.
+    pub async fn check(&self, is_awaited: bool) -> Result<(), Option<String>> {
+        let models = self.models.get().ok_or(None)?;
+        models.ready().await.map_err(|error| Some(error.to_string()))?;
+        self.reason_away().filter(|_| is_awaited).map_or(Ok(()), |reason| Err(Some(reason)))
     }
 
     /// Why the engine is away, when it is.
-    pub(crate) fn reason_away(&self) -> Option<String> {
+    fn reason_away(&self) -> Option<String> {
         match &*self.state.borrow() {
             State::Available => None,
             State::Away { reason, .. } => Some(reason.clone()),
@@ -55,7 +83,7 @@ impl EngineAvailability {
     }
 
     /// Waits until the engine is available, or it is this caller's turn to probe it. Cancel-safe.
-    pub(crate) async fn wait_for_turn(&self) -> EngineTurn<'_> {
+    pub async fn wait_for_turn(&self) -> EngineTurn<'_> {
         let mut state = self.state.subscribe();
         loop {
             if *state.borrow_and_update() == State::Available {
@@ -83,7 +111,7 @@ impl EngineAvailability {
     }
 
     /// The engine answered, whatever it said: everybody may ask.
-    pub(crate) fn report_answer(&self) {
+    pub fn report_answer(&self) {
         let is_back = self.state.send_if_modified(|state| {
             let was_away = *state != State::Available;
             *state = State::Available;
@@ -98,7 +126,7 @@ impl EngineAvailability {
 
 impl EngineTurn<'_> {
     /// The engine could not be asked.
-    pub(crate) fn report_away(self, reason: String) {
+    pub fn report_away(self, reason: String) {
         let is_probe = self.probe.is_some();
         let mut went_away = false;
         self.engine.state.send_if_modified(|state| match state {
@@ -131,7 +159,7 @@ mod tests {
     use super::*;
 
     fn engine() -> EngineAvailability {
-        EngineAvailability::new(Metrics::of_process())
+        EngineAvailability::new(InferenceMetrics::for_process())
     }
 
     #[tokio::test]

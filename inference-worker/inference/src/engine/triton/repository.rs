@@ -15,20 +15,20 @@ use proto::inference::{
     RepositoryModelUnloadRequest,
 };
 
-use super::super::declared::digest_key;
-use super::super::fault::Fault;
-use super::super::server::{QUESTION_DEADLINE, TritonClient, TritonConnection};
+use super::declared::digest_key;
+use super::fault::Fault;
+use super::server::{QUESTION_DEADLINE, TritonClient, TritonConnection};
 
 const READY: &str = "READY";
 
 /// The repository of a Triton server in explicit mode.
 #[derive(Clone)]
-pub(in super::super) struct Repository {
+pub(super) struct Repository {
     pub(super) server: TritonConnection,
 }
 
 impl Repository {
-    pub(in super::super) fn new(server: TritonConnection) -> Self {
+    pub(super) fn new(server: TritonConnection) -> Self {
         Self { server }
     }
 
@@ -114,7 +114,7 @@ impl Repository {
     }
 
     /// Unloads a model and loads the versions that it served again.
-    pub(in super::super) async fn restart_model(&self, name: &str) -> Result<(), Fault> {
+    pub(super) async fn restart_model(&self, name: &str) -> Result<(), Fault> {
         let serving = self.serving_versions(name).await?;
         if serving.is_empty() {
             return Err(Fault::Missing(format!(
