@@ -8,18 +8,18 @@ use clap::{Parser, Subcommand};
 use platform::telemetry::TelemetryConfig;
 
 pub(crate) use arguments::{
-    DemoArgs, EvaluateArgs, GenerateBoardsArgs, InspectArgs, PlaceArgs, RebuildArgs, UpArgs,
-    VerifyArgs,
+    DemoArgs, EvaluateArgs, GenerateBoardsArgs, InspectArgs, RebuildArgs, UpArgs, VerifyArgs,
 };
 pub(crate) use bench::{
     BenchArgs, BenchCommand, BenchPairsArgs, BenchTritonArgs, BenchWorkersArgs,
 };
 
 pub(crate) use model::{
-    CompareModelsArgs, FixedSetArgs, LoadModelArgs, ModelCommand, ModelPlaceArgs, RouteModelArgs,
+    CompareModelsArgs, FixedSetArgs, LoadModelArgs, ModelCommand, ModelServerArgs, RouteModelArgs,
     UnloadModelArgs,
 };
 
+use crate::installation::InstallationArgs;
 use crate::roles;
 
 const EXAMPLES: &str = "\
@@ -72,7 +72,7 @@ Exits with 1 when a board was not judged.")]
     /// Role: compares uploaded pictures with their golden samples.
     InferenceWorker(roles::InferenceWorkerArgs),
     /// Bring the database to the newest shape.
-    Migrate(PlaceArgs),
+    Migrate(InstallationArgs),
     /// Build a read model again from the event log while the old one serves, then swap.
     #[command(after_help = "\
 Examples:
@@ -80,7 +80,7 @@ Examples:
   chipq rebuild reports --expect-identical   fail when the result differs from what serves")]
     Rebuild(RebuildArgs),
     /// Show how far every read model is, and which streams are parked.
-    Projections(PlaceArgs),
+    Projections(InstallationArgs),
     /// Check that every read model equals a rebuild from the event log.
     #[command(after_help = "Exits with 1 and names the differences when one does not.")]
     Verify(VerifyArgs),

@@ -16,13 +16,13 @@ use platform::auth::Users;
 use platform::shutdown::Shutdown;
 use tokio::net::TcpListener;
 
-use crate::cli::{DemoArgs, PlaceArgs};
+use crate::cli::DemoArgs;
 use crate::failure::{Failure, exit};
 use crate::http_client::{HttpClient, Patience};
-use crate::place::Place;
+use crate::installation::{Installation, InstallationArgs};
 use crate::services::Services;
 use crate::temporary::TemporaryFolder;
-use crate::up;
+use crate::{up, wiring};
 use lot::Lot;
 use push::{Names, Pushed};
 
@@ -45,12 +45,15 @@ pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
     let kept = args.data.clone();
     let folder = kept.or_else(|| temporary.as_ref().map(|folder| folder.path().to_owned()));
     eprintln!("starting PostgreSQL, the APIs, the projectors and the inference worker ...");
-    let place = Place::open(&PlaceArgs { data: folder, database: args.database.clone() }).await?;
-    let mut services = Services::start(place, listener, Users::demo(), &args.settings).await?;
+    let foundation = args.foundation.clone();
+    let installation = InstallationArgs { data: folder, artifact_store_url: None, foundation };
+    let installation = Installation::open(&installation).await?;
+    let mut services =
+        Services::start(installation, listener, Users::demo(), &args.settings).await?;
     let url = services.url().to_owned();
     let outcome = tokio::select! {
         outcome = act(&args, &lot, &url) => outcome,
-        error = services.failed() => Err(error),
+        error = services.wait_for_failure() => Err(error),
         () = shutdown.requested() => {
             Err(Failure::new("stopped before the lot was done", "run it again", exit::INTERNAL).into())
         }
@@ -60,7 +63,7 @@ pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
             eprintln!("\nserving until Ctrl-C");
             tokio::select! {
                 () = shutdown.requested() => Ok(code),
-                error = services.failed() => Err(error),
+                error = services.wait_for_failure() => Err(error),
             }
         }
         outcome => outcome,
@@ -83,9 +86,9 @@ fn load(args: &DemoArgs) -> Result<Lot, Failure> {
 
 /// The default port, or a free one with a note when that is taken.
 async fn bind(address: SocketAddr, any_port: bool) -> Result<TcpListener, Failure> {
-    match up::bind(address).await {
+    match wiring::bind(address).await {
         Err(taken) if any_port => {
-            let listener = up::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;
+            let listener = wiring::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;
             eprintln!("note: {}; serving on a free one", taken.what);
             Ok(listener)
         }
@@ -111,7 +114,7 @@ async fn act(args: &DemoArgs, lot: &Lot, url: &str) -> anyhow::Result<ExitCode> 
         println!("  (while it serves: without --once)");
     }
     for failure in &failures {
-        eprintln!("{}", Failure::of(failure));
+        eprintln!("{}", Failure::from_error(failure));
     }
     let judged_all = failures.is_empty() && verdicts.len() == lot.boards.len();
     if !judged_all {

@@ -5,6 +5,7 @@
 use std::fmt;
 use std::io;
 
+use platform::config::ConfigErrors;
 use platform::embedded_postgres::EmbeddedPostgresError;
 
 /// Exit codes of failures, as `sysexits.h` (BSD) has them; judgements use 0, 1 and 2.
@@ -23,6 +24,7 @@ pub(crate) mod exit {
     pub(crate) const CANNOT_WRITE: u8 = 73;
 }
 
+const CORRECT_IT: &str = "correct what is named, then run it again";
 const UNKNOWN_NEXT: &str = "run it again with --log debug; if it stays, report it with that output";
 
 /// A failure, in words for the terminal.
@@ -45,13 +47,16 @@ impl Failure {
     /// What `error` means to whoever typed the command.
     ///
     /// Errors of the platform end in "; what to do"; that part becomes the second line.
-    pub(crate) fn of(error: &anyhow::Error) -> Self {
+    pub(crate) fn from_error(error: &anyhow::Error) -> Self {
         for cause in error.chain() {
             if let Some(failure) = cause.downcast_ref::<Self>() {
                 return failure.clone();
             }
             if let Some(error) = cause.downcast_ref::<EmbeddedPostgresError>() {
-                return of_private_postgres(error);
+                return from_private_postgres(error);
+            }
+            if let Some(error) = cause.downcast_ref::<ConfigErrors>() {
+                return from_config(error);
             }
         }
         let message = one_line(error);
@@ -64,7 +69,7 @@ impl Failure {
 }
 
 /// What platform says of the private PostgreSQL, in two lines.
-fn of_private_postgres(error: &EmbeddedPostgresError) -> Failure {
+fn from_private_postgres(error: &EmbeddedPostgresError) -> Failure {
     use EmbeddedPostgresError as E;
     let text = error.to_string().replace('\n', " ");
     let (what, next) = match error {
@@ -82,6 +87,18 @@ fn of_private_postgres(error: &EmbeddedPostgresError) -> Failure {
     };
     let code = if let E::Io { .. } = error { exit::CANNOT_WRITE } else { exit::UNAVAILABLE };
     Failure::new(what, next, code)
+}
+
+/// Everything that is wrong on the first line, what to do on the second.
+fn from_config(errors: &ConfigErrors) -> Failure {
+    let lines: Vec<_> = errors.iter().collect();
+    if let [only] = lines.as_slice() {
+        // It ends in what to do, as every error of the platform.
+        let (what, next) = only.rsplit_once("; ").unwrap_or((only, CORRECT_IT));
+        return Failure::new(what, next, exit::USAGE);
+    }
+    let what = format_args!("{} settings are wrong: {}", lines.len(), lines.join(" | "));
+    Failure::new(what, CORRECT_IT, exit::USAGE)
 }
 
 /// Without the numbers that std adds to what the system says: "(os error 2)".
@@ -142,14 +159,14 @@ mod tests {
     fn a_failure_keeps_its_words_through_contexts() {
         let failure = Failure::new("it broke", "mend it", exit::DATA);
         let error = anyhow::Error::new(failure.clone()).context("while trying");
-        assert_eq!(Failure::of(&error), failure);
+        assert_eq!(Failure::from_error(&error), failure);
         assert_eq!(failure.to_string(), "error: it broke\n  next: mend it");
     }
 
     #[test]
     fn what_to_do_is_taken_from_the_end_of_a_platform_error() {
         let error = anyhow::Error::new(platform::postgres::PostgresError::NotConfigured);
-        let failure = Failure::of(&error);
+        let failure = Failure::from_error(&error);
         assert_eq!(failure.what, "no database is configured");
         assert!(failure.next.starts_with("set CHIPQ_DATABASE_URL"));
         assert_eq!(failure.code, exit::UNAVAILABLE);
@@ -160,7 +177,7 @@ mod tests {
         let cause = io::Error::new(io::ErrorKind::NotFound, "no such file");
         let error =
             anyhow::Error::new(cause).context("cannot read x: no such file").context("stop");
-        let failure = Failure::of(&error);
+        let failure = Failure::from_error(&error);
         assert_eq!(failure.what, "stop: cannot read x: no such file");
         assert_eq!((failure.next.as_str(), failure.code), (UNKNOWN_NEXT, exit::NO_INPUT));
     }

@@ -9,17 +9,19 @@ mod cli;
 mod demo;
 mod failure;
 mod http_client;
+mod installation;
 mod machine;
 mod model;
 mod offline;
 mod openapi;
-mod place;
+mod operator_session;
 mod projections;
 mod roles;
 mod services;
 mod statistics;
 mod temporary;
 mod up;
+mod wiring;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -50,7 +52,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let outcome = start(cli);
     outcome.unwrap_or_else(|error| {
-        let failure = Failure::of(&error);
+        let failure = Failure::from_error(&error);
         eprintln!("{failure}");
         ExitCode::from(failure.code)
     })
@@ -75,7 +77,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::InferenceWorker(args) => roles::inference_worker(args).await?,
         Command::Migrate(args) => projections::migrate(args).await?,
         Command::Rebuild(args) => projections::rebuild(args).await?,
-        Command::Projections(args) => projections::status(args).await?,
+        Command::Projections(args) => projections::show_status(args).await?,
         Command::Verify(args) => return projections::verify(args).await,
         Command::Evaluate(args) => offline::evaluate(&args)?,
         Command::Inspect(args) => return offline::inspect(&args),

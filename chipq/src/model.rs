@@ -16,12 +16,10 @@ use std::sync::Arc;
 use inference::engine::EngineError;
 use lab::acceptance::{AcceptanceError, FixedSet, SetError};
 use platform::event_log::EventLog;
-use platform::event_log::postgres::PostgresEventLog;
-use sqlx::PgPool;
 
-use crate::cli::{FixedSetArgs, LoadModelArgs, ModelCommand, ModelPlaceArgs};
+use crate::cli::{FixedSetArgs, LoadModelArgs, ModelCommand, ModelServerArgs};
 use crate::failure::{Failure, exit};
-use crate::place::Place;
+use crate::operator_session::OperatorSession;
 use routing::Routing;
 use serving::Serving;
 
@@ -29,64 +27,59 @@ use serving::Serving;
 pub(crate) async fn run(command: ModelCommand) -> anyhow::Result<ExitCode> {
     match command {
         ModelCommand::List(args) => {
-            let opened = Opened::new(&args.place).await?;
-            let outcome = list::list(&opened, args.json).await;
-            opened.close(outcome).await
+            let session = ModelSession::open(&args.server).await?;
+            let outcome = list::list(&session, args.json).await;
+            session.close(outcome).await
         }
         ModelCommand::Load(args) => load(args).await,
         ModelCommand::Compare(args) => {
-            let opened = Opened::new(&args.place).await?;
-            let outcome = route::compare_engines(&opened, &args).await;
-            opened.close(outcome).await
+            let session = ModelSession::open(&args.server).await?;
+            let outcome = route::compare_engines(&session, &args).await;
+            session.close(outcome).await
         }
         ModelCommand::Route(args) => {
-            let opened = Opened::new(&args.place).await?;
-            let outcome = route::route(&opened, &args).await;
-            opened.close(outcome).await
+            let session = ModelSession::open(&args.server).await?;
+            let outcome = route::route(&session, &args).await;
+            session.close(outcome).await
         }
         ModelCommand::Unload(args) => {
-            let opened = Opened::new(&args.place).await?;
-            let outcome = unload::unload(&opened, &args).await;
-            opened.close(outcome).await
+            let session = ModelSession::open(&args.server).await?;
+            let outcome = unload::unload(&session, &args).await;
+            session.close(outcome).await
         }
     }
 }
 
 /// The models, and the log that says which one is routed to.
-struct Opened {
+struct ModelSession {
     serving: Serving,
-    place: Place,
-    pool: PgPool,
-    log: Arc<dyn EventLog>,
+    operator: OperatorSession,
 }
 
-impl Opened {
+impl ModelSession {
     /// The server is asked first: it is sooner found missing than a database is started.
-    async fn new(args: &ModelPlaceArgs) -> anyhow::Result<Self> {
+    async fn open(args: &ModelServerArgs) -> anyhow::Result<Self> {
         let serving = Serving::connect(args)?;
         serving.ready().await?;
-        let place = Place::visit(&args.place).await?;
-        let pool = place.migrated_pool().await?;
-        let log: Arc<dyn EventLog> = Arc::new(PostgresEventLog::new(pool.clone()));
-        Ok(Self { serving, place, pool, log })
+        Ok(Self { serving, operator: OperatorSession::open(&args.installation).await? })
+    }
+
+    fn log(&self) -> Arc<dyn EventLog> {
+        self.operator.log()
     }
 
     async fn routing(&self) -> anyhow::Result<Routing> {
-        Routing::load(&*self.log, self.serving.shipped_model()).await
+        Routing::load(&*self.log(), self.serving.shipped_model()).await
     }
 
-    /// Closes what was opened; the outcome matters more than how that went.
     async fn close(self, outcome: anyhow::Result<ExitCode>) -> anyhow::Result<ExitCode> {
-        self.pool.close().await;
-        let closed = self.place.close().await;
-        let code = outcome?;
-        closed.map(|()| code)
+        self.operator.close(outcome).await
     }
 }
 
 /// Loads a version beside the others and tries it; the log is not needed.
 async fn load(args: LoadModelArgs) -> anyhow::Result<ExitCode> {
-    let serving = Serving::connect(&args.place)?;
+    let serving = Serving::connect(&args.server)?;
     serving.ready().await?;
     let engine = serving.load(&args.version, args.sha256).await?;
     let model = engine.model();
@@ -94,7 +87,7 @@ async fn load(args: LoadModelArgs) -> anyhow::Result<ExitCode> {
     println!("answers were checked at {}", serving::sizes(engine.batch_sizes()));
     println!(
         "next: chipq model route {} --engine {} --reason WHY",
-        model.version, args.place.engine
+        model.version, args.server.engine
     );
     Ok(ExitCode::SUCCESS)
 }

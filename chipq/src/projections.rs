@@ -3,54 +3,42 @@
 
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use platform::event_log::EventLog;
-use platform::event_log::postgres::PostgresEventLog;
 use projectors::{Projection, RebuildError, RebuildOptions};
-use sqlx::PgPool;
 
-use crate::cli::{PlaceArgs, RebuildArgs, VerifyArgs};
+use crate::cli::{RebuildArgs, VerifyArgs};
 use crate::failure::{Failure, exit};
-use crate::place::Place;
+use crate::installation::InstallationArgs;
+use crate::operator_session::OperatorSession;
 
 /// The exit code of a check that found a difference.
 const DIFFERENT: u8 = 1;
 
-/// The database and the log of a place.
-struct Opened {
-    place: Place,
-    pool: PgPool,
-    log: Arc<dyn EventLog>,
-}
-
-impl Opened {
-    async fn new(args: &PlaceArgs) -> anyhow::Result<Self> {
-        let place = Place::visit(args).await?;
-        let pool = place.migrated_pool().await?;
-        projectors::ensure(&pool).await?;
-        let log: Arc<dyn EventLog> = Arc::new(PostgresEventLog::new(pool.clone()));
-        Ok(Self { place, pool, log })
-    }
-
-    async fn close(self) -> anyhow::Result<()> {
-        self.pool.close().await;
-        self.place.close().await
+async fn open_session(args: &InstallationArgs) -> anyhow::Result<OperatorSession> {
+    let session = OperatorSession::open(args).await?;
+    match projectors::ensure(session.pool()).await {
+        Ok(()) => Ok(session),
+        Err(error) => session.close(Err(error.into())).await,
     }
 }
 
 /// Brings the database to the newest shape.
-pub(crate) async fn migrate(args: PlaceArgs) -> anyhow::Result<()> {
-    Opened::new(&args).await?.close().await?;
+pub(crate) async fn migrate(args: InstallationArgs) -> anyhow::Result<()> {
+    open_session(&args).await?.close(Ok(())).await?;
     println!("the database has the newest shape");
     Ok(())
 }
 
 /// Shows how far every read model is, and what is parked.
-pub(crate) async fn status(args: PlaceArgs) -> anyhow::Result<()> {
-    let opened = Opened::new(&args).await?;
-    let statuses = projectors::list_generations(&opened.pool, opened.log.as_ref()).await?;
+pub(crate) async fn show_status(args: InstallationArgs) -> anyhow::Result<()> {
+    let session = open_session(&args).await?;
+    let outcome = print_status(&session).await;
+    session.close(outcome).await
+}
+
+async fn print_status(session: &OperatorSession) -> anyhow::Result<()> {
+    let statuses = projectors::list_generations(session.pool(), session.log().as_ref()).await?;
     println!(
         "{:<20} {:>4}  {:<8} {:>6} {:>9} {:>9} {:>8} {:>8} {:>7}",
         "projection", "gen", "status", "schema", "position", "head", "behind", "lag s", "parked"
@@ -78,7 +66,7 @@ pub(crate) async fn status(args: PlaceArgs) -> anyhow::Result<()> {
         );
         println!("  next: {}", mismatch.remedy());
     }
-    for parked in projectors::list_parked_streams(&opened.pool).await? {
+    for parked in projectors::list_parked_streams(session.pool()).await? {
         println!(
             "\nparked in {}: {} since position {} ({} events passed over): {}: {}",
             parked.projection,
@@ -90,29 +78,24 @@ pub(crate) async fn status(args: PlaceArgs) -> anyhow::Result<()> {
         );
         println!("  next: correct the projection, then run: chipq rebuild {}", parked.projection);
     }
-    opened.close().await
+    Ok(())
 }
 
 /// Builds one read model again and swaps it in.
 pub(crate) async fn rebuild(args: RebuildArgs) -> anyhow::Result<()> {
-    let projection = find(&args.projection)?;
-    let opened = Opened::new(&args.place).await?;
+    let projection = find_projection(&args.projection)?;
+    let session = open_session(&args.installation).await?;
     let bar = progress_bar();
     let options = RebuildOptions { expect_identical: args.expect_identical };
-    let log = Arc::clone(&opened.log);
-    let outcome = projectors::rebuild(&opened.pool, log, projection, options, &mut |at| {
+    let log = session.log();
+    let outcome = projectors::rebuild(session.pool(), log, projection, options, &mut |at| {
         bar.set_length(at.target.0.unsigned_abs());
         bar.set_position(at.position.0.unsigned_abs());
     })
     .await;
     bar.finish_and_clear();
-    let report = match outcome {
-        Ok(report) => report,
-        Err(error) => {
-            opened.close().await?;
-            return Err(explain(error).into());
-        }
-    };
+    let outcome = outcome.map_err(|error| explain(error).into());
+    let report = session.close(outcome).await?;
     println!(
         "{}: {} events in {:.1} s ({:.0} a second); generation {} serves instead of {}",
         report.projection,
@@ -127,20 +110,20 @@ pub(crate) async fn rebuild(args: RebuildArgs) -> anyhow::Result<()> {
     } else {
         println!("differs from what it replaces: {}", report.comparison);
     }
-    opened.close().await
+    Ok(())
 }
 
 /// Checks that read models equal a rebuild; exits with 1 when one does not.
 pub(crate) async fn verify(args: VerifyArgs) -> anyhow::Result<ExitCode> {
     let chosen = match args.projections.as_slice() {
         [] => projectors::ALL.to_vec(),
-        names => names.iter().map(|name| find(name)).collect::<Result<_, _>>()?,
+        names => names.iter().map(|name| find_projection(name)).collect::<Result<_, _>>()?,
     };
-    let opened = Opened::new(&args.place).await?;
-    let verified = projectors::verify_each(&chosen, &opened.pool, Arc::clone(&opened.log)).await;
-    opened.close().await?;
+    let session = open_session(&args.installation).await?;
+    let verified = projectors::verify_each(&chosen, session.pool(), session.log()).await;
+    let verified = session.close(verified.map_err(|error| explain(error).into())).await?;
     let mut different = false;
-    for one in verified.map_err(explain)? {
+    for one in verified {
         let identical = one.comparison.is_identical();
         different |= !identical;
         let verdict =
@@ -158,7 +141,7 @@ pub(crate) async fn verify(args: VerifyArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn find(name: &str) -> Result<&'static dyn Projection, Failure> {
+fn find_projection(name: &str) -> Result<&'static dyn Projection, Failure> {
     projectors::find(name).ok_or_else(|| {
         let names: Vec<_> = projectors::ALL.iter().map(|projection| projection.name()).collect();
         Failure::new(

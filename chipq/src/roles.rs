@@ -1,24 +1,23 @@
 //! One role per process, for scaling out: configured by flags or environment, on a shared database.
+//!
+//! Invariant: every role answers /healthz, /readyz and /metrics: those that serve HTTP on their listener,
+//! the others where `CHIPQ_HEALTH_LISTEN` says.
 
+use std::future::Future;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use ::projectors::ProjectorsConfig;
 use clap::Args;
 use inference_worker::WorkerConfig;
-use platform::artifact_store::{self, ArtifactStoreUrl};
-use platform::auth::SigningKey;
-use platform::event_log::EventLog;
-use platform::event_log::postgres::PostgresEventLog;
-use platform::follower::LogTail;
-use platform::health::Probe;
+use platform::auth::Users;
+use platform::config::ConfigErrors;
+use platform::foundation::{DataConfig, Foundation, FoundationConfig};
+use platform::health::{HealthConfig, Probe, serve_health, serve_with_health};
 use platform::http::HttpConfig;
-use platform::postgres::{self, DatabaseConfig};
 use platform::shutdown::Shutdown;
-use tokio::task::JoinHandle;
 
-use crate::up::bind;
+use crate::wiring::{ApiStores, bind, build_command_api, build_query_api};
 
 const LATER: &str = "run `chipq migrate` first; see docs/architecture.md for which role needs what";
 
@@ -26,16 +25,33 @@ const LATER: &str = "run `chipq migrate` first; see docs/architecture.md for whi
 #[derive(Debug, Clone, Args)]
 #[command(after_help = LATER)]
 pub(crate) struct CommandApiArgs {
+    /// Where to listen.
+    #[arg(long, env = "CHIPQ_LISTEN", default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+    /// Let the development user demo/demo in; refused unless the listener is on loopback.
+    #[arg(long, env = "CHIPQ_DEMO_USER", default_value_t = false)]
+    demo_user: bool,
     #[command(flatten)]
-    config: command_api::RunConfig,
+    data: DataConfig,
+    #[command(flatten, next_help_heading = "Database")]
+    foundation: FoundationConfig,
+    #[command(flatten, next_help_heading = "Limits")]
+    config: command_api::CommandApiConfig,
 }
 
 /// `chipq query-api`
 #[derive(Debug, Clone, Args)]
 #[command(after_help = LATER)]
 pub(crate) struct QueryApiArgs {
+    /// Where to listen.
+    #[arg(long, env = "CHIPQ_LISTEN", default_value = "127.0.0.1:8081")]
+    listen: SocketAddr,
     #[command(flatten)]
-    config: query_api::QueryApiRunConfig,
+    data: DataConfig,
+    #[command(flatten, next_help_heading = "Database")]
+    foundation: FoundationConfig,
+    #[command(flatten, next_help_heading = "Limits")]
+    config: query_api::QueryApiConfig,
 }
 
 /// `chipq projectors`
@@ -43,7 +59,9 @@ pub(crate) struct QueryApiArgs {
 #[command(after_help = LATER)]
 pub(crate) struct ProjectorsArgs {
     #[command(flatten, next_help_heading = "Database")]
-    database: DatabaseConfig,
+    foundation: FoundationConfig,
+    #[command(flatten)]
+    health: HealthConfig,
     #[command(flatten)]
     config: ProjectorsConfig,
 }
@@ -52,64 +70,93 @@ pub(crate) struct ProjectorsArgs {
 #[derive(Debug, Clone, Args)]
 #[command(after_help = LATER)]
 pub(crate) struct InferenceWorkerArgs {
-    /// The folder of pictures and keys, shared with the other services.
-    #[arg(long = "data", env = "CHIPQ_DATA", value_name = "DIR")]
-    data_dir: PathBuf,
+    #[command(flatten)]
+    data: DataConfig,
     #[command(flatten, next_help_heading = "Database")]
-    database: DatabaseConfig,
-    /// Answers /healthz, /readyz and /metrics here, such as 0.0.0.0:9464 for probes of Kubernetes;
-    /// nowhere when it is not set. No token is asked for, no data shown.
-    #[arg(long, env = "CHIPQ_HEALTH_LISTEN", value_name = "ADDR")]
-    health_listen: Option<SocketAddr>,
+    foundation: FoundationConfig,
+    #[command(flatten)]
+    health: HealthConfig,
     #[command(flatten)]
     config: WorkerConfig,
 }
 
 /// Serves commands until a signal.
 pub(crate) async fn command_api(args: CommandApiArgs) -> anyhow::Result<()> {
-    command_api::run(args.config, Shutdown::on_signal()?).await
+    let mut errors = ConfigErrors::new();
+    args.foundation.check(&mut errors);
+    let is_local = !args.demo_user || args.listen.ip().is_loopback();
+    let refusal = "demo/demo is let in on loopback only; listen on 127.0.0.1, or leave it out";
+    errors.require(is_local, "CHIPQ_DEMO_USER", refusal);
+    errors.finish()?;
+    let shutdown = Shutdown::on_signal()?;
+    let foundation = Foundation::open(&args.foundation).await?;
+    let stores = ApiStores::open(&args.data)?;
+    let users = if args.demo_user { Users::demo() } else { Users::none() };
+    platform::metrics::install()?;
+    let api = build_command_api(&foundation, &stores, users, &args.config);
+    tokio::spawn(command_api::housekeeping(foundation.idempotency(), shutdown.clone()));
+    let listener = bind(args.listen).await?;
+    tracing::info!(address = %listener.local_addr()?, "the command API is listening");
+    let probes = vec![api.probe()];
+    let router = command_api::router(api);
+    Ok(serve_with_health(listener, router, probes, &args.config.http(), shutdown).await?)
 }
 
-/// Serves queries until a signal.
+/// Serves queries until a signal. Read models may still be missing; `/readyz` then says so.
 pub(crate) async fn query_api(args: QueryApiArgs) -> anyhow::Result<()> {
-    query_api::run(args.config, Shutdown::on_signal()?).await
+    let shutdown = Shutdown::on_signal()?;
+    let foundation = Foundation::open(&args.foundation).await?;
+    let stores = ApiStores::open(&args.data)?;
+    platform::metrics::install()?;
+    let api = build_query_api(&foundation, &stores, &args.config, shutdown.clone());
+    let listener = bind(args.listen).await?;
+    tracing::info!(address = %listener.local_addr()?, "the query API is listening");
+    let probes = vec![api.probe()];
+    let router = query_api::router(api);
+    Ok(serve_with_health(listener, router, probes, &HttpConfig::default(), shutdown).await?)
 }
 
 /// Keeps the read models up to date until a signal.
 pub(crate) async fn projectors(args: ProjectorsArgs) -> anyhow::Result<()> {
     let shutdown = Shutdown::on_signal()?;
-    let pool = postgres::connect(&args.database).await?;
-    let log: Arc<dyn EventLog> = Arc::new(PostgresEventLog::new(pool.clone()));
-    let tail = LogTail::new(log);
-    ::projectors::Service::new(args.config).run(pool, tail, shutdown).await
+    let foundation = Foundation::open(&args.foundation).await?;
+    platform::metrics::install()?;
+    let service = ::projectors::Service::new(args.config);
+    let probe = service.probe();
+    let role = service.run(foundation.pool().clone(), foundation.tail().clone(), shutdown.clone());
+    run_with_health(&args.health, probe, shutdown, role).await
 }
 
 /// Compares uploaded pictures until a signal.
 pub(crate) async fn inference_worker(args: InferenceWorkerArgs) -> anyhow::Result<()> {
     let shutdown = Shutdown::on_signal()?;
-    let pool = postgres::connect(&args.database).await?;
-    let log: Arc<dyn EventLog> = Arc::new(PostgresEventLog::new(pool.clone()));
-    let pictures = ArtifactStoreUrl::Folder(args.data_dir.join("artifacts"));
-    let artifacts = artifact_store::open(&pictures, &SigningKey::open(&args.data_dir)?)?;
+    let foundation = Foundation::open(&args.foundation).await?;
+    let artifacts = args.data.open_artifacts()?;
     platform::metrics::install()?;
     let worker = inference_worker::Service::new(args.config);
-    let health = serve_health(args.health_listen, worker.health(), shutdown.child()).await?;
-    let outcome = worker.run(pool, LogTail::new(log), artifacts, shutdown.clone()).await;
+    let probe = worker.health();
+    let role = worker.run(
+        foundation.pool().clone(),
+        foundation.tail().clone(),
+        artifacts,
+        shutdown.clone(),
+    );
+    run_with_health(&args.health, probe, shutdown, role).await
+}
+
+/// Runs a role that serves nothing else, with its health and metrics beside it, if anywhere.
+async fn run_with_health(
+    config: &HealthConfig,
+    probe: Arc<dyn Probe>,
+    shutdown: Shutdown,
+    role: impl Future<Output = anyhow::Result<()>>,
+) -> anyhow::Result<()> {
+    let Some(address) = config.health_listen else { return role.await };
+    let listener = bind(address).await?;
+    tracing::info!(address = %listener.local_addr()?, "health and metrics are served");
+    let health = tokio::spawn(serve_health(listener, probe, shutdown.clone()));
+    let outcome = role.await;
     shutdown.request();
     health.await??;
     outcome
-}
-
-/// Serves health and metrics until `shutdown`, if anywhere.
-async fn serve_health(
-    address: Option<SocketAddr>,
-    probe: Arc<dyn Probe>,
-    shutdown: Shutdown,
-) -> anyhow::Result<JoinHandle<std::io::Result<()>>> {
-    let Some(address) = address else { return Ok(tokio::spawn(async { Ok(()) })) };
-    let listener = bind(address).await?;
-    tracing::info!(address = %listener.local_addr()?, "health and metrics are served");
-    let router = platform::health::router(probe).merge(platform::metrics::router());
-    let router = platform::http::wrap(router, &HttpConfig::default());
-    Ok(tokio::spawn(platform::http::serve(listener, router, shutdown)))
 }

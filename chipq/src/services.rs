@@ -1,33 +1,34 @@
-//! Every role in one process, on one place and one listener.
+//! Every role in one process, on one installation and one listener.
 //!
 //! Invariant: it stops in order: no new connections, open requests finish, then the worker and the
 //! projectors, then the database. When one role ends by itself, whoever waits is told which and why.
-
-mod assembly;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow};
-use command_api::CommandApiConfig;
+use command_api::{CommandApi, CommandApiConfig};
 use inference_worker::WorkerConfig;
 use platform::auth::Users;
-use platform::health::Probe;
+use platform::foundation::Foundation;
+use platform::health::{Probe, serve_with_health};
+use platform::http::HttpConfig;
 use platform::shutdown::Shutdown;
 use projectors::ProjectorsConfig;
-use query_api::QueryApiConfig;
-use sqlx::PgPool;
+use query_api::{QueryApi, QueryApiConfig};
 use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::place::Place;
+use crate::installation::Installation;
+use crate::openapi::openapi;
+use crate::wiring::{ApiStores, build_command_api, build_query_api};
 
 /// How long everything together may take to get ready before somebody is told what is not.
 pub(crate) const READY_WITHIN: Duration = Duration::from_secs(60);
 
-/// Whether everything is ready.
+/// How waiting for everything to be ready ended.
 #[must_use]
-pub(crate) enum Readiness {
+pub(crate) enum StartOutcome {
     Ready,
     /// Something is not, such as a Triton server that is away: what `/readyz` said last.
     NotYet(String),
@@ -49,45 +50,45 @@ pub(crate) struct Settings {
 /// All roles, running.
 pub(crate) struct Services {
     url: String,
-    place: Place,
-    pool: PgPool,
+    installation: Installation,
+    foundation: Foundation,
     stop_http: Shutdown,
     http: Option<JoinHandle<std::io::Result<()>>>,
     stop_roles: Shutdown,
-    roles: JoinSet<Ended>,
+    roles: JoinSet<EndedRole>,
 }
 
 /// A role that has ended, and how.
-type Ended = (&'static str, anyhow::Result<()>);
+type EndedRole = (&'static str, anyhow::Result<()>);
 
 impl Services {
-    /// Starts every role. When that fails, the place is closed again.
+    /// Starts every role. When that fails, the installation is closed again.
     pub(crate) async fn start(
-        place: Place,
+        installation: Installation,
         listener: TcpListener,
         users: Users,
         settings: &Settings,
     ) -> anyhow::Result<Self> {
         let started = async {
             let url = format!("http://{}", listener.local_addr()?);
-            let pool = place.migrated_pool().await?;
-            projectors::ensure(&pool).await?;
-            anyhow::Ok((url, pool))
+            let foundation = installation.open_foundation().await?;
+            projectors::ensure(foundation.pool()).await?;
+            anyhow::Ok((url, foundation))
         };
-        let (url, pool) = match started.await {
+        let (url, foundation) = match started.await {
             Ok(started) => started,
-            Err(error) => return Err(close_after(place, error).await),
+            Err(error) => return Err(close_after(installation, error).await),
         };
         let mut services = Self {
             url,
-            place,
-            pool,
+            installation,
+            foundation,
             stop_http: Shutdown::new(),
             http: None,
             stop_roles: Shutdown::new(),
             roles: JoinSet::new(),
         };
-        match services.spawn(listener, users, settings) {
+        match services.spawn_roles(listener, users, settings) {
             Ok(()) => Ok(services),
             Err(error) => {
                 // The first error is the one to tell; what stops badly after it is in the log.
@@ -99,38 +100,51 @@ impl Services {
         }
     }
 
-    fn spawn(
+    fn spawn_roles(
         &mut self,
         listener: TcpListener,
         users: Users,
         settings: &Settings,
     ) -> anyhow::Result<()> {
-        let shared = assembly::Shared::new(&self.place, self.pool.clone())?;
+        let stores = ApiStores::open(self.installation.data())?;
         platform::metrics::install()?;
         let mut worker = settings.worker.clone();
-        worker.worker_name = worker.worker_name.or_else(|| worker_name(&self.place));
+        worker.worker_name = worker.worker_name.or_else(|| worker_name(&self.installation));
         let worker = inference_worker::Service::new(worker);
-        let worker_health = worker.health();
-        let worker = worker.run(
-            self.pool.clone(),
-            shared.tail(),
-            shared.artifacts(),
-            self.stop_roles.child(),
-        );
         let projectors = projectors::Service::new(settings.projectors.clone());
-        let probes = vec![worker_health as Arc<dyn Probe>, projectors.probe()];
-        let projectors = projectors.run(self.pool.clone(), shared.tail(), self.stop_roles.child());
-        let housekeeping = shared.housekeeping(self.stop_roles.child());
-        let http = (self.stop_http.clone(), probes);
-        let http = shared.serve(listener, users, settings, http);
+        let probes: Vec<Arc<dyn Probe>> = vec![worker.health(), projectors.probe()];
+        let commands = build_command_api(&self.foundation, &stores, users, &settings.commands);
+        let stop_http = self.stop_http.clone();
+        let queries = build_query_api(&self.foundation, &stores, &settings.queries, stop_http);
+        self.serve_apis(listener, (commands, queries), &settings.commands.http(), probes);
+
+        let (pool, tail) = (self.foundation.pool(), self.foundation.tail());
+        let stop = || self.stop_roles.child();
+        let worker = worker.run(pool.clone(), tail.clone(), stores.artifacts, stop());
+        let projectors = projectors.run(pool.clone(), tail.clone(), stop());
+        let housekeeping = command_api::housekeeping(self.foundation.idempotency(), stop());
         self.roles.spawn(async { ("the inference worker", worker.await) });
         self.roles.spawn(async { ("the projectors", projectors.await) });
         self.roles.spawn(async {
             housekeeping.await;
             ("housekeeping", Ok(()))
         });
-        self.http = Some(tokio::spawn(http));
         Ok(())
+    }
+
+    /// Serves commands and queries on one listener, and the health of everything.
+    fn serve_apis(
+        &mut self,
+        listener: TcpListener,
+        (commands, queries): (CommandApi, QueryApi),
+        config: &HttpConfig,
+        mut probes: Vec<Arc<dyn Probe>>,
+    ) {
+        probes.splice(0..0, [queries.probe(), commands.probe()]);
+        let router = command_api::router_described_by(commands, openapi());
+        let router = router.merge(query_api::router(queries));
+        let serving = serve_with_health(listener, router, probes, config, self.stop_http.clone());
+        self.http = Some(tokio::spawn(serving));
     }
 
     /// Where it serves.
@@ -138,23 +152,26 @@ impl Services {
         &self.url
     }
 
-    /// The place it works in.
-    pub(crate) fn place(&self) -> &Place {
-        &self.place
+    /// The installation it works in.
+    pub(crate) fn installation(&self) -> &Installation {
+        &self.installation
     }
 
     /// Waits until `/readyz` says that everything is ready, or for so long; an error when a role
     /// ends.
-    pub(crate) async fn ready(&mut self, within: Duration) -> anyhow::Result<Readiness> {
+    pub(crate) async fn wait_until_ready(
+        &mut self,
+        within: Duration,
+    ) -> anyhow::Result<StartOutcome> {
         let url = format!("{}/readyz", self.url);
         tokio::select! {
-            ready = wait_until_ready(&url, within) => ready,
-            error = self.failed() => Err(error),
+            ready = poll_until_ready(&url, within) => ready,
+            error = self.wait_for_failure() => Err(error),
         }
     }
 
     /// Waits until a role ends by itself, which none should. Cancel-safe.
-    pub(crate) async fn failed(&mut self) -> anyhow::Error {
+    pub(crate) async fn wait_for_failure(&mut self) -> anyhow::Error {
         let http = async {
             match &mut self.http {
                 Some(http) => http.await,
@@ -192,14 +209,14 @@ impl Services {
                 outcome = Err(error.context(format!("{role} failed")));
             }
         }
-        self.pool.close().await;
-        let closed = self.place.close().await.context("the database did not stop in order");
+        self.foundation.pool().close().await;
+        let closed = self.installation.close().await.context("the database did not stop in order");
         outcome.and(closed)
     }
 }
 
-async fn close_after(place: Place, error: anyhow::Error) -> anyhow::Error {
-    if let Err(second) = place.close().await {
+async fn close_after(installation: Installation, error: anyhow::Error) -> anyhow::Error {
+    if let Err(second) = installation.close().await {
         tracing::warn!(error = %second, "the database did not stop in good order");
     }
     error
@@ -207,23 +224,23 @@ async fn close_after(place: Place, error: anyhow::Error) -> anyhow::Error {
 
 /// A name that no other platform has, and that this one keeps when it starts again: its machine's
 /// and its folder's. None where the machine does not tell its own.
-fn worker_name(place: &Place) -> Option<String> {
+fn worker_name(installation: &Installation) -> Option<String> {
     let machine = std::fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
-    let folder = std::fs::canonicalize(place.data()).ok()?;
+    let folder = std::fs::canonicalize(installation.data_dir()).ok()?;
     Some(format!("{}:{}", machine.trim(), folder.display()))
 }
 
-async fn wait_until_ready(url: &str, within: Duration) -> anyhow::Result<Readiness> {
+async fn poll_until_ready(url: &str, within: Duration) -> anyhow::Result<StartOutcome> {
     let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build()?;
     let begun = Instant::now();
     loop {
         let said = match http.get(url).send().await {
-            Ok(answer) if answer.status().is_success() => return Ok(Readiness::Ready),
+            Ok(answer) if answer.status().is_success() => return Ok(StartOutcome::Ready),
             Ok(answer) => answer.text().await.unwrap_or_default(),
             Err(error) => error.without_url().to_string(),
         };
         if begun.elapsed() > within {
-            return Ok(Readiness::NotYet(said));
+            return Ok(StartOutcome::NotYet(said));
         }
         tokio::time::sleep(Duration::from_millis(25)).await;
     }

@@ -4,12 +4,12 @@ use std::net::SocketAddr;
 
 use platform::auth::Users;
 use platform::shutdown::Shutdown;
-use tokio::net::TcpListener;
 
 use crate::cli::UpArgs;
 use crate::failure::{Failure, exit};
-use crate::place::Place;
-use crate::services::{READY_WITHIN, Readiness, Services};
+use crate::installation::Installation;
+use crate::services::{READY_WITHIN, Services, StartOutcome};
+use crate::wiring::bind;
 
 /// What stands before the URL on the line that says that the platform is ready.
 pub(crate) const READY: &str = "chipq is ready at ";
@@ -19,22 +19,22 @@ pub(crate) async fn run(args: UpArgs) -> anyhow::Result<()> {
     let shutdown = Shutdown::on_signal()?;
     let users = users(args.listen, args.without_demo_user)?;
     let listener = bind(args.listen).await?;
-    let place = Place::open(&args.place).await?;
-    let mut services = Services::start(place, listener, users, &args.settings).await?;
+    let installation = Installation::open(&args.installation).await?;
+    let mut services = Services::start(installation, listener, users, &args.settings).await?;
     let ready = tokio::select! {
-        ready = services.ready(READY_WITHIN) => ready,
+        ready = services.wait_until_ready(READY_WITHIN) => ready,
         () = shutdown.requested() => return services.stop().await,
     };
     let outcome = match ready {
         Err(error) => Err(error),
-        Ok(readiness) => {
-            if let Readiness::NotYet(said) = readiness {
+        Ok(outcome) => {
+            if let StartOutcome::NotYet(said) = outcome {
                 tracing::warn!(said, "serving, but not everything is ready; what needs it waits");
             }
             print!("{}", welcome(&services, !args.without_demo_user));
             tokio::select! {
                 () = shutdown.requested() => Ok(()),
-                error = services.failed() => Err(error),
+                error = services.wait_for_failure() => Err(error),
             }
         }
     };
@@ -57,31 +57,12 @@ pub(crate) fn users(listen: SocketAddr, without_demo_user: bool) -> Result<Users
     }
 }
 
-/// Listens on `address`.
-pub(crate) async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
-    TcpListener::bind(address).await.map_err(|error| match error.kind() {
-        std::io::ErrorKind::AddrInUse => Failure::new(
-            format_args!("port {} is taken by another program", address.port()),
-            format_args!(
-                "choose another port, such as --listen {}:{}, or any free one with port 0",
-                address.ip(),
-                address.port().saturating_add(1),
-            ),
-            exit::UNAVAILABLE,
-        ),
-        _ => Failure::new(
-            format_args!("cannot listen on {address}: {error}"),
-            "choose another address with --listen ADDR",
-            exit::UNAVAILABLE,
-        ),
-    })
-}
-
 fn welcome(services: &Services, demo_user: bool) -> String {
     let url = services.url();
-    let data = services.place().data();
+    let data = services.installation().data_dir();
     let login = if demo_user { "user demo, password demo (this machine only)" } else { "none" };
-    let database = if services.place().is_private() { "private, in that folder" } else { "yours" };
+    let database =
+        if services.installation().is_private() { "private, in that folder" } else { "yours" };
     format!(
         "{READY}{url}\n  \
          commands   {url}/docs\n  \

@@ -166,7 +166,7 @@ async fn nothing_is_told_to_whoever_has_no_token() {
         let answer = station.anonymous(Method::GET, &url).send().await.unwrap();
         assert_eq!(answer.status(), StatusCode::UNAUTHORIZED, "{path}");
     }
-    for path in ["/healthz", "/readyz", "/docs/", "/graphiql"] {
+    for path in ["/healthz", "/readyz", "/metrics", "/docs/", "/graphiql"] {
         let url = format!("{}{path}", platform.url);
         let answer = station.anonymous(Method::GET, &url).send().await.unwrap();
         assert_eq!(answer.status(), StatusCode::OK, "{path}");

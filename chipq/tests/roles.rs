@@ -71,6 +71,21 @@ async fn stations(commands: &str, queries: &str) -> (Station, Station) {
     }
 }
 
+/// Without a token: that it lives, that it is ready and what was looked at, what it measured.
+async fn answers_for_its_health(role: &Station, name: &str, part: &str) {
+    let get = async |path: &str| {
+        let url = format!("{}{path}", role.url);
+        let answer = role.anonymous(reqwest::Method::GET, &url).send().await.unwrap();
+        let (status, body) = (answer.status(), answer.text().await.unwrap());
+        assert!(status.is_success(), "{name}{path}: {status} {body}");
+        body
+    };
+    get("/healthz").await;
+    let ready = get("/readyz").await;
+    assert!(ready.contains(part), "{name}: {ready}");
+    get("/metrics").await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn four_processes_judge_a_board_as_one_does() {
     let database = ::platform::test_support::fresh_database().await;
@@ -83,11 +98,12 @@ async fn four_processes_judge_a_board_as_one_does() {
     assert_eq!(code, 0, "{said}");
 
     let (commands, queries) = (free_address(), free_address());
+    let (projectors, worker) = (free_address(), free_address());
     let roles = [
         Role::start("command-api", url, &data, &["--listen", &commands, "--demo-user"]),
         Role::start("query-api", url, &data, &["--listen", &queries]),
-        Role::start("projectors", url, &data, &[]),
-        Role::start("inference-worker", url, &data, &[]),
+        Role::start("projectors", url, &data, &["--health-listen", &projectors]),
+        Role::start("inference-worker", url, &data, &["--health-listen", &worker]),
     ];
     let (station, reads) = stations(&commands, &queries).await;
     let golden = std::fs::read(&pair.golden).unwrap();
@@ -109,5 +125,30 @@ async fn four_processes_judge_a_board_as_one_does() {
     assert!(station.post(&path, "infer", None).await.unwrap().0.is_success());
     let report = reads.report(id).await;
     assert_eq!(report["judgement"], "fail", "{report}");
+    for (role, address, part) in [
+        ("command-api", &commands, "artifact-store"),
+        ("query-api", &queries, "projection:reports"),
+        ("projectors", &projectors, "follower:reports"),
+        ("inference-worker", &worker, "inference-engine"),
+    ] {
+        answers_for_its_health(&station.at(&format!("http://{address}")), role, part).await;
+    }
     roles.into_iter().for_each(Role::stop);
+}
+
+#[test]
+fn everything_that_is_wrong_with_a_role_is_said_at_once_before_it_starts() {
+    let folder = folder();
+    let mut command = chipq(&["command-api", "--listen", "0.0.0.0:0", "--demo-user", "--data"]);
+    command
+        .arg(folder.path())
+        .env("CHIPQ_DATABASE_URL", "mysql://db/chipq")
+        .env("CHIPQ_EVENT_LOG_URL", "kurrentdb://admin:changeit@db:2113");
+    let (code, _, said) = finished(&mut command);
+    assert_eq!(code, 64, "{said}");
+    for wrong in ["loopback only", "not a PostgreSQL URL", "kurrentdb:// is not compiled in"] {
+        assert!(said.contains(wrong), "{wrong}: {said}");
+    }
+    assert!(!said.contains("changeit"), "{said}");
+    assert_eq!(said.lines().count(), 2, "{said}");
 }

@@ -1,13 +1,10 @@
 //! What can be configured about commands over REST.
 
-use std::net::SocketAddr;
 use std::num::NonZeroU32;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use platform::artifact_store::UploadLimits;
 use platform::http::HttpConfig;
-use platform::postgres::DatabaseConfig;
 
 use crate::PublicUrl;
 
@@ -44,26 +41,6 @@ pub struct CommandApiConfig {
     /// Tokens that one network address may ask for at once.
     #[arg(long, env = "CHIPQ_TOKEN_RATE_BURST", default_value = "50")]
     pub token_rate_burst: NonZeroU32,
-}
-
-/// The command API in a process of its own.
-#[derive(Debug, Clone, clap::Args)]
-pub struct RunConfig {
-    /// Where to listen.
-    #[arg(long, env = "CHIPQ_LISTEN", default_value = "127.0.0.1:8080")]
-    pub listen: SocketAddr,
-    /// The folder of pictures and keys, shared with the other services of this machine.
-    #[arg(long = "data", env = "CHIPQ_DATA")]
-    pub data_dir: PathBuf,
-    /// Let the development user demo/demo in; refused unless the listener is on loopback.
-    #[arg(long, env = "CHIPQ_DEMO_USER", default_value_t = false)]
-    pub demo_user: bool,
-    /// The database of events and idempotency keys.
-    #[command(flatten)]
-    pub database: DatabaseConfig,
-    /// The API itself.
-    #[command(flatten)]
-    pub api: CommandApiConfig,
 }
 
 /// Room for a picture's neighbours in a request body.

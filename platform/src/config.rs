@@ -44,6 +44,11 @@ impl ConfigErrors {
         }
     }
 
+    /// What is wrong, one line each, beginning with the variable.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+
     /// # Errors
     /// Itself, when anything is wrong.
     pub fn finish(self) -> Result<(), Self> {

@@ -8,6 +8,7 @@ pub mod cqrs;
 mod decode;
 mod metadata;
 pub mod postgres;
+mod url;
 
 use std::fmt;
 use std::time::Duration;
@@ -22,6 +23,7 @@ use uuid::Uuid;
 pub use attachment::{AppendScope, Attachment, AttachmentError};
 pub use decode::{Undecodable, UndecodableEvent};
 pub use metadata::{ActorRef, EventMetadata};
+pub use url::{EventLogConfig, EventLogUrl, InvalidEventLogUrl, open};
 
 /// How long whoever waits for the log waits without a hint before it looks.
 pub const POLL_INTERVAL: Duration = Duration::from_millis(200);

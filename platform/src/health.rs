@@ -1,8 +1,10 @@
-//! Readiness as parts of a process tell it, and the listener of roles that serve nothing else.
+//! Whether a process is alive and ready, as its parts tell it: the same two routes for every role.
 //!
 //! Invariant: nothing here takes a token or shows data; a part that does not answer in time is not
 //! ready. Absent: what ready means, which each part knows.
 
+use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,14 +13,29 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, join_all};
 use serde::Serialize;
+use tokio::net::TcpListener;
+use utoipa::ToSchema;
 
-/// How long all checks together may take.
+use crate::http::{self, HttpConfig};
+use crate::metrics;
+use crate::shutdown::Shutdown;
+
+/// How long each part may take to say whether it is ready.
 pub const READY_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// Where a role that serves nothing else answers for its health.
+#[derive(Debug, Clone, clap::Args)]
+pub struct HealthConfig {
+    /// Answers /healthz, /readyz and /metrics here, such as 0.0.0.0:9464 for probes of Kubernetes;
+    /// nowhere when it is not set. No token is asked for, no data shown.
+    #[arg(long, env = "CHIPQ_HEALTH_LISTEN", value_name = "ADDR")]
+    pub health_listen: Option<SocketAddr>,
+}
+
 /// One thing that has to be ready.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Check {
     /// What.
     pub name: String,
@@ -37,35 +54,95 @@ impl Check {
     }
 }
 
+/// Whether reads can be served.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Readiness {
+    /// Whether everything is.
+    ready: bool,
+    /// Everything that has to be.
+    checks: Vec<Check>,
+}
+
 /// A part of a process that knows whether it is ready.
 pub trait Probe: Send + Sync {
+    /// What stands for the whole part when it does not answer in time.
+    fn name(&self) -> &'static str {
+        "part"
+    }
+
     /// Everything of it that has to be ready.
     fn checks(&self) -> BoxFuture<'_, Vec<Check>>;
 }
 
-#[derive(Serialize)]
-struct Readiness {
-    ready: bool,
-    checks: Vec<Check>,
-}
+/// The parts of one process.
+type Probes = Arc<[Arc<dyn Probe>]>;
 
 /// `GET /healthz`, which only says that the process answers, and `GET /readyz`, which names what is
-/// not ready.
-pub fn router(probe: Arc<dyn Probe>) -> Router {
-    let router = Router::new().route("/readyz", get(ready)).with_state(probe);
-    router.route("/healthz", get(async || "ok\n"))
+/// not ready of `probes`.
+pub fn router(probes: Vec<Arc<dyn Probe>>) -> Router {
+    let ready = Router::new().route("/readyz", get(get_readiness)).with_state(Probes::from(probes));
+    ready.route("/healthz", get(get_liveness))
 }
 
-async fn ready(State(probe): State<Arc<dyn Probe>>) -> Response {
-    let asked = tokio::time::timeout(READY_TIMEOUT, probe.checks()).await;
-    let late = |_| vec![Check::new("probe", Err("no answer in time".to_owned()))];
-    let checks = asked.unwrap_or_else(late);
+/// Serves `router` until `shutdown`, with health and metrics beside it.
+pub fn serve_with_health(
+    listener: TcpListener,
+    router: Router,
+    probes: Vec<Arc<dyn Probe>>,
+    config: &HttpConfig,
+    shutdown: Shutdown,
+) -> impl Future<Output = io::Result<()>> + Send + use<> {
+    let router_with_health = router.merge(self::router(probes)).merge(metrics::router());
+    http::serve(listener, http::wrap(router_with_health, config), shutdown)
+}
+
+/// Serves health and metrics alone, for a role that serves nothing else.
+pub fn serve_health(
+    listener: TcpListener,
+    probe: Arc<dyn Probe>,
+    shutdown: Shutdown,
+) -> impl Future<Output = io::Result<()>> + Send {
+    serve_with_health(listener, Router::new(), vec![probe], &HttpConfig::default(), shutdown)
+}
+
+/// The process answers.
+#[utoipa::path(get, path = "/healthz", operation_id = "getLiveness",
+    tag = "health", responses((status = 200)))]
+pub async fn get_liveness() -> &'static str {
+    "ok\n"
+}
+
+/// Whether reads can be served, and what is missing.
+#[utoipa::path(get, path = "/readyz", operation_id = "getReadiness",
+    tag = "health",
+    responses((status = 200, body = Readiness), (status = 503, body = Readiness)))]
+pub async fn get_readiness(State(probes): State<Probes>) -> Response {
+    let asked = probes.iter().map(|probe| ask_in_time(&**probe));
+    let checks = merge_checks(join_all(asked).await.into_iter().flatten());
     let ready = checks.iter().all(|check| check.ready);
     let readiness = Json(Readiness { ready, checks });
     if ready {
         return readiness.into_response();
     }
     (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "1")], readiness).into_response()
+}
+
+async fn ask_in_time(probe: &dyn Probe) -> Vec<Check> {
+    let late = |_| vec![Check::new(probe.name(), Err("no answer in time".to_owned()))];
+    tokio::time::timeout(READY_TIMEOUT, probe.checks()).await.unwrap_or_else(late)
+}
+
+/// Two parts of a process may look at the same thing: it is told once, and the worse answer counts.
+fn merge_checks(checks: impl Iterator<Item = Check>) -> Vec<Check> {
+    let mut merged = Vec::<Check>::new();
+    for check in checks {
+        match merged.iter_mut().find(|known| known.name == check.name) {
+            None => merged.push(check),
+            Some(known) if known.ready => *known = check,
+            Some(_) => {}
+        }
+    }
+    merged
 }
 
 #[cfg(test)]
@@ -77,33 +154,74 @@ mod tests {
 
     use super::*;
 
-    struct Says(Vec<Check>);
+    struct FixedProbe(Vec<Check>);
 
-    impl Probe for Says {
+    impl Probe for FixedProbe {
+        fn name(&self) -> &'static str {
+            "fixed"
+        }
+
         fn checks(&self) -> BoxFuture<'_, Vec<Check>> {
             std::future::ready(self.0.clone()).boxed()
         }
     }
 
-    async fn get(checks: Vec<Check>, path: &str) -> (StatusCode, String) {
+    struct StuckProbe;
+
+    impl Probe for StuckProbe {
+        fn name(&self) -> &'static str {
+            "stuck"
+        }
+
+        fn checks(&self) -> BoxFuture<'_, Vec<Check>> {
+            std::future::pending().boxed()
+        }
+    }
+
+    async fn get(probes: Vec<Arc<dyn Probe>>, path: &str) -> (StatusCode, String) {
         let request = Request::get(path).body(Body::empty()).unwrap();
-        let answer = router(Arc::new(Says(checks))).oneshot(request).await.unwrap();
+        let answer = router(probes).oneshot(request).await.unwrap();
         let status = answer.status();
         let body = to_bytes(answer.into_body(), 1 << 16).await.unwrap();
         (status, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    fn fixed(checks: &[Check]) -> Arc<dyn Probe> {
+        Arc::new(FixedProbe(checks.to_vec()))
     }
 
     #[tokio::test]
     async fn what_is_not_ready_is_named_with_the_reason_and_the_process_is_alive_all_the_same() {
         let away = Check::new("engine", Err("it is away".to_owned()));
         let checks = vec![Check::new("leases", Ok(())), away];
-        let (status, body) = get(checks.clone(), "/readyz").await;
+        let (status, body) = get(vec![fixed(&checks)], "/readyz").await;
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
         assert!(
             body.contains(r#"{"name":"engine","ready":false,"detail":"it is away"}"#),
             "{body}"
         );
-        assert_eq!(get(checks.clone(), "/healthz").await.0, StatusCode::OK);
-        assert_eq!(get(checks[..1].to_vec(), "/readyz").await.0, StatusCode::OK);
+        assert_eq!(get(vec![fixed(&checks)], "/healthz").await.0, StatusCode::OK);
+        assert_eq!(get(vec![fixed(&checks[..1])], "/readyz").await.0, StatusCode::OK);
+    }
+
+    #[tokio::test]
+    async fn what_two_parts_look_at_is_told_once_and_the_worse_answer_counts() {
+        let well = Check::new("event-log", Ok(()));
+        let away = Check::new("event-log", Err("it is away".to_owned()));
+        for order in [[&well, &away], [&away, &well]] {
+            let probes = order.map(|check| fixed(std::slice::from_ref(check)));
+            let (status, body) = get(probes.to_vec(), "/readyz").await;
+            assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+            assert_eq!(body.matches("event-log").count(), 1, "{body}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_part_that_does_not_answer_in_time_is_not_ready_and_holds_nobody_up() {
+        let well = Check::new("event-log", Ok(()));
+        let (status, body) = get(vec![Arc::new(StuckProbe), fixed(&[well])], "/readyz").await;
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+        assert!(body.contains(r#""name":"stuck","ready":false"#), "{body}");
+        assert!(body.contains(r#""name":"event-log","ready":true"#), "{body}");
     }
 }

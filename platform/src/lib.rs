@@ -11,6 +11,7 @@ pub mod embedded_postgres;
 pub mod event_log;
 pub mod execute;
 pub mod follower;
+pub mod foundation;
 pub mod health;
 pub mod http;
 pub mod idempotency;

@@ -1,10 +1,6 @@
 //! What can be configured about reads.
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::Duration;
-
-use platform::postgres::DatabaseConfig;
 
 /// Limits of the query API, however it is served.
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
@@ -27,23 +23,6 @@ pub struct QueryApiConfig {
     /// Seconds that a read model may be behind the log and still count as ready.
     #[arg(long, env = "CHIPQ_READY_LAG", default_value_t = 30)]
     pub ready_lag_s: u64,
-}
-
-/// The query API in a process of its own.
-#[derive(Debug, Clone, clap::Args)]
-pub struct QueryApiRunConfig {
-    /// Where to listen.
-    #[arg(long, env = "CHIPQ_LISTEN", default_value = "127.0.0.1:8081")]
-    pub listen: SocketAddr,
-    /// The folder of pictures and keys, shared with the other services of this machine.
-    #[arg(long = "data", env = "CHIPQ_DATA")]
-    pub data_dir: PathBuf,
-    /// The database of the read models and the log.
-    #[command(flatten)]
-    pub database: DatabaseConfig,
-    /// The API itself.
-    #[command(flatten)]
-    pub api: QueryApiConfig,
 }
 
 impl Default for QueryApiConfig {

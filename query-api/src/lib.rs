@@ -15,7 +15,6 @@ mod query_context;
 mod read_model;
 pub mod report_pdf;
 mod rest;
-mod run;
 mod session;
 #[cfg(test)]
 mod tests;
@@ -32,10 +31,9 @@ use platform::shutdown::Shutdown;
 use sqlx::PgPool;
 use tokio::sync::Semaphore;
 
-pub use config::{QueryApiConfig, QueryApiRunConfig};
+pub use config::QueryApiConfig;
 pub use graphql::sdl;
 pub use rest::openapi;
-pub use run::run;
 
 use checkpoints::Checkpoints;
 use cursor::CursorKey;
@@ -58,8 +56,6 @@ pub struct QueryApiDependencies {
     pub verifier: Arc<TokenVerifier>,
     /// Ends subscriptions, each with the cursor to go on from.
     pub shutdown: Shutdown,
-    /// Parts of the same process that have to be ready, too.
-    pub probes: Vec<Arc<dyn Probe>>,
 }
 
 /// The query API. Clones share everything.
@@ -68,14 +64,13 @@ pub struct QueryApi(Arc<QueryApiState>);
 
 struct QueryApiState {
     context: Arc<QueryContext>,
-    probes: Vec<Arc<dyn Probe>>,
     schema: ApiSchema,
     artifacts: ArtifactStore,
     pdfs: PdfService,
     verifier: Arc<TokenVerifier>,
 }
 
-/// The queries, to be merged with other routers and wrapped once by `platform::http::wrap`.
+/// The queries, to be merged with other routers and with `platform::health`, and wrapped once.
 pub fn router(api: QueryApi) -> Router {
     graphql::routes().merge(rest::routes()).with_state(api).merge(explorer::routes())
 }
@@ -98,17 +93,18 @@ impl QueryApi {
             pdfs: PdfService::new(on.artifacts.clone(), config.renders_max),
             artifacts: on.artifacts,
             verifier: on.verifier,
-            probes: on.probes,
             context,
         }))
     }
 
-    pub(crate) fn context(&self) -> &QueryContext {
-        &self.0.context
+    /// Whether reads can be served.
+    #[must_use]
+    pub fn probe(&self) -> Arc<dyn Probe> {
+        Arc::new(self.clone())
     }
 
-    pub(crate) fn health_probes(&self) -> &[Arc<dyn Probe>] {
-        &self.0.probes
+    pub(crate) fn context(&self) -> &QueryContext {
+        &self.0.context
     }
 
     pub(crate) fn graphql_schema(&self) -> &ApiSchema {

@@ -26,8 +26,6 @@ pub(crate) fn routes() -> Router<QueryApi> {
         .route("/v1/reports", get(reports::list_reports))
         .route("/v1/reports/{report_id}", get(reports::get_report))
         .route("/v1/artifacts/{artifact_id}", get(artifacts::get_picture))
-        .route("/healthz", get(health::get_liveness))
-        .route("/readyz", get(health::get_readiness))
 }
 
 /// The REST reads in OpenAPI, to be merged into the platform's description.
@@ -44,8 +42,8 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
         reports::list_reports,
         reports::get_report,
         artifacts::get_picture,
-        health::get_liveness,
-        health::get_readiness
+        platform::health::get_liveness,
+        platform::health::get_readiness
     ))]
     struct RestReads;
 

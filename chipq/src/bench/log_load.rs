@@ -8,17 +8,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
-use platform::event_log::postgres::PostgresEventLog;
 use platform::event_log::{EventLog, Position};
 use platform::follower::LogTail;
-use platform::postgres::DatabaseConfig;
 use platform::shutdown::Shutdown;
 use projectors::{ProjectorsConfig, RebuildOptions};
 use rand::Rng as _;
 
 use super::figures::{Figure, Figures};
-use crate::cli::PlaceArgs;
-use crate::place::Place;
+use crate::installation::{Installation, InstallationArgs};
 use crate::statistics::Durations;
 
 /// How long read models may take to catch up with the synthetic events.
@@ -28,16 +25,16 @@ const SEEN_WITHIN: Duration = Duration::from_secs(20);
 /// Synthetic inspections under way at a time while the log is filled.
 const WRITERS: usize = 4;
 
-fn place_of(data: &Path) -> PlaceArgs {
-    // Whatever database is configured for others, the bench uses its own: an empty URL is none.
-    PlaceArgs { data: Some(data.to_owned()), database: DatabaseConfig::from_url("") }
+fn installation_in(data: &Path) -> InstallationArgs {
+    InstallationArgs::private(data.to_owned())
 }
 
 /// Times durable commits of one row each, one after the other, on a table of their own: the peer that
 /// commands are held against.
 pub(super) async fn bare_commits(data: &Path, count: usize) -> anyhow::Result<Durations> {
-    let place = Place::visit(&place_of(data)).await?;
-    let pool = place.migrated_pool().await?;
+    let installation = Installation::visit(&installation_in(data)).await?;
+    let foundation = installation.open_foundation().await?;
+    let pool = foundation.pool();
     let mut connection = pool.acquire().await?;
     sqlx::query("CREATE TABLE bench_commits (n bigint PRIMARY KEY)")
         .execute(&mut *connection)
@@ -63,10 +60,10 @@ pub(super) async fn measure_follower(
     count: usize,
     figures: &mut Figures,
 ) -> anyhow::Result<()> {
-    let place = Place::visit(&place_of(data)).await?;
-    let pool = place.migrated_pool().await?;
-    let log: Arc<dyn EventLog> = Arc::new(PostgresEventLog::new(pool.clone()));
-    let other: Arc<dyn EventLog> = Arc::new(PostgresEventLog::new(place.migrated_pool().await?));
+    let installation = Installation::visit(&installation_in(data)).await?;
+    let foundation = installation.open_foundation().await?;
+    let elsewhere = installation.open_foundation().await?;
+    let (log, other) = (foundation.log(), elsewhere.log());
     let head = log.head().await?;
     let reader = tokio::spawn(count_events(other, head, count));
     let mut appended = HashMap::new();
@@ -117,15 +114,19 @@ pub(super) async fn measure_rebuilds(
     events: usize,
     figures: &mut Figures,
 ) -> anyhow::Result<()> {
-    let place = Place::open(&place_of(data)).await?;
-    let outcome = rebuild_each(&place, events, figures).await;
-    place.close().await?;
+    let installation = Installation::open(&installation_in(data)).await?;
+    let outcome = rebuild_each(&installation, events, figures).await;
+    installation.close().await?;
     outcome
 }
 
-async fn rebuild_each(place: &Place, events: usize, figures: &mut Figures) -> anyhow::Result<()> {
-    let pool = place.migrated_pool().await?;
-    let log: Arc<dyn EventLog> = Arc::new(PostgresEventLog::new(pool.clone()));
+async fn rebuild_each(
+    installation: &Installation,
+    events: usize,
+    figures: &mut Figures,
+) -> anyhow::Result<()> {
+    let foundation = installation.open_foundation().await?;
+    let (pool, log) = (foundation.pool().clone(), foundation.log());
     synthetic::fill_log(&log, events, WRITERS).await?;
     catch_up(&pool, &log).await?;
     for projection in projectors::ALL {

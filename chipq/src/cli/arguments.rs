@@ -4,23 +4,13 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Args;
-use platform::postgres::DatabaseConfig;
+use platform::foundation::FoundationConfig;
 
+use crate::installation::InstallationArgs;
 use crate::services::Settings;
 
 /// Where the platform listens unless told otherwise.
 const LISTEN: &str = "127.0.0.1:8080";
-
-/// Where data is kept.
-#[derive(Debug, Clone, Args)]
-pub(crate) struct PlaceArgs {
-    /// Folder for everything that is kept: PostgreSQL, pictures, keys.
-    /// Default: $XDG_DATA_HOME/chipq or ~/.local/share/chipq; /var/lib/chipq for root.
-    #[arg(long, env = "CHIPQ_DATA", value_name = "DIR")]
-    pub(crate) data: Option<PathBuf>,
-    #[command(flatten, next_help_heading = "Database")]
-    pub(crate) database: DatabaseConfig,
-}
 
 /// `chipq up`
 #[derive(Debug, Clone, Args)]
@@ -32,7 +22,7 @@ pub(crate) struct UpArgs {
     #[arg(long, env = "CHIPQ_WITHOUT_DEMO_USER")]
     pub(crate) without_demo_user: bool,
     #[command(flatten)]
-    pub(crate) place: PlaceArgs,
+    pub(crate) installation: InstallationArgs,
     #[command(flatten, next_help_heading = "Limits")]
     pub(crate) settings: Settings,
 }
@@ -59,7 +49,7 @@ pub(crate) struct DemoArgs {
     #[arg(long, env = "CHIPQ_DATA", value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
     #[command(flatten, next_help_heading = "Database")]
-    pub(crate) database: DatabaseConfig,
+    pub(crate) foundation: FoundationConfig,
     #[command(flatten, next_help_heading = "Limits")]
     pub(crate) settings: Settings,
 }
@@ -86,7 +76,7 @@ pub(crate) struct RebuildArgs {
     #[arg(long)]
     pub(crate) expect_identical: bool,
     #[command(flatten)]
-    pub(crate) place: PlaceArgs,
+    pub(crate) installation: InstallationArgs,
 }
 
 /// `chipq verify`
@@ -95,7 +85,7 @@ pub(crate) struct VerifyArgs {
     /// Read models to check; all by default.
     pub(crate) projections: Vec<String>,
     #[command(flatten)]
-    pub(crate) place: PlaceArgs,
+    pub(crate) installation: InstallationArgs,
 }
 
 /// `chipq evaluate`

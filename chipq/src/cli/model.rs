@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use domain::Sha256;
 use inference::engine::{EngineUrl, TritonConfig};
 
-use super::PlaceArgs;
+use crate::installation::InstallationArgs;
 
 /// `chipq model`
 #[derive(Debug, Clone, Subcommand)]
@@ -61,12 +61,12 @@ result of it are open, unless --force says why: their other pictures then go to 
 
 /// Where models and the record of their routing are.
 #[derive(Debug, Clone, Args)]
-pub(crate) struct ModelPlaceArgs {
+pub(crate) struct ModelServerArgs {
     /// The models: embedded: or a Triton server, grpc://HOST:8001.
     #[arg(long, env = "CHIPQ_ENGINE", default_value = "embedded:", value_name = "URL")]
     pub(crate) engine: EngineUrl,
     #[command(flatten)]
-    pub(crate) place: PlaceArgs,
+    pub(crate) installation: InstallationArgs,
     #[command(flatten, next_help_heading = "Triton")]
     pub(crate) triton: TritonConfig,
 }
@@ -94,7 +94,7 @@ pub(crate) struct ListModelsArgs {
     #[arg(long)]
     pub(crate) json: bool,
     #[command(flatten)]
-    pub(crate) place: ModelPlaceArgs,
+    pub(crate) server: ModelServerArgs,
 }
 
 /// `chipq model load`
@@ -108,7 +108,7 @@ pub(crate) struct LoadModelArgs {
     #[arg(long, value_name = "HEX")]
     pub(crate) sha256: Option<Sha256>,
     #[command(flatten)]
-    pub(crate) place: ModelPlaceArgs,
+    pub(crate) server: ModelServerArgs,
 }
 
 /// `chipq model compare`
@@ -123,7 +123,7 @@ pub(crate) struct CompareModelsArgs {
     #[command(flatten, next_help_heading = "Boards to compare on")]
     pub(crate) set: FixedSetArgs,
     #[command(flatten)]
-    pub(crate) place: ModelPlaceArgs,
+    pub(crate) server: ModelServerArgs,
 }
 
 /// `chipq model route`
@@ -147,7 +147,7 @@ pub(crate) struct RouteModelArgs {
     #[command(flatten, next_help_heading = "Boards to compare on")]
     pub(crate) set: FixedSetArgs,
     #[command(flatten)]
-    pub(crate) place: ModelPlaceArgs,
+    pub(crate) server: ModelServerArgs,
 }
 
 /// `chipq model unload`
@@ -160,7 +160,7 @@ pub(crate) struct UnloadModelArgs {
     #[arg(long, value_name = "WHY", value_parser = said)]
     pub(crate) force: Option<String>,
     #[command(flatten)]
-    pub(crate) place: ModelPlaceArgs,
+    pub(crate) server: ModelServerArgs,
 }
 
 /// Triton's versions are positive numbers without leading zeros.

@@ -2,12 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use rand::Rng as _;
+use platform::backoff::Backoff;
 
 use super::transport::Refused;
 
 /// The longest pause between two attempts.
 const PAUSE_MAX: Duration = Duration::from_secs(2);
+/// The pause after an attempt whose answer names none.
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(20), PAUSE_MAX, 0.5);
 
 /// How long a request that is not answered, or put off, is sent again.
 #[derive(Debug, Clone, Copy)]
@@ -16,14 +18,14 @@ pub(crate) struct Patience(pub(crate) Duration);
 impl Patience {
     /// Begins with a request; patience ends so much later.
     pub(super) fn begin(self) -> Trying {
-        Trying { deadline: Instant::now() + self.0, bound: Duration::from_millis(20) }
+        Trying { deadline: Instant::now() + self.0, attempt: 0 }
     }
 }
 
 /// A request that is sent until it succeeds, fails for good, or its time is over.
 pub(super) struct Trying {
     deadline: Instant,
-    bound: Duration,
+    attempt: u32,
 }
 
 impl Trying {
@@ -35,13 +37,13 @@ impl Trying {
         let pause = match transient(&error) {
             None => return Err(error),
             Some(Some(asked)) => asked,
-            Some(None) => rand::rng().random_range(self.bound / 2..=self.bound),
+            Some(None) => BACKOFF.delay(self.attempt),
         };
         if Instant::now() + pause > self.deadline {
             return Err(error);
         }
         tokio::time::sleep(pause).await;
-        self.bound = (self.bound * 2).min(PAUSE_MAX);
+        self.attempt = self.attempt.saturating_add(1);
         Ok(())
     }
 }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use domain::inspection::ModelIdentity;
 use serde::Serialize;
 
-use super::Opened;
+use super::ModelSession;
 use super::routing::{Routed, Routing, open_on};
 use super::serving::Version;
 
@@ -30,11 +30,11 @@ struct List<'a> {
     versions: Vec<Line>,
 }
 
-pub(super) async fn list(opened: &Opened, json: bool) -> anyhow::Result<ExitCode> {
-    let routing = opened.routing().await?;
-    let open = open_on(&*opened.log).await?;
-    let name = &opened.serving.shipped_model().name;
-    let versions = opened.serving.versions().await?;
+pub(super) async fn list(session: &ModelSession, json: bool) -> anyhow::Result<ExitCode> {
+    let routing = session.routing().await?;
+    let open = open_on(&*session.log()).await?;
+    let name = &session.serving.shipped_model().name;
+    let versions = session.serving.versions().await?;
     let versions = versions.into_iter().map(|version| line(version, name, &routing, &open));
     let versions: Vec<_> = versions.collect();
     let routed_version_serves = versions.iter().any(|line| line.routed && line.version.is_ready());

@@ -17,7 +17,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::routing::Routing;
-use super::{Opened, explain_acceptance, explain_engine, fixed_set, report};
+use super::{ModelSession, explain_acceptance, explain_engine, fixed_set, report};
 use crate::cli::{CompareModelsArgs, FixedSetArgs, RouteModelArgs};
 use crate::failure::{Failure, exit};
 
@@ -26,12 +26,12 @@ const WORSE: u8 = 1;
 
 /// Compares and prints; exits with 1 when the version is worse.
 pub(super) async fn compare_engines(
-    opened: &Opened,
+    session: &ModelSession,
     args: &CompareModelsArgs,
 ) -> anyhow::Result<ExitCode> {
-    let routing = opened.routing().await?;
-    let new = opened.serving.engine_of(&args.version).await?;
-    let old = opened.serving.engine_for(&routing.model).await.map_err(|e| explain_engine(&e))?;
+    let routing = session.routing().await?;
+    let new = session.serving.engine_of(&args.version).await?;
+    let old = session.serving.engine_for(&routing.model).await.map_err(|e| explain_engine(&e))?;
     let compared = measure(&args.set, old, new).await?;
     let worse = compared.worse_ways();
     if args.json {
@@ -46,9 +46,12 @@ pub(super) async fn compare_engines(
 }
 
 /// Compares, and routes when the version is not worse or its differences are accepted.
-pub(super) async fn route(opened: &Opened, args: &RouteModelArgs) -> anyhow::Result<ExitCode> {
-    let routing = opened.routing().await?;
-    let new = opened.serving.engine_of(&args.version).await?;
+pub(super) async fn route(
+    session: &ModelSession,
+    args: &RouteModelArgs,
+) -> anyhow::Result<ExitCode> {
+    let routing = session.routing().await?;
+    let new = session.serving.engine_of(&args.version).await?;
     if *new.model() == routing.model {
         return Err(Failure::new(
             format_args!("version {} is routed to already", args.version),
@@ -57,7 +60,7 @@ pub(super) async fn route(opened: &Opened, args: &RouteModelArgs) -> anyhow::Res
         )
         .into());
     }
-    let compared = against_routed(opened, args, &routing, Arc::clone(&new)).await?;
+    let compared = against_routed(session, args, &routing, Arc::clone(&new)).await?;
     let worse = compared.as_ref().map(Acceptance::worse_ways).unwrap_or_default();
     let routed = worse.is_empty() || args.accept_differences;
     if let (Some(compared), false) = (&compared, args.json) {
@@ -65,7 +68,7 @@ pub(super) async fn route(opened: &Opened, args: &RouteModelArgs) -> anyhow::Res
     }
     if routed {
         let comparison = compared.as_ref().map(Comparison::from);
-        append(opened, args, &routing, new.model().clone(), comparison).await?;
+        append(session, args, &routing, new.model().clone(), comparison).await?;
     }
     if args.json {
         let said = json!({
@@ -92,12 +95,12 @@ pub(super) async fn route(opened: &Opened, args: &RouteModelArgs) -> anyhow::Res
 /// The comparison with the version routed to; none when that one does not serve here and the caller
 /// accepted that.
 async fn against_routed(
-    opened: &Opened,
+    session: &ModelSession,
     args: &RouteModelArgs,
     routing: &Routing,
     new: Arc<dyn Engine>,
 ) -> anyhow::Result<Option<Acceptance>> {
-    match opened.serving.engine_for(&routing.model).await {
+    match session.serving.engine_for(&routing.model).await {
         Ok(old) => Ok(Some(measure(&args.set, old, new).await?)),
         Err(EngineError::Model { .. }) if args.accept_differences => {
             eprintln!("not compared: version {} is not served here", routing.model.version);
@@ -127,7 +130,7 @@ async fn measure(
 }
 
 async fn append(
-    opened: &Opened,
+    session: &ModelSession,
     args: &RouteModelArgs,
     routing: &Routing,
     to: domain::inspection::ModelIdentity,
@@ -143,7 +146,7 @@ async fn append(
         // What was compared with is still in force, or nothing is routed.
         if_match: Some(routing.version),
     };
-    match execute(&*opened.log, request).await {
+    match execute(&*session.log(), request).await {
         Ok(_) => Ok(()),
         Err(ExecuteError::Rejected(rejection)) => Err(Failure::new(
             &rejection,

@@ -10,7 +10,7 @@ use inference::engine::{
 use serde::Serialize;
 
 use super::explain_engine;
-use crate::cli::ModelPlaceArgs;
+use crate::cli::ModelServerArgs;
 use crate::failure::{Failure, exit};
 
 const READY: &str = "READY";
@@ -47,7 +47,7 @@ pub(super) struct Serving {
 }
 
 impl Serving {
-    pub(super) fn connect(args: &ModelPlaceArgs) -> Result<Self, Failure> {
+    pub(super) fn connect(args: &ModelServerArgs) -> Result<Self, Failure> {
         let explain = |error| explain_engine(&error);
         Ok(match &args.engine {
             EngineUrl::Embedded => {

@@ -2,14 +2,17 @@
 
 use std::process::ExitCode;
 
-use super::Opened;
+use super::ModelSession;
 use super::routing::open_on;
 use crate::cli::UnloadModelArgs;
 use crate::failure::{Failure, exit};
 
-pub(super) async fn unload(opened: &Opened, args: &UnloadModelArgs) -> anyhow::Result<ExitCode> {
+pub(super) async fn unload(
+    session: &ModelSession,
+    args: &UnloadModelArgs,
+) -> anyhow::Result<ExitCode> {
     let version = &args.version;
-    let versions = opened.serving.versions().await?;
+    let versions = session.serving.versions().await?;
     let Some(found) = versions.iter().find(|found| found.version == *version && found.is_ready())
     else {
         let ready = versions.iter().filter(|found| found.is_ready());
@@ -21,7 +24,7 @@ pub(super) async fn unload(opened: &Opened, args: &UnloadModelArgs) -> anyhow::R
         )
         .into());
     };
-    let routing = opened.routing().await?;
+    let routing = session.routing().await?;
     // By number alone: another digest under the routed number is no reason to take it away.
     if routing.model.version == *version {
         return Err(refused(
@@ -40,8 +43,8 @@ pub(super) async fn unload(opened: &Opened, args: &UnloadModelArgs) -> anyhow::R
             "load another one first: chipq model load VERSION",
         ));
     }
-    let identity = found.identity(&opened.serving.shipped_model().name);
-    let open = open_on(&*opened.log).await?;
+    let identity = found.identity(&session.serving.shipped_model().name);
+    let open = open_on(&*session.log()).await?;
     let open = identity.and_then(|identity| open.get(&identity).copied()).unwrap_or(0);
     if open > 0 {
         let Some(why) = &args.force else {
@@ -52,9 +55,9 @@ pub(super) async fn unload(opened: &Opened, args: &UnloadModelArgs) -> anyhow::R
         };
         println!("{open} open inspections lose version {version}: {why}");
     }
-    opened.serving.unload(version).await?;
-    if opened.routing().await?.model.version == *version {
-        opened.serving.load(version, found.sha256).await?;
+    session.serving.unload(version).await?;
+    if session.routing().await?.model.version == *version {
+        session.serving.load(version, found.sha256).await?;
         return Err(refused(
             &format!("somebody routed to version {version} meanwhile; it is loaded again"),
             "look at `chipq model list`",

@@ -8,7 +8,6 @@ use crate::source::{File, assert_none, by_crate, except, imports, production_rus
 
 /// Circles that are left, and why.
 const KNOWN: &[(&str, &str)] = &[
-    ("chipq/cli,place,roles,services,up", "not untied yet"),
     ("chipq/http_client/retry,transport", "not untied yet"),
     ("command-api/api,base_url,config", "not untied yet"),
     ("command-api/artifacts,inspections,openapi,parts,routes,token,uploads", "not untied yet"),

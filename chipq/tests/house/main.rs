@@ -30,10 +30,10 @@ domain: chrono cqrs-es hex serde serde_json sha2 thiserror uuid
 platform: aws-lc-rs axum base64 bytes chrono clap cqrs-es domain futures hex hmac image
     jsonwebtoken object_store opentelemetry opentelemetry-prometheus opentelemetry_sdk
     prometheus rand rustix secrecy serde serde_json serde_path_to_error sha2 sqlx
-    thiserror tokio tokio-util tower tower-http tracing tracing-subscriber uuid
-command-api: anyhow axum chrono clap domain futures governor platform serde serde_json sha2 tokio
+    thiserror tokio tokio-util tower tower-http tracing tracing-subscriber utoipa uuid
+command-api: axum chrono clap domain futures governor platform serde serde_json sha2 tokio
     tracing utoipa utoipa-axum utoipa-swagger-ui uuid
-query-api: anyhow async-graphql axum base64 chrono clap domain futures hmac image platform serde
+query-api: async-graphql axum base64 chrono clap domain futures hmac image platform serde
     serde_json sha2 sqlx thiserror tokio tokio-stream tracing typst typst-kit typst-pdf utoipa
     uuid
 projectors: anyhow chrono clap domain futures platform serde serde_json sqlx thiserror tokio

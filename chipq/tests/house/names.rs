@@ -30,7 +30,6 @@ const CALLED_OF: &[(&str, &str)] = &[
     ("chipq/src/bench/pairs.rs", "not renamed yet"),
     ("chipq/src/bench/workers.rs", "not renamed yet"),
     ("chipq/src/demo/verdict.rs", "not renamed yet"),
-    ("chipq/src/failure.rs", "not renamed yet"),
     ("chipq/src/statistics.rs", "not renamed yet"),
     ("inference-worker/boards/src/print.rs", "not renamed yet"),
     ("inference-worker/inference/src/comparison.rs", "not renamed yet"),

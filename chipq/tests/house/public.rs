@@ -11,7 +11,6 @@ use crate::source::{without_imports, words};
 /// Public items that no production code mentions, and why they are there.
 const UNUSED: &[(&str, &str)] = &[
     ("Camera", "to be used or taken away"),
-    ("ConfigErrors", "to be used or taken away"),
     ("CqrsEventStore", "lets cqrs-es's framework and tools run on our log; docs/adr/0001"),
     ("LogReactorFollower", "a relay, a sender of webhooks, a builder of proofs stand on it next"),
     ("command_line", "docs/configuration.md is written from it"),

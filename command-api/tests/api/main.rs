@@ -9,7 +9,6 @@ mod idempotency;
 mod openapi;
 mod outage;
 mod pictures;
-mod served_alone;
 mod support;
 mod tokens;
 mod uploads;

@@ -8,9 +8,10 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::cluster::Cluster;
 use super::server::Server;
+use crate::backoff::Backoff;
 
-/// Between failed attempts to start it again: first, and at most.
-const BACKOFF: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
+/// Between failed attempts to start it again. Nobody else tries, so nothing is left to chance.
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5), 0.0);
 
 /// The task that watches. Dropping it ends the watch and leaves the server running.
 #[derive(Debug)]
@@ -51,13 +52,13 @@ async fn watch(
 }
 
 async fn restart(cluster: &Cluster, port: u16) -> Server {
-    let mut pause = BACKOFF.0;
+    let mut attempt = 0;
     loop {
         match cluster.launch_on(port).await {
             Ok(server) => return server,
             Err(error) => tracing::error!(%error, "the private PostgreSQL does not start"),
         }
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(BACKOFF.1);
+        BACKOFF.wait(attempt).await;
+        attempt = attempt.saturating_add(1);
     }
 }

@@ -10,6 +10,8 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
+use tracing::Instrument as _;
+
 use super::Problem;
 use crate::telemetry::TraceContext;
 
@@ -35,7 +37,14 @@ pub(super) async fn trace(mut request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().cloned();
     request.extensions_mut().insert(context.clone());
 
-    let mut response = next.run(request).await;
+    // What is done for the request stands under it.
+    let span = tracing::info_span!(
+        "request",
+        %method,
+        route = route.as_ref().map_or("(none)", MatchedPath::as_str),
+        trace_id = context.trace_id,
+    );
+    let mut response = next.run(request).instrument(span).await;
     let problem = response.extensions_mut().remove::<Problem>();
     let name = problem.as_ref().map(|p| p.name().to_owned());
     if let Some(problem) = problem {

@@ -94,11 +94,13 @@ impl World {
             signing_key: SigningKey::open(folder.path()).unwrap(),
             verifier: Arc::new(issuer.verifier()),
             shutdown: shutdown.clone(),
-            probes: Vec::new(),
         };
         let api = QueryApi::new(on, &config);
         Self {
-            router: platform::http::wrap(router(api.clone()), &HttpConfig::default()),
+            router: platform::http::wrap(
+                router(api.clone()).merge(platform::health::router(vec![api.probe()])),
+                &HttpConfig::default(),
+            ),
             api,
             pool,
             log,

@@ -153,7 +153,7 @@ mod tests {
         let model = ModelIdentity { name: "m".into(), version: "1".into(), sha256 };
         let program = PathBuf::from("/nowhere/perf_analyzer");
         let peer = PerfAnalyzer::new(program, "grpc://127.0.0.1:1", &model, &[]).unwrap();
-        let failure = Failure::of(&peer.program_version().await.unwrap_err());
+        let failure = Failure::from_error(&peer.program_version().await.unwrap_err());
         assert!(failure.what.contains("/nowhere/perf_analyzer"), "{failure}");
         assert!(failure.next.contains("ensure-triton"), "{failure}");
     }

@@ -10,17 +10,15 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, ensure};
 use chrono::{DateTime, Utc};
 use platform::event_log::EventLog;
-use platform::event_log::postgres::PostgresEventLog;
-use platform::postgres::DatabaseConfig;
 use rustix::process::{Pid, Signal, kill_process};
 use sqlx::PgPool;
 use tokio::process::{Child, Command};
 use uuid::Uuid;
 
-use crate::cli::{BenchWorkersArgs, PlaceArgs};
+use crate::cli::BenchWorkersArgs;
 use crate::demo::lot::Lot;
 use crate::http_client::{HttpClient, Label, Patience, PictureFile};
-use crate::place::Place;
+use crate::installation::{Installation, InstallationArgs};
 use crate::temporary::TemporaryFolder;
 
 /// How long a process may take to get ready, and to finish.
@@ -34,7 +32,7 @@ const SEED: u64 = 11;
 
 pub(super) struct Cluster {
     folder: TemporaryFolder,
-    place: Place,
+    installation: Installation,
     pool: PgPool,
     log: Arc<dyn EventLog>,
     commands: WorkerProcess,
@@ -51,13 +49,14 @@ impl Cluster {
     pub(super) async fn start(args: &BenchWorkersArgs) -> anyhow::Result<Self> {
         let folder = TemporaryFolder::new("bench-workers")?;
         let data = folder.path().join("data");
-        let config = PlaceArgs { data: Some(data), database: DatabaseConfig::from_url("") };
-        let place = Place::open(&config).await?;
-        let pool = place.migrated_pool().await?;
-        let log: Arc<dyn EventLog> = Arc::new(PostgresEventLog::new(pool.clone()));
-        let database = std::fs::read_to_string(place.data().join("private-postgres-url"))?;
+        let config = InstallationArgs::private(data);
+        let installation = Installation::open(&config).await?;
+        let foundation = installation.open_foundation().await?;
+        let (pool, log) = (foundation.pool().clone(), foundation.log());
+        let database =
+            std::fs::read_to_string(installation.data_dir().join("private-postgres-url"))?;
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
-        let mut command = role_command("command-api", &place, &database)?;
+        let mut command = role_command("command-api", &installation, &database)?;
         command.args(["--listen", &address, "--demo-user"]);
         command.env("CHIPQ_RATE_PER_SECOND", "100000").env("CHIPQ_RATE_BURST", "100000");
         let commands = WorkerProcess::start(command)?;
@@ -73,7 +72,7 @@ impl Cluster {
         let client = Arc::new(client);
         Ok(Self {
             folder,
-            place,
+            installation,
             pool,
             log,
             commands,
@@ -110,7 +109,7 @@ impl Cluster {
     /// Starts `count` workers.
     pub(super) fn start_workers(&self, count: usize) -> anyhow::Result<Vec<WorkerProcess>> {
         let start = |_| {
-            let mut command = role_command("inference-worker", &self.place, &self.database)?;
+            let mut command = role_command("inference-worker", &self.installation, &self.database)?;
             command.env("CHIPQ_ENGINE", &self.engine);
             command.env("CHIPQ_WORKER_LEASE_MS", self.lease_ms.to_string());
             WorkerProcess::start(command)
@@ -167,19 +166,23 @@ impl Cluster {
     pub(super) async fn stop(self) -> anyhow::Result<()> {
         let stopped = self.commands.stop().await;
         self.pool.close().await;
-        self.place.close().await?;
+        self.installation.close().await?;
         drop(self.folder);
         stopped
     }
 }
 
-fn role_command(name: &str, place: &Place, database: &str) -> anyhow::Result<Command> {
+fn role_command(
+    name: &str,
+    installation: &Installation,
+    database: &str,
+) -> anyhow::Result<Command> {
     let program: PathBuf = std::env::current_exe()?;
     let mut command = Command::new(program);
     command
         .args(["--log", "warn", name])
         .env("CHIPQ_DATABASE_URL", database)
-        .env("CHIPQ_DATA", place.data())
+        .env("CHIPQ_DATA", installation.data_dir())
         .stdin(Stdio::null())
         .stdout(Stdio::null());
     Ok(command)

@@ -1,0 +1,179 @@
+//! One installation on this machine: its data folder, and the database that goes with it.
+//!
+//! `<data>/postgres` is the private PostgreSQL, `<data>/artifacts` the pictures; keys and the private
+//! PostgreSQL's URL are files of mode 0600 in `<data>`, where every role looks for them. With a database
+//! configured, no PostgreSQL is started.
+
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use platform::artifact_store::ArtifactStoreUrl;
+use platform::config::ConfigErrors;
+use platform::embedded_postgres::{
+    DATABASE, EmbeddedPostgres, EmbeddedPostgresConfig, EmbeddedPostgresError,
+};
+use platform::foundation::{DataConfig, Foundation, FoundationConfig};
+use platform::postgres::{self, DatabaseConfig};
+
+use crate::failure::{Failure, exit};
+
+/// Where data is kept.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct InstallationArgs {
+    /// Folder for everything that is kept: PostgreSQL, pictures, keys.
+    /// Default: $XDG_DATA_HOME/chipq or ~/.local/share/chipq; /var/lib/chipq for root.
+    #[arg(long, env = "CHIPQ_DATA", value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// Where pictures are, when they are not in that folder.
+    #[arg(long, env = "CHIPQ_ARTIFACT_STORE_URL", value_name = "URL")]
+    pub(crate) artifact_store_url: Option<ArtifactStoreUrl>,
+    #[command(flatten, next_help_heading = "Database")]
+    pub(crate) foundation: FoundationConfig,
+}
+
+impl InstallationArgs {
+    /// The folder `data` with a private database, whatever is configured for others.
+    pub(crate) fn private(data: PathBuf) -> Self {
+        // An empty URL is none.
+        let foundation = FoundationConfig::from_url("");
+        Self { data: Some(data), artifact_store_url: None, foundation }
+    }
+}
+
+/// A data folder in use, with its database running.
+pub(crate) struct Installation {
+    foundation: FoundationConfig,
+    data: DataConfig,
+    /// Absent when the database is somebody else's.
+    postgres: Option<EmbeddedPostgres>,
+}
+
+impl Installation {
+    /// Opens it for this process alone; starts the private PostgreSQL unless a database is configured.
+    pub(crate) async fn open(args: &InstallationArgs) -> anyhow::Result<Self> {
+        check(&args.foundation)?;
+        let data = data_config(args);
+        make_folder(&data.data_dir)?;
+        if args.foundation.database.url().is_some() {
+            return Ok(Self { foundation: args.foundation.clone(), data, postgres: None });
+        }
+        let config = EmbeddedPostgresConfig::new(data.data_dir.join("postgres"));
+        let postgres = EmbeddedPostgres::start(config).await?;
+        let url = postgres.url(DATABASE);
+        remember_url(&data.data_dir, &url)?;
+        Ok(Self { foundation: with_url(&args.foundation, &url), data, postgres: Some(postgres) })
+    }
+
+    /// Opens it, also while another process serves from it.
+    pub(crate) async fn visit(args: &InstallationArgs) -> anyhow::Result<Self> {
+        let error = match Self::open(args).await {
+            Ok(installation) => return Ok(installation),
+            Err(error) => error,
+        };
+        if !matches!(error.downcast_ref(), Some(EmbeddedPostgresError::InUse(_))) {
+            return Err(error);
+        }
+        let data = data_config(args);
+        let Ok(url) = std::fs::read_to_string(url_file(&data.data_dir)) else { return Err(error) };
+        Ok(Self { foundation: with_url(&args.foundation, &url), data, postgres: None })
+    }
+
+    /// Opens what roles stand on, with the database in its newest shape.
+    pub(crate) async fn open_foundation(&self) -> anyhow::Result<Foundation> {
+        let foundation = Foundation::open(&self.foundation).await?;
+        postgres::migrate(foundation.pool()).await?;
+        Ok(foundation)
+    }
+
+    /// What is kept outside the database.
+    pub(crate) const fn data(&self) -> &DataConfig {
+        &self.data
+    }
+
+    /// The data folder.
+    pub(crate) fn data_dir(&self) -> &Path {
+        &self.data.data_dir
+    }
+
+    /// Whether the database is the private one.
+    pub(crate) const fn is_private(&self) -> bool {
+        self.postgres.is_some()
+    }
+
+    /// Stops what was started.
+    pub(crate) async fn close(self) -> anyhow::Result<()> {
+        match self.postgres {
+            Some(postgres) => Ok(postgres.stop().await?),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Refuses what cannot be right before a PostgreSQL is started for it.
+fn check(foundation: &FoundationConfig) -> Result<(), ConfigErrors> {
+    let mut errors = ConfigErrors::new();
+    if foundation.database.url().is_some() {
+        foundation.check(&mut errors);
+    } else {
+        errors.check("CHIPQ_EVENT_LOG_URL", foundation.event_log.url());
+    }
+    errors.finish()
+}
+
+fn data_config(args: &InstallationArgs) -> DataConfig {
+    DataConfig {
+        data_dir: args.data.clone().unwrap_or_else(default_data_dir),
+        artifact_store_url: args.artifact_store_url.clone(),
+    }
+}
+
+/// Other commands find the private PostgreSQL by this file while this process runs.
+fn remember_url(data_dir: &Path, url: &str) -> Result<(), Failure> {
+    let path = url_file(data_dir);
+    let mut options = std::fs::OpenOptions::new();
+    options
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&path)
+        .and_then(|mut file| file.write_all(url.as_bytes()))
+        .map_err(|error| cannot_use(&path, &error))
+}
+
+fn url_file(data_dir: &Path) -> PathBuf {
+    data_dir.join("private-postgres-url")
+}
+
+fn with_url(foundation: &FoundationConfig, url: &str) -> FoundationConfig {
+    let database_url = DatabaseConfig::from_url(url).database_url;
+    let database = DatabaseConfig { database_url, ..foundation.database.clone() };
+    FoundationConfig { database, ..foundation.clone() }
+}
+
+fn make_folder(folder: &Path) -> Result<(), Failure> {
+    std::fs::create_dir_all(folder).map_err(|error| cannot_use(folder, &error))
+}
+
+fn cannot_use(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::new(
+        format_args!("cannot use {}: {error}", path.display()),
+        "name a folder that you may write to: --data DIR, or the variable CHIPQ_DATA",
+        exit::CANNOT_WRITE,
+    )
+}
+
+/// Where data is kept unless told otherwise.
+fn default_data_dir() -> PathBuf {
+    if rustix::process::geteuid().is_root() {
+        return PathBuf::from("/var/lib/chipq");
+    }
+    let set = |variable| std::env::var_os(variable).filter(|value| !value.is_empty());
+    let shared = set("XDG_DATA_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    shared
+        .or_else(|| set("HOME").map(|home| PathBuf::from(home).join(".local/share")))
+        .unwrap_or_else(|| PathBuf::from("."))
+        .join("chipq")
+}

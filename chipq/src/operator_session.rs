@@ -1,0 +1,43 @@
+//! What the commands of an operator work on: an installation's database and log, also while a platform
+//! serves from it.
+
+use std::sync::Arc;
+
+use platform::event_log::EventLog;
+use platform::foundation::Foundation;
+use sqlx::PgPool;
+
+use crate::installation::{Installation, InstallationArgs};
+
+/// An installation that was opened for one command.
+pub(crate) struct OperatorSession {
+    installation: Installation,
+    foundation: Foundation,
+}
+
+impl OperatorSession {
+    /// Opens it, with the database in its newest shape.
+    pub(crate) async fn open(args: &InstallationArgs) -> anyhow::Result<Self> {
+        let installation = Installation::visit(args).await?;
+        let foundation = installation.open_foundation().await?;
+        Ok(Self { installation, foundation })
+    }
+
+    /// The database.
+    pub(crate) const fn pool(&self) -> &PgPool {
+        self.foundation.pool()
+    }
+
+    /// The log.
+    pub(crate) fn log(&self) -> Arc<dyn EventLog> {
+        self.foundation.log()
+    }
+
+    /// Closes what was opened. The outcome of the command matters more than how that went.
+    pub(crate) async fn close<T>(self, outcome: anyhow::Result<T>) -> anyhow::Result<T> {
+        self.foundation.pool().close().await;
+        let closed = self.installation.close().await;
+        let value = outcome?;
+        closed.map(|()| value)
+    }
+}

@@ -1,0 +1,90 @@
+//! Which service gets what: the one place that hands the foundation to services, for `up`, where all share
+//! a process, and for each role in a process of its own.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use command_api::{CommandApi, CommandApiConfig};
+use platform::artifact_store::ArtifactStore;
+use platform::auth::{SigningKey, Users};
+use platform::foundation::{DataConfig, Foundation, FoundationError, TokenKeys};
+use platform::shutdown::Shutdown;
+use query_api::{QueryApi, QueryApiConfig};
+use tokio::net::TcpListener;
+
+use crate::failure::{Failure, exit};
+
+/// What the two APIs need besides the foundation: pictures and keys.
+pub(crate) struct ApiStores {
+    pub(crate) artifacts: ArtifactStore,
+    signing_key: SigningKey,
+    token_keys: TokenKeys,
+}
+
+impl ApiStores {
+    /// Opens the folders and keys; makes what is missing.
+    pub(crate) fn open(data: &DataConfig) -> Result<Self, FoundationError> {
+        Ok(Self {
+            artifacts: data.open_artifacts()?,
+            signing_key: data.open_signing_key()?,
+            token_keys: data.open_token_keys()?,
+        })
+    }
+}
+
+/// The command API on what it needs.
+pub(crate) fn build_command_api(
+    foundation: &Foundation,
+    stores: &ApiStores,
+    users: Users,
+    config: &CommandApiConfig,
+) -> CommandApi {
+    let on = command_api::Dependencies {
+        log: foundation.log(),
+        idempotency: foundation.idempotency(),
+        artifacts: stores.artifacts.clone(),
+        issuer: Arc::clone(&stores.token_keys.issuer),
+        verifier: Arc::clone(&stores.token_keys.verifier),
+        users,
+    };
+    CommandApi::new(on, config)
+}
+
+/// The query API on what it needs. `shutdown` ends its subscriptions.
+pub(crate) fn build_query_api(
+    foundation: &Foundation,
+    stores: &ApiStores,
+    config: &QueryApiConfig,
+    shutdown: Shutdown,
+) -> QueryApi {
+    let on = query_api::QueryApiDependencies {
+        pool: foundation.pool().clone(),
+        tail: foundation.tail().clone(),
+        artifacts: stores.artifacts.clone(),
+        signing_key: stores.signing_key.clone(),
+        verifier: Arc::clone(&stores.token_keys.verifier),
+        shutdown,
+    };
+    QueryApi::new(on, config)
+}
+
+/// Listens on `address`.
+pub(crate) async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address).await.map_err(|error| match error.kind() {
+        io::ErrorKind::AddrInUse => Failure::new(
+            format_args!("port {} is taken by another program", address.port()),
+            format_args!(
+                "choose another port, such as --listen {}:{}, or any free one with port 0",
+                address.ip(),
+                address.port().saturating_add(1),
+            ),
+            exit::UNAVAILABLE,
+        ),
+        _ => Failure::new(
+            format_args!("cannot listen on {address}: {error}"),
+            "choose another address with --listen ADDR",
+            exit::UNAVAILABLE,
+        ),
+    })
+}

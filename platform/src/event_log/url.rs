@@ -1,0 +1,154 @@
+//! Where the event log is, as one URL: its scheme chooses the adapter.
+//!
+//! Invariant: no message shows the URL, which may hold a password.
+
+use std::str::FromStr;
+use std::sync::Arc;
+
+use secrecy::{ExposeSecret as _, SecretString};
+use sqlx::PgPool;
+use sqlx::postgres::PgConnectOptions;
+
+use super::EventLog;
+use super::postgres::PostgresEventLog;
+
+/// Where the event log is.
+#[derive(Debug, Clone, clap::Args)]
+pub struct EventLogConfig {
+    /// Where the event log is, when it is not in the database: postgres://… for now, and then the same.
+    #[arg(long, env = "CHIPQ_EVENT_LOG_URL", hide_env_values = true, value_name = "URL")]
+    #[arg(value_parser = crate::config::secret)]
+    pub event_log_url: Option<SecretString>,
+}
+
+impl EventLogConfig {
+    /// The URL that is configured; `None` when the log is in the platform's database.
+    ///
+    /// # Errors
+    /// When it is no URL of a log, or of one that is not compiled in.
+    pub fn url(&self) -> Result<Option<EventLogUrl>, InvalidEventLogUrl> {
+        let url = self.event_log_url.as_ref().map(|url| url.expose_secret());
+        url.filter(|url| !url.is_empty()).map(str::parse).transpose()
+    }
+}
+
+/// The address of a log whose adapter is compiled in.
+#[derive(Clone)]
+pub enum EventLogUrl {
+    /// The table `events` of a PostgreSQL database: `postgres://` or `postgresql://`.
+    Postgres(Box<PgConnectOptions>),
+}
+
+/// Text that names no event log that can be used here.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidEventLogUrl {
+    /// An adapter is missing.
+    #[error(
+        "the adapter for {scheme}:// is not compiled in; keep the log in PostgreSQL: leave \
+         CHIPQ_EVENT_LOG_URL out"
+    )]
+    NotCompiledIn {
+        /// The scheme that asks for it.
+        scheme: String,
+    },
+    /// It is no URL of a log at all.
+    #[error(
+        "this names no event log; write postgres://user:password@host:5432/db, or leave it out"
+    )]
+    Unknown,
+    /// It is a PostgreSQL, but not the platform's.
+    #[error(
+        "this is another database than CHIPQ_DATABASE_URL; answers to commands are kept in the \
+         transaction that appends, so both must be the same: leave CHIPQ_EVENT_LOG_URL out"
+    )]
+    OtherDatabase,
+}
+
+impl FromStr for EventLogUrl {
+    type Err = InvalidEventLogUrl;
+
+    fn from_str(text: &str) -> Result<Self, InvalidEventLogUrl> {
+        let (scheme, _) = text.split_once("://").ok_or(InvalidEventLogUrl::Unknown)?;
+        match scheme {
+            "postgres" | "postgresql" => PgConnectOptions::from_str(text)
+                .map(|options| Self::Postgres(Box::new(options)))
+                .map_err(|_| InvalidEventLogUrl::Unknown),
+            "kurrentdb" | "kurrentdb+discover" | "kdb" | "esdb" | "esdb+discover" => {
+                Err(InvalidEventLogUrl::NotCompiledIn { scheme: scheme.to_owned() })
+            }
+            _ => Err(InvalidEventLogUrl::Unknown),
+        }
+    }
+}
+
+impl EventLogUrl {
+    /// Whether a platform with this database can use the log there.
+    ///
+    /// # Errors
+    /// [`InvalidEventLogUrl::OtherDatabase`].
+    pub(crate) fn check_beside(
+        &self,
+        database: &PgConnectOptions,
+    ) -> Result<(), InvalidEventLogUrl> {
+        let Self::Postgres(log) = self;
+        let place = |options: &PgConnectOptions| {
+            let database = options.get_database().map(str::to_owned);
+            (options.get_host().to_owned(), options.get_port(), database)
+        };
+        if place(log) == place(database) { Ok(()) } else { Err(InvalidEventLogUrl::OtherDatabase) }
+    }
+}
+
+/// The log at `url`, or in `database` without one: the one place where a scheme becomes an adapter.
+/// Call it inside a tokio runtime, once in a process.
+///
+/// # Errors
+/// When this platform cannot use the log there.
+pub fn open(
+    url: Option<&EventLogUrl>,
+    database: &PgPool,
+) -> Result<Arc<dyn EventLog>, InvalidEventLogUrl> {
+    match url {
+        None => {}
+        Some(url @ EventLogUrl::Postgres(_)) => url.check_beside(&database.connect_options())?,
+    }
+    Ok(Arc::new(PostgresEventLog::new(database.clone())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DATABASE: &str = "postgres://chipq:secret@db:5432/chipq";
+
+    fn parse(url: &str) -> Result<EventLogUrl, InvalidEventLogUrl> {
+        EventLogConfig { event_log_url: Some(SecretString::from(url)) }.url().map(Option::unwrap)
+    }
+
+    #[test]
+    fn the_scheme_chooses_the_adapter_and_what_is_not_compiled_in_is_refused_with_what_to_do() {
+        for scheme in ["kurrentdb", "kurrentdb+discover", "esdb"] {
+            let error = parse(&format!("{scheme}://admin:changeit@db:2113")).err().unwrap();
+            let text = error.to_string();
+            assert!(text.contains(scheme) && text.contains("not compiled in"), "{text}");
+            assert!(text.contains("leave CHIPQ_EVENT_LOG_URL out"), "{text}");
+            assert!(!text.contains("changeit"), "{text}");
+        }
+        for nonsense in ["kafka://x", "postgres", "postgres://["] {
+            assert_eq!(parse(nonsense).err(), Some(InvalidEventLogUrl::Unknown), "{nonsense}");
+        }
+        assert!(EventLogConfig { event_log_url: None }.url().unwrap().is_none());
+    }
+
+    #[test]
+    fn a_log_in_another_database_than_the_platforms_is_refused_with_the_reason() {
+        let database: PgConnectOptions = DATABASE.parse().unwrap();
+        for same in [DATABASE, "postgresql://other:user@db/chipq"] {
+            parse(same).unwrap().check_beside(&database).unwrap();
+        }
+        for other in ["postgres://db2/chipq", "postgres://db:5433/chipq", "postgres://db/events"] {
+            let error = parse(other).unwrap().check_beside(&database).unwrap_err();
+            assert!(error.to_string().contains("in the transaction that appends"), "{other}");
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! What the roles of one process stand on, opened in one place: the database, the event log and its one
+//! reader, pictures, keys.
+//!
+//! Invariant: a role opens what it asks for and nothing else, so that projectors need no folder, and the
+//! worker no keys for tokens. Absent: the services, which are handed what they need.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use chrono::Utc;
+use sqlx::PgPool;
+
+use crate::artifact_store::{self, ArtifactStore, ArtifactStoreError, ArtifactStoreUrl};
+use crate::auth::{KeyError, KeyRing, SigningKey, TokenConfig, TokenIssuer, TokenVerifier};
+use crate::config::{ConfigErrors, SecretFileError};
+use crate::event_log::{self, EventLog, EventLogConfig, InvalidEventLogUrl};
+use crate::follower::LogTail;
+use crate::idempotency::IdempotencyStore;
+use crate::postgres::{self, DatabaseConfig, PostgresError};
+
+/// Where the database and the event log are.
+#[derive(Debug, Clone, clap::Args)]
+pub struct FoundationConfig {
+    /// The database of read models, keys and, unless it is elsewhere, the log.
+    #[command(flatten)]
+    pub database: DatabaseConfig,
+    /// The log.
+    #[command(flatten)]
+    pub event_log: EventLogConfig,
+}
+
+impl FoundationConfig {
+    /// The defaults, for the database at `url` with the log in it.
+    #[must_use]
+    pub fn from_url(url: impl Into<String>) -> Self {
+        let event_log = EventLogConfig { event_log_url: None };
+        Self { database: DatabaseConfig::from_url(url), event_log }
+    }
+
+    /// Notes everything that is wrong, without connecting anywhere.
+    pub fn check(&self, errors: &mut ConfigErrors) {
+        let database =
+            errors.check("CHIPQ_DATABASE_URL", postgres::connect_options(&self.database));
+        let log = errors.check("CHIPQ_EVENT_LOG_URL", self.event_log.url()).flatten();
+        if let (Some(database), Some(log)) = (database, log) {
+            errors.check("CHIPQ_EVENT_LOG_URL", log.check_beside(&database));
+        }
+    }
+}
+
+/// Where what is kept outside the database is.
+#[derive(Debug, Clone, clap::Args)]
+pub struct DataConfig {
+    /// The folder of pictures and keys, shared with the other services.
+    #[arg(long = "data", env = "CHIPQ_DATA", value_name = "DIR")]
+    pub data_dir: PathBuf,
+    /// Where pictures are, when they are not in the data folder.
+    #[arg(long, env = "CHIPQ_ARTIFACT_STORE_URL", value_name = "URL")]
+    pub artifact_store_url: Option<ArtifactStoreUrl>,
+}
+
+/// Why what a role stands on cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum FoundationError {
+    /// Everything that is wrong with the configuration.
+    #[error("{0}")]
+    Config(#[from] ConfigErrors),
+    /// The database.
+    #[error("{0}")]
+    Database(#[from] PostgresError),
+    /// The log.
+    #[error("{0}")]
+    EventLog(#[from] InvalidEventLogUrl),
+    /// The pictures.
+    #[error("{0}")]
+    Artifacts(#[from] ArtifactStoreError),
+    /// The key that signs URLs and cursors.
+    #[error("{0}")]
+    SigningKey(#[from] SecretFileError),
+    /// The keys of tokens.
+    #[error("{0}")]
+    TokenKeys(#[from] KeyError),
+}
+
+/// What every role of a process stands on.
+#[derive(Clone)]
+pub struct Foundation {
+    pool: PgPool,
+    tail: LogTail,
+}
+
+/// What makes tokens, and what believes them.
+#[derive(Clone)]
+pub struct TokenKeys {
+    /// Makes tokens.
+    pub issuer: Arc<TokenIssuer>,
+    /// Believes tokens.
+    pub verifier: Arc<TokenVerifier>,
+}
+
+impl Foundation {
+    /// Connects to the database, which must be migrated before the log is used, and opens the log.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the configuration, at once; or when the database does not answer.
+    pub async fn open(config: &FoundationConfig) -> Result<Self, FoundationError> {
+        let mut errors = ConfigErrors::new();
+        config.check(&mut errors);
+        errors.finish()?;
+        let pool = postgres::connect(&config.database).await?;
+        let log = event_log::open(config.event_log.url()?.as_ref(), &pool)?;
+        Ok(Self { pool, tail: LogTail::new(log) })
+    }
+
+    /// The database.
+    #[must_use]
+    pub const fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    /// The log.
+    #[must_use]
+    pub fn log(&self) -> Arc<dyn EventLog> {
+        Arc::clone(self.tail.log())
+    }
+
+    /// The one reader of the log in this process.
+    #[must_use]
+    pub const fn tail(&self) -> &LogTail {
+        &self.tail
+    }
+
+    /// Idempotency keys.
+    #[must_use]
+    pub fn idempotency(&self) -> IdempotencyStore {
+        IdempotencyStore::new(self.pool.clone(), self.log())
+    }
+}
+
+impl DataConfig {
+    /// Opens the pictures; makes their folder when it is missing.
+    ///
+    /// # Errors
+    /// When they, or the key that signs their URLs, cannot be used.
+    pub fn open_artifacts(&self) -> Result<ArtifactStore, FoundationError> {
+        let in_folder = || ArtifactStoreUrl::Folder(self.data_dir.join("artifacts"));
+        let url = self.artifact_store_url.clone().unwrap_or_else(in_folder);
+        Ok(artifact_store::open(&url, &self.open_signing_key()?)?)
+    }
+
+    /// Opens the key that signs what this installation gives out; makes it when it is missing.
+    ///
+    /// # Errors
+    /// When it cannot be read, or can be read by others.
+    pub fn open_signing_key(&self) -> Result<SigningKey, FoundationError> {
+        Ok(SigningKey::open(&self.data_dir)?)
+    }
+
+    /// Opens the keys of tokens; makes them when they are missing.
+    ///
+    /// # Errors
+    /// When they cannot be read, or can be read by others.
+    pub fn open_token_keys(&self) -> Result<TokenKeys, FoundationError> {
+        let ring = KeyRing::open(&self.data_dir, Utc::now())?;
+        let issuer = Arc::new(TokenIssuer::new(ring, TokenConfig::default()));
+        let verifier = Arc::new(issuer.verifier());
+        Ok(TokenKeys { issuer, verifier })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_support::fresh_database;
+
+    #[tokio::test]
+    async fn everything_wrong_is_said_at_once_and_before_anything_is_connected() {
+        let mut config = FoundationConfig::from_url("mysql://db/chipq");
+        config.event_log.event_log_url = Some("kurrentdb://db:2113".into());
+        let error = Foundation::open(&config).await.err().unwrap().to_string();
+        assert!(error.contains("wrong in 2 place"), "{error}");
+        assert!(
+            error.contains("CHIPQ_DATABASE_URL: ") && error.contains("kurrentdb://"),
+            "{error}"
+        );
+    }
+
+    #[tokio::test]
+    async fn the_log_of_a_database_is_read_through_one_tail() {
+        let database = fresh_database().await;
+        let foundation =
+            Foundation::open(&FoundationConfig::from_url(database.url())).await.unwrap();
+        assert!(Arc::ptr_eq(foundation.tail().log(), &foundation.log()));
+        assert_eq!(foundation.log().head().await.unwrap(), event_log::Position(0));
+    }
+}
