@@ -195,8 +195,8 @@ impl EmbeddedPostgres {
     /// # Errors
     /// When PostgreSQL is not installed, the folder is in use or unusable, or the server fails.
     pub async fn start(config: EmbeddedPostgresConfig) -> Result<Self, EmbeddedPostgresError> {
-        let (cluster, lock) = prepare(&config).await?;
-        cluster.initialise().await?;
+        let (cluster, lock) = prepare_cluster(&config).await?;
+        cluster.initialise_cluster().await?;
         let server = cluster.adopt_or_launch().await?;
         let port = server.port();
         cluster.ensure_database(port, DATABASE).await?;
@@ -224,12 +224,12 @@ impl EmbeddedPostgres {
     /// When it does not stop within its time.
     pub async fn stop(mut self) -> Result<(), EmbeddedPostgresError> {
         let child = match self.supervisor.take() {
-            Some(supervisor) => supervisor.release().await,
+            Some(supervisor) => supervisor.stop_watching().await,
             None => None,
         };
         self.cluster.stop().await?;
         if let Some(mut server) = child {
-            server.reap().await;
+            server.reap_child().await;
         }
         Ok(())
     }
@@ -243,17 +243,17 @@ pub async fn stop_cluster(config: &EmbeddedPostgresConfig) -> Result<(), Embedde
     if !config.data_dir.join(cluster::CLUSTER).exists() {
         return Ok(());
     }
-    let (cluster, _lock) = prepare(config).await?;
+    let (cluster, _lock) = prepare_cluster(config).await?;
     cluster.stop().await
 }
 
 /// The folder, its lock, the account and the binaries.
-async fn prepare(
+async fn prepare_cluster(
     config: &EmbeddedPostgresConfig,
 ) -> Result<(Cluster, Option<File>), EmbeddedPostgresError> {
     let data_dir = cluster::make_data_dir(&config.data_dir, config.purpose)?;
-    let lock = lock(&data_dir, config.purpose).await?;
-    let account = account::choose(&data_dir.join(cluster::CLUSTER))?;
+    let lock = lock_data_folder(&data_dir, config.purpose).await?;
+    let account = account::choose_owner(&data_dir.join(cluster::CLUSTER))?;
     if let Some(account) = &account {
         account.check_can_enter(&data_dir)?;
     }
@@ -263,7 +263,10 @@ async fn prepare(
 }
 
 /// Takes the lock of the folder: at once or not at all for serving, with patience for tests.
-async fn lock(data_dir: &Path, purpose: Purpose) -> Result<File, EmbeddedPostgresError> {
+async fn lock_data_folder(
+    data_dir: &Path,
+    purpose: Purpose,
+) -> Result<File, EmbeddedPostgresError> {
     let path = data_dir.join("lock");
     let file = File::options().create(true).append(true).open(&path);
     let file = file.map_err(EmbeddedPostgresError::io(&path))?;

@@ -58,8 +58,8 @@ pub fn wrap(router: Router, config: &HttpConfig) -> Router {
         .method_not_allowed_fallback(layers::method_not_allowed)
         .layer(RequestBodyLimitLayer::new(config.max_body_bytes))
         .layer(from_fn_with_state(config.clone(), layers::time_limit))
-        .layer(CatchPanicLayer::custom(layers::panicked))
+        .layer(CatchPanicLayer::custom(layers::answer_panic))
         .layer(from_fn(layers::errors_are_problems))
         .layer(from_fn(layers::security_headers))
-        .layer(from_fn(trace::trace))
+        .layer(from_fn(trace::trace_request))
 }

@@ -101,7 +101,7 @@ impl IdempotencyStore {
         let claim = Claim::new(self.pool.clone(), principal, key, fingerprint);
         // Side by side: a key that is free has no owner who could append meanwhile.
         let (taken, recorded) =
-            tokio::join!(self.take(&claim), self.log.read_command(claim.command_id()));
+            tokio::join!(self.take_key(&claim), self.log.read_command(claim.command_id()));
         match taken? {
             Some(true) => return self.with_history(claim, true, recorded).await,
             Some(false) => {
@@ -134,7 +134,7 @@ impl IdempotencyStore {
     /// Takes a free key (`true`) or one whose owner's lease has ended (`false`); `None` when neither.
     /// The claim need not be on the disk yet: the append that answers it flushes it as well, and a claim
     /// that a crash of the server forgets belongs to a request that appended nothing.
-    async fn take(&self, claim: &Claim) -> Result<Option<bool>, ClaimError> {
+    async fn take_key(&self, claim: &Claim) -> Result<Option<bool>, ClaimError> {
         sqlx::query_scalar(
             "INSERT INTO idempotency_keys AS k (principal, key, fingerprint, claim, claimed_until)
              SELECT $1, $2, $3, $4, now() + make_interval(secs => $5)
@@ -166,7 +166,7 @@ impl IdempotencyStore {
         let recorded = match recorded {
             Ok(recorded) => recorded,
             Err(error) => {
-                self.delete(&claim).await;
+                self.delete_claim(&claim).await;
                 return Err(error.into());
             }
         };
@@ -175,7 +175,7 @@ impl IdempotencyStore {
             Some(event) if first => ClaimError::KeyExpired { stream: event.stream.clone() },
             _ => return Ok(Claimed::Fresh(claim.with_recorded(recorded))),
         };
-        self.delete(&claim).await;
+        self.delete_claim(&claim).await;
         Err(refusal)
     }
 
@@ -185,7 +185,7 @@ impl IdempotencyStore {
     /// be away, the claim ends with its lease.
     pub async fn release(&self, claim: &Claim) {
         match self.log.read_command(claim.command_id()).await {
-            Ok(recorded) if recorded.is_empty() => self.delete(claim).await,
+            Ok(recorded) if recorded.is_empty() => self.delete_claim(claim).await,
             Ok(_) => self.end_lease(claim).await,
             Err(error) => {
                 tracing::warn!(%error, "idempotency key not released; its lease will end by itself");
@@ -193,7 +193,7 @@ impl IdempotencyStore {
         }
     }
 
-    async fn delete(&self, claim: &Claim) {
+    async fn delete_claim(&self, claim: &Claim) {
         let sql = "DELETE FROM idempotency_keys
                    WHERE principal = $1 AND key = $2 AND claim = $3 AND answer IS NULL";
         self.give_up(claim, sql).await;

@@ -42,11 +42,11 @@ pub fn install() -> Result<(), OTelSdkError> {
 
 /// `GET /metrics`.
 pub fn router() -> Router {
-    Router::new().route("/metrics", get(async || metrics()))
+    Router::new().route("/metrics", get(async || get_metrics()))
 }
 
-fn metrics() -> Response {
-    match text() {
+fn get_metrics() -> Response {
+    match gather_text() {
         Some(text) => ([(header::CONTENT_TYPE, prometheus::TEXT_FORMAT)], text).into_response(),
         None => (StatusCode::NOT_FOUND, "this process does not measure\n").into_response(),
     }
@@ -54,7 +54,7 @@ fn metrics() -> Response {
 
 /// What was measured so far; `None` before [`install`].
 #[must_use]
-pub fn text() -> Option<String> {
+pub fn gather_text() -> Option<String> {
     let encoded = TextEncoder::new().encode_to_string(&INSTALLED.get()?.gather());
     encoded.inspect_err(|error| tracing::error!(%error, "metrics cannot be encoded")).ok()
 }

@@ -120,8 +120,8 @@ pub async fn connect(config: &DatabaseConfig) -> Result<PgPool, PostgresError> {
         tokio::time::timeout(config.acquire_timeout(), PgConnection::connect_with(&options));
     match first.await {
         Ok(Ok(connection)) => connection.close().await?,
-        Ok(Err(error)) => return Err(explain(error, &options)),
-        Err(_) => return Err(unreachable(&options, "no answer in time")),
+        Ok(Err(error)) => return Err(explain_connect_error(error, &options)),
+        Err(_) => return Err(unreachable_because(&options, "no answer in time")),
     }
     Ok(PgPoolOptions::new()
         .max_connections(config.database_max_connections)
@@ -166,16 +166,16 @@ pub(crate) fn connect_options(config: &DatabaseConfig) -> Result<PgConnectOption
     ]))
 }
 
-fn place(options: &PgConnectOptions) -> String {
+fn host_and_port(options: &PgConnectOptions) -> String {
     format!("{}:{}", options.get_host(), options.get_port())
 }
 
-fn unreachable(options: &PgConnectOptions, reason: &str) -> PostgresError {
-    PostgresError::Unreachable { place: place(options), reason: reason.to_owned() }
+fn unreachable_because(options: &PgConnectOptions, reason: &str) -> PostgresError {
+    PostgresError::Unreachable { place: host_and_port(options), reason: reason.to_owned() }
 }
 
-fn explain(error: sqlx::Error, options: &PgConnectOptions) -> PostgresError {
-    let place = place(options);
+fn explain_connect_error(error: sqlx::Error, options: &PgConnectOptions) -> PostgresError {
+    let place = host_and_port(options);
     let code = error.as_database_error().and_then(|e| e.code().map(std::borrow::Cow::into_owned));
     match (code.as_deref(), &error) {
         (Some("28P01" | "28000"), _) => PostgresError::Refused { place },
@@ -184,7 +184,7 @@ fn explain(error: sqlx::Error, options: &PgConnectOptions) -> PostgresError {
             PostgresError::NoDatabase { place, database }
         }
         (Some("57P03" | "53300"), _) | (None, sqlx::Error::Io(_) | sqlx::Error::Tls(_)) => {
-            unreachable(options, &error.to_string())
+            unreachable_because(options, &error.to_string())
         }
         _ => PostgresError::Database(error),
     }

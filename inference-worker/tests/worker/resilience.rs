@@ -118,7 +118,7 @@ async fn a_worker_that_has_not_started_is_not_ready_and_one_that_runs_measures()
         worker.health.checks().await.iter().all(|check| check.ready).then_some(())
     })
     .await;
-    let text = platform::metrics::text().unwrap();
+    let text = platform::metrics::gather_text().unwrap();
     for name in [
         "chipq_inference_batch_size_bucket{",
         "chipq_inference_queue_duration_seconds_count{",

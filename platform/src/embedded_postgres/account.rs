@@ -20,7 +20,7 @@ pub(super) struct Account {
 }
 
 /// `None` when we are not root. The owner of an existing cluster, else the first candidate.
-pub(super) fn choose(cluster: &Path) -> Result<Option<Account>, EmbeddedPostgresError> {
+pub(super) fn choose_owner(cluster: &Path) -> Result<Option<Account>, EmbeddedPostgresError> {
     if !rustix::process::geteuid().is_root() {
         return Ok(None);
     }
@@ -32,12 +32,12 @@ pub(super) fn choose(cluster: &Path) -> Result<Option<Account>, EmbeddedPostgres
     }
     let path = Path::new("/etc/passwd");
     let passwd = std::fs::read_to_string(path).map_err(EmbeddedPostgresError::io(path))?;
-    let found = CANDIDATES.iter().find_map(|name| lookup(&passwd, name));
+    let found = CANDIDATES.iter().find_map(|name| find_in_passwd(&passwd, name));
     found.map(Some).ok_or(EmbeddedPostgresError::NoAccount)
 }
 
 /// The line of `name` in a passwd file (passwd(5)).
-fn lookup(passwd: &str, name: &str) -> Option<Account> {
+fn find_in_passwd(passwd: &str, name: &str) -> Option<Account> {
     passwd.lines().find_map(|line| {
         let mut fields = line.split(':');
         let found = fields.next()?;
@@ -53,7 +53,7 @@ impl Account {
     }
 
     /// Gives a file or folder to this account.
-    pub(super) fn give(&self, path: &Path) -> Result<(), EmbeddedPostgresError> {
+    pub(super) fn give_ownership(&self, path: &Path) -> Result<(), EmbeddedPostgresError> {
         std::os::unix::fs::chown(path, Some(self.uid), Some(self.gid))
             .map_err(EmbeddedPostgresError::io(path))
     }
@@ -89,10 +89,10 @@ mod tests {
     #[test]
     fn accounts_are_read_from_passwd_and_root_is_never_one() {
         let passwd = "root:x:0:0::/root:/bin/sh\npostgres:x:101:104:PG,,,:/var/lib:/bin/sh\n";
-        let found = lookup(passwd, "postgres").unwrap();
+        let found = find_in_passwd(passwd, "postgres").unwrap();
         assert_eq!((found.uid, found.gid), (101, 104));
-        assert_eq!(lookup(passwd, "nobody"), None);
-        assert_eq!(lookup(passwd, "root"), None);
+        assert_eq!(find_in_passwd(passwd, "nobody"), None);
+        assert_eq!(find_in_passwd(passwd, "root"), None);
     }
 
     #[test]

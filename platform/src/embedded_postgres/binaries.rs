@@ -19,7 +19,7 @@ pub(super) struct Binaries {
 }
 
 impl Binaries {
-    pub(super) fn program(&self, name: &str) -> PathBuf {
+    pub(super) fn program_path(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
 }
@@ -54,7 +54,7 @@ impl Places {
         }
     }
 
-    fn candidates(&self) -> Vec<PathBuf> {
+    fn candidate_folders(&self) -> Vec<PathBuf> {
         if let Some(explicit) = &self.explicit {
             return vec![explicit.clone()];
         }
@@ -67,7 +67,7 @@ impl Places {
         folders
     }
 
-    fn described(&self) -> String {
+    fn describe_places(&self) -> String {
         let Some(explicit) = &self.explicit else {
             let parents = self.versioned.iter().map(|(parent, prefix)| {
                 format!("{}", parent.join(format!("{prefix}*/bin")).display())
@@ -84,8 +84,8 @@ pub(super) async fn find(
     cluster: &Path,
 ) -> Result<Binaries, EmbeddedPostgresError> {
     let mut installed: Vec<Binaries> = Vec::new();
-    for folder in places.candidates() {
-        if let Some(found) = inspect(&folder).await
+    for folder in places.candidate_folders() {
+        if let Some(found) = inspect_folder(&folder).await
             && !installed.contains(&found)
         {
             installed.push(found);
@@ -93,7 +93,7 @@ pub(super) async fn find(
     }
     installed.sort_by_key(|binaries| binaries.major);
     let Some(newest) = installed.last() else {
-        return Err(EmbeddedPostgresError::NotInstalled { searched: places.described() });
+        return Err(EmbeddedPostgresError::NotInstalled { searched: places.describe_places() });
     };
     match std::fs::read_to_string(cluster.join("PG_VERSION")) {
         Ok(data) => of_version(&installed, data.trim(), cluster),
@@ -120,7 +120,7 @@ fn of_version(
 }
 
 /// The programs in `folder`, links resolved; `None` when one is missing or does not run.
-async fn inspect(folder: &Path) -> Option<Binaries> {
+async fn inspect_folder(folder: &Path) -> Option<Binaries> {
     let initdb = folder.join("initdb").canonicalize().ok()?;
     let folder = initdb.parent()?.to_owned();
     if !PROGRAMS.iter().all(|program| folder.join(program).is_file()) {

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::account::Account;
 use super::binaries::Binaries;
-use super::pid_file::{Occupant, PidFile, occupant};
+use super::pid_file::{Occupant, PidFile, find_occupant};
 use super::server::{self, Server, free_port, log_tail};
 use super::{EmbeddedPostgresError, Purpose};
 use crate::config::{SecretFileError, random_bytes, read_or_create_secret};
@@ -117,7 +117,7 @@ impl Cluster {
     pub(super) async fn adopt_or_launch(&self) -> Result<Server, EmbeddedPostgresError> {
         let path = self.data_dir.join("port");
         let remembered = std::fs::read_to_string(&path).ok();
-        let server = match self.adopt().await? {
+        let server = match self.adopt_running().await? {
             Some(server) => server,
             None => self.launch_anywhere(remembered.and_then(|t| t.trim().parse().ok())).await?,
         };
@@ -133,7 +133,7 @@ impl Cluster {
         let loopback = Path::new("127.0.0.1");
         for _ in 0..PORT_ATTEMPTS {
             let port = free_port(preferred.take()).map_err(EmbeddedPostgresError::io(loopback))?;
-            match self.launch(port).await {
+            match self.launch_server(port).await {
                 Err(LaunchError::PortTaken) => {}
                 outcome => return outcome.map_err(|error| self.explain(error)),
             }
@@ -143,7 +143,7 @@ impl Cluster {
 
     /// A new server on exactly this port, for pools that already know it.
     pub(super) async fn launch_on(&self, port: u16) -> Result<Server, EmbeddedPostgresError> {
-        self.launch(port).await.map_err(|error| self.explain(error))
+        self.launch_server(port).await.map_err(|error| self.explain(error))
     }
 
     fn explain(&self, error: LaunchError) -> EmbeddedPostgresError {
@@ -159,17 +159,17 @@ impl Cluster {
     }
 
     /// The server that runs on the folder, once it answers; `None` when there is none.
-    async fn adopt(&self) -> Result<Option<Server>, EmbeddedPostgresError> {
+    async fn adopt_running(&self) -> Result<Option<Server>, EmbeddedPostgresError> {
         let deadline = Instant::now() + READY_LIMIT;
         while Instant::now() < deadline {
-            match occupant(&self.folder()) {
+            match find_occupant(&self.folder()) {
                 Occupant::Nobody => return Ok(None),
                 Occupant::Impostor => {
                     PidFile::remove(&self.folder())?;
                     return Ok(None);
                 }
                 Occupant::Server(PidFile { port: Some(port), .. }) => {
-                    if self.answers(port).await? {
+                    if self.is_answering(port).await? {
                         tracing::info!(port, "adopting the private PostgreSQL that is running");
                         return Ok(Some(Server::new(port, None)));
                     }
@@ -181,13 +181,13 @@ impl Cluster {
         Err(self.not_ready())
     }
 
-    async fn launch(&self, port: u16) -> Result<Server, LaunchError> {
+    async fn launch_server(&self, port: u16) -> Result<Server, LaunchError> {
         let deadline = Instant::now() + REMAINS_LIMIT;
         loop {
             match self.launch_once(port).await {
                 Err(LaunchError::Remains) if Instant::now() < deadline => {
                     // One that was just starting when its owner was killed has won the race.
-                    if let Some(server) = self.adopt().await.map_err(LaunchError::Other)? {
+                    if let Some(server) = self.adopt_running().await.map_err(LaunchError::Other)? {
                         return Ok(server);
                     }
                     tokio::time::sleep(Duration::from_millis(250)).await;
@@ -206,7 +206,7 @@ impl Cluster {
             if self.has_exited(&mut child).map_err(LaunchError::Other)? {
                 return Err(why_it_exited(log_tail(&self.log(), log_start)));
             }
-            if self.answers(port).await.map_err(LaunchError::Other)? {
+            if self.is_answering(port).await.map_err(LaunchError::Other)? {
                 return Ok(Server::new(port, Some(child)));
             }
             tokio::time::sleep(pause).await;
@@ -226,12 +226,12 @@ impl Cluster {
 
     /// Whether the server at `port` is the one on our folder and accepts work. `false` also for one
     /// that is starting or stopping, and for a stranger.
-    async fn answers(&self, port: u16) -> Result<bool, EmbeddedPostgresError> {
+    async fn is_answering(&self, port: u16) -> Result<bool, EmbeddedPostgresError> {
         let attempt = tokio::time::timeout(Duration::from_secs(2), self.connect(port, "postgres"));
         let mut connection = match attempt.await {
             Ok(Ok(connection)) => connection,
             Ok(Err(sqlx::Error::Database(error))) if error.code().as_deref() == Some("28P01") => {
-                return self.refused(port);
+                return self.is_refused(port);
             }
             Ok(Err(_)) | Err(_) => return Ok(false),
         };
@@ -242,8 +242,8 @@ impl Cluster {
     }
 
     /// Our password was refused at `port`: an error if our own server is there, a stranger else.
-    fn refused(&self, port: u16) -> Result<bool, EmbeddedPostgresError> {
-        match occupant(&self.folder()) {
+    fn is_refused(&self, port: u16) -> Result<bool, EmbeddedPostgresError> {
+        match find_occupant(&self.folder()) {
             Occupant::Server(file) if file.port == Some(port) => {
                 Err(EmbeddedPostgresError::PasswordRefused {
                     data: self.folder(),
@@ -290,8 +290,8 @@ impl Cluster {
 
     /// Stops the server on the folder, if there is one.
     pub(super) async fn stop(&self) -> Result<(), EmbeddedPostgresError> {
-        let Occupant::Server(_) = occupant(&self.folder()) else { return Ok(()) };
-        let mut command = self.command(&self.binaries.program("pg_ctl"));
+        let Occupant::Server(_) = find_occupant(&self.folder()) else { return Ok(()) };
+        let mut command = self.command(&self.binaries.program_path("pg_ctl"));
         command.args(["stop", "-s", "-w", "-m", "fast", "-t", &STOP_LIMIT_S.to_string()]);
         command.arg("-D").arg(self.folder());
         run("pg_ctl", command).await

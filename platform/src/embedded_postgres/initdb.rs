@@ -15,7 +15,7 @@ const DRAFT_PREFIX: &str = "cluster.new-";
 impl Cluster {
     /// Runs initdb if there is no cluster. A crash at any point leaves only a draft, which the next
     /// start removes.
-    pub(super) async fn initialise(&self) -> Result<(), EmbeddedPostgresError> {
+    pub(super) async fn initialise_cluster(&self) -> Result<(), EmbeddedPostgresError> {
         self.remove_drafts()?;
         if self.folder().exists() {
             return Ok(());
@@ -28,10 +28,10 @@ impl Cluster {
         write_private(&password, self.password.expose_secret().as_bytes())
             .map_err(EmbeddedPostgresError::io(&password))?;
         if let Some(account) = &self.account {
-            account.give(&draft)?;
-            account.give(&password)?;
+            account.give_ownership(&draft)?;
+            account.give_ownership(&password)?;
         }
-        let outcome = self.initdb(&draft, &password).await;
+        let outcome = self.run_initdb(&draft, &password).await;
         let _ = std::fs::remove_file(&password);
         outcome?;
         let folder = self.folder();
@@ -40,8 +40,8 @@ impl Cluster {
             .map_err(EmbeddedPostgresError::io(&folder))
     }
 
-    async fn initdb(&self, draft: &Path, password: &Path) -> Result<(), EmbeddedPostgresError> {
-        let mut command = self.command(&self.binaries.program("initdb"));
+    async fn run_initdb(&self, draft: &Path, password: &Path) -> Result<(), EmbeddedPostgresError> {
+        let mut command = self.command(&self.binaries.program_path("initdb"));
         command.arg("-D").arg(draft).arg("--pwfile").arg(password);
         command.args(["-U", USER, "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C"]);
         command.args(match self.purpose {

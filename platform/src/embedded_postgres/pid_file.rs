@@ -48,7 +48,7 @@ impl PidFile {
 }
 
 /// Who runs on the cluster's folder.
-pub(super) fn occupant(cluster: &Path) -> Occupant {
+pub(super) fn find_occupant(cluster: &Path) -> Occupant {
     match PidFile::read(cluster) {
         None => Occupant::Nobody,
         Some(file) if !is_alive(file.pid) => Occupant::Nobody,
@@ -90,14 +90,17 @@ mod tests {
 
     #[test]
     fn a_folder_without_pid_file_or_with_a_dead_pid_has_no_occupant() {
-        assert_eq!(occupant(tempfile::tempdir().unwrap().path()), Occupant::Nobody);
-        assert_eq!(occupant(folder_with("2147483646\n/x\n1\n5432\n").path()), Occupant::Nobody);
-        assert_eq!(occupant(folder_with("").path()), Occupant::Nobody);
+        assert_eq!(find_occupant(tempfile::tempdir().unwrap().path()), Occupant::Nobody);
+        assert_eq!(
+            find_occupant(folder_with("2147483646\n/x\n1\n5432\n").path()),
+            Occupant::Nobody
+        );
+        assert_eq!(find_occupant(folder_with("").path()), Occupant::Nobody);
     }
 
     #[test]
     fn a_reused_process_number_is_seen_through() {
         let folder = folder_with(&format!("{}\n/x\n1\n5432\n", std::process::id()));
-        assert_eq!(occupant(folder.path()), Occupant::Impostor);
+        assert_eq!(find_occupant(folder.path()), Occupant::Impostor);
     }
 }

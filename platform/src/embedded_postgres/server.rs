@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::process::Child;
 
 use super::cluster::Cluster;
-use super::pid_file::{Occupant, occupant};
+use super::pid_file::{Occupant, find_occupant};
 use super::{EmbeddedPostgresError, Purpose};
 
 /// How often a server that is not our child is looked at.
@@ -38,19 +38,19 @@ impl Server {
     }
 
     /// Waits until it has died.
-    pub(super) async fn died(&mut self, cluster: &Path) {
+    pub(super) async fn wait_for_death(&mut self, cluster: &Path) {
         if let Some(child) = &mut self.child {
             // An error here means that it is no longer our child: dead as well.
             let _ = child.wait().await;
             return;
         }
-        while matches!(occupant(cluster), Occupant::Server(_)) {
+        while matches!(find_occupant(cluster), Occupant::Server(_)) {
             tokio::time::sleep(WATCH_EVERY).await;
         }
     }
 
     /// Lets the system forget a child that was stopped.
-    pub(super) async fn reap(&mut self) {
+    pub(super) async fn reap_child(&mut self) {
         if let Some(child) = &mut self.child {
             let _ = tokio::time::timeout(Duration::from_secs(10), child.wait()).await;
         }
@@ -62,17 +62,17 @@ impl Server {
 pub(super) fn spawn(cluster: &Cluster, port: u16) -> Result<Child, EmbeddedPostgresError> {
     let log = open_log(&cluster.log())?;
     let copy = log.try_clone().map_err(EmbeddedPostgresError::io(&cluster.log()))?;
-    let program = cluster.binaries.program("postgres");
+    let program = cluster.binaries.program_path("postgres");
     let mut command = cluster.command(&program);
     command.arg("-D").arg(cluster.folder()).arg("-p").arg(port.to_string());
-    for (name, value) in settings(cluster.purpose) {
+    for (name, value) in server_settings(cluster.purpose) {
         command.arg("-c").arg(format!("{name}={value}"));
     }
     command.stdin(Stdio::null()).stdout(log).stderr(copy).process_group(0);
     command.spawn().map_err(EmbeddedPostgresError::io(&program))
 }
 
-fn settings(purpose: Purpose) -> Vec<(&'static str, &'static str)> {
+fn server_settings(purpose: Purpose) -> Vec<(&'static str, &'static str)> {
     let mut settings = vec![
         ("listen_addresses", "127.0.0.1"),
         ("unix_socket_directories", ""),

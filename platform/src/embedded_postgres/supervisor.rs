@@ -24,34 +24,34 @@ impl Supervisor {
     pub(super) fn spawn(cluster: Arc<Cluster>, server: Server) -> Self {
         let released = CancellationToken::new();
         let release = released.clone().drop_guard();
-        Self { task: tokio::spawn(watch(cluster, server, released)), release }
+        Self { task: tokio::spawn(restart_when_dead(cluster, server, released)), release }
     }
 
     /// Ends the watch; gives back the server, if there is one at the moment.
-    pub(super) async fn release(self) -> Option<Server> {
+    pub(super) async fn stop_watching(self) -> Option<Server> {
         drop(self.release);
         self.task.await.ok().flatten()
     }
 }
 
-async fn watch(
+async fn restart_when_dead(
     cluster: Arc<Cluster>,
     mut server: Server,
     released: CancellationToken,
 ) -> Option<Server> {
     loop {
-        let died = released.run_until_cancelled(server.died(&cluster.folder())).await;
+        let died = released.run_until_cancelled(server.wait_for_death(&cluster.folder())).await;
         if died.is_none() {
             return Some(server);
         }
         tracing::warn!("the private PostgreSQL died; starting it again");
         let port = server.port();
-        server = released.run_until_cancelled(restart(&cluster, port)).await?;
+        server = released.run_until_cancelled(restart_until_it_runs(&cluster, port)).await?;
         tracing::info!(port, "the private PostgreSQL is back");
     }
 }
 
-async fn restart(cluster: &Cluster, port: u16) -> Server {
+async fn restart_until_it_runs(cluster: &Cluster, port: u16) -> Server {
     let mut attempt = 0;
     loop {
         match cluster.launch_on(port).await {

@@ -6,7 +6,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use sqlx::{Connection as _, Executor as _, PgConnection};
 use tempfile::TempDir;
 
-use super::pid_file::{Occupant, occupant};
+use super::pid_file::{Occupant, find_occupant};
 use super::*;
 
 /// A folder that the server's account may enter.
@@ -43,7 +43,7 @@ async fn read(connection: &mut PgConnection) -> i32 {
 }
 
 fn server_pid(config: &EmbeddedPostgresConfig) -> i32 {
-    match occupant(&config.data_dir.join(cluster::CLUSTER)) {
+    match find_occupant(&config.data_dir.join(cluster::CLUSTER)) {
         Occupant::Server(file) => file.pid,
         other => panic!("no server runs: {other:?}"),
     }
@@ -92,7 +92,7 @@ async fn a_cluster_that_outlived_its_owner_is_adopted_and_one_that_was_killed_to
     assert_ne!(server_pid(&config), pid);
     assert_eq!(read(&mut connect(&recovered).await).await, 42);
     recovered.stop().await.unwrap();
-    assert_eq!(occupant(&config.data_dir.join(cluster::CLUSTER)), Occupant::Nobody);
+    assert_eq!(find_occupant(&config.data_dir.join(cluster::CLUSTER)), Occupant::Nobody);
 }
 
 #[tokio::test]

@@ -76,10 +76,10 @@ impl PostgresEventLog {
     /// # Errors
     /// When the database cannot be asked.
     pub async fn hold_up(&self, patience: Duration) -> Result<Option<HoldUp>, EventLogError> {
-        hold_up::oldest(&self.pool, patience).await.map_err(log_error)
+        hold_up::find_oldest(&self.pool, patience).await.map_err(log_error)
     }
 
-    async fn watermark(&self) -> Result<Position, EventLogError> {
+    async fn read_watermark(&self) -> Result<Position, EventLogError> {
         let watermark: Option<i64> =
             sqlx::query_scalar(WATERMARK).fetch_one(&self.pool).await.map_err(log_error)?;
         watermark.map(Position).ok_or_else(|| {
@@ -88,7 +88,7 @@ impl PostgresEventLog {
     }
 
     async fn read_page(&self, after: Position, limit: usize) -> Result<Page, EventLogError> {
-        let head = self.watermark().await?;
+        let head = self.read_watermark().await?;
         if head <= after {
             return Ok(Page { events: Vec::new(), up_to: after, head });
         }
@@ -111,7 +111,7 @@ impl PostgresEventLog {
     async fn append_in_transaction(&self, mut append: Append) -> Result<Appended, AppendError> {
         let attachment = append.attachment.take();
         let mut transaction = self.pool.begin().await.map_err(log_error)?;
-        let appended = insert(&mut transaction, append).await?;
+        let appended = insert_events(&mut transaction, append).await?;
         if let Some(attachment) = attachment {
             let scope = AppendScope::Transaction(&mut transaction);
             let kept = attachment.keep(&appended, scope).await;
@@ -155,7 +155,7 @@ impl EventLog for PostgresEventLog {
     }
 
     fn head(&self) -> BoxFuture<'_, Result<Position, EventLogError>> {
-        self.watermark().boxed()
+        self.read_watermark().boxed()
     }
 
     fn read_command(
@@ -192,7 +192,10 @@ impl EventLog for PostgresEventLog {
 }
 
 /// Inserts the events if the stream has exactly the expected version.
-async fn insert(connection: &mut PgConnection, append: Append) -> Result<Appended, AppendError> {
+async fn insert_events(
+    connection: &mut PgConnection,
+    append: Append,
+) -> Result<Appended, AppendError> {
     let expected = append.expected_version;
     if append.events.is_empty() {
         return Ok(Appended { version: expected, position: None });

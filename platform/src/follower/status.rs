@@ -251,7 +251,7 @@ mod tests {
         slow.advance(Position(5), Position(6));
         fast.advance(Position(9), Position(9));
         slow.interrupt(&sqlx::Error::PoolClosed);
-        let text = crate::metrics::text().unwrap();
+        let text = crate::metrics::gather_text().unwrap();
         let value = |metric: &str, follower: &str| {
             let is_it = |line: &&str| {
                 line.starts_with(metric) && line.contains(&format!("follower=\"{follower}\""))

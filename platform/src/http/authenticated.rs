@@ -25,14 +25,14 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let header = parts.headers.get(AUTHORIZATION).ok_or(AuthError::MissingToken)?;
-        let token = header.to_str().ok().and_then(bearer).ok_or(AuthError::NotBearer)?;
+        let token = header.to_str().ok().and_then(bearer_token).ok_or(AuthError::NotBearer)?;
         let verifier = Arc::<TokenVerifier>::from_ref(state);
         Ok(Self(verifier.verify(token, Utc::now())?))
     }
 }
 
 /// The token of `Bearer <token>`; the scheme's case does not matter (RFC 9110).
-fn bearer(header: &str) -> Option<&str> {
+fn bearer_token(header: &str) -> Option<&str> {
     let (scheme, token) = header.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
 }

@@ -35,19 +35,19 @@ pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let path = error.path().to_string();
-        refusal(&path, error.inner())
+        explain_refusal(&path, error.inner())
     })?;
-    json.end().map_err(|error| refusal(".", &error))?;
+    json.end().map_err(|error| explain_refusal(".", &error))?;
     Ok(value)
 }
 
-fn refusal(path: &str, error: &serde_json::Error) -> Problem {
+fn explain_refusal(path: &str, error: &serde_json::Error) -> Problem {
     let text = error.to_string();
     // serde_json ends every message with its place, which we give apart.
     let message = text.rsplit_once(" at line ").map_or(text.as_str(), |(message, _)| message);
     match error.classify() {
         Category::Data => Problem::validation(vec![FieldError {
-            field: field(path, message),
+            field: name_field(path, message),
             message: message.to_owned(),
         }]),
         Category::Syntax | Category::Eof | Category::Io => {
@@ -61,7 +61,7 @@ fn refusal(path: &str, error: &serde_json::Error) -> Problem {
 }
 
 /// The path to the mistake; a missing or repeated field is named by serde in the message only.
-fn field(path: &str, message: &str) -> String {
+fn name_field(path: &str, message: &str) -> String {
     let parent = if path == "." { "" } else { path };
     let named = ["missing field `", "duplicate field `"]
         .iter()

@@ -36,7 +36,7 @@ pub(super) async fn time_limit(
         .unwrap_or_else(|_| Problem::timeout().into_response())
 }
 
-pub(super) fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
+pub(super) fn answer_panic(panic: Box<dyn Any + Send + 'static>) -> Response {
     let message = panic
         .downcast_ref::<&str>()
         .map(|text| (*text).to_owned())

@@ -47,7 +47,7 @@ impl Problem {
         Self(Box::new(Details {
             status,
             name: name.to_owned(),
-            title: sentence(name),
+            title: title_from_name(name),
             detail: detail.into(),
             instance: None,
             trace_id: None,
@@ -190,7 +190,7 @@ impl Problem {
 
     /// With a reference to the occurrence (a path) and its trace; kept when already there.
     #[must_use]
-    pub fn at(mut self, instance: &str, trace_id: &str) -> Self {
+    pub fn completed_at(mut self, instance: &str, trace_id: &str) -> Self {
         self.0.instance.get_or_insert_with(|| instance.to_owned());
         self.0.trace_id.get_or_insert_with(|| trace_id.to_owned());
         self
@@ -269,7 +269,7 @@ impl fmt::Display for Problem {
 impl std::error::Error for Problem {}
 
 /// `golden-sample-missing` as "Golden sample missing".
-fn sentence(name: &str) -> String {
+fn title_from_name(name: &str) -> String {
     let words = name.replace('-', " ");
     let mut letters = words.chars();
     letters.next().map_or_else(String::new, |first| {

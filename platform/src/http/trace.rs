@@ -28,9 +28,9 @@ impl<S: Sync> FromRequestParts<S> for TraceContext {
 }
 
 /// Middleware: sets the [`TraceContext`], answers with it, completes problems and logs the request.
-pub(super) async fn trace(mut request: Request, next: Next) -> Response {
+pub(super) async fn trace_request(mut request: Request, next: Next) -> Response {
     let started = Instant::now();
-    let context = TraceContext::new(header(request.headers(), &TRACEPARENT));
+    let context = TraceContext::new(header_text(request.headers(), &TRACEPARENT));
     let request_id = request_id(request.headers(), &context);
     let path = request.uri().path().to_owned();
     let method = request.method().clone();
@@ -48,7 +48,7 @@ pub(super) async fn trace(mut request: Request, next: Next) -> Response {
     let problem = response.extensions_mut().remove::<Problem>();
     let name = problem.as_ref().map(|p| p.name().to_owned());
     if let Some(problem) = problem {
-        response = complete(response, problem.at(&path, &context.trace_id));
+        response = complete_problem(response, problem.completed_at(&path, &context.trace_id));
     }
     response.headers_mut().insert(REQUEST_ID.clone(), request_id);
     if let Ok(value) = HeaderValue::from_str(&context.traceparent) {
@@ -66,7 +66,7 @@ pub(super) async fn trace(mut request: Request, next: Next) -> Response {
     response
 }
 
-fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+fn header_text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
@@ -76,12 +76,12 @@ fn request_id(headers: &HeaderMap, context: &TraceContext) -> HeaderValue {
         (1..=128).contains(&id.len())
             && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:/+=".contains(&b))
     };
-    let id = header(headers, &REQUEST_ID).filter(harmless).unwrap_or(&context.trace_id);
+    let id = header_text(headers, &REQUEST_ID).filter(harmless).unwrap_or(&context.trace_id);
     HeaderValue::from_str(id).unwrap_or(HeaderValue::from_static("unknown"))
 }
 
 /// The same answer, with the body of the completed problem.
-fn complete(response: Response, problem: Problem) -> Response {
+fn complete_problem(response: Response, problem: Problem) -> Response {
     let (mut parts, _) = response.into_parts();
     let (problem_parts, body) = problem.into_response().into_parts();
     parts.headers.remove(axum::http::header::CONTENT_LENGTH);

@@ -24,7 +24,7 @@ impl IdempotencyKey {
     pub fn parse(header: &str) -> Result<Self, InvalidKey> {
         let header = header.trim();
         let key = match header.strip_prefix('"') {
-            Some(rest) => unquote(rest)?,
+            Some(rest) => unquote_string(rest)?,
             None => header.to_owned(),
         };
         let visible = key.chars().all(|c| c.is_ascii_graphic());
@@ -42,7 +42,7 @@ impl IdempotencyKey {
 }
 
 /// The inside of an RFC 8941 string whose opening quote is gone: `\"` and `\\` are its only escapes.
-fn unquote(rest: &str) -> Result<String, InvalidKey> {
+fn unquote_string(rest: &str) -> Result<String, InvalidKey> {
     let inside = rest.strip_suffix('"').ok_or(InvalidKey)?;
     let mut key = String::with_capacity(inside.len());
     let mut characters = inside.chars();

@@ -38,7 +38,7 @@ pub struct HoldUp {
 }
 
 /// The oldest transaction that has held the log up for longer than `patience`.
-pub(super) async fn oldest(
+pub(super) async fn find_oldest(
     pool: &PgPool,
     patience: Duration,
 ) -> Result<Option<HoldUp>, sqlx::Error> {
@@ -49,7 +49,7 @@ pub(super) async fn oldest(
 pub(super) async fn watch(pool: PgPool) {
     loop {
         tokio::time::sleep(PATIENCE).await;
-        match oldest(&pool, PATIENCE).await {
+        match find_oldest(&pool, PATIENCE).await {
             Ok(Some(hold_up)) => tracing::warn!(
                 pid = hold_up.pid,
                 application_name = hold_up.application_name,

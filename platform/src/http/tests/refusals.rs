@@ -141,8 +141,9 @@ fn a_problem_carries_its_headers_fields_and_extensions() {
     ]);
     assert_eq!(problem.to_json()["errors"][1]["field"], "part");
     assert_eq!(problem.detail(), "2 fields are wrong; see errors");
-    let problem =
-        Problem::conflict("already-judged", "it is judged").at("/v1/x", "t1").at("/y", "t2");
+    let problem = Problem::conflict("already-judged", "it is judged")
+        .completed_at("/v1/x", "t1")
+        .completed_at("/y", "t2");
     assert_eq!(problem.to_json()["title"], "Already judged");
     assert_eq!(problem.to_json()["trace_id"], "t1");
     use axum::response::IntoResponse as _;
