@@ -30,10 +30,10 @@ impl Machine {
         let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
         let memory = fs::read_to_string("/proc/meminfo").unwrap_or_default();
         Self {
-            cpu: field(&cpuinfo, "model name").unwrap_or("unknown processor").to_owned(),
+            cpu: find_field(&cpuinfo, "model name").unwrap_or("unknown processor").to_owned(),
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             load_average: load.split(' ').take(3).collect::<Vec<_>>().join(" "),
-            memory_mib: kib(&memory, "MemTotal") / 1024,
+            memory_mib: read_kib(&memory, "MemTotal") / 1024,
             system: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
             build: if cfg!(debug_assertions) { "development profile" } else { "release profile" },
         }
@@ -51,16 +51,16 @@ impl fmt::Display for Machine {
 /// Resident memory of the process `pid` in MiB (`VmRSS`); `None` where `/proc` has no such process.
 pub(crate) fn resident_mib(pid: u32) -> Option<f64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    Some(kib(&status, "VmRSS") as f64 / 1024.0)
+    Some(read_kib(&status, "VmRSS") as f64 / 1024.0)
 }
 
-fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+fn find_field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     let line = text.lines().find(|line| line.starts_with(name))?;
     line.split_once(':').map(|(_, value)| value.trim())
 }
 
-fn kib(text: &str, name: &str) -> u64 {
-    field(text, name).and_then(|v| v.split(' ').next()?.parse().ok()).unwrap_or(0)
+fn read_kib(text: &str, name: &str) -> u64 {
+    find_field(text, name).and_then(|v| v.split(' ').next()?.parse().ok()).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -70,8 +70,8 @@ mod tests {
     #[test]
     fn fields_of_proc_files_are_read() {
         let status = "Name:\tx\nVmRSS:\t   2048 kB\n";
-        assert_eq!(kib(status, "VmRSS"), 2048);
-        assert_eq!(kib(status, "VmSwap"), 0);
+        assert_eq!(read_kib(status, "VmRSS"), 2048);
+        assert_eq!(read_kib(status, "VmSwap"), 0);
         assert!(Machine::this().cores > 0);
     }
 }

@@ -94,7 +94,7 @@ pub(crate) async fn rebuild(args: RebuildArgs) -> anyhow::Result<()> {
     })
     .await;
     bar.finish_and_clear();
-    let outcome = outcome.map_err(|error| explain(error).into());
+    let outcome = outcome.map_err(|error| explain_rebuild(error).into());
     let report = session.close(outcome).await?;
     println!(
         "{}: {} events in {:.1} s ({:.0} a second); generation {} serves instead of {}",
@@ -121,7 +121,7 @@ pub(crate) async fn verify(args: VerifyArgs) -> anyhow::Result<ExitCode> {
     };
     let session = open_session(&args.installation).await?;
     let verified = projectors::verify_each(&chosen, session.pool(), session.log()).await;
-    let verified = session.close(verified.map_err(|error| explain(error).into())).await?;
+    let verified = session.close(verified.map_err(|error| explain_rebuild(error).into())).await?;
     let mut different = false;
     for one in verified {
         let identical = one.comparison.is_identical();
@@ -152,7 +152,7 @@ fn find_projection(name: &str) -> Result<&'static dyn Projection, Failure> {
     })
 }
 
-fn explain(error: RebuildError) -> Failure {
+fn explain_rebuild(error: RebuildError) -> Failure {
     let next = match &error {
         RebuildError::InProgress(_) | RebuildError::Busy => "wait a moment and run it again",
         RebuildError::NothingServes(_) => "run `chipq up` once, then try again",

@@ -43,7 +43,7 @@ pub(crate) struct Spread {
 
 impl Spread {
     /// Of `values`, in any order.
-    pub(crate) fn of(values: impl Iterator<Item = f64>) -> Self {
+    pub(crate) fn from_values(values: impl Iterator<Item = f64>) -> Self {
         let mut values: Vec<f64> = values.collect();
         values.sort_by(f64::total_cmp);
         let (Some(&least), Some(&most)) = (values.first(), values.last()) else {
@@ -79,9 +79,9 @@ mod tests {
 
     #[test]
     fn the_middle_of_an_even_number_lies_between_two() {
-        let odd = Spread::of([3.0, 1.0, 2.0].into_iter());
+        let odd = Spread::from_values([3.0, 1.0, 2.0].into_iter());
         assert_eq!((odd.least, odd.median, odd.most), (1.0, 2.0, 3.0));
-        assert_eq!(Spread::of([4.0, 1.0, 2.0, 3.0].into_iter()).median, 2.5);
-        assert!(Spread::of(std::iter::empty()).median.is_nan());
+        assert_eq!(Spread::from_values([4.0, 1.0, 2.0, 3.0].into_iter()).median, 2.5);
+        assert!(Spread::from_values(std::iter::empty()).median.is_nan());
     }
 }

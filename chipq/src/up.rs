@@ -31,7 +31,7 @@ pub(crate) async fn run(args: UpArgs) -> anyhow::Result<()> {
             if let StartOutcome::NotYet(said) = outcome {
                 tracing::warn!(said, "serving, but not everything is ready; what needs it waits");
             }
-            print!("{}", welcome(&services, !args.without_demo_user));
+            print!("{}", welcome_text(&services, !args.without_demo_user));
             tokio::select! {
                 () = shutdown.requested() => Ok(()),
                 error = services.wait_for_failure() => Err(error),
@@ -57,7 +57,7 @@ pub(crate) fn users(listen: SocketAddr, without_demo_user: bool) -> Result<Users
     }
 }
 
-fn welcome(services: &Services, demo_user: bool) -> String {
+fn welcome_text(services: &Services, demo_user: bool) -> String {
     let url = services.url();
     let data = services.installation().data_dir();
     let login = if demo_user { "user demo, password demo (this machine only)" } else { "none" };

@@ -101,7 +101,7 @@ pub(crate) struct ListModelsArgs {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct LoadModelArgs {
     /// The version: the name of its folder, such as 2.
-    #[arg(value_parser = version)]
+    #[arg(value_parser = parse_version)]
     pub(crate) version: String,
     /// SHA-256 that the version's model.onnx must have; by default the one that the server's
     /// config.pbtxt declares.
@@ -115,7 +115,7 @@ pub(crate) struct LoadModelArgs {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct CompareModelsArgs {
     /// The version: the name of its folder, such as 2.
-    #[arg(value_parser = version)]
+    #[arg(value_parser = parse_version)]
     pub(crate) version: String,
     /// Print JSON for machines.
     #[arg(long)]
@@ -130,13 +130,13 @@ pub(crate) struct CompareModelsArgs {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct RouteModelArgs {
     /// The version: the name of its folder, such as 2.
-    #[arg(value_parser = version)]
+    #[arg(value_parser = parse_version)]
     pub(crate) version: String,
     /// Why; it is kept with the routing for ever.
-    #[arg(long, value_name = "TEXT", value_parser = said)]
+    #[arg(long, value_name = "TEXT", value_parser = parse_text)]
     pub(crate) reason: String,
     /// Who routes; by default the account that this command runs in.
-    #[arg(long, env = "CHIPQ_ACTOR", value_name = "NAME", value_parser = said)]
+    #[arg(long, env = "CHIPQ_ACTOR", value_name = "NAME", value_parser = parse_text)]
     pub(crate) actor: Option<String>,
     /// Route to it although it is worse, or cannot be compared.
     #[arg(long)]
@@ -154,17 +154,17 @@ pub(crate) struct RouteModelArgs {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct UnloadModelArgs {
     /// The version: the name of its folder, such as 1.
-    #[arg(value_parser = version)]
+    #[arg(value_parser = parse_version)]
     pub(crate) version: String,
     /// Unload it although inspections are open on it, and why.
-    #[arg(long, value_name = "WHY", value_parser = said)]
+    #[arg(long, value_name = "WHY", value_parser = parse_text)]
     pub(crate) force: Option<String>,
     #[command(flatten)]
     pub(crate) server: ModelServerArgs,
 }
 
 /// Triton's versions are positive numbers without leading zeros.
-fn version(text: &str) -> Result<String, String> {
+fn parse_version(text: &str) -> Result<String, String> {
     let number = text.parse::<i64>().ok().filter(|number| *number > 0);
     match number {
         Some(number) if number.to_string() == text => Ok(number.to_string()),
@@ -173,7 +173,7 @@ fn version(text: &str) -> Result<String, String> {
 }
 
 /// Text that says something.
-fn said(text: &str) -> Result<String, String> {
+fn parse_text(text: &str) -> Result<String, String> {
     if text.trim().is_empty() { Err("must not be empty".to_owned()) } else { Ok(text.to_owned()) }
 }
 
@@ -183,10 +183,10 @@ mod tests {
 
     #[test]
     fn a_version_is_what_triton_calls_its_folder() {
-        assert_eq!(version("2"), Ok("2".to_owned()));
+        assert_eq!(parse_version("2"), Ok("2".to_owned()));
         for wrong in ["", "0", "-1", "02", "+2", "v2", "1.0", "99999999999999999999"] {
-            assert!(version(wrong).is_err(), "{wrong}");
+            assert!(parse_version(wrong).is_err(), "{wrong}");
         }
-        assert!(said(" \t").is_err());
+        assert!(parse_text(" \t").is_err());
     }
 }

@@ -100,12 +100,12 @@ impl Picture {
     /// The file to upload, and what is known to be wrong. Computes on a thread for that.
     pub(crate) async fn load(&self) -> anyhow::Result<(PictureFile, Vec<LabelledBox>)> {
         let picture = self.clone();
-        tokio::task::spawn_blocking(move || picture.make()).await?
+        tokio::task::spawn_blocking(move || picture.make_file()).await?
     }
 
-    fn make(self) -> anyhow::Result<(PictureFile, Vec<LabelledBox>)> {
+    fn make_file(self) -> anyhow::Result<(PictureFile, Vec<LabelledBox>)> {
         match self {
-            Self::Golden(design) => Ok((png(&design.golden_sample())?, Vec::new())),
+            Self::Golden(design) => Ok((encode_png(&design.golden_sample())?, Vec::new())),
             Self::Unit(design, unit) => {
                 let options = BoardOptions {
                     size: SIZE,
@@ -114,7 +114,7 @@ impl Picture {
                 };
                 let (picture, defects) = design.print_unit(unit, &options);
                 let labels = defects.into_iter().map(|(class, at)| LabelledBox::new(class, at));
-                Ok((png(&picture)?, labels.collect()))
+                Ok((encode_png(&picture)?, labels.collect()))
             }
             Self::File(path, labels) => {
                 let bytes = std::fs::read(&path)
@@ -127,7 +127,7 @@ impl Picture {
     }
 }
 
-fn png(picture: &GrayImage) -> anyhow::Result<PictureFile> {
+fn encode_png(picture: &GrayImage) -> anyhow::Result<PictureFile> {
     let mut bytes = Vec::new();
     picture.write_to(&mut Cursor::new(&mut bytes), ImageFormat::Png)?;
     Ok(PictureFile { media_type: "image/png", bytes })

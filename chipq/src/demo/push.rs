@@ -86,7 +86,7 @@ async fn judge(
     let label = Label { lot: &names.lot, part: &part, station: &names.station, key: &key };
     let submitted = client.submit(label, &picture).await?;
     let report = client.report(submitted.inspection_id, JUDGED_WITHIN).await?;
-    Verdict::of(&board.name, report, &labels, submitted.uploaded_at.elapsed())
+    Verdict::from_report(&board.name, report, &labels, submitted.uploaded_at.elapsed())
 }
 
 /// A bar on a terminal, a line now and then elsewhere.

@@ -42,7 +42,7 @@ pub(crate) struct Verdict {
 
 impl Verdict {
     /// Holds the report of a board against its labels.
-    pub(crate) fn of(
+    pub(crate) fn from_report(
         board: &str,
         report: Value,
         labels: &[LabelledBox],
@@ -50,7 +50,7 @@ impl Verdict {
     ) -> anyhow::Result<Self> {
         let report: Report = serde_json::from_value(report)
             .with_context(|| format!("the report of board {board} has another shape"))?;
-        let matched = Matched::of(&report.defects, labels);
+        let matched = Matched::from_findings(&report.defects, labels);
         Ok(Self {
             board: board.to_owned(),
             inspection_id: report.inspection_id.0,
@@ -85,7 +85,7 @@ struct Matched {
 
 impl Matched {
     /// Every finding, most confident first, takes the free label that it overlaps most.
-    fn of(findings: &[ReportDefect], labels: &[LabelledBox]) -> Self {
+    fn from_findings(findings: &[ReportDefect], labels: &[LabelledBox]) -> Self {
         let mut findings: Vec<&ReportDefect> = findings.iter().collect();
         findings.sort_by(|a, b| b.confidence.get().total_cmp(&a.confidence.get()));
         let mut free: Vec<&LabelledBox> = labels.iter().collect();
@@ -180,12 +180,12 @@ mod tests {
     fn a_label_is_found_once_and_under_whatever_class() {
         let labels = [LabelledBox::new(DefectClass::Open, AT)];
         let twice = [finding(DefectClass::Open, AT), finding(DefectClass::Short, AT)];
-        let matched = Matched::of(&twice, &labels);
+        let matched = Matched::from_findings(&twice, &labels);
         assert_eq!((matched.found, matched.misnamed), (1, 0));
-        let other = Matched::of(&twice[1..], &labels);
+        let other = Matched::from_findings(&twice[1..], &labels);
         assert_eq!((other.found, other.misnamed), (1, 1));
         let elsewhere = finding(DefectClass::Open, PixelBox { x: 100, ..AT });
-        assert_eq!(Matched::of(&[elsewhere], &labels).found, 0);
+        assert_eq!(Matched::from_findings(&[elsewhere], &labels).found, 0);
     }
 
     #[test]

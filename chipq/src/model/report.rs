@@ -17,7 +17,7 @@ pub(super) fn text(acceptance: &Acceptance) -> String {
 }
 
 /// The version and the beginning of its digest.
-pub(super) fn short(model: &ModelIdentity) -> String {
+pub(super) fn short_name(model: &ModelIdentity) -> String {
     let digest = model.sha256.to_string();
     format!("{} ({})", model.version, &digest[..12])
 }
@@ -31,7 +31,7 @@ fn write(out: &mut String, acceptance: &Acceptance) -> fmt::Result {
         "{boards} boards ({not_comparable} of them not comparable), {crops} crops, \
          {labels} labelled defects\n"
     )?;
-    let (was, is) = (short(&old.model), short(&new.model));
+    let (was, is) = (short_name(&old.model), short_name(&new.model));
     writeln!(out, "{:<36} {was:>18} {is:>18}", "version")?;
     let mut row = |name: &str, value: &dyn Fn(&ModelResult) -> String| {
         writeln!(out, "{name:<36} {:>18} {:>18}", value(old), value(new))

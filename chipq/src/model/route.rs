@@ -77,7 +77,7 @@ pub(super) async fn route(
         });
         println!("{}", serde_json::to_string_pretty(&said)?);
     } else if routed {
-        let (from, to) = (report::short(&routing.model), report::short(new.model()));
+        let (from, to) = (report::short_name(&routing.model), report::short_name(new.model()));
         println!("routed to {to} instead of {from}: new inspections use it");
     }
     if routed {
@@ -136,7 +136,7 @@ async fn append(
     to: domain::inspection::ModelIdentity,
     comparison: Option<Comparison>,
 ) -> anyhow::Result<()> {
-    let subject = args.actor.clone().unwrap_or_else(account);
+    let subject = args.actor.clone().unwrap_or_else(account_name);
     let operator = ActorRef { subject, roles: vec!["operator".to_owned()] };
     let request = Request::<ModelRoute> {
         aggregate_id: to.name.clone(),
@@ -165,7 +165,7 @@ async fn append(
 }
 
 /// The account that this command runs in, as the log names it.
-fn account() -> String {
+fn account_name() -> String {
     let set = |variable| std::env::var(variable).ok().filter(|name| !name.trim().is_empty());
     set("USER")
         .or_else(|| set("LOGNAME"))

@@ -64,7 +64,7 @@ pub(super) async fn open_on(log: &dyn EventLog) -> anyhow::Result<HashMap<ModelI
     loop {
         let page = log.read_all(after, PAGE).await?;
         for event in &page.events {
-            note(&mut kept, event)?;
+            note_routing(&mut kept, event)?;
         }
         if page.up_to >= page.head || page.up_to == after {
             break;
@@ -79,7 +79,7 @@ pub(super) async fn open_on(log: &dyn EventLog) -> anyhow::Result<HashMap<ModelI
 }
 
 /// Which version each inspection keeps, after one more event.
-fn note(kept: &mut HashMap<String, ModelIdentity>, event: &Recorded) -> anyhow::Result<()> {
+fn note_routing(kept: &mut HashMap<String, ModelIdentity>, event: &Recorded) -> anyhow::Result<()> {
     let inspection = &event.stream.aggregate_id;
     match event.event_type.as_str() {
         InspectionEvent::INFERENCE_COMPLETED => {

@@ -83,10 +83,10 @@ impl TritonReport {
 
     /// Computes what follows from the rounds.
     pub(super) fn summarise_rounds(&mut self) {
-        self.peer_crops_per_s = Spread::of(self.rounds.iter().map(|round| round.peer_crops_per_s));
+        self.peer_crops_per_s = Spread::from_values(self.rounds.iter().map(|round| round.peer_crops_per_s));
         self.worker_crops_per_s =
-            Spread::of(self.rounds.iter().map(|round| round.worker_crops_per_s));
-        self.ratio = Spread::of(self.rounds.iter().map(PeerRound::ratio));
+            Spread::from_values(self.rounds.iter().map(|round| round.worker_crops_per_s));
+        self.ratio = Spread::from_values(self.rounds.iter().map(PeerRound::ratio));
         self.load_average_at_the_end = Machine::this().load_average;
     }
 }
