@@ -8,17 +8,37 @@ use crate::source::{File, assert_none, by_crate, except, imports, production_rus
 
 /// Circles that are left, and why.
 const KNOWN: &[(&str, &str)] = &[
-    ("chipq/http_client/retry,transport", "not untied yet"),
-    ("command-api/api,base_url,config", "not untied yet"),
-    ("command-api/artifacts,inspections,openapi,parts,routes,token,uploads", "not untied yet"),
-    ("command-api/command,problems", "not untied yet"),
-    ("domain/inspection/command,upload", "not untied yet"),
-    ("domain/part/command,upload", "not untied yet"),
-    ("domain/value,vocabulary", "not untied yet"),
-    ("inference/engine/triton,url", "not untied yet"),
-    ("platform/embedded_postgres/cluster,server", "not untied yet"),
-    ("platform/follower/consumer,reactor", "not untied yet"),
-    ("vision/field,relax,tile", "not untied yet"),
+    (
+        "chipq/http_client/retry,transport",
+        "what is tried again is what the transport refused, and it asks how patiently",
+    ),
+    (
+        "command-api/api,base_url,config",
+        "the address is a setting of the state that handlers share",
+    ),
+    (
+        "command-api/artifacts,inspections,openapi,parts,routes,token,uploads",
+        "the document is made of the routes, and each route describes itself in its words",
+    ),
+    (
+        "command-api/command,problems",
+        "a problem names the version that a command has just been answered with",
+    ),
+    (
+        "domain/inspection/command,upload",
+        "an upload is decided with the commands, under a rule of its own",
+    ),
+    (
+        "domain/part/command,upload",
+        "an upload is decided with the commands, under a rule of its own",
+    ),
+    ("domain/value,vocabulary", "the macro refuses with the value that every value refuses with"),
+    ("inference/engine/triton,url", "a URL leads to its engine, and the engine is told its URL"),
+    (
+        "platform/embedded_postgres/cluster,server",
+        "a server belongs to its cluster, which starts it",
+    ),
+    ("vision/field,fit_offsets,tile", "the field is fitted over tiles that hold a part of it"),
 ];
 
 /// How many re-exports a name may be followed through.

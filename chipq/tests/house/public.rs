@@ -10,15 +10,21 @@ use crate::source::{without_imports, words};
 
 /// Public items that no production code mentions, and why they are there.
 const UNUSED: &[(&str, &str)] = &[
-    ("Camera", "to be used or taken away"),
+    ("Camera", "photographs are generated for the tests of several crates"),
     ("CqrsEventStore", "lets cqrs-es's framework and tools run on our log; docs/adr/0001"),
-    ("LogReactorFollower", "a relay, a sender of webhooks, a builder of proofs stand on it next"),
+    (
+        "LogReactorFollower",
+        "the driver of reactors that act in the log's order; none of ours does yet",
+    ),
     ("command_line", "docs/configuration.md is written from it"),
-    ("keys_kid", "to be used or taken away"),
-    ("retry_stream", "to be used or taken away"),
-    ("rotate", "to be used or taken away"),
-    ("stop_cluster", "to be used or taken away"),
-    ("write_records", "to be used or taken away"),
+    ("encode_jpeg", "photographs are generated for the tests of several crates"),
+    ("keys_kid", "tests forge tokens with it"),
+    ("model_names", "an operation of Triton's that no command offers yet"),
+    ("project_box", "photographs are generated for the tests of several crates"),
+    ("retry_stream", "no command takes a parked stream up yet"),
+    ("stop_cluster", "ends the cluster of the tests"),
+    ("take_photograph", "photographs are generated for the tests of several crates"),
+    ("version_statistics", "an operation of Triton's that no command offers yet"),
 ];
 
 /// Public items of `production` that neither it nor a program beside it uses: `name: path, by whom`.

@@ -6,30 +6,16 @@ use crate::source::{File, assert_none, by_crate, declarations, except, productio
 
 /// Names that several crates may have, and why.
 const SHARED: &[(&str, &str)] = &[
-    ("Answer", "not told apart yet"),
-    ("Board", "not told apart yet"),
-    ("Cluster", "not told apart yet"),
-    ("Compared", "not told apart yet"),
-    ("Comparison", "not told apart yet"),
-    ("Failure", "not told apart yet"),
-    ("Flaw", "not told apart yet"),
-    ("Found", "not told apart yet"),
-    ("Inspected", "not told apart yet"),
-    ("Picture", "not told apart yet"),
-    ("Place", "not told apart yet"),
-    ("Point", "not told apart yet"),
-    ("Progress", "not told apart yet"),
-    ("Projection", "not told apart yet"),
-    ("Registered", "not told apart yet"),
-    ("Report", "chipq prints several"),
-    ("Seen", "not told apart yet"),
-    ("Server", "not told apart yet"),
-    ("Service", "not told apart yet"),
-    ("Shared", "not told apart yet"),
-    ("Source", "not told apart yet"),
-    ("State", "not told apart yet"),
-    ("Stretch", "not told apart yet"),
-    ("Waiting", "not told apart yet"),
+    ("Cluster", "the workers that a bench starts; the files of a private PostgreSQL"),
+    ("Comparison", "of two networks, stored in an event; of two generations"),
+    ("Failure", "what a person reads on the terminal; what keeps a follower"),
+    ("Picture", "what is known of a file; its pixels"),
+    (
+        "Progress",
+        "of a bar on the terminal, of a follower, of a rebuild: each private or the only one in its API",
+    ),
+    ("Service", "each service calls itself so, and only chipq sees both"),
+    ("State", "private everywhere"),
 ];
 
 /// Type names of more than one crate, with the crates.
