@@ -83,7 +83,8 @@ impl TritonReport {
 
     /// Computes what follows from the rounds.
     pub(super) fn summarise_rounds(&mut self) {
-        self.peer_crops_per_s = Spread::from_values(self.rounds.iter().map(|round| round.peer_crops_per_s));
+        self.peer_crops_per_s =
+            Spread::from_values(self.rounds.iter().map(|round| round.peer_crops_per_s));
         self.worker_crops_per_s =
             Spread::from_values(self.rounds.iter().map(|round| round.worker_crops_per_s));
         self.ratio = Spread::from_values(self.rounds.iter().map(PeerRound::ratio));

@@ -78,7 +78,8 @@ impl fmt::Display for WorkersReport {
         counts.dedup();
         for count in counts {
             let of_count = self.scaling.iter().filter(|scaling| scaling.workers == count);
-            let Spread { least, median, most } = Spread::from_values(of_count.map(|s| s.boards_per_s));
+            let Spread { least, median, most } =
+                Spread::from_values(of_count.map(|s| s.boards_per_s));
             writeln!(f, "{count} workers: {median:.1} boards/s ({least:.1} to {most:.1})")?;
         }
         let boards: usize = self.scaling.iter().map(|round| round.boards).sum();
