@@ -33,12 +33,10 @@ const KNOWN: &[(&str, &str)] = &[
         "an upload is decided with the commands, under a rule of its own",
     ),
     ("domain/value,vocabulary", "the macro refuses with the value that every value refuses with"),
-    ("inference/engine/triton,url", "a URL leads to its engine, and the engine is told its URL"),
     (
         "platform/embedded_postgres/cluster,server",
         "a server belongs to its cluster, which starts it",
     ),
-    ("vision/field,fit_offsets,tile", "the field is fitted over tiles that hold a part of it"),
 ];
 
 /// How many re-exports a name may be followed through.

@@ -15,9 +15,10 @@ mod url;
 
 pub use embedded::{EmbeddedEngine, EmbeddedModels};
 pub use triton::{
-    BreakerState, ServedVersion, TritonAdmin, TritonConfig, TritonModels, VersionStatistics,
+    BreakerState, InvalidEngineUrl, ServedVersion, TritonAdmin, TritonConfig, TritonModels,
+    TritonUrl, VersionStatistics,
 };
-pub use url::{EngineUrl, InvalidEngineUrl, TritonUrl};
+pub use url::EngineUrl;
 
 /// Why an engine gave no answers.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

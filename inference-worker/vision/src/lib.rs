@@ -16,6 +16,7 @@ mod crops;
 mod decode;
 mod field;
 mod fit_offsets;
+mod measure;
 mod merge;
 mod panel;
 mod photograph;

@@ -7,7 +7,8 @@
 //! picture that fits nowhere is tried turned and stretched; what is left is the field's to measure.
 
 use super::binary_image::{BinaryImage, column_mask};
-use super::field::{self, AffineOffset, OffsetField};
+use super::field::{AffineOffset, OffsetField};
+use super::measure;
 use super::stage::{Stage, StageWatch};
 use super::warp::{self, WarpedGolden};
 
@@ -52,7 +53,7 @@ impl RegisteredGolden {
     }
 
     fn from_guess(test: &BinaryImage, golden: &BinaryImage, guess: &AffineOffset) -> Self {
-        Self::from_field(test, golden, field::measure_field(test, golden, guess))
+        Self::from_field(test, golden, measure::measure_field(test, golden, guess))
     }
 }
 

@@ -4,10 +4,8 @@
 //! the count of differing pixels around its minimum.
 
 use super::binary_image::{BinaryImage, column_mask};
-use super::field::OffsetField;
+use super::field::{OffsetField, TILE};
 
-/// Side of a tile in pixels: one word.
-pub(super) const TILE: usize = 64;
 /// Farthest offset that a tile is tried at, in pixels around what is known of it.
 const REACH: isize = 6;
 /// Fewer rows or columns that can be compared tell nothing.

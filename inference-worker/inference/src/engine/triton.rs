@@ -10,9 +10,9 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 
 use super::embedded;
-use super::url::TritonUrl;
 use super::{Engine, EngineError, Models};
 
+mod address;
 mod admin;
 mod config;
 mod declared;
@@ -26,6 +26,7 @@ mod tensors;
 #[cfg(test)]
 mod tests;
 
+pub use address::{InvalidEngineUrl, TritonUrl};
 pub use admin::{ServedVersion, TritonAdmin, VersionStatistics};
 pub use config::TritonConfig;
 pub use resilience::BreakerState;

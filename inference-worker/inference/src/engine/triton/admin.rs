@@ -10,6 +10,7 @@ use proto::inference::{
     InferStatistics, ModelParameter, ModelStatisticsRequest, StatisticDuration,
 };
 
+use super::address::TritonUrl;
 use super::config::TritonConfig;
 use super::declared;
 use super::engine::TritonEngine;
@@ -17,7 +18,6 @@ use super::fault::Fault;
 use super::repository::Repository;
 use super::restart::ModelRestarter;
 use super::server::{QUESTION_DEADLINE, TritonClient, TritonConnection};
-use crate::engine::url::TritonUrl;
 use crate::engine::{Engine, EngineError};
 
 /// Loads, unloads and watches the models of one Triton server. Loading and unloading need a server

@@ -13,10 +13,10 @@ use proto::inference::{
 use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
 use tonic::{Request, Response, Status};
 
+use super::address::TritonUrl;
 use super::config::TritonConfig;
 use super::fault::Fault;
 use crate::engine::EngineError;
-use crate::engine::url::TritonUrl;
 
 pub(super) type TritonClient = GrpcInferenceServiceClient<Channel>;
 

@@ -13,9 +13,9 @@ use proto::inference::repository_index_response::ModelIndex;
 use proto::inference::*;
 use tonic::{Code, Request, Response, Status};
 
+use super::super::address::TritonUrl;
 use super::super::server::{TritonConnection, build_endpoint};
 use super::super::{TritonConfig, embedded};
-use crate::engine::url::TritonUrl;
 
 /// What happens to one inference request.
 #[derive(Debug, Clone)]
