@@ -7,7 +7,7 @@
 //! its description together. To add a command:
 //!
 //! 1. `<resource>/<command>.rs`: the body that parses into values of the domain, and the handler
-//!    that dispatches a [`command::Plan`]. A resource that is new (a verification, a recipe, a route)
+//!    that dispatches a `command::Plan`. A resource that is new (a verification, a recipe, a route)
 //!    is a new folder beside the others.
 //! 2. `<resource>.rs`: its line in `routes`; for a new resource, `routes.rs`, and a permission in
 //!    `mutation.rs`.
