@@ -132,8 +132,9 @@ impl IdempotencyStore {
     }
 
     /// Takes a free key (`true`) or one whose owner's lease has ended (`false`); `None` when neither.
-    /// The claim need not be on the disk yet: the append that answers it flushes it as well, and a claim
-    /// that a crash of the server forgets belongs to a request that appended nothing.
+    /// The claim need not be on the disk yet: where log and keys share transactions, the append that
+    /// answers it flushes it as well, and a claim that a crash of the server forgets belongs to a
+    /// request that appended nothing.
     async fn take_key(&self, claim: &Claim) -> Result<Option<bool>, ClaimError> {
         sqlx::query_scalar(
             "INSERT INTO idempotency_keys AS k (principal, key, fingerprint, claim, claimed_until)

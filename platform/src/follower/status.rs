@@ -29,7 +29,8 @@ pub enum FollowerState {
     Following,
     /// Something is in the way; it tries again.
     Interrupted {
-        /// Since when: the first of the attempts that failed in a row.
+        /// Since when: the first attempt that failed since it last followed or stood by. Whoever owns
+        /// the follower, and fails only then, begins anew with each attempt.
         since: DateTime<Utc>,
         /// What the last of them said.
         error: String,

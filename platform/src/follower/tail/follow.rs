@@ -51,7 +51,8 @@ impl Follow {
                 }
             };
             if page.up_to <= self.after {
-                // No log that is complete comes here; one that is not must not be asked in a circle.
+                // The log was complete farther a moment ago: an appender came in below what was read.
+                // It is not asked in a circle, but again when there is more.
                 self.wait().await?;
                 continue;
             }
