@@ -15,9 +15,7 @@ mod candidates;
 mod crops;
 mod decode;
 mod field;
-mod fit_offsets;
 mod measure;
-mod merge;
 mod panel;
 mod photograph;
 mod refusal;
@@ -26,14 +24,15 @@ mod stage;
 #[cfg(test)]
 mod tests;
 mod tile;
-mod warp;
 
 pub use annotate::annotate;
-pub use crops::{CROP_LEN, CROP_PLANES, CROP_SIDE, CropBatch, RegisteredPair};
+pub use crops::{
+    CLASS_COUNT, CROP_LEN, CROP_PLANES, CROP_SIDE, CountMismatch, CropBatch, CropOutput,
+    RegisteredPair,
+};
 pub use decode::{
     DecodeError, DecodedImage, ImageView, MAX_PIXELS, MAX_SIDE, decode, media_type_of,
 };
-pub use merge::{CLASS_COUNT, CountMismatch, CropOutput};
 pub use panel::Panel;
 pub use refusal::Misplacement;
 pub use stage::{Stage, StageWatch};
@@ -208,7 +207,7 @@ impl PreparedPicture {
     /// # Errors
     /// When there are more or fewer answers than crops.
     pub fn merge_answers(&self, outputs: &[CropOutput]) -> Result<Vec<Defect>, CountMismatch> {
-        merge::merge_findings(&self.centres, outputs, self.size)
+        crops::merge_findings(&self.centres, outputs, self.size)
     }
 }
 

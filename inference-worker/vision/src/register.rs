@@ -7,10 +7,9 @@
 //! picture that fits nowhere is tried turned and stretched; what is left is the field's to measure.
 
 use super::binary_image::{BinaryImage, column_mask};
-use super::field::{AffineOffset, OffsetField};
+use super::field::{self, AffineOffset, OffsetField, WarpedGolden};
 use super::measure;
 use super::stage::{Stage, StageWatch};
-use super::warp::{self, WarpedGolden};
 
 /// Side of the finer blocks in pixels; the coarser are twice as wide.
 const BLOCK: usize = 4;
@@ -47,7 +46,7 @@ pub(super) struct RegisteredGolden {
 impl RegisteredGolden {
     /// The golden sample laid along a field.
     pub(super) fn from_field(test: &BinaryImage, golden: &BinaryImage, field: OffsetField) -> Self {
-        let warped = warp::warp_golden(golden, &field);
+        let warped = field::warp_golden(golden, &field);
         let score = correlation(test, &warped);
         Self { field, warped, score }
     }
@@ -311,7 +310,7 @@ fn turned_guesses(
     }
     tried.sort_by(|a, b| a.0.total_cmp(&b.0));
     let placed = tried.iter().take(TURNED_TRIED).map(|(_, affine)| {
-        let warped = warp::warp_copper(golden.0, &OffsetField::from_affine(affine, test.0));
+        let warped = field::warp_copper(golden.0, &OffsetField::from_affine(affine, test.0));
         let coarse = CoarseCounts::from_image(&warped);
         let found = search_shifts(test, (&warped, &coarse.fine), &coarse.rough);
         affine.shifted_by(found.1 as f32, found.2 as f32)
