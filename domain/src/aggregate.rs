@@ -1,11 +1,13 @@
-//! What an aggregate is here: two pure functions over a state.
+//! What an aggregate is here: two pure functions over a state that is folded from stored events.
+//!
+//! Invariant: what is stored is never changed. Every event has a stored name and a version, and an older
+//! shape becomes today's step by step; a name that the code does not know, or a version that it does not
+//! know yet, is refused and never read as another.
 
 use std::borrow::Cow;
 
 use cqrs_es::DomainEvent;
 use serde_json::Value;
-
-use crate::{StoredEvent, UnknownStoredEvent};
 
 /// A consistency boundary whose state is folded from its own stream of events.
 pub trait Aggregate: Default + Clone + Send + Sync + 'static {
@@ -60,4 +62,181 @@ pub trait Rejection: std::error::Error + Send + Sync + 'static {
 
     /// True when the thing that was addressed does not exist (as opposed to being in another state).
     fn is_not_found(&self) -> bool;
+}
+
+/// Turns the stored JSON of one version of an event into that of the next.
+pub type Upcaster = fn(Value) -> Value;
+
+/// An event's stored name and every version of its shape.
+#[derive(Debug, Clone, Copy)]
+pub struct StoredEvent {
+    /// The stored name; a constant, never derived from a Rust name.
+    pub name: &'static str,
+    /// The step from version 1 to 2 first, then from 2 to 3, and so on: none may be missing, and the
+    /// version that is written now is the one after the last step.
+    pub upcasters: &'static [Upcaster],
+}
+
+impl StoredEvent {
+    /// The version that is written now.
+    #[must_use]
+    pub const fn current_version(&self) -> usize {
+        self.upcasters.len() + 1
+    }
+
+    /// Turns `payload` of version `event_version` into the current version's, step by step; borrowed
+    /// when it is current already.
+    ///
+    /// # Errors
+    /// When this code does not know that version.
+    pub fn upcast_from<'a>(
+        &self,
+        event_version: &str,
+        payload: &'a Value,
+    ) -> Result<Cow<'a, Value>, UnknownStoredEvent> {
+        let current = self.current_version();
+        let Some(version) = (1..=current).find(|version| version.to_string() == event_version)
+        else {
+            return Err(UnknownStoredEvent::Version { known_up_to: current });
+        };
+        // `version` is 1 to `current`, so the steps that are left begin within the list or at its end.
+        match self.upcasters.get(version - 1..).unwrap_or_default() {
+            [] => Ok(Cow::Borrowed(payload)),
+            steps => Ok(Cow::Owned(steps.iter().fold(payload.clone(), |json, step| step(json)))),
+        }
+    }
+}
+
+/// Why a stored event cannot be turned into today's shape.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum UnknownStoredEvent {
+    /// No event of the aggregate has this name.
+    #[error("this software knows no event of {aggregate_type} under this name")]
+    Name {
+        /// The aggregate's stored type.
+        aggregate_type: &'static str,
+    },
+    /// The version is not one of those that this software knows.
+    #[error("this software knows its versions up to {known_up_to}")]
+    Version {
+        /// The version that this software writes.
+        known_up_to: usize,
+    },
+}
+
+/// The stored names of an event enum as constants, and `DomainEvent` by them.
+///
+/// `CONSTANT: Variant = "StoredName"`, and `upcast [one_to_two, two_to_three]` after it once the shape has
+/// changed. The match on the event has no wildcard: a variant that is missing does not compile.
+macro_rules! stored_events {
+    ($event:ident {
+        $($constant:ident: $variant:ident = $name:literal $(upcast [$($step:path),+])?),+ $(,)?
+    }) => {
+        impl $event {
+            $(
+                #[doc = concat!("The stored name of [`Self::", stringify!($variant), "`].")]
+                pub const $constant: &'static str = $name;
+            )+
+
+            /// Every event, under its stored name.
+            pub const STORED: &'static [$crate::StoredEvent] = &[
+                $($crate::StoredEvent { name: $name, upcasters: &[$($($step),+)?] },)+
+            ];
+
+            const fn stored_name(&self) -> &'static str {
+                match self {
+                    $(Self::$variant { .. } => Self::$constant,)+
+                }
+            }
+        }
+
+        impl cqrs_es::DomainEvent for $event {
+            fn event_type(&self) -> String {
+                self.stored_name().to_owned()
+            }
+
+            fn event_version(&self) -> String {
+                let stored = Self::STORED.iter().find(|stored| stored.name == self.stored_name());
+                stored.map_or(1, $crate::StoredEvent::current_version).to_string()
+            }
+        }
+    };
+}
+
+pub(crate) use stored_events;
+
+#[cfg(test)]
+mod tests {
+    #![allow(unreachable_pub, reason = "the macro's constants are public, the event here is not")]
+
+    use cqrs_es::DomainEvent as _;
+    use serde::{Deserialize, Serialize};
+    use serde_json::json;
+
+    use super::*;
+
+    /// Version 1 had a name, version 2 a list of them, version 3 says whose they are.
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+    #[serde(tag = "type")]
+    enum GreetingEvent {
+        Greeted { people: Vec<String> },
+        Parted,
+    }
+
+    fn list_the_name(mut json: Value) -> Value {
+        json["names"] = json!([json["name"]]);
+        json
+    }
+
+    fn say_people(mut json: Value) -> Value {
+        json["people"] = json["names"].take();
+        json
+    }
+
+    stored_events!(GreetingEvent {
+        GREETED: Greeted = "Greeted" upcast [list_the_name, say_people],
+        PARTED: Parted = "Parted",
+    });
+
+    fn upcast(version: &str, payload: &Value) -> Result<GreetingEvent, UnknownStoredEvent> {
+        let payload = GreetingEvent::STORED[0].upcast_from(version, payload)?;
+        Ok(GreetingEvent::deserialize(&*payload).unwrap())
+    }
+
+    #[test]
+    fn an_older_version_becomes_the_current_one_step_by_step() {
+        let greeted = GreetingEvent::Greeted { people: vec!["Ada".to_owned()] };
+        for (version, payload) in [
+            ("1", json!({"type": "Greeted", "name": "Ada"})),
+            ("2", json!({"type": "Greeted", "names": ["Ada"]})),
+            ("3", json!({"type": "Greeted", "people": ["Ada"]})),
+        ] {
+            assert_eq!(upcast(version, &payload).unwrap(), greeted, "version {version}");
+        }
+    }
+
+    #[test]
+    fn the_current_version_is_not_even_copied() {
+        let payload = json!({"type": "Greeted", "people": []});
+        let upcast = GreetingEvent::STORED[0].upcast_from("3", &payload).unwrap();
+        assert!(matches!(upcast, Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn a_version_that_there_never_was_is_refused_and_not_read_as_another() {
+        let payload = json!({"type": "Greeted", "people": []});
+        for version in ["0", "4", "", "03", "+3", " 3", "3.0", "three"] {
+            let refused = upcast(version, &payload).unwrap_err();
+            assert_eq!(refused, UnknownStoredEvent::Version { known_up_to: 3 }, "{version:?}");
+        }
+    }
+
+    #[test]
+    fn an_event_is_stored_under_its_name_with_the_version_that_its_steps_lead_to() {
+        let greeted = GreetingEvent::Greeted { people: vec![] };
+        assert_eq!((greeted.event_type(), greeted.event_version()), ("Greeted".into(), "3".into()));
+        let parted = GreetingEvent::Parted;
+        assert_eq!((parted.event_type(), parted.event_version()), ("Parted".into(), "1".into()));
+        assert_eq!((GreetingEvent::GREETED, GreetingEvent::PARTED), ("Greeted", "Parted"));
+    }
 }

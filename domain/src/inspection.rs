@@ -6,10 +6,8 @@
 mod command;
 mod event;
 mod rejection;
-mod state;
 #[cfg(test)]
 mod tests;
-mod upload;
 
 use std::collections::BTreeMap;
 
@@ -19,11 +17,12 @@ use serde::{Deserialize, Serialize};
 pub use command::{InferenceResult, InspectionCommand};
 pub use event::{GoldenReference, InspectionEvent, ModelIdentity, Registration, Timing};
 pub use rejection::InspectionRejection;
-pub use state::{ArtifactState, InspectionState};
 
+use crate::vocabulary::vocabulary;
 use crate::{
     Aggregate, ArtifactId, Defect, FiredRule, InspectionId, Judgement, Lot, MediaType,
-    NotComparable, PartNumber, Picture, Recipe, Station, StoredEvent, View, judge,
+    NotComparable, PartNumber, Picture, PictureOwner, Recipe, Station, StoredEvent, UploadSlot,
+    View, judge,
 };
 
 /// The state of an inspection.
@@ -96,7 +95,57 @@ pub enum Artifact {
     },
 }
 
+vocabulary! {
+    /// Where an inspection is in its life, once it was created.
+    pub enum InspectionState ("state") {
+        /// Pictures are announced and uploaded.
+        Open = "open",
+        /// The set of pictures is closed; the judgement waits for the last result.
+        Inferring = "inferring",
+        /// Judged by the machine.
+        Judged = "judged",
+        /// Withdrawn before it was judged.
+        Voided = "voided",
+    }
+}
+
+impl InspectionState {
+    /// Whether a result still counts. What is judged or voided takes none, but other events may follow.
+    #[must_use]
+    pub const fn takes_results(self) -> bool {
+        match self {
+            Self::Open | Self::Inferring => true,
+            Self::Judged | Self::Voided => false,
+        }
+    }
+}
+
+vocabulary! {
+    /// What has become of a picture.
+    pub enum ArtifactState ("state") {
+        /// Announced.
+        Reserved = "reserved",
+        /// At rest, waiting for inference.
+        Uploaded = "uploaded",
+        /// Compared with its golden sample.
+        Compared = "compared",
+        /// At rest, but not comparable.
+        NotComparable = "not-comparable",
+    }
+}
+
 impl Artifact {
+    /// The state by name.
+    #[must_use]
+    pub const fn state(&self) -> ArtifactState {
+        match self {
+            Self::Reserved { .. } => ArtifactState::Reserved,
+            Self::Uploaded(_) => ArtifactState::Uploaded,
+            Self::Compared { .. } => ArtifactState::Compared,
+            Self::NotComparable { .. } => ArtifactState::NotComparable,
+        }
+    }
+
     /// The picture at rest, once it is uploaded.
     #[must_use]
     pub const fn picture(&self) -> Option<&Picture> {
@@ -119,6 +168,29 @@ impl Inspection {
             | Self::Inferring(facts)
             | Self::Judged { facts, .. }
             | Self::Voided(facts) => Some(facts),
+        }
+    }
+
+    /// The state by name; `None` for an inspection that nobody created.
+    #[must_use]
+    pub const fn state(&self) -> Option<InspectionState> {
+        match self {
+            Self::NotCreated => None,
+            Self::Open(_) => Some(InspectionState::Open),
+            Self::Inferring(_) => Some(InspectionState::Inferring),
+            Self::Judged { .. } => Some(InspectionState::Judged),
+            Self::Voided(_) => Some(InspectionState::Voided),
+        }
+    }
+
+    /// What is known of it, as long as its set of pictures may grow.
+    fn open_facts(&self) -> Result<&Facts, InspectionRejection> {
+        match self {
+            Self::NotCreated => Err(InspectionRejection::NotFound),
+            Self::Open(facts) => Ok(facts),
+            Self::Inferring(_) => Err(InspectionRejection::InferenceAlreadyRequested),
+            Self::Judged { .. } => Err(InspectionRejection::AlreadyJudged),
+            Self::Voided(_) => Err(InspectionRejection::Voided),
         }
     }
 
@@ -234,5 +306,26 @@ impl Aggregate for Inspection {
 
     fn evolve(&mut self, event: &InspectionEvent) {
         *self = std::mem::take(self).after_event(event);
+    }
+}
+
+impl PictureOwner for Inspection {
+    fn upload_slot(&self, artifact_id: ArtifactId) -> Result<UploadSlot<'_>, InspectionRejection> {
+        let facts = self.facts().ok_or(InspectionRejection::NotFound)?;
+        let missing = InspectionRejection::NoSuchArtifact { artifact_id };
+        match facts.artifacts.get(&artifact_id).ok_or(missing)? {
+            Artifact::Reserved { media_type, .. } => {
+                self.open_facts()?;
+                Ok(UploadSlot::Free { announced: *media_type })
+            }
+            // In whatever state the inspection is: an upload may be repeated long after.
+            Artifact::Uploaded(picture)
+            | Artifact::Compared { picture, .. }
+            | Artifact::NotComparable { picture, .. } => Ok(UploadSlot::Taken(picture)),
+        }
+    }
+
+    fn upload_command(artifact_id: ArtifactId, picture: Picture) -> InspectionCommand {
+        InspectionCommand::UploadArtifact { artifact_id, picture }
     }
 }

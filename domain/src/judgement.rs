@@ -1,15 +1,19 @@
-//! The machine's judgement: a pure function of the results and the recipe, with the rules that fired.
+//! The machine's judgement: a pure function of the results and the part's recipe, with the rules that
+//! fired.
 //!
-//! Invariant: a board passes only when every picture was compared and nothing was found, not even
-//! doubtfully. Human verification and disposition are other facts and live elsewhere.
+//! Invariants: a board passes only when every picture was compared and nothing was found, not even
+//! doubtfully; a revision of a recipe never changes. Human verification and disposition are other facts
+//! and live elsewhere.
+
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::recipe::Grade;
 use crate::vocabulary::vocabulary;
-use crate::{Defect, DefectClass, Recipe};
+use crate::{Confidence, Defect, DefectClass, Invalid};
 
 vocabulary! {
     /// The machine's judgement of a board.
@@ -43,6 +47,60 @@ vocabulary! {
         TooManyDifferences = "too-many-differences",
         /// Inference failed after every attempt.
         InferenceFailed = "inference-failed",
+    }
+}
+
+vocabulary! {
+    /// What a confidence means under a recipe.
+    pub enum Grade ("grade") {
+        /// Below `review_at`: kept in the event, shown nowhere, decides nothing.
+        Negligible = "negligible",
+        /// From `review_at`: a person has to look.
+        Doubtful = "doubtful",
+        /// From `fail_at`: the board fails.
+        Defect = "defect",
+    }
+}
+
+/// One immutable revision of a part's recipe.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Recipe {
+    /// 1 for the first of a part; 0 for the factory recipe, which stands in for an unregistered part.
+    pub revision: u32,
+    /// Confidence from which a finding is a defect: the board fails.
+    pub fail_at: Confidence,
+    /// Confidence from which a finding is doubtful: the board goes to review.
+    pub review_at: Confidence,
+}
+
+impl Recipe {
+    /// A recipe whose thresholds are in order.
+    ///
+    /// # Errors
+    /// When `review_at` is above `fail_at`: such a recipe could pass what it should doubt.
+    pub fn new(revision: u32, fail_at: Confidence, review_at: Confidence) -> Result<Self, Invalid> {
+        if review_at > fail_at {
+            return Err(Invalid::new("review_at", "must not be above fail_at"));
+        }
+        Ok(Self { revision, fail_at, review_at })
+    }
+
+    /// The thresholds that a part starts with: fail from 0.5, review from 0.25.
+    #[must_use]
+    pub fn factory(revision: u32) -> Self {
+        Self { revision, fail_at: Confidence::HALF, review_at: Confidence::QUARTER }
+    }
+
+    /// What `confidence` means under this recipe.
+    #[must_use]
+    pub fn grade(&self, confidence: Confidence) -> Grade {
+        if confidence >= self.fail_at {
+            Grade::Defect
+        } else if confidence >= self.review_at {
+            Grade::Doubtful
+        } else {
+            Grade::Negligible
+        }
     }
 }
 
@@ -167,67 +225,5 @@ pub fn judge<'a>(
 fn push_once(rules: &mut Vec<FiredRule>, rule: FiredRule) {
     if !rules.contains(&rule) {
         rules.push(rule);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::{Confidence, PixelBox};
-
-    fn finding(class: DefectClass, confidence: f32) -> Defect {
-        let bounds = PixelBox { x: 1, y: 2, width: 3, height: 4 };
-        Defect { class, confidence: Confidence::new(confidence).unwrap(), bounds }
-    }
-
-    #[test]
-    fn a_board_on_which_nothing_is_found_passes() {
-        let (judgement, rules) = judge([View::Compared(&[])], &Recipe::factory(1));
-        assert_eq!((judgement, rules), (Judgement::Pass, vec![FiredRule::NothingFound]));
-    }
-
-    #[test]
-    fn a_board_without_any_view_is_review() {
-        let (judgement, rules) = judge([], &Recipe::factory(1));
-        assert_eq!((judgement, rules), (Judgement::Review, vec![FiredRule::MissingView]));
-    }
-
-    #[test]
-    fn a_certain_defect_fails_the_board_though_another_view_is_missing() {
-        let found = [finding(DefectClass::Open, 0.5)];
-        let (judgement, rules) =
-            judge([View::Missing, View::Compared(&found)], &Recipe::factory(1));
-        assert_eq!(judgement, Judgement::Fail);
-        let defect = FiredRule::Defect { class: DefectClass::Open, count: 1 };
-        assert_eq!(rules, [defect, FiredRule::MissingView]);
-    }
-
-    #[test]
-    fn a_doubtful_finding_is_review_and_a_negligible_one_is_not() {
-        let recipe = Recipe::factory(1);
-        let judgement = |c| judge([View::Compared(&[finding(DefectClass::Spur, c)])], &recipe).0;
-        assert_eq!(judgement(0.49), Judgement::Review);
-        assert_eq!(judgement(0.25), Judgement::Review);
-        assert_eq!(judgement(0.24), Judgement::Pass);
-    }
-
-    proptest! {
-        #[test]
-        fn nothing_passes_with_an_unseen_view_or_a_finding_from_review_at(
-            confidences in proptest::collection::vec(0.0_f32..=1.0, 0..8),
-            unseen in proptest::bool::ANY,
-        ) {
-            let recipe = Recipe::factory(1);
-            let found: Vec<_> = confidences.iter().map(|c| finding(DefectClass::Short, *c)).collect();
-            let views = std::iter::once(View::Compared(&found))
-                .chain(unseen.then_some(View::NotComparable(NotComparable::Unreadable)));
-            let (judgement, rules) = judge(views, &recipe);
-            let clean = !unseen && confidences.iter().all(|c| *c < 0.25);
-            prop_assert_eq!(judgement == Judgement::Pass, clean);
-            prop_assert_eq!(judgement == Judgement::Fail, confidences.iter().any(|c| *c >= 0.5));
-            prop_assert!(!rules.is_empty());
-        }
     }
 }

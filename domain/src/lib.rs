@@ -17,31 +17,26 @@ pub mod inspection;
 mod judgement;
 pub mod model_route;
 pub mod part;
+mod picture;
 mod read_model;
-mod recipe;
 pub mod report;
-mod stored_event;
 #[cfg(test)]
 mod test_support;
-mod upload;
 mod value;
 mod vocabulary;
 
-pub use aggregate::{Aggregate, Rejection};
+pub use aggregate::{Aggregate, Rejection, StoredEvent, UnknownStoredEvent, Upcaster};
 pub use defect::{Confidence, Defect, DefectClass, PixelBox};
 pub use inspection::{
     ArtifactState, Inspection, InspectionCommand, InspectionEvent, InspectionRejection,
     InspectionState,
 };
-pub use judgement::{FiredRule, Judgement, NotComparable, View, judge};
+pub use judgement::{FiredRule, Grade, Judgement, NotComparable, Recipe, View, judge};
 pub use model_route::{ModelRoute, ModelRouteCommand, ModelRouteEvent, ModelRouteRejection};
 pub use part::{Part, PartCommand, PartEvent, PartRejection};
+pub use picture::{MediaType, Picture, PictureOwner, UploadSlot};
 pub use read_model::{GenerationStatus, ProjectionName};
-pub use recipe::{Grade, Recipe};
 pub use report::Report;
-pub use stored_event::{StoredEvent, UnknownStoredEvent, Upcaster};
-pub use upload::{PictureOwner, UploadSlot};
 pub use value::{
-    ArtifactId, InspectionId, Invalid, Lot, MediaType, NAME_MAX_CHARS, PartNumber, Picture,
-    ReportId, Sha256, Station,
+    ArtifactId, InspectionId, Invalid, Lot, NAME_MAX_CHARS, PartNumber, ReportId, Sha256, Station,
 };

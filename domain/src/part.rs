@@ -7,7 +7,6 @@ mod event;
 mod rejection;
 #[cfg(test)]
 mod tests;
-mod upload;
 
 use std::collections::BTreeMap;
 
@@ -19,7 +18,10 @@ pub use event::PartEvent;
 pub use rejection::PartRejection;
 
 use crate::inspection::GoldenReference;
-use crate::{Aggregate, ArtifactId, MediaType, PartNumber, Picture, Recipe, StoredEvent};
+use crate::{
+    Aggregate, ArtifactId, MediaType, PartNumber, Picture, PictureOwner, Recipe, StoredEvent,
+    UploadSlot,
+};
 
 /// The state of a part.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -143,5 +145,21 @@ impl Aggregate for Part {
                 PartEvent::GoldenSampleReserved { .. } | PartEvent::GoldenSampleRegistered { .. },
             ) => {}
         }
+    }
+}
+
+impl PictureOwner for Part {
+    fn upload_slot(&self, artifact_id: ArtifactId) -> Result<UploadSlot<'_>, PartRejection> {
+        let Self::Registered(facts) = self else { return Err(PartRejection::NotFound) };
+        let golden = facts.golden_samples.iter().find(|golden| golden.artifact_id == artifact_id);
+        match (golden, facts.reserved.get(&artifact_id)) {
+            (Some(golden), _) => Ok(UploadSlot::Taken(&golden.picture)),
+            (None, Some(reserved)) => Ok(UploadSlot::Free { announced: reserved.media_type }),
+            (None, None) => Err(PartRejection::NoSuchArtifact { artifact_id }),
+        }
+    }
+
+    fn upload_command(artifact_id: ArtifactId, picture: Picture) -> PartCommand {
+        PartCommand::RegisterGoldenSample { artifact_id, picture }
     }
 }

@@ -1,4 +1,4 @@
-//! Value objects that parse once, at the edge: names people type, ids, digests, pictures.
+//! Value objects that parse once, at the edge: names people type, ids, digests.
 
 #[cfg(test)]
 mod tests;
@@ -8,8 +8,6 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
-
-use crate::vocabulary::vocabulary;
 
 /// A value that does not parse: which field, and what it must be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -238,29 +236,4 @@ impl From<Sha256> for String {
     fn from(digest: Sha256) -> Self {
         digest.to_string()
     }
-}
-
-vocabulary! {
-    /// The picture formats a station may upload: IANA media types as they stand in `Content-Type`.
-    pub enum MediaType ("type") {
-        /// `image/jpeg`
-        Jpeg = "image/jpeg",
-        /// `image/png`
-        Png = "image/png",
-    }
-}
-
-/// What is known of a picture at rest, without decoding it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Picture {
-    /// Digest of the file's bytes.
-    pub sha256: Sha256,
-    /// Length of the file in bytes.
-    pub bytes: u64,
-    /// Format, as sniffed from the bytes.
-    pub media_type: MediaType,
-    /// Width in pixels.
-    pub width: u32,
-    /// Height in pixels.
-    pub height: u32,
 }

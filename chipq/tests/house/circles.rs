@@ -25,15 +25,6 @@ const KNOWN: &[(&str, &str)] = &[
         "a problem names the version that a command has just been answered with",
     ),
     (
-        "domain/inspection/command,upload",
-        "an upload is decided with the commands, under a rule of its own",
-    ),
-    (
-        "domain/part/command,upload",
-        "an upload is decided with the commands, under a rule of its own",
-    ),
-    ("domain/value,vocabulary", "the macro refuses with the value that every value refuses with"),
-    (
         "platform/embedded_postgres/cluster,server",
         "a server belongs to its cluster, which starts it",
     ),

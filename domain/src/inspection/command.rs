@@ -4,11 +4,10 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::event::{GoldenReference, ModelIdentity, Registration, Timing};
-use super::upload::record_upload;
 use super::{Artifact, Facts, Inspection, InspectionEvent, InspectionRejection as Rejection};
 use crate::{
     Aggregate as _, ArtifactId, Defect, InspectionId, Lot, MediaType, NotComparable, PartNumber,
-    Picture, Recipe, Sha256, Station, value::replace_nul,
+    Picture, PictureOwner as _, Recipe, Sha256, Station, UploadSlot, value::replace_nul,
 };
 
 /// The most pictures one inspection may announce.
@@ -188,7 +187,7 @@ pub(super) fn decide(state: &Inspection, command: InspectionCommand) -> Decision
             | Inspection::Voided(_) => Err(Rejection::AlreadyExists),
         },
         C::ReserveArtifact { artifact_id, media_type, expires_at } => {
-            reserve_artifact(open(state)?, artifact_id, media_type, expires_at)
+            reserve_artifact(state.open_facts()?, artifact_id, media_type, expires_at)
         }
         C::UploadArtifact { artifact_id, picture } => record_upload(state, artifact_id, picture),
         C::RequestInference { now } => request_inference(state, now),
@@ -201,17 +200,6 @@ pub(super) fn decide(state: &Inspection, command: InspectionCommand) -> Decision
             Inspection::Judged { .. } => Err(Rejection::AlreadyJudged),
             Inspection::Voided(_) => Err(Rejection::Voided),
         },
-    }
-}
-
-/// What is known of the inspection, as long as its set of pictures may grow.
-pub(super) fn open(state: &Inspection) -> Result<&Facts, Rejection> {
-    match state {
-        Inspection::NotCreated => Err(Rejection::NotFound),
-        Inspection::Open(facts) => Ok(facts),
-        Inspection::Inferring(_) => Err(Rejection::InferenceAlreadyRequested),
-        Inspection::Judged { .. } => Err(Rejection::AlreadyJudged),
-        Inspection::Voided(_) => Err(Rejection::Voided),
     }
 }
 
@@ -230,11 +218,24 @@ fn reserve_artifact(
     Ok(vec![InspectionEvent::ArtifactReserved { artifact_id, media_type, expires_at }])
 }
 
+fn record_upload(state: &Inspection, artifact_id: ArtifactId, picture: Picture) -> Decision {
+    match state.upload_slot(artifact_id)? {
+        UploadSlot::Taken(stored) if stored.sha256 == picture.sha256 => Ok(Vec::new()),
+        UploadSlot::Taken(_) => Err(Rejection::ArtifactAlreadyUploaded { artifact_id }),
+        UploadSlot::Free { announced } if announced != picture.media_type => {
+            Err(Rejection::MediaTypeMismatch { announced, found: picture.media_type })
+        }
+        UploadSlot::Free { .. } => {
+            Ok(vec![InspectionEvent::ArtifactUploaded { artifact_id, picture }])
+        }
+    }
+}
+
 fn request_inference(state: &Inspection, now: DateTime<Utc>) -> Decision {
     if let Inspection::Inferring(_) = state {
         return Ok(Vec::new());
     }
-    let facts = open(state)?;
+    let facts = state.open_facts()?;
     if facts.artifacts.is_empty() {
         return Err(Rejection::NoArtifact);
     }

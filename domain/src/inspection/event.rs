@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::stored_event::stored_events;
+use crate::aggregate::stored_events;
 use crate::{
     ArtifactId, Defect, FiredRule, InspectionId, Judgement, Lot, MediaType, NotComparable,
     PartNumber, Picture, Recipe, Sha256, Station,

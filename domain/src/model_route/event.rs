@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::aggregate::stored_events;
 use crate::inspection::ModelIdentity;
-use crate::stored_event::stored_events;
 
 /// How two versions of a model compare on a fixed set of boards.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

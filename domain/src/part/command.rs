@@ -2,9 +2,8 @@
 
 use chrono::{DateTime, Utc};
 
-use super::upload::register_golden_sample;
-use super::{Part, PartEvent, PartRejection as Rejection};
-use crate::{ArtifactId, MediaType, PartNumber, Picture, Recipe};
+use super::{Part, PartEvent, PartFacts, PartRejection as Rejection};
+use crate::{ArtifactId, MediaType, PartNumber, Picture, PictureOwner as _, Recipe, UploadSlot};
 
 /// The most golden samples that may be announced and not uploaded at a time.
 pub(super) const RESERVATIONS_MAX: usize = 64;
@@ -66,6 +65,26 @@ pub(super) fn decide(state: &Part, command: PartCommand) -> Result<Vec<PartEvent
         }
         (Part::Registered(facts), PartCommand::RegisterGoldenSample { artifact_id, picture }) => {
             register_golden_sample(state, facts, artifact_id, picture)
+        }
+    }
+}
+
+fn register_golden_sample(
+    state: &Part,
+    facts: &PartFacts,
+    artifact_id: ArtifactId,
+    picture: Picture,
+) -> Result<Vec<PartEvent>, Rejection> {
+    match state.upload_slot(artifact_id)? {
+        UploadSlot::Taken(stored) if stored.sha256 == picture.sha256 => Ok(Vec::new()),
+        UploadSlot::Taken(_) => Err(Rejection::ArtifactAlreadyUploaded { artifact_id }),
+        UploadSlot::Free { announced } if announced != picture.media_type => {
+            Err(Rejection::MediaTypeMismatch { announced, found: picture.media_type })
+        }
+        UploadSlot::Free { .. } => {
+            let latest = facts.golden_samples.last();
+            let revision = latest.map_or(1, |golden| golden.revision.saturating_add(1));
+            Ok(vec![PartEvent::GoldenSampleRegistered { artifact_id, revision, picture }])
         }
     }
 }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::stored_event::stored_events;
+use crate::aggregate::stored_events;
 use crate::{ArtifactId, MediaType, PartNumber, Picture, Recipe};
 
 /// The events of a part's stream.

@@ -140,19 +140,6 @@ fn a_digest_is_64_hexadecimal_digits_written_in_lower_case() {
     }
 }
 
-#[test]
-fn a_picture_is_jpeg_or_png_by_its_exact_media_type() {
-    for media_type in [MediaType::Jpeg, MediaType::Png] {
-        assert_eq!(media_type.to_string().parse::<MediaType>().unwrap(), media_type);
-        let stored = serde_json::to_value(media_type).unwrap();
-        assert_eq!(stored, media_type.as_str());
-    }
-    for wrong in ["", "image/jpg", "image/JPEG", "image/png; q=1", "image/gif", "text/html"] {
-        let refused = wrong.parse::<MediaType>().unwrap_err().to_string();
-        assert_eq!(refused, "type must be image/jpeg or image/png", "{wrong}");
-    }
-}
-
 proptest! {
     #[test]
     fn whatever_text_is_taken_as_a_name_can_be_stored_printed_and_taken_again(text in ".{0,70}") {
