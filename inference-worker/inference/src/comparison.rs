@@ -1,32 +1,35 @@
 //! Compares one picture with its golden sample: decode and register on a thread for computing, infer
 //! in a batch shared with other boards, merge.
 //!
-//! Invariant: a comparison is by the network that was asked for, and by no other.
+//! Invariant: a comparison is by the network that was asked for, and by no other. Each network in use has
+//! a batcher of its own. What nobody has asked for lately is let go; work under way on it is finished all
+//! the same.
 
-mod batchers;
 #[cfg(test)]
 mod tests;
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use domain::inspection::{ModelIdentity, Registration};
 use domain::{Defect, NotComparable, Sha256};
+use tokio::sync::OnceCell;
 use tracing::Span;
 use vision::{
     DecodeError, DecodedImage, Incomparable, Panel, PreparedGolden, PreparedPicture, decode,
     prepare, prepare_panel,
 };
 
-use crate::batcher::{BatchingConfig, InferError};
+use crate::batcher::{Batcher, BatchingConfig, InferError};
 use crate::engine::{EngineError, Models};
 use crate::metrics::InferenceMetrics;
-use batchers::Batchers;
 
 /// How many golden samples are kept ready; a line inspects few parts at a time.
 const GOLDEN_SAMPLES_KEPT: usize = 16;
+/// How long a network that nobody asks for is kept ready.
+const NETWORK_IDLE_MAX: Duration = Duration::from_secs(120);
 
 /// The outcome of a comparison.
 #[derive(Debug, Clone)]
@@ -99,7 +102,7 @@ impl Comparer {
     /// The network to compare by until another one is routed to.
     #[must_use]
     pub fn shipped_model(&self) -> &ModelIdentity {
-        self.batchers.shipped_model()
+        self.batchers.models.shipped_model()
     }
 
     /// Compares the picture `test` by `model` with the golden sample whose bytes have the digest
@@ -187,6 +190,63 @@ impl Comparer {
         let golden = Arc::clone(&found.1);
         kept.push_front(found);
         Some(golden)
+    }
+}
+
+/// One batcher for each network in use.
+struct Batchers {
+    models: Arc<dyn Models>,
+    config: BatchingConfig,
+    metrics: InferenceMetrics,
+    kept: Mutex<Vec<KeptBatcher>>,
+}
+
+struct KeptBatcher {
+    model: ModelIdentity,
+    /// Filled by the first who asks, once the engine is ready; the others wait for that.
+    batcher: Arc<OnceCell<Batcher>>,
+    used: Instant,
+}
+
+impl Batchers {
+    fn new(models: Arc<dyn Models>, config: BatchingConfig, metrics: InferenceMetrics) -> Self {
+        Self { models, config, metrics, kept: Mutex::default() }
+    }
+
+    /// The batcher of `model`, whose engine is made ready when it is not.
+    async fn batcher_for(&self, model: &ModelIdentity) -> Result<Batcher, EngineError> {
+        let batcher = self.batcher_cell(model);
+        let ready = batcher.get_or_try_init(|| async {
+            let engine = self.models.engine_for(model).await?;
+            if engine.model() != model {
+                let found = engine.model();
+                let detail = format!("asked for {} and was given {}", model.sha256, found.sha256);
+                return Err(EngineError::Model { detail });
+            }
+            let (name, version) = (&model.name, &model.version);
+            tracing::info!(model = name, version, sha256 = %model.sha256, "model ready");
+            Ok(Batcher::start_measured(engine, self.config, self.metrics.clone()))
+        });
+        ready.await.cloned()
+    }
+
+    /// Asks for `model` anew the next time: it is not where it was.
+    fn forget_model(&self, model: &ModelIdentity) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.retain(|kept| kept.model != *model);
+    }
+
+    fn batcher_cell(&self, model: &ModelIdentity) -> Arc<OnceCell<Batcher>> {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.retain(|kept| kept.model == *model || kept.used.elapsed() < NETWORK_IDLE_MAX);
+        if let Some(known) = kept.iter_mut().find(|kept| kept.model == *model) {
+            known.used = Instant::now();
+            return Arc::clone(&known.batcher);
+        }
+        let batcher = Arc::<OnceCell<Batcher>>::default();
+        let used = Instant::now();
+        kept.push(KeptBatcher { model: model.clone(), batcher: Arc::clone(&batcher), used });
+        batcher
     }
 }
 

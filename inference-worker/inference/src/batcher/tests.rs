@@ -5,11 +5,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use tokio::sync::Semaphore;
 use vision::CLASS_COUNT;
 
 use super::*;
-use crate::engine::BatchSizes;
 use crate::test_support::{crop_numbers, numbered_crops};
 
 /// A crop that the engine fails on, a crop at which it is away, one at which its model is gone.
@@ -343,4 +341,12 @@ async fn a_board_without_crops_needs_no_batch() {
     let batcher = start(&echo, closing_at(8));
     assert_eq!(ask(&batcher, &[&[]]).await, [Ok(vec![])]);
     assert!(echo.batches().is_empty());
+}
+
+#[test]
+fn a_batch_is_no_larger_than_configured_and_has_a_size_of_the_model() {
+    let only = BatchSizes::Only(vec![4, 8, 32]);
+    assert_eq!([1, 4, 7, 8, 64].map(|most| batch_limit(&only, most)), [4, 4, 4, 8, 32]);
+    let any = BatchSizes::UpTo(32);
+    assert_eq!([0, 1, 7, 32, 64].map(|most| batch_limit(&any, most)), [1, 1, 7, 32, 32]);
 }
