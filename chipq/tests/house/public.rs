@@ -19,12 +19,10 @@ const UNUSED: &[(&str, &str)] = &[
     ("command_line", "docs/configuration.md is written from it"),
     ("encode_jpeg", "photographs are generated for the tests of several crates"),
     ("keys_kid", "tests forge tokens with it"),
-    ("model_names", "an operation of Triton's that no command offers yet"),
     ("project_box", "photographs are generated for the tests of several crates"),
     ("retry_stream", "no command takes a parked stream up yet"),
     ("stop_cluster", "ends the cluster of the tests"),
     ("take_photograph", "photographs are generated for the tests of several crates"),
-    ("version_statistics", "an operation of Triton's that no command offers yet"),
 ];
 
 /// Public items of `production` that neither it nor a program beside it uses: `name: path, by whom`.

@@ -16,7 +16,7 @@ mod url;
 pub use embedded::{EmbeddedEngine, EmbeddedModels};
 pub use triton::{
     BreakerState, InvalidEngineUrl, ServedVersion, TritonAdmin, TritonConfig, TritonModels,
-    TritonUrl, VersionStatistics,
+    TritonUrl,
 };
 pub use url::EngineUrl;
 

@@ -27,7 +27,7 @@ mod tensors;
 mod tests;
 
 pub use address::{InvalidEngineUrl, TritonUrl};
-pub use admin::{ServedVersion, TritonAdmin, VersionStatistics};
+pub use admin::{ServedVersion, TritonAdmin};
 pub use config::TritonConfig;
 pub use resilience::BreakerState;
 

@@ -2,13 +2,10 @@
 //! less. Nothing here interrupts the versions that stay.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use domain::Sha256;
 use domain::inspection::ModelIdentity;
-use proto::inference::{
-    InferStatistics, ModelParameter, ModelStatisticsRequest, StatisticDuration,
-};
+use proto::inference::ModelParameter;
 
 use super::address::TritonUrl;
 use super::config::TritonConfig;
@@ -17,10 +14,10 @@ use super::engine::TritonEngine;
 use super::fault::Fault;
 use super::repository::Repository;
 use super::restart::ModelRestarter;
-use super::server::{QUESTION_DEADLINE, TritonClient, TritonConnection};
+use super::server::TritonConnection;
 use crate::engine::{Engine, EngineError};
 
-/// Loads, unloads and watches the models of one Triton server. Loading and unloading need a server
+/// Lists, loads and unloads the versions of one Triton server's models. Loading and unloading need a server
 /// in explicit mode (`--model-control-mode=explicit`).
 pub struct TritonAdmin {
     server: TritonConnection,
@@ -40,25 +37,6 @@ pub struct ServedVersion {
     pub sha256: Option<Sha256>,
 }
 
-/// What a version has done since it was loaded.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct VersionStatistics {
-    /// The version.
-    pub version: String,
-    /// Crops answered.
-    pub inferences: u64,
-    /// Batches that the server made of them.
-    pub executions: u64,
-    /// Requests answered.
-    pub succeeded: u64,
-    /// Requests that failed.
-    pub failed: u64,
-    /// Time that all requests together have waited.
-    pub queue: Duration,
-    /// Time that all requests together were computed on, copying included.
-    pub compute: Duration,
-}
-
 impl TritonAdmin {
     /// Prepares the conversation; connects when first asked. Within a tokio runtime only.
     ///
@@ -70,18 +48,6 @@ impl TritonAdmin {
 
     pub(super) fn from_connection(server: TritonConnection) -> Self {
         Self { repository: Repository::new(server.clone()), server }
-    }
-
-    /// The names of the models in the repository.
-    ///
-    /// # Errors
-    /// [`EngineError::Unavailable`] when the server does not answer.
-    pub async fn model_names(&self) -> Result<Vec<String>, EngineError> {
-        let listed = self.server.repository_index().await.map_err(Fault::into_error)?;
-        let mut names: Vec<String> = listed.into_iter().map(|listed| listed.name).collect();
-        names.sort();
-        names.dedup();
-        Ok(names)
     }
 
     /// The versions of a model that the server knows, ascending; none for an unknown model.
@@ -254,54 +220,6 @@ impl TritonAdmin {
         let restarter = Arc::new(ModelRestarter::new(self.repository.clone(), &model.name));
         Ok(Arc::new(TritonEngine::start(self.server.clone(), restarter, model).await?))
     }
-
-    /// What the versions of a model have done since each was loaded, ascending.
-    ///
-    /// # Errors
-    /// [`EngineError::Model`] when none of it serves; [`EngineError::Unavailable`].
-    pub async fn version_statistics(
-        &self,
-        name: &str,
-    ) -> Result<Vec<VersionStatistics>, EngineError> {
-        let question = ModelStatisticsRequest { name: name.to_owned(), version: String::new() };
-        let send = |mut client: TritonClient, request| async move {
-            client.model_statistics(request).await
-        };
-        let answer = self.server.call(QUESTION_DEADLINE, question, send).await;
-        let mut versions = Vec::new();
-        for found in answer.map_err(Fault::into_error)?.model_stats {
-            let stats = found.inference_stats.unwrap_or_default();
-            let [(succeeded, _), (failed, _), (_, queue), (_, compute)] = statistic_totals(&stats);
-            let (inferences, executions) = (found.inference_count, found.execution_count);
-            let version = found.version;
-            versions.push(VersionStatistics {
-                version,
-                inferences,
-                executions,
-                succeeded,
-                failed,
-                queue,
-                compute,
-            });
-        }
-        versions.sort_by_key(|version| version.version.parse::<i64>().unwrap_or(0));
-        Ok(versions)
-    }
-}
-
-/// Number and time of what succeeded, failed, waited and was computed.
-fn statistic_totals(stats: &InferStatistics) -> [(u64, Duration); 4] {
-    let total = |parts: &[&Option<StatisticDuration>]| {
-        let known = parts.iter().copied().flatten();
-        let sum = known.fold((0, 0), |(count, ns), part| (count + part.count, ns + part.ns));
-        (sum.0, Duration::from_nanos(sum.1))
-    };
-    [
-        total(&[&stats.success]),
-        total(&[&stats.fail]),
-        total(&[&stats.queue]),
-        total(&[&stats.compute_input, &stats.compute_infer, &stats.compute_output]),
-    ]
 }
 
 fn version_number(version: &str) -> Result<i64, EngineError> {

@@ -40,7 +40,6 @@ async fn versions_are_listed_in_their_order_with_what_they_declare() {
     let listed = admin.list_versions(&name).await.expect("a list");
     let told: Vec<_> = listed.iter().map(|v| (v.version.as_str(), v.sha256)).collect();
     assert_eq!(told, [("2", Some(shipped().sha256)), ("3", None), ("10", Some(other))]);
-    assert_eq!(admin.model_names().await, Ok(vec![name]));
     assert_eq!(admin.list_versions("unknown").await, Ok(vec![]));
 }
 
@@ -99,22 +98,6 @@ async fn what_is_no_version_is_refused_before_anything_happens() {
         assert!(admin.unload_version(&shipped().name, version).await.is_err(), "{version}");
     }
     assert_eq!(fake.state().loads, []);
-}
-
-#[tokio::test]
-async fn statistics_tell_waiting_from_computing() {
-    let (_fake, admin) = admin();
-    let statistics = admin.version_statistics(&shipped().name).await.expect("statistics");
-    let expected = VersionStatistics {
-        version: "1".to_owned(),
-        inferences: 12,
-        executions: 2,
-        succeeded: 3,
-        failed: 1,
-        queue: Duration::from_nanos(500),
-        compute: Duration::from_nanos(321),
-    };
-    assert_eq!(statistics, [expected]);
 }
 
 #[tokio::test]

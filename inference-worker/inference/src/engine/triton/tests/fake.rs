@@ -280,25 +280,6 @@ impl GrpcInferenceService for Fake {
         &self,
         _: Request<ModelStatisticsRequest>,
     ) -> Answer<ModelStatisticsResponse> {
-        let nanoseconds = |count, ns| Some(StatisticDuration { count, ns });
-        let inference_stats = Some(InferStatistics {
-            success: nanoseconds(3, 900),
-            fail: nanoseconds(1, 10),
-            queue: nanoseconds(3, 500),
-            compute_input: nanoseconds(3, 1),
-            compute_infer: nanoseconds(3, 20),
-            compute_output: nanoseconds(3, 300),
-            ..Default::default()
-        });
-        let (inference_count, execution_count) = (12, 2);
-        let version = "1".to_owned();
-        let one = ModelStatistics {
-            version,
-            inference_count,
-            execution_count,
-            inference_stats,
-            ..Default::default()
-        };
-        Ok(Response::new(ModelStatisticsResponse { model_stats: vec![one] }))
+        Err(Status::unimplemented("not asked by this project"))
     }
 }
