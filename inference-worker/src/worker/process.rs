@@ -13,31 +13,30 @@
 //! and trace go on from there.
 
 mod compare;
-mod failure;
-mod history;
-mod result;
-mod task;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use domain::inspection::{Artifact, InferenceResult};
-use domain::{Inspection, InspectionCommand, InspectionEvent, InspectionId, InspectionRejection};
+use domain::{
+    Aggregate as _, ArtifactId, Inspection, InspectionCommand, InspectionEvent, InspectionId,
+    InspectionRejection,
+};
 use inference::availability::EngineAvailability;
 use inference::comparison::Comparer;
 use platform::artifact_store::ArtifactStore;
 use platform::backoff::Backoff;
-use platform::event_log::{EventLog, EventMetadata, Recorded, StreamId};
+use platform::event_log::{
+    EventLog, EventMetadata, Recorded, StreamId, Undecodable, UndecodableEvent,
+};
 use platform::execute::{ExecuteError, Request, execute};
 use platform::follower::Handled;
 use platform::shutdown::Shutdown;
 
 use super::WORKER;
 use crate::metrics::Metrics;
-use failure::{AttemptCounter, ProcessingError};
-use history::InspectionHistory;
-use result::no_golden_sample_result;
-use task::PictureToCompare;
+use compare::{AttemptCounter, PictureToCompare, no_golden_sample_result};
 
 /// The pauses before an inspection is tried again.
 const RETRY: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(10), 0.5);
@@ -48,6 +47,20 @@ pub(super) struct InspectionProcessor {
     comparer: Arc<Comparer>,
     engine: Arc<EngineAvailability>,
     metrics: Metrics,
+}
+
+/// Why an inspection is not done yet.
+#[derive(Debug, thiserror::Error)]
+enum ProcessingError {
+    /// It may be possible later, here or for a newer version of the software.
+    #[error("{0}")]
+    Transient(String),
+    /// It will be possible when the engine is back.
+    #[error("{0}")]
+    EngineAway(String),
+    /// It never will: the stream is damaged or refuses the result.
+    #[error("{0}")]
+    Permanent(String),
 }
 
 impl InspectionProcessor {
@@ -114,13 +127,13 @@ impl InspectionProcessor {
         let model = self.select_model(facts).await?;
         for (&artifact_id, artifact) in &facts.artifacts {
             let (Artifact::Uploaded(picture), Some(uploaded)) =
-                (artifact, history.upload_of(artifact_id))
+                (artifact, history.uploaded.get(&artifact_id))
             else {
                 continue;
             };
             // Without a golden sample the picture waits: one may be registered before inference is
             // requested. Then there is none, and a person has to look.
-            let (result, cause) = match (&golden, history.inference_requested()) {
+            let (result, cause) = match (&golden, &history.inference_requested) {
                 (Some(golden), _) => {
                     let task = PictureToCompare { artifact_id, picture, golden, model: &model };
                     (self.compare_picture(&task, attempts).await?, uploaded)
@@ -142,8 +155,7 @@ impl InspectionProcessor {
         let stream = StreamId::for_aggregate::<Inspection>(inspection_id);
         let events = self.log.read_stream(&stream, 0).await;
         let events = events.map_err(|error| ProcessingError::Transient(error.to_string()))?;
-        InspectionHistory::from_events(events)
-            .map_err(|error| ProcessingError::Permanent(error.to_string()))
+        InspectionHistory::from_events(events).map_err(ProcessingError::from_undecodable)
     }
 
     /// Records a result under its own id as the command's, so that it is appended once.
@@ -178,5 +190,61 @@ impl InspectionProcessor {
             }
         }
         Ok(())
+    }
+}
+
+/// What an inspection's stream says. It is read once, so that state and causes are of the same moment:
+/// every picture that the state knows as uploaded has its event here.
+#[derive(Debug, Default)]
+struct InspectionHistory {
+    state: Inspection,
+    /// The events that ask for the comparison of a picture.
+    uploaded: HashMap<ArtifactId, Recorded>,
+    /// The event after which no golden sample is waited for any more.
+    inference_requested: Option<Recorded>,
+}
+
+impl InspectionHistory {
+    /// Folds the events of one stream, from its beginning.
+    fn from_events(events: Vec<Recorded>) -> Result<Self, UndecodableEvent> {
+        let mut history = Self::default();
+        for recorded in events {
+            let event = recorded.decode::<Inspection>()?;
+            history.state.evolve(&event);
+            match event {
+                InspectionEvent::ArtifactUploaded { artifact_id, .. } => {
+                    history.uploaded.insert(artifact_id, recorded);
+                }
+                InspectionEvent::InferenceRequested { .. } => {
+                    history.inference_requested = Some(recorded);
+                }
+                _ => {}
+            }
+        }
+        Ok(history)
+    }
+}
+
+impl ProcessingError {
+    /// Of a command or a load.
+    fn from_execute<R: std::error::Error>(error: ExecuteError<R>) -> Self {
+        match error {
+            ExecuteError::Log(_) | ExecuteError::Contended | ExecuteError::ClaimLost => {
+                Self::Transient(error.to_string())
+            }
+            ExecuteError::Unreadable(undecodable) => Self::from_undecodable(undecodable),
+            ExecuteError::Rejected(_) | ExecuteError::VersionMismatch { .. } => {
+                Self::Permanent(error.to_string())
+            }
+        }
+    }
+
+    /// A name or a version that this software does not know is a newer one's, which can do what this one
+    /// cannot: the events stay open until it takes the partition over. What is damaged stays damaged.
+    fn from_undecodable(error: UndecodableEvent) -> Self {
+        match error.reason {
+            Undecodable::Unknown(_) => Self::Transient(error.to_string()),
+            Undecodable::Shape(_) | Undecodable::Name { .. } => Self::Permanent(error.to_string()),
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use boards::{BoardOptions, generate_board};
-use domain::{FiredRule, Inspection, InspectionEvent, Judgement, NotComparable};
+use domain::{FiredRule, Inspection, InspectionEvent, InspectionId, Judgement, NotComparable};
 use platform::event_log::{Append, EventMetadata, NewEvent, StreamId};
 use platform::execute::{ExecuteError, load};
 use platform::health::Probe as _;
@@ -134,28 +134,47 @@ async fn a_worker_that_has_not_started_is_not_ready_and_one_that_runs_measures()
     worker.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_inspection_in_which_a_newer_version_wrote_is_left_alone_and_the_next_is_judged() {
-    let line = Line::set_up().await;
-    let good = board(true);
-    line.register_golden(&good.golden).await;
+/// An inspection with a picture to compare, and in its stream an event that this software cannot read.
+async fn append_unreadable(line: &Line, event_version: &str) -> InspectionId {
     let unreadable = line.open().await;
-    line.upload(unreadable, png(&good.test)).await;
+    line.upload(unreadable, png(&board(true).test)).await;
     let event = NewEvent {
         event_type: InspectionEvent::INFERENCE_REQUESTED.to_owned(),
-        event_version: "2".to_owned(),
-        payload: serde_json::json!({"type": InspectionEvent::INFERENCE_REQUESTED, "artifacts": []}),
+        event_version: event_version.to_owned(),
+        payload: serde_json::json!({"type": InspectionEvent::INFERENCE_REQUESTED, "boards": []}),
     };
     let stream = StreamId::for_aggregate::<Inspection>(unreadable);
-    let append = Append::new(stream.clone(), 3, vec![event], EventMetadata::by_service("test"));
+    let append = Append::new(stream, 3, vec![event], EventMetadata::by_service("test"));
     line.log.append(append).await.unwrap();
+    unreadable
+}
+
+/// Judges another inspection, stops the worker, and looks whether the unreadable one is done with: whether
+/// every partition is done up to its last event.
+async fn is_left_behind(line: &Line, unreadable: InspectionId) -> bool {
     let worker = line.start_worker();
-    let readable = line.inspect(png(&good.test)).await;
-    assert_eq!(line.judged(readable).await.0, Judgement::Pass);
+    let readable = line.inspect(png(&board(true).test)).await;
+    assert_eq!(line.judged(readable).await.0, Judgement::Pass, "its neighbour is judged");
     worker.stop().await;
+    let stream = StreamId::for_aggregate::<Inspection>(unreadable);
     let stored = line.log.read_stream(&stream, 0).await.unwrap();
     assert_eq!(stored.len(), 4, "nothing is made of what cannot be read");
-    match load::<Inspection>(&*line.log, &unreadable.to_string()).await {
+    let lowest: i64 = sqlx::query_scalar("SELECT min(position) FROM follower_leases")
+        .fetch_one(&line.database.pool())
+        .await
+        .unwrap();
+    lowest >= stored[3].position.0
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_newer_version_wrote_waits_for_a_newer_worker_and_what_is_damaged_is_skipped() {
+    let line = Line::set_up().await;
+    line.register_golden(&board(true).golden).await;
+    let damaged = append_unreadable(&line, "1").await;
+    assert!(is_left_behind(&line, damaged).await, "no version reads it");
+    let newer = append_unreadable(&line, "2").await;
+    assert!(!is_left_behind(&line, newer).await, "its events stay open");
+    match load::<Inspection>(&*line.log, &newer.to_string()).await {
         Err(ExecuteError::Unreadable(error)) => assert_eq!(error.event_version, "2"),
         other => panic!("{other:?}"),
     }

@@ -1,19 +1,65 @@
-//! One picture to one result: what it is compared with, by which network, and what a failure means.
+//! One picture to one result: what it is compared with, by which network, what a failure means, and
+//! when a picture that fails again and again is given up.
+//!
+//! Invariant: the same picture, golden sample and network have the same result id, whoever computes it
+//! and how often.
 
-use std::time::Instant;
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use domain::inspection::{Facts, InferenceResult};
+use domain::inspection::{Facts, GoldenReference, InferenceResult, ModelIdentity, Timing};
 use domain::part::GoldenSample;
-use domain::{ModelRoute, NotComparable, Part, PartNumber};
-use inference::comparison::ComparisonError;
+use domain::{ArtifactId, ModelRoute, NotComparable, Part, PartNumber, Picture};
+use inference::comparison::{ComparedPicture, ComparisonError};
 use platform::artifact_store::ArtifactStoreError;
 use platform::execute::load;
+use uuid::Uuid;
 
-use super::InspectionProcessor;
-use super::failure::{AttemptCounter, FailureKind, ProcessingError, is_damaged};
-use super::result::{completed_result, failed_result};
-use super::task::{PictureToCompare, SelectedModel};
+use super::{InspectionProcessor, ProcessingError};
+
+/// How often bytes at rest that are missing or altered are looked for, and how often an engine that
+/// fails on a picture is asked, before the picture is given up.
+const ATTEMPTS_MAX: u32 = 3;
+/// How often a network that is no longer in force is looked for: some 3 s.
+const MODEL_ATTEMPTS_MAX: u32 = 6;
+
+/// A picture to compare, with all that the comparison depends on.
+pub(super) struct PictureToCompare<'a> {
+    pub(super) artifact_id: ArtifactId,
+    pub(super) picture: &'a Picture,
+    pub(super) golden: &'a GoldenSample,
+    pub(super) model: &'a SelectedModel,
+}
+
+/// The network that an inspection is compared by.
+pub(super) struct SelectedModel {
+    pub(super) identity: ModelIdentity,
+    /// New inspections are compared by another one.
+    pub(super) is_superseded: bool,
+}
+
+/// What can go wrong with one picture again and again, and is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum FailureKind {
+    Unreadable,
+    EngineFailed,
+    ModelGone,
+}
+
+/// How often each picture failed, and how. It lives for one turn of an inspection: the next owner of
+/// the partition counts anew, so a fault of one machine does not give up a picture for all.
+#[derive(Debug, Default)]
+pub(super) struct AttemptCounter(HashMap<(ArtifactId, FailureKind), u32>);
+
+impl AttemptCounter {
+    /// Counts this failure; `true` when no attempt is left after it.
+    fn exhausted_by(&mut self, artifact_id: ArtifactId, kind: FailureKind) -> bool {
+        let attempts = self.0.entry((artifact_id, kind)).or_default();
+        *attempts += 1;
+        *attempts >= if kind == FailureKind::ModelGone { MODEL_ATTEMPTS_MAX } else { ATTEMPTS_MAX }
+    }
+}
 
 impl InspectionProcessor {
     pub(super) async fn load_golden_sample(
@@ -102,4 +148,74 @@ impl InspectionProcessor {
             self.artifacts.get_verified(golden.artifact_id, &golden.picture.sha256).await?;
         Ok((test, golden))
     }
+}
+
+/// Bytes that are missing or altered stay so after a few looks; anything else may pass.
+const fn is_damaged(error: &ArtifactStoreError) -> bool {
+    matches!(
+        error,
+        ArtifactStoreError::NotFound(_)
+            | ArtifactStoreError::DigestMismatch { .. }
+            | ArtifactStoreError::Unreadable { .. }
+    )
+}
+
+fn completed_result(
+    task: &PictureToCompare<'_>,
+    compared: ComparedPicture,
+    total: Duration,
+) -> InferenceResult {
+    let (picture, golden, model) =
+        (task.picture, task.golden.reference(), task.model.identity.clone());
+    let about = format!("{} {} {}", picture.sha256, golden.sha256, model.sha256);
+    InferenceResult::Completed {
+        result_id: derive_result_id(task.artifact_id, &about),
+        artifact_id: task.artifact_id,
+        artifact_sha256: picture.sha256,
+        golden,
+        model,
+        registration: compared.registration,
+        defects: compared.defects,
+        timing: Timing {
+            queue_ms: to_milliseconds(compared.queued),
+            compute_ms: to_milliseconds(compared.computed),
+            total_ms: to_milliseconds(total),
+        },
+    }
+}
+
+pub(super) fn no_golden_sample_result(
+    artifact_id: ArtifactId,
+    picture: &Picture,
+    part: &PartNumber,
+) -> InferenceResult {
+    let detail =
+        format!("part {part} has no golden sample; register one and inspect the board again");
+    failed_result(artifact_id, picture, None, NotComparable::NoGoldenSample, detail)
+}
+
+fn failed_result(
+    artifact_id: ArtifactId,
+    picture: &Picture,
+    golden: Option<GoldenReference>,
+    reason: NotComparable,
+    detail: String,
+) -> InferenceResult {
+    let about = golden.as_ref().map_or_else(String::new, |golden| golden.sha256.to_string());
+    InferenceResult::Failed {
+        result_id: derive_result_id(artifact_id, &format!("{} {about} {reason}", picture.sha256)),
+        artifact_id,
+        artifact_sha256: picture.sha256,
+        golden,
+        reason,
+        detail,
+    }
+}
+
+fn derive_result_id(artifact_id: ArtifactId, about: &str) -> Uuid {
+    Uuid::new_v5(&artifact_id.0, about.as_bytes())
+}
+
+fn to_milliseconds(duration: Duration) -> u32 {
+    u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
 }
