@@ -1,14 +1,23 @@
-//! Generations: every projection has one that serves and may have one that is being built. Each
-//! lives in a schema of its own; the schema `read` shows the one that serves.
+//! Generations: every projection has one that serves and may have one that is being built. Here is how a
+//! page of the log is written into one: rows, checkpoint and counters in one transaction, by its owner
+//! alone.
+//!
+//! Invariants: the checkpoint moves with the rows and from where the page begins; events read =
+//! applied + parked. A page is applied as a whole; when an event in it is at fault, it is halved
+//! behind savepoints until that event is found.
 
-use std::collections::HashSet;
+pub(crate) mod tables;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, HashSet};
+use std::fmt;
 
 use domain::GenerationStatus;
-use platform::event_log::{Position, StreamId};
-use platform::postgres::DatabaseFlavour;
-use sqlx::{Acquire as _, Executor as _, PgConnection, PgPool};
+use platform::event_log::{Page, Position, Recorded, StreamId};
+use sqlx::{Acquire as _, PgConnection};
 
-use crate::projection::Projection;
+use crate::projection::{ApplyError, Projection};
 
 /// Advisory lock classes of this crate; 771 and 772 are the event log's.
 pub(crate) mod lock {
@@ -43,114 +52,257 @@ pub(crate) fn schema(projection: &str, generation: i32) -> String {
     format!("{projection}_g{generation}")
 }
 
-/// Creates the first generation of every projection that has none that serves. Safe to run from
-/// several processes at once; the database must be migrated.
-///
-/// # Errors
-/// When the database fails; then nothing was created.
-pub async fn ensure(pool: &PgPool) -> Result<(), sqlx::Error> {
-    ensure_each(pool, &crate::projections::ALL).await
+/// What to do with an event that can never be applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OnPoison {
+    /// Park its stream and go on with the others.
+    Park,
+    /// Stop; nothing of the page is written.
+    Stop,
 }
 
-/// [`ensure`] for these projections.
-///
-/// # Errors
-/// When the database fails; then nothing was created.
-pub async fn ensure_each(
-    pool: &PgPool,
-    projections: &[&'static dyn Projection],
-) -> Result<(), sqlx::Error> {
-    let mut tx = pool.begin().await?;
-    sqlx::query("SELECT pg_advisory_xact_lock($1, 0)").bind(lock::ENSURE).execute(&mut *tx).await?;
-    let serving: Vec<String> = sqlx::query_scalar(
-        "SELECT projection FROM public.projection_checkpoints WHERE status = 'serving'",
-    )
-    .fetch_all(&mut *tx)
-    .await?;
-    for projection in projections {
-        if serving.iter().any(|name| name == projection.name()) {
-            continue;
+/// An event that can never be applied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Poison {
+    /// Where it is.
+    pub position: Position,
+    /// Its stream.
+    pub stream: StreamId,
+    /// Its stored name.
+    pub event_type: String,
+    /// Why it cannot be applied.
+    pub reason: String,
+}
+
+impl Poison {
+    pub(crate) fn new(event: &Recorded, reason: String) -> Self {
+        Self {
+            position: event.position,
+            stream: event.stream.clone(),
+            event_type: event.event_type.clone(),
+            reason,
         }
-        let created = create(&mut tx, *projection, GenerationStatus::Serving).await?;
-        point_views(&mut tx, &created).await?;
-        tracing::info!(
-            projection = projection.name(),
-            generation = created.number,
-            "projection created"
-        );
     }
-    tx.commit().await
 }
 
-/// Creates the next generation of a projection, empty. Leaves the search path as it was.
-pub(crate) async fn create(
-    tx: &mut PgConnection,
-    projection: &'static dyn Projection,
-    status: GenerationStatus,
-) -> Result<Generation, sqlx::Error> {
-    let number: i32 = sqlx::query_scalar(
-        "INSERT INTO public.projection_checkpoints (projection, generation, status, schema_version)
-         SELECT $1, coalesce(max(generation), 0) + 1, $2, $3
-         FROM public.projection_checkpoints WHERE projection = $1
-         RETURNING generation",
+impl fmt::Display for Poison {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { position, stream, event_type, reason } = self;
+        write!(f, "{event_type} of {stream} at position {position} cannot be applied: {reason}")
+    }
+}
+
+/// Why a page was not written.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum WriteError {
+    #[error("another process owns the generation now")]
+    Fenced,
+    #[error("{0}")]
+    Poison(Box<Poison>),
+    #[error("the database failed: {0}")]
+    Database(#[from] sqlx::Error),
+}
+
+/// What became of a page's events.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) applied: u64,
+    pub(crate) parked: u64,
+    streams: BTreeMap<StreamId, Passed>,
+}
+
+/// The events of one parked stream in a page.
+#[derive(Debug, Default)]
+struct Passed {
+    poison: Option<Poison>,
+    events: u64,
+}
+
+impl Tally {
+    fn pass_over(&mut self, stream: &StreamId, poison: Option<Poison>) {
+        self.parked += 1;
+        let passed = self.streams.entry(stream.clone()).or_default();
+        passed.events += 1;
+        if poison.is_some() {
+            passed.poison = poison;
+        }
+    }
+
+    /// The events that parked a stream.
+    pub(crate) fn poisons(&self) -> impl Iterator<Item = &Poison> {
+        self.streams.values().filter_map(|passed| passed.poison.as_ref())
+    }
+}
+
+/// Writes the page that follows on the generation's position: all of it, or nothing.
+#[tracing::instrument(
+    skip_all,
+    fields(
+        projection = generation.projection.name(),
+        generation = generation.number,
+        position = page.up_to.0,
     )
-    .bind(projection.name())
-    .bind(status.as_str())
-    .bind(projection.definition().schema_version)
-    .fetch_one(&mut *tx)
-    .await?;
-    let (epoch, parked) = (0, HashSet::new());
-    let position = Position::default();
-    let generation = Generation { projection, number, status, epoch, position, parked };
-    let flavour = DatabaseFlavour::detect(tx).await?;
-    let (schema, tables) = (generation.schema(), (projection.definition().schema_sql)(flavour));
-    let ddl = format!(
-        "CREATE SCHEMA {schema}; SET LOCAL search_path = {schema};
-         {tables};
-         SET LOCAL search_path = DEFAULT;"
-    );
-    tx.execute(ddl.as_str()).await?;
-    Ok(generation)
+)]
+pub(crate) async fn write_page(
+    connection: &mut PgConnection,
+    generation: &mut Generation,
+    page: &Page,
+    on_poison: OnPoison,
+) -> Result<Tally, WriteError> {
+    let mut tx = connection.begin().await?;
+    lock_checkpoint(&mut tx, generation).await?;
+    let tally = apply_events(&mut tx, generation, &page.events, on_poison).await?;
+    advance_checkpoint(&mut tx, generation, page.up_to, &tally).await?;
+    tx.commit().await?;
+    tracing::debug!(applied = tally.applied, parked = tally.parked, "page projected");
+    generation.position = page.up_to;
+    generation.parked.extend(tally.streams.keys().cloned());
+    Ok(tally)
 }
 
-/// Removes a generation's tables.
-pub(crate) async fn drop_tables(
-    tx: &mut PgConnection,
-    projection: &str,
-    generation: i32,
-) -> Result<(), sqlx::Error> {
-    let ddl = format!("DROP SCHEMA IF EXISTS {} CASCADE", schema(projection, generation));
-    tx.execute(ddl.as_str()).await?;
-    Ok(())
-}
-
-/// SQLSTATE of a view whose columns may not be replaced.
-const INVALID_TABLE_DEFINITION: &str = "42P16";
-
-/// Lets readers see this generation.
-///
-/// A view is replaced rather than dropped where its columns allow it: statements that have looked
-/// it up already then go on with the new definition.
-pub(crate) async fn point_views(
+/// Takes the checkpoint's row, if it is still ours and where we left it, and points the transaction
+/// at the generation's tables.
+pub(crate) async fn lock_checkpoint(
     tx: &mut PgConnection,
     generation: &Generation,
-) -> Result<(), sqlx::Error> {
-    let schema = generation.schema();
-    for view in generation.projection.definition().views {
-        let definition = format!("VIEW read.{view} AS SELECT * FROM {schema}.{view}");
-        let mut savepoint = tx.begin().await?;
-        let replace = format!("CREATE OR REPLACE {definition}");
-        match (&mut *savepoint).execute(replace.as_str()).await {
-            Ok(_) => savepoint.commit().await?,
-            Err(sqlx::Error::Database(error))
-                if error.code().as_deref() == Some(INVALID_TABLE_DEFINITION) =>
-            {
-                savepoint.rollback().await?;
-                let recreate = format!("DROP VIEW read.{view}; CREATE {definition};");
-                (&mut *tx).execute(recreate.as_str()).await?;
+) -> Result<(), WriteError> {
+    let ours: Option<i32> = sqlx::query_scalar(
+        "SELECT generation FROM public.projection_checkpoints
+         WHERE projection = $1 AND generation = $2 AND status = $3 AND owner_epoch = $4
+           AND position = $5
+         FOR UPDATE",
+    )
+    .bind(generation.projection.name())
+    .bind(generation.number)
+    .bind(generation.status.as_str())
+    .bind(generation.epoch)
+    .bind(generation.position.0)
+    .fetch_optional(&mut *tx)
+    .await?;
+    if ours.is_none() {
+        return Err(WriteError::Fenced);
+    }
+    sqlx::query("SELECT set_config('search_path', $1, true)")
+        .bind(generation.schema())
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
+async fn apply_events(
+    tx: &mut PgConnection,
+    generation: &Generation,
+    events: &[Recorded],
+    on_poison: OnPoison,
+) -> Result<Tally, WriteError> {
+    let projection = generation.projection;
+    let aggregate_types = projection.definition().aggregate_types;
+    let (ours, others): (Vec<&Recorded>, Vec<&Recorded>) = events
+        .iter()
+        .partition(|event| aggregate_types.contains(&event.stream.aggregate_type.as_str()));
+    let mut tally = Tally { applied: others.len() as u64, ..Tally::default() };
+    let mut stretches = vec![ours];
+    while let Some(mut stretch) = stretches.pop() {
+        stretch.retain(|event| {
+            let parked = generation.parked.contains(&event.stream)
+                || tally.streams.contains_key(&event.stream);
+            if parked {
+                tally.pass_over(&event.stream, None);
             }
-            Err(error) => return Err(error),
+            !parked
+        });
+        if stretch.is_empty() {
+            continue;
+        }
+        let mut savepoint = tx.begin().await?;
+        let applied = projection.apply(&mut savepoint, &stretch).await;
+        match (applied, stretch.as_slice()) {
+            (Ok(()), _) => {
+                savepoint.commit().await?;
+                tally.applied += stretch.len() as u64;
+            }
+            (Err(ApplyError::Transient(error)), _) => return Err(error.into()),
+            (Err(ApplyError::Permanent(reason)), [event]) => {
+                savepoint.rollback().await?;
+                let poison = Poison::new(event, reason);
+                match on_poison {
+                    OnPoison::Park => tally.pass_over(&event.stream, Some(poison)),
+                    OnPoison::Stop => return Err(WriteError::Poison(Box::new(poison))),
+                }
+            }
+            (Err(ApplyError::Permanent(_)), _) => {
+                savepoint.rollback().await?;
+                let second = stretch.split_off(stretch.len() / 2);
+                stretches.extend([second, stretch]);
+            }
         }
     }
+    Ok(tally)
+}
+
+async fn advance_checkpoint(
+    tx: &mut PgConnection,
+    generation: &Generation,
+    up_to: Position,
+    tally: &Tally,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "UPDATE public.projection_checkpoints
+         SET position = $3, events_read = events_read + $4 + $5,
+             events_applied = events_applied + $4, events_parked = events_parked + $5,
+             updated_at = clock_timestamp()
+         WHERE projection = $1 AND generation = $2",
+    )
+    .bind(generation.projection.name())
+    .bind(generation.number)
+    .bind(up_to.0)
+    .bind(to_bigint(tally.applied))
+    .bind(to_bigint(tally.parked))
+    .execute(&mut *tx)
+    .await?;
+    for (stream, passed) in &tally.streams {
+        park_stream(tx, generation, stream, passed).await?;
+    }
     Ok(())
+}
+
+/// Parks the stream, or counts what was passed over of one that is parked already.
+async fn park_stream(
+    tx: &mut PgConnection,
+    generation: &Generation,
+    stream: &StreamId,
+    passed: &Passed,
+) -> Result<(), sqlx::Error> {
+    let query = if let Some(poison) = &passed.poison {
+        sqlx::query(
+            "INSERT INTO public.parked_streams (projection, generation, aggregate_type,
+                 aggregate_id, events, position, event_type, error)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        )
+        .bind(generation.projection.name())
+        .bind(generation.number)
+        .bind(&stream.aggregate_type)
+        .bind(&stream.aggregate_id)
+        .bind(to_bigint(passed.events))
+        .bind(poison.position.0)
+        .bind(&poison.event_type)
+        .bind(&poison.reason)
+    } else {
+        sqlx::query(
+            "UPDATE public.parked_streams SET events = events + $5
+             WHERE projection = $1 AND generation = $2 AND aggregate_type = $3
+               AND aggregate_id = $4",
+        )
+        .bind(generation.projection.name())
+        .bind(generation.number)
+        .bind(&stream.aggregate_type)
+        .bind(&stream.aggregate_id)
+        .bind(to_bigint(passed.events))
+    };
+    query.execute(tx).await?;
+    Ok(())
+}
+
+fn to_bigint(events: u64) -> i64 {
+    i64::try_from(events).unwrap_or(i64::MAX)
 }

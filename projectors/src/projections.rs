@@ -1,24 +1,23 @@
 //! The read models, one module each. docs/read-models.md is the contract of their tables.
 
 mod defects;
-mod event_record;
 mod inspection_context;
 mod inspection_overview;
 mod parts;
 mod read_model;
 mod reports;
-mod rows;
 mod yield_hourly;
 
 use crate::projection::Projection;
+use inspection_context::FindingsInContext;
 use read_model::ReadModelProjection;
 
 /// Every projection. A new one is added here and needs nothing else.
 pub const ALL: [&dyn Projection; 5] = [
     &ReadModelProjection::<inspection_overview::InspectionOverview>::NEW,
-    &ReadModelProjection::<defects::Defects>::NEW,
+    &ReadModelProjection::<FindingsInContext<defects::Defects>>::NEW,
     &ReadModelProjection::<parts::Parts>::NEW,
-    &ReadModelProjection::<yield_hourly::YieldHourly>::NEW,
+    &ReadModelProjection::<FindingsInContext<yield_hourly::YieldHourly>>::NEW,
     &ReadModelProjection::<reports::Reports>::NEW,
 ];
 

@@ -17,8 +17,7 @@ use sqlx::{Executor as _, PgConnection, PgPool};
 
 pub use compare::{Comparison, TableDifference};
 
-use crate::generation::{self, Generation};
-use crate::page_writer::{OnPoison, Poison};
+use crate::generation::{Generation, OnPoison, Poison, tables};
 use crate::projection::Projection;
 use builder::Builder;
 
@@ -286,6 +285,6 @@ async fn swap_generations(
         .bind(old.generation)
         .execute(&mut *tx)
         .await?;
-    generation::point_views(tx, new).await?;
-    generation::drop_tables(tx, name, old.generation).await
+    tables::point_views(tx, new).await?;
+    tables::drop_tables(tx, name, old.generation).await
 }

@@ -10,7 +10,7 @@ use platform::shutdown::Shutdown;
 use sqlx::PgPool;
 use tokio::task::JoinSet;
 
-use crate::generation::ensure_each;
+use crate::generation::tables::ensure_each;
 use crate::projection::Projection;
 use crate::serving_projector::ServingProjector;
 

@@ -9,45 +9,34 @@ use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::event_record::InspectionRecord;
-use super::inspection_context::{Advanced, InspectionContext, InspectionContexts};
-use super::read_model::ReadModel;
-use super::rows::{self, TableRow};
+use super::inspection_context::{Advanced, Findings, InspectionContext};
+use super::read_model::{InspectionRecord, TableRow, store_rows};
 use crate::projection::{ApplyError, ProjectionDefinition};
 
 /// The read model `defects`.
-pub(super) struct Defects {
-    contexts: InspectionContexts,
-    findings: Vec<DefectRow>,
-}
+#[derive(Default)]
+pub(super) struct Defects(Vec<DefectRow>);
 
-impl ReadModel for Defects {
+impl Findings for Defects {
     const DEFINITION: ProjectionDefinition = ProjectionDefinition {
         name: ProjectionName::Defects.as_str(),
         schema_version: 2,
-        schema_sql: |_| include_str!("defects.sql"),
+        schema_sql: |_| {
+            concat!(include_str!("defects.sql"), include_str!("inspection_context.sql"))
+        },
         views: &["defects"],
         aggregate_types: &[Inspection::TYPE],
     };
 
-    type Event = InspectionEvent;
-
-    async fn load(
-        tx: &mut PgConnection,
-        records: &[InspectionRecord<'_>],
-    ) -> Result<Self, ApplyError> {
-        let contexts = InspectionContexts::load(tx, records).await?;
-        Ok(Self { contexts, findings: Vec::new() })
-    }
-
-    fn apply_record(&mut self, record: InspectionRecord<'_>) -> Result<(), ApplyError> {
+    fn apply_record(
+        &mut self,
+        Advanced { context, takes_results }: Advanced<'_>,
+        record: &InspectionRecord<'_>,
+    ) -> Result<(), ApplyError> {
         use InspectionEvent as E;
-        let Some(Advanced { context, takes_results }) = self.contexts.advance_to(&record)? else {
-            return Ok(());
-        };
         match &record.event {
             E::InferenceCompleted { artifact_id, defects, .. } if takes_results => {
-                self.findings.extend(graded_rows(context, &record, *artifact_id, defects));
+                self.0.extend(graded_rows(context, record, *artifact_id, defects));
             }
             // Nothing that is found, and results that come after the judgement.
             E::InspectionCreated { .. }
@@ -63,8 +52,7 @@ impl ReadModel for Defects {
     }
 
     async fn store(self, tx: &mut PgConnection) -> Result<(), ApplyError> {
-        rows::store_rows(tx, &self.findings).await?;
-        self.contexts.store(tx).await
+        store_rows(tx, &self.0).await
     }
 }
 

@@ -21,16 +21,3 @@ CREATE INDEX ON defects (inspection_id);
 CREATE INDEX ON defects (lot, position);
 CREATE INDEX ON defects (part, position);
 CREATE INDEX ON defects (found_at);
-
-CREATE TABLE inspection_contexts (
-    inspection_id uuid        NOT NULL,
-    created_at    timestamptz NOT NULL,
-    lot           text        NOT NULL,
-    part          text        NOT NULL,
-    station       text        NOT NULL,
-    recipe        jsonb       NOT NULL,
-    defects       bigint      NOT NULL,
-    closed        boolean     NOT NULL,
-    version       bigint      NOT NULL,
-    PRIMARY KEY (inspection_id, created_at)
-);

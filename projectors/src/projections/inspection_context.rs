@@ -1,5 +1,8 @@
-//! What a projection of findings has to remember of each inspection: whose board it is, by which
+//! Read models of findings, and what they have to remember of each inspection: whose board it is, by which
 //! recipe it is judged, and how far its stream is applied.
+//!
+//! Each has a table of contexts of its own (`inspection_context.sql`), because each is at a position of its
+//! own in the log.
 
 use std::collections::HashMap;
 
@@ -9,9 +12,58 @@ use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::event_record::{InspectionRecord, distinct_inspections};
-use super::rows::{self, TableRow};
-use crate::projection::ApplyError;
+use super::read_model::{
+    InspectionRecord, ReadModel, TableRow, distinct_inspections, load_rows, store_rows,
+};
+use crate::projection::{ApplyError, ProjectionDefinition};
+
+/// What is found on the boards that a stretch of events is about.
+pub(super) trait Findings: Default + Send + 'static {
+    /// What the projection says of itself.
+    const DEFINITION: ProjectionDefinition;
+
+    /// Changes the rows as an event says that is not applied yet.
+    fn apply_record(
+        &mut self,
+        advanced: Advanced<'_>,
+        record: &InspectionRecord<'_>,
+    ) -> Result<(), ApplyError>;
+
+    /// Writes back what has changed.
+    fn store(self, tx: &mut PgConnection) -> impl Future<Output = Result<(), ApplyError>> + Send;
+}
+
+/// The read model that findings are, with the contexts of the inspections that they are from.
+pub(super) struct FindingsInContext<F> {
+    contexts: InspectionContexts,
+    findings: F,
+}
+
+impl<F: Findings> ReadModel for FindingsInContext<F> {
+    const DEFINITION: ProjectionDefinition = F::DEFINITION;
+
+    type Event = InspectionEvent;
+
+    async fn load(
+        tx: &mut PgConnection,
+        records: &[InspectionRecord<'_>],
+    ) -> Result<Self, ApplyError> {
+        let contexts = InspectionContexts::load(tx, records).await?;
+        Ok(Self { contexts, findings: F::default() })
+    }
+
+    fn apply_record(&mut self, record: InspectionRecord<'_>) -> Result<(), ApplyError> {
+        match self.contexts.advance_to(&record)? {
+            Some(advanced) => self.findings.apply_record(advanced, &record),
+            None => Ok(()),
+        }
+    }
+
+    async fn store(self, tx: &mut PgConnection) -> Result<(), ApplyError> {
+        self.findings.store(tx).await?;
+        self.contexts.store(tx).await
+    }
+}
 
 /// What is remembered of one inspection.
 #[derive(Debug, Serialize, Deserialize)]
@@ -65,20 +117,19 @@ pub(super) struct Advanced<'a> {
 }
 
 /// The contexts of the inspections that a stretch of events is about.
-pub(super) struct InspectionContexts(HashMap<Uuid, InspectionContext>);
+struct InspectionContexts(HashMap<Uuid, InspectionContext>);
 
 impl InspectionContexts {
-    pub(super) async fn load(
+    async fn load(
         tx: &mut PgConnection,
         records: &[InspectionRecord<'_>],
     ) -> Result<Self, ApplyError> {
-        let known: Vec<InspectionContext> =
-            rows::load_rows(tx, distinct_inspections(records)).await?;
+        let known: Vec<InspectionContext> = load_rows(tx, distinct_inspections(records)).await?;
         Ok(Self(known.into_iter().map(|context| (context.inspection_id, context)).collect()))
     }
 
     /// Counts the event as applied. The context, unless the event is applied already.
-    pub(super) fn advance_to(
+    fn advance_to(
         &mut self,
         record: &InspectionRecord<'_>,
     ) -> Result<Option<Advanced<'_>>, ApplyError> {
@@ -99,8 +150,8 @@ impl InspectionContexts {
         }))
     }
 
-    pub(super) async fn store(self, tx: &mut PgConnection) -> Result<(), ApplyError> {
+    async fn store(self, tx: &mut PgConnection) -> Result<(), ApplyError> {
         let contexts: Vec<InspectionContext> = self.0.into_values().collect();
-        rows::store_rows(tx, &contexts).await
+        store_rows(tx, &contexts).await
     }
 }

@@ -1,18 +1,18 @@
 //! `read.inspections`, `read.artifacts` and `read.timeline`: every inspection, its pictures, its
 //! events. What is judged or voided takes no more results, as in the domain.
 
-mod evolve;
 mod row;
 
 use std::collections::HashMap;
 
-use domain::{Aggregate as _, ArtifactId, Inspection, InspectionEvent, ProjectionName};
+use domain::{
+    Aggregate as _, ArtifactId, ArtifactState, Inspection, InspectionEvent, InspectionState,
+    ProjectionName,
+};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::event_record::{InspectionRecord, distinct_inspections};
-use super::read_model::ReadModel;
-use super::rows;
+use super::read_model::{InspectionRecord, ReadModel, distinct_inspections, load_rows, store_rows};
 use crate::projection::{ApplyError, ProjectionDefinition};
 use row::{ArtifactRow, InspectionRow, TimelineRow};
 
@@ -39,9 +39,9 @@ impl ReadModel for InspectionOverview {
         records: &[InspectionRecord<'_>],
     ) -> Result<Self, ApplyError> {
         let ids = distinct_inspections(records);
-        let inspections: Vec<InspectionRow> = rows::load_rows(&mut *tx, ids).await?;
+        let inspections: Vec<InspectionRow> = load_rows(&mut *tx, ids).await?;
         let ids: Vec<Uuid> = records.iter().filter_map(|r| artifact_of(&r.event)).collect();
-        let artifacts: Vec<ArtifactRow> = rows::load_rows(tx, ids).await?;
+        let artifacts: Vec<ArtifactRow> = load_rows(tx, ids).await?;
         Ok(Self {
             inspections: inspections.into_iter().map(|row| (row.inspection_id, row)).collect(),
             artifacts: artifacts.into_iter().map(|row| (row.artifact_id, row)).collect(),
@@ -56,7 +56,7 @@ impl ReadModel for InspectionOverview {
         }
         self.timeline.push(TimelineRow::new(&record));
         if let Some(row) = self.inspections.get_mut(&record.aggregate_id) {
-            evolve::evolve_rows(row, &mut self.artifacts, &record)?;
+            evolve_rows(row, &mut self.artifacts, &record)?;
             row.version = record.recorded.sequence;
             row.position = record.recorded.position;
         } else if let Some(row) = InspectionRow::created(&record) {
@@ -66,9 +66,9 @@ impl ReadModel for InspectionOverview {
     }
 
     async fn store(self, tx: &mut PgConnection) -> Result<(), ApplyError> {
-        rows::store_rows(tx, &self.inspections.into_values().collect::<Vec<_>>()).await?;
-        rows::store_rows(tx, &self.artifacts.into_values().collect::<Vec<_>>()).await?;
-        rows::store_rows(tx, &self.timeline).await
+        store_rows(tx, &self.inspections.into_values().collect::<Vec<_>>()).await?;
+        store_rows(tx, &self.artifacts.into_values().collect::<Vec<_>>()).await?;
+        store_rows(tx, &self.timeline).await
     }
 }
 
@@ -85,4 +85,93 @@ fn artifact_of(event: &InspectionEvent) -> Option<Uuid> {
         | E::InspectionJudged { .. }
         | E::InspectionVoided { .. } => None,
     }
+}
+
+/// How an event changes the row of its inspection and those of its pictures.
+fn evolve_rows(
+    row: &mut InspectionRow,
+    artifacts: &mut HashMap<ArtifactId, ArtifactRow>,
+    record: &InspectionRecord<'_>,
+) -> Result<(), ApplyError> {
+    use InspectionEvent as E;
+    let takes_results = row.state.takes_results();
+    let at = record.recorded.occurred_at();
+    match &record.event {
+        E::ArtifactReserved { artifact_id, media_type, .. } if takes_results => {
+            let reserved = ArtifactRow::reserved(record, *artifact_id, *media_type);
+            if artifacts.insert(*artifact_id, reserved).is_some() {
+                return Err(ApplyError::permanent("the artifact is reserved already"));
+            }
+        }
+        E::ArtifactUploaded { artifact_id, picture } if takes_results => {
+            let artifact = reserved_artifact(artifacts, *artifact_id, record)?;
+            artifact.state = ArtifactState::Uploaded;
+            artifact.uploaded_at = Some(at);
+            artifact.set_picture(picture);
+        }
+        E::InferenceRequested { .. } if takes_results => row.state = InspectionState::Inferring,
+        E::InferenceCompleted {
+            artifact_id,
+            picture,
+            golden,
+            model,
+            registration,
+            defects,
+            timing,
+            ..
+        } if takes_results => {
+            let artifact = reserved_artifact(artifacts, *artifact_id, record)?;
+            artifact.state = ArtifactState::Compared;
+            artifact.inferred_at = Some(at);
+            artifact.registration = Some(*registration);
+            artifact.set_picture(picture);
+            artifact.set_golden(golden);
+            artifact.set_model(model, *timing);
+            row.count_findings(defects);
+        }
+        E::InferenceFailed { artifact_id, picture, golden, reason, detail, .. }
+            if takes_results =>
+        {
+            let artifact = reserved_artifact(artifacts, *artifact_id, record)?;
+            artifact.state = ArtifactState::NotComparable;
+            artifact.inferred_at = Some(at);
+            artifact.reason = Some(*reason);
+            artifact.detail = Some(detail.clone());
+            artifact.set_picture(picture);
+            golden.iter().for_each(|golden| artifact.set_golden(golden));
+        }
+        E::InspectionJudged { judgement, rules, .. } if takes_results => {
+            row.state = InspectionState::Judged;
+            row.judgement = Some(*judgement);
+            row.rules = Some(rules.clone());
+            row.judged_at = Some(at);
+        }
+        E::InspectionVoided { reason } if takes_results => {
+            row.state = InspectionState::Voided;
+            row.void_reason = Some(reason.clone());
+            row.voided_at = Some(at);
+        }
+        // The row is there already, and what comes of these after the judgement changes nothing in it.
+        E::InspectionCreated { .. }
+        | E::ArtifactReserved { .. }
+        | E::ArtifactUploaded { .. }
+        | E::InferenceRequested { .. }
+        | E::InferenceCompleted { .. }
+        | E::InferenceFailed { .. }
+        | E::InspectionJudged { .. }
+        | E::InspectionVoided { .. } => {}
+    }
+    Ok(())
+}
+
+/// A picture that was announced for this inspection.
+fn reserved_artifact<'a>(
+    artifacts: &'a mut HashMap<ArtifactId, ArtifactRow>,
+    id: ArtifactId,
+    record: &InspectionRecord<'_>,
+) -> Result<&'a mut ArtifactRow, ApplyError> {
+    artifacts
+        .get_mut(&id)
+        .filter(|artifact| artifact.inspection_id == record.aggregate_id)
+        .ok_or_else(|| ApplyError::Permanent(format!("artifact {id} was never reserved here")))
 }

@@ -11,9 +11,7 @@ use platform::event_log::{Position, Recorded};
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 
-use super::event_record::PartRecord;
-use super::read_model::ReadModel;
-use super::rows::{self, TableRow};
+use super::read_model::{EventRecord, ProjectedEvent, ReadModel, TableRow, load_rows, store_rows};
 use crate::projection::{ApplyError, ProjectionDefinition};
 
 /// The read model `parts`.
@@ -33,19 +31,22 @@ impl ReadModel for Parts {
 
     type Event = PartEvent;
 
-    async fn load(tx: &mut PgConnection, records: &[PartRecord<'_>]) -> Result<Self, ApplyError> {
+    async fn load(
+        tx: &mut PgConnection,
+        records: &[EventRecord<'_, PartEvent>],
+    ) -> Result<Self, ApplyError> {
         let names = records.iter().map(|record| record.aggregate_id.clone()).collect();
-        let known: Vec<PartRow> = rows::load_rows(tx, names).await?;
+        let known: Vec<PartRow> = load_rows(tx, names).await?;
         let parts = known.into_iter().map(|row| (row.part.to_string(), row)).collect();
         Ok(Self { parts, golden_samples: Vec::new() })
     }
 
-    fn apply_record(&mut self, record: PartRecord<'_>) -> Result<(), ApplyError> {
+    fn apply_record(&mut self, record: EventRecord<'_, PartEvent>) -> Result<(), ApplyError> {
         let known = self.parts.get(&record.aggregate_id).map_or(0, |part| part.version);
         if !record.follows_on(known)? {
             return Ok(());
         }
-        let PartRecord { aggregate_id: name, event, recorded } = record;
+        let EventRecord { aggregate_id: name, event, recorded } = record;
         let (part, revision) = match (self.parts.get_mut(&name), &event) {
             (None, PartEvent::PartRegistered { part, recipe }) if part.as_str() == name => {
                 let row = PartRow::registered(part, recipe, recorded);
@@ -70,8 +71,17 @@ impl ReadModel for Parts {
     }
 
     async fn store(self, tx: &mut PgConnection) -> Result<(), ApplyError> {
-        rows::store_rows(tx, &self.golden_samples).await?;
-        rows::store_rows(tx, &self.parts.into_values().collect::<Vec<_>>()).await
+        store_rows(tx, &self.golden_samples).await?;
+        store_rows(tx, &self.parts.into_values().collect::<Vec<_>>()).await
+    }
+}
+
+impl ProjectedEvent for PartEvent {
+    type Aggregate = Part;
+    type Id = String;
+
+    fn stream_of(&self, recorded: &Recorded) -> Result<String, ApplyError> {
+        Ok(recorded.stream.aggregate_id.clone())
     }
 }
 

@@ -14,9 +14,9 @@ use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::event_record::{InspectionRecord, distinct_inspections};
-use super::read_model::ReadModel;
-use super::rows::{self, TableRow};
+use super::read_model::{
+    InspectionRecord, ReadModel, TableRow, distinct_inspections, load_rows, store_rows,
+};
 use crate::projection::{ApplyError, ProjectionDefinition};
 
 /// The read model `reports`: the inspections that have no report yet.
@@ -27,6 +27,8 @@ pub(super) struct Reports {
 impl ReadModel for Reports {
     const DEFINITION: ProjectionDefinition = ProjectionDefinition {
         name: ProjectionName::Reports.as_str(),
+        // `entries` keeps events as this code decodes them, and here is no upcaster: raise this whenever an
+        // event of an inspection gets another version.
         schema_version: 2,
         schema_sql: |_| include_str!("reports.sql"),
         views: &["reports"],
@@ -61,7 +63,7 @@ impl ReadModel for Reports {
         let (judged, open): (Vec<ReportDraft>, Vec<ReportDraft>) =
             self.drafts.into_values().partition(|draft| draft.judged);
         let entries: Vec<EntryRow> = open.into_iter().flat_map(|draft| draft.entries).collect();
-        rows::store_rows(tx, &entries).await?;
+        store_rows(tx, &entries).await?;
         let reports = finish_drafts(tx, judged).await?;
         insert_reports(tx, &reports).await
     }
@@ -128,7 +130,7 @@ async fn finish_drafts(
         .map(|(id, _)| *id)
         .collect();
     if !begun.is_empty() {
-        let earlier: Vec<EntryRow> = rows::load_rows(tx, begun.clone()).await?;
+        let earlier: Vec<EntryRow> = load_rows(tx, begun.clone()).await?;
         for entry in earlier {
             streams.entry(entry.inspection_id).or_default().push(entry);
         }
@@ -190,8 +192,6 @@ struct EntryRow {
     position: i64,
     occurred_at: DateTime<Utc>,
     actor: String,
-    /// As this software decodes it. When the shape of an event changes, this projection's version changes
-    /// with it, for here is no upcaster.
     event: InspectionEvent,
 }
 

@@ -9,41 +9,31 @@ use chrono::{DateTime, Timelike as _, Utc};
 use domain::{Aggregate as _, Grade, Inspection, InspectionEvent, Judgement, ProjectionName};
 use sqlx::PgConnection;
 
-use super::event_record::InspectionRecord;
-use super::inspection_context::{Advanced, InspectionContext, InspectionContexts};
-use super::read_model::ReadModel;
+use super::inspection_context::{Advanced, Findings, InspectionContext};
+use super::read_model::InspectionRecord;
 use crate::projection::{ApplyError, ProjectionDefinition};
 
 /// The read model `yield`.
-pub(super) struct YieldHourly {
-    contexts: InspectionContexts,
-    sums: BTreeMap<Bucket, Sums>,
-}
+#[derive(Default)]
+pub(super) struct YieldHourly(BTreeMap<Bucket, Sums>);
 
-impl ReadModel for YieldHourly {
+impl Findings for YieldHourly {
     const DEFINITION: ProjectionDefinition = ProjectionDefinition {
         name: ProjectionName::Yield.as_str(),
         schema_version: 2,
-        schema_sql: |_| include_str!("yield_hourly.sql"),
+        schema_sql: |_| {
+            concat!(include_str!("yield_hourly.sql"), include_str!("inspection_context.sql"))
+        },
         views: &["yield_hourly"],
         aggregate_types: &[Inspection::TYPE],
     };
 
-    type Event = InspectionEvent;
-
-    async fn load(
-        tx: &mut PgConnection,
-        records: &[InspectionRecord<'_>],
-    ) -> Result<Self, ApplyError> {
-        let contexts = InspectionContexts::load(tx, records).await?;
-        Ok(Self { contexts, sums: BTreeMap::new() })
-    }
-
-    fn apply_record(&mut self, record: InspectionRecord<'_>) -> Result<(), ApplyError> {
+    fn apply_record(
+        &mut self,
+        Advanced { context, takes_results }: Advanced<'_>,
+        record: &InspectionRecord<'_>,
+    ) -> Result<(), ApplyError> {
         use InspectionEvent as E;
-        let Some(Advanced { context, takes_results }) = self.contexts.advance_to(&record)? else {
-            return Ok(());
-        };
         match &record.event {
             E::InferenceCompleted { defects, .. } if takes_results => {
                 let certain =
@@ -52,7 +42,7 @@ impl ReadModel for YieldHourly {
             }
             E::InspectionJudged { judgement, .. } if takes_results => {
                 let bucket = Bucket::new(context, record.recorded.occurred_at())?;
-                self.sums.entry(bucket).or_default().count_board(*judgement, context.defects);
+                self.0.entry(bucket).or_default().count_board(*judgement, context.defects);
             }
             // Nothing that is counted, and what comes after the first judgement.
             E::InspectionCreated { .. }
@@ -68,8 +58,7 @@ impl ReadModel for YieldHourly {
     }
 
     async fn store(self, tx: &mut PgConnection) -> Result<(), ApplyError> {
-        add_sums(tx, self.sums).await?;
-        self.contexts.store(tx).await
+        add_sums(tx, self.0).await
     }
 }
 

@@ -14,16 +14,3 @@ CREATE TABLE yield_hourly (
 CREATE INDEX ON yield_hourly (lot, hour);
 CREATE INDEX ON yield_hourly (part, hour);
 CREATE INDEX ON yield_hourly (station, hour);
-
-CREATE TABLE inspection_contexts (
-    inspection_id uuid        NOT NULL,
-    created_at    timestamptz NOT NULL,
-    lot           text        NOT NULL,
-    part          text        NOT NULL,
-    station       text        NOT NULL,
-    recipe        jsonb       NOT NULL,
-    defects       bigint      NOT NULL,
-    closed        boolean     NOT NULL,
-    version       bigint      NOT NULL,
-    PRIMARY KEY (inspection_id, created_at)
-);

@@ -9,8 +9,7 @@ use platform::follower::{OwnerConnection, OwnerLock};
 use sqlx::{Connection as _, PgConnection, PgPool};
 
 use super::{Progress, RebuildError};
-use crate::generation::{self, Generation, lock};
-use crate::page_writer::{OnPoison, WriteError, write_page};
+use crate::generation::{Generation, OnPoison, WriteError, lock, tables, write_page};
 use crate::projection::Projection;
 
 /// Events in one transaction of a rebuild.
@@ -50,8 +49,7 @@ impl Builder {
         // and with it waits for this.
         let mut tx = connection.begin().await?;
         remove_leftovers(&mut tx, projection).await?;
-        let generation =
-            generation::create(&mut tx, projection, GenerationStatus::Building).await?;
+        let generation = tables::create(&mut tx, projection, GenerationStatus::Building).await?;
         tx.commit().await?;
         Ok(Self { connection, log, on_poison, generation, events: 0, filled: Instant::now() })
     }
@@ -142,7 +140,7 @@ async fn remove_leftovers(
     .fetch_all(&mut *tx)
     .await?;
     for number in numbers {
-        generation::drop_tables(tx, projection.name(), number).await?;
+        tables::drop_tables(tx, projection.name(), number).await?;
     }
     Ok(())
 }

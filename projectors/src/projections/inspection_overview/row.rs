@@ -1,17 +1,16 @@
-//! The rows of the overview's tables, and how each begins.
+//! The rows of the overview's tables: how each begins, and what can be set in it.
 
 use chrono::{DateTime, Utc};
-use domain::inspection::Registration;
+use domain::inspection::{GoldenReference, ModelIdentity, Registration, Timing};
 use domain::{
-    ArtifactId, ArtifactState, FiredRule, InspectionEvent, InspectionState, Judgement, Lot,
-    MediaType, NotComparable, PartNumber, Recipe, Sha256, Station,
+    ArtifactId, ArtifactState, Defect, FiredRule, Grade, InspectionEvent, InspectionState,
+    Judgement, Lot, MediaType, NotComparable, PartNumber, Picture, Recipe, Sha256, Station,
 };
 use platform::event_log::Position;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::super::event_record::InspectionRecord;
-use super::super::rows::TableRow;
+use super::super::read_model::{InspectionRecord, TableRow};
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct InspectionRow {
@@ -22,9 +21,9 @@ pub(super) struct InspectionRow {
     pub(super) state: InspectionState,
     pub(super) judgement: Option<Judgement>,
     pub(super) rules: Option<Vec<FiredRule>>,
-    pub(super) recipe: Recipe,
-    pub(super) defect_count: u32,
-    pub(super) doubtful_count: u32,
+    recipe: Recipe,
+    defect_count: u32,
+    doubtful_count: u32,
     created_at: DateTime<Utc>,
     pub(super) judged_at: Option<DateTime<Utc>>,
     pub(super) voided_at: Option<DateTime<Utc>>,
@@ -61,6 +60,16 @@ impl InspectionRow {
             position: record.recorded.position,
         })
     }
+
+    pub(super) fn count_findings(&mut self, defects: &[Defect]) {
+        for defect in defects {
+            match self.recipe.grade(defect.confidence) {
+                Grade::Defect => self.defect_count += 1,
+                Grade::Doubtful => self.doubtful_count += 1,
+                Grade::Negligible => {}
+            }
+        }
+    }
 }
 
 impl TableRow for InspectionRow {
@@ -86,24 +95,24 @@ pub(super) struct ArtifactRow {
     pub(super) artifact_id: ArtifactId,
     pub(super) inspection_id: Uuid,
     pub(super) state: ArtifactState,
-    pub(super) media_type: MediaType,
-    pub(super) sha256: Option<Sha256>,
-    pub(super) bytes: Option<u64>,
-    pub(super) width: Option<u32>,
-    pub(super) height: Option<u32>,
+    media_type: MediaType,
+    sha256: Option<Sha256>,
+    bytes: Option<u64>,
+    width: Option<u32>,
+    height: Option<u32>,
     reserved_at: DateTime<Utc>,
     pub(super) uploaded_at: Option<DateTime<Utc>>,
     pub(super) inferred_at: Option<DateTime<Utc>>,
-    pub(super) golden_artifact_id: Option<ArtifactId>,
-    pub(super) golden_sha256: Option<Sha256>,
-    pub(super) golden_revision: Option<u32>,
-    pub(super) model_name: Option<String>,
-    pub(super) model_version: Option<String>,
-    pub(super) model_sha256: Option<Sha256>,
+    golden_artifact_id: Option<ArtifactId>,
+    golden_sha256: Option<Sha256>,
+    golden_revision: Option<u32>,
+    model_name: Option<String>,
+    model_version: Option<String>,
+    model_sha256: Option<Sha256>,
     pub(super) registration: Option<Registration>,
-    pub(super) queue_ms: Option<u32>,
-    pub(super) compute_ms: Option<u32>,
-    pub(super) total_ms: Option<u32>,
+    queue_ms: Option<u32>,
+    compute_ms: Option<u32>,
+    total_ms: Option<u32>,
     pub(super) reason: Option<NotComparable>,
     pub(super) detail: Option<String>,
 }
@@ -140,6 +149,29 @@ impl ArtifactRow {
             reason: None,
             detail: None,
         }
+    }
+
+    pub(super) fn set_picture(&mut self, picture: &Picture) {
+        self.sha256 = Some(picture.sha256);
+        self.bytes = Some(picture.bytes);
+        self.media_type = picture.media_type;
+        self.width = Some(picture.width);
+        self.height = Some(picture.height);
+    }
+
+    pub(super) fn set_golden(&mut self, golden: &GoldenReference) {
+        self.golden_artifact_id = Some(golden.artifact_id);
+        self.golden_sha256 = Some(golden.sha256);
+        self.golden_revision = Some(golden.revision);
+    }
+
+    pub(super) fn set_model(&mut self, model: &ModelIdentity, timing: Timing) {
+        self.model_name = Some(model.name.clone());
+        self.model_version = Some(model.version.clone());
+        self.model_sha256 = Some(model.sha256);
+        self.queue_ms = Some(timing.queue_ms);
+        self.compute_ms = Some(timing.compute_ms);
+        self.total_ms = Some(timing.total_ms);
     }
 }
 

@@ -10,7 +10,6 @@ use platform::test_support::fresh_database;
 use sqlx::PgPool;
 
 use super::*;
-use crate::projection::Projection;
 use crate::serving_projector::take_over_serving;
 use crate::{ensure_each, find};
 
