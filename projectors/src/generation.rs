@@ -162,6 +162,10 @@ pub(crate) async fn write_page(
 
 /// Takes the checkpoint's row, if it is still ours and where we left it, and points the transaction
 /// at the generation's tables.
+///
+/// Rows are looked up by keys, some hundred of them at a time, in tables that grow with every page and that
+/// nothing is known of yet: PostgreSQL would rather read them whole, and a rebuild would take longer with
+/// the square of the log. So it is told not to.
 pub(crate) async fn lock_checkpoint(
     tx: &mut PgConnection,
     generation: &Generation,
@@ -182,10 +186,12 @@ pub(crate) async fn lock_checkpoint(
     if ours.is_none() {
         return Err(WriteError::Fenced);
     }
-    sqlx::query("SELECT set_config('search_path', $1, true)")
-        .bind(generation.schema())
-        .execute(tx)
-        .await?;
+    sqlx::query(
+        "SELECT set_config('search_path', $1, true), set_config('enable_seqscan', 'off', true)",
+    )
+    .bind(generation.schema())
+    .execute(tx)
+    .await?;
     Ok(())
 }
 
