@@ -56,27 +56,20 @@
 //! behind that stretch reads older pages from the log itself until it has caught up; who is slow is
 //! never waited for. When nobody waits, nothing is read.
 
-mod backlog;
-mod consumer;
-mod lease;
 mod log_reactor;
 mod owner;
-mod partition;
-mod partition_status;
 mod projector;
-mod reactor;
-mod run_reactor;
 mod session;
 mod status;
+mod stream_reactor;
 mod tail;
 
-pub use lease::LeaseError;
 pub use log_reactor::{LogReactor, LogReactorFollower, ReactionError};
 pub use owner::{OwnerConnection, OwnerLock};
-pub use partition_status::PartitionStatus;
 pub use projector::{Projector, ProjectorFollower, project_to_end};
-pub use reactor::{Handled, StreamReactor};
-pub use run_reactor::{ReactorOptions, run_reactor};
 pub use session::{FollowError, Follower, SESSION_BACKOFF, run_follower};
 pub use status::{FollowerState, FollowerStatus, Followers};
-pub use tail::{Follow, KEPT_EVENTS_MAX, LogTail, SharedPage};
+pub use stream_reactor::{
+    Handled, LeaseError, PartitionStatus, ReactorOptions, StreamReactor, run_reactor,
+};
+pub use tail::{Follow, LogTail, SharedPage};

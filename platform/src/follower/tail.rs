@@ -1,16 +1,19 @@
-//! The end of the log, read once for everybody in this process who follows it.
+//! The end of the log, read once for everybody in this process who follows it, and a follower's place
+//! in it.
+//!
+//! Who waits for more says so. The one reader (`tail/reader.rs`) reads the end while somebody waits,
+//! keeps the stretch that it read last, and wakes everybody. A follower takes what comes next from that
+//! stretch; where the stretch begins later, it reads older pages from the log itself until it has caught
+//! up.
 //!
 //! Invariants: what followers are given is complete and in order, without a gap or a double where the
 //! kept stretch begins; the log is read only while somebody waits for more than was read, and then by
 //! one reader however many wait. Absent: the follower's pace, which nobody else waits for.
 
-mod follow;
 mod reader;
-mod stretch;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,12 +21,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, watch};
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::event_log::{EventLog, EventLogError, Position};
+use crate::event_log::{EventLog, EventLogError, Page, Position};
 
-pub use follow::Follow;
-pub use stretch::{KEPT_EVENTS_MAX, SharedPage};
+pub use reader::SharedPage;
 
-use stretch::Stretch;
+use reader::{Continuation, Stretch};
 
 /// The end of one log, for one process. Clones share one reader, a task that ends with the last of them
 /// and of their followers.
@@ -54,7 +56,97 @@ impl LogTail {
     /// A follower of the log from behind `after`.
     #[must_use]
     pub fn follow(&self, after: Position) -> Follow {
-        Follow::new(self.clone(), after)
+        Follow { tail: self.clone(), after, changed: self.shared.changed.subscribe() }
+    }
+}
+
+/// A reader of the whole log that remembers where it is.
+pub struct Follow {
+    tail: LogTail,
+    after: Position,
+    changed: watch::Receiver<()>,
+}
+
+impl Follow {
+    /// Everything up to here has been yielded.
+    #[must_use]
+    pub const fn position(&self) -> Position {
+        self.after
+    }
+
+    /// The next events, at most `limit`, waiting until there are some. Cancel-safe: a page is either
+    /// yielded or comes again.
+    ///
+    /// # Errors
+    /// When the log cannot be read; calling again continues from the same place.
+    pub async fn next_page(&mut self, limit: usize) -> Result<Page, EventLogError> {
+        Ok(self.next_shared_page(limit).await?.into())
+    }
+
+    /// [`Self::next_page`] with the events that all followers share, for those who only look at them.
+    ///
+    /// # Errors
+    /// As [`Self::next_page`].
+    pub async fn next_shared_page(&mut self, limit: usize) -> Result<SharedPage, EventLogError> {
+        loop {
+            self.changed.mark_unchanged();
+            let next = self.tail.shared.state().stretch.continue_after(self.after, limit);
+            let page = match next {
+                Continuation::Page(page) => page,
+                Continuation::Behind => self.tail.log.read_all(self.after, limit).await?.into(),
+                Continuation::AtEnd => {
+                    self.wait().await?;
+                    continue;
+                }
+            };
+            if page.up_to <= self.after {
+                // The log was complete farther a moment ago: an appender came in below what was read.
+                // It is not asked in a circle, but again when there is more.
+                self.wait().await?;
+                continue;
+            }
+            self.after = page.up_to;
+            if !page.events.is_empty() {
+                return Ok(page);
+            }
+        }
+    }
+
+    /// Waits until there may be more; an error when the log could not be read meanwhile.
+    async fn wait(&mut self) -> Result<(), EventLogError> {
+        let waiting = Waiting::begin(&self.tail.shared);
+        // The sender lives in what `tail` holds.
+        let _ = self.changed.changed().await;
+        waiting.failure().map_or(Ok(()), Err)
+    }
+}
+
+/// Says that somebody waits for more, for as long as it lives.
+struct Waiting<'a> {
+    shared: &'a Shared,
+    failures_before: u64,
+}
+
+impl<'a> Waiting<'a> {
+    fn begin(shared: &'a Shared) -> Self {
+        let mut state = shared.state();
+        state.waiting += 1;
+        let failures_before = state.failures;
+        drop(state);
+        shared.awaited.notify_one();
+        Self { shared, failures_before }
+    }
+
+    fn failure(&self) -> Option<EventLogError> {
+        let state = self.shared.state();
+        let failure = state.last_failure.as_ref().filter(|_| state.failures > self.failures_before);
+        failure.map(Failure::to_error)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.shared.state().waiting -= 1;
     }
 }
 
@@ -71,8 +163,8 @@ struct Shared {
 #[derive(Default)]
 struct State {
     stretch: Stretch,
-    /// How many wait for what comes after each position.
-    waiting: BTreeMap<Position, usize>,
+    /// How many wait for more.
+    waiting: usize,
     /// How often the log could not be read, and what it said last.
     failures: u64,
     last_failure: Option<Failure>,

@@ -1,5 +1,9 @@
-//! The one reader: reads the end of the log while somebody waits for more.
+//! The one reader of the end of the log, and the stretch that it keeps of it.
+//!
+//! Invariant: the stretch holds every event after `from` up to `up_to`, in order, and at most
+//! [`KEPT_EVENTS_MAX`] of them: when more come, it begins later.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,10 +12,12 @@ use tokio::time::{Instant, timeout_at};
 
 use super::Shared;
 use crate::backoff::Backoff;
-use crate::event_log::{EventLog, POLL_INTERVAL, Page, Position};
+use crate::event_log::{EventLog, POLL_INTERVAL, Page, Position, Recorded};
 
 /// The most events read at once.
 const READ_EVENTS_MAX: usize = 512;
+/// The most events that are kept for followers who are not quite at the end.
+pub(super) const KEPT_EVENTS_MAX: usize = 2_048;
 
 /// After the log could not be read.
 const BACKOFF: Backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(2), 0.5);
@@ -67,7 +73,7 @@ impl Shared {
     /// `None` when nobody waits.
     fn next_read_after(&self) -> Option<Position> {
         let state = self.state();
-        (!state.waiting.is_empty()).then(|| state.stretch.up_to())
+        (state.waiting > 0).then(|| state.stretch.up_to())
     }
 
     fn take_in(&self, page: Page) {
@@ -85,5 +91,95 @@ impl Shared {
         if has_moved {
             self.changed.send_replace(());
         }
+    }
+}
+
+/// A complete stretch of the log, as [`Page`], whose events are shared among followers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SharedPage {
+    /// The events after the position asked for, in order.
+    pub events: Vec<Arc<Recorded>>,
+    /// The log is complete up to here in this page.
+    pub up_to: Position,
+    /// The log was complete up to here when it was read.
+    pub head: Position,
+}
+
+impl From<Page> for SharedPage {
+    fn from(page: Page) -> Self {
+        let Page { events, up_to, head } = page;
+        Self { events: events.into_iter().map(Arc::new).collect(), up_to, head }
+    }
+}
+
+impl From<SharedPage> for Page {
+    fn from(page: SharedPage) -> Self {
+        let SharedPage { events, up_to, head } = page;
+        Self { events: events.into_iter().map(Arc::unwrap_or_clone).collect(), up_to, head }
+    }
+}
+
+/// What the stretch has for somebody at a position.
+#[derive(Debug, PartialEq)]
+pub(super) enum Continuation {
+    /// It begins later: what comes next has to be read from the log.
+    Behind,
+    /// What comes next.
+    Page(SharedPage),
+    /// Nothing comes next yet.
+    AtEnd,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Stretch {
+    events: VecDeque<Arc<Recorded>>,
+    from: Position,
+    up_to: Position,
+    head: Position,
+}
+
+impl Stretch {
+    pub(super) const fn up_to(&self) -> Position {
+        self.up_to
+    }
+
+    /// Whether reading on from the end to `position` would push out everything on the way. Positions
+    /// have holes, so it may be fewer events than that; then the log is read once more than it need be.
+    pub(super) const fn is_out_of_reach(&self, position: Position) -> bool {
+        position.0.saturating_sub(self.up_to.0) > KEPT_EVENTS_MAX as i64
+    }
+
+    /// Begins anew, empty, at a position up to which the log is complete.
+    pub(super) fn begin_at(&mut self, position: Position) {
+        let head = self.head.max(position);
+        *self = Self { events: VecDeque::new(), from: position, up_to: position, head };
+    }
+
+    /// Takes in the page that was read after [`Self::up_to`].
+    pub(super) fn extend(&mut self, page: Page) {
+        self.events.extend(page.events.into_iter().map(Arc::new));
+        while self.events.len() > KEPT_EVENTS_MAX
+            && let Some(oldest) = self.events.pop_front()
+        {
+            self.from = oldest.position;
+        }
+        self.up_to = self.up_to.max(page.up_to);
+        self.head = self.head.max(page.head);
+    }
+
+    /// At most `limit` events after `after`.
+    pub(super) fn continue_after(&self, after: Position, limit: usize) -> Continuation {
+        if after < self.from {
+            return Continuation::Behind;
+        }
+        if after >= self.up_to {
+            return Continuation::AtEnd;
+        }
+        let first = self.events.partition_point(|event| event.position <= after);
+        let events: Vec<_> = self.events.range(first..).take(limit).cloned().collect();
+        let is_cut_off = first + events.len() < self.events.len();
+        let last = events.last().filter(|_| is_cut_off).map(|event| event.position);
+        let up_to = if is_cut_off { last.unwrap_or(after) } else { self.up_to };
+        Continuation::Page(SharedPage { events, up_to, head: self.head })
     }
 }

@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use super::status::FollowerStatus;
 use crate::event_log::Position;
+use crate::follower::status::FollowerStatus;
 
 /// What a reactor tells of itself. It exists before the reactor starts: then there are no leases.
 pub struct PartitionStatus {

@@ -14,10 +14,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::lease::Lease;
-use super::partition::Partition;
-use super::tail::SharedPage;
+use super::lease::{Lease, Partition};
 use crate::event_log::{Position, Recorded, StreamId};
+use crate::follower::tail::SharedPage;
 
 #[cfg(test)]
 mod tests;

@@ -19,12 +19,10 @@ use tokio::task::{AbortHandle, JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
 use super::backlog::{Backlog, StreamWork};
-use super::lease::{Lease, LeaseError, Leases, Renewed};
-use super::partition::Partition;
-use super::partition_status::PartitionStatus;
-use super::reactor::{Handled, StreamReactor};
-use super::tail::{Follow, LogTail, SharedPage};
+use super::lease::{Lease, LeaseError, Leases, Partition, Renewed};
+use super::{Handled, PartitionStatus, StreamReactor};
 use crate::event_log::{EventLogError, Position, StreamId};
+use crate::follower::tail::{Follow, LogTail, SharedPage};
 use crate::shutdown::Shutdown;
 
 /// How many events are read at a time.

@@ -3,14 +3,12 @@
 use std::sync::Mutex;
 
 use futures::FutureExt as _;
-use futures::future::BoxFuture;
 use uuid::Uuid;
 
-use super::super::reactor::Handled;
-use super::super::status::Followers;
 use super::*;
 use crate::event_log::postgres::PostgresEventLog;
-use crate::event_log::{Append, EventLog, EventMetadata, NewEvent, Position, Recorded, StreamId};
+use crate::event_log::{Append, EventLog, EventMetadata, NewEvent, Position};
+use crate::follower::Followers;
 use crate::test_support::{TestDatabase, fresh_database};
 
 const PATIENCE: Duration = Duration::from_secs(30);

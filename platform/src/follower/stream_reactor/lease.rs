@@ -1,4 +1,5 @@
-//! Which partitions of a follower this process holds, and up to where each of them is done.
+//! How the stream space of a reactor is divided among the processes that run it: which partitions this
+//! one holds, and up to where each of them is done.
 //!
 //! Invariants: a partition has one owner at a time by the database's clock; a checkpoint is moved only
 //! forward and only by the owner of the newest epoch. Saving it late is harmless: work that is done
@@ -10,14 +11,35 @@ use std::time::Duration;
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use super::partition::Partition;
-use crate::event_log::Position;
+use crate::event_log::{Position, StreamId};
 
 #[cfg(test)]
 mod tests;
 
 /// Where the names of members become ids.
 const NAMES: Uuid = Uuid::from_u128(0x8a6f_31c2_5d0e_4b7a_9c44_1be2_70d3_f615);
+
+/// A part of the stream space, below the reactor's number of partitions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Partition(pub(super) u16);
+
+impl Partition {
+    /// The partition of a stream among so many: FNV-1a (64 bit; Fowler, Noll, Vo, 1991) of its
+    /// aggregate's id, folded; the same for ever, because stored checkpoints depend on it. An id that
+    /// is a UUID counts by its 16 bytes, however it is written, any other by its UTF-8.
+    pub(super) fn for_stream(stream: &StreamId, partitions: u16) -> Self {
+        let id = &stream.aggregate_id;
+        let hash =
+            id.parse::<Uuid>().map_or_else(|_| fnv_1a(id.as_bytes()), |id| fnv_1a(id.as_bytes()));
+        let folded = (hash >> 32) ^ (hash & 0xffff_ffff);
+        Self(u16::try_from(folded % u64::from(partitions.max(1))).unwrap_or_default())
+    }
+}
+
+fn fnv_1a(bytes: &[u8]) -> u64 {
+    let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, step)
+}
 
 /// A partition that this member holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -201,3 +201,26 @@ fn fair_shares_add_up_and_differ_by_one_at_most() {
     }
     assert_eq!(compute_fair_share(&[], Uuid::nil(), PARTITIONS), 0, "who is not alive has none");
 }
+
+fn partition(aggregate_id: impl ToString, partitions: u16) -> u16 {
+    let (aggregate_type, aggregate_id) = ("inspection".into(), aggregate_id.to_string());
+    Partition::for_stream(&StreamId { aggregate_type, aggregate_id }, partitions).0
+}
+
+#[test]
+fn the_partition_of_a_stream_never_changes() {
+    let known = [0, 1, 2, 3, u128::MAX].map(|n| partition(Uuid::from_u128(n), 16));
+    assert_eq!(known, [12, 11, 6, 5, 13], "stored checkpoints depend on it");
+    assert_eq!(["golden-compare", "P-1", ""].map(|id| partition(id, 16)), [5, 12, 1]);
+    assert_eq!(partition("anything", 1), 0);
+}
+
+#[test]
+fn streams_spread_evenly() {
+    let mut counts = [0_usize; 16];
+    for n in 0..16_000_u128 {
+        let id = Uuid::from_u128(n << 80 | 7 << 76 | 2 << 62 | (n * n + 1));
+        counts[usize::from(partition(id, 16))] += 1;
+    }
+    assert!(counts.iter().all(|count| (800..1200).contains(count)), "{counts:?}");
+}
