@@ -4,7 +4,6 @@
 //! of many objects is one statement. Absent: mutations; commands go to the command API.
 
 mod execution_span;
-mod feed;
 mod http;
 mod limits;
 mod loaders;

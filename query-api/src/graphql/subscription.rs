@@ -1,15 +1,43 @@
-//! The subscription: what happens to inspections.
+//! The subscription: what happens to inspections, replayed from a position, then live, on one ordered
+//! path.
+//!
+//! Invariant: an event is passed on only once the read model reflects it, in the log's order, none
+//! left out and none twice. No buffer can overflow: a page is read when the one before was passed on,
+//! whoever is slow reads later from the log, and whoever is too slow is told where to go on.
+//!
+//! However many subscribers there are, the end of the log is read once for all of them
+//! ([`platform::follower::LogTail`]), and so are the checkpoints.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
 
 use async_graphql::{Context, ID, Result, SimpleObject, Subscription as Subscribes};
 use chrono::{DateTime, Utc};
-use futures::{Stream, StreamExt as _};
+use domain::{Aggregate as _, ProjectionName};
+use futures::{Stream, StreamExt as _, stream};
 use platform::auth::Scope;
+use platform::event_log::{Position, Recorded};
+use platform::follower::Follow;
+use platform::shutdown::Shutdown;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
+use uuid::Uuid;
 
-use super::feed::{Change, Feed, Start};
 use super::{Allowed, current_session, query_context};
+use crate::cursor::CursorScope;
 use crate::error::QueryError;
+use crate::query_context::QueryContext;
 use crate::read_model::LogPosition;
-use crate::read_model::inspections::{InspectionFilter, InspectionObject};
+use crate::read_model::inspections::{self, InspectionFilter, InspectionObject};
+use crate::session::Session;
+
+/// The name of the subscription in its cursors.
+const NAME: &str = "inspectionChanged";
+/// Events read at once.
+const PAGE: usize = 256;
+/// How often the token is looked at again.
+const SESSION_CHECK: Duration = Duration::from_secs(1);
 
 /// Something happened to an inspection.
 #[derive(Debug, SimpleObject)]
@@ -26,19 +54,6 @@ pub(super) struct InspectionChange {
     inspection_id: ID,
     /// The inspection as it stands now, which may be later than the event.
     inspection: Option<InspectionObject>,
-}
-
-impl From<Change> for InspectionChange {
-    fn from(change: Change) -> Self {
-        Self {
-            position: change.position,
-            cursor: change.cursor,
-            event_type: change.event_type,
-            occurred_at: change.occurred_at,
-            inspection_id: change.inspection_id.into(),
-            inspection: change.inspection,
-        }
-    }
 }
 
 /// Over `GET /graphql/ws` (graphql-transport-ws), or `POST /graphql` with `Accept:
@@ -68,9 +83,211 @@ impl Subscription {
             (None, Some(cursor)) => Start::Resume(cursor),
             (None, None) => Start::Now,
         };
-        let feed =
-            Feed::open(query_context(ctx)?.clone(), current_session(ctx)?.clone(), filter, start)
-                .await?;
-        Ok(feed.into_stream().map(|item| Ok(item?.into())))
+        let (reads, session) = (query_context(ctx)?.clone(), current_session(ctx)?.clone());
+        let feed = Feed::open(reads, session, filter, start).await?;
+        Ok(feed.into_stream().map(|item| Ok(item?)))
+    }
+}
+
+/// Where a feed begins.
+#[derive(Debug)]
+enum Start {
+    /// With what happens from now on.
+    Now,
+    /// After this position.
+    After(Position),
+    /// After the item that had this cursor.
+    Resume(String),
+}
+
+/// Where one subscriber stands.
+struct Feed {
+    reads: Arc<QueryContext>,
+    session: Session,
+    filter: InspectionFilter,
+    scope: CursorScope,
+    follow: Follow,
+    /// Read from the log, and not reflected by the read model yet.
+    read: VecDeque<Arc<Recorded>>,
+    /// Everything up to here is in `ready` or was passed on.
+    after: Position,
+    ready: VecDeque<InspectionChange>,
+    /// The last item passed on and when; while the caller has it, time counts against the caller.
+    handed: Option<(Instant, Position)>,
+    is_live: bool,
+    checked_at: Instant,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Feed {
+    /// A feed from `start`.
+    ///
+    /// # Errors
+    /// When the cursor is not of this subscription and filter, there are too many subscriptions, or
+    /// the read model is not there.
+    async fn open(
+        reads: Arc<QueryContext>,
+        session: Session,
+        filter: InspectionFilter,
+        start: Start,
+    ) -> Result<Self, QueryError> {
+        let scope = CursorScope::new(NAME, &filter);
+        let permit = Arc::clone(&reads.subscriptions)
+            .try_acquire_owned()
+            .map_err(|_| QueryError::TooMany("subscriptions"))?;
+        let after = match start {
+            Start::After(position) => position,
+            Start::Resume(cursor) => Position(reads.cursor_key.open(&scope, &cursor)?),
+            Start::Now => reads.checkpoints.position(ProjectionName::InspectionOverview).await?,
+        };
+        let follow = reads.tail.follow(after);
+        Ok(Self {
+            reads,
+            session,
+            filter,
+            scope,
+            follow,
+            read: VecDeque::new(),
+            after,
+            ready: VecDeque::new(),
+            handed: None,
+            is_live: false,
+            checked_at: Instant::now(),
+            _permit: permit,
+        })
+    }
+
+    /// The items, until the first error, which is the last item.
+    fn into_stream(self) -> impl Stream<Item = Result<InspectionChange, QueryError>> + Send {
+        stream::unfold(Some(self), |feed| async move {
+            let mut feed = feed?;
+            match feed.next().await {
+                Ok(change) => Some((Ok(change), Some(feed))),
+                Err(error) => Some((Err(error), None)),
+            }
+        })
+    }
+
+    async fn next(&mut self) -> Result<InspectionChange, QueryError> {
+        if let Some((since, position)) = self.handed.take()
+            && since.elapsed() > self.reads.config.slow_after()
+        {
+            return Err(self.slow(position));
+        }
+        loop {
+            if self.reads.shutdown.is_requested() {
+                return Err(QueryError::GoingAway { resume: self.cursor(self.passed_on()) });
+            }
+            if let Some(change) = self.ready.pop_front() {
+                self.handed = Some((Instant::now(), Position(change.position.0)));
+                return Ok(change);
+            }
+            self.check_session()?;
+            self.fill().await?;
+        }
+    }
+
+    /// Makes ready what was read and is reflected by now; waits when there is nothing.
+    async fn fill(&mut self) -> Result<(), QueryError> {
+        let served = self.reads.checkpoints.position(ProjectionName::InspectionOverview).await?;
+        if served <= self.after {
+            self.is_live = true;
+        } else if self.is_live && served.0 - self.after.0 > self.reads.config.slow_behind {
+            return Err(self.slow(self.after));
+        }
+        let reflected = self.read.iter().take_while(|event| event.position <= served).count();
+        if reflected > 0 {
+            let events = self.read.range(..reflected).cloned().collect();
+            self.ready = self.load_changes(events).await?.into();
+            self.read.drain(..reflected);
+        } else if self.read.is_empty() {
+            self.read_page().await?;
+        } else {
+            self.wait_until_reflected().await?;
+        }
+        let first_unread = self.read.front().map(|event| Position(event.position.0 - 1));
+        self.after = first_unread.unwrap_or(self.follow.position());
+        Ok(())
+    }
+
+    /// Reads the next events of the log, as soon as there are some.
+    async fn read_page(&mut self) -> Result<(), QueryError> {
+        let page = self.follow.next_shared_page(PAGE);
+        if let Some(page) = wait_for(&self.reads.shutdown, page).await {
+            let is_ours =
+                |event: &Arc<Recorded>| event.stream.aggregate_type == domain::Inspection::TYPE;
+            self.read.extend(page?.events.into_iter().filter(is_ours));
+        }
+        Ok(())
+    }
+
+    /// Waits until the read model has come past what was passed on.
+    async fn wait_until_reflected(&self) -> Result<(), QueryError> {
+        let overview = ProjectionName::InspectionOverview;
+        let past = self.reads.checkpoints.wait_past(overview, self.after);
+        wait_for(&self.reads.shutdown, past).await.unwrap_or(Ok(()))
+    }
+
+    /// The events with the rows as they stand now: one statement for all.
+    async fn load_changes(&self, events: Vec<Arc<Recorded>>) -> Result<Vec<InspectionChange>, QueryError> {
+        let identified: Vec<(Uuid, Arc<Recorded>)> = events
+            .into_iter()
+            .filter_map(|event| Some((event.stream.aggregate_id.parse().ok()?, event)))
+            .collect();
+        if identified.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut ids: Vec<Uuid> = identified.iter().map(|(id, _)| *id).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let rows = inspections::by_ids(&self.reads.pool, &ids).await?;
+        let rows: HashMap<_, _> = rows.into_iter().map(|row| (row.inspection_id, row)).collect();
+        let changes = identified.into_iter().filter_map(|(id, event)| {
+            let inspection = rows.get(&id).cloned();
+            let is_admitted = match &inspection {
+                Some(row) => self.filter.admits_inspection(row),
+                None => self.filter.is_open(),
+            };
+            is_admitted.then(|| InspectionChange {
+                position: LogPosition(event.position.0),
+                cursor: self.cursor(event.position),
+                occurred_at: event.occurred_at(),
+                event_type: event.event_type.clone(),
+                inspection_id: id.into(),
+                inspection,
+            })
+        });
+        Ok(changes.collect())
+    }
+
+    fn check_session(&mut self) -> Result<(), QueryError> {
+        if self.checked_at.elapsed() >= SESSION_CHECK {
+            self.session.check_token()?;
+            self.checked_at = Instant::now();
+        }
+        Ok(())
+    }
+
+    /// Everything up to here was passed on.
+    fn passed_on(&self) -> Position {
+        let first = self.ready.front().map(|change| Position(change.position.0 - 1));
+        first.unwrap_or(self.after)
+    }
+
+    fn slow(&self, position: Position) -> QueryError {
+        QueryError::SlowClient { resume: self.cursor(position) }
+    }
+
+    fn cursor(&self, position: Position) -> String {
+        self.reads.cursor_key.seal_cursor(&self.scope, &position.0)
+    }
+}
+
+/// Waits for something to be done, but not past a shutdown or the next look at the token.
+async fn wait_for<T>(shutdown: &Shutdown, something: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        done = something => Some(done),
+        () = tokio::time::sleep(SESSION_CHECK) => None,
+        () = shutdown.requested() => None,
     }
 }
