@@ -17,21 +17,24 @@ mod tests;
 use std::error::Error;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::event_log::{EventLog, EventLogError, Page, Position};
+use crate::event_log::{EventLog, EventLogError, POLL_INTERVAL, Page, Position};
 
 pub use reader::SharedPage;
 
-use reader::{Continuation, Stretch};
+use reader::{Continuation, READ_TIMEOUT, Stretch, read_page};
 
 /// The end of one log, for one process. Clones share one reader, a task that ends with the last of them
 /// and of their followers.
 #[derive(Clone)]
 pub struct LogTail {
     log: Arc<dyn EventLog>,
+    /// How long one read may take.
+    read_timeout: Duration,
     shared: Arc<Shared>,
     _reader: Arc<AbortOnDropHandle<()>>,
 }
@@ -41,10 +44,14 @@ impl LogTail {
     /// for each log in a process.
     #[must_use]
     pub fn new(log: Arc<dyn EventLog>) -> Self {
+        Self::with_read_timeout(log, READ_TIMEOUT)
+    }
+
+    fn with_read_timeout(log: Arc<dyn EventLog>, read_timeout: Duration) -> Self {
         let shared = Arc::new(Shared::default());
-        let reader =
-            tokio::spawn(reader::read_while_awaited(Arc::clone(&log), Arc::clone(&shared)));
-        Self { log, shared, _reader: Arc::new(AbortOnDropHandle::new(reader)) }
+        let on = (Arc::clone(&log), read_timeout);
+        let reader = tokio::spawn(reader::read_while_awaited(on, Arc::clone(&shared)));
+        Self { log, read_timeout, shared, _reader: Arc::new(AbortOnDropHandle::new(reader)) }
     }
 
     /// The log itself.
@@ -93,7 +100,7 @@ impl Follow {
             let next = self.tail.shared.state().stretch.continue_after(self.after, limit);
             let page = match next {
                 Continuation::Page(page) => page,
-                Continuation::Behind => self.tail.log.read_all(self.after, limit).await?.into(),
+                Continuation::Behind => self.read_from_log(limit).await?.into(),
                 Continuation::AtEnd => {
                     self.wait().await?;
                     continue;
@@ -101,8 +108,9 @@ impl Follow {
             };
             if page.up_to <= self.after {
                 // The log was complete farther a moment ago: an appender came in below what was read.
-                // It is not asked in a circle, but again when there is more.
-                self.wait().await?;
+                // It is not asked in a circle. Nor is a change waited for: the reader has seen what is
+                // missing here, and there need be nothing new for it ever.
+                tokio::time::sleep(POLL_INTERVAL).await;
                 continue;
             }
             self.after = page.up_to;
@@ -110,6 +118,11 @@ impl Follow {
                 return Ok(page);
             }
         }
+    }
+
+    async fn read_from_log(&self, limit: usize) -> Result<Page, EventLogError> {
+        let (log, read_timeout) = (&*self.tail.log, self.tail.read_timeout);
+        read_page((log, read_timeout), self.after, limit).await
     }
 
     /// Waits until there may be more; an error when the log could not be read meanwhile.

@@ -4,32 +4,41 @@
 //! [`KEPT_EVENTS_MAX`] of them: when more come, it begins later.
 
 use std::collections::VecDeque;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use tokio::sync::watch;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::Shared;
 use crate::backoff::Backoff;
-use crate::event_log::{EventLog, POLL_INTERVAL, Page, Position, Recorded};
+use crate::event_log::{EventLog, EventLogError, POLL_INTERVAL, Page, Position, Recorded};
 
 /// The most events read at once.
 const READ_EVENTS_MAX: usize = 512;
 /// The most events that are kept for followers who are not quite at the end.
 pub(super) const KEPT_EVENTS_MAX: usize = 2_048;
 
+/// How long one read may take. The server ends a statement before that; this is for a connection on
+/// which nothing ever comes back.
+pub(super) const READ_TIMEOUT: Duration = Duration::from_secs(35);
+
 /// After the log could not be read.
 const BACKOFF: Backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(2), 0.5);
 
-pub(super) async fn read_while_awaited(log: Arc<dyn EventLog>, shared: Arc<Shared>) {
+pub(super) async fn read_while_awaited(
+    (log, read_timeout): (Arc<dyn EventLog>, Duration),
+    shared: Arc<Shared>,
+) {
     let mut hints = log.hints();
     let mut failed_attempts = 0;
     loop {
         let after = shared.awaited_after().await;
         hints.mark_unchanged();
         let begun = Instant::now();
-        match log.read_all(after, READ_EVENTS_MAX).await {
+        match read_page((&*log, read_timeout), after, READ_EVENTS_MAX).await {
             Ok(page) => {
                 failed_attempts = 0;
                 let is_at_end = page.up_to >= page.head;
@@ -46,6 +55,23 @@ pub(super) async fn read_while_awaited(log: Arc<dyn EventLog>, shared: Arc<Share
             }
         }
     }
+}
+
+/// Reads a page. One that does not come in time, or panics, is an error like any other: everybody who
+/// waits for the one reader is told, and the reader goes on.
+pub(super) async fn read_page(
+    (log, read_timeout): (&dyn EventLog, Duration),
+    after: Position,
+    limit: usize,
+) -> Result<Page, EventLogError> {
+    // What a panic leaves behind is the adapter's connection, which its pool looks after.
+    let reading = AssertUnwindSafe(async { log.read_all(after, limit).await }).catch_unwind();
+    let reason = match timeout(read_timeout, reading).await {
+        Ok(Ok(read)) => return read,
+        Ok(Err(_)) => "reading it panicked".to_owned(),
+        Err(_) => format!("nothing was read for {} s", read_timeout.as_secs_f32()),
+    };
+    Err(EventLogError::Unavailable(reason.into()))
 }
 
 /// Waits for a hint, but no longer than until `poll_at`.

@@ -23,11 +23,23 @@ use crate::test_support::{CountedLog, fresh_database};
 const PATIENCE: Duration = Duration::from_secs(30);
 const POLL: Duration = crate::event_log::POLL_INTERVAL;
 
+/// What happens to one read.
+#[derive(Debug, Clone, Copy)]
+enum Mishap {
+    /// It never comes back.
+    Hangs,
+    Panics,
+    /// An appender came in below what had been read: nothing is complete any more.
+    FindsNothing,
+}
+
 /// A log whose events are given: every position, but for the holes.
 struct FakeLog {
     positions: Mutex<Vec<i64>>,
     reads: AtomicUsize,
     is_away: AtomicBool,
+    /// What happens to the next read.
+    mishap: Mutex<Option<Mishap>>,
     hints: watch::Sender<u64>,
 }
 
@@ -37,6 +49,7 @@ impl FakeLog {
             positions: Mutex::new(positions.into_iter().collect()),
             reads: AtomicUsize::new(0),
             is_away: AtomicBool::new(false),
+            mishap: Mutex::new(None),
             hints: watch::Sender::new(0),
         })
     }
@@ -68,7 +81,16 @@ impl EventLog for FakeLog {
     ) -> BoxFuture<'_, Result<Page, EventLogError>> {
         async move {
             self.reads.fetch_add(1, Ordering::SeqCst);
+            let mishap = self.mishap.lock().unwrap().take();
             tokio::task::yield_now().await;
+            match mishap {
+                Some(Mishap::Hangs) => std::future::pending().await,
+                Some(Mishap::Panics) => panic!("the adapter has a fault"),
+                Some(Mishap::FindsNothing) => {
+                    return Ok(Page { events: Vec::new(), up_to: after, head: after });
+                }
+                None => {}
+            }
             if self.is_away.load(Ordering::SeqCst) {
                 return Err(EventLogError::Unavailable("the cable is out".into()));
             }
@@ -228,6 +250,34 @@ async fn everybody_who_waits_is_told_of_an_error_and_goes_on_behind_it() {
     for follow in &mut followers {
         assert_eq!(positions_until(follow, 1, 10).await, [1]);
     }
+}
+
+#[tokio::test]
+async fn a_read_that_hangs_or_panics_is_told_to_who_waits_and_the_reader_goes_on() {
+    for (mishap, said) in
+        [(Mishap::Hangs, "nothing was read for"), (Mishap::Panics, "reading it panicked")]
+    {
+        let log = FakeLog::new(1..=1);
+        let tail = LogTail::with_read_timeout(log.clone(), Duration::from_millis(50));
+        let mut follow = tail.follow(Position(0));
+        *log.mishap.lock().unwrap() = Some(mishap);
+        let told = tokio::time::timeout(PATIENCE, follow.next_page(10)).await;
+        let error = told.expect("nobody is told").unwrap_err();
+        assert!(matches!(error, EventLogError::Unavailable(_)), "{error}");
+        assert!(error.to_string().contains(said), "{error}");
+        assert_eq!(positions_until(&mut follow, 1, 10).await, [1]);
+    }
+}
+
+#[tokio::test]
+async fn who_is_behind_and_finds_nothing_looks_again_although_nothing_changes() {
+    let log = FakeLog::new(1..=5_000);
+    let tail = LogTail::new(log.clone());
+    positions_until(&mut tail.follow(Position(4_990)), 5_000, 10).await;
+    // The reader is at the end, so the next read is the follower's own.
+    *log.mishap.lock().unwrap() = Some(Mishap::FindsNothing);
+    let seen = positions_until(&mut tail.follow(Position(0)), 5_000, 1_000).await;
+    assert_eq!(seen, (1..=5_000).collect::<Vec<_>>());
 }
 
 #[tokio::test]
