@@ -60,15 +60,16 @@ impl<R: LogReactor> Follower for LogReactorFollower<R> {
         let lock = OwnerLock { class: LOCK_CLASS, name };
         let standby = || status.stand_by();
         let mut connection = OwnerConnection::wait_for(&self.pool, lock, standby).await?;
-        let (epoch, position) = take_over(&mut connection, name).await?;
+        let (epoch, mut position) = take_over(&mut connection, name).await?;
         tracing::info!(follower = name, epoch, position = position.0, "reacting");
         status.follow_from(position);
         let mut follow = self.tail.follow(position);
         loop {
             let page = follow.next_shared_page(self.page_events).await?;
             self.reactor.react(&page.events).await.map_err(FollowError::failed)?;
-            save_checkpoint(&mut connection, name, epoch, page.up_to).await?;
-            status.advance(page.up_to, page.head);
+            save_checkpoint(&mut connection, name, epoch, (position, page.up_to)).await?;
+            position = page.up_to;
+            status.advance(position, page.head);
         }
     }
 }
@@ -91,20 +92,23 @@ async fn take_over(
     Ok((epoch, Position(position)))
 }
 
+/// Moves the checkpoint on from exactly where this owner left it: one that somebody moved meanwhile, also
+/// by hand and back, is not overwritten, but gone on from by the next session.
 async fn save_checkpoint(
     connection: &mut PgConnection,
     name: &str,
     epoch: i64,
-    position: Position,
+    (from, to): (Position, Position),
 ) -> Result<(), FollowError> {
     let saved = sqlx::query(
         "UPDATE follower_leases SET position = $4, updated_at = now()
-         WHERE follower = $1 AND partition = $2 AND epoch = $3 AND position <= $4",
+         WHERE follower = $1 AND partition = $2 AND epoch = $3 AND position = $5",
     )
     .bind(name)
     .bind(WHOLE_LOG)
     .bind(epoch)
-    .bind(position.0)
+    .bind(to.0)
+    .bind(from.0)
     .execute(connection)
     .await?;
     if saved.rows_affected() == 0 { Err(FollowError::Fenced) } else { Ok(()) }

@@ -161,6 +161,22 @@ async fn an_owner_that_was_fenced_off_saves_nothing_and_looks_again() {
 }
 
 #[tokio::test]
+async fn a_checkpoint_that_was_moved_back_by_hand_is_gone_on_from_and_not_overwritten() {
+    let (mut bench, shutdown) = (Bench::new().await, Shutdown::new());
+    bench.append(4).await;
+    let (status, running) = bench.start(&shutdown);
+    bench.until(|| status.position() == Some(Position(4))).await;
+    let move_back = "UPDATE follower_leases SET position = 2";
+    sqlx::query(move_back).execute(&bench.database.pool()).await.unwrap();
+    bench.append(1).await;
+    bench.until(|| status.position() == Some(Position(5))).await;
+    assert_eq!(bench.order(), [1, 2, 3, 4, 5, 3, 4, 5], "what was asked for again is done again");
+    assert_eq!(bench.checkpoint().await, 5);
+    shutdown.request();
+    running.await.unwrap();
+}
+
+#[tokio::test]
 async fn an_error_is_tried_again_and_a_second_process_stands_by() {
     let (mut bench, shutdown) = (Bench::new().await, Shutdown::new());
     bench.append(4).await;
