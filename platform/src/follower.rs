@@ -68,7 +68,7 @@ pub use log_reactor::{LogReactor, LogReactorFollower, ReactionError};
 pub use owner::{OwnerConnection, OwnerLock};
 pub use projector::{Projector, ProjectorFollower, project_to_end};
 pub use session::{FollowError, Follower, SESSION_BACKOFF, run_follower};
-pub use status::{FollowerState, FollowerStatus, Followers};
+pub use status::{FollowerStatus, Followers};
 pub use stream_reactor::{
     Handled, LeaseError, PartitionStatus, ReactorOptions, StreamReactor, run_reactor,
 };

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use sqlx::{PgConnection, PgPool};
 
 use super::owner::{OwnerConnection, OwnerLock};
-use super::session::{FollowError, Follower};
+use super::session::{FollowError, Follower, begin_following};
 use super::status::FollowerStatus;
 use super::tail::LogTail;
 use crate::event_log::{Position, Recorded};
@@ -58,12 +58,11 @@ impl<R: LogReactor> Follower for LogReactorFollower<R> {
     async fn follow(&mut self, status: &FollowerStatus) -> Result<Infallible, FollowError> {
         let name = self.reactor.name();
         let lock = OwnerLock { class: LOCK_CLASS, name };
-        let standby = || status.stand_by();
+        let standby = || status.wait_for_ownership();
         let mut connection = OwnerConnection::wait_for(&self.pool, lock, standby).await?;
         let (epoch, mut position) = take_over(&mut connection, name).await?;
         tracing::info!(follower = name, epoch, position = position.0, "reacting");
-        status.follow_from(position);
-        let mut follow = self.tail.follow(position);
+        let mut follow = begin_following(&self.tail, position, status).await?;
         loop {
             let page = follow.next_shared_page(self.page_events).await?;
             self.reactor.react(&page.events).await.map_err(FollowError::failed)?;

@@ -9,7 +9,7 @@ use std::future::Future;
 use sqlx::{PgConnection, PgPool};
 
 use super::owner::{OwnerConnection, OwnerLock};
-use super::session::{FollowError, Follower};
+use super::session::{FollowError, Follower, begin_following};
 use super::status::FollowerStatus;
 use super::tail::LogTail;
 use crate::event_log::{EventLog, Page, Position};
@@ -52,11 +52,10 @@ pub struct ProjectorFollower<P> {
 
 impl<P: Projector> Follower for ProjectorFollower<P> {
     async fn follow(&mut self, status: &FollowerStatus) -> Result<Infallible, FollowError> {
-        let standby = || status.stand_by();
+        let standby = || status.wait_for_ownership();
         let owned = take_over(&mut self.projector, &self.pool, standby).await?;
         let (mut connection, position) = owned;
-        status.follow_from(position);
-        let mut follow = self.tail.follow(position);
+        let mut follow = begin_following(&self.tail, position, status).await?;
         loop {
             let page = follow.next_page(self.page_events).await?;
             self.projector.write_page(&mut connection, &page).await?;

@@ -8,6 +8,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use super::status::FollowerStatus;
+use super::tail::{Follow, LogTail};
 use crate::backoff::Backoff;
 use crate::event_log::{EventLogError, Position};
 use crate::shutdown::Shutdown;
@@ -50,6 +51,21 @@ pub trait Follower: Send {
     ) -> impl Future<Output = Result<Infallible, FollowError>> + Send;
 }
 
+/// Begins to follow as the owner of a checkpoint at `position`. What interrupted the sessions before is
+/// over once a page is done ([`FollowerStatus::advance`]), or at once when there is nothing to do.
+pub(super) async fn begin_following(
+    tail: &LogTail,
+    position: Position,
+    status: &FollowerStatus,
+) -> Result<Follow, FollowError> {
+    status.resume_from(position);
+    let follow = tail.follow(position);
+    if status.is_interrupted() && follow.is_at_end().await? {
+        status.follow_from(position);
+    }
+    Ok(follow)
+}
+
 /// Lets a follower follow until shutdown is requested. What is in flight then is dropped, and done
 /// again by whoever comes next.
 pub async fn run_follower(mut follower: impl Follower, status: FollowerStatus, shutdown: Shutdown) {
@@ -62,15 +78,14 @@ pub async fn run_follower(mut follower: impl Follower, status: FollowerStatus, s
 async fn run_sessions(follower: &mut impl Follower, status: &FollowerStatus) {
     let mut attempt = 0;
     loop {
-        let before: Option<Position> = status.position();
         let Err(error) = follower.follow(status).await;
-        if status.position() > before {
+        if status.take_advance() {
             attempt = 0;
         }
         let name = status.name();
         if let FollowError::Fenced = error {
             tracing::info!(follower = name, "another owner took over; looking again");
-            status.stand_by();
+            status.wait_for_ownership();
         } else {
             tracing::warn!(follower = name, attempt, %error, "follower interrupted; trying again");
             status.interrupt(&error);
@@ -81,44 +96,4 @@ async fn run_sessions(follower: &mut impl Follower, status: &FollowerStatus) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::follower::status::{FollowerState, Followers};
-
-    /// Fails three times, gets somewhere, is fenced off, then follows.
-    struct Unlucky(u32);
-
-    impl Follower for Unlucky {
-        async fn follow(&mut self, status: &FollowerStatus) -> Result<Infallible, FollowError> {
-            self.0 += 1;
-            match self.0 {
-                1..=3 => Err(FollowError::failed("the other end is away")),
-                4 => {
-                    status.follow_from(Position(1));
-                    status.advance(Position(2), Position(9));
-                    Err(FollowError::Fenced)
-                }
-                _ => {
-                    status.follow_from(Position(7));
-                    std::future::pending().await
-                }
-            }
-        }
-    }
-
-    #[tokio::test]
-    async fn a_follower_is_tried_again_until_it_follows_and_ends_with_the_shutdown() {
-        let (followers, shutdown) = (Followers::new(), Shutdown::new());
-        let status = followers.register("unlucky");
-        let running = tokio::spawn(run_follower(Unlucky(0), status.clone(), shutdown.clone()));
-        let following = async {
-            while status.position() != Some(Position(7)) {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(30), following).await.expect("it follows");
-        assert_eq!(status.state(), FollowerState::Following);
-        shutdown.request();
-        running.await.unwrap();
-    }
-}
+mod tests;

@@ -5,12 +5,14 @@
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use opentelemetry::metrics::{AsyncInstrument, Counter};
 use opentelemetry::{KeyValue, global};
+use tokio::time::Instant;
 
 use crate::event_log::Position;
 use crate::health::{Check, Probe};
@@ -18,9 +20,14 @@ use crate::health::{Check, Probe};
 /// The meter of followers. Names and units are listed in `docs/architecture.md`.
 const METER: &str = "chipq.follower";
 
+/// Who was interrupted and stands by for so long is not in the way of anybody: another process does the
+/// work. Until then it may only be waiting for its own lost connection to let go, or taking turns with
+/// another that fails as it does.
+const STANDBY_TRUSTED_AFTER: Duration = Duration::from_secs(60);
+
 /// What a follower is doing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum FollowerState {
+pub(super) enum FollowerState {
     /// It has not begun.
     Starting,
     /// Another process owns it.
@@ -29,8 +36,8 @@ pub enum FollowerState {
     Following,
     /// Something is in the way; it tries again.
     Interrupted {
-        /// Since when: the first attempt that failed since it last followed or stood by. Whoever owns
-        /// the follower, and fails only then, begins anew with each attempt.
+        /// Since when: the first attempt that failed since it last got anywhere. That it became the owner
+        /// in between is not enough.
         since: DateTime<Utc>,
         /// What the last of them said.
         error: String,
@@ -52,6 +59,16 @@ struct Progress {
     state: FollowerState,
     /// Everything up to here is done; known once it owns the follower.
     position: Option<Position>,
+    /// Whether it has got anywhere since that was asked last.
+    has_advanced: bool,
+    /// Since when it waits to become the owner, if it was interrupted before.
+    waits_since: Option<Instant>,
+}
+
+impl Progress {
+    const fn new(state: FollowerState, position: Option<Position>) -> Self {
+        Self { state, position, has_advanced: false, waits_since: None }
+    }
 }
 
 impl FollowerStatus {
@@ -62,35 +79,74 @@ impl FollowerStatus {
     }
 
     /// What it is doing.
-    #[must_use]
-    pub fn state(&self) -> FollowerState {
+    pub(super) fn state(&self) -> FollowerState {
         self.progress().state.clone()
     }
 
     /// Up to where everything is done, if this process has owned it.
-    #[must_use]
-    pub fn position(&self) -> Option<Position> {
+    pub(super) fn position(&self) -> Option<Position> {
         self.progress().position
     }
 
-    /// Another process is the owner.
-    pub fn stand_by(&self) {
-        *self.progress() = Progress { state: FollowerState::StandingBy, position: None };
+    /// Another process is the owner, and all is well.
+    pub(super) fn stand_by(&self) {
+        *self.progress() = Progress::new(FollowerState::StandingBy, None);
     }
 
-    /// It is the owner, and everything up to `position` is done.
-    pub fn follow_from(&self, position: Position) {
-        *self.progress() = Progress { state: FollowerState::Following, position: Some(position) };
+    /// Another process is the owner. If it was interrupted before, that is shown until this has lasted: a
+    /// follower that fails whenever it is the owner is not well in between.
+    pub(super) fn wait_for_ownership(&self) {
+        let mut progress = self.progress();
+        progress.position = None;
+        if matches!(progress.state, FollowerState::Interrupted { .. }) {
+            let waits_since = *progress.waits_since.get_or_insert_with(Instant::now);
+            if waits_since.elapsed() < STANDBY_TRUSTED_AFTER {
+                return;
+            }
+        }
+        progress.state = FollowerState::StandingBy;
+    }
+
+    /// It is the owner, and everything up to `position` is done. If it was interrupted before, that is
+    /// shown until it has got anywhere: whatever was in the way may still be.
+    pub(super) fn resume_from(&self, position: Position) {
+        let mut progress = self.progress();
+        progress.position = Some(position);
+        progress.waits_since = None;
+        if !matches!(progress.state, FollowerState::Interrupted { .. }) {
+            progress.state = FollowerState::Following;
+        }
+    }
+
+    /// It is the owner, everything up to `position` is done, and all is well.
+    pub(super) fn follow_from(&self, position: Position) {
+        let following = Progress::new(FollowerState::Following, Some(position));
+        *self.progress() = Progress { has_advanced: true, ..following };
     }
 
     /// Everything up to `position` is done, of a log that was complete up to `head`.
-    pub fn advance(&self, position: Position, head: Position) {
-        self.0.seen_head.fetch_max(head.0, Ordering::Relaxed);
+    pub(super) fn advance(&self, position: Position, head: Position) {
+        self.see_head(head);
         self.follow_from(position);
     }
 
+    /// The log was complete up to `head`.
+    pub(super) fn see_head(&self, head: Position) {
+        self.0.seen_head.fetch_max(head.0, Ordering::Relaxed);
+    }
+
+    /// Whether it is shown as interrupted.
+    pub(super) fn is_interrupted(&self) -> bool {
+        matches!(self.progress().state, FollowerState::Interrupted { .. })
+    }
+
+    /// Whether it has got anywhere since this was asked last.
+    pub(super) fn take_advance(&self) -> bool {
+        std::mem::take(&mut self.progress().has_advanced)
+    }
+
     /// Something is in the way.
-    pub fn interrupt(&self, error: &dyn std::error::Error) {
+    pub(super) fn interrupt(&self, error: &dyn std::error::Error) {
         self.0.interruptions.add(1, &[self.attribute()]);
         let error = error.to_string();
         let mut progress = self.progress();
@@ -101,6 +157,7 @@ impl FollowerStatus {
             }
         };
         progress.state = FollowerState::Interrupted { since, error };
+        progress.waits_since = None;
     }
 
     fn readiness(&self) -> Check {
@@ -184,7 +241,7 @@ impl Followers {
     pub fn register(&self, name: impl Into<String>) -> FollowerStatus {
         let status = FollowerStatus(Arc::new(Account {
             name: name.into(),
-            progress: Mutex::new(Progress { state: FollowerState::Starting, position: None }),
+            progress: Mutex::new(Progress::new(FollowerState::Starting, None)),
             seen_head: Arc::clone(&self.seen_head),
             interruptions: self.interruptions.clone(),
         }));
@@ -193,9 +250,7 @@ impl Followers {
         status
     }
 
-    /// All of them, in the order in which they came.
-    #[must_use]
-    pub fn statuses(&self) -> Vec<FollowerStatus> {
+    fn statuses(&self) -> Vec<FollowerStatus> {
         self.registered.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
@@ -223,46 +278,4 @@ impl Probe for Followers {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn readiness_says_which_follower_is_interrupted_and_why_until_it_follows_again() {
-        let followers = Followers::new();
-        let (one, two) = (followers.register("one"), followers.register("two"));
-        one.follow_from(Position(3));
-        two.interrupt(&sqlx::Error::PoolClosed);
-        let FollowerState::Interrupted { since, .. } = two.state() else { panic!() };
-        two.interrupt(&sqlx::Error::WorkerCrashed);
-        let error = sqlx::Error::WorkerCrashed.to_string();
-        assert_eq!(two.state(), FollowerState::Interrupted { since, error: error.clone() });
-        let checks = followers.checks().await;
-        assert_eq!(checks[0], Check::new("follower:one", Ok(())));
-        assert!(!checks[1].ready && checks[1].detail.as_ref().unwrap().ends_with(&error));
-        two.follow_from(Position(0));
-        assert!(followers.checks().await.iter().all(|check| check.ready));
-    }
-
-    #[test]
-    fn position_and_lag_are_measured_by_the_farthest_end_that_anybody_saw() {
-        crate::metrics::install().unwrap();
-        let followers = Followers::new();
-        let (slow, fast) = (followers.register("slow"), followers.register("fast"));
-        let _idle = followers.register("idle");
-        slow.advance(Position(5), Position(6));
-        fast.advance(Position(9), Position(9));
-        slow.interrupt(&sqlx::Error::PoolClosed);
-        let text = crate::metrics::gather_text().unwrap();
-        let value = |metric: &str, follower: &str| {
-            let is_it = |line: &&str| {
-                line.starts_with(metric) && line.contains(&format!("follower=\"{follower}\""))
-            };
-            text.lines().find(is_it).map(|line| line.rsplit(' ').next().unwrap().to_owned())
-        };
-        assert_eq!(value("chipq_follower_lag", "slow").as_deref(), Some("4"), "{text}");
-        assert_eq!(value("chipq_follower_lag", "fast").as_deref(), Some("0"));
-        assert_eq!(value("chipq_follower_position", "slow").as_deref(), Some("5"));
-        assert_eq!(value("chipq_follower_interruptions", "slow").as_deref(), Some("1"));
-        assert_eq!(value("chipq_follower_position", "idle"), None);
-    }
-}
+mod tests;

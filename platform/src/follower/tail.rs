@@ -81,6 +81,14 @@ impl Follow {
         self.after
     }
 
+    /// Whether no event comes after its place now. Asks the log itself.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub(super) async fn is_at_end(&self) -> Result<bool, EventLogError> {
+        Ok(self.read_from_log(1).await?.events.is_empty())
+    }
+
     /// The next events, at most `limit`, waiting until there are some. Cancel-safe: a page is either
     /// yielded or comes again.
     ///

@@ -9,7 +9,8 @@ use tokio::task::JoinHandle;
 use super::*;
 use crate::event_log::postgres::PostgresEventLog;
 use crate::event_log::{Append, EventLog as _, EventMetadata, NewEvent, StreamId};
-use crate::follower::{FollowerState, Followers, run_follower};
+use crate::follower::status::FollowerState;
+use crate::follower::{Followers, run_follower};
 use crate::shutdown::Shutdown;
 use crate::test_support::{TestDatabase, fresh_database};
 

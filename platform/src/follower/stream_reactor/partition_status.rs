@@ -62,15 +62,15 @@ impl PartitionStatus {
 
     /// All that is held is done up to `checkpoint`, of a log that was complete up to `head`.
     pub(super) fn report_read(&self, checkpoint: Option<Position>, head: Position) {
-        if let Some(checkpoint) = checkpoint {
-            self.follower.advance(checkpoint, head);
-        }
+        self.follower.see_head(head);
+        self.report_done(checkpoint);
     }
 
-    /// All that is held is done up to `checkpoint`.
+    /// All that is held is done up to `checkpoint`. Leases that were not renewed are not forgotten for
+    /// that: only a renewal makes up for them.
     pub(super) fn report_done(&self, checkpoint: Option<Position>) {
         if let Some(checkpoint) = checkpoint {
-            self.follower.follow_from(checkpoint);
+            self.follower.resume_from(checkpoint);
         }
     }
 
