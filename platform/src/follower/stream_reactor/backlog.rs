@@ -8,13 +8,20 @@
 //! before it would be forgotten by the next owner. It waits before the first open event instead; a next
 //! owner is given again what was done after that, and finds it done.
 //!
+//! A stream whose handling panicked is open again, but *paused*: it waits again only after a back-off, so
+//! that a fault of one stream neither takes the place of the others nor lasts until the lease moves.
+//!
 //! A partition that is held is *kept*, or it is *leaving*: another member has a right to it, so nothing
 //! new of it is started, what is under way may finish, and then it is given back.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::lease::{Lease, Partition};
+use crate::backoff::Backoff;
 use crate::event_log::{Position, Recorded, StreamId};
 use crate::follower::tail::SharedPage;
 
@@ -26,6 +33,9 @@ const ROUNDS_AHEAD: usize = 4;
 /// The most events that are read ahead, of however few streams.
 const EVENTS_AHEAD_MAX: usize = 4_096;
 
+/// Before a stream is started again whose handling panicked.
+const PANIC_BACKOFF: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60), 0.5);
+
 /// What is held, waits and is under way.
 #[derive(Debug)]
 pub(super) struct Backlog {
@@ -34,6 +44,8 @@ pub(super) struct Backlog {
     held: BTreeMap<Partition, HeldPartition>,
     /// Streams that wait, in the order of their first event.
     waiting: BTreeMap<Position, (Partition, StreamId)>,
+    /// Streams that wait again later, by when and by their first event.
+    paused: BTreeMap<(Instant, Position), (Partition, StreamId)>,
 }
 
 /// What a stream asks the reactor for.
@@ -58,6 +70,8 @@ struct HeldPartition {
     events: HashMap<StreamId, Vec<Arc<Recorded>>>,
     /// Streams under way, each with the first event that it was started for.
     under_way: HashMap<StreamId, Position>,
+    /// How often in a row the handling of a stream has panicked.
+    panics: HashMap<StreamId, u32>,
 }
 
 impl HeldPartition {
@@ -69,6 +83,7 @@ impl HeldPartition {
             is_leaving: false,
             events: HashMap::new(),
             under_way: HashMap::new(),
+            panics: HashMap::new(),
         }
     }
 
@@ -82,7 +97,12 @@ impl HeldPartition {
 impl Backlog {
     /// Of a reactor whose streams are divided into so many partitions; none is held yet.
     pub(super) const fn new(partitions: u16) -> Self {
-        Self { partitions, held: BTreeMap::new(), waiting: BTreeMap::new() }
+        Self {
+            partitions,
+            held: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            paused: BTreeMap::new(),
+        }
     }
 
     /// A partition was leased: what comes after its checkpoint has to be read.
@@ -94,6 +114,7 @@ impl Backlog {
     /// caller to break off: another member does them.
     pub(super) fn drop_partition(&mut self, partition: Partition) -> Vec<StreamId> {
         self.waiting.retain(|_, (of, _)| *of != partition);
+        self.paused.retain(|_, (of, _)| *of != partition);
         let dropped = self.held.remove(&partition);
         dropped.map(|held| held.under_way.into_keys().collect()).unwrap_or_default()
     }
@@ -189,8 +210,39 @@ impl Backlog {
         if held.under_way.remove(stream).is_none() {
             return;
         }
+        held.panics.remove(stream);
         if let Some(first) = held.events.get(stream).and_then(|events| events.first()) {
             self.waiting.insert(first.position, (partition, stream.clone()));
+        }
+    }
+
+    /// The handling of a stream panicked at `now`: its events are open again, before those that came
+    /// meanwhile, and it waits again after a back-off.
+    pub(super) fn pause(&mut self, work: StreamWork, now: Instant) {
+        let StreamWork { stream, epoch: _, mut events } = work;
+        let partition = Partition::for_stream(&stream, self.partitions);
+        let Some(held) = self.held.get_mut(&partition) else { return };
+        let Some(first) = held.under_way.remove(&stream) else { return };
+        let panics = held.panics.entry(stream.clone()).or_default();
+        let until = now + PANIC_BACKOFF.delay(*panics);
+        *panics = panics.saturating_add(1);
+        events.extend(held.events.remove(&stream).unwrap_or_default());
+        held.events.insert(stream.clone(), events);
+        self.paused.insert((until, first), (partition, stream));
+    }
+
+    /// When the first paused stream waits again.
+    pub(super) fn next_pause_end(&self) -> Option<Instant> {
+        self.paused.keys().next().map(|(until, _)| *until)
+    }
+
+    /// Streams whose pause is over by `now` wait again.
+    pub(super) fn end_pauses(&mut self, now: Instant) {
+        while let Some(paused) = self.paused.first_entry()
+            && paused.key().0 <= now
+        {
+            let ((_, first), stream) = paused.remove_entry();
+            self.waiting.insert(first, stream);
         }
     }
 

@@ -12,9 +12,11 @@
 //! and that another member took with a newer epoch.
 
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use tokio::task::{AbortHandle, JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
@@ -58,17 +60,17 @@ pub(super) struct PartitionConsumer {
     read_at: Instant,
 }
 
-/// A stream that was handled, under the lease of an epoch.
+/// A stream that was handled, or whose handling panicked.
 pub(super) struct Ended {
-    stream: StreamId,
-    epoch: i64,
-    handled: Handled,
+    work: StreamWork,
+    handled: std::thread::Result<Handled>,
 }
 
 /// Why the loop woke up.
 pub(super) enum Wakeup {
     RenewalDue,
     SaveDue,
+    PauseEnded,
     TaskEnded(Result<Ended, JoinError>),
     PageRead(Result<SharedPage, EventLogError>),
 }
@@ -105,16 +107,20 @@ impl PartitionConsumer {
 
     /// Starts as many streams as may be under way.
     pub(super) fn start_next(&mut self) {
+        self.backlog.end_pauses(Instant::now());
         while self.tasks.len() < self.concurrency
-            && let Some(StreamWork { stream, epoch, events }) = self.backlog.take_next()
+            && let Some(work) = self.backlog.take_next()
         {
             let (reactor, shutdown) = (Arc::clone(&self.reactor), self.shutdown.clone());
-            let key = stream.clone();
+            let stream = work.stream.clone();
             let task = async move {
-                let handled = reactor.handle(&stream, &events, &shutdown).await;
-                Ended { stream, epoch, handled }
+                let handling =
+                    async { reactor.handle(&work.stream, &work.events, &shutdown).await };
+                // Of what a panic leaves behind only the events are used again, which nothing changes.
+                let handled = AssertUnwindSafe(handling).catch_unwind().await;
+                Ended { work, handled }
             };
-            self.abort_handles.insert(key, self.tasks.spawn(task));
+            self.abort_handles.insert(stream, self.tasks.spawn(task));
         }
         self.status.report_under_way(self.tasks.len());
     }
@@ -123,10 +129,10 @@ impl PartitionConsumer {
     pub(super) async fn next_wakeup(&mut self) -> Wakeup {
         let may_read = self.backlog.has_room(self.concurrency);
         let (follow, read_at) = (&mut self.follow, self.read_at);
-        let save_at = self.save_at.unwrap_or(self.renew_at);
         tokio::select! {
             () = sleep_until(self.renew_at) => Wakeup::RenewalDue,
-            () = sleep_until(save_at), if self.save_at.is_some() => Wakeup::SaveDue,
+            () = sleep_until_some(self.save_at) => Wakeup::SaveDue,
+            () = sleep_until_some(self.backlog.next_pause_end()) => Wakeup::PauseEnded,
             Some(done) = self.tasks.join_next() => Wakeup::TaskEnded(done),
             page = async {
                 sleep_until(read_at).await;
@@ -140,6 +146,8 @@ impl PartitionConsumer {
         match wakeup {
             Wakeup::RenewalDue => self.renew_leases().await,
             Wakeup::SaveDue => self.save_checkpoints().await,
+            // It is started again with whatever is next.
+            Wakeup::PauseEnded => {}
             Wakeup::TaskEnded(done) => {
                 self.finish_task(done);
                 self.give_back(self.backlog.idle_leaving_partitions()).await;
@@ -240,6 +248,8 @@ impl PartitionConsumer {
         for lease in leases {
             let (partition, epoch, position) = (lease.partition.0, lease.epoch, lease.position.0);
             tracing::debug!(partition, epoch, position, "partition leased");
+            // It may be known under the lease before, which ran out unnoticed: of that one nothing goes on.
+            self.drop_partition(lease.partition);
             self.backlog.add_partition(*lease);
         }
         // One reader for all: from the partition that is furthest behind.
@@ -274,24 +284,25 @@ impl PartitionConsumer {
     }
 
     /// A stream that is left stays in the backlog: the checkpoint waits before its events, and whoever
-    /// holds the partition next takes it up again. So does one whose task died.
+    /// holds the partition next takes it up again. One whose handling panicked is taken up again here.
     fn finish_task(&mut self, done: Result<Ended, JoinError>) {
-        match done {
-            Ok(Ended { stream, epoch, handled }) => {
-                if !self.backlog.is_under_way(&stream, epoch) {
-                    return;
-                }
-                self.abort_handles.remove(&stream);
-                match handled {
-                    Handled::Done => {
-                        self.backlog.mark_done(&stream);
-                        self.schedule_save();
-                    }
-                    Handled::Left => tracing::info!(%stream, "left for the next start"),
-                }
+        // A task that ends without a word was broken off with its partition.
+        let Ok(Ended { work, handled }) = done else { return };
+        let StreamWork { stream, epoch, .. } = &work;
+        if !self.backlog.is_under_way(stream, *epoch) {
+            return;
+        }
+        self.abort_handles.remove(stream);
+        match handled {
+            Ok(Handled::Done) => {
+                self.backlog.mark_done(stream);
+                self.schedule_save();
             }
-            Err(error) if error.is_cancelled() => {}
-            Err(error) => tracing::error!(%error, "handling a stream was broken off"),
+            Ok(Handled::Left) => tracing::info!(%stream, "left for the next start"),
+            Err(_) => {
+                tracing::error!(%stream, "handling a stream panicked; it is tried again later");
+                self.backlog.pause(work, Instant::now());
+            }
         }
     }
 
@@ -315,3 +326,13 @@ impl PartitionConsumer {
         }
     }
 }
+
+async fn sleep_until_some(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -13,11 +13,13 @@ use crate::test_support::{TestDatabase, fresh_database};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Notes what it was given; holds streams whose id is in `held` until a shutdown.
+/// Notes what it was given; holds streams whose id is in `held` until a shutdown, and panics once for
+/// each in `faulty`.
 #[derive(Default)]
 struct Recorder {
     given: Mutex<Vec<(StreamId, Vec<u64>)>>,
     held: Mutex<Vec<StreamId>>,
+    faulty: Mutex<Vec<StreamId>>,
 }
 
 impl StreamReactor for Recorder {
@@ -42,6 +44,9 @@ impl StreamReactor for Recorder {
         let sequences = events.iter().map(|event| event.sequence).collect();
         self.given.lock().unwrap().push((stream.clone(), sequences));
         async move {
+            let is_faulty =
+                self.faulty.lock().unwrap().extract_if(.., |of| of == stream).count() > 0;
+            assert!(!is_faulty, "the reactor has a fault");
             if self.held.lock().unwrap().contains(stream) {
                 shutdown.requested().await;
                 return Handled::Left;
@@ -152,4 +157,19 @@ async fn what_is_left_at_the_end_keeps_its_checkpoint_back_and_is_given_to_the_n
     let given = reactor.given.lock().unwrap();
     let times = |id| given.iter().filter(|(of, _)| *of == stream(id)).count();
     assert_eq!((times(1), times(2)), (2, 1));
+}
+
+#[tokio::test]
+async fn a_stream_whose_handling_panicked_is_given_again_to_the_same_owner() {
+    let database = fresh_database().await;
+    let log: Arc<dyn EventLog> = Arc::new(PostgresEventLog::new(database.pool()));
+    append(&*log, 1, 0, "Asked").await;
+    let end = append(&*log, 2, 0, "Asked").await;
+    let reactor = Arc::new(Recorder::default());
+    reactor.faulty.lock().unwrap().push(stream(1));
+    let running = Running::start(&database, &log, &reactor);
+    until("the end", async || lowest_checkpoint(&database).await == Some(end.0)).await;
+    running.stop().await;
+    let given = reactor.given.lock().unwrap();
+    assert_eq!(given.iter().filter(|(of, _)| *of == stream(1)).count(), 2, "{given:?}");
 }

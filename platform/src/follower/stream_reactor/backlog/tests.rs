@@ -203,3 +203,60 @@ fn what_was_started_under_a_lost_lease_is_not_taken_for_what_is_under_way_now() 
     assert!(!backlog.is_under_way(&stream(one), 1));
     assert!(backlog.is_under_way(&stream(one), 2));
 }
+
+#[test]
+fn a_stream_that_panicked_waits_again_after_a_pause_and_holds_up_nobody() {
+    let (faulty, other) = (id(1, 0), id(1, 1));
+    let mut backlog = backlog([1]);
+    read(&mut backlog, vec![asked(1, faulty)], 1);
+    let now = Instant::now();
+    let mut ends = Vec::new();
+    for panics in 0..3 {
+        let work = backlog.take_next().unwrap();
+        // What comes while it is under way, and while it is paused, is given with what was open.
+        read(&mut backlog, vec![asked(2 + 2 * panics, faulty)], 2 + 2 * panics);
+        backlog.pause(work, now);
+        read(&mut backlog, vec![asked(3 + 2 * panics, faulty)], 3 + 2 * panics);
+        let end = backlog.next_pause_end().unwrap();
+        backlog.end_pauses(end - Duration::from_millis(1));
+        assert_eq!((next(&mut backlog), done_up_to(&backlog, 1)), (None, 0));
+        ends.push(end - now);
+        backlog.end_pauses(end);
+        assert_eq!(backlog.next_pause_end(), None);
+    }
+    // Half of a bound that doubles is always waited.
+    assert!(
+        ends.iter().zip([500, 1_000, 2_000]).all(|(end, ms)| end.as_millis() >= ms),
+        "{ends:?}"
+    );
+
+    let work = backlog.take_next().unwrap();
+    let positions: Vec<_> = work.events.iter().map(|event| event.position.0).collect();
+    assert_eq!(positions, (1..=7).collect::<Vec<_>>());
+    backlog.pause(work, now);
+    read(&mut backlog, vec![asked(8, other)], 8);
+    assert_eq!(next(&mut backlog), Some(other));
+    done(&mut backlog, other);
+    assert_eq!(done_up_to(&backlog, 1), 0, "the checkpoint waits before what is open");
+    backlog.end_pauses(backlog.next_pause_end().unwrap());
+    assert_eq!(next(&mut backlog), Some(faulty));
+    done(&mut backlog, faulty);
+    assert_eq!((done_up_to(&backlog, 1), next(&mut backlog)), (8, None));
+}
+
+#[test]
+fn a_paused_stream_of_a_partition_that_is_not_held_is_forgotten() {
+    let one = id(1, 0);
+    let mut backlog = backlog([1]);
+    read(&mut backlog, vec![asked(1, one)], 1);
+    let work = backlog.take_next().unwrap();
+    backlog.mark_leaving(1);
+    backlog.pause(work, Instant::now());
+    assert_eq!(
+        backlog.idle_leaving_partitions(),
+        [Partition(1)],
+        "it keeps no other member waiting"
+    );
+    backlog.drop_partition(Partition(1));
+    assert_eq!((backlog.next_pause_end(), next(&mut backlog)), (None, None));
+}
