@@ -19,6 +19,10 @@ pub use flavour::DatabaseFlavour;
 /// The migrations of `schemas/migrations`, embedded when this crate is compiled.
 pub static MIGRATOR: Migrator = sqlx::migrate!("../schemas/migrations");
 
+/// The fewest connections that one process can work with: one listens for what is appended, one for read
+/// models that move, and what is left is for statements.
+const CONNECTIONS_MIN: u32 = 4;
+
 /// A connection that was idle for longer is tried before it is used: one round trip, which a busy
 /// pool does not pay for every statement.
 const TRUSTED_FOR: Duration = Duration::from_secs(1);
@@ -30,8 +34,9 @@ pub struct DatabaseConfig {
     #[arg(long, env = "CHIPQ_DATABASE_URL", hide_env_values = true)]
     #[arg(value_parser = crate::config::secret)]
     pub database_url: Option<SecretString>,
-    /// Most connections held by one process.
+    /// Most connections held by one process; at least 4.
     #[arg(long, env = "CHIPQ_DATABASE_MAX_CONNECTIONS", default_value_t = 16)]
+    #[arg(value_parser = parse_max_connections)]
     pub database_max_connections: u32,
     /// Seconds to wait for a free connection before giving up.
     #[arg(long, env = "CHIPQ_DATABASE_ACQUIRE_TIMEOUT", default_value_t = 5)]
@@ -65,6 +70,16 @@ impl DatabaseConfig {
     fn acquire_timeout(&self) -> Duration {
         Duration::from_secs(self.database_acquire_timeout_s)
     }
+}
+
+fn parse_max_connections(text: &str) -> Result<u32, String> {
+    let connections: u32 = text.parse().map_err(|_| "write a whole number".to_owned())?;
+    if connections < CONNECTIONS_MIN {
+        return Err(format!(
+            "a process needs at least {CONNECTIONS_MIN}: two are held to listen, the others are for statements"
+        ));
+    }
+    Ok(connections)
 }
 
 /// Why the database cannot be used. No variant shows the password.
@@ -219,6 +234,15 @@ mod tests {
             assert!(matches!(refusal(url.to_owned()).await, PostgresError::BadUrl), "{url}");
         }
         assert!(matches!(refusal(String::new()).await, PostgresError::NotConfigured));
+    }
+
+    #[test]
+    fn a_pool_that_listeners_alone_would_use_up_is_refused() {
+        assert_eq!((parse_max_connections("4"), parse_max_connections("16")), (Ok(4), Ok(16)));
+        for text in ["0", "3", "-1", "many", ""] {
+            assert!(parse_max_connections(text).is_err(), "{text}");
+        }
+        assert!(parse_max_connections("3").unwrap_err().contains("at least 4"));
     }
 
     #[tokio::test]
