@@ -9,6 +9,7 @@
 //! ([`platform::follower::LogTail`]), and so are the checkpoints.
 
 use std::collections::{HashMap, VecDeque};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -213,7 +214,8 @@ impl Feed {
     /// Reads the next events of the log, as soon as there are some.
     async fn read_page(&mut self) -> Result<(), QueryError> {
         let page = self.follow.next_shared_page(PAGE);
-        if let Some(page) = wait_for(&self.reads.shutdown, page).await {
+        let check_session = || self.session.check_token();
+        if let Some(page) = wait_for(page, &self.reads.shutdown, check_session).await? {
             let is_ours =
                 |event: &Arc<Recorded>| event.stream.aggregate_type == domain::Inspection::TYPE;
             self.read.extend(page?.events.into_iter().filter(is_ours));
@@ -225,11 +227,15 @@ impl Feed {
     async fn wait_until_reflected(&self) -> Result<(), QueryError> {
         let overview = ProjectionName::InspectionOverview;
         let past = self.reads.checkpoints.wait_past(overview, self.after);
-        wait_for(&self.reads.shutdown, past).await.unwrap_or(Ok(()))
+        let check_session = || self.session.check_token();
+        wait_for(past, &self.reads.shutdown, check_session).await?.unwrap_or(Ok(()))
     }
 
     /// The events with the rows as they stand now: one statement for all.
-    async fn load_changes(&self, events: Vec<Arc<Recorded>>) -> Result<Vec<InspectionChange>, QueryError> {
+    async fn load_changes(
+        &self,
+        events: Vec<Arc<Recorded>>,
+    ) -> Result<Vec<InspectionChange>, QueryError> {
         let identified: Vec<(Uuid, Arc<Recorded>)> = events
             .into_iter()
             .filter_map(|event| Some((event.stream.aggregate_id.parse().ok()?, event)))
@@ -283,11 +289,23 @@ impl Feed {
     }
 }
 
-/// Waits for something to be done, but not past a shutdown or the next look at the token.
-async fn wait_for<T>(shutdown: &Shutdown, something: impl Future<Output = T>) -> Option<T> {
-    tokio::select! {
-        done = something => Some(done),
-        () = tokio::time::sleep(SESSION_CHECK) => None,
-        () = shutdown.requested() => None,
+/// Waits for something to be done, but not past the session, nor past a shutdown: then `None`. It goes on
+/// while the token is looked at; what is broken off and begun again each time would never be done when
+/// the database is slow.
+async fn wait_for<T>(
+    something: impl Future<Output = T>,
+    shutdown: &Shutdown,
+    check_session: impl Fn() -> Result<(), QueryError>,
+) -> Result<Option<T>, QueryError> {
+    let (mut something, mut requested) = (pin!(something), pin!(shutdown.requested()));
+    loop {
+        tokio::select! {
+            done = &mut something => return Ok(Some(done)),
+            () = &mut requested => return Ok(None),
+            () = tokio::time::sleep(SESSION_CHECK) => check_session()?,
+        }
     }
 }
+
+#[cfg(test)]
+mod tests;
