@@ -8,6 +8,7 @@ use platform::event_log::{Append, EventLog, EventMetadata, NewEvent};
 use platform::follower::OwnerConnection;
 use platform::test_support::fresh_database;
 use sqlx::PgPool;
+use uuid::Uuid;
 
 use super::*;
 use crate::serving_projector::take_over_serving;
@@ -90,4 +91,28 @@ async fn a_transaction_that_is_dropped_before_its_end_leaves_nothing() {
     drop(tx);
     drop(connection);
     assert_eq!(rows(&pool).await, (0, 0));
+}
+
+/// How PostgreSQL looks the rows of several hundred inspections up.
+async fn lookup_plan(connection: &mut PgConnection, table: &str) -> String {
+    let ids: Vec<Uuid> = (0..500).map(Uuid::from_u128).collect();
+    let sql = format!("EXPLAIN SELECT * FROM {table} WHERE inspection_id = ANY($1)");
+    let lines: Vec<String> =
+        sqlx::query_scalar(&sql).bind(ids).fetch_all(connection).await.unwrap();
+    lines.join("\n")
+}
+
+#[tokio::test]
+async fn rows_are_looked_up_by_index_also_in_a_table_of_which_nothing_is_known() {
+    let database = fresh_database().await;
+    let pool = database.pool();
+    page_of_one(&pool).await;
+    let (mut connection, generation) = owner(&pool).await;
+    let table = format!("{}.inspections", generation.schema());
+    let by_default = lookup_plan(&mut connection, &table).await;
+    assert!(by_default.contains("Seq Scan"), "the control: {by_default}");
+    let mut tx = connection.begin().await.unwrap();
+    lock_checkpoint(&mut tx, &generation).await.unwrap();
+    let plan = lookup_plan(&mut tx, "inspections").await;
+    assert!(!plan.contains("Seq Scan"), "{plan}");
 }
