@@ -3,36 +3,37 @@
 //! Invariant: under an artifact's key there is either nothing or one whole, checked picture that
 //! never changes again; keys come from ids only. Absent: what a picture means, and deleting one.
 
+mod error;
 mod folder;
-mod inspect;
+mod jpeg;
 mod percent;
-mod signed_url;
+mod png;
 mod upload;
-mod upload_target;
 mod url;
 
 #[cfg(test)]
 mod tests;
 
-use std::io;
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use domain::{ArtifactId, MediaType, Picture, Sha256};
 use futures::StreamExt as _;
+use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use object_store::path::Path;
 use object_store::{GetOptions, ObjectStore, ObjectStoreExt as _};
 
-pub use signed_url::SignatureError;
-pub use upload::{ExpectedUpload, UploadError, UploadLimits};
-pub use upload_target::{UploadNotes, UploadPermit, UploadTarget};
+pub use error::{ArtifactStoreError, SignatureError, UploadError};
+pub use upload::{ExpectedUpload, UploadLimits};
 pub use url::{ArtifactStoreUrl, InvalidArtifactStoreUrl};
 
 use crate::auth::SigningKey;
-use upload_target::UploadRoute;
+use error::PictureFlaw;
+use upload::PictureInspector;
 
 /// The store at `url`: the one place where a scheme becomes an adapter. `key` signs what the
 /// adapter gives out; all processes of an installation share it.
@@ -52,44 +53,54 @@ pub struct ArtifactStore {
     uploads: Arc<dyn UploadRoute>,
 }
 
-/// Why a stored picture cannot be given.
-#[derive(Debug, thiserror::Error)]
-pub enum ArtifactStoreError {
-    /// Nothing is stored under that id.
-    #[error("no picture is stored for artifact {0}; upload it first")]
-    NotFound(ArtifactId),
-    /// The bytes are not those that were stored.
-    #[error("artifact {id} is damaged: its digest is {found}, not {expected}; restore it")]
-    DigestMismatch {
-        /// Whose bytes.
-        id: ArtifactId,
-        /// The digest in the log.
-        expected: Sha256,
-        /// The digest at rest.
-        found: Sha256,
-    },
-    /// What is at rest is not a picture.
-    #[error("artifact {id} is damaged: {reason}; restore it")]
-    Unreadable {
-        /// Whose bytes.
-        id: ArtifactId,
-        /// What is wrong with them.
-        reason: String,
-    },
-    /// The folder cannot be used.
-    #[error(
-        "cannot use the artifact folder {}: {source}; check its owner and the disk",
-        path.display()
-    )]
-    Open {
-        /// The folder.
-        path: PathBuf,
-        /// What the file system said.
-        source: io::Error,
-    },
-    /// The store failed.
-    #[error("the artifact store failed: {0}")]
-    Unavailable(#[from] object_store::Error),
+/// What the receiving end would like to know again, by name. It stands in the URL for everybody to
+/// read, and nobody can change it.
+pub type UploadNotes = BTreeMap<String, String>;
+
+/// How to upload a picture.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UploadTarget {
+    /// The HTTP method.
+    pub method: &'static str,
+    /// Where to: absolute, or a path below this service when it begins with a slash.
+    pub url: String,
+    /// With which headers.
+    pub headers: BTreeMap<&'static str, String>,
+    /// Until when.
+    pub expires_at: DateTime<Utc>,
+}
+
+/// What an upload URL of this service allows its bearer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UploadPermit {
+    /// The picture that may be uploaded.
+    pub artifact_id: ArtifactId,
+    /// The format that was announced.
+    pub media_type: MediaType,
+    /// The notes that the URL was made with.
+    pub notes: UploadNotes,
+}
+
+/// An adapter's way of taking pictures from outside. Either they come through this service, by a URL that
+/// the adapter signs and checks again; or the store takes them itself, and this service finds them at rest.
+trait UploadRoute: fmt::Debug + Send + Sync {
+    /// Where the picture is to be sent until `until`. Asynchronous, because a remote store may have
+    /// to renew its own credentials first.
+    fn make_target(
+        &self,
+        artifact_id: ArtifactId,
+        media_type: MediaType,
+        until: DateTime<Utc>,
+        notes: UploadNotes,
+    ) -> BoxFuture<'_, Result<UploadTarget, ArtifactStoreError>>;
+
+    /// What a URL allows at `now`, by its path and query as they were received.
+    fn verify_permit(
+        &self,
+        path: &str,
+        query: &str,
+        now: DateTime<Utc>,
+    ) -> Result<UploadPermit, SignatureError>;
 }
 
 impl ArtifactStore {
@@ -181,11 +192,9 @@ impl ArtifactStore {
             Err(ArtifactStoreError::NotFound(_)) => return Ok(None),
             found => found?.1,
         };
-        let mut inspector = inspect::PictureInspector::default();
-        let damaged = |flaw: inspect::PictureFlaw| ArtifactStoreError::Unreadable {
-            id,
-            reason: flaw.to_string(),
-        };
+        let mut inspector = PictureInspector::default();
+        let damaged =
+            |flaw: PictureFlaw| ArtifactStoreError::Unreadable { id, reason: flaw.to_string() };
         while let Some(piece) = pieces.next().await {
             inspector.push(&piece?).map_err(damaged)?;
         }

@@ -14,43 +14,12 @@ mod users;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
-
 pub use keys::{KeyError, KeyRing};
 pub use scope::{ROLES, Scope, scopes_of};
 pub use signing_key::SigningKey;
 pub(crate) use signing_key::hmac_sha256;
-pub use tokens::{AccessToken, TokenConfig, TokenIssuer, TokenVerifier};
+pub use tokens::{AccessToken, Actor, TokenConfig, TokenIssuer, TokenVerifier};
 pub use users::Users;
-
-/// Somebody or something that acts, as proved by a token.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Actor {
-    /// Who: a user name or a client id.
-    pub subject: String,
-    /// The roles held when the token was issued.
-    pub roles: Vec<String>,
-    /// What may be done.
-    pub scopes: BTreeSet<Scope>,
-}
-
-impl Actor {
-    /// An actor with what `roles` allow; unknown roles allow nothing.
-    #[must_use]
-    pub fn with_roles(subject: impl Into<String>, roles: &[&str]) -> Self {
-        Self {
-            subject: subject.into(),
-            roles: roles.iter().map(|&role| role.to_owned()).collect(),
-            scopes: roles.iter().flat_map(|role| scopes_of(role)).copied().collect(),
-        }
-    }
-
-    /// Whether `scope` was granted.
-    #[must_use]
-    pub fn allows(&self, scope: Scope) -> bool {
-        self.scopes.contains(&scope)
-    }
-}
 
 /// Why somebody is not let in.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

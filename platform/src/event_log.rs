@@ -3,26 +3,21 @@
 //! Invariant: a reader that asks for everything after P and gets an answer up to Q will never later
 //! find an event between P and Q. Adapters live in submodules; nothing else touches the events table.
 
-mod attachment;
 pub mod cqrs;
-mod decode;
-mod metadata;
+mod event;
 pub mod postgres;
 mod url;
 
 use std::fmt;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
-use cqrs_es::DomainEvent;
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
+use sqlx::PgConnection;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-pub use attachment::{AppendScope, Attachment, AttachmentError};
-pub use decode::{Undecodable, UndecodableEvent};
-pub use metadata::{ActorRef, EventMetadata};
+pub use event::{ActorRef, EventMetadata, NewEvent, Recorded, Undecodable, UndecodableEvent};
 pub use url::{EventLogConfig, EventLogUrl, InvalidEventLogUrl, open};
 
 /// How long whoever waits for the log waits without a hint before it looks.
@@ -64,39 +59,6 @@ impl fmt::Display for StreamId {
     }
 }
 
-/// An event as it is stored.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Recorded {
-    /// Its place in the log.
-    pub position: Position,
-    /// Its id; derived from the command's id, so that a command is appended once.
-    pub event_id: Uuid,
-    /// The command that it follows from; absent when another tool appended it.
-    pub command_id: Option<Uuid>,
-    /// Its stream.
-    pub stream: StreamId,
-    /// Its place in its stream, from 1.
-    pub sequence: u64,
-    /// Its stored name.
-    pub event_type: String,
-    /// The version of its stored shape.
-    pub event_version: String,
-    /// Its stored shape.
-    pub payload: serde_json::Value,
-    /// The circumstances.
-    pub metadata: EventMetadata,
-    /// When the log took it.
-    pub recorded_at: DateTime<Utc>,
-}
-
-impl Recorded {
-    /// When the command was accepted; when the log took the event, if another tool appended it.
-    #[must_use]
-    pub fn occurred_at(&self) -> DateTime<Utc> {
-        self.metadata.occurred_at.unwrap_or(self.recorded_at)
-    }
-}
-
 /// A complete stretch of the log.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Page {
@@ -106,32 +68,6 @@ pub struct Page {
     pub up_to: Position,
     /// The log was complete up to here when the page was read.
     pub head: Position,
-}
-
-/// An event to append.
-#[derive(Debug, Clone, PartialEq)]
-pub struct NewEvent {
-    /// Its stored name.
-    pub event_type: String,
-    /// The version of its stored shape.
-    pub event_version: String,
-    /// Its stored shape.
-    pub payload: serde_json::Value,
-}
-
-impl NewEvent {
-    /// The stored shape of a domain event.
-    ///
-    /// # Errors
-    /// When the event has no JSON shape, which is a fault of its type.
-    pub fn from_domain<E: DomainEvent>(event: &E) -> Result<Self, EventLogError> {
-        Ok(Self {
-            event_type: event.event_type(),
-            event_version: event.event_version(),
-            payload: serde_json::to_value(event)
-                .map_err(|error| EventLogError::Failed(Box::new(error)))?,
-        })
-    }
 }
 
 /// What to append, atomically.
@@ -170,6 +106,38 @@ impl Append {
         self.attachment = Some(attachment);
         self
     }
+}
+
+/// Something to keep with an append, such as the answer to the command that appends: kept only when the
+/// events that it belongs to are in the log. What it is, and where it is kept, is its own affair.
+pub trait Attachment: fmt::Debug + Send {
+    /// Keeps it, now that it is known what was appended: in the transaction of the append, where the
+    /// log and the attachment share a database, or else by itself, after the append.
+    fn keep<'a>(
+        self: Box<Self>,
+        appended: &'a Appended,
+        scope: AppendScope<'a>,
+    ) -> BoxFuture<'a, Result<(), AttachmentError>>;
+}
+
+/// How an attachment is bound to the append that it is kept with.
+#[derive(Debug)]
+pub enum AppendScope<'a> {
+    /// The transaction that appends: what is written here is committed with the events or not at all.
+    Transaction(&'a mut PgConnection),
+    /// The events are in the log already, and stay there whatever becomes of the attachment.
+    Appended,
+}
+
+/// Why an attachment was not kept.
+#[derive(Debug, thiserror::Error)]
+pub enum AttachmentError {
+    /// It must not be kept any more, for the reason that it gives.
+    #[error(transparent)]
+    Refused(Box<dyn std::error::Error + Send + Sync>),
+    /// Where it is kept cannot be reached, or failed.
+    #[error(transparent)]
+    Log(#[from] EventLogError),
 }
 
 /// What was appended.

@@ -5,7 +5,6 @@
 //! key whose answer has expired cannot execute twice.
 
 mod claim;
-mod key;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,8 +13,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use sqlx::types::Json;
 
-pub use claim::Claim;
-pub use key::{Fingerprint, IdempotencyKey, InvalidKey, KEY_MAX_CHARS};
+pub use claim::{Claim, Fingerprint, IdempotencyKey, InvalidKey, KEY_MAX_CHARS};
 
 use crate::event_log::{EventLog, EventLogError, Recorded, StreamId};
 

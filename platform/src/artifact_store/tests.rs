@@ -4,7 +4,7 @@ mod full_disk;
 mod uploads;
 mod urls;
 
-use std::io::Cursor;
+use std::io::{self, Cursor};
 use std::path::Path as FsPath;
 
 use bytes::Bytes;

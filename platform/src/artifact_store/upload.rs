@@ -2,10 +2,10 @@
 //!
 //! Bytes go to a staging name while they are counted, digested and walked; only a whole, wanted
 //! picture is then renamed to its key, if that is still free. A failed or abandoned upload leaves
-//! nothing under the key.
+//! nothing under the key. Walking a picture decompresses nothing and keeps nothing but a few header
+//! bytes, so a bomb costs nothing. Sources: PNG (W3C, third edition) §5; JPEG (ITU-T T.81) annex B.
 
 use std::error::Error as StdError;
-use std::io;
 use std::pin::pin;
 
 use bytes::{Bytes, BytesMut};
@@ -13,10 +13,11 @@ use domain::{ArtifactId, MediaType, Picture, Sha256};
 use futures::{Stream, StreamExt as _};
 use object_store::path::Path;
 use object_store::{MultipartUpload, ObjectStoreExt as _};
+use sha2::Digest as _;
 use uuid::Uuid;
 
-use super::inspect::{PictureFlaw, PictureInspector};
-use super::{ArtifactStore, ArtifactStoreError, object_path};
+use super::error::PictureFlaw;
+use super::{ArtifactStore, UploadError, jpeg, object_path, png};
 
 /// Where unfinished uploads lie.
 pub(super) const STAGING: &str = "staging";
@@ -53,75 +54,6 @@ impl From<MediaType> for ExpectedUpload {
     fn from(media_type: MediaType) -> Self {
         Self { media_type, sha256: None, bytes: None }
     }
-}
-
-/// Why an upload does not count. Nothing of it is kept; the slot can be used again.
-#[derive(Debug, thiserror::Error)]
-pub enum UploadError {
-    /// No bytes.
-    #[error("the upload is empty; send the picture as the body")]
-    Empty,
-    /// Too many bytes.
-    #[error("the picture is larger than {limit_bytes} bytes; compress or crop it")]
-    TooLarge {
-        /// The limit in bytes.
-        limit_bytes: u64,
-    },
-    /// Neither of the known formats.
-    #[error("the upload is neither a JPEG nor a PNG")]
-    NotAPicture,
-    /// A picture of another format than announced.
-    #[error("the upload is {found}, but {declared} was announced; announce what you send")]
-    Mismatch {
-        /// What was announced.
-        declared: MediaType,
-        /// What was sent.
-        found: MediaType,
-    },
-    /// It ends before the picture does.
-    #[error("the picture ends too early; send it again")]
-    Truncated,
-    /// Its structure is broken.
-    #[error("the picture is damaged: {0}")]
-    Malformed(&'static str),
-    /// More pixels than anybody wants to decode.
-    #[error("the picture is {width} x {height} pixels, more than {limit} in all; crop or scale it")]
-    TooManyPixels {
-        /// Width in pixels, as the file says.
-        width: u32,
-        /// Height in pixels, as the file says.
-        height: u32,
-        /// The limit, in pixels.
-        limit: u64,
-    },
-    /// Other bytes than announced.
-    #[error("the SHA-256 of the upload is {found}, but {declared} was announced; send it again")]
-    WrongDigest {
-        /// What was announced.
-        declared: Sha256,
-        /// What was received.
-        found: Sha256,
-    },
-    /// More or fewer bytes than announced.
-    #[error("the upload has {found} bytes, but {declared} were announced; send it again")]
-    WrongLength {
-        /// What was announced.
-        declared: u64,
-        /// What was received.
-        found: u64,
-    },
-    /// Another picture is there already; pictures never change.
-    #[error("another picture is stored for this artifact; reserve a new artifact")]
-    AlreadyStored,
-    /// The sender went away.
-    #[error("the upload was interrupted; send it again")]
-    Interrupted(#[source] Box<dyn StdError + Send + Sync>),
-    /// The disk is full.
-    #[error("there is no space left for pictures; free some and send it again")]
-    StorageFull,
-    /// The store failed.
-    #[error(transparent)]
-    Store(ArtifactStoreError),
 }
 
 impl ArtifactStore {
@@ -264,27 +196,91 @@ pub(super) fn staging_path() -> Path {
     Path::from_iter([STAGING, &Uuid::new_v4().to_string()])
 }
 
-impl From<PictureFlaw> for UploadError {
-    fn from(flaw: PictureFlaw) -> Self {
-        match flaw {
-            PictureFlaw::NotAPicture => Self::NotAPicture,
-            PictureFlaw::Truncated => Self::Truncated,
-            PictureFlaw::Malformed(reason) => Self::Malformed(reason),
+/// Counts, digests and walks bytes that are pushed in pieces of any size.
+#[derive(Default)]
+pub(super) struct PictureInspector {
+    bytes: u64,
+    digest: sha2::Sha256,
+    format: PictureFormat,
+}
+
+#[derive(Default)]
+enum PictureFormat {
+    /// Fewer bytes than it takes to tell.
+    #[default]
+    Nothing,
+    Prefix(Vec<u8>),
+    Jpeg(jpeg::JpegWalk),
+    Png(png::PngWalk),
+}
+
+impl PictureInspector {
+    /// Takes the next bytes.
+    pub(super) fn push(&mut self, piece: &[u8]) -> Result<(), PictureFlaw> {
+        self.bytes += piece.len() as u64;
+        self.digest.update(piece);
+        match &mut self.format {
+            PictureFormat::Jpeg(walk) => walk.push(piece),
+            PictureFormat::Png(walk) => walk.push(piece),
+            PictureFormat::Nothing => self.sniff_format(piece.to_vec()),
+            PictureFormat::Prefix(prefix) => {
+                let mut prefix = std::mem::take(prefix);
+                prefix.extend_from_slice(piece);
+                self.sniff_format(prefix)
+            }
         }
     }
-}
 
-impl From<object_store::Error> for UploadError {
-    fn from(error: object_store::Error) -> Self {
-        if is_storage_full(&error) { Self::StorageFull } else { Self::Store(error.into()) }
+    fn sniff_format(&mut self, start: Vec<u8>) -> Result<(), PictureFlaw> {
+        if let Some(rest) = start.strip_prefix(&png::SIGNATURE) {
+            let mut walk = png::PngWalk::default();
+            walk.push(rest)?;
+            self.format = PictureFormat::Png(walk);
+        } else if let Some(rest) = start.strip_prefix(&jpeg::SIGNATURE) {
+            let mut walk = jpeg::JpegWalk::default();
+            walk.push(rest)?;
+            self.format = PictureFormat::Jpeg(walk);
+        } else if png::SIGNATURE.starts_with(&start) || jpeg::SIGNATURE.starts_with(&start) {
+            self.format = PictureFormat::Prefix(start);
+        } else {
+            return Err(PictureFlaw::NotAPicture);
+        }
+        Ok(())
     }
-}
 
-/// Whether a full disk or quota is among the causes.
-fn is_storage_full(error: &(dyn StdError + 'static)) -> bool {
-    std::iter::successors(Some(error), |&error| error.source())
-        .filter_map(|error| error.downcast_ref::<io::Error>())
-        .any(|error| {
-            matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
-        })
+    /// Bytes so far.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// The format, once enough bytes have passed.
+    pub(super) fn media_type(&self) -> Option<MediaType> {
+        match self.format {
+            PictureFormat::Nothing | PictureFormat::Prefix(_) => None,
+            PictureFormat::Jpeg(_) => Some(MediaType::Jpeg),
+            PictureFormat::Png(_) => Some(MediaType::Png),
+        }
+    }
+
+    /// Width and height in pixels, once the header has passed.
+    pub(super) fn dimensions(&self) -> Option<(u32, u32)> {
+        match &self.format {
+            PictureFormat::Nothing | PictureFormat::Prefix(_) => None,
+            PictureFormat::Jpeg(walk) => walk.dimensions(),
+            PictureFormat::Png(walk) => walk.dimensions(),
+        }
+    }
+
+    /// The picture, if it is whole.
+    pub(super) fn finish_picture(self) -> Result<Picture, PictureFlaw> {
+        let media_type = self.media_type().ok_or(PictureFlaw::NotAPicture)?;
+        let whole = match &self.format {
+            PictureFormat::Nothing | PictureFormat::Prefix(_) => false,
+            PictureFormat::Jpeg(walk) => walk.is_whole(),
+            PictureFormat::Png(walk) => walk.is_whole(),
+        };
+        let (width, height) = self.dimensions().filter(|_| whole).ok_or(PictureFlaw::Truncated)?;
+        let sha256 = Sha256::from_bytes(self.digest.finalize().into());
+        Ok(Picture { sha256, bytes: self.bytes, media_type, width, height })
+    }
 }

@@ -1,5 +1,7 @@
-//! Access tokens: JWT (RFC 7519, claims of RFC 9068) signed with Ed25519 (RFC 8037).
+//! Access tokens, and the actor that each proves: JWT (RFC 7519, claims of RFC 9068) signed with Ed25519
+//! (RFC 8037).
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{PoisonError, RwLock};
@@ -12,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::keys::PublicKeys;
-use super::{Actor, AuthError, KeyError, KeyRing};
+use super::{AuthError, KeyError, KeyRing, Scope, scopes_of};
 
 /// The only algorithm that is signed with and accepted.
 const ALGORITHM: Algorithm = Algorithm::EdDSA;
@@ -22,6 +24,35 @@ const LEEWAY_S: i64 = 30;
 const TOKEN_MAX_BYTES: usize = 8 << 10;
 /// An unknown key id makes the verifier read its folder again, at most this often.
 const RELOAD_EVERY: Duration = Duration::from_secs(5);
+
+/// Somebody or something that acts, as proved by a token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Actor {
+    /// Who: a user name or a client id.
+    pub subject: String,
+    /// The roles held when the token was issued.
+    pub roles: Vec<String>,
+    /// What may be done.
+    pub scopes: BTreeSet<Scope>,
+}
+
+impl Actor {
+    /// An actor with what `roles` allow; unknown roles allow nothing.
+    #[must_use]
+    pub fn with_roles(subject: impl Into<String>, roles: &[&str]) -> Self {
+        Self {
+            subject: subject.into(),
+            roles: roles.iter().map(|&role| role.to_owned()).collect(),
+            scopes: roles.iter().flat_map(|role| scopes_of(role)).copied().collect(),
+        }
+    }
+
+    /// Whether `scope` was granted.
+    #[must_use]
+    pub fn allows(&self, scope: Scope) -> bool {
+        self.scopes.contains(&scope)
+    }
+}
 
 /// Who issues tokens, for whom, and for how long.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,32 +1,150 @@
-//! The common layers of a router, each turning one kind of failure into a problem.
+//! What every router is wrapped in: the trace and one log line per request, and layers that each turn one
+//! kind of failure into a problem.
+//!
+//! Invariant: the log line names the route, never the path or query, which may hold a signature.
 
 use std::any::Any;
+use std::time::{Duration, Instant};
 
+use axum::Router;
 use axum::body::to_bytes;
-use axum::extract::{Request, State};
-use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
-use axum::middleware::Next;
+use axum::extract::{FromRequestParts, MatchedPath, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::limit::RequestBodyLimitLayer;
+use tracing::Instrument as _;
 
-use super::{HttpConfig, Problem};
+use super::Problem;
+use crate::telemetry::TraceContext;
 
 /// The longest plain-text rejection that is quoted in a problem, in bytes.
 const QUOTED_MAX_BYTES: usize = 1024;
 
-pub(super) async fn not_found(uri: Uri) -> Problem {
+static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The limits of [`wrap`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpConfig {
+    /// How long a handler may take to begin its answer; 504 afterwards. Default 30 s.
+    pub request_timeout: Duration,
+    /// The same for `PUT`, which carries uploads. Default 5 min.
+    pub upload_timeout: Duration,
+    /// Largest request body in bytes; 413 beyond. Default 33 MiB: one picture and a little more.
+    pub max_body_bytes: usize,
+}
+
+impl Default for HttpConfig {
+    fn default() -> Self {
+        Self {
+            request_timeout: Duration::from_secs(30),
+            upload_timeout: Duration::from_secs(300),
+            max_body_bytes: 33 << 20,
+        }
+    }
+}
+
+/// Gives `router` everything that is common: trace context and request log, security headers,
+/// panics, time and body limits as problems, 404 and 405 as problems.
+///
+/// It sets the router's fallback: serve a single-page application from a wildcard route, not from a
+/// fallback. Call it once, on the outermost router.
+pub fn wrap(router: Router, config: &HttpConfig) -> Router {
+    router
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(RequestBodyLimitLayer::new(config.max_body_bytes))
+        .layer(from_fn_with_state(config.clone(), time_limit))
+        .layer(CatchPanicLayer::custom(answer_panic))
+        .layer(from_fn(errors_are_problems))
+        .layer(from_fn(security_headers))
+        .layer(from_fn(trace_request))
+}
+
+/// As an extractor it never fails: without the middleware it is a new trace.
+impl<S: Sync> FromRequestParts<S> for TraceContext {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        Ok(parts.extensions.get().cloned().unwrap_or_else(|| Self::new(None)))
+    }
+}
+
+/// Middleware: sets the [`TraceContext`], answers with it, completes problems and logs the request.
+async fn trace_request(mut request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let context = TraceContext::new(header_text(request.headers(), &TRACEPARENT));
+    let request_id = request_id(request.headers(), &context);
+    let path = request.uri().path().to_owned();
+    let method = request.method().clone();
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    request.extensions_mut().insert(context.clone());
+
+    // What is done for the request stands under it.
+    let span = tracing::info_span!(
+        "request",
+        %method,
+        route = route.as_ref().map_or("(none)", MatchedPath::as_str),
+        trace_id = context.trace_id,
+    );
+    let mut response = next.run(request).instrument(span).await;
+    let problem = response.extensions_mut().remove::<Problem>();
+    let name = problem.as_ref().map(|p| p.name().to_owned());
+    if let Some(problem) = problem {
+        response = complete_problem(response, problem.completed_at(&path, &context.trace_id));
+    }
+    response.headers_mut().insert(REQUEST_ID.clone(), request_id);
+    if let Ok(value) = HeaderValue::from_str(&context.traceparent) {
+        response.headers_mut().insert(TRACEPARENT.clone(), value);
+    }
+    tracing::info!(
+        %method,
+        route = route.as_ref().map_or("(none)", MatchedPath::as_str),
+        status = response.status().as_u16(),
+        duration_ms = started.elapsed().as_millis(),
+        trace_id = context.trace_id,
+        problem = name,
+        "request"
+    );
+    response
+}
+
+fn header_text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+/// The caller's `X-Request-Id` when it is short and harmless, else the trace id.
+fn request_id(headers: &HeaderMap, context: &TraceContext) -> HeaderValue {
+    let harmless = |id: &&str| {
+        (1..=128).contains(&id.len())
+            && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:/+=".contains(&b))
+    };
+    let id = header_text(headers, &REQUEST_ID).filter(harmless).unwrap_or(&context.trace_id);
+    HeaderValue::from_str(id).unwrap_or(HeaderValue::from_static("unknown"))
+}
+
+/// The same answer, with the body of the completed problem.
+fn complete_problem(response: Response, problem: Problem) -> Response {
+    let (mut parts, _) = response.into_parts();
+    let (problem_parts, body) = problem.into_response().into_parts();
+    parts.headers.remove(header::CONTENT_LENGTH);
+    parts.headers.extend(problem_parts.headers);
+    Response::from_parts(parts, body)
+}
+
+async fn not_found(uri: Uri) -> Problem {
     Problem::not_found(format!("there is nothing at {}", uri.path()))
 }
 
-pub(super) async fn method_not_allowed(method: Method, uri: Uri) -> Problem {
+async fn method_not_allowed(method: Method, uri: Uri) -> Problem {
     let detail = format!("{} does not answer to {method}", uri.path());
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", detail)
 }
 
-pub(super) async fn time_limit(
-    State(config): State<HttpConfig>,
-    request: Request,
-    next: Next,
-) -> Response {
+async fn time_limit(State(config): State<HttpConfig>, request: Request, next: Next) -> Response {
     let limit = match *request.method() {
         Method::PUT => config.upload_timeout,
         _ => config.request_timeout,
@@ -36,7 +154,7 @@ pub(super) async fn time_limit(
         .unwrap_or_else(|_| Problem::timeout().into_response())
 }
 
-pub(super) fn answer_panic(panic: Box<dyn Any + Send + 'static>) -> Response {
+fn answer_panic(panic: Box<dyn Any + Send + 'static>) -> Response {
     let message = panic
         .downcast_ref::<&str>()
         .map(|text| (*text).to_owned())
@@ -46,7 +164,7 @@ pub(super) fn answer_panic(panic: Box<dyn Any + Send + 'static>) -> Response {
 }
 
 /// Extractors of axum and tower refuse in plain text; here that becomes a problem.
-pub(super) async fn errors_are_problems(request: Request, next: Next) -> Response {
+async fn errors_are_problems(request: Request, next: Next) -> Response {
     let response = next.run(request).await;
     if !is_plain_error(&response) {
         return response;
@@ -90,7 +208,7 @@ fn name_of(status: StatusCode) -> &'static str {
 }
 
 /// Headers that keep a browser from guessing, framing or leaking; those already set are kept.
-pub(super) async fn security_headers(request: Request, next: Next) -> Response {
+async fn security_headers(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let defaults = [
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),

@@ -4,7 +4,7 @@
 use chrono::TimeDelta;
 use proptest::prelude::*;
 
-use super::signed_url::{SignatureError, UrlParameters, UrlSigner};
+use super::folder::{UrlParameters, UrlSigner};
 use super::*;
 
 const PATH: &str = "/v1/uploads/0190";

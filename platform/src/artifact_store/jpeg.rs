@@ -1,6 +1,6 @@
 //! A JPEG as a sequence of marker segments, with entropy-coded data after each start of scan.
 
-use super::PictureFlaw;
+use super::error::PictureFlaw;
 
 /// Start of image, and the first byte of the marker that must follow.
 pub(super) const SIGNATURE: [u8; 2] = [0xff, 0xd8];

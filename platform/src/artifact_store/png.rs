@@ -1,6 +1,6 @@
 //! A PNG as a sequence of chunks: length, type, data, checksum.
 
-use super::PictureFlaw;
+use super::error::PictureFlaw;
 
 pub(super) const SIGNATURE: [u8; 8] = *b"\x89PNG\r\n\x1a\n";
 /// Chunk lengths are 31-bit numbers.

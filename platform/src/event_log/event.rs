@@ -1,17 +1,144 @@
-//! The circumstances of an event. Stored as a flat map of strings, so that cqrs-es reads it too.
+//! One event of the log: as it is appended, as it is stored with its circumstances, and how it becomes an
+//! event of the domain again.
 //!
-//! Invariant: there are two beginnings, a client's command ([`EventMetadata::by_actor`]) and a command of
-//! the platform's own ([`EventMetadata::by_service`]), and what answers an event says which
-//! ([`EventMetadata::caused_by`]). So every event can be followed back to the request it began with.
+//! Invariants: an event is decoded by its stored name and version, through the upcasters of its aggregate;
+//! what this software does not know is refused, and never read as something that it knows. There are two
+//! beginnings, a client's command ([`EventMetadata::by_actor`]) and a command of the platform's own
+//! ([`EventMetadata::by_service`]), and what answers an event says which ([`EventMetadata::caused_by`]): so
+//! every event can be followed back to the request it began with.
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 
 use chrono::{DateTime, SecondsFormat, Utc};
+use cqrs_es::DomainEvent;
+use domain::{Aggregate, UnknownStoredEvent};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::Recorded;
+use super::{EventLogError, Position, StreamId};
 use crate::telemetry::TraceContext;
+
+/// An event to append.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewEvent {
+    /// Its stored name.
+    pub event_type: String,
+    /// The version of its stored shape.
+    pub event_version: String,
+    /// Its stored shape.
+    pub payload: serde_json::Value,
+}
+
+impl NewEvent {
+    /// The stored shape of a domain event.
+    ///
+    /// # Errors
+    /// When the event has no JSON shape, which is a fault of its type.
+    pub fn from_domain<E: DomainEvent>(event: &E) -> Result<Self, EventLogError> {
+        Ok(Self {
+            event_type: event.event_type(),
+            event_version: event.event_version(),
+            payload: serde_json::to_value(event)
+                .map_err(|error| EventLogError::Failed(Box::new(error)))?,
+        })
+    }
+}
+
+/// An event as it is stored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recorded {
+    /// Its place in the log.
+    pub position: Position,
+    /// Its id; derived from the command's id, so that a command is appended once.
+    pub event_id: Uuid,
+    /// The command that it follows from; absent when another tool appended it.
+    pub command_id: Option<Uuid>,
+    /// Its stream.
+    pub stream: StreamId,
+    /// Its place in its stream, from 1.
+    pub sequence: u64,
+    /// Its stored name.
+    pub event_type: String,
+    /// The version of its stored shape.
+    pub event_version: String,
+    /// Its stored shape.
+    pub payload: serde_json::Value,
+    /// The circumstances.
+    pub metadata: EventMetadata,
+    /// When the log took it.
+    pub recorded_at: DateTime<Utc>,
+}
+
+impl Recorded {
+    /// When the command was accepted; when the log took the event, if another tool appended it.
+    #[must_use]
+    pub fn occurred_at(&self) -> DateTime<Utc> {
+        self.metadata.occurred_at.unwrap_or(self.recorded_at)
+    }
+
+    /// The event as the aggregate `A` knows it today.
+    ///
+    /// # Errors
+    /// When no event of `A` that this software knows has this name, version and shape.
+    pub fn decode<A: Aggregate>(&self) -> Result<A::Event, UndecodableEvent> {
+        let payload = A::upcast(&self.event_type, &self.event_version, &self.payload)
+            .map_err(|unknown| self.undecodable(Undecodable::Unknown(unknown)))?;
+        let event = A::Event::deserialize(&*payload)
+            .map_err(|error| self.undecodable(Undecodable::Shape(error)))?;
+        // The payload is tagged as well: one that says something else is no event of this name.
+        let found = event.event_type();
+        if found != self.event_type {
+            return Err(self.undecodable(Undecodable::Name { found }));
+        }
+        Ok(event)
+    }
+
+    fn undecodable(&self, reason: Undecodable) -> UndecodableEvent {
+        UndecodableEvent {
+            position: self.position,
+            event_type: self.event_type.clone(),
+            event_version: self.event_version.clone(),
+            reason,
+        }
+    }
+}
+
+/// A stored event that this software cannot read.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "event {event_type} version {event_version} at position {position} cannot be read: {reason}"
+)]
+pub struct UndecodableEvent {
+    /// Where it is.
+    pub position: Position,
+    /// Its stored name.
+    pub event_type: String,
+    /// The version of its stored shape.
+    pub event_version: String,
+    /// Why not.
+    #[source]
+    pub reason: Undecodable,
+}
+
+/// Why a stored event cannot be read, and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum Undecodable {
+    /// The name or the version is not known here.
+    #[error("{0}; if a newer version of the software wrote it, run that version or a newer one")]
+    Unknown(UnknownStoredEvent),
+    /// The JSON has not the shape of that version.
+    #[error("{0}; compare it with schemas/events, and mend whatever wrote it")]
+    Shape(serde_json::Error),
+    /// The JSON says that it is another event.
+    #[error("its payload is tagged {found}; mend whatever wrote it")]
+    Name {
+        /// What it is tagged with.
+        found: String,
+    },
+}
 
 /// Who asked for a command.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,7 +149,8 @@ pub struct ActorRef {
     pub roles: Vec<String>,
 }
 
-/// The circumstances of an event. Whatever is unknown is absent.
+/// The circumstances of an event, stored as a flat map of strings, so that cqrs-es reads it too. Whatever
+/// is unknown is absent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EventMetadata {
@@ -164,52 +292,5 @@ impl EventMetadata {
             traceparent: text(TRACEPARENT),
             occurred_at: map.get(OCCURRED_AT).and_then(|at| at.parse().ok()),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::StreamId;
-    use super::*;
-
-    #[test]
-    fn metadata_survives_its_stored_form() {
-        let metadata = EventMetadata {
-            command_id: Some(Uuid::from_u128(7)),
-            request_fingerprint: Some("ab".into()),
-            correlation_id: Some("c".into()),
-            causation_id: Some("d".into()),
-            actor: Some(ActorRef { subject: "demo".into(), roles: vec!["a".into(), "b".into()] }),
-            traceparent: Some("00-1-2-01".into()),
-            occurred_at: Some("2026-01-02T03:04:05.000006Z".parse().unwrap()),
-        };
-        assert_eq!(EventMetadata::from_map(&metadata.to_map()), metadata);
-        assert_eq!(EventMetadata::from_map(&HashMap::new()), EventMetadata::unknown());
-    }
-
-    #[test]
-    fn what_answers_an_event_belongs_to_its_transaction_and_trace_and_names_it() {
-        let trace = TraceContext::new(None);
-        let actor = ActorRef { subject: "demo".into(), roles: vec![] };
-        let mut event = Recorded {
-            position: super::super::Position(7),
-            event_id: Uuid::from_u128(8),
-            command_id: None,
-            stream: StreamId { aggregate_type: "test".into(), aggregate_id: "a".into() },
-            sequence: 1,
-            event_type: "Happened".into(),
-            event_version: "1".into(),
-            payload: serde_json::Value::Null,
-            metadata: EventMetadata::by_actor(actor, &trace),
-            recorded_at: Utc::now(),
-        };
-        assert_eq!(event.metadata.causation_id, Some(trace.trace_id));
-        let answer = EventMetadata::by_service("worker").caused_by(&event);
-        assert_eq!(answer.causation_id, Some(event.event_id.to_string()));
-        assert_eq!(answer.traceparent, Some(trace.traceparent));
-        assert_eq!(answer.correlation_id.as_deref(), Some("a"));
-        event.metadata.correlation_id = Some("order".into());
-        let answer = EventMetadata::by_service("worker").caused_by(&event).completed_for("b");
-        assert_eq!(answer.correlation_id.as_deref(), Some("order"));
     }
 }
