@@ -165,7 +165,13 @@ impl IdempotencyStore {
         let recorded = match recorded {
             Ok(recorded) => recorded,
             Err(error) => {
-                self.delete_claim(&claim).await;
+                // A key that somebody held before stays known: whether that owner appended is for the
+                // next request to find out, and it must not look like a new key then.
+                if first {
+                    self.delete_claim(&claim).await;
+                } else {
+                    self.end_lease(&claim).await;
+                }
                 return Err(error.into());
             }
         };

@@ -5,7 +5,7 @@
 //! dropped after its [`TestDatabase`], unless the test panicked: then its URL is printed, and it
 //! stays for an hour.
 
-mod counted_log;
+mod intercepted_log;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -22,7 +22,7 @@ use crate::embedded_postgres::{
 };
 use crate::postgres::{self, DatabaseConfig, MIGRATOR, PostgresError};
 
-pub use counted_log::CountedLog;
+pub use intercepted_log::{CountedLog, InterceptedLog, Interception};
 
 /// Connections that one test may hold.
 const CONNECTIONS_PER_TEST: u32 = 16;

@@ -18,7 +18,7 @@ use platform::event_log::postgres::PostgresEventLog;
 use platform::test_support::{TestDatabase, fresh_database};
 
 use event_log_suite::{EmptyLog, event_log_tests};
-use two_step_log::TwoStepLog;
+use two_step_log::TwoSteps;
 
 /// A database of the test's own.
 struct OnPostgres(TestDatabase);
@@ -38,7 +38,7 @@ struct InTwoSteps(OnPostgres);
 
 impl EmptyLog for InTwoSteps {
     fn open(&self) -> Arc<dyn EventLog> {
-        Arc::new(TwoStepLog::new(self.0.open()))
+        Arc::new(TwoSteps::over(self.0.open()))
     }
 
     fn cut_off(&self) -> BoxFuture<'_, ()> {

@@ -18,7 +18,7 @@ use platform::idempotency::{
 use platform::test_support::{TestDatabase, fresh_database};
 use serde_json::json;
 
-use two_step_log::TwoStepLog;
+use two_step_log::{TwoStepLog, TwoSteps};
 
 struct Stage {
     database: TestDatabase,
@@ -65,7 +65,7 @@ impl Stage {
     async fn in_two_steps() -> (Self, Arc<TwoStepLog>) {
         let database = fresh_database().await;
         let postgres = Arc::new(PostgresEventLog::new(database.pool()));
-        let log = Arc::new(TwoStepLog::new(postgres));
+        let log = Arc::new(TwoSteps::over(postgres));
         (Self::on(database, Arc::clone(&log) as _), log)
     }
 
@@ -307,5 +307,23 @@ async fn a_command_whose_answer_could_not_be_kept_is_answered_and_its_retry_as_w
     stage.keys.release(&claim).await;
     let retry = stage.fresh("k", "a").await;
     assert_eq!(stage.run("P-1", &retry).await.unwrap(), first);
+    assert_eq!(stage.head().await, Position(1));
+}
+
+#[tokio::test]
+async fn a_key_that_was_taken_over_while_the_log_was_away_is_still_answered_from_the_log() {
+    let (stage, log) = Stage::in_two_steps().await;
+    let claim = stage.fresh("k", "a").await;
+    log.die_after_the_next_append();
+    tokio::select! {
+        outcome = stage.run("P-1", &claim) => panic!("it did not die: {outcome:?}"),
+        () = log.died() => {}
+    }
+    stage.end_leases().await;
+    log.set_away(true);
+    assert!(matches!(stage.claim("k", "a").await, Err(ClaimError::Log(_))));
+    log.set_away(false);
+    let again = stage.fresh("k", "a").await;
+    assert_eq!(stage.run("P-1", &again).await.unwrap().body, json!({ "position": 1 }));
     assert_eq!(stage.head().await, Position(1));
 }

@@ -5,60 +5,29 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use platform::event_log::{
-    Append, AppendError, Appended, EventLog, EventLogError, Page, Position, Recorded, StreamId,
-};
+use platform::event_log::{Append, AppendError, Appended, EventLog, EventLogError};
+use platform::test_support::{InterceptedLog, Interception};
 use serde_json::json;
-use tokio::sync::watch;
-use uuid::Uuid;
 
 use crate::pictures::jpeg;
 use crate::support::{TestApi, board};
 
-/// A log whose appends fail while `away` is set.
-struct Flaky {
-    log: Arc<dyn EventLog>,
+/// Appends fail while `away` is set.
+struct FailingAppends {
     away: Arc<AtomicBool>,
 }
 
-impl EventLog for Flaky {
-    fn read_stream<'a>(
+impl Interception for FailingAppends {
+    fn append<'a>(
         &'a self,
-        stream: &'a StreamId,
-        after_sequence: u64,
-    ) -> BoxFuture<'a, Result<Vec<Recorded>, EventLogError>> {
-        self.log.read_stream(stream, after_sequence)
-    }
-
-    fn read_all(
-        &self,
-        after: Position,
-        limit: usize,
-    ) -> BoxFuture<'_, Result<Page, EventLogError>> {
-        self.log.read_all(after, limit)
-    }
-
-    fn head(&self) -> BoxFuture<'_, Result<Position, EventLogError>> {
-        self.log.head()
-    }
-
-    fn read_command(
-        &self,
-        command_id: Uuid,
-    ) -> BoxFuture<'_, Result<Vec<Recorded>, EventLogError>> {
-        self.log.read_command(command_id)
-    }
-
-    fn append(&self, append: Append) -> BoxFuture<'_, Result<Appended, AppendError>> {
+        log: &'a dyn EventLog,
+        append: Append,
+    ) -> BoxFuture<'a, Result<Appended, AppendError>> {
         if self.away.load(Ordering::SeqCst) {
             let cause = "secret: postgres://user:password@host".into();
             return async { Err(EventLogError::Unavailable(cause).into()) }.boxed();
         }
-        self.log.append(append)
-    }
-
-    fn hints(&self) -> watch::Receiver<u64> {
-        self.log.hints()
+        log.append(append)
     }
 }
 
@@ -67,7 +36,7 @@ async fn an_append_that_fails_stores_nothing_and_the_key_works_again() {
     let away = Arc::new(AtomicBool::new(false));
     let flag = away.clone();
     let api = TestApi::start_with(Default::default(), |log| {
-        Arc::new(Flaky { log, away: flag }) as Arc<dyn EventLog>
+        Arc::new(InterceptedLog::over(log, FailingAppends { away: flag })) as Arc<dyn EventLog>
     })
     .await;
     let id = api.create().await;

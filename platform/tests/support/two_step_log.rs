@@ -7,24 +7,27 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use platform::event_log::{
-    Append, AppendError, AppendScope, Appended, AttachmentError, EventLog, EventLogError, Page,
-    Position, Recorded, StreamId,
+    Append, AppendError, AppendScope, Appended, AttachmentError, EventLog, EventLogError, Recorded,
 };
-use tokio::sync::{Notify, watch};
+use platform::test_support::{InterceptedLog, Interception};
+use tokio::sync::Notify;
 use uuid::Uuid;
 
 /// Two steps over another log, which is never given an attachment.
-pub(crate) struct TwoStepLog {
-    log: Arc<dyn EventLog>,
+pub(crate) type TwoStepLog = InterceptedLog<TwoSteps>;
+
+/// What the next call does.
+#[derive(Default)]
+pub(crate) struct TwoSteps {
     dies_next: AtomicBool,
     loses_next: AtomicBool,
+    is_away: AtomicBool,
     died: Notify,
 }
 
-impl TwoStepLog {
-    pub(crate) fn new(log: Arc<dyn EventLog>) -> Self {
-        let (dies_next, loses_next) = (AtomicBool::new(false), AtomicBool::new(false));
-        Self { log, dies_next, loses_next, died: Notify::new() }
+impl TwoSteps {
+    pub(crate) fn over(log: Arc<dyn EventLog>) -> TwoStepLog {
+        InterceptedLog::over(log, Self::default())
     }
 
     /// The process of the next append dies after it: its future never ends.
@@ -42,9 +45,18 @@ impl TwoStepLog {
         self.loses_next.store(true, Ordering::SeqCst);
     }
 
-    async fn append_then_keep(&self, mut append: Append) -> Result<Appended, AppendError> {
+    /// From now on the log cannot say of a command whether it was executed, or can again.
+    pub(crate) fn set_away(&self, is_away: bool) {
+        self.is_away.store(is_away, Ordering::SeqCst);
+    }
+
+    async fn append_then_keep(
+        &self,
+        log: &dyn EventLog,
+        mut append: Append,
+    ) -> Result<Appended, AppendError> {
         let attachment = append.attachment.take();
-        let appended = self.log.append(append).await?;
+        let appended = log.append(append).await?;
         if self.dies_next.swap(false, Ordering::SeqCst) {
             self.died.notify_one();
             std::future::pending::<()>().await;
@@ -63,39 +75,24 @@ impl TwoStepLog {
     }
 }
 
-impl EventLog for TwoStepLog {
-    fn read_stream<'a>(
+impl Interception for TwoSteps {
+    fn read_command<'a>(
         &'a self,
-        stream: &'a StreamId,
-        after_sequence: u64,
-    ) -> BoxFuture<'a, Result<Vec<Recorded>, EventLogError>> {
-        self.log.read_stream(stream, after_sequence)
-    }
-
-    fn read_all(
-        &self,
-        after: Position,
-        limit: usize,
-    ) -> BoxFuture<'_, Result<Page, EventLogError>> {
-        self.log.read_all(after, limit)
-    }
-
-    fn head(&self) -> BoxFuture<'_, Result<Position, EventLogError>> {
-        self.log.head()
-    }
-
-    fn read_command(
-        &self,
+        log: &'a dyn EventLog,
         command_id: Uuid,
-    ) -> BoxFuture<'_, Result<Vec<Recorded>, EventLogError>> {
-        self.log.read_command(command_id)
+    ) -> BoxFuture<'a, Result<Vec<Recorded>, EventLogError>> {
+        if self.is_away.load(Ordering::SeqCst) {
+            let away = EventLogError::Unavailable("the log is away".into());
+            return std::future::ready(Err(away)).boxed();
+        }
+        log.read_command(command_id)
     }
 
-    fn append(&self, append: Append) -> BoxFuture<'_, Result<Appended, AppendError>> {
-        self.append_then_keep(append).boxed()
-    }
-
-    fn hints(&self) -> watch::Receiver<u64> {
-        self.log.hints()
+    fn append<'a>(
+        &'a self,
+        log: &'a dyn EventLog,
+        append: Append,
+    ) -> BoxFuture<'a, Result<Appended, AppendError>> {
+        self.append_then_keep(log, append).boxed()
     }
 }

@@ -1,0 +1,138 @@
+//! A log over another one, for tests that count its calls or let them fail.
+
+use std::ops::Deref;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use futures::future::BoxFuture;
+use tokio::sync::watch;
+use uuid::Uuid;
+
+use crate::event_log::{
+    Append, AppendError, Appended, EventLog, EventLogError, Page, Position, Recorded, StreamId,
+};
+
+/// What is done instead of handing a call on to `log`, the log beneath. What is left out is handed on.
+pub trait Interception: Send + Sync + 'static {
+    /// Instead of [`EventLog::read_all`].
+    fn read_all<'a>(
+        &'a self,
+        log: &'a dyn EventLog,
+        after: Position,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Page, EventLogError>> {
+        log.read_all(after, limit)
+    }
+
+    /// Instead of [`EventLog::read_command`].
+    fn read_command<'a>(
+        &'a self,
+        log: &'a dyn EventLog,
+        command_id: Uuid,
+    ) -> BoxFuture<'a, Result<Vec<Recorded>, EventLogError>> {
+        log.read_command(command_id)
+    }
+
+    /// Instead of [`EventLog::append`].
+    fn append<'a>(
+        &'a self,
+        log: &'a dyn EventLog,
+        append: Append,
+    ) -> BoxFuture<'a, Result<Appended, AppendError>> {
+        log.append(append)
+    }
+}
+
+/// Hands everything on to another log but for what `I` does instead. Its methods are those of `I`.
+pub struct InterceptedLog<I> {
+    log: Arc<dyn EventLog>,
+    interception: I,
+}
+
+impl<I> InterceptedLog<I> {
+    /// Puts `interception` before `log`.
+    #[must_use]
+    pub fn over(log: Arc<dyn EventLog>, interception: I) -> Self {
+        Self { log, interception }
+    }
+}
+
+impl<I> Deref for InterceptedLog<I> {
+    type Target = I;
+
+    fn deref(&self) -> &I {
+        &self.interception
+    }
+}
+
+impl<I: Interception> EventLog for InterceptedLog<I> {
+    fn read_stream<'a>(
+        &'a self,
+        stream: &'a StreamId,
+        after_sequence: u64,
+    ) -> BoxFuture<'a, Result<Vec<Recorded>, EventLogError>> {
+        self.log.read_stream(stream, after_sequence)
+    }
+
+    fn read_all(
+        &self,
+        after: Position,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Page, EventLogError>> {
+        self.interception.read_all(&*self.log, after, limit)
+    }
+
+    fn head(&self) -> BoxFuture<'_, Result<Position, EventLogError>> {
+        self.log.head()
+    }
+
+    fn read_command(
+        &self,
+        command_id: Uuid,
+    ) -> BoxFuture<'_, Result<Vec<Recorded>, EventLogError>> {
+        self.interception.read_command(&*self.log, command_id)
+    }
+
+    fn append(&self, append: Append) -> BoxFuture<'_, Result<Appended, AppendError>> {
+        self.interception.append(&*self.log, append)
+    }
+
+    fn hints(&self) -> watch::Receiver<u64> {
+        self.log.hints()
+    }
+}
+
+/// A log whose readings are counted.
+pub type CountedLog = InterceptedLog<PageCounter>;
+
+/// Counts how often the whole log was read.
+#[derive(Default)]
+pub struct PageCounter(AtomicUsize);
+
+impl PageCounter {
+    /// How often [`EventLog::read_all`] was called.
+    #[must_use]
+    pub fn pages_read(&self) -> usize {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+impl CountedLog {
+    /// Counts the readings of `log` from now on.
+    #[must_use]
+    pub fn new(log: Arc<dyn EventLog>) -> Self {
+        Self::over(log, PageCounter::default())
+    }
+}
+
+impl Interception for PageCounter {
+    fn read_all<'a>(
+        &'a self,
+        log: &'a dyn EventLog,
+        after: Position,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Page, EventLogError>> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        log.read_all(after, limit)
+    }
+}
