@@ -2,6 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+#[path = "support/two_step_log.rs"]
+#[allow(dead_code, reason = "shared with tests that use the rest")]
+mod two_step_log;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -15,6 +19,7 @@ use platform::execute::{ExecuteError, Request, execute, load};
 use platform::idempotency::{Answer, Claimed, Fingerprint, IdempotencyKey, IdempotencyStore};
 use platform::test_support::fresh_database;
 use postgres_es::PostgresEventRepository;
+use two_step_log::TwoSteps;
 
 fn register(part: &str) -> PartCommand {
     PartCommand::RegisterPart { part: PartNumber::new(part).unwrap() }
@@ -89,6 +94,27 @@ async fn events_and_answer_of_a_cqrs_es_commit_are_kept_together_or_not_at_all()
     assert_eq!(kept, answer);
     assert!(commit("P-2").await.is_err(), "the claim is answered already");
     assert_eq!(load::<Part>(&*log, "P-2").await.unwrap().version, 0);
+}
+
+#[tokio::test]
+async fn a_commit_whose_attachment_is_lost_after_it_has_succeeded_all_the_same() {
+    let database = fresh_database().await;
+    let log = Arc::new(TwoSteps::over(Arc::new(PostgresEventLog::new(database.pool()))));
+    let keys = IdempotencyStore::new(database.pool(), Arc::clone(&log) as _);
+    let key = IdempotencyKey::parse("k").unwrap();
+    let fingerprint = Fingerprint::for_request("POST", "/", None, None, b"");
+    let Claimed::Fresh(claim) = keys.claim("demo", &key, fingerprint).await.unwrap() else {
+        panic!("the key is free");
+    };
+    let answer = Answer { status: 201, headers: vec![], body: serde_json::json!({}) };
+    let store = CqrsEventStore::<Part>::new(Arc::clone(&log) as _);
+    let completion = claim.complete_with(move |_| answer);
+    let mut context = store.load_aggregate("P-1").await.unwrap().keeping(completion);
+    let events = domain::Aggregate::decide(context.aggregate(), register("P-1")).unwrap();
+    log.lose_the_next_attachment();
+    let committed = store.commit(events, context, HashMap::new()).await.unwrap();
+    assert_eq!(committed.len(), 1);
+    assert_eq!(load::<Part>(&*log, "P-1").await.unwrap().version, 1);
 }
 
 #[tokio::test]

@@ -113,15 +113,14 @@ where
         let mut append = Append::new(stream.clone(), version, events_to_store, metadata);
         append.attachment = context.attachment;
         let stored = append.metadata.to_map();
-        self.log.append(append).await.map_err(|error| match error {
-            AppendError::Conflict { .. }
-            | AppendError::NotKept { source: AttachmentError::Refused(_), .. } => {
-                AggregateError::AggregateConflict
+        match self.log.append(append).await {
+            Ok(_) => {}
+            // What was committed is in the log, and stays there.
+            Err(AppendError::NotKept { appended: Some(_), source }) => {
+                tracing::warn!(error = %source, "events were committed, what belongs to them not kept");
             }
-            AppendError::DuplicateCommand { .. } => unexpected(error),
-            AppendError::NotKept { source: AttachmentError::Log(error), .. } => unavailable(error),
-            AppendError::Log(error) => unavailable(error),
-        })?;
+            Err(error) => return Err(explain_append_error(error)),
+        }
         let sequences = (version + 1..).map(|sequence| sequence as usize);
         Ok(sequences
             .zip(events)
@@ -132,6 +131,19 @@ where
                 metadata: stored.clone(),
             })
             .collect())
+    }
+}
+
+/// Why nothing was committed, in the words of cqrs-es.
+fn explain_append_error<E: std::error::Error>(error: AppendError) -> AggregateError<E> {
+    match error {
+        AppendError::Conflict { .. }
+        | AppendError::NotKept { source: AttachmentError::Refused(_), .. } => {
+            AggregateError::AggregateConflict
+        }
+        AppendError::DuplicateCommand { .. } => unexpected(error),
+        AppendError::NotKept { source: AttachmentError::Log(error), .. }
+        | AppendError::Log(error) => unavailable(error),
     }
 }
 
