@@ -10,7 +10,7 @@ use std::str::FromStr as _;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
-use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::migrate::{Migrate as _, MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{Connection as _, PgConnection};
 
@@ -26,6 +26,12 @@ const CONNECTIONS_MIN: u32 = 4;
 /// A connection that was idle for longer is tried before it is used: one round trip, which a busy
 /// pool does not pay for every statement.
 const TRUSTED_FOR: Duration = Duration::from_secs(1);
+
+/// How long a migration waits for a table that others use. Whoever comes after it waits behind it, so that
+/// it must not wait for ever.
+const MIGRATION_LOCK_LIMIT: Duration = Duration::from_secs(10);
+/// SQLSTATE of a statement that was given up because it waited too long for a lock.
+const LOCK_NOT_AVAILABLE: &str = "55P03";
 
 /// Where PostgreSQL is, and how much of it one process may use.
 #[derive(Debug, Clone, clap::Args)]
@@ -117,6 +123,17 @@ pub enum PostgresError {
         /// Its name.
         database: String,
     },
+    /// Others use a table that a migration has to change.
+    #[error(
+        "the database was not migrated: a table was in use for {} s, and waiting longer would have \
+         blocked whoever uses it; run the migration again when less is going on, or end the \
+         transaction that holds the table (see pg_stat_activity)",
+        waited.as_secs_f64()
+    )]
+    MigrationBlocked {
+        /// How long the migration waited for the table.
+        waited: Duration,
+    },
     /// A migration failed or does not fit the database.
     #[error("the database cannot be migrated: {0}")]
     Migrate(#[from] MigrateError),
@@ -157,13 +174,38 @@ pub async fn connect(config: &DatabaseConfig) -> Result<PgPool, PostgresError> {
 /// Brings the database to the newest shape. Safe to run from several processes at once.
 ///
 /// # Errors
-/// When a migration fails, or the database was migrated by a newer version.
+/// When a migration fails, a table that it changes stays in use for [`MIGRATION_LOCK_LIMIT`], or the
+/// database was migrated by a newer version.
 pub async fn migrate(pool: &PgPool) -> Result<(), PostgresError> {
+    run_migrations(pool, &MIGRATOR, MIGRATION_LOCK_LIMIT).await
+}
+
+async fn run_migrations(
+    pool: &PgPool,
+    migrations: &Migrator,
+    lock_limit: Duration,
+) -> Result<(), PostgresError> {
     let mut connection = pool.acquire().await?.detach();
     sqlx::query("SET statement_timeout = 0").execute(&mut connection).await?;
-    MIGRATOR.run(&mut connection).await?;
-    connection.close().await?;
-    Ok(())
+    // Another process may be migrating: for that one there is no limit, since it holds nobody up.
+    connection.lock().await?;
+    let limit = format!("SET lock_timeout = {}", lock_limit.as_millis());
+    sqlx::query(&limit).execute(&mut connection).await?;
+    let migrated = migrations.run(&mut connection).await;
+    // Closing the session gives back the lock among those who migrate, in any case.
+    let closed = connection.close().await;
+    match migrated {
+        Err(error) if waited_for_a_lock(&error) => {
+            Err(PostgresError::MigrationBlocked { waited: lock_limit })
+        }
+        migrated => Ok(migrated.map(|()| closed)??),
+    }
+}
+
+fn waited_for_a_lock(error: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |&error| error.source())
+        .filter_map(|error| error.downcast_ref::<sqlx::Error>()?.as_database_error()?.code())
+        .any(|code| code == LOCK_NOT_AVAILABLE)
 }
 
 /// The options of every connection that this platform opens.
@@ -260,5 +302,26 @@ mod tests {
                 sqlx::query_scalar(&format!("SHOW {setting}")).fetch_one(&pool).await.unwrap();
             assert_eq!(found, value, "{setting}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_migration_gives_up_on_a_table_in_use_says_what_to_do_and_succeeds_later() {
+        let database = fresh_database().await;
+        let folder = tempfile::tempdir().unwrap();
+        let sql = "ALTER TABLE events ADD COLUMN of_a_test int";
+        std::fs::write(folder.path().join("9999_of_a_test.sql"), sql).unwrap();
+        let mut migrations = Migrator::new(folder.path()).await.unwrap();
+        migrations.set_ignore_missing(true);
+        let (pool, limit) = (database.pool(), Duration::from_millis(100));
+
+        let mut reader = pool.begin().await.unwrap();
+        sqlx::query("SELECT FROM events").execute(&mut *reader).await.unwrap();
+        let migrating = run_migrations(&pool, &migrations, limit);
+        let given_up = tokio::time::timeout(Duration::from_secs(20), migrating).await;
+        let error = given_up.expect("it waits for ever").unwrap_err();
+        assert!(matches!(error, PostgresError::MigrationBlocked { .. }), "{error}");
+        assert!(error.to_string().contains("; run the migration again"), "{error}");
+        reader.rollback().await.unwrap();
+        run_migrations(&pool, &migrations, limit).await.unwrap();
     }
 }
