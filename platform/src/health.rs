@@ -66,9 +66,7 @@ pub struct Readiness {
 /// A part of a process that knows whether it is ready.
 pub trait Probe: Send + Sync {
     /// What stands for the whole part when it does not answer in time.
-    fn name(&self) -> &'static str {
-        "part"
-    }
+    fn name(&self) -> &'static str;
 
     /// Everything of it that has to be ready.
     fn checks(&self) -> BoxFuture<'_, Vec<Check>>;

@@ -60,6 +60,10 @@ impl WorkerHealth {
 }
 
 impl Probe for WorkerHealth {
+    fn name(&self) -> &'static str {
+        WORKER
+    }
+
     /// `inference-engine`: it answers and its breaker is closed. `inference-leases`: the last renewal
     /// succeeded; a worker without a share, because there are more workers than partitions, is ready.
     fn checks(&self) -> BoxFuture<'_, Vec<Check>> {

@@ -270,6 +270,10 @@ fn observe_each(
 }
 
 impl Probe for Followers {
+    fn name(&self) -> &'static str {
+        "followers"
+    }
+
     /// `follower:<name>`: it follows, or stands by for another process that does.
     fn checks(&self) -> BoxFuture<'_, Vec<Check>> {
         let checks = self.statuses().iter().map(FollowerStatus::readiness).collect();
