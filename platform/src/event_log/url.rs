@@ -2,6 +2,7 @@
 //!
 //! Invariant: no message shows the URL, which may hold a password.
 
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -91,12 +92,21 @@ impl EventLogUrl {
         database: &PgConnectOptions,
     ) -> Result<(), InvalidEventLogUrl> {
         let Self::Postgres(log) = self;
-        let place = |options: &PgConnectOptions| {
-            let database = options.get_database().map(str::to_owned);
-            (options.get_host().to_owned(), options.get_port(), database)
-        };
-        if place(log) == place(database) { Ok(()) } else { Err(InvalidEventLogUrl::OtherDatabase) }
+        if place_of(log) == place_of(database) {
+            Ok(())
+        } else {
+            Err(InvalidEventLogUrl::OtherDatabase)
+        }
     }
+}
+
+/// Where a database is: the folder of its socket or else its host, the port, and its name, which is the
+/// user's when none is given.
+fn place_of(options: &PgConnectOptions) -> (PathBuf, u16, String) {
+    let socket = options.get_socket().cloned();
+    let server = socket.unwrap_or_else(|| PathBuf::from(options.get_host()));
+    let database = options.get_database().unwrap_or_else(|| options.get_username());
+    (server, options.get_port(), database.to_owned())
 }
 
 /// The log at `url`, or in `database` without one: the one place where a scheme becomes an adapter.
@@ -146,6 +156,10 @@ mod tests {
         for same in [DATABASE, "postgresql://other:user@db/chipq"] {
             parse(same).unwrap().check_beside(&database).unwrap();
         }
+        let socket: PgConnectOptions = "postgres:///chipq?host=/run/a".parse().unwrap();
+        parse("postgres:///chipq?user=me&host=/run/a").unwrap().check_beside(&socket).unwrap();
+        assert!(parse("postgres:///chipq?host=/run/b").unwrap().check_beside(&socket).is_err());
+        assert!(parse("postgres:///chipq?host=/run/a").unwrap().check_beside(&database).is_err());
         for other in ["postgres://db2/chipq", "postgres://db:5433/chipq", "postgres://db/events"] {
             let error = parse(other).unwrap().check_beside(&database).unwrap_err();
             assert!(error.to_string().contains("in the transaction that appends"), "{other}");
