@@ -45,8 +45,11 @@ pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
     let kept = args.data.clone();
     let folder = kept.or_else(|| temporary.as_ref().map(|folder| folder.path().to_owned()));
     eprintln!("starting PostgreSQL, the APIs, the projectors and the inference worker ...");
-    let foundation = args.foundation.clone();
-    let installation = InstallationArgs { data: folder, artifact_store_url: None, foundation };
+    let installation = InstallationArgs {
+        data: folder,
+        artifact_store: args.artifact_store.clone(),
+        foundation: args.foundation.clone(),
+    };
     let installation = Installation::open(&installation).await?;
     let mut services =
         Services::start(installation, listener, Users::demo(), &args.settings).await?;

@@ -9,7 +9,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use platform::artifact_store::ArtifactStoreUrl;
+use platform::artifact_store::ArtifactStoreConfig;
 use platform::config::ConfigErrors;
 use platform::embedded_postgres::{
     DATABASE, EmbeddedPostgres, EmbeddedPostgresConfig, EmbeddedPostgresError,
@@ -26,9 +26,8 @@ pub(crate) struct InstallationArgs {
     /// Default: $XDG_DATA_HOME/chipq or ~/.local/share/chipq; /var/lib/chipq for root.
     #[arg(long, env = "CHIPQ_DATA", value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
-    /// Where pictures are, when they are not in that folder.
-    #[arg(long, env = "CHIPQ_ARTIFACT_STORE_URL", value_name = "URL")]
-    pub(crate) artifact_store_url: Option<ArtifactStoreUrl>,
+    #[command(flatten)]
+    pub(crate) artifact_store: ArtifactStoreConfig,
     #[command(flatten, next_help_heading = "Database")]
     pub(crate) foundation: FoundationConfig,
 }
@@ -38,7 +37,7 @@ impl InstallationArgs {
     pub(crate) fn private(data: PathBuf) -> Self {
         // An empty URL is none.
         let foundation = FoundationConfig::from_url("");
-        Self { data: Some(data), artifact_store_url: None, foundation }
+        Self { data: Some(data), artifact_store: ArtifactStoreConfig::default(), foundation }
     }
 }
 
@@ -53,8 +52,8 @@ pub(crate) struct Installation {
 impl Installation {
     /// Opens it for this process alone; starts the private PostgreSQL unless a database is configured.
     pub(crate) async fn open(args: &InstallationArgs) -> anyhow::Result<Self> {
-        check(&args.foundation)?;
         let data = data_config(args);
+        check(&args.foundation, &data)?;
         make_folder(&data.data_dir)?;
         if args.foundation.database.url().is_some() {
             return Ok(Self { foundation: args.foundation.clone(), data, postgres: None });
@@ -112,12 +111,19 @@ impl Installation {
 }
 
 /// Refuses what cannot be right before a PostgreSQL is started for it.
-fn check(foundation: &FoundationConfig) -> Result<(), ConfigErrors> {
+fn check(foundation: &FoundationConfig, data: &DataConfig) -> Result<(), ConfigErrors> {
     let mut errors = ConfigErrors::new();
+    data.check(&mut errors);
     if foundation.database.url().is_some() {
         foundation.check(&mut errors);
-    } else {
-        errors.check("CHIPQ_EVENT_LOG_URL", foundation.event_log.url());
+    } else if let Some(log) = errors.check("CHIPQ_EVENT_LOG_URL", foundation.event_log.url()) {
+        // Nobody can name a private PostgreSQL: its port and its password are its own affair.
+        errors.require(
+            log.is_none(),
+            "CHIPQ_EVENT_LOG_URL",
+            "without CHIPQ_DATABASE_URL the log is in the private PostgreSQL; leave it out, or set \
+             both to the same",
+        );
     }
     errors.finish()
 }
@@ -125,7 +131,7 @@ fn check(foundation: &FoundationConfig) -> Result<(), ConfigErrors> {
 fn data_config(args: &InstallationArgs) -> DataConfig {
     DataConfig {
         data_dir: args.data.clone().unwrap_or_else(default_data_dir),
-        artifact_store_url: args.artifact_store_url.clone(),
+        artifact_store: args.artifact_store.clone(),
     }
 }
 
@@ -176,4 +182,28 @@ fn default_data_dir() -> PathBuf {
         .or_else(|| set("HOME").map(|home| PathBuf::from(home).join(".local/share")))
         .unwrap_or_else(|| PathBuf::from("."))
         .join("chipq")
+}
+
+#[cfg(test)]
+mod tests {
+    use platform::event_log::EventLogConfig;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_log_or_a_store_that_cannot_be_used_is_refused_before_anything_is_made() {
+        let folder = std::env::temp_dir().join(format!("chipq-refused-{}", std::process::id()));
+        let mut args = InstallationArgs::private(folder.clone());
+        let log_url = Some("postgres://me@localhost/chipq".into());
+        args.foundation.event_log = EventLogConfig { event_log_url: log_url };
+        args.artifact_store.artifact_store_url = Some("s3://bucket".into());
+        let error = Installation::open(&args).await.err().unwrap();
+        let failure = Failure::from_error(&error);
+        assert_eq!(failure.code, exit::USAGE);
+        for part in ["2 settings", "CHIPQ_EVENT_LOG_URL: without", "CHIPQ_ARTIFACT_STORE_URL: the"]
+        {
+            assert!(failure.what.contains(part), "{failure}");
+        }
+        assert!(!folder.exists());
+    }
 }

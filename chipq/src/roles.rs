@@ -84,6 +84,7 @@ pub(crate) struct InferenceWorkerArgs {
 pub(crate) async fn command_api(args: CommandApiArgs) -> anyhow::Result<()> {
     let mut errors = ConfigErrors::new();
     args.foundation.check(&mut errors);
+    args.data.check(&mut errors);
     let is_local = !args.demo_user || args.listen.ip().is_loopback();
     let refusal = "demo/demo is let in on loopback only; listen on 127.0.0.1, or leave it out";
     errors.require(is_local, "CHIPQ_DEMO_USER", refusal);
@@ -104,6 +105,7 @@ pub(crate) async fn command_api(args: CommandApiArgs) -> anyhow::Result<()> {
 
 /// Serves queries until a signal. Read models may still be missing; `/readyz` then says so.
 pub(crate) async fn query_api(args: QueryApiArgs) -> anyhow::Result<()> {
+    check(&args.foundation, &args.data)?;
     let shutdown = Shutdown::on_signal()?;
     let foundation = Foundation::open(&args.foundation).await?;
     let stores = ApiStores::open(&args.data)?;
@@ -129,9 +131,10 @@ pub(crate) async fn projectors(args: ProjectorsArgs) -> anyhow::Result<()> {
 
 /// Compares uploaded pictures until a signal.
 pub(crate) async fn inference_worker(args: InferenceWorkerArgs) -> anyhow::Result<()> {
+    check(&args.foundation, &args.data)?;
     let shutdown = Shutdown::on_signal()?;
     let foundation = Foundation::open(&args.foundation).await?;
-    let artifacts = args.data.open_artifacts()?;
+    let artifacts = args.data.open_artifacts_to_read()?;
     platform::metrics::install()?;
     let worker = inference_worker::Service::new(args.config);
     let probe = worker.health();
@@ -142,6 +145,14 @@ pub(crate) async fn inference_worker(args: InferenceWorkerArgs) -> anyhow::Resul
         shutdown.clone(),
     );
     run_with_health(&args.health, probe, shutdown, role).await
+}
+
+/// Refuses everything that is wrong at once, before anything is connected.
+fn check(foundation: &FoundationConfig, data: &DataConfig) -> Result<(), ConfigErrors> {
+    let mut errors = ConfigErrors::new();
+    foundation.check(&mut errors);
+    data.check(&mut errors);
+    errors.finish()
 }
 
 /// Runs a role that serves nothing else, with its health and metrics beside it, if anywhere.

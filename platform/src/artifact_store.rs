@@ -22,14 +22,14 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use domain::{ArtifactId, MediaType, Picture, Sha256};
 use futures::StreamExt as _;
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, FutureExt as _, ready};
 use futures::stream::BoxStream;
 use object_store::path::Path;
 use object_store::{GetOptions, ObjectStore, ObjectStoreExt as _};
 
 pub use error::{ArtifactStoreError, SignatureError, UploadError};
 pub use upload::{ExpectedUpload, UploadLimits};
-pub use url::{ArtifactStoreUrl, InvalidArtifactStoreUrl};
+pub use url::{ArtifactStoreConfig, ArtifactStoreUrl, InvalidArtifactStoreUrl};
 
 use crate::auth::SigningKey;
 use error::PictureFlaw;
@@ -43,6 +43,41 @@ use upload::PictureInspector;
 pub fn open(url: &ArtifactStoreUrl, key: &SigningKey) -> Result<ArtifactStore, ArtifactStoreError> {
     match url {
         ArtifactStoreUrl::Folder(path) => folder::open(path, key),
+    }
+}
+
+/// The store at `url` for whoever only reads: it gives out no way to upload and needs no key.
+///
+/// # Errors
+/// When a folder cannot be made.
+pub fn open_to_read(url: &ArtifactStoreUrl) -> Result<ArtifactStore, ArtifactStoreError> {
+    match url {
+        ArtifactStoreUrl::Folder(path) => folder::open_to_read(path),
+    }
+}
+
+/// The way of a store that was opened to read: there is none.
+#[derive(Debug)]
+struct NoUploads;
+
+impl UploadRoute for NoUploads {
+    fn make_target(
+        &self,
+        _: ArtifactId,
+        _: MediaType,
+        _: DateTime<Utc>,
+        _: UploadNotes,
+    ) -> BoxFuture<'_, Result<UploadTarget, ArtifactStoreError>> {
+        ready(Err(ArtifactStoreError::OpenedToRead)).boxed()
+    }
+
+    fn verify_permit(
+        &self,
+        _: &str,
+        _: &str,
+        _: DateTime<Utc>,
+    ) -> Result<UploadPermit, SignatureError> {
+        Err(SignatureError::Tampered)
     }
 }
 

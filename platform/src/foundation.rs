@@ -10,7 +10,9 @@ use std::sync::Arc;
 use chrono::Utc;
 use sqlx::PgPool;
 
-use crate::artifact_store::{self, ArtifactStore, ArtifactStoreError, ArtifactStoreUrl};
+use crate::artifact_store::{
+    self, ArtifactStore, ArtifactStoreConfig, ArtifactStoreError, InvalidArtifactStoreUrl,
+};
 use crate::auth::{KeyError, KeyRing, SigningKey, TokenConfig, TokenIssuer, TokenVerifier};
 use crate::config::{ConfigErrors, SecretFileError};
 use crate::event_log::{self, EventLog, EventLogConfig, InvalidEventLogUrl};
@@ -54,9 +56,9 @@ pub struct DataConfig {
     /// The folder of pictures and keys, shared with the other services.
     #[arg(long = "data", env = "CHIPQ_DATA", value_name = "DIR")]
     pub data_dir: PathBuf,
-    /// Where pictures are, when they are not in the data folder.
-    #[arg(long, env = "CHIPQ_ARTIFACT_STORE_URL", value_name = "URL")]
-    pub artifact_store_url: Option<ArtifactStoreUrl>,
+    /// Pictures, when they are not in that folder.
+    #[command(flatten)]
+    pub artifact_store: ArtifactStoreConfig,
 }
 
 /// Why what a role stands on cannot be used.
@@ -71,6 +73,9 @@ pub enum FoundationError {
     /// The log.
     #[error("{0}")]
     EventLog(#[from] InvalidEventLogUrl),
+    /// Where pictures are.
+    #[error("{0}")]
+    ArtifactStoreUrl(#[from] InvalidArtifactStoreUrl),
     /// The pictures.
     #[error("{0}")]
     Artifacts(#[from] ArtifactStoreError),
@@ -138,14 +143,27 @@ impl Foundation {
 }
 
 impl DataConfig {
+    /// Notes everything that is wrong, without opening anything.
+    pub fn check(&self, errors: &mut ConfigErrors) {
+        errors.check("CHIPQ_ARTIFACT_STORE_URL", self.artifact_store.url(&self.data_dir));
+    }
+
     /// Opens the pictures; makes their folder when it is missing.
     ///
     /// # Errors
     /// When they, or the key that signs their URLs, cannot be used.
     pub fn open_artifacts(&self) -> Result<ArtifactStore, FoundationError> {
-        let in_folder = || ArtifactStoreUrl::Folder(self.data_dir.join("artifacts"));
-        let url = self.artifact_store_url.clone().unwrap_or_else(in_folder);
+        let url = self.artifact_store.url(&self.data_dir)?;
         Ok(artifact_store::open(&url, &self.open_signing_key()?)?)
+    }
+
+    /// Opens the pictures for whoever only reads them, without any key.
+    ///
+    /// # Errors
+    /// When they cannot be used.
+    pub fn open_artifacts_to_read(&self) -> Result<ArtifactStore, FoundationError> {
+        let url = self.artifact_store.url(&self.data_dir)?;
+        Ok(artifact_store::open_to_read(&url)?)
     }
 
     /// Opens the key that signs what this installation gives out; makes it when it is missing.
@@ -183,6 +201,25 @@ mod tests {
             error.contains("CHIPQ_DATABASE_URL: ") && error.contains("kurrentdb://"),
             "{error}"
         );
+    }
+
+    #[tokio::test]
+    async fn who_only_reads_pictures_opens_no_key_and_can_give_out_no_upload() {
+        let folder = tempfile::tempdir().unwrap();
+        let data_dir = folder.path().to_owned();
+        let data = DataConfig { data_dir, artifact_store: ArtifactStoreConfig::default() };
+        let reader = data.open_artifacts_to_read().unwrap();
+        let kept: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
+        assert_eq!(kept.len(), 1, "the folder of pictures, and nothing else: {kept:?}");
+
+        let id = domain::ArtifactId(uuid::Uuid::now_v7());
+        let ask = |store: ArtifactStore| async move {
+            let jpeg = domain::MediaType::Jpeg;
+            store.upload_target(id, jpeg, Utc::now(), Default::default()).await
+        };
+        assert!(matches!(ask(reader.clone()).await, Err(ArtifactStoreError::OpenedToRead)));
+        assert!(matches!(reader.get(id).await, Err(ArtifactStoreError::NotFound(_))));
+        assert!(ask(data.open_artifacts().unwrap()).await.is_ok());
     }
 
     #[tokio::test]

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Args;
+use platform::artifact_store::ArtifactStoreConfig;
 use platform::foundation::FoundationConfig;
 
 use crate::installation::InstallationArgs;
@@ -48,6 +49,8 @@ pub(crate) struct DemoArgs {
     /// Folder to keep everything in; a temporary one by default, removed at the end.
     #[arg(long, env = "CHIPQ_DATA", value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) artifact_store: ArtifactStoreConfig,
     #[command(flatten, next_help_heading = "Database")]
     pub(crate) foundation: FoundationConfig,
     #[command(flatten, next_help_heading = "Limits")]

@@ -30,6 +30,9 @@ pub enum ArtifactStoreError {
         /// What is wrong with them.
         reason: String,
     },
+    /// This process only reads pictures.
+    #[error("the artifact store was opened to read; ask the command API for an upload URL")]
+    OpenedToRead,
     /// The folder cannot be used.
     #[error(
         "cannot use the artifact folder {}: {source}; check its owner and the disk",

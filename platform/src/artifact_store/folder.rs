@@ -20,8 +20,8 @@ use object_store::local::LocalFileSystem;
 use super::percent::{decode, encode};
 use super::upload::STAGING;
 use super::{
-    ArtifactStore, ArtifactStoreError, SignatureError, UploadNotes, UploadPermit, UploadRoute,
-    UploadTarget,
+    ArtifactStore, ArtifactStoreError, NoUploads, SignatureError, UploadNotes, UploadPermit,
+    UploadRoute, UploadTarget,
 };
 use crate::auth::{SigningKey, hmac_sha256};
 
@@ -48,6 +48,14 @@ pub(super) fn open(folder: &Path, key: &SigningKey) -> Result<ArtifactStore, Art
     remove_abandoned(&staging).map_err(failed)?;
     let files = LocalFileSystem::new_with_prefix(folder)?.with_fsync(true);
     Ok(ArtifactStore::new(Arc::new(files), Arc::new(SignedUploads::new(key))))
+}
+
+/// The same store for whoever only reads; leaves unfinished uploads alone.
+pub(super) fn open_to_read(folder: &Path) -> Result<ArtifactStore, ArtifactStoreError> {
+    let failed = |source| ArtifactStoreError::Open { path: folder.to_owned(), source };
+    std::fs::create_dir_all(folder).map_err(failed)?;
+    let files = LocalFileSystem::new_with_prefix(folder)?;
+    Ok(ArtifactStore::new(Arc::new(files), Arc::new(NoUploads)))
 }
 
 /// Removes what killed processes left in the staging folder.

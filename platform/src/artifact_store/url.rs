@@ -1,13 +1,40 @@
-//! Where pictures are kept, as one value of the command line.
+//! Where pictures are kept, as one URL: its scheme chooses the adapter.
+//!
+//! Invariant: no message shows the URL, which may hold a secret.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
+
+use secrecy::{ExposeSecret as _, SecretString};
 
 use super::percent::decode;
 
 /// Object stores that this code is written for and has no adapter to.
 const NOT_COMPILED_IN: [&str; 3] = ["s3", "gs", "az"];
+
+/// Where pictures are kept.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct ArtifactStoreConfig {
+    /// Where pictures are, when they are not in the data folder.
+    #[arg(long, env = "CHIPQ_ARTIFACT_STORE_URL", hide_env_values = true, value_name = "URL")]
+    #[arg(value_parser = crate::config::secret)]
+    pub artifact_store_url: Option<SecretString>,
+}
+
+impl ArtifactStoreConfig {
+    /// The store that is configured; without one the folder `artifacts` of `data_dir`.
+    ///
+    /// # Errors
+    /// When it is no URL of a store, or of one that is not compiled in.
+    pub fn url(&self, data_dir: &Path) -> Result<ArtifactStoreUrl, InvalidArtifactStoreUrl> {
+        let url = self.artifact_store_url.as_ref().map(|url| url.expose_secret());
+        match url.filter(|url| !url.is_empty()) {
+            Some(url) => url.parse(),
+            None => Ok(ArtifactStoreUrl::Folder(data_dir.join("artifacts"))),
+        }
+    }
+}
 
 /// Where pictures are kept. [`super::open`] has one adapter for each variant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,43 +48,38 @@ pub enum ArtifactStoreUrl {
 pub enum InvalidArtifactStoreUrl {
     /// An object store without an adapter.
     #[error(
-        "{url:?}: an adapter for {scheme}:// is not compiled in; use a folder that all services \
-         share: a path, or file:///var/lib/chipq/artifacts"
+        "the adapter for {scheme}:// is not compiled in; use a folder that all services share: a \
+         path, or file:///var/lib/chipq/artifacts"
     )]
     NotCompiledIn {
-        /// As given.
-        url: String,
         /// Its scheme.
         scheme: &'static str,
     },
     /// Anything else.
     #[error(
-        "{url:?} names no store of pictures: write the path of a folder, or \
+        "this names no store of pictures; write the path of a folder, or \
          file:///var/lib/chipq/artifacts"
     )]
-    Unknown {
-        /// As given.
-        url: String,
-    },
+    Unknown,
 }
 
 impl FromStr for ArtifactStoreUrl {
     type Err = InvalidArtifactStoreUrl;
 
     fn from_str(url: &str) -> Result<Self, InvalidArtifactStoreUrl> {
-        let unknown = || InvalidArtifactStoreUrl::Unknown { url: url.to_owned() };
         let (scheme, rest) = url.split_once(':').unwrap_or_default();
         if let Some(scheme) = NOT_COMPILED_IN.into_iter().find(|known| *known == scheme) {
-            return Err(InvalidArtifactStoreUrl::NotCompiledIn { url: url.to_owned(), scheme });
+            return Err(InvalidArtifactStoreUrl::NotCompiledIn { scheme });
         }
         if scheme == "file" {
             // RFC 8089: both file:/path and file:///path; a host would be another machine's folder.
             let path = rest.strip_prefix("//").unwrap_or(rest);
-            let path = decode(path).filter(|path| path.starts_with('/')).ok_or_else(unknown)?;
+            let path = decode(path).filter(|path| path.starts_with('/'));
+            let path = path.ok_or(InvalidArtifactStoreUrl::Unknown)?;
             return Ok(Self::Folder(path.into()));
         }
         if url.is_empty() || rest.starts_with("//") {
-            return Err(unknown());
+            return Err(InvalidArtifactStoreUrl::Unknown);
         }
         Ok(Self::Folder(url.into()))
     }
@@ -102,7 +124,23 @@ mod tests {
         for url in ["", "http://host/x", "file://host/x", "file://", "file:artifacts", "file:///%f"]
         {
             let error = url.parse::<ArtifactStoreUrl>().unwrap_err();
-            assert_eq!(error, InvalidArtifactStoreUrl::Unknown { url: url.to_owned() });
+            assert_eq!(error, InvalidArtifactStoreUrl::Unknown);
+        }
+    }
+
+    #[test]
+    fn an_empty_variable_counts_as_not_set_and_no_message_shows_a_secret() {
+        let configured = |url: Option<&str>| {
+            let url = url.map(SecretString::from);
+            ArtifactStoreConfig { artifact_store_url: url }.url(Path::new("/data"))
+        };
+        for nothing in [None, Some("")] {
+            assert_eq!(configured(nothing), folder("/data/artifacts"));
+        }
+        assert_eq!(configured(Some("/srv/pictures")), folder("/srv/pictures"));
+        for url in ["s3://key:hunter2@bucket", "https://key:hunter2@host/x"] {
+            let error = configured(Some(url)).unwrap_err();
+            assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
         }
     }
 }

@@ -87,6 +87,7 @@ impl From<ArtifactStoreError> for Problem {
             ArtifactStoreError::NotFound(_) => Self::not_found(detail),
             ArtifactStoreError::DigestMismatch { .. }
             | ArtifactStoreError::Unreadable { .. }
+            | ArtifactStoreError::OpenedToRead
             | ArtifactStoreError::Open { .. } => Self::internal(detail),
             ArtifactStoreError::Unavailable(_) => {
                 tracing::error!(cause = detail, "the artifact store is unavailable");
