@@ -115,7 +115,7 @@ impl HttpClient {
         loop {
             match self.0.send(Call::get(&path)).await {
                 Ok(report) => return Ok(serde_json::from_slice(&report)?),
-                Err(error) if transport::status(&error) != Some(StatusCode::NOT_FOUND) => {
+                Err(error) if retry::status(&error) != Some(StatusCode::NOT_FOUND) => {
                     return Err(error);
                 }
                 Err(_) if begun.elapsed() >= limit => {

@@ -4,7 +4,7 @@
 //! worker runs, and a rate begins when every worker has its share of the leases, so that what is timed
 //! is so many workers at work; times are those of the database.
 
-mod cluster;
+mod fleet;
 mod report;
 
 use std::collections::{HashMap, HashSet};
@@ -21,7 +21,7 @@ use platform::follower::LogTail;
 use super::print;
 use crate::cli::BenchWorkersArgs;
 use crate::machine::Machine;
-use cluster::{Cluster, WorkerProcess};
+use fleet::{WorkerFleet, WorkerProcess};
 use report::{KilledWorker, ScalingRound, WorkersReport};
 
 /// How long a round may take.
@@ -33,10 +33,10 @@ const WORKERS_AND_ONE_KILLED: usize = 4;
 
 /// Measures, and prints the figures with everything that they were measured by.
 pub(super) async fn run(args: BenchWorkersArgs) -> anyhow::Result<ExitCode> {
-    let cluster = Cluster::start(&args).await?;
+    let fleet = WorkerFleet::start(&args).await?;
     let mut report = WorkersReport::new(Machine::this(), &args);
-    let outcome = measure_scaling(&args, &cluster, &mut report).await;
-    cluster.stop().await?;
+    let outcome = measure_scaling(&args, &fleet, &mut report).await;
+    fleet.stop().await?;
     outcome?;
     print(args.json, &report)?;
     Ok(if report.is_each_judged_once() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -44,21 +44,21 @@ pub(super) async fn run(args: BenchWorkersArgs) -> anyhow::Result<ExitCode> {
 
 async fn measure_scaling(
     args: &BenchWorkersArgs,
-    cluster: &Cluster,
+    fleet: &WorkerFleet,
     report: &mut WorkersReport,
 ) -> anyhow::Result<()> {
     for round in 0..args.rounds {
         for &workers in &args.workers {
             eprintln!("round {}: {workers} workers, {} boards ...", round + 1, args.boards);
-            let after = cluster.log().head().await?;
-            let boards = cluster.submit_boards(args.boards).await?;
-            let processes = cluster.start_workers(workers)?;
-            let shared = cluster.shared_by(workers, ROUND_LIMIT).await?;
-            JudgedBoards::wait_for(cluster.log(), after, Some(&boards), boards.len()).await?;
+            let after = fleet.log().head().await?;
+            let boards = fleet.submit_boards(args.boards).await?;
+            let processes = fleet.start_workers(workers)?;
+            let shared = fleet.shared_by(workers, ROUND_LIMIT).await?;
+            JudgedBoards::wait_for(fleet.log(), after, Some(&boards), boards.len()).await?;
             stop(processes).await?;
             // Only now is nobody left who could judge a board again.
             let judged =
-                JudgedBoards::wait_for(cluster.log(), after, Some(&boards), boards.len()).await?;
+                JudgedBoards::wait_for(fleet.log(), after, Some(&boards), boards.len()).await?;
             let (timed, boards_per_s) = judged.rate_from(shared);
             ensure!(
                 timed >= boards.len() / 4,
@@ -76,39 +76,39 @@ async fn measure_scaling(
         }
     }
     eprintln!("{WORKERS_AND_ONE_KILLED} workers, one of them killed ...");
-    report.killed = Some(kill_one(args, cluster).await?);
+    report.killed = Some(kill_one(args, fleet).await?);
     report.summarise_rates();
     Ok(())
 }
 
 /// Kills one of four workers when a quarter of the boards is judged, while the others are still coming.
-async fn kill_one(args: &BenchWorkersArgs, cluster: &Cluster) -> anyhow::Result<KilledWorker> {
+async fn kill_one(args: &BenchWorkersArgs, fleet: &WorkerFleet) -> anyhow::Result<KilledWorker> {
     // The first worker has all leases for itself, and so tells its name.
-    let mut first = cluster.start_workers(1)?;
-    let victim = cluster.only_owner(ROUND_LIMIT).await?;
-    let others = cluster.start_workers(WORKERS_AND_ONE_KILLED - 1)?;
-    cluster.shared_by(WORKERS_AND_ONE_KILLED, ROUND_LIMIT).await?;
-    let after = cluster.log().head().await?;
+    let mut first = fleet.start_workers(1)?;
+    let victim = fleet.only_owner(ROUND_LIMIT).await?;
+    let others = fleet.start_workers(WORKERS_AND_ONE_KILLED - 1)?;
+    fleet.shared_by(WORKERS_AND_ONE_KILLED, ROUND_LIMIT).await?;
+    let after = fleet.log().head().await?;
     let killing = async {
-        JudgedBoards::wait_for(cluster.log(), after, None, args.boards / 4).await?;
-        let held = cluster.held_by(victim).await?;
+        JudgedBoards::wait_for(fleet.log(), after, None, args.boards / 4).await?;
+        let held = fleet.held_by(victim).await?;
         if let Some(first) = first.pop() {
             first.kill_process().await?;
         }
         let killed_at = Instant::now();
-        while cluster.held_by(victim).await? > 0 {
+        while fleet.held_by(victim).await? > 0 {
             ensure!(killed_at.elapsed() < ROUND_LIMIT, "the killed worker's leases do not move");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         Ok((held, killed_at, killed_at.elapsed()))
     };
     let (boards, (held, killed_at, moved_after)) =
-        tokio::try_join!(cluster.submit_boards(args.boards), killing)?;
-    JudgedBoards::wait_for(cluster.log(), after, Some(&boards), boards.len()).await?;
+        tokio::try_join!(fleet.submit_boards(args.boards), killing)?;
+    JudgedBoards::wait_for(fleet.log(), after, Some(&boards), boards.len()).await?;
     let all_judged_after = killed_at.elapsed();
     stop(others).await?;
     // Only now is nobody left who could judge a board again.
-    let judged = JudgedBoards::wait_for(cluster.log(), after, Some(&boards), boards.len()).await?;
+    let judged = JudgedBoards::wait_for(fleet.log(), after, Some(&boards), boards.len()).await?;
     Ok(KilledWorker {
         boards: boards.len(),
         judged_once: judged.count_judged_once(),

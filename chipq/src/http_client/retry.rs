@@ -1,10 +1,9 @@
-//! How long and how often a request is sent again.
+//! What is refused, and how long and how often a request is sent again.
 
 use std::time::{Duration, Instant};
 
 use platform::backoff::Backoff;
-
-use super::transport::Refused;
+use reqwest::StatusCode;
 
 /// The longest pause between two attempts.
 const PAUSE_MAX: Duration = Duration::from_secs(2);
@@ -48,6 +47,28 @@ impl Trying {
     }
 }
 
+/// An answer that was an error.
+#[derive(Debug)]
+pub(super) struct Refused {
+    pub(super) status: StatusCode,
+    pub(super) detail: String,
+    pub(super) request: String,
+    pub(super) retry_after: Option<Duration>,
+}
+
+impl std::fmt::Display for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} was refused ({}): {}", self.request, self.status.as_u16(), self.detail)
+    }
+}
+
+impl std::error::Error for Refused {}
+
+/// The status of an answer that was an error.
+pub(super) fn status(error: &anyhow::Error) -> Option<StatusCode> {
+    error.downcast_ref::<Refused>().map(|refused| refused.status)
+}
+
 /// `None` for an error that another attempt would only repeat, else the pause that was asked for.
 fn transient(error: &anyhow::Error) -> Option<Option<Duration>> {
     if let Some(refused) = error.downcast_ref::<Refused>() {
@@ -61,8 +82,6 @@ fn transient(error: &anyhow::Error) -> Option<Option<Duration>> {
 
 #[cfg(test)]
 mod tests {
-    use reqwest::StatusCode;
-
     use super::*;
 
     fn refused(status: u16, retry_after: Option<u64>) -> anyhow::Error {

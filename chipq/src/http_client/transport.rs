@@ -8,7 +8,8 @@ use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::Value;
 use tokio::sync::Mutex;
 
-use super::{Patience, PictureFile, text};
+use super::retry::{Patience, Refused, status};
+use super::{PictureFile, text};
 
 /// How long one attempt may take.
 const ATTEMPT_LIMIT: Duration = Duration::from_secs(30);
@@ -41,28 +42,6 @@ impl<'a> Call<'a> {
     pub(super) fn get(path: &'a str) -> Self {
         Self::new(Method::GET, path)
     }
-}
-
-/// An answer that was an error.
-#[derive(Debug)]
-pub(super) struct Refused {
-    pub(super) status: StatusCode,
-    pub(super) detail: String,
-    pub(super) request: String,
-    pub(super) retry_after: Option<Duration>,
-}
-
-impl std::fmt::Display for Refused {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} was refused ({}): {}", self.request, self.status.as_u16(), self.detail)
-    }
-}
-
-impl std::error::Error for Refused {}
-
-/// The status of an answer that was an error.
-pub(super) fn status(error: &anyhow::Error) -> Option<StatusCode> {
-    error.downcast_ref::<Refused>().map(|refused| refused.status)
 }
 
 /// A connection to the platform, with a token.

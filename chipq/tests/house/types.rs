@@ -6,7 +6,6 @@ use crate::source::{File, assert_none, by_crate, declarations, except, productio
 
 /// Names that several crates may have, and why.
 const SHARED: &[(&str, &str)] = &[
-    ("Cluster", "the workers that a bench starts; the files of a private PostgreSQL"),
     ("Comparison", "of two networks, stored in an event; of two generations"),
     ("Failure", "what a person reads on the terminal; what keeps a follower"),
     ("Picture", "what is known of a file; its pixels"),

@@ -108,7 +108,7 @@ pub(super) struct TokenClaims {
 /// Issues access tokens with the newest key of a ring.
 #[derive(Debug)]
 pub struct TokenIssuer {
-    keys: KeyRing,
+    pub(super) keys: KeyRing,
     config: TokenConfig,
 }
 
@@ -162,17 +162,6 @@ impl TokenIssuer {
     #[must_use]
     pub fn jwks(&self) -> serde_json::Value {
         self.keys.jwks()
-    }
-}
-
-#[cfg(test)]
-impl TokenIssuer {
-    pub(super) fn keys_kid(&self) -> String {
-        self.keys.signing.kid.clone()
-    }
-
-    pub(super) fn signing_key(&self) -> &jsonwebtoken::EncodingKey {
-        &self.keys.signing.key
     }
 }
 

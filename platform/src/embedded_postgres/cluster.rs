@@ -199,7 +199,10 @@ impl Cluster {
 
     async fn launch_once(&self, port: u16) -> Result<Server, LaunchError> {
         let log_start = std::fs::metadata(self.log()).map_or(0, |found| found.len());
-        let mut child = server::spawn(self, port).map_err(LaunchError::Other)?;
+        let mut command = self.command(&self.binaries.program_path("postgres"));
+        command.arg("-D").arg(self.folder()).arg("-p").arg(port.to_string());
+        let spawned = server::spawn(command, self.purpose, &self.log());
+        let mut child = spawned.map_err(LaunchError::Other)?;
         let deadline = Instant::now() + READY_LIMIT;
         let mut pause = READY_PAUSE.0;
         while Instant::now() < deadline {

@@ -3,13 +3,12 @@
 use std::fs::File;
 use std::net::TcpListener;
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use tokio::process::Child;
+use tokio::process::{Child, Command};
 
-use super::cluster::Cluster;
 use super::pid_file::{Occupant, find_occupant};
 use super::{EmbeddedPostgresError, Purpose};
 
@@ -57,18 +56,20 @@ impl Server {
     }
 }
 
-/// Spawns `postgres` in a process group of its own, so that Ctrl-C on our terminal reaches it
-/// through us only, and with its output in a file, so that it can outlive us.
-pub(super) fn spawn(cluster: &Cluster, port: u16) -> Result<Child, EmbeddedPostgresError> {
-    let log = open_log(&cluster.log())?;
-    let copy = log.try_clone().map_err(EmbeddedPostgresError::io(&cluster.log()))?;
-    let program = cluster.binaries.program_path("postgres");
-    let mut command = cluster.command(&program);
-    command.arg("-D").arg(cluster.folder()).arg("-p").arg(port.to_string());
-    for (name, value) in server_settings(cluster.purpose) {
+/// Spawns the server that `command` begins in a process group of its own, so that Ctrl-C on our terminal
+/// reaches it through us only, and with its output in a file, so that it can outlive us.
+pub(super) fn spawn(
+    mut command: Command,
+    purpose: Purpose,
+    log_path: &Path,
+) -> Result<Child, EmbeddedPostgresError> {
+    let log = open_log(log_path)?;
+    let copy = log.try_clone().map_err(EmbeddedPostgresError::io(log_path))?;
+    for (name, value) in server_settings(purpose) {
         command.arg("-c").arg(format!("{name}={value}"));
     }
     command.stdin(Stdio::null()).stdout(log).stderr(copy).process_group(0);
+    let program = PathBuf::from(command.as_std().get_program());
     command.spawn().map_err(EmbeddedPostgresError::io(&program))
 }
 

@@ -30,7 +30,7 @@ const PICTURES: usize = 16;
 const STATIONS: usize = 4;
 const SEED: u64 = 11;
 
-pub(super) struct Cluster {
+pub(super) struct WorkerFleet {
     folder: TemporaryFolder,
     installation: Installation,
     pool: PgPool,
@@ -44,7 +44,7 @@ pub(super) struct Cluster {
     lease_ms: u64,
 }
 
-impl Cluster {
+impl WorkerFleet {
     /// Starts everything but the workers, and registers the part.
     pub(super) async fn start(args: &BenchWorkersArgs) -> anyhow::Result<Self> {
         let folder = TemporaryFolder::new("bench-workers")?;
