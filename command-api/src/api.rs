@@ -6,7 +6,6 @@ use axum::extract::FromRef;
 use platform::artifact_store::{ArtifactStore, UploadLimits};
 use platform::auth::{TokenIssuer, TokenVerifier, Users};
 use platform::event_log::EventLog;
-use platform::health::Probe;
 use platform::idempotency::IdempotencyStore;
 
 use crate::limits::RateLimit;
@@ -56,12 +55,6 @@ impl CommandApi {
                 config.token_rate_burst,
             ),
         }))
-    }
-
-    /// Whether commands can be taken.
-    #[must_use]
-    pub fn probe(&self) -> Arc<dyn Probe> {
-        Arc::new(self.clone())
     }
 
     pub(crate) fn log(&self) -> &dyn EventLog {

@@ -1,39 +1,12 @@
 //! Where this API is reached from outside: the configured base, or the Host that the client asked.
 
-use std::fmt;
-use std::str::FromStr;
-
 use axum::extract::FromRequestParts;
+use axum::http::header;
 use axum::http::request::Parts;
 use axum::http::uri::Authority;
-use axum::http::{Uri, header};
 use platform::http::Problem;
 
 use crate::CommandApi;
-
-/// `http(s)://host[:port][/prefix]`, without a slash at its end.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PublicUrl(String);
-
-impl FromStr for PublicUrl {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let uri = text.parse::<Uri>().map_err(|error| format!("is not a URL: {error}"))?;
-        let scheme = uri.scheme_str().unwrap_or_default();
-        if !matches!(scheme, "http" | "https") || uri.authority().is_none() || uri.query().is_some()
-        {
-            return Err("must look like https://chipq.example or http://10.0.0.7:8080".to_owned());
-        }
-        Ok(Self(text.trim_end_matches('/').to_owned()))
-    }
-}
-
-impl fmt::Display for PublicUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
 
 /// The base of the URLs in this answer.
 pub(crate) struct BaseUrl(String);
@@ -75,15 +48,6 @@ pub(crate) fn encode_segment(segment: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_public_url_is_absolute_and_has_no_slash_at_its_end() {
-        let url: PublicUrl = "https://chipq.example/".parse().unwrap();
-        assert_eq!(url.to_string(), "https://chipq.example");
-        for bad in ["", "chipq.example", "/here", "ftp://x", "http://x/?a=b"] {
-            assert!(bad.parse::<PublicUrl>().is_err(), "{bad:?}");
-        }
-    }
 
     #[test]
     fn a_path_is_resolved_below_the_base_and_an_absolute_url_stays() {

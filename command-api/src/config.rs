@@ -1,12 +1,13 @@
 //! What can be configured about commands over REST.
 
+use std::fmt;
 use std::num::NonZeroU32;
+use std::str::FromStr;
 use std::time::Duration;
 
+use axum::http::Uri;
 use platform::artifact_store::UploadLimits;
 use platform::http::HttpConfig;
-
-use crate::PublicUrl;
 
 /// Limits and names of the command API, however it is served.
 #[derive(Debug, Clone, clap::Args)]
@@ -41,6 +42,30 @@ pub struct CommandApiConfig {
     /// Tokens that one network address may ask for at once.
     #[arg(long, env = "CHIPQ_TOKEN_RATE_BURST", default_value = "50")]
     pub token_rate_burst: NonZeroU32,
+}
+
+/// `http(s)://host[:port][/prefix]`, without a slash at its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublicUrl(String);
+
+impl FromStr for PublicUrl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let uri = text.parse::<Uri>().map_err(|error| format!("is not a URL: {error}"))?;
+        let scheme = uri.scheme_str().unwrap_or_default();
+        if !matches!(scheme, "http" | "https") || uri.authority().is_none() || uri.query().is_some()
+        {
+            return Err("must look like https://chipq.example or http://10.0.0.7:8080".to_owned());
+        }
+        Ok(Self(text.trim_end_matches('/').to_owned()))
+    }
+}
+
+impl fmt::Display for PublicUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
 }
 
 /// Room for a picture's neighbours in a request body.
@@ -79,6 +104,20 @@ impl CommandApiConfig {
             request_timeout: Duration::from_secs(self.request_timeout_s),
             upload_timeout: Duration::from_secs(self.upload_timeout_s),
             max_body_bytes: usize::try_from(body).unwrap_or(usize::MAX),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_public_url_is_absolute_and_has_no_slash_at_its_end() {
+        let url: PublicUrl = "https://chipq.example/".parse().unwrap();
+        assert_eq!(url.to_string(), "https://chipq.example");
+        for bad in ["", "chipq.example", "/here", "ftp://x", "http://x/?a=b"] {
+            assert!(bad.parse::<PublicUrl>().is_err(), "{bad:?}");
         }
     }
 }

@@ -1,37 +1,49 @@
 //! Inspections: open one, ask for the verdict, withdraw it. Its pictures are `artifacts`.
 
-mod create;
-mod request_inference;
-mod void;
+mod artifacts;
 
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use axum::response::Response;
 use domain::{
-    Inspection, InspectionId, InspectionRejection, InspectionState, Lot, PartNumber, Station,
+    Inspection, InspectionCommand, InspectionId, InspectionRejection, InspectionState, Lot, Part,
+    PartNumber, Station,
 };
-use platform::execute::Executed;
-use platform::http::Problem;
+use platform::execute::{Executed, load};
+use platform::http::{JsonBody, NoBody, Problem};
 use platform::idempotency::Answer;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::command::make_answer;
-use crate::{CommandApi, problems};
+use crate::CommandApi;
+use crate::command::{
+    Mutation, Plan, VoidInspections, WriteInspections, dispatch_command, make_answer,
+};
+use crate::descriptions::{MutationHeaders, MutationProblems};
+use crate::problems::{self, field_error};
+use artifacts::complete_stored_pictures;
 
-/// The commands on inspections.
+/// The longest reason for voiding an inspection, in characters.
+const REASON_MAX_CHARS: usize = 500;
+
+/// The commands on inspections and their pictures.
 pub(crate) fn routes() -> OpenApiRouter<CommandApi> {
     OpenApiRouter::default()
-        .routes(routes!(create::create_inspection))
-        .routes(routes!(request_inference::request_inference))
-        .routes(routes!(void::void_inspection))
+        .routes(routes!(create_inspection))
+        .routes(routes!(request_inference))
+        .routes(routes!(void_inspection))
+        .merge(artifacts::routes())
 }
 
 /// The states of an inspection.
 #[derive(ToSchema)]
 #[schema(as = InspectionState, rename_all = "kebab-case")]
 #[expect(dead_code, reason = "describes domain::InspectionState")]
-pub(crate) enum InspectionStateBody {
+enum InspectionStateBody {
     Open,
     Inferring,
     Judged,
@@ -40,7 +52,7 @@ pub(crate) enum InspectionStateBody {
 
 /// An inspection.
 #[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct InspectionBody {
+struct InspectionBody {
     /// Its id.
     #[schema(value_type = uuid::Uuid)]
     inspection_id: InspectionId,
@@ -77,7 +89,7 @@ impl InspectionBody {
 }
 
 /// What cannot be an id is the id of nothing.
-pub(crate) fn parse_inspection_id(text: &str) -> Result<InspectionId, Problem> {
+fn parse_inspection_id(text: &str) -> Result<InspectionId, Problem> {
     text.parse().map_err(|_| problems::from_rejection(&InspectionRejection::NotFound))
 }
 
@@ -88,4 +100,171 @@ fn answer_with_inspection(
 ) -> Answer {
     let body = InspectionBody::from_state(&done.state, done.version);
     make_answer(status, done, location, body)
+}
+
+/// An inspection to open.
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct CreateInspection {
+    /// The board's lot: 1 to 64 printable characters, no white space at either end.
+    #[schema(min_length = 1, max_length = 64, example = "LOT-2026-07")]
+    lot: String,
+    /// The board's part. A part that nobody registered is accepted and judged *review*.
+    #[schema(min_length = 1, max_length = 64, example = "PCB-4711")]
+    part: String,
+    /// The station that inspects.
+    #[schema(min_length = 1, max_length = 64, example = "AOI-1")]
+    station: String,
+}
+
+impl CreateInspection {
+    fn parse(&self) -> Result<(Lot, PartNumber, Station), Problem> {
+        match (Lot::new(&self.lot), PartNumber::new(&self.part), Station::new(&self.station)) {
+            (Ok(lot), Ok(part), Ok(station)) => Ok((lot, part, station)),
+            (lot, part, station) => {
+                let wrong = [lot.err(), part.err(), station.err()];
+                Err(Problem::validation(wrong.into_iter().flatten().map(field_error).collect()))
+            }
+        }
+    }
+}
+
+/// Open an inspection
+///
+/// One inspection is one look at one board. Next, announce its pictures.
+#[utoipa::path(
+    post, path = "/v1/inspections", tag = "inspections", operation_id = "createInspection",
+    params(MutationHeaders), request_body = CreateInspection,
+    security(("oauth2" = ["inspections:write"]), ("bearer" = [])),
+    responses((status = 201, description = "Opened", body = InspectionBody), MutationProblems),
+)]
+#[tracing::instrument(skip_all)]
+async fn create_inspection(
+    State(api): State<CommandApi>,
+    mutation: Mutation<WriteInspections>,
+    JsonBody(body): JsonBody<CreateInspection>,
+) -> Result<Response, Problem> {
+    let (lot, part, station) = body.parse()?;
+    let request = mutation.with_body(&body)?;
+    let log = api.clone();
+    dispatch_command(&api, request, move |accepted| async move {
+        let known =
+            load::<Part>(log.log(), part.as_str()).await.map_err(problems::from_execute_error)?;
+        let recipe = known.state.recipe();
+        let inspection_id = InspectionId(accepted.new_id("inspection"));
+        let location = format!("/v1/inspections/{inspection_id}");
+        Ok(Plan::<Inspection> {
+            aggregate_id: inspection_id.to_string(),
+            command: InspectionCommand::CreateInspection {
+                inspection_id,
+                lot,
+                part,
+                station,
+                recipe,
+            },
+            answer: Arc::new(move |done: &Executed<Inspection>| {
+                answer_with_inspection(StatusCode::CREATED, done, Some(location.clone()))
+            }),
+        })
+    })
+    .await
+}
+
+/// Ask for the verdict
+///
+/// Closes the set of pictures: no more can be announced. The judgement follows within moments, once
+/// every picture is compared; a picture that was announced and never came makes it *review*.
+#[utoipa::path(
+    post, path = "/v1/inspections/{inspection_id}/infer", tag = "inspections",
+    operation_id = "requestInference",
+    params(("inspection_id" = uuid::Uuid, Path, description = "The inspection"), MutationHeaders),
+    security(("oauth2" = ["inspections:write"]), ("bearer" = [])),
+    responses((status = 202, description = "Accepted", body = InspectionBody), MutationProblems),
+)]
+#[tracing::instrument(skip_all)]
+async fn request_inference(
+    State(api): State<CommandApi>,
+    Path(inspection_id): Path<String>,
+    mutation: Mutation<WriteInspections>,
+    _: NoBody,
+) -> Result<Response, Problem> {
+    let inspection_id = parse_inspection_id(&inspection_id)?;
+    let (store, trace) = (api.clone(), mutation.trace().clone());
+    dispatch_command(&api, mutation.without_body(), move |accepted| async move {
+        complete_stored_pictures(&store, inspection_id, &trace).await?;
+        Ok(Plan::<Inspection> {
+            aggregate_id: inspection_id.to_string(),
+            command: InspectionCommand::RequestInference { now: accepted.at },
+            answer: Arc::new(|done: &Executed<Inspection>| {
+                answer_with_inspection(StatusCode::ACCEPTED, done, None)
+            }),
+        })
+    })
+    .await
+}
+
+/// Why an inspection is withdrawn.
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct VoidInspection {
+    /// 1 to 500 printable characters; kept with the inspection for ever.
+    #[schema(min_length = 1, max_length = 500, example = "wrong board on the fixture")]
+    reason: String,
+}
+
+impl VoidInspection {
+    fn parse(&self) -> Result<String, Problem> {
+        let reason = self.reason.trim();
+        let wrong = if reason.is_empty() {
+            "must not be empty"
+        } else if reason.chars().count() > REASON_MAX_CHARS {
+            "must be at most 500 characters long"
+        } else if reason.chars().any(is_unprintable) {
+            "must consist of printable characters"
+        } else {
+            return Ok(reason.to_owned());
+        };
+        Err(Problem::invalid_field("reason", wrong))
+    }
+}
+
+/// Withdraw an inspection
+///
+/// Possible until it is judged. Nothing is deleted: the inspection and the reason stay on record.
+#[utoipa::path(
+    post, path = "/v1/inspections/{inspection_id}/void", tag = "inspections",
+    operation_id = "voidInspection",
+    params(("inspection_id" = uuid::Uuid, Path, description = "The inspection"), MutationHeaders),
+    request_body = VoidInspection,
+    security(("oauth2" = ["inspections:void"]), ("bearer" = [])),
+    responses((status = 200, description = "Withdrawn", body = InspectionBody), MutationProblems),
+)]
+#[tracing::instrument(skip_all)]
+async fn void_inspection(
+    State(api): State<CommandApi>,
+    Path(inspection_id): Path<String>,
+    mutation: Mutation<VoidInspections>,
+    JsonBody(body): JsonBody<VoidInspection>,
+) -> Result<Response, Problem> {
+    let inspection_id = parse_inspection_id(&inspection_id)?;
+    let reason = body.parse()?;
+    let request = mutation.with_body(&body)?;
+    dispatch_command(&api, request, move |_| async move {
+        Ok(Plan::<Inspection> {
+            aggregate_id: inspection_id.to_string(),
+            command: InspectionCommand::Void { reason },
+            answer: Arc::new(|done: &Executed<Inspection>| {
+                answer_with_inspection(StatusCode::OK, done, None)
+            }),
+        })
+    })
+    .await
+}
+
+/// Controls, line separators, direction overrides and invisible characters.
+fn is_unprintable(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+            | '\u{feff}')
 }

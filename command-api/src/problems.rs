@@ -9,7 +9,6 @@ use platform::http::{FieldError, Problem};
 use platform::idempotency::ClaimError;
 
 use crate::base_url::encode_segment;
-use crate::command::entity_tag;
 
 /// Seconds after which a log that is away, or a busy resource, is worth another try.
 const RETRY_AFTER_S: u64 = 1;
@@ -87,6 +86,11 @@ pub(crate) fn from_log_error(error: EventLogError) -> Problem {
         }
         EventLogError::Failed(cause) => Problem::internal(cause),
     }
+}
+
+/// The strong entity tag of a version.
+pub(crate) fn entity_tag(version: u64) -> String {
+    format!("\"{version}\"")
 }
 
 fn in_progress(detail: String, retry_after_s: u64) -> Problem {

@@ -1,12 +1,22 @@
-//! Every resource with its routes, and the page that describes them.
+//! Every resource with its routes, and the OpenAPI 3.1 document that describes them: collected from the
+//! handlers and completed with what they all share.
+//!
+//! `chipq` merges the reads into it, for `/docs` and for `schemas/openapi.json`.
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use utoipa::openapi::OpenApi;
+use platform::auth::Scope;
+use utoipa::OpenApi;
+use utoipa::openapi::path::Operation;
+use utoipa::openapi::security::{
+    Flow, HttpAuthScheme, HttpBuilder, OAuth2, Password, Scopes, SecurityScheme,
+};
+use utoipa::openapi::{Components, RefOr};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
-use crate::{CommandApi, artifacts, inspections, openapi, parts, token, uploads};
+use crate::descriptions::{FieldProblem, PROBLEMS, ProblemDetails, text_header};
+use crate::{CommandApi, inspections, parts, token, uploads};
 
 /// The largest body of a request for a token, in bytes.
 const FORM_MAX_BYTES: usize = 64 << 10;
@@ -18,7 +28,7 @@ pub fn router(api: CommandApi) -> Router {
 }
 
 /// The same, with a document that describes more than the commands.
-pub fn router_described_by(api: CommandApi, document: OpenApi) -> Router {
+pub fn router_described_by(api: CommandApi, document: utoipa::openapi::OpenApi) -> Router {
     let commands: Router = Router::from(described_routes()).with_state(api);
     // The page must work without the network: no badge from validator.swagger.io.
     let page = Config::from("/openapi.json").validator_url("none");
@@ -27,11 +37,94 @@ pub fn router_described_by(api: CommandApi, document: OpenApi) -> Router {
 }
 
 /// Routes and their descriptions, by resource.
-pub(crate) fn described_routes() -> OpenApiRouter<CommandApi> {
+fn described_routes() -> OpenApiRouter<CommandApi> {
     OpenApiRouter::default()
         .merge(token::routes())
         .merge(parts::routes())
         .merge(inspections::routes())
-        .merge(artifacts::routes())
         .merge(uploads::routes())
+}
+
+/// The OpenAPI 3.1 document of the command API.
+#[must_use]
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    let mut document = ApiDocument::openapi();
+    document.merge(described_routes().into_openapi());
+    let components = document.components.get_or_insert_default();
+    add_security_schemes(components);
+    for problem in PROBLEMS {
+        let response = RefOr::T(problem.describe_response());
+        components.responses.insert(problem.component.to_owned(), response);
+    }
+    for item in document.paths.paths.values_mut() {
+        let operations = [&mut item.get, &mut item.put, &mut item.post];
+        operations.into_iter().flatten().for_each(add_common_headers);
+    }
+    document
+}
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Chip Quality Platform",
+        description = "Stations send commands; accepted ones append events to one log.\n\n\
+            **Retry safely.** Every command takes an `Idempotency-Key`. The same key with the same \
+            request is executed once and answered again (`Idempotency-Replayed: true`) for 7 days; \
+            with another request it is refused (422). Refusals are not kept: correct the \
+            request, or what was in its way, and send it again with the same key.\n\n\
+            **Change what you have seen.** `ETag` is a resource's version; `If-Match` makes a \
+            command fail with 412 when the resource has changed since.\n\n\
+            **Read what you wrote.** Give `X-Log-Position` to a read as `min_position`.\n\n\
+            **Problems** are `application/problem+json` (RFC 9457) with a stable `type`.",
+    ),
+    tags(
+        (name = "tokens", description = "Who you are"),
+        (name = "parts", description = "What boards are, and their golden samples"),
+        (name = "inspections", description = "One look at one board"),
+        (name = "uploads", description = "Pictures"),
+    ),
+    components(schemas(ProblemDetails, FieldProblem)),
+)]
+struct ApiDocument;
+
+/// Every answer about a resource carries its version and place in the log; those to a command with
+/// a key may be replays.
+fn add_common_headers(operation: &mut Operation) {
+    let parameters = operation.parameters.as_deref().unwrap_or_default();
+    let has_key = parameters
+        .iter()
+        .any(|parameter| matches!(parameter, RefOr::T(header) if header.name == "Idempotency-Key"));
+    let is_upload = operation.operation_id.as_deref() == Some("uploadPicture");
+    let creates = ["registerPart", "createInspection"]
+        .contains(&operation.operation_id.as_deref().unwrap_or_default());
+    for (status, response) in &mut operation.responses.responses {
+        let RefOr::T(response) = response else { continue };
+        if !status.starts_with('2') || !(has_key || is_upload) {
+            continue;
+        }
+        let mut add = |name: &str, text| {
+            response.headers.insert(name.to_owned(), RefOr::T(text_header(text)));
+        };
+        add("ETag", "The resource's version, for If-Match");
+        add("X-Log-Position", "Where the resource's last event is, for min_position");
+        if has_key {
+            add("Idempotency-Replayed", "true, when this is the answer to an earlier request");
+        }
+        if creates {
+            add("Location", "The path of the new resource");
+        }
+    }
+}
+
+fn add_security_schemes(components: &mut Components) {
+    let scopes = Scope::ALL.map(|scope| (scope.as_str(), scope.as_str()));
+    let password = Flow::Password(Password::new("/v1/token", Scopes::from_iter(scopes)));
+    let oauth2 = OAuth2::with_description([password], "Development users get a token here");
+    let bearer = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .bearer_format("JWT")
+        .description(Some("An access token, from /v1/token or from the identity provider"))
+        .build();
+    components.add_security_scheme("oauth2", SecurityScheme::OAuth2(oauth2));
+    components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
 }

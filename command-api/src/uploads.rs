@@ -1,22 +1,43 @@
-//! Pictures on their way into the store, whatever they belong to.
+//! Pictures on their way into the store, whatever they belong to: the signed `PUT` that brings one. It needs
+//! no token, since the URL carries its own permission; it is the receiving end of a store whose pictures
+//! come through this service.
+//!
+//! Invariant: bytes are taken only for a slot that is announced and free; the event follows only
+//! when the whole picture is at rest. The same bytes again change nothing, other bytes are refused.
 
-mod receive;
 pub(crate) mod reservation;
 
 use std::fmt;
 
-use domain::{ArtifactId, InspectionId, PartNumber, Picture};
+use axum::body::Body;
+use axum::extract::{Request as HttpRequest, State};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::response::Response;
+use chrono::Utc;
+use domain::{
+    ArtifactId, Inspection, InspectionId, MediaType, Part, PartNumber, Picture, PictureOwner,
+    Sha256, UploadSlot,
+};
+use futures::StreamExt as _;
+use platform::artifact_store::UploadPermit;
+use platform::event_log::{ActorRef, EventMetadata};
+use platform::execute::{Executed, Request, execute, load};
+use platform::http::Problem;
+use platform::telemetry::TraceContext;
 use serde::Serialize;
+use sha2::Digest as _;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
-use crate::CommandApi;
+use crate::command::{finish_regardless, make_answer, make_response};
+use crate::descriptions::UploadProblems;
+use crate::{CommandApi, problems};
 
 /// The receiving end of uploads.
 pub(crate) fn routes() -> OpenApiRouter<CommandApi> {
-    OpenApiRouter::default().routes(routes!(receive::upload_picture))
+    OpenApiRouter::default().routes(routes!(upload_picture))
 }
 
 /// Who announced the picture, as a note in its upload URL.
@@ -103,4 +124,172 @@ pub(crate) struct PictureFacts {
 /// The id of the command that records these bytes of an artifact: the same however they are found.
 pub(crate) fn stored_command_id(artifact_id: ArtifactId, picture: &Picture) -> Uuid {
     Uuid::new_v5(&artifact_id.0, picture.sha256.as_bytes())
+}
+
+/// Upload a picture
+///
+/// The URL comes from announcing the picture. The body is the file as it is. Interrupted or refused
+/// uploads leave nothing behind and may be repeated until the URL expires.
+#[utoipa::path(
+    put, path = "/v1/uploads/{artifact_id}", tag = "uploads", operation_id = "uploadPicture",
+    params(
+        ("artifact_id" = uuid::Uuid, Path, description = "The picture"),
+        ("expires" = i64, Query, description = "As given in upload_url"),
+        ("by" = String, Query, description = "As given in upload_url"),
+        ("owner" = String, Query, description = "As given in upload_url"),
+        ("type" = String, Query, description = "As given in upload_url"),
+        ("signature" = String, Query, description = "As given in upload_url"),
+    ),
+    request_body(
+        description = "The file's bytes",
+        content(("image/jpeg"), ("image/png")),
+    ),
+    security(()),
+    responses(
+        (status = 201, description = "At rest", body = PictureBody),
+        (status = 200, description = "Was at rest already; the same bytes", body = PictureBody),
+        UploadProblems,
+    ),
+)]
+#[tracing::instrument(skip_all)]
+async fn upload_picture(
+    State(api): State<CommandApi>,
+    trace: TraceContext,
+    request: HttpRequest,
+) -> Result<Response, Problem> {
+    let upload = PermittedUpload::from_url(&api, request.uri(), trace)?;
+    api.principal_rate().count_request(&upload.by)?;
+    upload.check_headers(&api, request.headers())?;
+    let body = request.into_body();
+    match upload.owner.clone() {
+        PictureOwnerId::Inspection(id) => {
+            receive_picture::<Inspection>(&api, upload, &id.to_string(), body).await
+        }
+        PictureOwnerId::Part(part) => {
+            receive_picture::<Part>(&api, upload, part.as_str(), body).await
+        }
+    }
+}
+
+async fn receive_picture<A: PictureOwner>(
+    api: &CommandApi,
+    upload: PermittedUpload,
+    aggregate_id: &str,
+    body: Body,
+) -> Result<Response, Problem>
+where
+    A::Command: Clone + Sync,
+{
+    let loaded = load::<A>(api.log(), aggregate_id).await.map_err(problems::from_execute_error)?;
+    let artifact_id = upload.artifact_id;
+    match loaded
+        .state
+        .upload_slot(artifact_id)
+        .map_err(|refused| problems::from_rejection(&refused))?
+    {
+        UploadSlot::Taken(picture) => {
+            let picture = picture.clone();
+            let again = digest_body(body, picture.bytes).await?;
+            if again != Some(picture.sha256) {
+                let detail = "another picture is stored for this artifact; reserve a new artifact";
+                return Err(problems::already_uploaded(detail));
+            }
+            let (state, version, position) = (loaded.state, loaded.version, loaded.position);
+            let unchanged = Executed::<A> { state, version, position, events: Vec::new() };
+            let body = PictureBody { artifact_id, picture };
+            Ok(make_response(&make_answer(StatusCode::OK, &unchanged, None, body)))
+        }
+        UploadSlot::Free { .. } => {
+            let pieces = body.into_data_stream();
+            let limits = api.upload_limits();
+            let stored = api.artifacts().put_stream(artifact_id, pieces, limits, upload.media_type);
+            let picture = stored.await.map_err(problems::from_upload_error)?;
+            append_upload::<A>(api, upload, aggregate_id, picture).await
+        }
+    }
+}
+
+/// Appends that the picture is at rest.
+async fn append_upload<A: PictureOwner>(
+    api: &CommandApi,
+    upload: PermittedUpload,
+    aggregate_id: &str,
+    picture: Picture,
+) -> Result<Response, Problem>
+where
+    A::Command: Clone + Sync,
+{
+    let artifact_id = upload.artifact_id;
+    let by = ActorRef { subject: upload.by, roles: Vec::new() };
+    let metadata = EventMetadata::by_actor(by, &upload.trace)
+        .with_command_id(stored_command_id(artifact_id, &picture));
+    let request = Request::<A> {
+        aggregate_id: aggregate_id.to_owned(),
+        command: A::upload_command(artifact_id, picture.clone()),
+        if_match: None,
+        metadata,
+    };
+    let api = api.clone();
+    finish_regardless(async move {
+        let done = execute(api.log(), request).await.map_err(problems::from_execute_error)?;
+        let status = if done.events.is_empty() { StatusCode::OK } else { StatusCode::CREATED };
+        Ok(make_response(&make_answer(status, &done, None, PictureBody { artifact_id, picture })))
+    })
+    .await
+}
+
+/// The digest of the body, `None` as soon as it has more than `bytes`.
+async fn digest_body(body: Body, bytes: u64) -> Result<Option<Sha256>, Problem> {
+    let (mut hash, mut length) = (sha2::Sha256::new(), 0);
+    let mut pieces = body.into_data_stream();
+    while let Some(piece) = pieces.next().await {
+        let piece = piece.map_err(|_| {
+            Problem::bad_request("interrupted-upload", "the upload was interrupted; send it again")
+        })?;
+        length += piece.len() as u64;
+        if length > bytes {
+            return Ok(None);
+        }
+        hash.update(&piece);
+    }
+    Ok(Some(Sha256::from_bytes(hash.finalize().into())))
+}
+
+/// An upload that its URL allows.
+struct PermittedUpload {
+    artifact_id: ArtifactId,
+    owner: PictureOwnerId,
+    media_type: MediaType,
+    by: String,
+    trace: TraceContext,
+}
+
+impl PermittedUpload {
+    fn from_url(api: &CommandApi, uri: &Uri, trace: TraceContext) -> Result<Self, Problem> {
+        let query = uri.query().unwrap_or_default();
+        let permit = api.artifacts().verify_permit(uri.path(), query, Utc::now())?;
+        let UploadPermit { artifact_id, media_type, mut notes } = permit;
+        let owner = notes.get(OWNER).and_then(|text| PictureOwnerId::parse(text));
+        match (owner, notes.remove(BY)) {
+            (Some(owner), Some(by)) => Ok(Self { artifact_id, owner, media_type, by, trace }),
+            _ => Err(Problem::internal("a signed upload URL does not say what it is for")),
+        }
+    }
+
+    /// Refuses before a byte is read what the headers give away.
+    fn check_headers(&self, api: &CommandApi, headers: &HeaderMap) -> Result<(), Problem> {
+        let announced = self.media_type.as_str();
+        let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or_default());
+        let essence = text(header::CONTENT_TYPE).map(|t| t.split(';').next().unwrap_or(t).trim());
+        if let Some(sent) = essence.filter(|sent| !sent.eq_ignore_ascii_case(announced)) {
+            let detail = format!("Content-Type is {sent}, but {announced} was announced");
+            let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+            return Err(Problem::new(status, "media-type-mismatch", detail));
+        }
+        let limit = api.upload_limits().max_bytes;
+        match text(header::CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok()) {
+            Some(length) if length > limit => Err(Problem::payload_too_large(limit)),
+            _ => Ok(()),
+        }
+    }
 }

@@ -12,7 +12,7 @@ mod serve;
 #[cfg(test)]
 mod tests;
 
-pub use extract::{Authenticated, JSON_BODY_MAX_BYTES, JsonBody, parse_json};
+pub use extract::{Authenticated, JSON_BODY_MAX_BYTES, JsonBody, NoBody, parse_json};
 pub use layers::{HttpConfig, wrap};
 pub use problem::{FieldError, Problem, TYPE_PREFIX};
 pub use serve::{DRAIN_LIMIT, serve};

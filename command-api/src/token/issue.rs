@@ -18,7 +18,7 @@ use utoipa::ToSchema;
 
 use super::peer_address::PeerAddress;
 use crate::CommandApi;
-use crate::openapi::TokenProblems;
+use crate::descriptions::TokenProblems;
 
 /// A request for a token, as a form.
 #[derive(ToSchema)]

@@ -10,15 +10,14 @@ use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 use domain::{Aggregate, ArtifactId, InspectionId, Invalid, MediaType, PartNumber};
 use platform::artifact_store::UploadNotes;
 use platform::execute::Executed;
-use platform::http::Problem;
+use platform::http::{NoBody, Problem};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{BY, OWNER, PictureOwnerId, PictureType};
 use crate::CommandApi;
 use crate::base_url::BaseUrl;
-use crate::command::{Plan, dispatch_command, make_answer};
-use crate::mutation::{KeyedRequest, NoBody};
+use crate::command::{KeyedRequest, Plan, dispatch_command, make_answer};
 
 /// How long an upload URL is good.
 const RESERVATION: TimeDelta = TimeDelta::minutes(15);

@@ -1,5 +1,5 @@
 //! What a handler takes from a request: who is asking, and a strict JSON body, typed, bounded, and with the
-//! place of every mistake.
+//! place of every mistake, or none.
 
 use std::sync::Arc;
 
@@ -80,6 +80,28 @@ pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     })?;
     json.end().map_err(|error| explain_refusal(".", &error))?;
     Ok(value)
+}
+
+/// A body that must be absent.
+#[derive(Debug, Clone, Copy)]
+pub struct NoBody;
+
+impl<S: Sync> FromRequest<S> for NoBody {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let mut chunks = request.into_body().into_data_stream();
+        while let Some(chunk) = chunks.next().await {
+            let chunk = chunk.map_err(|_| {
+                Problem::bad_request("interrupted", "the body ended before its time")
+            })?;
+            if !chunk.is_empty() {
+                let detail = "this command takes no body; send none";
+                return Err(Problem::bad_request("unexpected-body", detail));
+            }
+        }
+        Ok(Self)
+    }
 }
 
 fn explain_refusal(path: &str, error: &serde_json::Error) -> Problem {

@@ -1,4 +1,5 @@
-//! How problems look in the document, and which of them may answer what.
+//! What the OpenAPI document says of every command: its headers, how problems look, and which of them may
+//! answer what.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +8,29 @@ use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::{
     ContentBuilder, Header, ObjectBuilder, Ref, RefOr, Response, ResponseBuilder, Type,
 };
-use utoipa::{IntoResponses, ToSchema};
+use utoipa::{IntoParams, IntoResponses, ToSchema};
+
+/// The headers of every command.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "describes headers that crate::command reads")]
+pub(crate) struct MutationHeaders {
+    /// 1 to 255 visible ASCII characters, bare or quoted; new for every command, the same for its
+    /// repetitions.
+    #[param(
+        rename = "Idempotency-Key",
+        min_length = 1,
+        max_length = 257,
+        example = "AOI-1-000017"
+    )]
+    idempotency_key: String,
+    /// `*`, or the `ETag` that you have seen: 412 when the resource has changed since.
+    #[param(rename = "If-Match", example = "\"3\"")]
+    if_match: Option<String>,
+    /// W3C trace context; the trace is kept with the events.
+    #[param(rename = "traceparent")]
+    traceparent: Option<String>,
+}
 
 /// A problem (RFC 9457).
 #[derive(ToSchema)]
@@ -46,8 +69,8 @@ pub(crate) struct FieldProblem {
 }
 
 /// A kind of problem, as a component of the document.
-pub(super) struct ProblemComponent {
-    pub(super) component: &'static str,
+pub(crate) struct ProblemComponent {
+    pub(crate) component: &'static str,
     status: &'static str,
     description: &'static str,
     name: &'static str,
@@ -65,7 +88,7 @@ const fn component(
 
 const RETRY_AFTER: (&str, &str) = ("Retry-After", "Seconds to wait");
 
-pub(super) const PROBLEMS: &[ProblemComponent] = &[
+pub(crate) const PROBLEMS: &[ProblemComponent] = &[
     component("BadRequest", "400", "idempotency-key-missing", "The request cannot be understood"),
     ProblemComponent {
         headers: &[("WWW-Authenticate", "RFC 6750")],
@@ -127,7 +150,7 @@ pub(super) const PROBLEMS: &[ProblemComponent] = &[
 ];
 
 impl ProblemComponent {
-    pub(super) fn describe_response(&self) -> Response {
+    pub(crate) fn describe_response(&self) -> Response {
         let example = json!({
             "type": format!("urn:chipq:problem:{}", self.name),
             "title": self.description,
@@ -186,7 +209,7 @@ impl IntoResponses for TokenProblems {
     }
 }
 
-pub(super) fn text_header(description: &str) -> Header {
+pub(crate) fn text_header(description: &str) -> Header {
     let text = ObjectBuilder::new().schema_type(Type::String);
     HeaderBuilder::new().schema(Some(text)).description(Some(description)).build()
 }

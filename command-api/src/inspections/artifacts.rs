@@ -1,0 +1,160 @@
+//! The pictures of an inspection: announce one, find one that arrived without a word.
+//!
+//! Invariant: whoever appends that a picture is at rest has looked at the bytes in the store.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use domain::inspection::Artifact;
+use domain::{
+    ArtifactId, Inspection, InspectionCommand, InspectionId, InspectionRejection, Picture,
+    PictureOwner as _, UploadSlot,
+};
+use platform::event_log::EventMetadata;
+use platform::execute::{Executed, Request, execute, load};
+use platform::http::{NoBody, Problem};
+use platform::telemetry::TraceContext;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::parse_inspection_id;
+use crate::command::{Mutation, Plan, WriteInspections, dispatch_command, make_answer};
+use crate::descriptions::{MutationHeaders, MutationProblems};
+use crate::uploads::reservation::{
+    AnnouncedPicture, ReservationRequest, UploadTicket, reserve_slot,
+};
+use crate::uploads::{PictureBody, PictureOwnerId, PictureType, stored_command_id};
+use crate::{CommandApi, problems};
+
+/// The commands on an inspection's pictures.
+pub(super) fn routes() -> OpenApiRouter<CommandApi> {
+    OpenApiRouter::default().routes(routes!(reserve_artifact)).routes(routes!(complete_artifact))
+}
+
+/// Completes every announced picture that is at rest, for stations that never say so.
+pub(super) async fn complete_stored_pictures(
+    api: &CommandApi,
+    inspection_id: InspectionId,
+    trace: &TraceContext,
+) -> Result<(), Problem> {
+    let aggregate_id = inspection_id.to_string();
+    let loaded =
+        load::<Inspection>(api.log(), &aggregate_id).await.map_err(problems::from_execute_error)?;
+    let Inspection::Open(facts) = loaded.state else { return Ok(()) };
+    for (&artifact_id, artifact) in &facts.artifacts {
+        let Artifact::Reserved { .. } = artifact else { continue };
+        let Some(picture) = api.artifacts().describe_stored(artifact_id).await? else { continue };
+        let metadata = EventMetadata::by_service("command-api")
+            .requested_in(trace)
+            .with_command_id(stored_command_id(artifact_id, &picture));
+        let request = Request::<Inspection> {
+            aggregate_id: aggregate_id.clone(),
+            command: InspectionCommand::UploadArtifact { artifact_id, picture },
+            if_match: None,
+            metadata,
+        };
+        execute(api.log(), request).await.map_err(problems::from_execute_error)?;
+    }
+    Ok(())
+}
+
+/// What cannot be an id is the id of nothing.
+fn parse_artifact_id(text: &str) -> Result<ArtifactId, Problem> {
+    text.parse().map_err(|_| {
+        let detail = "there is no artifact with this id";
+        Problem::new(StatusCode::NOT_FOUND, "artifact-not-found", detail)
+    })
+}
+
+/// Announce a picture
+///
+/// Answers with a URL that takes the picture for 15 minutes. Announce every picture before `infer`.
+#[utoipa::path(
+    post, path = "/v1/inspections/{inspection_id}/artifacts", tag = "inspections",
+    operation_id = "reserveArtifact",
+    params(
+        ("inspection_id" = uuid::Uuid, Path, description = "The inspection"),
+        ("type" = PictureType, Query, description = "The picture's format"),
+        MutationHeaders,
+    ),
+    security(("oauth2" = ["inspections:write"]), ("bearer" = [])),
+    responses((status = 201, description = "Announced", body = UploadTicket), MutationProblems),
+)]
+#[tracing::instrument(skip_all)]
+async fn reserve_artifact(
+    State(api): State<CommandApi>,
+    Path(inspection_id): Path<String>,
+    mutation: Mutation<WriteInspections>,
+    picture: AnnouncedPicture,
+) -> Result<Response, Problem> {
+    let owner = PictureOwnerId::Inspection(parse_inspection_id(&inspection_id)?);
+    let by = mutation.subject().to_owned();
+    let request = ReservationRequest { owner, by, picture };
+    reserve_slot::<Inspection, _>(&api, mutation.without_body(), request, |slot| {
+        InspectionCommand::ReserveArtifact {
+            artifact_id: slot.artifact_id,
+            media_type: slot.media_type,
+            expires_at: slot.expires_at,
+        }
+    })
+    .await
+}
+
+/// Say that a picture is uploaded
+///
+/// Not needed after a `PUT` that was answered. After one whose answer was lost it finds the picture
+/// in the store and completes it; once that is done it changes nothing.
+#[utoipa::path(
+    post, path = "/v1/inspections/{inspection_id}/artifacts/{artifact_id}/complete",
+    tag = "inspections", operation_id = "completeArtifact",
+    params(
+        ("inspection_id" = uuid::Uuid, Path, description = "The inspection"),
+        ("artifact_id" = uuid::Uuid, Path, description = "The picture"),
+        MutationHeaders,
+    ),
+    security(("oauth2" = ["inspections:write"]), ("bearer" = [])),
+    responses((status = 200, description = "At rest", body = PictureBody), MutationProblems),
+)]
+#[tracing::instrument(skip_all)]
+async fn complete_artifact(
+    State(api): State<CommandApi>,
+    Path((inspection_id, artifact_id)): Path<(String, String)>,
+    mutation: Mutation<WriteInspections>,
+    _: NoBody,
+) -> Result<Response, Problem> {
+    let inspection_id = parse_inspection_id(&inspection_id)?;
+    let artifact_id = parse_artifact_id(&artifact_id)?;
+    let store = api.clone();
+    dispatch_command(&api, mutation.without_body(), move |_| async move {
+        let picture = find_stored_picture(&store, inspection_id, artifact_id).await?;
+        let body = PictureBody { artifact_id, picture: picture.clone() };
+        Ok(Plan::<Inspection> {
+            aggregate_id: inspection_id.to_string(),
+            command: InspectionCommand::UploadArtifact { artifact_id, picture },
+            answer: Arc::new(move |done: &Executed<Inspection>| {
+                make_answer(StatusCode::OK, done, None, &body)
+            }),
+        })
+    })
+    .await
+}
+
+/// The picture, from the log or, when its upload was cut off before the event, from the store.
+async fn find_stored_picture(
+    api: &CommandApi,
+    inspection_id: InspectionId,
+    artifact_id: ArtifactId,
+) -> Result<Picture, Problem> {
+    let loaded = load::<Inspection>(api.log(), &inspection_id.to_string()).await;
+    let state = loaded.map_err(problems::from_execute_error)?.state;
+    match state.upload_slot(artifact_id).map_err(|refused| problems::from_rejection(&refused))? {
+        UploadSlot::Taken(picture) => Ok(picture.clone()),
+        UploadSlot::Free { .. } => {
+            api.artifacts().describe_stored(artifact_id).await?.ok_or_else(|| {
+                problems::from_rejection(&InspectionRejection::ArtifactNotUploaded { artifact_id })
+            })
+        }
+    }
+}
