@@ -9,7 +9,7 @@ mod rejection;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -20,9 +20,9 @@ pub use rejection::InspectionRejection;
 
 use crate::vocabulary::vocabulary;
 use crate::{
-    Aggregate, ArtifactId, Defect, FiredRule, InspectionId, Judgement, Lot, MediaType,
-    NotComparable, PartNumber, Picture, PictureOwner, Recipe, Station, StoredEvent, UploadSlot,
-    View, judge,
+    Aggregate, ArtifactId, Coverage, Defect, FiredRule, InspectionId, Judgement, Lot, MediaType,
+    NotComparable, PartNumber, Picture, PictureOwner, Recipe, Station, StoredEvent,
+    UnexplainedDifference, UploadSlot, View, judge,
 };
 
 /// The state of an inspection.
@@ -85,6 +85,10 @@ pub enum Artifact {
         picture: Picture,
         /// The findings.
         defects: Vec<Defect>,
+        /// What differs and is not explained by them.
+        differences: Vec<UnexplainedDifference>,
+        /// How much of the picture was compared; not known of the oldest results.
+        coverage: Option<Coverage>,
     },
     /// At rest, but not comparable.
     NotComparable {
@@ -242,9 +246,21 @@ impl Inspection {
                     self
                 }
             },
-            E::InferenceCompleted { artifact_id, defects, picture, model, .. } => {
-                let compared =
-                    Artifact::Compared { picture: picture.clone(), defects: defects.clone() };
+            E::InferenceCompleted {
+                artifact_id,
+                picture,
+                model,
+                defects,
+                differences,
+                coverage,
+                ..
+            } => {
+                let compared = Artifact::Compared {
+                    picture: picture.clone(),
+                    defects: defects.clone(),
+                    differences: differences.clone(),
+                    coverage: coverage.clone(),
+                };
                 self.pinned_to(model).with_artifact(*artifact_id, |_| compared)
             }
             E::InferenceFailed { artifact_id, reason, picture, .. } => {
@@ -276,11 +292,22 @@ impl Facts {
             views.push(match artifact {
                 Artifact::Uploaded(_) => return None,
                 Artifact::Reserved { .. } => View::Missing,
-                Artifact::Compared { defects, .. } => View::Compared(defects),
+                Artifact::Compared { defects, differences, coverage, .. } => {
+                    View::Compared { findings: defects, differences, coverage: coverage.as_ref() }
+                }
                 Artifact::NotComparable { reason, .. } => View::NotComparable(*reason),
             });
         }
+        views.extend(self.has_duplicate_picture().then_some(View::Duplicate));
         Some(judge(views, &self.recipe))
+    }
+
+    /// True when two of the pictures are the same, byte for byte: a camera gives no two such pictures, so
+    /// one side of the board was sent twice and another was never seen.
+    fn has_duplicate_picture(&self) -> bool {
+        let mut pictures = self.artifacts.values().filter_map(Artifact::picture);
+        let mut seen = BTreeSet::new();
+        !pictures.all(|picture| seen.insert(picture.sha256))
     }
 
     fn judgement_event(&self) -> Option<InspectionEvent> {

@@ -1,9 +1,9 @@
 //! The machine's judgement: a pure function of the results and the part's recipe, with the rules that
 //! fired.
 //!
-//! Invariants: a board passes only when every picture was compared and nothing was found, not even
-//! doubtfully; a revision of a recipe never changes. Human verification and disposition are other facts
-//! and live elsewhere.
+//! Invariants: a board passes only when every picture was compared, all of it, nothing was found, not even
+//! doubtfully, and nothing differs without an explanation; a revision of a recipe never changes. Human
+//! verification and disposition are other facts and live elsewhere.
 
 #[cfg(test)]
 mod tests;
@@ -13,12 +13,12 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::vocabulary::vocabulary;
-use crate::{Confidence, Defect, DefectClass, Invalid};
+use crate::{Confidence, Coverage, Defect, DefectClass, Invalid, UnexplainedDifference};
 
 vocabulary! {
     /// The machine's judgement of a board.
     pub enum Judgement ("judgement") {
-        /// Every picture was compared and nothing was found.
+        /// Every picture was compared, all of it, and nothing was found.
         Pass = "pass",
         /// A person has to look: something is doubtful or could not be compared.
         Review = "review",
@@ -104,15 +104,24 @@ impl Recipe {
     }
 }
 
-/// What became of one required picture.
+/// What became of the required pictures.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum View<'a> {
-    /// Compared; these are the findings.
-    Compared(&'a [Defect]),
+    /// Compared.
+    Compared {
+        /// What was found.
+        findings: &'a [Defect],
+        /// What differs and is not explained by it.
+        differences: &'a [UnexplainedDifference],
+        /// How much of the picture was compared; a picture of which that is not known is not covered.
+        coverage: Option<&'a Coverage>,
+    },
     /// Not comparable, for this reason.
     NotComparable(NotComparable),
     /// Announced, never uploaded.
     Missing,
+    /// The same picture as another one of the board: what it should have shown was not seen.
+    Duplicate,
 }
 
 /// A rule of judgement that fired, and on what.
@@ -133,6 +142,16 @@ pub enum FiredRule {
         /// How many findings.
         count: u32,
     },
+    /// Significant differences from the golden sample that no finding explains.
+    UnexplainedDifference {
+        /// How many, on all pictures.
+        count: u32,
+    },
+    /// Pieces of the area to be inspected that were not compared.
+    NotCovered {
+        /// How many, on all pictures; a picture of which nothing is known counts as one.
+        pieces: u32,
+    },
     /// A picture that could not be compared.
     NotCompared {
         /// Why.
@@ -140,7 +159,9 @@ pub enum FiredRule {
     },
     /// A picture that was announced and never came.
     MissingView,
-    /// Every picture compared, nothing found.
+    /// The same picture came twice, as two.
+    DuplicateView,
+    /// Every picture compared, all of it, and nothing found.
     NothingFound,
 }
 
@@ -150,9 +171,12 @@ impl FiredRule {
     pub const fn judgement(&self) -> Judgement {
         match self {
             Self::Defect { .. } => Judgement::Fail,
-            Self::DoubtfulFinding { .. } | Self::NotCompared { .. } | Self::MissingView => {
-                Judgement::Review
-            }
+            Self::DoubtfulFinding { .. }
+            | Self::UnexplainedDifference { .. }
+            | Self::NotCovered { .. }
+            | Self::NotCompared { .. }
+            | Self::MissingView
+            | Self::DuplicateView => Judgement::Review,
             Self::NothingFound => Judgement::Pass,
         }
     }
@@ -163,8 +187,11 @@ impl fmt::Display for FiredRule {
         match self {
             Self::Defect { class, count } => write!(f, "{count} × {class}"),
             Self::DoubtfulFinding { class, count } => write!(f, "{count} × {class}, doubtful"),
+            Self::UnexplainedDifference { count } => write!(f, "{count} × unexplained-difference"),
+            Self::NotCovered { pieces } => write!(f, "{pieces} × not-covered"),
             Self::NotCompared { reason } => reason.fmt(f),
             Self::MissingView => f.write_str("missing-view"),
+            Self::DuplicateView => f.write_str("duplicate-view"),
             Self::NothingFound => f.write_str("nothing-found"),
         }
     }
@@ -178,52 +205,76 @@ pub fn judge<'a>(
     views: impl IntoIterator<Item = View<'a>>,
     recipe: &Recipe,
 ) -> (Judgement, Vec<FiredRule>) {
-    let mut defects = [0_u32; DefectClass::ALL.len()];
-    let mut doubtful = [0_u32; DefectClass::ALL.len()];
-    let mut unseen = Vec::new();
-    let mut seen = 0_usize;
-    for view in views {
-        match view {
-            View::Compared(findings) => {
-                seen += 1;
-                for finding in findings {
-                    let class = finding.class as usize;
-                    match recipe.grade(finding.confidence) {
-                        Grade::Defect => defects[class] += 1,
-                        Grade::Doubtful => doubtful[class] += 1,
-                        Grade::Negligible => {}
-                    }
-                }
-            }
-            View::NotComparable(reason) => {
-                push_once(&mut unseen, FiredRule::NotCompared { reason })
-            }
-            View::Missing => push_once(&mut unseen, FiredRule::MissingView),
-        }
-    }
-    if seen == 0 && unseen.is_empty() {
-        unseen.push(FiredRule::MissingView);
-    }
-    let found = |counts: [u32; 6], rule: fn(DefectClass, u32) -> FiredRule| {
-        DefectClass::ALL
-            .into_iter()
-            .zip(counts)
-            .filter(|(_, n)| *n > 0)
-            .map(move |(c, n)| rule(c, n))
-    };
-    let mut rules: Vec<_> = found(defects, |class, count| FiredRule::Defect { class, count })
-        .chain(found(doubtful, |class, count| FiredRule::DoubtfulFinding { class, count }))
-        .chain(unseen)
-        .collect();
-    if rules.is_empty() {
-        rules.push(FiredRule::NothingFound);
-    }
+    let mut tally = BoardTally::default();
+    views.into_iter().for_each(|view| tally.add_view(view, recipe));
+    let rules = tally.into_rules();
     let worst = rules.iter().map(FiredRule::judgement).max().unwrap_or(Judgement::Review);
     (worst, rules)
 }
 
-fn push_once(rules: &mut Vec<FiredRule>, rule: FiredRule) {
-    if !rules.contains(&rule) {
-        rules.push(rule);
+/// What was seen on all views of a board, and what was not.
+#[derive(Default)]
+struct BoardTally {
+    views: usize,
+    defects: [u32; DefectClass::ALL.len()],
+    doubtful: [u32; DefectClass::ALL.len()],
+    unexplained: u32,
+    uncovered: u32,
+    unseen: Vec<FiredRule>,
+}
+
+impl BoardTally {
+    fn add_view(&mut self, view: View<'_>, recipe: &Recipe) {
+        self.views += 1;
+        match view {
+            View::Compared { findings, differences, coverage } => {
+                self.add_findings(findings, recipe);
+                let count = u32::try_from(differences.len()).unwrap_or(u32::MAX);
+                self.unexplained = self.unexplained.saturating_add(count);
+                self.uncovered += coverage.map_or(1, Coverage::uncovered_pieces);
+            }
+            View::NotComparable(reason) => self.add_unseen(FiredRule::NotCompared { reason }),
+            View::Missing => self.add_unseen(FiredRule::MissingView),
+            View::Duplicate => self.add_unseen(FiredRule::DuplicateView),
+        }
+    }
+
+    fn add_findings(&mut self, findings: &[Defect], recipe: &Recipe) {
+        for finding in findings {
+            let class = finding.class as usize;
+            match recipe.grade(finding.confidence) {
+                Grade::Defect => self.defects[class] += 1,
+                Grade::Doubtful => self.doubtful[class] += 1,
+                Grade::Negligible => {}
+            }
+        }
+    }
+
+    fn add_unseen(&mut self, rule: FiredRule) {
+        if !self.unseen.contains(&rule) {
+            self.unseen.push(rule);
+        }
+    }
+
+    /// The rules that fired, in this order: what was found, what is not explained, what was not seen.
+    fn into_rules(mut self) -> Vec<FiredRule> {
+        if self.views == 0 {
+            self.unseen.push(FiredRule::MissingView);
+        }
+        let mut rules = Vec::new();
+        for (class, count) in DefectClass::ALL.into_iter().zip(self.defects) {
+            rules.extend((count > 0).then_some(FiredRule::Defect { class, count }));
+        }
+        for (class, count) in DefectClass::ALL.into_iter().zip(self.doubtful) {
+            rules.extend((count > 0).then_some(FiredRule::DoubtfulFinding { class, count }));
+        }
+        let (count, pieces) = (self.unexplained, self.uncovered);
+        rules.extend((count > 0).then_some(FiredRule::UnexplainedDifference { count }));
+        rules.extend((pieces > 0).then_some(FiredRule::NotCovered { pieces }));
+        rules.extend(self.unseen);
+        if rules.is_empty() {
+            rules.push(FiredRule::NothingFound);
+        }
+        rules
     }
 }

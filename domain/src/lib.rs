@@ -13,6 +13,7 @@
 mod aggregate;
 mod cqrs;
 mod defect;
+mod difference;
 pub mod inspection;
 mod judgement;
 pub mod model_route;
@@ -27,6 +28,7 @@ mod vocabulary;
 
 pub use aggregate::{Aggregate, Rejection, StoredEvent, UnknownStoredEvent, Upcaster};
 pub use defect::{Confidence, Defect, DefectClass, PixelBox};
+pub use difference::{Coverage, DifferenceKind, UnexplainedDifference};
 pub use inspection::{
     ArtifactState, Inspection, InspectionCommand, InspectionEvent, InspectionRejection,
     InspectionState,

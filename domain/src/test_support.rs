@@ -7,8 +7,9 @@ use crate::inspection::{
     GoldenReference, InferenceResult, InspectionEvent, ModelIdentity, Registration, Timing,
 };
 use crate::{
-    Aggregate, ArtifactId, Confidence, Defect, DefectClass, InspectionId, Lot, MediaType,
-    NotComparable, PartNumber, Picture, PixelBox, Recipe, Sha256, Station,
+    Aggregate, ArtifactId, Confidence, Coverage, Defect, DefectClass, DifferenceKind, InspectionId,
+    Lot, MediaType, NotComparable, PartNumber, Picture, PixelBox, Recipe, Sha256, Station,
+    UnexplainedDifference,
 };
 
 /// The state that these events lead to.
@@ -106,6 +107,22 @@ pub(crate) fn defect(class: DefectClass, confidence: f32) -> Defect {
     Defect { class, confidence: Confidence::new(confidence).unwrap(), bounds }
 }
 
+pub(crate) fn difference(kind: DifferenceKind, strength: f32) -> UnexplainedDifference {
+    let bounds = PixelBox { x: 50, y: 60, width: 7, height: 8 };
+    UnexplainedDifference { kind, bounds, strength }
+}
+
+/// Of a picture as [`picture`] gives it, all of which was compared.
+pub(crate) fn whole_picture() -> Coverage {
+    Coverage::complete(640 * 640)
+}
+
+/// Of the same with a strip of 20 pixels at the right that was not compared.
+pub(crate) fn all_but_a_strip() -> Coverage {
+    let strip = PixelBox { x: 620, y: 0, width: 20, height: 640 };
+    Coverage::new(640 * 640, 620 * 640, vec![strip]).unwrap()
+}
+
 pub(crate) fn result_id(n: u128) -> Uuid {
     Uuid::from_u128(0xe0 + n)
 }
@@ -119,6 +136,8 @@ pub(crate) fn compared(n: u128, content: &str, defects: Vec<Defect>) -> Inferenc
         model: model(),
         registration: registration(),
         defects,
+        differences: Vec::new(),
+        coverage: whole_picture(),
         timing: timing(),
     }
 }
@@ -173,6 +192,8 @@ pub(crate) fn completed(n: u128, content: &str, defects: Vec<Defect>) -> Inspect
         recipe_revision: 1,
         registration: registration(),
         defects,
+        differences: Vec::new(),
+        coverage: Some(whole_picture()),
         timing: timing(),
     }
 }

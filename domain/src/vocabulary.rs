@@ -70,8 +70,8 @@ pub(crate) use {must_be_one_of, vocabulary};
 #[cfg(test)]
 mod tests {
     use crate::{
-        ArtifactState, DefectClass, GenerationStatus, Grade, InspectionState, Judgement, MediaType,
-        NotComparable, ProjectionName,
+        ArtifactState, DefectClass, DifferenceKind, GenerationStatus, Grade, InspectionState,
+        Judgement, MediaType, NotComparable, ProjectionName,
     };
 
     /// Each word reads back, is what serde writes, and stands among `ALL` once.
@@ -100,6 +100,7 @@ mod tests {
             NotComparable,
             Grade,
             DefectClass,
+            DifferenceKind,
             MediaType,
             InspectionState,
             ArtifactState,

@@ -51,7 +51,7 @@ stored_names!(
 );
 
 /// Fields that may be absent.
-const OPTIONAL: [&str; 3] = ["golden", "from", "comparison"];
+const OPTIONAL: [&str; 4] = ["golden", "from", "comparison", "coverage"];
 
 /// The names by aggregate.
 const AGGREGATES: [&[&str]; 3] = [INSPECTION_EVENTS, PART_EVENTS, MODEL_ROUTE_EVENTS];

@@ -13,9 +13,9 @@ use anyhow::{Context as _, ensure};
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::inspection::{GoldenReference, InferenceResult, ModelIdentity, Registration, Timing};
 use domain::{
-    Aggregate as _, ArtifactId, Confidence, Defect, DefectClass, Inspection, InspectionCommand,
-    InspectionEvent, InspectionId, Lot, MediaType, PartNumber, Picture, PixelBox, Recipe, Sha256,
-    Station,
+    Aggregate as _, ArtifactId, Confidence, Coverage, Defect, DefectClass, Inspection,
+    InspectionCommand, InspectionEvent, InspectionId, Lot, MediaType, PartNumber, Picture,
+    PixelBox, Recipe, Sha256, Station,
 };
 use platform::event_log::postgres::PostgresEventLog;
 use platform::event_log::{EventLog, EventMetadata, NewEvent};
@@ -162,7 +162,7 @@ fn events(inspection_id: InspectionId, board: u32) -> anyhow::Result<Vec<Inspect
         InspectionCommand::ReserveArtifact { artifact_id, media_type, expires_at: start() },
         InspectionCommand::UploadArtifact { artifact_id, picture },
         InspectionCommand::RequestInference { now: start() },
-        InspectionCommand::RecordInference(result(artifact_id, sha256, board)?),
+        InspectionCommand::RecordInference(Box::new(result(artifact_id, sha256, board)?)),
     ] {
         let decided = inspection.decide(command)?;
         decided.iter().for_each(|event| inspection.evolve(event));
@@ -190,6 +190,8 @@ fn result(
         model: ModelIdentity { name: "copper".into(), version: "1".into(), sha256 },
         registration: Registration { dx: 0.5, dy: -0.5, score: 0.99 },
         defects: (0..3).map(defect).collect::<Result<_, _>>()?,
+        differences: Vec::new(),
+        coverage: Coverage::complete(640 * 640),
         timing: Timing { queue_ms: 1, compute_ms: 20, total_ms: 30 },
     })
 }

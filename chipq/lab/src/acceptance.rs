@@ -14,7 +14,7 @@ use domain::{Judgement, Recipe, View, judge};
 use inference::batcher::{Batcher, BatchingConfig};
 use inference::engine::Engine;
 use serde::Serialize;
-use vision::PreparedPicture;
+use vision::{Findings, PreparedPicture};
 
 mod set;
 mod tally;
@@ -224,13 +224,13 @@ pub async fn compare_engines(
             Err(_) => tally.not_comparable += 1,
             // Whoever goes first may find the caches cold: they take turns.
             Ok(prepared) if index % 2 == 0 => {
-                let old_found = old.find_defects(&case, prepared).await?;
-                let new_found = new.find_defects(&case, prepared).await?;
+                let old_found = old.compare_case(&case, prepared).await?;
+                let new_found = new.compare_case(&case, prepared).await?;
                 tally.add(&case, prepared, [&old_found, &new_found]);
             }
             Ok(prepared) => {
-                let new_found = new.find_defects(&case, prepared).await?;
-                let old_found = old.find_defects(&case, prepared).await?;
+                let new_found = new.compare_case(&case, prepared).await?;
+                let old_found = old.compare_case(&case, prepared).await?;
                 tally.add(&case, prepared, [&old_found, &new_found]);
             }
         }
@@ -242,15 +242,14 @@ pub async fn compare_engines(
 }
 
 impl Acceptance {
-    fn add(
-        &mut self,
-        case: &PreparedCase,
-        prepared: &PreparedPicture,
-        [old, new]: [&[domain::Defect]; 2],
-    ) {
+    fn add(&mut self, case: &PreparedCase, prepared: &PreparedPicture, [old, new]: [&Findings; 2]) {
         let recipe = Recipe::factory(1);
-        let judged = |findings| judge([View::Compared(findings)], &recipe).0;
+        let coverage = Some(&prepared.coverage);
+        let judged = |Findings { defects, differences }: &Findings| {
+            judge([View::Compared { findings: defects, differences, coverage }], &recipe).0
+        };
         let (old_says, new_says) = (judged(old), judged(new));
+        let (old, new) = (&old.defects, &new.defects);
         if old_says != new_says {
             let (board, labels) = (case.id.clone(), case.labels.len());
             self.changed.push(ChangedJudgement { board, labels, old: old_says, new: new_says });
@@ -280,11 +279,11 @@ impl TimedEngine {
         ModelResult { model, found: LabelTally::default(), ms_per_crop: 0.0 }
     }
 
-    async fn find_defects(
+    async fn compare_case(
         &mut self,
         case: &PreparedCase,
         prepared: &PreparedPicture,
-    ) -> Result<Vec<domain::Defect>, AcceptanceError> {
+    ) -> Result<Findings, AcceptanceError> {
         let started = Instant::now();
         let answers = self.batcher.infer(&prepared.crops).await;
         self.took += started.elapsed();

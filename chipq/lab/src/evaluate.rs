@@ -260,7 +260,7 @@ impl Pipeline<'_> {
         sum.network += started.elapsed();
         sum.crops += outputs.len();
         let mismatch = |e: vision::CountMismatch| EngineError::Backend { detail: e.to_string() };
-        prepared.merge_answers(&outputs).map_err(mismatch)
+        Ok(prepared.merge_answers(&outputs).map_err(mismatch)?.defects)
     }
 
     /// The shipped pipeline up to the crops, or why the pair cannot be compared.

@@ -58,10 +58,16 @@ pub(super) fn inspect_board(golden: &Path, test: &Path) -> anyhow::Result<Inspec
     };
     let judged = match prepared {
         Ok(prepared) => {
-            let findings = prepared.merge_answers(&engine.run(&prepared.crops)?)?;
+            let found = prepared.merge_answers(&engine.run(&prepared.crops)?)?;
+            let view = View::Compared {
+                findings: &found.defects,
+                differences: &found.differences,
+                coverage: Some(&prepared.coverage),
+            };
             inspected.registration = Some(prepared.registration);
-            let judged = judge([View::Compared(&findings)], &recipe);
-            inspected.defects = findings
+            let judged = judge([view], &recipe);
+            inspected.defects = found
+                .defects
                 .into_iter()
                 .map(|defect| (recipe.grade(defect.confidence), defect))
                 .filter(|(grade, _)| *grade > Grade::Negligible)

@@ -6,8 +6,9 @@ use uuid::Uuid;
 use super::event::{GoldenReference, ModelIdentity, Registration, Timing};
 use super::{Artifact, Facts, Inspection, InspectionEvent, InspectionRejection as Rejection};
 use crate::{
-    Aggregate as _, ArtifactId, Defect, InspectionId, Lot, MediaType, NotComparable, PartNumber,
-    Picture, PictureOwner as _, Recipe, Sha256, Station, UploadSlot, value::replace_nul,
+    Aggregate as _, ArtifactId, Coverage, Defect, InspectionId, Lot, MediaType, NotComparable,
+    PartNumber, Picture, PictureOwner as _, Recipe, Sha256, Station, UnexplainedDifference,
+    UploadSlot, value::replace_nul,
 };
 
 /// The most pictures one inspection may announce.
@@ -51,7 +52,7 @@ pub enum InspectionCommand {
         now: DateTime<Utc>,
     },
     /// Record what became of a picture.
-    RecordInference(InferenceResult),
+    RecordInference(Box<InferenceResult>),
     /// Withdraw the inspection.
     Void {
         /// Why.
@@ -78,6 +79,10 @@ pub enum InferenceResult {
         registration: Registration,
         /// What was found.
         defects: Vec<Defect>,
+        /// What differs and is not explained by what was found.
+        differences: Vec<UnexplainedDifference>,
+        /// How much of it was compared.
+        coverage: Coverage,
         /// Where the time went.
         timing: Timing,
     },
@@ -137,10 +142,16 @@ impl InferenceResult {
                 model,
                 registration,
                 mut defects,
+                mut differences,
+                coverage,
                 timing,
                 ..
             } => {
                 defects.sort_by(|a, b| b.confidence.get().total_cmp(&a.confidence.get()));
+                for difference in &mut differences {
+                    *difference = difference.with_storable_strength();
+                }
+                differences.sort_by(|a, b| b.strength.total_cmp(&a.strength));
                 InspectionEvent::InferenceCompleted {
                     result_id,
                     artifact_id,
@@ -150,6 +161,8 @@ impl InferenceResult {
                     recipe_revision,
                     registration,
                     defects,
+                    differences,
+                    coverage: Some(coverage),
                     timing,
                 }
             }
@@ -191,7 +204,7 @@ pub(super) fn decide(state: &Inspection, command: InspectionCommand) -> Decision
         }
         C::UploadArtifact { artifact_id, picture } => record_upload(state, artifact_id, picture),
         C::RequestInference { now } => request_inference(state, now),
-        C::RecordInference(result) => record_inference(state, result),
+        C::RecordInference(result) => record_inference(state, *result),
         C::Void { reason } => match state {
             Inspection::NotCreated => Err(Rejection::NotFound),
             Inspection::Open(_) | Inspection::Inferring(_) => {

@@ -5,12 +5,13 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::aggregate::stored_events;
 use crate::{
-    ArtifactId, Defect, FiredRule, InspectionId, Judgement, Lot, MediaType, NotComparable,
-    PartNumber, Picture, Recipe, Sha256, Station,
+    ArtifactId, Coverage, Defect, FiredRule, InspectionId, Judgement, Lot, MediaType,
+    NotComparable, PartNumber, Picture, Recipe, Sha256, Station, UnexplainedDifference,
 };
 
 /// The golden sample a picture was compared with.
@@ -126,6 +127,10 @@ pub enum InspectionEvent {
         registration: Registration,
         /// What was found, most confident first.
         defects: Vec<Defect>,
+        /// What differs and is not explained by what was found, strongest first.
+        differences: Vec<UnexplainedDifference>,
+        /// How much of the picture was compared; not known of results of version 1.
+        coverage: Option<Coverage>,
         /// Where the time went.
         timing: Timing,
     },
@@ -170,8 +175,16 @@ stored_events!(InspectionEvent {
     ARTIFACT_RESERVED: ArtifactReserved = "ArtifactReserved",
     ARTIFACT_UPLOADED: ArtifactUploaded = "ArtifactUploaded",
     INFERENCE_REQUESTED: InferenceRequested = "InferenceRequested",
-    INFERENCE_COMPLETED: InferenceCompleted = "InferenceCompleted",
+    INFERENCE_COMPLETED: InferenceCompleted = "InferenceCompleted" upcast [without_coverage],
     INFERENCE_FAILED: InferenceFailed = "InferenceFailed",
     INSPECTION_JUDGED: InspectionJudged = "InspectionJudged",
     INSPECTION_VOIDED: InspectionVoided = "InspectionVoided",
 });
+
+/// From version 1, which neither measured how much was compared nor kept what was not explained, to
+/// version 2. That nothing is known must not read as "all of it": such a picture counts as not covered.
+fn without_coverage(mut payload: Value) -> Value {
+    payload["differences"] = json!([]);
+    payload["coverage"] = Value::Null;
+    payload
+}

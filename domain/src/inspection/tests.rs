@@ -111,11 +111,11 @@ fn every_command_is_decided_in_every_state() {
         (reserve(2), [no_inspection, "ArtifactReserved", closed, "already-judged", "voided"]),
         (upload(1, "board"), [no_inspection, "nothing", "nothing", "nothing", "nothing"]),
         (request(), [no_inspection, "InferenceRequested", "nothing", "already-judged", "voided"]),
-        (C::RecordInference(compared(1, "board", vec![])), [
+        (C::RecordInference(Box::new(compared(1, "board", vec![]))), [
             no_inspection, "InferenceCompleted", "InferenceCompleted+InspectionJudged",
             "nothing", "nothing",
         ]),
-        (C::RecordInference(not_comparable(1, "board", NotComparable::Unreadable)), [
+        (C::RecordInference(Box::new(not_comparable(1, "board", NotComparable::Unreadable))), [
             no_inspection, "InferenceFailed", "InferenceFailed+InspectionJudged",
             "nothing", "nothing",
         ]),
@@ -252,7 +252,7 @@ fn an_expired_reservation_is_a_missing_view_and_the_board_goes_to_review() {
     let after_expiry = C::RequestInference { now: at(601) };
     given(events.clone()).when(after_expiry).then([requested([1, 2])]);
     given(events.into_iter().chain([requested([1, 2])]))
-        .when(C::RecordInference(compared(1, "board", vec![])))
+        .when(C::RecordInference(Box::new(compared(1, "board", vec![]))))
         .then([completed(1, "board", vec![]), missing_view()]);
 }
 

@@ -14,12 +14,12 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use domain::inspection::{ModelIdentity, Registration};
-use domain::{Defect, NotComparable, Sha256};
+use domain::{Coverage, Defect, NotComparable, Sha256, UnexplainedDifference};
 use tokio::sync::OnceCell;
 use tracing::Span;
 use vision::{
-    DecodeError, DecodedImage, Incomparable, Panel, PreparedGolden, PreparedPicture, decode,
-    prepare, prepare_panel,
+    DecodeError, DecodedImage, Findings, Incomparable, Panel, PreparedGolden, PreparedPicture,
+    decode, prepare, prepare_panel,
 };
 
 use crate::batcher::{Batcher, BatchingConfig, InferError};
@@ -38,6 +38,10 @@ pub struct ComparedPicture {
     pub registration: Registration,
     /// The findings, most confident first.
     pub defects: Vec<Defect>,
+    /// What differs and is not explained by the findings.
+    pub differences: Vec<UnexplainedDifference>,
+    /// How much of the picture was compared.
+    pub coverage: Coverage,
     /// Waiting for a batch.
     pub queued: Duration,
     /// In the network.
@@ -146,12 +150,14 @@ impl Comparer {
                 self.batchers.forget_model(model);
             }
         })?;
-        let defects = prepared
+        let Findings { defects, differences } = prepared
             .merge_answers(&answers.outputs)
             .map_err(|error| ComparisonError::Failed(error.to_string()))?;
         Ok(ComparedPicture {
             registration: prepared.registration,
             defects,
+            differences,
+            coverage: prepared.coverage,
             queued: answers.queued,
             computed: answers.computed,
         })

@@ -95,7 +95,8 @@ fn inspected(
 ) -> Result<Tally, Incomparable> {
     let prepared = prepare(test, golden)?;
     let outputs = engine().run(&prepared.crops).expect("the network runs");
-    let mut found = prepared.merge_answers(&outputs).expect("as many answers as crops");
+    let found = prepared.merge_answers(&outputs).expect("as many answers as crops");
+    let mut found = found.defects;
     found.retain(|defect| defect.confidence.get() >= 0.5);
     let hit = |a: &PixelBox, b: &PixelBox| overlap(a, b) > 0.33;
     let is_found = |label: &&Label| found.iter().any(|defect| hit(&defect.bounds, &label.1));

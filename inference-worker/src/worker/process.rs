@@ -172,7 +172,7 @@ impl InspectionProcessor {
             metadata: EventMetadata::by_service(WORKER)
                 .caused_by(cause)
                 .with_command_id(*result_id),
-            command: InspectionCommand::RecordInference(result),
+            command: InspectionCommand::RecordInference(Box::new(result)),
             if_match: None,
         };
         let executed = match execute(&*self.log, request).await {

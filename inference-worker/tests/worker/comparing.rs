@@ -1,7 +1,10 @@
 //! Boards are judged by comparison with their golden sample, or reviewed with the reason.
 
 use boards::{BoardOptions, generate_board};
-use domain::{FiredRule, Judgement, NotComparable};
+use bytes::Bytes;
+use domain::{Coverage, FiredRule, InspectionEvent, Judgement, NotComparable};
+use image::GrayImage;
+use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 
 use crate::line::{Line, board, png, results};
 
@@ -19,6 +22,14 @@ async fn a_board_with_defects_fails_and_a_board_without_passes() {
     line.infer(passing).await;
     assert_eq!(line.judged(failing).await.0, Judgement::Fail);
     assert_eq!(line.judged(passing).await, (Judgement::Pass, vec![FiredRule::NothingFound]));
+    for inspection in [failing, passing] {
+        let events = line.events(inspection).await;
+        let coverage = events.iter().find_map(|event| match event {
+            InspectionEvent::InferenceCompleted { coverage, .. } => coverage.as_ref(),
+            _ => None,
+        });
+        assert_eq!(coverage.map(Coverage::inspected_pixels), Some(640 * 640));
+    }
     worker.stop().await;
 }
 
@@ -46,6 +57,25 @@ async fn a_board_whose_golden_sample_came_after_its_picture_is_compared_when_inf
     line.register_golden(&good.golden).await;
     line.infer(inspection).await;
     assert_eq!(line.judged(inspection).await.0, Judgement::Pass);
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_same_picture_twice_is_review_and_two_pictures_of_one_board_are_not() {
+    let line = Line::set_up().await;
+    let good = board(true);
+    line.register_golden(&good.golden).await;
+    let worker = line.start_worker();
+    for (second, expected) in [
+        (png(&good.test), (Judgement::Review, vec![FiredRule::DuplicateView])),
+        (packed_otherwise(&good.test), (Judgement::Pass, vec![FiredRule::NothingFound])),
+    ] {
+        let inspection = line.open().await;
+        line.upload(inspection, png(&good.test)).await;
+        line.upload(inspection, second).await;
+        line.infer(inspection).await;
+        assert_eq!(line.judged(inspection).await, expected);
+    }
     worker.stop().await;
 }
 
@@ -92,4 +122,14 @@ async fn two_pictures_both_have_results_before_the_board_is_judged() {
     assert_eq!(line.judged(inspection).await.0, Judgement::Fail);
     assert_eq!(results(&line.events(inspection).await), 2);
     worker.stop().await;
+}
+
+/// Other bytes than [`png`] writes, of the same pixels.
+fn packed_otherwise(picture: &GrayImage) -> Bytes {
+    let mut bytes = Vec::new();
+    let (compression, filter) = (CompressionType::Fast, FilterType::Up);
+    let encoder = PngEncoder::new_with_quality(&mut bytes, compression, filter);
+    picture.write_with_encoder(encoder).unwrap();
+    assert_ne!(bytes, png(picture));
+    bytes.into()
 }

@@ -7,7 +7,7 @@
 //! a board without findings.
 
 use domain::inspection::Registration;
-use domain::{Defect, NotComparable};
+use domain::{Coverage, NotComparable};
 
 mod annotate;
 mod binary_image;
@@ -16,6 +16,7 @@ mod crops;
 mod decode;
 mod field;
 mod measure;
+mod merge;
 mod panel;
 mod photograph;
 mod refusal;
@@ -26,13 +27,11 @@ mod tests;
 mod tile;
 
 pub use annotate::annotate;
-pub use crops::{
-    CLASS_COUNT, CROP_LEN, CROP_PLANES, CROP_SIDE, CountMismatch, CropBatch, CropOutput,
-    RegisteredPair,
-};
+pub use crops::{CROP_LEN, CROP_PLANES, CROP_SIDE, CropBatch, RegisteredPair};
 pub use decode::{
     DecodeError, DecodedImage, ImageView, MAX_PIXELS, MAX_SIDE, decode, media_type_of,
 };
+pub use merge::{CLASS_COUNT, CountMismatch, CropOutput, Findings};
 pub use panel::Panel;
 pub use refusal::Misplacement;
 pub use stage::{Stage, StageWatch};
@@ -190,6 +189,8 @@ pub struct PreparedPicture {
     pub crops: CropBatch,
     /// How the picture lies over the golden sample.
     pub registration: Registration,
+    /// How much of the picture is compared.
+    pub coverage: Coverage,
     /// The crops' centres in pixels of the picture.
     centres: Vec<(usize, usize)>,
     size: (u32, u32),
@@ -202,12 +203,12 @@ impl PreparedPicture {
         &self.centres
     }
 
-    /// The findings, most confident first; `outputs` are the network's answers in the crops' order.
+    /// What was found and what is not explained; `outputs` are the network's answers in the crops' order.
     ///
     /// # Errors
     /// When there are more or fewer answers than crops.
-    pub fn merge_answers(&self, outputs: &[CropOutput]) -> Result<Vec<Defect>, CountMismatch> {
-        crops::merge_findings(&self.centres, outputs, self.size)
+    pub fn merge_answers(&self, outputs: &[CropOutput]) -> Result<Findings, CountMismatch> {
+        merge::merge_findings(&self.centres, outputs, self.size)
     }
 }
 
@@ -264,7 +265,13 @@ fn prepare_copper(
         crops.push(&pair, centre);
     }
     watch.stage_ended(Stage::Crops);
-    Ok(PreparedPicture { crops, registration, centres, size: golden.size })
+    let coverage = cover_everything(golden.size);
+    Ok(PreparedPicture { crops, registration, coverage, centres, size: golden.size })
+}
+
+/// The coverage of a picture that was compared as a whole.
+fn cover_everything((width, height): (u32, u32)) -> Coverage {
+    Coverage::complete(u64::from(width) * u64::from(height))
 }
 
 /// A registered pair, the centres of its candidates, and how it was registered.

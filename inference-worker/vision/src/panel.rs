@@ -12,7 +12,9 @@ use super::crops::{CropBatch, RegisteredPair};
 use super::field::{AffineOffset, OffsetField};
 use super::register::{self, RegisteredGolden};
 use super::stage::StageWatch;
-use super::{Incomparable, MIN_CONTENT, MIN_SCORE, PreparedPicture, pick_candidates};
+use super::{
+    Incomparable, MIN_CONTENT, MIN_SCORE, PreparedPicture, cover_everything, pick_candidates,
+};
 
 mod rows;
 
@@ -65,11 +67,13 @@ pub(super) fn prepare_windows(
 ) -> Result<PreparedPicture, Incomparable> {
     let mut windows = Windows::new(test, golden);
     let order = windows.comparison_order();
+    let size = (test.width as u32, test.height as u32);
     let mut prepared = PreparedPicture {
         crops: CropBatch::default(),
         registration: Registration { dx: 0.0, dy: 0.0, score: 0.0 },
+        coverage: cover_everything(size),
         centres: Vec::new(),
-        size: (test.width as u32, test.height as u32),
+        size,
     };
     for (number, &index) in order.iter().enumerate() {
         windows.compare_window(index, &mut prepared, watch)?;

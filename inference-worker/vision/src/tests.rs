@@ -35,7 +35,8 @@ fn an_identical_pair_has_no_candidates() {
     let prepared = prepare(&picture, &golden).expect("comparable");
     assert!(prepared.crops.is_empty());
     assert!((prepared.registration.score - 1.0).abs() < 1e-6);
-    assert_eq!(prepared.merge_answers(&[]), Ok(Vec::new()));
+    assert_eq!(prepared.merge_answers(&[]), Ok(Findings::default()));
+    assert_eq!(prepared.coverage.compared_share(), 1.0);
 }
 
 #[test]

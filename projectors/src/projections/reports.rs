@@ -29,7 +29,7 @@ impl ReadModel for Reports {
         name: ProjectionName::Reports.as_str(),
         // `entries` keeps events as this code decodes them, and here is no upcaster: raise this whenever an
         // event of an inspection gets another version.
-        schema_version: 2,
+        schema_version: 3,
         schema_sql: |_| include_str!("reports.sql"),
         views: &["reports"],
         aggregate_types: &[Inspection::TYPE],

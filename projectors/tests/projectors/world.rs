@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::inspection::{GoldenReference, InferenceResult, ModelIdentity, Registration, Timing};
 use domain::{
-    Aggregate, ArtifactId, Confidence, Defect, DefectClass, Inspection, InspectionCommand,
-    InspectionId, Lot, MediaType, NotComparable, Part, PartCommand, PartNumber, Picture, PixelBox,
-    Recipe, Sha256, Station,
+    Aggregate, ArtifactId, Confidence, Coverage, Defect, DefectClass, Inspection,
+    InspectionCommand, InspectionId, Lot, MediaType, NotComparable, Part, PartCommand, PartNumber,
+    Picture, PixelBox, Recipe, Sha256, Station,
 };
 use platform::event_log::postgres::PostgresEventLog;
 use platform::event_log::{Append, EventLog, EventMetadata, NewEvent, Position, StreamId};
@@ -212,9 +212,11 @@ impl World {
             model: model(),
             registration: Registration { dx: 0.1, dy: -2.5, score: 0.98 },
             defects: confidences.iter().map(|c| defect(*c)).collect(),
+            differences: Vec::new(),
+            coverage: Coverage::complete(640 * 640),
             timing: Timing { queue_ms: 1, compute_ms: 20, total_ms: 30 },
         };
-        self.execute::<Inspection>(id, InspectionCommand::RecordInference(result)).await;
+        self.execute::<Inspection>(id, InspectionCommand::RecordInference(Box::new(result))).await;
     }
 
     pub(crate) async fn fail_to_compare(&self, id: InspectionId, artifact_id: ArtifactId) {
@@ -226,7 +228,7 @@ impl World {
             reason: NotComparable::NoGoldenSample,
             detail: "the part has no golden sample".into(),
         };
-        self.execute::<Inspection>(id, InspectionCommand::RecordInference(result)).await;
+        self.execute::<Inspection>(id, InspectionCommand::RecordInference(Box::new(result))).await;
     }
 
     /// A board with one picture and these findings, from opening to judgement: six events.

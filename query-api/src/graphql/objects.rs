@@ -74,7 +74,7 @@ pub(super) struct RuleObject {
     judgement: JudgementWord,
     /// The class of findings it fired on.
     class: Option<DefectClassWord>,
-    /// How many findings it fired on.
+    /// How many findings, differences or pieces it fired on.
     count: Option<u32>,
     /// Why a picture was not compared.
     reason: Option<String>,
@@ -89,8 +89,13 @@ impl RuleObject {
             FiredRule::DoubtfulFinding { class, count } => {
                 ("doubtful-finding", Some(*class), Some(*count), None)
             }
+            FiredRule::UnexplainedDifference { count } => {
+                ("unexplained-difference", None, Some(*count), None)
+            }
+            FiredRule::NotCovered { pieces } => ("not-covered", None, Some(*pieces), None),
             FiredRule::NotCompared { reason } => ("not-compared", None, None, Some(*reason)),
             FiredRule::MissingView => ("missing-view", None, None, None),
+            FiredRule::DuplicateView => ("duplicate-view", None, None, None),
             FiredRule::NothingFound => ("nothing-found", None, None, None),
         };
         let class = class.map(|class| class.as_str().parse()).transpose();

@@ -6,7 +6,9 @@ use domain::{Confidence, FiredRule, Judgement, NotComparable, Recipe};
 /// The banner's sentence under the verdict.
 pub(super) const fn describe_judgement(judgement: Judgement) -> &'static str {
     match judgement {
-        Judgement::Pass => "Every picture was compared; nothing reached the review threshold.",
+        Judgement::Pass => {
+            "Every picture was compared, all of it; nothing reached the review threshold."
+        }
         Judgement::Review => "A person has to look at this board before it can move on.",
         Judgement::Fail => "At least one finding reached the fail threshold.",
     }
@@ -24,14 +26,26 @@ pub(super) fn describe_rule(rule: &FiredRule, recipe: &Recipe) -> (&'static str,
             let range = format!("confidence {review} to below {fail}");
             ("doubtful-finding", format!("{count} × {class}, {range}: for review"))
         }
+        FiredRule::UnexplainedDifference { count } => {
+            let words = format!("{count} × differs from the golden sample, no finding says why");
+            ("unexplained-difference", format!("{words}: for review"))
+        }
+        FiredRule::NotCovered { pieces } => {
+            let words = format!("{pieces} × a piece that was not compared: for review");
+            ("not-covered", words)
+        }
         FiredRule::NotCompared { reason } => {
             (reason.as_str(), describe_not_comparable(*reason).to_owned())
         }
         FiredRule::MissingView => {
             ("missing-view", "A picture that was announced never arrived".to_owned())
         }
+        FiredRule::DuplicateView => {
+            ("duplicate-view", "The same picture came twice: a view was not seen".to_owned())
+        }
         FiredRule::NothingFound => {
-            ("nothing-found", format!("No finding with confidence {review} or above"))
+            let words = format!("All compared, no finding with confidence {review} or above");
+            ("nothing-found", words)
         }
     }
 }

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use chrono::{TimeDelta, Utc};
 use domain::inspection::{GoldenReference, ModelIdentity, Registration, Timing};
 use domain::{
-    ArtifactId, Confidence, Defect, DefectClass, FiredRule, Inspection, InspectionEvent,
+    ArtifactId, Confidence, Coverage, Defect, DefectClass, FiredRule, Inspection, InspectionEvent,
     InspectionId, Judgement, Lot, MediaType, Part, PartEvent, PartNumber, Picture, PixelBox,
     Recipe, Sha256, Station,
 };
@@ -119,6 +119,8 @@ fn completed_inference(
         recipe_revision: 1,
         registration: Registration { dx: 0.0, dy: 0.0, score: 1.0 },
         defects: (0..4).map(defect).collect(),
+        differences: Vec::new(),
+        coverage: Some(Coverage::complete(640 * 640)),
         timing: Timing { queue_ms: 1, compute_ms: 20, total_ms: 40 },
     })
 }

@@ -13,7 +13,7 @@ use super::*;
 fn the_test_framework_of_cqrs_es_sees_the_same_events() {
     TestFramework::<Inspection>::with(())
         .given(inferring())
-        .when(C::RecordInference(compared(1, "board", vec![])))
+        .when(C::RecordInference(Box::new(compared(1, "board", vec![]))))
         .then_expect_events(vec![completed(1, "board", vec![]), passed()]);
     TestFramework::<Inspection>::with(())
         .given_no_previous_events()
@@ -32,7 +32,7 @@ async fn the_framework_stores_what_was_decided_and_nothing_when_it_was_refused()
     let refused = framework.execute(&id, reserve(2)).await;
     let expected = Rejected::InferenceAlreadyRequested;
     assert!(matches!(refused, Err(AggregateError::UserError(why)) if why == expected));
-    let result = C::RecordInference(compared(1, "board", vec![]));
+    let result = C::RecordInference(Box::new(compared(1, "board", vec![])));
     framework.execute(&id, result).await.unwrap();
     let stored = store.load_events(&id).await.unwrap();
     let sequences: Vec<_> = stored.iter().map(|envelope| envelope.sequence).collect();

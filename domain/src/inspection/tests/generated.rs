@@ -5,7 +5,10 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::inspection::{InferenceResult, Registration};
-use crate::{Confidence, Defect, DefectClass, Picture, PixelBox};
+use crate::{
+    Confidence, Coverage, Defect, DefectClass, DifferenceKind, Picture, PixelBox,
+    UnexplainedDifference,
+};
 
 const CONTENTS: [&str; 2] = ["a", "b"];
 
@@ -27,7 +30,7 @@ fn command() -> impl Strategy<Value = C> {
             C::UploadArtifact { artifact_id: artifact(n), picture }
         }),
         2 => (0..120_i64).prop_map(|seconds| C::RequestInference { now: at(seconds) }),
-        6 => result().prop_map(C::RecordInference),
+        6 => result().prop_map(|result| C::RecordInference(Box::new(result))),
         1 => text().prop_map(|reason| C::Void { reason }),
     ]
 }
@@ -92,6 +95,22 @@ fn reason() -> impl Strategy<Value = NotComparable> {
     )
 }
 
+/// Mostly none, and strengths that no event can hold.
+fn differences() -> impl Strategy<Value = Vec<UnexplainedDifference>> {
+    let kind = proptest::sample::select(&DifferenceKind::ALL[..]);
+    let some = (kind, any::<f32>()).prop_map(|(kind, strength)| difference(kind, strength));
+    prop_oneof![3 => Just(vec![]), 1 => vec(some, 1..4)]
+}
+
+/// Mostly of the whole picture.
+fn coverage() -> impl Strategy<Value = Coverage> {
+    prop_oneof![
+        4 => Just(whole_picture()),
+        1 => Just(all_but_a_strip()),
+        1 => Just(Coverage::complete(0)),
+    ]
+}
+
 /// Findings are made up of half the time only: else few boards would pass.
 fn findings() -> impl Strategy<Value = Vec<Defect>> {
     prop_oneof![Just(vec![]), vec(found(), 0..5)]
@@ -100,12 +119,17 @@ fn findings() -> impl Strategy<Value = Vec<Defect>> {
 fn result() -> impl Strategy<Value = InferenceResult> {
     // Mostly one network, sometimes another one in the middle.
     let version = prop_oneof![3 => Just(1_u8), 1 => Just(2)];
-    let ok = (1..4_u128, content(), findings(), any::<[f32; 3]>(), version).prop_map(
-        |(n, content, defects, [dx, dy, score], version)| {
+    let seen = (findings(), differences(), coverage());
+    let ok = (1..4_u128, content(), seen, any::<[f32; 3]>(), version).prop_map(
+        |(n, content, (defects, seen, covered), [dx, dy, score], version)| {
             let mut result = compared(n, content, defects);
-            if let InferenceResult::Completed { registration, model, .. } = &mut result {
+            if let InferenceResult::Completed {
+                registration, model, differences, coverage, ..
+            } = &mut result
+            {
                 *registration = Registration { dx, dy, score };
                 *model = model_version(version);
+                (*differences, *coverage) = (seen, covered);
             }
             result
         },

@@ -53,17 +53,25 @@ proptest! {
     }
 
     #[test]
-    fn nothing_passes_unless_every_view_was_compared_and_nothing_was_found(commands in commands()) {
+    fn nothing_passes_unless_every_view_was_compared_all_of_it_and_nothing_was_found_or_unexplained(
+        commands in commands(),
+    ) {
         let (state, _) = run(commands);
         let Inspection::Judged { facts, judgement: Judgement::Pass, rules } = state else {
             return Ok(());
         };
         prop_assert_eq!(rules, vec![FiredRule::NothingFound]);
         prop_assert!(!facts.artifacts.is_empty());
+        let mut pictures = std::collections::BTreeSet::new();
         for artifact in facts.artifacts.values() {
-            let Artifact::Compared { defects, .. } = artifact else {
+            let Artifact::Compared { picture, defects, differences, coverage: Some(coverage) } =
+                artifact
+            else {
                 return Err(TestCaseError::fail(format!("passed with {artifact:?}")));
             };
+            prop_assert!(pictures.insert(picture.sha256), "passed with one picture twice");
+            prop_assert_eq!(differences, &[]);
+            prop_assert_eq!((coverage.uncovered(), coverage.compared_share()), (&[][..], 1.0));
             let grade = |d: &crate::Defect| facts.recipe.grade(d.confidence);
             prop_assert!(defects.iter().all(|defect| grade(defect) == Grade::Negligible));
         }

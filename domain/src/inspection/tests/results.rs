@@ -2,10 +2,10 @@
 
 use super::*;
 use crate::inspection::{InferenceResult, Registration};
-use crate::{Confidence, DefectClass};
+use crate::{Confidence, Coverage, DefectClass, DifferenceKind, UnexplainedDifference};
 
 fn record(result: InferenceResult) -> C {
-    C::RecordInference(result)
+    C::RecordInference(Box::new(result))
 }
 
 fn unreadable(n: u128, content: &str) -> C {
@@ -47,6 +47,62 @@ fn a_doubtful_finding_sends_the_board_to_review() {
     given(inferring())
         .when(record(compared(1, "board", found.clone())))
         .then([completed(1, "board", found), judged(Judgement::Review, [rule])]);
+}
+
+/// The same result with differences and another coverage.
+fn seen(
+    mut result: InferenceResult,
+    unexplained: Vec<UnexplainedDifference>,
+    covered: Coverage,
+) -> InferenceResult {
+    if let InferenceResult::Completed { differences, coverage, .. } = &mut result {
+        (*differences, *coverage) = (unexplained, covered);
+    }
+    result
+}
+
+#[test]
+fn an_unexplained_difference_sends_the_board_to_review_and_is_kept_strongest_first() {
+    let [weak, strong] = [(DifferenceKind::Appearance, 1.5), (DifferenceKind::Joined, 40.0)]
+        .map(|(k, s)| difference(k, s));
+    let lost = UnexplainedDifference { strength: f32::NAN, ..weak };
+    let result = seen(compared(1, "board", vec![]), vec![lost, weak, strong], whole_picture());
+    let events = Inspection::replay(&inferring()).decide(record(result)).unwrap();
+    let E::InferenceCompleted { differences, .. } = &events[0] else { panic!("{events:?}") };
+    let kept = UnexplainedDifference { strength: 1.0, ..weak };
+    assert_eq!(differences, &[strong, weak, kept]);
+    let rule = FiredRule::UnexplainedDifference { count: 3 };
+    assert_eq!(events[1], judged(Judgement::Review, [rule]));
+}
+
+#[test]
+fn a_piece_that_was_not_compared_sends_the_board_to_review() {
+    let result = seen(compared(1, "board", vec![]), vec![], all_but_a_strip());
+    let events = Inspection::replay(&inferring()).decide(record(result)).unwrap();
+    let rule = FiredRule::NotCovered { pieces: 1 };
+    assert_eq!(events[1], judged(Judgement::Review, [rule]));
+}
+
+/// A camera gives no two files of the same bytes: one side was sent as two.
+#[test]
+fn the_same_picture_twice_sends_the_board_to_review() {
+    let begun = [created(), reserved(1), reserved(2), uploaded(1, "top"), uploaded(2, "top")];
+    let waiting = begun.into_iter().chain([requested([1, 2]), completed(1, "top", vec![])]);
+    given(waiting)
+        .when(record(compared(2, "top", vec![])))
+        .then([completed(2, "top", vec![]), judged(Judgement::Review, [FiredRule::DuplicateView])]);
+}
+
+/// The oldest results do not say how much was compared.
+#[test]
+fn a_board_whose_result_was_recorded_before_coverage_was_measured_is_review() {
+    let mut old = completed(1, "board", vec![]);
+    if let E::InferenceCompleted { coverage, .. } = &mut old {
+        *coverage = None;
+    }
+    given([created(), reserved(1), uploaded(1, "board"), old])
+        .when(request())
+        .then([requested([1]), judged(Judgement::Review, [FiredRule::NotCovered { pieces: 1 }])]);
 }
 
 #[test]

@@ -18,7 +18,7 @@ fn board(part: u64, unit: u64, clean: bool) -> (PreparedPicture, Vec<(DefectClas
 
 fn called(engine: &EmbeddedEngine, prepared: &PreparedPicture) -> Vec<Defect> {
     let outputs = engine.run(&prepared.crops).expect("answers");
-    let mut defects = prepared.merge_answers(&outputs).expect("an answer per crop");
+    let mut defects = prepared.merge_answers(&outputs).expect("an answer per crop").defects;
     defects.retain(|defect| defect.confidence.get() >= 0.5);
     defects
 }

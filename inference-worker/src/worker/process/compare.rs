@@ -176,6 +176,8 @@ fn completed_result(
         model,
         registration: compared.registration,
         defects: compared.defects,
+        differences: compared.differences,
+        coverage: compared.coverage,
         timing: Timing {
             queue_ms: to_milliseconds(compared.queued),
             compute_ms: to_milliseconds(compared.computed),

@@ -1,6 +1,6 @@
 //! From the network's answers to findings, and onto the picture.
 
-use domain::{DefectClass, PixelBox};
+use domain::{Defect, DefectClass, PixelBox};
 use image::{GrayImage, Luma};
 
 use crate::*;
@@ -22,7 +22,8 @@ fn of_findings_in_one_place_the_most_confident_stays() {
         output(4, 0.01, [15.0; 4]),
     ];
     let found =
-        crops::merge_findings(&centres, &outputs, (640, 640)).expect("as many answers as crops");
+        merge::merge_findings(&centres, &outputs, (640, 640)).expect("as many answers as crops");
+    let found = found.defects;
     let classes: Vec<DefectClass> = found.iter().map(|defect| defect.class).collect();
     assert_eq!(classes, [DefectClass::Short, DefectClass::PinHole]);
     assert_eq!(found[0].bounds, PixelBox { x: 83, y: 80, width: 40, height: 40 });
@@ -30,16 +31,16 @@ fn of_findings_in_one_place_the_most_confident_stays() {
 
 #[test]
 fn boxes_end_at_the_picture_and_vanished_ones_are_dropped() {
-    let found = crops::merge_findings(&[(5, 635)], &[output(3, 0.8, [20.0; 4])], (640, 640))
+    let found = merge::merge_findings(&[(5, 635)], &[output(3, 0.8, [20.0; 4])], (640, 640))
         .expect("one answer");
-    assert_eq!(found[0].bounds, PixelBox { x: 0, y: 615, width: 25, height: 25 });
-    let none = crops::merge_findings(&[(5, 5)], &[output(3, 0.8, [-9.0; 4])], (640, 640));
-    assert_eq!(none.expect("one answer"), []);
+    assert_eq!(found.defects[0].bounds, PixelBox { x: 0, y: 615, width: 25, height: 25 });
+    let none = merge::merge_findings(&[(5, 5)], &[output(3, 0.8, [-9.0; 4])], (640, 640));
+    assert_eq!(none.expect("one answer").defects, []);
 }
 
 #[test]
 fn a_missing_answer_is_an_error_and_not_a_passed_board() {
-    let wrong = crops::merge_findings(&[(5, 5), (9, 9)], &[output(3, 0.8, [9.0; 4])], (640, 640));
+    let wrong = merge::merge_findings(&[(5, 5), (9, 9)], &[output(3, 0.8, [9.0; 4])], (640, 640));
     assert_eq!(wrong, Err(CountMismatch { crops: 2, answers: 1 }));
 }
 

@@ -1,0 +1,145 @@
+//! What the network does not explain, and how much of a picture was compared at all.
+//!
+//! Invariant: what differs and has no name is a fact of its own, and what was not compared is one too;
+//! neither is ever "nothing". What judges by them stands in `judgement`.
+
+#[cfg(test)]
+mod tests;
+
+use std::cmp::Reverse;
+
+use serde::{Deserialize, Serialize};
+
+use crate::vocabulary::vocabulary;
+use crate::{Invalid, PixelBox};
+
+vocabulary! {
+    /// In what way a place differs from the golden sample.
+    pub enum DifferenceKind ("kind") {
+        /// It looks different, beyond what the part tolerates.
+        Appearance = "appearance",
+        /// Copper is joined that the golden sample keeps apart.
+        Joined = "joined",
+        /// Copper is parted that the golden sample keeps together.
+        Parted = "parted",
+    }
+}
+
+/// A significant difference from the golden sample that no finding of the network explains.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct UnexplainedDifference {
+    /// In what way it differs.
+    pub kind: DifferenceKind,
+    /// Where it is, in pixels of the test picture.
+    #[serde(rename = "box")]
+    pub bounds: PixelBox,
+    /// How strong it is, in parts of the weakest difference that counts: 1 and more.
+    pub strength: f32,
+}
+
+/// A stronger difference is recorded as this strong.
+const STRENGTH_MAX: f32 = 1_000_000.0;
+
+impl UnexplainedDifference {
+    /// The same with a strength from 1 to [`STRENGTH_MAX`]. JSON has no number for the rest: an event
+    /// with it would be stored and never read again, and a difference must not be lost for its number.
+    pub(crate) const fn with_storable_strength(self) -> Self {
+        // Of a number and NaN, `max` is the number.
+        Self { strength: self.strength.max(1.0).min(STRENGTH_MAX), ..self }
+    }
+}
+
+/// How much of the area to be inspected was compared with the golden sample.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "StoredCoverage")]
+pub struct Coverage {
+    inspected_pixels: u64,
+    compared_pixels: u64,
+    uncovered: Vec<PixelBox>,
+}
+
+impl Coverage {
+    /// The most pieces that are listed; of more, the largest.
+    pub const PIECES_MAX: usize = 64;
+
+    /// `inspected_pixels` of the picture are to be inspected and `compared_pixels` of these were compared;
+    /// `uncovered` are the pieces of the rest that are large enough to hide a flaw, in any order, in
+    /// pixels of the test picture.
+    ///
+    /// # Errors
+    /// When more was compared than was to be inspected, or when everything was and yet a piece is not
+    /// covered.
+    pub fn new(
+        inspected_pixels: u64,
+        compared_pixels: u64,
+        mut uncovered: Vec<PixelBox>,
+    ) -> Result<Self, Invalid> {
+        if compared_pixels > inspected_pixels {
+            return Err(Invalid::new("compared_pixels", "must not be more than inspected_pixels"));
+        }
+        if compared_pixels == inspected_pixels && !uncovered.is_empty() {
+            return Err(Invalid::new("uncovered", "must be empty when all pixels were compared"));
+        }
+        uncovered.sort_by_key(|piece| Reverse(u64::from(piece.width) * u64::from(piece.height)));
+        uncovered.truncate(Self::PIECES_MAX);
+        Ok(Self { inspected_pixels, compared_pixels, uncovered })
+    }
+
+    /// Of a picture of so many pixels that were all to be inspected and all compared.
+    #[must_use]
+    pub const fn complete(pixels: u64) -> Self {
+        Self { inspected_pixels: pixels, compared_pixels: pixels, uncovered: Vec::new() }
+    }
+
+    /// Pixels of the picture that were to be inspected.
+    #[must_use]
+    pub const fn inspected_pixels(&self) -> u64 {
+        self.inspected_pixels
+    }
+
+    /// Pixels of these that were compared.
+    #[must_use]
+    pub const fn compared_pixels(&self) -> u64 {
+        self.compared_pixels
+    }
+
+    /// Pieces that were to be inspected, were not compared and are large enough to hide a flaw: the
+    /// largest first, at most [`Coverage::PIECES_MAX`], in pixels of the test picture.
+    #[must_use]
+    pub fn uncovered(&self) -> &[PixelBox] {
+        &self.uncovered
+    }
+
+    /// The part that was compared of what was to be inspected, 0 to 1; 0 when that was nothing.
+    #[must_use]
+    pub fn compared_share(&self) -> f64 {
+        if self.inspected_pixels == 0 {
+            return 0.0;
+        }
+        self.compared_pixels as f64 / self.inspected_pixels as f64
+    }
+
+    /// How many pieces a flaw could hide in. A picture of which nothing was compared is one.
+    #[must_use]
+    pub fn uncovered_pieces(&self) -> u32 {
+        // At most `PIECES_MAX`, so it fits.
+        let listed = self.uncovered.len() as u32;
+        if self.compared_pixels == 0 { listed.max(1) } else { listed }
+    }
+}
+
+/// A coverage as it stands in events and reports, before it is known to be one.
+#[derive(Deserialize)]
+struct StoredCoverage {
+    inspected_pixels: u64,
+    compared_pixels: u64,
+    uncovered: Vec<PixelBox>,
+}
+
+impl TryFrom<StoredCoverage> for Coverage {
+    type Error = Invalid;
+
+    fn try_from(stored: StoredCoverage) -> Result<Self, Invalid> {
+        Self::new(stored.inspected_pixels, stored.compared_pixels, stored.uncovered)
+    }
+}

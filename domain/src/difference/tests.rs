@@ -1,0 +1,79 @@
+//! What a coverage promises, whoever measured it, and that no difference is lost for its number.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn piece(side: u32) -> PixelBox {
+    PixelBox { x: 3, y: 5, width: side, height: side }
+}
+
+#[test]
+fn more_than_is_inspected_cannot_have_been_compared() {
+    let refused = Coverage::new(100, 101, vec![]).unwrap_err().to_string();
+    assert_eq!(refused, "compared_pixels must not be more than inspected_pixels");
+    let stored = r#"{"inspected_pixels": 100, "compared_pixels": 101, "uncovered": []}"#;
+    assert!(serde_json::from_str::<Coverage>(stored).is_err());
+}
+
+#[test]
+fn a_picture_that_was_compared_whole_has_no_uncovered_piece() {
+    let refused = Coverage::new(100, 100, vec![piece(2)]).unwrap_err().to_string();
+    assert_eq!(refused, "uncovered must be empty when all pixels were compared");
+    let whole = Coverage::complete(100);
+    assert_eq!(whole, Coverage::new(100, 100, vec![]).unwrap());
+    assert_eq!((whole.compared_share(), whole.uncovered_pieces()), (1.0, 0));
+}
+
+#[test]
+fn a_picture_of_which_nothing_was_compared_is_one_uncovered_piece() {
+    for nothing in [Coverage::complete(0), Coverage::new(9, 0, vec![]).unwrap()] {
+        assert_eq!((nothing.compared_share(), nothing.uncovered_pieces()), (0.0, 1));
+    }
+    let two = Coverage::new(9, 0, vec![piece(1), piece(2)]).unwrap();
+    assert_eq!(two.uncovered_pieces(), 2);
+}
+
+#[test]
+fn of_more_pieces_than_are_listed_the_largest_stay_and_come_first() {
+    let sides = (1..=Coverage::PIECES_MAX as u32 + 6).map(piece).collect();
+    let coverage = Coverage::new(1_000_000, 10, sides).unwrap();
+    let listed: Vec<_> = coverage.uncovered().iter().map(|piece| piece.width).collect();
+    assert_eq!(listed, (7..=70).rev().collect::<Vec<_>>());
+    assert_eq!(coverage.uncovered_pieces(), 64);
+}
+
+#[test]
+fn a_strength_that_cannot_be_stored_is_one_that_can() {
+    let stored = |strength| {
+        let kind = DifferenceKind::Parted;
+        UnexplainedDifference { kind, bounds: piece(4), strength }.with_storable_strength().strength
+    };
+    for (given, kept) in [
+        (1.5, 1.5),
+        (0.2, 1.0),
+        (-3.0, 1.0),
+        (f32::NAN, 1.0),
+        (f32::NEG_INFINITY, 1.0),
+        (f32::INFINITY, STRENGTH_MAX),
+    ] {
+        assert_eq!(stored(given), kept, "{given}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_coverage_reads_back_from_its_json_and_its_share_is_from_0_to_1(
+        (inspected, compared) in (any::<u64>(), any::<u64>()),
+        boxes in proptest::collection::vec(any::<[u32; 4]>(), 0..80),
+    ) {
+        let pieces = boxes.into_iter().map(|[x, y, width, height]| PixelBox { x, y, width, height });
+        let Ok(coverage) = Coverage::new(inspected, compared, pieces.collect()) else {
+            prop_assert!(compared >= inspected);
+            return Ok(());
+        };
+        prop_assert!((0.0..=1.0).contains(&coverage.compared_share()));
+        let json = serde_json::to_string(&coverage).unwrap();
+        prop_assert_eq!(serde_json::from_str::<Coverage>(&json).unwrap(), coverage);
+    }
+}
