@@ -28,7 +28,7 @@ async fn a_board_with_defects_fails_and_a_board_without_passes() {
             InspectionEvent::InferenceCompleted { coverage, .. } => coverage.as_ref(),
             _ => None,
         });
-        assert_eq!(coverage.map(Coverage::inspected_pixels), Some(640 * 640));
+        assert_eq!(coverage.map(Coverage::inspected_pixels), Some(628 * 628));
     }
     worker.stop().await;
 }

@@ -94,6 +94,14 @@ impl BinaryImage {
         x < self.width && y < self.height && (self.row(y)[x / 64] >> (x % 64)) & 1 == 1
     }
 
+    /// Substrate for copper and copper for substrate.
+    pub(super) fn inverted(&self) -> Self {
+        let words = self.words.iter().map(|word| !word).collect();
+        let mut inverted = Self { width: self.width, height: self.height, stride: self.stride, words };
+        inverted.clear_padding();
+        inverted
+    }
+
     pub(crate) fn count_copper(&self) -> u64 {
         self.words.iter().map(|word| u64::from(word.count_ones())).sum()
     }
@@ -172,17 +180,12 @@ impl BinaryImage {
         opened
     }
 
-    /// Sets what is set in `other` between two corners, both included.
-    pub(super) fn copy_rectangle(
-        &mut self,
-        other: &Self,
-        from: (usize, usize),
-        to: (usize, usize),
-    ) {
-        for y in from.1..=to.1 {
+    /// Sets what is set in `other` from a left and top to a right and bottom, the last two excluded.
+    pub(super) fn copy_extent(&mut self, other: &Self, [left, top, right, bottom]: [usize; 4]) {
+        for y in top..bottom {
             let row = self.row_mut(y).iter_mut().zip(other.row(y)).enumerate();
-            for (index, (word, other)) in row.skip(from.0 / 64).take(to.0 / 64 - from.0 / 64 + 1) {
-                *word |= other & column_mask(from.0, to.0 + 1, index);
+            for (index, (word, other)) in row.take(right.div_ceil(64)).skip(left / 64) {
+                *word |= other & column_mask(left, right, index);
             }
         }
     }

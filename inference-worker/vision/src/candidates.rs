@@ -55,7 +55,7 @@ pub(super) fn clean_difference(difference: &BinaryImage) -> BinaryImage {
         let Region { left, top, right, bottom, pixels } = region;
         let longest = (right - left).max(bottom - top) + 1;
         if pixels >= THIN_PIXELS_MIN && longest <= THIN_LENGTH_MAX {
-            opened.copy_rectangle(&thin, (left, top), (right, bottom));
+            opened.copy_extent(&thin, [left, top, right + 1, bottom + 1]);
         }
     }
     opened.dilated().dilated().eroded().eroded()

@@ -12,6 +12,7 @@ use domain::{Coverage, NotComparable};
 mod annotate;
 mod binary_image;
 mod candidates;
+mod coverage;
 mod crops;
 mod decode;
 mod field;
@@ -37,6 +38,7 @@ pub use refusal::Misplacement;
 pub use stage::{Stage, StageWatch};
 
 use binary_image::BinaryImage;
+use coverage::CoverageTally;
 use photograph::CopperReading;
 use register::CoarseCounts;
 
@@ -259,19 +261,22 @@ fn prepare_copper(
     if panel::is_large(&bits) {
         return panel::prepare_windows(&bits, &golden.bits, watch);
     }
-    let (pair, centres, registration) = locate_in_copper(bits, golden, watch)?;
+    let LocatedPicture { pair, centres, registration, coverage } =
+        locate_in_copper(bits, golden, watch)?;
     let mut crops = CropBatch::default();
     for &centre in &centres {
         crops.push(&pair, centre);
     }
     watch.stage_ended(Stage::Crops);
-    let coverage = cover_everything(golden.size);
     Ok(PreparedPicture { crops, registration, coverage, centres, size: golden.size })
 }
 
-/// The coverage of a picture that was compared as a whole.
-fn cover_everything((width, height): (u32, u32)) -> Coverage {
-    Coverage::complete(u64::from(width) * u64::from(height))
+/// All of a prepared picture but its crops.
+struct LocatedPicture {
+    pair: RegisteredPair,
+    centres: Vec<(usize, usize)>,
+    registration: Registration,
+    coverage: Coverage,
 }
 
 /// A registered pair, the centres of its candidates, and how it was registered.
@@ -285,7 +290,8 @@ pub fn locate_candidates<'a>(
     test: impl Into<ImageView<'a>>,
     golden: &PreparedGolden,
 ) -> Result<LocatedCandidates, Incomparable> {
-    locate_in_copper(read_copper(test.into(), golden)?, golden, &mut ())
+    let located = locate_in_copper(read_copper(test.into(), golden)?, golden, &mut ())?;
+    Ok((located.pair, located.centres, located.registration))
 }
 
 /// The copper of a picture that may be compared.
@@ -308,7 +314,7 @@ fn locate_in_copper(
     bits: BinaryImage,
     golden: &PreparedGolden,
     watch: &mut impl StageWatch,
-) -> Result<LocatedCandidates, Incomparable> {
+) -> Result<LocatedPicture, Incomparable> {
     let measured;
     let coarse = match &golden.coarse {
         Some(coarse) => coarse,
@@ -324,9 +330,14 @@ fn locate_in_copper(
     if score < MIN_SCORE || !fits {
         return Err(refusal::explain_refusal(&bits, &golden.bits, &aligned, score));
     }
+    let size = (bits.width, bits.height);
+    let mut tally = CoverageTally::new(size);
+    tally.add_window(&registered.warped.known, (0, 0), [0, 0, size.0, size.1]);
+    let coverage = tally.into_coverage()?;
     let (pair, centres) = pick_candidates(RegisteredPair { test: bits, golden: aligned }, watch)?;
     let [dx, dy] = registered.field.middle_offset();
-    Ok((pair, centres, Registration { dx, dy, score }))
+    let registration = Registration { dx, dy, score };
+    Ok(LocatedPicture { pair, centres, registration, coverage })
 }
 
 /// The centres of a registered pair's candidates.

@@ -8,12 +8,13 @@
 use domain::inspection::Registration;
 
 use super::binary_image::BinaryImage;
+use super::coverage::CoverageTally;
 use super::crops::{CropBatch, RegisteredPair};
 use super::field::{AffineOffset, OffsetField};
 use super::register::{self, RegisteredGolden};
 use super::stage::StageWatch;
 use super::{
-    Incomparable, MIN_CONTENT, MIN_SCORE, PreparedPicture, cover_everything, pick_candidates,
+    Incomparable, MIN_CONTENT, MIN_SCORE, PreparedPicture, pick_candidates,
 };
 
 mod rows;
@@ -67,29 +68,22 @@ pub(super) fn prepare_windows(
 ) -> Result<PreparedPicture, Incomparable> {
     let mut windows = Windows::new(test, golden);
     let order = windows.comparison_order();
-    let size = (test.width as u32, test.height as u32);
-    let mut prepared = PreparedPicture {
-        crops: CropBatch::default(),
-        registration: Registration { dx: 0.0, dy: 0.0, score: 0.0 },
-        coverage: cover_everything(size),
-        centres: Vec::new(),
-        size,
-    };
-    for (number, &index) in order.iter().enumerate() {
-        windows.compare_window(index, &mut prepared, watch)?;
-        if number == 0 {
-            let offset = windows.seen[index]
-                .as_ref()
-                .map_or([0.0; 2], |seen| seen.offset.offset_at(0.0, 0.0));
-            (prepared.registration.dx, prepared.registration.dy) = (offset[0], offset[1]);
-        }
+    for &index in &order {
+        windows.compare_window(index, watch)?;
     }
     let score = (windows.scores / f64::from(windows.structured.max(1))) as f32;
     if f64::from(windows.registered) < REGISTERED_SHARE_MIN * f64::from(windows.structured) {
         return Err(Incomparable::NotRegistered { score });
     }
-    prepared.registration.score = score;
-    Ok(prepared)
+    let first = order.first().and_then(|&index| windows.seen[index].as_ref());
+    let [dx, dy] = first.map_or([0.0; 2], |seen| seen.offset.offset_at(0.0, 0.0));
+    Ok(PreparedPicture {
+        crops: windows.crops,
+        registration: Registration { dx, dy, score },
+        coverage: windows.coverage.into_coverage()?,
+        centres: windows.centres,
+        size: (test.width as u32, test.height as u32),
+    })
 }
 
 struct Windows<'a> {
@@ -102,13 +96,29 @@ struct Windows<'a> {
     structured: u32,
     registered: u32,
     scores: f64,
+    coverage: CoverageTally,
+    /// Of all windows so far.
+    crops: CropBatch,
+    centres: Vec<(usize, usize)>,
 }
 
 impl<'a> Windows<'a> {
     fn new(test: &'a BinaryImage, golden: &'a BinaryImage) -> Self {
         let (columns, rows) = (test.width.div_ceil(CORE_SIDE), test.height.div_ceil(CORE_SIDE));
         let seen = std::iter::repeat_with(|| None).take(columns * rows).collect();
-        Self { test, golden, columns, rows, seen, structured: 0, registered: 0, scores: 0.0 }
+        Self {
+            test,
+            golden,
+            columns,
+            rows,
+            seen,
+            structured: 0,
+            registered: 0,
+            scores: 0.0,
+            coverage: CoverageTally::new((test.width, test.height)),
+            crops: CropBatch::default(),
+            centres: Vec::new(),
+        }
     }
 
     fn window_place(&self, index: usize) -> WindowPlace {
@@ -187,7 +197,6 @@ impl<'a> Windows<'a> {
     fn compare_window(
         &mut self,
         index: usize,
-        prepared: &mut PreparedPicture,
         watch: &mut impl StageWatch,
     ) -> Result<(), Incomparable> {
         let place = self.window_place(index);
@@ -217,18 +226,19 @@ impl<'a> Windows<'a> {
         let registered = found.unwrap_or_else(|| {
             RegisteredGolden::from_field(&test, &golden, OffsetField::from_affine(&guess, &test))
         });
+        self.coverage.add_window(&registered.warped.known, (place.left, place.top), place.core);
         let golden = registered.warped.fill_unknown_from(&test);
         let (pair, centres) = pick_candidates(RegisteredPair { test, golden }, watch)?;
         let mut own = Vec::new();
         for centre in centres {
             let (x, y) = (centre.0 + place.left, centre.1 + place.top);
             if self.belongs_to_core(&place, index, (x, y)) {
-                prepared.crops.push(&pair, centre);
+                self.crops.push(&pair, centre);
                 own.push((x, y));
             }
         }
         watch.stage_ended(super::Stage::Crops);
-        prepared.centres.extend(&own);
+        self.centres.extend(&own);
         self.seen[index] =
             Some(ComparedWindow { offset: offset.shifted_by(cut.0, cut.1), centres: own });
         Ok(())
