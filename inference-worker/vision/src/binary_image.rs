@@ -97,7 +97,8 @@ impl BinaryImage {
     /// Substrate for copper and copper for substrate.
     pub(super) fn inverted(&self) -> Self {
         let words = self.words.iter().map(|word| !word).collect();
-        let mut inverted = Self { width: self.width, height: self.height, stride: self.stride, words };
+        let mut inverted =
+            Self { width: self.width, height: self.height, stride: self.stride, words };
         inverted.clear_padding();
         inverted
     }

@@ -97,7 +97,8 @@ const fn area([left, top, right, bottom]: Extent) -> u64 {
 }
 
 fn count_within(bits: &BinaryImage, [left, top, right, bottom]: Extent) -> u64 {
-    let masks: Vec<u64> = (0..bits.width.div_ceil(64)).map(|w| column_mask(left, right, w)).collect();
+    let masks: Vec<u64> =
+        (0..bits.width.div_ceil(64)).map(|w| column_mask(left, right, w)).collect();
     let count = |y: usize| {
         let row = bits.row(y).iter().zip(&masks);
         row.map(|(word, mask)| u64::from((word & mask).count_ones())).sum::<u64>()

@@ -13,9 +13,7 @@ use super::crops::{CropBatch, RegisteredPair};
 use super::field::{AffineOffset, OffsetField};
 use super::register::{self, RegisteredGolden};
 use super::stage::StageWatch;
-use super::{
-    Incomparable, MIN_CONTENT, MIN_SCORE, PreparedPicture, pick_candidates,
-};
+use super::{Incomparable, MIN_CONTENT, MIN_SCORE, PreparedPicture, pick_candidates};
 
 mod rows;
 
