@@ -13,10 +13,10 @@
 //! and trace go on from there.
 
 mod compare;
+mod retries;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use domain::inspection::{Artifact, InferenceResult};
 use domain::{
@@ -26,7 +26,6 @@ use domain::{
 use inference::availability::EngineAvailability;
 use inference::comparison::Comparer;
 use platform::artifact_store::ArtifactStore;
-use platform::backoff::Backoff;
 use platform::event_log::{
     EventLog, EventMetadata, Recorded, StreamId, Undecodable, UndecodableEvent,
 };
@@ -36,16 +35,15 @@ use platform::shutdown::Shutdown;
 
 use super::WORKER;
 use crate::metrics::Metrics;
-use compare::{AttemptCounter, PictureToCompare, no_golden_sample_result};
-
-/// The pauses before an inspection is tried again.
-const RETRY: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(10), 0.5);
+use compare::{PictureToCompare, no_golden_sample_result};
+use retries::{FailureCounter, Retries};
 
 pub(super) struct InspectionProcessor {
     log: Arc<dyn EventLog>,
     artifacts: ArtifactStore,
     comparer: Arc<Comparer>,
     engine: Arc<EngineAvailability>,
+    retries: Retries,
     metrics: Metrics,
 }
 
@@ -71,25 +69,28 @@ impl InspectionProcessor {
         engine: Arc<EngineAvailability>,
         metrics: Metrics,
     ) -> Self {
-        Self { log, artifacts, comparer, engine, metrics }
+        Self { log, artifacts, comparer, engine, retries: Retries::default(), metrics }
     }
 
-    /// Tries until every picture has its result, or until a shutdown is asked for while the
-    /// inspection waits. Cancel-safe: what was recorded stays, and whoever takes the inspection up
-    /// again does the rest.
+    /// Goes over the pictures until every one has its result, something else than the engine is in the
+    /// way, or a shutdown is asked for while the inspection waits for the engine. Cancel-safe: what was
+    /// recorded stays, and whoever takes the inspection up again does the rest.
+    ///
+    /// What waits for the engine keeps its place: another inspection in it would only wait as well. What
+    /// waits for anything else (bytes that cannot be read now, a newer version of this software) leaves
+    /// its place to the others and comes again when its pause is over.
     pub(super) async fn process(
         &self,
         inspection_id: InspectionId,
         shutdown: &Shutdown,
     ) -> Handled {
-        let mut attempts = AttemptCounter::default();
-        let mut attempt = 0_u32;
+        let mut retry = self.retries.take(inspection_id);
         loop {
             let turn = tokio::select! {
                 turn = self.engine.wait_for_turn() => turn,
                 () = shutdown.requested() => return Handled::Left,
             };
-            match self.process_once(inspection_id, &mut attempts).await {
+            match self.process_once(inspection_id, &mut retry.failures).await {
                 Ok(()) => return Handled::Done,
                 Err(ProcessingError::EngineAway(detail)) => turn.report_away(detail),
                 Err(ProcessingError::Permanent(error)) => {
@@ -97,13 +98,10 @@ impl InspectionProcessor {
                     return Handled::Done;
                 }
                 Err(ProcessingError::Transient(error)) => {
-                    tracing::warn!(%inspection_id, error, attempt, "inspection waits; trying again");
-                    drop(turn);
-                    tokio::select! {
-                        () = RETRY.wait(attempt) => {}
-                        () = shutdown.requested() => return Handled::Left,
-                    }
-                    attempt = attempt.saturating_add(1);
+                    let attempt = retry.attempt;
+                    let pause = self.retries.keep(inspection_id, retry);
+                    tracing::warn!(%inspection_id, error, attempt, ?pause, "inspection waits; trying again");
+                    return Handled::Later { pause };
                 }
             }
         }
@@ -113,7 +111,7 @@ impl InspectionProcessor {
     async fn process_once(
         &self,
         inspection_id: InspectionId,
-        attempts: &mut AttemptCounter,
+        failures: &mut FailureCounter,
     ) -> Result<(), ProcessingError> {
         let history = self.read_history(inspection_id).await?;
         let facts = match &history.state {
@@ -136,7 +134,7 @@ impl InspectionProcessor {
             let (result, cause) = match (&golden, &history.inference_requested) {
                 (Some(golden), _) => {
                     let task = PictureToCompare { artifact_id, picture, golden, model: &model };
-                    (self.compare_picture(&task, attempts).await?, uploaded)
+                    (self.compare_picture(&task, failures).await?, uploaded)
                 }
                 (None, Some(requested)) => {
                     (no_golden_sample_result(artifact_id, picture, &facts.part), requested)

@@ -1,6 +1,7 @@
 //! A line that inspects boards of one part, and the workers on it.
 
 use std::io::Cursor;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,6 +31,8 @@ use platform::test_support::{TestDatabase, artifact_store_in, fresh_database};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
+/// How many inspections a worker has under way at a time.
+pub(crate) const CONCURRENCY: usize = 4;
 /// How long whatever a test waits for may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -40,7 +43,7 @@ pub(crate) struct Line {
     artifacts: ArtifactStore,
     models: Arc<dyn Models>,
     pub(crate) lease: Duration,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Line {
@@ -56,7 +59,7 @@ impl Line {
             artifacts: artifact_store_in(folder.path()),
             models,
             lease: Duration::from_millis(500),
-            _folder: folder,
+            folder,
             database,
         }
     }
@@ -96,6 +99,23 @@ impl Line {
         let body = stream::iter([Ok::<_, std::io::Error>(bytes)]);
         let limits = UploadLimits::default();
         self.artifacts.put_stream(id, body, &limits, MediaType::Png).await.unwrap()
+    }
+
+    /// The file of a picture at rest.
+    pub(crate) fn file_of(&self, id: ArtifactId) -> PathBuf {
+        let mut folders = vec![self.folder.path().to_owned()];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
+                match entry.file_type().unwrap().is_dir() {
+                    true => folders.push(entry.path()),
+                    false if entry.path().to_string_lossy().contains(&id.to_string()) => {
+                        return entry.path();
+                    }
+                    false => {}
+                }
+            }
+        }
+        panic!("no file of {id}")
     }
 
     pub(crate) async fn open(&self) -> InspectionId {
@@ -155,7 +175,8 @@ impl Line {
         let batching = BatchingConfig::default();
         let comparer =
             Comparer::new(Arc::clone(&self.models), batching, InferenceMetrics::for_process());
-        let options = ReactorOptions { concurrency: 4, lease: self.lease, member_name: None };
+        let options =
+            ReactorOptions { concurrency: CONCURRENCY, lease: self.lease, member_name: None };
         let on = (self.database.pool(), LogTail::new(Arc::clone(&self.log)));
         let told = (Arc::clone(&health), metrics);
         let worker = Worker::new(on, self.artifacts.clone(), Arc::new(comparer), options, told);

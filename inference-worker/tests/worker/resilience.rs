@@ -10,7 +10,7 @@ use platform::health::Probe as _;
 use vision::{PreparedGolden, decode, prepare};
 
 use crate::engines::Place;
-use crate::line::{Line, board, png, results, until};
+use crate::line::{CONCURRENCY, Line, board, png, results, until};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn while_the_engine_is_away_boards_wait_few_ask_and_afterwards_each_is_judged_once() {
@@ -178,4 +178,33 @@ async fn what_a_newer_version_wrote_waits_for_a_newer_worker_and_what_is_damaged
         Err(ExecuteError::Unreadable(error)) => assert_eq!(error.event_version, "2"),
         other => panic!("{other:?}"),
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn boards_that_wait_for_a_file_or_a_newer_worker_take_no_place_from_the_others() {
+    let line = Line::set_up().await;
+    let good = board(true);
+    line.register_golden(&good.golden).await;
+    let mut unreadable = Vec::new();
+    for _ in 0..CONCURRENCY {
+        append_unreadable(&line, "2").await;
+        let inspection = line.open().await;
+        let artifact_id = line.upload(inspection, png(&good.test)).await;
+        line.infer(inspection).await;
+        // It is there and cannot be opened, by nobody: neither missing nor altered.
+        let file = line.file_of(artifact_id);
+        let aside = file.with_extension("aside");
+        std::fs::rename(&file, &aside).unwrap();
+        std::os::unix::fs::symlink(&file, &file).unwrap();
+        unreadable.push((inspection, file, aside));
+    }
+    let readable = line.inspect(png(&good.test)).await;
+    let worker = line.start_worker();
+    assert_eq!(line.judged(readable).await.0, Judgement::Pass);
+    for (inspection, file, aside) in unreadable {
+        assert_eq!(results(&line.events(inspection).await), 0, "nothing is recorded as failed");
+        std::fs::rename(aside, file).unwrap();
+        assert_eq!(line.judged(inspection).await.0, Judgement::Pass);
+    }
+    worker.stop().await;
 }

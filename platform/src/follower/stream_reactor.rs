@@ -35,6 +35,12 @@ use lease::Leases;
 pub enum Handled {
     /// Nothing is left to do until another event comes.
     Done,
+    /// Something is in the way. Its events stay open and are given again after the pause, with those
+    /// that came meanwhile; until then its place is free for another stream.
+    Later {
+        /// How long, which grows with every time in a row: the reactor's own back-off.
+        pause: Duration,
+    },
     /// A shutdown was asked for before it was done. Its events stay open, for the next owner.
     Left,
 }
@@ -51,8 +57,9 @@ pub trait StreamReactor: Send + Sync + 'static {
     /// Whether an event asks for something. It is asked of every event of the log that is read.
     fn gives_work(&self, event: &Recorded) -> bool;
 
-    /// Does what `events` of one stream, in order and not empty, ask for, and tries until it is done or
-    /// given up for good. They may have been given before: doing it again must change nothing.
+    /// Does what `events` of one stream, in order and not empty, ask for: until it is done, or given up
+    /// for good, or something is in the way that others need not wait for ([`Handled::Later`]).
+    /// They may have been given before: doing it again must change nothing.
     /// The future is dropped when the partition is lost, so it has to be cancel-safe; it returns
     /// [`Handled::Left`] soon after a shutdown was asked for, unless it is as good as done.
     fn handle<'a>(

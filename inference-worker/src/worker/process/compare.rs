@@ -1,10 +1,8 @@
-//! One picture to one result: what it is compared with, by which network, what a failure means, and
-//! when a picture that fails again and again is given up.
+//! One picture to one result: what it is compared with, by which network, and what a failure means.
 //!
 //! Invariant: the same picture, golden sample and network have the same result id, whoever computes it
 //! and how often.
 
-use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -16,13 +14,8 @@ use platform::artifact_store::ArtifactStoreError;
 use platform::execute::load;
 use uuid::Uuid;
 
+use super::retries::{FailureCounter, FailureKind};
 use super::{InspectionProcessor, ProcessingError};
-
-/// How often bytes at rest that are missing or altered are looked for, and how often an engine that
-/// fails on a picture is asked, before the picture is given up.
-const ATTEMPTS_MAX: u32 = 3;
-/// How often a network that is no longer in force is looked for: some 3 s.
-const MODEL_ATTEMPTS_MAX: u32 = 6;
 
 /// A picture to compare, with all that the comparison depends on.
 pub(super) struct PictureToCompare<'a> {
@@ -37,28 +30,6 @@ pub(super) struct SelectedModel {
     pub(super) identity: ModelIdentity,
     /// New inspections are compared by another one.
     pub(super) is_superseded: bool,
-}
-
-/// What can go wrong with one picture again and again, and is counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum FailureKind {
-    Unreadable,
-    EngineFailed,
-    ModelGone,
-}
-
-/// How often each picture failed, and how. It lives for one turn of an inspection: the next owner of
-/// the partition counts anew, so a fault of one machine does not give up a picture for all.
-#[derive(Debug, Default)]
-pub(super) struct AttemptCounter(HashMap<(ArtifactId, FailureKind), u32>);
-
-impl AttemptCounter {
-    /// Counts this failure; `true` when no attempt is left after it.
-    fn exhausted_by(&mut self, artifact_id: ArtifactId, kind: FailureKind) -> bool {
-        let attempts = self.0.entry((artifact_id, kind)).or_default();
-        *attempts += 1;
-        *attempts >= if kind == FailureKind::ModelGone { MODEL_ATTEMPTS_MAX } else { ATTEMPTS_MAX }
-    }
 }
 
 impl InspectionProcessor {
@@ -93,7 +64,7 @@ impl InspectionProcessor {
     pub(super) async fn compare_picture(
         &self,
         task: &PictureToCompare<'_>,
-        attempts: &mut AttemptCounter,
+        failures: &mut FailureCounter,
     ) -> Result<InferenceResult, ProcessingError> {
         let &PictureToCompare { artifact_id, picture, golden, model } = task;
         let started = Instant::now();
@@ -104,7 +75,7 @@ impl InspectionProcessor {
             Ok(pictures) => pictures,
             Err(error)
                 if is_damaged(&error)
-                    && attempts.exhausted_by(artifact_id, FailureKind::Unreadable) =>
+                    && failures.exhausted_by(artifact_id, FailureKind::Unreadable) =>
             {
                 return Ok(failed(NotComparable::Unreadable, error.to_string()));
             }
@@ -119,14 +90,14 @@ impl InspectionProcessor {
             Err(ComparisonError::NotComparable { reason, detail }) => Ok(failed(reason, detail)),
             Err(ComparisonError::Failed(detail)) => {
                 self.engine.report_answer();
-                if attempts.exhausted_by(artifact_id, FailureKind::EngineFailed) {
+                if failures.exhausted_by(artifact_id, FailureKind::EngineFailed) {
                     return Ok(failed(NotComparable::InferenceFailed, detail));
                 }
                 Err(ProcessingError::Transient(detail))
             }
             // A network that was replaced need not come back; the one in force has to.
             Err(ComparisonError::Model(detail)) if model.is_superseded => {
-                if attempts.exhausted_by(artifact_id, FailureKind::ModelGone) {
+                if failures.exhausted_by(artifact_id, FailureKind::ModelGone) {
                     return Ok(failed(NotComparable::InferenceFailed, detail));
                 }
                 Err(ProcessingError::Transient(detail))

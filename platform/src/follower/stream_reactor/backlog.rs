@@ -8,8 +8,9 @@
 //! before it would be forgotten by the next owner. It waits before the first open event instead; a next
 //! owner is given again what was done after that, and finds it done.
 //!
-//! A stream whose handling panicked is open again, but *paused*: it waits again only after a back-off, so
-//! that a fault of one stream neither takes the place of the others nor lasts until the lease moves.
+//! A stream that the reactor put off, or whose handling panicked, is open again, but *paused*: it waits
+//! again only after a back-off, so that what is in one stream's way neither takes the place of the others
+//! nor lasts until the lease moves. What is paused counts among the events that are read ahead.
 //!
 //! A partition that is held is *kept*, or it is *leaving*: another member has a right to it, so nothing
 //! new of it is started, what is under way may finish, and then it is given back.
@@ -216,16 +217,23 @@ impl Backlog {
         }
     }
 
-    /// The handling of a stream panicked at `now`: its events are open again, before those that came
-    /// meanwhile, and it waits again after a back-off.
-    pub(super) fn pause(&mut self, work: StreamWork, now: Instant) {
+    /// The handling of a stream panicked at `now`: it is paused for a back-off.
+    pub(super) fn pause_after_panic(&mut self, work: StreamWork, now: Instant) {
+        let partition = Partition::for_stream(&work.stream, self.partitions);
+        let Some(held) = self.held.get_mut(&partition) else { return };
+        let panics = held.panics.entry(work.stream.clone()).or_default();
+        let until = now + PANIC_BACKOFF.delay(*panics);
+        *panics = panics.saturating_add(1);
+        self.pause(work, until);
+    }
+
+    /// A stream is not done: its events are open again, before those that came meanwhile, and it waits
+    /// again from `until` on.
+    pub(super) fn pause(&mut self, work: StreamWork, until: Instant) {
         let StreamWork { stream, epoch: _, mut events } = work;
         let partition = Partition::for_stream(&stream, self.partitions);
         let Some(held) = self.held.get_mut(&partition) else { return };
         let Some(first) = held.under_way.remove(&stream) else { return };
-        let panics = held.panics.entry(stream.clone()).or_default();
-        let until = now + PANIC_BACKOFF.delay(*panics);
-        *panics = panics.saturating_add(1);
         events.extend(held.events.remove(&stream).unwrap_or_default());
         held.events.insert(stream.clone(), events);
         self.paused.insert((until, first), (partition, stream));

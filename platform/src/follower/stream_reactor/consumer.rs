@@ -284,7 +284,8 @@ impl PartitionConsumer {
     }
 
     /// A stream that is left stays in the backlog: the checkpoint waits before its events, and whoever
-    /// holds the partition next takes it up again. One whose handling panicked is taken up again here.
+    /// holds the partition next takes it up again. One that was put off, or whose handling panicked, is
+    /// taken up again here.
     fn finish_task(&mut self, done: Result<Ended, JoinError>) {
         // A task that ends without a word was broken off with its partition.
         let Ok(Ended { work, handled }) = done else { return };
@@ -298,10 +299,11 @@ impl PartitionConsumer {
                 self.backlog.mark_done(stream);
                 self.schedule_save();
             }
+            Ok(Handled::Later { pause }) => self.backlog.pause(work, Instant::now() + pause),
             Ok(Handled::Left) => tracing::info!(%stream, "left for the next start"),
             Err(_) => {
                 tracing::error!(%stream, "handling a stream panicked; it is tried again later");
-                self.backlog.pause(work, Instant::now());
+                self.backlog.pause_after_panic(work, Instant::now());
             }
         }
     }

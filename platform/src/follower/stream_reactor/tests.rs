@@ -13,12 +13,13 @@ use crate::test_support::{TestDatabase, fresh_database};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Notes what it was given; holds streams whose id is in `held` until a shutdown, and panics once for
-/// each in `faulty`.
+/// Notes what it was given; holds streams whose id is in `held` until a shutdown, puts those in
+/// `obstructed` off, and panics once for each in `faulty`.
 #[derive(Default)]
 struct Recorder {
     given: Mutex<Vec<(StreamId, Vec<u64>)>>,
     held: Mutex<Vec<StreamId>>,
+    obstructed: Mutex<Vec<StreamId>>,
     faulty: Mutex<Vec<StreamId>>,
 }
 
@@ -50,6 +51,9 @@ impl StreamReactor for Recorder {
             if self.held.lock().unwrap().contains(stream) {
                 shutdown.requested().await;
                 return Handled::Left;
+            }
+            if self.obstructed.lock().unwrap().contains(stream) {
+                return Handled::Later { pause: Duration::from_millis(20) };
             }
             Handled::Done
         }
@@ -172,4 +176,28 @@ async fn a_stream_whose_handling_panicked_is_given_again_to_the_same_owner() {
     running.stop().await;
     let given = reactor.given.lock().unwrap();
     assert_eq!(given.iter().filter(|(of, _)| *of == stream(1)).count(), 2, "{given:?}");
+}
+
+#[tokio::test]
+async fn streams_that_are_put_off_hold_up_nobody_and_are_given_until_they_are_done() {
+    let database = fresh_database().await;
+    let log: Arc<dyn EventLog> = Arc::new(PostgresEventLog::new(database.pool()));
+    // More than may be under way at a time, and before all others in the log.
+    let obstructed = [1, 2, 3];
+    for id in obstructed {
+        append(&*log, id, 0, "Asked").await;
+    }
+    let end = append(&*log, 4, 0, "Asked").await;
+    let reactor = Arc::new(Recorder::default());
+    reactor.obstructed.lock().unwrap().extend(obstructed.map(stream));
+    let running = Running::start(&database, &log, &reactor);
+    let times =
+        |id| reactor.given.lock().unwrap().iter().filter(|(of, _)| *of == stream(id)).count();
+    until("the other one", async || times(4) == 1).await;
+    until("several tries", async || obstructed.iter().all(|id| times(*id) >= 3)).await;
+    assert_eq!(lowest_checkpoint(&database).await, Some(0), "they stay open");
+    reactor.obstructed.lock().unwrap().clear();
+    until("the end", async || lowest_checkpoint(&database).await == Some(end.0)).await;
+    running.stop().await;
+    assert_eq!(times(4), 1);
 }

@@ -215,7 +215,7 @@ fn a_stream_that_panicked_waits_again_after_a_pause_and_holds_up_nobody() {
         let work = backlog.take_next().unwrap();
         // What comes while it is under way, and while it is paused, is given with what was open.
         read(&mut backlog, vec![asked(2 + 2 * panics, faulty)], 2 + 2 * panics);
-        backlog.pause(work, now);
+        backlog.pause_after_panic(work, now);
         read(&mut backlog, vec![asked(3 + 2 * panics, faulty)], 3 + 2 * panics);
         let end = backlog.next_pause_end().unwrap();
         backlog.end_pauses(end - Duration::from_millis(1));
@@ -233,7 +233,7 @@ fn a_stream_that_panicked_waits_again_after_a_pause_and_holds_up_nobody() {
     let work = backlog.take_next().unwrap();
     let positions: Vec<_> = work.events.iter().map(|event| event.position.0).collect();
     assert_eq!(positions, (1..=7).collect::<Vec<_>>());
-    backlog.pause(work, now);
+    backlog.pause_after_panic(work, now);
     read(&mut backlog, vec![asked(8, other)], 8);
     assert_eq!(next(&mut backlog), Some(other));
     done(&mut backlog, other);
@@ -251,7 +251,7 @@ fn a_paused_stream_of_a_partition_that_is_not_held_is_forgotten() {
     read(&mut backlog, vec![asked(1, one)], 1);
     let work = backlog.take_next().unwrap();
     backlog.mark_leaving(1);
-    backlog.pause(work, Instant::now());
+    backlog.pause_after_panic(work, Instant::now());
     assert_eq!(
         backlog.idle_leaving_partitions(),
         [Partition(1)],
@@ -259,4 +259,37 @@ fn a_paused_stream_of_a_partition_that_is_not_held_is_forgotten() {
     );
     backlog.drop_partition(Partition(1));
     assert_eq!((backlog.next_pause_end(), next(&mut backlog)), (None, None));
+}
+
+#[test]
+fn a_stream_that_was_put_off_leaves_its_place_and_is_given_again_with_what_came_meanwhile() {
+    let (waits, other) = (id(1, 0), id(1, 1));
+    let mut backlog = backlog([1]);
+    read(&mut backlog, vec![asked(1, waits), asked(2, other)], 2);
+    let work = backlog.take_next().unwrap();
+    let due = Instant::now() + Duration::from_secs(7);
+    backlog.pause(work, due);
+    assert_eq!(next(&mut backlog), Some(other), "its place is free");
+    done(&mut backlog, other);
+    read(&mut backlog, vec![asked(3, waits)], 3);
+    assert_eq!((next(&mut backlog), done_up_to(&backlog, 1)), (None, 0));
+    assert_eq!(backlog.next_pause_end(), Some(due));
+    backlog.end_pauses(due);
+    let positions: Vec<_> =
+        backlog.take_next().unwrap().events.iter().map(|event| event.position.0).collect();
+    assert_eq!(positions, [1, 3]);
+    done(&mut backlog, waits);
+    assert_eq!((done_up_to(&backlog, 1), next(&mut backlog)), (3, None));
+}
+
+#[test]
+fn what_is_paused_counts_among_the_events_that_are_read_ahead() {
+    let mut backlog = backlog([1]);
+    let one = id(1, 0);
+    let many = EVENTS_AHEAD_MAX as i64;
+    read(&mut backlog, (1..=many).map(|position| asked(position, one)).collect(), many);
+    let work = backlog.take_next().unwrap();
+    assert!(backlog.has_room(1));
+    backlog.pause(work, Instant::now() + Duration::from_secs(7));
+    assert!(!backlog.has_room(1));
 }
