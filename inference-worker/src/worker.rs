@@ -68,7 +68,12 @@ impl Worker {
     pub async fn run(self, shutdown: Shutdown) -> Result<(), LeaseError> {
         let status = self.health.partitions();
         Metrics::observe_partitions(&status);
-        run_reactor(self.processor, (self.pool, self.tail), self.options, status, shutdown).await
+        let probing = Arc::clone(&self.processor);
+        let log = (self.pool, self.tail);
+        tokio::select! {
+            ended = run_reactor(self.processor, log, self.options, status, shutdown) => ended,
+            never = probing.keep_probing() => match never {},
+        }
     }
 }
 
@@ -87,6 +92,10 @@ impl StreamReactor for InspectionProcessor {
             InspectionEvent::ARTIFACT_UPLOADED | InspectionEvent::INFERENCE_REQUESTED
         );
         asks_for_results && inspection_of(&event.stream).is_some()
+    }
+
+    fn is_able(&self) -> bool {
+        self.is_engine_available()
     }
 
     /// The inspection's whole stream says what is left to do, whichever of its events came.

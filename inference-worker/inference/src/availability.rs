@@ -11,6 +11,7 @@
 //! model and never waits; it refuses requests to a server that keeps failing, at once, so that they do
 //! not each run into a deadline. Its refusals reach this place as an engine that could not be asked.
 
+use std::convert::Infallible;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -62,16 +63,44 @@ impl EngineAvailability {
         let _ = self.models.set(models);
     }
 
-    /// Whether the engine can be used now, for readiness. `is_awaited` says whether anybody waits for
-    /// it: a network that is not there keeps callers waiting although its place answers, and when none
-    /// waits any more, nobody would find out that it is back.
+    /// Whether the engine can be used now, for readiness. A network that is not there keeps callers
+    /// waiting although its place answers.
     ///
     /// # Errors
     /// Why it cannot; `None` when it is not even known where the networks are.
-    pub async fn check(&self, is_awaited: bool) -> Result<(), Option<String>> {
+    pub async fn check(&self) -> Result<(), Option<String>> {
         let models = self.models.get().ok_or(None)?;
         models.ready().await.map_err(|error| Some(error.to_string()))?;
-        self.reason_away().filter(|_| is_awaited).map_or(Ok(()), |reason| Err(Some(reason)))
+        self.reason_away().map_or(Ok(()), |reason| Err(Some(reason)))
+    }
+
+    /// Whether nothing bad is known of the engine.
+    #[must_use]
+    pub fn is_available(&self) -> bool {
+        *self.state.borrow() == State::Available
+    }
+
+    /// Asks by `probe`, whenever it is its turn, while the engine is away: also when no caller waits for
+    /// it any more, somebody finds out that it is back. `probe` says why the engine could not be asked,
+    /// or nothing when it does not know.
+    pub async fn keep_probing<P>(&self, probe: impl Fn() -> P) -> Infallible
+    where
+        P: Future<Output = Result<(), Option<String>>>,
+    {
+        let mut state = self.state.subscribe();
+        loop {
+            // The sender lives as long as `self`.
+            let _ = state.wait_for(|state| *state != State::Available).await;
+            let turn = self.wait_for_turn().await;
+            if turn.probe.is_none() {
+                continue;
+            }
+            match probe().await {
+                Ok(()) => self.report_answer(),
+                Err(Some(reason)) => turn.report_away(reason),
+                Err(None) => {}
+            }
+        }
     }
 
     /// Why the engine is away, when it is.
@@ -154,6 +183,9 @@ impl EngineTurn<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicUsize;
+    use std::sync::atomic::Ordering::Relaxed;
+
     use futures::FutureExt as _;
 
     use super::*;
@@ -205,5 +237,26 @@ mod tests {
         engine.wait_for_turn().await.report_away("refused".into());
         drop(engine.wait_for_turn().await);
         assert!(engine.wait_for_turn().await.probe.is_some());
+    }
+
+    #[tokio::test]
+    async fn an_engine_that_nobody_waits_for_is_asked_until_it_is_back() {
+        let engine = engine();
+        let left = AtomicUsize::new(2);
+        let probe = || async {
+            let failed = left.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_ok();
+            if failed { Err(Some("refused again".to_owned())) } else { Ok(()) }
+        };
+        engine.wait_for_turn().await.report_away("refused".into());
+        let is_back = async {
+            while !engine.is_available() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::select! {
+            never = engine.keep_probing(probe) => match never {},
+            () = is_back => {}
+        }
+        assert_eq!((left.load(Relaxed), engine.reason_away()), (0, None));
     }
 }

@@ -18,11 +18,11 @@ use domain::{Coverage, Defect, NotComparable, Sha256, UnexplainedDifference};
 use tokio::sync::OnceCell;
 use tracing::Span;
 use vision::{
-    DecodeError, DecodedImage, Findings, Incomparable, Panel, PreparedGolden, PreparedPicture,
-    decode, prepare, prepare_panel,
+    CropBatch, DecodeError, DecodedImage, Findings, Incomparable, Panel, PreparedGolden,
+    PreparedPicture, decode, prepare, prepare_panel,
 };
 
-use crate::batcher::{Batcher, BatchingConfig, InferError};
+use crate::batcher::{Answers, Batcher, BatchingConfig, InferError};
 use crate::engine::{EngineError, Models};
 use crate::metrics::InferenceMetrics;
 
@@ -144,12 +144,7 @@ impl Comparer {
         model: &ModelIdentity,
         prepared: PreparedPicture,
     ) -> Result<ComparedPicture, ComparisonError> {
-        let batcher = self.batchers.batcher_for(model).await?;
-        let answers = batcher.infer(&prepared.crops).await.inspect_err(|error| {
-            if let InferError::Model(_) = error {
-                self.batchers.forget_model(model);
-            }
-        })?;
+        let answers = self.ask(model, &prepared.crops).await?;
         let Findings { defects, differences } = prepared
             .merge_answers(&answers.outputs)
             .map_err(|error| ComparisonError::Failed(error.to_string()))?;
@@ -161,6 +156,30 @@ impl Comparer {
             queued: answers.queued,
             computed: answers.computed,
         })
+    }
+
+    /// Asks `model` about a blank crop: whether it answers at all.
+    ///
+    /// # Errors
+    /// When the network cannot be asked, or the engine failed.
+    pub async fn probe(&self, model: &ModelIdentity) -> Result<(), ComparisonError> {
+        let mut blank = CropBatch::default();
+        blank.pad_to(1);
+        self.ask(model, &blank).await.map(|_| ())
+    }
+
+    async fn ask(
+        &self,
+        model: &ModelIdentity,
+        crops: &CropBatch,
+    ) -> Result<Answers, ComparisonError> {
+        let batcher = self.batchers.batcher_for(model).await?;
+        let answers = batcher.infer(crops).await.inspect_err(|error| {
+            if let InferError::Model(_) = error {
+                self.batchers.forget_model(model);
+            }
+        });
+        Ok(answers?)
     }
 
     fn prepared_golden(

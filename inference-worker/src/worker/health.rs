@@ -48,8 +48,7 @@ impl WorkerHealth {
     }
 
     async fn check_engine(&self) -> Result<(), String> {
-        let is_awaited = self.partitions.streams_under_way() > 0;
-        let checked = self.engine.check(is_awaited).await;
+        let checked = self.engine.check().await;
         checked.map_err(|reason| reason.unwrap_or_else(|| NOT_STARTED.to_owned()))
     }
 

@@ -16,6 +16,7 @@ mod compare;
 mod retries;
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use domain::inspection::{Artifact, InferenceResult};
@@ -70,6 +71,17 @@ impl InspectionProcessor {
         metrics: Metrics,
     ) -> Self {
         Self { log, artifacts, comparer, engine, retries: Retries::default(), metrics }
+    }
+
+    /// Whether nothing bad is known of the engine.
+    pub(super) fn is_engine_available(&self) -> bool {
+        self.engine.is_available()
+    }
+
+    /// Asks an engine that is away by the network in force, for as long as the worker runs: a worker that
+    /// has left its share to others has no inspection that would ask.
+    pub(super) async fn keep_probing(&self) -> Infallible {
+        self.engine.keep_probing(|| self.probe_engine()).await
     }
 
     /// Goes over the pictures until every one has its result, something else than the engine is in the

@@ -168,13 +168,17 @@ impl Line {
     }
 
     pub(crate) fn start_worker(&self) -> Running {
+        self.start_worker_by(Arc::clone(&self.models))
+    }
+
+    /// A worker whose networks are in a place of its own.
+    pub(crate) fn start_worker_by(&self, models: Arc<dyn Models>) -> Running {
         let shutdown = Shutdown::new();
         let metrics = Metrics::of_process();
         let health = Arc::new(WorkerHealth::new(InferenceMetrics::for_process()));
-        health.set_models(Arc::clone(&self.models));
+        health.set_models(Arc::clone(&models));
         let batching = BatchingConfig::default();
-        let comparer =
-            Comparer::new(Arc::clone(&self.models), batching, InferenceMetrics::for_process());
+        let comparer = Comparer::new(models, batching, InferenceMetrics::for_process());
         let options =
             ReactorOptions { concurrency: CONCURRENCY, lease: self.lease, member_name: None };
         let on = (self.database.pool(), LogTail::new(Arc::clone(&self.log)));

@@ -1,10 +1,12 @@
 //! Several workers share the boards; what one leaves, the others take over; each board is judged once.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{InspectionEvent, InspectionId, Judgement};
 use inference_worker::worker::PARTITIONS;
 
+use crate::engines::Place;
 use crate::line::{Line, Running, board, png, results, until};
 
 /// How many partitions each owner holds, the fewest first.
@@ -124,4 +126,52 @@ async fn what_is_delivered_again_from_the_beginning_changes_nothing() {
     worker.stop().await;
     assert_eq!(line.log.head().await.unwrap(), head);
     each_is_judged_once(&line, &inspections).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_whose_engine_is_away_leaves_its_share_to_one_whose_engine_is_not_and_comes_back()
+{
+    let line = Line::set_up().await;
+    line.register_golden(&board(false).golden).await;
+    let place = Place::new();
+    let (lame, well) = (line.start_worker_by(Arc::clone(&place) as _), line.start_worker());
+    until_shares(&line, &[8, 8]).await;
+    place.goes_away();
+    let inspections = inspect(&line, 16).await;
+    each_is_judged_once(&line, &inspections).await;
+    until_shares(&line, &[i64::from(PARTITIONS)]).await;
+
+    let refused = place.refused();
+    until("its engine is asked all the same", async || (place.refused() > refused).then_some(()))
+        .await;
+    place.comes_back();
+    until_shares(&line, &[8, 8]).await;
+    let asked = place.asked();
+    let inspections = inspect(&line, 16).await;
+    each_is_judged_once(&line, &inspections).await;
+    assert!(place.asked() > asked, "it does its share again");
+    stop([lame, well]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn workers_whose_engines_are_all_away_keep_their_shares_and_wait() {
+    let place = Place::new();
+    let line = Line::comparing_by(Arc::clone(&place) as _).await;
+    line.register_golden(&board(false).golden).await;
+    let workers = [line.start_worker(), line.start_worker()];
+    until_shares(&line, &[8, 8]).await;
+    place.goes_away();
+    let inspections = inspect(&line, 16).await;
+    until("both say that they are not able", async || {
+        let unable = "SELECT count(*) FROM follower_members WHERE NOT is_able";
+        let unable: i64 =
+            sqlx::query_scalar(unable).fetch_one(&line.database.pool()).await.unwrap();
+        (unable == 2).then_some(())
+    })
+    .await;
+    until_shares(&line, &[8, 8]).await;
+    place.comes_back();
+    each_is_judged_once(&line, &inspections).await;
+    until_shares(&line, &[8, 8]).await;
+    stop(workers).await;
 }

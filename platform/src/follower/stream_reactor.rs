@@ -7,6 +7,7 @@
 //! and the loop that reads, starts, saves and ends in order (`consumer`). Absent: an order among streams;
 //! a reactor that needs the log's own order is a [`super::LogReactor`].
 
+mod ability;
 mod backlog;
 mod consumer;
 mod lease;
@@ -56,6 +57,13 @@ pub trait StreamReactor: Send + Sync + 'static {
 
     /// Whether an event asks for something. It is asked of every event of the log that is read.
     fn gives_work(&self, event: &Recorded) -> bool;
+
+    /// Whether what its work needs is there, as far as this process knows. It is asked at every renewal
+    /// of the leases: a member that is not able for longer than a lease leaves its share to those that
+    /// are, while there are any.
+    fn is_able(&self) -> bool {
+        true
+    }
 
     /// Does what `events` of one stream, in order and not empty, ask for: until it is done, or given up
     /// for good, or something is in the way that others need not wait for ([`Handled::Later`]).

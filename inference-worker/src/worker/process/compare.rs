@@ -47,16 +47,30 @@ impl InspectionProcessor {
         &self,
         facts: &Facts,
     ) -> Result<SelectedModel, ProcessingError> {
+        let in_force = self.load_model_in_force().await?;
+        Ok(match &facts.model {
+            Some(pinned) => {
+                SelectedModel { is_superseded: *pinned != in_force, identity: pinned.clone() }
+            }
+            None => SelectedModel { is_superseded: false, identity: in_force },
+        })
+    }
+
+    async fn load_model_in_force(&self) -> Result<ModelIdentity, ProcessingError> {
         let shipped = self.comparer.shipped_model();
         let route = load::<ModelRoute>(&*self.log, &shipped.name).await;
         let route = route.map_err(ProcessingError::from_execute)?.state;
-        let in_force = route.model().unwrap_or(shipped);
-        Ok(match &facts.model {
-            Some(pinned) => {
-                SelectedModel { is_superseded: pinned != in_force, identity: pinned.clone() }
-            }
-            None => SelectedModel { is_superseded: false, identity: in_force.clone() },
-        })
+        Ok(route.model().unwrap_or(shipped).clone())
+    }
+
+    /// Whether the network in force answers; why it cannot be asked, or nothing when it is not known
+    /// which one that is.
+    pub(super) async fn probe_engine(&self) -> Result<(), Option<String>> {
+        let in_force = self.load_model_in_force().await.map_err(|_| None)?;
+        match self.comparer.probe(&in_force).await {
+            Ok(()) | Err(ComparisonError::Failed(_)) => Ok(()),
+            Err(error) => Err(Some(error.to_string())),
+        }
     }
 
     /// Compares, and counts what failed: a result once there is one to record.

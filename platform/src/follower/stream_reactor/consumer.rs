@@ -10,6 +10,9 @@
 //! what is free. So shares even out within a lease or two, whoever comes and goes, and no member has
 //! to talk to another. A partition that was *lost* is one whose lease ran out before it was renewed
 //! and that another member took with a newer epoch.
+//!
+//! A member whose reactor is not *able* to do its share for longer than a lease says so when it renews:
+//! its fair share is nothing while others are able, and it goes on looking until it is able again.
 
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
@@ -20,6 +23,7 @@ use futures::FutureExt as _;
 use tokio::task::{AbortHandle, JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
+use super::ability::Ability;
 use super::backlog::{Backlog, StreamWork};
 use super::lease::{Lease, LeaseError, Leases, Partition, Renewed};
 use super::{Handled, PartitionStatus, StreamReactor};
@@ -45,6 +49,7 @@ pub(super) struct PartitionConsumer {
     /// Most streams under way.
     concurrency: usize,
     leases: Leases,
+    ability: Ability,
     status: Arc<PartitionStatus>,
     shutdown: Shutdown,
     backlog: Backlog,
@@ -91,6 +96,7 @@ impl PartitionConsumer {
             follow: tail.follow(Position::default()),
             reactor,
             concurrency,
+            ability: Ability::new(leases.duration(), now),
             leases,
             status,
             shutdown,
@@ -185,6 +191,7 @@ impl PartitionConsumer {
     }
 
     async fn renew_leases(&mut self) {
+        self.leases.set_able(self.ability.observe(self.reactor.is_able(), Instant::now()));
         match self.leases.renew().await {
             Ok(renewed) => self.rebalance(renewed).await,
             Err(error) => {
@@ -202,6 +209,9 @@ impl PartitionConsumer {
     /// missing is taken.
     async fn rebalance(&mut self, renewed: Renewed) {
         let Renewed { held, fair_share } = renewed;
+        if fair_share == 0 {
+            self.ability.leave_share(Instant::now());
+        }
         self.drop_lost_leases(&held);
         self.backlog.unmark_leaving(fair_share.saturating_sub(self.backlog.count_kept()));
         self.give_back(self.backlog.leaving_partitions()).await;

@@ -91,9 +91,13 @@ pub(super) struct Leases {
     partitions: u16,
     member: Uuid,
     duration: Duration,
+    /// What this member says of itself at its next renewal.
+    is_able: bool,
 }
 
 type Row = (i16, i64, i64);
+/// A member that is alive, and whether it can do its share.
+type Member = (Uuid, bool);
 
 impl Leases {
     /// Leases that last so long unless they are renewed, for the member of this name, or for one that
@@ -106,12 +110,17 @@ impl Leases {
     ) -> Self {
         let member =
             member_name.map_or_else(Uuid::now_v7, |name| Uuid::new_v5(&NAMES, name.as_bytes()));
-        Self { pool, follower, partitions, member, duration }
+        Self { pool, follower, partitions, member, duration, is_able: true }
     }
 
     /// How long a lease lasts.
     pub(super) const fn duration(&self) -> Duration {
         self.duration
+    }
+
+    /// Whether this member can do its share, which the others learn at its next renewal.
+    pub(super) const fn set_able(&mut self, is_able: bool) {
+        self.is_able = is_able;
     }
 
     /// Joins the follower: makes its rows when it is new, takes up again what a member of this name
@@ -153,13 +162,15 @@ impl Leases {
     pub(super) async fn renew(&self) -> Result<Renewed, sqlx::Error> {
         let duration_s = self.duration.as_secs_f64();
         sqlx::query(
-            "INSERT INTO follower_members AS m (follower, member, expires_at)
-             VALUES ($1, $2, now() + make_interval(secs => $3))
-             ON CONFLICT (follower, member) DO UPDATE SET expires_at = excluded.expires_at",
+            "INSERT INTO follower_members AS m (follower, member, expires_at, is_able)
+             VALUES ($1, $2, now() + make_interval(secs => $3), $4)
+             ON CONFLICT (follower, member)
+             DO UPDATE SET expires_at = excluded.expires_at, is_able = excluded.is_able",
         )
         .bind(self.follower)
         .bind(self.member)
         .bind(duration_s)
+        .bind(self.is_able)
         .execute(&self.pool)
         .await?;
         let held: Vec<Row> = sqlx::query_as(
@@ -176,8 +187,8 @@ impl Leases {
         Ok(Renewed { held: held.into_iter().map(lease_from_row).collect(), fair_share })
     }
 
-    /// The members that are alive, in the order of their ids; those that are not are forgotten.
-    async fn find_alive_members(&self) -> Result<Vec<Uuid>, sqlx::Error> {
+    /// The members that are alive, in the order of their ids, and whether they are able; those that are not are forgotten.
+    async fn find_alive_members(&self) -> Result<Vec<Member>, sqlx::Error> {
         // Rows that another member is just writing or forgetting are left to it.
         sqlx::query(
             "DELETE FROM follower_members WHERE follower = $1 AND member IN (
@@ -187,8 +198,9 @@ impl Leases {
         .bind(self.follower)
         .execute(&self.pool)
         .await?;
-        sqlx::query_scalar(
-            "SELECT member FROM follower_members WHERE follower = $1 AND expires_at >= now()
+        sqlx::query_as(
+            "SELECT member, is_able FROM follower_members
+             WHERE follower = $1 AND expires_at >= now()
              ORDER BY member",
         )
         .bind(self.follower)
@@ -281,9 +293,13 @@ fn lease_from_row((partition, epoch, position): Row) -> Lease {
 }
 
 /// This member's part of all partitions. By its rank among the members alive, so that all of them come
-/// to shares that differ by one at most and add up to all partitions, without talking.
-fn compute_fair_share(alive: &[Uuid], member: Uuid, partitions: u16) -> usize {
+/// to shares that differ by one at most and add up to all partitions, without talking. Those who are
+/// not able have none, unless nobody is: then all keep theirs, and wait.
+fn compute_fair_share(alive: &[Member], member: Uuid, partitions: u16) -> usize {
     let all = usize::from(partitions);
-    let Some(rank) = alive.iter().position(|other| *other == member) else { return 0 };
-    all / alive.len() + usize::from(rank < all % alive.len())
+    let nobody_is_able = alive.iter().all(|(_, is_able)| !is_able);
+    let sharing: Vec<_> =
+        alive.iter().filter(|(_, is_able)| *is_able || nobody_is_able).map(|(of, _)| *of).collect();
+    let Some(rank) = sharing.iter().position(|other| *other == member) else { return 0 };
+    all / sharing.len() + usize::from(rank < all % sharing.len())
 }

@@ -193,9 +193,9 @@ async fn a_follower_of_another_number_of_partitions_does_not_start() {
 #[test]
 fn fair_shares_add_up_and_differ_by_one_at_most() {
     for members in 1..=20_u128 {
-        let alive: Vec<_> = (0..members).map(Uuid::from_u128).collect();
+        let alive: Vec<_> = (0..members).map(|m| (Uuid::from_u128(m), true)).collect();
         let shares: Vec<_> =
-            alive.iter().map(|m| compute_fair_share(&alive, *m, PARTITIONS)).collect();
+            alive.iter().map(|(m, _)| compute_fair_share(&alive, *m, PARTITIONS)).collect();
         assert_eq!(shares.iter().sum::<usize>(), ALL);
         assert!(shares.iter().max().unwrap() - shares.iter().min().unwrap() <= 1, "{shares:?}");
     }
@@ -223,4 +223,21 @@ fn streams_spread_evenly() {
         counts[usize::from(partition(id, 16))] += 1;
     }
     assert!(counts.iter().all(|count| (800..1200).contains(count)), "{counts:?}");
+}
+
+#[tokio::test]
+async fn a_member_that_is_not_able_has_no_share_while_another_is_and_its_share_when_nobody_is() {
+    let database = fresh_database().await;
+    let (mut one, mut two) = (member(&database), member(&database));
+    one.renew().await.unwrap();
+    two.renew().await.unwrap();
+    one.set_able(false);
+    assert_eq!(one.renew().await.unwrap().fair_share, 0);
+    assert_eq!(two.renew().await.unwrap().fair_share, ALL);
+    two.set_able(false);
+    assert_eq!(two.renew().await.unwrap().fair_share, ALL / 2, "nobody else could do it");
+    assert_eq!(one.renew().await.unwrap().fair_share, ALL / 2);
+    one.set_able(true);
+    assert_eq!(one.renew().await.unwrap().fair_share, ALL);
+    assert_eq!(two.renew().await.unwrap().fair_share, 0);
 }
