@@ -17,7 +17,7 @@ use inference::comparison::Comparer;
 use platform::artifact_store::ArtifactStore;
 use platform::event_log::{Recorded, StreamId};
 use platform::follower::{
-    Handled, LeaseError, LogTail, ReactorOptions, StreamReactor, run_reactor,
+    AttemptLedger, Handled, LeaseError, LogTail, ReactorOptions, StreamReactor, run_reactor,
 };
 use platform::shutdown::Shutdown;
 use sqlx::PgPool;
@@ -39,6 +39,7 @@ pub struct Worker {
     pool: PgPool,
     tail: LogTail,
     processor: Arc<InspectionProcessor>,
+    attempts: Arc<AttemptLedger>,
     options: ReactorOptions,
     /// Told how it is.
     health: Arc<WorkerHealth>,
@@ -56,8 +57,10 @@ impl Worker {
     ) -> Self {
         let engine = health.engine_availability();
         let log = Arc::clone(tail.log());
-        let processor = InspectionProcessor::new(log, artifacts, comparer, engine, metrics);
-        Self { pool, tail, processor: Arc::new(processor), options, health }
+        let attempts = Arc::new(AttemptLedger::new(pool.clone(), WORKER));
+        let stores = (log, artifacts, Arc::clone(&attempts));
+        let processor = InspectionProcessor::new(stores, comparer, engine, metrics);
+        Self { pool, tail, processor: Arc::new(processor), attempts, options, health }
     }
 
     /// Follows the log until a shutdown is asked for. When the future is dropped, the leases run on
@@ -70,10 +73,13 @@ impl Worker {
         Metrics::observe_partitions(&status);
         let probing = Arc::clone(&self.processor);
         let log = (self.pool, self.tail);
-        tokio::select! {
+        let ended = tokio::select! {
             ended = run_reactor(self.processor, log, self.options, status, shutdown) => ended,
             never = probing.keep_probing() => match never {},
-        }
+            never = self.attempts.keep_saving() => match never {},
+        };
+        self.attempts.save_ended().await;
+        ended
     }
 }
 

@@ -41,6 +41,10 @@
 //! of the processes that run it; streams are done in any order and at once, and the checkpoint of a
 //! partition waits before the first event that is not done. [`run_reactor`] does all of that.
 //!
+//! Work may kill the process that does it, and the next owner is then given it again, and dies as well. A
+//! reactor whose work may do that writes each attempt down before it begins ([`AttemptLedger`]), and gives
+//! up what was begun too often and never ended.
+//!
 //! A reactor that needs the log's own order (a relay, a sender of webhooks, a builder of proofs) is a
 //! [`LogReactor`]: it is given page after page, and one process at a time owns it.
 //!
@@ -56,6 +60,7 @@
 //! behind that stretch reads older pages from the log itself until it has caught up; who is slow is
 //! never waited for. When nobody waits, nothing is read.
 
+mod attempts;
 mod log_reactor;
 mod owner;
 mod projector;
@@ -64,6 +69,7 @@ mod status;
 mod stream_reactor;
 mod tail;
 
+pub use attempts::{Attempt, AttemptLedger};
 pub use log_reactor::{LogReactor, LogReactorFollower, ReactionError};
 pub use owner::{OwnerConnection, OwnerLock};
 pub use projector::{Projector, ProjectorFollower, project_to_end};

@@ -31,7 +31,7 @@ use platform::event_log::{
     EventLog, EventMetadata, Recorded, StreamId, Undecodable, UndecodableEvent,
 };
 use platform::execute::{ExecuteError, Request, execute};
-use platform::follower::Handled;
+use platform::follower::{AttemptLedger, Handled};
 use platform::shutdown::Shutdown;
 
 use super::WORKER;
@@ -42,6 +42,7 @@ use retries::{FailureCounter, Retries};
 pub(super) struct InspectionProcessor {
     log: Arc<dyn EventLog>,
     artifacts: ArtifactStore,
+    attempts: Arc<AttemptLedger>,
     comparer: Arc<Comparer>,
     engine: Arc<EngineAvailability>,
     retries: Retries,
@@ -64,13 +65,13 @@ enum ProcessingError {
 
 impl InspectionProcessor {
     pub(super) fn new(
-        log: Arc<dyn EventLog>,
-        artifacts: ArtifactStore,
+        (log, artifacts, attempts): (Arc<dyn EventLog>, ArtifactStore, Arc<AttemptLedger>),
         comparer: Arc<Comparer>,
         engine: Arc<EngineAvailability>,
         metrics: Metrics,
     ) -> Self {
-        Self { log, artifacts, comparer, engine, retries: Retries::default(), metrics }
+        let retries = Retries::default();
+        Self { log, artifacts, attempts, comparer, engine, retries, metrics }
     }
 
     /// Whether nothing bad is known of the engine.

@@ -25,6 +25,8 @@ struct State {
     refused: AtomicUsize,
     /// Pixels of a crop that the engine fails on.
     poison: Mutex<Option<Vec<f32>>>,
+    /// Pixels of a crop that the engine never comes back from.
+    stall: Mutex<Option<Vec<f32>>>,
     gone: Mutex<Vec<ModelIdentity>>,
 }
 
@@ -61,6 +63,10 @@ impl Place {
 
     pub(crate) fn fails_on(&self, crop: &CropBatch) {
         *self.state.poison.lock().unwrap() = Some(crop.sub_batch(0..1).to_pixels());
+    }
+
+    pub(crate) fn stalls_on(&self, crop: &CropBatch) {
+        *self.state.stall.lock().unwrap() = Some(crop.sub_batch(0..1).to_pixels());
     }
 
     pub(crate) fn refused(&self) -> usize {
@@ -135,9 +141,13 @@ impl Engine for Version {
     fn infer(&self, crops: CropBatch) -> BoxFuture<'_, Result<Vec<CropOutput>, EngineError>> {
         async move {
             self.state.ask(Some(&self.model))?;
+            let is_among = |crop: Vec<f32>| crops.to_pixels().chunks(CROP_LEN).any(|c| c == crop);
+            let stall = self.state.stall.lock().unwrap().clone();
+            if stall.is_some_and(is_among) {
+                std::future::pending::<()>().await;
+            }
             let poison = self.state.poison.lock().unwrap().clone();
-            if poison.is_some_and(|poison| crops.to_pixels().chunks(CROP_LEN).any(|c| c == poison))
-            {
+            if poison.is_some_and(is_among) {
                 return Err(EngineError::Backend { detail: "illegal memory access".into() });
             }
             self.engine.infer(crops).await

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use boards::{BoardOptions, generate_board};
-use domain::{FiredRule, Inspection, InspectionEvent, InspectionId, Judgement, NotComparable};
+use boards::{BoardOptions, GeneratedBoard, generate_board};
+use domain::{
+    ArtifactId, FiredRule, Inspection, InspectionEvent, InspectionId, Judgement, NotComparable,
+};
 use platform::event_log::{Append, EventMetadata, NewEvent, StreamId};
 use platform::execute::{ExecuteError, load};
 use platform::health::Probe as _;
-use vision::{PreparedGolden, decode, prepare};
+use vision::{CropBatch, PreparedGolden, decode, prepare};
 
 use crate::engines::Place;
 use crate::line::{CONCURRENCY, Line, board, png, results, until};
@@ -69,23 +71,14 @@ async fn a_worker_that_is_stopped_while_the_engine_is_away_leaves_its_boards_to_
 async fn a_picture_that_the_engine_fails_on_goes_to_review_and_its_neighbours_are_judged() {
     let place = Place::new();
     let line = Line::comparing_by(Arc::clone(&place) as _).await;
-    let options = BoardOptions {
-        clean_per_cent: 0,
-        min_defects: 4,
-        units_per_design: 4,
-        ..BoardOptions::default()
-    };
-    let boards = [0, 1, 2, 3].map(|n| generate_board(7, n, &options));
-    let [poisoned, others @ ..] = &boards;
-    assert!(others.iter().all(|other| other.golden == poisoned.golden), "one part");
+    let (poisoned, others) = boards_of_one_part();
     line.register_golden(&poisoned.golden).await;
-    let golden = PreparedGolden::new(&decode(&png(&poisoned.golden)).unwrap()).unwrap();
-    let crops = prepare(&decode(&png(&poisoned.test)).unwrap(), &golden).unwrap().crops;
+    let crops = crops_of(&poisoned);
     place.fails_on(&crops);
     let worker = line.start_worker();
     let inspection = line.inspect(png(&poisoned.test)).await;
     let mut neighbours = Vec::new();
-    for other in others {
+    for other in &others {
         neighbours.push(line.inspect(png(&other.test)).await);
     }
     for neighbour in neighbours {
@@ -207,4 +200,74 @@ async fn boards_that_wait_for_a_file_or_a_newer_worker_take_no_place_from_the_ot
         assert_eq!(line.judged(inspection).await.0, Judgement::Pass);
     }
     worker.stop().await;
+}
+
+/// A flawed board and three more of its part.
+fn boards_of_one_part() -> (GeneratedBoard, Vec<GeneratedBoard>) {
+    let options = BoardOptions {
+        clean_per_cent: 0,
+        min_defects: 4,
+        units_per_design: 4,
+        ..BoardOptions::default()
+    };
+    let mut boards: Vec<_> = (0..4).map(|n| generate_board(7, n, &options)).collect();
+    let others = boards.split_off(1);
+    let first = boards.remove(0);
+    assert!(others.iter().all(|other| other.golden == first.golden), "one part");
+    (first, others)
+}
+
+fn crops_of(board: &GeneratedBoard) -> CropBatch {
+    let golden = PreparedGolden::new(&decode(&png(&board.golden)).unwrap()).unwrap();
+    prepare(&decode(&png(&board.test)).unwrap(), &golden).unwrap().crops
+}
+
+/// How many attempts at a picture have begun since the last that ended.
+async fn attempts_begun(line: &Line, artifact_id: ArtifactId) -> i32 {
+    sqlx::query_scalar("SELECT number FROM follower_attempts WHERE work = $1")
+        .bind(artifact_id.0)
+        .fetch_optional(&line.database.pool())
+        .await
+        .unwrap()
+        .unwrap_or(0)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_picture_that_kills_every_worker_that_compares_it_goes_to_review_and_the_others_are_judged()
+ {
+    let place = Place::new();
+    let line = Line::comparing_by(Arc::clone(&place) as _).await;
+    let (deadly, others) = boards_of_one_part();
+    line.register_golden(&deadly.golden).await;
+    place.stalls_on(&crops_of(&deadly));
+    let inspection = line.open().await;
+    let picture = line.upload(inspection, png(&deadly.test)).await;
+    line.infer(inspection).await;
+    let mut neighbours = Vec::new();
+    for other in &others {
+        neighbours.push(line.inspect(png(&other.test)).await);
+    }
+    for attempt in 1..=3 {
+        let worker = line.start_worker();
+        until("it is begun", async || {
+            (attempts_begun(&line, picture).await == attempt).then_some(())
+        })
+        .await;
+        worker.kill().await;
+        assert_eq!(results(&line.events(inspection).await), 0, "attempt {attempt}");
+    }
+    let worker = line.start_worker();
+    let reason = NotComparable::InferenceFailed;
+    let review = (Judgement::Review, vec![FiredRule::NotCompared { reason }]);
+    assert_eq!(line.judged(inspection).await, review);
+    let said = line.events(inspection).await.into_iter().find_map(|event| match event {
+        InspectionEvent::InferenceFailed { detail, .. } => Some(detail),
+        _ => None,
+    });
+    assert!(said.is_some_and(|detail| detail.starts_with("three workers died")));
+    for neighbour in neighbours {
+        assert_eq!(line.judged(neighbour).await.0, Judgement::Fail);
+    }
+    worker.stop().await;
+    assert_eq!(attempts_begun(&line, picture).await, 0, "what ended is forgotten");
 }

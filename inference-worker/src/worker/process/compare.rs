@@ -17,6 +17,12 @@ use uuid::Uuid;
 use super::retries::{FailureCounter, FailureKind};
 use super::{InspectionProcessor, ProcessingError};
 
+/// How often the comparison of a picture is begun, by whichever worker, when none of them lives to end it.
+const UNENDED_ATTEMPTS_MAX: u32 = 3;
+/// What is said of a picture that was begun so often.
+const KILLS_WORKERS: &str = "three workers died while they compared this picture, so it is not tried \
+     again; look at their logs and memory, and at the picture";
+
 /// A picture to compare, with all that the comparison depends on.
 pub(super) struct PictureToCompare<'a> {
     pub(super) artifact_id: ArtifactId,
@@ -96,7 +102,14 @@ impl InspectionProcessor {
             Err(error) => return Err(ProcessingError::Transient(error.to_string())),
         };
         let golden_bytes = (golden.picture.sha256, golden_bytes);
-        match self.comparer.compare(&model.identity, test, golden_bytes).await {
+        let attempt = self.attempts.begin(artifact_id.0).await;
+        let attempt = attempt.map_err(|error| ProcessingError::Transient(error.to_string()))?;
+        if attempt.unended_before() >= UNENDED_ATTEMPTS_MAX {
+            return Ok(failed(NotComparable::InferenceFailed, KILLS_WORKERS.to_owned()));
+        }
+        let compared = self.comparer.compare(&model.identity, test, golden_bytes).await;
+        drop(attempt);
+        match compared {
             Ok(compared) => {
                 self.engine.report_answer();
                 Ok(completed_result(task, compared, started.elapsed()))

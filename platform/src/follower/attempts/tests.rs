@@ -1,0 +1,92 @@
+//! The ledger on a real PostgreSQL; a process that dies is one whose ledger is dropped unsaved.
+
+use futures::FutureExt as _;
+
+use super::*;
+use crate::test_support::{TestDatabase, fresh_database};
+
+const WORK: Uuid = Uuid::from_u128(7);
+
+fn ledger(database: &TestDatabase) -> AttemptLedger {
+    AttemptLedger::new(database.pool(), "test")
+}
+
+async fn kept(database: &TestDatabase) -> i64 {
+    sqlx::query_scalar("SELECT count(*) FROM follower_attempts")
+        .fetch_one(&database.pool())
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn what_ends_leaves_nothing_behind_and_what_does_not_is_counted_across_processes() {
+    let database = fresh_database().await;
+    for _ in 0..3 {
+        let ledger = ledger(&database);
+        let attempt = ledger.begin(WORK).await.unwrap();
+        assert_eq!((attempt.unended_before(), kept(&database).await), (0, 1));
+        drop(attempt);
+        ledger.save_ended().await;
+        assert_eq!(kept(&database).await, 0);
+    }
+    for died in 0..3 {
+        let attempt = ledger(&database).begin(WORK).await.unwrap();
+        assert_eq!(attempt.unended_before(), died);
+    }
+}
+
+#[tokio::test]
+async fn trying_again_before_the_end_was_saved_is_not_counted() {
+    let database = fresh_database().await;
+    let ledger = ledger(&database);
+    for _ in 0..3 {
+        assert_eq!(ledger.begin(WORK).await.unwrap().unended_before(), 0);
+    }
+}
+
+#[tokio::test]
+async fn one_suspect_at_a_time_is_tried_and_others_need_not_wait() {
+    let database = fresh_database().await;
+    let (one, two, fresh) = (Uuid::from_u128(1), Uuid::from_u128(2), Uuid::from_u128(3));
+    let died = ledger(&database);
+    drop((died.begin(one).await.unwrap(), died.begin(two).await.unwrap()));
+    let ledger = ledger(&database);
+    let first = ledger.begin(one).await.unwrap();
+    let mut second = Box::pin(ledger.begin(two));
+    tokio::select! {
+        _ = &mut second => panic!("two suspects at a time"),
+        other = ledger.begin(fresh) => assert_eq!(other.unwrap().unended_before(), 0),
+    }
+    assert!((&mut second).now_or_never().is_none());
+    drop(first);
+    assert_eq!(second.await.unwrap().unended_before(), 1, "waiting is no attempt");
+}
+
+#[tokio::test]
+async fn an_end_that_is_saved_late_does_not_forget_an_attempt_of_another_process() {
+    let database = fresh_database().await;
+    let (cut_off, other) = (ledger(&database), ledger(&database));
+    let first = cut_off.begin(WORK).await.unwrap();
+    let second = other.begin(WORK).await.unwrap();
+    drop(first);
+    cut_off.save_ended().await;
+    assert_eq!(kept(&database).await, 1);
+    drop(second);
+    other.save_ended().await;
+    assert_eq!(kept(&database).await, 0);
+}
+
+#[tokio::test]
+async fn what_nobody_has_tried_again_for_long_is_forgotten() {
+    let database = fresh_database().await;
+    drop(ledger(&database).begin(WORK).await.unwrap());
+    let ledger = ledger(&database);
+    ledger.forget_old().await.unwrap();
+    assert_eq!(kept(&database).await, 1);
+    sqlx::query("UPDATE follower_attempts SET begun_at = begun_at - interval '31 days'")
+        .execute(&database.pool())
+        .await
+        .unwrap();
+    ledger.forget_old().await.unwrap();
+    assert_eq!(kept(&database).await, 0);
+}
