@@ -89,9 +89,29 @@ impl BinaryImage {
         self.words.iter().copied()
     }
 
-    #[cfg(test)]
     pub(crate) fn is_set(&self, x: usize, y: usize) -> bool {
         x < self.width && y < self.height && (self.row(y)[x / 64] >> (x % 64)) & 1 == 1
+    }
+
+    pub(super) fn set(&mut self, (x, y): (usize, usize)) {
+        self.row_mut(y)[x / 64] |= 1 << (x % 64);
+    }
+
+    pub(super) fn clear(&mut self, (x, y): (usize, usize)) {
+        self.row_mut(y)[x / 64] &= !(1 << (x % 64));
+    }
+
+    /// The first pixel that is set, in reading order.
+    pub(super) fn first_set(&self) -> Option<(usize, usize)> {
+        let index = self.words.iter().position(|&word| word != 0)?;
+        let bit = self.words[index].trailing_zeros() as usize;
+        Some((index % self.stride * 64 + bit, index / self.stride))
+    }
+
+    /// What is set here and not in `other`, of one size.
+    pub(super) fn without(&self, other: &Self) -> Self {
+        let words = self.words.iter().zip(&other.words).map(|(a, b)| a & !b).collect();
+        Self { width: self.width, height: self.height, stride: self.stride, words }
     }
 
     /// Substrate for copper and copper for substrate.
@@ -157,8 +177,9 @@ impl BinaryImage {
         self.combine_neighbours(|left, middle, right| left & middle & right)
     }
 
-    /// What squares of two by two pixels can cover.
-    pub(super) fn opened_by_two(&self) -> Self {
+    /// The last pixels of the squares of two by two pixels that are set. Done n times it leaves the last
+    /// pixels of the squares of side n + 1.
+    pub(super) fn squares_of_two(&self) -> Self {
         let mut squares = Self::new(self.width, self.height);
         for y in 1..self.height {
             let (above, here) = (self.row(y - 1), self.row(y));
@@ -168,6 +189,12 @@ impl BinaryImage {
                 *word = both(index) & (both(index) << 1 | before);
             }
         }
+        squares
+    }
+
+    /// What squares of two by two pixels can cover.
+    pub(super) fn opened_by_two(&self) -> Self {
+        let squares = self.squares_of_two();
         let mut opened = Self::new(self.width, self.height);
         for y in 0..self.height {
             let here = squares.row(y);

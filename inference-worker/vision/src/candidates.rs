@@ -4,8 +4,86 @@
 //! A morphological opening removes the one or two pixels along every edge that printing and registration
 //! leave; a closing then joins what is one defect. Connected regions come from one pass over the runs of
 //! set bits in each row with union-find (Rosenfeld and Pfaltz, 1966), so that cost grows with the runs.
+//!
+//! Bridges and cracks are candidates too, however thin. Those, and places that differ by more than edges
+//! do, are significant: when no finding explains one, it is a difference all the same.
+
+use domain::{DifferenceKind, PixelBox, UnexplainedDifference};
 
 use super::binary_image::BinaryImage;
+use super::connectivity;
+use super::crops::RegisteredPair;
+use super::{Incomparable, MAX_CANDIDATES, MAX_DIFFERING};
+
+/// The side of the square of copper too many or too few that makes a place significant, pixels. Of DeepPCB's
+/// 996 trainval boards after repair, 14 that would have passed have such a place that the network calls
+/// background; 40 with a side of four, six with one of six.
+pub(super) const SIGNIFICANT_SIDE: usize = 5;
+
+/// Where a registered pair differs.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Candidates {
+    /// The centres of the crops to look at.
+    pub(super) centres: Vec<(usize, usize)>,
+    /// What is a difference when no finding explains it.
+    pub(super) significant: Vec<UnexplainedDifference>,
+}
+
+/// The candidates of a registered pair; `connections` says whether bridges and cracks are among them.
+///
+/// # Errors
+/// [`Incomparable::TooManyDifferences`].
+pub(super) fn find_candidates(
+    pair: &RegisteredPair,
+    connections: bool,
+) -> Result<Candidates, Incomparable> {
+    let places = clean_difference(&pair.test.difference(&pair.golden));
+    let share = places.count_copper() as f64 / (places.width * places.height) as f64;
+    let regions = (share <= MAX_DIFFERING)
+        .then(|| find_regions(&places, MAX_CANDIDATES))
+        .flatten()
+        .ok_or(Incomparable::TooManyDifferences)?;
+    let mut found = Candidates::default();
+    for region in &regions {
+        found.centres.extend(region_centres(&places, region));
+        found.significant.extend(as_significant(pair, region));
+    }
+    if connections {
+        for connection in connectivity::find_connections(&pair.test, &pair.golden) {
+            // A wide one is a region already, and looked at in its middle.
+            if !regions.iter().any(|region| region.holds(connection.middle)) {
+                found.centres.push(connection.middle);
+            }
+            found.significant.push(connection.difference);
+        }
+    }
+    let too_many = found.centres.len() > MAX_CANDIDATES;
+    if too_many { Err(Incomparable::TooManyDifferences) } else { Ok(found) }
+}
+
+/// The region as a difference, when copper too many or too few in it holds a square of
+/// [`SIGNIFICANT_SIDE`].
+fn as_significant(pair: &RegisteredPair, region: &Region) -> Option<UnexplainedDifference> {
+    let size = (region.right + 1 - region.left, region.bottom + 1 - region.top);
+    let cut = |bits: &BinaryImage| bits.cut_window(region.left, region.top, size);
+    let (test, golden) = (cut(&pair.test), cut(&pair.golden));
+    let side = largest_square(test.without(&golden)).max(largest_square(golden.without(&test)));
+    (side >= SIGNIFICANT_SIDE).then(|| UnexplainedDifference {
+        kind: DifferenceKind::Appearance,
+        bounds: region.bounds(),
+        strength: side as f32 / SIGNIFICANT_SIDE as f32,
+    })
+}
+
+/// The side of the largest square that is set.
+fn largest_square(mut bits: BinaryImage) -> usize {
+    let mut side = 0;
+    while bits.first_set().is_some() {
+        side += 1;
+        bits = bits.squares_of_two();
+    }
+    side
+}
 
 /// A connected difference: its bounding box and its size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +102,19 @@ impl Region {
     /// The middle of the bounding box.
     pub(super) const fn centre(&self) -> (usize, usize) {
         ((self.left + self.right).div_ceil(2), (self.top + self.bottom).div_ceil(2))
+    }
+
+    const fn bounds(&self) -> PixelBox {
+        PixelBox {
+            x: self.left as u32,
+            y: self.top as u32,
+            width: (self.right - self.left + 1) as u32,
+            height: (self.bottom - self.top + 1) as u32,
+        }
+    }
+
+    fn holds(&self, (x, y): (usize, usize)) -> bool {
+        (self.left..=self.right).contains(&x) && (self.top..=self.bottom).contains(&y)
     }
 
     /// A run of pixels in one row.

@@ -12,6 +12,7 @@ use domain::{Coverage, NotComparable};
 mod annotate;
 mod binary_image;
 mod candidates;
+mod connectivity;
 mod coverage;
 mod crops;
 mod decode;
@@ -38,6 +39,7 @@ pub use refusal::Misplacement;
 pub use stage::{Stage, StageWatch};
 
 use binary_image::BinaryImage;
+use candidates::Candidates;
 use coverage::CoverageTally;
 use photograph::CopperReading;
 use register::CoarseCounts;
@@ -193,8 +195,8 @@ pub struct PreparedPicture {
     pub registration: Registration,
     /// How much of the picture is compared.
     pub coverage: Coverage,
-    /// The crops' centres in pixels of the picture.
-    centres: Vec<(usize, usize)>,
+    /// The crops' centres, and what is significant, in pixels of the picture.
+    candidates: Candidates,
     size: (u32, u32),
 }
 
@@ -202,7 +204,12 @@ impl PreparedPicture {
     /// The crops' centres (x, y) in pixels of the picture, in the crops' order.
     #[must_use]
     pub fn centres(&self) -> &[(usize, usize)] {
-        &self.centres
+        &self.candidates.centres
+    }
+
+    #[cfg(test)]
+    fn significant(&self) -> &[domain::UnexplainedDifference] {
+        &self.candidates.significant
     }
 
     /// What was found and what is not explained; `outputs` are the network's answers in the crops' order.
@@ -210,7 +217,7 @@ impl PreparedPicture {
     /// # Errors
     /// When there are more or fewer answers than crops.
     pub fn merge_answers(&self, outputs: &[CropOutput]) -> Result<Findings, CountMismatch> {
-        merge::merge_findings(&self.centres, outputs, self.size)
+        merge::merge_findings(&self.candidates, outputs, self.size)
     }
 }
 
@@ -261,20 +268,20 @@ fn prepare_copper(
     if panel::is_large(&bits) {
         return panel::prepare_windows(&bits, &golden.bits, watch);
     }
-    let LocatedPicture { pair, centres, registration, coverage } =
+    let LocatedPicture { pair, candidates, registration, coverage } =
         locate_in_copper(bits, golden, watch)?;
     let mut crops = CropBatch::default();
-    for &centre in &centres {
+    for &centre in &candidates.centres {
         crops.push(&pair, centre);
     }
     watch.stage_ended(Stage::Crops);
-    Ok(PreparedPicture { crops, registration, coverage, centres, size: golden.size })
+    Ok(PreparedPicture { crops, registration, coverage, candidates, size: golden.size })
 }
 
 /// All of a prepared picture but its crops.
 struct LocatedPicture {
     pair: RegisteredPair,
-    centres: Vec<(usize, usize)>,
+    candidates: Candidates,
     registration: Registration,
     coverage: Coverage,
 }
@@ -291,7 +298,7 @@ pub fn locate_candidates<'a>(
     golden: &PreparedGolden,
 ) -> Result<LocatedCandidates, Incomparable> {
     let located = locate_in_copper(read_copper(test.into(), golden)?, golden, &mut ())?;
-    Ok((located.pair, located.centres, located.registration))
+    Ok((located.pair, located.candidates.centres, located.registration))
 }
 
 /// The copper of a picture that may be compared.
@@ -334,31 +341,12 @@ fn locate_in_copper(
     let mut tally = CoverageTally::new(size);
     tally.add_window(&registered.warped.known, (0, 0), [0, 0, size.0, size.1]);
     let coverage = tally.into_coverage()?;
-    let (pair, centres) = pick_candidates(RegisteredPair { test: bits, golden: aligned }, watch)?;
+    let pair = RegisteredPair { test: bits, golden: aligned };
+    let candidates = candidates::find_candidates(&pair, golden.reading.is_binary())?;
+    watch.stage_ended(Stage::Candidates);
     let [dx, dy] = registered.field.middle_offset();
     let registration = Registration { dx, dy, score };
-    Ok(LocatedPicture { pair, centres, registration, coverage })
-}
-
-/// The centres of a registered pair's candidates.
-fn pick_candidates(
-    pair: RegisteredPair,
-    watch: &mut impl StageWatch,
-) -> Result<(RegisteredPair, Vec<(usize, usize)>), Incomparable> {
-    let difference = pair.test.difference(&pair.golden);
-    let places = candidates::clean_difference(&difference);
-    let share = places.count_copper() as f64 / (places.width * places.height) as f64;
-    let regions = (share <= MAX_DIFFERING)
-        .then(|| candidates::find_regions(&places, MAX_CANDIDATES))
-        .flatten()
-        .ok_or(Incomparable::TooManyDifferences)?;
-    let look = |region| candidates::region_centres(&places, region);
-    let centres: Vec<(usize, usize)> = regions.iter().flat_map(look).collect();
-    if centres.len() > MAX_CANDIDATES {
-        return Err(Incomparable::TooManyDifferences);
-    }
-    watch.stage_ended(Stage::Candidates);
-    Ok((pair, centres))
+    Ok(LocatedPicture { pair, candidates, registration, coverage })
 }
 
 fn large_enough(picture: ImageView<'_>) -> Result<ImageView<'_>, Incomparable> {

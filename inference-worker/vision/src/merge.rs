@@ -2,6 +2,8 @@
 
 use domain::{Confidence, Defect, DefectClass, PixelBox, UnexplainedDifference};
 
+use super::candidates::Candidates;
+
 /// What came of a picture's answers.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Findings {
@@ -16,6 +18,10 @@ const CONFIDENCE_FLOOR: f32 = 0.05;
 /// Of findings that overlap by more than this (intersection over union), the most confident one
 /// stays.
 const SAME_PLACE_IOU: f32 = 0.33;
+
+/// A finding explains what differs within its box from this confidence on: it fails the board, or sends it to
+/// review, under the thresholds that a part begins with. A doubtful one explains nothing.
+const EXPLAINS_FROM: f32 = 0.5;
 
 /// Number of probabilities per crop: background, then [`DefectClass::ALL`].
 pub const CLASS_COUNT: usize = 7;
@@ -67,9 +73,9 @@ fn box_side(centre: usize, (before, after): (f32, f32), length: u32) -> Option<(
     (high > low).then(|| (low, high - low))
 }
 
-/// Findings of a board of `size`, most confident first, one per place.
+/// Findings of a board of `size`, most confident first, one per place, and what none of them explains.
 pub(super) fn merge_findings(
-    centres: &[(usize, usize)],
+    Candidates { centres, significant }: &Candidates,
     outputs: &[CropOutput],
     size: (u32, u32),
 ) -> Result<Findings, CountMismatch> {
@@ -88,5 +94,13 @@ pub(super) fn merge_findings(
             kept.push(defect);
         }
     }
-    Ok(Findings { defects: kept, differences: Vec::new() })
+    let explained = |difference: &UnexplainedDifference| {
+        let explains = |defect: &Defect| {
+            let sure = defect.confidence.get() >= EXPLAINS_FROM;
+            sure && defect.bounds.iou(&difference.bounds) > 0.0
+        };
+        kept.iter().any(explains)
+    };
+    let differences = significant.iter().filter(|difference| !explained(difference));
+    Ok(Findings { differences: differences.copied().collect(), defects: kept })
 }

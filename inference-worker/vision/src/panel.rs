@@ -6,14 +6,16 @@
 //! twice. Limits hold for each window, so they count per area.
 
 use domain::inspection::Registration;
+use domain::{PixelBox, UnexplainedDifference};
 
 use super::binary_image::BinaryImage;
+use super::candidates::{self, Candidates};
 use super::coverage::CoverageTally;
 use super::crops::{CropBatch, RegisteredPair};
 use super::field::{AffineOffset, OffsetField};
 use super::register::{self, RegisteredGolden};
-use super::stage::StageWatch;
-use super::{Incomparable, MIN_CONTENT, MIN_SCORE, PreparedPicture, pick_candidates};
+use super::stage::{Stage, StageWatch};
+use super::{Incomparable, MIN_CONTENT, MIN_SCORE, PreparedPicture};
 
 mod rows;
 
@@ -79,7 +81,7 @@ pub(super) fn prepare_windows(
         crops: windows.crops,
         registration: Registration { dx, dy, score },
         coverage: windows.coverage.into_coverage()?,
-        centres: windows.centres,
+        candidates: windows.candidates,
         size: (test.width as u32, test.height as u32),
     })
 }
@@ -97,7 +99,7 @@ struct Windows<'a> {
     coverage: CoverageTally,
     /// Of all windows so far.
     crops: CropBatch,
-    centres: Vec<(usize, usize)>,
+    candidates: Candidates,
 }
 
 impl<'a> Windows<'a> {
@@ -115,7 +117,7 @@ impl<'a> Windows<'a> {
             scores: 0.0,
             coverage: CoverageTally::new((test.width, test.height)),
             crops: CropBatch::default(),
-            centres: Vec::new(),
+            candidates: Candidates::default(),
         }
     }
 
@@ -226,20 +228,42 @@ impl<'a> Windows<'a> {
         });
         self.coverage.add_window(&registered.warped.known, (place.left, place.top), place.core);
         let golden = registered.warped.fill_unknown_from(&test);
-        let (pair, centres) = pick_candidates(RegisteredPair { test, golden }, watch)?;
+        let pair = RegisteredPair { test, golden };
+        let found = candidates::find_candidates(&pair, true)?;
+        watch.stage_ended(Stage::Candidates);
         let mut own = Vec::new();
-        for centre in centres {
+        for centre in found.centres {
             let (x, y) = (centre.0 + place.left, centre.1 + place.top);
             if self.belongs_to_core(&place, index, (x, y)) {
                 self.crops.push(&pair, centre);
                 own.push((x, y));
             }
         }
-        watch.stage_ended(super::Stage::Crops);
-        self.centres.extend(&own);
+        watch.stage_ended(Stage::Crops);
+        self.candidates.centres.extend(&own);
+        self.add_significant(&place, &found.significant);
         self.seen[index] =
             Some(ComparedWindow { offset: offset.shifted_by(cut.0, cut.1), centres: own });
         Ok(())
+    }
+
+    /// Adds what lies at least partly in the window's core. What runs over a seam is told by both windows,
+    /// each time as far as the window reaches: once too often is no loss, once too seldom is one.
+    fn add_significant(&mut self, place: &WindowPlace, significant: &[UnexplainedDifference]) {
+        let [left, top, right, bottom] = place.core.map(|side| side as u32);
+        for difference in significant {
+            let bounds = difference.bounds;
+            let bounds = PixelBox {
+                x: bounds.x + place.left as u32,
+                y: bounds.y + place.top as u32,
+                ..bounds
+            };
+            let across = bounds.x < right && bounds.x + bounds.width > left;
+            if across && bounds.y < bottom && bounds.y + bounds.height > top {
+                let difference = UnexplainedDifference { bounds, ..*difference };
+                self.candidates.significant.push(difference);
+            }
+        }
     }
 
     /// True when a candidate is this window's: in its core, or near it and no other's.

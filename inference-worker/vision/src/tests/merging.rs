@@ -3,6 +3,7 @@
 use domain::{Defect, DefectClass, PixelBox};
 use image::{GrayImage, Luma};
 
+use crate::candidates::Candidates;
 use crate::*;
 
 fn output(class: usize, probability: f32, sides: [f32; 4]) -> CropOutput {
@@ -10,6 +11,10 @@ fn output(class: usize, probability: f32, sides: [f32; 4]) -> CropOutput {
     probabilities[class] = probability;
     probabilities[0] = 1.0 - probability;
     CropOutput { probabilities, sides }
+}
+
+fn looked_at(centres: &[(usize, usize)]) -> Candidates {
+    Candidates { centres: centres.to_vec(), significant: Vec::new() }
 }
 
 #[test]
@@ -21,8 +26,8 @@ fn of_findings_in_one_place_the_most_confident_stays() {
         output(6, 0.3, [15.0; 4]),
         output(4, 0.01, [15.0; 4]),
     ];
-    let found =
-        merge::merge_findings(&centres, &outputs, (640, 640)).expect("as many answers as crops");
+    let found = merge::merge_findings(&looked_at(&centres), &outputs, (640, 640))
+        .expect("as many answers as crops");
     let found = found.defects;
     let classes: Vec<DefectClass> = found.iter().map(|defect| defect.class).collect();
     assert_eq!(classes, [DefectClass::Short, DefectClass::PinHole]);
@@ -31,16 +36,22 @@ fn of_findings_in_one_place_the_most_confident_stays() {
 
 #[test]
 fn boxes_end_at_the_picture_and_vanished_ones_are_dropped() {
-    let found = merge::merge_findings(&[(5, 635)], &[output(3, 0.8, [20.0; 4])], (640, 640))
-        .expect("one answer");
+    let found =
+        merge::merge_findings(&looked_at(&[(5, 635)]), &[output(3, 0.8, [20.0; 4])], (640, 640))
+            .expect("one answer");
     assert_eq!(found.defects[0].bounds, PixelBox { x: 0, y: 615, width: 25, height: 25 });
-    let none = merge::merge_findings(&[(5, 5)], &[output(3, 0.8, [-9.0; 4])], (640, 640));
+    let none =
+        merge::merge_findings(&looked_at(&[(5, 5)]), &[output(3, 0.8, [-9.0; 4])], (640, 640));
     assert_eq!(none.expect("one answer").defects, []);
 }
 
 #[test]
 fn a_missing_answer_is_an_error_and_not_a_passed_board() {
-    let wrong = merge::merge_findings(&[(5, 5), (9, 9)], &[output(3, 0.8, [9.0; 4])], (640, 640));
+    let wrong = merge::merge_findings(
+        &looked_at(&[(5, 5), (9, 9)]),
+        &[output(3, 0.8, [9.0; 4])],
+        (640, 640),
+    );
     assert_eq!(wrong, Err(CountMismatch { crops: 2, answers: 1 }));
 }
 
