@@ -123,6 +123,32 @@ impl OffsetField {
         along(0).max(along(1))
     }
 
+    /// How far offsets are at most from those of the similarity (a shift, a turn and a stretch alike in both
+    /// directions) that fits all nodes best, pixels: what a stiff board in front of another lens does not do.
+    pub(super) fn bend(&self) -> f32 {
+        let count = self.nodes.len() as f32;
+        let places: Vec<(f32, f32)> =
+            (0..self.nodes.len()).map(|n| self.node_position(n)).collect();
+        let mean = |values: &mut dyn Iterator<Item = f32>| values.sum::<f32>() / count;
+        let (middle_x, middle_y) =
+            (mean(&mut places.iter().map(|p| p.0)), mean(&mut places.iter().map(|p| p.1)));
+        let shift = [0, 1].map(|axis| mean(&mut self.nodes.iter().map(|node| node[axis])));
+        let centred = || {
+            let from = |(p, node): (&(f32, f32), &[f32; 2])| {
+                [p.0 - middle_x, p.1 - middle_y, node[0] - shift[0], node[1] - shift[1]]
+            };
+            places.iter().zip(&self.nodes).map(from)
+        };
+        // With everything centred, the two unknowns of the linear part are independent.
+        let spread: f32 = centred().map(|[x, y, ..]| x * x + y * y).sum::<f32>().max(1.0);
+        let stretch = centred().map(|[x, y, dx, dy]| x * dx + y * dy).sum::<f32>() / spread;
+        let turn = centred().map(|[x, y, dx, dy]| x * dy - y * dx).sum::<f32>() / spread;
+        let residual = |[x, y, dx, dy]: [f32; 4]| {
+            (dx - stretch * x + turn * y).hypot(dy - stretch * y - turn * x)
+        };
+        centred().map(residual).fold(0.0, f32::max)
+    }
+
     /// Offset in the picture's middle.
     pub(super) fn middle_offset(&self) -> [f32; 2] {
         let mut row = Vec::new();

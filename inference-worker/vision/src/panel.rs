@@ -3,7 +3,9 @@
 //! The first window is registered near the middle; from there each window begins where its neighbours
 //! were found, so a turn that moves the corners by hundreds of pixels is followed. Windows overlap, and
 //! a candidate belongs to the window whose core holds it, so that nothing on a seam is lost or looked at
-//! twice. Limits hold for each window, so they count per area.
+//! twice. Limits hold for each window, so they count per area. A window that should be registered and is not
+//! is not compared, and the coverage says so; when there are many, the whole panel is refused, for the
+//! same reasons as a smaller picture.
 
 use domain::inspection::Registration;
 use domain::{PixelBox, UnexplainedDifference};
@@ -13,9 +15,10 @@ use super::candidates::{self, Candidates};
 use super::coverage::CoverageTally;
 use super::crops::{CropBatch, RegisteredPair};
 use super::field::{AffineOffset, OffsetField};
+use super::refusal::{self, AgreeingTiles};
 use super::register::{self, RegisteredGolden};
 use super::stage::{Stage, StageWatch};
-use super::{Incomparable, MIN_CONTENT, MIN_SCORE, PreparedPicture};
+use super::{BEND_MAX, Incomparable, MIN_CONTENT, MIN_SCORE, PreparedPicture};
 
 mod rows;
 
@@ -34,6 +37,8 @@ const SEAM_TOLERANCE: usize = 6;
 const SAME_CANDIDATE_MAX: usize = 9;
 /// Of the windows with structure, this share must be registered.
 const REGISTERED_SHARE_MIN: f64 = 0.8;
+/// When so many windows with structure were looked at and none of them is registered, none will be.
+const LOST_AFTER: u32 = 16;
 
 /// True when a picture is compared window by window.
 pub(super) fn is_large(bits: &BinaryImage) -> bool {
@@ -60,6 +65,15 @@ struct ComparedWindow {
     centres: Vec<(usize, usize)>,
 }
 
+/// The golden sample laid over a window.
+struct RegisteredWindow {
+    registered: RegisteredGolden,
+    /// As in [`ComparedWindow`].
+    offset: AffineOffset,
+    /// False when there is structure to register by, and it does not fit.
+    fits: bool,
+}
+
 /// Compares two panels of one size.
 pub(super) fn prepare_windows(
     test: &BinaryImage,
@@ -69,12 +83,12 @@ pub(super) fn prepare_windows(
     let mut windows = Windows::new(test, golden);
     let order = windows.comparison_order();
     for &index in &order {
-        windows.compare_window(index, watch)?;
+        windows.compare_window(index, watch);
+        if windows.registered == 0 && windows.structured >= LOST_AFTER {
+            break;
+        }
     }
-    let score = (windows.scores / f64::from(windows.structured.max(1))) as f32;
-    if f64::from(windows.registered) < REGISTERED_SHARE_MIN * f64::from(windows.structured) {
-        return Err(Incomparable::NotRegistered { score });
-    }
+    let score = windows.refuse_unfit()?;
     let first = order.first().and_then(|&index| windows.seen[index].as_ref());
     let [dx, dy] = first.map_or([0.0; 2], |seen| seen.offset.offset_at(0.0, 0.0));
     Ok(PreparedPicture {
@@ -96,6 +110,11 @@ struct Windows<'a> {
     structured: u32,
     registered: u32,
     scores: f64,
+    /// The farthest bend of a registered window, pixels.
+    bend: f32,
+    /// A registered window has more differences than mean anything.
+    too_many: bool,
+    tiles: AgreeingTiles,
     coverage: CoverageTally,
     /// Of all windows so far.
     crops: CropBatch,
@@ -115,6 +134,9 @@ impl<'a> Windows<'a> {
             structured: 0,
             registered: 0,
             scores: 0.0,
+            bend: 0.0,
+            too_many: false,
+            tiles: AgreeingTiles::default(),
             coverage: CoverageTally::new((test.width, test.height)),
             crops: CropBatch::default(),
             candidates: Candidates::default(),
@@ -194,43 +216,34 @@ impl<'a> Windows<'a> {
         (count > 0.0).then(|| AffineOffset { x: mean(sum[0]), y: mean(sum[1]) })
     }
 
-    fn compare_window(
-        &mut self,
-        index: usize,
-        watch: &mut impl StageWatch,
-    ) -> Result<(), Incomparable> {
-        let place = self.window_place(index);
-        let size = (place.width, place.height);
-        let test = self.test.cut_window(place.left, place.top, size);
-        let expected = self.expected_offset(&place);
-        let guess = expected.unwrap_or(AffineOffset::from_shift(0.0, 0.0));
-        // The golden sample's window lies where the neighbours were found, as far as there is one.
-        let from = |start: usize, offset: f32, side: usize, length: usize| {
-            start.saturating_add_signed(-(offset.round() as isize)).min(length - side)
-        };
-        let left = from(place.left, guess.x[0], size.0, self.golden.width);
-        let top = from(place.top, guess.y[0], size.1, self.golden.height);
-        let golden = self.golden.cut_window(left, top, size);
-        let cut = (place.left as f32 - left as f32, place.top as f32 - top as f32);
-        let guess = guess.shifted_by(-cut.0, -cut.1);
-        let structured = has_structure(&golden);
-        let mut found = structured
-            .then(|| register::register_near(&test, &golden, expected.map(|_| guess), watch));
-        if let Some(found) = &found {
-            self.structured += 1;
-            self.scores += f64::from(found.score);
-            self.registered += u32::from(found.score >= MIN_SCORE);
+    /// The score of the whole, or why it is refused. What was found so far does not matter then.
+    fn refuse_unfit(&self) -> Result<f32, Incomparable> {
+        let score = (self.scores / f64::from(self.structured.max(1))) as f32;
+        let enough = REGISTERED_SHARE_MIN * f64::from(self.structured);
+        if f64::from(self.registered) < enough || !self.tiles.fit_everywhere() {
+            return Err(refusal::explain_refusal(self.test, self.golden, self.tiles, score));
         }
-        found = found.filter(|found| found.score >= MIN_SCORE);
-        let offset = found.as_ref().map_or(guess, |found| found.field.overall_affine());
-        let registered = found.unwrap_or_else(|| {
-            RegisteredGolden::from_field(&test, &golden, OffsetField::from_affine(&guess, &test))
-        });
-        self.coverage.add_window(&registered.warped.known, (place.left, place.top), place.core);
+        if self.bend > BEND_MAX {
+            return Err(Incomparable::Bent { bend: self.bend });
+        }
+        if self.too_many { Err(Incomparable::TooManyDifferences) } else { Ok(score) }
+    }
+
+    fn compare_window(&mut self, index: usize, watch: &mut impl StageWatch) {
+        let place = self.window_place(index);
+        let test = self.test.cut_window(place.left, place.top, (place.width, place.height));
+        let RegisteredWindow { registered, offset, fits } =
+            self.register_window(&place, &test, watch);
         let golden = registered.warped.fill_unknown_from(&test);
+        self.tiles.add(&test, &golden);
         let pair = RegisteredPair { test, golden };
-        let found = candidates::find_candidates(&pair, true)?;
+        let found = candidates::find_candidates(&pair, true);
         watch.stage_ended(Stage::Candidates);
+        self.too_many |= fits && found.is_err();
+        let (known, origin) = (&registered.warped.known, (place.left, place.top));
+        let nothing = BinaryImage::new(place.width, place.height);
+        self.coverage.add_window(if fits { known } else { &nothing }, origin, place.core);
+        let found = found.unwrap_or_default();
         let mut own = Vec::new();
         for centre in found.centres {
             let (x, y) = (centre.0 + place.left, centre.1 + place.top);
@@ -242,9 +255,46 @@ impl<'a> Windows<'a> {
         watch.stage_ended(Stage::Crops);
         self.candidates.centres.extend(&own);
         self.add_significant(&place, &found.significant);
-        self.seen[index] =
-            Some(ComparedWindow { offset: offset.shifted_by(cut.0, cut.1), centres: own });
-        Ok(())
+        self.seen[index] = Some(ComparedWindow { offset, centres: own });
+    }
+
+    /// Lays the golden sample over a window, where its neighbours were found when it does not fit.
+    fn register_window(
+        &mut self,
+        place: &WindowPlace,
+        test: &BinaryImage,
+        watch: &mut impl StageWatch,
+    ) -> RegisteredWindow {
+        let size = (place.width, place.height);
+        let expected = self.expected_offset(place);
+        let guess = expected.unwrap_or(AffineOffset::from_shift(0.0, 0.0));
+        // The golden sample's window lies where the neighbours were found, as far as there is one.
+        let from = |start: usize, offset: f32, side: usize, length: usize| {
+            start.saturating_add_signed(-(offset.round() as isize)).min(length - side)
+        };
+        let left = from(place.left, guess.x[0], size.0, self.golden.width);
+        let top = from(place.top, guess.y[0], size.1, self.golden.height);
+        let golden = self.golden.cut_window(left, top, size);
+        let cut = (place.left as f32 - left as f32, place.top as f32 - top as f32);
+        let guess = guess.shifted_by(-cut.0, -cut.1);
+        let structured = has_structure(&golden);
+        let found = structured
+            .then(|| register::register_near(test, &golden, expected.map(|_| guess), watch));
+        if let Some(found) = &found {
+            self.structured += 1;
+            self.scores += f64::from(found.score);
+        }
+        let found = found.filter(|found| found.score >= MIN_SCORE);
+        if let Some(found) = &found {
+            self.registered += 1;
+            self.bend = self.bend.max(found.field.bend());
+        }
+        let fits = found.is_some() || !structured;
+        let offset = found.as_ref().map_or(guess, |found| found.field.overall_affine());
+        let registered = found.unwrap_or_else(|| {
+            RegisteredGolden::from_field(test, &golden, OffsetField::from_affine(&guess, test))
+        });
+        RegisteredWindow { registered, offset: offset.shifted_by(cut.0, cut.1), fits }
     }
 
     /// Adds what lies at least partly in the window's core. What runs over a seam is told by both windows,

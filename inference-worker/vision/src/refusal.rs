@@ -30,8 +30,8 @@ const TILE: usize = 64;
 const TILE_CORRELATION_MIN: f32 = 0.8;
 /// With at least this share of its tiles agreeing, a picture shows the part, and something over it.
 const PARTLY_SHARE_MIN: f32 = 0.35;
-/// With less than this share of its tiles agreeing, a photograph is not registered, whatever the
-/// whole says.
+/// With less than this share of its tiles agreeing, a photograph or a panel is not registered, whatever
+/// the whole says.
 const FITTING_SHARE_MIN: f32 = 0.75;
 /// With fewer tiles a single flaw moves the share too much to say anything.
 const TILES_MIN: u32 = 12;
@@ -70,15 +70,15 @@ impl fmt::Display for Misplacement {
     }
 }
 
-/// Names the reason why `test` agrees with `golden`, which is `warped` over it as well as may be, by
-/// `score` only.
+/// Names the reason why `test` agrees with `golden` by `score` only; `tiles` are those of the golden sample
+/// laid over it as well as may be.
 pub(super) fn explain_refusal(
     test: &BinaryImage,
     golden: &BinaryImage,
-    warped: &BinaryImage,
+    tiles: AgreeingTiles,
     score: f32,
 ) -> Incomparable {
-    let partly = agreeing_share(test, warped);
+    let partly = tiles.share();
     if partly >= PARTLY_SHARE_MIN {
         return Incomparable::Misplaced(Misplacement::Partly((partly * 100.0) as u8));
     }
@@ -91,41 +91,53 @@ pub(super) fn explain_refusal(
     }
 }
 
-/// True when the golden sample, warped over the picture, agrees with it nearly everywhere: where it
-/// does not, differences come from the registration and mean nothing.
-pub(super) fn fits_everywhere(test: &BinaryImage, warped: &BinaryImage) -> bool {
-    let (agreeing, all) = count_agreeing_tiles(test, warped);
-    all < TILES_MIN || f64::from(agreeing) >= f64::from(FITTING_SHARE_MIN) * f64::from(all)
+/// The golden sample's tiles with structure, and how many of them agree with the picture.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct AgreeingTiles {
+    agreeing: u32,
+    all: u32,
 }
 
-/// The share of the golden sample's tiles with structure that agree with the picture; all when no
-/// tile has structure.
-fn agreeing_share(test: &BinaryImage, warped: &BinaryImage) -> f32 {
-    let (agreeing, all) = count_agreeing_tiles(test, warped);
-    if all == 0 { 1.0 } else { agreeing as f32 / all as f32 }
-}
+impl AgreeingTiles {
+    /// Of a picture with the golden sample warped over it.
+    pub(super) fn count(test: &BinaryImage, warped: &BinaryImage) -> Self {
+        let mut tiles = Self::default();
+        tiles.add(test, warped);
+        tiles
+    }
 
-/// How many of the golden sample's tiles with structure agree with the picture, and how many there
-/// are.
-fn count_agreeing_tiles(test: &BinaryImage, warped: &BinaryImage) -> (u32, u32) {
-    let (mut agreeing, mut all) = (0, 0);
-    for top in (0..test.height).step_by(TILE) {
-        for left in (0..test.width).step_by(TILE) {
-            let (right, bottom) = ((left + TILE).min(test.width), (top + TILE).min(test.height));
-            let mut counts = TileCounts::default();
-            for y in top..bottom {
-                let index = left / 64;
-                let mask = column_mask(left, right, index);
-                counts.add(test.row(y)[index] & mask, warped.row(y)[index] & mask);
-            }
-            counts.pixels = ((right - left) * (bottom - top)) as f64;
-            if let Some(correlation) = counts.correlation() {
-                all += 1;
-                agreeing += u32::from(correlation >= TILE_CORRELATION_MIN);
+    /// Adds those of another window.
+    pub(super) fn add(&mut self, test: &BinaryImage, warped: &BinaryImage) {
+        for top in (0..test.height).step_by(TILE) {
+            for left in (0..test.width).step_by(TILE) {
+                let (right, bottom) =
+                    ((left + TILE).min(test.width), (top + TILE).min(test.height));
+                let mut counts = TileCounts::default();
+                for y in top..bottom {
+                    let index = left / 64;
+                    let mask = column_mask(left, right, index);
+                    counts.add(test.row(y)[index] & mask, warped.row(y)[index] & mask);
+                }
+                counts.pixels = ((right - left) * (bottom - top)) as f64;
+                if let Some(correlation) = counts.correlation() {
+                    self.all += 1;
+                    self.agreeing += u32::from(correlation >= TILE_CORRELATION_MIN);
+                }
             }
         }
     }
-    (agreeing, all)
+
+    /// True when the golden sample agrees with the picture nearly everywhere: where it does not,
+    /// differences come from the registration and mean nothing.
+    pub(super) fn fit_everywhere(self) -> bool {
+        let enough = f64::from(FITTING_SHARE_MIN) * f64::from(self.all);
+        self.all < TILES_MIN || f64::from(self.agreeing) >= enough
+    }
+
+    /// The share of the tiles that agree; all when no tile has structure.
+    fn share(self) -> f32 {
+        if self.all == 0 { 1.0 } else { self.agreeing as f32 / self.all as f32 }
+    }
 }
 
 /// Copper of two pictures in one place.

@@ -3,8 +3,10 @@
 use std::io::Cursor;
 
 use boards::{BoardOptions, Design};
+use domain::PixelBox;
 use image::{GrayImage, ImageFormat, Luma};
 
+use super::moved;
 use crate::*;
 
 const SIDE: u32 = 1600;
@@ -26,14 +28,14 @@ fn every_flaw_of_a_panel_is_a_candidate() {
     };
     let (test, defects) = design.print_unit(1, &options);
     let found = prepared(&test, &design.golden_sample());
-    let centre_in = |bounds: &domain::PixelBox, &(x, y): &(usize, usize)| {
+    let centre_in = |bounds: &PixelBox, &(x, y): &(usize, usize)| {
         let (x, y) = (x as u32, y as u32);
         x >= bounds.x
             && x < bounds.x + bounds.width
             && y >= bounds.y
             && y < bounds.y + bounds.height
     };
-    let hit = |bounds: &domain::PixelBox| found.centres().iter().any(|at| centre_in(bounds, at));
+    let hit = |bounds: &PixelBox| found.centres().iter().any(|at| centre_in(bounds, at));
     let missed = defects.iter().filter(|(_, bounds)| !hit(bounds)).count();
     assert!(defects.len() >= 20, "{} flaws", defects.len());
     assert!(missed <= 1, "{missed} of {} flaws are no candidates", defects.len());
@@ -60,11 +62,68 @@ fn a_flaw_on_a_seam_is_found_once_wherever_it_lies() {
     }
 }
 
+fn refused(test: &GrayImage, golden: &PreparedGolden) -> Incomparable {
+    prepare(test, golden).map(|found| found.registration).expect_err("not comparable")
+}
+
 #[test]
-fn another_panel_is_not_registered() {
-    let golden = PreparedGolden::new(&Design::new(9, SIDE).golden_sample()).expect("a board");
-    let result = prepare(&Design::new(10, SIDE).golden_sample(), &golden).map(|p| p.registration);
-    assert!(result.is_err(), "{result:?}");
+fn a_panel_is_refused_for_the_reasons_of_a_smaller_picture() {
+    let picture = Design::new(9, SIDE).golden_sample();
+    let golden = PreparedGolden::new(&picture).expect("a board");
+    let other = Design::new(10, SIDE).golden_sample();
+    let why = refused(&other, &golden);
+    assert!(matches!(why, Incomparable::WrongPart { .. }), "{why}");
+
+    let mut inverted = picture.clone();
+    image::imageops::invert(&mut inverted);
+    assert_eq!(refused(&inverted, &golden), Incomparable::Misplaced(Misplacement::Inverted));
+
+    let why = refused(&moved(&picture, 160, -100), &golden);
+    let Incomparable::Misplaced(Misplacement::Moved { dx, dy }) = why else { panic!("{why}") };
+    assert!(dx.abs_diff(160) <= 20 && dy.abs_diff(-100) <= 20, "{dx}, {dy}");
+
+    let mut half = picture.clone();
+    for (x, y, pixel) in half.enumerate_pixels_mut() {
+        if x > 900 {
+            *pixel = *other.get_pixel(x, y);
+        }
+    }
+    let why = refused(&half, &golden);
+    let Incomparable::Misplaced(Misplacement::Partly(share)) = why else { panic!("{why}") };
+    assert!((30..=60).contains(&share), "{share}");
+}
+
+#[test]
+fn a_patch_of_another_part_on_a_panel_is_never_passed_over() {
+    let picture = Design::new(9, SIDE).golden_sample();
+    let golden = PreparedGolden::new(&picture).expect("a board");
+    let other = Design::new(10, SIDE).golden_sample();
+    for side in [60, 100, 200, 320, 460] {
+        let mut test = picture.clone();
+        for (x, y) in (0..side).flat_map(|x| (0..side).map(move |y| (400 + x, 400 + y))) {
+            test.put_pixel(x, y, *other.get_pixel(x, y));
+        }
+        let Ok(found) = prepare(&test, &golden) else { continue };
+        let passed_over = found.coverage.uncovered().is_empty() && found.significant().is_empty();
+        assert!(!passed_over, "{side}");
+    }
+}
+
+#[test]
+fn a_window_that_does_not_register_is_not_covered() {
+    let mut picture = Design::new(9, SIDE).golden_sample();
+    // One window sees a single trace, which is gone.
+    for (x, y) in (336..864).flat_map(|x| (336..864).map(move |y| (x, y))) {
+        picture.put_pixel(x, y, Luma([255]));
+    }
+    let test = picture.clone();
+    for (x, y) in (590..602).flat_map(|x| (450..750).map(move |y| (x, y))) {
+        picture.put_pixel(x, y, Luma([0]));
+    }
+    let found = prepared(&test, &picture);
+    let PixelBox { x, y, width, height } = found.coverage.uncovered()[0];
+    assert_eq!([x, y, width, height], [400; 4], "the window's core");
+    assert!(!found.significant().is_empty(), "it is looked at all the same");
 }
 
 #[test]
