@@ -36,12 +36,13 @@ pub trait Aggregate: Default + Clone + Send + Sync + 'static {
     /// through here before anything is made of them.
     ///
     /// # Errors
-    /// When this software does not know the name or the version. It must not be read as another then.
+    /// When this software does not know the name or the version, and it must not be read as another then,
+    /// or when the payload is not an object, which no event ever was.
     fn upcast<'a>(
         event_type: &str,
         event_version: &str,
         payload: &'a Value,
-    ) -> Result<Cow<'a, Value>, UnknownStoredEvent> {
+    ) -> Result<Cow<'a, Value>, UpcastError> {
         let stored = Self::EVENTS.iter().find(|stored| stored.name == event_type);
         let unknown = UnknownStoredEvent::Name { aggregate_type: Self::TYPE };
         stored.ok_or(unknown)?.upcast_from(event_version, payload)
@@ -64,7 +65,7 @@ pub trait Rejection: std::error::Error + Send + Sync + 'static {
     fn is_not_found(&self) -> bool;
 }
 
-/// Turns the stored JSON of one version of an event into that of the next.
+/// Turns the stored JSON of one version of an event, always an object, into that of the next.
 pub type Upcaster = fn(Value) -> Value;
 
 /// An event's stored name and every version of its shape.
@@ -88,17 +89,21 @@ impl StoredEvent {
     /// when it is current already.
     ///
     /// # Errors
-    /// When this code does not know that version.
+    /// When this code does not know that version, or the payload is not an object: the steps write into
+    /// its fields.
     pub fn upcast_from<'a>(
         &self,
         event_version: &str,
         payload: &'a Value,
-    ) -> Result<Cow<'a, Value>, UnknownStoredEvent> {
+    ) -> Result<Cow<'a, Value>, UpcastError> {
         let current = self.current_version();
         let Some(version) = (1..=current).find(|version| version.to_string() == event_version)
         else {
-            return Err(UnknownStoredEvent::Version { known_up_to: current });
+            return Err(UnknownStoredEvent::Version { known_up_to: current }.into());
         };
+        if !payload.is_object() {
+            return Err(UpcastError::NotAnObject);
+        }
         // `version` is 1 to `current`, so the steps that are left begin within the list or at its end.
         match self.upcasters.get(version - 1..).unwrap_or_default() {
             [] => Ok(Cow::Borrowed(payload)),
@@ -108,6 +113,17 @@ impl StoredEvent {
 }
 
 /// Why a stored event cannot be turned into today's shape.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum UpcastError {
+    /// Newer software may know it.
+    #[error(transparent)]
+    Unknown(#[from] UnknownStoredEvent),
+    /// It is damaged: no version of any event is anything but an object.
+    #[error("the payload is not a JSON object")]
+    NotAnObject,
+}
+
+/// What this software does not know of a stored event.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UnknownStoredEvent {
     /// No event of the aggregate has this name.
@@ -198,7 +214,7 @@ mod tests {
         PARTED: Parted = "Parted",
     });
 
-    fn upcast(version: &str, payload: &Value) -> Result<GreetingEvent, UnknownStoredEvent> {
+    fn upcast(version: &str, payload: &Value) -> Result<GreetingEvent, UpcastError> {
         let payload = GreetingEvent::STORED[0].upcast_from(version, payload)?;
         Ok(GreetingEvent::deserialize(&*payload).unwrap())
     }
@@ -227,7 +243,20 @@ mod tests {
         let payload = json!({"type": "Greeted", "people": []});
         for version in ["0", "4", "", "03", "+3", " 3", "3.0", "three"] {
             let refused = upcast(version, &payload).unwrap_err();
-            assert_eq!(refused, UnknownStoredEvent::Version { known_up_to: 3 }, "{version:?}");
+            let unknown = UnknownStoredEvent::Version { known_up_to: 3 };
+            assert_eq!(refused, UpcastError::Unknown(unknown), "{version:?}");
+        }
+    }
+
+    #[test]
+    fn a_payload_that_is_no_object_is_refused_before_a_step_writes_into_it() {
+        for payload in [json!(["Greeted", ["Ada"]]), json!("Greeted"), json!(1), Value::Null] {
+            for version in ["1", "2", "3"] {
+                let refused = upcast(version, &payload).unwrap_err();
+                assert_eq!(refused, UpcastError::NotAnObject, "version {version}: {payload}");
+            }
+            let newer = upcast("4", &payload).unwrap_err();
+            assert!(matches!(newer, UpcastError::Unknown(_)), "a newer shape is not known here");
         }
     }
 

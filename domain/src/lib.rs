@@ -26,7 +26,9 @@ mod test_support;
 mod value;
 mod vocabulary;
 
-pub use aggregate::{Aggregate, Rejection, StoredEvent, UnknownStoredEvent, Upcaster};
+pub use aggregate::{
+    Aggregate, Rejection, StoredEvent, UnknownStoredEvent, UpcastError, Upcaster,
+};
 pub use defect::{Confidence, Defect, DefectClass, PixelBox};
 pub use difference::{Coverage, DifferenceKind, UnexplainedDifference};
 pub use inspection::{

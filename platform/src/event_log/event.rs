@@ -14,7 +14,7 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use cqrs_es::DomainEvent;
-use domain::{Aggregate, UnknownStoredEvent};
+use domain::{Aggregate, UnknownStoredEvent, UpcastError};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -85,9 +85,9 @@ impl Recorded {
     /// When no event of `A` that this software knows has this name, version and shape.
     pub fn decode<A: Aggregate>(&self) -> Result<A::Event, UndecodableEvent> {
         let payload = A::upcast(&self.event_type, &self.event_version, &self.payload)
-            .map_err(|unknown| self.undecodable(Undecodable::Unknown(unknown)))?;
+            .map_err(|error| self.undecodable(error.into()))?;
         let event = A::Event::deserialize(&*payload)
-            .map_err(|error| self.undecodable(Undecodable::Shape(error)))?;
+            .map_err(|error| self.undecodable(Undecodable::Shape(error.to_string())))?;
         // The payload is tagged as well: one that says something else is no event of this name.
         let found = event.event_type();
         if found != self.event_type {
@@ -131,13 +131,22 @@ pub enum Undecodable {
     Unknown(UnknownStoredEvent),
     /// The JSON has not the shape of that version.
     #[error("{0}; compare it with schemas/events, and mend whatever wrote it")]
-    Shape(serde_json::Error),
+    Shape(String),
     /// The JSON says that it is another event.
     #[error("its payload is tagged {found}; mend whatever wrote it")]
     Name {
         /// What it is tagged with.
         found: String,
     },
+}
+
+impl From<UpcastError> for Undecodable {
+    fn from(error: UpcastError) -> Self {
+        match error {
+            UpcastError::Unknown(unknown) => Self::Unknown(unknown),
+            UpcastError::NotAnObject => Self::Shape(error.to_string()),
+        }
+    }
 }
 
 /// Who asked for a command.

@@ -57,6 +57,10 @@ fn a_payload_of_another_shape_or_another_event_is_refused() {
     let mistagged = recorded(InspectionEvent::INFERENCE_REQUESTED, "1", voided());
     let refused = mistagged.decode::<Inspection>().unwrap_err();
     assert!(matches!(refused.reason, Undecodable::Name { .. }), "{refused}");
+    // Of an older version, so that a step up from it would have to write into the array.
+    let array = recorded(InspectionEvent::INFERENCE_COMPLETED, "1", json!([]));
+    let refused = array.decode::<Inspection>().unwrap_err();
+    assert!(matches!(refused.reason, Undecodable::Shape(_)), "{refused}");
 }
 
 #[test]
