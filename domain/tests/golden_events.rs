@@ -7,15 +7,15 @@ use std::path::Path;
 
 use cqrs_es::DomainEvent;
 use domain::{
-    Aggregate, Inspection, InspectionEvent, ModelRoute, ModelRouteEvent, Part, PartEvent,
+    Aggregate, FiredRule, Inspection, InspectionEvent, ModelRoute, ModelRouteEvent, Part, PartEvent,
 };
 use proptest::prelude::*;
 use serde::Deserialize as _;
 use serde_json::Value;
 
-/// The stored names of an event enum. The match has no wildcard: a variant that is missing from the
+/// The names of an enum's variants. The match has no wildcard: a variant that is missing from the
 /// list does not compile, and a name in the list needs a golden file.
-macro_rules! stored_names {
+macro_rules! variant_names {
     ($constant:ident, $function:ident, $event:ident: $($variant:ident),+ $(,)?) => {
         const $constant: &[&str] = &[$(stringify!($variant)),+];
 
@@ -27,7 +27,7 @@ macro_rules! stored_names {
     };
 }
 
-stored_names!(
+variant_names!(
     INSPECTION_EVENTS, inspection_event, InspectionEvent:
     InspectionCreated,
     ArtifactReserved,
@@ -38,16 +38,28 @@ stored_names!(
     InspectionJudged,
     InspectionVoided,
 );
-stored_names!(
+variant_names!(
     PART_EVENTS, part_event, PartEvent:
     PartRegistered,
     GoldenSampleReserved,
     GoldenSampleRegistered,
 );
 
-stored_names!(
+variant_names!(
     MODEL_ROUTE_EVENTS, model_route_event, ModelRouteEvent:
     ModelRouted,
+);
+
+variant_names!(
+    RULES, rule, FiredRule:
+    Defect,
+    DoubtfulFinding,
+    UnexplainedDifference,
+    NotCovered,
+    NotCompared,
+    MissingView,
+    DuplicateView,
+    NothingFound,
 );
 
 /// Fields that may be absent.
@@ -179,6 +191,22 @@ fn every_version_that_there_was_has_a_golden_file_and_no_other_has() {
         (1..=current).map(move |version| (name.to_owned(), version.to_string()))
     });
     assert_eq!(golden_files().into_keys().collect::<BTreeSet<_>>(), versions.collect());
+}
+
+#[test]
+fn the_version_of_a_judgement_that_is_written_now_holds_every_rule_there_is() {
+    let golden = golden_files();
+    let name = InspectionEvent::INSPECTION_JUDGED;
+    let version = current_versions()[name].to_string();
+    let payload = &golden[&(name.to_owned(), version.clone())];
+    let Stored::Inspection(InspectionEvent::InspectionJudged { rules, .. }) =
+        Stored::decode(name, &version, payload).unwrap()
+    else {
+        panic!("{name} is a judgement");
+    };
+    let held: BTreeSet<_> = rules.iter().map(rule).collect();
+    let every: BTreeSet<_> = RULES.iter().copied().collect();
+    assert_eq!(held, every, "a rule more is a new version: see schemas/events/README.md");
 }
 
 #[test]
