@@ -8,6 +8,7 @@
 //! event cannot do to a read model stops its own stream and no other.
 
 mod generation;
+mod page_writer;
 mod projection;
 mod projections;
 mod rebuild;
@@ -17,8 +18,8 @@ mod service;
 mod serving_projector;
 mod status;
 
-pub use generation::Poison;
 pub use generation::tables::{ensure, ensure_each};
+pub use page_writer::Poison;
 pub use projection::{ApplyError, Projection, ProjectionDefinition};
 pub use projections::{ALL, find};
 pub use rebuild::{

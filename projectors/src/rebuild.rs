@@ -17,7 +17,8 @@ use sqlx::{Executor as _, PgConnection, PgPool};
 
 pub use compare::{Comparison, TableDifference};
 
-use crate::generation::{Generation, OnPoison, Poison, tables};
+use crate::generation::{Generation, tables};
+use crate::page_writer::{OnPoison, Poison};
 use crate::projection::Projection;
 use builder::Builder;
 

@@ -3,7 +3,8 @@
 use platform::event_log::{EventLog, EventLogError, Position, StreamId};
 use sqlx::{Acquire as _, PgConnection, PgPool};
 
-use crate::generation::{Poison, schema};
+use crate::generation::schema;
+use crate::page_writer::Poison;
 use crate::projection::{ApplyError, Projection};
 use crate::schema_version::{self, SchemaMismatch};
 

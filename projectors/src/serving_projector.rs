@@ -8,7 +8,8 @@ use platform::event_log::{EventLog, Page, Position, StreamId};
 use platform::follower::{FollowError, OwnerLock, Projector, project_to_end};
 use sqlx::{PgConnection, PgPool};
 
-use crate::generation::{Generation, OnPoison, WriteError, lock, write_page};
+use crate::generation::{Generation, lock};
+use crate::page_writer::{OnPoison, WriteError, write_page};
 use crate::projection::Projection;
 use crate::schema_version::find_mismatch;
 

@@ -9,7 +9,8 @@ use platform::follower::{OwnerConnection, OwnerLock};
 use sqlx::{Connection as _, PgConnection, PgPool};
 
 use super::{Progress, RebuildError};
-use crate::generation::{Generation, OnPoison, WriteError, lock, tables, write_page};
+use crate::generation::{Generation, lock, tables};
+use crate::page_writer::{OnPoison, WriteError, write_page};
 use crate::projection::Projection;
 
 /// Events in one transaction of a rebuild.

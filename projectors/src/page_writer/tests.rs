@@ -11,6 +11,7 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::*;
+use crate::projection::Projection;
 use crate::serving_projector::take_over_serving;
 use crate::{ensure_each, find};
 
