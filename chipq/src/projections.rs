@@ -157,6 +157,7 @@ fn explain_rebuild(error: RebuildError) -> Failure {
         RebuildError::InProgress(_) | RebuildError::Busy => "wait a moment and run it again",
         RebuildError::NothingServes(_) => "run `chipq up` once, then try again",
         RebuildError::Poison(_) => "correct the projection, then run it again; the old one serves",
+        RebuildError::Unknown(_) => "run it with the newer version; the old generation serves",
         RebuildError::Differs(_) => {
             "the old one serves; leave --expect-identical out to swap the new one in"
         }

@@ -3,7 +3,8 @@
 //!
 //! Invariants: the checkpoint moves with the rows and from where the page begins; events read =
 //! applied + parked. A page is applied as a whole; when an event in it is at fault, it is halved
-//! behind savepoints until that event is found.
+//! behind savepoints until that event is found. One that only newer software knows is not at fault: nothing
+//! of its page is written, and the page waits for that software.
 
 #[cfg(test)]
 mod tests;
@@ -64,6 +65,8 @@ pub(crate) enum WriteError {
     Fenced,
     #[error("{0}")]
     Poison(Box<Poison>),
+    #[error("{0}")]
+    Unknown(String),
     #[error("the database failed: {0}")]
     Database(#[from] sqlx::Error),
 }
@@ -193,6 +196,7 @@ async fn apply_events(
                 tally.applied += stretch.len() as u64;
             }
             (Err(ApplyError::Transient(error)), _) => return Err(error.into()),
+            (Err(ApplyError::Unknown(reason)), _) => return Err(WriteError::Unknown(reason)),
             (Err(ApplyError::Permanent(reason)), [event]) => {
                 savepoint.rollback().await?;
                 let poison = Poison::new(event, reason);

@@ -4,7 +4,7 @@
 //! whatever the sizes of the pages it came in.
 
 use futures::future::BoxFuture;
-use platform::event_log::Recorded;
+use platform::event_log::{Recorded, Undecodable, UndecodableEvent};
 use platform::postgres::DatabaseFlavour;
 use sqlx::PgConnection;
 
@@ -41,7 +41,8 @@ pub trait Projection: Send + Sync + 'static {
     /// for a thousand events.
     ///
     /// # Errors
-    /// [`ApplyError::Permanent`] when one of the events can never be applied.
+    /// [`ApplyError::Permanent`] when one of the events can never be applied, [`ApplyError::Unknown`] when
+    /// this software is too old for it.
     fn apply<'a>(
         &'a self,
         tx: &'a mut PgConnection,
@@ -55,6 +56,10 @@ pub enum ApplyError {
     /// The database is at fault, or this code is: nothing is wrong with the events.
     #[error("the database failed: {0}")]
     Transient(#[source] sqlx::Error),
+    /// Newer software wrote an event that this software does not know: it has to wait for newer software,
+    /// which can apply it.
+    #[error("{0}")]
+    Unknown(String),
     /// An event cannot be applied now or ever.
     #[error("{0}")]
     Permanent(String),
@@ -63,6 +68,16 @@ pub enum ApplyError {
 impl ApplyError {
     pub(crate) fn permanent(reason: impl ToString) -> Self {
         Self::Permanent(reason.to_string())
+    }
+}
+
+impl From<UndecodableEvent> for ApplyError {
+    /// What is damaged stays damaged; what is not known here is a newer program's.
+    fn from(error: UndecodableEvent) -> Self {
+        match error.reason {
+            Undecodable::Unknown(_) => Self::Unknown(error.to_string()),
+            Undecodable::Shape(_) | Undecodable::Name { .. } => Self::permanent(error),
+        }
     }
 }
 

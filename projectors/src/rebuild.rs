@@ -92,6 +92,9 @@ pub enum RebuildError {
     /// An event can never be applied.
     #[error("{0}; correct the projection, then rebuild again")]
     Poison(Poison),
+    /// Newer software wrote an event.
+    #[error("{0}")]
+    Unknown(String),
     /// The new generation differs, and was expected not to.
     #[error("the new generation differs: {0}")]
     Differs(Comparison),

@@ -17,6 +17,9 @@ pub enum RetryError {
     /// It still cannot be applied.
     #[error("{0}")]
     Poison(Poison),
+    /// Newer software wrote one of its events.
+    #[error("{0}")]
+    Unknown(String),
     /// The generation was built by code of another version.
     #[error(transparent)]
     OtherSchema(SchemaMismatch),
@@ -55,6 +58,7 @@ pub async fn retry_stream(
         match projection.apply(&mut savepoint, &[event]).await {
             Ok(()) => savepoint.commit().await?,
             Err(ApplyError::Transient(error)) => return Err(error.into()),
+            Err(ApplyError::Unknown(reason)) => return Err(RetryError::Unknown(reason)),
             Err(ApplyError::Permanent(reason)) => {
                 return Err(RetryError::Poison(Poison::new(event, reason)));
             }

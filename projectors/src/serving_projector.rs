@@ -75,6 +75,7 @@ impl From<WriteError> for FollowError {
             WriteError::Database(error) => Self::Database(error),
             // Streams are parked here; only a rebuild stops.
             WriteError::Poison(poison) => Self::failed(poison.to_string()),
+            WriteError::Unknown(reason) => Self::failed(reason),
         }
     }
 }

@@ -101,9 +101,9 @@ pub(super) struct EventRecord<'a, E: ProjectedEvent> {
 pub(super) type InspectionRecord<'a> = EventRecord<'a, InspectionEvent>;
 
 impl<'a, E: ProjectedEvent> EventRecord<'a, E> {
-    /// Decodes an event. One that does not decode can never be applied.
+    /// Decodes an event. One that is damaged can never be applied.
     pub(super) fn decode(recorded: &'a Recorded) -> Result<Self, ApplyError> {
-        let event = recorded.decode::<E::Aggregate>().map_err(ApplyError::permanent)?;
+        let event = recorded.decode::<E::Aggregate>()?;
         Ok(Self { aggregate_id: event.stream_of(recorded)?, event, recorded })
     }
 

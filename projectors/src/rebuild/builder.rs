@@ -171,6 +171,7 @@ fn cut_page(page: &mut Page, target: Position) {
 fn write_error(error: WriteError) -> RebuildError {
     match error {
         WriteError::Poison(poison) => RebuildError::Poison(*poison),
+        WriteError::Unknown(reason) => RebuildError::Unknown(reason),
         WriteError::Database(error) => RebuildError::Database(error),
         // Only whoever holds the rebuild lock touches a generation that is being built.
         WriteError::Fenced => RebuildError::Busy,

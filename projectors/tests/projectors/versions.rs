@@ -1,18 +1,20 @@
-//! Generations that code of another version has built.
+//! Generations that code of another version has built, and events that it has written.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{Aggregate as _, Inspection};
+use domain::{Aggregate as _, Inspection, InspectionEvent};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use platform::event_log::{Recorded, StreamId};
 use platform::follower::{FollowError, LogTail};
+use platform::health::Check;
 use platform::shutdown::Shutdown;
 use projectors::{
-    ApplyError, Projection, ProjectionDefinition, ProjectorsConfig, RebuildOptions, RetryError,
-    SchemaMismatch, Service,
+    ApplyError, Projection, ProjectionDefinition, ProjectorsConfig, RebuildError, RebuildOptions,
+    RetryError, SchemaMismatch, Service,
 };
+use serde_json::json;
 use sqlx::PgConnection;
 
 use crate::world::World;
@@ -115,7 +117,7 @@ async fn a_parked_stream_stays_parked_until_code_of_its_version_takes_it_up() {
     // Version 1 takes any event, so it is parked by hand.
     let park = "INSERT INTO parked_streams (projection, generation, aggregate_type, aggregate_id,
                     position, event_type, error)
-                VALUES ('versioned', 1, $1, $2, 1, 'InspectionExploded', 'by hand')";
+                VALUES ('versioned', 1, $1, $2, 1, 'InferenceRequested', 'by hand')";
     let stream = StreamId::for_aggregate::<Inspection>(id);
     let (kind, name) = (&stream.aggregate_type, &stream.aggregate_id);
     sqlx::query(park).bind(kind).bind(name).execute(&world.pool).await.unwrap();
@@ -143,6 +145,12 @@ async fn health_names_the_projection_that_stands_still_and_the_remedy() {
     let world = World::new().await;
     let older = "UPDATE projection_checkpoints SET schema_version = 0 WHERE projection = 'defects'";
     sqlx::raw_sql(older).execute(&world.pool).await.unwrap();
+    let detail = unready_details(&world, 1).await.remove(0);
+    assert!(detail.contains("run: chipq rebuild defects"), "{detail}");
+}
+
+/// What a running service says of so many projections that are interrupted, once all others are well.
+async fn unready_details(world: &World, interrupted: usize) -> Vec<String> {
     let service = Service::new(ProjectorsConfig::default());
     let (probe, shutdown) = (service.probe(), Shutdown::new());
     let tail = LogTail::new(Arc::clone(&world.log));
@@ -151,17 +159,65 @@ async fn health_names_the_projection_that_stands_still_and_the_remedy() {
         loop {
             let checks = probe.checks().await;
             let unready = checks.into_iter().filter(|check| !check.ready);
-            let details: Vec<_> = unready.filter_map(|check| check.detail).collect();
-            match details.as_slice() {
-                // The others have started, and this one has said why it has not.
-                [detail] if detail.starts_with("interrupted") => return detail.clone(),
-                _ => tokio::time::sleep(Duration::from_millis(10)).await,
+            let details: Vec<_> = unready.filter_map(|Check { detail, .. }| detail).collect();
+            // The others have started, and these have said why they have not.
+            if details.len() == interrupted
+                && details.iter().all(|detail| detail.starts_with("interrupted"))
+            {
+                return details;
             }
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    let detail = tokio::time::timeout(Duration::from_secs(60), unready).await.unwrap();
-    assert!(detail.contains("run: chipq rebuild defects"), "{detail}");
-    world.open("board-a").await;
+    let details = tokio::time::timeout(Duration::from_secs(60), unready).await.unwrap();
     shutdown.request();
     running.await.unwrap().unwrap();
+    details
+}
+
+/// Stores the events of one name and version under others: software of another day reads them.
+async fn rename_events(world: &World, (name, version): (&str, &str), (to, of): (&str, &str)) {
+    let sql = format!(
+        "ALTER TABLE events DISABLE TRIGGER events_append_only;
+         UPDATE events SET event_type = '{to}', event_version = '{of}'
+         WHERE event_type = '{name}' AND event_version = '{version}';
+         ALTER TABLE events ENABLE TRIGGER events_append_only"
+    );
+    sqlx::raw_sql(&sql).execute(&world.pool).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_newer_software_wrote_parks_nothing_and_waits_for_that_software() {
+    const VOIDED: &str = InspectionEvent::INSPECTION_VOIDED;
+    let world = World::new().await;
+    for (event_type, version, why) in [
+        (VOIDED, "2", "knows its versions up to 1"),
+        ("InspectionExploded", "1", "knows no event of inspection under this name"),
+    ] {
+        let id = world.open("board-a").await;
+        world.project().await;
+        let payload = json!({"type": VOIDED, "reason": "a shape of tomorrow"});
+        let stream = StreamId::for_aggregate::<Inspection>(id);
+        world.append_version(stream, event_type, version, payload).await;
+        let before = world.everything().await;
+
+        for detail in unready_details(&world, 4).await {
+            assert!(detail.contains(why), "{detail}");
+            assert!(detail.ends_with("run that version or a newer one"), "{detail}");
+        }
+        assert_eq!(world.everything().await, before);
+        assert!(projectors::list_parked_streams(&world.pool).await.unwrap().is_empty());
+
+        rename_events(&world, (event_type, version), (VOIDED, "1")).await;
+        world.project().await;
+        let rows = world.rows("inspections").await;
+        let voided = rows.iter().find(|row| row["inspection_id"] == json!(id)).unwrap();
+        assert_eq!(voided["state"], json!("voided"), "nothing of it was passed over");
+    }
+    // A deployment is taken back after newer software has projected what it wrote.
+    rename_events(&world, (VOIDED, "1"), (VOIDED, "2")).await;
+    let (log, code) = (Arc::clone(&world.log), projectors::find("inspection_overview").unwrap());
+    let options = RebuildOptions::default();
+    let rebuilt = projectors::rebuild(&world.pool, log, code, options, &mut |_| {}).await;
+    assert!(matches!(rebuilt, Err(RebuildError::Unknown(_))), "{rebuilt:?}");
 }

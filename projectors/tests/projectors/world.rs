@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use domain::inspection::{GoldenReference, InferenceResult, ModelIdentity, Registration, Timing};
 use domain::{
     Aggregate, ArtifactId, Confidence, Coverage, Defect, DefectClass, Inspection,
-    InspectionCommand, InspectionId, Lot, MediaType, NotComparable, Part, PartCommand, PartNumber,
+    InspectionCommand, InspectionEvent, InspectionId, Lot, MediaType, NotComparable, Part, PartCommand, PartNumber,
     Picture, PixelBox, Recipe, Sha256, Station,
 };
 use platform::event_log::postgres::PostgresEventLog;
@@ -134,11 +134,11 @@ impl World {
         self.log.append(append).await.unwrap();
     }
 
-    /// Poisons an inspection's stream with an event of an unknown name.
+    /// Poisons an inspection's stream with a damaged event.
     pub(crate) async fn poison(&self, id: InspectionId) -> Position {
-        let payload = json!({"type": "InspectionExploded"});
-        self.append_raw(StreamId::for_aggregate::<Inspection>(id), "InspectionExploded", payload)
-            .await;
+        let (stream, name) =
+            (StreamId::for_aggregate::<Inspection>(id), InspectionEvent::INFERENCE_REQUESTED);
+        self.append_raw(stream, name, json!({"type": name, "artifacts": "damaged"})).await;
         self.log.head().await.unwrap()
     }
 
