@@ -26,9 +26,7 @@ mod test_support;
 mod value;
 mod vocabulary;
 
-pub use aggregate::{
-    Aggregate, Rejection, StoredEvent, UnknownStoredEvent, UpcastError, Upcaster,
-};
+pub use aggregate::{Aggregate, Rejection, StoredEvent, UnknownStoredEvent, UpcastError, Upcaster};
 pub use defect::{Confidence, Defect, DefectClass, PixelBox};
 pub use difference::{Coverage, DifferenceKind, UnexplainedDifference};
 pub use inspection::{

@@ -17,7 +17,9 @@ use sqlx::PgConnection;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-pub use event::{ActorRef, EventMetadata, NewEvent, Recorded, Undecodable, UndecodableEvent};
+pub use event::{
+    ActorRef, EventMetadata, NewEvent, Recorded, Undecodable, UndecodableEvent, decode_stored,
+};
 pub use url::{EventLogConfig, EventLogUrl, InvalidEventLogUrl, open};
 
 /// How long whoever waits for the log waits without a hint before it looks.

@@ -84,26 +84,36 @@ impl Recorded {
     /// # Errors
     /// When no event of `A` that this software knows has this name, version and shape.
     pub fn decode<A: Aggregate>(&self) -> Result<A::Event, UndecodableEvent> {
-        let payload = A::upcast(&self.event_type, &self.event_version, &self.payload)
-            .map_err(|error| self.undecodable(error.into()))?;
-        let event = A::Event::deserialize(&*payload)
-            .map_err(|error| self.undecodable(Undecodable::Shape(error.to_string())))?;
-        // The payload is tagged as well: one that says something else is no event of this name.
-        let found = event.event_type();
-        if found != self.event_type {
-            return Err(self.undecodable(Undecodable::Name { found }));
-        }
-        Ok(event)
+        let stored = (&*self.event_type, &*self.event_version);
+        decode_stored::<A>(self.position, stored, &self.payload)
     }
+}
 
-    fn undecodable(&self, reason: Undecodable) -> UndecodableEvent {
-        UndecodableEvent {
-            position: self.position,
-            event_type: self.event_type.clone(),
-            event_version: self.event_version.clone(),
-            reason,
-        }
+/// A stored event, of this name and version, as the aggregate `A` knows it today.
+///
+/// # Errors
+/// When no event of `A` that this software knows has this name, version and shape.
+pub fn decode_stored<A: Aggregate>(
+    position: Position,
+    (event_type, event_version): (&str, &str),
+    payload: &serde_json::Value,
+) -> Result<A::Event, UndecodableEvent> {
+    let undecodable = |reason| UndecodableEvent {
+        position,
+        event_type: event_type.to_owned(),
+        event_version: event_version.to_owned(),
+        reason,
+    };
+    let payload =
+        A::upcast(event_type, event_version, payload).map_err(|error| undecodable(error.into()))?;
+    let event = A::Event::deserialize(&*payload)
+        .map_err(|error| undecodable(Undecodable::Shape(error.to_string())))?;
+    // The payload is tagged as well: one that says something else is no event of this name.
+    let found = event.event_type();
+    if found != event_type {
+        return Err(undecodable(Undecodable::Name { found }));
     }
+    Ok(event)
 }
 
 /// A stored event that this software cannot read.

@@ -2,15 +2,17 @@
 //! up to the judgement. The document is stored as text, so the same events give the same bytes.
 //!
 //! Events are kept while an inspection waits for its judgement and no longer: what was judged takes
-//! no more results, and its report stands.
+//! no more results, and its report stands. They are kept as the log stores them and decoded when the report
+//! is folded, so that an event's new version leaves what is kept readable.
 
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use domain::report::Entry;
 use domain::{Aggregate as _, Inspection, InspectionEvent, ProjectionName, Report};
-use platform::event_log::Position;
+use platform::event_log::{Position, decode_stored};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -27,9 +29,7 @@ pub(super) struct Reports {
 impl ReadModel for Reports {
     const DEFINITION: ProjectionDefinition = ProjectionDefinition {
         name: ProjectionName::Reports.as_str(),
-        // `entries` keeps events as this code decodes them, and here is no upcaster: raise this whenever an
-        // event of an inspection gets another version.
-        schema_version: 3,
+        schema_version: 4,
         schema_sql: |_| include_str!("reports.sql"),
         views: &["reports"],
         aggregate_types: &[Inspection::TYPE],
@@ -86,7 +86,7 @@ impl ReportDraft {
         if !self.judged && record.follows_on(self.version)? {
             self.version = record.recorded.sequence;
             self.judged = matches!(record.event, InspectionEvent::InspectionJudged { .. });
-            self.entries.push(EntryRow::new(record));
+            self.entries.push(EntryRow::new(&record));
         }
         Ok(())
     }
@@ -144,7 +144,7 @@ async fn finish_drafts(
 
 fn fold_report(mut rows: Vec<EntryRow>) -> Result<JudgedReport, ApplyError> {
     rows.sort_unstable_by_key(|row| row.sequence);
-    let entries: Vec<Entry> = rows.into_iter().map(Entry::from).collect();
+    let entries = rows.into_iter().map(EntryRow::decode).collect::<Result<Vec<_>, _>>()?;
     let position = entries.last().map_or(0, |entry| entry.position);
     let report = Report::from_entries(&entries);
     let report = report.ok_or_else(|| ApplyError::permanent("the judgement gives no report"))?;
@@ -192,19 +192,36 @@ struct EntryRow {
     position: i64,
     occurred_at: DateTime<Utc>,
     actor: String,
-    event: InspectionEvent,
+    event_type: String,
+    event_version: String,
+    payload: Value,
 }
 
 impl EntryRow {
-    fn new(record: InspectionRecord<'_>) -> Self {
+    fn new(record: &InspectionRecord<'_>) -> Self {
+        let recorded = record.recorded;
         Self {
             inspection_id: record.aggregate_id,
-            sequence: record.recorded.sequence,
-            position: record.recorded.position.0,
-            occurred_at: record.recorded.occurred_at(),
+            sequence: recorded.sequence,
+            position: recorded.position.0,
+            occurred_at: recorded.occurred_at(),
             actor: record.actor_subject(),
-            event: record.event,
+            event_type: recorded.event_type.clone(),
+            event_version: recorded.event_version.clone(),
+            payload: recorded.payload.clone(),
         }
+    }
+
+    fn decode(self) -> Result<Entry, ApplyError> {
+        let (position, stored) =
+            (Position(self.position), (&*self.event_type, &*self.event_version));
+        Ok(Entry {
+            event: decode_stored::<Inspection>(position, stored, &self.payload)?,
+            sequence: self.sequence,
+            position: self.position,
+            occurred_at: self.occurred_at,
+            actor: self.actor,
+        })
     }
 }
 
@@ -213,16 +230,4 @@ impl TableRow for EntryRow {
     const LOOKUP: &'static str = "inspection_id";
     const KEY: &'static str = "inspection_id, sequence";
     const CHANGING: &'static [&'static str] = &[];
-}
-
-impl From<EntryRow> for Entry {
-    fn from(row: EntryRow) -> Self {
-        Self {
-            sequence: row.sequence,
-            position: row.position,
-            occurred_at: row.occurred_at,
-            actor: row.actor,
-            event: row.event,
-        }
-    }
 }

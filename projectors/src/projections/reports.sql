@@ -17,13 +17,16 @@ CREATE INDEX ON reports (lot, position);
 CREATE INDEX ON reports (part, position);
 CREATE INDEX ON reports (judgement, position);
 
--- The events of inspections that are not judged yet, from which their reports will be folded.
+-- The events of inspections that are not judged yet, as the log stores them. Their reports will be folded
+-- from these.
 CREATE TABLE entries (
     inspection_id uuid        NOT NULL,
     sequence      bigint      NOT NULL,
     position      bigint      NOT NULL,
     occurred_at   timestamptz NOT NULL,
     actor         text        NOT NULL,
-    event         jsonb       NOT NULL,
+    event_type    text        NOT NULL,
+    event_version text        NOT NULL,
+    payload       jsonb       NOT NULL,
     PRIMARY KEY (inspection_id, sequence)
 );

@@ -14,7 +14,7 @@ use projectors::{
     ApplyError, Projection, ProjectionDefinition, ProjectorsConfig, RebuildError, RebuildOptions,
     RetryError, SchemaMismatch, Service,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use sqlx::PgConnection;
 
 use crate::world::World;
@@ -220,4 +220,29 @@ async fn what_newer_software_wrote_parks_nothing_and_waits_for_that_software() {
     let options = RebuildOptions::default();
     let rebuilt = projectors::rebuild(&world.pool, log, code, options, &mut |_| {}).await;
     assert!(matches!(rebuilt, Err(RebuildError::Unknown(_))), "{rebuilt:?}");
+}
+
+/// What is kept of an inspection until its judgement is kept as the log stores it, so that an event of an
+/// older version is still of that version when the report is folded, by whatever code does that.
+#[tokio::test]
+async fn a_report_is_folded_from_events_as_the_log_stores_them() {
+    let world = World::new().await;
+    world.register_part("board-a").await;
+    let id = world.open("board-a").await;
+    let artifact = world.upload(id).await;
+    let golden = include_str!("../../../schemas/events/InferenceCompleted.v1.json");
+    let mut payload: Value = serde_json::from_str(golden).unwrap();
+    payload["artifact_id"] = json!(artifact);
+    let stream = StreamId::for_aggregate::<Inspection>(id);
+    world.append_version(stream, InspectionEvent::INFERENCE_COMPLETED, "1", payload).await;
+    world.project().await;
+    let kept = "SELECT count(*) FROM reports_g1.entries JOIN events
+                USING (position, event_type, event_version, payload)";
+    assert_eq!(world.count(kept).await, 4, "created, reserved, uploaded, compared");
+
+    world.request_inference(id).await;
+    world.project().await;
+    assert_eq!(world.rows("reports").await.len(), 1);
+    assert_eq!(world.count("SELECT count(*) FROM reports_g1.entries").await, 0);
+    world.assert_equals_a_rebuild().await;
 }

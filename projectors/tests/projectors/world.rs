@@ -7,8 +7,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use domain::inspection::{GoldenReference, InferenceResult, ModelIdentity, Registration, Timing};
 use domain::{
     Aggregate, ArtifactId, Confidence, Coverage, Defect, DefectClass, Inspection,
-    InspectionCommand, InspectionEvent, InspectionId, Lot, MediaType, NotComparable, Part, PartCommand, PartNumber,
-    Picture, PixelBox, Recipe, Sha256, Station,
+    InspectionCommand, InspectionEvent, InspectionId, Lot, MediaType, NotComparable, Part,
+    PartCommand, PartNumber, Picture, PixelBox, Recipe, Sha256, Station,
 };
 use platform::event_log::postgres::PostgresEventLog;
 use platform::event_log::{Append, EventLog, EventMetadata, NewEvent, Position, StreamId};
