@@ -8,6 +8,7 @@ use std::time::Duration;
 use platform::event_log::postgres::PostgresEventLog;
 use platform::event_log::{EventLog, Position};
 use platform::test_support::fresh_database;
+use sqlx::postgres::PgPoolOptions;
 use sqlx::{PgConnection, PgPool};
 
 const INSERT: &str = "INSERT INTO events (aggregate_type, aggregate_id, sequence, event_type,
@@ -166,4 +167,24 @@ async fn events_are_never_changed_or_deleted() {
         let error = sqlx::raw_sql(sql).execute(&pool).await.unwrap_err();
         assert!(error.to_string().contains("never changed or deleted"), "{sql}: {error}");
     }
+}
+
+#[tokio::test]
+async fn a_read_that_is_given_up_leaves_its_place_in_the_pool_to_others() {
+    let database = fresh_database().await;
+    let few = PgPoolOptions::new().max_connections(3).acquire_timeout(Duration::from_secs(20));
+    let pool = few.connect(database.url()).await.unwrap();
+    let log = PostgresEventLog::new(pool.clone());
+    let mut holder = database.pool().begin().await.unwrap();
+    sqlx::query("LOCK TABLE events IN ACCESS EXCLUSIVE MODE").execute(&mut *holder).await.unwrap();
+    // One place is the listener's, and these are more than the others.
+    for _ in 0..4 {
+        let reading = log.read_all(Position(0), 10);
+        tokio::time::timeout(Duration::from_millis(200), reading).await.expect_err("it is held");
+        tokio::time::timeout(Duration::from_millis(200), log.head()).await.expect_err("it is held");
+    }
+    let answer: i32 = sqlx::query_scalar("SELECT 1").fetch_one(&pool).await.unwrap();
+    assert_eq!(answer, 1, "although what was given up is still waiting in the server");
+    holder.rollback().await.unwrap();
+    assert_eq!(log.head().await.unwrap(), Position(0));
 }

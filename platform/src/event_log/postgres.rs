@@ -14,8 +14,9 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
+use sqlx::pool::PoolConnection;
 use sqlx::types::Json;
-use sqlx::{PgConnection, PgPool};
+use sqlx::{PgConnection, PgPool, Postgres};
 use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
@@ -79,17 +80,18 @@ impl PostgresEventLog {
         hold_up::find_oldest(&self.pool, patience).await.map_err(log_error)
     }
 
-    async fn read_watermark(&self) -> Result<Position, EventLogError> {
-        let watermark: Option<i64> =
-            sqlx::query_scalar(WATERMARK).fetch_one(&self.pool).await.map_err(log_error)?;
-        watermark.map(Position).ok_or_else(|| {
-            EventLogError::Failed("the database is a standby; use the primary".into())
-        })
+    async fn read_head(&self) -> Result<Position, EventLogError> {
+        let mut reading = Reading::begin(&self.pool).await?;
+        let head = read_watermark(&mut reading.connection).await?;
+        reading.finish();
+        Ok(head)
     }
 
     async fn read_page(&self, after: Position, limit: usize) -> Result<Page, EventLogError> {
-        let head = self.read_watermark().await?;
+        let mut reading = Reading::begin(&self.pool).await?;
+        let head = read_watermark(&mut reading.connection).await?;
         if head <= after {
+            reading.finish();
             return Ok(Page { events: Vec::new(), up_to: after, head });
         }
         let sql = format!(
@@ -100,9 +102,10 @@ impl PostgresEventLog {
             .bind(after.0)
             .bind(head.0)
             .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-            .fetch_all(&self.pool)
+            .fetch_all(&mut *reading.connection)
             .await
             .map_err(log_error)?;
+        reading.finish();
         let full = rows.len() == limit;
         let up_to = rows.last().filter(|_| full).map_or(head, |row| Position(row.position));
         Ok(Page { events: rows.into_iter().map(Recorded::from).collect(), up_to, head })
@@ -120,6 +123,41 @@ impl PostgresEventLog {
         transaction.commit().await.map_err(log_error)?;
         Ok(appended)
     }
+}
+
+/// A connection on which the log is read. Whoever waits for the answer may give up and drop the read: the
+/// pool would then wait for what is still to come on the connection, without a limit, before it gave its
+/// place to anybody else. So a connection is closed unless the read has succeeded.
+struct Reading {
+    connection: PoolConnection<Postgres>,
+    has_succeeded: bool,
+}
+
+impl Reading {
+    async fn begin(pool: &PgPool) -> Result<Self, EventLogError> {
+        let connection = pool.acquire().await.map_err(log_error)?;
+        Ok(Self { connection, has_succeeded: false })
+    }
+
+    fn finish(mut self) {
+        self.has_succeeded = true;
+    }
+}
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        if !self.has_succeeded {
+            self.connection.close_on_drop();
+        }
+    }
+}
+
+async fn read_watermark(connection: &mut PgConnection) -> Result<Position, EventLogError> {
+    let watermark: Option<i64> =
+        sqlx::query_scalar(WATERMARK).fetch_one(connection).await.map_err(log_error)?;
+    watermark
+        .map(Position)
+        .ok_or_else(|| EventLogError::Failed("the database is a standby; use the primary".into()))
 }
 
 impl EventLog for PostgresEventLog {
@@ -155,7 +193,7 @@ impl EventLog for PostgresEventLog {
     }
 
     fn head(&self) -> BoxFuture<'_, Result<Position, EventLogError>> {
-        self.read_watermark().boxed()
+        self.read_head().boxed()
     }
 
     fn read_command(
