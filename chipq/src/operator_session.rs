@@ -18,7 +18,9 @@ pub(crate) struct OperatorSession {
 impl OperatorSession {
     /// Opens it, with the database in its newest shape.
     pub(crate) async fn open(args: &InstallationArgs) -> anyhow::Result<Self> {
-        let installation = Installation::visit(args).await?;
+        let mut args = args.clone();
+        args.foundation.database = args.foundation.database.with_enough_connections();
+        let installation = Installation::visit(&args).await?;
         let foundation = installation.open_foundation().await?;
         Ok(Self { installation, foundation })
     }

@@ -43,6 +43,7 @@ impl FoundationConfig {
     pub fn check(&self, errors: &mut ConfigErrors) {
         let database =
             errors.check("CHIPQ_DATABASE_URL", postgres::connect_options(&self.database));
+        errors.check("CHIPQ_DATABASE_MAX_CONNECTIONS", self.database.check_connections());
         let log = errors.check("CHIPQ_EVENT_LOG_URL", self.event_log.url()).flatten();
         if let (Some(database), Some(log)) = (database, log) {
             errors.check("CHIPQ_EVENT_LOG_URL", log.check_beside(&database));
@@ -114,7 +115,9 @@ impl Foundation {
         errors.finish()?;
         let pool = postgres::connect(&config.database).await?;
         let log = event_log::open(config.event_log.url()?.as_ref(), &pool)?;
-        Ok(Self { pool, tail: LogTail::new(log) })
+        // A page takes two statements.
+        let tail = LogTail::with_read_timeout(log, config.database.read_limit(2));
+        Ok(Self { pool, tail })
     }
 
     /// The database.
@@ -201,6 +204,21 @@ mod tests {
             error.contains("CHIPQ_DATABASE_URL: ") && error.contains("kurrentdb://"),
             "{error}"
         );
+    }
+
+    #[tokio::test]
+    async fn a_pool_that_listeners_alone_would_use_up_is_refused_to_who_serves() {
+        let database = fresh_database().await;
+        let mut config = FoundationConfig::from_url(database.url());
+        config.database.database_max_connections = 3;
+        let error = Foundation::open(&config).await.err().unwrap().to_string();
+        assert!(error.contains("CHIPQ_DATABASE_MAX_CONNECTIONS: "), "{error}");
+        assert!(error.contains("at least 4"), "{error}");
+        config.database = config.database.with_enough_connections();
+        assert_eq!(config.database.database_max_connections, 4);
+        assert!(Foundation::open(&config).await.is_ok());
+        config.database.database_max_connections = 7;
+        assert_eq!(config.database.with_enough_connections().database_max_connections, 7);
     }
 
     #[tokio::test]

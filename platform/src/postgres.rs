@@ -19,13 +19,19 @@ pub use flavour::DatabaseFlavour;
 /// The migrations of `schemas/migrations`, embedded when this crate is compiled.
 pub static MIGRATOR: Migrator = sqlx::migrate!("../schemas/migrations");
 
-/// The fewest connections that one process can work with: one listens for what is appended, one for read
+/// The fewest connections that a process can serve with: one listens for what is appended, one for read
 /// models that move, and what is left is for statements.
 const CONNECTIONS_MIN: u32 = 4;
 
 /// A connection that was idle for longer is tried before it is used: one round trip, which a busy
 /// pool does not pay for every statement.
 const TRUSTED_FOR: Duration = Duration::from_secs(1);
+
+/// What a read may take beyond what is configured for its parts: the way to the server and back.
+const READ_MARGIN: Duration = Duration::from_secs(5);
+/// Where no statement is ended by the server, one that reads a page and has not answered for so long is on
+/// a connection on which nothing ever comes back.
+const UNLIMITED_STATEMENT: Duration = Duration::from_secs(3_600);
 
 /// How long a migration waits for a table that others use. Whoever comes after it waits behind it, so that
 /// it must not wait for ever.
@@ -40,9 +46,10 @@ pub struct DatabaseConfig {
     #[arg(long, env = "CHIPQ_DATABASE_URL", hide_env_values = true)]
     #[arg(value_parser = crate::config::secret)]
     pub database_url: Option<SecretString>,
-    /// Most connections held by one process; at least 4.
+    /// Most connections in the pool of one process; at least 4 for `up`, `demo` and roles. Beside them,
+    /// each projector and each rebuild or verification that runs holds one of its own.
     #[arg(long, env = "CHIPQ_DATABASE_MAX_CONNECTIONS", default_value_t = 16)]
-    #[arg(value_parser = parse_max_connections)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
     pub database_max_connections: u32,
     /// Seconds to wait for a free connection before giving up.
     #[arg(long, env = "CHIPQ_DATABASE_ACQUIRE_TIMEOUT", default_value_t = 5)]
@@ -73,19 +80,38 @@ impl DatabaseConfig {
             .filter(|url| !url.expose_secret().is_empty())
     }
 
+    /// With as many connections as are configured, but not fewer than a process needs: for a command that
+    /// ends by itself, which holds few of them and not for long.
+    #[must_use]
+    pub fn with_enough_connections(self) -> Self {
+        let database_max_connections = self.database_max_connections.max(CONNECTIONS_MIN);
+        Self { database_max_connections, ..self }
+    }
+
+    /// Refuses a pool that listeners alone would use up.
+    pub(crate) fn check_connections(&self) -> Result<(), String> {
+        if self.database_max_connections < CONNECTIONS_MIN {
+            return Err(format!(
+                "a process that serves needs at least {CONNECTIONS_MIN}: two are held to listen, the \
+                 others are for statements"
+            ));
+        }
+        Ok(())
+    }
+
     fn acquire_timeout(&self) -> Duration {
         Duration::from_secs(self.database_acquire_timeout_s)
     }
-}
 
-fn parse_max_connections(text: &str) -> Result<u32, String> {
-    let connections: u32 = text.parse().map_err(|_| "write a whole number".to_owned())?;
-    if connections < CONNECTIONS_MIN {
-        return Err(format!(
-            "a process needs at least {CONNECTIONS_MIN}: two are held to listen, the others are for statements"
-        ));
+    /// How long a read of so many statements on one connection may take while all is well, however slow.
+    pub(crate) fn read_limit(&self, statements: u32) -> Duration {
+        let statement = match self.database_statement_timeout_s {
+            0 => UNLIMITED_STATEMENT,
+            seconds => Duration::from_secs(seconds),
+        };
+        let working = self.acquire_timeout().saturating_add(statement.saturating_mul(statements));
+        working.saturating_add(READ_MARGIN)
     }
-    Ok(connections)
 }
 
 /// Why the database cannot be used. No variant shows the password.
@@ -279,12 +305,17 @@ mod tests {
     }
 
     #[test]
-    fn a_pool_that_listeners_alone_would_use_up_is_refused() {
-        assert_eq!((parse_max_connections("4"), parse_max_connections("16")), (Ok(4), Ok(16)));
-        for text in ["0", "3", "-1", "many", ""] {
-            assert!(parse_max_connections(text).is_err(), "{text}");
-        }
-        assert!(parse_max_connections("3").unwrap_err().contains("at least 4"));
+    fn a_read_may_take_as_long_as_what_it_is_made_of() {
+        let limit = |acquire, statement| {
+            let mut config = DatabaseConfig::from_url("");
+            config.database_acquire_timeout_s = acquire;
+            config.database_statement_timeout_s = statement;
+            config.read_limit(2).as_secs()
+        };
+        assert_eq!(limit(5, 30), 5 + 2 * 30 + 5, "the defaults");
+        assert_eq!(limit(10, 120), 10 + 2 * 120 + 5);
+        assert_eq!(limit(5, 0), 5 + 2 * 3_600 + 5, "no statement is ended");
+        assert_eq!(limit(u64::MAX, u64::MAX), u64::MAX);
     }
 
     #[tokio::test]

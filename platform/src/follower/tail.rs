@@ -40,14 +40,15 @@ pub struct LogTail {
 }
 
 impl LogTail {
-    /// The tail of `log`. Nothing is read before somebody waits. Call it inside a tokio runtime, once
-    /// for each log in a process.
+    /// The tail of `log`, with the limit that goes with the defaults of the database. Nothing is read before
+    /// somebody waits. Call it inside a tokio runtime, once for each log in a process.
     #[must_use]
     pub fn new(log: Arc<dyn EventLog>) -> Self {
         Self::with_read_timeout(log, READ_TIMEOUT)
     }
 
-    fn with_read_timeout(log: Arc<dyn EventLog>, read_timeout: Duration) -> Self {
+    /// The same, where one read takes longer than this only when nothing will ever come of it.
+    pub(crate) fn with_read_timeout(log: Arc<dyn EventLog>, read_timeout: Duration) -> Self {
         let shared = Arc::new(Shared::default());
         let on = (Arc::clone(&log), read_timeout);
         let reader = tokio::spawn(reader::read_while_awaited(on, Arc::clone(&shared)));

@@ -21,9 +21,10 @@ const READ_EVENTS_MAX: usize = 512;
 /// The most events that are kept for followers who are not quite at the end.
 pub(super) const KEPT_EVENTS_MAX: usize = 2_048;
 
-/// How long one read may take. The server ends a statement before that; this is for a connection on
-/// which nothing ever comes back.
-pub(super) const READ_TIMEOUT: Duration = Duration::from_secs(35);
+/// How long one read may take, unless whoever opens the log knows better: a wait for a connection and two
+/// statements, each as long as it may be by default. The server ends a statement before that; this is for
+/// a connection on which nothing ever comes back.
+pub(super) const READ_TIMEOUT: Duration = Duration::from_secs(70);
 
 /// After the log could not be read.
 const BACKOFF: Backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(2), 0.5);
