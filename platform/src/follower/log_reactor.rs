@@ -60,6 +60,7 @@ impl<R: LogReactor> Follower for LogReactorFollower<R> {
         let lock = OwnerLock { class: LOCK_CLASS, name };
         let standby = || status.wait_for_ownership();
         let mut connection = OwnerConnection::wait_for(&self.pool, lock, standby).await?;
+        status.become_owner();
         let (epoch, mut position) = take_over(&mut connection, name).await?;
         tracing::info!(follower = name, epoch, position = position.0, "reacting");
         let mut follow = begin_following(&self.tail, position, status).await?;

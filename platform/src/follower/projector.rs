@@ -52,8 +52,7 @@ pub struct ProjectorFollower<P> {
 
 impl<P: Projector> Follower for ProjectorFollower<P> {
     async fn follow(&mut self, status: &FollowerStatus) -> Result<Infallible, FollowError> {
-        let standby = || status.wait_for_ownership();
-        let owned = take_over(&mut self.projector, &self.pool, standby).await?;
+        let owned = take_over(&mut self.projector, &self.pool, Some(status)).await?;
         let (mut connection, position) = owned;
         let mut follow = begin_following(&self.tail, position, status).await?;
         loop {
@@ -76,7 +75,7 @@ pub async fn project_to_end(
     log: &dyn EventLog,
     page_events: usize,
 ) -> Result<u64, FollowError> {
-    let (mut connection, mut position) = take_over(projector, pool, || {}).await?;
+    let (mut connection, mut position) = take_over(projector, pool, None).await?;
     let mut events = 0;
     loop {
         let page = log.read_all(position, page_events).await?;
@@ -94,10 +93,12 @@ pub async fn project_to_end(
 async fn take_over(
     projector: &mut impl Projector,
     pool: &PgPool,
-    on_standby: impl Fn() + Send,
+    status: Option<&FollowerStatus>,
 ) -> Result<(OwnerConnection, Position), FollowError> {
     let lock = projector.owner_lock();
-    let mut connection = OwnerConnection::wait_for(pool, lock, on_standby).await?;
+    let standby = || status.into_iter().for_each(FollowerStatus::wait_for_ownership);
+    let mut connection = OwnerConnection::wait_for(pool, lock, standby).await?;
+    status.into_iter().for_each(FollowerStatus::become_owner);
     match projector.take_over(&mut connection).await {
         Ok(position) => Ok((connection, position)),
         Err(error) => {

@@ -20,9 +20,10 @@ use crate::health::{Check, Probe};
 /// The meter of followers. Names and units are listed in `docs/architecture.md`.
 const METER: &str = "chipq.follower";
 
-/// Who was interrupted and stands by for so long is not in the way of anybody: another process does the
-/// work. Until then it may only be waiting for its own lost connection to let go, or taking turns with
-/// another that fails as it does.
+/// Who was interrupted as the owner and stands by for so long is not in the way of anybody: another process
+/// does the work. Until then it may only be waiting for its own lost connection to let go, or taking turns
+/// with another that fails as it does. Who only stood by when it was interrupted has never been the one
+/// that fails, and is well as soon as it stands by again.
 const STANDBY_TRUSTED_AFTER: Duration = Duration::from_secs(60);
 
 /// What a follower is doing.
@@ -63,11 +64,22 @@ struct Progress {
     has_advanced: bool,
     /// Since when it waits to become the owner, if it was interrupted before.
     waits_since: Option<Instant>,
+    /// Whether it has been the owner since it stood by.
+    has_owned: bool,
+    /// Whether it only stood by when it was interrupted, and has not been the owner since.
+    only_stood_by: bool,
 }
 
 impl Progress {
     const fn new(state: FollowerState, position: Option<Position>) -> Self {
-        Self { state, position, has_advanced: false, waits_since: None }
+        Self {
+            state,
+            position,
+            has_advanced: false,
+            waits_since: None,
+            has_owned: false,
+            only_stood_by: false,
+        }
     }
 }
 
@@ -93,18 +105,26 @@ impl FollowerStatus {
         *self.progress() = Progress::new(FollowerState::StandingBy, None);
     }
 
-    /// Another process is the owner. If it was interrupted before, that is shown until this has lasted: a
-    /// follower that fails whenever it is the owner is not well in between.
+    /// Another process is the owner. If it was interrupted as the owner before, that is shown until this has
+    /// lasted: a follower that fails whenever it is the owner is not well in between.
     pub(super) fn wait_for_ownership(&self) {
         let mut progress = self.progress();
         progress.position = None;
-        if matches!(progress.state, FollowerState::Interrupted { .. }) {
+        progress.has_owned = false;
+        if matches!(progress.state, FollowerState::Interrupted { .. }) && !progress.only_stood_by {
             let waits_since = *progress.waits_since.get_or_insert_with(Instant::now);
             if waits_since.elapsed() < STANDBY_TRUSTED_AFTER {
                 return;
             }
         }
         progress.state = FollowerState::StandingBy;
+    }
+
+    /// It is the owner, and does not know yet from where on.
+    pub(super) fn become_owner(&self) {
+        let mut progress = self.progress();
+        progress.has_owned = true;
+        progress.only_stood_by = false;
     }
 
     /// It is the owner, and everything up to `position` is done. If it was interrupted before, that is
@@ -152,9 +172,11 @@ impl FollowerStatus {
         let mut progress = self.progress();
         let since = match &progress.state {
             FollowerState::Interrupted { since, .. } => *since,
-            FollowerState::Starting | FollowerState::StandingBy | FollowerState::Following => {
+            FollowerState::StandingBy => {
+                progress.only_stood_by = !progress.has_owned;
                 Utc::now()
             }
+            FollowerState::Starting | FollowerState::Following => Utc::now(),
         };
         progress.state = FollowerState::Interrupted { since, error };
         progress.waits_since = None;

@@ -77,3 +77,33 @@ fn who_stands_by_for_long_is_well_although_it_was_interrupted_before() {
     status.wait_for_ownership();
     assert_eq!(status.state(), FollowerState::StandingBy);
 }
+
+#[test]
+fn who_only_stood_by_when_it_was_interrupted_is_well_as_soon_as_it_stands_by_again() {
+    let status = Followers::new().register("spare");
+    status.wait_for_ownership();
+    for _ in 0..2 {
+        status.interrupt(&sqlx::Error::PoolClosed);
+        assert!(status.is_interrupted());
+    }
+    status.wait_for_ownership();
+    assert_eq!(status.state(), FollowerState::StandingBy);
+}
+
+#[test]
+fn who_fails_as_the_owner_right_after_it_stood_by_is_not_well_when_it_stands_by_again() {
+    let status = Followers::new().register("turns");
+    status.wait_for_ownership();
+    status.become_owner();
+    status.interrupt(&sqlx::Error::PoolClosed);
+    status.wait_for_ownership();
+    assert!(status.is_interrupted(), "it failed before it knew from where on");
+
+    let status = Followers::new().register("promoted");
+    status.wait_for_ownership();
+    status.interrupt(&sqlx::Error::PoolClosed);
+    status.become_owner();
+    status.interrupt(&sqlx::Error::PoolClosed);
+    status.wait_for_ownership();
+    assert!(status.is_interrupted(), "it only stood by the first time");
+}
