@@ -18,8 +18,8 @@ const NOT_STARTED: &str = "the worker has not started";
 pub struct WorkerHealth {
     engine: Arc<EngineAvailability>,
     partitions: Arc<PartitionStatus>,
-    /// Measured as a follower for as long as this lives.
-    _followers: Followers,
+    /// The worker as a follower, measured for as long as this lives.
+    followers: Followers,
 }
 
 impl WorkerHealth {
@@ -30,7 +30,7 @@ impl WorkerHealth {
         Self {
             engine: Arc::new(EngineAvailability::new(metrics)),
             partitions: Arc::new(PartitionStatus::new(followers.register(WORKER))),
-            _followers: followers,
+            followers,
         }
     }
 
@@ -65,10 +65,13 @@ impl Probe for WorkerHealth {
 
     /// `inference-engine`: it answers and its breaker is closed. `inference-leases`: the last renewal
     /// succeeded; a worker without a share, because there are more workers than partitions, is ready.
+    /// `follower:inference-worker`: it follows the log.
     fn checks(&self) -> BoxFuture<'_, Vec<Check>> {
         async {
             let engine = Check::new("inference-engine", self.check_engine().await);
-            vec![engine, Check::new("inference-leases", self.check_leases())]
+            let mut checks = vec![engine, Check::new("inference-leases", self.check_leases())];
+            checks.extend(self.followers.checks().await);
+            checks
         }
         .boxed()
     }

@@ -101,7 +101,7 @@ async fn a_worker_that_has_not_started_is_not_ready_and_one_that_runs_measures()
     );
     let checks = unstarted.checks().await;
     let names: Vec<_> = checks.iter().map(|check| check.name.as_str()).collect();
-    assert_eq!(names, ["inference-engine", "inference-leases"]);
+    assert_eq!(names, ["inference-engine", "inference-leases", "follower:inference-worker"]);
     assert!(checks.iter().all(|check| !check.ready && check.detail.is_some()));
 
     let worker = line.start_worker();

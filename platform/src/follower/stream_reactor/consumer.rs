@@ -27,14 +27,15 @@ use super::ability::Ability;
 use super::backlog::{Backlog, StreamWork};
 use super::lease::{Lease, LeaseError, Leases, Partition, Renewed};
 use super::{Handled, PartitionStatus, StreamReactor};
+use crate::backoff::Backoff;
 use crate::event_log::{EventLogError, Position, StreamId};
 use crate::follower::tail::{Follow, LogTail, SharedPage};
 use crate::shutdown::Shutdown;
 
 /// How many events are read at a time.
 const PAGE_EVENTS: usize = 256;
-/// The pause after the log could not be read.
-const RETRY_PAUSE: Duration = Duration::from_millis(500);
+/// After the log could not be read, or checkpoints not be saved.
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5), 0.5);
 /// How often checkpoints are saved at most; what is saved late is done again after a crash.
 const SAVE_INTERVAL: Duration = Duration::from_millis(200);
 /// How long streams under way may take to finish after a shutdown was asked for.
@@ -61,8 +62,12 @@ pub(super) struct PartitionConsumer {
     renew_at: Instant,
     /// When to save what has moved; `None` when nothing has.
     save_at: Option<Instant>,
+    /// How often in a row it could not be saved.
+    failed_saves: u32,
     /// Not before this; later than now after the log could not be read.
     read_at: Instant,
+    /// How often in a row it could not be read.
+    failed_reads: u32,
 }
 
 /// A stream that was handled, or whose handling panicked.
@@ -77,7 +82,8 @@ pub(super) enum Wakeup {
     SaveDue,
     PauseEnded,
     TaskEnded(Result<Ended, JoinError>),
-    PageRead(Result<SharedPage, EventLogError>),
+    /// After the log could not be read there is no page at first: only that it can be read again.
+    PageRead(Result<Option<SharedPage>, EventLogError>),
 }
 
 impl PartitionConsumer {
@@ -105,7 +111,9 @@ impl PartitionConsumer {
             abort_handles: HashMap::new(),
             renew_at: now,
             save_at: None,
+            failed_saves: 0,
             read_at: now,
+            failed_reads: 0,
         };
         consumer.rebalance(renewed).await;
         Ok(consumer)
@@ -134,7 +142,7 @@ impl PartitionConsumer {
     /// Waits for what has to be handled next. Cancel-safe: what is not returned is not lost.
     pub(super) async fn next_wakeup(&mut self) -> Wakeup {
         let may_read = self.backlog.has_room(self.concurrency);
-        let (follow, read_at) = (&mut self.follow, self.read_at);
+        let (follow, read_at, has_failed) = (&mut self.follow, self.read_at, self.failed_reads > 0);
         tokio::select! {
             () = sleep_until(self.renew_at) => Wakeup::RenewalDue,
             () = sleep_until_some(self.save_at) => Wakeup::SaveDue,
@@ -142,7 +150,11 @@ impl PartitionConsumer {
             Some(done) = self.tasks.join_next() => Wakeup::TaskEnded(done),
             page = async {
                 sleep_until(read_at).await;
-                follow.next_shared_page(PAGE_EVENTS).await
+                if has_failed {
+                    // The next event may be long in coming.
+                    return follow.is_at_end().await.map(|_| None);
+                }
+                follow.next_shared_page(PAGE_EVENTS).await.map(Some)
             }, if may_read => Wakeup::PageRead(page),
         }
     }
@@ -158,7 +170,11 @@ impl PartitionConsumer {
                 self.finish_task(done);
                 self.give_back(self.backlog.idle_leaving_partitions()).await;
             }
-            Wakeup::PageRead(Ok(page)) => {
+            Wakeup::PageRead(Ok(None)) => {
+                self.failed_reads = 0;
+                self.status.report_readable_log(self.backlog.lowest_checkpoint());
+            }
+            Wakeup::PageRead(Ok(Some(page))) => {
                 let gives_work = |event: &_| self.reactor.gives_work(event);
                 self.backlog.add_page(&page, gives_work);
                 self.status.report_read(self.backlog.lowest_checkpoint(), page.head);
@@ -166,7 +182,9 @@ impl PartitionConsumer {
             }
             Wakeup::PageRead(Err(error)) => {
                 tracing::warn!(%error, "the log cannot be read; trying again");
-                self.read_at = Instant::now() + RETRY_PAUSE;
+                self.status.report_unreadable_log(&error);
+                self.read_at = Instant::now() + BACKOFF.delay(self.failed_reads);
+                self.failed_reads = self.failed_reads.saturating_add(1);
             }
         }
     }
@@ -327,13 +345,15 @@ impl PartitionConsumer {
         let moved = self.backlog.unsaved_leases();
         match self.leases.save_positions(&moved).await {
             Ok(()) => {
+                self.failed_saves = 0;
                 self.backlog.mark_saved(&moved);
                 self.status.report_done(self.backlog.lowest_checkpoint());
                 self.save_at = None;
             }
             Err(error) => {
                 tracing::warn!(%error, "checkpoints not saved; they will be later");
-                self.save_at = Some(Instant::now() + RETRY_PAUSE);
+                self.save_at = Some(Instant::now() + BACKOFF.delay(self.failed_saves));
+                self.failed_saves = self.failed_saves.saturating_add(1);
             }
         }
     }
