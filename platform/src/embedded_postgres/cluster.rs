@@ -16,6 +16,7 @@ use super::binaries::Binaries;
 use super::pid_file::{Occupant, PidFile, find_occupant};
 use super::server::{self, Server, free_port, log_tail};
 use super::{EmbeddedPostgresError, Purpose};
+use crate::backoff::Backoff;
 use crate::config::{SecretFileError, random_bytes, read_or_create_secret};
 
 /// The cluster's folder inside the data folder.
@@ -24,8 +25,9 @@ pub(super) const CLUSTER: &str = "cluster";
 pub(super) const USER: &str = "chipq";
 /// How long a server may take to answer: it may be recovering.
 const READY_LIMIT: Duration = Duration::from_secs(120);
-/// Between two looks at a starting server: first, and at most. The server logs each as refused.
-const READY_PAUSE: (Duration, Duration) = (Duration::from_millis(25), Duration::from_millis(200));
+/// Between two looks at a starting server, which logs each as refused.
+const READY_BACKOFF: Backoff =
+    Backoff::new(Duration::from_millis(25), Duration::from_millis(200), 0.0);
 /// How long the remains of a killed server may keep its shared memory.
 const REMAINS_LIMIT: Duration = Duration::from_secs(30);
 /// How long `pg_ctl stop` waits.
@@ -204,7 +206,7 @@ impl Cluster {
         let spawned = server::spawn(command, self.purpose, &self.log());
         let mut child = spawned.map_err(LaunchError::Other)?;
         let deadline = Instant::now() + READY_LIMIT;
-        let mut pause = READY_PAUSE.0;
+        let mut looks = 0;
         while Instant::now() < deadline {
             if self.has_exited(&mut child).map_err(LaunchError::Other)? {
                 return Err(why_it_exited(log_tail(&self.log(), log_start)));
@@ -212,8 +214,8 @@ impl Cluster {
             if self.is_answering(port).await.map_err(LaunchError::Other)? {
                 return Ok(Server::new(port, Some(child)));
             }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(READY_PAUSE.1);
+            READY_BACKOFF.wait(looks).await;
+            looks += 1;
         }
         Err(LaunchError::Other(self.not_ready()))
     }
