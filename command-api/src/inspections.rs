@@ -136,7 +136,12 @@ impl CreateInspection {
     post, path = "/v1/inspections", tag = "inspections", operation_id = "createInspection",
     params(MutationHeaders), request_body = CreateInspection,
     security(("oauth2" = ["inspections:write"]), ("bearer" = [])),
-    responses((status = 201, description = "Opened", body = InspectionBody), MutationProblems),
+    responses(
+        (status = 201, description = "Opened", body = InspectionBody, headers(
+            ("Location" = String, description = "The path of the new resource"),
+        )),
+        MutationProblems,
+    ),
 )]
 #[tracing::instrument(skip_all)]
 async fn create_inspection(

@@ -90,7 +90,12 @@ impl RegisterPart {
     post, path = "/v1/parts", tag = "parts", operation_id = "registerPart",
     params(MutationHeaders), request_body = RegisterPart,
     security(("oauth2" = ["parts:write"]), ("bearer" = [])),
-    responses((status = 201, description = "Registered", body = PartBody), MutationProblems),
+    responses(
+        (status = 201, description = "Registered", body = PartBody, headers(
+            ("Location" = String, description = "The path of the new resource"),
+        )),
+        MutationProblems,
+    ),
 )]
 #[tracing::instrument(skip_all)]
 async fn register_part(

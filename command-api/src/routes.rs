@@ -95,8 +95,6 @@ fn add_common_headers(operation: &mut Operation) {
         .iter()
         .any(|parameter| matches!(parameter, RefOr::T(header) if header.name == "Idempotency-Key"));
     let is_upload = operation.operation_id.as_deref() == Some("uploadPicture");
-    let creates = ["registerPart", "createInspection"]
-        .contains(&operation.operation_id.as_deref().unwrap_or_default());
     for (status, response) in &mut operation.responses.responses {
         let RefOr::T(response) = response else { continue };
         if !status.starts_with('2') || !(has_key || is_upload) {
@@ -109,9 +107,6 @@ fn add_common_headers(operation: &mut Operation) {
         add("X-Log-Position", "Where the resource's last event is, for min_position");
         if has_key {
             add("Idempotency-Replayed", "true, when this is the answer to an earlier request");
-        }
-        if creates {
-            add("Location", "The path of the new resource");
         }
     }
 }
@@ -127,4 +122,21 @@ fn add_security_schemes(components: &mut Components) {
         .build();
     components.add_security_scheme("oauth2", SecurityScheme::OAuth2(oauth2));
     components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::{InspectionState, MediaType};
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_document_names_the_words_of_the_domain_and_no_others() {
+        let document = serde_json::to_value(openapi()).unwrap();
+        let words = |schema: &str| document["components"]["schemas"][schema]["enum"].clone();
+        let states = InspectionState::ALL.map(InspectionState::as_str);
+        assert_eq!(words("InspectionState"), json!(states));
+        assert_eq!(words("PictureType"), json!(MediaType::ALL.map(MediaType::as_str)));
+    }
 }
