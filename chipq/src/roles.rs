@@ -1,7 +1,7 @@
 //! One role per process, for scaling out: configured by flags or environment, on a shared database.
 //!
-//! Invariant: every role answers /healthz, /readyz and /metrics: those that serve HTTP on their listener,
-//! the others where `CHIPQ_HEALTH_LISTEN` says.
+//! Invariant: /healthz, /readyz and /metrics are answered by the roles that serve HTTP, on their listener,
+//! and by the others where `CHIPQ_HEALTH_LISTEN` says; without it these listen nowhere.
 
 use std::future::Future;
 use std::net::SocketAddr;
