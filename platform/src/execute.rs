@@ -13,8 +13,10 @@ use crate::event_log::{
 };
 use crate::idempotency::{Answer, Claim};
 
-/// How often a command is decided again because somebody else appended first.
-pub const ATTEMPTS_MAX: u32 = 8;
+/// How often a command is decided at most. Each time but the last somebody else appended first, and each of
+/// those is one command done: so this is how many commands on one stream at once are sure to be settled, however
+/// slow everything is. An inspection has at most 64 pictures, which stations may announce and send at once.
+const ATTEMPTS_MAX: u32 = 64;
 /// The pause before a command is decided again: short, since whoever was first is done already.
 const BACKOFF: Backoff = Backoff::new(Duration::from_millis(2), Duration::from_millis(100), 1.0);
 
