@@ -1,5 +1,5 @@
 //! The report of a judged inspection: a pure function of its events, so that the same events give the
-//! same report for ever. Its JSON shape is `schemas/report.v1.schema.json`.
+//! same report for ever. Its JSON shape is `schemas/report.v2.schema.json`.
 
 #[cfg(test)]
 mod tests;
@@ -12,12 +12,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::inspection::{GoldenReference, ModelIdentity, Registration, Timing};
 use crate::{
-    ArtifactId, Confidence, Defect, DefectClass, FiredRule, Grade, InspectionEvent, InspectionId,
-    Judgement, Lot, NotComparable, PartNumber, Picture, PixelBox, Recipe, ReportId, Station,
+    ArtifactId, Confidence, Coverage, Defect, DefectClass, DifferenceKind, FiredRule, Grade,
+    InspectionEvent, InspectionId, Judgement, Lot, NotComparable, PartNumber, Picture, PixelBox,
+    Recipe, ReportId, Station, UnexplainedDifference,
 };
 
 /// The version of the report's JSON shape.
-pub const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// One event of the inspection's stream with the facts of its recording.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,6 +65,9 @@ pub struct Report {
     /// Findings from the recipe's `review_at`, numbered from 1: pictures in order of their ids, most
     /// confident first.
     pub defects: Vec<ReportDefect>,
+    /// What differs and is not explained by the findings, numbered from 1: pictures in order of their
+    /// ids, strongest first.
+    pub differences: Vec<ReportDifference>,
     /// The inspection's events in order.
     pub timeline: Vec<TimelineEntry>,
 }
@@ -91,6 +95,8 @@ pub enum Outcome {
         model: ModelIdentity,
         /// How it lay over the golden sample.
         registration: Registration,
+        /// How much of the picture was compared; not known of the oldest results.
+        coverage: Option<Coverage>,
         /// Where the time went.
         timing: Timing,
     },
@@ -123,6 +129,22 @@ pub struct ReportDefect {
     pub bounds: PixelBox,
 }
 
+/// One unexplained difference in the report.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ReportDifference {
+    /// Its number on the board among the unexplained differences, from 1.
+    pub number: u32,
+    /// The picture it is on.
+    pub artifact_id: ArtifactId,
+    /// In what way it differs.
+    pub kind: DifferenceKind,
+    /// How strong it is, in parts of the weakest difference that counts.
+    pub strength: f32,
+    /// Where it is, in pixels of the picture.
+    #[serde(rename = "box")]
+    pub bounds: PixelBox,
+}
+
 /// One line of the report's timeline.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TimelineEntry {
@@ -146,21 +168,8 @@ impl Report {
         entries.iter().for_each(|entry| draft.add_entry(entry));
         let (inspection_id, lot, part, station, recipe, created_at) = draft.created?;
         let (judgement, rules, judged_at) = draft.judged?;
-        let findings =
-            draft.findings.iter().flat_map(|(id, found)| found.iter().map(move |d| (*id, d)));
-        let defects = findings
-            .map(|(id, defect)| (id, defect, recipe.grade(defect.confidence)))
-            .filter(|(_, _, grade)| *grade > Grade::Negligible)
-            .zip(1..)
-            .map(|((artifact_id, defect, grade), number)| ReportDefect {
-                number,
-                artifact_id,
-                class: defect.class,
-                confidence: defect.confidence,
-                grade,
-                bounds: defect.bounds,
-            })
-            .collect();
+        let (defects, differences) =
+            (numbered_defects(&draft.findings, &recipe), numbered_differences(&draft.differences));
         Some(Self {
             schema_version: SCHEMA_VERSION,
             report_id: ReportId::for_inspection(inspection_id),
@@ -175,6 +184,7 @@ impl Report {
             judged_at,
             artifacts: draft.artifacts.into_values().collect(),
             defects,
+            differences,
             timeline: entries.iter().map(TimelineEntry::from_entry).collect(),
         })
     }
@@ -192,6 +202,40 @@ impl TimelineEntry {
     }
 }
 
+fn numbered_defects(
+    findings: &BTreeMap<ArtifactId, Vec<Defect>>,
+    recipe: &Recipe,
+) -> Vec<ReportDefect> {
+    let all = findings.iter().flat_map(|(id, found)| found.iter().map(move |d| (*id, d)));
+    all.map(|(id, defect)| (id, defect, recipe.grade(defect.confidence)))
+        .filter(|(_, _, grade)| *grade > Grade::Negligible)
+        .zip(1..)
+        .map(|((artifact_id, defect, grade), number)| ReportDefect {
+            number,
+            artifact_id,
+            class: defect.class,
+            confidence: defect.confidence,
+            grade,
+            bounds: defect.bounds,
+        })
+        .collect()
+}
+
+fn numbered_differences(
+    differences: &BTreeMap<ArtifactId, Vec<UnexplainedDifference>>,
+) -> Vec<ReportDifference> {
+    let all = differences.iter().flat_map(|(id, seen)| seen.iter().map(move |d| (*id, d)));
+    all.zip(1..)
+        .map(|((artifact_id, difference), number)| ReportDifference {
+            number,
+            artifact_id,
+            kind: difference.kind,
+            strength: difference.strength,
+            bounds: difference.bounds,
+        })
+        .collect()
+}
+
 type Created = (InspectionId, Lot, PartNumber, Station, Recipe, DateTime<Utc>);
 
 /// Folds events as the inspection itself does: each counts or not by the state that it meets, and no
@@ -203,6 +247,7 @@ struct ReportFold {
     judged: Option<(Judgement, Vec<FiredRule>, DateTime<Utc>)>,
     artifacts: BTreeMap<ArtifactId, ReportArtifact>,
     findings: BTreeMap<ArtifactId, Vec<Defect>>,
+    differences: BTreeMap<ArtifactId, Vec<UnexplainedDifference>>,
 }
 
 impl ReportFold {
@@ -231,16 +276,20 @@ impl ReportFold {
                 model,
                 registration,
                 defects,
+                differences,
+                coverage,
                 timing,
                 ..
             } if takes_results => {
                 let outcome = Outcome::Compared {
                     model: model.clone(),
                     registration: *registration,
+                    coverage: coverage.clone(),
                     timing: *timing,
                 };
                 self.put_artifact(*artifact_id, Some(picture), Some(golden), outcome);
                 self.findings.insert(*artifact_id, defects.clone());
+                self.differences.insert(*artifact_id, differences.clone());
             }
             E::InferenceFailed { artifact_id, picture, golden, reason, detail, .. }
                 if takes_results =>
@@ -279,6 +328,7 @@ impl ReportFold {
             outcome,
         };
         self.findings.remove(&artifact_id);
+        self.differences.remove(&artifact_id);
         self.artifacts.insert(artifact_id, artifact);
     }
 }

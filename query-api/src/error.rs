@@ -36,7 +36,7 @@ pub(crate) enum QueryError {
     /// The read model has not come as far as was asked for.
     #[error("the read model {projection} is at position {at}, not yet at {wanted}; try again")]
     Behind { projection: &'static str, at: Position, wanted: Position },
-    /// The read model does not exist yet.
+    /// The read model does not exist yet, or is of an older version than this software reads.
     #[error("a read model is not built yet; try again when /readyz says ready")]
     NotBuilt,
     /// Too many of something at once.
@@ -167,13 +167,13 @@ impl From<domain::Invalid> for QueryError {
     }
 }
 
-/// Undefined tables and schemas (42P01, 3F000) mean that no projector has built them yet; what may
-/// pass by itself is told apart as the event log does (SQLSTATE classes 08, 40, 53, 55, 57, 58).
+/// Undefined tables and schemas (42P01, 3F000) mean that no projector has built them yet, undefined columns
+/// (42703) that one of an older version has; what may pass by itself is told apart as the event log does (SQLSTATE classes 08, 40, 53, 55, 57, 58).
 impl From<sqlx::Error> for QueryError {
     fn from(error: sqlx::Error) -> Self {
         let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
         let unavailable = match (&error, code.as_deref()) {
-            (_, Some("42P01" | "3F000")) => return Self::NotBuilt,
+            (_, Some("42P01" | "3F000" | "42703")) => return Self::NotBuilt,
             (_, Some(code)) => {
                 ["08", "40", "53", "55", "57", "58"].iter().any(|class| code.starts_with(class))
             }

@@ -4,6 +4,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use domain::report::SCHEMA_VERSION;
 use domain::{ArtifactId, Report, Sha256};
 use platform::artifact_store::{ArtifactStore, ArtifactStoreError};
 use platform::http::Problem;
@@ -32,10 +33,11 @@ impl PdfService {
     /// The PDF of a stored report.
     ///
     /// # Errors
-    /// 503 when too many are asked for or the store is away, 500 when a picture is damaged.
+    /// 503 when too many are asked for, the store is away or the report is of an older version; 500 when
+    /// a picture is damaged.
     #[tracing::instrument(skip_all, fields(report_id))]
     pub(crate) async fn render_stored(&self, document: &str) -> Result<Vec<u8>, Problem> {
-        let report: Report = serde_json::from_str(document).map_err(QueryError::internal)?;
+        let report = read_report(document)?;
         let span = tracing::Span::current();
         span.record("report_id", tracing::field::display(report.report_id));
         let turn = tokio::time::timeout(TURN_TIMEOUT, self.turns.acquire()).await;
@@ -63,6 +65,20 @@ impl PdfService {
         }
         Ok(pictures)
     }
+}
+
+/// A stored report. One of an older version waits for its projection to be rebuilt from the log.
+fn read_report(document: &str) -> Result<Report, QueryError> {
+    /// What every version of a report has.
+    #[derive(serde::Deserialize)]
+    struct Versioned {
+        schema_version: u32,
+    }
+    let versioned: Versioned = serde_json::from_str(document).map_err(QueryError::internal)?;
+    if versioned.schema_version != SCHEMA_VERSION {
+        return Err(QueryError::NotBuilt);
+    }
+    serde_json::from_str(document).map_err(QueryError::internal)
 }
 
 /// The digest that the report gives for a picture or golden sample.

@@ -7,6 +7,7 @@
 mod evidence;
 mod glyphs;
 mod labels;
+mod marks;
 mod raster;
 #[cfg(test)]
 mod tests;
@@ -25,9 +26,10 @@ use glyphs::{Escape, Typesetter};
 use view::ReportView;
 use world::Compiler;
 
-/// The most findings with a crop of their own; the rest are in the attached JSON.
+/// The most findings, and the most differences, with a crop of their own; the rest are in the attached
+/// JSON.
 pub const MAX_CARDS: usize = 60;
-/// The most findings drawn on one picture.
+/// The most findings, and the most differences, drawn on one picture.
 pub const MAX_BOXES: usize = 200;
 /// The most pictures shown.
 pub const MAX_PICTURES: usize = 24;
@@ -109,12 +111,12 @@ impl Pictures {
     }
 }
 
-/// The golden sample whose crops stand beside the findings on `artifact`, when it has any findings.
+/// The golden sample whose crops stand beside those of `artifact`, when anything is marked on it.
 fn golden_shown(report: &Report, artifact: &ReportArtifact) -> Option<(ArtifactId, Sha256)> {
     let golden = artifact.golden.as_ref()?;
-    let mut carded = report.defects.iter().take(MAX_CARDS);
-    carded
-        .any(|defect| defect.artifact_id == artifact.artifact_id)
+    marks::marks_with_cards(report)
+        .iter()
+        .any(|mark| mark.artifact_id == artifact.artifact_id)
         .then_some((golden.artifact_id, golden.sha256))
 }
 

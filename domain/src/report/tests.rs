@@ -48,7 +48,7 @@ fn board() -> Vec<Entry> {
 #[test]
 fn the_report_names_the_board_the_judgement_and_when_it_fell() {
     let report = Report::from_entries(&board()).unwrap();
-    assert_eq!(report.schema_version, 1);
+    assert_eq!(report.schema_version, 2);
     assert_eq!(report.report_id, ReportId::for_inspection(inspection_id()));
     assert_eq!(report.inspection_id, inspection_id());
     assert_eq!((report.lot, report.part, report.station), (lot(), part(), station()));
@@ -61,8 +61,9 @@ fn the_report_names_the_board_the_judgement_and_when_it_fell() {
 #[test]
 fn every_picture_stands_in_the_report_with_what_became_of_it() {
     let report = Report::from_entries(&board()).unwrap();
-    let compared =
-        Outcome::Compared { model: model(), registration: registration(), timing: timing() };
+    let coverage = Some(whole_picture());
+    let (model, registration, timing) = (model(), registration(), timing());
+    let compared = Outcome::Compared { model, registration, coverage, timing };
     let unreadable =
         Outcome::NotComparable { reason: NotComparable::Unreadable, detail: "in words".into() };
     let line = |n, content: Option<&str>, golden, outcome| ReportArtifact {
@@ -95,6 +96,38 @@ fn findings_are_numbered_over_the_whole_board_by_picture_and_negligible_ones_are
             (3, artifact(2), DefectClass::Spur, Grade::Doubtful),
         ]
     );
+}
+
+#[test]
+fn unexplained_differences_are_numbered_by_themselves_and_every_picture_says_what_was_compared() {
+    let [joined, parted] = [DifferenceKind::Joined, DifferenceKind::Parted];
+    let mut board = board();
+    for entry in &mut board {
+        if let InspectionEvent::InferenceCompleted { artifact_id, differences, coverage, .. } =
+            &mut entry.event
+        {
+            if *artifact_id == artifact(1) {
+                (*differences, *coverage) = (vec![difference(parted, 1.5)], None);
+            } else {
+                *differences = vec![difference(joined, 9.0), difference(parted, 2.0)];
+                *coverage = Some(all_but_a_strip());
+            }
+        }
+    }
+    let report = Report::from_entries(&board).unwrap();
+    let line = |d: &ReportDifference| (d.number, d.artifact_id, d.kind, d.strength);
+    let lines: Vec<_> = report.differences.iter().map(line).collect();
+    let (first, second) = (artifact(1), artifact(2));
+    assert_eq!(
+        lines,
+        [(1, first, parted, 1.5), (2, second, joined, 9.0), (3, second, parted, 2.0)]
+    );
+    let covered = |artifact: &ReportArtifact| match &artifact.outcome {
+        Outcome::Compared { coverage, .. } => coverage.clone(),
+        Outcome::NotComparable { .. } | Outcome::Missing => None,
+    };
+    let covered: Vec<_> = report.artifacts.iter().map(covered).collect();
+    assert_eq!(covered, [None, Some(all_but_a_strip()), None, None]);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::inspection_context::{Advanced, Findings, InspectionContext};
+use super::inspection_context::{Advanced, FindingRows, InspectionContext};
 use super::read_model::{InspectionRecord, TableRow, store_rows};
 use crate::projection::{ApplyError, ProjectionDefinition};
 
@@ -17,7 +17,7 @@ use crate::projection::{ApplyError, ProjectionDefinition};
 #[derive(Default)]
 pub(super) struct Defects(Vec<DefectRow>);
 
-impl Findings for Defects {
+impl FindingRows for Defects {
     const DEFINITION: ProjectionDefinition = ProjectionDefinition {
         name: ProjectionName::Defects.as_str(),
         schema_version: 2,

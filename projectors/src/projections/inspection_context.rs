@@ -18,7 +18,7 @@ use super::read_model::{
 use crate::projection::{ApplyError, ProjectionDefinition};
 
 /// What is found on the boards that a stretch of events is about.
-pub(super) trait Findings: Default + Send + 'static {
+pub(super) trait FindingRows: Default + Send + 'static {
     /// What the projection says of itself.
     const DEFINITION: ProjectionDefinition;
 
@@ -39,7 +39,7 @@ pub(super) struct FindingsInContext<F> {
     findings: F,
 }
 
-impl<F: Findings> ReadModel for FindingsInContext<F> {
+impl<F: FindingRows> ReadModel for FindingsInContext<F> {
     const DEFINITION: ProjectionDefinition = F::DEFINITION;
 
     type Event = InspectionEvent;
@@ -74,7 +74,7 @@ pub(super) struct InspectionContext {
     pub(super) part: PartNumber,
     pub(super) station: Station,
     pub(super) recipe: Recipe,
-    /// Findings graded `defect` so far.
+    /// FindingRows graded `defect` so far.
     pub(super) defects: u64,
     /// Judged or voided: no more results count.
     closed: bool,

@@ -26,7 +26,7 @@ pub(super) struct InspectionOverview {
 impl ReadModel for InspectionOverview {
     const DEFINITION: ProjectionDefinition = ProjectionDefinition {
         name: ProjectionName::InspectionOverview.as_str(),
-        schema_version: 2,
+        schema_version: 3,
         schema_sql: |_| include_str!("inspection_overview.sql"),
         views: &["inspections", "artifacts", "timeline"],
         aggregate_types: &[Inspection::TYPE],
@@ -117,17 +117,19 @@ fn evolve_rows(
             model,
             registration,
             defects,
+            differences,
+            coverage,
             timing,
             ..
         } if takes_results => {
             let artifact = reserved_artifact(artifacts, *artifact_id, record)?;
             artifact.state = ArtifactState::Compared;
             artifact.inferred_at = Some(at);
-            artifact.registration = Some(*registration);
+            artifact.set_comparison(*registration, coverage.as_ref(), differences);
             artifact.set_picture(picture);
             artifact.set_golden(golden);
             artifact.set_model(model, *timing);
-            row.count_findings(defects);
+            row.count_findings(defects, differences);
         }
         E::InferenceFailed { artifact_id, picture, golden, reason, detail, .. }
             if takes_results =>

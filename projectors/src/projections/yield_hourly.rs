@@ -9,7 +9,7 @@ use chrono::{DateTime, Timelike as _, Utc};
 use domain::{Aggregate as _, Grade, Inspection, InspectionEvent, Judgement, ProjectionName};
 use sqlx::PgConnection;
 
-use super::inspection_context::{Advanced, Findings, InspectionContext};
+use super::inspection_context::{Advanced, FindingRows, InspectionContext};
 use super::read_model::InspectionRecord;
 use crate::projection::{ApplyError, ProjectionDefinition};
 
@@ -17,7 +17,7 @@ use crate::projection::{ApplyError, ProjectionDefinition};
 #[derive(Default)]
 pub(super) struct YieldHourly(BTreeMap<Bucket, Sums>);
 
-impl Findings for YieldHourly {
+impl FindingRows for YieldHourly {
     const DEFINITION: ProjectionDefinition = ProjectionDefinition {
         name: ProjectionName::Yield.as_str(),
         schema_version: 2,

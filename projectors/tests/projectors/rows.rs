@@ -8,7 +8,7 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;
 use serde_json::{Value, json};
 
-use crate::world::World;
+use crate::world::{World, all_but_a_strip, difference};
 
 /// The fields of `row` that `expected` names are as it says.
 fn assert_has(row: &Value, expected: Value) {
@@ -25,7 +25,7 @@ async fn a_board_with_findings_on_one_of_two_pictures_fails() {
     let (one, two) = (world.upload(id).await, world.upload(id).await);
     world.request_inference(id).await;
     world.compare(id, one, &golden, &[0.9, 0.5, 0.3, 0.1]).await;
-    world.compare(id, two, &golden, &[]).await;
+    world.compare_seen(id, two, &golden, (vec![difference()], all_but_a_strip())).await;
     world.project().await;
 
     let inspection = world.rows("inspections").await.remove(0);
@@ -34,11 +34,14 @@ async fn a_board_with_findings_on_one_of_two_pictures_fails() {
         json!({
             "inspection_id": id, "lot": "L1", "part": "board-a", "station": "S1",
             "state": "judged", "judgement": "fail", "defect_count": 2, "doubtful_count": 1,
+            "difference_count": 1,
             "recipe": {"revision": 1, "fail_at": 0.5, "review_at": 0.25},
             "version": 9, "created_position": 4, "position": 12, "void_reason": null,
             "created_at": "2026-03-01T10:59:53+00:00", "judged_at": "2026-03-01T11:00:00+00:00",
             "rules": [{"rule": "defect", "class": "pin-hole", "count": 2},
-                      {"rule": "doubtful-finding", "class": "pin-hole", "count": 1}],
+                      {"rule": "doubtful-finding", "class": "pin-hole", "count": 1},
+                      {"rule": "unexplained-difference", "count": 1},
+                      {"rule": "not-covered", "pieces": 1}],
         }),
     );
     let artifacts = world.rows("artifacts").await;
@@ -52,9 +55,13 @@ async fn a_board_with_findings_on_one_of_two_pictures_fails() {
             "golden_artifact_id": golden.artifact_id, "golden_sha256": golden.sha256,
             "golden_revision": 1, "model_name": "copper", "model_version": "1",
             "registration": {"dx": 0.1, "dy": -2.5, "score": 0.98}, "queue_ms": 1,
-            "compute_ms": 20, "total_ms": 30, "reason": null, "detail": null,
+            "compute_ms": 20, "total_ms": 30, "reason": null, "detail": null, "differences": [],
+            "coverage": {"inspected_pixels": 307_200, "compared_pixels": 307_200, "uncovered": []},
         }),
     );
+    let artifact = artifacts.iter().find(|row| row["artifact_id"] == json!(two)).unwrap();
+    let coverage = json!(all_but_a_strip());
+    assert_has(artifact, json!({"coverage": coverage, "differences": [difference()]}));
     let defects = world.rows("defects").await;
     let graded: Vec<_> = defects
         .iter()
@@ -91,7 +98,8 @@ async fn a_board_without_a_golden_sample_goes_to_review() {
     let artifacts = world.rows("artifacts").await;
     let of = |id| artifacts.iter().find(|row| row["artifact_id"] == json!(id)).unwrap();
     let expected = json!({"state": "not-comparable", "reason": "no-golden-sample",
-        "detail": "the part has no golden sample", "golden_sha256": null});
+        "detail": "the part has no golden sample", "golden_sha256": null,
+        "coverage": null, "differences": null});
     assert_has(of(artifact), expected);
     assert_has(of(missing), json!({"state": "reserved", "sha256": null, "uploaded_at": null}));
     let report = world.rows("reports").await.remove(0);

@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::inspection::{GoldenReference, InferenceResult, ModelIdentity, Registration, Timing};
 use domain::{
-    Aggregate, ArtifactId, Confidence, Coverage, Defect, DefectClass, Inspection,
+    Aggregate, ArtifactId, Confidence, Coverage, Defect, DefectClass, DifferenceKind, Inspection,
     InspectionCommand, InspectionEvent, InspectionId, Lot, MediaType, NotComparable, Part,
-    PartCommand, PartNumber, Picture, PixelBox, Recipe, Sha256, Station,
+    PartCommand, PartNumber, Picture, PixelBox, Recipe, Sha256, Station, UnexplainedDifference,
 };
 use platform::event_log::postgres::PostgresEventLog;
 use platform::event_log::{Append, EventLog, EventMetadata, NewEvent, Position, StreamId};
@@ -196,13 +196,37 @@ impl World {
         self.execute::<Inspection>(id, InspectionCommand::RequestInference { now }).await;
     }
 
-    /// Records findings of these confidences on a picture.
+    /// Records findings of these confidences on a picture that was compared, all of it.
     pub(crate) async fn compare(
         &self,
         id: InspectionId,
         artifact_id: ArtifactId,
         golden: &GoldenReference,
         confidences: &[f32],
+    ) {
+        let defects = confidences.iter().map(|c| defect(*c)).collect();
+        let seen = (defects, Vec::new(), Coverage::complete(640 * 480));
+        self.record_comparison(id, artifact_id, golden, seen).await;
+    }
+
+    /// Records differences that no finding explains, and how much was compared.
+    pub(crate) async fn compare_seen(
+        &self,
+        id: InspectionId,
+        artifact_id: ArtifactId,
+        golden: &GoldenReference,
+        (differences, coverage): (Vec<UnexplainedDifference>, Coverage),
+    ) {
+        let seen = (Vec::new(), differences, coverage);
+        self.record_comparison(id, artifact_id, golden, seen).await;
+    }
+
+    async fn record_comparison(
+        &self,
+        id: InspectionId,
+        artifact_id: ArtifactId,
+        golden: &GoldenReference,
+        (defects, differences, coverage): (Vec<Defect>, Vec<UnexplainedDifference>, Coverage),
     ) {
         let result = InferenceResult::Completed {
             result_id: Uuid::new_v4(),
@@ -211,9 +235,9 @@ impl World {
             golden: golden.clone(),
             model: model(),
             registration: Registration { dx: 0.1, dy: -2.5, score: 0.98 },
-            defects: confidences.iter().map(|c| defect(*c)).collect(),
-            differences: Vec::new(),
-            coverage: Coverage::complete(640 * 640),
+            defects,
+            differences,
+            coverage,
             timing: Timing { queue_ms: 1, compute_ms: 20, total_ms: 30 },
         };
         self.execute::<Inspection>(id, InspectionCommand::RecordInference(Box::new(result))).await;
@@ -270,4 +294,16 @@ fn defect(confidence: f32) -> Defect {
         confidence: Confidence::new(confidence).unwrap(),
         bounds: PixelBox { x: 1, y: 2, width: 3, height: 4 },
     }
+}
+
+/// Copper that is joined where the golden sample keeps it apart.
+pub(crate) fn difference() -> UnexplainedDifference {
+    let bounds = PixelBox { x: 5, y: 6, width: 7, height: 8 };
+    UnexplainedDifference { kind: DifferenceKind::Joined, bounds, strength: 2.5 }
+}
+
+/// Of a picture of 640 × 480 pixels, 20 of them at the right were not compared.
+pub(crate) fn all_but_a_strip() -> Coverage {
+    let strip = PixelBox { x: 620, y: 0, width: 20, height: 480 };
+    Coverage::new(640 * 480, 620 * 480, vec![strip]).unwrap()
 }

@@ -9,7 +9,7 @@ use super::loaders::{
 };
 use super::{Allowed, request_loaders};
 use crate::error::QueryError;
-use crate::read_model::artifacts::{ArtifactObject, picture_url};
+use crate::read_model::artifacts::{ArtifactObject, PixelBoxObject, picture_url};
 use crate::read_model::defects::DefectObject;
 use crate::read_model::inspections::{InspectionObject, TimelineObject};
 use crate::read_model::parts::{GoldenSampleObject, PartObject};
@@ -161,20 +161,6 @@ impl DefectObject {
     }
 }
 
-/// A box in pixels of the picture, origin at the top left.
-#[derive(Debug, Clone, SimpleObject)]
-#[graphql(name = "PixelBox")]
-pub(super) struct PixelBoxObject {
-    /// Left edge.
-    x: i32,
-    /// Top edge.
-    y: i32,
-    /// Width.
-    width: i32,
-    /// Height.
-    height: i32,
-}
-
 #[ComplexObject]
 impl PartObject {
     /// The recipe in force.
@@ -226,7 +212,7 @@ impl ReportObject {
         format!("/v1/reports/{}", self.report_id)
     }
 
-    /// The whole report, `schemas/report.v1.schema.json`.
+    /// The whole report, `schemas/report.v2.schema.json`.
     #[graphql(complexity = "50")]
     async fn document(&self, ctx: &Context<'_>) -> Result<Option<Json<serde_json::Value>>> {
         let stored = request_loaders(ctx)?.load_one_of(DocumentOf(self.report_id)).await?;

@@ -1,8 +1,9 @@
 //! Pictures of boards: what became of them, and where their files are.
 
-use async_graphql::{ComplexObject, SimpleObject};
+use async_graphql::{ComplexObject, Result, SimpleObject};
 use chrono::{DateTime, Utc};
 use domain::inspection::Registration;
+use domain::{Coverage, PixelBox, UnexplainedDifference};
 use serde::Serialize;
 use sqlx::types::Json;
 use sqlx::{FromRow, PgPool};
@@ -10,7 +11,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::round_to_single;
-use super::words::ArtifactStateWord;
+use super::words::{ArtifactStateWord, DifferenceKindWord};
 use crate::error::QueryError;
 
 /// One picture of an inspection.
@@ -57,6 +58,14 @@ pub(crate) struct ArtifactObject {
     #[graphql(skip)]
     #[schema(value_type = Option<Object>)]
     pub(crate) registration: Option<Json<Registration>>,
+    /// How much of it was compared; absent until it is, and of the oldest results.
+    #[graphql(skip)]
+    #[schema(value_type = Option<Object>)]
+    pub(crate) coverage: Option<Json<Coverage>>,
+    /// What differs and is not explained by the findings, strongest first; absent until it is compared.
+    #[graphql(skip)]
+    #[schema(value_type = Option<Vec<Object>>)]
+    pub(crate) differences: Option<Json<Vec<UnexplainedDifference>>>,
     /// Milliseconds waiting for a batch.
     pub(crate) queue_ms: Option<i32>,
     /// Milliseconds in the network.
@@ -72,8 +81,8 @@ pub(crate) struct ArtifactObject {
 const ARTIFACT_COLUMNS: &str =
     "artifact_id, inspection_id, state, media_type, sha256, bytes, width,
     height, reserved_at, uploaded_at, inferred_at, golden_artifact_id, golden_sha256,
-    golden_revision, model_name, model_version, model_sha256, registration, queue_ms, compute_ms,
-    total_ms, reason, detail";
+    golden_revision, model_name, model_version, model_sha256, registration, coverage, differences,
+    queue_ms, compute_ms, total_ms, reason, detail";
 
 /// The pictures of these inspections, in order of their ids.
 pub(crate) async fn of_inspections<'e>(
@@ -136,6 +145,20 @@ impl ArtifactObject {
         })
     }
 
+    /// How much of it was compared; null until it is, and of the oldest results.
+    async fn coverage(&self) -> Option<CoverageFields> {
+        self.coverage.as_ref().map(|Json(coverage)| CoverageFields::from_coverage(coverage))
+    }
+
+    /// What differs and is not explained by the findings, strongest first; null until it is compared.
+    #[graphql(complexity = "4 * child_complexity")]
+    async fn differences(&self) -> Result<Option<Vec<DifferenceFields>>> {
+        let shown = |Json(all): &Json<Vec<UnexplainedDifference>>| {
+            all.iter().map(DifferenceFields::from_difference).collect::<Result<_, _>>()
+        };
+        Ok(self.differences.as_ref().map(shown).transpose()?)
+    }
+
     /// Where the file is served, with the same token; null until it is at rest.
     async fn url(&self) -> Option<String> {
         self.sha256.as_ref().map(|_| picture_url(self.artifact_id))
@@ -152,4 +175,77 @@ pub(crate) struct RegistrationFields {
     dy: f64,
     /// Agreement after registration, 0 to 1.
     score: f64,
+}
+
+/// How much of a picture was compared.
+#[derive(Debug, Clone, SimpleObject)]
+#[graphql(name = "Coverage")]
+pub(crate) struct CoverageFields {
+    /// Pixels that were to be inspected.
+    inspected_pixels: u64,
+    /// Pixels of these that were compared.
+    compared_pixels: u64,
+    /// The part of what was to be inspected that was compared, 0 to 1.
+    compared_share: f64,
+    /// Pieces that were not compared and are large enough to hide a flaw, largest first.
+    #[graphql(complexity = "4 * child_complexity")]
+    uncovered: Vec<PixelBoxObject>,
+}
+
+impl CoverageFields {
+    fn from_coverage(coverage: &Coverage) -> Self {
+        Self {
+            inspected_pixels: coverage.inspected_pixels(),
+            compared_pixels: coverage.compared_pixels(),
+            compared_share: coverage.compared_share(),
+            uncovered: coverage.uncovered().iter().map(PixelBoxObject::from_box).collect(),
+        }
+    }
+}
+
+/// A difference that no finding explains.
+#[derive(Debug, Clone, SimpleObject)]
+#[graphql(name = "UnexplainedDifference")]
+pub(crate) struct DifferenceFields {
+    /// In what way it differs.
+    kind: DifferenceKindWord,
+    /// How strong it is, in parts of the weakest difference that counts.
+    strength: f64,
+    /// Where it is.
+    #[graphql(name = "box")]
+    bounds: PixelBoxObject,
+}
+
+impl DifferenceFields {
+    fn from_difference(difference: &UnexplainedDifference) -> Result<Self, QueryError> {
+        let kind = difference.kind.as_str().parse();
+        Ok(Self {
+            kind: kind.map_err(|error: String| QueryError::internal(error))?,
+            strength: round_to_single(difference.strength),
+            bounds: PixelBoxObject::from_box(&difference.bounds),
+        })
+    }
+}
+
+/// A box in pixels of the picture, origin at the top left.
+#[derive(Debug, Clone, SimpleObject)]
+#[graphql(name = "PixelBox")]
+pub(crate) struct PixelBoxObject {
+    /// Left edge.
+    pub(crate) x: i32,
+    /// Top edge.
+    pub(crate) y: i32,
+    /// Width.
+    pub(crate) width: i32,
+    /// Height.
+    pub(crate) height: i32,
+}
+
+impl PixelBoxObject {
+    fn from_box(&PixelBox { x, y, width, height }: &PixelBox) -> Self {
+        // GraphQL has no larger integers, and no picture that many pixels.
+        let [x, y, width, height] =
+            [x, y, width, height].map(|side| i32::try_from(side).unwrap_or(i32::MAX));
+        Self { x, y, width, height }
+    }
 }

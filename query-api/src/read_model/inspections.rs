@@ -46,6 +46,8 @@ pub(crate) struct InspectionObject {
     pub(crate) defect_count: i32,
     /// Findings from the recipe's review_at up to fail_at.
     pub(crate) doubtful_count: i32,
+    /// Differences that no finding explains.
+    pub(crate) difference_count: i32,
     /// When it was created.
     pub(crate) created_at: DateTime<Utc>,
     /// When it was judged.
@@ -70,8 +72,8 @@ impl Listed for InspectionObject {
     const NAME: &'static str = "inspections";
     const SELECT: &'static str =
         "SELECT inspection_id, lot, part, station, state, judgement, rules,
-        recipe, defect_count, doubtful_count, created_at, judged_at, voided_at, void_reason,
-        version, created_position, position FROM read.inspections";
+        recipe, defect_count, doubtful_count, difference_count, created_at, judged_at, voided_at,
+        void_reason, version, created_position, position FROM read.inspections";
     const KEY: &'static [&'static str] = &["created_position", "inspection_id"];
     const DESCENDING: bool = true;
 

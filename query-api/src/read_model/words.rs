@@ -163,6 +163,20 @@ words!(
 );
 
 words!(
+    /// In what way a place differs from the golden sample.
+    #[graphql(name = "DifferenceKind")]
+    #[schema(as = DifferenceKind)]
+    DifferenceKindWord of DifferenceKind {
+        /// It looks different, beyond what the part tolerates.
+        Appearance,
+        /// Copper is joined that the golden sample keeps apart.
+        Joined,
+        /// Copper is parted that the golden sample keeps together.
+        Parted,
+    }
+);
+
+words!(
     /// Whether a generation of a read model is read.
     #[graphql(name = "GenerationStatus")]
     #[schema(as = GenerationStatus)]
@@ -184,6 +198,9 @@ mod tests {
     fn the_words_are_the_domain_s() {
         for class in domain::DefectClass::ALL {
             assert_eq!(class.as_str().parse::<DefectClassWord>().unwrap().as_str(), class.as_str());
+        }
+        for kind in domain::DifferenceKind::ALL {
+            assert!(kind.as_str().parse::<DifferenceKindWord>().is_ok());
         }
         for judgement in domain::Judgement::ALL {
             assert!(judgement.as_str().parse::<JudgementWord>().is_ok());

@@ -1,17 +1,19 @@
-//! What is seen: each picture with numbered boxes, each finding's crop and the golden sample's.
+//! What is seen: each picture with numbered boxes and what of it was not compared, each mark's crop and
+//! the golden sample's.
 //!
-//! Invariant: both crops of a finding show the same place of the board at the same scale: the
+//! Invariant: both crops of a mark show the same place of the board at the same scale: the
 //! golden sample's is shifted by the registration.
 
 use std::collections::BTreeMap;
 
 use domain::PixelBox;
-use domain::report::{Outcome, Report, ReportArtifact, ReportDefect};
+use domain::report::{Outcome, Report, ReportArtifact};
 use serde::Serialize;
 
 use super::labels::{self, PageRect};
+use super::marks::{Mark, marks_on_picture, marks_with_cards};
 use super::raster::{EncodedPicture, Raster};
-use super::{MAX_BOXES, MAX_CARDS, MAX_PICTURES, Pictures, ReportPdfError, golden_shown};
+use super::{MAX_PICTURES, Pictures, ReportPdfError, golden_shown};
 
 /// The room for a picture, in points: A4 between its margins.
 const BOARD_WIDTH: f64 = 493.2;
@@ -52,20 +54,22 @@ pub(super) struct BoardView {
     width: f64,
     height: f64,
     boxes: Vec<BoxView>,
-    /// Findings on this picture that are not drawn.
+    /// Marks on this picture that are not drawn.
     undrawn: usize,
+    /// What of it was not compared.
+    uncovered: Vec<PageRect>,
 }
 
 #[derive(Serialize)]
 struct BoxView {
-    number: u32,
-    class: &'static str,
+    number: String,
+    name: &'static str,
     grade: &'static str,
     bounds: PageRect,
     label: PageRect,
 }
 
-/// A finding's two crops; the box in parts of their side.
+/// A mark's two crops; the box in parts of their side.
 #[derive(Serialize)]
 pub(super) struct CardView {
     test: PictureView,
@@ -81,7 +85,7 @@ pub(super) struct CardView {
 pub(super) struct Evidence {
     /// One for each of the first [`MAX_PICTURES`] pictures.
     pub(super) boards: Vec<BoardView>,
-    /// One for each of the first [`MAX_CARDS`] findings.
+    /// One for each of [`marks_with_cards`].
     pub(super) cards: Vec<CardView>,
     pub(super) files: BTreeMap<String, Vec<u8>>,
 }
@@ -103,34 +107,32 @@ pub(super) fn collect_evidence(
 ) -> Result<Evidence, ReportPdfError> {
     let (boards, cards) = (Vec::new(), Vec::new());
     let mut evidence = Evidence { boards, cards, files: BTreeMap::new() };
-    let mut cards = BTreeMap::new();
+    let marks = marks_with_cards(report);
+    let mut cards: Vec<Option<CardView>> = marks.iter().map(|_| None).collect();
     for (artifact, index) in report.artifacts.iter().take(MAX_PICTURES).zip(1..) {
         let test = test_picture(artifact, pictures)?;
         let golden = match golden_shown(report, artifact) {
             Some((id, sha256)) => decode_picture(pictures.verified_file(id, sha256)?),
             None => Err("no golden sample"),
         };
-        let found = report.defects.iter().filter(|d| d.artifact_id == artifact.artifact_id);
         let rules = if index == 1 { report.rules.len() } else { 0 };
-        let board = draw_board(&mut evidence, (&test, index), board_height(rules), found);
+        let marked = marks_on_picture(report, artifact.artifact_id);
+        let mut board = draw_board(&mut evidence, (&test, index), board_height(rules), marked);
+        board.shade_uncovered(artifact, &test);
         evidence.boards.push(board);
-        for defect in defects_with_cards(report).filter(|d| d.artifact_id == artifact.artifact_id) {
-            let card = draw_card(&mut evidence, (&test, &golden), artifact, defect);
-            cards.insert(defect.number, card);
+        for (mark, card) in marks.iter().zip(&mut cards) {
+            if mark.artifact_id == artifact.artifact_id {
+                *card = Some(draw_card(&mut evidence, (&test, &golden), artifact, mark));
+            }
         }
     }
-    for defect in defects_with_cards(report) {
-        let card = cards.remove(&defect.number).unwrap_or_else(|| {
+    for (mark, card) in marks.iter().zip(cards) {
+        evidence.cards.push(card.unwrap_or_else(|| {
             let absent = || PictureView::Absent("picture not shown");
-            CropSquare::around_box(defect.bounds).to_card(absent(), absent())
-        });
-        evidence.cards.push(card);
+            CropSquare::around_box(mark.bounds).to_card(absent(), absent())
+        }));
     }
     Ok(evidence)
-}
-
-fn defects_with_cards(report: &Report) -> impl Iterator<Item = &ReportDefect> {
-    report.defects.iter().take(MAX_CARDS)
 }
 
 fn test_picture(
@@ -171,32 +173,41 @@ fn board_height(rules: usize) -> f64 {
     (BOARD_HEIGHT - taken).max(BOARD_HEIGHT_MIN)
 }
 
-fn draw_board<'a>(
+fn draw_board(
     evidence: &mut Evidence,
     (test, index): (&DecodedPicture, usize),
     height_max: f64,
-    found: impl Iterator<Item = &'a ReportDefect>,
+    (marks, undrawn): (Vec<Mark>, usize),
 ) -> BoardView {
-    let (width_px, height_px) = test.as_ref().map_or((1, 1), Raster::pixel_size);
-    let (across, down) = (f64::from(width_px.max(1)), f64::from(height_px.max(1)));
+    let (width_px, height_px) = pixel_size(test);
+    let (across, down) = (f64::from(width_px), f64::from(height_px));
     let scale = (BOARD_WIDTH / across).min(height_max / down);
     let (width, height) = (across * scale, down * scale);
-    let found: Vec<_> = found.collect();
-    let drawn = &found[..found.len().min(MAX_BOXES)];
     let bounds: Vec<_> =
-        drawn.iter().map(|defect| (defect.number, scale_box(defect.bounds, scale))).collect();
+        marks.iter().map(|mark| (mark.label.as_str(), scale_box(mark.bounds, scale))).collect();
     let labels = labels::place_labels(&bounds, (width, height));
-    let boxes = drawn.iter().zip(bounds.iter().zip(labels));
-    let boxes = boxes.map(|(defect, ((number, bounds), label))| BoxView {
-        number: *number,
-        class: defect.class.as_str(),
-        grade: defect.grade.as_str(),
-        bounds: *bounds,
-        label,
+    let boxes = marks.iter().zip(bounds.iter().zip(labels)).map(|(mark, ((_, bounds), label))| {
+        let (number, name, grade) = (mark.label.clone(), mark.name, mark.grade);
+        BoxView { number, name, grade, bounds: *bounds, label }
     });
     let boxes = boxes.collect();
     let sight = place_picture(evidence, test, format!("board-{index}"), Raster::encode_overview);
-    BoardView { sight, width, height, boxes, undrawn: found.len() - drawn.len() }
+    BoardView { sight, width, height, boxes, undrawn, uncovered: Vec::new() }
+}
+
+/// At least one pixel each way.
+fn pixel_size(picture: &DecodedPicture) -> (u32, u32) {
+    let (width, height) = picture.as_ref().map_or((1, 1), Raster::pixel_size);
+    (width.max(1), height.max(1))
+}
+
+impl BoardView {
+    fn shade_uncovered(&mut self, artifact: &ReportArtifact, test: &DecodedPicture) {
+        let Outcome::Compared { coverage: Some(coverage), .. } = &artifact.outcome else { return };
+        let scale = self.width / f64::from(pixel_size(test).0);
+        self.uncovered =
+            coverage.uncovered().iter().map(|piece| scale_box(*piece, scale)).collect();
+    }
 }
 
 fn scale_box(bounds: PixelBox, scale: f64) -> PageRect {
@@ -209,10 +220,10 @@ fn draw_card(
     evidence: &mut Evidence,
     (test, golden): (&DecodedPicture, &DecodedPicture),
     artifact: &ReportArtifact,
-    defect: &ReportDefect,
+    mark: &Mark,
 ) -> CardView {
-    let place = CropSquare::around_box(defect.bounds);
-    let number = defect.number;
+    let place = CropSquare::around_box(mark.bounds);
+    let number = &mark.label;
     let (dx, dy) = registration_offset(artifact);
     let (x, y) = place.origin;
     let test = place_picture(evidence, test, format!("test-{number}"), |raster| {

@@ -34,10 +34,10 @@ const DIGIT: f64 = 4.3;
 const LABEL_WEIGHT: f64 = 4.0;
 
 /// A label for each box, in order; `board` is the picture's size in points.
-pub(super) fn place_labels(boxes: &[(u32, PageRect)], board: (f64, f64)) -> Vec<PageRect> {
+pub(super) fn place_labels(boxes: &[(&str, PageRect)], board: (f64, f64)) -> Vec<PageRect> {
     let mut placed: Vec<PageRect> = Vec::with_capacity(boxes.len());
     for (number, bounds) in boxes {
-        let width = PADDING + DIGIT * f64::from(number.checked_ilog10().unwrap_or(0) + 1);
+        let width = PADDING + DIGIT * number.len() as f64;
         let cost = |label: &PageRect| {
             let labels: f64 = placed.iter().map(|other| label.shared_area(other)).sum();
             let outlines: f64 = boxes.iter().map(|(_, other)| label.shared_area(other)).sum();
@@ -79,9 +79,9 @@ mod tests {
 
     #[test]
     fn a_label_stands_above_its_box_and_on_the_board() {
-        assert_eq!(place_labels(&[(1, square(20.0, 50.0))], BOARD)[0].y, 50.0 - HEIGHT);
+        assert_eq!(place_labels(&[("1", square(20.0, 50.0))], BOARD)[0].y, 50.0 - HEIGHT);
         for corner in [square(0.0, 0.0), square(90.0, 90.0), square(90.0, 0.0)] {
-            let label = place_labels(&[(200, corner)], BOARD)[0];
+            let label = place_labels(&[("D20", corner)], BOARD)[0];
             assert!(label.x >= 0.0 && label.x + label.width <= BOARD.0);
             assert!(label.y >= 0.0 && label.y + label.height <= BOARD.1);
             assert_eq!(label.shared_area(&corner), 0.0);
@@ -90,7 +90,11 @@ mod tests {
 
     #[test]
     fn labels_of_neighbours_do_not_cover_each_other() {
-        let boxes: Vec<_> = (1..=4).map(|n| (n, square(20.0 + f64::from(n) * 3.0, 40.0))).collect();
+        let boxes: Vec<_> = ["1", "2", "3", "4"]
+            .into_iter()
+            .zip(1..)
+            .map(|(label, n)| (label, square(20.0 + f64::from(n) * 3.0, 40.0)))
+            .collect();
         let labels = place_labels(&boxes, BOARD);
         for (index, label) in labels.iter().enumerate() {
             assert!(labels[..index].iter().all(|other| label.shared_area(other) == 0.0));

@@ -54,6 +54,26 @@ fn a_passed_board_renders_with_its_picture() {
 }
 
 #[test]
+fn what_differs_unexplained_and_what_was_not_compared_is_shown() {
+    let renderer = ReportRenderer::new();
+    let all = renderer.render_pdf(&report(), &pictures()).unwrap();
+    let mut explained = report();
+    explained.differences.clear();
+    let mut covered = report();
+    if let Outcome::Compared { coverage, .. } = &mut covered.artifacts[0].outcome {
+        *coverage = Some(domain::Coverage::complete(96 * 64));
+    }
+    for less in [explained, covered] {
+        assert!(renderer.render_pdf(&less, &pictures()).unwrap() != all);
+    }
+    let evidence = evidence::collect_evidence(&report(), &pictures()).unwrap();
+    for name in ["test-D1", "golden-D1", "test-D2", "golden-D2"] {
+        assert!(evidence.files.contains_key(name), "no crop {name}");
+    }
+    assert_eq!(evidence.cards.len(), 4, "two findings and two differences");
+}
+
+#[test]
 fn bytes_that_are_not_the_reports_are_refused() {
     let report = report();
     let renderer = ReportRenderer::new();
@@ -123,6 +143,10 @@ fn a_flood_of_findings_and_events_is_cut_short() {
     let defect = report.defects[0].clone();
     report.defects = (1..=MAX_BOXES as u32 + 50)
         .map(|number| domain::report::ReportDefect { number, ..defect.clone() })
+        .collect();
+    let difference = report.differences[0].clone();
+    report.differences = (1..=MAX_BOXES as u32 + 50)
+        .map(|number| domain::report::ReportDifference { number, ..difference.clone() })
         .collect();
     let event: TimelineEntry = report.timeline[0].clone();
     report.timeline = vec![event; 1_000];

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::evidence::{BoardView, CardView};
 use super::glyphs::Typesetter;
+use super::marks::{Mark, marks_with_cards};
 use super::{ATTACHMENT, MAX_CARDS, MAX_EVENTS, MAX_PICTURES, words};
 
 /// A label and what it is of; `mono` where every character counts.
@@ -58,10 +59,11 @@ struct ProblemView {
     detail: String,
 }
 
+/// A finding, or a difference that no finding explains.
 #[derive(Serialize)]
 struct FindingView<'a> {
-    number: u32,
-    class: &'static str,
+    number: String,
+    name: &'static str,
     grade: &'static str,
     picture: String,
     bounds: String,
@@ -101,6 +103,8 @@ pub(super) struct ReportView<'a> {
     more_pictures: usize,
     findings: Vec<FindingView<'a>>,
     more_findings: usize,
+    differences: Vec<FindingView<'a>>,
+    more_differences: usize,
     events: Vec<EventView>,
     more_events: usize,
     digests: Vec<DigestView>,
@@ -115,6 +119,8 @@ impl<'a> ReportView<'a> {
         text: &Typesetter<'_>,
         (boards, cards): (&'a [BoardView], &'a [CardView]),
     ) -> Self {
+        let mut findings = finding_views(report, cards);
+        let differences = findings.split_off(report.defects.len().min(MAX_CARDS));
         let mut view = Self {
             attachment: ATTACHMENT,
             report_id: report.report_id.to_string(),
@@ -126,8 +132,10 @@ impl<'a> ReportView<'a> {
             classes: DefectClass::ALL.into_iter().map(|class| count_class(report, class)).collect(),
             pictures: picture_sections(report, text, boards),
             more_pictures: report.artifacts.len().saturating_sub(MAX_PICTURES),
-            findings: finding_views(report, cards),
+            findings,
             more_findings: report.defects.len().saturating_sub(MAX_CARDS),
+            differences,
+            more_differences: report.differences.len().saturating_sub(MAX_CARDS),
             events: event_views(report, text),
             more_events: report.timeline.len().saturating_sub(MAX_EVENTS),
             digests: digest_views(report, text),
@@ -261,7 +269,8 @@ fn picture_facts(artifact: &ReportArtifact) -> Vec<FactView> {
         let golden = format!("revision {}, artifact {}", golden.revision, golden.artifact_id);
         facts.push(plain_fact("Golden sample", golden));
     }
-    if let Outcome::Compared { registration, timing, .. } = &artifact.outcome {
+    if let Outcome::Compared { registration, coverage, timing, .. } = &artifact.outcome {
+        facts.push(plain_fact("Compared", words::describe_coverage(coverage.as_ref())));
         let (dx, dy) =
             (words::format_offset(registration.dx), words::format_offset(registration.dy));
         let score = registration.score;
@@ -290,29 +299,28 @@ fn problem_view(artifact: &ReportArtifact, text: &Typesetter<'_>) -> Option<Prob
     }
 }
 
+/// Findings first, then differences, as `cards` are.
 fn finding_views<'a>(report: &Report, cards: &'a [CardView]) -> Vec<FindingView<'a>> {
     let place = |id: ArtifactId| report.artifacts.iter().position(|a| a.artifact_id == id);
     let several = report.artifacts.len() > 1;
-    let finding = |(defect, card): (&ReportDefect, &'a CardView)| {
-        let index = place(defect.artifact_id);
+    let finding = |(mark, card): (Mark, &'a CardView)| {
+        let index = place(mark.artifact_id);
         let golden = index.and_then(|index| report.artifacts[index].golden.as_ref());
-        let (x, y) = (defect.bounds.x, defect.bounds.y);
-        let (width, height) = (defect.bounds.width, defect.bounds.height);
         FindingView {
-            number: defect.number,
-            class: defect.class.as_str(),
-            grade: defect.grade.as_str(),
+            number: mark.label,
+            name: mark.name,
+            grade: mark.grade,
             picture: match index {
                 Some(index) if several => format!("picture {}, ", index + 1),
                 Some(_) | None => String::new(),
             },
-            bounds: format!("box x {x}, y {y}, {width} × {height} px"),
-            rule: words::describe_consequence(defect.confidence, &report.recipe),
+            bounds: words::format_box(mark.bounds),
+            rule: mark.consequence,
             golden: golden.map_or_else(String::new, |golden| format!("rev. {}", golden.revision)),
             card,
         }
     };
-    report.defects.iter().zip(cards).map(finding).collect()
+    marks_with_cards(report).into_iter().zip(cards).map(finding).collect()
 }
 
 fn event_views(report: &Report, text: &Typesetter<'_>) -> Vec<EventView> {

@@ -1,7 +1,10 @@
 //! The report's facts in words.
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use domain::{Confidence, FiredRule, Judgement, NotComparable, Recipe};
+use domain::report::ReportDifference;
+use domain::{
+    Confidence, Coverage, DifferenceKind, FiredRule, Judgement, NotComparable, PixelBox, Recipe,
+};
 
 /// The banner's sentence under the verdict.
 pub(super) const fn describe_judgement(judgement: Judgement) -> &'static str {
@@ -98,6 +101,51 @@ pub(super) fn describe_consequence(value: Confidence, recipe: &Recipe) -> String
     }
 }
 
+/// What an unexplained difference is, and what it means for the board.
+pub(super) fn describe_difference(difference: &ReportDifference) -> String {
+    let kind = match difference.kind {
+        DifferenceKind::Appearance => "looks different from the golden sample",
+        DifferenceKind::Joined => "copper is joined that the golden sample keeps apart",
+        DifferenceKind::Parted => "copper is parted that the golden sample keeps together",
+    };
+    let strength = difference.strength;
+    format!("{kind}; {strength:.1} × the weakest that counts, no finding says why: for review")
+}
+
+/// Uncovered pieces that are listed; the picture and the JSON have the rest.
+const PIECES_LISTED: usize = 6;
+
+/// How much of a picture was compared, and where not.
+pub(super) fn describe_coverage(coverage: Option<&Coverage>) -> String {
+    let Some(coverage) = coverage else {
+        return "not known: recorded before it was measured; counts as not covered".to_owned();
+    };
+    let share = format_share(coverage.compared_share());
+    let (compared, inspected) = (coverage.compared_pixels(), coverage.inspected_pixels());
+    let (compared, inspected) = (group_thousands(compared), group_thousands(inspected));
+    let pieces = coverage.uncovered();
+    let mut listed: Vec<String> =
+        pieces.iter().take(PIECES_LISTED).map(|piece| format_box(*piece)).collect();
+    if pieces.len() > PIECES_LISTED {
+        listed.push(format!("and {} more", pieces.len() - PIECES_LISTED));
+    }
+    let missing = match listed.is_empty() {
+        true => String::new(),
+        false => format!("; not covered: {}", listed.join("; ")),
+    };
+    format!("{share} of the area to be inspected, {compared} of {inspected} px{missing}")
+}
+
+/// A share in per cent, rounded down: only all of it is 100 %.
+fn format_share(share: f64) -> String {
+    format!("{:.1} %", (share * 1_000.0).floor() / 10.0)
+}
+
+/// A box in pixels.
+pub(super) fn format_box(PixelBox { x, y, width, height }: PixelBox) -> String {
+    format!("box x {x}, y {y}, {width} × {height} px")
+}
+
 fn format_digits(value: f32, least: usize, fits: impl Fn(f32) -> bool) -> String {
     let short = format!("{value:.least$}");
     let exact = short.parse().is_ok_and(|shown: f32| shown == value && fits(shown));
@@ -111,6 +159,10 @@ pub(super) fn format_offset(pixels: f32) -> String {
 
 /// A file's length, exact.
 pub(super) fn format_bytes(count: u64) -> String {
+    format!("{} bytes", group_thousands(count))
+}
+
+fn group_thousands(count: u64) -> String {
     let digits = count.to_string();
     let mut grouped = String::new();
     for (index, digit) in digits.chars().enumerate() {
@@ -119,7 +171,7 @@ pub(super) fn format_bytes(count: u64) -> String {
         }
         grouped.push(digit);
     }
-    format!("{grouped} bytes")
+    grouped
 }
 
 #[cfg(test)]
@@ -139,6 +191,26 @@ mod tests {
     fn a_threshold_is_exact() {
         assert_eq!(format_threshold(Confidence::HALF), "0.50");
         assert_eq!(format_threshold(Confidence::new(0.123).unwrap()), "0.123");
+    }
+
+    #[test]
+    fn a_share_is_100_per_cent_only_when_all_was_compared() {
+        assert_eq!(format_share(1.0), "100.0 %");
+        assert_eq!(format_share(0.999_99), "99.9 %");
+        assert_eq!(format_share(0.0), "0.0 %");
+    }
+
+    #[test]
+    fn a_coverage_names_the_largest_pieces_that_are_missing() {
+        let piece = PixelBox { x: 620, y: 0, width: 20, height: 640 };
+        let coverage = Coverage::new(409_600, 396_800, vec![piece; 8]).unwrap();
+        let words = describe_coverage(Some(&coverage));
+        let (compared, inspected) = ("396\u{202f}800", "409\u{202f}600");
+        let begin = format!("96.8 % of the area to be inspected, {compared} of {inspected} px; ");
+        assert!(words.starts_with(&begin), "{words}");
+        assert!(words.ends_with("box x 620, y 0, 20 × 640 px; and 2 more"), "{words}");
+        assert!(!describe_coverage(Some(&Coverage::complete(9))).contains("not covered"));
+        assert!(describe_coverage(None).contains("not known"));
     }
 
     #[test]

@@ -15,7 +15,11 @@ async fn an_inspection_shows_everything_that_is_known_of_it() {
             "query($id: ID!) { inspection(id: $id) { id lot part station state judgement
                 rules { rule class count judgement text } recipe { revision failAt reviewAt }
                 defects { number class confidence grade box { x y width height } artifactId }
-                artifacts { id state sha256 url registration { dx dy score } goldenRevision }
+                artifacts { id state sha256 url registration { dx dy score } goldenRevision
+                    coverage { inspectedPixels comparedPixels comparedShare
+                        uncovered { x y width height } }
+                    differences { kind strength box { x y width height } } }
+                differenceCount
                 timeline { sequence eventType actor } report { id url document }
                 version position createdAt judgedAt voidReason } }",
             json!({"id": id}),
@@ -39,6 +43,17 @@ async fn an_inspection_shows_everything_that_is_known_of_it() {
     let picture = &found["artifacts"][0];
     assert_eq!(picture["url"], format!("/v1/artifacts/{}", artifact_id(1)));
     assert_eq!(picture["registration"], json!({"dx": 0.1, "dy": -2.0, "score": 0.95}));
+    assert_eq!(
+        picture["coverage"],
+        json!({"inspectedPixels": 307_200, "comparedPixels": 297_600, "comparedShare": 0.96875,
+               "uncovered": [{"x": 620, "y": 0, "width": 20, "height": 480}]})
+    );
+    assert_eq!(
+        picture["differences"],
+        json!([{"kind": "JOINED", "strength": 1.5,
+                "box": {"x": 5, "y": 6, "width": 7, "height": 8}}])
+    );
+    assert_eq!(found["differenceCount"], 1);
     assert_eq!(found["timeline"][0]["eventType"], "InspectionCreated");
     assert_eq!(found["report"]["document"], json!({"schema_version": 1}));
     assert_eq!(found["position"], "1");

@@ -38,6 +38,7 @@ fn report(sha256: Sha256, bytes: usize) -> Report {
             },
         }],
         defects: Vec::new(),
+        differences: Vec::new(),
         timeline: Vec::new(),
     }
 }
@@ -111,6 +112,20 @@ async fn a_missing_picture_does_not_keep_a_report_from_being_printed() {
     let path = format!("/v1/reports/{id}");
     let answer = world.get_with(&path, &[("accept", "application/pdf")]).await;
     assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(&answer.body));
+}
+
+/// Its projection is rebuilt from the log; until then there is no report of it to print.
+#[tokio::test]
+async fn a_report_of_an_older_version_is_printed_once_it_is_rebuilt() {
+    let world = World::new().await;
+    let mut document = serde_json::to_value(report(Sha256::digest_of(b"gone"), 4)).unwrap();
+    document["schema_version"] = json!(1);
+    document.as_object_mut().unwrap().remove("differences");
+    let id = world.insert_report(1, &document.to_string()).await;
+    let path = format!("/v1/reports/{id}");
+    let answer = world.get_with(&path, &[("accept", "application/pdf")]).await;
+    assert_eq!(answer.problem().0, 503);
+    assert_eq!(world.get(&path).await.status, 200, "as it is stored");
 }
 
 #[tokio::test]

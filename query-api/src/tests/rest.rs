@@ -60,6 +60,9 @@ async fn an_inspection_s_etag_is_its_version() {
     assert_eq!((&body["version"], &body["position"]), (&json!(5), &json!(3)));
     assert_eq!(body["rules"][0], json!({"rule": "defect", "class": "open", "count": 1}));
     assert_eq!(body["artifacts"][0]["artifact_id"], artifact_id(3).to_string());
+    assert_eq!(body["difference_count"], 1);
+    assert_eq!(body["artifacts"][0]["coverage"]["compared_pixels"], 297_600);
+    assert_eq!(body["artifacts"][0]["differences"][0]["kind"], "joined");
     assert_eq!(body["timeline"][0]["event_type"], "InspectionCreated");
     assert_eq!(
         body["report_id"],

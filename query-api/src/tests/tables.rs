@@ -5,6 +5,7 @@ CREATE TABLE read.inspections (
     inspection_id uuid PRIMARY KEY, lot text NOT NULL, part text NOT NULL, station text NOT NULL,
     state text NOT NULL, judgement text, rules jsonb, recipe jsonb NOT NULL,
     defect_count integer NOT NULL, doubtful_count integer NOT NULL,
+    difference_count integer NOT NULL,
     created_at timestamptz NOT NULL, judged_at timestamptz, voided_at timestamptz, void_reason text,
     version bigint NOT NULL, created_position bigint NOT NULL, position bigint NOT NULL);
 CREATE TABLE read.artifacts (
@@ -13,6 +14,7 @@ CREATE TABLE read.artifacts (
     reserved_at timestamptz NOT NULL, uploaded_at timestamptz, inferred_at timestamptz,
     golden_artifact_id uuid, golden_sha256 text, golden_revision integer,
     model_name text, model_version text, model_sha256 text, registration jsonb,
+    coverage jsonb, differences jsonb,
     queue_ms integer, compute_ms integer, total_ms integer, reason text, detail text);
 CREATE TABLE read.timeline (
     inspection_id uuid NOT NULL, sequence bigint NOT NULL, position bigint NOT NULL,

@@ -264,7 +264,7 @@ impl World {
             _ => json!([{"rule": "defect", "class": "open", "count": defects}]),
         };
         sqlx::query(
-            "INSERT INTO read.inspections VALUES ($1, $2, 'P', 'AOI-1', 'judged', $3, $4, $5, $6, 0,
+            "INSERT INTO read.inspections VALUES ($1, $2, 'P', 'AOI-1', 'judged', $3, $4, $5, $6, 0, 1,
                 now(), now(), NULL, NULL, 5, $7, $7)",
         )
         .bind(id)
@@ -280,12 +280,16 @@ impl World {
         sqlx::query(
             "INSERT INTO read.artifacts (artifact_id, inspection_id, state, media_type, sha256,
                 bytes,
-                width, height, reserved_at, registration)
+                width, height, reserved_at, registration, coverage, differences)
              VALUES ($1, $2, 'compared', 'image/png', repeat('ab', 32), 9, 640, 480, now(),
-                '{\"dx\": 0.1, \"dy\": -2, \"score\": 0.95}')",
+                '{\"dx\": 0.1, \"dy\": -2, \"score\": 0.95}', $3, $4)",
         )
         .bind(artifact_id(n))
         .bind(id)
+        .bind(json!({"inspected_pixels": 307_200, "compared_pixels": 297_600,
+            "uncovered": [{"x": 620, "y": 0, "width": 20, "height": 480}]}))
+        .bind(json!([{"kind": "joined", "strength": 1.5,
+            "box": {"x": 5, "y": 6, "width": 7, "height": 8}}]))
         .execute(&self.pool)
         .await
         .unwrap();

@@ -3,8 +3,9 @@
 use chrono::{DateTime, Utc};
 use domain::inspection::{GoldenReference, ModelIdentity, Registration, Timing};
 use domain::{
-    ArtifactId, ArtifactState, Defect, FiredRule, Grade, InspectionEvent, InspectionState,
-    Judgement, Lot, MediaType, NotComparable, PartNumber, Picture, Recipe, Sha256, Station,
+    ArtifactId, ArtifactState, Coverage, Defect, FiredRule, Grade, InspectionEvent,
+    InspectionState, Judgement, Lot, MediaType, NotComparable, PartNumber, Picture, Recipe, Sha256,
+    Station, UnexplainedDifference,
 };
 use platform::event_log::Position;
 use serde::{Deserialize, Serialize};
@@ -24,6 +25,7 @@ pub(super) struct InspectionRow {
     recipe: Recipe,
     defect_count: u32,
     doubtful_count: u32,
+    difference_count: u32,
     created_at: DateTime<Utc>,
     pub(super) judged_at: Option<DateTime<Utc>>,
     pub(super) voided_at: Option<DateTime<Utc>>,
@@ -51,6 +53,7 @@ impl InspectionRow {
             recipe: recipe.clone(),
             defect_count: 0,
             doubtful_count: 0,
+            difference_count: 0,
             created_at: record.recorded.occurred_at(),
             judged_at: None,
             voided_at: None,
@@ -61,7 +64,13 @@ impl InspectionRow {
         })
     }
 
-    pub(super) fn count_findings(&mut self, defects: &[Defect]) {
+    pub(super) fn count_findings(
+        &mut self,
+        defects: &[Defect],
+        differences: &[UnexplainedDifference],
+    ) {
+        let unexplained = u32::try_from(differences.len()).unwrap_or(u32::MAX);
+        self.difference_count = self.difference_count.saturating_add(unexplained);
         for defect in defects {
             match self.recipe.grade(defect.confidence) {
                 Grade::Defect => self.defect_count += 1,
@@ -82,6 +91,7 @@ impl TableRow for InspectionRow {
         "rules",
         "defect_count",
         "doubtful_count",
+        "difference_count",
         "judged_at",
         "voided_at",
         "void_reason",
@@ -109,7 +119,9 @@ pub(super) struct ArtifactRow {
     model_name: Option<String>,
     model_version: Option<String>,
     model_sha256: Option<Sha256>,
-    pub(super) registration: Option<Registration>,
+    registration: Option<Registration>,
+    coverage: Option<Coverage>,
+    differences: Option<Vec<UnexplainedDifference>>,
     queue_ms: Option<u32>,
     compute_ms: Option<u32>,
     total_ms: Option<u32>,
@@ -143,6 +155,8 @@ impl ArtifactRow {
             model_version: None,
             model_sha256: None,
             registration: None,
+            coverage: None,
+            differences: None,
             queue_ms: None,
             compute_ms: None,
             total_ms: None,
@@ -163,6 +177,17 @@ impl ArtifactRow {
         self.golden_artifact_id = Some(golden.artifact_id);
         self.golden_sha256 = Some(golden.sha256);
         self.golden_revision = Some(golden.revision);
+    }
+
+    pub(super) fn set_comparison(
+        &mut self,
+        registration: Registration,
+        coverage: Option<&Coverage>,
+        differences: &[UnexplainedDifference],
+    ) {
+        self.registration = Some(registration);
+        self.coverage = coverage.cloned();
+        self.differences = Some(differences.to_vec());
     }
 
     pub(super) fn set_model(&mut self, model: &ModelIdentity, timing: Timing) {
@@ -195,6 +220,8 @@ impl TableRow for ArtifactRow {
         "model_version",
         "model_sha256",
         "registration",
+        "coverage",
+        "differences",
         "queue_ms",
         "compute_ms",
         "total_ms",

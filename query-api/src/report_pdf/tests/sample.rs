@@ -5,11 +5,11 @@ use std::io::Cursor;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::inspection::{GoldenReference, ModelIdentity, Registration, Timing};
 use domain::report::{
-    Outcome, Report, ReportArtifact, ReportDefect, SCHEMA_VERSION, TimelineEntry,
+    Outcome, Report, ReportArtifact, ReportDefect, ReportDifference, SCHEMA_VERSION, TimelineEntry,
 };
 use domain::{
-    ArtifactId, Confidence, DefectClass, FiredRule, InspectionId, Judgement, MediaType,
-    NotComparable, Picture, PixelBox, Recipe, ReportId, Sha256,
+    ArtifactId, Confidence, Coverage, DefectClass, DifferenceKind, FiredRule, InspectionId,
+    Judgement, MediaType, NotComparable, Picture, PixelBox, Recipe, ReportId, Sha256,
 };
 use image::{GrayImage, ImageFormat, Luma};
 use uuid::Uuid;
@@ -67,8 +67,20 @@ fn compared() -> Outcome {
             sha256: Sha256::digest_of(b"model"),
         },
         registration: Registration { dx: 2.0, dy: -1.25, score: 0.987 },
+        coverage: Some(all_but_a_strip()),
         timing: Timing { queue_ms: 3, compute_ms: 41, total_ms: 58 },
     }
+}
+
+/// The rightmost two columns were not compared.
+fn all_but_a_strip() -> Coverage {
+    let strip = PixelBox { x: 94, y: 0, width: 2, height: 64 };
+    Coverage::new(96 * 64, 94 * 64, vec![strip]).unwrap()
+}
+
+fn difference(number: u32, kind: DifferenceKind, strength: f32) -> ReportDifference {
+    let bounds = PixelBox { x: 80, y: 10 * number, width: 6, height: 5 };
+    ReportDifference { number, artifact_id: id(1), kind, strength, bounds }
 }
 
 fn defect(number: u32, class: DefectClass, confidence: f32, bounds: PixelBox) -> ReportDefect {
@@ -117,6 +129,8 @@ pub(super) fn report() -> Report {
         rules: vec![
             FiredRule::Defect { class: DefectClass::Short, count: 1 },
             FiredRule::DoubtfulFinding { class: DefectClass::Open, count: 1 },
+            FiredRule::UnexplainedDifference { count: 2 },
+            FiredRule::NotCovered { pieces: 1 },
             FiredRule::NotCompared { reason },
             FiredRule::MissingView,
         ],
@@ -127,6 +141,10 @@ pub(super) fn report() -> Report {
         defects: vec![
             defect(1, DefectClass::Short, 0.973, short),
             defect(2, DefectClass::Open, 0.31, open),
+        ],
+        differences: vec![
+            difference(1, DifferenceKind::Joined, 12.5),
+            difference(2, DifferenceKind::Appearance, 1.25),
         ],
         timeline: timeline(),
     }
@@ -161,6 +179,10 @@ pub(super) fn pass() -> Report {
     report.judgement = Judgement::Pass;
     report.rules = vec![FiredRule::NothingFound];
     report.artifacts.truncate(1);
+    if let Outcome::Compared { coverage, .. } = &mut report.artifacts[0].outcome {
+        *coverage = Some(Coverage::complete(96 * 64));
+    }
     report.defects.clear();
+    report.differences.clear();
     report
 }

@@ -1,10 +1,10 @@
-//! `schemas/report.v1.schema.json` is exactly what serde writes: every sample is valid, and no
+//! `schemas/report.v2.schema.json` is exactly what serde writes: every sample is valid, and no
 //! field can be left out of one or added to one unnoticed.
 
 mod validator;
 
-use domain::report::{Outcome, Report};
-use domain::{DefectClass, FiredRule, Judgement, MediaType, NotComparable};
+use domain::report::{Outcome, Report, ReportDifference};
+use domain::{DefectClass, DifferenceKind, FiredRule, Judgement, MediaType, NotComparable};
 use serde_json::{Value, json};
 
 use super::super::report_json;
@@ -12,7 +12,7 @@ use super::sample::{pass, report};
 use validator::{Schema, problem};
 
 fn schema() -> Schema {
-    let text = include_str!("../../../../schemas/report.v1.schema.json");
+    let text = include_str!("../../../../schemas/report.v2.schema.json");
     Schema(serde_json::from_str(text).unwrap())
 }
 
@@ -34,7 +34,17 @@ const REASONS: [NotComparable; 8] = [
 /// A report in which every variant of every enumeration occurs.
 fn everything() -> Report {
     let mut report = report();
-    let mut rules = vec![FiredRule::MissingView, FiredRule::NothingFound];
+    let mut rules = vec![FiredRule::MissingView, FiredRule::DuplicateView, FiredRule::NothingFound];
+    rules.push(FiredRule::UnexplainedDifference { count: 1 });
+    rules.push(FiredRule::NotCovered { pieces: 1 });
+    for kind in DifferenceKind::ALL {
+        report.differences.push(ReportDifference { kind, ..report.differences[0].clone() });
+    }
+    let mut old = report.artifacts[0].clone();
+    if let Outcome::Compared { coverage, .. } = &mut old.outcome {
+        *coverage = None;
+    }
+    report.artifacts.push(old);
     for class in DefectClass::ALL {
         rules.push(FiredRule::Defect { class, count: 1 });
         rules.push(FiredRule::DoubtfulFinding { class, count: 1 });
@@ -119,7 +129,11 @@ fn values_out_of_range_are_refused() {
         ("/judged_at", json!("2026-03-01T08:30:00+01:00")),
         ("/artifacts/0/picture/sha256", json!("ab")),
         ("/artifacts/0/picture/width", json!(1.5)),
-        ("/schema_version", json!(2)),
+        ("/schema_version", json!(1)),
+        ("/differences/0/strength", json!(0.5)),
+        ("/differences/0/kind", json!("joint")),
+        ("/artifacts/0/outcome/coverage/compared_pixels", json!(-1)),
+        ("/artifacts/0/outcome/coverage/uncovered/0/width", json!(1.5)),
         ("/rules", json!([])),
     ];
     for (place, value) in changes {

@@ -86,6 +86,7 @@ fn simple(schema: &Value, (keyword, rule): (&str, &Value), value: &Value) -> boo
         }
         "minimum" => value.as_f64().is_none_or(|v| v >= number()),
         "maximum" => value.as_f64().is_none_or(|v| v <= number()),
+        "maxItems" => value.as_array().is_none_or(|v| v.len() as f64 <= number()),
         "minItems" => value.as_array().is_none_or(|v| v.len() as f64 >= number()),
         "minLength" => text.is_none_or(|v| v.chars().count() as f64 >= number()),
         "maxLength" => text.is_none_or(|v| v.chars().count() as f64 <= number()),
