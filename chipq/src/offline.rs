@@ -47,6 +47,16 @@ pub(crate) fn evaluate(args: &EvaluateArgs) -> anyhow::Result<()> {
         started.elapsed().as_secs_f64(),
         done.network.as_secs_f64() * 1e3 / done.pairs.max(1) as f64,
     );
+    println!(
+        "{} differences that no finding explains, written as class difference",
+        done.unexplained
+    );
+    if done.other_labels > 0 {
+        println!(
+            "{} of {} labels are of classes that the network does not name: they count as \"other\"",
+            done.other_labels, done.labels,
+        );
+    }
     if args.repaired {
         println!(
             "repaired: {} false calls on {} boards, {:.1} per 100 boards",

@@ -28,6 +28,8 @@ fn a_defective_board_fails_with_its_defects_in_json_and_in_an_annotated_picture(
     for field in ["class", "confidence", "grade", "box"] {
         assert!(defects[0].get(field).is_some(), "no {field} in {}", defects[0]);
     }
+    assert!(found["differences"].is_array(), "{found}");
+    assert_eq!(found["coverage"]["inspected_pixels"], 640 * 640);
     let picture = image::open(&out).unwrap();
     assert_eq!((picture.width(), picture.height()), (640, 640));
 }
@@ -40,6 +42,7 @@ fn a_clean_board_passes() {
     let (code, said, _) = finished(chipq(&["inspect"]).arg(&pair.golden).arg(&pair.test));
     assert_eq!(code, 0, "{said}");
     assert!(said.starts_with("PASS: nothing-found"), "{said}");
+    assert!(said.contains("compared 100.0 % of the picture"), "{said}");
 }
 
 #[test]
@@ -73,6 +76,7 @@ fn an_evaluation_writes_one_line_per_pair() {
     let (code, said, errors) = finished(command);
     assert_eq!(code, 0, "{errors}");
     assert!(said.starts_with("3 pairs"), "{said}");
+    assert!(said.contains("differences that no finding explains"), "{said}");
     let lines = std::fs::read_to_string(&out).unwrap();
     for line in lines.lines() {
         let prediction: Value = serde_json::from_str(line).unwrap();

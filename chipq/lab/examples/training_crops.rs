@@ -6,7 +6,7 @@ use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use boards::{BoardOptions, GeneratedBoard, Manifest, ManifestItem, board_sequence};
+use boards::{BoardOptions, GeneratedBoard, LabelledBox, Manifest, ManifestItem, board_sequence};
 use clap::Parser;
 use lab::training::write_records;
 
@@ -89,7 +89,9 @@ fn load(item: &ManifestItem, folder: &Path) -> Result<GeneratedBoard, Box<dyn Er
     let picture = |file: &Path| -> Result<_, Box<dyn Error>> {
         Ok(vision::decode(&fs::read(folder.join(file))?)?.into_grey())
     };
-    let defects = item.boxes.iter().map(|label| (label.class, label.bounds())).collect();
+    let label = |label: &LabelledBox| label.class.as_named().map(|class| (class, label.bounds()));
+    let defects: Option<Vec<_>> = item.boxes.iter().map(label).collect();
+    let defects = defects.ok_or("a label is of a class that the network does not name")?;
     let (golden, test) = (picture(&item.template.file)?, picture(&item.test.file)?);
     Ok(GeneratedBoard { golden, test, defects })
 }

@@ -5,16 +5,17 @@
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use boards::{GeneratedBoard, Manifest, ManifestItem};
-use domain::{Defect, DefectClass, NotComparable};
+use boards::{LabelClass, LabelledBox, Manifest, ManifestItem, paste_golden};
+use domain::{Defect, NotComparable, PixelBox, UnexplainedDifference};
 use inference::engine::{EmbeddedEngine, EngineError};
 use serde::Serialize;
-use vision::{DecodeError, DecodedImage, PreparedGolden};
+use vision::{DecodeError, DecodedImage, Findings, PreparedGolden};
 
 #[cfg(test)]
 mod tests;
@@ -30,7 +31,7 @@ pub enum EvaluateError {
         /// What the system said.
         source: io::Error,
     },
-    /// The manifest is not in the DeepPCB layout.
+    /// The manifest is not one of picture pairs.
     #[error("{path} is not a manifest of picture pairs")]
     Manifest {
         /// Which file.
@@ -87,6 +88,12 @@ pub struct Evaluation {
     pub calls: usize,
     /// Pairs with such a call.
     pub called: usize,
+    /// Differences that no finding explains.
+    pub unexplained: usize,
+    /// Labels on all pairs.
+    pub labels: usize,
+    /// Labels of classes that the network does not name.
+    pub other_labels: usize,
 }
 
 /// A line of the predictions file.
@@ -98,27 +105,39 @@ struct Prediction<'a> {
     not_comparable: Option<NotComparable>,
 }
 
-/// A finding; pixels of the test picture, `x2` and `y2` excluded.
+/// The class that an unexplained difference is written under.
+const DIFFERENCE: &str = "difference";
+/// The confidences that differences are written with: those of a doubtful finding, because the board goes
+/// to review by them and does not fail.
+const DIFFERENCE_CONFIDENCE: Range<f32> = 0.25..0.499;
+
+/// A finding or a difference; pixels of the test picture, `x2` and `y2` excluded.
 #[derive(Serialize)]
 struct Detection {
     x1: u32,
     y1: u32,
     x2: u32,
     y2: u32,
-    class: DefectClass,
+    class: &'static str,
     confidence: f32,
 }
 
-impl From<Defect> for Detection {
-    fn from(Defect { class, confidence, bounds }: Defect) -> Self {
-        Self {
-            x1: bounds.x,
-            y1: bounds.y,
-            x2: bounds.x + bounds.width,
-            y2: bounds.y + bounds.height,
-            class,
-            confidence: confidence.get(),
-        }
+impl Detection {
+    fn new(class: &'static str, confidence: f32, bounds: PixelBox) -> Self {
+        let PixelBox { x, y, width, height } = bounds;
+        let (x2, y2) = (x.saturating_add(width), y.saturating_add(height));
+        Self { x1: x, y1: y, x2, y2, class, confidence }
+    }
+
+    fn from_defect(defect: &Defect) -> Self {
+        Self::new(defect.class.as_str(), defect.confidence.get(), defect.bounds)
+    }
+
+    /// The stronger the difference, the nearer to the upper end.
+    fn from_difference(difference: &UnexplainedDifference) -> Self {
+        let Range { start, end } = DIFFERENCE_CONFIDENCE;
+        let confidence = start + (end - start) * (1.0 - difference.strength.max(1.0).recip());
+        Self::new(DIFFERENCE, confidence, difference.bounds)
     }
 }
 
@@ -180,6 +199,9 @@ impl Evaluation {
         self.network += other.network;
         self.calls += other.calls;
         self.called += other.called;
+        self.unexplained += other.unexplained;
+        self.labels += other.labels;
+        self.other_labels += other.other_labels;
     }
 }
 
@@ -233,34 +255,41 @@ impl Pipeline<'_> {
         let test = read(&self.folder.join(&item.test.file))?;
         let golden = read(&self.folder.join(&item.template.file))?;
         sum.pairs += 1;
-        let (defects, not_comparable) = match self.prepare_pair(&test, &golden, item, sum) {
-            Ok(prepared) => (self.find_defects(&prepared, sum)?, None),
+        sum.labels += item.boxes.len();
+        sum.other_labels +=
+            item.boxes.iter().filter(|label| label.class == LabelClass::Other).count();
+        let (found, not_comparable) = match self.prepare_pair(&test, &golden, item, sum) {
+            Ok(prepared) => (self.compare_pair(&prepared, sum)?, None),
             Err(reason) => {
                 sum.not_comparable += 1;
-                (Vec::new(), Some(reason))
+                (Findings::default(), Some(reason))
             }
         };
+        let Findings { defects, differences } = found;
         let calls = defects.iter().filter(|defect| defect.confidence.get() >= CALL).count();
         sum.calls += calls;
         sum.called += usize::from(calls > 0);
-        let detections = defects.into_iter().map(Detection::from).collect();
+        sum.unexplained += differences.len();
+        let detections = defects.iter().map(Detection::from_defect);
+        let detections =
+            detections.chain(differences.iter().map(Detection::from_difference)).collect();
         let prediction = Prediction { id: &item.id, detections, not_comparable };
         let path = PathBuf::from("predictions");
         serde_json::to_string(&prediction)
             .map_err(|source| EvaluateError::Manifest { path, source })
     }
 
-    fn find_defects(
+    fn compare_pair(
         &self,
         prepared: &vision::PreparedPicture,
         sum: &mut Evaluation,
-    ) -> Result<Vec<Defect>, EngineError> {
+    ) -> Result<Findings, EngineError> {
         let started = Instant::now();
         let outputs = self.engine.run(&prepared.crops)?;
         sum.network += started.elapsed();
         sum.crops += outputs.len();
         let mismatch = |e: vision::CountMismatch| EngineError::Backend { detail: e.to_string() };
-        Ok(prepared.merge_answers(&outputs).map_err(mismatch)?.defects)
+        prepared.merge_answers(&outputs).map_err(mismatch)
     }
 
     /// The shipped pipeline up to the crops, or why the pair cannot be compared.
@@ -277,10 +306,9 @@ impl Pipeline<'_> {
         let golden = vision::decode(golden).map_err(unreadable)?;
         sum.decode += started.elapsed();
         let (test, golden) = if self.repaired {
-            let defects = item.boxes.iter().map(|label| (label.class, label.bounds())).collect();
-            let (golden, test) = (golden.into_grey(), test.into_grey());
-            let repaired = GeneratedBoard { golden, test, defects }.into_repaired();
-            (DecodedImage::Grey(repaired.test), DecodedImage::Grey(repaired.golden))
+            let (golden, mut test) = (golden.into_grey(), test.into_grey());
+            paste_golden(&mut test, &golden, item.boxes.iter().map(LabelledBox::bounds));
+            (DecodedImage::Grey(test), DecodedImage::Grey(golden))
         } else {
             (test, golden)
         };

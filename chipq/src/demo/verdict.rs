@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use boards::LabelledBox;
+use boards::{LabelClass, LabelledBox};
 use domain::report::ReportDefect;
 use domain::{Judgement, Report};
 use serde_json::Value;
@@ -36,6 +36,8 @@ pub(crate) struct Verdict {
     pub(crate) misnamed: usize,
     /// Findings where nothing is labelled.
     pub(crate) false_calls: usize,
+    /// Differences that no finding explains.
+    pub(crate) unexplained: usize,
     /// From the answer to the upload until the report could be read.
     pub(crate) waited: Duration,
 }
@@ -59,6 +61,7 @@ impl Verdict {
             found: matched.found,
             misnamed: matched.misnamed,
             false_calls: report.defects.len() - matched.found,
+            unexplained: report.differences.len(),
             waited,
         })
     }
@@ -99,7 +102,7 @@ impl Matched {
             {
                 let label = free.swap_remove(best);
                 matched.found += 1;
-                matched.misnamed += usize::from(label.class != finding.class);
+                matched.misnamed += usize::from(label.class != LabelClass::Named(finding.class));
             }
         }
         matched
@@ -145,13 +148,15 @@ pub(crate) fn totals(verdicts: &[Verdict]) -> String {
         "agreement   {agree} of {} boards as the truth has it, {review} left to a person\n\
          escapes     {escapes} of {defective} defective boards passed\n\
          false alarm {alarms} of {clean} clean boards failed\n\
-         defects     {} of {} found ({} under another class), {} false calls\n\
+         defects     {} of {} found ({} under another class), {} false calls, {} differences \
+         unexplained\n\
          upload -> report   p50 {:.0} ms, p99 {:.0} ms\n",
         verdicts.len(),
         sum(|v| v.found),
         sum(|v| v.labelled),
         sum(|v| v.misnamed),
         sum(|v| v.false_calls),
+        sum(|v| v.unexplained),
         waited.percentile_ms(50),
         waited.percentile_ms(99),
     )
@@ -198,6 +203,7 @@ mod tests {
             found: 0,
             misnamed: 0,
             false_calls: 0,
+            unexplained: 0,
             waited: Duration::from_millis(7),
         };
         let lot =

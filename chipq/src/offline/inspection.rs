@@ -5,11 +5,14 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use domain::inspection::{ModelIdentity, Registration};
-use domain::{Defect, FiredRule, Grade, Judgement, Recipe, Sha256, View, judge};
+use domain::{
+    Coverage, Defect, FiredRule, Grade, Judgement, PixelBox, Recipe, Sha256, UnexplainedDifference,
+    View, judge,
+};
 use image::{GrayImage, ImageFormat};
 use inference::engine::{EmbeddedEngine, Engine as _};
 use serde_json::{Value, json};
-use vision::{DecodedImage, PreparedGolden};
+use vision::{Annotations, DecodedImage, PreparedGolden};
 
 use super::cannot_write;
 use crate::failure::{Failure, exit};
@@ -26,6 +29,10 @@ pub(super) struct InspectedBoard {
     not_comparable: Option<String>,
     /// Findings from the recipe's `review_at`, most confident first.
     defects: Vec<(Defect, Grade)>,
+    /// What differs and is not explained by the findings.
+    differences: Vec<UnexplainedDifference>,
+    /// How much of the picture was compared; nothing when the two could not be.
+    coverage: Option<Coverage>,
     model: ModelIdentity,
     took: Duration,
 }
@@ -53,6 +60,8 @@ pub(super) fn inspect_board(golden: &Path, test: &Path) -> anyhow::Result<Inspec
         registration: None,
         not_comparable: None,
         defects: Vec::new(),
+        differences: Vec::new(),
+        coverage: None,
         model: engine.model().clone(),
         took: Duration::ZERO,
     };
@@ -73,6 +82,8 @@ pub(super) fn inspect_board(golden: &Path, test: &Path) -> anyhow::Result<Inspec
                 .filter(|(grade, _)| *grade > Grade::Negligible)
                 .map(|(grade, defect)| (defect, grade))
                 .collect();
+            inspected.differences = found.differences;
+            inspected.coverage = Some(prepared.coverage);
             judged
         }
         Err(incomparable) => {
@@ -113,10 +124,12 @@ impl InspectedBoard {
         }
     }
 
-    /// Writes the board as PNG with numbered boxes.
+    /// Writes the board as PNG with numbered boxes, and hatched where it was not compared.
     pub(super) fn write_annotated(&self, out: &Path) -> Result<(), Failure> {
         let defects: Vec<Defect> = self.defects.iter().map(|(defect, _)| defect.clone()).collect();
-        vision::annotate(&self.picture, &defects)
+        let uncovered = self.coverage.as_ref().map_or(&[][..], Coverage::uncovered);
+        let shown = Annotations { defects: &defects, differences: &self.differences, uncovered };
+        vision::annotate(&self.picture, shown)
             .save_with_format(out, ImageFormat::Png)
             .map_err(|error| cannot_write(out, error))
     }
@@ -133,10 +146,20 @@ impl InspectedBoard {
                 "box": defect.bounds,
             })
         });
+        let differences = (1..).zip(&self.differences).map(|(number, difference): (u32, _)| {
+            json!({
+                "number": number,
+                "kind": difference.kind,
+                "strength": difference.strength,
+                "box": difference.bounds,
+            })
+        });
         json!({
             "judgement": self.judgement,
             "rules": self.rules,
             "defects": defects.collect::<Vec<_>>(),
+            "differences": differences.collect::<Vec<_>>(),
+            "coverage": self.coverage,
             "registration": self.registration,
             "not_comparable": self.not_comparable,
             "model": self.model,
@@ -175,10 +198,42 @@ impl InspectedBoard {
                 bounds.height,
             )?;
         }
+        self.write_differences(out)?;
+        if let Some(coverage) = &self.coverage {
+            write_coverage(out, coverage)?;
+        }
         if let Some(Registration { dx, dy, score }) = self.registration {
-            writeln!(out, "\nregistered by {dx:+.1} {dy:+.1} px, agreement {score:.3}")?;
+            writeln!(out, "registered by {dx:+.1} {dy:+.1} px, agreement {score:.3}")?;
         }
         let ModelIdentity { name, version, .. } = &self.model;
         writeln!(out, "{name} {version}, {:.0} ms", self.took.as_secs_f64() * 1e3)
     }
+
+    fn write_differences(&self, out: &mut String) -> std::fmt::Result {
+        if !self.differences.is_empty() {
+            writeln!(out, "\nno finding explains these differences from the golden sample:")?;
+            writeln!(out, "  #  kind          strength               x    y    width  height")?;
+        }
+        for (number, difference) in (1_u32..).zip(&self.differences) {
+            let (label, kind) = (format!("D{number}"), difference.kind.as_str());
+            let PixelBox { x, y, width, height } = difference.bounds;
+            let strength = difference.strength;
+            writeln!(
+                out,
+                "{label:>3}  {kind:<10} {strength:>11.1}           {x:>4} {y:>4} {width:>6} {height:>7}"
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// How much was compared, rounded down so that only all of it is 100 %, and where not.
+fn write_coverage(out: &mut String, coverage: &Coverage) -> std::fmt::Result {
+    let share = (coverage.compared_share() * 1_000.0).floor() / 10.0;
+    let (compared, inspected) = (coverage.compared_pixels(), coverage.inspected_pixels());
+    writeln!(out, "\ncompared {share:.1} % of the picture ({compared} of {inspected} pixels)")?;
+    for PixelBox { x, y, width, height } in coverage.uncovered() {
+        writeln!(out, "not compared: x {x}, y {y}, {width} × {height} pixels")?;
+    }
+    Ok(())
 }

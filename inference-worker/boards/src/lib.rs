@@ -22,7 +22,8 @@ mod tests;
 
 pub use flaw::LABEL_MARGIN;
 pub use manifest::{
-    BoardsError, BoardsSummary, LabelledBox, Manifest, ManifestFile, ManifestItem, write_boards,
+    BoardsError, BoardsSummary, LabelClass, LabelledBox, Manifest, ManifestFile, ManifestItem,
+    write_boards,
 };
 
 use canvas::{Area, Canvas};
@@ -83,14 +84,25 @@ impl GeneratedBoard {
     /// alike to count false calls on real pictures.
     #[must_use]
     pub fn into_repaired(mut self) -> Self {
-        for (_, PixelBox { x, y, width, height }) in self.defects.drain(..) {
-            for y in y..(y + height).min(self.test.height()).min(self.golden.height()) {
-                for x in x..(x + width).min(self.test.width()).min(self.golden.width()) {
-                    self.test.put_pixel(x, y, *self.golden.get_pixel(x, y));
-                }
+        let boxes = self.defects.drain(..).map(|(_, bounds)| bounds);
+        paste_golden(&mut self.test, &self.golden, boxes);
+        self
+    }
+}
+
+/// Pastes the golden sample's pixels over these boxes of the picture.
+pub fn paste_golden(
+    test: &mut GrayImage,
+    golden: &GrayImage,
+    boxes: impl IntoIterator<Item = PixelBox>,
+) {
+    let (right, bottom) = (test.width().min(golden.width()), test.height().min(golden.height()));
+    for PixelBox { x, y, width, height } in boxes {
+        for y in y..y.saturating_add(height).min(bottom) {
+            for x in x..x.saturating_add(width).min(right) {
+                test.put_pixel(x, y, *golden.get_pixel(x, y));
             }
         }
-        self
     }
 }
 

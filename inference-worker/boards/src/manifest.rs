@@ -53,11 +53,14 @@ pub struct Manifest {
     /// Terms of use.
     #[serde(default)]
     pub licence: String,
-    /// Width and height of the pictures in pixels.
-    pub image_size: [u32; 2],
-    /// The classes that labels use.
-    pub classes: Vec<DefectClass>,
+    /// Width and height of the pictures in pixels; of many data sets each item has its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_size: Option<[u32; 2]>,
+    /// The classes that labels use, as the data set names them.
+    #[serde(default)]
+    pub classes: Vec<String>,
     /// Number of items.
+    #[serde(default)]
     pub count: u64,
     /// The pairs.
     pub items: Vec<ManifestItem>,
@@ -103,7 +106,40 @@ pub struct LabelledBox {
     /// Bottom edge, excluded.
     pub y2: u32,
     /// What it is.
-    pub class: DefectClass,
+    pub class: LabelClass,
+}
+
+/// What a label says is wrong: a class that the network names, or any other word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+pub enum LabelClass {
+    /// A class that the network names.
+    Named(DefectClass),
+    /// One that it does not: it may be found, and never by its name.
+    Other,
+}
+
+impl LabelClass {
+    /// The class, when it is one that the network names.
+    #[must_use]
+    pub const fn as_named(self) -> Option<DefectClass> {
+        match self {
+            Self::Named(class) => Some(class),
+            Self::Other => None,
+        }
+    }
+}
+
+impl From<String> for LabelClass {
+    fn from(word: String) -> Self {
+        word.parse().map_or(Self::Other, Self::Named)
+    }
+}
+
+impl From<LabelClass> for String {
+    fn from(class: LabelClass) -> Self {
+        class.as_named().map_or("other", DefectClass::as_str).to_owned()
+    }
 }
 
 impl LabelledBox {
@@ -111,7 +147,7 @@ impl LabelledBox {
     #[must_use]
     pub const fn new(class: DefectClass, bounds: PixelBox) -> Self {
         let PixelBox { x, y, width, height } = bounds;
-        Self { x1: x, y1: y, x2: x + width, y2: y + height, class }
+        Self { x1: x, y1: y, x2: x + width, y2: y + height, class: LabelClass::Named(class) }
     }
 
     /// The label's box.
@@ -174,8 +210,8 @@ pub fn write_boards(
         dataset: "chipq generated boards".to_owned(),
         source: format!("chipq generate-boards --count {count} --seed {seed}"),
         licence: "MIT".to_owned(),
-        image_size: [options.size; 2],
-        classes: DefectClass::ALL.to_vec(),
+        image_size: Some([options.size; 2]),
+        classes: DefectClass::ALL.map(|class| class.as_str().to_owned()).to_vec(),
         count,
         items,
     };
@@ -192,4 +228,25 @@ fn write_picture(out: &Path, name: &str, picture: &GrayImage) -> Result<Manifest
     let path = out.join(&file);
     fs::write(&path, &bytes).map_err(|source| BoardsError::Write { path, source })?;
     Ok(ManifestFile { file, sha256: Sha256::digest_of(&bytes), bytes: bytes.len() as u64 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manifest_of_other_classes_and_sizes_per_item_is_read() {
+        let digest = Sha256::digest_of(b"file");
+        let file = format!(r#"{{"file": "a.jpg", "sha256": "{digest}", "bytes": 4}}"#);
+        let json = format!(
+            r#"{{"dataset": "photographs", "items": [{{"id": "1", "split": "test", "group": "01",
+                "test": {file}, "template": {file}, "image_size": [3034, 1586], "boxes": [
+                {{"x1": 1, "y1": 2, "x2": 3, "y2": 4, "class": "missing_hole"}},
+                {{"x1": 1, "y1": 2, "x2": 3, "y2": 4, "class": "short"}}]}}]}}"#
+        );
+        let manifest: Manifest = serde_json::from_str(&json).expect("a manifest");
+        let classes: Vec<_> = manifest.items[0].boxes.iter().map(|label| label.class).collect();
+        assert_eq!(classes, [LabelClass::Other, LabelClass::Named(DefectClass::Short)]);
+        assert_eq!(serde_json::to_value(&classes).expect("JSON")[0], "other");
+    }
 }

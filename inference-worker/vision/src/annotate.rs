@@ -1,7 +1,7 @@
 //! Annotated pictures: numbered boxes over the board, in colours that the colour-blind can tell
-//! apart.
+//! apart, and what was not compared hatched.
 
-use domain::{Defect, DefectClass, PixelBox};
+use domain::{Defect, DefectClass, PixelBox, UnexplainedDifference};
 use image::{GrayImage, Rgb, RgbImage};
 
 /// Colours of Okabe and Ito (2008), darkest enough to show on white and on black.
@@ -16,24 +16,62 @@ const fn class_colour(class: DefectClass) -> Rgb<u8> {
     })
 }
 
+/// The colour of what no class names; its numbers begin with a D.
+const DIFFERENCE_COLOUR: Rgb<u8> = Rgb([230, 0, 160]);
+/// The colour of the lines over what was not compared.
+const UNCOVERED_COLOUR: Rgb<u8> = Rgb([240, 228, 66]);
+/// Pixels from one of those lines to the next, and their width.
+const HATCH: (u32, u32) = (8, 2);
+
 /// Width of a box's line in pixels.
 const LINE_WIDTH: u32 = 2;
 /// Pixels of the picture per dot of a digit.
 const DOT_SIDE: u32 = 2;
 
-/// The picture in grey with one box per defect, numbered from 1 in the order given.
+/// What there is to see on a picture.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Annotations<'a> {
+    /// Drawn as numbered boxes in the colours of their classes.
+    pub defects: &'a [Defect],
+    /// Drawn as boxes of one colour, numbered D1, D2, ….
+    pub differences: &'a [UnexplainedDifference],
+    /// Hatched.
+    pub uncovered: &'a [PixelBox],
+}
+
+/// The picture in grey with what there is to see on it, numbered from 1 in the order given.
 #[must_use]
-pub fn annotate(picture: &GrayImage, defects: &[Defect]) -> RgbImage {
+pub fn annotate(picture: &GrayImage, annotations: Annotations<'_>) -> RgbImage {
     let mut out = RgbImage::new(picture.width(), picture.height());
     for (to, from) in out.pixels_mut().zip(picture.pixels()) {
         // Black becomes dark grey, so that the dark colours stay visible on it.
         *to = Rgb([48 + (u16::from(from.0[0]) * 207 / 255) as u8; 3]);
     }
-    for (number, defect) in (1_u32..).zip(defects) {
+    for piece in annotations.uncovered {
+        hatch_piece(&mut out, piece);
+    }
+    for (number, difference) in (1_u32..).zip(annotations.differences) {
+        draw_frame(&mut out, &difference.bounds, DIFFERENCE_COLOUR);
+        draw_label(&mut out, &difference.bounds, &format!("D{number}"), DIFFERENCE_COLOUR);
+    }
+    for (number, defect) in (1_u32..).zip(annotations.defects) {
         draw_frame(&mut out, &defect.bounds, class_colour(defect.class));
-        draw_number(&mut out, &defect.bounds, number, class_colour(defect.class));
+        draw_label(&mut out, &defect.bounds, &number.to_string(), class_colour(defect.class));
     }
     out
+}
+
+fn hatch_piece(out: &mut RgbImage, piece: &PixelBox) {
+    let (right, bottom) =
+        (piece.x.saturating_add(piece.width), piece.y.saturating_add(piece.height));
+    let (step, line) = HATCH;
+    for y in piece.y..bottom.min(out.height()) {
+        for x in piece.x..right.min(out.width()) {
+            if (x + y) % step < line {
+                out.put_pixel(x, y, UNCOVERED_COLOUR);
+            }
+        }
+    }
 }
 
 fn fill_rectangle(
@@ -59,6 +97,8 @@ fn draw_frame(out: &mut RgbImage, bounds: &PixelBox, colour: Rgb<u8>) {
     fill_rectangle(out, (right, y), (LINE_WIDTH, height), colour);
 }
 
+/// The D of differences, of 3 × 5 dots as [`DIGITS`] are.
+const LETTER_D: [u8; 5] = [6, 5, 5, 5, 6];
 /// Digits of 3 × 5 dots, rows from the top, the leftmost dot in the highest bit.
 const DIGITS: [[u8; 5]; 10] = [
     [7, 5, 5, 5, 7],
@@ -73,18 +113,20 @@ const DIGITS: [[u8; 5]; 10] = [
     [7, 5, 7, 1, 7],
 ];
 
-/// The number in white on a plate of the box's colour, above the box, or inside it at the picture's
+/// The label in white on a plate of the box's colour, above the box, or inside it at the picture's
 /// top.
-fn draw_number(out: &mut RgbImage, bounds: &PixelBox, number: u32, colour: Rgb<u8>) {
-    let digits = number.to_string();
-    let width = digits.len() as u32 * 4 * DOT_SIDE + DOT_SIDE;
+fn draw_label(out: &mut RgbImage, bounds: &PixelBox, label: &str, colour: Rgb<u8>) {
+    let width = label.len() as u32 * 4 * DOT_SIDE + DOT_SIDE;
     let height = 7 * DOT_SIDE;
     let left = bounds.x.min(out.width().saturating_sub(width));
     let top = bounds.y.checked_sub(height).unwrap_or(bounds.y);
     fill_rectangle(out, (left, top), (width, height), colour);
     let mut x = left + DOT_SIDE;
-    for digit in digits.bytes() {
-        let rows = DIGITS[usize::from(digit.saturating_sub(b'0')).min(9)];
+    for letter in label.bytes() {
+        let rows = match letter {
+            b'D' => LETTER_D,
+            digit => DIGITS[usize::from(digit.saturating_sub(b'0')).min(9)],
+        };
         for (row, dots) in (0_u32..).zip(rows) {
             for column in 0..3 {
                 if (dots >> (2 - column)) & 1 == 1 {

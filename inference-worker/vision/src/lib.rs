@@ -28,7 +28,7 @@ mod stage;
 mod tests;
 mod tile;
 
-pub use annotate::annotate;
+pub use annotate::{Annotations, annotate};
 pub use crops::{CROP_LEN, CROP_PLANES, CROP_SIDE, CropBatch, RegisteredPair};
 pub use decode::{
     DecodeError, DecodedImage, ImageView, MAX_PIXELS, MAX_SIDE, decode, media_type_of,

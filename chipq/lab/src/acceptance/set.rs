@@ -5,8 +5,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use boards::{BoardOptions, LabelledBox, Manifest, ManifestItem};
-use domain::{DefectClass, NotComparable, PixelBox, Sha256};
+use boards::{BoardOptions, LabelClass, LabelledBox, Manifest, ManifestItem};
+use domain::{NotComparable, PixelBox, Sha256};
 use vision::{ImageView, PreparedGolden, PreparedPicture};
 
 /// Generated boards belong to this sequence; training uses others.
@@ -61,7 +61,7 @@ enum SetSource {
 pub(super) struct PreparedCase {
     pub(super) id: String,
     pub(super) prepared: Result<PreparedPicture, NotComparable>,
-    pub(super) labels: Vec<(DefectClass, PixelBox)>,
+    pub(super) labels: Vec<(LabelClass, PixelBox)>,
 }
 
 impl FixedSet {
@@ -126,7 +126,9 @@ fn prepare_generated(index: usize, clean: bool) -> PreparedCase {
     let options = BoardOptions { clean_per_cent, ..BoardOptions::default() };
     let board = boards::generate_board(SEED, index as u64, &options);
     let prepared = prepare_pair(&board.test, &board.golden);
-    PreparedCase { id: format!("generated-{index:05}"), prepared, labels: board.defects }
+    let labels = board.defects.into_iter();
+    let labels = labels.map(|(class, bounds)| (LabelClass::Named(class), bounds)).collect();
+    PreparedCase { id: format!("generated-{index:05}"), prepared, labels }
 }
 
 fn prepare_from_folder(folder: &Path, item: &ManifestItem) -> Result<PreparedCase, SetError> {

@@ -1,6 +1,7 @@
 //! Counting: findings against labels, and findings against findings.
 
-use domain::{Defect, DefectClass, Grade, PixelBox, Recipe};
+use boards::LabelClass;
+use domain::{Defect, Grade, PixelBox, Recipe};
 use serde::Serialize;
 
 /// Boxes that overlap by more than this (intersection over union) are one place, as in DeepPCB's
@@ -23,7 +24,7 @@ impl LabelTally {
     pub(super) fn add(
         &mut self,
         findings: &[Defect],
-        labels: &[(DefectClass, PixelBox)],
+        labels: &[(LabelClass, PixelBox)],
         recipe: &Recipe,
     ) {
         let mut open: Vec<_> = labels.iter().collect();
@@ -33,7 +34,7 @@ impl LabelTally {
             match near.map(|at| open.swap_remove(at)) {
                 Some((class, _)) => {
                     self.found += 1;
-                    self.named += usize::from(*class == finding.class);
+                    self.named += usize::from(*class == LabelClass::Named(finding.class));
                 }
                 None => self.false_calls += 1,
             }
@@ -91,7 +92,7 @@ fn best_overlap<T>(open: &[T], overlap: impl Fn(&T) -> f32) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use domain::Confidence;
+    use domain::{Confidence, DefectClass};
 
     use super::*;
 
@@ -105,7 +106,8 @@ mod tests {
 
     #[test]
     fn a_label_is_found_once_and_what_is_left_is_a_false_call() {
-        let labels = [(DefectClass::Open, place(0)), (DefectClass::Short, place(100))];
+        let labels = [DefectClass::Open, DefectClass::Short].map(LabelClass::Named);
+        let labels = [(labels[0], place(0)), (labels[1], place(100))];
         let findings = [
             finding(DefectClass::Open, 0.9, 1),
             finding(DefectClass::Spur, 0.8, 101),

@@ -81,6 +81,44 @@ fn weights_of_a_file_answer_as_the_compiled_in_ones_and_others_are_refused() {
     );
 }
 
+#[test]
+fn labels_of_classes_that_the_network_does_not_name_are_counted_and_their_boards_inspected() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let boards = write_boards(2, 4, &BoardOptions::default(), folder.path()).expect("written");
+    let read = || fs::read_to_string(&boards.manifest).expect("a manifest");
+    let out = folder.path().join("predictions.jsonl");
+    let named = evaluate(&boards.manifest, &out, &EvaluateOptions::default()).expect("evaluated");
+    let lines = fs::read(&out).expect("lines");
+    let mut manifest: serde_json::Value = serde_json::from_str(&read()).expect("JSON");
+    manifest.as_object_mut().expect("an object").remove("image_size");
+    manifest["classes"] = serde_json::json!(["missing_hole"]);
+    for item in manifest["items"].as_array_mut().expect("items") {
+        item["image_size"] = serde_json::json!([640, 640]);
+        for label in item["boxes"].as_array_mut().expect("boxes") {
+            label["class"] = "missing_hole".into();
+        }
+    }
+    fs::write(&boards.manifest, manifest.to_string()).expect("written");
+    let other = evaluate(&boards.manifest, &out, &EvaluateOptions::default()).expect("evaluated");
+    assert_eq!((named.other_labels, named.labels as u64), (0, boards.defects));
+    assert_eq!((other.other_labels, other.labels), (named.labels, named.labels));
+    assert_eq!(fs::read(&out).expect("lines"), lines, "what is found does not hang on the labels");
+}
+
+#[test]
+fn a_difference_is_written_as_a_doubtful_detection_by_its_strength() {
+    let bounds = PixelBox { x: 3, y: 4, width: 5, height: 6 };
+    let written = |strength| {
+        let kind = domain::DifferenceKind::Parted;
+        Detection::from_difference(&UnexplainedDifference { kind, bounds, strength })
+    };
+    let [weakest, strong, strongest] = [1.0, 4.0, f32::MAX].map(written);
+    assert_eq!((weakest.class, weakest.confidence), ("difference", 0.25));
+    assert!(weakest.confidence < strong.confidence && strong.confidence < strongest.confidence);
+    assert!(strongest.confidence < 0.5, "{}", strongest.confidence);
+    assert_eq!((weakest.x2, weakest.y2), (8, 10));
+}
+
 fn of(split: &str) -> EvaluateOptions {
     EvaluateOptions { split: Some(split.to_owned()), ..EvaluateOptions::default() }
 }

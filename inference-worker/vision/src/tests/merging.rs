@@ -61,7 +61,26 @@ fn an_annotated_picture_keeps_its_size_and_shows_the_class_colour() {
     let bounds = PixelBox { x: 90, y: 2, width: 30, height: 90 };
     let confidence = domain::Confidence::HALF;
     let defects = vec![Defect { class: DefectClass::Short, confidence, bounds }; 12];
-    let out = annotate(&picture, &defects);
+    let out = annotate(&picture, Annotations { defects: &defects, ..Annotations::default() });
     assert_eq!(out.dimensions(), (100, 80));
     assert_eq!(out.get_pixel(90, 60).0, [0, 114, 178]);
+}
+
+#[test]
+fn what_is_unexplained_has_a_colour_of_its_own_and_what_was_not_compared_is_hatched() {
+    let picture = GrayImage::from_pixel(100, 80, Luma([255]));
+    let bounds = PixelBox { x: 10, y: 40, width: 30, height: 20 };
+    let differences = [domain::UnexplainedDifference {
+        kind: domain::DifferenceKind::Joined,
+        bounds,
+        strength: 2.0,
+    }];
+    let uncovered = [PixelBox { x: 80, y: 0, width: 200, height: 200 }];
+    let shown = Annotations { defects: &[], differences: &differences, uncovered: &uncovered };
+    let out = annotate(&picture, shown);
+    assert_eq!(out.get_pixel(10, 50).0, [230, 0, 160], "its frame");
+    let colours = |x| (0..80).map(|y| out.get_pixel(x, y).0).collect::<Vec<_>>();
+    let hatched = colours(90).iter().filter(|colour| **colour == [240, 228, 66]).count();
+    assert_eq!(hatched, 20, "two lines of eight");
+    assert!(colours(79).iter().all(|colour| *colour == [255; 3]), "beside the piece");
 }
