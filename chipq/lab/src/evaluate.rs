@@ -15,7 +15,7 @@ use boards::{LabelClass, LabelledBox, Manifest, ManifestItem, paste_golden};
 use domain::{Defect, NotComparable, PixelBox, UnexplainedDifference};
 use inference::engine::{EmbeddedEngine, EngineError};
 use serde::Serialize;
-use vision::{DecodeError, DecodedImage, Findings, PreparedGolden};
+use vision::{DecodeError, DecodedImage, Findings, PreparedGolden, UnusableAnswers};
 
 #[cfg(test)]
 mod tests;
@@ -288,8 +288,8 @@ impl Pipeline<'_> {
         let outputs = self.engine.run(&prepared.crops)?;
         sum.network += started.elapsed();
         sum.crops += outputs.len();
-        let mismatch = |e: vision::CountMismatch| EngineError::Backend { detail: e.to_string() };
-        prepared.merge_answers(&outputs).map_err(mismatch)
+        let unusable = |error: UnusableAnswers| EngineError::Backend { detail: error.to_string() };
+        prepared.merge_answers(&outputs).map_err(unusable)
     }
 
     /// The shipped pipeline up to the crops, or why the pair cannot be compared.

@@ -1,5 +1,5 @@
 //! The engine port: where crops become answers. Two adapters: the network compiled in, and a Triton
-//! server. What crosses the port is checked: counts, shapes, and that every number is a number.
+//! server. What crosses the port is checked: counts, shapes, and that an answer is one (`answers.rs`).
 
 use std::sync::Arc;
 
@@ -7,6 +7,7 @@ use domain::inspection::ModelIdentity;
 use futures::future::BoxFuture;
 use vision::{CropBatch, CropOutput};
 
+mod answers;
 mod embedded;
 #[cfg(test)]
 mod tests;
@@ -43,7 +44,7 @@ pub enum EngineError {
         /// What the backend said.
         detail: String,
     },
-    /// An answer is not what the model promises: wrong shape, wrong type, or not a number.
+    /// An answer is not what the model promises: wrong shape, wrong type, or no probabilities.
     #[error("the model's output {output} is invalid: {detail}")]
     Output {
         /// The output's name.

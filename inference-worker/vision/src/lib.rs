@@ -33,7 +33,7 @@ pub use crops::{CROP_LEN, CROP_PLANES, CROP_SIDE, CropBatch, RegisteredPair};
 pub use decode::{
     DecodeError, DecodedImage, ImageView, MAX_PIXELS, MAX_SIDE, decode, media_type_of,
 };
-pub use merge::{CLASS_COUNT, CountMismatch, CropOutput, Findings};
+pub use merge::{CLASS_COUNT, CropOutput, Findings, UnusableAnswers};
 pub use panel::Panel;
 pub use refusal::Misplacement;
 pub use stage::{Stage, StageWatch};
@@ -229,8 +229,8 @@ impl PreparedPicture {
     /// What was found and what is not explained; `outputs` are the network's answers in the crops' order.
     ///
     /// # Errors
-    /// When there are more or fewer answers than crops.
-    pub fn merge_answers(&self, outputs: &[CropOutput]) -> Result<Findings, CountMismatch> {
+    /// When these are no answers to the crops; the picture must not pass then.
+    pub fn merge_answers(&self, outputs: &[CropOutput]) -> Result<Findings, UnusableAnswers> {
         merge::merge_findings(&self.candidates, outputs, self.size)
     }
 }

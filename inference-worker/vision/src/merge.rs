@@ -13,6 +13,9 @@ pub struct Findings {
     pub differences: Vec<UnexplainedDifference>,
 }
 
+/// A class that has this much of an answer is doubted at least, and its probability is the confidence. Where
+/// so many share what is found that none has, it would count as nothing: then all of them together are.
+const NAMED_FROM: Confidence = Confidence::QUARTER;
 /// Findings below this are dropped.
 const CONFIDENCE_FLOOR: f32 = 0.05;
 /// Of findings that overlap by more than this (intersection over union), the most confident one
@@ -35,42 +38,71 @@ pub struct CropOutput {
     pub sides: [f32; 4],
 }
 
-/// The number of answers is not the number of crops.
+/// Why answers cannot be made findings of: they are not answers to these crops.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{answers} answers for {crops} crops")]
-pub struct CountMismatch {
-    /// Crops of the board.
-    pub crops: usize,
-    /// Answers given.
-    pub answers: usize,
+pub enum UnusableAnswers {
+    /// There are more or fewer answers than crops.
+    #[error("{answers} answers for {crops} crops")]
+    Count {
+        /// Crops of the board.
+        crops: usize,
+        /// Answers given.
+        answers: usize,
+    },
+    /// The probability of background is none.
+    #[error("answer {answer} gives no probability of background")]
+    Probability {
+        /// Which, from 0.
+        answer: usize,
+    },
+    /// Something was found, and its box has no extent within the picture.
+    #[error("answer {answer} finds something, and its box has no extent within the picture")]
+    NoExtent {
+        /// Which, from 0.
+        answer: usize,
+    },
 }
 
-/// The finding of one crop around `centre`; none when it is background, faint or without extent.
+/// The finding that answer number `answer` makes of the crop around `centre`; none when it is background.
+///
+/// What the network does not call background is a finding, however it is divided among the classes; it
+/// bears the name of the strongest. Its confidence is that class's probability, or, when no class has a
+/// part that counts, what is not background.
 fn finding_from_output(
-    output: &CropOutput,
+    (answer, output): (usize, &CropOutput),
     centre: (usize, usize),
     size: (u32, u32),
-) -> Option<Defect> {
-    let (class, probability) = DefectClass::ALL
-        .into_iter()
-        .zip(output.probabilities.into_iter().skip(1))
-        .max_by(|a, b| a.1.total_cmp(&b.1))?;
-    if probability.is_nan() || probability < CONFIDENCE_FLOOR {
-        return None;
-    }
-    let confidence = Confidence::new(probability.min(1.0)).ok()?;
+) -> Result<Option<Defect>, UnusableAnswers> {
+    let [background, classes @ ..] = output.probabilities;
+    let strongest = DefectClass::ALL.into_iter().zip(classes).max_by(|a, b| a.1.total_cmp(&b.1));
+    let Ok(something) = Confidence::new(1.0 - background) else {
+        return Err(UnusableAnswers::Probability { answer });
+    };
+    let Some((class, probability)) = strongest.filter(|_| something.get() >= CONFIDENCE_FLOOR)
+    else {
+        return Ok(None);
+    };
+    let named = Confidence::new(probability).ok().filter(|named| *named >= NAMED_FROM);
+    let confidence = named.unwrap_or(something);
     let [left, top, right, bottom] = output.sides;
-    let (x, width) = box_side(centre.0, (left, right), size.0)?;
-    let (y, height) = box_side(centre.1, (top, bottom), size.1)?;
-    Some(Defect { class, confidence, bounds: PixelBox { x, y, width, height } })
+    let across = box_side(centre.0, (left, right), size.0);
+    let down = box_side(centre.1, (top, bottom), size.1);
+    let (Some((x, width)), Some((y, height))) = (across, down) else {
+        return Err(UnusableAnswers::NoExtent { answer });
+    };
+    Ok(Some(Defect { class, confidence, bounds: PixelBox { x, y, width, height } }))
 }
 
-/// Start and length of a box along one axis, inside the picture.
+/// Start and length of a box along one axis, inside the picture: what has any extent there is at least a
+/// pixel long.
 fn box_side(centre: usize, (before, after): (f32, f32), length: u32) -> Option<(u32, u32)> {
-    let centre = centre as f32;
-    let low = (centre - before).round().clamp(0.0, length as f32) as u32;
-    let high = (centre + after).round().clamp(0.0, length as f32) as u32;
-    (high > low).then(|| (low, high - low))
+    let (centre, end) = (centre as f32, length as f32);
+    let (low, high) = ((centre - before).clamp(0.0, end), (centre + after).clamp(0.0, end));
+    if high.total_cmp(&low).is_le() || length == 0 {
+        return None;
+    }
+    let start = (low.round() as u32).min(length - 1);
+    Some((start, (high.round() as u32).max(start + 1) - start))
 }
 
 /// Findings of a board of `size`, most confident first, one per place, and what none of them explains.
@@ -78,15 +110,14 @@ pub(super) fn merge_findings(
     Candidates { centres, significant }: &Candidates,
     outputs: &[CropOutput],
     size: (u32, u32),
-) -> Result<Findings, CountMismatch> {
+) -> Result<Findings, UnusableAnswers> {
     if centres.len() != outputs.len() {
-        return Err(CountMismatch { crops: centres.len(), answers: outputs.len() });
+        return Err(UnusableAnswers::Count { crops: centres.len(), answers: outputs.len() });
     }
-    let mut found: Vec<Defect> = outputs
-        .iter()
-        .zip(centres)
-        .filter_map(|(output, &centre)| finding_from_output(output, centre, size))
-        .collect();
+    let mut found: Vec<Defect> = Vec::new();
+    for (output, &centre) in outputs.iter().enumerate().zip(centres) {
+        found.extend(finding_from_output(output, centre, size)?);
+    }
     found.sort_by(|a, b| b.confidence.get().total_cmp(&a.confidence.get()));
     let mut kept: Vec<Defect> = Vec::new();
     for defect in found {

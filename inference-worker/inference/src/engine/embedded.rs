@@ -12,6 +12,7 @@ use rten_tensor::prelude::*;
 use rten_tensor::{NdTensor, NdTensorView};
 use vision::{CLASS_COUNT, CROP_LEN, CROP_PLANES, CROP_SIDE, CropBatch, CropOutput};
 
+use super::answers::{PROBABILITIES, SIDES, finite_rows, pair_outputs};
 use super::{BatchSizes, Engine, EngineError, Models};
 
 /// The same file that Triton serves.
@@ -148,10 +149,8 @@ impl Network {
                 Some(options),
             )
             .map_err(|error| backend(error.to_string()))?;
-        let probabilities = output_rows::<CLASS_COUNT>("probabilities", probabilities, shape[0])?;
-        let sides = output_rows::<4>("sides", sides, shape[0])?;
-        let pair = |(probabilities, sides)| CropOutput { probabilities, sides };
-        Ok(probabilities.into_iter().zip(sides).map(pair).collect())
+        let probabilities = output_rows::<CLASS_COUNT>(PROBABILITIES, probabilities, shape[0])?;
+        pair_outputs(probabilities, output_rows(SIDES, sides, shape[0])?)
     }
 }
 
@@ -168,18 +167,6 @@ fn output_rows<const WIDTH: usize>(
         return Err(invalid(format!("shape {:?} instead of [{size}, {WIDTH}]", tensor.shape())));
     }
     finite_rows(output, &tensor.to_vec())
-}
-
-/// Rows of numbers, all of them finite.
-pub(super) fn finite_rows<const WIDTH: usize>(
-    output: &'static str,
-    numbers: &[f32],
-) -> Result<Vec<[f32; WIDTH]>, EngineError> {
-    if numbers.iter().any(|number| !number.is_finite()) {
-        let detail = "a value is not a finite number".to_owned();
-        return Err(EngineError::Output { output, detail });
-    }
-    Ok(numbers.as_chunks().0.to_vec())
 }
 
 /// The one network that is compiled in.

@@ -4,7 +4,6 @@ use boards::{BoardOptions, Design, LabelledBox};
 use domain::{Defect, DefectClass, PixelBox};
 use vision::{PreparedGolden, PreparedPicture};
 
-use super::embedded::finite_rows;
 use super::*;
 
 fn board(part: u64, unit: u64, clean: bool) -> (PreparedPicture, Vec<(DefectClass, PixelBox)>) {
@@ -91,13 +90,6 @@ async fn the_port_gives_what_the_engine_computes() {
     let port: &dyn Engine = &engine;
     assert_eq!(port.infer(prepared.crops).await, Ok(direct));
     assert_eq!(port.model().name, "golden-compare");
-}
-
-#[test]
-fn an_output_that_is_not_a_number_is_refused() {
-    let numbers = [1.0, 2.0, f32::NAN, 4.0];
-    assert!(matches!(finite_rows::<4>("sides", &numbers), Err(EngineError::Output { .. })));
-    assert_eq!(finite_rows::<2>("sides", &[1.0, 2.0, 3.0, 4.0]), Ok(vec![[1.0, 2.0], [3.0, 4.0]]));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use domain::{Defect, DefectClass, PixelBox};
 use image::{GrayImage, Luma};
+use proptest::prelude::*;
 
 use crate::candidates::Candidates;
 use crate::*;
@@ -35,14 +36,37 @@ fn of_findings_in_one_place_the_most_confident_stays() {
 }
 
 #[test]
-fn boxes_end_at_the_picture_and_vanished_ones_are_dropped() {
+fn boxes_end_at_the_picture() {
     let found =
         merge::merge_findings(&looked_at(&[(5, 635)]), &[output(3, 0.8, [20.0; 4])], (640, 640))
             .expect("one answer");
     assert_eq!(found.defects[0].bounds, PixelBox { x: 0, y: 615, width: 25, height: 25 });
-    let none =
-        merge::merge_findings(&looked_at(&[(5, 5)]), &[output(3, 0.8, [-9.0; 4])], (640, 640));
-    assert_eq!(none.expect("one answer").defects, []);
+}
+
+#[test]
+fn a_finding_whose_box_has_no_extent_is_an_error_and_one_that_is_thin_is_not_lost() {
+    let answers =
+        |sides| merge::merge_findings(&looked_at(&[(5, 5)]), &[output(3, 0.8, sides)], (640, 640));
+    for sides in [[-9.0; 4], [3.0, -4.0, 3.0, 4.0], [0.0; 4], [100.0, 9.0, -90.0, 9.0]] {
+        assert_eq!(answers(sides), Err(UnusableAnswers::NoExtent { answer: 0 }), "{sides:?}");
+    }
+    let thin = answers([0.1, 4.0, 0.1, 4.0]).expect("one answer").defects;
+    assert_eq!(thin[0].bounds, PixelBox { x: 5, y: 1, width: 1, height: 8 });
+    let background = output(3, 0.0, [-9.0; 4]);
+    let nothing = merge::merge_findings(&looked_at(&[(5, 5)]), &[background], (640, 640));
+    assert_eq!(nothing, Ok(Findings::default()), "of background the box says nothing");
+}
+
+#[test]
+fn what_is_divided_among_the_classes_is_found_under_the_strongest() {
+    let mut probabilities = [0.0; CLASS_COUNT];
+    probabilities[..4].copy_from_slice(&[0.30, 0.24, 0.23, 0.23]);
+    let divided = CropOutput { probabilities, sides: [9.0; 4] };
+    let found =
+        merge::merge_findings(&looked_at(&[(50, 50)]), &[divided], (640, 640)).expect("one answer");
+    let [defect] = &found.defects[..] else { panic!("{found:?}") };
+    assert_eq!(defect.class, DefectClass::Open);
+    assert!((defect.confidence.get() - 0.70).abs() < 1e-6, "{defect:?}");
 }
 
 #[test]
@@ -52,7 +76,7 @@ fn a_missing_answer_is_an_error_and_not_a_passed_board() {
         &[output(3, 0.8, [9.0; 4])],
         (640, 640),
     );
-    assert_eq!(wrong, Err(CountMismatch { crops: 2, answers: 1 }));
+    assert_eq!(wrong, Err(UnusableAnswers::Count { crops: 2, answers: 1 }));
 }
 
 #[test]
@@ -83,4 +107,50 @@ fn what_is_unexplained_has_a_colour_of_its_own_and_what_was_not_compared_is_hatc
     let hatched = colours(90).iter().filter(|colour| **colour == [240, 228, 66]).count();
     assert_eq!(hatched, 20, "two lines of eight");
     assert!(colours(79).iter().all(|colour| *colour == [255; 3]), "beside the piece");
+}
+
+/// A row of a network: seven shares that sum to 1, and sides that open a box around the centre.
+fn row() -> impl Strategy<Value = CropOutput> {
+    let shares = proptest::array::uniform7(0.0_f32..1.0);
+    let sides = proptest::array::uniform4(0.6_f32..60.0);
+    (shares, sides).prop_map(|(shares, sides)| {
+        let sum = shares.iter().sum::<f32>().max(f32::MIN_POSITIVE);
+        CropOutput { probabilities: shares.map(|share| share / sum), sides }
+    })
+}
+
+proptest! {
+    #[test]
+    fn what_a_network_does_not_call_background_is_never_nothing(
+        rows in proptest::collection::vec(row(), 1..12),
+    ) {
+        // Far enough apart that no two are one place.
+        let centres: Vec<_> = (0..rows.len()).map(|n| (70 + 150 * n, 70)).collect();
+        let found = merge::merge_findings(&looked_at(&centres), &rows, (2_000, 200)).unwrap().defects;
+        for (row, centre) in rows.iter().zip(&centres) {
+            let something = 1.0 - row.probabilities[0];
+            let at = |d: &&Defect| d.bounds.x.abs_diff(centre.0 as u32) <= 60;
+            let here: Vec<_> = found.iter().filter(at).collect();
+            prop_assert_eq!(here.len(), usize::from(something >= 0.05), "{:?}", row);
+            for defect in here {
+                let named = row.probabilities[1 + defect.class as usize];
+                let expected = if named >= 0.25 { named } else { something };
+                prop_assert_eq!(defect.confidence.get(), expected);
+                prop_assert!(row.probabilities[1..].iter().all(|other| *other <= named));
+            }
+        }
+    }
+
+    #[test]
+    fn rows_that_are_none_are_errors_or_findings_and_never_lost(
+        background in prop_oneof![any::<f32>(), Just(f32::NAN), -3.0_f32..0.0],
+        sides in proptest::array::uniform4(any::<f32>()),
+    ) {
+        let mut probabilities = [0.0; CLASS_COUNT];
+        probabilities[0] = background;
+        let row = CropOutput { probabilities, sides };
+        let found = merge::merge_findings(&looked_at(&[(300, 300)]), &[row], (640, 640));
+        let is_background = (0.0..=1.0).contains(&background) && 1.0 - background < 0.05;
+        prop_assert_eq!(found == Ok(Findings::default()), is_background, "{:?}", found);
+    }
 }

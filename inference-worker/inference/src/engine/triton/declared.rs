@@ -7,11 +7,10 @@ use proto::inference::model_config::SchedulingChoice;
 use proto::inference::{DataType, ModelConfig};
 use vision::{CLASS_COUNT, CROP_PLANES, CROP_SIDE};
 
+use crate::engine::answers::{PROBABILITIES, SIDES};
 use crate::engine::{BatchSizes, EngineError};
 
 pub(super) const CROPS: &str = "crops";
-pub(super) const PROBABILITIES: &str = "probabilities";
-pub(super) const SIDES: &str = "sides";
 
 /// Parameter with the batch sizes that a model is built for, in ascending order.
 const BATCH_SIZES: &str = "batch_sizes";

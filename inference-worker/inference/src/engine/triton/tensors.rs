@@ -8,9 +8,9 @@ use proto::inference::model_infer_request::{InferInputTensor, InferRequestedOutp
 use proto::inference::{ModelInferRequest, ModelInferResponse};
 use vision::{CLASS_COUNT, CROP_PLANES, CROP_SIDE, CropBatch, CropOutput};
 
-use super::declared::{CROPS, PROBABILITIES, SIDES};
+use super::declared::CROPS;
 use crate::engine::EngineError;
-use crate::engine::embedded::finite_rows;
+use crate::engine::answers::{PROBABILITIES, SIDES, finite_rows, pair_outputs};
 
 const FP32: &str = "FP32";
 const FP32_BYTES: usize = size_of::<f32>();
@@ -55,9 +55,7 @@ pub(super) fn read_answers(
         return Err(EngineError::Output { output: PROBABILITIES, detail });
     }
     let probabilities = tensor_rows::<CLASS_COUNT>(PROBABILITIES, crops, response)?;
-    let sides = tensor_rows::<4>(SIDES, crops, response)?;
-    let pair = |(probabilities, sides)| CropOutput { probabilities, sides };
-    Ok(probabilities.into_iter().zip(sides).map(pair).collect())
+    pair_outputs(probabilities, tensor_rows(SIDES, crops, response)?)
 }
 
 fn tensor_rows<const WIDTH: usize>(

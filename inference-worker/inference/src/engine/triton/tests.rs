@@ -176,6 +176,13 @@ async fn an_answer_that_is_not_what_the_model_promises_is_refused() {
         answer.raw_output_contents[1] = [f32::NAN; 8].map(f32::to_le_bytes).concat().into();
     })]);
     assert!(matches!(rig.infer().await, Err(EngineError::Output { output: "sides", .. })));
+    rig.fake.then([Turn::Bad(|answer| {
+        answer.raw_output_contents[0] = [-1.9_f32; 14].map(f32::to_le_bytes).concat().into();
+    })]);
+    let logarithms = rig.infer().await;
+    let told = matches!(&logarithms, Err(EngineError::Output { detail, .. })
+        if detail.contains("not a probability"));
+    assert!(told, "{logarithms:?}");
 }
 
 #[tokio::test]
