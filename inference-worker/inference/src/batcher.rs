@@ -6,8 +6,11 @@
 //! alone; an engine that is away is not asked again. Absent: trying again, which is whoever asked's.
 //!
 //! One task fills, because what shares a batch depends on order: crops in the order of their requests, a
-//! request over several batches when that fills them. The first crop of a batch sets its closing time;
-//! what comes later never moves it, so that nobody waits longer than the configured delay for company.
+//! request over several batches when that fills them. Requests take turns: in its turn one has at most a
+//! batch's worth of crops sent, then it goes behind those that wait (deficit round-robin with the batch as
+//! quantum; Shreedhar and Varghese, 1995). So a panel of thousands of crops keeps a board waiting for one
+//! batch, and not for all of its own. The oldest request sets a batch's closing time; what comes later
+//! never moves it, so that nobody waits longer than the configured delay for company.
 //! While every place in flight is taken the batch goes on filling: under load the delay costs nothing and
 //! batches become full by themselves.
 //!
@@ -44,12 +47,12 @@ pub struct BatchingConfig {
     pub delay: Duration,
     /// How many batches the engine works on at a time.
     pub in_flight: usize,
-    /// How many requests may wait; more wait for room.
+    /// How many requests may take turns, and how many may wait for that; more wait for room.
     pub queue: usize,
 }
 
 impl Default for BatchingConfig {
-    /// 32 crops, 2 ms, 2 batches in flight, 64 requests waiting.
+    /// 32 crops, 2 ms, 2 batches in flight, 64 requests taking turns.
     fn default() -> Self {
         Self { size: 32, delay: Duration::from_millis(2), in_flight: 2, queue: 64 }
     }
@@ -103,6 +106,8 @@ impl From<EngineError> for InferError {
 struct RequestPiece {
     crops: Arc<CropBatch>,
     range: Range<usize>,
+    /// How many crops of the request were sent in its present turn: fewer than a batch holds.
+    spent: usize,
     since: Instant,
     /// The span of whoever asked, which the batch's span follows from.
     asked_by: Span,
@@ -155,7 +160,8 @@ impl Batcher {
             let (answer, mut answers) = mpsc::channel(crops.len());
             let range = 0..crops.len();
             let (crops, since) = (Arc::new(crops.clone()), Instant::now());
-            let piece = RequestPiece { crops, range, since, asked_by: Span::current(), answer };
+            let asked_by = Span::current();
+            let piece = RequestPiece { crops, range, spent: 0, since, asked_by, answer };
             self.queue.send(piece).await.map_err(|_| batcher_stopped())?;
             while let Some(PieceAnswer { range, outcome }) = answers.recv().await {
                 let part = outcome?;
@@ -213,7 +219,8 @@ fn batch_limit(sizes: &BatchSizes, configured: usize) -> usize {
     }
 }
 
-/// What has been taken from the queue and not been sent: less than a batch, and one request more.
+/// The requests that take turns, the next one first: as many as [`BatchingConfig::queue`], or as a batch
+/// takes.
 #[derive(Default)]
 struct WaitingPieces(VecDeque<RequestPiece>);
 
@@ -228,25 +235,25 @@ impl WaitingPieces {
     ) -> bool {
         loop {
             self.forget_withdrawn();
-            let next = match self.0.front() {
-                None => match queue.recv().await {
-                    Some(next) => next,
-                    None => return false,
-                },
-                Some(_) if self.crop_count() >= limit => return true,
-                Some(oldest) => {
-                    let closes = oldest.since + config.delay;
-                    // What is there comes along, however late it is.
-                    match queue.try_recv() {
-                        Ok(next) => next,
-                        Err(_) => match tokio::time::timeout_at(closes, queue.recv()).await {
-                            Ok(Some(next)) => next,
-                            Ok(None) | Err(_) => return true,
-                        },
-                    }
-                }
+            let Some(oldest) = self.0.iter().map(|piece| piece.since).min() else {
+                let Some(next) = queue.recv().await else { return false };
+                self.0.push_back(next);
+                continue;
             };
-            self.0.push_back(next);
+            let is_full = self.crop_count() >= limit;
+            // What is there comes along, however late it is: also to a full batch, for its turn.
+            let takes_more = !is_full || self.0.len() < config.queue;
+            if takes_more && let Ok(next) = queue.try_recv() {
+                self.0.push_back(next);
+                continue;
+            }
+            if is_full {
+                return true;
+            }
+            match tokio::time::timeout_at(oldest + config.delay, queue.recv()).await {
+                Ok(Some(next)) => self.0.push_back(next),
+                Ok(None) | Err(_) => return true,
+            }
         }
     }
 
@@ -259,27 +266,43 @@ impl WaitingPieces {
         self.0.iter().map(|piece| piece.range.len()).sum()
     }
 
-    /// The oldest crops, at most `limit`.
+    /// The next crops, at most `limit`, of one request after the other in their turns.
     fn take_batch(&mut self, limit: usize) -> Vec<RequestPiece> {
         let mut room = limit;
         let mut batch = Vec::new();
         while room > 0
             && let Some(mut piece) = self.0.pop_front()
         {
-            if piece.range.len() > room {
-                let cut = piece.range.start + room;
-                self.0.push_front(RequestPiece {
-                    crops: Arc::clone(&piece.crops),
-                    range: cut..piece.range.end,
-                    since: piece.since,
-                    asked_by: piece.asked_by.clone(),
-                    answer: piece.answer.clone(),
-                });
-                piece.range.end = cut;
+            // With nobody else there, there are no turns.
+            let most = if self.0.is_empty() { room } else { room.min(limit - piece.spent) };
+            if piece.range.len() > most {
+                let rest = piece.split_off(most);
+                if rest.spent < limit {
+                    self.0.push_front(rest);
+                } else {
+                    self.0.push_back(RequestPiece { spent: 0, ..rest });
+                }
             }
             room -= piece.range.len();
             batch.push(piece);
         }
         batch
+    }
+}
+
+impl RequestPiece {
+    /// Keeps the first `crops`, and returns the others.
+    fn split_off(&mut self, crops: usize) -> Self {
+        let cut = self.range.start + crops;
+        let rest = Self {
+            crops: Arc::clone(&self.crops),
+            range: cut..self.range.end,
+            spent: self.spent + crops,
+            since: self.since,
+            asked_by: self.asked_by.clone(),
+            answer: self.answer.clone(),
+        };
+        self.range.end = cut;
+        rest
     }
 }

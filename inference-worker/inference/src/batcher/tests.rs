@@ -1,5 +1,7 @@
 //! Which crops share a batch, and whom a failure concerns; by an engine that remembers.
 
+mod turns;
+
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
