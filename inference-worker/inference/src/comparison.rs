@@ -24,12 +24,26 @@ use vision::{
 
 use crate::batcher::{Answers, Batcher, BatchingConfig, InferError};
 use crate::engine::{EngineError, Models};
+use crate::memory::MemoryBudget;
 use crate::metrics::InferenceMetrics;
 
 /// How many golden samples are kept ready; a line inspects few parts at a time.
 const GOLDEN_SAMPLES_KEPT: usize = 16;
+/// The most pixels of all golden samples that are kept ready; the last one is kept whatever its size.
+const GOLDEN_PIXELS_KEPT: u64 = 128_000_000;
 /// How long a network that nobody asks for is kept ready.
 const NETWORK_IDLE_MAX: Duration = Duration::from_secs(120);
+
+/// A picture at rest: its bytes are those of its digest, and its size is what its file declares.
+#[derive(Debug, Clone)]
+pub struct StoredPicture {
+    /// Digest of the bytes.
+    pub sha256: Sha256,
+    /// Width × height.
+    pub pixels: u64,
+    /// The file.
+    pub bytes: Bytes,
+}
 
 /// The outcome of a comparison.
 #[derive(Debug, Clone)]
@@ -89,18 +103,29 @@ impl From<InferError> for ComparisonError {
 /// Compares pictures, several at a time, by the networks of one place.
 pub struct Comparer {
     batchers: Batchers,
-    golden: Mutex<VecDeque<(Sha256, Arc<PreparedGolden>)>>,
+    memory: MemoryBudget,
+    golden: Mutex<VecDeque<KeptGolden>>,
+}
+
+/// A golden sample that is ready.
+struct KeptGolden {
+    sha256: Sha256,
+    pixels: u64,
+    golden: Arc<PreparedGolden>,
 }
 
 impl Comparer {
-    /// A comparer by the networks of `models`, whose crops share batches; one batcher per network.
+    /// A comparer by the networks of `models`, whose crops share batches, one batcher per network, and
+    /// whose pixels share `memory`.
     #[must_use]
     pub fn new(
         models: Arc<dyn Models>,
         batching: BatchingConfig,
+        memory: MemoryBudget,
         metrics: InferenceMetrics,
     ) -> Self {
-        Self { batchers: Batchers::new(models, batching, metrics), golden: Mutex::default() }
+        let batchers = Batchers::new(models, batching, metrics);
+        Self { batchers, memory, golden: Mutex::default() }
     }
 
     /// The network to compare by until another one is routed to.
@@ -109,26 +134,29 @@ impl Comparer {
         self.batchers.models.shipped_model()
     }
 
-    /// Compares the picture `test` by `model` with the golden sample whose bytes have the digest
-    /// `golden_sha256`.
+    /// Compares the picture `test` by `model` with the golden sample `golden`.
     ///
     /// # Errors
     /// When the picture is not comparable, the network cannot be asked, or the engine failed.
     #[tracing::instrument(skip_all, fields(
-        model = %model.name, version = %model.version, golden_sha256 = %golden_sha256,
+        model = %model.name, version = %model.version, golden_sha256 = %golden.sha256,
     ))]
     pub async fn compare(
         self: &Arc<Self>,
         model: &ModelIdentity,
-        test: Bytes,
-        (golden_sha256, golden): (Sha256, Bytes),
+        test: StoredPicture,
+        golden: StoredPicture,
     ) -> Result<ComparedPicture, ComparisonError> {
         let comparer = Arc::clone(self);
         let span = Span::current();
+        let reserved = self.memory.reserve([test.pixels, golden.pixels]).await;
         let prepared = tokio::task::spawn_blocking(move || {
             let _entered = span.enter();
-            let golden = comparer.prepared_golden(golden_sha256, &golden)?;
-            match ComparablePicture::decode_bytes(&test).map_err(unreadable_picture("picture"))? {
+            // Until the pixels are gone, also when nobody waits for the outcome any more.
+            let _reserved = reserved;
+            let golden = comparer.prepared_golden(&golden)?;
+            let picture = ComparablePicture::decode_bytes(&test.bytes);
+            match picture.map_err(unreadable_picture("picture"))? {
                 ComparablePicture::Whole(picture) => prepare(&picture, &golden),
                 ComparablePicture::Panel(panel) => prepare_panel(panel, &golden, &mut ()),
             }
@@ -184,13 +212,12 @@ impl Comparer {
 
     fn prepared_golden(
         &self,
-        sha256: Sha256,
-        bytes: &[u8],
+        stored: &StoredPicture,
     ) -> Result<Arc<PreparedGolden>, ComparisonError> {
-        if let Some(kept) = self.kept_golden(sha256) {
+        if let Some(kept) = self.kept_golden(stored.sha256) {
             return Ok(kept);
         }
-        let golden = match ComparablePicture::decode_bytes(bytes)
+        let golden = match ComparablePicture::decode_bytes(&stored.bytes)
             .map_err(unreadable_picture("golden sample"))?
         {
             ComparablePicture::Whole(picture) => {
@@ -201,21 +228,33 @@ impl Comparer {
                 return PreparedGolden::from_panel(panel).map(Arc::new).map_err(not_comparable);
             }
         };
+        let StoredPicture { sha256, pixels, .. } = *stored;
         let mut kept = self.golden.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.truncate(GOLDEN_SAMPLES_KEPT - 1);
-        kept.push_front((sha256, Arc::clone(&golden)));
+        kept.push_front(KeptGolden { sha256, pixels, golden: Arc::clone(&golden) });
+        let fitting = count_fitting(kept.iter().map(|kept| kept.pixels));
+        kept.truncate(fitting);
         Ok(golden)
     }
 
     /// A golden sample that is ready; it moves to the front, the last is the first to go.
     fn kept_golden(&self, sha256: Sha256) -> Option<Arc<PreparedGolden>> {
         let mut kept = self.golden.lock().unwrap_or_else(PoisonError::into_inner);
-        let at = kept.iter().position(|(known, _)| *known == sha256)?;
+        let at = kept.iter().position(|known| known.sha256 == sha256)?;
         let found = kept.remove(at)?;
-        let golden = Arc::clone(&found.1);
+        let golden = Arc::clone(&found.golden);
         kept.push_front(found);
         Some(golden)
     }
+}
+
+/// How many golden samples of these sizes in pixels are kept, from the first on.
+fn count_fitting(sizes: impl Iterator<Item = u64>) -> usize {
+    let mut sum = 0_u64;
+    let fits = |pixels: &u64| {
+        sum = sum.saturating_add(*pixels);
+        sum <= GOLDEN_PIXELS_KEPT
+    };
+    sizes.take(GOLDEN_SAMPLES_KEPT).take_while(fits).count().max(1)
 }
 
 /// One batcher for each network in use.

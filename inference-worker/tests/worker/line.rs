@@ -17,6 +17,7 @@ use image::{GrayImage, ImageFormat};
 use inference::batcher::BatchingConfig;
 use inference::comparison::Comparer;
 use inference::engine::{EmbeddedModels, Models};
+use inference::memory::MemoryBudget;
 use inference::metrics::InferenceMetrics;
 use inference_worker::metrics::Metrics;
 use inference_worker::worker::{Worker, WorkerHealth};
@@ -178,7 +179,8 @@ impl Line {
         let health = Arc::new(WorkerHealth::new(InferenceMetrics::for_process()));
         health.set_models(Arc::clone(&models));
         let batching = BatchingConfig::default();
-        let comparer = Comparer::new(models, batching, InferenceMetrics::for_process());
+        let memory = MemoryBudget::default();
+        let comparer = Comparer::new(models, batching, memory, InferenceMetrics::for_process());
         let options =
             ReactorOptions { concurrency: CONCURRENCY, lease: self.lease, member_name: None };
         let on = (self.database.pool(), LogTail::new(Arc::clone(&self.log)));

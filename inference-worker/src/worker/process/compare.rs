@@ -9,7 +9,7 @@ use bytes::Bytes;
 use domain::inspection::{Facts, GoldenReference, InferenceResult, ModelIdentity, Timing};
 use domain::part::GoldenSample;
 use domain::{ArtifactId, ModelRoute, NotComparable, Part, PartNumber, Picture};
-use inference::comparison::{ComparedPicture, ComparisonError};
+use inference::comparison::{ComparedPicture, ComparisonError, StoredPicture};
 use platform::artifact_store::ArtifactStoreError;
 use platform::execute::load;
 use uuid::Uuid;
@@ -91,7 +91,7 @@ impl InspectionProcessor {
         let failed = |reason, detail: String| {
             failed_result(artifact_id, picture, Some(golden.reference()), reason, detail)
         };
-        let (test, golden_bytes) = match self.fetch_pictures(task).await {
+        let (test, golden_sample) = match self.fetch_pictures(task).await {
             Ok(pictures) => pictures,
             Err(error)
                 if is_damaged(&error)
@@ -101,13 +101,12 @@ impl InspectionProcessor {
             }
             Err(error) => return Err(ProcessingError::Transient(error.to_string())),
         };
-        let golden_bytes = (golden.picture.sha256, golden_bytes);
         let attempt = self.attempts.begin(artifact_id.0).await;
         let attempt = attempt.map_err(|error| ProcessingError::Transient(error.to_string()))?;
         if attempt.unended_before() >= UNENDED_ATTEMPTS_MAX {
             return Ok(failed(NotComparable::InferenceFailed, KILLS_WORKERS.to_owned()));
         }
-        let compared = self.comparer.compare(&model.identity, test, golden_bytes).await;
+        let compared = self.comparer.compare(&model.identity, test, golden_sample).await;
         drop(attempt);
         match compared {
             Ok(compared) => {
@@ -135,17 +134,22 @@ impl InspectionProcessor {
         }
     }
 
-    /// The bytes of the picture and of its golden sample.
+    /// The picture and its golden sample, from rest.
     async fn fetch_pictures(
         &self,
         task: &PictureToCompare<'_>,
-    ) -> Result<(Bytes, Bytes), ArtifactStoreError> {
+    ) -> Result<(StoredPicture, StoredPicture), ArtifactStoreError> {
         let golden = task.golden;
         let test = self.artifacts.get_verified(task.artifact_id, &task.picture.sha256).await?;
-        let golden =
+        let golden_bytes =
             self.artifacts.get_verified(golden.artifact_id, &golden.picture.sha256).await?;
-        Ok((test, golden))
+        Ok((stored(task.picture, test), stored(&golden.picture, golden_bytes)))
     }
+}
+
+fn stored(picture: &Picture, bytes: Bytes) -> StoredPicture {
+    let pixels = u64::from(picture.width) * u64::from(picture.height);
+    StoredPicture { sha256: picture.sha256, pixels, bytes }
 }
 
 /// Bytes that are missing or altered stay so after a few looks; anything else may pass.
