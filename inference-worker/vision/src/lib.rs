@@ -130,7 +130,12 @@ pub enum Incomparable {
         golden: &'static str,
     },
     /// So much differs that single defects mean nothing.
-    #[error("more than {MAX_CANDIDATES} places or {MAX_DIFFERING} of all pixels differ")]
+    #[error(
+        "more than {MAX_CANDIDATES} places ({} a megapixel of a panel, {} in all) or {MAX_DIFFERING} of \
+         all pixels differ",
+        panel::CANDIDATES_PER_MEGAPIXEL,
+        panel::PANEL_CANDIDATES_MAX
+    )]
     TooManyDifferences,
 }
 

@@ -3,7 +3,8 @@
 //! The first window is registered near the middle; from there each window begins where its neighbours
 //! were found, so a turn that moves the corners by hundreds of pixels is followed. Windows overlap, and
 //! a candidate belongs to the window whose core holds it, so that nothing on a seam is lost or looked at
-//! twice. Limits hold for each window, so they count per area. A window that should be registered and is not
+//! twice. Limits hold for each window, so they count per area; the number of candidates is bounded for the
+//! whole as well. A window that should be registered and is not
 //! is not compared, and the coverage says so; when there are many, the whole panel is refused, for the
 //! same reasons as a smaller picture.
 
@@ -18,7 +19,7 @@ use super::field::{AffineOffset, OffsetField};
 use super::refusal::{self, AgreeingTiles};
 use super::register::{self, RegisteredGolden};
 use super::stage::{Stage, StageWatch};
-use super::{BEND_MAX, Incomparable, MIN_CONTENT, MIN_SCORE, PreparedPicture};
+use super::{BEND_MAX, Incomparable, MAX_CANDIDATES, MIN_CONTENT, MIN_SCORE, PreparedPicture};
 
 mod rows;
 
@@ -39,6 +40,24 @@ const SAME_CANDIDATE_MAX: usize = 9;
 const REGISTERED_SHARE_MIN: f64 = 0.8;
 /// When so many windows with structure were looked at and none of them is registered, none will be.
 const LOST_AFTER: u32 = 16;
+
+/// More candidates on a megapixel of a panel than this, as on a whole picture, are not inspected one by
+/// one...
+pub(super) const CANDIDATES_PER_MEGAPIXEL: usize = MAX_CANDIDATES;
+/// ...nor are more than this on any panel: some 10 MB of crops, and four seconds of a core's network.
+pub(super) const PANEL_CANDIDATES_MAX: usize = 4_096;
+
+/// The most candidates on a panel of so many pixels; a small one may have those of a whole picture.
+const fn candidates_max(pixels: usize) -> usize {
+    let by_area = pixels.saturating_mul(CANDIDATES_PER_MEGAPIXEL) / 1_000_000;
+    if by_area < MAX_CANDIDATES {
+        MAX_CANDIDATES
+    } else if by_area > PANEL_CANDIDATES_MAX {
+        PANEL_CANDIDATES_MAX
+    } else {
+        by_area
+    }
+}
 
 /// True when a picture is compared window by window.
 pub(super) fn is_large(bits: &BinaryImage) -> bool {
@@ -81,10 +100,12 @@ pub(super) fn prepare_windows(
     watch: &mut impl StageWatch,
 ) -> Result<PreparedPicture, Incomparable> {
     let mut windows = Windows::new(test, golden);
-    let order = windows.comparison_order();
+    let (order, pixels) = (windows.comparison_order(), test.width * test.height);
     for &index in &order {
         windows.compare_window(index, watch);
-        if windows.registered == 0 && windows.structured >= LOST_AFTER {
+        let is_over = windows.candidates.centres.len() > candidates_max(pixels);
+        windows.too_many |= is_over;
+        if is_over || windows.registered == 0 && windows.structured >= LOST_AFTER {
             break;
         }
     }
@@ -112,7 +133,7 @@ struct Windows<'a> {
     scores: f64,
     /// The farthest bend of a registered window, pixels.
     bend: f32,
-    /// A registered window has more differences than mean anything.
+    /// A registered window, or all so far, have more differences than mean anything.
     too_many: bool,
     tiles: AgreeingTiles,
     coverage: CoverageTally,
@@ -333,4 +354,15 @@ impl<'a> Windows<'a> {
 fn has_structure(bits: &BinaryImage) -> bool {
     let copper = bits.count_copper() as f64 / (bits.width * bits.height) as f64;
     (MIN_CONTENT..=1.0 - MIN_CONTENT).contains(&copper)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panel_may_have_candidates_by_its_area_up_to_a_maximum() {
+        let most = [300_000, 1_050_000, 6_000_000, 64_000_000, 16_384 * 16_384].map(candidates_max);
+        assert_eq!(most, [192, 201, 1_152, PANEL_CANDIDATES_MAX, PANEL_CANDIDATES_MAX]);
+    }
 }

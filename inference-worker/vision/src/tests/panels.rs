@@ -138,3 +138,32 @@ fn a_panel_read_row_by_row_is_the_picture() {
     let found = prepare_panel(Panel::from(&board), &golden, &mut ()).expect("comparable");
     assert!(found.crops.is_empty());
 }
+
+/// Inverts small squares of a panel, so far apart that each is a place of its own.
+fn with_spots(panel: &GrayImage, apart: u32) -> (GrayImage, usize) {
+    let mut test = panel.clone();
+    let starts: Vec<u32> = (24..SIDE - 24).step_by(apart as usize).collect();
+    for (x, y) in starts.iter().flat_map(|&left| starts.iter().map(move |&top| (left, top))) {
+        for (x, y) in (x..x + 8).flat_map(|x| (y..y + 8).map(move |y| (x, y))) {
+            let Luma([level]) = *panel.get_pixel(x, y);
+            test.put_pixel(x, y, Luma([255 - level]));
+        }
+    }
+    (test, starts.len() * starts.len())
+}
+
+#[test]
+fn a_panel_with_more_candidates_than_its_area_allows_is_refused_although_no_window_has_too_many() {
+    let board = Design::new(9, SIDE).golden_sample();
+    let golden = PreparedGolden::new(&board).expect("a board");
+    // 2.56 megapixels: 491 candidates at most.
+    let (test, spots) = with_spots(&board, 84);
+    assert!((193..=430).contains(&spots), "{spots}");
+    let found = prepare(&test, &golden).expect("comparable");
+    assert!((spots * 9 / 10..=491).contains(&found.crops.len()), "{} crops", found.crops.len());
+
+    let (test, spots) = with_spots(&board, 62);
+    assert!((550..=1_000).contains(&spots), "{spots}");
+    let refused = prepare(&test, &golden).map(|prepared| prepared.crops.len());
+    assert_eq!(refused, Err(Incomparable::TooManyDifferences));
+}
