@@ -4,7 +4,6 @@
 //! Everything that follows from the answers is a pure function of them; no judgement of any
 //! inspection is made or changed here. [`Acceptance::worse_ways`] is the rule for "worse".
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -20,9 +19,11 @@ mod set;
 mod tally;
 #[cfg(test)]
 mod tests;
+mod worse;
 
 pub use set::{FixedSet, SetError};
 pub use tally::{FindingMatches, LabelTally};
+pub use worse::WorseWay;
 
 use set::PreparedCase;
 
@@ -85,6 +86,8 @@ pub struct Acceptance {
     pub crops: usize,
     /// Labelled defects on all boards.
     pub labels: usize,
+    /// Of these, those on boards that could be compared.
+    pub labels_compared: usize,
     /// Boards that the two judge differently, in the set's order.
     pub changed: Vec<ChangedJudgement>,
     /// How the findings of the two agree.
@@ -94,80 +97,6 @@ pub struct Acceptance {
     pub old: ModelResult,
     /// The new model.
     pub new: ModelResult,
-}
-
-/// A way in which the new model is worse than the one in use.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(tag = "rule", rename_all = "kebab-case")]
-pub enum WorseWay {
-    /// Boards with labelled defects that it passes, and the model in use does not.
-    DefectiveBoardsPass {
-        /// Their ids.
-        boards: Vec<String>,
-    },
-    /// It finds fewer of the labelled defects.
-    FewerDefectsFound {
-        /// By the model in use.
-        old: usize,
-        /// By the new model.
-        new: usize,
-    },
-    /// It calls more defects where none is labelled.
-    MoreFalseCalls {
-        /// By the model in use.
-        old: usize,
-        /// By the new model.
-        new: usize,
-    },
-}
-
-impl WorseWay {
-    /// The rule's name, as the event of a routing keeps it.
-    #[must_use]
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::DefectiveBoardsPass { .. } => "defective-boards-pass",
-            Self::FewerDefectsFound { .. } => "fewer-defects-found",
-            Self::MoreFalseCalls { .. } => "more-false-calls",
-        }
-    }
-}
-
-impl fmt::Display for WorseWay {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::DefectiveBoardsPass { boards } => {
-                write!(f, "{}: {}", self.name(), boards.join(", "))
-            }
-            Self::FewerDefectsFound { old, new } | Self::MoreFalseCalls { old, new } => {
-                write!(f, "{}: {new} instead of {old}", self.name())
-            }
-        }
-    }
-}
-
-impl Acceptance {
-    /// In which ways the new model is worse; none when it may be routed to without a second look.
-    #[must_use]
-    pub fn worse_ways(&self) -> Vec<WorseWay> {
-        let escapes =
-            |changed: &&ChangedJudgement| changed.labels > 0 && changed.new == Judgement::Pass;
-        let boards: Vec<String> =
-            self.changed.iter().filter(escapes).map(|changed| changed.board.clone()).collect();
-        let (old, new) = (&self.old.found, &self.new.found);
-        let mut worse = Vec::new();
-        if !boards.is_empty() {
-            worse.push(WorseWay::DefectiveBoardsPass { boards });
-        }
-        if new.found < old.found {
-            worse.push(WorseWay::FewerDefectsFound { old: old.found, new: new.found });
-        }
-        if new.false_calls > old.false_calls {
-            let (old, new) = (old.false_calls, new.false_calls);
-            worse.push(WorseWay::MoreFalseCalls { old, new });
-        }
-        worse
-    }
 }
 
 impl From<&Acceptance> for Comparison {
@@ -211,6 +140,7 @@ pub async fn compare_engines(
         not_comparable: 0,
         crops: 0,
         labels: 0,
+        labels_compared: 0,
         changed: Vec::new(),
         matches: FindingMatches::default(),
         old: old.start_result(),
@@ -242,22 +172,30 @@ pub async fn compare_engines(
 }
 
 impl Acceptance {
-    fn add(&mut self, case: &PreparedCase, prepared: &PreparedPicture, [old, new]: [&Findings; 2]) {
+    fn add(
+        &mut self,
+        case: &PreparedCase,
+        prepared: &PreparedPicture,
+        [old_found, new_found]: [&Findings; 2],
+    ) {
         let recipe = Recipe::factory(1);
         let coverage = Some(&prepared.coverage);
         let judged = |Findings { defects, differences }: &Findings| {
             judge([View::Compared { findings: defects, differences, coverage }], &recipe).0
         };
-        let (old_says, new_says) = (judged(old), judged(new));
-        let (old, new) = (&old.defects, &new.defects);
+        let (old_says, new_says) = (judged(old_found), judged(new_found));
+        let (old, new) = (&old_found.defects, &new_found.defects);
         if old_says != new_says {
             let (board, labels) = (case.id.clone(), case.labels.len());
             self.changed.push(ChangedJudgement { board, labels, old: old_says, new: new_says });
         }
         self.crops += prepared.crops.len();
+        self.labels_compared += case.labels.len();
         self.matches.add(old, new, &recipe);
         self.old.found.add(old, &case.labels, &recipe);
         self.new.found.add(new, &case.labels, &recipe);
+        self.old.found.add_doubts(old_found, &case.labels, &recipe);
+        self.new.found.add_doubts(new_found, &case.labels, &recipe);
     }
 }
 

@@ -23,8 +23,9 @@ pub(super) fn short_name(model: &ModelIdentity) -> String {
 }
 
 fn write(out: &mut String, acceptance: &Acceptance) -> fmt::Result {
-    let Acceptance { set, boards, not_comparable, crops, labels, changed, matches, old, new } =
-        acceptance;
+    let Acceptance {
+        set, boards, not_comparable, crops, labels, changed, matches, old, new, ..
+    } = acceptance;
     writeln!(out, "{set}")?;
     writeln!(
         out,

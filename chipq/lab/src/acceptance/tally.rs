@@ -3,6 +3,7 @@
 use boards::LabelClass;
 use domain::{Defect, Grade, PixelBox, Recipe};
 use serde::Serialize;
+use vision::Findings;
 
 /// Boxes that overlap by more than this (intersection over union) are one place, as in DeepPCB's
 /// protocol.
@@ -17,6 +18,9 @@ pub struct LabelTally {
     pub named: usize,
     /// Findings where nothing is labelled.
     pub false_calls: usize,
+    /// Places where nothing is labelled and a person has to look: findings from `review_at` up to
+    /// `fail_at`, and differences that nothing explains.
+    pub doubts: usize,
 }
 
 impl LabelTally {
@@ -39,6 +43,25 @@ impl LabelTally {
                 None => self.false_calls += 1,
             }
         }
+    }
+}
+
+impl LabelTally {
+    /// Adds the doubts about a board.
+    pub(super) fn add_doubts(
+        &mut self,
+        findings: &Findings,
+        labels: &[(DefectClass, PixelBox)],
+        recipe: &Recipe,
+    ) {
+        let is_labelled = |place: &PixelBox| labels.iter().any(|(_, label)| label.iou(place) > 0.0);
+        let doubtful = findings
+            .defects
+            .iter()
+            .filter(|found| recipe.grade(found.confidence) == Grade::Doubtful);
+        let places = doubtful.map(|found| &found.bounds);
+        let places = places.chain(findings.differences.iter().map(|differs| &differs.bounds));
+        self.doubts += places.filter(|place| !is_labelled(place)).count();
     }
 }
 
@@ -116,7 +139,22 @@ mod tests {
         ];
         let mut found = LabelTally::default();
         found.add(&findings, &labels, &Recipe::factory(1));
-        assert_eq!(found, LabelTally { found: 2, named: 1, false_calls: 1 });
+        assert_eq!(found, LabelTally { found: 2, named: 1, false_calls: 1, doubts: 0 });
+    }
+
+    #[test]
+    fn what_a_person_would_look_at_is_a_doubt_unless_something_is_labelled_there() {
+        let labels = [(DefectClass::Open, place(0))];
+        let defects = vec![
+            finding(DefectClass::Open, 0.3, 1),
+            finding(DefectClass::Spur, 0.3, 100),
+            finding(DefectClass::Spur, 0.9, 200),
+            finding(DefectClass::Spur, 0.1, 300),
+        ];
+        let findings = Findings { defects, differences: Vec::new() };
+        let mut found = LabelTally::default();
+        found.add_doubts(&findings, &labels, &Recipe::factory(1));
+        assert_eq!(found, LabelTally { doubts: 1, ..LabelTally::default() });
     }
 
     #[test]

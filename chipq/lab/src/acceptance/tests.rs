@@ -127,3 +127,58 @@ async fn boards_of_a_folder_are_compared_and_one_that_was_altered_is_refused() {
         Err(SetError::Read { .. })
     ));
 }
+
+#[tokio::test]
+async fn a_model_whose_classes_are_permuted_is_refused_for_their_names() {
+    let permuted = altered(|output| {
+        output.probabilities[1..].rotate_right(1);
+        Ok(())
+    });
+    let compared = compare_engines(shipped(), permuted, &set(), |_| ()).await.unwrap();
+    assert_eq!(compared.new.found.found, compared.old.found.found, "it finds as much");
+    let worse = compared.worse_ways();
+    let [WorseWay::FewerRightlyNamed { new: 0, .. }] = &worse[..] else { panic!("{worse:?}") };
+}
+
+#[tokio::test]
+async fn a_model_that_doubts_what_is_well_is_refused_for_the_boards_that_it_holds_up() {
+    let doubtful = altered(|output| {
+        if output.probabilities[0] > 0.5 {
+            output.probabilities = [0.6, 0.0, 0.0, 0.0, 0.0, 0.4, 0.0];
+            output.sides = [4.0; 4];
+        }
+        Ok(())
+    });
+    // Boards on which the network in use has something to call nothing.
+    let set = Arc::new(FixedSet::from_generator(4, 8));
+    let compared = compare_engines(shipped(), doubtful, &set, |_| ()).await.unwrap();
+    assert_eq!(compared.new.found.found, compared.old.found.found, "it finds as much");
+    assert_eq!(compared.new.found.false_calls, compared.old.found.false_calls, "and calls no more");
+    let worse = compared.worse_ways();
+    let [WorseWay::CleanBoardsDoNotPass { boards }, WorseWay::MoreDoubts { .. }] = &worse[..]
+    else {
+        panic!("{worse:?}")
+    };
+    assert!(!boards.is_empty());
+}
+
+#[tokio::test]
+async fn a_set_of_boards_that_cannot_be_compared_accepts_no_model() {
+    let folder = tempfile::tempdir().unwrap();
+    write_boards(4, 11, &boards::BoardOptions::default(), folder.path()).unwrap();
+    // Every board beside the golden sample of another part.
+    let path = folder.path().join("manifest.json");
+    let mut manifest: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    let items = manifest["items"].as_array_mut().unwrap();
+    let templates: Vec<_> = items.iter().map(|item| item["template"].clone()).collect();
+    for (at, item) in items.iter_mut().enumerate() {
+        let other = templates.iter().cycle().skip(at).find(|other| **other != templates[at]);
+        item["template"] = other.unwrap().clone();
+    }
+    std::fs::write(&path, serde_json::to_vec(&manifest).unwrap()).unwrap();
+    let set = Arc::new(FixedSet::from_folder(folder.path()).unwrap());
+    let compared = compare_engines(shipped(), shipped(), &set, |_| ()).await.unwrap();
+    let nothing = WorseWay::SetShowsNothing { compared: 0, boards: 4, labels: 0 };
+    assert_eq!(compared.worse_ways(), [nothing]);
+}
