@@ -51,7 +51,7 @@ impl LabelTally {
     pub(super) fn add_doubts(
         &mut self,
         findings: &Findings,
-        labels: &[(DefectClass, PixelBox)],
+        labels: &[(LabelClass, PixelBox)],
         recipe: &Recipe,
     ) {
         let is_labelled = |place: &PixelBox| labels.iter().any(|(_, label)| label.iou(place) > 0.0);
@@ -144,7 +144,7 @@ mod tests {
 
     #[test]
     fn what_a_person_would_look_at_is_a_doubt_unless_something_is_labelled_there() {
-        let labels = [(DefectClass::Open, place(0))];
+        let labels = [(LabelClass::Named(DefectClass::Open), place(0))];
         let defects = vec![
             finding(DefectClass::Open, 0.3, 1),
             finding(DefectClass::Spur, 0.3, 100),
