@@ -98,7 +98,7 @@ pub(crate) async fn of_inspections<'e>(
 
 /// A picture at rest: what is needed to serve its file.
 #[derive(Debug, Clone, FromRow)]
-pub(crate) struct StoredPicture {
+pub(crate) struct ServedPicture {
     pub(crate) is_golden: bool,
     pub(crate) media_type: String,
     /// Absent while it is only announced.
@@ -109,7 +109,7 @@ pub(crate) struct StoredPicture {
 pub(crate) async fn stored_picture(
     pool: &PgPool,
     id: Uuid,
-) -> Result<Option<StoredPicture>, QueryError> {
+) -> Result<Option<ServedPicture>, QueryError> {
     let sql = "SELECT false AS is_golden, media_type, sha256 FROM read.artifacts
                WHERE artifact_id = $1
          UNION ALL
