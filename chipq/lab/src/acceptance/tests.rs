@@ -65,23 +65,15 @@ async fn a_model_is_never_worse_than_itself() {
 }
 
 #[tokio::test]
-async fn a_model_that_sees_nothing_is_refused_for_the_boards_that_it_passes() {
+async fn a_model_that_sees_nothing_is_refused_and_passes_no_flawed_board() {
     let blind = altered(|output| {
         output.probabilities = [1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0];
         Ok(())
     });
     let compared = compare_engines(shipped(), blind, &set(), |_| ()).await.unwrap();
     let worse = compared.worse_ways();
-    let [WorseWay::DefectiveBoardsPass { boards }, WorseWay::FewerDefectsFound { new: 0, .. }] =
-        &worse[..]
-    else {
-        panic!("{worse:?}")
-    };
-    assert_eq!(
-        boards[..],
-        ["generated-00000", "generated-00001", "generated-00002", "generated-00003"]
-    );
-    assert!(worse[0].to_string().starts_with("defective-boards-pass: generated-00000, "));
+    // What differs and has no name is unexplained: the boards go to review, whatever the network says.
+    let [WorseWay::FewerDefectsFound { new: 0, .. }] = &worse[..] else { panic!("{worse:?}") };
     // Findings that are only doubtful count here as well.
     let sure = compared.old.found.found + compared.old.found.false_calls;
     assert!(compared.matches.only_old >= sure && sure > 0, "{compared:?}");
