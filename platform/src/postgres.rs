@@ -200,7 +200,7 @@ pub async fn connect(config: &DatabaseConfig) -> Result<PgPool, PostgresError> {
 /// Brings the database to the newest shape. Safe to run from several processes at once.
 ///
 /// # Errors
-/// When a migration fails, a table that it changes stays in use for [`MIGRATION_LOCK_LIMIT`], or the
+/// When a migration fails, a table that it changes stays in use for ten seconds, or the
 /// database was migrated by a newer version.
 pub async fn migrate(pool: &PgPool) -> Result<(), PostgresError> {
     run_migrations(pool, &MIGRATOR, MIGRATION_LOCK_LIMIT).await
