@@ -8,6 +8,9 @@ use domain::MediaType;
 use image::metadata::Orientation;
 use image::{DynamicImage, GrayImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
 
+use jpeg::FrameSize;
+
+mod jpeg;
 #[cfg(test)]
 mod tests;
 
@@ -45,6 +48,15 @@ pub enum DecodeError {
     /// Four inks instead of grey or red, green and blue.
     #[error("the picture is in CMYK; store it in grey or RGB")]
     Inks,
+    /// A JPEG that holds something else than one picture in eight bits, baseline or progressive.
+    #[error(
+        "the picture is a JPEG with {coding}, which is not read; store it as one baseline or \
+             progressive JPEG of 8 bits a channel, or as PNG"
+    )]
+    Coding {
+        /// What it has that is not read.
+        coding: &'static str,
+    },
     /// The file begins as a picture and does not go on as one.
     #[error("the picture is truncated or damaged: {detail}")]
     Damaged {
@@ -138,41 +150,41 @@ pub fn decode(bytes: &[u8]) -> Result<DecodedImage, DecodeError> {
     let mut limits = Limits::default();
     limits.max_alloc = Some(MAX_PIXELS * 8);
     reader.limits(limits);
-    if media_type == MediaType::Jpeg && jpeg_components(bytes) == Some(INK_COMPONENTS) {
-        return Err(DecodeError::Inks);
+    if media_type == MediaType::Jpeg {
+        require_whole_jpeg(bytes)?;
     }
     let mut decoder = reader.into_decoder().map_err(damaged)?;
     let (width, height) = decoder.dimensions();
-    let too_long = width > MAX_SIDE || height > MAX_SIDE;
-    if too_long || u64::from(width) * u64::from(height) > MAX_PIXELS {
-        return Err(DecodeError::TooLarge { width, height });
-    }
+    require_size(width, height)?;
     if decoder.orientation().map_err(damaged)? != Orientation::NoTransforms {
         return Err(DecodeError::Turned);
     }
     require_opaque(DynamicImage::from_decoder(decoder).map_err(damaged)?)
 }
 
-/// Components of a JPEG in CMYK or YCCK.
-const INK_COMPONENTS: u8 = 4;
+/// Refuses a JPEG that is too large, is coded in a way that is not decoded here, or lacks a part of its
+/// picture: the decoder would fill that with grey.
+fn require_whole_jpeg(bytes: &[u8]) -> Result<(), DecodeError> {
+    // Before the walk, which takes memory by the size that the file declares.
+    let FrameSize { width, height } = jpeg::read_size(bytes)?;
+    require_size(u32::from(width), u32::from(height))?;
+    Ok(jpeg::check_whole(bytes)?)
+}
 
-/// Components of a JPEG by its frame header (ITU-T T.81, B.2.2); none when there is no such header.
-fn jpeg_components(bytes: &[u8]) -> Option<u8> {
-    let mut rest = bytes.get(2..)?;
-    loop {
-        let [0xff, marker, after @ ..] = rest else { return None };
-        match marker {
-            // Fill bytes before a marker.
-            0xff => rest = &rest[1..],
-            // Frame headers; the gaps are tables and arithmetic conditioning.
-            0xc0..=0xc3 | 0xc5..=0xc7 | 0xc9..=0xcb | 0xcd..=0xcf => {
-                return after.get(7).copied();
-            }
-            0xda => return None,
-            _ => {
-                let [high, low, ..] = after else { return None };
-                rest = after.get(usize::from(u16::from_be_bytes([*high, *low])).max(2)..)?;
-            }
+fn require_size(width: u32, height: u32) -> Result<(), DecodeError> {
+    let too_long = width > MAX_SIDE || height > MAX_SIDE;
+    if too_long || u64::from(width) * u64::from(height) > MAX_PIXELS {
+        return Err(DecodeError::TooLarge { width, height });
+    }
+    Ok(())
+}
+
+impl From<jpeg::Unreadable> for DecodeError {
+    fn from(why: jpeg::Unreadable) -> Self {
+        match why {
+            jpeg::Unreadable::Inks => Self::Inks,
+            jpeg::Unreadable::Coding(coding) => Self::Coding { coding },
+            jpeg::Unreadable::Damaged(detail) => Self::Damaged { detail: detail.to_owned() },
         }
     }
 }
