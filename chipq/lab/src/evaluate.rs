@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use boards::{LabelClass, LabelledBox, Manifest, ManifestItem, paste_golden};
+use boards::{LabelledBox, Manifest, ManifestItem, paste_golden};
 use domain::{Defect, NotComparable, PixelBox, UnexplainedDifference};
 use inference::engine::{EmbeddedEngine, EngineError};
 use serde::Serialize;
@@ -257,7 +257,7 @@ impl Pipeline<'_> {
         sum.pairs += 1;
         sum.labels += item.boxes.len();
         sum.other_labels +=
-            item.boxes.iter().filter(|label| label.class == LabelClass::Other).count();
+            item.boxes.iter().filter(|label| label.class.as_named().is_none()).count();
         let (found, not_comparable) = match self.prepare_pair(&test, &golden, item, sum) {
             Ok(prepared) => (self.compare_pair(&prepared, sum)?, None),
             Err(reason) => {

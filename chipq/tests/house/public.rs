@@ -17,7 +17,6 @@ const UNUSED: &[(&str, &str)] = &[
         "the driver of reactors that act in the log's order; none of ours does yet",
     ),
     ("command_line", "docs/configuration.md is written from it"),
-    ("encode_jpeg", "photographs are generated for the tests of several crates"),
     ("project_box", "photographs are generated for the tests of several crates"),
     ("retry_stream", "no command takes a parked stream up yet"),
     ("stop_cluster", "ends the cluster of the tests"),

@@ -181,7 +181,7 @@ fn copper_at(board: &GrayImage, x: f32, y: f32) -> f32 {
 }
 
 /// Nearly normal, with a standard deviation of 1 (a sum of eight dice of 256 sides).
-fn sample_normal(random: &mut Random) -> f32 {
+pub(super) fn sample_normal(random: &mut Random) -> f32 {
     let bytes = random.next().to_le_bytes().map(f32::from);
     // Eight uniform bytes: mean 1020, standard deviation 209.
     (bytes.iter().sum::<f32>() - 1020.0) / 209.0

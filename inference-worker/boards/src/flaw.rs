@@ -58,11 +58,13 @@ enum Effect {
     Bridge,
 }
 
-/// Draws up to `count` flaws within `inside`; fewer when the board has no room for them.
+/// Draws up to `count` flaws within `inside`, each of them where `is_visible` says so; fewer when the
+/// board has no room for them.
 pub(super) fn paint_flaws(
     board: &mut Canvas,
     inside: Area,
     count: usize,
+    is_visible: impl Fn(&Stroke) -> bool,
     random: &mut Random,
 ) -> Vec<PaintedFlaw> {
     let mut flaws: Vec<PaintedFlaw> = Vec::with_capacity(count);
@@ -72,7 +74,8 @@ pub(super) fn paint_flaws(
         for _ in 0..ATTEMPTS {
             let Some(stroke) = proposal::propose_stroke(board, class, random) else { continue };
             let free = flaws.iter().all(|flaw| !flaw.area.grown_by(apart).overlaps(stroke.area));
-            if free && inside.encloses(stroke.area) && has_named_effect(board, &stroke, class) {
+            let allowed = free && inside.encloses(stroke.area) && is_visible(&stroke);
+            if allowed && has_named_effect(board, &stroke, class) {
                 apply_stroke(board, &stroke, adds_copper(class));
                 flaws.push(PaintedFlaw { class, area: stroke.area });
                 break;

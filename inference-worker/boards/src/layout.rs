@@ -7,6 +7,8 @@ use super::random::Random;
 
 mod structures;
 
+pub(super) use structures::GLYPHS;
+
 /// Draws a layout of `side` × `side` pixels.
 pub(super) fn draw_layout(side: i32, random: &mut Random) -> Canvas {
     let mut pen = Pen { canvas: Canvas::new(side, side), random: random.clone(), side };

@@ -14,6 +14,7 @@ mod canvas;
 mod flaw;
 mod layout;
 mod manifest;
+pub mod photographed;
 mod print;
 mod random;
 mod stroke;
@@ -208,7 +209,7 @@ impl Design {
         let whole = Area { left: 0, top: 0, right: print.width, bottom: print.height };
         let inside = whole.grown_by(-(shift + 6).max(12));
         let count = usize::try_from(count).unwrap_or(0);
-        let flaws = flaw::paint_flaws(&mut print, inside, count, &mut random);
+        let flaws = flaw::paint_flaws(&mut print, inside, count, |_| true, &mut random);
         let labels = flaws.iter().map(|flaw| (flaw.class, flaw.labelled_box(self.size))).collect();
         (render_picture(&print, &mut random), labels)
     }

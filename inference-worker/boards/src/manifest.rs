@@ -24,7 +24,7 @@ pub enum BoardsError {
         source: std::io::Error,
     },
     /// A picture did not encode.
-    #[error("cannot encode a picture as PNG")]
+    #[error("cannot encode a picture")]
     Encode(#[from] image::ImageError),
     /// The manifest did not encode.
     #[error("cannot encode the manifest")]
@@ -79,6 +79,9 @@ pub struct ManifestItem {
     pub test: ManifestFile,
     /// The golden sample.
     pub template: ManifestFile,
+    /// Pictures of other good boards of the same part.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub accepted: Vec<ManifestFile>,
     /// What is wrong with the picture under test.
     pub boxes: Vec<LabelledBox>,
 }
@@ -115,9 +118,14 @@ pub struct LabelledBox {
 pub enum LabelClass {
     /// A class that the network names.
     Named(DefectClass),
+    /// A drilled hole that is missing.
+    MissingHole,
     /// One that it does not: it may be found, and never by its name.
     Other,
 }
+
+/// How manifests name [`LabelClass::MissingHole`].
+const MISSING_HOLE: &str = "missing-hole";
 
 impl LabelClass {
     /// The class, when it is one that the network names.
@@ -125,29 +133,44 @@ impl LabelClass {
     pub const fn as_named(self) -> Option<DefectClass> {
         match self {
             Self::Named(class) => Some(class),
-            Self::Other => None,
+            Self::MissingHole | Self::Other => None,
         }
+    }
+}
+
+impl From<DefectClass> for LabelClass {
+    fn from(class: DefectClass) -> Self {
+        Self::Named(class)
     }
 }
 
 impl From<String> for LabelClass {
     fn from(word: String) -> Self {
-        word.parse().map_or(Self::Other, Self::Named)
+        match word.as_str() {
+            MISSING_HOLE => Self::MissingHole,
+            word => word.parse().map_or(Self::Other, Self::Named),
+        }
     }
 }
 
 impl From<LabelClass> for String {
     fn from(class: LabelClass) -> Self {
-        class.as_named().map_or("other", DefectClass::as_str).to_owned()
+        let word = match class {
+            LabelClass::Named(class) => class.as_str(),
+            LabelClass::MissingHole => MISSING_HOLE,
+            LabelClass::Other => "other",
+        };
+        word.to_owned()
     }
 }
 
 impl LabelledBox {
     /// The label of a defect.
     #[must_use]
-    pub const fn new(class: DefectClass, bounds: PixelBox) -> Self {
+    pub fn new(class: impl Into<LabelClass>, bounds: PixelBox) -> Self {
+        let class = class.into();
         let PixelBox { x, y, width, height } = bounds;
-        Self { x1: x, y1: y, x2: x + width, y2: y + height, class: LabelClass::Named(class) }
+        Self { x1: x, y1: y, x2: x + width, y2: y + height, class }
     }
 
     /// The label's box.
@@ -174,9 +197,7 @@ pub fn write_boards(
     options: &BoardOptions,
     out: &Path,
 ) -> Result<BoardsSummary, BoardsError> {
-    let images = out.join("images");
-    fs::create_dir_all(&images)
-        .map_err(|source| BoardsError::Write { path: images.clone(), source })?;
+    create_images(out)?;
     let per_design = u64::from(options.units_per_design.max(1));
     let mut items = Vec::new();
     let mut part: Option<(u64, Design, ManifestFile)> = None;
@@ -202,10 +223,10 @@ pub fn write_boards(
             group: format!("part{number:05}"),
             test: write_picture(out, &format!("{index:08}_test.png"), &test)?,
             template: template.clone(),
+            accepted: Vec::new(),
             boxes,
         });
     }
-    let defects = items.iter().map(|item| item.boxes.len() as u64).sum();
     let manifest = Manifest {
         dataset: "chipq generated boards".to_owned(),
         source: format!("chipq generate-boards --count {count} --seed {seed}"),
@@ -215,19 +236,43 @@ pub fn write_boards(
         count,
         items,
     };
+    write_manifest(out, &manifest)
+}
+
+/// Writes `manifest.json` into the folder.
+pub(super) fn write_manifest(
+    out: &Path,
+    manifest: &Manifest,
+) -> Result<BoardsSummary, BoardsError> {
     let path = out.join("manifest.json");
-    let json = serde_json::to_vec_pretty(&manifest)?;
+    let json = serde_json::to_vec_pretty(manifest)?;
     fs::write(&path, json).map_err(|source| BoardsError::Write { path: path.clone(), source })?;
-    Ok(BoardsSummary { manifest: path, boards: count, defects })
+    let defects = manifest.items.iter().map(|item| item.boxes.len() as u64).sum();
+    Ok(BoardsSummary { manifest: path, boards: manifest.count, defects })
 }
 
 fn write_picture(out: &Path, name: &str, picture: &GrayImage) -> Result<ManifestFile, BoardsError> {
     let mut bytes = Vec::new();
     picture.write_to(&mut Cursor::new(&mut bytes), ImageFormat::Png)?;
+    write_image(out, name, &bytes)
+}
+
+/// Makes the folder for images.
+pub(super) fn create_images(out: &Path) -> Result<(), BoardsError> {
+    let images = out.join("images");
+    fs::create_dir_all(&images).map_err(|source| BoardsError::Write { path: images, source })
+}
+
+/// Writes an encoded picture into the folder for images.
+pub(super) fn write_image(
+    out: &Path,
+    name: &str,
+    bytes: &[u8],
+) -> Result<ManifestFile, BoardsError> {
     let file = Path::new("images").join(name);
     let path = out.join(&file);
-    fs::write(&path, &bytes).map_err(|source| BoardsError::Write { path, source })?;
-    Ok(ManifestFile { file, sha256: Sha256::digest_of(&bytes), bytes: bytes.len() as u64 })
+    fs::write(&path, bytes).map_err(|source| BoardsError::Write { path, source })?;
+    Ok(ManifestFile { file, sha256: Sha256::digest_of(bytes), bytes: bytes.len() as u64 })
 }
 
 #[cfg(test)]

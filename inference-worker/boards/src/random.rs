@@ -46,4 +46,14 @@ impl Random {
         let last = i32::try_from(N).unwrap_or(1) - 1;
         choices[usize::try_from(self.between(0, last)).unwrap_or(0)]
     }
+
+    /// A number from 0 to 1.
+    pub(super) fn fraction(&mut self) -> f32 {
+        self.between(0, 1 << 20) as f32 / (1 << 20) as f32
+    }
+
+    /// A number within ±`reach`, all equally likely.
+    pub(super) fn within(&mut self, reach: f32) -> f32 {
+        (2.0 * self.fraction() - 1.0) * reach
+    }
 }

@@ -14,6 +14,12 @@ pub(super) struct Stroke {
 }
 
 impl Stroke {
+    /// True when the stroke covers a filled pixel of the canvas.
+    pub(super) fn touches(&self, canvas: &Canvas) -> bool {
+        let Area { left, top, right, bottom } = self.area;
+        (top..bottom).any(|y| (left..right).any(|x| canvas.is_copper(x, y) && self.covers(x, y)))
+    }
+
     /// True when the stroke covers this pixel of the board.
     pub(super) fn covers(&self, x: i32, y: i32) -> bool {
         self.mask.is_copper(x - self.origin.x, y - self.origin.y)

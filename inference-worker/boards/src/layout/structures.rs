@@ -322,7 +322,7 @@ pub(super) fn draw_meander(pen: &mut Pen) {
 }
 
 /// Strokes of letters and digits on a 2 × 4 grid, as pairs of grid points.
-const GLYPHS: [&[(i32, i32, i32, i32)]; 8] = [
+pub(crate) const GLYPHS: [&[(i32, i32, i32, i32)]; 8] = [
     &[(0, 0, 2, 0), (2, 0, 2, 4), (2, 4, 0, 4), (0, 4, 0, 0)],
     &[(1, 0, 1, 4)],
     &[(0, 0, 2, 0), (2, 0, 2, 2), (2, 2, 0, 2), (0, 2, 0, 4), (0, 4, 2, 4)],
