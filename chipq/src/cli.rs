@@ -8,7 +8,8 @@ use clap::{Parser, Subcommand};
 use platform::telemetry::TelemetryConfig;
 
 pub(crate) use arguments::{
-    DemoArgs, EvaluateArgs, GenerateBoardsArgs, InspectArgs, RebuildArgs, UpArgs, VerifyArgs,
+    DemoArgs, EvaluateArgs, GenerateBoardsArgs, InspectArgs, PhotographUnits, RebuildArgs, UpArgs,
+    VerifyArgs,
 };
 pub(crate) use bench::{
     BenchArgs, BenchCommand, BenchPairsArgs, BenchTritonArgs, BenchWorkersArgs,
@@ -99,10 +100,11 @@ Examples:
 
 Exits with the judgement: 0 pass, 1 fail, 2 review. Errors exit with 64 and above.")]
     Inspect(InspectArgs),
-    /// Write generated boards with known defects, in DeepPCB's layout.
+    /// Write generated boards with known defects, in DeepPCB's layout; photographs of bare boards too.
     #[command(after_help = "\
-Example:
-  chipq generate-boards --count 100 --seed 7 --out boards/")]
+Examples:
+  chipq generate-boards --count 100 --seed 7 --out boards/
+  chipq generate-boards --photographs other-pieces --accepted 5 --count 8 --units-per-design 8 --out photographs/")]
     GenerateBoards(GenerateBoardsArgs),
     /// Load, compare, route and unload versions of the network.
     #[command(subcommand)]

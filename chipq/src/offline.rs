@@ -6,10 +6,11 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use boards::{BoardOptions, BoardsError};
+use boards::photographed::{self, PhotographOptions, PhotographedUnits};
+use boards::{BoardOptions, BoardsError, BoardsSummary};
 use lab::evaluate::{self, EvaluateError, EvaluateOptions};
 
-use crate::cli::{EvaluateArgs, GenerateBoardsArgs, InspectArgs};
+use crate::cli::{EvaluateArgs, GenerateBoardsArgs, InspectArgs, PhotographUnits};
 use crate::failure::{Failure, exit};
 
 /// Inspects one board, prints what was found, and exits with the judgement.
@@ -100,17 +101,42 @@ fn explain_evaluation(error: EvaluateError, args: &EvaluateArgs) -> Failure {
 
 /// Writes generated boards with their manifest.
 pub(crate) fn generate_boards(args: &GenerateBoardsArgs) -> anyhow::Result<()> {
+    let written = match args.photographs {
+        Some(units) => write_photographs(args, units),
+        None => write_binarised(args),
+    };
+    let written = written.map_err(explain_boards)?;
+    println!("{} boards with {} defects", written.boards, written.defects);
+    println!("manifest: {}", written.manifest.display());
+    Ok(())
+}
+
+fn write_photographs(
+    args: &GenerateBoardsArgs,
+    units: PhotographUnits,
+) -> Result<BoardsSummary, BoardsError> {
+    let options = PhotographOptions {
+        size: (args.size, args.size),
+        units: match units {
+            PhotographUnits::SamePiece => PhotographedUnits::SamePiece,
+            PhotographUnits::OtherPieces => PhotographedUnits::OtherPieces,
+        },
+        accepted: args.accepted,
+        clean_per_cent: args.clean_per_cent,
+        units_per_design: args.units_per_design,
+        ..PhotographOptions::default()
+    };
+    photographed::write_photographs(args.count, args.seed, &options, &args.out)
+}
+
+fn write_binarised(args: &GenerateBoardsArgs) -> Result<BoardsSummary, BoardsError> {
     let options = BoardOptions {
         size: args.size,
         clean_per_cent: args.clean_per_cent,
         units_per_design: args.units_per_design,
         ..BoardOptions::default()
     };
-    let written =
-        boards::write_boards(args.count, args.seed, &options, &args.out).map_err(explain_boards)?;
-    println!("{} boards with {} defects", written.boards, written.defects);
-    println!("manifest: {}", written.manifest.display());
-    Ok(())
+    boards::write_boards(args.count, args.seed, &options, &args.out)
 }
 
 fn explain_boards(error: BoardsError) -> Failure {

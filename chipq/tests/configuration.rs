@@ -183,7 +183,7 @@ fn meaning(arg: &Arg) -> String {
     let choices = choices.iter().filter(|_| arg.get_action().takes_values());
     let choices = choices.map(|choice| format!("`{}`", choice.get_name())).collect::<Vec<_>>();
     let help = cell(arg.get_long_help().or(arg.get_help()));
-    if choices.is_empty() { help } else { format!("{help} One of {}.", choices.join(", ")) }
+    if choices.is_empty() { help } else { format!("{help}: {}", choices.join(" or ")) }
 }
 
 /// Text as it may stand in a cell of a table.

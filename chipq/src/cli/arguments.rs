@@ -126,6 +126,15 @@ pub(crate) struct InspectArgs {
     pub(crate) annotate: Option<PathBuf>,
 }
 
+/// What is photographed beside the golden sample.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum PhotographUnits {
+    /// The golden sample's own piece, shot again; flaws are put into it.
+    SamePiece,
+    /// Other pieces, whose mask, print, pads and holes lie a little elsewhere.
+    OtherPieces,
+}
+
 /// `chipq generate-boards`
 #[derive(Debug, Clone, Args)]
 pub(crate) struct GenerateBoardsArgs {
@@ -138,7 +147,13 @@ pub(crate) struct GenerateBoardsArgs {
     /// Folder to write manifest.json and images/ into.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
-    /// Width and height of the pictures in pixels.
+    /// Colour photographs of bare boards under a solder mask instead of binarised copper.
+    #[arg(long, value_enum, value_name = "UNITS")]
+    pub(crate) photographs: Option<PhotographUnits>,
+    /// Further good pieces of each design that are photographed, as accepted boards.
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "photographs", value_parser = clap::value_parser!(u32).range(0..=32))]
+    pub(crate) accepted: u32,
+    /// Width and height of the pictures in pixels; photographs have 256 at least.
     #[arg(long, default_value_t = 640, value_parser = clap::value_parser!(u32).range(96..=4096))]
     pub(crate) size: u32,
     /// Per cent of boards without any defect.
