@@ -25,10 +25,8 @@ use crate::command::{
 };
 use crate::descriptions::{MutationHeaders, MutationProblems};
 use crate::problems::{self, field_error};
+use crate::reason::parse_reason;
 use artifacts::complete_stored_pictures;
-
-/// The longest reason for voiding an inspection, in characters.
-const REASON_MAX_CHARS: usize = 500;
 
 /// The commands on inspections and their pictures.
 pub(crate) fn routes() -> OpenApiRouter<CommandApi> {
@@ -155,7 +153,6 @@ async fn create_inspection(
     dispatch_command(&api, request, move |accepted| async move {
         let known =
             load::<Part>(log.log(), part.as_str()).await.map_err(problems::from_execute_error)?;
-        let recipe = known.state.recipe();
         let inspection_id = InspectionId(accepted.new_id("inspection"));
         let location = format!("/v1/inspections/{inspection_id}");
         Ok(Plan::<Inspection> {
@@ -165,7 +162,8 @@ async fn create_inspection(
                 lot,
                 part,
                 station,
-                recipe,
+                recipe: known.state.recipe(),
+                golden_sample_revision: known.state.golden_sample_revision(),
             },
             answer: Arc::new(move |done: &Executed<Inspection>| {
                 answer_with_inspection(StatusCode::CREATED, done, Some(location.clone()))
@@ -219,17 +217,8 @@ struct VoidInspection {
 
 impl VoidInspection {
     fn parse(&self) -> Result<String, Problem> {
-        let reason = self.reason.trim();
-        let wrong = if reason.is_empty() {
-            "must not be empty"
-        } else if reason.chars().count() > REASON_MAX_CHARS {
-            "must be at most 500 characters long"
-        } else if reason.chars().any(is_unprintable) {
-            "must consist of printable characters"
-        } else {
-            return Ok(reason.to_owned());
-        };
-        Err(Problem::invalid_field("reason", wrong))
+        parse_reason(&self.reason)
+            .map_err(|invalid| Problem::validation(vec![field_error(invalid)]))
     }
 }
 
@@ -264,12 +253,4 @@ async fn void_inspection(
         })
     })
     .await
-}
-
-/// Controls, line separators, direction overrides and invisible characters.
-fn is_unprintable(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-            | '\u{feff}')
 }

@@ -23,6 +23,7 @@ mod inspections;
 mod limits;
 mod parts;
 mod problems;
+mod reason;
 mod routes;
 mod token;
 mod uploads;

@@ -1,4 +1,6 @@
-//! Parts: register one, announce its golden sample.
+//! Parts: register one, announce its golden sample. Its recipe is `recipe`.
+
+mod recipe;
 
 use std::sync::Arc;
 
@@ -22,10 +24,24 @@ use crate::uploads::reservation::{
 };
 use crate::uploads::{PictureOwnerId, PictureType};
 use crate::{CommandApi, problems};
+use recipe::RecipeBody;
 
 /// The commands on parts.
 pub(crate) fn routes() -> OpenApiRouter<CommandApi> {
-    OpenApiRouter::default().routes(routes!(register_part)).routes(routes!(reserve_golden_sample))
+    OpenApiRouter::default()
+        .routes(routes!(register_part))
+        .routes(routes!(reserve_golden_sample))
+        .merge(recipe::routes())
+}
+
+/// The path of a part.
+fn part_location(part: &PartNumber) -> String {
+    format!("/v1/parts/{}", encode_segment(part.as_str()))
+}
+
+/// What cannot be a part number is nobody's.
+fn parse_part_number(text: &str) -> Result<PartNumber, Problem> {
+    PartNumber::new(text).map_err(|_| problems::from_rejection(&PartRejection::NotFound))
 }
 
 /// A registered part.
@@ -46,24 +62,9 @@ struct PartBody {
 
 impl PartBody {
     fn from_state(part: PartNumber, state: &Part, version: u64) -> Self {
-        let golden_sample_revision = state.golden_sample().map(|golden| golden.revision);
+        let golden_sample_revision = state.golden_sample_revision();
         Self { part, recipe: state.recipe(), golden_sample_revision, version }
     }
-}
-
-/// The thresholds that a part is judged by.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "describes domain::Recipe, which knows no OpenAPI")]
-struct RecipeBody {
-    /// 0 for the factory recipe of an unregistered part.
-    #[schema(example = 1)]
-    revision: u32,
-    /// Confidence from which a finding is a defect.
-    #[schema(minimum = 0, maximum = 1, example = 0.5)]
-    fail_at: f32,
-    /// Confidence from which a finding is doubtful.
-    #[schema(minimum = 0, maximum = 1, example = 0.25)]
-    review_at: f32,
 }
 
 /// A part to register.
@@ -106,14 +107,13 @@ async fn register_part(
     let part = body.parse()?;
     let request = mutation.with_body(&body)?;
     dispatch_command(&api, request, move |_| async move {
-        let location = format!("/v1/parts/{}", encode_segment(part.as_str()));
         let number = part.clone();
         Ok(Plan::<Part> {
             aggregate_id: part.to_string(),
             command: PartCommand::RegisterPart { part },
             answer: Arc::new(move |done: &Executed<Part>| {
                 let body = PartBody::from_state(number.clone(), &done.state, done.version);
-                make_answer(StatusCode::CREATED, done, Some(location.clone()), body)
+                make_answer(StatusCode::CREATED, done, Some(part_location(&number)), body)
             }),
         })
     })
@@ -142,9 +142,7 @@ async fn reserve_golden_sample(
     mutation: Mutation<WriteParts>,
     picture: AnnouncedPicture,
 ) -> Result<Response, Problem> {
-    // What cannot be a part number is nobody's.
-    let part =
-        PartNumber::new(&part).map_err(|_| problems::from_rejection(&PartRejection::NotFound))?;
+    let part = parse_part_number(&part)?;
     let by = mutation.subject().to_owned();
     let request = ReservationRequest { owner: PictureOwnerId::Part(part), by, picture };
     reserve_slot::<Part, _>(&api, mutation.without_body(), request, |slot| {

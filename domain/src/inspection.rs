@@ -61,6 +61,9 @@ pub struct Facts {
     pub station: Station,
     /// The recipe in force when the inspection was created.
     pub recipe: Recipe,
+    /// The part's latest golden sample when the inspection was created. `None` when it had none, or when
+    /// nobody wrote it down: then those in force when a picture is compared are meant.
+    pub golden_sample_revision: Option<u32>,
     /// Every picture announced so far.
     pub artifacts: BTreeMap<ArtifactId, Artifact>,
     /// The network that compared the first picture; it compares the others too.
@@ -220,13 +223,21 @@ impl Inspection {
     fn after_event(self, event: &InspectionEvent) -> Self {
         use InspectionEvent as E;
         match event {
-            E::InspectionCreated { inspection_id, lot, part, station, recipe } => match self {
+            E::InspectionCreated {
+                inspection_id,
+                lot,
+                part,
+                station,
+                recipe,
+                golden_sample_revision,
+            } => match self {
                 Self::NotCreated => Self::Open(Facts {
                     inspection_id: *inspection_id,
                     lot: lot.clone(),
                     part: part.clone(),
                     station: station.clone(),
                     recipe: recipe.clone(),
+                    golden_sample_revision: *golden_sample_revision,
                     artifacts: BTreeMap::new(),
                     model: None,
                 }),

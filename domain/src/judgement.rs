@@ -2,8 +2,8 @@
 //! fired.
 //!
 //! Invariants: a board passes only when every picture was compared, all of it, nothing was found, not even
-//! doubtfully, and nothing differs without an explanation; a revision of a recipe never changes. Human
-//! verification and disposition are other facts and live elsewhere.
+//! doubtfully, and nothing differs without an explanation. Human verification and disposition are other
+//! facts and live elsewhere.
 
 #[cfg(test)]
 mod tests;
@@ -13,7 +13,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::vocabulary::vocabulary;
-use crate::{Confidence, Coverage, Defect, DefectClass, Invalid, UnexplainedDifference};
+use crate::{Coverage, Defect, DefectClass, Grade, Recipe, UnexplainedDifference};
 
 vocabulary! {
     /// The machine's judgement of a board.
@@ -47,60 +47,6 @@ vocabulary! {
         TooManyDifferences = "too-many-differences",
         /// Inference failed after every attempt.
         InferenceFailed = "inference-failed",
-    }
-}
-
-vocabulary! {
-    /// What a confidence means under a recipe.
-    pub enum Grade ("grade") {
-        /// Below `review_at`: kept in the event, shown nowhere, decides nothing.
-        Negligible = "negligible",
-        /// From `review_at`: a person has to look.
-        Doubtful = "doubtful",
-        /// From `fail_at`: the board fails.
-        Defect = "defect",
-    }
-}
-
-/// One immutable revision of a part's recipe.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Recipe {
-    /// 1 for the first of a part; 0 for the factory recipe, which stands in for an unregistered part.
-    pub revision: u32,
-    /// Confidence from which a finding is a defect: the board fails.
-    pub fail_at: Confidence,
-    /// Confidence from which a finding is doubtful: the board goes to review.
-    pub review_at: Confidence,
-}
-
-impl Recipe {
-    /// A recipe whose thresholds are in order.
-    ///
-    /// # Errors
-    /// When `review_at` is above `fail_at`: such a recipe could pass what it should doubt.
-    pub fn new(revision: u32, fail_at: Confidence, review_at: Confidence) -> Result<Self, Invalid> {
-        if review_at > fail_at {
-            return Err(Invalid::new("review_at", "must not be above fail_at"));
-        }
-        Ok(Self { revision, fail_at, review_at })
-    }
-
-    /// The thresholds that a part starts with: fail from 0.5, review from 0.25.
-    #[must_use]
-    pub fn factory(revision: u32) -> Self {
-        Self { revision, fail_at: Confidence::HALF, review_at: Confidence::QUARTER }
-    }
-
-    /// What `confidence` means under this recipe.
-    #[must_use]
-    pub fn grade(&self, confidence: Confidence) -> Grade {
-        if confidence >= self.fail_at {
-            Grade::Defect
-        } else if confidence >= self.review_at {
-            Grade::Doubtful
-        } else {
-            Grade::Negligible
-        }
     }
 }
 

@@ -11,6 +11,7 @@
 #![warn(clippy::wildcard_enum_match_arm)]
 
 mod aggregate;
+mod area;
 mod cqrs;
 mod defect;
 mod difference;
@@ -20,6 +21,7 @@ pub mod model_route;
 pub mod part;
 mod picture;
 mod read_model;
+mod recipe;
 pub mod report;
 #[cfg(test)]
 mod test_support;
@@ -27,17 +29,19 @@ mod value;
 mod vocabulary;
 
 pub use aggregate::{Aggregate, Rejection, StoredEvent, UnknownStoredEvent, UpcastError, Upcaster};
+pub use area::InspectedArea;
 pub use defect::{Confidence, Defect, DefectClass, PixelBox};
 pub use difference::{Coverage, DifferenceKind, UnexplainedDifference};
 pub use inspection::{
     ArtifactState, Inspection, InspectionCommand, InspectionEvent, InspectionRejection,
     InspectionState,
 };
-pub use judgement::{FiredRule, Grade, Judgement, NotComparable, Recipe, View, judge};
+pub use judgement::{FiredRule, Judgement, NotComparable, View, judge};
 pub use model_route::{ModelRoute, ModelRouteCommand, ModelRouteEvent, ModelRouteRejection};
 pub use part::{Part, PartCommand, PartEvent, PartRejection};
 pub use picture::{MediaType, Picture, PictureOwner, UploadSlot};
 pub use read_model::{GenerationStatus, ProjectionName};
+pub use recipe::{Grade, Recipe, ViewName};
 pub use report::Report;
 pub use value::{
     ArtifactId, InspectionId, Invalid, Lot, NAME_MAX_CHARS, PartNumber, ReportId, Sha256, Station,

@@ -1,6 +1,6 @@
 //! A part: what a board is, the golden sample it is compared with, the recipe it is judged by.
 //!
-//! Invariant: golden samples are numbered from 1 without gaps; the latest one is in force.
+//! Invariant: golden samples and recipes are numbered from 1 without gaps; the latest one is in force.
 
 mod command;
 mod event;
@@ -88,6 +88,12 @@ impl Part {
         }
     }
 
+    /// The revision of the latest golden sample.
+    #[must_use]
+    pub fn golden_sample_revision(&self) -> Option<u32> {
+        self.golden_sample().map(|golden| golden.revision)
+    }
+
     /// The recipe in force: the factory recipe, revision 0, while the part is not registered.
     #[must_use]
     pub fn recipe(&self) -> Recipe {
@@ -119,6 +125,9 @@ impl Aggregate for Part {
                     golden_samples: Vec::new(),
                 });
             }
+            (Self::Registered(facts), PartEvent::RecipeRevised { recipe, .. }) => {
+                facts.recipe = recipe.clone();
+            }
             (
                 Self::Registered(facts),
                 PartEvent::GoldenSampleReserved { artifact_id, media_type, expires_at },
@@ -142,7 +151,9 @@ impl Aggregate for Part {
             (Self::Registered(_), PartEvent::PartRegistered { .. })
             | (
                 Self::Unregistered,
-                PartEvent::GoldenSampleReserved { .. } | PartEvent::GoldenSampleRegistered { .. },
+                PartEvent::RecipeRevised { .. }
+                | PartEvent::GoldenSampleReserved { .. }
+                | PartEvent::GoldenSampleRegistered { .. },
             ) => {}
         }
     }

@@ -1,5 +1,5 @@
 //! The report of a judged inspection: a pure function of its events, so that the same events give the
-//! same report for ever. Its JSON shape is `schemas/report.v2.schema.json`.
+//! same report for ever. Its JSON shape is `schemas/report.v3.schema.json`.
 
 #[cfg(test)]
 mod tests;
@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// The version of the report's JSON shape.
-pub const SCHEMA_VERSION: u32 = 2;
+pub const SCHEMA_VERSION: u32 = 3;
 
 /// One event of the inspection's stream with the facts of its recording.
 #[derive(Debug, Clone, PartialEq)]
@@ -255,7 +255,7 @@ impl ReportFold {
         use InspectionEvent as E;
         let takes_results = self.created.is_some() && !self.ended;
         match &entry.event {
-            E::InspectionCreated { inspection_id, lot, part, station, recipe }
+            E::InspectionCreated { inspection_id, lot, part, station, recipe, .. }
                 if self.created.is_none() =>
             {
                 let at = entry.occurred_at;

@@ -161,6 +161,7 @@ pub(crate) fn created() -> InspectionEvent {
         part: part(),
         station: station(),
         recipe: Recipe::factory(1),
+        golden_sample_revision: None,
     }
 }
 

@@ -7,7 +7,8 @@ use std::path::Path;
 
 use cqrs_es::DomainEvent;
 use domain::{
-    Aggregate, FiredRule, Inspection, InspectionEvent, ModelRoute, ModelRouteEvent, Part, PartEvent,
+    Aggregate, FiredRule, Inspection, InspectionEvent, ModelRoute, ModelRouteEvent, Part,
+    PartEvent, Recipe,
 };
 use proptest::prelude::*;
 use serde::Deserialize as _;
@@ -41,6 +42,7 @@ variant_names!(
 variant_names!(
     PART_EVENTS, part_event, PartEvent:
     PartRegistered,
+    RecipeRevised,
     GoldenSampleReserved,
     GoldenSampleRegistered,
 );
@@ -63,7 +65,7 @@ variant_names!(
 );
 
 /// Fields that may be absent.
-const OPTIONAL: [&str; 4] = ["golden", "from", "comparison", "coverage"];
+const OPTIONAL: [&str; 5] = ["golden", "from", "comparison", "coverage", "golden_sample_revision"];
 
 /// The names by aggregate.
 const AGGREGATES: [&[&str]; 3] = [INSPECTION_EVENTS, PART_EVENTS, MODEL_ROUTE_EVENTS];
@@ -207,6 +209,30 @@ fn the_version_of_a_judgement_that_is_written_now_holds_every_rule_there_is() {
     let held: BTreeSet<_> = rules.iter().map(rule).collect();
     let every: BTreeSet<_> = RULES.iter().copied().collect();
     assert_eq!(held, every, "a rule more is a new version: see schemas/events/README.md");
+}
+
+/// The recipe of the oldest events had thresholds only: all of every picture was inspected.
+#[test]
+fn a_recipe_of_thresholds_only_inspects_the_whole_of_unnamed_views() {
+    let (part, inspection) = (part_events(), inspection_events());
+    let registered = part.iter().filter_map(|event| match event {
+        PartEvent::PartRegistered { recipe, .. } => Some(recipe),
+        _ => None,
+    });
+    assert!(
+        registered.clone().count() == 2 && registered.clone().all(|r| *r == Recipe::factory(1))
+    );
+    let created = inspection.iter().filter_map(|event| match event {
+        InspectionEvent::InspectionCreated { recipe, golden_sample_revision, .. } => {
+            Some((recipe, *golden_sample_revision))
+        }
+        _ => None,
+    });
+    let [(oldest, None), (recent, Some(3))] = created.collect::<Vec<_>>()[..] else {
+        panic!("one of version 1, one of version 2");
+    };
+    assert_eq!(oldest, &Recipe::factory(2));
+    assert_eq!((recent.area.keep_outs().len(), recent.views.len()), (1, 2));
 }
 
 #[test]

@@ -158,6 +158,7 @@ fn events(inspection_id: InspectionId, board: u32) -> anyhow::Result<Vec<Inspect
             part: PartNumber::new("board-a")?,
             station: Station::new(&format!("S{}", board % 4))?,
             recipe: Recipe::factory(1),
+            golden_sample_revision: None,
         },
         InspectionCommand::ReserveArtifact { artifact_id, media_type, expires_at: start() },
         InspectionCommand::UploadArtifact { artifact_id, picture },

@@ -9,6 +9,7 @@ mod limits;
 mod loaders;
 mod metrics;
 mod objects;
+mod part_objects;
 mod query;
 mod sse;
 mod subscription;

@@ -98,6 +98,7 @@ async fn keys_that_are_none() {
     let paths = [
         "/v1/parts".to_owned(),
         "/v1/parts/P/golden-sample?type=image/png".to_owned(),
+        "/v1/parts/P/recipe-revisions".to_owned(),
         "/v1/inspections".to_owned(),
         format!("/v1/inspections/{id}/artifacts?type=image/png"),
         format!("/v1/inspections/{id}/artifacts/{id}/complete"),

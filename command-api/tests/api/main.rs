@@ -9,6 +9,7 @@ mod idempotency;
 mod openapi;
 mod outage;
 mod pictures;
+mod recipes;
 mod support;
 mod tokens;
 mod uploads;

@@ -29,6 +29,8 @@ pub enum InspectionCommand {
         station: Station,
         /// The part's recipe in force; the factory recipe when the part is not registered.
         recipe: Recipe,
+        /// The part's latest golden sample; `None` when it has none.
+        golden_sample_revision: Option<u32>,
     },
     /// Announce a picture.
     ReserveArtifact {
@@ -186,13 +188,21 @@ type Decision = Result<Vec<InspectionEvent>, Rejection>;
 pub(super) fn decide(state: &Inspection, command: InspectionCommand) -> Decision {
     use InspectionCommand as C;
     match command {
-        C::CreateInspection { inspection_id, lot, part, station, recipe } => match state {
+        C::CreateInspection {
+            inspection_id,
+            lot,
+            part,
+            station,
+            recipe,
+            golden_sample_revision,
+        } => match state {
             Inspection::NotCreated => Ok(vec![InspectionEvent::InspectionCreated {
                 inspection_id,
                 lot,
                 part,
                 station,
                 recipe,
+                golden_sample_revision,
             }]),
             Inspection::Open(_)
             | Inspection::Inferring(_)

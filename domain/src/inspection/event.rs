@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::aggregate::stored_events;
+use crate::recipe::with_the_whole_picture;
 use crate::{
     ArtifactId, Coverage, Defect, FiredRule, InspectionId, Judgement, Lot, MediaType,
     NotComparable, PartNumber, Picture, Recipe, Sha256, Station, UnexplainedDifference,
@@ -82,6 +83,10 @@ pub enum InspectionEvent {
         station: Station,
         /// The recipe in force.
         recipe: Recipe,
+        /// The part's latest golden sample: pictures are compared with those that were in force then.
+        /// `None` when it had none, and of inspections of version 1: with those in force when they are
+        /// compared.
+        golden_sample_revision: Option<u32>,
     },
     /// A picture was announced.
     #[serde(rename = "ArtifactReserved")]
@@ -171,7 +176,7 @@ pub enum InspectionEvent {
 }
 
 stored_events!(InspectionEvent {
-    INSPECTION_CREATED: InspectionCreated = "InspectionCreated",
+    INSPECTION_CREATED: InspectionCreated = "InspectionCreated" upcast [with_thresholds_only],
     ARTIFACT_RESERVED: ArtifactReserved = "ArtifactReserved",
     ARTIFACT_UPLOADED: ArtifactUploaded = "ArtifactUploaded",
     INFERENCE_REQUESTED: InferenceRequested = "InferenceRequested",
@@ -180,6 +185,14 @@ stored_events!(InspectionEvent {
     INSPECTION_JUDGED: InspectionJudged = "InspectionJudged" upcast [with_fewer_rules],
     INSPECTION_VOIDED: InspectionVoided = "InspectionVoided",
 });
+
+/// From version 1, whose recipe had thresholds only and whose golden sample was the one in force when a
+/// picture was compared, to version 2.
+fn with_thresholds_only(mut payload: Value) -> Value {
+    with_the_whole_picture(&mut payload["recipe"]);
+    payload["golden_sample_revision"] = Value::Null;
+    payload
+}
 
 /// From version 1, which neither measured how much was compared nor kept what was not explained, to
 /// version 2. That nothing is known must not read as "all of it": such a picture counts as not covered.

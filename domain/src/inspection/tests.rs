@@ -30,6 +30,7 @@ fn create() -> C {
         part: part(),
         station: station(),
         recipe: Recipe::factory(1),
+        golden_sample_revision: None,
     }
 }
 

@@ -1,50 +1,10 @@
-//! What a recipe makes of a confidence, and what the board is judged by that.
+//! What a board is judged by what was seen of it.
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::test_support::{all_but_a_strip, difference};
-use crate::{DifferenceKind, PixelBox};
-
-fn confidence(value: f32) -> Confidence {
-    Confidence::new(value).unwrap()
-}
-
-#[test]
-fn a_recipe_doubts_no_later_than_it_fails() {
-    assert!(Recipe::new(1, confidence(0.5), confidence(0.5)).is_ok());
-    let refused = Recipe::new(1, confidence(0.5), confidence(0.51)).unwrap_err();
-    assert_eq!(refused.to_string(), "review_at must not be above fail_at");
-}
-
-#[test]
-fn the_factory_recipe_fails_from_one_half_and_doubts_from_one_quarter() {
-    let factory = Recipe::factory(7);
-    assert_eq!((factory.revision, factory.fail_at.get(), factory.review_at.get()), (7, 0.5, 0.25));
-}
-
-#[test]
-fn a_threshold_belongs_to_the_grade_above_it() {
-    let grade = |value| Recipe::factory(1).grade(confidence(value)).as_str();
-    assert_eq!(
-        [0.0, 0.2499, 0.25, 0.4999, 0.5, 1.0].map(grade),
-        ["negligible", "negligible", "doubtful", "doubtful", "defect", "defect",]
-    );
-}
-
-proptest! {
-    #[test]
-    fn more_confidence_is_never_a_lesser_grade(
-        thresholds in (0.0_f32..=1.0, 0.0_f32..=1.0),
-        confidences in (0.0_f32..=1.0, 0.0_f32..=1.0),
-    ) {
-        let (fail_at, review_at) = thresholds;
-        if let Ok(recipe) = Recipe::new(1, confidence(fail_at), confidence(review_at)) {
-            let (less, more) = (confidences.0.min(confidences.1), confidences.0.max(confidences.1));
-            prop_assert!(recipe.grade(confidence(less)) <= recipe.grade(confidence(more)));
-        }
-    }
-}
+use crate::{Confidence, DifferenceKind, PixelBox};
 
 fn finding(class: DefectClass, confidence: f32) -> Defect {
     let bounds = PixelBox { x: 1, y: 2, width: 3, height: 4 };

@@ -3,7 +3,10 @@
 use chrono::{DateTime, Utc};
 
 use super::{Part, PartEvent, PartFacts, PartRejection as Rejection};
-use crate::{ArtifactId, MediaType, PartNumber, Picture, PictureOwner as _, Recipe, UploadSlot};
+use crate::{
+    ArtifactId, MediaType, PartNumber, Picture, PictureOwner as _, Recipe, UploadSlot,
+    value::replace_nul,
+};
 
 /// The most golden samples that may be announced and not uploaded at a time.
 pub(super) const RESERVATIONS_MAX: usize = 64;
@@ -15,6 +18,13 @@ pub enum PartCommand {
     RegisterPart {
         /// The part number.
         part: PartNumber,
+    },
+    /// Put a new recipe in force; inspections that were created before keep theirs.
+    ReviseRecipe {
+        /// The whole new recipe. Whatever its number is, it gets the next one.
+        recipe: Recipe,
+        /// Why, in the words of whoever revises it.
+        reason: String,
     },
     /// Announce a golden sample.
     ReserveGoldenSample {
@@ -46,8 +56,13 @@ pub(super) fn decide(state: &Part, command: PartCommand) -> Result<Vec<PartEvent
         }
         (
             Part::Unregistered,
-            PartCommand::ReserveGoldenSample { .. } | PartCommand::RegisterGoldenSample { .. },
+            PartCommand::ReviseRecipe { .. }
+            | PartCommand::ReserveGoldenSample { .. }
+            | PartCommand::RegisterGoldenSample { .. },
         ) => Err(Rejection::NotFound),
+        (Part::Registered(facts), PartCommand::ReviseRecipe { recipe, reason }) => {
+            Ok(revise_recipe(&facts.recipe, recipe, reason))
+        }
         (
             Part::Registered(facts),
             PartCommand::ReserveGoldenSample { artifact_id, media_type, now, expires_at },
@@ -67,6 +82,15 @@ pub(super) fn decide(state: &Part, command: PartCommand) -> Result<Vec<PartEvent
             register_golden_sample(state, facts, artifact_id, picture)
         }
     }
+}
+
+/// The same recipe again is no new revision.
+fn revise_recipe(in_force: &Recipe, recipe: Recipe, reason: String) -> Vec<PartEvent> {
+    if recipe.clone().with_revision(in_force.revision) == *in_force {
+        return Vec::new();
+    }
+    let recipe = recipe.with_revision(in_force.revision.saturating_add(1));
+    vec![PartEvent::RecipeRevised { recipe, reason: replace_nul(reason) }]
 }
 
 fn register_golden_sample(

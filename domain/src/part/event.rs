@@ -2,8 +2,10 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::aggregate::stored_events;
+use crate::recipe::with_the_whole_picture;
 use crate::{ArtifactId, MediaType, PartNumber, Picture, Recipe};
 
 /// The events of a part's stream.
@@ -17,6 +19,14 @@ pub enum PartEvent {
         part: PartNumber,
         /// Its first recipe.
         recipe: Recipe,
+    },
+    /// A new revision of the recipe is in force.
+    #[serde(rename = "RecipeRevised")]
+    RecipeRevised {
+        /// The whole recipe under its new number.
+        recipe: Recipe,
+        /// Why, in the words of whoever revised it.
+        reason: String,
     },
     /// A golden sample was announced.
     #[serde(rename = "GoldenSampleReserved")]
@@ -42,7 +52,14 @@ pub enum PartEvent {
 }
 
 stored_events!(PartEvent {
-    PART_REGISTERED: PartRegistered = "PartRegistered",
+    PART_REGISTERED: PartRegistered = "PartRegistered" upcast [with_thresholds_only],
+    RECIPE_REVISED: RecipeRevised = "RecipeRevised",
     GOLDEN_SAMPLE_RESERVED: GoldenSampleReserved = "GoldenSampleReserved",
     GOLDEN_SAMPLE_REGISTERED: GoldenSampleRegistered = "GoldenSampleRegistered",
 });
+
+/// From version 1, whose recipe had thresholds only, to version 2.
+fn with_thresholds_only(mut payload: Value) -> Value {
+    with_the_whole_picture(&mut payload["recipe"]);
+    payload
+}

@@ -7,7 +7,8 @@ use super::command::RESERVATIONS_MAX;
 use super::{PartCommand as C, PartEvent as E, PartRejection as Rejected};
 use crate::test_support::{self, Given, artifact, at, part, picture};
 use crate::{
-    Aggregate as _, MediaType, Part, Picture, PictureOwner as _, Recipe, Rejection as _, UploadSlot,
+    Aggregate as _, InspectedArea, MediaType, Part, Picture, PictureOwner as _, PixelBox, Recipe,
+    Rejection as _, UploadSlot,
 };
 
 fn given(events: impl IntoIterator<Item = E>) -> Given<Part> {
@@ -56,6 +57,46 @@ fn a_part_is_registered_with_the_first_revision_of_the_factory_recipe() {
 #[test]
 fn a_part_is_registered_once() {
     given([registered()]).when(register()).then_rejected(Rejected::AlreadyRegistered);
+}
+
+fn revise(recipe: Recipe) -> C {
+    C::ReviseRecipe { recipe, reason: "too strict".into() }
+}
+
+fn revised(recipe: Recipe) -> E {
+    E::RecipeRevised { recipe, reason: "too strict".into() }
+}
+
+/// A recipe that leaves the left out.
+fn keeping_out(revision: u32, width: u32) -> Recipe {
+    let left = PixelBox { x: 0, y: 0, width, height: 640 };
+    let area = InspectedArea::new(None, vec![left], vec![]).unwrap();
+    Recipe::factory(revision).with_area(area)
+}
+
+#[test]
+fn a_revised_recipe_gets_the_next_number_and_is_in_force_with_its_reason() {
+    given([registered()]).when(revise(keeping_out(77, 9))).then([revised(keeping_out(2, 9))]);
+    let events = [registered(), revised(keeping_out(2, 9))];
+    assert_eq!(Part::replay(&events).recipe(), keeping_out(2, 9));
+    given(events).when(revise(Recipe::factory(1))).then([revised(Recipe::factory(3))]);
+}
+
+#[test]
+fn the_recipe_in_force_again_is_no_new_revision() {
+    given([registered()]).when(revise(Recipe::factory(9))).then_nothing();
+}
+
+#[test]
+fn a_part_that_nobody_registered_has_no_recipe_to_revise() {
+    given([]).when(revise(Recipe::factory(1))).then_rejected(Rejected::NotFound);
+}
+
+#[test]
+fn a_reason_is_kept_without_the_one_character_that_no_database_keeps() {
+    let command = C::ReviseRecipe { recipe: keeping_out(1, 9), reason: "too\0strict".into() };
+    let kept = E::RecipeRevised { recipe: keeping_out(2, 9), reason: "too\u{fffd}strict".into() };
+    given([registered()]).when(command).then([kept]);
 }
 
 #[test]
@@ -192,6 +233,7 @@ fn commands() -> impl Strategy<Value = Vec<C>> {
     let content = || proptest::sample::select(&["a", "b"][..]);
     let command = prop_oneof![
         1 => Just(register()),
+        2 => (1..4_u32).prop_map(|width| revise(keeping_out(0, width))),
         4 => (1..5_u128).prop_map(reserve),
         4 => (1..5_u128, content()).prop_map(|(n, content)| upload(n, content)),
     ];
@@ -201,6 +243,7 @@ fn commands() -> impl Strategy<Value = Vec<C>> {
 fn events() -> impl Strategy<Value = Vec<E>> {
     let event = prop_oneof![
         Just(registered()),
+        any::<u32>().prop_map(|revision| revised(keeping_out(revision, 4))),
         (1..5_u128).prop_map(reserved),
         (1..5_u128, any::<u32>()).prop_map(|(n, revision)| golden(n, revision, "a")),
         (1..5_u128).prop_map(|n| golden(n, u32::MAX, "b")),
@@ -210,7 +253,7 @@ fn events() -> impl Strategy<Value = Vec<E>> {
 
 proptest! {
     #[test]
-    fn any_commands_number_golden_samples_from_one_without_gaps_and_replay_to_the_same_state(
+    fn any_commands_number_samples_and_recipes_from_one_without_gaps_and_replay_to_the_same_state(
         commands in commands(),
     ) {
         let mut state = Part::default();
@@ -222,6 +265,14 @@ proptest! {
             stream.extend(events);
         }
         prop_assert_eq!(&Part::replay(&stream), &state);
+        let recipes = stream.iter().filter_map(|event| match event {
+            E::PartRegistered { recipe, .. } | E::RecipeRevised { recipe, .. } => {
+                Some(recipe.revision)
+            }
+            E::GoldenSampleReserved { .. } | E::GoldenSampleRegistered { .. } => None,
+        });
+        let recipes: Vec<_> = recipes.collect();
+        prop_assert_eq!(&recipes, &(1..=recipes.len() as u32).collect::<Vec<_>>());
         if let Part::Registered(facts) = state {
             let revisions: Vec<_> = facts.golden_samples.iter().map(|g| g.revision).collect();
             prop_assert_eq!(&revisions, &(1..=revisions.len() as u32).collect::<Vec<_>>());

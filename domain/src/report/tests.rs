@@ -48,7 +48,7 @@ fn board() -> Vec<Entry> {
 #[test]
 fn the_report_names_the_board_the_judgement_and_when_it_fell() {
     let report = Report::from_entries(&board()).unwrap();
-    assert_eq!(report.schema_version, 2);
+    assert_eq!(report.schema_version, 3);
     assert_eq!(report.report_id, ReportId::for_inspection(inspection_id()));
     assert_eq!(report.inspection_id, inspection_id());
     assert_eq!((report.lot, report.part, report.station), (lot(), part(), station()));

@@ -36,7 +36,10 @@ use platform::shutdown::Shutdown;
 
 use super::WORKER;
 use crate::metrics::Metrics;
-use compare::{PictureToCompare, no_golden_sample_result};
+use compare::{
+    PictureToCompare, asks_for_more_than_whole_pictures, beyond_this_worker_result,
+    no_golden_sample_result,
+};
 use retries::{FailureCounter, Retries};
 
 pub(super) struct InspectionProcessor {
@@ -145,6 +148,9 @@ impl InspectionProcessor {
             // Without a golden sample the picture waits: one may be registered before inference is
             // requested. Then there is none, and a person has to look.
             let (result, cause) = match (&golden, &history.inference_requested) {
+                (Some(golden), _) if asks_for_more_than_whole_pictures(&facts.recipe) => {
+                    (beyond_this_worker_result(artifact_id, picture, golden), uploaded)
+                }
                 (Some(golden), _) => {
                     let task = PictureToCompare { artifact_id, picture, golden, model: &model };
                     (self.compare_picture(&task, failures).await?, uploaded)

@@ -122,13 +122,14 @@ impl Line {
     pub(crate) async fn open(&self) -> InspectionId {
         let inspection_id = InspectionId(Uuid::new_v4());
         let part = PartNumber::new("P-1").unwrap();
-        let recipe = load::<Part>(&*self.log, part.as_str()).await.unwrap().state.recipe();
+        let known = load::<Part>(&*self.log, part.as_str()).await.unwrap().state;
         let create = InspectionCommand::CreateInspection {
             inspection_id,
             lot: Lot::new("L-1").unwrap(),
             part,
             station: Station::new("AOI-1").unwrap(),
-            recipe,
+            recipe: known.recipe(),
+            golden_sample_revision: known.golden_sample_revision(),
         };
         self.inspection(inspection_id, create).await;
         inspection_id

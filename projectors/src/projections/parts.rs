@@ -1,4 +1,5 @@
-//! `read.parts` and `read.golden_samples`: every part with its recipe and golden samples.
+//! `read.parts`, `read.recipe_revisions` and `read.golden_samples`: every part with its recipes and golden
+//! samples.
 
 use std::collections::BTreeMap;
 
@@ -17,15 +18,16 @@ use crate::projection::{ApplyError, ProjectionDefinition};
 /// The read model `parts`.
 pub(super) struct Parts {
     parts: BTreeMap<String, PartRow>,
+    recipe_revisions: Vec<RecipeRevisionRow>,
     golden_samples: Vec<GoldenSampleRow>,
 }
 
 impl ReadModel for Parts {
     const DEFINITION: ProjectionDefinition = ProjectionDefinition {
         name: ProjectionName::Parts.as_str(),
-        schema_version: 1,
+        schema_version: 2,
         schema_sql: |_| include_str!("parts.sql"),
-        views: &["parts", "golden_samples"],
+        views: &["parts", "recipe_revisions", "golden_samples"],
         aggregate_types: &[Part::TYPE],
     };
 
@@ -38,7 +40,7 @@ impl ReadModel for Parts {
         let names = records.iter().map(|record| record.aggregate_id.clone()).collect();
         let known: Vec<PartRow> = load_rows(tx, names).await?;
         let parts = known.into_iter().map(|row| (row.part.to_string(), row)).collect();
-        Ok(Self { parts, golden_samples: Vec::new() })
+        Ok(Self { parts, recipe_revisions: Vec::new(), golden_samples: Vec::new() })
     }
 
     fn apply_record(&mut self, record: EventRecord<'_, PartEvent>) -> Result<(), ApplyError> {
@@ -46,16 +48,22 @@ impl ReadModel for Parts {
         if !record.follows_on(known)? {
             return Ok(());
         }
+        self.recipe_revisions.extend(RecipeRevisionRow::revised(&record));
         let EventRecord { aggregate_id: name, event, recorded } = record;
-        let (part, revision) = match (self.parts.get_mut(&name), &event) {
+        let part = match (self.parts.get_mut(&name), &event) {
             (None, PartEvent::PartRegistered { part, recipe }) if part.as_str() == name => {
                 let row = PartRow::registered(part, recipe, recorded);
                 self.parts.insert(name, row);
                 return Ok(());
             }
-            (Some(part), PartEvent::GoldenSampleReserved { .. }) => (part, None),
+            (Some(part), PartEvent::RecipeRevised { recipe, .. }) => {
+                part.recipe = recipe.clone();
+                part
+            }
+            (Some(part), PartEvent::GoldenSampleReserved { .. }) => part,
             (Some(part), PartEvent::GoldenSampleRegistered { revision, .. }) => {
-                (part, Some(*revision))
+                part.golden_revision = Some(*revision);
+                part
             }
             (None | Some(_), _) => {
                 let message = "PartRegistered of its own part is the first event of a stream, once";
@@ -64,13 +72,13 @@ impl ReadModel for Parts {
         };
         part.version = recorded.sequence;
         part.position = recorded.position;
-        part.golden_revision = revision.or(part.golden_revision);
         let sample = GoldenSampleRow::registered(&part.part, event, recorded.occurred_at());
         self.golden_samples.extend(sample);
         Ok(())
     }
 
     async fn store(self, tx: &mut PgConnection) -> Result<(), ApplyError> {
+        store_rows(tx, &self.recipe_revisions).await?;
         store_rows(tx, &self.golden_samples).await?;
         store_rows(tx, &self.parts.into_values().collect::<Vec<_>>()).await
     }
@@ -113,6 +121,45 @@ impl TableRow for PartRow {
     const LOOKUP: &'static str = "part";
     const KEY: &'static str = "part";
     const CHANGING: &'static [&'static str] = &["recipe", "golden_revision", "version", "position"];
+}
+
+#[derive(Serialize, Deserialize)]
+struct RecipeRevisionRow {
+    part: String,
+    revision: u32,
+    recipe: Recipe,
+    revised_at: DateTime<Utc>,
+    actor: String,
+    /// None of the recipe that a part is registered with.
+    reason: Option<String>,
+}
+
+impl RecipeRevisionRow {
+    /// The row that an event with a recipe adds; `None` for another event.
+    fn revised(record: &EventRecord<'_, PartEvent>) -> Option<Self> {
+        let (recipe, reason) = match &record.event {
+            PartEvent::PartRegistered { recipe, .. } => (recipe, None),
+            PartEvent::RecipeRevised { recipe, reason } => (recipe, Some(reason.clone())),
+            PartEvent::GoldenSampleReserved { .. } | PartEvent::GoldenSampleRegistered { .. } => {
+                return None;
+            }
+        };
+        Some(Self {
+            part: record.aggregate_id.clone(),
+            revision: recipe.revision,
+            recipe: recipe.clone(),
+            revised_at: record.recorded.occurred_at(),
+            actor: record.actor_subject(),
+            reason,
+        })
+    }
+}
+
+impl TableRow for RecipeRevisionRow {
+    const TABLE: &'static str = "recipe_revisions";
+    const LOOKUP: &'static str = "part";
+    const KEY: &'static str = "part, revision";
+    const CHANGING: &'static [&'static str] = &[];
 }
 
 #[derive(Serialize, Deserialize)]

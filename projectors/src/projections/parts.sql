@@ -7,6 +7,16 @@ CREATE TABLE parts (
     position        bigint      NOT NULL
 );
 
+CREATE TABLE recipe_revisions (
+    part       text        NOT NULL,
+    revision   integer     NOT NULL,
+    recipe     jsonb       NOT NULL,
+    revised_at timestamptz NOT NULL,
+    actor      text        NOT NULL,
+    reason     text,
+    PRIMARY KEY (part, revision)
+);
+
 CREATE TABLE golden_samples (
     part          text        NOT NULL,
     revision      integer     NOT NULL,

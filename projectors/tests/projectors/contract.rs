@@ -82,8 +82,8 @@ const GROWING: [(&str, &str); 8] = [
     ("inspection_contexts", "created_at"),
 ];
 
-/// As many rows as there are parts, golden samples, and events of inspections under way.
-const BOUNDED: [&str; 3] = ["entries", "golden_samples", "parts"];
+/// As many rows as there are parts, their recipes and golden samples, and events of inspections under way.
+const BOUNDED: [&str; 4] = ["entries", "golden_samples", "parts", "recipe_revisions"];
 
 #[tokio::test]
 async fn every_unique_index_of_a_table_that_grows_with_time_contains_its_time() {

@@ -191,7 +191,7 @@ async fn a_projection_is_rebuilt_by_one_process_at_a_time() {
     }
     assert!(refused <= 1);
     let parts: &dyn Projection = find("parts").unwrap();
-    assert_eq!(parts.definition().views, ["parts", "golden_samples"]);
+    assert_eq!(parts.definition().views, ["parts", "recipe_revisions", "golden_samples"]);
     assert_eq!(world.rows("parts").await.len(), 1);
 }
 

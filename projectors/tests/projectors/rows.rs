@@ -1,7 +1,7 @@
 //! Stories and the rows they leave.
 
 use domain::report::Entry;
-use domain::{Inspection, InspectionCommand, Report, ReportId};
+use domain::{Inspection, InspectionCommand, Part, PartCommand, Recipe, Report, ReportId};
 use platform::event_log::{Recorded, StreamId};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
@@ -35,7 +35,7 @@ async fn a_board_with_findings_on_one_of_two_pictures_fails() {
             "inspection_id": id, "lot": "L1", "part": "board-a", "station": "S1",
             "state": "judged", "judgement": "fail", "defect_count": 2, "doubtful_count": 1,
             "difference_count": 1,
-            "recipe": {"revision": 1, "fail_at": 0.5, "review_at": 0.25},
+            "recipe": Recipe::factory(1),
             "version": 9, "created_position": 4, "position": 12, "void_reason": null,
             "created_at": "2026-03-01T10:59:53+00:00", "judged_at": "2026-03-01T11:00:00+00:00",
             "rules": [{"rule": "defect", "class": "pin-hole", "count": 2},
@@ -140,6 +140,32 @@ async fn a_part_shows_its_recipe_and_the_golden_sample_in_force() {
         "sha256": golden.sha256, "media_type": "image/png", "bytes": 5_000_000_000_u64,
         "registered_at": "2026-03-01T10:59:52+00:00"});
     assert_has(&sample, expected);
+}
+
+#[tokio::test]
+async fn every_revision_of_a_recipe_stays_with_who_when_and_why_and_the_last_is_in_force() {
+    let world = World::new().await;
+    world.register_part("board-a").await;
+    let strict = Recipe::factory(1).with_bend_max_px(2.0).unwrap();
+    let revise = PartCommand::ReviseRecipe { recipe: strict, reason: "glare".into() };
+    world.execute::<Part>("board-a", revise).await;
+    world.project().await;
+
+    let expected = json!({"golden_revision": 1, "version": 4, "position": 4});
+    let part = world.rows("parts").await.remove(0);
+    assert_has(&part, expected);
+    assert_has(&part["recipe"], json!({"revision": 2, "bend_max_px": 2.0}));
+    let revisions = world.rows("recipe_revisions").await;
+    assert_eq!(revisions.len(), 2);
+    let of = |n| revisions.iter().find(|row| row["revision"] == n).unwrap();
+    let expected = json!({"part": "board-a", "reason": null,
+        "revised_at": "2026-03-01T10:59:50+00:00"});
+    assert_has(of(1), expected);
+    let expected = json!({"reason": "glare", "revised_at": "2026-03-01T10:59:53+00:00",
+        "actor": of(1)["actor"]});
+    assert_has(of(2), expected);
+    assert_eq!(of(2)["recipe"], part["recipe"]);
+    world.assert_equals_a_rebuild().await;
 }
 
 #[tokio::test]

@@ -19,12 +19,13 @@ use serde_json::{Value, json};
 use sqlx::PgPool;
 use uuid::Uuid;
 
-pub(crate) const VIEWS: [&str; 8] = [
+pub(crate) const VIEWS: [&str; 9] = [
     "inspections",
     "artifacts",
     "timeline",
     "defects",
     "parts",
+    "recipe_revisions",
     "golden_samples",
     "yield_hourly",
     "reports",
@@ -169,6 +170,7 @@ impl World {
             part: PartNumber::new(part).unwrap(),
             station: Station::new("S1").unwrap(),
             recipe: Recipe::factory(1),
+            golden_sample_revision: None,
         };
         self.execute::<Inspection>(inspection_id, command).await;
         inspection_id

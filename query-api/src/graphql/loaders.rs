@@ -17,7 +17,7 @@ use crate::error::QueryError;
 use crate::read_model::artifacts::{self, ArtifactObject};
 use crate::read_model::defects::{self, DefectObject};
 use crate::read_model::inspections::{self, InspectionObject, TimelineObject};
-use crate::read_model::parts::{self, GoldenSampleObject};
+use crate::read_model::parts::{self, GoldenSampleObject, RecipeRevisionObject};
 use crate::read_model::reports::{self, ReportObject};
 
 /// How long nobody must have asked before what was asked for is loaded.
@@ -112,6 +112,10 @@ key!(
     DocumentOf(Uuid)
 );
 key!(
+    /// The recipes of a part.
+    RecipeRevisionsOf(String)
+);
+key!(
     /// The golden samples of a part.
     GoldenSamplesOf(String)
 );
@@ -181,6 +185,20 @@ impl Loader<DocumentOf> for RowLoader {
         let ids: Vec<_> = keys.iter().map(|key| key.0).collect();
         let rows = reports::read_documents(&self.pool, &ids).await?;
         Ok(rows.into_iter().map(|(id, document)| (DocumentOf(id), document)).collect())
+    }
+}
+
+impl Loader<RecipeRevisionsOf> for RowLoader {
+    type Value = Vec<RecipeRevisionObject>;
+    type Error = Arc<QueryError>;
+
+    async fn load(
+        &self,
+        keys: &[RecipeRevisionsOf],
+    ) -> LoadedRows<RecipeRevisionsOf, Vec<RecipeRevisionObject>> {
+        let parts: Vec<_> = keys.iter().map(|key| key.0.clone()).collect();
+        let rows = parts::recipe_revisions_of(&self.pool, &parts).await?;
+        Ok(group_rows(rows, |row| RecipeRevisionsOf(row.part.clone())))
     }
 }
 

@@ -4,15 +4,13 @@ use async_graphql::{ComplexObject, Context, ID, Json, Result, SimpleObject};
 use domain::FiredRule;
 use platform::auth::Scope;
 
-use super::loaders::{
-    ArtifactsOf, DefectsOf, DocumentOf, GoldenSamplesOf, InspectionOf, ReportOf, TimelineOf,
-};
+use super::loaders::{ArtifactsOf, DefectsOf, DocumentOf, InspectionOf, ReportOf, TimelineOf};
+use super::part_objects::RecipeObject;
 use super::{Allowed, request_loaders};
 use crate::error::QueryError;
-use crate::read_model::artifacts::{ArtifactObject, PixelBoxObject, picture_url};
+use crate::read_model::artifacts::{ArtifactObject, PixelBoxObject};
 use crate::read_model::defects::DefectObject;
 use crate::read_model::inspections::{InspectionObject, TimelineObject};
-use crate::read_model::parts::{GoldenSampleObject, PartObject};
 use crate::read_model::reports::ReportObject;
 use crate::read_model::round_to_single;
 use crate::read_model::words::{DefectClassWord, JudgementWord};
@@ -110,28 +108,6 @@ impl RuleObject {
     }
 }
 
-/// The thresholds by which pictures are judged.
-#[derive(Debug, Clone, SimpleObject)]
-#[graphql(name = "Recipe")]
-pub(super) struct RecipeObject {
-    /// From 1; 0 stands for the factory recipe of an unregistered part.
-    revision: u32,
-    /// Confidence from which a finding is a defect.
-    fail_at: f64,
-    /// Confidence from which a finding is doubtful.
-    review_at: f64,
-}
-
-impl RecipeObject {
-    fn from_recipe(recipe: &domain::Recipe) -> Self {
-        Self {
-            revision: recipe.revision,
-            fail_at: round_to_single(recipe.fail_at.get()),
-            review_at: round_to_single(recipe.review_at.get()),
-        }
-    }
-}
-
 #[ComplexObject]
 impl DefectObject {
     /// How sure the network is, 0 to 1.
@@ -162,34 +138,6 @@ impl DefectObject {
 }
 
 #[ComplexObject]
-impl PartObject {
-    /// The recipe in force.
-    async fn recipe(&self) -> RecipeObject {
-        RecipeObject::from_recipe(&self.recipe)
-    }
-
-    /// Every golden sample it ever had, oldest first.
-    #[graphql(complexity = "4 * child_complexity")]
-    async fn golden_samples(&self, ctx: &Context<'_>) -> Result<Vec<GoldenSampleObject>> {
-        let key = GoldenSamplesOf(self.part.clone());
-        Ok(request_loaders(ctx)?.load_one_of(key).await?.unwrap_or_default())
-    }
-}
-
-#[ComplexObject]
-impl GoldenSampleObject {
-    /// The picture's id.
-    async fn artifact_id(&self) -> ID {
-        self.artifact_id.into()
-    }
-
-    /// Where the file is served, with the same token.
-    async fn url(&self) -> String {
-        picture_url(self.artifact_id)
-    }
-}
-
-#[ComplexObject]
 impl ReportObject {
     /// The report's id.
     async fn id(&self) -> ID {
@@ -212,7 +160,7 @@ impl ReportObject {
         format!("/v1/reports/{}", self.report_id)
     }
 
-    /// The whole report, `schemas/report.v2.schema.json`.
+    /// The whole report, `schemas/report.v3.schema.json`.
     #[graphql(complexity = "50")]
     async fn document(&self, ctx: &Context<'_>) -> Result<Option<Json<serde_json::Value>>> {
         let stored = request_loaders(ctx)?.load_one_of(DocumentOf(self.report_id)).await?;

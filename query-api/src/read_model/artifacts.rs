@@ -242,7 +242,7 @@ pub(crate) struct PixelBoxObject {
 }
 
 impl PixelBoxObject {
-    fn from_box(&PixelBox { x, y, width, height }: &PixelBox) -> Self {
+    pub(crate) fn from_box(&PixelBox { x, y, width, height }: &PixelBox) -> Self {
         // GraphQL has no larger integers, and no picture that many pixels.
         let [x, y, width, height] =
             [x, y, width, height].map(|side| i32::try_from(side).unwrap_or(i32::MAX));

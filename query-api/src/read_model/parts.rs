@@ -1,4 +1,4 @@
-//! Parts with their recipe and golden samples: one projection.
+//! Parts with their recipes and golden samples: one projection.
 
 use async_graphql::{InputObject, SimpleObject};
 use chrono::{DateTime, Utc};
@@ -97,11 +97,35 @@ pub(crate) struct GoldenSampleObject {
     pub(crate) registered_at: DateTime<Utc>,
 }
 
-/// A part with its golden samples.
+/// One revision of a part's recipe.
+#[derive(Debug, Clone, FromRow, SimpleObject, Serialize, ToSchema)]
+#[graphql(complex, name = "RecipeRevision")]
+#[schema(as = RecipeRevision)]
+pub(crate) struct RecipeRevisionObject {
+    #[graphql(skip)]
+    #[serde(skip)]
+    pub(crate) part: String,
+    /// From 1.
+    pub(crate) revision: i32,
+    /// The whole recipe.
+    #[graphql(skip)]
+    #[schema(value_type = Object)]
+    pub(crate) recipe: Json<Recipe>,
+    /// When it was put in force.
+    pub(crate) revised_at: DateTime<Utc>,
+    /// Who put it in force.
+    pub(crate) actor: String,
+    /// Why; null of the recipe that the part was registered with.
+    pub(crate) reason: Option<String>,
+}
+
+/// A part with its recipes and golden samples.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(crate) struct PartDetail {
     #[serde(flatten)]
     pub(crate) part: PartObject,
+    /// Every recipe it ever had, oldest first.
+    pub(crate) recipe_revisions: Vec<RecipeRevisionObject>,
     /// Every golden sample it ever had, oldest first.
     pub(crate) golden_samples: Vec<GoldenSampleObject>,
 }
@@ -113,6 +137,16 @@ pub(crate) async fn golden_samples_of<'e>(
 ) -> Result<Vec<GoldenSampleObject>, QueryError> {
     let sql = "SELECT part, revision, artifact_id, sha256, media_type, bytes, width, height,
          registered_at FROM read.golden_samples WHERE part = ANY($1) ORDER BY part, revision";
+    Ok(sqlx::query_as(sql).bind(parts).fetch_all(executor).await?)
+}
+
+/// The recipes of these parts, oldest first.
+pub(crate) async fn recipe_revisions_of<'e>(
+    executor: impl sqlx::PgExecutor<'e>,
+    parts: &[String],
+) -> Result<Vec<RecipeRevisionObject>, QueryError> {
+    let sql = "SELECT part, revision, recipe, revised_at, actor, reason
+         FROM read.recipe_revisions WHERE part = ANY($1) ORDER BY part, revision";
     Ok(sqlx::query_as(sql).bind(parts).fetch_all(executor).await?)
 }
 
@@ -132,7 +166,9 @@ pub(crate) async fn read_detail(
     let found: Option<PartObject> =
         sqlx::query_as(&sql).bind(part).fetch_optional(&mut *snapshot).await?;
     let Some(found) = found else { return Ok(None) };
-    let golden_samples = golden_samples_of(&mut *snapshot, &[part.to_owned()]).await?;
+    let number = [part.to_owned()];
+    let recipe_revisions = recipe_revisions_of(&mut *snapshot, &number).await?;
+    let golden_samples = golden_samples_of(&mut *snapshot, &number).await?;
     snapshot.commit().await?;
-    Ok(Some(PartDetail { part: found, golden_samples }))
+    Ok(Some(PartDetail { part: found, recipe_revisions, golden_samples }))
 }

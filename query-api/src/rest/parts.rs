@@ -68,7 +68,7 @@ pub(super) async fn list_parts(
     Ok(json_at_position(position, &PartPage { items: rows, next_cursor }))
 }
 
-/// One part with its golden samples. The ETag is its version, as commands give it.
+/// One part with its recipes and golden samples. The ETag is its version, as commands give it.
 #[utoipa::path(get, path = "/v1/parts/{part}", operation_id = "getPart",
     tag = "reads",
     params(("part" = String, Path, description = "The part number"), GetParams), responses(

@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 
+use super::tables::recipe_json;
 use super::world::{World, inspection_id};
 
 const PAGE: &str = "query($first: Int, $after: String, $last: Int, $before: String, \
@@ -96,8 +97,8 @@ async fn every_list_pages_by_its_own_key() {
         world.insert_report(n, "{}").await;
         world
             .execute(&format!(
-                "INSERT INTO read.parts VALUES ('P{n}', '{{\"revision\": 1, \"fail_at\": 0.5,
-                 \"review_at\": 0.25}}', now(), NULL, 1, {n})"
+                "INSERT INTO read.parts VALUES ('P{n}', '{}', now(), NULL, 1, {n})",
+                recipe_json(1)
             ))
             .await;
     }

@@ -1,5 +1,15 @@
 //! The views of schema `read` as plain tables, in the shape of docs/read-models.md.
 
+use domain::Recipe;
+use serde_json::{Value, json};
+
+/// A recipe as the tables hold it, with a keep-out.
+pub(super) fn recipe_json(revision: u32) -> Value {
+    let mut recipe = serde_json::to_value(Recipe::factory(revision)).unwrap();
+    recipe["area"]["keep_outs"] = json!([{"x": 1, "y": 2, "width": 3, "height": 4}]);
+    recipe
+}
+
 pub(super) const TABLES: &str = r#"
 CREATE TABLE read.inspections (
     inspection_id uuid PRIMARY KEY, lot text NOT NULL, part text NOT NULL, station text NOT NULL,
@@ -29,6 +39,9 @@ CREATE TABLE read.defects (
 CREATE TABLE read.parts (
     part text PRIMARY KEY, recipe jsonb NOT NULL, registered_at timestamptz NOT NULL,
     golden_revision integer, version bigint NOT NULL, position bigint NOT NULL);
+CREATE TABLE read.recipe_revisions (
+    part text NOT NULL, revision integer NOT NULL, recipe jsonb NOT NULL,
+    revised_at timestamptz NOT NULL, actor text NOT NULL, reason text, PRIMARY KEY (part, revision));
 CREATE TABLE read.golden_samples (
     part text NOT NULL, revision integer NOT NULL, artifact_id uuid NOT NULL, sha256 text NOT NULL,
     media_type text NOT NULL, bytes bigint NOT NULL, width integer NOT NULL,

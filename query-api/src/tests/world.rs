@@ -24,7 +24,7 @@ use tower::ServiceExt as _;
 use uuid::Uuid;
 
 use super::changes::CHANGES;
-use super::tables::TABLES;
+use super::tables::{TABLES, recipe_json};
 use crate::session::Session;
 use crate::{QueryApi, QueryApiConfig, QueryApiDependencies, router};
 
@@ -271,7 +271,7 @@ impl World {
         .bind(&lot)
         .bind(judgement)
         .bind(rules)
-        .bind(json!({"revision": 1, "fail_at": 0.5, "review_at": 0.25}))
+        .bind(recipe_json(1))
         .bind(defects)
         .bind(n)
         .execute(&self.pool)

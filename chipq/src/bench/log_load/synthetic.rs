@@ -73,6 +73,7 @@ fn synthetic_inspection(n: usize) -> anyhow::Result<(StreamId, Vec<NewEvent>)> {
             part: PartNumber::new(&format!("PART-{}", n % 5))?,
             station: Station::new(&format!("AOI-{}", n % 3))?,
             recipe: Recipe::factory(1),
+            golden_sample_revision: Some(1),
         },
         InspectionEvent::ArtifactReserved {
             artifact_id,

@@ -42,6 +42,7 @@ fn creation(recipe: Recipe) -> C {
         part: part(),
         station: station(),
         recipe,
+        golden_sample_revision: None,
     }
 }
 

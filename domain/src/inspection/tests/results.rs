@@ -134,6 +134,7 @@ fn a_board_of_an_unregistered_part_is_judged_review_by_the_factory_recipe() {
         part: part(),
         station: station(),
         recipe,
+        golden_sample_revision: None,
     };
     let reason = NotComparable::NoGoldenSample;
     let mut expected = failed(1, "board", reason);
@@ -350,6 +351,7 @@ fn the_recipe_of_the_inspection_decides_not_the_factory() {
         part: part(),
         station: station(),
         recipe: strict,
+        golden_sample_revision: None,
     };
     let found = vec![defect(DefectClass::Spur, 0.3), defect(DefectClass::Copper, 0.2)];
     let events = Inspection::replay(&[created, reserved(1), uploaded(1, "board"), requested([1])])

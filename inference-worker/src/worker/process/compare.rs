@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use domain::inspection::{Facts, GoldenReference, InferenceResult, ModelIdentity, Timing};
 use domain::part::GoldenSample;
-use domain::{ArtifactId, ModelRoute, NotComparable, Part, PartNumber, Picture};
+use domain::{ArtifactId, ModelRoute, NotComparable, Part, PartNumber, Picture, Recipe};
 use inference::comparison::{ComparedPicture, ComparisonError, StoredPicture};
 use platform::artifact_store::ArtifactStoreError;
 use platform::execute::load;
@@ -186,6 +186,22 @@ fn completed_result(
             total_ms: to_milliseconds(total),
         },
     }
+}
+
+/// What this worker cannot honour must not be passed over: pictures of such a recipe are for a person.
+pub(super) fn asks_for_more_than_whole_pictures(recipe: &Recipe) -> bool {
+    let (revision, fail_at, review_at) = (recipe.revision, recipe.fail_at, recipe.review_at);
+    Recipe::new(revision, fail_at, review_at).as_ref() != Ok(recipe)
+}
+
+pub(super) fn beyond_this_worker_result(
+    artifact_id: ArtifactId,
+    picture: &Picture,
+    golden: &GoldenSample,
+) -> InferenceResult {
+    let detail = "the part's recipe asks for more than thresholds, which this worker cannot honour";
+    let reason = NotComparable::InferenceFailed;
+    failed_result(artifact_id, picture, Some(golden.reference()), reason, detail.to_owned())
 }
 
 pub(super) fn no_golden_sample_result(

@@ -1,10 +1,13 @@
-//! `schemas/report.v2.schema.json` is exactly what serde writes: every sample is valid, and no
+//! `schemas/report.v3.schema.json` is exactly what serde writes: every sample is valid, and no
 //! field can be left out of one or added to one unnoticed.
 
 mod validator;
 
 use domain::report::{Outcome, Report, ReportDifference};
-use domain::{DefectClass, DifferenceKind, FiredRule, Judgement, MediaType, NotComparable};
+use domain::{
+    DefectClass, DifferenceKind, FiredRule, InspectedArea, Judgement, MediaType, NotComparable,
+    PixelBox, Recipe, ViewName,
+};
 use serde_json::{Value, json};
 
 use super::super::report_json;
@@ -12,7 +15,7 @@ use super::sample::{pass, report};
 use validator::{Schema, problem};
 
 fn schema() -> Schema {
-    let text = include_str!("../../../../schemas/report.v2.schema.json");
+    let text = include_str!("../../../../schemas/report.v3.schema.json");
     Schema(serde_json::from_str(text).unwrap())
 }
 
@@ -34,6 +37,7 @@ const REASONS: [NotComparable; 8] = [
 /// A report in which every variant of every enumeration occurs.
 fn everything() -> Report {
     let mut report = report();
+    report.recipe = recipe_of_two_views();
     let mut rules = vec![FiredRule::MissingView, FiredRule::DuplicateView, FiredRule::NothingFound];
     rules.push(FiredRule::UnexplainedDifference { count: 1 });
     rules.push(FiredRule::NotCovered { pieces: 1 });
@@ -64,6 +68,14 @@ fn everything() -> Report {
     }
     report.rules = rules;
     report
+}
+
+/// A recipe that says everything a recipe may.
+fn recipe_of_two_views() -> Recipe {
+    let square = |x| PixelBox { x, y: 0, width: 8, height: 8 };
+    let area = InspectedArea::new(Some(square(0)), vec![square(1)], vec![square(2)]).unwrap();
+    let views = ["top", "bottom"].map(|name| ViewName::new(name).unwrap());
+    Recipe::factory(3).with_area(area).with_views(views.to_vec()).unwrap()
 }
 
 #[test]
@@ -129,7 +141,8 @@ fn values_out_of_range_are_refused() {
         ("/judged_at", json!("2026-03-01T08:30:00+01:00")),
         ("/artifacts/0/picture/sha256", json!("ab")),
         ("/artifacts/0/picture/width", json!(1.5)),
-        ("/schema_version", json!(1)),
+        ("/schema_version", json!(2)),
+        ("/recipe/bend_max_px", json!(10.5)),
         ("/differences/0/strength", json!(0.5)),
         ("/differences/0/kind", json!("joint")),
         ("/artifacts/0/outcome/coverage/compared_pixels", json!(-1)),

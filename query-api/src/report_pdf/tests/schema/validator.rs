@@ -110,6 +110,10 @@ fn matches(pattern: &str, text: &str) -> bool {
             let lengths: Vec<_> = groups.iter().map(|group| group.len()).collect();
             lengths == [8, 4, 4, 4, 12] && groups.into_iter().all(hex)
         }
+        "^[a-z0-9-]{1,32}$" => {
+            let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+            (1..=32).contains(&text.len()) && text.chars().all(plain)
+        }
         other => panic!("the validator does not know the pattern {other}"),
     }
 }
