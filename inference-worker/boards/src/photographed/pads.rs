@@ -29,16 +29,19 @@ struct Dome {
 }
 
 impl Dome {
-    fn draw(finish: PadFinish, random: &mut Random) -> Self {
+    /// A pad's shape decides most of how metal lies on it, the dip the rest.
+    fn draw(finish: PadFinish, number: u64, variation: &Variation) -> Self {
+        let mut pad = Random::new(&[number, 0x646f_6d65]);
+        let mut dip = Random::new(&[u64::from(variation.grain), number, 0x7061_6473]);
+        let spread = variation.spread;
+        let mut mixed = |reach: f32| 0.7 * pad.within(reach) + 0.3 * spread * dip.within(reach);
         let uneven = if finish == PadFinish::Tin { 1.0 } else { 0.3 };
-        let mut blob = || (random.within(0.7), random.within(0.7), uneven * random.within(0.5));
-        let blobs = [blob(), blob()];
         Self {
-            sheen: 1.0 + 0.2 * uneven * random.within(1.0),
-            height: uneven * (0.15 + 0.45 * random.fraction()),
-            lean: (uneven * random.within(0.12), uneven * random.within(0.12)),
-            blobs,
-            brushed: 0.03 + 0.05 * uneven * random.fraction(),
+            sheen: 1.0 + uneven * mixed(0.2),
+            height: uneven * (0.375 + mixed(0.225)),
+            lean: (uneven * mixed(0.12), uneven * mixed(0.12)),
+            blobs: [(); 2].map(|()| (mixed(0.7), mixed(0.7), uneven * mixed(0.5))),
+            brushed: 0.03 + 0.03 * uneven,
         }
     }
 
@@ -68,8 +71,7 @@ pub(super) fn finish_pads(
     let mut relief = PadRelief { sheen: vec![128; pixels], lean: vec![[0; 2]; pixels] };
     let seed = variation.grain;
     for (number, pad) in (0..).zip(pads).filter(|(_, pad)| pad.open) {
-        let mut random = Random::new(&[u64::from(seed), number, 0x7061_6473]);
-        let dome = Dome::draw(finish, &mut random);
+        let dome = Dome::draw(finish, number, variation);
         let ((at_x, at_y), radius) = (pad.land.centre(), pad.land.inner_radius());
         for_each_pixel(pad.land.grown_by(4.0).pixel_area(), size, |x, y, index| {
             let (dx, dy) = ((x - at_x) / radius, (y - at_y) / radius);
@@ -79,7 +81,9 @@ pub(super) fn finish_pads(
                 let rough = patch_grain(seed, x, y, 3) + 0.4 * pixel_grain(seed, x, y);
                 ((lean + dome.brushed * rough) * 127.0).clamp(-127.0, 127.0) as i8
             };
-            let stained = 1.0 + 0.12 * patch_grain(seed, x, y, 7) + 0.05 * pixel_grain(seed, x, y);
+            let stains = 0.12 * variation.spread;
+            let stained =
+                1.0 + stains * patch_grain(seed, x, y, 7) + 0.05 * pixel_grain(seed, x, y);
             relief.sheen[index] = (128.0 * dome.sheen * stained).clamp(0.0, 255.0) as u8;
             relief.lean[index] = [brushed(lean.0, seed ^ 1), brushed(lean.1, seed ^ 2)];
         });

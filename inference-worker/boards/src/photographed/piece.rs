@@ -12,7 +12,7 @@ use super::{dust, holes, mask, pads, silk_screen};
 /// Makes a piece of the plan.
 pub(super) fn make_surface(plan: &BoardPlan, style: &BoardStyle, seed: u64) -> Surface {
     let mut random = Random::new(&[seed, 0x7069_6563]);
-    let variation = Variation::draw(&mut random);
+    let variation = Variation::draw(style.spread, &mut random);
     let copper = mask::etch_copper(&plan.copper, &variation);
     let size = (copper.width, copper.height);
     let openings = mask::open_mask(&plan.pads, &variation, size);

@@ -46,7 +46,7 @@ pub enum Backdrop {
 }
 
 /// How a part looks on photographs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct BoardStyle {
     /// Width of the photographs in pixels, 256 to 4,096.
     pub width: u32,
@@ -60,6 +60,8 @@ pub struct BoardStyle {
     pub backdrop: Backdrop,
     /// Specks of dust a megapixel; a third as many fibres.
     pub dust: u32,
+    /// How much pieces differ from each other: 0 only in grain and dust, 1 as usual, 2 twice as much.
+    pub spread: f32,
 }
 
 impl BoardStyle {
@@ -83,6 +85,7 @@ impl BoardStyle {
             finish: random.pick([PadFinish::Tin, PadFinish::Tin, PadFinish::Gold]),
             backdrop: random.pick([Backdrop::Dark, Backdrop::Light]),
             dust: 6,
+            spread: 1.0,
         }
     }
 }

@@ -137,7 +137,7 @@ fn another_piece_differs_in_print_and_pads_and_its_copper_is_joined_alike() {
         let shot = Shot { noise: 0.0, ..Shot::for_station(seed) };
         let (one, other) = (board.piece(1).photograph(&shot), board.piece(2).photograph(&shot));
         let copper = |piece: u64| {
-            let variation = Variation::draw(&mut Random::new(&[seed, piece]));
+            let variation = Variation::draw(1.0, &mut Random::new(&[seed, piece]));
             mask::etch_copper(&board.plan.copper, &variation)
         };
         let (first, second) = (copper(1), copper(2));

@@ -6,6 +6,8 @@ use crate::random::Random;
 pub(super) struct Variation {
     /// Seeds all that is uneven.
     pub(super) grain: u32,
+    /// How much pieces differ from each other; 1 is usual.
+    pub(super) spread: f32,
     /// Positive makes copper wider; 70 is about a pixel.
     pub(super) etch: f32,
     /// How rough edges are, same unit.
@@ -25,20 +27,22 @@ pub(super) struct Variation {
 }
 
 impl Variation {
-    pub(super) fn draw(random: &mut Random) -> Self {
-        let mut off = |reach: f32| (random.within(reach), random.within(reach));
-        let (mask_shift, print_shift) = (off(2.0), off(4.0));
-        let shade = 1.0 + random.within(0.06);
+    pub(super) fn draw(spread: f32, random: &mut Random) -> Self {
+        let mut off = |reach: f32| (random.within(reach * spread), random.within(reach * spread));
+        let (mask_shift, print_shift) = (off(1.5), off(3.0));
+        let (mask_growth, ink) = off(0.6);
+        let (etch, shade) = (random.within(16.0 * spread), 1.0 + random.within(0.05 * spread));
         Self {
             grain: random.next() as u32,
-            etch: random.within(18.0),
+            spread,
+            etch,
             roughness: 16.0 + 20.0 * random.fraction(),
             mask_shift,
-            mask_growth: random.within(0.8),
+            mask_growth,
             print_shift,
-            ink: random.within(0.5),
-            drill_wander: 0.5 + 1.5 * random.fraction(),
-            tint: [0, 1, 2].map(|_| shade * (1.0 + random.within(0.03))),
+            ink,
+            drill_wander: 0.3 + spread * random.fraction(),
+            tint: [0, 1, 2].map(|_| shade * (1.0 + random.within(0.02 * spread))),
         }
     }
 }
