@@ -30,7 +30,7 @@ use crate::metrics::InferenceMetrics;
 /// How many golden samples are kept ready; a line inspects few parts at a time.
 const GOLDEN_SAMPLES_KEPT: usize = 16;
 /// The most pixels of all golden samples that are kept ready; the last one is kept whatever its size.
-const GOLDEN_PIXELS_KEPT: u64 = 128_000_000;
+const GOLDEN_PIXELS_KEPT: u64 = 48_000_000;
 /// How long a network that nobody asks for is kept ready.
 const NETWORK_IDLE_MAX: Duration = Duration::from_secs(120);
 

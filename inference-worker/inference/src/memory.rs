@@ -10,9 +10,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use vision::MAX_PIXELS;
 
 /// Bytes that are counted for a pixel of a picture or of its golden sample. A colour photograph was
-/// measured to take 4 (8 for the pair, `docs/measurements.md`); the estimate errs upwards, for smaller
+/// measured to take 12 (24 for the pair, `docs/measurements.md`); the estimate errs upwards, for smaller
 /// pieces of memory come and go.
-const BYTES_PER_PIXEL: u64 = 8;
+const BYTES_PER_PIXEL: u64 = 16;
 /// Of a panel that is too large to be decoded as a whole only bits are kept: so many pixels take a byte.
 const PANEL_PIXELS_PER_BYTE: u64 = 4;
 /// What is counted at a time: a KiB, so that a picture of 360 × 360 is more than nothing.
@@ -26,8 +26,8 @@ pub struct MemoryBudget {
 }
 
 impl MemoryBudget {
-    /// The budget of a worker unless it is told otherwise: room for twelve pairs of 2.5 megapixels, or for
-    /// five of six.
+    /// The budget of a worker unless it is told otherwise: room for six pairs of 2.5 megapixels, or for
+    /// two of six.
     pub const DEFAULT_MIB: u32 = 512;
 
     /// So many MiB, at least one.
@@ -89,10 +89,10 @@ mod tests {
 
     #[tokio::test]
     async fn as_many_as_fit_go_at_once_and_a_large_one_is_not_passed_over() {
-        let budget = MemoryBudget::from_mib(96);
+        let budget = MemoryBudget::from_mib(192);
         let six_megapixels = [6 << 20; 2];
         let small = budget.reserve([400_000; 2]).await;
-        // 96 MiB: all of it, and so not beside the small one.
+        // 192 MiB: all of it, and so not beside the small one.
         let mut large = Box::pin(budget.reserve(six_megapixels));
         assert!((&mut large).now_or_never().is_none());
         let mut next = Box::pin(budget.reserve([400_000; 2]));

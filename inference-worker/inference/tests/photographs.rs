@@ -11,7 +11,7 @@ use domain::{DefectClass, NotComparable, PixelBox};
 use image::imageops::crop_imm;
 use image::{DynamicImage, GrayImage, Luma, Rgb, RgbImage};
 use inference::engine::EmbeddedEngine;
-use vision::{DecodedImage, Incomparable, Misplacement, PreparedGolden, decode, prepare};
+use vision::{DecodedImage, Findings, Incomparable, Misplacement, PreparedGolden, decode, prepare};
 
 #[path = "photographs/inspected.rs"]
 mod inspected;
@@ -72,19 +72,30 @@ fn binarised(board: &Design, unit: u64) -> (PreparedGolden, DecodedImage, Vec<La
 /// Findings of confidence 0.5 and above, held against the labels (DeepPCB's IoU above 0.33).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Tally {
+    /// Labels that lie where everything was compared.
     labelled: usize,
+    /// Of these, those that a finding names ...
     found: usize,
+    /// ... and those that a finding names or that touch a difference: either keeps the board from passing.
+    seen: usize,
+    /// Labels on a piece that was not compared.
+    uncovered: usize,
     calls: usize,
     /// Calls where nothing is labelled.
     extra: usize,
+    /// Boards of which a piece was not compared: none of them passes.
+    not_covered: usize,
 }
 
 impl Tally {
     fn add(&mut self, other: Self) {
         self.labelled += other.labelled;
         self.found += other.found;
+        self.seen += other.seen;
+        self.uncovered += other.uncovered;
         self.calls += other.calls;
         self.extra += other.extra;
+        self.not_covered += other.not_covered;
     }
 }
 
@@ -95,17 +106,26 @@ fn inspected(
 ) -> Result<Tally, Incomparable> {
     let prepared = prepare(test, golden)?;
     let outputs = engine().run(&prepared.crops).expect("the network runs");
-    let found = prepared.merge_answers(&outputs).expect("as many answers as crops");
-    let mut found = found.defects;
+    let Findings { defects: mut found, differences } =
+        prepared.merge_answers(&outputs).expect("as many answers as crops");
     found.retain(|defect| defect.confidence.get() >= 0.5);
+    let uncovered = prepared.coverage.uncovered();
+    let (cut, whole): (Vec<Label>, Vec<Label>) = labels
+        .iter()
+        .partition(|label| uncovered.iter().any(|piece| overlap(piece, &label.1) > 0.0));
     let hit = |a: &PixelBox, b: &PixelBox| overlap(a, b) > 0.33;
     let is_found = |label: &&Label| found.iter().any(|defect| hit(&defect.bounds, &label.1));
+    let differs =
+        |label: &Label| differences.iter().any(|other| overlap(&other.bounds, &label.1) > 0.0);
     let is_extra = |bounds: &PixelBox| !labels.iter().any(|label| hit(bounds, &label.1));
     Ok(Tally {
-        labelled: labels.len(),
-        found: labels.iter().filter(is_found).count(),
+        labelled: whole.len(),
+        found: whole.iter().filter(is_found).count(),
+        seen: whole.iter().filter(|label| is_found(label) || differs(label)).count(),
+        uncovered: cut.len(),
         calls: found.len(),
         extra: found.iter().filter(|defect| is_extra(&defect.bounds)).count(),
+        not_covered: usize::from(!uncovered.is_empty()),
     })
 }
 

@@ -37,6 +37,10 @@ impl BinaryImage {
         Self { width, height, stride, words: vec![0; stride * height] }
     }
 
+    pub(super) const fn size(&self) -> (usize, usize) {
+        (self.width, self.height)
+    }
+
     /// Copper where the picture is dark.
     pub(crate) fn from_picture(picture: &GrayImage) -> Self {
         let (width, height) = (picture.width() as usize, picture.height() as usize);
@@ -177,6 +181,20 @@ impl BinaryImage {
         self.combine_neighbours(|left, middle, right| left & middle & right)
     }
 
+    /// Grows what is set by one pixel to the sides, up and down.
+    pub(super) fn dilated_crosswise(&self) -> Self {
+        self.combine_cross(|here, beside, above, below| {
+            here | beside[0] | beside[1] | above | below
+        })
+    }
+
+    /// Shrinks what is set by one pixel from the sides, above and below.
+    pub(super) fn eroded_crosswise(&self) -> Self {
+        self.combine_cross(|here, beside, above, below| {
+            here & beside[0] & beside[1] & above & below
+        })
+    }
+
     /// The last pixels of the squares of two by two pixels that are set. Done n times it leaves the last
     /// pixels of the squares of side n + 1.
     pub(super) fn squares_of_two(&self) -> Self {
@@ -216,6 +234,24 @@ impl BinaryImage {
                 *word |= other & column_mask(left, right, index);
             }
         }
+    }
+
+    fn combine_cross(&self, join: impl Fn(u64, [u64; 2], u64, u64) -> u64) -> Self {
+        let mut whole = Self::new(self.width, self.height);
+        let nothing = vec![0; self.stride];
+        for y in 0..self.height {
+            let above = y.checked_sub(1).map_or(nothing.as_slice(), |y| self.row(y));
+            let below = if y + 1 < self.height { self.row(y + 1) } else { &nothing };
+            let row = self.row(y);
+            for (index, word) in whole.row_mut(y).iter_mut().enumerate() {
+                let before = index.checked_sub(1).map_or(0, |index| row[index] >> 63);
+                let after = row.get(index + 1).map_or(0, |next| next << 63);
+                let beside = [(row[index] << 1) | before, (row[index] >> 1) | after];
+                *word = join(row[index], beside, above[index], below[index]);
+            }
+        }
+        whole.clear_padding();
+        whole
     }
 
     fn combine_neighbours(&self, join: impl Fn(u64, u64, u64) -> u64) -> Self {

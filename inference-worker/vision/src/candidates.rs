@@ -27,6 +27,8 @@ pub(super) struct Candidates {
     pub(super) centres: Vec<(usize, usize)>,
     /// What is a difference when no finding explains it.
     pub(super) significant: Vec<UnexplainedDifference>,
+    /// True when only findings where something significant lies count.
+    pub(super) only_significant: bool,
 }
 
 /// The candidates of a registered pair; `connections` says whether bridges and cracks are among them.
@@ -117,9 +119,9 @@ impl Region {
         (self.left..=self.right).contains(&x) && (self.top..=self.bottom).contains(&y)
     }
 
-    /// A run of pixels in one row.
-    const fn from_run(left: usize, right: usize, y: usize) -> Self {
-        Self { left, top: y, right, bottom: y, pixels: (right - left + 1) as u32 }
+    /// A run of pixels in one row that count as so many.
+    const fn from_run(left: usize, right: usize, y: usize, pixels: u32) -> Self {
+        Self { left, top: y, right, bottom: y, pixels }
     }
 
     fn join(&mut self, other: &Self) {
@@ -127,7 +129,7 @@ impl Region {
         self.top = self.top.min(other.top);
         self.right = self.right.max(other.right);
         self.bottom = self.bottom.max(other.bottom);
-        self.pixels += other.pixels;
+        self.pixels = self.pixels.saturating_add(other.pixels);
     }
 }
 
@@ -176,7 +178,7 @@ pub(super) fn region_centres(bits: &BinaryImage, region: &Region) -> Vec<(usize,
                 if row != 0 {
                     let left = cell_left + row.trailing_zeros() as usize;
                     let right = cell_left + 63 - row.leading_zeros() as usize;
-                    let line = Region::from_run(left, right, y);
+                    let line = Region::from_run(left, right, y, row.count_ones());
                     piece.get_or_insert(line).join(&line);
                 }
             }
@@ -195,13 +197,23 @@ struct Run {
 
 /// Connected regions (eight neighbours), from top to bottom; none when there are more than `limit`.
 pub(super) fn find_regions(bits: &BinaryImage, limit: usize) -> Option<Vec<Region>> {
+    find_counted_regions(bits, limit, |left, right, _| (right - left + 1) as u32)
+}
+
+/// As [`find_regions`], where `count` says for how many pixels a run counts, by its first and last column and
+/// its row.
+pub(super) fn find_counted_regions(
+    bits: &BinaryImage,
+    limit: usize,
+    count: impl Fn(usize, usize, usize) -> u32,
+) -> Option<Vec<Region>> {
     let mut forest = Forest::default();
     let mut above: Vec<Run> = Vec::new();
     for y in 0..bits.height {
         let mut here = Vec::new();
         let mut first = 0;
         for (left, right) in find_runs(bits.row(y)) {
-            let region = forest.add(Region::from_run(left, right, y));
+            let region = forest.add(Region::from_run(left, right, y, count(left, right, y)));
             while above.get(first).is_some_and(|run| run.right + 1 < left) {
                 first += 1;
             }

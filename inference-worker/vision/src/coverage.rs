@@ -34,9 +34,15 @@ pub(super) struct CoverageTally {
 
 impl CoverageTally {
     /// Of a picture of so many pixels.
-    pub(super) const fn new((width, height): (usize, usize)) -> Self {
+    pub(super) const fn new(size: (usize, usize)) -> Self {
+        Self::with_margin(size, MARGIN)
+    }
+
+    /// Of a picture of which at least so many pixels along the border are not inspected.
+    pub(super) const fn with_margin((width, height): (usize, usize), margin: usize) -> Self {
+        let margin = if margin > MARGIN { margin } else { MARGIN };
         let inspected =
-            [MARGIN, MARGIN, width.saturating_sub(MARGIN), height.saturating_sub(MARGIN)];
+            [margin, margin, width.saturating_sub(margin), height.saturating_sub(margin)];
         Self { inspected, compared_pixels: 0, uncovered: Vec::new() }
     }
 

@@ -66,10 +66,10 @@ pub(super) struct OffsetField {
 }
 
 impl OffsetField {
-    /// The field of an affine offset over a picture of the size of `bits`.
-    pub(super) fn from_affine(affine: &AffineOffset, bits: &BinaryImage) -> Self {
-        let (columns, rows) = (bits.width.div_ceil(TILE), bits.height.div_ceil(TILE));
-        let mut field = Self { columns, rows, nodes: Vec::new(), size: (bits.width, bits.height) };
+    /// The field of an affine offset over a picture of `size`.
+    pub(super) fn from_affine(affine: &AffineOffset, size: (usize, usize)) -> Self {
+        let (columns, rows) = (size.0.div_ceil(TILE), size.1.div_ceil(TILE));
+        let mut field = Self { columns, rows, nodes: Vec::new(), size };
         field.nodes = (0..columns * rows)
             .map(|node| {
                 let (x, y) = field.node_position(node);
@@ -87,8 +87,8 @@ impl OffsetField {
     }
 
     /// Offsets along the row of pixels `y`, at the nodes' columns.
-    pub(super) fn offsets_along_row(&self, y: usize, offsets: &mut Vec<[f32; 2]>) {
-        let (row, within) = node_before(y as f32, self.rows);
+    pub(super) fn offsets_along_row(&self, y: f32, offsets: &mut Vec<[f32; 2]>) {
+        let (row, within) = node_before(y, self.rows);
         let next = (row + 1).min(self.rows - 1);
         let (upper, lower) =
             (&self.nodes[row * self.columns..], &self.nodes[next * self.columns..]);
@@ -97,12 +97,44 @@ impl OffsetField {
         offsets.extend(upper.iter().zip(lower).take(self.columns).map(blend));
     }
 
+    /// Where the pixels of a row at a resolution lie in the other picture at the same one: `scale` pixels
+    /// of the picture make one of the resolution; columns into `across`, rows into `down`.
+    pub(super) fn positions_along_row(
+        &self,
+        y: usize,
+        scale: usize,
+        (across, down): (&mut [f32], &mut [f32]),
+    ) {
+        let whole = |index: usize| (index * scale) as f32 + (scale - 1) as f32 / 2.0;
+        let mut nodes = Vec::with_capacity(self.columns);
+        self.offsets_along_row(whole(y), &mut nodes);
+        let unit = 1.0 / scale as f32;
+        let mut x = 0;
+        while x < across.len() {
+            let (node, within) = node_before(whole(x), self.columns);
+            let next = (node + 1).min(self.columns - 1);
+            let from = interpolate(nodes[node], nodes[next], within);
+            let slope = [0, 1].map(|axis| (nodes[next][axis] - nodes[node][axis]) / TILE as f32);
+            // Up to the next node; beyond the last but one, offsets go on growing.
+            let last = node + 2 >= self.columns;
+            let end = (((node + 1) * TILE + TILE / 2).div_ceil(scale)).max(x + 1);
+            let end = if last { across.len() } else { end.min(across.len()) };
+            let places = across[x..end].iter_mut().zip(&mut down[x..end]);
+            for (step, (across, down)) in places.enumerate() {
+                let step = step as f32;
+                *across = (x as f32 + step) + from[0] * unit + slope[0] * step;
+                *down = y as f32 + from[1] * unit + slope[1] * step;
+            }
+            x = end;
+        }
+    }
+
     /// The affine offset from border to border: what the next window of a panel begins with.
     pub(super) fn overall_affine(&self) -> AffineOffset {
         let (width, height) = (self.size.0 as f32, self.size.1 as f32);
         let mut row = Vec::new();
         let mut at = |x: f32, y: f32| {
-            self.offsets_along_row(y as usize, &mut row);
+            self.offsets_along_row(y.floor(), &mut row);
             offset_at_column(&row, x)
         };
         let [left, right] = [at(0.0, height / 2.0), at(width, height / 2.0)];
@@ -149,10 +181,17 @@ impl OffsetField {
         centred().map(residual).fold(0.0, f32::max)
     }
 
+    /// Offset at a pixel.
+    pub(super) fn offset_at_pixel(&self, x: f32, y: f32) -> [f32; 2] {
+        let mut row = Vec::with_capacity(self.columns);
+        self.offsets_along_row(y, &mut row);
+        offset_at_column(&row, x)
+    }
+
     /// Offset in the picture's middle.
     pub(super) fn middle_offset(&self) -> [f32; 2] {
         let mut row = Vec::new();
-        self.offsets_along_row(self.size.1 / 2, &mut row);
+        self.offsets_along_row((self.size.1 / 2) as f32, &mut row);
         offset_at_column(&row, (self.size.0 / 2) as f32)
     }
 }
@@ -235,7 +274,7 @@ fn warp_strips(
     let mut offsets = vec![[(0, 0); STRIPS]; words];
     for y in 0..golden.height {
         if y % STRIP.1 == 0 {
-            field.offsets_along_row(y + STRIP.1 / 2, &mut nodes);
+            field.offsets_along_row((y + STRIP.1 / 2) as f32, &mut nodes);
             for (word, strips) in offsets.iter_mut().enumerate() {
                 for (part, strip) in strips.iter_mut().enumerate() {
                     let middle = word * 64 + part * STRIP.0 + STRIP.0 / 2;

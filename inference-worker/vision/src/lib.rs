@@ -6,10 +6,11 @@
 //! with crops of several boards. A picture that cannot be compared is an outcome of its own, never
 //! a board without findings.
 
+use domain::Coverage;
 use domain::inspection::Registration;
-use domain::{Coverage, NotComparable};
 
 mod annotate;
+mod appearance;
 mod binary_image;
 mod candidates;
 mod connectivity;
@@ -17,8 +18,10 @@ mod coverage;
 mod crops;
 mod decode;
 mod field;
+mod incomparable;
 mod measure;
 mod merge;
+mod named_differences;
 mod panel;
 mod photograph;
 mod refusal;
@@ -33,11 +36,12 @@ pub use crops::{CROP_LEN, CROP_PLANES, CROP_SIDE, CropBatch, RegisteredPair};
 pub use decode::{
     DecodeError, DecodedImage, ImageView, MAX_PIXELS, MAX_SIDE, decode, media_type_of,
 };
+pub use incomparable::{Incomparable, Misplacement};
 pub use merge::{CLASS_COUNT, CropOutput, Findings, UnusableAnswers};
 pub use panel::Panel;
-pub use refusal::Misplacement;
 pub use stage::{Stage, StageWatch};
 
+use appearance::GoldenPhotograph;
 use binary_image::BinaryImage;
 use candidates::Candidates;
 use coverage::CoverageTally;
@@ -52,112 +56,17 @@ const MIN_SCORE: f32 = 0.7;
 const BEND_MAX: f32 = 10.0;
 /// More candidates than this on one picture are not inspected one by one.
 pub const MAX_CANDIDATES: usize = 192;
+/// More candidates on a megapixel of a panel than this, as on a whole picture, are not inspected one by
+/// one...
+const CANDIDATES_PER_MEGAPIXEL: usize = MAX_CANDIDATES;
+/// ...nor are more than this on any panel: some 10 MB of crops, and four seconds of a core's network.
+const PANEL_CANDIDATES_MAX: usize = 4_096;
 /// When a larger share of the pixels differs, counting defects means nothing.
 const MAX_DIFFERING: f64 = 0.03;
 /// A picture with less copper, or less substrate, than this share shows nothing to compare by.
 const MIN_CONTENT: f64 = 0.001;
 /// The smallest picture, in pixels a side.
 const MIN_SIDE: u32 = 96;
-
-/// Why a picture could not be compared with its golden sample.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum Incomparable {
-    /// The two pictures differ in size.
-    #[error("the picture is {picture:?} pixels and the golden sample {golden:?}")]
-    SizeMismatch {
-        /// Width and height of the picture.
-        picture: (u32, u32),
-        /// Width and height of the golden sample.
-        golden: (u32, u32),
-    },
-    /// A picture is smaller than a crop.
-    #[error("the picture is smaller than {MIN_SIDE} × {MIN_SIDE} pixels")]
-    TooSmall,
-    /// The picture or the golden sample is all copper or all substrate.
-    #[error("the {0} shows nothing: it is all of one brightness")]
-    Blank(&'static str),
-    /// The picture does not fit the golden sample anywhere near.
-    #[error("the picture agrees with the golden sample by {score:.2} only; {MIN_SCORE} is needed")]
-    NotRegistered {
-        /// The best agreement, 0 to 1.
-        score: f32,
-    },
-    /// Registration bends the golden sample farther than a board bends.
-    #[error(
-        "the picture fits the golden sample only when that is bent by {bend:.1} pixels; up to \
-         {BEND_MAX} are followed: lay the board flat and look straight at it"
-    )]
-    Bent {
-        /// How far, pixels.
-        bend: f32,
-    },
-    /// The picture shows the part, and not where it may lie.
-    #[error("the picture shows the part {0}")]
-    Misplaced(Misplacement),
-    /// The picture has structure, and agrees with the golden sample no better than another part.
-    #[error("the picture shows another part: it agrees with the golden sample by {score:.2} only")]
-    WrongPart {
-        /// The best agreement, 0 to 1.
-        score: f32,
-    },
-    /// The picture is more blurred than its golden sample.
-    #[error("edges are {edge:.1} pixels wide, in the golden sample {golden:.1}: focus the camera")]
-    OutOfFocus {
-        /// Width of the picture's edges in pixels.
-        edge: f32,
-        /// Width of the golden sample's edges in pixels.
-        golden: f32,
-    },
-    /// Copper and substrate can hardly be told apart: too dark, too bright, or no board there.
-    #[error(
-        "copper and substrate differ by {levels} of 255 levels only, {needed} are needed: check \
-         light and exposure of the {which}"
-    )]
-    Exposure {
-        /// Which picture.
-        which: &'static str,
-        /// Levels between copper and substrate.
-        levels: u8,
-        /// The fewest that do.
-        needed: u8,
-    },
-    /// One picture is colour, grey or binarised, and the other is not.
-    #[error("the picture is {picture} and the golden sample is {golden}: take both in one way")]
-    OtherKind {
-        /// What the picture is.
-        picture: &'static str,
-        /// What the golden sample is.
-        golden: &'static str,
-    },
-    /// So much differs that single defects mean nothing.
-    #[error(
-        "more than {MAX_CANDIDATES} places ({} a megapixel of a panel, {} in all) or {MAX_DIFFERING} of \
-         all pixels differ",
-        panel::CANDIDATES_PER_MEGAPIXEL,
-        panel::PANEL_CANDIDATES_MAX
-    )]
-    TooManyDifferences,
-}
-
-impl Incomparable {
-    /// The reason as the domain names it.
-    #[must_use]
-    pub const fn reason(&self) -> NotComparable {
-        match self {
-            Self::SizeMismatch { .. } => NotComparable::SizeMismatch,
-            Self::TooSmall
-            | Self::Blank(_)
-            | Self::Exposure { .. }
-            | Self::OtherKind { .. }
-            | Self::Misplaced(_)
-            | Self::Bent { .. }
-            | Self::NotRegistered { .. } => NotComparable::NotRegistered,
-            Self::WrongPart { .. } => NotComparable::WrongPart,
-            Self::OutOfFocus { .. } => NotComparable::OutOfFocus,
-            Self::TooManyDifferences => NotComparable::TooManyDifferences,
-        }
-    }
-}
 
 /// A golden sample made ready for many comparisons.
 #[derive(Debug, Clone)]
@@ -168,6 +77,8 @@ pub struct PreparedGolden {
     size: (u32, u32),
     /// How its pictures tell copper from substrate.
     reading: CopperReading,
+    /// What photographs are compared with, level by level; none of a binarised golden sample.
+    photograph: Option<Box<GoldenPhotograph>>,
 }
 
 impl PreparedGolden {
@@ -180,7 +91,9 @@ impl PreparedGolden {
         let picture = picture.into();
         let (reading, bits) = CopperReading::from_golden(large_enough(picture)?)?;
         shows_something(&bits, "golden sample")?;
-        Ok(Self::from_copper(bits, reading))
+        let photograph =
+            if reading.is_binary() { None } else { Some(Box::new(GoldenPhotograph::new(picture))) };
+        Ok(Self { photograph, ..Self::from_copper(bits, reading) })
     }
 
     /// Makes a binarised panel ready.
@@ -195,7 +108,7 @@ impl PreparedGolden {
     fn from_copper(bits: BinaryImage, reading: CopperReading) -> Self {
         let size = (bits.width as u32, bits.height as u32);
         let coarse = (!panel::is_large(&bits)).then(|| CoarseCounts::from_image(&bits));
-        Self { bits, coarse, size, reading }
+        Self { bits, coarse, size, reading, photograph: None }
     }
 
     /// Width and height in pixels.
@@ -260,9 +173,15 @@ pub fn prepare_watched<'a>(
     golden: &PreparedGolden,
     watch: &mut impl StageWatch,
 ) -> Result<PreparedPicture, Incomparable> {
-    let bits = read_copper(test.into(), golden)?;
+    let test = test.into();
+    let bits = read_copper(test, golden)?;
     watch.stage_ended(Stage::Read);
-    prepare_copper(bits, golden, watch)
+    match &golden.photograph {
+        Some(photograph) => {
+            named_differences::prepare_photograph(test, bits, (&golden.bits, photograph), watch)
+        }
+        None => prepare_copper(bits, golden, watch),
+    }
 }
 
 /// As [`prepare`], of a binarised panel.

@@ -55,11 +55,11 @@ pub(super) fn measure_field(
     guess: &AffineOffset,
 ) -> OffsetField {
     let mut affine = *guess;
-    let mut field = OffsetField::from_affine(&affine, test);
+    let mut field = OffsetField::from_affine(&affine, test.size());
     let mut tiles = tile::measure_tiles(test, golden, &field);
     for _ in 0..ROUNDS_MAX {
         affine = fit_growth(&tiles, &field, &affine);
-        let next = OffsetField::from_affine(&affine, test);
+        let next = OffsetField::from_affine(&affine, test.size());
         if largest_change(&field, &next) < OFFSET_CHANGE_MIN {
             break;
         }
@@ -78,7 +78,7 @@ pub(super) fn measure_field(
     field
 }
 
-fn largest_change(a: &OffsetField, b: &OffsetField) -> f32 {
+pub(super) fn largest_change(a: &OffsetField, b: &OffsetField) -> f32 {
     let apart = |(a, b): (&[f32; 2], &[f32; 2])| (a[0] - b[0]).abs().max((a[1] - b[1]).abs());
     a.nodes.iter().zip(&b.nodes).map(apart).fold(0.0, f32::max)
 }
@@ -145,7 +145,7 @@ fn weigh_tiles<'a>(
 ///
 /// Minimises `Σ (A p - o)ᵀ W (A p - o)` over the tiles at positions `p` with offsets `o` and weights `W`,
 /// plus the two stiffnesses; the matrix holds its normal equations, right-hand side in column 6.
-fn fit_affine(
+pub(super) fn fit_affine(
     tiles: &[Option<MeasuredTile>],
     field: &OffsetField,
     now: &AffineOffset,
@@ -185,10 +185,12 @@ fn fit_affine(
     }
 }
 
-/// Solves the equations by elimination (Gauss and Jordan). No pivot is looked for: the stiffnesses make
+/// Solves the equations, whose right-hand side is the last column, by elimination (Gauss and Jordan). No pivot is looked for: the stiffnesses make
 /// the matrix positive definite, and then the diagonal is safe.
-fn solve_linear(mut matrix: [[f32; 7]; 6]) -> [f32; 6] {
-    for pivot in 0..6 {
+pub(super) fn solve_linear<const UNKNOWNS: usize, const COLUMNS: usize>(
+    mut matrix: [[f32; COLUMNS]; UNKNOWNS],
+) -> [f32; UNKNOWNS] {
+    for pivot in 0..UNKNOWNS {
         let source = matrix[pivot];
         for (row, cells) in matrix.iter_mut().enumerate() {
             if row != pivot {
@@ -199,7 +201,7 @@ fn solve_linear(mut matrix: [[f32; 7]; 6]) -> [f32; 6] {
             }
         }
     }
-    [0, 1, 2, 3, 4, 5].map(|index| matrix[index][6] / matrix[index][index])
+    std::array::from_fn(|index| matrix[index][UNKNOWNS] / matrix[index][index])
 }
 
 /// Bends `next` towards the tiles' own offsets, where those far from it count little; `even` is the
@@ -207,7 +209,7 @@ fn solve_linear(mut matrix: [[f32; 7]; 6]) -> [f32; 6] {
 ///
 /// What is solved for is the departure from `even`, which is near zero almost everywhere: conjugate
 /// gradients that start at the departure so far need few steps.
-fn fit_plate(
+pub(super) fn fit_plate(
     tiles: &[Option<MeasuredTile>],
     field: &OffsetField,
     even: &[[f32; 2]],

@@ -107,7 +107,7 @@ fn box_side(centre: usize, (before, after): (f32, f32), length: u32) -> Option<(
 
 /// Findings of a board of `size`, most confident first, one per place, and what none of them explains.
 pub(super) fn merge_findings(
-    Candidates { centres, significant }: &Candidates,
+    Candidates { centres, significant, only_significant }: &Candidates,
     outputs: &[CropOutput],
     size: (u32, u32),
 ) -> Result<Findings, UnusableAnswers> {
@@ -125,12 +125,15 @@ pub(super) fn merge_findings(
             kept.push(defect);
         }
     }
+    let touch = |defect: &Defect, difference: &UnexplainedDifference| {
+        defect.bounds.iou(&difference.bounds) > 0.0
+    };
+    if *only_significant {
+        kept.retain(|defect| significant.iter().any(|difference| touch(defect, difference)));
+    }
     let explained = |difference: &UnexplainedDifference| {
-        let explains = |defect: &Defect| {
-            let sure = defect.confidence.get() >= EXPLAINS_FROM;
-            sure && defect.bounds.iou(&difference.bounds) > 0.0
-        };
-        kept.iter().any(explains)
+        let mut sure = kept.iter().filter(|defect| defect.confidence.get() >= EXPLAINS_FROM);
+        sure.any(|defect| touch(defect, difference))
     };
     let differences = significant.iter().filter(|difference| !explained(difference));
     Ok(Findings { differences: differences.copied().collect(), defects: kept })

@@ -19,7 +19,10 @@ use super::field::{AffineOffset, OffsetField};
 use super::refusal::{self, AgreeingTiles};
 use super::register::{self, RegisteredGolden};
 use super::stage::{Stage, StageWatch};
-use super::{BEND_MAX, Incomparable, MAX_CANDIDATES, MIN_CONTENT, MIN_SCORE, PreparedPicture};
+use super::{
+    BEND_MAX, CANDIDATES_PER_MEGAPIXEL, Incomparable, MAX_CANDIDATES, MIN_CONTENT, MIN_SCORE,
+    PANEL_CANDIDATES_MAX, PreparedPicture,
+};
 
 mod rows;
 
@@ -40,12 +43,6 @@ const SAME_CANDIDATE_MAX: usize = 9;
 const REGISTERED_SHARE_MIN: f64 = 0.8;
 /// When so many windows with structure were looked at and none of them is registered, none will be.
 const LOST_AFTER: u32 = 16;
-
-/// More candidates on a megapixel of a panel than this, as on a whole picture, are not inspected one by
-/// one...
-pub(super) const CANDIDATES_PER_MEGAPIXEL: usize = MAX_CANDIDATES;
-/// ...nor are more than this on any panel: some 10 MB of crops, and four seconds of a core's network.
-pub(super) const PANEL_CANDIDATES_MAX: usize = 4_096;
 
 /// The most candidates on a panel of so many pixels; a small one may have those of a whole picture.
 const fn candidates_max(pixels: usize) -> usize {
@@ -313,7 +310,7 @@ impl<'a> Windows<'a> {
         let fits = found.is_some() || !structured;
         let offset = found.as_ref().map_or(guess, |found| found.field.overall_affine());
         let registered = found.unwrap_or_else(|| {
-            RegisteredGolden::from_field(test, &golden, OffsetField::from_affine(&guess, test))
+            RegisteredGolden::from_field(test, &golden, OffsetField::from_affine(&guess, size))
         });
         RegisteredWindow { registered, offset: offset.shifted_by(cut.0, cut.1), fits }
     }

@@ -4,10 +4,8 @@
 //! Only pictures that are refused come here, so it may take some milliseconds; it never turns a
 //! refusal into a comparison.
 
-use std::fmt;
-
-use super::Incomparable;
 use super::binary_image::{BinaryImage, column_mask};
+use super::{Incomparable, Misplacement};
 
 /// Cells along the longer side of the coarse picture in which a lost part is looked for.
 const CELLS_ALONG: usize = 80;
@@ -37,38 +35,6 @@ const FITTING_SHARE_MIN: f32 = 0.75;
 const TILES_MIN: u32 = 12;
 /// Below this correlation, with the sign turned, the picture shows the part inverted.
 const INVERTED_CORRELATION: f32 = -0.7;
-
-/// Where the part was found instead of where it may lie.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Misplacement {
-    /// Moved farther than registration follows; pixels to the right and down.
-    Moved {
-        /// To the right.
-        dx: i32,
-        /// Down.
-        dy: i32,
-    },
-    /// In its place, but turned a little, or stretched, beyond what registration follows.
-    Distorted,
-    /// Turned by so many degrees, clockwise.
-    Turned(i32),
-    /// Copper and substrate are exchanged.
-    Inverted,
-    /// Only a part of the picture agrees, in per cent of its area.
-    Partly(u8),
-}
-
-impl fmt::Display for Misplacement {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Moved { dx, dy } => write!(f, "moved by about {dx:+} {dy:+} pixels"),
-            Self::Distorted => f.write_str("in its place, and turned or stretched too much"),
-            Self::Turned(degrees) => write!(f, "turned by about {degrees} degrees"),
-            Self::Inverted => f.write_str("with copper and substrate exchanged"),
-            Self::Partly(share) => write!(f, "on {share} per cent of its area only"),
-        }
-    }
-}
 
 /// Names the reason why `test` agrees with `golden` by `score` only; `tiles` are those of the golden sample
 /// laid over it as well as may be.

@@ -310,7 +310,7 @@ fn turned_guesses(
     }
     tried.sort_by(|a, b| a.0.total_cmp(&b.0));
     let placed = tried.iter().take(TURNED_TRIED).map(|(_, affine)| {
-        let warped = field::warp_copper(golden.0, &OffsetField::from_affine(affine, test.0));
+        let warped = field::warp_copper(golden.0, &OffsetField::from_affine(affine, test.0.size()));
         let coarse = CoarseCounts::from_image(&warped);
         let found = search_shifts(test, (&warped, &coarse.fine), &coarse.rough);
         affine.shifted_by(found.1 as f32, found.2 as f32)

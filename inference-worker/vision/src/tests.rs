@@ -1,6 +1,7 @@
 //! Registration, candidates and crops, without a network.
 
 use boards::{BoardOptions, Design};
+use domain::NotComparable;
 use image::{GrayImage, Luma};
 
 use super::*;

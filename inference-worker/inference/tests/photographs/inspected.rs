@@ -1,4 +1,5 @@
-//! Photographs that are inspected: the findings are those of the binarised board.
+//! Photographs that are inspected: the findings are those of the binarised board. What lies on a piece that is
+//! not compared is counted apart: such a board goes to review whatever is found.
 
 use super::*;
 
@@ -17,6 +18,8 @@ fn as_on_the_binarised_board(what: &str, change: impl Fn(Camera) -> Camera) {
     assert!(with.labelled > 15 && without.found > 15, "{what}: {with:?}, {without:?}");
     let (missed, missed_without) = (with.labelled - with.found, without.labelled - without.found);
     assert!(missed <= missed_without + 1, "{what}: {with:?}, binarised {without:?}");
+    let unseen = with.labelled - with.seen;
+    assert!(unseen <= missed_without, "{what}: {with:?}, binarised {without:?}");
     assert!(with.extra <= without.extra + 1, "{what}: {with:?}, binarised {without:?}");
 }
 
@@ -100,7 +103,9 @@ fn on_forty_photographs_the_network_is_as_good_as_on_the_boards_binarised() {
     assert!(refused <= 4, "{refused} of 40 refused");
     let recall = |tally: &Tally| tally.found as f32 / tally.labelled as f32;
     let precision = |tally: &Tally| 1.0 - tally.extra as f32 / tally.calls as f32;
-    assert!(recall(&with) > recall(&without) - 0.02, "{with:?}, binarised {without:?}");
+    // Differences that the network does not name keep a board from passing as well.
+    let seen = with.seen as f32 / with.labelled as f32;
+    assert!(seen > recall(&without) - 0.01, "{with:?}, binarised {without:?}");
     assert!(precision(&with) > precision(&without) - 0.02, "{with:?}, binarised {without:?}");
     assert!(with.labelled > 150 && recall(&with) > 0.9, "{with:?}, binarised {without:?}");
 }

@@ -6,7 +6,7 @@ use image::imageops::crop_imm;
 use image::{DynamicImage, Luma};
 
 use super::*;
-use crate::{DecodedImage, decode};
+use crate::{CLASS_COUNT, CropOutput, DecodedImage, PreparedGolden, decode, prepare};
 
 /// Side of a photograph; the boards are larger by a margin that shifts bring into view.
 const SIZE: u32 = 640;
@@ -109,4 +109,47 @@ fn binarised_pictures_are_read_at_the_fixed_level_bit_for_bit() {
             assert_eq!(reading.read_copper(look).expect("a board"), expected);
         }
     }
+}
+
+#[test]
+fn what_a_photograph_does_not_show_is_not_covered() {
+    let board = design(2).golden_sample();
+    let golden = PreparedGolden::new(&shot(&of(2), &board)).expect("a photograph");
+    let covered = |shift| {
+        let test = shot(&Camera { shift, seed: 40, ..of(2) }, &board);
+        prepare(&test, &golden).expect("comparable").coverage
+    };
+    assert_eq!(covered((0.4, -0.3)).uncovered(), []);
+    for shift in [(20.0, 0.0), (-18.0, 6.0), (0.0, -16.0)] {
+        let coverage = covered(shift);
+        let missing = 1.0 - coverage.compared_share();
+        assert!(missing > 0.01 && missing < 0.08, "{shift:?}: {missing}");
+        assert!(!coverage.uncovered().is_empty(), "{shift:?}");
+    }
+}
+
+#[test]
+fn what_differs_and_is_not_named_is_unexplained_and_what_is_named_elsewhere_is_dropped() {
+    let board = design(1).golden_sample();
+    let golden = PreparedGolden::new(&shot(&of(1), &board)).expect("a photograph");
+    let DecodedImage::Colour(mut picture) = shot(&Camera { seed: 41, ..of(1) }, &board) else {
+        panic!("in colour")
+    };
+    for (x, y) in (200..216).flat_map(|x| (300..316).map(move |y| (x, y))) {
+        picture.put_pixel(x, y, image::Rgb([180, 40, 160]));
+    }
+    let prepared = prepare(&DecodedImage::Colour(picture), &golden).expect("comparable");
+    assert_eq!(prepared.significant().len(), 1, "{:?}", prepared.significant());
+    let answer = |class: usize, sides| {
+        let mut probabilities = [0.0; CLASS_COUNT];
+        probabilities[class] = 1.0;
+        prepared.merge_answers(&[CropOutput { probabilities, sides }]).expect("one answer")
+    };
+    let background = answer(0, [8.0; 4]);
+    let [difference] = background.differences.as_slice() else { panic!("{background:?}") };
+    assert!(difference.strength > 10.0 && difference.bounds.x.abs_diff(200) <= 2, "{difference:?}");
+    let named = answer(5, [8.0; 4]);
+    assert_eq!((named.defects.len(), named.differences.len()), (1, 0));
+    let elsewhere = answer(5, [40.0, 40.0, -30.0, -30.0]);
+    assert_eq!((elsewhere.defects.len(), elsewhere.differences.len()), (0, 1));
 }

@@ -1,5 +1,6 @@
 //! Turned, stretched and bent pictures are followed; a defect is never healed by following it.
 
+use domain::NotComparable;
 use image::{GrayImage, Luma};
 
 use super::golden_picture;
@@ -114,10 +115,10 @@ fn turned_stretched_and_shifted_boards_are_registered_and_stay_quiet() {
 fn a_similarity_does_not_bend_and_what_bends_too_far_is_refused_in_words() {
     let bits = BinaryImage::from_picture(&golden_picture(720));
     let turned = AffineOffset::from_turn_and_stretch(0.03, (0.01, 0.01)).shifted_by(7.0, -3.0);
-    assert!(OffsetField::from_affine(&turned, &bits).bend() < 0.01);
+    assert!(OffsetField::from_affine(&turned, bits.size()).bend() < 0.01);
     // A stretch along one axis is half a stretch of both and half a bend.
     let stretched = AffineOffset::from_turn_and_stretch(0.0, (0.02, 0.0));
-    let bend = OffsetField::from_affine(&stretched, &bits).bend();
+    let bend = OffsetField::from_affine(&stretched, bits.size()).bend();
     assert!((bend - 0.01 * 288.0 * 2.0_f32.sqrt()).abs() < 0.1, "{bend}");
     let why = Incomparable::Bent { bend: 14.2 };
     assert_eq!(why.reason(), NotComparable::NotRegistered);

@@ -15,7 +15,7 @@ fn output(class: usize, probability: f32, sides: [f32; 4]) -> CropOutput {
 }
 
 fn looked_at(centres: &[(usize, usize)]) -> Candidates {
-    Candidates { centres: centres.to_vec(), significant: Vec::new() }
+    Candidates { centres: centres.to_vec(), significant: Vec::new(), only_significant: false }
 }
 
 #[test]

@@ -1,0 +1,221 @@
+//! How a photograph looks beside its golden sample, level by level: no material, no class and no training.
+//!
+//! Registered and bent over each other, equally sharp and in one light, two photographs of one part differ by
+//! noise, and by flaws. Noise is measured; what lies beyond it is a difference in appearance.
+//!
+//! What one of them does not cover is not compared: `coverage` counts it. What is clipped is known from one side:
+//! it is at least as bright as the camera can tell, so it is never called darker, nor anything brighter than it.
+
+use domain::UnexplainedDifference;
+use domain::inspection::Registration;
+
+use super::Incomparable;
+use super::binary_image::BinaryImage;
+use super::decode::ImageView;
+use super::field::{AffineOffset, OffsetField};
+
+mod agreement;
+mod align;
+mod excess;
+mod light;
+mod planes;
+mod pyramid;
+mod regions;
+mod search;
+mod sharpness;
+mod slope;
+#[cfg(test)]
+mod tests;
+mod warp;
+mod window;
+
+use align::LevelPair;
+use excess::{AlignedPair, EdgeEnergy};
+use light::{AveragedPair, LIGHT_SCALE};
+use planes::{Channels, Plane};
+use pyramid::{PyramidLevel, StructureSource};
+use search::SearchPicture;
+use warp::WarpedPicture;
+
+/// Of the tiles with structure, this share must agree, or differences come from the registration.
+const AGREEING_SHARE_MIN: f32 = 0.75;
+/// With fewer tiles a single flaw moves the share too much to say anything.
+const TILES_MIN: u32 = 12;
+/// The structure of one part correlates by at least this.
+const CORRELATION_MIN: f32 = 0.5;
+/// A rough place that correlates by this, and by so much more than the next, is followed alone.
+const PLACE_SURE: f32 = 0.4;
+const PLACE_CLEAR: f32 = 1.25;
+/// A golden sample that needs more blur than this, in pixels, is sharper than the test picture may lack.
+const BLUR_MAX: f32 = 2.0;
+/// A tile is out of focus when its edges keep less than this part of their squared slopes ...
+const EDGE_ENERGY_MIN: f32 = 0.35;
+/// ... and it has so many pixels on edges. A picture is when this share of its edges is.
+const EDGE_PIXELS_MIN: u32 = 200;
+const BLURRED_SHARE_MAX: f32 = 0.1;
+/// The border of either picture that is not compared, in pixels: as far as blurs reach, what is seen there
+/// depends on what lies beyond.
+const BORDER: usize = 5;
+
+/// A photograph, and how it lies over its golden sample.
+pub(super) struct RegisteredPhotograph {
+    test: Channels,
+    registration: Registration,
+    field: OffsetField,
+    agrees: bool,
+}
+
+impl RegisteredPhotograph {
+    pub(super) const fn registration(&self) -> Registration {
+        self.registration
+    }
+
+    pub(super) const fn field(&self) -> &OffsetField {
+        &self.field
+    }
+
+    /// True when the two agree there: where they do not, differences mean nothing.
+    pub(super) const fn agrees(&self) -> bool {
+        self.agrees
+    }
+}
+
+/// A golden sample made ready for many comparisons.
+#[derive(Debug, Clone)]
+pub(super) struct GoldenPhotograph {
+    channels: Channels,
+    source: StructureSource,
+    pyramid: Vec<PyramidLevel>,
+    search: SearchPicture,
+    averaged: Vec<Plane>,
+    clipped: Vec<BinaryImage>,
+}
+
+impl GoldenPhotograph {
+    /// Makes a photograph ready, grey or in colour, of at least [`super::MIN_SIDE`] pixels a side.
+    pub(super) fn new(picture: ImageView<'_>) -> Self {
+        let channels = Channels::from_picture(picture);
+        let source = StructureSource::choose_for(&channels);
+        let pyramid = pyramid::build_pyramid(&channels, source);
+        let search = SearchPicture::from_level(&pyramid[pyramid.len() - 1]);
+        let all = 0..channels.levels.len();
+        let averaged = all.map(|channel| channels.shrunk_channel(channel, LIGHT_SCALE)).collect();
+        let clipped = excess::clipped_pixels(&channels);
+        Self { channels, source, pyramid, search, averaged, clipped }
+    }
+
+    fn size(&self) -> (usize, usize) {
+        (self.channels.width, self.channels.height)
+    }
+
+    /// What differs of a photograph that was registered to this one and agrees, strongest first.
+    ///
+    /// # Errors
+    /// [`Incomparable`] when the photograph is out of focus, as a whole or in part, or differs nearly everywhere.
+    pub(super) fn find_differences(
+        &self,
+        registered: RegisteredPhotograph,
+    ) -> Result<Vec<UnexplainedDifference>, Incomparable> {
+        let RegisteredPhotograph { test, field, .. } = registered;
+        let size = (test.width as u32, test.height as u32);
+        let WarpedPicture { channels: warped, mut spans } =
+            warp::warp_picture(&test, &field, self.size(), BORDER);
+        drop(test);
+        for (y, span) in spans.iter_mut().enumerate() {
+            *span = span.within(y, self.size(), BORDER);
+        }
+        let clipped = excess::clipped_pixels(&warped);
+        let clipped = [self.clipped.as_slice(), clipped.as_slice()];
+        let averaged = AveragedPair::new(&self.averaged, &warped, &spans, clipped);
+        let whole = averaged.match_whole();
+        let blur = sharpness::match_blur(&self.channels, (&warped, &spans), &whole);
+        if blur > BLUR_MAX {
+            return Err(Incomparable::Blurred { sigma: blur });
+        }
+        let light = averaged.match_locally(&whole);
+        let pair = AlignedPair {
+            golden: &self.channels,
+            test: &warped,
+            spans: &spans,
+            light: &light,
+            clipped,
+            blur,
+        };
+        let map = pair.measure_excess();
+        in_focus_everywhere(&map.edges)?;
+        regions::find_differences(&map, &field, size).ok_or(Incomparable::TooManyDifferences)
+    }
+
+    /// How the picture lies: searched roughly, then aligned from coarse to fine. Whether it agrees there is
+    /// said, and is for the caller to see to.
+    ///
+    /// The picture is of the same size and kind.
+    pub(super) fn register(&self, picture: ImageView<'_>) -> RegisteredPhotograph {
+        let test = Channels::from_picture(picture);
+        let pyramid = pyramid::build_pyramid(&test, self.source);
+        let search = SearchPicture::from_level(&pyramid[pyramid.len() - 1]);
+        let levels: Vec<LevelPair<'_>> = self
+            .pyramid
+            .iter()
+            .zip(&pyramid)
+            .map(|(golden, test)| LevelPair::new(golden, test, self.size()))
+            .collect();
+        let affine = self.choose_place(&search, &levels);
+        let affine = levels[0].refine_affine(affine);
+        let field = levels[0].measure_bend(&affine);
+        // The finest level has the most noise, and says the least about whether it is the same part.
+        let agreement = levels[1.min(levels.len() - 1)].measure_agreement(&field);
+        let score = agreement.correlation.clamp(0.0, 1.0);
+        let share = agreement.agreeing as f32 / agreement.tiles.max(1) as f32;
+        let scattered = agreement.tiles >= TILES_MIN && share < AGREEING_SHARE_MIN;
+        let [dx, dy] = field.middle_offset();
+        let registration = Registration { dx, dy, score };
+        let agrees = score >= CORRELATION_MIN && !scattered;
+        RegisteredPhotograph { test, registration, field, agrees }
+    }
+
+    /// The place that agrees best once it is aligned on all levels but the finest.
+    fn choose_place(&self, test: &SearchPicture, levels: &[LevelPair<'_>]) -> AffineOffset {
+        let mut places = self.search.search_shifts(test);
+        let clear = match places.as_slice() {
+            [best, next, ..] => best.correlation >= PLACE_CLEAR * next.correlation,
+            _ => true,
+        };
+        let first = places.first().map_or(0.0, |place| place.correlation);
+        if first >= PLACE_SURE && clear {
+            places.truncate(1);
+        } else {
+            places.extend(self.search.search_turns(test));
+        }
+        let coarse = &levels[1.min(levels.len() - 1)..];
+        let mut best = (f32::MIN, AffineOffset::from_shift(0.0, 0.0));
+        let alone = places.len() == 1;
+        for place in places {
+            let refined =
+                coarse.iter().rev().fold(place.affine, |affine, level| level.refine_affine(affine));
+            let correlation = if alone {
+                1.0
+            } else {
+                let field = OffsetField::from_affine(&refined, self.size());
+                coarse[0].measure_agreement(&field).correlation
+            };
+            if correlation > best.0 {
+                best = (correlation, refined);
+            }
+        }
+        best.1
+    }
+}
+
+/// Refuses a picture of which a region is less sharp than the rest.
+fn in_focus_everywhere(tiles: &[EdgeEnergy]) -> Result<(), Incomparable> {
+    let structured = || tiles.iter().filter(|tile| tile.pixels >= EDGE_PIXELS_MIN);
+    let all: u32 = structured().map(|tile| tile.pixels).sum();
+    let is_blurred = |tile: &&EdgeEnergy| tile.test < EDGE_ENERGY_MIN * tile.golden;
+    let blurred: u32 = structured().filter(is_blurred).map(|tile| tile.pixels).sum();
+    if blurred as f32 > BLURRED_SHARE_MAX * all as f32 {
+        let share = (100.0 * blurred as f32 / all as f32) as u8;
+        return Err(Incomparable::PartlyBlurred { share });
+    }
+    Ok(())
+}
