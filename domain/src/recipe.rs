@@ -101,16 +101,23 @@ pub struct Recipe {
 impl Recipe {
     /// The most bend that may be tolerated, in pixels: registration follows no more.
     pub const BEND_MAX_PX: f32 = 10.0;
+    /// The highest `review_at`: from there on a finding explains what differs where it lies, so it must not
+    /// be one that decides nothing.
+    pub const REVIEW_AT_MAX: Confidence = Confidence::HALF;
     /// The most views that may be named: an inspection takes no more pictures.
     pub const VIEWS_MAX: usize = 64;
 
     /// A recipe of these thresholds that inspects the whole of every picture.
     ///
     /// # Errors
-    /// When `review_at` is above `fail_at`: such a recipe could pass what it should doubt.
+    /// When `review_at` is above `fail_at` or [`Self::REVIEW_AT_MAX`]: such a recipe could pass what it
+    /// should doubt.
     pub fn new(revision: u32, fail_at: Confidence, review_at: Confidence) -> Result<Self, Invalid> {
         if review_at > fail_at {
             return Err(Invalid::new("review_at", "must not be above fail_at"));
+        }
+        if review_at > Self::REVIEW_AT_MAX {
+            return Err(Invalid::new("review_at", "must not be above 0.5"));
         }
         Ok(Self {
             revision,

@@ -104,8 +104,9 @@ struct ReviseRecipe {
     /// Confidence from which a finding is a defect.
     #[schema(minimum = 0, maximum = 1, example = 0.5)]
     fail_at: f32,
-    /// Confidence from which a finding is doubtful; not above `fail_at`.
-    #[schema(minimum = 0, maximum = 1, example = 0.25)]
+    /// Confidence from which a finding is doubtful; not above `fail_at`, nor above 0.5: what is likelier a
+    /// defect than not is never nothing.
+    #[schema(minimum = 0, maximum = 0.5, example = 0.25)]
     review_at: f32,
     /// What is inspected.
     area: AreaBody,

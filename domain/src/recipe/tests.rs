@@ -16,6 +16,13 @@ fn a_recipe_doubts_no_later_than_it_fails() {
 }
 
 #[test]
+fn a_recipe_doubts_what_is_likelier_than_not() {
+    assert!(Recipe::new(1, confidence(0.9), confidence(0.5)).is_ok());
+    let refused = Recipe::new(1, confidence(0.9), confidence(0.51)).unwrap_err();
+    assert_eq!(refused.to_string(), "review_at must not be above 0.5");
+}
+
+#[test]
 fn the_factory_recipe_fails_from_one_half_and_doubts_from_one_quarter() {
     let factory = Recipe::factory(7);
     assert_eq!((factory.revision, factory.fail_at.get(), factory.review_at.get()), (7, 0.5, 0.25));

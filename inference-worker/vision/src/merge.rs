@@ -1,6 +1,6 @@
 //! What the network's answers mean: the findings that come of them, one per place.
 
-use domain::{Confidence, Defect, DefectClass, PixelBox, UnexplainedDifference};
+use domain::{Confidence, Defect, DefectClass, PixelBox, Recipe, UnexplainedDifference};
 
 use super::candidates::Candidates;
 
@@ -22,9 +22,9 @@ const CONFIDENCE_FLOOR: f32 = 0.05;
 /// stays.
 const SAME_PLACE_IOU: f32 = 0.33;
 
-/// A finding explains what differs within its box from this confidence on: it fails the board, or sends it to
-/// review, under the thresholds that a part begins with. A doubtful one explains nothing.
-const EXPLAINS_FROM: f32 = 0.5;
+/// A finding explains what differs within its box from this confidence on: whatever the recipe, it sends the
+/// board to review at least. A more doubtful one explains nothing.
+const EXPLAINS_FROM: Confidence = Recipe::REVIEW_AT_MAX;
 
 /// Number of probabilities per crop: background, then [`DefectClass::ALL`].
 pub const CLASS_COUNT: usize = 7;
@@ -132,7 +132,7 @@ pub(super) fn merge_findings(
         kept.retain(|defect| significant.iter().any(|difference| touch(defect, difference)));
     }
     let explained = |difference: &UnexplainedDifference| {
-        let mut sure = kept.iter().filter(|defect| defect.confidence.get() >= EXPLAINS_FROM);
+        let mut sure = kept.iter().filter(|defect| defect.confidence >= EXPLAINS_FROM);
         sure.any(|defect| touch(defect, difference))
     };
     let differences = significant.iter().filter(|difference| !explained(difference));

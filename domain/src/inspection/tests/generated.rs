@@ -76,6 +76,8 @@ fn confidence() -> impl Strategy<Value = Confidence> {
 fn recipe() -> impl Strategy<Value = Recipe> {
     (any::<u32>(), confidence(), confidence()).prop_map(|(revision, a, b)| {
         let (fail_at, review_at) = if a < b { (b, a) } else { (a, b) };
+        let most = Recipe::REVIEW_AT_MAX;
+        let review_at = if review_at > most { most } else { review_at };
         Recipe::new(revision, fail_at, review_at).unwrap()
     })
 }
