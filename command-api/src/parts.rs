@@ -1,10 +1,11 @@
-//! Parts: register one, announce its golden sample. Its recipe is `recipe`.
+//! Parts: register one. Its recipe is `recipe`, its golden samples are `golden`.
 
+mod golden;
 mod recipe;
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use domain::{Part, PartCommand, PartNumber, PartRejection};
@@ -19,19 +20,16 @@ use crate::base_url::encode_segment;
 use crate::command::{Mutation, Plan, WriteParts, dispatch_command, make_answer};
 use crate::descriptions::{MutationHeaders, MutationProblems};
 use crate::problems::field_error;
-use crate::uploads::reservation::{
-    AnnouncedPicture, ReservationRequest, UploadTicket, reserve_slot,
-};
-use crate::uploads::{PictureOwnerId, PictureType};
 use crate::{CommandApi, problems};
+pub(crate) use golden::GoldenSampleUseBody;
 use recipe::RecipeBody;
 
 /// The commands on parts.
 pub(crate) fn routes() -> OpenApiRouter<CommandApi> {
     OpenApiRouter::default()
         .routes(routes!(register_part))
-        .routes(routes!(reserve_golden_sample))
         .merge(recipe::routes())
+        .merge(golden::routes())
 }
 
 /// The path of a part.
@@ -53,7 +51,7 @@ struct PartBody {
     /// The recipe in force.
     #[schema(value_type = RecipeBody)]
     recipe: domain::Recipe,
-    /// The golden sample in force, if any, by its number within the part.
+    /// The latest golden sample, if any, by its number within the part; of whatever use and view.
     golden_sample_revision: Option<u32>,
     /// The version that `ETag` names.
     #[schema(example = 1)]
@@ -116,42 +114,6 @@ async fn register_part(
                 make_answer(StatusCode::CREATED, done, Some(part_location(&number)), body)
             }),
         })
-    })
-    .await
-}
-
-/// Announce a golden sample
-///
-/// Answers with a URL that takes the picture of a board known to be right. Once it is uploaded,
-/// boards of the part are compared with it; an older golden sample stays in the part's history.
-#[utoipa::path(
-    post, path = "/v1/parts/{part}/golden-sample", tag = "parts",
-    operation_id = "reserveGoldenSample",
-    params(
-        ("part" = String, Path, description = "The part number", example = "PCB-4711"),
-        ("type" = PictureType, Query, description = "The picture's format"),
-        MutationHeaders,
-    ),
-    security(("oauth2" = ["parts:write"]), ("bearer" = [])),
-    responses((status = 201, description = "Announced", body = UploadTicket), MutationProblems),
-)]
-#[tracing::instrument(skip_all)]
-async fn reserve_golden_sample(
-    State(api): State<CommandApi>,
-    Path(part): Path<String>,
-    mutation: Mutation<WriteParts>,
-    picture: AnnouncedPicture,
-) -> Result<Response, Problem> {
-    let part = parse_part_number(&part)?;
-    let by = mutation.subject().to_owned();
-    let request = ReservationRequest { owner: PictureOwnerId::Part(part), by, picture };
-    reserve_slot::<Part, _>(&api, mutation.without_body(), request, |slot| {
-        PartCommand::ReserveGoldenSample {
-            artifact_id: slot.artifact_id,
-            media_type: slot.media_type,
-            now: slot.now,
-            expires_at: slot.expires_at,
-        }
     })
     .await
 }

@@ -16,6 +16,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use crate::descriptions::{FieldProblem, PROBLEMS, ProblemDetails, text_header};
+use crate::parts::GoldenSampleUseBody;
 use crate::{CommandApi, inspections, parts, token, uploads};
 
 /// The largest body of a request for a token, in bytes.
@@ -83,7 +84,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
         (name = "inspections", description = "One look at one board"),
         (name = "uploads", description = "Pictures"),
     ),
-    components(schemas(ProblemDetails, FieldProblem)),
+    components(schemas(ProblemDetails, FieldProblem, GoldenSampleUseBody)),
 )]
 struct ApiDocument;
 
@@ -126,7 +127,7 @@ fn add_security_schemes(components: &mut Components) {
 
 #[cfg(test)]
 mod tests {
-    use domain::{InspectionState, MediaType};
+    use domain::{GoldenSampleUse, InspectionState, MediaType};
     use serde_json::json;
 
     use super::*;
@@ -137,6 +138,8 @@ mod tests {
         let words = |schema: &str| document["components"]["schemas"][schema]["enum"].clone();
         let states = InspectionState::ALL.map(InspectionState::as_str);
         assert_eq!(words("InspectionState"), json!(states));
+        let uses = GoldenSampleUse::ALL.map(GoldenSampleUse::as_str);
+        assert_eq!(words("GoldenSampleUse"), json!(uses));
         assert_eq!(words("PictureType"), json!(MediaType::ALL.map(MediaType::as_str)));
     }
 }

@@ -56,6 +56,8 @@ pub struct Coverage {
     inspected_pixels: u64,
     compared_pixels: u64,
     uncovered: Vec<PixelBox>,
+    excluded_pixels: u64,
+    excluded: Vec<PixelBox>,
 }
 
 impl Coverage {
@@ -80,15 +82,29 @@ impl Coverage {
         if compared_pixels == inspected_pixels && !uncovered.is_empty() {
             return Err(Invalid::new("uncovered", "must be empty when all pixels were compared"));
         }
-        uncovered.sort_by_key(|piece| Reverse(u64::from(piece.width) * u64::from(piece.height)));
-        uncovered.truncate(Self::PIECES_MAX);
-        Ok(Self { inspected_pixels, compared_pixels, uncovered })
+        keep_largest(&mut uncovered);
+        let (excluded_pixels, excluded) = (0, Vec::new());
+        Ok(Self { inspected_pixels, compared_pixels, uncovered, excluded_pixels, excluded })
+    }
+
+    /// The same of a picture of which so many more pixels were not inspected, on purpose: `excluded` are the
+    /// boxes that the recipe keeps out, as they lie in the test picture, in any order.
+    #[must_use]
+    pub fn with_excluded(self, excluded_pixels: u64, mut excluded: Vec<PixelBox>) -> Self {
+        keep_largest(&mut excluded);
+        Self { excluded_pixels, excluded, ..self }
     }
 
     /// Of a picture of so many pixels that were all to be inspected and all compared.
     #[must_use]
     pub const fn complete(pixels: u64) -> Self {
-        Self { inspected_pixels: pixels, compared_pixels: pixels, uncovered: Vec::new() }
+        Self {
+            inspected_pixels: pixels,
+            compared_pixels: pixels,
+            uncovered: Vec::new(),
+            excluded_pixels: 0,
+            excluded: Vec::new(),
+        }
     }
 
     /// Pixels of the picture that were to be inspected.
@@ -110,6 +126,26 @@ impl Coverage {
         &self.uncovered
     }
 
+    /// Pixels of the picture that were not to be inspected, on purpose.
+    #[must_use]
+    pub const fn excluded_pixels(&self) -> u64 {
+        self.excluded_pixels
+    }
+
+    /// The boxes that the recipe keeps out, as they lie in the test picture: the largest first, at most
+    /// [`Coverage::PIECES_MAX`], in its pixels.
+    #[must_use]
+    pub fn excluded(&self) -> &[PixelBox] {
+        &self.excluded
+    }
+
+    /// The part of the picture that was not inspected on purpose, 0 to 1.
+    #[must_use]
+    pub fn excluded_share(&self) -> f64 {
+        let all = self.inspected_pixels.saturating_add(self.excluded_pixels);
+        if all == 0 { 0.0 } else { self.excluded_pixels as f64 / all as f64 }
+    }
+
     /// The part that was compared of what was to be inspected, 0 to 1; 0 when that was nothing.
     #[must_use]
     pub fn compared_share(&self) -> f64 {
@@ -128,18 +164,28 @@ impl Coverage {
     }
 }
 
+/// The largest boxes, the largest first, as many as are listed.
+fn keep_largest(boxes: &mut Vec<PixelBox>) {
+    boxes.sort_by_key(|piece| Reverse(u64::from(piece.width) * u64::from(piece.height)));
+    boxes.truncate(Coverage::PIECES_MAX);
+}
+
 /// A coverage as it stands in events and reports, before it is known to be one.
 #[derive(Deserialize)]
 struct StoredCoverage {
     inspected_pixels: u64,
     compared_pixels: u64,
     uncovered: Vec<PixelBox>,
+    excluded_pixels: u64,
+    excluded: Vec<PixelBox>,
 }
 
 impl TryFrom<StoredCoverage> for Coverage {
     type Error = Invalid;
 
     fn try_from(stored: StoredCoverage) -> Result<Self, Invalid> {
-        Self::new(stored.inspected_pixels, stored.compared_pixels, stored.uncovered)
+        let coverage =
+            Self::new(stored.inspected_pixels, stored.compared_pixels, stored.uncovered)?;
+        Ok(coverage.with_excluded(stored.excluded_pixels, stored.excluded))
     }
 }

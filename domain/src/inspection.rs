@@ -3,6 +3,7 @@
 //! Invariants: no judgement before every required picture is settled; a missing or unreadable picture
 //! never passes; one network compares all pictures; what is judged or voided takes no more results.
 
+mod artifact;
 mod command;
 mod event;
 mod rejection;
@@ -11,18 +12,17 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+pub use artifact::{Artifact, ArtifactState};
 pub use command::{InferenceResult, InspectionCommand};
 pub use event::{GoldenReference, InspectionEvent, ModelIdentity, Registration, Timing};
 pub use rejection::InspectionRejection;
 
 use crate::vocabulary::vocabulary;
 use crate::{
-    Aggregate, ArtifactId, Coverage, Defect, FiredRule, InspectionId, Judgement, Lot, MediaType,
-    NotComparable, PartNumber, Picture, PictureOwner, Recipe, Station, StoredEvent,
-    UnexplainedDifference, UploadSlot, View, judge,
+    Aggregate, ArtifactId, FiredRule, InspectionId, Judgement, Lot, PartNumber, Picture,
+    PictureOwner, Recipe, Station, StoredEvent, UploadSlot, View, ViewName, judge,
 };
 
 /// The state of an inspection.
@@ -66,40 +66,10 @@ pub struct Facts {
     pub golden_sample_revision: Option<u32>,
     /// Every picture announced so far.
     pub artifacts: BTreeMap<ArtifactId, Artifact>,
+    /// The view that each of them was announced as; those without a name are not here.
+    pub views: BTreeMap<ArtifactId, ViewName>,
     /// The network that compared the first picture; it compares the others too.
     pub model: Option<ModelIdentity>,
-}
-
-/// The state of one picture of the board.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub enum Artifact {
-    /// Announced; may be uploaded until `expires_at`.
-    Reserved {
-        /// The format that was announced.
-        media_type: MediaType,
-        /// When the upload URL ends.
-        expires_at: DateTime<Utc>,
-    },
-    /// At rest, waiting for inference.
-    Uploaded(Picture),
-    /// Compared with the golden sample.
-    Compared {
-        /// The picture.
-        picture: Picture,
-        /// The findings.
-        defects: Vec<Defect>,
-        /// What differs and is not explained by them.
-        differences: Vec<UnexplainedDifference>,
-        /// How much of the picture was compared; not known of the oldest results.
-        coverage: Option<Coverage>,
-    },
-    /// At rest, but not comparable.
-    NotComparable {
-        /// The picture.
-        picture: Picture,
-        /// Why.
-        reason: NotComparable,
-    },
 }
 
 vocabulary! {
@@ -123,44 +93,6 @@ impl InspectionState {
         match self {
             Self::Open | Self::Inferring => true,
             Self::Judged | Self::Voided => false,
-        }
-    }
-}
-
-vocabulary! {
-    /// What has become of a picture.
-    pub enum ArtifactState ("state") {
-        /// Announced.
-        Reserved = "reserved",
-        /// At rest, waiting for inference.
-        Uploaded = "uploaded",
-        /// Compared with its golden sample.
-        Compared = "compared",
-        /// At rest, but not comparable.
-        NotComparable = "not-comparable",
-    }
-}
-
-impl Artifact {
-    /// The state by name.
-    #[must_use]
-    pub const fn state(&self) -> ArtifactState {
-        match self {
-            Self::Reserved { .. } => ArtifactState::Reserved,
-            Self::Uploaded(_) => ArtifactState::Uploaded,
-            Self::Compared { .. } => ArtifactState::Compared,
-            Self::NotComparable { .. } => ArtifactState::NotComparable,
-        }
-    }
-
-    /// The picture at rest, once it is uploaded.
-    #[must_use]
-    pub const fn picture(&self) -> Option<&Picture> {
-        match self {
-            Self::Reserved { .. } => None,
-            Self::Uploaded(picture)
-            | Self::Compared { picture, .. }
-            | Self::NotComparable { picture, .. } => Some(picture),
         }
     }
 }
@@ -213,6 +145,13 @@ impl Inspection {
         self
     }
 
+    fn with_view(mut self, id: ArtifactId, view: Option<ViewName>) -> Self {
+        if let (Self::Open(facts) | Self::Inferring(facts), Some(view)) = (&mut self, view) {
+            facts.views.insert(id, view);
+        }
+        self
+    }
+
     fn pinned_to(mut self, model: &ModelIdentity) -> Self {
         if let Self::Open(facts) | Self::Inferring(facts) = &mut self {
             facts.model.get_or_insert_with(|| model.clone());
@@ -239,14 +178,15 @@ impl Inspection {
                     recipe: recipe.clone(),
                     golden_sample_revision: *golden_sample_revision,
                     artifacts: BTreeMap::new(),
+                    views: BTreeMap::new(),
                     model: None,
                 }),
                 Self::Open(_) | Self::Inferring(_) | Self::Judged { .. } | Self::Voided(_) => self,
             },
-            E::ArtifactReserved { artifact_id, media_type, expires_at } => {
+            E::ArtifactReserved { artifact_id, media_type, view, expires_at } => {
                 let reserved =
                     Artifact::Reserved { media_type: *media_type, expires_at: *expires_at };
-                self.with_artifact(*artifact_id, |_| reserved)
+                self.with_artifact(*artifact_id, |_| reserved).with_view(*artifact_id, view.clone())
             }
             E::ArtifactUploaded { artifact_id, picture } => {
                 self.with_artifact(*artifact_id, |_| Artifact::Uploaded(picture.clone()))
@@ -299,17 +239,18 @@ impl Facts {
     /// pictures is closed.
     fn judge_artifacts(&self) -> Option<(Judgement, Vec<FiredRule>)> {
         let mut views = Vec::with_capacity(self.artifacts.len());
-        for artifact in self.artifacts.values() {
-            views.push(match artifact {
+        for (id, artifact) in &self.artifacts {
+            let seen = match artifact {
                 Artifact::Uploaded(_) => return None,
                 Artifact::Reserved { .. } => View::Missing,
                 Artifact::Compared { defects, differences, coverage, .. } => {
                     View::Compared { findings: defects, differences, coverage: coverage.as_ref() }
                 }
                 Artifact::NotComparable { reason, .. } => View::NotComparable(*reason),
-            });
+            };
+            views.push((self.views.get(id), seen));
         }
-        views.extend(self.has_duplicate_picture().then_some(View::Duplicate));
+        views.extend(self.has_duplicate_picture().then_some((None, View::Duplicate)));
         Some(judge(views, &self.recipe))
     }
 

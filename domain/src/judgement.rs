@@ -2,7 +2,7 @@
 //! fired.
 //!
 //! Invariants: a board passes only when every picture was compared, all of it, nothing was found, not even
-//! doubtfully, and nothing differs without an explanation. Human verification and disposition are other
+//! doubtfully, nothing differs without an explanation, and every view that the recipe names was seen once. Human verification and disposition are other
 //! facts and live elsewhere.
 
 #[cfg(test)]
@@ -13,7 +13,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::vocabulary::vocabulary;
-use crate::{Coverage, Defect, DefectClass, Grade, Recipe, UnexplainedDifference};
+use crate::{Coverage, Defect, DefectClass, Grade, Recipe, UnexplainedDifference, ViewName};
 
 vocabulary! {
     /// The machine's judgement of a board.
@@ -103,10 +103,12 @@ pub enum FiredRule {
         /// Why.
         reason: NotComparable,
     },
-    /// A picture that was announced and never came.
+    /// A picture that was announced and never came, or a view of the recipe that no picture shows.
     MissingView,
-    /// The same picture came twice, as two.
+    /// The same picture came twice, as two, or two pictures as one view.
     DuplicateView,
+    /// A picture was announced without a name, or under one that the recipe does not have.
+    UnknownView,
     /// Every picture compared, all of it, and nothing found.
     NothingFound,
 }
@@ -122,7 +124,8 @@ impl FiredRule {
             | Self::NotCovered { .. }
             | Self::NotCompared { .. }
             | Self::MissingView
-            | Self::DuplicateView => Judgement::Review,
+            | Self::DuplicateView
+            | Self::UnknownView => Judgement::Review,
             Self::NothingFound => Judgement::Pass,
         }
     }
@@ -138,21 +141,24 @@ impl fmt::Display for FiredRule {
             Self::NotCompared { reason } => reason.fmt(f),
             Self::MissingView => f.write_str("missing-view"),
             Self::DuplicateView => f.write_str("duplicate-view"),
+            Self::UnknownView => f.write_str("unknown-view"),
             Self::NothingFound => f.write_str("nothing-found"),
         }
     }
 }
 
-/// Judges a board by its required views. No view at all is a missing view.
+/// Judges a board by what was seen of it: each picture with the view that it was announced as. No picture
+/// at all is a missing view. When the recipe names views, every one must be seen once, and no other.
 ///
 /// The worst rule decides: a certain defect fails the board even when another view is missing.
 #[must_use]
 pub fn judge<'a>(
-    views: impl IntoIterator<Item = View<'a>>,
+    pictures: impl IntoIterator<Item = (Option<&'a ViewName>, View<'a>)>,
     recipe: &Recipe,
 ) -> (Judgement, Vec<FiredRule>) {
     let mut tally = BoardTally::default();
-    views.into_iter().for_each(|view| tally.add_view(view, recipe));
+    pictures.into_iter().for_each(|(name, view)| tally.add_view(name, view, recipe));
+    tally.check_names(&recipe.views);
     let rules = tally.into_rules();
     let worst = rules.iter().map(FiredRule::judgement).max().unwrap_or(Judgement::Review);
     (worst, rules)
@@ -160,8 +166,9 @@ pub fn judge<'a>(
 
 /// What was seen on all views of a board, and what was not.
 #[derive(Default)]
-struct BoardTally {
+struct BoardTally<'a> {
     views: usize,
+    names: Vec<Option<&'a ViewName>>,
     defects: [u32; DefectClass::ALL.len()],
     doubtful: [u32; DefectClass::ALL.len()],
     unexplained: u32,
@@ -169,9 +176,14 @@ struct BoardTally {
     unseen: Vec<FiredRule>,
 }
 
-impl BoardTally {
-    fn add_view(&mut self, view: View<'_>, recipe: &Recipe) {
+impl<'a> BoardTally<'a> {
+    fn add_view(&mut self, name: Option<&'a ViewName>, view: View<'_>, recipe: &Recipe) {
         self.views += 1;
+        match view {
+            View::Compared { .. } | View::NotComparable(_) | View::Missing => self.names.push(name),
+            // Says of two pictures that they are one; both have been counted under their names.
+            View::Duplicate => {}
+        }
         match view {
             View::Compared { findings, differences, coverage } => {
                 self.add_findings(findings, recipe);
@@ -182,6 +194,23 @@ impl BoardTally {
             View::NotComparable(reason) => self.add_unseen(FiredRule::NotCompared { reason }),
             View::Missing => self.add_unseen(FiredRule::MissingView),
             View::Duplicate => self.add_unseen(FiredRule::DuplicateView),
+        }
+    }
+
+    /// Nothing is asked of names when the recipe has none.
+    fn check_names(&mut self, required: &[ViewName]) {
+        if required.is_empty() {
+            return;
+        }
+        for view in required {
+            match self.names.iter().filter(|name| **name == Some(view)).count() {
+                0 => self.add_unseen(FiredRule::MissingView),
+                1 => {}
+                _ => self.add_unseen(FiredRule::DuplicateView),
+            }
+        }
+        if self.names.iter().any(|name| name.is_none_or(|name| !required.contains(name))) {
+            self.add_unseen(FiredRule::UnknownView);
         }
     }
 
@@ -205,7 +234,7 @@ impl BoardTally {
     /// The rules that fired, in this order: what was found, what is not explained, what was not seen.
     fn into_rules(mut self) -> Vec<FiredRule> {
         if self.views == 0 {
-            self.unseen.push(FiredRule::MissingView);
+            self.add_unseen(FiredRule::MissingView);
         }
         let mut rules = Vec::new();
         for (class, count) in DefectClass::ALL.into_iter().zip(self.defects) {

@@ -38,7 +38,7 @@ pub use inspection::{
 };
 pub use judgement::{FiredRule, Judgement, NotComparable, View, judge};
 pub use model_route::{ModelRoute, ModelRouteCommand, ModelRouteEvent, ModelRouteRejection};
-pub use part::{Part, PartCommand, PartEvent, PartRejection};
+pub use part::{GoldenPurpose, GoldenSampleUse, Part, PartCommand, PartEvent, PartRejection};
 pub use picture::{MediaType, Picture, PictureOwner, UploadSlot};
 pub use read_model::{GenerationStatus, ProjectionName};
 pub use recipe::{Grade, Recipe, ViewName};

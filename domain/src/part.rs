@@ -1,26 +1,27 @@
 //! A part: what a board is, the golden sample it is compared with, the recipe it is judged by.
 //!
-//! Invariant: golden samples and recipes are numbered from 1 without gaps; the latest one is in force.
+//! Invariant: golden samples and recipes are numbered from 1 without gaps; the latest recipe is in
+//! force. Which golden samples are is said by `golden`.
 
 mod command;
 mod event;
+mod golden;
 mod rejection;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 pub use command::PartCommand;
 pub use event::PartEvent;
+pub use golden::{GoldenPurpose, GoldenReservation, GoldenSample, GoldenSampleUse, GoldenSet};
 pub use rejection::PartRejection;
 
-use crate::inspection::GoldenReference;
 use crate::{
-    Aggregate, ArtifactId, MediaType, PartNumber, Picture, PictureOwner, Recipe, StoredEvent,
-    UploadSlot,
+    Aggregate, ArtifactId, PartNumber, Picture, PictureOwner, Recipe, StoredEvent, UploadSlot,
+    ViewName,
 };
 
 /// The state of a part.
@@ -42,56 +43,34 @@ pub struct PartFacts {
     pub recipe: Recipe,
     /// Golden samples announced and not uploaded.
     pub reserved: BTreeMap<ArtifactId, GoldenReservation>,
-    /// Golden samples by revision; the last is in force.
+    /// Golden samples by revision.
     pub golden_samples: Vec<GoldenSample>,
 }
 
-/// A golden sample that was announced.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct GoldenReservation {
-    /// The format that was announced.
-    pub media_type: MediaType,
-    /// When the upload URL ends.
-    pub expires_at: DateTime<Utc>,
-}
-
-/// The picture of a board known to be right.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct GoldenSample {
-    /// The picture's id.
-    pub artifact_id: ArtifactId,
-    /// Its number within the part, from 1.
-    pub revision: u32,
-    /// What is known of the picture.
-    pub picture: Picture,
-}
-
-impl GoldenSample {
-    /// How results refer to it.
-    #[must_use]
-    pub const fn reference(&self) -> GoldenReference {
-        GoldenReference {
-            artifact_id: self.artifact_id,
-            revision: self.revision,
-            sha256: self.picture.sha256,
-        }
-    }
-}
-
 impl Part {
-    /// The golden sample in force.
+    /// The golden samples that pictures of `view` are compared with; of those that there were when
+    /// `revision` was the latest, or of all. `None` when none of them takes the place of a golden sample.
     #[must_use]
-    pub fn golden_sample(&self) -> Option<&GoldenSample> {
+    pub fn golden_set(
+        &self,
+        view: Option<&ViewName>,
+        revision: Option<u32>,
+    ) -> Option<GoldenSet<'_>> {
         match self {
             Self::Unregistered => None,
-            Self::Registered(facts) => facts.golden_samples.last(),
+            Self::Registered(facts) => {
+                GoldenSet::in_force(&facts.golden_samples, view, revision.unwrap_or(u32::MAX))
+            }
         }
     }
 
-    /// The revision of the latest golden sample.
+    /// The revision of the latest golden sample, of whatever use and view.
     #[must_use]
     pub fn golden_sample_revision(&self) -> Option<u32> {
-        self.golden_sample().map(|golden| golden.revision)
+        match self {
+            Self::Unregistered => None,
+            Self::Registered(facts) => facts.golden_samples.last().map(|golden| golden.revision),
+        }
     }
 
     /// The recipe in force: the factory recipe, revision 0, while the part is not registered.
@@ -130,20 +109,24 @@ impl Aggregate for Part {
             }
             (
                 Self::Registered(facts),
-                PartEvent::GoldenSampleReserved { artifact_id, media_type, expires_at },
+                PartEvent::GoldenSampleReserved { artifact_id, media_type, purpose, expires_at },
             ) => {
-                let reservation =
-                    GoldenReservation { media_type: *media_type, expires_at: *expires_at };
+                let reservation = GoldenReservation {
+                    media_type: *media_type,
+                    purpose: purpose.clone(),
+                    expires_at: *expires_at,
+                };
                 facts.reserved.insert(*artifact_id, reservation);
             }
             (
                 Self::Registered(facts),
-                PartEvent::GoldenSampleRegistered { artifact_id, revision, picture },
+                PartEvent::GoldenSampleRegistered { artifact_id, revision, purpose, picture },
             ) => {
                 facts.reserved.remove(artifact_id);
                 facts.golden_samples.push(GoldenSample {
                     artifact_id: *artifact_id,
                     revision: *revision,
+                    purpose: purpose.clone(),
                     picture: picture.clone(),
                 });
             }

@@ -14,7 +14,7 @@ use crate::inspection::{GoldenReference, ModelIdentity, Registration, Timing};
 use crate::{
     ArtifactId, Confidence, Coverage, Defect, DefectClass, DifferenceKind, FiredRule, Grade,
     InspectionEvent, InspectionId, Judgement, Lot, NotComparable, PartNumber, Picture, PixelBox,
-    Recipe, ReportId, Station, UnexplainedDifference,
+    Recipe, ReportId, Station, UnexplainedDifference, ViewName,
 };
 
 /// The version of the report's JSON shape.
@@ -77,6 +77,8 @@ pub struct Report {
 pub struct ReportArtifact {
     /// The picture's id.
     pub artifact_id: ArtifactId,
+    /// The view of the board that it was announced as.
+    pub view: Option<ViewName>,
     /// The picture; absent when it was never uploaded.
     pub picture: Option<Picture>,
     /// The golden sample it was compared with.
@@ -245,6 +247,7 @@ struct ReportFold {
     created: Option<Created>,
     ended: bool,
     judged: Option<(Judgement, Vec<FiredRule>, DateTime<Utc>)>,
+    views: BTreeMap<ArtifactId, ViewName>,
     artifacts: BTreeMap<ArtifactId, ReportArtifact>,
     findings: BTreeMap<ArtifactId, Vec<Defect>>,
     differences: BTreeMap<ArtifactId, Vec<UnexplainedDifference>>,
@@ -263,7 +266,8 @@ impl ReportFold {
                 self.created =
                     Some((*inspection_id, names.0, names.1, names.2, recipe.clone(), at));
             }
-            E::ArtifactReserved { artifact_id, .. } if takes_results => {
+            E::ArtifactReserved { artifact_id, view, .. } if takes_results => {
+                self.views.extend(view.clone().map(|view| (*artifact_id, view)));
                 self.put_artifact(*artifact_id, None, None, Outcome::Missing);
             }
             E::ArtifactUploaded { artifact_id, picture } if takes_results => {
@@ -323,6 +327,7 @@ impl ReportFold {
     ) {
         let artifact = ReportArtifact {
             artifact_id,
+            view: self.views.get(&artifact_id).cloned(),
             picture: picture.cloned(),
             golden: golden.cloned(),
             outcome,

@@ -9,7 +9,7 @@ use crate::inspection::{
 use crate::{
     Aggregate, ArtifactId, Confidence, Coverage, Defect, DefectClass, DifferenceKind, InspectionId,
     Lot, MediaType, NotComparable, PartNumber, Picture, PixelBox, Recipe, Sha256, Station,
-    UnexplainedDifference,
+    UnexplainedDifference, ViewName,
 };
 
 /// The state that these events lead to.
@@ -95,7 +95,7 @@ pub(crate) fn model_version(n: u8) -> ModelIdentity {
 }
 
 pub(crate) fn registration() -> Registration {
-    Registration { dx: 1.25, dy: -0.5, score: 0.75 }
+    Registration { dx: 1.25, dy: -0.5, score: 0.75, bend: Some(0.5) }
 }
 
 pub(crate) fn timing() -> Timing {
@@ -170,8 +170,22 @@ pub(crate) fn reserved(n: u128) -> InspectionEvent {
     InspectionEvent::ArtifactReserved {
         artifact_id: artifact(n),
         media_type: MediaType::Jpeg,
+        view: None,
         expires_at: at(600),
     }
+}
+
+pub(crate) fn view(name: &str) -> ViewName {
+    ViewName::new(name).unwrap()
+}
+
+/// Artifact `n` is announced as this view.
+pub(crate) fn reserved_as(n: u128, name: Option<&str>) -> InspectionEvent {
+    let mut event = reserved(n);
+    if let InspectionEvent::ArtifactReserved { view, .. } = &mut event {
+        *view = name.map(self::view);
+    }
+    event
 }
 
 pub(crate) fn uploaded(n: u128, content: &str) -> InspectionEvent {

@@ -70,8 +70,8 @@ pub(crate) use {must_be_one_of, vocabulary};
 #[cfg(test)]
 mod tests {
     use crate::{
-        ArtifactState, DefectClass, DifferenceKind, GenerationStatus, Grade, InspectionState,
-        Judgement, MediaType, NotComparable, ProjectionName,
+        ArtifactState, DefectClass, DifferenceKind, GenerationStatus, GoldenSampleUse, Grade,
+        InspectionState, Judgement, MediaType, NotComparable, ProjectionName,
     };
 
     /// Each word reads back, is what serde writes, and stands among `ALL` once.
@@ -96,6 +96,7 @@ mod tests {
     #[test]
     fn every_word_of_every_vocabulary_reads_back_and_is_stored_by_itself() {
         check_every_word!(
+            GoldenSampleUse,
             Judgement,
             NotComparable,
             Grade,

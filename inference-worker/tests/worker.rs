@@ -16,3 +16,5 @@ mod resilience;
 mod routing;
 #[path = "worker/sharing.rs"]
 mod sharing;
+#[path = "worker/views.rs"]
+mod views;

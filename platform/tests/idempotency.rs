@@ -233,6 +233,11 @@ async fn commands_on_one_aggregate_from_many_at_once_are_decided_again_until_eac
             let command = PartCommand::ReserveGoldenSample {
                 artifact_id: domain::ArtifactId(uuid::Uuid::from_u128(n)),
                 media_type: domain::MediaType::Png,
+                purpose: domain::GoldenPurpose {
+                    usage: domain::GoldenSampleUse::Replacement,
+                    view: None,
+                    reason: None,
+                },
                 now: chrono::Utc::now(),
                 expires_at: chrono::Utc::now(),
             };

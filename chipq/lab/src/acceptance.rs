@@ -181,7 +181,8 @@ impl Acceptance {
         let recipe = Recipe::factory(1);
         let coverage = Some(&prepared.coverage);
         let judged = |Findings { defects, differences }: &Findings| {
-            judge([View::Compared { findings: defects, differences, coverage }], &recipe).0
+            let view = View::Compared { findings: defects, differences, coverage };
+            judge([(None, view)], &recipe).0
         };
         let (old_says, new_says) = (judged(old_found), judged(new_found));
         let (old, new) = (&old_found.defects, &new_found.defects);

@@ -74,7 +74,7 @@ pub(super) fn inspect_board(golden: &Path, test: &Path) -> anyhow::Result<Inspec
                 coverage: Some(&prepared.coverage),
             };
             inspected.registration = Some(prepared.registration);
-            let judged = judge([view], &recipe);
+            let judged = judge([(None, view)], &recipe);
             inspected.defects = found
                 .defects
                 .into_iter()
@@ -88,7 +88,7 @@ pub(super) fn inspect_board(golden: &Path, test: &Path) -> anyhow::Result<Inspec
         }
         Err(incomparable) => {
             inspected.not_comparable = Some(incomparable.to_string());
-            judge([View::NotComparable(incomparable.reason())], &recipe)
+            judge([(None, View::NotComparable(incomparable.reason()))], &recipe)
         }
     };
     (inspected.judgement, inspected.rules) = judged;
@@ -202,7 +202,7 @@ impl InspectedBoard {
         if let Some(coverage) = &self.coverage {
             write_coverage(out, coverage)?;
         }
-        if let Some(Registration { dx, dy, score }) = self.registration {
+        if let Some(Registration { dx, dy, score, .. }) = self.registration {
             writeln!(out, "registered by {dx:+.1} {dy:+.1} px, agreement {score:.3}")?;
         }
         let ModelIdentity { name, version, .. } = &self.model;

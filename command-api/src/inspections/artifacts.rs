@@ -10,7 +10,7 @@ use axum::response::Response;
 use domain::inspection::Artifact;
 use domain::{
     ArtifactId, Inspection, InspectionCommand, InspectionId, InspectionRejection, Picture,
-    PictureOwner as _, UploadSlot,
+    PictureOwner as _, UploadSlot, ViewName,
 };
 use platform::event_log::EventMetadata;
 use platform::execute::{Executed, Request, execute, load};
@@ -23,7 +23,8 @@ use super::parse_inspection_id;
 use crate::command::{Mutation, Plan, WriteInspections, dispatch_command, make_answer};
 use crate::descriptions::{MutationHeaders, MutationProblems};
 use crate::uploads::reservation::{
-    AnnouncedPicture, ReservationRequest, UploadTicket, reserve_slot,
+    Announcement, AnnouncementQuery, AnnouncementTerms, ReservationRequest, UploadTicket,
+    reserve_slot,
 };
 use crate::uploads::{PictureBody, PictureOwnerId, PictureType, stored_command_id};
 use crate::{CommandApi, problems};
@@ -68,15 +69,32 @@ fn parse_artifact_id(text: &str) -> Result<ArtifactId, Problem> {
     })
 }
 
+/// Which picture of the board it is.
+struct ShownView {
+    view: Option<ViewName>,
+}
+
+impl AnnouncementTerms for ShownView {
+    const PARAMETERS: &'static [&'static str] = &["view"];
+
+    fn parse(query: &AnnouncementQuery) -> Result<Self, Problem> {
+        Ok(Self { view: query.parse_optional("view")? })
+    }
+}
+
 /// Announce a picture
 ///
-/// Answers with a URL that takes the picture for 15 minutes. Announce every picture before `infer`.
+/// Answers with a URL that takes the picture for 15 minutes. Announce every picture before `infer`. When
+/// the part's recipe names views, each picture is announced as one of them: a board of which one was
+/// not seen, was seen twice, or that has a picture of another one, is judged *review*.
 #[utoipa::path(
     post, path = "/v1/inspections/{inspection_id}/artifacts", tag = "inspections",
     operation_id = "reserveArtifact",
     params(
         ("inspection_id" = uuid::Uuid, Path, description = "The inspection"),
         ("type" = PictureType, Query, description = "The picture's format"),
+        ("view" = Option<String>, Query, description = "The view of the board that it shows: 1 to 32 \
+            of a–z, 0–9 and the hyphen", example = "top"),
         MutationHeaders,
     ),
     security(("oauth2" = ["inspections:write"]), ("bearer" = [])),
@@ -87,15 +105,17 @@ async fn reserve_artifact(
     State(api): State<CommandApi>,
     Path(inspection_id): Path<String>,
     mutation: Mutation<WriteInspections>,
-    picture: AnnouncedPicture,
+    announced: Announcement<ShownView>,
 ) -> Result<Response, Problem> {
+    let Announcement { picture, terms: ShownView { view } } = announced;
     let owner = PictureOwnerId::Inspection(parse_inspection_id(&inspection_id)?);
     let by = mutation.subject().to_owned();
     let request = ReservationRequest { owner, by, picture };
-    reserve_slot::<Inspection, _>(&api, mutation.without_body(), request, |slot| {
+    reserve_slot::<Inspection, _>(&api, mutation.without_body(), request, move |slot| {
         InspectionCommand::ReserveArtifact {
             artifact_id: slot.artifact_id,
             media_type: slot.media_type,
+            view,
             expires_at: slot.expires_at,
         }
     })

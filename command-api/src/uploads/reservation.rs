@@ -1,6 +1,7 @@
 //! Announcing a picture: its owner records the slot, and the answer says where to send the bytes.
 
 use std::collections::BTreeMap;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use axum::extract::{FromRequest, FromRequestParts as _, Query, Request};
@@ -64,30 +65,75 @@ pub(crate) struct AnnouncedPicture {
     pub(crate) base: BaseUrl,
 }
 
-impl FromRequest<CommandApi> for AnnouncedPicture {
+/// What an announcement says besides the picture's format.
+pub(crate) trait AnnouncementTerms: Sized + Send {
+    /// The parameters of the query that say it.
+    const PARAMETERS: &'static [&'static str];
+
+    /// # Errors
+    /// When a parameter is wrong or missing.
+    fn parse(query: &AnnouncementQuery) -> Result<Self, Problem>;
+}
+
+/// An announcement, from the query; it has no body.
+pub(crate) struct Announcement<T> {
+    pub(crate) picture: AnnouncedPicture,
+    pub(crate) terms: T,
+}
+
+impl<T: AnnouncementTerms> FromRequest<CommandApi> for Announcement<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, api: &CommandApi) -> Result<Self, Problem> {
-        let media_type = announced_type(request.uri())?;
+        let query = AnnouncementQuery::read(request.uri(), T::PARAMETERS)?;
+        let media_type = query.text("type").unwrap_or_default().parse().map_err(wrong_parameter)?;
+        let terms = T::parse(&query)?;
         let (mut parts, body) = request.into_parts();
         let base = BaseUrl::from_request_parts(&mut parts, api).await?;
         NoBody::from_request(Request::from_parts(parts, body), api).await?;
-        Ok(Self { media_type, base })
+        Ok(Self { picture: AnnouncedPicture { media_type, base }, terms })
     }
 }
 
-fn announced_type(uri: &Uri) -> Result<MediaType, Problem> {
-    let Query(query) = Query::<Vec<(String, String)>>::try_from_uri(uri)
-        .map_err(|error| Problem::bad_request("malformed-query", error.body_text()))?;
-    if let Some((unknown, _)) = query.iter().find(|(name, _)| name != "type") {
-        return Err(Problem::invalid_field(unknown, "is not a parameter here"));
+/// The parameters of an announcement, each once.
+pub(crate) struct AnnouncementQuery(BTreeMap<String, String>);
+
+impl AnnouncementQuery {
+    fn read(uri: &Uri, known: &[&str]) -> Result<Self, Problem> {
+        let Query(query) = Query::<Vec<(String, String)>>::try_from_uri(uri)
+            .map_err(|error| Problem::bad_request("malformed-query", error.body_text()))?;
+        let mut values = BTreeMap::new();
+        for (name, value) in query {
+            if name != "type" && !known.contains(&name.as_str()) {
+                return Err(Problem::invalid_field(name, "is not a parameter here"));
+            }
+            if values.insert(name.clone(), value).is_some() {
+                return Err(Problem::invalid_field(name, "must be given once"));
+            }
+        }
+        Ok(Self(values))
     }
-    let text = match query.as_slice() {
-        [] => "",
-        [(_, text)] => text,
-        _ => return Err(Problem::invalid_field("type", "must be given once")),
-    };
-    text.parse().map_err(|wrong: Invalid| Problem::invalid_field(wrong.field, wrong.must))
+
+    /// The parameter as it was given.
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    /// The parameter as a `T`, if it was given.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub(crate) fn parse_optional<T: FromStr<Err = Invalid>>(
+        &self,
+        name: &str,
+    ) -> Result<Option<T>, Problem> {
+        self.text(name).map(str::parse).transpose().map_err(wrong_parameter)
+    }
+}
+
+/// 422, naming the parameter.
+pub(crate) fn wrong_parameter(wrong: Invalid) -> Problem {
+    Problem::invalid_field(wrong.field, wrong.must)
 }
 
 /// A picture that is to be announced.

@@ -167,6 +167,8 @@ async fn commands_that_the_state_forbids_or_the_query_garbles() {
     api.put(&url, jpeg(1)).send().await;
     let at = |id: &str, rest: &str| api.post(format!("/v1/inspections/{id}/{rest}"));
     let part = json!({ "part": "PCB-1" });
+    let golden =
+        |more: &str| api.post(format!("/v1/parts/PCB-1/golden-sample?type=image/png{more}"));
     let twice = "artifacts?type=image/png&type=image/jpeg";
     refuses(
         &api,
@@ -179,6 +181,12 @@ async fn commands_that_the_state_forbids_or_the_query_garbles() {
             ("a foreign type", at(&id, "artifacts?type=image/gif"), 422, "validation"),
             ("an unknown parameter", at(&id, "artifacts?type=image/png&x=1"), 422, "validation"),
             ("a type twice", at(&id, twice), 422, "validation"),
+            ("a view in capitals", at(&id, "artifacts?type=image/png&view=TOP"), 422, "validation"),
+            ("a use that is none", golden("&use=spare"), 422, "validation"),
+            ("an empty view", golden("&view="), 422, "validation"),
+            ("no reason for a variant", golden("&use=variant"), 422, "validation"),
+            ("a blank reason", golden("&use=variant&reason=%20"), 422, "validation"),
+            ("nothing to stand beside", golden("&use=variant&reason=r"), 409, "no-golden-sample"),
             ("a body for infer", at(&id, "infer").json(json!({})), 400, "unexpected-body"),
             (
                 "a body for artifacts",

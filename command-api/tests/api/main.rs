@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod conditional;
+mod golden_samples;
 mod happy_path;
 mod idempotency;
 mod openapi;

@@ -12,7 +12,8 @@ fn piece(side: u32) -> PixelBox {
 fn more_than_is_inspected_cannot_have_been_compared() {
     let refused = Coverage::new(100, 101, vec![]).unwrap_err().to_string();
     assert_eq!(refused, "compared_pixels must not be more than inspected_pixels");
-    let stored = r#"{"inspected_pixels": 100, "compared_pixels": 101, "uncovered": []}"#;
+    let stored = r#"{"inspected_pixels": 100, "compared_pixels": 101, "uncovered": [],
+        "excluded_pixels": 0, "excluded": []}"#;
     assert!(serde_json::from_str::<Coverage>(stored).is_err());
 }
 
@@ -41,6 +42,26 @@ fn of_more_pieces_than_are_listed_the_largest_stay_and_come_first() {
     let listed: Vec<_> = coverage.uncovered().iter().map(|piece| piece.width).collect();
     assert_eq!(listed, (7..=70).rev().collect::<Vec<_>>());
     assert_eq!(coverage.uncovered_pieces(), 64);
+}
+
+#[test]
+fn what_is_not_inspected_on_purpose_is_said_apart_and_is_not_uncovered() {
+    let coverage = Coverage::complete(75).with_excluded(25, vec![piece(3), piece(4)]);
+    assert_eq!((coverage.compared_share(), coverage.uncovered_pieces()), (1.0, 0));
+    assert_eq!((coverage.excluded_pixels(), coverage.excluded_share()), (25, 0.25));
+    assert_eq!(coverage.excluded(), [piece(4), piece(3)]);
+    assert_eq!(Coverage::complete(0).excluded_share(), 0.0);
+    let stored = serde_json::to_string(&coverage).unwrap();
+    assert_eq!(serde_json::from_str::<Coverage>(&stored).unwrap(), coverage);
+    let many = Coverage::complete(9).with_excluded(1, vec![piece(1); 70]);
+    assert_eq!(many.excluded().len(), Coverage::PIECES_MAX);
+}
+
+/// A picture of which all is kept out was not looked at, and so never passes.
+#[test]
+fn a_picture_that_is_kept_out_whole_is_one_uncovered_piece() {
+    let nothing = Coverage::complete(0).with_excluded(100, vec![piece(10)]);
+    assert_eq!((nothing.uncovered_pieces(), nothing.excluded_share()), (1, 1.0));
 }
 
 #[test]

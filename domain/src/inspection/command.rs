@@ -8,7 +8,7 @@ use super::{Artifact, Facts, Inspection, InspectionEvent, InspectionRejection as
 use crate::{
     Aggregate as _, ArtifactId, Coverage, Defect, InspectionId, Lot, MediaType, NotComparable,
     PartNumber, Picture, PictureOwner as _, Recipe, Sha256, Station, UnexplainedDifference,
-    UploadSlot, value::replace_nul,
+    UploadSlot, ViewName, value::replace_nul,
 };
 
 /// The most pictures one inspection may announce.
@@ -38,6 +38,8 @@ pub enum InspectionCommand {
         artifact_id: ArtifactId,
         /// Its format.
         media_type: MediaType,
+        /// The view of the board that it shows. One that the recipe does not name is taken, and judged.
+        view: Option<ViewName>,
         /// When the upload URL ends.
         expires_at: DateTime<Utc>,
     },
@@ -63,6 +65,10 @@ pub enum InspectionCommand {
 }
 
 /// What became of one picture.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "most are comparisons, and a command carries it in a box"
+)]
 #[derive(Debug, Clone, PartialEq)]
 pub enum InferenceResult {
     /// It was compared.
@@ -209,8 +215,14 @@ pub(super) fn decide(state: &Inspection, command: InspectionCommand) -> Decision
             | Inspection::Judged { .. }
             | Inspection::Voided(_) => Err(Rejection::AlreadyExists),
         },
-        C::ReserveArtifact { artifact_id, media_type, expires_at } => {
-            reserve_artifact(state.open_facts()?, artifact_id, media_type, expires_at)
+        C::ReserveArtifact { artifact_id, media_type, view, expires_at } => {
+            check_announcement(state.open_facts()?, artifact_id)?;
+            Ok(vec![InspectionEvent::ArtifactReserved {
+                artifact_id,
+                media_type,
+                view,
+                expires_at,
+            }])
         }
         C::UploadArtifact { artifact_id, picture } => record_upload(state, artifact_id, picture),
         C::RequestInference { now } => request_inference(state, now),
@@ -226,19 +238,14 @@ pub(super) fn decide(state: &Inspection, command: InspectionCommand) -> Decision
     }
 }
 
-fn reserve_artifact(
-    facts: &Facts,
-    artifact_id: ArtifactId,
-    media_type: MediaType,
-    expires_at: DateTime<Utc>,
-) -> Decision {
+fn check_announcement(facts: &Facts, artifact_id: ArtifactId) -> Result<(), Rejection> {
     if facts.artifacts.contains_key(&artifact_id) {
         return Err(Rejection::ArtifactAlreadyReserved { artifact_id });
     }
     if facts.artifacts.len() >= ARTIFACTS_MAX {
         return Err(Rejection::TooManyArtifacts { max: ARTIFACTS_MAX });
     }
-    Ok(vec![InspectionEvent::ArtifactReserved { artifact_id, media_type, expires_at }])
+    Ok(())
 }
 
 fn record_upload(state: &Inspection, artifact_id: ArtifactId, picture: Picture) -> Decision {

@@ -12,7 +12,7 @@ use crate::aggregate::stored_events;
 use crate::recipe::with_the_whole_picture;
 use crate::{
     ArtifactId, Coverage, Defect, FiredRule, InspectionId, Judgement, Lot, MediaType,
-    NotComparable, PartNumber, Picture, Recipe, Sha256, Station, UnexplainedDifference,
+    NotComparable, PartNumber, Picture, Recipe, Sha256, Station, UnexplainedDifference, ViewName,
 };
 
 /// The golden sample a picture was compared with.
@@ -46,12 +46,15 @@ pub struct Registration {
     pub dy: f32,
     /// Agreement after registration, 0 to 1.
     pub score: f32,
+    /// By how many pixels at most it bends against the golden sample; `None` where nobody measured it.
+    pub bend: Option<f32>,
 }
 
 impl Registration {
     /// JSON has no other numbers: an event with one would be stored and never read again.
-    pub(super) const fn is_finite(&self) -> bool {
-        self.dx.is_finite() && self.dy.is_finite() && self.score.is_finite()
+    pub(super) fn is_finite(&self) -> bool {
+        let numbers = [self.dx, self.dy, self.score];
+        numbers.into_iter().chain(self.bend).all(f32::is_finite)
     }
 }
 
@@ -95,6 +98,8 @@ pub enum InspectionEvent {
         artifact_id: ArtifactId,
         /// Its announced format.
         media_type: MediaType,
+        /// The view of the board that it was announced as, by its name in the recipe.
+        view: Option<ViewName>,
         /// Until when it may be uploaded.
         expires_at: DateTime<Utc>,
     },
@@ -177,12 +182,12 @@ pub enum InspectionEvent {
 
 stored_events!(InspectionEvent {
     INSPECTION_CREATED: InspectionCreated = "InspectionCreated" upcast [with_thresholds_only],
-    ARTIFACT_RESERVED: ArtifactReserved = "ArtifactReserved",
+    ARTIFACT_RESERVED: ArtifactReserved = "ArtifactReserved" upcast [without_a_view],
     ARTIFACT_UPLOADED: ArtifactUploaded = "ArtifactUploaded",
     INFERENCE_REQUESTED: InferenceRequested = "InferenceRequested",
-    INFERENCE_COMPLETED: InferenceCompleted = "InferenceCompleted" upcast [without_coverage],
+    INFERENCE_COMPLETED: InferenceCompleted = "InferenceCompleted" upcast [without_coverage, without_bend],
     INFERENCE_FAILED: InferenceFailed = "InferenceFailed",
-    INSPECTION_JUDGED: InspectionJudged = "InspectionJudged" upcast [with_fewer_rules],
+    INSPECTION_JUDGED: InspectionJudged = "InspectionJudged" upcast [with_fewer_rules, without_unknown_views],
     INSPECTION_VOIDED: InspectionVoided = "InspectionVoided",
 });
 
@@ -194,6 +199,12 @@ fn with_thresholds_only(mut payload: Value) -> Value {
     payload
 }
 
+/// From version 1, when views had no names, to version 2.
+fn without_a_view(mut payload: Value) -> Value {
+    payload["view"] = Value::Null;
+    payload
+}
+
 /// From version 1, which neither measured how much was compared nor kept what was not explained, to
 /// version 2. That nothing is known must not read as "all of it": such a picture counts as not covered.
 fn without_coverage(mut payload: Value) -> Value {
@@ -202,9 +213,24 @@ fn without_coverage(mut payload: Value) -> Value {
     payload
 }
 
+/// From version 2, which measured no bend and inspected all of every picture, to version 3.
+fn without_bend(mut payload: Value) -> Value {
+    payload["registration"]["bend"] = Value::Null;
+    if let Some(coverage) = payload["coverage"].as_object_mut() {
+        coverage.insert("excluded_pixels".to_owned(), json!(0));
+        coverage.insert("excluded".to_owned(), json!([]));
+    }
+    payload
+}
+
 /// From version 1, which knew neither `unexplained-difference` nor `not-covered` nor `duplicate-view`, to
 /// version 2. The shape is the same; the version tells software that does not know these rules that it is
 /// too old, where it would otherwise call the event damaged.
 const fn with_fewer_rules(payload: Value) -> Value {
+    payload
+}
+
+/// From version 2, which knew no `unknown-view`, to version 3: as above, only the version says something.
+const fn without_unknown_views(payload: Value) -> Value {
     payload
 }

@@ -5,6 +5,7 @@ mod generated;
 mod properties;
 mod results;
 mod uploads;
+mod views;
 
 use chrono::TimeDelta;
 use uuid::Uuid;
@@ -38,6 +39,7 @@ fn reserve(n: u128) -> C {
     C::ReserveArtifact {
         artifact_id: artifact(n),
         media_type: MediaType::Jpeg,
+        view: None,
         expires_at: at(600),
     }
 }

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::test_support::{all_but_a_strip, difference};
+use crate::test_support::{all_but_a_strip, difference, view};
 use crate::{Confidence, DifferenceKind, PixelBox};
 
 fn finding(class: DefectClass, confidence: f32) -> Defect {
@@ -18,8 +18,15 @@ fn compared(findings: &[Defect]) -> View<'_> {
     View::Compared { findings, differences: &[], coverage: Some(&WHOLE) }
 }
 
+/// Pictures that were announced without a name.
+fn unnamed<'a>(
+    views: impl IntoIterator<Item = View<'a>>,
+) -> impl Iterator<Item = (Option<&'a ViewName>, View<'a>)> {
+    views.into_iter().map(|view| (None, view))
+}
+
 fn judge_one(view: View<'_>) -> (Judgement, Vec<FiredRule>) {
-    judge([view], &Recipe::factory(1))
+    judge([(None, view)], &Recipe::factory(1))
 }
 
 #[test]
@@ -36,7 +43,7 @@ fn a_board_without_any_view_is_review() {
 #[test]
 fn a_certain_defect_fails_the_board_though_another_view_is_missing() {
     let found = [finding(DefectClass::Open, 0.5)];
-    let (judgement, rules) = judge([View::Missing, compared(&found)], &Recipe::factory(1));
+    let (judgement, rules) = judge(unnamed([View::Missing, compared(&found)]), &Recipe::factory(1));
     assert_eq!(judgement, Judgement::Fail);
     let defect = FiredRule::Defect { class: DefectClass::Open, count: 1 };
     assert_eq!(rules, [defect, FiredRule::MissingView]);
@@ -54,7 +61,7 @@ fn a_doubtful_finding_is_review_and_a_negligible_one_is_not() {
 fn an_unexplained_difference_is_review_and_counted_over_all_views() {
     let differences = [difference(DifferenceKind::Joined, 1.0); 2];
     let view = View::Compared { findings: &[], differences: &differences, coverage: Some(&WHOLE) };
-    let (judgement, rules) = judge([view, compared(&[]), view], &Recipe::factory(1));
+    let (judgement, rules) = judge(unnamed([view, compared(&[]), view]), &Recipe::factory(1));
     assert_eq!(judgement, Judgement::Review);
     assert_eq!(rules, [FiredRule::UnexplainedDifference { count: 4 }]);
     assert_eq!(rules[0].to_string(), "4 × unexplained-difference");
@@ -65,7 +72,7 @@ fn what_was_not_compared_is_review_also_when_nobody_knows_how_much_that_is() {
     let strip = all_but_a_strip();
     let seen = |coverage| View::Compared { findings: &[], differences: &[], coverage };
     let views = [seen(Some(&strip)), seen(None), seen(Some(&WHOLE))];
-    let (judgement, rules) = judge(views, &Recipe::factory(1));
+    let (judgement, rules) = judge(unnamed(views), &Recipe::factory(1));
     assert_eq!(judgement, Judgement::Review);
     assert_eq!(rules, [FiredRule::NotCovered { pieces: 2 }]);
     assert_eq!(rules[0].to_string(), "2 × not-covered");
@@ -74,7 +81,7 @@ fn what_was_not_compared_is_review_also_when_nobody_knows_how_much_that_is() {
 #[test]
 fn the_same_picture_twice_is_review_and_named_once() {
     let views = [compared(&[]), compared(&[]), View::Duplicate, View::Duplicate];
-    let (judgement, rules) = judge(views, &Recipe::factory(1));
+    let (judgement, rules) = judge(unnamed(views), &Recipe::factory(1));
     assert_eq!((judgement, rules), (Judgement::Review, vec![FiredRule::DuplicateView]));
 }
 
@@ -155,11 +162,48 @@ proptest! {
     fn nothing_passes_with_an_uncovered_piece_an_unexplained_difference_a_finding_or_an_unseen_view(
         board in proptest::collection::vec(seen(), 0..4),
     ) {
-        let (judgement, rules) = judge(board.iter().map(Seen::view), &Recipe::factory(1));
+        let (judgement, rules) = judge(unnamed(board.iter().map(Seen::view)), &Recipe::factory(1));
         let clean = !board.is_empty() && board.iter().all(Seen::is_flawless);
         prop_assert_eq!(judgement == Judgement::Pass, clean);
         prop_assert_eq!(judgement == Judgement::Fail, board.iter().any(Seen::has_defect));
         prop_assert_eq!(rules == [FiredRule::NothingFound], clean);
         prop_assert!(!rules.is_empty());
+    }
+}
+
+/// Some of three names, and none.
+fn name() -> impl Strategy<Value = Option<ViewName>> {
+    proptest::option::weighted(0.8, proptest::sample::select(&["top", "bottom", "side"][..]))
+        .prop_map(|name| name.map(view))
+}
+
+proptest! {
+    #[test]
+    fn no_set_of_views_passes_unless_each_named_view_was_compared_exactly_once_and_no_other(
+        board in proptest::collection::vec((name(), seen()), 0..4),
+        required in proptest::sample::subsequence(vec!["top", "bottom"], 1..=2),
+    ) {
+        let required: Vec<_> = required.into_iter().map(view).collect();
+        let recipe = Recipe::factory(1).with_views(required.clone()).unwrap();
+        let (judgement, rules) =
+            judge(board.iter().map(|(name, seen)| (name.as_ref(), seen.view())), &recipe);
+        let mut names: Vec<_> = board.iter().map(|(name, _)| name.as_ref()).collect();
+        let mut once: Vec<_> = required.iter().map(Some).collect();
+        names.sort();
+        once.sort();
+        let clean = names == once && board.iter().all(|(_, seen)| seen.is_flawless());
+        prop_assert_eq!(judgement == Judgement::Pass, clean, "{:?}", rules);
+        prop_assert_eq!(rules == [FiredRule::NothingFound], clean);
+        let has_defect = board.iter().any(|(_, seen)| seen.has_defect());
+        prop_assert_eq!(judgement == Judgement::Fail, has_defect);
+    }
+
+    #[test]
+    fn names_change_nothing_where_the_recipe_has_none(
+        board in proptest::collection::vec((name(), seen()), 0..4),
+    ) {
+        let recipe = Recipe::factory(1);
+        let named = judge(board.iter().map(|(name, seen)| (name.as_ref(), seen.view())), &recipe);
+        prop_assert_eq!(named, judge(unnamed(board.iter().map(|(_, seen)| seen.view())), &recipe));
     }
 }

@@ -2,7 +2,10 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{Part, PartEvent, PartFacts, PartRejection as Rejection};
+use super::{
+    GoldenPurpose, GoldenSampleUse, GoldenSet, Part, PartEvent, PartFacts,
+    PartRejection as Rejection,
+};
 use crate::{
     ArtifactId, MediaType, PartNumber, Picture, PictureOwner as _, Recipe, UploadSlot,
     value::replace_nul,
@@ -32,6 +35,8 @@ pub enum PartCommand {
         artifact_id: ArtifactId,
         /// Its format.
         media_type: MediaType,
+        /// What it is for.
+        purpose: GoldenPurpose,
         /// The present, by which older reservations have ended or not.
         now: DateTime<Utc>,
         /// When the upload URL ends.
@@ -65,23 +70,73 @@ pub(super) fn decide(state: &Part, command: PartCommand) -> Result<Vec<PartEvent
         }
         (
             Part::Registered(facts),
-            PartCommand::ReserveGoldenSample { artifact_id, media_type, now, expires_at },
+            PartCommand::ReserveGoldenSample { artifact_id, media_type, purpose, now, expires_at },
         ) => {
-            let in_use =
-                facts.golden_samples.iter().any(|golden| golden.artifact_id == artifact_id);
-            if in_use || facts.reserved.contains_key(&artifact_id) {
-                return Err(Rejection::ArtifactAlreadyReserved { artifact_id });
-            }
-            let pending = facts.reserved.values().filter(|r| r.expires_at > now).count();
-            if pending >= RESERVATIONS_MAX {
-                return Err(Rejection::TooManyReservations { max: RESERVATIONS_MAX });
-            }
-            Ok(vec![PartEvent::GoldenSampleReserved { artifact_id, media_type, expires_at }])
+            check_announcement(facts, artifact_id, now)?;
+            check_purpose(facts, &purpose, now)?;
+            let reason = purpose.reason.map(replace_nul);
+            let purpose = GoldenPurpose { reason, ..purpose };
+            Ok(vec![PartEvent::GoldenSampleReserved {
+                artifact_id,
+                media_type,
+                purpose,
+                expires_at,
+            }])
         }
         (Part::Registered(facts), PartCommand::RegisterGoldenSample { artifact_id, picture }) => {
             register_golden_sample(state, facts, artifact_id, picture)
         }
     }
+}
+
+fn check_announcement(
+    facts: &PartFacts,
+    artifact_id: ArtifactId,
+    now: DateTime<Utc>,
+) -> Result<(), Rejection> {
+    let in_use = facts.golden_samples.iter().any(|golden| golden.artifact_id == artifact_id);
+    if in_use || facts.reserved.contains_key(&artifact_id) {
+        return Err(Rejection::ArtifactAlreadyReserved { artifact_id });
+    }
+    let pending = facts.reserved.values().filter(|r| r.expires_at > now).count();
+    if pending >= RESERVATIONS_MAX {
+        return Err(Rejection::TooManyReservations { max: RESERVATIONS_MAX });
+    }
+    Ok(())
+}
+
+/// A variant and an accepted board stand beside a golden sample of their view, and no more of them than
+/// are compared with. Those on their way count: they will stand there.
+fn check_purpose(
+    facts: &PartFacts,
+    purpose: &GoldenPurpose,
+    now: DateTime<Utc>,
+) -> Result<(), Rejection> {
+    let on_their_way = facts.reserved.values().filter(|reserved| {
+        reserved.expires_at > now
+            && reserved.purpose.usage == purpose.usage
+            && reserved.purpose.view == purpose.view
+    });
+    check_room(facts, purpose, on_their_way.count())
+}
+
+fn check_room(
+    facts: &PartFacts,
+    purpose: &GoldenPurpose,
+    on_their_way: usize,
+) -> Result<(), Rejection> {
+    let (usage, view) = (purpose.usage, purpose.view.as_ref());
+    match usage {
+        GoldenSampleUse::Replacement => return Ok(()),
+        GoldenSampleUse::Variant | GoldenSampleUse::AcceptedBoard => {}
+    }
+    let in_force = GoldenSet::in_force(&facts.golden_samples, view, u32::MAX);
+    let in_force = in_force.ok_or(Rejection::NoGoldenSample { usage })?;
+    let max = usage.max_in_force();
+    if in_force.count(usage) + on_their_way >= max {
+        return Err(Rejection::TooManyGoldenSamples { usage, max });
+    }
+    Ok(())
 }
 
 /// The same recipe again is no new revision.
@@ -108,7 +163,11 @@ fn register_golden_sample(
         UploadSlot::Free { .. } => {
             let latest = facts.golden_samples.last();
             let revision = latest.map_or(1, |golden| golden.revision.saturating_add(1));
-            Ok(vec![PartEvent::GoldenSampleRegistered { artifact_id, revision, picture }])
+            let reserved = facts.reserved.get(&artifact_id);
+            let reserved = reserved.ok_or(Rejection::NoSuchArtifact { artifact_id })?;
+            let purpose = reserved.purpose.clone();
+            check_room(facts, &purpose, 0)?;
+            Ok(vec![PartEvent::GoldenSampleRegistered { artifact_id, revision, purpose, picture }])
         }
     }
 }

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::golden::{GoldenPurpose, GoldenSampleUse};
 use crate::aggregate::stored_events;
 use crate::recipe::with_the_whole_picture;
 use crate::{ArtifactId, MediaType, PartNumber, Picture, Recipe};
@@ -35,16 +36,22 @@ pub enum PartEvent {
         artifact_id: ArtifactId,
         /// Its announced format.
         media_type: MediaType,
+        /// What it is for.
+        #[serde(flatten)]
+        purpose: GoldenPurpose,
         /// Until when it may be uploaded.
         expires_at: DateTime<Utc>,
     },
-    /// A golden sample is at rest and in force.
+    /// A golden sample is at rest, and in force for what it is for.
     #[serde(rename = "GoldenSampleRegistered")]
     GoldenSampleRegistered {
         /// The picture.
         artifact_id: ArtifactId,
         /// Its number within the part, from 1.
         revision: u32,
+        /// What it is for.
+        #[serde(flatten)]
+        purpose: GoldenPurpose,
         /// What is known of it.
         #[serde(flatten)]
         picture: Picture,
@@ -54,12 +61,21 @@ pub enum PartEvent {
 stored_events!(PartEvent {
     PART_REGISTERED: PartRegistered = "PartRegistered" upcast [with_thresholds_only],
     RECIPE_REVISED: RecipeRevised = "RecipeRevised",
-    GOLDEN_SAMPLE_RESERVED: GoldenSampleReserved = "GoldenSampleReserved",
-    GOLDEN_SAMPLE_REGISTERED: GoldenSampleRegistered = "GoldenSampleRegistered",
+    GOLDEN_SAMPLE_RESERVED: GoldenSampleReserved = "GoldenSampleReserved" upcast [as_a_replacement],
+    GOLDEN_SAMPLE_REGISTERED: GoldenSampleRegistered = "GoldenSampleRegistered" upcast [as_a_replacement],
 });
 
 /// From version 1, whose recipe had thresholds only, to version 2.
 fn with_thresholds_only(mut payload: Value) -> Value {
     with_the_whole_picture(&mut payload["recipe"]);
+    payload
+}
+
+/// From version 1, when every golden sample took the place of the one before and views had no names, to
+/// version 2.
+fn as_a_replacement(mut payload: Value) -> Value {
+    payload["use"] = GoldenSampleUse::Replacement.as_str().into();
+    payload["view"] = Value::Null;
+    payload["reason"] = Value::Null;
     payload
 }

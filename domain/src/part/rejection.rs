@@ -1,5 +1,6 @@
 //! Why a command on a part is refused.
 
+use super::GoldenSampleUse;
 use crate::{ArtifactId, MediaType, Rejection};
 
 /// A refusal; its message tells a person what is in the way.
@@ -37,6 +38,23 @@ pub enum PartRejection {
         /// As sniffed.
         found: MediaType,
     },
+    /// Nothing is in force that it could stand beside.
+    #[error("the view has no golden sample that a {usage} could stand beside; announce one first")]
+    NoGoldenSample {
+        /// What was announced.
+        usage: GoldenSampleUse,
+    },
+    /// The limit of samples beside a golden sample is reached.
+    #[error(
+        "at most {max} of the use {usage} stand beside a golden sample; one of the use replacement \
+         begins anew"
+    )]
+    TooManyGoldenSamples {
+        /// What was announced.
+        usage: GoldenSampleUse,
+        /// The limit.
+        max: usize,
+    },
     /// The limit of pending golden samples is reached.
     #[error("at most {max} golden samples may wait for their upload")]
     TooManyReservations {
@@ -54,6 +72,8 @@ impl Rejection for PartRejection {
             Self::NoSuchArtifact { .. } => "artifact-not-found",
             Self::ArtifactAlreadyUploaded { .. } => "artifact-already-uploaded",
             Self::MediaTypeMismatch { .. } => "media-type-mismatch",
+            Self::NoGoldenSample { .. } => "no-golden-sample",
+            Self::TooManyGoldenSamples { .. } => "too-many-golden-samples",
             Self::TooManyReservations { .. } => "too-many-reservations",
         }
     }

@@ -4,12 +4,16 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::command::RESERVATIONS_MAX;
-use super::{PartCommand as C, PartEvent as E, PartRejection as Rejected};
+use super::{
+    GoldenPurpose, GoldenSampleUse, PartCommand as C, PartEvent as E, PartRejection as Rejected,
+};
 use crate::test_support::{self, Given, artifact, at, part, picture};
 use crate::{
     Aggregate as _, InspectedArea, MediaType, Part, Picture, PictureOwner as _, PixelBox, Recipe,
     Rejection as _, UploadSlot,
 };
+
+mod golden;
 
 fn given(events: impl IntoIterator<Item = E>) -> Given<Part> {
     test_support::given(events)
@@ -19,11 +23,16 @@ fn register() -> C {
     C::RegisterPart { part: part() }
 }
 
+fn replacement() -> GoldenPurpose {
+    GoldenPurpose { usage: GoldenSampleUse::Replacement, view: None, reason: None }
+}
+
 /// Announces golden sample `n` until `at(600)`.
 fn reserve(n: u128) -> C {
     C::ReserveGoldenSample {
         artifact_id: artifact(n),
         media_type: MediaType::Jpeg,
+        purpose: replacement(),
         now: at(0),
         expires_at: at(600),
     }
@@ -41,12 +50,18 @@ fn reserved(n: u128) -> E {
     E::GoldenSampleReserved {
         artifact_id: artifact(n),
         media_type: MediaType::Jpeg,
+        purpose: replacement(),
         expires_at: at(600),
     }
 }
 
 fn golden(n: u128, revision: u32, content: &str) -> E {
-    E::GoldenSampleRegistered { artifact_id: artifact(n), revision, picture: picture(content) }
+    E::GoldenSampleRegistered {
+        artifact_id: artifact(n),
+        revision,
+        purpose: replacement(),
+        picture: picture(content),
+    }
 }
 
 #[test]
@@ -137,16 +152,6 @@ fn golden_samples_are_numbered_without_gaps_in_the_order_in_which_they_come() {
 }
 
 #[test]
-fn the_latest_golden_sample_is_in_force() {
-    let part = Part::replay(&[registered(), reserved(1), golden(1, 1, "a"), reserved(2)]);
-    assert_eq!(part.golden_sample().map(|golden| golden.revision), Some(1));
-    let part = Part::replay(&[registered(), golden(1, 1, "a"), golden(2, 2, "b")]);
-    let latest = part.golden_sample().unwrap().reference();
-    assert_eq!((latest.artifact_id, latest.revision), (artifact(2), 2));
-    assert_eq!(latest.sha256, picture("b").sha256);
-}
-
-#[test]
 fn the_same_golden_bytes_again_change_nothing() {
     given([registered(), reserved(1), golden(1, 1, "a")]).when(upload(1, "a")).then_nothing();
 }
@@ -197,6 +202,7 @@ fn at_most_64_golden_samples_wait_and_expired_ones_do_not_count() {
     let later = C::ReserveGoldenSample {
         artifact_id: artifact(900),
         media_type: MediaType::Jpeg,
+        purpose: replacement(),
         now: at(600),
         expires_at: at(600),
     };
@@ -207,7 +213,7 @@ fn at_most_64_golden_samples_wait_and_expired_ones_do_not_count() {
 fn an_unregistered_part_has_the_factory_recipe_and_no_golden_sample() {
     let nobody = Part::default();
     assert_eq!(nobody.recipe(), Recipe::factory(0));
-    assert_eq!(nobody.golden_sample(), None);
+    assert_eq!((nobody.golden_set(None, None), nobody.golden_sample_revision()), (None, None));
     assert_eq!(Part::replay(&[registered()]).recipe(), Recipe::factory(1));
 }
 
@@ -221,6 +227,8 @@ fn only_what_is_addressed_and_missing_counts_as_not_found() {
         Rejected::ArtifactAlreadyUploaded { artifact_id },
         Rejected::MediaTypeMismatch { announced: MediaType::Jpeg, found: MediaType::Png },
         Rejected::TooManyReservations { max: 64 },
+        Rejected::NoGoldenSample { usage: GoldenSampleUse::Variant },
+        Rejected::TooManyGoldenSamples { usage: GoldenSampleUse::Variant, max: 8 },
     ];
     assert!(not_found.iter().all(|rejection| rejection.is_not_found()));
     assert!(conflicts.iter().all(|rejection| !rejection.is_not_found()));
@@ -235,7 +243,8 @@ fn commands() -> impl Strategy<Value = Vec<C>> {
         1 => Just(register()),
         2 => (1..4_u32).prop_map(|width| revise(keeping_out(0, width))),
         4 => (1..5_u128).prop_map(reserve),
-        4 => (1..5_u128, content()).prop_map(|(n, content)| upload(n, content)),
+        4 => (1..9_u128, golden::purpose()).prop_map(|(n, purpose)| golden::reserve_for(n, purpose)),
+        6 => (1..9_u128, content()).prop_map(|(n, content)| upload(n, content)),
     ];
     vec(command, 0..24)
 }
@@ -247,6 +256,8 @@ fn events() -> impl Strategy<Value = Vec<E>> {
         (1..5_u128).prop_map(reserved),
         (1..5_u128, any::<u32>()).prop_map(|(n, revision)| golden(n, revision, "a")),
         (1..5_u128).prop_map(|n| golden(n, u32::MAX, "b")),
+        (1..5_u128, golden::purpose())
+            .prop_map(|(n, purpose)| golden::registered_for(n, 3, purpose)),
     ];
     vec(event, 0..16)
 }

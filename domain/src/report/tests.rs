@@ -31,7 +31,7 @@ fn board() -> Vec<Entry> {
     recorded([
         created(),
         reserved(1),
-        reserved(2),
+        reserved_as(2, Some("bottom")),
         reserved(3),
         reserved(4),
         uploaded(2, "bottom"),
@@ -68,6 +68,7 @@ fn every_picture_stands_in_the_report_with_what_became_of_it() {
         Outcome::NotComparable { reason: NotComparable::Unreadable, detail: "in words".into() };
     let line = |n, content: Option<&str>, golden, outcome| ReportArtifact {
         artifact_id: artifact(n),
+        view: (n == 2).then(|| view("bottom")),
         picture: content.map(picture),
         golden,
         outcome,

@@ -20,6 +20,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use domain::inspection::{Artifact, InferenceResult};
+use domain::part::GoldenSet;
 use domain::{
     Aggregate as _, ArtifactId, Inspection, InspectionCommand, InspectionEvent, InspectionId,
     InspectionRejection,
@@ -137,7 +138,7 @@ impl InspectionProcessor {
                 return Ok(());
             }
         };
-        let golden = self.load_golden_sample(&facts.part).await?;
+        let part = self.load_part(&facts.part).await?;
         let model = self.select_model(facts).await?;
         for (&artifact_id, artifact) in &facts.artifacts {
             let (Artifact::Uploaded(picture), Some(uploaded)) =
@@ -145,18 +146,20 @@ impl InspectionProcessor {
             else {
                 continue;
             };
+            let view = facts.views.get(&artifact_id);
+            let golden = part.golden_set(view, facts.golden_sample_revision);
             // Without a golden sample the picture waits: one may be registered before inference is
             // requested. Then there is none, and a person has to look.
-            let (result, cause) = match (&golden, &history.inference_requested) {
-                (Some(golden), _) if asks_for_more_than_whole_pictures(&facts.recipe) => {
-                    (beyond_this_worker_result(artifact_id, picture, golden), uploaded)
+            let (result, cause) = match (golden, &history.inference_requested) {
+                (Some(golden), _) if asks_for_more_than_whole_pictures(&facts.recipe, &golden) => {
+                    (beyond_this_worker_result(artifact_id, picture, golden.golden), uploaded)
                 }
-                (Some(golden), _) => {
+                (Some(GoldenSet { golden, .. }), _) => {
                     let task = PictureToCompare { artifact_id, picture, golden, model: &model };
                     (self.compare_picture(&task, failures).await?, uploaded)
                 }
                 (None, Some(requested)) => {
-                    (no_golden_sample_result(artifact_id, picture, &facts.part), requested)
+                    (no_golden_sample_result(artifact_id, picture, facts), requested)
                 }
                 (None, None) => continue,
             };

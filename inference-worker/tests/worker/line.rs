@@ -9,8 +9,9 @@ use boards::{BoardOptions, generate_board};
 use bytes::Bytes;
 use chrono::{TimeDelta, Utc};
 use domain::{
-    ArtifactId, FiredRule, Inspection, InspectionCommand, InspectionEvent, InspectionId, Judgement,
-    Lot, MediaType, Part, PartCommand, PartNumber, Station,
+    ArtifactId, FiredRule, GoldenPurpose, GoldenSampleUse, Inspection, InspectionCommand,
+    InspectionEvent, InspectionId, Judgement, Lot, MediaType, Part, PartCommand, PartNumber,
+    Station,
 };
 use futures::stream;
 use image::{GrayImage, ImageFormat};
@@ -86,12 +87,30 @@ impl Line {
     }
 
     pub(crate) async fn register_golden(&self, golden: &GrayImage) {
-        let artifact_id = ArtifactId(Uuid::new_v4());
         self.part(PartCommand::RegisterPart { part: PartNumber::new("P-1").unwrap() }).await;
+        self.add_golden(golden, GoldenSampleUse::Replacement, None).await;
+    }
+
+    /// Adds a golden sample to the part that is registered.
+    pub(crate) async fn add_golden(
+        &self,
+        golden: &GrayImage,
+        usage: GoldenSampleUse,
+        view: Option<&str>,
+    ) {
+        let artifact_id = ArtifactId(Uuid::new_v4());
         let (now, media_type) = (Utc::now(), MediaType::Png);
         let expires_at = now + TimeDelta::minutes(15);
-        let reserve = PartCommand::ReserveGoldenSample { artifact_id, media_type, now, expires_at };
-        self.part(reserve).await;
+        let (view, reason) = (view.map(|name| name.parse().unwrap()), Some("test".to_owned()));
+        let purpose = GoldenPurpose::new(usage, view, reason).unwrap();
+        self.part(PartCommand::ReserveGoldenSample {
+            artifact_id,
+            media_type,
+            purpose,
+            now,
+            expires_at,
+        })
+        .await;
         let picture = self.store(artifact_id, png(golden)).await;
         self.part(PartCommand::RegisterGoldenSample { artifact_id, picture }).await;
     }
@@ -147,9 +166,22 @@ impl Line {
         inspection_id: InspectionId,
         bytes: Bytes,
     ) {
+        self.upload_view(artifact_id, inspection_id, bytes, None).await;
+    }
+
+    /// Uploads a picture as a view of the board.
+    pub(crate) async fn upload_view(
+        &self,
+        artifact_id: ArtifactId,
+        inspection_id: InspectionId,
+        bytes: Bytes,
+        view: Option<&str>,
+    ) {
+        let view = view.map(|name| name.parse().unwrap());
         let expires_at = Utc::now() + TimeDelta::minutes(15);
         let media_type = MediaType::Png;
-        let reserve = InspectionCommand::ReserveArtifact { artifact_id, media_type, expires_at };
+        let reserve =
+            InspectionCommand::ReserveArtifact { artifact_id, media_type, view, expires_at };
         self.inspection(inspection_id, reserve).await;
         let picture = self.store(artifact_id, bytes).await;
         let uploaded = InspectionCommand::UploadArtifact { artifact_id, picture };

@@ -169,7 +169,7 @@ impl GoldenPhotograph {
         let share = agreement.agreeing as f32 / agreement.tiles.max(1) as f32;
         let scattered = agreement.tiles >= TILES_MIN && share < AGREEING_SHARE_MIN;
         let [dx, dy] = field.middle_offset();
-        let registration = Registration { dx, dy, score };
+        let registration = Registration { dx, dy, score, bend: Some(field.bend()) };
         let agrees = score >= CORRELATION_MIN && !scattered;
         RegisteredPhotograph { test, registration, field, agrees }
     }

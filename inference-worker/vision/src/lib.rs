@@ -287,7 +287,7 @@ fn locate_in_copper(
     let candidates = candidates::find_candidates(&pair, golden.reading.is_binary())?;
     watch.stage_ended(Stage::Candidates);
     let [dx, dy] = registered.field.middle_offset();
-    let registration = Registration { dx, dy, score };
+    let registration = Registration { dx, dy, score, bend: Some(bend) };
     Ok(LocatedPicture { pair, candidates, registration, coverage })
 }
 

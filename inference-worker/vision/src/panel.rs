@@ -111,7 +111,7 @@ pub(super) fn prepare_windows(
     let [dx, dy] = first.map_or([0.0; 2], |seen| seen.offset.offset_at(0.0, 0.0));
     Ok(PreparedPicture {
         crops: windows.crops,
-        registration: Registration { dx, dy, score },
+        registration: Registration { dx, dy, score, bend: None },
         coverage: windows.coverage.into_coverage()?,
         candidates: windows.candidates,
         size: (test.width as u32, test.height as u32),

@@ -30,6 +30,7 @@ CREATE INDEX ON inspections (position);
 CREATE TABLE artifacts (
     artifact_id        uuid        NOT NULL,
     inspection_id      uuid        NOT NULL,
+    view               text,
     state              text        NOT NULL,
     media_type         text        NOT NULL,
     sha256             text,

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use domain::{
-    Aggregate as _, ArtifactId, MediaType, Part, PartEvent, PartNumber, ProjectionName, Recipe,
-    Sha256,
+    Aggregate as _, ArtifactId, GoldenPurpose, MediaType, Part, PartEvent, PartNumber,
+    ProjectionName, Recipe, Sha256,
 };
 use platform::event_log::{Position, Recorded};
 use serde::{Deserialize, Serialize};
@@ -25,7 +25,7 @@ pub(super) struct Parts {
 impl ReadModel for Parts {
     const DEFINITION: ProjectionDefinition = ProjectionDefinition {
         name: ProjectionName::Parts.as_str(),
-        schema_version: 2,
+        schema_version: 3,
         schema_sql: |_| include_str!("parts.sql"),
         views: &["parts", "recipe_revisions", "golden_samples"],
         aggregate_types: &[Part::TYPE],
@@ -49,6 +49,7 @@ impl ReadModel for Parts {
             return Ok(());
         }
         self.recipe_revisions.extend(RecipeRevisionRow::revised(&record));
+        self.golden_samples.extend(GoldenSampleRow::registered(&record));
         let EventRecord { aggregate_id: name, event, recorded } = record;
         let part = match (self.parts.get_mut(&name), &event) {
             (None, PartEvent::PartRegistered { part, recipe }) if part.as_str() == name => {
@@ -72,8 +73,6 @@ impl ReadModel for Parts {
         };
         part.version = recorded.sequence;
         part.position = recorded.position;
-        let sample = GoldenSampleRow::registered(&part.part, event, recorded.occurred_at());
-        self.golden_samples.extend(sample);
         Ok(())
     }
 
@@ -164,7 +163,7 @@ impl TableRow for RecipeRevisionRow {
 
 #[derive(Serialize, Deserialize)]
 struct GoldenSampleRow {
-    part: PartNumber,
+    part: String,
     revision: u32,
     artifact_id: ArtifactId,
     sha256: Sha256,
@@ -172,29 +171,32 @@ struct GoldenSampleRow {
     bytes: u64,
     width: u32,
     height: u32,
+    #[serde(flatten)]
+    purpose: GoldenPurpose,
+    actor: String,
     registered_at: DateTime<Utc>,
 }
 
 impl GoldenSampleRow {
     /// The row that `GoldenSampleRegistered` adds; `None` for another event.
-    fn registered(
-        part: &PartNumber,
-        event: PartEvent,
-        registered_at: DateTime<Utc>,
-    ) -> Option<Self> {
-        let PartEvent::GoldenSampleRegistered { artifact_id, revision, picture } = event else {
+    fn registered(record: &EventRecord<'_, PartEvent>) -> Option<Self> {
+        let PartEvent::GoldenSampleRegistered { artifact_id, revision, purpose, picture } =
+            &record.event
+        else {
             return None;
         };
         Some(Self {
-            part: part.clone(),
-            revision,
-            artifact_id,
+            part: record.aggregate_id.clone(),
+            revision: *revision,
+            artifact_id: *artifact_id,
             sha256: picture.sha256,
             media_type: picture.media_type,
             bytes: picture.bytes,
             width: picture.width,
             height: picture.height,
-            registered_at,
+            purpose: purpose.clone(),
+            actor: record.actor_subject(),
+            registered_at: record.recorded.occurred_at(),
         })
     }
 }

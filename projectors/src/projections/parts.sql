@@ -26,6 +26,10 @@ CREATE TABLE golden_samples (
     bytes         bigint      NOT NULL,
     width         integer     NOT NULL,
     height        integer     NOT NULL,
+    use           text        NOT NULL,
+    view          text,
+    reason        text,
+    actor         text        NOT NULL,
     registered_at timestamptz NOT NULL,
     PRIMARY KEY (part, revision)
 );

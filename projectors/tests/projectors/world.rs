@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::inspection::{GoldenReference, InferenceResult, ModelIdentity, Registration, Timing};
 use domain::{
-    Aggregate, ArtifactId, Confidence, Coverage, Defect, DefectClass, DifferenceKind, Inspection,
-    InspectionCommand, InspectionEvent, InspectionId, Lot, MediaType, NotComparable, Part,
-    PartCommand, PartNumber, Picture, PixelBox, Recipe, Sha256, Station, UnexplainedDifference,
+    Aggregate, ArtifactId, Confidence, Coverage, Defect, DefectClass, DifferenceKind,
+    GoldenPurpose, GoldenSampleUse, Inspection, InspectionCommand, InspectionEvent, InspectionId,
+    Lot, MediaType, NotComparable, Part, PartCommand, PartNumber, Picture, PixelBox, Recipe,
+    Sha256, Station, UnexplainedDifference, ViewName,
 };
 use platform::event_log::postgres::PostgresEventLog;
 use platform::event_log::{Append, EventLog, EventMetadata, NewEvent, Position, StreamId};
@@ -151,9 +152,11 @@ impl World {
         let expires_at = now + TimeDelta::days(1);
         let picture = picture(name);
         let (sha256, revision) = (picture.sha256, 1);
+        let purpose =
+            GoldenPurpose { usage: GoldenSampleUse::Replacement, view: None, reason: None };
         for command in [
             PartCommand::RegisterPart { part },
-            PartCommand::ReserveGoldenSample { artifact_id, media_type, now, expires_at },
+            PartCommand::ReserveGoldenSample { artifact_id, media_type, purpose, now, expires_at },
             PartCommand::RegisterGoldenSample { artifact_id, picture },
         ] {
             self.execute::<Part>(name, command).await;
@@ -188,7 +191,9 @@ impl World {
     pub(crate) async fn reserve(&self, id: InspectionId) -> ArtifactId {
         let artifact_id = ArtifactId(Uuid::new_v4());
         let (media_type, expires_at) = (MediaType::Png, start());
-        let command = InspectionCommand::ReserveArtifact { artifact_id, media_type, expires_at };
+        let view = Some(ViewName::new("top").unwrap());
+        let command =
+            InspectionCommand::ReserveArtifact { artifact_id, media_type, view, expires_at };
         self.execute::<Inspection>(id, command).await;
         artifact_id
     }
@@ -236,7 +241,7 @@ impl World {
             artifact_sha256: picture(&artifact_id.to_string()).sha256,
             golden: golden.clone(),
             model: model(),
-            registration: Registration { dx: 0.1, dy: -2.5, score: 0.98 },
+            registration: Registration { dx: 0.1, dy: -2.5, score: 0.98, bend: Some(1.5) },
             defects,
             differences,
             coverage,

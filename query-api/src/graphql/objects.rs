@@ -94,6 +94,7 @@ impl RuleObject {
             FiredRule::NotCompared { reason } => ("not-compared", None, None, Some(*reason)),
             FiredRule::MissingView => ("missing-view", None, None, None),
             FiredRule::DuplicateView => ("duplicate-view", None, None, None),
+            FiredRule::UnknownView => ("unknown-view", None, None, None),
             FiredRule::NothingFound => ("nothing-found", None, None, None),
         };
         let class = class.map(|class| class.as_str().parse()).transpose();

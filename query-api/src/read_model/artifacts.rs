@@ -24,6 +24,8 @@ pub(crate) struct ArtifactObject {
     #[graphql(skip)]
     #[serde(skip)]
     pub(crate) inspection_id: Uuid,
+    /// The view of the board that it was announced as; null without a name.
+    pub(crate) view: Option<String>,
     /// What has become of it.
     pub(crate) state: ArtifactStateWord,
     /// As announced, then as sniffed.
@@ -79,7 +81,7 @@ pub(crate) struct ArtifactObject {
 }
 
 const ARTIFACT_COLUMNS: &str =
-    "artifact_id, inspection_id, state, media_type, sha256, bytes, width,
+    "artifact_id, inspection_id, view, state, media_type, sha256, bytes, width,
     height, reserved_at, uploaded_at, inferred_at, golden_artifact_id, golden_sha256,
     golden_revision, model_name, model_version, model_sha256, registration, coverage, differences,
     queue_ms, compute_ms, total_ms, reason, detail";
@@ -142,6 +144,7 @@ impl ArtifactObject {
             dx: round_to_single(at.dx),
             dy: round_to_single(at.dy),
             score: round_to_single(at.score),
+            bend: at.bend.map(round_to_single),
         })
     }
 
@@ -175,6 +178,8 @@ pub(crate) struct RegistrationFields {
     dy: f64,
     /// Agreement after registration, 0 to 1.
     score: f64,
+    /// By how many pixels at most it bends against the golden sample; null where nobody measured it.
+    bend: Option<f64>,
 }
 
 /// How much of a picture was compared.
@@ -190,15 +195,26 @@ pub(crate) struct CoverageFields {
     /// Pieces that were not compared and are large enough to hide a flaw, largest first.
     #[graphql(complexity = "4 * child_complexity")]
     uncovered: Vec<PixelBoxObject>,
+    /// Pixels of the picture that were not to be inspected, on purpose.
+    excluded_pixels: u64,
+    /// The part of the picture that was not inspected on purpose, 0 to 1.
+    excluded_share: f64,
+    /// The boxes that the recipe keeps out, as they lie in the picture, largest first.
+    #[graphql(complexity = "4 * child_complexity")]
+    excluded: Vec<PixelBoxObject>,
 }
 
 impl CoverageFields {
     fn from_coverage(coverage: &Coverage) -> Self {
+        let boxes = |all: &[PixelBox]| all.iter().map(PixelBoxObject::from_box).collect();
         Self {
             inspected_pixels: coverage.inspected_pixels(),
             compared_pixels: coverage.compared_pixels(),
             compared_share: coverage.compared_share(),
-            uncovered: coverage.uncovered().iter().map(PixelBoxObject::from_box).collect(),
+            uncovered: boxes(coverage.uncovered()),
+            excluded_pixels: coverage.excluded_pixels(),
+            excluded_share: coverage.excluded_share(),
+            excluded: boxes(coverage.excluded()),
         }
     }
 }

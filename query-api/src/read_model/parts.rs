@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::LogPosition;
+use super::words::GoldenSampleUseWord;
 use crate::error::QueryError;
 use crate::paging::{Filter, Listed};
 
@@ -27,7 +28,7 @@ pub(crate) struct PartObject {
     pub(crate) recipe: Json<Recipe>,
     /// When it was registered.
     pub(crate) registered_at: DateTime<Utc>,
-    /// The golden sample in force.
+    /// The latest golden sample, of whatever use and view.
     pub(crate) golden_revision: Option<i32>,
     /// How many events it has: the version that If-Match takes.
     pub(crate) version: i64,
@@ -93,6 +94,17 @@ pub(crate) struct GoldenSampleObject {
     pub(crate) width: i32,
     /// Height in pixels.
     pub(crate) height: i32,
+    /// What it is for.
+    #[sqlx(rename = "use")]
+    #[serde(rename = "use")]
+    #[graphql(name = "use")]
+    pub(crate) usage: GoldenSampleUseWord,
+    /// The view of the board that it shows; null where views have no names.
+    pub(crate) view: Option<String>,
+    /// Why it was announced; null when nobody said it.
+    pub(crate) reason: Option<String>,
+    /// Who announced it.
+    pub(crate) actor: String,
     /// When it was registered.
     pub(crate) registered_at: DateTime<Utc>,
 }
@@ -136,7 +148,7 @@ pub(crate) async fn golden_samples_of<'e>(
     parts: &[String],
 ) -> Result<Vec<GoldenSampleObject>, QueryError> {
     let sql = "SELECT part, revision, artifact_id, sha256, media_type, bytes, width, height,
-         registered_at FROM read.golden_samples WHERE part = ANY($1) ORDER BY part, revision";
+         use, view, reason, actor, registered_at FROM read.golden_samples WHERE part = ANY($1) ORDER BY part, revision";
     Ok(sqlx::query_as(sql).bind(parts).fetch_all(executor).await?)
 }
 

@@ -177,6 +177,20 @@ words!(
 );
 
 words!(
+    /// What a golden sample is for.
+    #[graphql(name = "GoldenSampleUse")]
+    #[schema(as = GoldenSampleUse)]
+    GoldenSampleUseWord of GoldenSampleUse {
+        /// It takes the place of all before it, of its view.
+        Replacement,
+        /// It stands beside the one in force; the best match decides.
+        Variant,
+        /// A good board: where good boards differ, the tolerance is wider.
+        AcceptedBoard,
+    }
+);
+
+words!(
     /// Whether a generation of a read model is read.
     #[graphql(name = "GenerationStatus")]
     #[schema(as = GenerationStatus)]
@@ -201,6 +215,9 @@ mod tests {
         }
         for kind in domain::DifferenceKind::ALL {
             assert!(kind.as_str().parse::<DifferenceKindWord>().is_ok());
+        }
+        for usage in domain::GoldenSampleUse::ALL {
+            assert!(usage.as_str().parse::<GoldenSampleUseWord>().is_ok());
         }
         for judgement in domain::Judgement::ALL {
             assert!(judgement.as_str().parse::<JudgementWord>().is_ok());

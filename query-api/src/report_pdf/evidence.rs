@@ -58,6 +58,8 @@ pub(super) struct BoardView {
     undrawn: usize,
     /// What of it was not compared.
     uncovered: Vec<PageRect>,
+    /// What of it was not inspected, on purpose.
+    excluded: Vec<PageRect>,
 }
 
 #[derive(Serialize)]
@@ -118,7 +120,7 @@ pub(super) fn collect_evidence(
         let rules = if index == 1 { report.rules.len() } else { 0 };
         let marked = marks_on_picture(report, artifact.artifact_id);
         let mut board = draw_board(&mut evidence, (&test, index), board_height(rules), marked);
-        board.shade_uncovered(artifact, &test);
+        board.shade_unseen(artifact, &test);
         evidence.boards.push(board);
         for (mark, card) in marks.iter().zip(&mut cards) {
             if mark.artifact_id == artifact.artifact_id {
@@ -192,7 +194,8 @@ fn draw_board(
     });
     let boxes = boxes.collect();
     let sight = place_picture(evidence, test, format!("board-{index}"), Raster::encode_overview);
-    BoardView { sight, width, height, boxes, undrawn, uncovered: Vec::new() }
+    let (uncovered, excluded) = (Vec::new(), Vec::new());
+    BoardView { sight, width, height, boxes, undrawn, uncovered, excluded }
 }
 
 /// At least one pixel each way.
@@ -202,11 +205,12 @@ fn pixel_size(picture: &DecodedPicture) -> (u32, u32) {
 }
 
 impl BoardView {
-    fn shade_uncovered(&mut self, artifact: &ReportArtifact, test: &DecodedPicture) {
+    fn shade_unseen(&mut self, artifact: &ReportArtifact, test: &DecodedPicture) {
         let Outcome::Compared { coverage: Some(coverage), .. } = &artifact.outcome else { return };
         let scale = self.width / f64::from(pixel_size(test).0);
-        self.uncovered =
-            coverage.uncovered().iter().map(|piece| scale_box(*piece, scale)).collect();
+        let to_page = |boxes: &[PixelBox]| boxes.iter().map(|b| scale_box(*b, scale)).collect();
+        self.uncovered = to_page(coverage.uncovered());
+        self.excluded = to_page(coverage.excluded());
     }
 }
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use domain::report::{Outcome, Report, ReportArtifact, ReportDefect};
-use domain::{ArtifactId, DefectClass, Grade, Sha256};
+use domain::{ArtifactId, DefectClass, Grade, Recipe, Sha256, ViewName};
 use serde::Serialize;
 
 use super::evidence::{BoardView, CardView};
@@ -196,6 +196,7 @@ fn judged_by(report: &Report, text: &Typesetter<'_>) -> Vec<FactView> {
             format!("{review} – from here to below fail_at a finding is doubtful: for review"),
         ),
     ];
+    facts.extend(recipe_facts(recipe));
     let mut models: Vec<String> = Vec::new();
     let mut goldens: Vec<String> = Vec::new();
     for artifact in &report.artifacts {
@@ -213,6 +214,19 @@ fn judged_by(report: &Report, text: &Typesetter<'_>) -> Vec<FactView> {
     };
     facts.push(plain_fact("Model", or_none(models)));
     facts.push(plain_fact("Golden sample", or_none(goldens)));
+    facts
+}
+
+/// What a recipe says besides its thresholds.
+fn recipe_facts(recipe: &Recipe) -> Vec<FactView> {
+    let mut facts = vec![
+        plain_fact("Inspected", words::describe_area(&recipe.area)),
+        plain_fact("Tolerated bend", format!("{} px", recipe.bend_max_px)),
+    ];
+    if !recipe.views.is_empty() {
+        let views: Vec<&str> = recipe.views.iter().map(ViewName::as_str).collect();
+        facts.push(plain_fact("Required views", views.join(", ")));
+    }
     facts
 }
 
@@ -249,7 +263,10 @@ fn picture_sections<'a>(
     let count = report.artifacts.len();
     let shown = report.artifacts.iter().zip(boards).zip(1..);
     let view = shown.map(|((artifact, board), number): (_, usize)| PictureSection {
-        title: format!("Picture {number} of {count}"),
+        title: match &artifact.view {
+            Some(view) => format!("Picture {number} of {count}: {view}"),
+            None => format!("Picture {number} of {count}"),
+        },
         board,
         facts: picture_facts(artifact),
         problem: problem_view(artifact, text),
@@ -271,10 +288,15 @@ fn picture_facts(artifact: &ReportArtifact) -> Vec<FactView> {
     }
     if let Outcome::Compared { registration, coverage, timing, .. } = &artifact.outcome {
         facts.push(plain_fact("Compared", words::describe_coverage(coverage.as_ref())));
+        let excluded = coverage.as_ref().and_then(words::describe_excluded);
+        facts.extend(excluded.map(|excluded| plain_fact("Not inspected", excluded)));
         let (dx, dy) =
             (words::format_offset(registration.dx), words::format_offset(registration.dy));
         let score = registration.score;
-        let lay = format!("offset from the golden sample: dx {dx}, dy {dy}; agreement {score:.3}");
+        let bend = registration.bend.map(|bend| format!("; bent by {bend:.2} px"));
+        let bend = bend.unwrap_or_default();
+        let lay =
+            format!("offset from the golden sample: dx {dx}, dy {dy}{bend}; agreement {score:.3}");
         facts.push(plain_fact("Registration", lay));
         let (queue, compute, total) = (timing.queue_ms, timing.compute_ms, timing.total_ms);
         let time = format!("{total} ms in all: {queue} ms queued, {compute} ms in the network");

@@ -3,7 +3,8 @@
 use chrono::{DateTime, SecondsFormat, Utc};
 use domain::report::ReportDifference;
 use domain::{
-    Confidence, Coverage, DifferenceKind, FiredRule, Judgement, NotComparable, PixelBox, Recipe,
+    Confidence, Coverage, DifferenceKind, FiredRule, InspectedArea, Judgement, NotComparable,
+    PixelBox, Recipe,
 };
 
 /// The banner's sentence under the verdict.
@@ -40,11 +41,17 @@ pub(super) fn describe_rule(rule: &FiredRule, recipe: &Recipe) -> (&'static str,
         FiredRule::NotCompared { reason } => {
             (reason.as_str(), describe_not_comparable(*reason).to_owned())
         }
-        FiredRule::MissingView => {
-            ("missing-view", "A picture that was announced never arrived".to_owned())
-        }
+        FiredRule::MissingView => (
+            "missing-view",
+            "A view of the board was not seen: no picture of it arrived".to_owned(),
+        ),
         FiredRule::DuplicateView => {
-            ("duplicate-view", "The same picture came twice: a view was not seen".to_owned())
+            let words = "The same picture, or the same view, came twice";
+            ("duplicate-view", words.to_owned())
+        }
+        FiredRule::UnknownView => {
+            let words = "A picture is of no view that the recipe names";
+            ("unknown-view", words.to_owned())
         }
         FiredRule::NothingFound => {
             let words = format!("All compared, no finding with confidence {review} or above");
@@ -112,8 +119,8 @@ pub(super) fn describe_difference(difference: &ReportDifference) -> String {
     format!("{kind}; {strength:.1} × the weakest that counts, no finding says why: for review")
 }
 
-/// Uncovered pieces that are listed; the picture and the JSON have the rest.
-const PIECES_LISTED: usize = 6;
+/// Boxes that are listed; the picture and the JSON have the rest.
+const BOXES_LISTED: usize = 6;
 
 /// How much of a picture was compared, and where not.
 pub(super) fn describe_coverage(coverage: Option<&Coverage>) -> String {
@@ -123,17 +130,49 @@ pub(super) fn describe_coverage(coverage: Option<&Coverage>) -> String {
     let share = format_share(coverage.compared_share());
     let (compared, inspected) = (coverage.compared_pixels(), coverage.inspected_pixels());
     let (compared, inspected) = (group_thousands(compared), group_thousands(inspected));
-    let pieces = coverage.uncovered();
-    let mut listed: Vec<String> =
-        pieces.iter().take(PIECES_LISTED).map(|piece| format_box(*piece)).collect();
-    if pieces.len() > PIECES_LISTED {
-        listed.push(format!("and {} more", pieces.len() - PIECES_LISTED));
-    }
-    let missing = match listed.is_empty() {
-        true => String::new(),
-        false => format!("; not covered: {}", listed.join("; ")),
+    let missing = match coverage.uncovered() {
+        [] => String::new(),
+        pieces => format!("; not covered: {}", list_boxes(pieces)),
     };
     format!("{share} of the area to be inspected, {compared} of {inspected} px{missing}")
+}
+
+/// How much of a picture was not inspected on purpose, and where; `None` when all of it was to be.
+pub(super) fn describe_excluded(coverage: &Coverage) -> Option<String> {
+    if coverage.excluded_pixels() == 0 {
+        return None;
+    }
+    let share = format_share(coverage.excluded_share());
+    let pixels = group_thousands(coverage.excluded_pixels());
+    let boxes = match coverage.excluded() {
+        [] => String::new(),
+        boxes => format!(": {}", list_boxes(boxes)),
+    };
+    Some(format!("{share} of the picture, {pixels} px, on purpose{boxes}"))
+}
+
+/// What a recipe inspects.
+pub(super) fn describe_area(area: &InspectedArea) -> String {
+    let region = area.region_of_interest();
+    let mut words = region.map_or_else(|| "the whole picture".to_owned(), format_box);
+    for (what, boxes) in [
+        ("without", area.keep_outs()),
+        ("unexplained differences do not count in", area.tolerated()),
+    ] {
+        if !boxes.is_empty() {
+            words.push_str(&format!("; {what} {}", list_boxes(boxes)));
+        }
+    }
+    words
+}
+
+fn list_boxes(boxes: &[PixelBox]) -> String {
+    let mut listed: Vec<String> =
+        boxes.iter().take(BOXES_LISTED).map(|one| format_box(*one)).collect();
+    if boxes.len() > BOXES_LISTED {
+        listed.push(format!("and {} more", boxes.len() - BOXES_LISTED));
+    }
+    listed.join("; ")
 }
 
 /// A share in per cent, rounded down: only all of it is 100 %.
@@ -198,6 +237,22 @@ mod tests {
         assert_eq!(format_share(1.0), "100.0 %");
         assert_eq!(format_share(0.999_99), "99.9 %");
         assert_eq!(format_share(0.0), "0.0 %");
+    }
+
+    #[test]
+    fn what_was_not_inspected_on_purpose_is_named_with_its_share() {
+        let square = |x| PixelBox { x, y: 0, width: 8, height: 8 };
+        assert_eq!(describe_excluded(&Coverage::complete(9)), None);
+        let coverage = Coverage::complete(75).with_excluded(25, vec![square(3)]);
+        let expected = "25.0 % of the picture, 25 px, on purpose: box x 3, y 0, 8 × 8 px";
+        assert_eq!(describe_excluded(&coverage).as_deref(), Some(expected));
+        assert_eq!(describe_area(&InspectedArea::default()), "the whole picture");
+        let area = InspectedArea::new(Some(square(0)), vec![square(1)], vec![square(2)]).unwrap();
+        assert_eq!(
+            describe_area(&area),
+            "box x 0, y 0, 8 × 8 px; without box x 1, y 0, 8 × 8 px; unexplained differences do \
+             not count in box x 2, y 0, 8 × 8 px"
+        );
     }
 
     #[test]

@@ -15,9 +15,10 @@ async fn an_inspection_shows_everything_that_is_known_of_it() {
             "query($id: ID!) { inspection(id: $id) { id lot part station state judgement
                 rules { rule class count judgement text } recipe { revision failAt reviewAt }
                 defects { number class confidence grade box { x y width height } artifactId }
-                artifacts { id state sha256 url registration { dx dy score } goldenRevision
+                artifacts { id view state sha256 url registration { dx dy score bend } goldenRevision
                     coverage { inspectedPixels comparedPixels comparedShare
-                        uncovered { x y width height } }
+                        uncovered { x y width height }
+                        excludedPixels excludedShare excluded { x y width height } }
                     differences { kind strength box { x y width height } } }
                 differenceCount
                 timeline { sequence eventType actor } report { id url document }
@@ -42,11 +43,16 @@ async fn an_inspection_shows_everything_that_is_known_of_it() {
     );
     let picture = &found["artifacts"][0];
     assert_eq!(picture["url"], format!("/v1/artifacts/{}", artifact_id(1)));
-    assert_eq!(picture["registration"], json!({"dx": 0.1, "dy": -2.0, "score": 0.95}));
+    assert_eq!(
+        picture["registration"],
+        json!({"dx": 0.1, "dy": -2.0, "score": 0.95, "bend": 1.25})
+    );
     assert_eq!(
         picture["coverage"],
         json!({"inspectedPixels": 307_200, "comparedPixels": 297_600, "comparedShare": 0.96875,
-               "uncovered": [{"x": 620, "y": 0, "width": 20, "height": 480}]})
+               "uncovered": [{"x": 620, "y": 0, "width": 20, "height": 480}],
+               "excludedPixels": 102_400, "excludedShare": 0.25,
+               "excluded": [{"x": 9, "y": 8, "width": 320, "height": 320}]})
     );
     assert_eq!(
         picture["differences"],

@@ -29,6 +29,7 @@ fn report(sha256: Sha256, bytes: usize) -> Report {
         created_at: at,
         judged_at: at,
         artifacts: vec![ReportArtifact {
+            view: None,
             artifact_id: ArtifactId(artifact_id(1)),
             picture: Some(picture),
             golden: None,

@@ -89,7 +89,7 @@ async fn a_part_shows_its_recipes_and_golden_samples() {
     world
         .execute(&format!(
             "INSERT INTO read.golden_samples VALUES
-             ('Ä/1', 1, '{}', 'aa', 'image/png', 5, 6, 7, now())",
+             ('Ä/1', 1, '{}', 'aa', 'image/png', 5, 6, 7, 'variant', 'top', 'blue', 'ada', now())",
             artifact_id(1)
         ))
         .await;
@@ -121,6 +121,15 @@ async fn a_part_shows_its_recipes_and_golden_samples() {
     assert_eq!(node["recipe"]["area"]["regionOfInterest"], json!(null));
     assert_eq!(node["recipeRevisions"][1]["reason"], "glare");
     assert_eq!(node["recipeRevisions"][0]["recipe"]["failAt"], 0.5);
+    let sample = &body["golden_samples"][0];
+    assert_eq!((&sample["use"], &sample["view"]), (&json!("variant"), &json!("top")));
+    assert_eq!((&sample["reason"], &sample["actor"]), (&json!("blue"), &json!("ada")));
+    let query = "{ parts { nodes { goldenSamples { use view reason actor } } } }";
+    let node = world.query(query, json!({})).await["parts"]["nodes"][0].clone();
+    assert_eq!(
+        node["goldenSamples"][0],
+        json!({"use": "VARIANT", "view": "top", "reason": "blue", "actor": "ada"})
+    );
     assert_eq!(body["golden_samples"][0]["artifact_id"], artifact_id(1).to_string());
     assert_eq!(world.get("/v1/parts?has_golden_sample=false").await.json()["items"], json!([]));
     assert_eq!(world.get("/v1/parts").await.json()["items"][0]["golden_revision"], 1);

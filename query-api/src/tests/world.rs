@@ -282,12 +282,14 @@ impl World {
                 bytes,
                 width, height, reserved_at, registration, coverage, differences)
              VALUES ($1, $2, 'compared', 'image/png', repeat('ab', 32), 9, 640, 480, now(),
-                '{\"dx\": 0.1, \"dy\": -2, \"score\": 0.95}', $3, $4)",
+                '{\"dx\": 0.1, \"dy\": -2, \"score\": 0.95, \"bend\": 1.25}', $3, $4)",
         )
         .bind(artifact_id(n))
         .bind(id)
         .bind(json!({"inspected_pixels": 307_200, "compared_pixels": 297_600,
-            "uncovered": [{"x": 620, "y": 0, "width": 20, "height": 480}]}))
+            "uncovered": [{"x": 620, "y": 0, "width": 20, "height": 480}],
+            "excluded_pixels": 102_400,
+            "excluded": [{"x": 9, "y": 8, "width": 320, "height": 320}]}))
         .bind(json!([{"kind": "joined", "strength": 1.5,
             "box": {"x": 5, "y": 6, "width": 7, "height": 8}}]))
         .execute(&self.pool)

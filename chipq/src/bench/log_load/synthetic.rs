@@ -78,6 +78,7 @@ fn synthetic_inspection(n: usize) -> anyhow::Result<(StreamId, Vec<NewEvent>)> {
         InspectionEvent::ArtifactReserved {
             artifact_id,
             media_type: MediaType::Png,
+            view: None,
             expires_at: Utc::now() + TimeDelta::minutes(15),
         },
         InspectionEvent::ArtifactUploaded { artifact_id, picture: picture.clone() },
@@ -118,7 +119,7 @@ fn completed_inference(
             sha256: Sha256::digest_of(b"model"),
         },
         recipe_revision: 1,
-        registration: Registration { dx: 0.0, dy: 0.0, score: 1.0 },
+        registration: Registration { dx: 0.0, dy: 0.0, score: 1.0, bend: None },
         defects: (0..4).map(defect).collect(),
         differences: Vec::new(),
         coverage: Some(Coverage::complete(640 * 640)),

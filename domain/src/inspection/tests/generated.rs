@@ -7,7 +7,7 @@ use super::*;
 use crate::inspection::{InferenceResult, Registration};
 use crate::{
     Confidence, Coverage, Defect, DefectClass, DifferenceKind, Picture, PixelBox,
-    UnexplainedDifference,
+    UnexplainedDifference, ViewName,
 };
 
 const CONTENTS: [&str; 2] = ["a", "b"];
@@ -47,11 +47,28 @@ fn creation(recipe: Recipe) -> C {
 }
 
 fn reservation() -> impl Strategy<Value = C> {
-    (1..4_u128, media_type(), 0..100_i64).prop_map(|(n, media_type, seconds)| C::ReserveArtifact {
-        artifact_id: artifact(n),
-        media_type,
-        expires_at: at(seconds),
-    })
+    (1..4_u128, media_type(), announced_view(), 0..100_i64).prop_map(
+        |(n, media_type, view, seconds)| C::ReserveArtifact {
+            artifact_id: artifact(n),
+            media_type,
+            view,
+            expires_at: at(seconds),
+        },
+    )
+}
+
+/// Mostly without a name.
+fn announced_view() -> impl Strategy<Value = Option<ViewName>> {
+    let name = proptest::sample::select(&["top", "bottom", "side"][..]);
+    prop_oneof![3 => Just(None), 2 => name.prop_map(|name| Some(view(name)))]
+}
+
+/// Mostly none.
+fn required_views() -> impl Strategy<Value = Vec<ViewName>> {
+    let some: [&[&str]; 2] = [&["top"], &["top", "bottom"]];
+    let some = proptest::sample::select(some.to_vec());
+    let views = some.prop_map(|names| names.iter().map(|name| view(name)).collect());
+    prop_oneof![2 => Just(vec![]), 1 => views]
 }
 
 fn content() -> impl Strategy<Value = &'static str> {
@@ -74,12 +91,14 @@ fn confidence() -> impl Strategy<Value = Confidence> {
 }
 
 fn recipe() -> impl Strategy<Value = Recipe> {
-    (any::<u32>(), confidence(), confidence()).prop_map(|(revision, a, b)| {
-        let (fail_at, review_at) = if a < b { (b, a) } else { (a, b) };
-        let most = Recipe::REVIEW_AT_MAX;
-        let review_at = if review_at > most { most } else { review_at };
-        Recipe::new(revision, fail_at, review_at).unwrap()
-    })
+    (any::<u32>(), confidence(), confidence(), required_views()).prop_map(
+        |(revision, a, b, views)| {
+            let (fail_at, review_at) = if a < b { (b, a) } else { (a, b) };
+            let most = Recipe::REVIEW_AT_MAX;
+            let review_at = if review_at > most { most } else { review_at };
+            Recipe::new(revision, fail_at, review_at).unwrap().with_views(views).unwrap()
+        },
+    )
 }
 
 fn found() -> impl Strategy<Value = Defect> {
@@ -123,14 +142,14 @@ fn result() -> impl Strategy<Value = InferenceResult> {
     // Mostly one network, sometimes another one in the middle.
     let version = prop_oneof![3 => Just(1_u8), 1 => Just(2)];
     let seen = (findings(), differences(), coverage());
-    let ok = (1..4_u128, content(), seen, any::<[f32; 3]>(), version).prop_map(
-        |(n, content, (defects, seen, covered), [dx, dy, score], version)| {
+    let ok = (1..4_u128, content(), seen, any::<[f32; 4]>(), version).prop_map(
+        |(n, content, (defects, seen, covered), [dx, dy, score, bend], version)| {
             let mut result = compared(n, content, defects);
             if let InferenceResult::Completed {
                 registration, model, differences, coverage, ..
             } = &mut result
             {
-                *registration = Registration { dx, dy, score };
+                *registration = Registration { dx, dy, score, bend: Some(bend) };
                 *model = model_version(version);
                 (*differences, *coverage) = (seen, covered);
             }
@@ -158,6 +177,7 @@ fn event() -> impl Strategy<Value = E> {
     prop_oneof![
         Just(created()),
         (1..4_u128).prop_map(reserved),
+        (1..4_u128).prop_map(|n| reserved_as(n, Some("top"))),
         (1..4_u128, content()).prop_map(|(n, content)| uploaded(n, content)),
         vec(1..5_u128, 0..4).prop_map(requested),
         (1..4_u128, content(), findings()).prop_map(|(n, content, f)| completed(n, content, f)),

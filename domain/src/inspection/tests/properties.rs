@@ -62,6 +62,13 @@ proptest! {
         };
         prop_assert_eq!(rules, vec![FiredRule::NothingFound]);
         prop_assert!(!facts.artifacts.is_empty());
+        if !facts.recipe.views.is_empty() {
+            let mut seen: Vec<_> = facts.artifacts.keys().map(|id| facts.views.get(id)).collect();
+            let mut required: Vec<_> = facts.recipe.views.iter().map(Some).collect();
+            seen.sort();
+            required.sort();
+            prop_assert_eq!(seen, required, "every named view once, and no other");
+        }
         let mut pictures = std::collections::BTreeSet::new();
         for artifact in facts.artifacts.values() {
             let Artifact::Compared { picture, defects, differences, coverage: Some(coverage) } =

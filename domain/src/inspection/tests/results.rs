@@ -309,9 +309,10 @@ fn a_registration_that_is_not_a_number_is_recorded_as_not_registered() {
     let reason = NotComparable::NotRegistered;
     let review = judged(Judgement::Review, [FiredRule::NotCompared { reason }]);
     for nonsense in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
-        let [mut dx, mut dy, mut score] = [registration(); 3];
+        let [mut dx, mut dy, mut score, mut bend] = [registration(); 4];
         (dx.dx, dy.dy, score.score) = (nonsense, nonsense, nonsense);
-        for broken in [dx, dy, score] {
+        bend.bend = Some(nonsense);
+        for broken in [dx, dy, score, bend] {
             let mut expected = failed(1, "board", reason);
             if let E::InferenceFailed { detail, .. } = &mut expected {
                 *detail = "the registration gave no finite numbers".into();

@@ -7,8 +7,10 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use domain::inspection::{Facts, GoldenReference, InferenceResult, ModelIdentity, Timing};
-use domain::part::GoldenSample;
-use domain::{ArtifactId, ModelRoute, NotComparable, Part, PartNumber, Picture, Recipe};
+use domain::part::{GoldenSample, GoldenSet};
+use domain::{
+    ArtifactId, InspectedArea, ModelRoute, NotComparable, Part, PartNumber, Picture, Recipe,
+};
 use inference::comparison::{ComparedPicture, ComparisonError, StoredPicture};
 use platform::artifact_store::ArtifactStoreError;
 use platform::execute::load;
@@ -39,13 +41,9 @@ pub(super) struct SelectedModel {
 }
 
 impl InspectionProcessor {
-    pub(super) async fn load_golden_sample(
-        &self,
-        part: &PartNumber,
-    ) -> Result<Option<GoldenSample>, ProcessingError> {
-        let part =
-            load::<Part>(&*self.log, part.as_str()).await.map_err(ProcessingError::from_execute)?;
-        Ok(part.state.golden_sample().cloned())
+    pub(super) async fn load_part(&self, part: &PartNumber) -> Result<Part, ProcessingError> {
+        let part = load::<Part>(&*self.log, part.as_str()).await;
+        Ok(part.map_err(ProcessingError::from_execute)?.state)
     }
 
     /// The network of the inspection's first comparison; before it, the one in force.
@@ -189,9 +187,11 @@ fn completed_result(
 }
 
 /// What this worker cannot honour must not be passed over: pictures of such a recipe are for a person.
-pub(super) fn asks_for_more_than_whole_pictures(recipe: &Recipe) -> bool {
-    let (revision, fail_at, review_at) = (recipe.revision, recipe.fail_at, recipe.review_at);
-    Recipe::new(revision, fail_at, review_at).as_ref() != Ok(recipe)
+pub(super) fn asks_for_more_than_whole_pictures(recipe: &Recipe, golden: &GoldenSet<'_>) -> bool {
+    recipe.area != InspectedArea::default()
+        || recipe.bend_max_px < Recipe::BEND_MAX_PX
+        || !golden.variants.is_empty()
+        || !golden.accepted_boards.is_empty()
 }
 
 pub(super) fn beyond_this_worker_result(
@@ -199,7 +199,7 @@ pub(super) fn beyond_this_worker_result(
     picture: &Picture,
     golden: &GoldenSample,
 ) -> InferenceResult {
-    let detail = "the part's recipe asks for more than thresholds, which this worker cannot honour";
+    let detail = "the part's recipe or golden samples ask for more than this worker can do";
     let reason = NotComparable::InferenceFailed;
     failed_result(artifact_id, picture, Some(golden.reference()), reason, detail.to_owned())
 }
@@ -207,10 +207,14 @@ pub(super) fn beyond_this_worker_result(
 pub(super) fn no_golden_sample_result(
     artifact_id: ArtifactId,
     picture: &Picture,
-    part: &PartNumber,
+    facts: &Facts,
 ) -> InferenceResult {
-    let detail =
-        format!("part {part} has no golden sample; register one and inspect the board again");
+    let part = &facts.part;
+    let of_view = facts.views.get(&artifact_id);
+    let of_view = of_view.map(|view| format!(" of its view {view}")).unwrap_or_default();
+    let detail = format!(
+        "part {part} has no golden sample{of_view}; register one and inspect the board again"
+    );
     failed_result(artifact_id, picture, None, NotComparable::NoGoldenSample, detail)
 }
 

@@ -5,7 +5,7 @@ use domain::inspection::{GoldenReference, ModelIdentity, Registration, Timing};
 use domain::{
     ArtifactId, ArtifactState, Coverage, Defect, FiredRule, Grade, InspectionEvent,
     InspectionState, Judgement, Lot, MediaType, NotComparable, PartNumber, Picture, Recipe, Sha256,
-    Station, UnexplainedDifference,
+    Station, UnexplainedDifference, ViewName,
 };
 use platform::event_log::Position;
 use serde::{Deserialize, Serialize};
@@ -104,6 +104,7 @@ impl TableRow for InspectionRow {
 pub(super) struct ArtifactRow {
     pub(super) artifact_id: ArtifactId,
     pub(super) inspection_id: Uuid,
+    view: Option<ViewName>,
     pub(super) state: ArtifactState,
     media_type: MediaType,
     sha256: Option<Sha256>,
@@ -135,10 +136,12 @@ impl ArtifactRow {
         record: &InspectionRecord<'_>,
         id: ArtifactId,
         media_type: MediaType,
+        view: Option<&ViewName>,
     ) -> Self {
         Self {
             artifact_id: id,
             inspection_id: record.aggregate_id,
+            view: view.cloned(),
             state: ArtifactState::Reserved,
             media_type,
             sha256: None,

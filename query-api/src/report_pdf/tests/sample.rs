@@ -66,16 +66,18 @@ fn compared() -> Outcome {
             version: "1".to_owned(),
             sha256: Sha256::digest_of(b"model"),
         },
-        registration: Registration { dx: 2.0, dy: -1.25, score: 0.987 },
+        registration: Registration { dx: 2.0, dy: -1.25, score: 0.987, bend: Some(0.75) },
         coverage: Some(all_but_a_strip()),
         timing: Timing { queue_ms: 3, compute_ms: 41, total_ms: 58 },
     }
 }
 
-/// The rightmost two columns were not compared.
+/// The rightmost two columns were not compared; a corner was left out on purpose.
 fn all_but_a_strip() -> Coverage {
     let strip = PixelBox { x: 94, y: 0, width: 2, height: 64 };
-    Coverage::new(96 * 64, 94 * 64, vec![strip]).unwrap()
+    let corner = PixelBox { x: 0, y: 56, width: 12, height: 8 };
+    let coverage = Coverage::new(96 * 63, 94 * 63, vec![strip]).unwrap();
+    coverage.with_excluded(96, vec![corner])
 }
 
 fn difference(number: u32, kind: DifferenceKind, strength: f32) -> ReportDifference {
@@ -99,18 +101,21 @@ pub(super) fn report() -> Report {
     let artifacts = vec![
         ReportArtifact {
             artifact_id: id(1),
+            view: Some("top".parse().unwrap()),
             picture: Some(picture(&test_png())),
             golden: Some(golden.clone()),
             outcome: compared(),
         },
         ReportArtifact {
             artifact_id: id(2),
+            view: None,
             picture: Some(other),
             golden: Some(golden),
             outcome: Outcome::NotComparable { reason, detail },
         },
         ReportArtifact {
             artifact_id: id(3),
+            view: None,
             picture: None,
             golden: None,
             outcome: Outcome::Missing,

@@ -39,6 +39,7 @@ fn everything() -> Report {
     let mut report = report();
     report.recipe = recipe_of_two_views();
     let mut rules = vec![FiredRule::MissingView, FiredRule::DuplicateView, FiredRule::NothingFound];
+    rules.push(FiredRule::UnknownView);
     rules.push(FiredRule::UnexplainedDifference { count: 1 });
     rules.push(FiredRule::NotCovered { pieces: 1 });
     for kind in DifferenceKind::ALL {

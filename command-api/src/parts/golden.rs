@@ -1,0 +1,94 @@
+//! A part's golden samples: announce one, for a use and a view.
+
+use axum::extract::{Path, State};
+use axum::response::Response;
+use domain::{GoldenPurpose, GoldenSampleUse, Part, PartCommand};
+use platform::http::Problem;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::parse_part_number;
+use crate::CommandApi;
+use crate::command::{Mutation, WriteParts};
+use crate::descriptions::{MutationHeaders, MutationProblems};
+use crate::reason::parse_reason;
+use crate::uploads::reservation::{
+    Announcement, AnnouncementQuery, AnnouncementTerms, ReservationRequest, UploadTicket,
+    reserve_slot, wrong_parameter,
+};
+use crate::uploads::{PictureOwnerId, PictureType};
+
+/// The commands on golden samples.
+pub(super) fn routes() -> OpenApiRouter<CommandApi> {
+    OpenApiRouter::default().routes(routes!(reserve_golden_sample))
+}
+
+/// What a golden sample is for.
+#[derive(ToSchema)]
+#[schema(as = GoldenSampleUse, rename_all = "kebab-case")]
+#[expect(dead_code, reason = "describes domain::GoldenSampleUse, which knows no OpenAPI")]
+pub(crate) enum GoldenSampleUseBody {
+    Replacement,
+    Variant,
+    AcceptedBoard,
+}
+
+impl AnnouncementTerms for GoldenPurpose {
+    const PARAMETERS: &'static [&'static str] = &["use", "view", "reason"];
+
+    fn parse(query: &AnnouncementQuery) -> Result<Self, Problem> {
+        let usage = query.parse_optional("use")?.unwrap_or(GoldenSampleUse::Replacement);
+        let view = query.parse_optional("view")?;
+        let reason = query.text("reason").map(parse_reason).transpose().map_err(wrong_parameter)?;
+        Self::new(usage, view, reason).map_err(wrong_parameter)
+    }
+}
+
+/// Announce a golden sample
+///
+/// Answers with a URL that takes the picture of a board known to be right. Once it is uploaded, boards of
+/// the part are compared with it; inspections that are open keep the golden samples of when they were
+/// created. A `replacement` takes the place of all before it, of its view. A `variant` stands beside the
+/// one in force, such as for another solder colour, and the best match decides. An `accepted-board` is a
+/// good board: where good boards differ, the tolerance is wider. At most 8 variants and 32 accepted boards
+/// stand beside a golden sample, each for a reason.
+#[utoipa::path(
+    post, path = "/v1/parts/{part}/golden-sample", tag = "parts",
+    operation_id = "reserveGoldenSample",
+    params(
+        ("part" = String, Path, description = "The part number", example = "PCB-4711"),
+        ("type" = PictureType, Query, description = "The picture's format"),
+        ("use" = Option<GoldenSampleUseBody>, Query, description = "What it is for; a replacement \
+            when nothing is said"),
+        ("view" = Option<String>, Query, description = "The view of the board that it shows: 1 to 32 \
+            of a–z, 0–9 and the hyphen; none where views have no names", example = "top"),
+        ("reason" = Option<String>, Query, description = "Why: 1 to 500 printable characters, kept for \
+            ever; must be given for a variant and an accepted board"),
+        MutationHeaders,
+    ),
+    security(("oauth2" = ["parts:write"]), ("bearer" = [])),
+    responses((status = 201, description = "Announced", body = UploadTicket), MutationProblems),
+)]
+#[tracing::instrument(skip_all)]
+async fn reserve_golden_sample(
+    State(api): State<CommandApi>,
+    Path(part): Path<String>,
+    mutation: Mutation<WriteParts>,
+    announced: Announcement<GoldenPurpose>,
+) -> Result<Response, Problem> {
+    let Announcement { picture, terms: purpose } = announced;
+    let part = parse_part_number(&part)?;
+    let by = mutation.subject().to_owned();
+    let request = ReservationRequest { owner: PictureOwnerId::Part(part), by, picture };
+    reserve_slot::<Part, _>(&api, mutation.without_body(), request, move |slot| {
+        PartCommand::ReserveGoldenSample {
+            artifact_id: slot.artifact_id,
+            media_type: slot.media_type,
+            purpose,
+            now: slot.now,
+            expires_at: slot.expires_at,
+        }
+    })
+    .await
+}

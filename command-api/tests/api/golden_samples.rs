@@ -1,0 +1,68 @@
+//! Golden samples: for a use and a view, and pinned by the inspections that come after.
+
+use domain::{Inspection, Part};
+use platform::event_log::StreamId;
+use serde_json::json;
+
+use crate::pictures::jpeg;
+use crate::support::TestApi;
+
+async fn upload(api: &TestApi, query: &str, seed: u8) {
+    let path = format!("/v1/parts/PCB-1/golden-sample?type=image/jpeg{query}");
+    let reply = api.post(path).send().await;
+    assert_eq!(reply.status, 201, "{reply:?}");
+    let put = api.put(&reply.text("upload_url"), jpeg(seed)).send().await;
+    assert_eq!(put.status, 201, "{put:?}");
+}
+
+#[tokio::test]
+async fn golden_samples_are_for_a_use_and_a_view_with_the_reason() {
+    let api = TestApi::start().await;
+    api.register_part("PCB-1").await;
+    upload(&api, "&view=top", 1).await;
+    upload(&api, "&use=variant&view=top&reason=second%20supplier", 2).await;
+    upload(&api, "&use=accepted-board&view=top&reason=tenth%20good%20board", 3).await;
+    let events = api.log.read_stream(&StreamId::for_aggregate::<Part>("PCB-1"), 0).await.unwrap();
+    let registered: Vec<_> = events
+        .iter()
+        .filter(|event| event.event_type == "GoldenSampleRegistered")
+        .map(|event| {
+            let said = |field: &str| event.payload[field].clone();
+            assert_eq!(event.metadata.actor.as_ref().unwrap().subject, "demo");
+            (said("use"), said("view"), said("reason"))
+        })
+        .collect();
+    let top = json!("top");
+    let expected = [
+        (json!("replacement"), top.clone(), json!(null)),
+        (json!("variant"), top.clone(), json!("second supplier")),
+        (json!("accepted-board"), top, json!("tenth good board")),
+    ];
+    assert_eq!(registered, expected);
+}
+
+#[tokio::test]
+async fn an_inspection_pins_the_latest_golden_sample_of_its_creation() {
+    let api = TestApi::start().await;
+    api.register_part("PCB-1").await;
+    let without = api.create().await;
+    upload(&api, "", 1).await;
+    let first = api.create().await;
+    upload(&api, "", 2).await;
+    let second = api.create().await;
+    for (id, revision) in [(without, json!(null)), (first, json!(1)), (second, json!(2))] {
+        let stream = StreamId::for_aggregate::<Inspection>(&id);
+        let created = api.log.read_stream(&stream, 0).await.unwrap().remove(0);
+        assert_eq!(created.payload["golden_sample_revision"], revision);
+    }
+}
+
+#[tokio::test]
+async fn a_picture_is_announced_as_the_view_that_it_shows() {
+    let api = TestApi::start().await;
+    let id = api.create().await;
+    let path = format!("/v1/inspections/{id}/artifacts?type=image/jpeg&view=top");
+    assert_eq!(api.post(path).send().await.status, 201);
+    let events = api.log.read_stream(&StreamId::for_aggregate::<Inspection>(&id), 0).await.unwrap();
+    assert_eq!(events[1].payload["view"], "top");
+}
