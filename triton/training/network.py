@@ -4,7 +4,10 @@ Crops are records of 3,156 bytes: class (1 byte, 0 is background), the centre on
 box's left, top, right and bottom distance from the crop's centre in pixels (little-endian f32), two planes (test,
 golden) of 112 x 112 bits, least significant bit first, set where there is copper.
 
-The network: [n, 2, 96, 96] (0 copper, 1 substrate) -> probabilities [n, 7], sides [n, 4] in pixels.
+Crops of photographs are records of 25,108 bytes: the same, but for planes of bytes: levels in one light, 0 as bright as
+the golden crop (copper is bright), 255 as dark. They have one class more.
+
+The network: [n, 2, 96, 96] (0 copper, 1 substrate) -> probabilities [n, 7 or 8], sides [n, 4] in pixels.
 """
 import numpy as np
 import onnx
@@ -18,7 +21,9 @@ SPARE = STORED - SIDE
 RECORD = np.dtype(
     [("class", "u1"), ("centre", "u1", 3), ("sides", "<f4", 4), ("planes", "u1", (2, STORED, STORED // 8))]
 )
+PHOTOGRAPH_RECORD = np.dtype([*RECORD.descr[:3], ("planes", "u1", (2, STORED, STORED))])
 CLASSES = ["background", "open", "short", "mousebite", "spur", "copper", "pin-hole"]
+PHOTOGRAPH_CLASSES = [*CLASSES, "missing-hole"]
 SIDE_SCALE, SIDE_OFFSET = 16.0, 20.0
 
 # What happens at full resolution is fixed and small: copper too much, copper too little, and the test picture. Where
@@ -38,7 +43,7 @@ def convs_of(widths):
 
 
 class Network(nn.Module):
-    def __init__(self, convs=None, hidden=HIDDEN):
+    def __init__(self, convs=None, hidden=HIDDEN, classes=len(CLASSES)):
         super().__init__()
         blocks, inputs, side = [], len(ENCODING), SIDE
         for outputs, kernel, stride, padding in convs or convs_of(WIDTHS):
@@ -48,7 +53,7 @@ class Network(nn.Module):
         self.convs = nn.ModuleList(blocks)
         self.hidden = nn.Linear(inputs * side * side, hidden)
         self.drop = nn.Dropout(0.1)
-        self.classes = nn.Linear(hidden, len(CLASSES))
+        self.classes = nn.Linear(hidden, classes)
         self.sides = nn.Linear(hidden, 4)
 
     def forward(self, x):
@@ -68,7 +73,7 @@ class Network(nn.Module):
 def slimmed(large, widths):
     """A narrower network that begins with the strongest channels of a larger one: those whose weights on the way in and
     on the way out are largest (Li et al. 2017, Pruning Filters for Efficient ConvNets)."""
-    network = Network(convs_of(widths), large.hidden.out_features)
+    network = Network(convs_of(widths), large.hidden.out_features, large.classes.out_features)
     inputs = torch.arange(len(ENCODING))
     following = [conv[0].weight for conv in large.convs[1:]]
     for conv, (wide, norm), after in zip(network.convs, (conv[:2] for conv in large.convs), [*following, None]):
@@ -87,6 +92,9 @@ def slimmed(large, widths):
 
 
 def unpack(records):
+    """Planes [n, 2, STORED, STORED]: 0 and 1 of bits, shares of 1 in float32 of levels."""
+    if records.dtype == PHOTOGRAPH_RECORD:
+        return records["planes"].astype(np.float32) / 255
     bits = np.unpackbits(records["planes"], axis=-1, bitorder="little")
     return 1 - bits  # copper is 0
 
@@ -100,7 +108,11 @@ def centre(records):
 def tensors(planes, sides, classes):
     """Encoded crops, sides and classes."""
     test, golden = planes[:, 0], planes[:, 1]
-    encoded = np.stack([golden & ~test, test & ~golden, test], -1) & 1  # as ENCODING and ReLU do
+    # As ENCODING and ReLU do.
+    if planes.dtype == np.uint8:
+        encoded = np.stack([golden & ~test, test & ~golden, test], -1) & 1
+    else:
+        encoded = np.stack([np.maximum(golden - test, 0), np.maximum(test - golden, 0), test], -1)
     x = torch.from_numpy(encoded).permute(0, 3, 1, 2).float()
     return x, torch.from_numpy(np.ascontiguousarray(sides)), torch.from_numpy(classes)
 
@@ -109,7 +121,7 @@ def tensors(planes, sides, classes):
 def answer(network, records, batch=512):
     """Logits and sides for records, as numpy arrays."""
     network.eval()
-    logits, sides = [np.empty((0, len(CLASSES)), np.float32)], [np.empty((0, 4), np.float32)]
+    logits, sides = [np.empty((0, network.classes.out_features), np.float32)], [np.empty((0, 4), np.float32)]
     for start in range(0, len(records), batch):
         x, *_ = tensors(*centre(records[start : start + batch]))
         answers = network(x)
@@ -156,7 +168,7 @@ def export(network, path, temperature=1.0):
     value = lambda name, *shape: helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", *shape])
     graph = helper.make_graph(
         nodes, "golden-compare", [value("crops", 2, SIDE, SIDE)],
-        [value("probabilities", len(CLASSES)), value("sides", 4)], weights,
+        [value("probabilities", network.classes.out_features), value("sides", 4)], weights,
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8,
                               producer_name="chipq")
@@ -165,15 +177,16 @@ def export(network, path, temperature=1.0):
         file.write(model.SerializeToString(deterministic=True))
 
 
-def load(path):
-    """The network of an ONNX file that `export` wrote."""
+def load(path, classes=None):
+    """The network of an ONNX file that `export` wrote; with more classes than it has, the new ones know nothing."""
     graph = onnx.load(path).graph
     weights = {tensor.name: torch.from_numpy(numpy_helper.to_array(tensor).copy()) for tensor in graph.initializer}
     convs = []
     for node in (node for node in graph.node if f"{node.name}.weight" in weights and node.op_type == "Conv"):
         a = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
         convs.append((weights[f"{node.name}.weight"].shape[0], a["kernel_shape"][0], a["strides"][0], a["pads"][0]))
-    network = Network(convs, weights["hidden.bias"].shape[0])
+    known = weights["logits.bias"].shape[0]
+    network = Network(convs, weights["hidden.bias"].shape[0], classes or known)
     with torch.no_grad():
         for i, (conv, norm, _) in enumerate(network.convs):
             conv.weight.copy_(weights[f"conv{i}.weight"])
@@ -181,6 +194,7 @@ def load(path):
             norm.bias.copy_(weights[f"conv{i}.bias"])
         for name, scale, offset in [("hidden", 1, 0), ("classes", 1, 0), ("sides", SIDE_SCALE, SIDE_OFFSET)]:
             layer, stored = getattr(network, name), {"classes": "logits"}.get(name, name)
-            layer.weight.copy_(weights[f"{stored}.weight"] / scale)
-            layer.bias.copy_((weights[f"{stored}.bias"] - offset) / scale)
+            rows = known if name == "classes" else len(layer.bias)
+            layer.weight[:rows] = weights[f"{stored}.weight"] / scale
+            layer.bias[:rows] = (weights[f"{stored}.bias"] - offset) / scale
     return network

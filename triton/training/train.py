@@ -12,6 +12,9 @@ calibrated at the end: one temperature, fitted on the validation crops and folde
 With --teacher, a narrower network begins with the strongest channels of a larger one and learns its answers besides the
 labels (Hinton et al. 2015). With --from, training goes on from that network. REAL are crops of a data set's own boards: seven in eight boards of
 every group (by a digest of their names) are trained on, several times a pass, and the others choose the best pass.
+
+With --photographs, crops are grey levels of photographs, and the network has a class more; --from may then name a network
+for binarised crops, which knows the shapes already.
 """
 import argparse
 import hashlib
@@ -25,7 +28,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from network import (
-    RECORD, SIDE, SIDE_SCALE, SPARE, WIDTHS, Network, answer, convs_of, export, load, slimmed, tensors, unpack,
+    CLASSES, PHOTOGRAPH_CLASSES, PHOTOGRAPH_RECORD, RECORD, SIDE, SIDE_SCALE, SPARE, WIDTHS, Network, answer, convs_of,
+    export, load, slimmed, tensors, unpack,
 )
 
 # Exchanging copper and substrate exchanges these classes.
@@ -38,9 +42,10 @@ SOFT = 2.0
 
 
 def augment(records, rng, group=16):
-    """Moves, turns, mirrors and inverts crops, a group of them in the same way."""
+    """Moves, turns and mirrors crops, a group of them in the same way; bits are inverted at times, levels relit."""
     planes, sides, classes = unpack(records), records["sides"].copy(), records["class"].astype(np.int64)
-    out = np.empty((len(records), 2, SIDE, SIDE), np.uint8)
+    out = np.empty((len(records), 2, SIDE, SIDE), planes.dtype)
+    bits = planes.dtype == np.uint8
     for start in range(0, len(records), group):
         part = slice(start, start + group)
         # Small moves are likelier: candidates lie near the middle of their flaw.
@@ -54,10 +59,20 @@ def augment(records, rng, group=16):
             crop, s = crop[..., ::-1, :], s[:, [0, 3, 2, 1]]
         if rng.random() < 0.5:
             crop, s = crop.swapaxes(2, 3), s[:, [1, 0, 3, 2]]
-        if rng.random() < 0.25:
+        if not bits:
+            crop = relit(crop, rng)
+        elif rng.random() < 0.25:
             crop, classes[part] = 1 - crop, INVERTED[classes[part]]
         out[part], sides[part] = crop, s
     return out, sides, classes
+
+
+def relit(crop, rng):
+    """Levels in another light: both planes alike, the test picture a little more, and its noise."""
+    gain = 1 + rng.normal(0, 0.1) + np.array([rng.normal(0, 0.02), 0], np.float32)[:, None, None]
+    offset = rng.normal(0, 0.04) + np.array([rng.normal(0, 0.01), 0], np.float32)[:, None, None]
+    noise = rng.standard_normal(crop.shape, np.float32) * np.float32(0.02 * rng.random())
+    return np.clip(crop * np.float32(gain) + np.float32(offset) + noise, 0, 1)
 
 
 def overlap(a, b):
@@ -123,7 +138,7 @@ def split_real(path):
 
 def train(network, teacher, data, a, rng, each_pass):
     half = a.precision == "bfloat16" or (a.precision == "auto" and "amx_bf16" in open("/proc/cpuinfo").read())
-    print(f"{len(data)} crops, classes {np.bincount(data['class'], minlength=7).tolist()}, "
+    print(f"{len(data)} crops, classes {np.bincount(data['class'], minlength=network.classes.out_features).tolist()}, "
           f"{sum(p.numel() for p in network.parameters())} parameters, {'bfloat16' if half else 'float'}", flush=True)
     average = torch.optim.swa_utils.AveragedModel(
         network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(a.average), use_buffers=True)
@@ -156,6 +171,7 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("crops", nargs="+")
     parser.add_argument("--validation", required=True)
+    parser.add_argument("--photographs", action="store_true", help="crops are grey levels of photographs")
     parser.add_argument("--out", required=True)
     parser.add_argument("--from", dest="start", help="an ONNX file of this program to go on from")
     parser.add_argument("--teacher", help="an ONNX file of this program whose answers are learnt")
@@ -200,8 +216,9 @@ def main():
     torch.manual_seed(a.seed)
     torch.set_num_threads(a.threads)
     rng = np.random.default_rng(a.seed)
-    parts = [np.fromfile(path, RECORD) for path in a.crops]
-    validation = np.fromfile(a.validation, RECORD)
+    record, classes = (PHOTOGRAPH_RECORD, PHOTOGRAPH_CLASSES) if a.photographs else (RECORD, CLASSES)
+    parts = [np.fromfile(path, record) for path in a.crops]
+    validation = np.fromfile(a.validation, record)
     for path in filter(None, [a.real, a.real_repaired]):
         real, held_out = split_real(path)
         parts += [real] * REAL_REPEATS
@@ -209,11 +226,11 @@ def main():
         validation = held_out if path == a.real else np.concatenate([validation, held_out])
     teacher = load(a.teacher).eval().to(memory_format=torch.channels_last) if a.teacher else None
     if a.start:
-        network = load(a.start)
+        network = load(a.start, len(classes))
     elif teacher and any(width > conv[0].out_channels for width, conv in zip(a.widths, teacher.convs)):
         raise SystemExit(f"train.py: {a.teacher} is narrower than --widths {a.widths}: a teacher is wider")
     else:
-        network = slimmed(teacher, a.widths) if teacher else Network(convs_of(a.widths))
+        network = slimmed(teacher, a.widths) if teacher else Network(convs_of(a.widths), classes=len(classes))
     network = network.to(memory_format=torch.channels_last)
     best = [float("inf")]
 
@@ -234,18 +251,18 @@ def main():
     print("sha256", digest)
     if a.record:
         os.makedirs(os.path.dirname(a.record) or ".", exist_ok=True)
-        record = {
+        made = {
             "sha256": digest, "crops": {os.path.basename(p).removesuffix(".bin"): len(d) for p, d in zip(a.crops, parts)},
             "epochs": a.epochs, "batch": a.batch, "rate": a.rate, "average": a.average, "seed": a.seed,
             "temperature": temperature, "precision": half, "cpu_seconds": round(time.process_time()),
             "parameters": sum(p.numel() for p in network.parameters()),
         }
         if before:
-            record |= {"from": before, "before": record_of(a.start, before, a.record)}
+            made |= {"from": before, "before": record_of(a.start, before, a.record)}
         if taught_by:
-            record |= {"teacher": taught_by, "taught": record_of(a.teacher, taught_by, a.record)}
+            made |= {"teacher": taught_by, "taught": record_of(a.teacher, taught_by, a.record)}
         with open(a.record, "w") as file:
-            json.dump(record, file, indent=2)
+            json.dump(made, file, indent=2)
             file.write("\n")
 
 

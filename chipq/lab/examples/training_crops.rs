@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use boards::{BoardOptions, GeneratedBoard, LabelledBox, Manifest, ManifestItem, board_sequence};
 use clap::Parser;
-use lab::training::write_records;
+use lab::training::{photographed_pairs, write_photograph_records, write_records};
 
 /// Units made of one generated design: a design costs as much as two of its units.
 const UNITS_PER_DESIGN: u32 = 3;
@@ -27,6 +27,9 @@ struct Arguments {
     /// Per cent of generated boards without any flaw.
     #[arg(long, default_value_t = 0)]
     clean_per_cent: u32,
+    /// Photographs instead of binarised copper; records are of bytes then.
+    #[arg(long, conflicts_with_all = ["manifest", "repaired"])]
+    photographs: bool,
     /// A DeepPCB-style manifest instead of generated boards.
     #[arg(long)]
     manifest: Option<PathBuf>,
@@ -55,7 +58,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         boards: BufWriter::new(File::create(PathBuf::from(beside))?),
         counts: [0; 4],
     };
-    if let Some(manifest) = &arguments.manifest {
+    if arguments.photographs {
+        sink.take_photographs(&arguments)?;
+    } else if let Some(manifest) = &arguments.manifest {
         let parsed: Manifest = serde_json::from_slice(&fs::read(manifest)?)?;
         let folder = manifest.parent().unwrap_or(Path::new("."));
         let wanted = |item: &&ManifestItem| {
@@ -100,10 +105,38 @@ impl Sink {
     fn take(&mut self, id: &str, group: &str, board: GeneratedBoard) -> Result<(), Box<dyn Error>> {
         let board = if self.repaired { board.into_repaired() } else { board };
         let records = write_records(&board, 1, &mut self.crops)?;
+        self.count(id, group, board.defects.len() as u64, records)
+    }
+
+    /// Photographs of as many parts as it takes; all of a part's are clean, or none.
+    fn take_photographs(&mut self, arguments: &Arguments) -> Result<(), Box<dyn Error>> {
+        let boards = arguments.boards.unwrap_or(0);
+        let units = u64::from(UNITS_PER_DESIGN) + 1;
+        for number in 0..boards.div_ceil(units) {
+            let clean = number % 100 < u64::from(arguments.clean_per_cent);
+            let (golden, photographs) = photographed_pairs(arguments.seed, number, units, clean)?;
+            let Some(golden) = golden else { continue };
+            for (unit, (test, photograph)) in photographs.iter().enumerate() {
+                let records =
+                    write_photograph_records(&golden, test, photograph, 1, &mut self.crops)?;
+                let id = (number * units + unit as u64).to_string();
+                let labels = photograph.labels.len() as u64;
+                self.count(&id, &number.to_string(), labels, records)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn count(
+        &mut self,
+        id: &str,
+        group: &str,
+        labels: u64,
+        records: Option<u64>,
+    ) -> Result<(), Box<dyn Error>> {
         let line = serde_json::json!({ "id": id, "group": group, "records": records });
         writeln!(self.boards, "{line}")?;
         let refused = u64::from(records.is_none());
-        let labels = board.defects.len() as u64;
         let counted = [1, labels, records.unwrap_or(0), refused];
         self.counts.iter_mut().zip(counted).for_each(|(sum, count)| *sum += count);
         Ok(())

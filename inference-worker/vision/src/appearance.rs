@@ -13,6 +13,7 @@ use super::Incomparable;
 use super::binary_image::BinaryImage;
 use super::decode::ImageView;
 use super::field::{AffineOffset, OffsetField};
+use super::normalised_pair::NormalisedPair;
 
 mod agreement;
 mod align;
@@ -116,6 +117,32 @@ impl GoldenPhotograph {
         &self,
         registered: RegisteredPhotograph,
     ) -> Result<Vec<UnexplainedDifference>, Incomparable> {
+        self.align_levels(registered, find_differences)
+    }
+
+    /// As [`Self::find_differences`], and the levels that were compared.
+    ///
+    /// # Errors
+    /// As [`Self::find_differences`].
+    pub(super) fn find_differences_and_levels(
+        &self,
+        registered: RegisteredPhotograph,
+    ) -> Result<(Vec<UnexplainedDifference>, NormalisedPair), Incomparable> {
+        self.align_levels(registered, |pair, field, size| {
+            let differences = find_differences(pair, field, size)?;
+            let [golden, test] = pair.normalise_channel(self.channels.sharpest());
+            let field = field.clone();
+            Ok((differences, NormalisedPair { size: self.size(), golden, test, field }))
+        })
+    }
+
+    /// Lays a registered photograph over this one, equally sharp and in one light, and hands both to `look`
+    /// with the way back into the photograph and its size.
+    fn align_levels<T>(
+        &self,
+        registered: RegisteredPhotograph,
+        look: impl FnOnce(&AlignedPair<'_>, &OffsetField, (u32, u32)) -> Result<T, Incomparable>,
+    ) -> Result<T, Incomparable> {
         let RegisteredPhotograph { test, field, .. } = registered;
         let size = (test.width as u32, test.height as u32);
         let WarpedPicture { channels: warped, mut spans } =
@@ -141,9 +168,7 @@ impl GoldenPhotograph {
             clipped,
             blur,
         };
-        let map = pair.measure_excess();
-        in_focus_everywhere(&map.edges)?;
-        regions::find_differences(&map, &field, size).ok_or(Incomparable::TooManyDifferences)
+        look(&pair, &field, size)
     }
 
     /// How the picture lies: searched roughly, then aligned from coarse to fine. Whether it agrees there is
@@ -205,6 +230,16 @@ impl GoldenPhotograph {
         }
         best.1
     }
+}
+
+fn find_differences(
+    pair: &AlignedPair<'_>,
+    field: &OffsetField,
+    size: (u32, u32),
+) -> Result<Vec<UnexplainedDifference>, Incomparable> {
+    let map = pair.measure_excess();
+    in_focus_everywhere(&map.edges)?;
+    regions::find_differences(&map, field, size).ok_or(Incomparable::TooManyDifferences)
 }
 
 /// Refuses a picture of which a region is less sharp than the rest.

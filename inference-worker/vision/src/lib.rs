@@ -22,6 +22,7 @@ mod incomparable;
 mod measure;
 mod merge;
 mod named_differences;
+mod normalised_pair;
 mod panel;
 mod photograph;
 mod refusal;
@@ -38,6 +39,7 @@ pub use decode::{
 };
 pub use incomparable::{Incomparable, Misplacement};
 pub use merge::{CLASS_COUNT, CropOutput, Findings, UnusableAnswers};
+pub use normalised_pair::NormalisedPair;
 pub use panel::Panel;
 pub use stage::{Stage, StageWatch};
 
@@ -237,6 +239,23 @@ pub fn locate_candidates<'a>(
 ) -> Result<LocatedCandidates, Incomparable> {
     let located = locate_in_copper(read_copper(test.into(), golden)?, golden, &mut ())?;
     Ok((located.pair, located.candidates.centres, located.registration))
+}
+
+/// The levels of a photograph and its golden sample in one light, and the centres of what differs.
+pub type LocatedDifferences = (NormalisedPair, Vec<(usize, usize)>);
+
+/// Everything of [`prepare`] of a photograph but the crops; none when the golden sample is binarised.
+///
+/// # Errors
+/// As [`prepare`].
+pub fn locate_differences<'a>(
+    test: impl Into<ImageView<'a>>,
+    golden: &PreparedGolden,
+) -> Result<Option<LocatedDifferences>, Incomparable> {
+    let test = test.into();
+    let bits = read_copper(test, golden)?;
+    let Some(photograph) = &golden.photograph else { return Ok(None) };
+    named_differences::locate_differences(test, bits, (&golden.bits, photograph)).map(Some)
 }
 
 /// The copper of a picture that may be compared.

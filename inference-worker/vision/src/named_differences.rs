@@ -6,13 +6,14 @@
 
 use domain::{PixelBox, UnexplainedDifference};
 
-use super::appearance::GoldenPhotograph;
+use super::appearance::{GoldenPhotograph, RegisteredPhotograph};
 use super::binary_image::BinaryImage;
 use super::candidates::Candidates;
 use super::coverage::CoverageTally;
 use super::crops::{CropBatch, RegisteredPair};
 use super::decode::ImageView;
 use super::field;
+use super::normalised_pair::NormalisedPair;
 use super::refusal::{self, AgreeingTiles};
 use super::stage::{Stage, StageWatch};
 use super::{BEND_MAX, Incomparable, MAX_CANDIDATES, PreparedPicture};
@@ -33,22 +34,8 @@ pub(super) fn prepare_photograph(
     watch: &mut impl StageWatch,
 ) -> Result<PreparedPicture, Incomparable> {
     let size = test.dimensions();
-    let registered = golden.register(test);
-    let warped = field::warp_golden(golden_bits, registered.field());
-    // The level by level comparison leaves out two pixels more along borders.
-    let known = warped.known.eroded().eroded();
-    let pair = RegisteredPair { golden: warped.fill_unknown_from(&bits), test: bits };
-    watch.stage_ended(Stage::Register);
+    let (registered, pair, known) = register(test, bits, (golden_bits, golden), watch)?;
     let registration = registered.registration();
-    if !registered.agrees() {
-        let score = registration.score;
-        let tiles = AgreeingTiles::count(&pair.test, &pair.golden);
-        return Err(refusal::explain_refusal(&pair.test, golden_bits, tiles, score));
-    }
-    let bend = registered.field().bend();
-    if bend > BEND_MAX {
-        return Err(Incomparable::Bent { bend });
-    }
     let differences = golden.find_differences(registered)?;
     if differences.len() > MAX_CANDIDATES {
         return Err(Incomparable::TooManyDifferences);
@@ -67,6 +54,42 @@ pub(super) fn prepare_photograph(
     }
     watch.stage_ended(Stage::Crops);
     Ok(PreparedPicture { crops, registration, coverage, candidates, size })
+}
+
+/// The levels of a photograph and its golden sample as they are compared, and where to look at what differs.
+pub(super) fn locate_differences(
+    test: ImageView<'_>,
+    bits: BinaryImage,
+    (golden_bits, golden): (&BinaryImage, &GoldenPhotograph),
+) -> Result<(NormalisedPair, Vec<(usize, usize)>), Incomparable> {
+    let (registered, ..) = register(test, bits, (golden_bits, golden), &mut ())?;
+    let (differences, levels) = golden.find_differences_and_levels(registered)?;
+    Ok((levels, crop_centres(&differences)))
+}
+
+/// A photograph that lies over its golden sample, the copper of both, and where the latter is known.
+fn register(
+    test: ImageView<'_>,
+    bits: BinaryImage,
+    (golden_bits, golden): (&BinaryImage, &GoldenPhotograph),
+    watch: &mut impl StageWatch,
+) -> Result<(RegisteredPhotograph, RegisteredPair, BinaryImage), Incomparable> {
+    let registered = golden.register(test);
+    let warped = field::warp_golden(golden_bits, registered.field());
+    // The level by level comparison leaves out two pixels more along borders.
+    let known = warped.known.eroded().eroded();
+    let pair = RegisteredPair { golden: warped.fill_unknown_from(&bits), test: bits };
+    watch.stage_ended(Stage::Register);
+    if !registered.agrees() {
+        let score = registered.registration().score;
+        let tiles = AgreeingTiles::count(&pair.test, &pair.golden);
+        return Err(refusal::explain_refusal(&pair.test, golden_bits, tiles, score));
+    }
+    let bend = registered.field().bend();
+    if bend > BEND_MAX {
+        return Err(Incomparable::Bent { bend });
+    }
+    Ok((registered, pair, known))
 }
 
 /// Where to look at differences, the strongest first: their middles, or the middles of their pieces.

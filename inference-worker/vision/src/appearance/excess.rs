@@ -109,6 +109,27 @@ impl AlignedPair<'_> {
         map
     }
 
+    /// Levels of one channel, of the golden sample and of the test picture, as they are compared: equally
+    /// sharp, in one light.
+    pub(super) fn normalise_channel(&self, channel: usize) -> [Vec<u8>; 2] {
+        let (width, height) = (self.golden.width, self.golden.height);
+        let mut levels = [vec![0; width * height], vec![0; width * height]];
+        let mut look = TileLook::new(self);
+        for tile in self.tiles() {
+            look.load_channel(tile, channel);
+            for y in 0..tile.height {
+                let rows = [&look.golden.row(y + 2)[2..], look.test.row(y)];
+                let at = (tile.top + y) * width + tile.left;
+                for (levels, row) in levels.iter_mut().zip(rows) {
+                    for (to, level) in levels[at..at + tile.width].iter_mut().zip(row) {
+                        *to = (level + 0.5) as u8;
+                    }
+                }
+            }
+        }
+        levels
+    }
+
     fn tiles(&self) -> impl Iterator<Item = Tile> {
         let (width, height) = (self.golden.width, self.golden.height);
         (0..height).step_by(TILE.1).flat_map(move |top| {
