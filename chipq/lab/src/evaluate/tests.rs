@@ -1,5 +1,6 @@
 //! Manifests, splits and predictions, without a network.
 
+use boards::photographed::{PhotographOptions, PhotographedUnits, write_photographs};
 use boards::{BoardOptions, write_boards};
 
 use super::*;
@@ -25,6 +26,26 @@ fn every_pair_gets_one_line_in_the_manifests_order() {
         assert!(first[field].is_number(), "{field} in {first}");
     }
     assert!(first["class"].is_string());
+}
+
+#[test]
+fn generated_photographs_are_compared_and_their_missing_holes_counted_apart() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let options = PhotographOptions {
+        size: (640, 560),
+        units: PhotographedUnits::SamePiece,
+        units_per_design: 2,
+        accepted: 1,
+        max_defects: 12,
+        ..PhotographOptions::default()
+    };
+    let photographs = write_photographs(4, 2, &options, folder.path()).expect("written");
+    let out = folder.path().join("predictions.jsonl");
+    let done =
+        evaluate(&photographs.manifest, &out, &EvaluateOptions::default()).expect("evaluated");
+    assert_eq!((done.pairs, done.not_comparable), (4, 0));
+    assert_eq!(done.labels as u64, photographs.defects);
+    assert!(0 < done.other_labels && done.other_labels < done.labels, "{done:?}");
 }
 
 #[test]

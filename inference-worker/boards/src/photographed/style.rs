@@ -60,7 +60,8 @@ pub struct BoardStyle {
     pub backdrop: Backdrop,
     /// Specks of dust a megapixel; a third as many fibres.
     pub dust: u32,
-    /// How much pieces differ from each other: 0 only in grain and dust, 1 as usual, 2 twice as much.
+    /// How much pieces differ from each other: 0 only in grain and dust; 0.5 as from one production, which
+    /// is usual here; 1 as from several.
     pub spread: f32,
 }
 
@@ -85,7 +86,7 @@ impl BoardStyle {
             finish: random.pick([PadFinish::Tin, PadFinish::Tin, PadFinish::Gold]),
             backdrop: random.pick([Backdrop::Dark, Backdrop::Light]),
             dust: 6,
-            spread: 1.0,
+            spread: 0.5,
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::random::Random;
 pub(super) struct Variation {
     /// Seeds all that is uneven.
     pub(super) grain: u32,
-    /// How much pieces differ from each other; 1 is usual.
+    /// How much pieces differ from each other; see `BoardStyle`.
     pub(super) spread: f32,
     /// Positive makes copper wider; 70 is about a pixel.
     pub(super) etch: f32,
