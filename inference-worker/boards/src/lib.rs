@@ -1,10 +1,12 @@
-//! Boards that never were: a deterministic generator of binarised copper layers with known flaws.
+//! Boards that never were: a deterministic generator of binarised copper layers with known flaws, and
+//! of photographs of bare boards ([`photographed`]).
 //!
-//! One generator serves training, the demo, tests and load. A [`Design`] is a part (its golden
-//! sample), and every [`Design::print_unit`] is one board of it: printed anew, so with its own edges,
-//! offset and flaws. The same seeds give the same pixels on every platform: integers only, no
-//! clock, no system randomness. Pictures look like DeepPCB's: copper is dark, substrate is white,
-//! labels reach 10 pixels beyond the flaw.
+//! One generator serves training, the demo, tests and load. Of binarised copper, a [`Design`] is a
+//! part (its golden sample), and every [`Design::print_unit`] is one board of it: printed anew, so
+//! with its own edges, offset and flaws. The same seeds give the same pixels on every platform:
+//! integers only, no clock, no system randomness; photographs are the same on one platform.
+//! Binarised pictures look like DeepPCB's: copper is dark, substrate is white. Labels reach 10
+//! pixels beyond the flaw.
 
 use domain::{DefectClass, PixelBox};
 use image::{GrayImage, Luma};
