@@ -97,6 +97,7 @@ Examples:
 Examples:
   chipq inspect golden.png test.png
   chipq inspect golden.png test.png --json --annotate found.png
+  chipq inspect golden.png test.png --keep-out 0,0,200,40 --accepted good-1.png --accepted good-2.png
 
 Exits with the judgement: 0 pass, 1 fail, 2 review. Errors exit with 64 and above.")]
     Inspect(InspectArgs),

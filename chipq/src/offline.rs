@@ -1,5 +1,6 @@
 //! Tools that need no server: inspect one board, evaluate a data set, generate boards.
 
+mod golden_set;
 mod inspection;
 
 use std::path::Path;
@@ -15,7 +16,7 @@ use crate::failure::{Failure, exit};
 
 /// Inspects one board, prints what was found, and exits with the judgement.
 pub(crate) fn inspect(args: &InspectArgs) -> anyhow::Result<ExitCode> {
-    let inspected = inspection::inspect_board(&args.golden, &args.test)?;
+    let inspected = inspection::inspect_board(args)?;
     if let Some(out) = &args.annotate {
         inspected.write_annotated(out)?;
     }

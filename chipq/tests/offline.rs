@@ -59,6 +59,51 @@ fn a_board_that_cannot_be_compared_goes_to_review() {
 }
 
 #[test]
+fn what_is_kept_out_is_not_judged_and_the_golden_sample_that_the_board_shows_is_compared_with() {
+    let folder = platform::folder();
+    let pair = &boards(folder.path(), 1, 0)[0];
+    let inspect = |more: &[String]| {
+        let mut command = chipq(&["inspect", "--json"]);
+        let (code, said, errors) = finished(command.args(more).arg(&pair.golden).arg(&pair.test));
+        let found: Value = serde_json::from_str(&said).expect(&errors);
+        (code, found)
+    };
+    let (code, found) = inspect(&[]);
+    assert_eq!(code, 1);
+    assert_eq!(found["coverage"].get("excluded").and_then(Value::as_array).map_or(0, Vec::len), 0);
+    let places = ["defects", "differences"].map(|kind| found[kind].as_array().unwrap().clone());
+    let keep_outs: Vec<String> = places
+        .concat()
+        .iter()
+        .flat_map(|place| {
+            let side = |name: &str| place["box"][name].as_u64().unwrap();
+            let (x, y) = (side("x").saturating_sub(16), side("y").saturating_sub(16));
+            let (width, height) = (side("width") + 32, side("height") + 32);
+            ["--keep-out".to_owned(), format!("{x},{y},{width},{height}")]
+        })
+        .collect();
+    let (code, found) = inspect(&keep_outs);
+    assert_eq!(code, 0, "{found}");
+    assert!(found["coverage"]["excluded_pixels"].as_u64().unwrap() > 0, "{found}");
+    assert!(!found["coverage"]["excluded"].as_array().unwrap().is_empty(), "{found}");
+
+    let other = platform::folder();
+    let design = ["generate-boards", "--count", "1", "--seed", "8", "--out"];
+    let (code, _, said) = finished(chipq(&design).arg(other.path()));
+    assert_eq!(code, 0, "{said}");
+    let other = other.path().join("images");
+    let golden = std::fs::read_dir(&other).unwrap().map(|entry| entry.unwrap().path());
+    let mut golden = golden;
+    let golden = golden.find(|path| path.display().to_string().contains("temp")).unwrap();
+    let (_, found) = inspect(&["--variant".to_owned(), golden.display().to_string()]);
+    assert_eq!((&found["variant"], &found["judgement"]), (&Value::from(0), &Value::from("fail")));
+    let (code, _, said) =
+        finished(chipq(&["inspect", "--keep-out", "1,2,0,4"]).arg(&pair.golden).arg(&pair.test));
+    assert_eq!(code, 64);
+    assert!(said.contains("left, top, width and height"), "{said}");
+}
+
+#[test]
 fn the_same_seed_writes_the_same_boards() {
     let (one, two) = (platform::folder(), platform::folder());
     let (first, second) = (boards(one.path(), 2, 0), boards(two.path(), 2, 0));

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Args;
+use domain::{PixelBox, Recipe};
 use platform::artifact_store::ArtifactStoreConfig;
 use platform::foundation::FoundationConfig;
 
@@ -118,12 +119,41 @@ pub(crate) struct InspectArgs {
     pub(crate) golden: PathBuf,
     /// Picture of the board, of the same size.
     pub(crate) test: PathBuf,
+    /// Another golden sample that boards may look like; the most like one is compared with.
+    #[arg(long = "variant", value_name = "FILE")]
+    pub(crate) variants: Vec<PathBuf>,
+    /// A good board: where it differs from the golden sample, that much is tolerated.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) accepted: Vec<PathBuf>,
+    /// Inspect nothing outside of this, in pixels of the golden sample.
+    #[arg(long, value_name = "X,Y,W,H", value_parser = parse_box)]
+    pub(crate) region: Option<PixelBox>,
+    /// Do not inspect this, in pixels of the golden sample.
+    #[arg(long = "keep-out", value_name = "X,Y,W,H", value_parser = parse_box)]
+    pub(crate) keep_outs: Vec<PixelBox>,
+    /// Tolerate differences that no finding explains here, in pixels of the golden sample.
+    #[arg(long = "tolerate", value_name = "X,Y,W,H", value_parser = parse_box)]
+    pub(crate) tolerated: Vec<PixelBox>,
+    /// How far the board may be bent against the golden sample, in pixels.
+    #[arg(long, value_name = "PX", default_value_t = Recipe::BEND_MAX_PX)]
+    pub(crate) bend_max: f32,
     /// Print JSON for machines.
     #[arg(long)]
     pub(crate) json: bool,
-    /// Write the board with numbered boxes around what was found.
+    /// Write the board with numbered boxes around what was found, and hatched where it was not inspected.
     #[arg(long, value_name = "OUT.png")]
     pub(crate) annotate: Option<PathBuf>,
+}
+
+/// A box as `X,Y,W,H`: its left and top, its width and its height.
+fn parse_box(text: &str) -> Result<PixelBox, String> {
+    let sides: Result<Vec<u32>, _> = text.split(',').map(|side| side.trim().parse()).collect();
+    match sides.as_deref() {
+        Ok(&[x, y, width, height]) if width > 0 && height > 0 => {
+            Ok(PixelBox { x, y, width, height })
+        }
+        _ => Err("write left, top, width and height in pixels, such as 120,40,64,64".to_owned()),
+    }
 }
 
 /// What is photographed beside the golden sample.

@@ -1,25 +1,29 @@
 //! One board against its golden sample, by the shipped pipeline and the factory recipe.
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use domain::inspection::{ModelIdentity, Registration};
 use domain::{
-    Coverage, Defect, FiredRule, Grade, Judgement, PixelBox, Recipe, Sha256, UnexplainedDifference,
-    View, judge,
+    Coverage, Defect, FiredRule, Grade, Judgement, PixelBox, Recipe, UnexplainedDifference, View,
+    judge,
 };
 use image::{GrayImage, ImageFormat};
 use inference::engine::{EmbeddedEngine, Engine as _};
 use serde_json::{Value, json};
-use vision::{Annotations, DecodedImage, PreparedGolden};
+use vision::Annotations;
 
 use super::cannot_write;
-use crate::failure::{Failure, exit};
+use super::golden_set::{self, GoldenFiles, SourceFile};
+use crate::cli::InspectArgs;
+use crate::failure::Failure;
 
 /// What came of one board.
 pub(super) struct InspectedBoard {
-    golden: SourceFile,
+    golden: GoldenFiles,
+    /// Which of the golden samples it was compared with, from 0.
+    variant: usize,
     test: SourceFile,
     picture: GrayImage,
     judgement: Judgement,
@@ -37,22 +41,17 @@ pub(super) struct InspectedBoard {
     took: Duration,
 }
 
-struct SourceFile {
-    path: PathBuf,
-    sha256: Sha256,
-}
-
-/// Inspects the board at `test` against the golden sample at `golden`.
-pub(super) fn inspect_board(golden: &Path, test: &Path) -> anyhow::Result<InspectedBoard> {
+/// Inspects a board as the command line says.
+pub(super) fn inspect_board(args: &InspectArgs) -> anyhow::Result<InspectedBoard> {
     let engine = EmbeddedEngine::load()?;
     let started = Instant::now();
-    let (golden, golden_picture) = read_picture(golden)?;
-    let (test, picture) = read_picture(test)?;
+    let golden = GoldenFiles::read(args)?;
+    let (test, picture) = golden_set::read_picture(&args.test)?;
     let recipe = Recipe::factory(1);
-    let prepared =
-        PreparedGolden::new(&golden_picture).and_then(|golden| vision::prepare(&picture, &golden));
+    let prepared = golden.set.as_ref().map_err(Clone::clone).and_then(|set| set.prepare(&picture));
     let mut inspected = InspectedBoard {
         golden,
+        variant: 0,
         test,
         picture: picture.into_grey(),
         judgement: Judgement::Review,
@@ -73,6 +72,7 @@ pub(super) fn inspect_board(golden: &Path, test: &Path) -> anyhow::Result<Inspec
                 differences: &found.differences,
                 coverage: Some(&prepared.coverage),
             };
+            inspected.variant = prepared.variant;
             inspected.registration = Some(prepared.registration);
             let judged = judge([(None, view)], &recipe);
             inspected.defects = found
@@ -96,24 +96,6 @@ pub(super) fn inspect_board(golden: &Path, test: &Path) -> anyhow::Result<Inspec
     Ok(inspected)
 }
 
-fn read_picture(path: &Path) -> Result<(SourceFile, DecodedImage), Failure> {
-    let bytes = std::fs::read(path).map_err(|error| {
-        Failure::new(
-            format_args!("cannot read {}: {error}", path.display()),
-            "check the path; the golden sample comes first, then the board",
-            exit::NO_INPUT,
-        )
-    })?;
-    let picture = vision::decode(&bytes).map_err(|error| {
-        Failure::new(
-            format_args!("{} is not a picture that can be read: {error}", path.display()),
-            "use a whole PNG or JPEG file",
-            exit::DATA,
-        )
-    })?;
-    Ok((SourceFile { path: path.to_owned(), sha256: Sha256::digest_of(&bytes) }, picture))
-}
-
 impl InspectedBoard {
     /// 0 pass, 1 fail, 2 review.
     pub(super) const fn exit_code(&self) -> u8 {
@@ -124,19 +106,28 @@ impl InspectedBoard {
         }
     }
 
-    /// Writes the board as PNG with numbered boxes, and hatched where it was not compared.
+    /// Writes the board as PNG with numbered boxes, and hatched where it was not compared or not
+    /// to be inspected.
     pub(super) fn write_annotated(&self, out: &Path) -> Result<(), Failure> {
         let defects: Vec<Defect> = self.defects.iter().map(|(defect, _)| defect.clone()).collect();
         let uncovered = self.coverage.as_ref().map_or(&[][..], Coverage::uncovered);
-        let shown = Annotations { defects: &defects, differences: &self.differences, uncovered };
+        let excluded = self.coverage.as_ref().map_or(&[][..], Coverage::excluded);
+        let differences = &self.differences;
+        let shown = Annotations { defects: &defects, differences, uncovered, excluded };
         vision::annotate(&self.picture, shown)
             .save_with_format(out, ImageFormat::Png)
             .map_err(|error| cannot_write(out, error))
     }
 
+    /// The golden sample that it was compared with.
+    fn golden_file(&self) -> &SourceFile {
+        &self.golden.variants[self.variant]
+    }
+
     pub(super) fn to_json(&self) -> Value {
         let source =
             |s: &SourceFile| json!({"file": s.path.display().to_string(), "sha256": s.sha256});
+        let files = |files: &[SourceFile]| files.iter().map(source).collect::<Vec<_>>();
         let defects = (1..).zip(&self.defects).map(|(number, (defect, grade)): (u32, _)| {
             json!({
                 "number": number,
@@ -163,7 +154,11 @@ impl InspectedBoard {
             "registration": self.registration,
             "not_comparable": self.not_comparable,
             "model": self.model,
-            "golden": source(&self.golden),
+            "golden": source(self.golden_file()),
+            "variant": self.variant,
+            "variants": files(&self.golden.variants),
+            "accepted": files(&self.golden.accepted),
+            "area": self.golden.area,
             "test": source(&self.test),
             "total_ms": self.took.as_secs_f64() * 1e3,
         })
@@ -202,8 +197,15 @@ impl InspectedBoard {
         if let Some(coverage) = &self.coverage {
             write_coverage(out, coverage)?;
         }
-        if let Some(Registration { dx, dy, score, .. }) = self.registration {
-            writeln!(out, "registered by {dx:+.1} {dy:+.1} px, agreement {score:.3}")?;
+        if self.golden.variants.len() > 1 {
+            writeln!(out, "compared with {}", self.golden_file().path.display())?;
+        }
+        if let Some(Registration { dx, dy, score, bend }) = self.registration {
+            let bend = bend.unwrap_or_default();
+            writeln!(
+                out,
+                "registered by {dx:+.1} {dy:+.1} px, bent by {bend:.1} px, agreement {score:.3}"
+            )?;
         }
         let ModelIdentity { name, version, .. } = &self.model;
         writeln!(out, "{name} {version}, {:.0} ms", self.took.as_secs_f64() * 1e3)
@@ -231,9 +233,16 @@ impl InspectedBoard {
 fn write_coverage(out: &mut String, coverage: &Coverage) -> std::fmt::Result {
     let share = (coverage.compared_share() * 1_000.0).floor() / 10.0;
     let (compared, inspected) = (coverage.compared_pixels(), coverage.inspected_pixels());
-    writeln!(out, "\ncompared {share:.1} % of the picture ({compared} of {inspected} pixels)")?;
+    let all = if coverage.excluded_pixels() == 0 { "picture" } else { "inspected area" };
+    writeln!(out, "\ncompared {share:.1} % of the {all} ({compared} of {inspected} pixels)")?;
     for PixelBox { x, y, width, height } in coverage.uncovered() {
         writeln!(out, "not compared: x {x}, y {y}, {width} × {height} pixels")?;
+    }
+    if coverage.excluded_pixels() > 0 {
+        writeln!(out, "not inspected on purpose: {} pixels", coverage.excluded_pixels())?;
+    }
+    for PixelBox { x, y, width, height } in coverage.excluded() {
+        writeln!(out, "not inspected: x {x}, y {y}, {width} × {height} pixels")?;
     }
     Ok(())
 }

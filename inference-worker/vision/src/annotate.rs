@@ -1,5 +1,5 @@
 //! Annotated pictures: numbered boxes over the board, in colours that the colour-blind can tell
-//! apart, and what was not compared hatched.
+//! apart; hatched, what was not compared and what was not to be inspected. The rest was compared.
 
 use domain::{Defect, DefectClass, PixelBox, UnexplainedDifference};
 use image::{GrayImage, Rgb, RgbImage};
@@ -18,8 +18,10 @@ const fn class_colour(class: DefectClass) -> Rgb<u8> {
 
 /// The colour of what no class names; its numbers begin with a D.
 const DIFFERENCE_COLOUR: Rgb<u8> = Rgb([230, 0, 160]);
-/// The colour of the lines over what was not compared.
+/// The colour of the lines over what was not compared, which rise to the right...
 const UNCOVERED_COLOUR: Rgb<u8> = Rgb([240, 228, 66]);
+/// ...and over what was not to be inspected, which fall.
+const EXCLUDED_COLOUR: Rgb<u8> = Rgb([120, 120, 120]);
 /// Pixels from one of those lines to the next, and their width.
 const HATCH: (u32, u32) = (8, 2);
 
@@ -35,8 +37,10 @@ pub struct Annotations<'a> {
     pub defects: &'a [Defect],
     /// Drawn as boxes of one colour, numbered D1, D2, ….
     pub differences: &'a [UnexplainedDifference],
-    /// Hatched.
+    /// Hatched in yellow.
     pub uncovered: &'a [PixelBox],
+    /// Hatched in grey, the other way.
+    pub excluded: &'a [PixelBox],
 }
 
 /// The picture in grey with what there is to see on it, numbered from 1 in the order given.
@@ -47,8 +51,11 @@ pub fn annotate(picture: &GrayImage, annotations: Annotations<'_>) -> RgbImage {
         // Black becomes dark grey, so that the dark colours stay visible on it.
         *to = Rgb([48 + (u16::from(from.0[0]) * 207 / 255) as u8; 3]);
     }
+    for piece in annotations.excluded {
+        hatch_piece(&mut out, piece, EXCLUDED_COLOUR, |x, y| x + HATCH.0 * (1 + y / HATCH.0) - y);
+    }
     for piece in annotations.uncovered {
-        hatch_piece(&mut out, piece);
+        hatch_piece(&mut out, piece, UNCOVERED_COLOUR, |x, y| x + y);
     }
     for (number, difference) in (1_u32..).zip(annotations.differences) {
         draw_frame(&mut out, &difference.bounds, DIFFERENCE_COLOUR);
@@ -61,14 +68,19 @@ pub fn annotate(picture: &GrayImage, annotations: Annotations<'_>) -> RgbImage {
     out
 }
 
-fn hatch_piece(out: &mut RgbImage, piece: &PixelBox) {
+fn hatch_piece(
+    out: &mut RgbImage,
+    piece: &PixelBox,
+    colour: Rgb<u8>,
+    across: impl Fn(u32, u32) -> u32,
+) {
     let (right, bottom) =
         (piece.x.saturating_add(piece.width), piece.y.saturating_add(piece.height));
     let (step, line) = HATCH;
     for y in piece.y..bottom.min(out.height()) {
         for x in piece.x..right.min(out.width()) {
-            if (x + y) % step < line {
-                out.put_pixel(x, y, UNCOVERED_COLOUR);
+            if across(x, y) % step < line {
+                out.put_pixel(x, y, colour);
             }
         }
     }

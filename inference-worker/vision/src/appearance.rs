@@ -10,6 +10,7 @@ use domain::UnexplainedDifference;
 use domain::inspection::Registration;
 
 use super::Incomparable;
+use super::area::GoldenArea;
 use super::binary_image::BinaryImage;
 use super::decode::ImageView;
 use super::field::{AffineOffset, OffsetField};
@@ -18,7 +19,10 @@ use super::normalised_pair::NormalisedPair;
 mod agreement;
 mod align;
 mod excess;
+mod learning;
+mod level_spread;
 mod light;
+mod likeness;
 mod planes;
 mod pyramid;
 mod regions;
@@ -30,13 +34,16 @@ mod tests;
 mod warp;
 mod window;
 
+use agreement::Agreement;
 use align::LevelPair;
-use excess::{AlignedPair, EdgeEnergy};
-use light::{AveragedPair, LIGHT_SCALE};
+use excess::{AlignedPair, EdgeEnergy, ExcessMap};
+use light::{AveragedPair, LIGHT_SCALE, LocalLight};
 use planes::{Channels, Plane};
 use pyramid::{PyramidLevel, StructureSource};
 use search::SearchPicture;
-use warp::WarpedPicture;
+use warp::{RowSpan, WarpedPicture};
+
+pub(super) use level_spread::LevelSpread;
 
 /// Of the tiles with structure, this share must agree, or differences come from the registration.
 const AGREEING_SHARE_MIN: f32 = 0.75;
@@ -81,6 +88,32 @@ impl RegisteredPhotograph {
     }
 }
 
+/// A registered photograph, as sharp as its golden sample and in its light.
+struct AlignedPhotograph {
+    warped: Channels,
+    spans: Vec<RowSpan>,
+    field: OffsetField,
+    light: Vec<LocalLight>,
+    clipped: Vec<BinaryImage>,
+    blur: f32,
+}
+
+/// Pixels of a golden sample that do not count like the others; none, when all do.
+#[derive(Debug, Clone, Default)]
+pub(super) struct CountingPixels {
+    /// Not inspected.
+    excluded: Option<BinaryImage>,
+    /// Differences there are told apart from the others.
+    tolerated: Option<BinaryImage>,
+}
+
+impl CountingPixels {
+    pub(super) fn from_area(area: &GoldenArea) -> Self {
+        let excluded = Some(area.excluded_pixels());
+        Self { excluded, tolerated: area.tolerated_pixels().cloned() }
+    }
+}
+
 /// A golden sample made ready for many comparisons.
 #[derive(Debug, Clone)]
 pub(super) struct GoldenPhotograph {
@@ -109,18 +142,31 @@ impl GoldenPhotograph {
         (self.channels.width, self.channels.height)
     }
 
-    /// What differs of a photograph that was registered to this one and agrees, strongest first.
+    /// What differs of a photograph that was registered to this one and agrees, strongest first: what counts,
+    /// and what is tolerated. The band around this one reaches as far as `levels` of accepted boards do.
     ///
     /// # Errors
     /// [`Incomparable`] when the photograph is out of focus, as a whole or in part, or differs nearly everywhere.
     pub(super) fn find_differences(
         &self,
         registered: RegisteredPhotograph,
-    ) -> Result<Vec<UnexplainedDifference>, Incomparable> {
-        self.align_levels(registered, find_differences)
+        counting: &CountingPixels,
+        levels: Option<&LevelSpread>,
+    ) -> Result<[Vec<UnexplainedDifference>; 2], Incomparable> {
+        let size = (registered.test.width as u32, registered.test.height as u32);
+        let aligned = self.align_levels(registered)?;
+        let mut map = self.pair_with(&aligned, levels).measure_excess(counting.excluded.as_ref());
+        in_focus_everywhere(&map.edges)?;
+        let tolerated = counting.tolerated.as_ref().map(|zones| map.split_off(zones));
+        let find = |map: &ExcessMap| {
+            let found = regions::find_differences(map, &aligned.field, size);
+            found.ok_or(Incomparable::TooManyDifferences)
+        };
+        let tolerated = tolerated.map_or(Ok(Vec::new()), |map| find(&map))?;
+        Ok([find(&map)?, tolerated])
     }
 
-    /// As [`Self::find_differences`], and the levels that were compared.
+    /// As [`Self::find_differences`] where all counts, and the levels that were compared.
     ///
     /// # Errors
     /// As [`Self::find_differences`].
@@ -128,23 +174,24 @@ impl GoldenPhotograph {
         &self,
         registered: RegisteredPhotograph,
     ) -> Result<(Vec<UnexplainedDifference>, NormalisedPair), Incomparable> {
-        self.align_levels(registered, |pair, field, size| {
-            let differences = find_differences(pair, field, size)?;
-            let [golden, test] = pair.normalise_channel(self.channels.sharpest());
-            let field = field.clone();
-            Ok((differences, NormalisedPair { size: self.size(), golden, test, field }))
-        })
+        let size = (registered.test.width as u32, registered.test.height as u32);
+        let aligned = self.align_levels(registered)?;
+        let pair = self.pair_with(&aligned, None);
+        let map = pair.measure_excess(None);
+        in_focus_everywhere(&map.edges)?;
+        let differences = regions::find_differences(&map, &aligned.field, size)
+            .ok_or(Incomparable::TooManyDifferences)?;
+        let [golden, test] = pair.normalise_channel(self.channels.sharpest());
+        let field = aligned.field.clone();
+        Ok((differences, NormalisedPair { size: self.size(), golden, test, field }))
     }
 
-    /// Lays a registered photograph over this one, equally sharp and in one light, and hands both to `look`
-    /// with the way back into the photograph and its size.
-    fn align_levels<T>(
+    /// Makes a registered photograph as sharp as this one, and finds its light.
+    fn align_levels(
         &self,
         registered: RegisteredPhotograph,
-        look: impl FnOnce(&AlignedPair<'_>, &OffsetField, (u32, u32)) -> Result<T, Incomparable>,
-    ) -> Result<T, Incomparable> {
+    ) -> Result<AlignedPhotograph, Incomparable> {
         let RegisteredPhotograph { test, field, .. } = registered;
-        let size = (test.width as u32, test.height as u32);
         let WarpedPicture { channels: warped, mut spans } =
             warp::warp_picture(&test, &field, self.size(), BORDER);
         drop(test);
@@ -152,31 +199,52 @@ impl GoldenPhotograph {
             *span = span.within(y, self.size(), BORDER);
         }
         let clipped = excess::clipped_pixels(&warped);
-        let clipped = [self.clipped.as_slice(), clipped.as_slice()];
-        let averaged = AveragedPair::new(&self.averaged, &warped, &spans, clipped);
+        let both = [self.clipped.as_slice(), clipped.as_slice()];
+        let averaged = AveragedPair::new(&self.averaged, &warped, &spans, both);
         let whole = averaged.match_whole();
         let blur = sharpness::match_blur(&self.channels, (&warped, &spans), &whole);
         if blur > BLUR_MAX {
             return Err(Incomparable::Blurred { sigma: blur });
         }
         let light = averaged.match_locally(&whole);
-        let pair = AlignedPair {
+        Ok(AlignedPhotograph { warped, spans, field, light, clipped, blur })
+    }
+
+    fn pair_with<'a>(
+        &'a self,
+        aligned: &'a AlignedPhotograph,
+        levels: Option<&'a LevelSpread>,
+    ) -> AlignedPair<'a> {
+        AlignedPair {
             golden: &self.channels,
-            test: &warped,
-            spans: &spans,
-            light: &light,
-            clipped,
-            blur,
-        };
-        look(&pair, &field, size)
+            test: &aligned.warped,
+            spans: &aligned.spans,
+            light: &aligned.light,
+            clipped: [&self.clipped, &aligned.clipped],
+            blur: aligned.blur,
+            levels,
+        }
     }
 
     /// How the picture lies: searched roughly, then aligned from coarse to fine. Whether it agrees there is
     /// said, and is for the caller to see to.
     ///
-    /// The picture is of the same size and kind.
-    pub(super) fn register(&self, picture: ImageView<'_>) -> RegisteredPhotograph {
-        let test = Channels::from_picture(picture);
+    /// The picture is of the same size and kind. It agrees when the whole of it does, or all that is inspected.
+    pub(super) fn register(
+        &self,
+        picture: ImageView<'_>,
+        counting: &CountingPixels,
+    ) -> RegisteredPhotograph {
+        self.register_channels(Channels::from_picture(picture), counting)
+    }
+
+    /// How another golden sample of the same size lies over this one, or how little it agrees.
+    pub(super) fn register_golden(&self, other: &Self) -> Result<OffsetField, f32> {
+        let registered = self.register_channels(other.channels.clone(), &CountingPixels::default());
+        if registered.agrees { Ok(registered.field) } else { Err(registered.registration.score) }
+    }
+
+    fn register_channels(&self, test: Channels, counting: &CountingPixels) -> RegisteredPhotograph {
         let pyramid = pyramid::build_pyramid(&test, self.source);
         let search = SearchPicture::from_level(&pyramid[pyramid.len() - 1]);
         let levels: Vec<LevelPair<'_>> = self
@@ -189,13 +257,15 @@ impl GoldenPhotograph {
         let affine = levels[0].refine_affine(affine);
         let field = levels[0].measure_bend(&affine);
         // The finest level has the most noise, and says the least about whether it is the same part.
-        let agreement = levels[1.min(levels.len() - 1)].measure_agreement(&field);
+        let level = &levels[1.min(levels.len() - 1)];
+        let mut agreement = level.measure_agreement(&field, None);
+        if !is_one_part(&agreement) && counting.excluded.is_some() {
+            agreement = level.measure_agreement(&field, counting.excluded.as_ref());
+        }
+        let agrees = is_one_part(&agreement);
         let score = agreement.correlation.clamp(0.0, 1.0);
-        let share = agreement.agreeing as f32 / agreement.tiles.max(1) as f32;
-        let scattered = agreement.tiles >= TILES_MIN && share < AGREEING_SHARE_MIN;
         let [dx, dy] = field.middle_offset();
         let registration = Registration { dx, dy, score, bend: Some(field.bend()) };
-        let agrees = score >= CORRELATION_MIN && !scattered;
         RegisteredPhotograph { test, registration, field, agrees }
     }
 
@@ -222,7 +292,7 @@ impl GoldenPhotograph {
                 1.0
             } else {
                 let field = OffsetField::from_affine(&refined, self.size());
-                coarse[0].measure_agreement(&field).correlation
+                coarse[0].measure_agreement(&field, None).correlation
             };
             if correlation > best.0 {
                 best = (correlation, refined);
@@ -232,14 +302,11 @@ impl GoldenPhotograph {
     }
 }
 
-fn find_differences(
-    pair: &AlignedPair<'_>,
-    field: &OffsetField,
-    size: (u32, u32),
-) -> Result<Vec<UnexplainedDifference>, Incomparable> {
-    let map = pair.measure_excess();
-    in_focus_everywhere(&map.edges)?;
-    regions::find_differences(&map, field, size).ok_or(Incomparable::TooManyDifferences)
+/// True when so much agrees that both show one part.
+fn is_one_part(agreement: &Agreement) -> bool {
+    let share = agreement.agreeing as f32 / agreement.tiles.max(1) as f32;
+    let scattered = agreement.tiles >= TILES_MIN && share < AGREEING_SHARE_MIN;
+    agreement.correlation >= CORRELATION_MIN && !scattered
 }
 
 /// Refuses a picture of which a region is less sharp than the rest.

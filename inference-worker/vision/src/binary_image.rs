@@ -1,6 +1,7 @@
 //! Binary pictures in packed words: a bit is set where there is copper. Difference, morphology and
 //! counting then cost a few instructions per 64 pixels.
 
+use domain::PixelBox;
 use image::GrayImage;
 
 /// Grey levels below this are copper.
@@ -112,6 +113,19 @@ impl BinaryImage {
         Some((index % self.stride * 64 + bit, index / self.stride))
     }
 
+    /// Calls `see` with each pixel that is set, in reading order.
+    pub(super) fn for_each_set(&self, mut see: impl FnMut(usize, usize)) {
+        for y in 0..self.height {
+            for (index, &word) in self.row(y).iter().enumerate() {
+                let mut rest = word;
+                while rest != 0 {
+                    see(index * 64 + rest.trailing_zeros() as usize, y);
+                    rest &= rest - 1;
+                }
+            }
+        }
+    }
+
     /// What is set here and not in `other`, of one size.
     pub(super) fn without(&self, other: &Self) -> Self {
         let words = self.words.iter().zip(&other.words).map(|(a, b)| a & !b).collect();
@@ -162,6 +176,58 @@ impl BinaryImage {
     pub(crate) fn intersect_with(&mut self, other: &Self) {
         for (word, other) in self.words.iter_mut().zip(&other.words) {
             *word &= other;
+        }
+    }
+
+    /// Sets what is set in `other` as well.
+    pub(super) fn join_with(&mut self, other: &Self) {
+        for (word, other) in self.words.iter_mut().zip(&other.words) {
+            *word |= other;
+        }
+    }
+
+    /// Sets everything from a left and top to a right and bottom, the last two excluded.
+    pub(super) fn fill_extent(&mut self, [left, top, right, bottom]: [usize; 4]) {
+        for y in top..bottom.max(top) {
+            let words = left / 64..right.div_ceil(64).max(left / 64);
+            for (index, word) in self.row_mut(y)[words.clone()].iter_mut().enumerate() {
+                *word |= column_mask(left, right, words.start + index);
+            }
+        }
+    }
+
+    /// How many pixels are set from a left and top to a right and bottom, the last two excluded.
+    pub(super) fn count_within(&self, [left, top, right, bottom]: [usize; 4]) -> u64 {
+        let masks: Vec<u64> = (0..self.stride).map(|word| column_mask(left, right, word)).collect();
+        let count = |y: usize| {
+            let row = self.row(y).iter().zip(&masks);
+            row.map(|(word, mask)| u64::from((word & mask).count_ones())).sum::<u64>()
+        };
+        (top..bottom.max(top)).map(count).sum()
+    }
+
+    /// True when every pixel of a box is set; of a box that reaches beyond the picture, no.
+    pub(super) fn holds_box(&self, bounds: &PixelBox) -> bool {
+        let [x, y, width, height] =
+            [bounds.x, bounds.y, bounds.width, bounds.height].map(|side| side as usize);
+        x + width <= self.width
+            && y + height <= self.height
+            && self.count_within([x, y, x + width, y + height]) == (width * height) as u64
+    }
+
+    /// Sets what is set in `window`, whose first pixel lies at `origin`, within an extent of this picture.
+    pub(super) fn paste_window(
+        &mut self,
+        window: &Self,
+        origin: (usize, usize),
+        [left, top, right, bottom]: [usize; 4],
+    ) {
+        for y in top..bottom {
+            let from = y.cast_signed() - origin.1.cast_signed();
+            for index in left / 64..right.div_ceil(64) {
+                let x = (index * 64).cast_signed() - origin.0.cast_signed();
+                self.row_mut(y)[index] |= window.word_at(x, from) & column_mask(left, right, index);
+            }
         }
     }
 

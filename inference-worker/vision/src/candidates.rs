@@ -10,6 +10,7 @@
 
 use domain::{DifferenceKind, PixelBox, UnexplainedDifference};
 
+use super::area::LaidArea;
 use super::binary_image::BinaryImage;
 use super::connectivity;
 use super::crops::RegisteredPair;
@@ -27,17 +28,24 @@ pub(super) struct Candidates {
     pub(super) centres: Vec<(usize, usize)>,
     /// What is a difference when no finding explains it.
     pub(super) significant: Vec<UnexplainedDifference>,
-    /// True when only findings where something significant lies count.
+    /// What would be, in tolerated zones: findings that touch it count, it does not.
+    pub(super) tolerated: Vec<UnexplainedDifference>,
+    /// True when only findings where something significant or tolerated lies count.
     pub(super) only_significant: bool,
+    /// Pixels of the picture that are not inspected on purpose; none when there are none.
+    pub(super) excluded: Option<BinaryImage>,
 }
 
-/// The candidates of a registered pair; `connections` says whether bridges and cracks are among them.
+/// The candidates of a registered pair, which does not differ where nothing is inspected; `connections` says
+/// whether bridges and cracks are among them. What lies in the tolerated zones of `area` is looked at, and is
+/// not significant.
 ///
 /// # Errors
 /// [`Incomparable::TooManyDifferences`].
 pub(super) fn find_candidates(
     pair: &RegisteredPair,
     connections: bool,
+    area: Option<&LaidArea>,
 ) -> Result<Candidates, Incomparable> {
     let places = clean_difference(&pair.test.difference(&pair.golden));
     let share = places.count_copper() as f64 / (places.width * places.height) as f64;
@@ -45,10 +53,16 @@ pub(super) fn find_candidates(
         .then(|| find_regions(&places, MAX_CANDIDATES))
         .flatten()
         .ok_or(Incomparable::TooManyDifferences)?;
+    let tolerated = area.and_then(|area| area.tolerated.as_ref());
     let mut found = Candidates::default();
     for region in &regions {
-        found.centres.extend(region_centres(&places, region));
-        found.significant.extend(as_significant(pair, region));
+        let centres = region_centres(&places, region);
+        let inspected = centres.into_iter().map(|centre| match area {
+            Some(area) => nearest_inspected(&places, region, &area.excluded, centre),
+            None => centre,
+        });
+        found.centres.extend(inspected);
+        found.significant.extend(as_significant(pair, region, tolerated));
     }
     if connections {
         for connection in connectivity::find_connections(&pair.test, &pair.golden) {
@@ -56,18 +70,45 @@ pub(super) fn find_candidates(
             if !regions.iter().any(|region| region.holds(connection.middle)) {
                 found.centres.push(connection.middle);
             }
-            found.significant.push(connection.difference);
+            let bounds = connection.difference.bounds;
+            if !tolerated.is_some_and(|zones| zones.holds_box(&bounds)) {
+                found.significant.push(connection.difference);
+            }
         }
     }
     let too_many = found.centres.len() > MAX_CANDIDATES;
     if too_many { Err(Incomparable::TooManyDifferences) } else { Ok(found) }
 }
 
-/// The region as a difference, when copper too many or too few in it holds a square of
-/// [`SIGNIFICANT_SIDE`].
-fn as_significant(pair: &RegisteredPair, region: &Region) -> Option<UnexplainedDifference> {
+/// The place to look at, or the region's nearest pixel to it that is inspected: what reaches out of a keep-out
+/// is looked at outside.
+fn nearest_inspected(
+    places: &BinaryImage,
+    region: &Region,
+    excluded: &BinaryImage,
+    centre: (usize, usize),
+) -> (usize, usize) {
+    if !excluded.is_set(centre.0, centre.1) {
+        return centre;
+    }
+    let rows = (region.top..=region.bottom)
+        .flat_map(|y| (region.left..=region.right).map(move |x| (x, y)));
+    let inspected = rows.filter(|&(x, y)| places.is_set(x, y) && !excluded.is_set(x, y));
+    inspected.min_by_key(|&(x, y)| x.abs_diff(centre.0).max(y.abs_diff(centre.1))).unwrap_or(centre)
+}
+
+/// The region as a difference, when copper too many or too few in it, outside of what is tolerated, holds a
+/// square of [`SIGNIFICANT_SIDE`].
+fn as_significant(
+    pair: &RegisteredPair,
+    region: &Region,
+    tolerated: Option<&BinaryImage>,
+) -> Option<UnexplainedDifference> {
     let size = (region.right + 1 - region.left, region.bottom + 1 - region.top);
-    let cut = |bits: &BinaryImage| bits.cut_window(region.left, region.top, size);
+    let cut = |bits: &BinaryImage| {
+        let part = |bits: &BinaryImage| bits.cut_window(region.left, region.top, size);
+        tolerated.map_or_else(|| part(bits), |zones| part(bits).without(&part(zones)))
+    };
     let (test, golden) = (cut(&pair.test), cut(&pair.golden));
     let side = largest_square(test.without(&golden)).max(largest_square(golden.without(&test)));
     (side >= SIGNIFICANT_SIDE).then(|| UnexplainedDifference {
@@ -106,7 +147,7 @@ impl Region {
         ((self.left + self.right).div_ceil(2), (self.top + self.bottom).div_ceil(2))
     }
 
-    const fn bounds(&self) -> PixelBox {
+    pub(super) const fn bounds(&self) -> PixelBox {
         PixelBox {
             x: self.left as u32,
             y: self.top as u32,

@@ -30,6 +30,9 @@ pub(super) struct CoverageTally {
     inspected: Extent,
     compared_pixels: u64,
     uncovered: Vec<PixelBox>,
+    /// Of what would be inspected, the pixels that are not on purpose, and boxes around them.
+    excluded_pixels: u64,
+    excluded: Vec<PixelBox>,
 }
 
 impl CoverageTally {
@@ -43,12 +46,25 @@ impl CoverageTally {
         let margin = if margin > MARGIN { margin } else { MARGIN };
         let inspected =
             [margin, margin, width.saturating_sub(margin), height.saturating_sub(margin)];
-        Self { inspected, compared_pixels: 0, uncovered: Vec::new() }
+        Self {
+            inspected,
+            compared_pixels: 0,
+            uncovered: Vec::new(),
+            excluded_pixels: 0,
+            excluded: Vec::new(),
+        }
     }
 
     /// Adds the part `core` of the picture, seen in a window that begins at `origin` and reaches at least
-    /// [`HIDING_SIDE`] beyond the core where the picture goes on; `known` is what of the window is compared.
-    pub(super) fn add_window(&mut self, known: &BinaryImage, origin: (usize, usize), core: Extent) {
+    /// [`HIDING_SIDE`] beyond the core where the picture goes on; `known` is what of the window can be compared,
+    /// and `excluded` what of it is not inspected on purpose.
+    pub(super) fn add_window(
+        &mut self,
+        known: &BinaryImage,
+        excluded: Option<&BinaryImage>,
+        origin: (usize, usize),
+        core: Extent,
+    ) {
         let within = |extent: Extent| {
             let [left, top, right, bottom] = intersect(extent, self.inspected);
             let across = |x: usize| x.saturating_sub(origin.0).min(known.width);
@@ -56,9 +72,14 @@ impl CoverageTally {
             [across(left), down(top), across(right), down(bottom)]
         };
         let core_here = within(core);
-        let compared = count_within(known, core_here);
+        let left_out = excluded.map_or(0, |excluded| excluded.count_within(core_here));
+        self.excluded_pixels += left_out;
+        let compared = match excluded {
+            Some(excluded) => known.without(excluded).count_within(core_here),
+            None => known.count_within(core_here),
+        };
         self.compared_pixels += compared;
-        if compared == area(core_here) {
+        if compared + left_out == area(core_here) {
             return;
         }
         // A piece on a seam counts by what lies on both sides of it.
@@ -72,15 +93,24 @@ impl CoverageTally {
         ]);
         let mut unknown = BinaryImage::new(known.width, known.height);
         unknown.copy_extent(&known.inverted(), around);
+        if let Some(excluded) = excluded {
+            unknown = unknown.without(excluded);
+        }
         // What squares of side four can cover: three by three, and two by two of those.
         let hiding = unknown.eroded().opened_by_two().dilated();
         for [left, top, right, bottom] in plain_boxes(&hiding, core_here) {
-            self.uncovered.push(PixelBox {
-                x: (origin.0 + left) as u32,
-                y: (origin.1 + top) as u32,
-                width: (right - left) as u32,
-                height: (bottom - top) as u32,
-            });
+            let (x, y) = origin;
+            self.uncovered.push(to_box([x + left, y + top, x + right, y + bottom]));
+        }
+    }
+
+    /// Tells boxes around what is not inspected on purpose, as far as they lie where it would be.
+    pub(super) fn add_excluded_boxes(&mut self, boxes: impl IntoIterator<Item = Extent>) {
+        for reach in boxes {
+            let [left, top, right, bottom] = intersect(reach, self.inspected);
+            if left < right && top < bottom {
+                self.excluded.push(to_box([left, top, right, bottom]));
+            }
         }
     }
 
@@ -89,7 +119,9 @@ impl CoverageTally {
     /// # Errors
     /// [`Incomparable::TooSmall`] when there is nothing to inspect.
     pub(super) fn into_coverage(self) -> Result<Coverage, Incomparable> {
-        Coverage::new(area(self.inspected), self.compared_pixels, self.uncovered)
+        let inspected = area(self.inspected).saturating_sub(self.excluded_pixels);
+        Coverage::new(inspected, self.compared_pixels, self.uncovered)
+            .map(|coverage| coverage.with_excluded(self.excluded_pixels, self.excluded))
             .map_err(|_| Incomparable::TooSmall)
     }
 }
@@ -102,14 +134,13 @@ const fn area([left, top, right, bottom]: Extent) -> u64 {
     (right.saturating_sub(left) * bottom.saturating_sub(top)) as u64
 }
 
-fn count_within(bits: &BinaryImage, [left, top, right, bottom]: Extent) -> u64 {
-    let masks: Vec<u64> =
-        (0..bits.width.div_ceil(64)).map(|w| column_mask(left, right, w)).collect();
-    let count = |y: usize| {
-        let row = bits.row(y).iter().zip(&masks);
-        row.map(|(word, mask)| u64::from((word & mask).count_ones())).sum::<u64>()
-    };
-    (top..bottom.max(top)).map(count).sum()
+const fn to_box([left, top, right, bottom]: Extent) -> PixelBox {
+    PixelBox {
+        x: left as u32,
+        y: top as u32,
+        width: (right - left) as u32,
+        height: (bottom - top) as u32,
+    }
 }
 
 /// Boxes that hold what is set within `extent`, each short or at least half full.
@@ -119,7 +150,7 @@ fn plain_boxes(bits: &BinaryImage, extent: Extent) -> Vec<Extent> {
         let Some(tight) = tight_extent(bits, extent) else { continue };
         let [left, top, right, bottom] = tight;
         let (width, height) = (right - left, bottom - top);
-        if width.max(height) <= PLAIN_BOX_SIDE || 2 * count_within(bits, tight) >= area(tight) {
+        if width.max(height) <= PLAIN_BOX_SIDE || 2 * bits.count_within(tight) >= area(tight) {
             boxes.push(tight);
         } else if width >= height {
             let middle = left + width / 2;

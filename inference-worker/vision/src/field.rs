@@ -188,6 +188,12 @@ impl OffsetField {
         offset_at_column(&row, x)
     }
 
+    /// Offset at the pixel of the picture that is nearest to a place.
+    pub(super) fn offset_near_pixel(&self, x: f32, y: f32) -> [f32; 2] {
+        let within = |at: f32, length: usize| at.clamp(0.0, length as f32);
+        self.offset_at_pixel(within(x, self.size.0), within(y, self.size.1))
+    }
+
     /// Offset in the picture's middle.
     pub(super) fn middle_offset(&self) -> [f32; 2] {
         let mut row = Vec::new();
@@ -221,6 +227,11 @@ pub(super) struct WarpedGolden {
 }
 
 impl WarpedGolden {
+    /// Counts what is not inspected as not known, so that nothing differs there.
+    pub(super) fn leave_out(&mut self, excluded: &BinaryImage) {
+        self.known = self.known.without(excluded);
+    }
+
     /// The golden sample where it is known, elsewhere the picture itself, so that nothing differs.
     pub(super) fn fill_unknown_from(&self, test: &BinaryImage) -> BinaryImage {
         let mut difference = test.difference(&self.golden);
@@ -259,6 +270,27 @@ pub(super) fn warp_golden(golden: &BinaryImage, field: &OffsetField) -> WarpedGo
 /// The warped golden sample alone, substrate where it is not known.
 pub(super) fn warp_copper(golden: &BinaryImage, field: &OffsetField) -> BinaryImage {
     warp_strips(golden, field, |_, _, _| ())
+}
+
+/// Where a box of the golden sample lies in a picture of `size`: left, top, right and bottom, the last two
+/// excluded. It may reach beyond the golden sample, and is then known there all the same.
+pub(super) fn warp_reach(
+    size: (usize, usize),
+    field: &OffsetField,
+    [left, top, right, bottom]: [isize; 4],
+) -> BinaryImage {
+    let mut laid = BinaryImage::new(size.0, size.1);
+    let at = |side: isize, dx: isize| (side + dx).max(0).unsigned_abs();
+    warp_strips(&BinaryImage::new(size.0, size.1), field, |y, word, offsets| {
+        for (part, &(dx, dy)) in offsets.iter().enumerate() {
+            if (top..bottom).contains(&(y.cast_signed() - dy)) {
+                let strip = STRIP_MASK << (part * STRIP.0);
+                laid.row_mut(y)[word] |= strip & column_mask(at(left, dx), at(right, dx), word);
+            }
+        }
+    });
+    laid.clear_padding();
+    laid
 }
 
 const STRIP_MASK: u64 = (1 << STRIP.0) - 1;

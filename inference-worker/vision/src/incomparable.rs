@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use domain::NotComparable;
+use domain::{NotComparable, PixelBox};
 
 use super::{
-    BEND_MAX, CANDIDATES_PER_MEGAPIXEL, MAX_CANDIDATES, MAX_DIFFERING, MIN_SCORE, MIN_SIDE,
+    CANDIDATES_PER_MEGAPIXEL, MAX_CANDIDATES, MAX_DIFFERING, MIN_SCORE, MIN_SIDE,
     PANEL_CANDIDATES_MAX,
 };
 
@@ -32,14 +32,16 @@ pub enum Incomparable {
         /// The best agreement, 0 to 1.
         score: f32,
     },
-    /// Registration bends the golden sample farther than a board bends.
+    /// Registration bends the golden sample farther than a board of the part may bend.
     #[error(
         "the picture fits the golden sample only when that is bent by {bend:.1} pixels; up to \
-         {BEND_MAX} are followed: lay the board flat and look straight at it"
+         {allowed} are tolerated: lay the board flat and look straight at it"
     )]
     Bent {
         /// How far, pixels.
         bend: f32,
+        /// How far it may be, pixels.
+        allowed: f32,
     },
     /// The picture shows the part, and not where it may lie.
     #[error("the picture shows the part {0}")]
@@ -95,6 +97,43 @@ pub enum Incomparable {
         /// What the golden sample is.
         golden: &'static str,
     },
+    /// A picture of the golden set shows another part, or differs from the golden sample nearly everywhere.
+    #[error(
+        "agrees with the golden sample in too few places, by {score:.2} on the whole: it shows another part, or \
+         is a variant"
+    )]
+    Unlike {
+        /// The agreement, 0 to 1.
+        score: f32,
+    },
+    /// A picture of the golden set cannot stand beside the golden sample; nothing is wrong with the board.
+    #[error("{member}: {cause}")]
+    Member {
+        /// Which.
+        member: SetMember,
+        /// Why not.
+        cause: Box<Incomparable>,
+    },
+    /// An accepted board differs in one place by so much that it is a flaw, or another variant.
+    #[error(
+        "differs grossly in one place, {} × {} pixels at x {}, y {}, where it is no good board; leave it \
+         out, or register it as a variant",
+        bounds.width, bounds.height, bounds.x, bounds.y
+    )]
+    GrosslyDeviating {
+        /// Where, in pixels of the golden sample.
+        bounds: PixelBox,
+    },
+    /// Accepted boards differ over so much of the area that flaws would go unseen.
+    #[error(
+        "{:.1} per cent of the area would be tolerated with it, and flaws go unseen there: leave it out, or \
+         register it as a variant",
+        share * 100.0
+    )]
+    WidelyDeviating {
+        /// The part of the area, 0 to 1.
+        share: f64,
+    },
     /// So much differs that single defects mean nothing.
     #[error(
         "more than {MAX_CANDIDATES} places ({} a megapixel of a panel, {} in all) or {MAX_DIFFERING} of \
@@ -108,7 +147,7 @@ pub enum Incomparable {
 impl Incomparable {
     /// The reason as the domain names it.
     #[must_use]
-    pub const fn reason(&self) -> NotComparable {
+    pub fn reason(&self) -> NotComparable {
         match self {
             Self::SizeMismatch { .. } => NotComparable::SizeMismatch,
             Self::TooSmall
@@ -118,11 +157,14 @@ impl Incomparable {
             | Self::Misplaced(_)
             | Self::Bent { .. }
             | Self::NotRegistered { .. } => NotComparable::NotRegistered,
-            Self::WrongPart { .. } => NotComparable::WrongPart,
+            Self::WrongPart { .. } | Self::Unlike { .. } => NotComparable::WrongPart,
             Self::OutOfFocus { .. } | Self::Blurred { .. } | Self::PartlyBlurred { .. } => {
                 NotComparable::OutOfFocus
             }
-            Self::TooManyDifferences => NotComparable::TooManyDifferences,
+            Self::Member { cause, .. } => cause.reason(),
+            Self::GrosslyDeviating { .. }
+            | Self::WidelyDeviating { .. }
+            | Self::TooManyDifferences => NotComparable::TooManyDifferences,
         }
     }
 }
@@ -155,6 +197,24 @@ impl fmt::Display for Misplacement {
             Self::Turned(degrees) => write!(f, "turned by about {degrees} degrees"),
             Self::Inverted => f.write_str("with copper and substrate exchanged"),
             Self::Partly(share) => write!(f, "on {share} per cent of its area only"),
+        }
+    }
+}
+
+/// A picture of a golden set besides the golden sample in force; numbered from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SetMember {
+    /// A golden sample that stands beside it.
+    Variant(u32),
+    /// A good board.
+    AcceptedBoard(u32),
+}
+
+impl fmt::Display for SetMember {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Variant(number) => write!(f, "variant {number} of the golden sample"),
+            Self::AcceptedBoard(number) => write!(f, "accepted board {number}"),
         }
     }
 }

@@ -6,18 +6,21 @@
 //! with crops of several boards. A picture that cannot be compared is an outcome of its own, never
 //! a board without findings.
 
-use domain::Coverage;
 use domain::inspection::Registration;
+use domain::{Coverage, Recipe};
 
 mod annotate;
 mod appearance;
+mod area;
 mod binary_image;
 mod candidates;
 mod connectivity;
+mod copper;
 mod coverage;
 mod crops;
 mod decode;
 mod field;
+mod golden_set;
 mod incomparable;
 mod measure;
 mod merge;
@@ -37,25 +40,25 @@ pub use crops::{CROP_LEN, CROP_PLANES, CROP_SIDE, CropBatch, RegisteredPair};
 pub use decode::{
     DecodeError, DecodedImage, ImageView, MAX_PIXELS, MAX_SIDE, decode, media_type_of,
 };
-pub use incomparable::{Incomparable, Misplacement};
+pub use golden_set::PreparedGoldenSet;
+pub use incomparable::{Incomparable, Misplacement, SetMember};
 pub use merge::{CLASS_COUNT, CropOutput, Findings, UnusableAnswers};
 pub use normalised_pair::NormalisedPair;
 pub use panel::Panel;
 pub use stage::{Stage, StageWatch};
 
-use appearance::GoldenPhotograph;
+use appearance::{GoldenPhotograph, LevelSpread};
+use area::GoldenArea;
 use binary_image::BinaryImage;
 use candidates::Candidates;
-use coverage::CoverageTally;
 use photograph::CopperReading;
-use refusal::AgreeingTiles;
 use register::CoarseCounts;
 
 /// Pictures that agree less than this after registration are not of one part.
 const MIN_SCORE: f32 = 0.7;
 /// A board bends no farther than this against its golden sample, pixels; where registration says so, it has
 /// gone astray. Twice what DeepPCB's boards bend: 5.1 at most on trainval, less than 4.2 on 199 in 200.
-const BEND_MAX: f32 = 10.0;
+const BEND_MAX: f32 = Recipe::BEND_MAX_PX;
 /// More candidates than this on one picture are not inspected one by one.
 pub const MAX_CANDIDATES: usize = 192;
 /// More candidates on a megapixel of a panel than this, as on a whole picture, are not inspected one by
@@ -120,6 +123,32 @@ impl PreparedGolden {
     }
 }
 
+/// What a picture is compared with, and what of it counts.
+#[derive(Clone, Copy)]
+struct ComparisonBasis<'a> {
+    golden: &'a PreparedGolden,
+    /// None: all of it.
+    area: Option<&'a GoldenArea>,
+    /// How far accepted boards differ from it, of photographs.
+    levels: Option<&'a LevelSpread>,
+    /// How far the picture may be bent, pixels.
+    bend_max: f32,
+}
+
+impl<'a> From<&'a PreparedGolden> for ComparisonBasis<'a> {
+    fn from(golden: &'a PreparedGolden) -> Self {
+        Self { golden, area: None, levels: None, bend_max: BEND_MAX }
+    }
+}
+
+impl ComparisonBasis<'_> {
+    /// The bend, when it is tolerated.
+    fn check_bend(&self, bend: f32) -> Result<f32, Incomparable> {
+        let allowed = self.bend_max.min(BEND_MAX);
+        if bend > allowed { Err(Incomparable::Bent { bend, allowed }) } else { Ok(bend) }
+    }
+}
+
 /// A picture that is registered and cut into crops, one per candidate.
 #[derive(Debug, Clone)]
 pub struct PreparedPicture {
@@ -129,6 +158,8 @@ pub struct PreparedPicture {
     pub registration: Registration,
     /// How much of the picture is compared.
     pub coverage: Coverage,
+    /// Which golden sample of a set it is compared with, from 0.
+    pub variant: usize,
     /// The crops' centres, and what is significant, in pixels of the picture.
     candidates: Candidates,
     size: (u32, u32),
@@ -175,14 +206,21 @@ pub fn prepare_watched<'a>(
     golden: &PreparedGolden,
     watch: &mut impl StageWatch,
 ) -> Result<PreparedPicture, Incomparable> {
-    let test = test.into();
-    let bits = read_copper(test, golden)?;
+    compare_picture(test.into(), golden.into(), watch)
+}
+
+fn compare_picture(
+    test: ImageView<'_>,
+    basis: ComparisonBasis<'_>,
+    watch: &mut impl StageWatch,
+) -> Result<PreparedPicture, Incomparable> {
+    let bits = read_copper(test, basis.golden)?;
     watch.stage_ended(Stage::Read);
-    match &golden.photograph {
+    match &basis.golden.photograph {
         Some(photograph) => {
-            named_differences::prepare_photograph(test, bits, (&golden.bits, photograph), watch)
+            named_differences::prepare_photograph(test, bits, photograph, basis, watch)
         }
-        None => prepare_copper(bits, golden, watch),
+        None => copper::prepare_copper(bits, basis, watch),
     }
 }
 
@@ -195,35 +233,17 @@ pub fn prepare_panel(
     golden: &PreparedGolden,
     watch: &mut impl StageWatch,
 ) -> Result<PreparedPicture, Incomparable> {
-    same_size((test.bits.width as u32, test.bits.height as u32), golden)?;
-    shows_something(&test.bits, "picture")?;
-    prepare_copper(test.bits, golden, watch)
+    compare_panel(test, golden.into(), watch)
 }
 
-fn prepare_copper(
-    bits: BinaryImage,
-    golden: &PreparedGolden,
+fn compare_panel(
+    test: Panel,
+    basis: ComparisonBasis<'_>,
     watch: &mut impl StageWatch,
 ) -> Result<PreparedPicture, Incomparable> {
-    if panel::is_large(&bits) {
-        return panel::prepare_windows(&bits, &golden.bits, watch);
-    }
-    let LocatedPicture { pair, candidates, registration, coverage } =
-        locate_in_copper(bits, golden, watch)?;
-    let mut crops = CropBatch::default();
-    for &centre in &candidates.centres {
-        crops.push(&pair, centre);
-    }
-    watch.stage_ended(Stage::Crops);
-    Ok(PreparedPicture { crops, registration, coverage, candidates, size: golden.size })
-}
-
-/// All of a prepared picture but its crops.
-struct LocatedPicture {
-    pair: RegisteredPair,
-    candidates: Candidates,
-    registration: Registration,
-    coverage: Coverage,
+    same_size((test.bits.width as u32, test.bits.height as u32), basis.golden)?;
+    shows_something(&test.bits, "picture")?;
+    copper::prepare_copper(test.bits, basis, watch)
 }
 
 /// A registered pair, the centres of its candidates, and how it was registered.
@@ -237,7 +257,8 @@ pub fn locate_candidates<'a>(
     test: impl Into<ImageView<'a>>,
     golden: &PreparedGolden,
 ) -> Result<LocatedCandidates, Incomparable> {
-    let located = locate_in_copper(read_copper(test.into(), golden)?, golden, &mut ())?;
+    let bits = read_copper(test.into(), golden)?;
+    let located = copper::locate_in_copper(bits, golden.into(), &mut ())?;
     Ok((located.pair, located.candidates.centres, located.registration))
 }
 
@@ -255,7 +276,7 @@ pub fn locate_differences<'a>(
     let test = test.into();
     let bits = read_copper(test, golden)?;
     let Some(photograph) = &golden.photograph else { return Ok(None) };
-    named_differences::locate_differences(test, bits, (&golden.bits, photograph)).map(Some)
+    named_differences::locate_differences(test, bits, photograph, golden.into()).map(Some)
 }
 
 /// The copper of a picture that may be compared.
@@ -272,42 +293,6 @@ fn same_size(picture: (u32, u32), golden: &PreparedGolden) -> Result<(), Incompa
     } else {
         Err(Incomparable::SizeMismatch { picture, golden: golden.size })
     }
-}
-
-fn locate_in_copper(
-    bits: BinaryImage,
-    golden: &PreparedGolden,
-    watch: &mut impl StageWatch,
-) -> Result<LocatedPicture, Incomparable> {
-    let measured;
-    let coarse = match &golden.coarse {
-        Some(coarse) => coarse,
-        None => {
-            measured = CoarseCounts::from_image(&golden.bits);
-            &measured
-        }
-    };
-    let registered = register::register_picture(&bits, (&golden.bits, coarse), watch);
-    let score = registered.score;
-    let aligned = registered.warped.fill_unknown_from(&bits);
-    let tiles = || AgreeingTiles::count(&bits, &aligned);
-    if score < MIN_SCORE || (!golden.reading.is_binary() && !tiles().fit_everywhere()) {
-        return Err(refusal::explain_refusal(&bits, &golden.bits, tiles(), score));
-    }
-    let bend = registered.field.bend();
-    if bend > BEND_MAX {
-        return Err(Incomparable::Bent { bend });
-    }
-    let size = (bits.width, bits.height);
-    let mut tally = CoverageTally::new(size);
-    tally.add_window(&registered.warped.known, (0, 0), [0, 0, size.0, size.1]);
-    let coverage = tally.into_coverage()?;
-    let pair = RegisteredPair { test: bits, golden: aligned };
-    let candidates = candidates::find_candidates(&pair, golden.reading.is_binary())?;
-    watch.stage_ended(Stage::Candidates);
-    let [dx, dy] = registered.field.middle_offset();
-    let registration = Registration { dx, dy, score, bend: Some(bend) };
-    Ok(LocatedPicture { pair, candidates, registration, coverage })
 }
 
 fn large_enough(picture: ImageView<'_>) -> Result<ImageView<'_>, Incomparable> {

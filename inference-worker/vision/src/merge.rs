@@ -2,6 +2,7 @@
 
 use domain::{Confidence, Defect, DefectClass, PixelBox, Recipe, UnexplainedDifference};
 
+use super::binary_image::BinaryImage;
 use super::candidates::Candidates;
 
 /// What came of a picture's answers.
@@ -93,6 +94,27 @@ fn finding_from_output(
     Ok(Some(Defect { class, confidence, bounds: PixelBox { x, y, width, height } }))
 }
 
+/// The finding, if it lies at least partly where the picture is inspected. One that was made of a difference
+/// there and is boxed beside it, in a keep-out, is boxed so that it holds the place that was looked at.
+fn keep_inspected(
+    finding: Defect,
+    (x, y): (usize, usize),
+    excluded: Option<&BinaryImage>,
+) -> Option<Defect> {
+    let Some(excluded) = excluded.filter(|excluded| excluded.holds_box(&finding.bounds)) else {
+        return Some(finding);
+    };
+    let bounds = finding.bounds;
+    let side = |start: u32, length: u32, at: u32| {
+        let (low, high) = (start.min(at), (start + length).max(at + 1));
+        (low, high - low)
+    };
+    let (x, width) = side(bounds.x, bounds.width, x as u32);
+    let (y, height) = side(bounds.y, bounds.height, y as u32);
+    let bounds = PixelBox { x, y, width, height };
+    (!excluded.holds_box(&bounds)).then_some(Defect { bounds, ..finding })
+}
+
 /// Start and length of a box along one axis, inside the picture: what has any extent there is at least a
 /// pixel long.
 fn box_side(centre: usize, (before, after): (f32, f32), length: u32) -> Option<(u32, u32)> {
@@ -107,16 +129,19 @@ fn box_side(centre: usize, (before, after): (f32, f32), length: u32) -> Option<(
 
 /// Findings of a board of `size`, most confident first, one per place, and what none of them explains.
 pub(super) fn merge_findings(
-    Candidates { centres, significant, only_significant }: &Candidates,
+    candidates: &Candidates,
     outputs: &[CropOutput],
     size: (u32, u32),
 ) -> Result<Findings, UnusableAnswers> {
+    let Candidates { centres, significant, tolerated, only_significant, excluded } = candidates;
     if centres.len() != outputs.len() {
         return Err(UnusableAnswers::Count { crops: centres.len(), answers: outputs.len() });
     }
     let mut found: Vec<Defect> = Vec::new();
     for (output, &centre) in outputs.iter().enumerate().zip(centres) {
-        found.extend(finding_from_output(output, centre, size)?);
+        let finding = finding_from_output(output, centre, size)?;
+        found
+            .extend(finding.and_then(|finding| keep_inspected(finding, centre, excluded.as_ref())));
     }
     found.sort_by(|a, b| b.confidence.get().total_cmp(&a.confidence.get()));
     let mut kept: Vec<Defect> = Vec::new();
@@ -129,7 +154,8 @@ pub(super) fn merge_findings(
         defect.bounds.iou(&difference.bounds) > 0.0
     };
     if *only_significant {
-        kept.retain(|defect| significant.iter().any(|difference| touch(defect, difference)));
+        let differing = significant.iter().chain(tolerated);
+        kept.retain(|defect| differing.clone().any(|difference| touch(defect, difference)));
     }
     let explained = |difference: &UnexplainedDifference| {
         let mut sure = kept.iter().filter(|defect| defect.confidence >= EXPLAINS_FROM);

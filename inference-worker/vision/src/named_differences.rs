@@ -6,7 +6,8 @@
 
 use domain::{PixelBox, UnexplainedDifference};
 
-use super::appearance::{GoldenPhotograph, RegisteredPhotograph};
+use super::appearance::{CountingPixels, GoldenPhotograph, RegisteredPhotograph};
+use super::area::LaidArea;
 use super::binary_image::BinaryImage;
 use super::candidates::Candidates;
 use super::coverage::CoverageTally;
@@ -16,7 +17,7 @@ use super::field;
 use super::normalised_pair::NormalisedPair;
 use super::refusal::{self, AgreeingTiles};
 use super::stage::{Stage, StageWatch};
-use super::{BEND_MAX, Incomparable, MAX_CANDIDATES, PreparedPicture};
+use super::{ComparisonBasis, Incomparable, MAX_CANDIDATES, PreparedPicture, area};
 
 /// The margin of a photograph that is not inspected, in parts of its longer side: a board lies that much off
 /// before the next shot, and what comes into the picture there is on no golden sample.
@@ -30,54 +31,76 @@ const PIECE_SIDE: u32 = 56;
 pub(super) fn prepare_photograph(
     test: ImageView<'_>,
     bits: BinaryImage,
-    (golden_bits, golden): (&BinaryImage, &GoldenPhotograph),
+    golden: &GoldenPhotograph,
+    basis: ComparisonBasis<'_>,
     watch: &mut impl StageWatch,
 ) -> Result<PreparedPicture, Incomparable> {
     let size = test.dimensions();
-    let (registered, pair, known) = register(test, bits, (golden_bits, golden), watch)?;
+    let counting = basis.area.map(CountingPixels::from_area).unwrap_or_default();
+    let RegisteredCopper { registered, pair, known, laid } =
+        register((test, bits), golden, (basis, &counting), watch)?;
     let registration = registered.registration();
-    let differences = golden.find_differences(registered)?;
-    if differences.len() > MAX_CANDIDATES {
+    let [significant, tolerated] = golden.find_differences(registered, &counting, basis.levels)?;
+    if significant.len() > MAX_CANDIDATES {
         return Err(Incomparable::TooManyDifferences);
     }
     let whole = pair.size();
     let margin = whole.0.max(whole.1) / MARGIN_PART;
     let mut tally = CoverageTally::with_margin(whole, margin);
-    tally.add_window(&known, (0, 0), [0, 0, whole.0, whole.1]);
+    let excluded = laid.as_ref().map(|laid| &laid.excluded);
+    tally.add_window(&known, excluded, (0, 0), [0, 0, whole.0, whole.1]);
+    let boxes = laid.iter().flat_map(|laid| &laid.boxes);
+    tally.add_excluded_boxes(boxes.map(|reach| area::clip_reach(*reach, whole)));
     let coverage = tally.into_coverage()?;
     watch.stage_ended(Stage::Candidates);
-    let centres = crop_centres(&differences);
-    let candidates = Candidates { centres, significant: differences, only_significant: true };
+    let centres = crop_centres(significant.iter().chain(&tolerated));
+    let excluded = laid.map(|laid| laid.excluded);
+    let candidates =
+        Candidates { centres, significant, tolerated, only_significant: true, excluded };
     let mut crops = CropBatch::default();
     for &centre in &candidates.centres {
         crops.push(&pair, centre);
     }
     watch.stage_ended(Stage::Crops);
-    Ok(PreparedPicture { crops, registration, coverage, candidates, size })
+    Ok(PreparedPicture { crops, registration, coverage, variant: 0, candidates, size })
 }
 
 /// The levels of a photograph and its golden sample as they are compared, and where to look at what differs.
 pub(super) fn locate_differences(
     test: ImageView<'_>,
     bits: BinaryImage,
-    (golden_bits, golden): (&BinaryImage, &GoldenPhotograph),
+    golden: &GoldenPhotograph,
+    basis: ComparisonBasis<'_>,
 ) -> Result<(NormalisedPair, Vec<(usize, usize)>), Incomparable> {
-    let (registered, ..) = register(test, bits, (golden_bits, golden), &mut ())?;
+    let all = CountingPixels::default();
+    let registered = register((test, bits), golden, (basis, &all), &mut ())?.registered;
     let (differences, levels) = golden.find_differences_and_levels(registered)?;
-    Ok((levels, crop_centres(&differences)))
+    Ok((levels, crop_centres(differences.iter())))
 }
 
-/// A photograph that lies over its golden sample, the copper of both, and where the latter is known.
+/// A photograph that lies over its golden sample, and the copper of both.
+struct RegisteredCopper {
+    registered: RegisteredPhotograph,
+    pair: RegisteredPair,
+    /// Where the golden sample is known.
+    known: BinaryImage,
+    /// The area as it lies in the photograph.
+    laid: Option<LaidArea>,
+}
+
 fn register(
-    test: ImageView<'_>,
-    bits: BinaryImage,
-    (golden_bits, golden): (&BinaryImage, &GoldenPhotograph),
+    (test, bits): (ImageView<'_>, BinaryImage),
+    golden: &GoldenPhotograph,
+    (basis, counting): (ComparisonBasis<'_>, &CountingPixels),
     watch: &mut impl StageWatch,
-) -> Result<(RegisteredPhotograph, RegisteredPair, BinaryImage), Incomparable> {
-    let registered = golden.register(test);
-    let warped = field::warp_golden(golden_bits, registered.field());
+) -> Result<RegisteredCopper, Incomparable> {
+    let golden_bits = &basis.golden.bits;
+    let registered = golden.register(test, counting);
+    let laid = basis.area.map(|area| area.lay_over(registered.field()));
+    let mut warped = field::warp_golden(golden_bits, registered.field());
     // The level by level comparison leaves out two pixels more along borders.
     let known = warped.known.eroded().eroded();
+    laid.iter().for_each(|laid| warped.leave_out(&laid.excluded));
     let pair = RegisteredPair { golden: warped.fill_unknown_from(&bits), test: bits };
     watch.stage_ended(Stage::Register);
     if !registered.agrees() {
@@ -85,16 +108,15 @@ fn register(
         let tiles = AgreeingTiles::count(&pair.test, &pair.golden);
         return Err(refusal::explain_refusal(&pair.test, golden_bits, tiles, score));
     }
-    let bend = registered.field().bend();
-    if bend > BEND_MAX {
-        return Err(Incomparable::Bent { bend });
-    }
-    Ok((registered, pair, known))
+    basis.check_bend(registered.field().bend())?;
+    Ok(RegisteredCopper { registered, pair, known, laid })
 }
 
-/// Where to look at differences, the strongest first: their middles, or the middles of their pieces.
-fn crop_centres(differences: &[UnexplainedDifference]) -> Vec<(usize, usize)> {
-    let centres = differences.iter().flat_map(|difference| {
+/// Where to look at differences, in their order: their middles, or the middles of their pieces.
+fn crop_centres<'a>(
+    differences: impl Iterator<Item = &'a UnexplainedDifference>,
+) -> Vec<(usize, usize)> {
+    let centres = differences.flat_map(|difference| {
         let PixelBox { x, y, width, height } = difference.bounds;
         let pieces = if width.max(height) <= WHOLE_SIDE_MAX {
             [1, 1]

@@ -11,6 +11,7 @@
 use domain::inspection::Registration;
 use domain::{PixelBox, UnexplainedDifference};
 
+use super::area::{self, GoldenArea, LaidArea};
 use super::binary_image::BinaryImage;
 use super::candidates::{self, Candidates};
 use super::coverage::CoverageTally;
@@ -20,13 +21,16 @@ use super::refusal::{self, AgreeingTiles};
 use super::register::{self, RegisteredGolden};
 use super::stage::{Stage, StageWatch};
 use super::{
-    BEND_MAX, CANDIDATES_PER_MEGAPIXEL, Incomparable, MAX_CANDIDATES, MIN_CONTENT, MIN_SCORE,
-    PANEL_CANDIDATES_MAX, PreparedPicture,
+    CANDIDATES_PER_MEGAPIXEL, ComparisonBasis, Incomparable, MAX_CANDIDATES, MIN_CONTENT,
+    MIN_SCORE, PANEL_CANDIDATES_MAX, PreparedPicture,
 };
 
+mod places;
 mod rows;
 
 pub use rows::Panel;
+
+use places::{WindowGrid, WindowPlace};
 
 /// Pictures with a longer side are compared window by window, in pixels.
 pub(super) const LONGEST_WHOLE: usize = 1024;
@@ -61,19 +65,6 @@ pub(super) fn is_large(bits: &BinaryImage) -> bool {
     bits.width.max(bits.height) > LONGEST_WHOLE
 }
 
-/// A window's place on the windows.
-#[derive(Debug, Clone, Copy)]
-struct WindowPlace {
-    column: usize,
-    row: usize,
-    /// Core: left, top, right, bottom.
-    core: [usize; 4],
-    left: usize,
-    top: usize,
-    width: usize,
-    height: usize,
-}
-
 /// What is known of a window once it was compared.
 struct ComparedWindow {
     /// Offset of the golden sample in the window's middle, and its growth.
@@ -88,15 +79,17 @@ struct RegisteredWindow {
     offset: AffineOffset,
     /// False when there is structure to register by, and it does not fit.
     fits: bool,
+    /// The area as it lies in the window; none when all of it is inspected.
+    laid: Option<LaidArea>,
 }
 
 /// Compares two panels of one size.
 pub(super) fn prepare_windows(
     test: &BinaryImage,
-    golden: &BinaryImage,
+    basis: ComparisonBasis<'_>,
     watch: &mut impl StageWatch,
 ) -> Result<PreparedPicture, Incomparable> {
-    let mut windows = Windows::new(test, golden);
+    let mut windows = Windows::new(test, basis);
     let (order, pixels) = (windows.comparison_order(), test.width * test.height);
     for &index in &order {
         windows.compare_window(index, watch);
@@ -111,8 +104,9 @@ pub(super) fn prepare_windows(
     let [dx, dy] = first.map_or([0.0; 2], |seen| seen.offset.offset_at(0.0, 0.0));
     Ok(PreparedPicture {
         crops: windows.crops,
-        registration: Registration { dx, dy, score, bend: None },
+        registration: Registration { dx, dy, score, bend: Some(windows.bend) },
         coverage: windows.coverage.into_coverage()?,
+        variant: 0,
         candidates: windows.candidates,
         size: (test.width as u32, test.height as u32),
     })
@@ -121,8 +115,8 @@ pub(super) fn prepare_windows(
 struct Windows<'a> {
     test: &'a BinaryImage,
     golden: &'a BinaryImage,
-    columns: usize,
-    rows: usize,
+    basis: ComparisonBasis<'a>,
+    grid: WindowGrid,
     seen: Vec<Option<ComparedWindow>>,
     /// Windows with structure, how many of them are registered, and the sum of their scores.
     structured: u32,
@@ -140,14 +134,14 @@ struct Windows<'a> {
 }
 
 impl<'a> Windows<'a> {
-    fn new(test: &'a BinaryImage, golden: &'a BinaryImage) -> Self {
-        let (columns, rows) = (test.width.div_ceil(CORE_SIDE), test.height.div_ceil(CORE_SIDE));
-        let seen = std::iter::repeat_with(|| None).take(columns * rows).collect();
+    fn new(test: &'a BinaryImage, basis: ComparisonBasis<'a>) -> Self {
+        let grid = WindowGrid::new(test.size());
+        let seen = std::iter::repeat_with(|| None).take(grid.columns * grid.rows).collect();
         Self {
             test,
-            golden,
-            columns,
-            rows,
+            golden: &basis.golden.bits,
+            basis,
+            grid,
             seen,
             structured: 0,
             registered: 0,
@@ -157,46 +151,18 @@ impl<'a> Windows<'a> {
             tiles: AgreeingTiles::default(),
             coverage: CoverageTally::new((test.width, test.height)),
             crops: CropBatch::default(),
-            candidates: Candidates::default(),
+            candidates: Candidates {
+                excluded: basis.area.map(|_| BinaryImage::new(test.width, test.height)),
+                ..Candidates::default()
+            },
         }
     }
 
-    fn window_place(&self, index: usize) -> WindowPlace {
-        let (column, row) = (index % self.columns, index / self.columns);
-        // The last core of a row ends with the picture and is never a sliver.
-        let extent = |index: usize, count: usize, length: usize| {
-            let at = |index: usize| index * length / count;
-            let (low, high) = (at(index), at(index + 1));
-            let start = low.saturating_sub(MARGIN);
-            (low, high, start, (high + MARGIN).min(length) - start)
-        };
-        let (low_x, high_x, left, width) = extent(column, self.columns, self.test.width);
-        let (low_y, high_y, top, height) = extent(row, self.rows, self.test.height);
-        WindowPlace { column, row, core: [low_x, low_y, high_x, high_y], left, top, width, height }
-    }
-
-    /// All windows: from the structured one nearest to the middle outwards.
     fn comparison_order(&self) -> Vec<usize> {
-        let middle = (self.columns as f64 / 2.0 - 0.5, self.rows as f64 / 2.0 - 0.5);
-        let from = |index: usize, (x, y): (f64, f64)| {
-            let (column, row) = ((index % self.columns) as f64, (index / self.columns) as f64);
-            (column - x).abs().max((row - y).abs())
-        };
-        let mut order: Vec<usize> = (0..self.columns * self.rows).collect();
-        order.sort_by(|&a, &b| from(a, middle).total_cmp(&from(b, middle)));
-        let structured = |&&index: &&usize| {
-            let place = self.window_place(index);
-            has_structure(&self.golden.cut_window(
-                place.left,
-                place.top,
-                (place.width, place.height),
-            ))
-        };
-        if let Some(&first) = order.iter().find(structured) {
-            let start = ((first % self.columns) as f64, (first / self.columns) as f64);
-            order.sort_by(|&a, &b| from(a, start).total_cmp(&from(b, start)));
-        }
-        order
+        self.grid.order_from_middle(|place| {
+            let size = (place.width, place.height);
+            has_structure(&self.golden.cut_window(place.left, place.top, size))
+        })
     }
 
     /// Windows around a place that were compared already.
@@ -204,9 +170,8 @@ impl<'a> Windows<'a> {
         &self,
         place: &WindowPlace,
     ) -> impl Iterator<Item = (usize, &ComparedWindow)> {
-        let rows = place.row.saturating_sub(1)..(place.row + 2).min(self.rows);
-        let columns = place.column.saturating_sub(1)..(place.column + 2).min(self.columns);
-        rows.flat_map(move |row| columns.clone().map(move |column| row * self.columns + column))
+        self.grid
+            .with_neighbours(place)
             .filter_map(|index| Some((index, self.seen[index].as_ref()?)))
     }
 
@@ -214,7 +179,7 @@ impl<'a> Windows<'a> {
     fn expected_offset(&self, place: &WindowPlace) -> Option<AffineOffset> {
         let (mut sum, mut count) = ([[0.0; 3]; 2], 0.0);
         for (index, seen) in self.compared_neighbours(place) {
-            let other = self.window_place(index);
+            let other = self.grid.place(index);
             let apart = |a: usize, a_size: usize, b: usize, b_size: usize| {
                 (a as f32 + a_size as f32 / 2.0) - (b as f32 + b_size as f32 / 2.0)
             };
@@ -241,26 +206,32 @@ impl<'a> Windows<'a> {
         if f64::from(self.registered) < enough || !self.tiles.fit_everywhere() {
             return Err(refusal::explain_refusal(self.test, self.golden, self.tiles, score));
         }
-        if self.bend > BEND_MAX {
-            return Err(Incomparable::Bent { bend: self.bend });
-        }
+        self.basis.check_bend(self.bend)?;
         if self.too_many { Err(Incomparable::TooManyDifferences) } else { Ok(score) }
     }
 
     fn compare_window(&mut self, index: usize, watch: &mut impl StageWatch) {
-        let place = self.window_place(index);
+        let place = self.grid.place(index);
         let test = self.test.cut_window(place.left, place.top, (place.width, place.height));
-        let RegisteredWindow { registered, offset, fits } =
+        let RegisteredWindow { registered, offset, fits, laid } =
             self.register_window(&place, &test, watch);
         let golden = registered.warped.fill_unknown_from(&test);
-        self.tiles.add(&test, &golden);
+        match &laid {
+            Some(laid) => {
+                self.tiles.add(&test.without(&laid.excluded), &golden.without(&laid.excluded));
+            }
+            None => self.tiles.add(&test, &golden),
+        }
         let pair = RegisteredPair { test, golden };
-        let found = candidates::find_candidates(&pair, true);
+        let found = candidates::find_candidates(&pair, true, laid.as_ref());
         watch.stage_ended(Stage::Candidates);
         self.too_many |= fits && found.is_err();
         let (known, origin) = (&registered.warped.known, (place.left, place.top));
         let nothing = BinaryImage::new(place.width, place.height);
-        self.coverage.add_window(if fits { known } else { &nothing }, origin, place.core);
+        let known = if fits { known } else { &nothing };
+        let excluded = laid.as_ref().map(|laid| &laid.excluded);
+        self.coverage.add_window(known, excluded, origin, place.core);
+        self.add_excluded(&place, laid.as_ref());
         let found = found.unwrap_or_default();
         let mut own = Vec::new();
         for centre in found.centres {
@@ -295,10 +266,19 @@ impl<'a> Windows<'a> {
         let golden = self.golden.cut_window(left, top, size);
         let cut = (place.left as f32 - left as f32, place.top as f32 - top as f32);
         let guess = guess.shifted_by(-cut.0, -cut.1);
-        let structured = has_structure(&golden);
-        let found = structured
+        let area = self.basis.area.map(|area| area.cut_window(left, top, size));
+        let pixels = (size.0 * size.1) as u64;
+        let left_out = |area: &GoldenArea| area.excluded_pixels().count_copper() == pixels;
+        let structured = has_structure(&golden) && !area.as_ref().is_some_and(left_out);
+        let mut found = structured
             .then(|| register::register_near(test, &golden, expected.map(|_| guess), watch));
-        if let Some(found) = &found {
+        let mut laid = None;
+        if let Some(found) = &mut found {
+            laid = area.as_ref().map(|area| area.lay_over(&found.field));
+            let inspected = laid.as_ref().map_or(0.0, |laid| found.leave_out(test, &laid.excluded));
+            if found.score < MIN_SCORE {
+                found.score = found.score.max(inspected);
+            }
             self.structured += 1;
             self.scores += f64::from(found.score);
         }
@@ -310,9 +290,29 @@ impl<'a> Windows<'a> {
         let fits = found.is_some() || !structured;
         let offset = found.as_ref().map_or(guess, |found| found.field.overall_affine());
         let registered = found.unwrap_or_else(|| {
-            RegisteredGolden::from_field(test, &golden, OffsetField::from_affine(&guess, size))
+            let field = OffsetField::from_affine(&guess, size);
+            // Where it does not fit, nobody knows where a keep-out lies.
+            laid = area.filter(|_| fits).map(|area| area.lay_over(&field));
+            let mut registered = RegisteredGolden::from_field(test, &golden, field);
+            laid.iter().for_each(|laid| registered.warped.leave_out(&laid.excluded));
+            registered
         });
-        RegisteredWindow { registered, offset: offset.shifted_by(cut.0, cut.1), fits }
+        RegisteredWindow { registered, offset: offset.shifted_by(cut.0, cut.1), fits, laid }
+    }
+
+    /// Keeps what is not inspected of the window's core.
+    fn add_excluded(&mut self, place: &WindowPlace, laid: Option<&LaidArea>) {
+        let Some((laid, excluded)) = laid.zip(self.candidates.excluded.as_mut()) else { return };
+        let origin = (place.left, place.top);
+        excluded.paste_window(&laid.excluded, origin, place.core);
+        let [left, top, right, bottom] = place.core;
+        let boxes = laid.boxes.iter().map(|reach| {
+            let reach = area::clip_reach(*reach, (place.width, place.height));
+            let [x0, y0, x1, y1] = reach;
+            let (x, y) = origin;
+            [(x + x0).max(left), (y + y0).max(top), (x + x1).min(right), (y + y1).min(bottom)]
+        });
+        self.coverage.add_excluded_boxes(boxes);
     }
 
     /// Adds what lies at least partly in the window's core. What runs over a seam is told by both windows,

@@ -51,6 +51,12 @@ impl RegisteredGolden {
         Self { field, warped, score }
     }
 
+    /// Leaves out what is not inspected, and says how far the rest agrees.
+    pub(super) fn leave_out(&mut self, test: &BinaryImage, excluded: &BinaryImage) -> f32 {
+        self.warped.leave_out(excluded);
+        correlation(test, &self.warped)
+    }
+
     fn from_guess(test: &BinaryImage, golden: &BinaryImage, guess: &AffineOffset) -> Self {
         Self::from_field(test, golden, measure::measure_field(test, golden, guess))
     }

@@ -6,6 +6,7 @@ use image::{GrayImage, Luma};
 
 use super::*;
 
+mod areas;
 mod bending;
 mod connecting;
 mod covering;

@@ -4,10 +4,13 @@
 //!
 //! A pixel that differs by more than its gradient explains is a flaw or its reflection, and counts less.
 
+use std::borrow::Cow;
+
 use super::agreement::Agreement;
 use super::planes::{Plane, median};
 use super::pyramid::{LOCAL_RADIUS, PyramidLevel};
 use super::warp::{RowSpan, warp_plane};
+use crate::binary_image::BinaryImage;
 use crate::field::{AffineOffset, OffsetField, TILE};
 use crate::measure;
 use crate::tile::MeasuredTile;
@@ -120,10 +123,26 @@ impl<'a> LevelPair<'a> {
         sums.to_tiles(radius, self.golden.scale as f32)
     }
 
-    /// How far both agree along a field.
-    pub(super) fn measure_agreement(&self, field: &OffsetField) -> Agreement {
-        let (warped, spans) = self.warped_test(field);
-        Agreement::measure(&self.golden.structure, &warped, &spans, TILE / self.golden.scale)
+    /// How far both agree along a field, but for the excluded pixels of the golden sample.
+    pub(super) fn measure_agreement(
+        &self,
+        field: &OffsetField,
+        excluded: Option<&BinaryImage>,
+    ) -> Agreement {
+        let (mut warped, spans) = self.warped_test(field);
+        let (mut golden, scale) = (Cow::Borrowed(&self.golden.structure), self.golden.scale);
+        if let Some(excluded) = excluded {
+            // Equal and plain: it neither agrees nor disagrees.
+            for plane in [golden.to_mut(), &mut warped] {
+                for (at, value) in plane.values.iter_mut().enumerate() {
+                    let (x, y) = (at % plane.width * scale, at / plane.width * scale);
+                    if excluded.is_set(x, y) {
+                        *value = 0.0;
+                    }
+                }
+            }
+        }
+        Agreement::measure(&golden, &warped, &spans, TILE / scale)
     }
 }
 

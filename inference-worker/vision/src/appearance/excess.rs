@@ -6,6 +6,7 @@
 //! pictures themselves, channel by channel, because cameras, exposures and JPEG differ more than any constant.
 //! Pictures are looked at tile by tile, so that everything in between stays in the processor's cache.
 
+use super::level_spread::LevelSpread;
 use super::light::LocalLight;
 use super::planes::{Channels, Plane, SIGMA_PER_MEDIAN, gaussian_weights, median};
 use super::warp::RowSpan;
@@ -32,6 +33,7 @@ const EDGE_CONTRAST: f32 = 24.0;
 pub(super) const EXCESS_UNIT: f32 = 1.0 / 64.0;
 
 /// The excess at each pixel of the golden sample, in [`EXCESS_UNIT`], and where it counts.
+#[derive(Clone)]
 pub(super) struct ExcessMap {
     pub(super) width: usize,
     pub(super) values: Vec<u16>,
@@ -39,6 +41,31 @@ pub(super) struct ExcessMap {
     pub(super) edges: Vec<EdgeEnergy>,
     /// Standard deviation of the noise in each channel, in levels.
     pub(super) noise: Vec<f32>,
+}
+
+impl ExcessMap {
+    /// Nothing differs at these pixels.
+    fn leave_out(&mut self, pixels: &BinaryImage) {
+        self.differing = self.differing.without(pixels);
+        for (y, row) in self.values.chunks_exact_mut(self.width).enumerate() {
+            for (index, values) in row.chunks_mut(64).enumerate() {
+                let word = pixels.row(y)[index];
+                if word != 0 {
+                    for (bit, value) in values.iter_mut().enumerate() {
+                        *value *= u16::from(word >> bit & 1 == 0);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes what differs at these pixels out of the map, into one of its own.
+    pub(super) fn split_off(&mut self, pixels: &BinaryImage) -> Self {
+        let mut taken = Self { edges: Vec::new(), ..self.clone() };
+        taken.leave_out(&pixels.inverted());
+        self.leave_out(pixels);
+        taken
+    }
 }
 
 /// The squared slopes of a tile's edges in both pictures, and how many pixels lie on one.
@@ -79,6 +106,8 @@ pub(super) struct AlignedPair<'a> {
     pub(super) clipped: [&'a [BinaryImage]; 2],
     /// The blur that makes both equally sharp, as `sharpness` gives it.
     pub(super) blur: f32,
+    /// How far accepted boards differ from the golden sample.
+    pub(super) levels: Option<&'a LevelSpread>,
 }
 
 #[derive(Clone, Copy)]
@@ -90,10 +119,10 @@ struct Tile {
 }
 
 impl AlignedPair<'_> {
-    /// The excess everywhere.
-    pub(super) fn measure_excess(&self) -> ExcessMap {
+    /// The excess everywhere but at the excluded pixels of the golden sample.
+    pub(super) fn measure_excess(&self, excluded: Option<&BinaryImage>) -> ExcessMap {
         let (width, height) = (self.golden.width, self.golden.height);
-        let mut look = TileLook::new(self);
+        let mut look = TileLook::new(self, excluded);
         let noise = self.measure_noise(&mut look);
         let mut map = ExcessMap {
             width,
@@ -106,6 +135,9 @@ impl AlignedPair<'_> {
             look.sum_excess(tile, &mut map);
             look.store_excess(tile, &mut map);
         }
+        if let Some(excluded) = excluded {
+            map.leave_out(excluded);
+        }
         map
     }
 
@@ -114,7 +146,7 @@ impl AlignedPair<'_> {
     pub(super) fn normalise_channel(&self, channel: usize) -> [Vec<u8>; 2] {
         let (width, height) = (self.golden.width, self.golden.height);
         let mut levels = [vec![0; width * height], vec![0; width * height]];
-        let mut look = TileLook::new(self);
+        let mut look = TileLook::new(self, None);
         for tile in self.tiles() {
             look.load_channel(tile, channel);
             for y in 0..tile.height {
@@ -179,6 +211,8 @@ impl Tile {
 /// Buffers for one tile.
 struct TileLook<'a> {
     pair: &'a AlignedPair<'a>,
+    /// Pixels of the golden sample that are not inspected.
+    excluded: Option<&'a BinaryImage>,
     weights: [Vec<f32>; 2],
     /// Golden levels, with two pixels around the tile; test levels in the golden sample's light.
     golden: Plane,
@@ -195,11 +229,12 @@ struct TileLook<'a> {
 }
 
 impl<'a> TileLook<'a> {
-    fn new(pair: &'a AlignedPair<'a>) -> Self {
+    fn new(pair: &'a AlignedPair<'a>, excluded: Option<&'a BinaryImage>) -> Self {
         let weights = |blur: f32| gaussian_weights(SMOOTHING.hypot(blur.max(0.0)));
         let empty = || Plane::new(0, 0);
         Self {
             pair,
+            excluded,
             weights: [weights(pair.blur), weights(-pair.blur)],
             golden: empty(),
             test: empty(),
@@ -245,6 +280,9 @@ impl<'a> TileLook<'a> {
             find_extremes(golden, scratch, low, smaller);
             find_extremes(high, scratch, highest, larger);
             find_extremes(low, scratch, lowest, smaller);
+            if let Some(levels) = self.pair.levels {
+                self.widen_band(tile, channel, levels);
+            }
             let middle = (tile.left + tile.width / 2, tile.top + tile.height / 2);
             let amplification = self.pair.light[channel].amplification_at(middle.0, middle.1);
             for y in 0..tile.height {
@@ -254,6 +292,18 @@ impl<'a> TileLook<'a> {
             if channel == self.pair.golden.sharpest() {
                 map.edges.push(self.edge_energy(tile));
             }
+        }
+    }
+
+    fn widen_band(&mut self, tile: Tile, channel: usize, levels: &LevelSpread) {
+        let [high, low] = &mut self.near;
+        for y in 0..tile.height {
+            let golden = &self.golden.row(y + 2)[2..][..tile.width];
+            let band = (
+                &mut high.row_mut(y + 1)[1..][..tile.width],
+                &mut low.row_mut(y + 1)[1..][..tile.width],
+            );
+            levels.widen_band(channel, (tile.left, tile.top + y), golden, band);
         }
     }
 
@@ -301,7 +351,11 @@ impl<'a> TileLook<'a> {
             let test = [self.test.row(y), self.test.row(y + 1)];
             let contrast = [self.wide[0].row(y), self.wide[1].row(y)];
             for x in span.start..span.end.saturating_sub(1) {
-                if contrast[0][x] - contrast[1][x] < EDGE_CONTRAST {
+                let is_left_out =
+                    |excluded: &BinaryImage| excluded.is_set(tile.left + x, tile.top + y);
+                if contrast[0][x] - contrast[1][x] < EDGE_CONTRAST
+                    || self.excluded.is_some_and(is_left_out)
+                {
                     continue;
                 }
                 let slope = |[here, below]: [&[f32]; 2]| {

@@ -163,7 +163,7 @@ fn leave_out(pixels: &BinaryImage, weight: &mut Plane) {
 }
 
 /// Equal means and spreads, then again without what does not fit.
-fn match_channel(golden: &Plane, test: &Plane, weight: &Plane) -> ChannelLight {
+pub(super) fn match_channel(golden: &Plane, test: &Plane, weight: &Plane) -> ChannelLight {
     let pairs = golden.values.iter().zip(&test.values).zip(&weight.values);
     let mut pairs: Vec<(f32, f32)> = pairs
         .step_by(3)

@@ -6,6 +6,8 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod pieces;
+
 const SIZE: (u32, u32) = (480, 360);
 
 /// A number from 0 to 1 that follows from two others.
@@ -109,12 +111,12 @@ struct Compared {
 }
 
 fn compare(golden: &GoldenPhotograph, picture: ImageView<'_>) -> Result<Compared, Incomparable> {
-    let registered = golden.register(picture);
+    let registered = golden.register(picture, &CountingPixels::default());
     let (registration, bend) = (registered.registration(), registered.field().bend());
     if !registered.agrees() {
         return Err(Incomparable::NotRegistered { score: registration.score });
     }
-    let differences = golden.find_differences(registered)?;
+    let [differences, _] = golden.find_differences(registered, &CountingPixels::default(), None)?;
     Ok(Compared { registration, bend, differences })
 }
 

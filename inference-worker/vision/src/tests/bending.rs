@@ -120,7 +120,7 @@ fn a_similarity_does_not_bend_and_what_bends_too_far_is_refused_in_words() {
     let stretched = AffineOffset::from_turn_and_stretch(0.0, (0.02, 0.0));
     let bend = OffsetField::from_affine(&stretched, bits.size()).bend();
     assert!((bend - 0.01 * 288.0 * 2.0_f32.sqrt()).abs() < 0.1, "{bend}");
-    let why = Incomparable::Bent { bend: 14.2 };
+    let why = Incomparable::Bent { bend: 14.2, allowed: 10.0 };
     assert_eq!(why.reason(), NotComparable::NotRegistered);
     assert!(why.to_string().contains("bent by 14.2 pixels"), "{why}");
 }

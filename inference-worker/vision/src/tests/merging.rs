@@ -5,6 +5,7 @@ use image::{GrayImage, Luma};
 use proptest::prelude::*;
 
 use crate::candidates::Candidates;
+use crate::merge::merge_findings;
 use crate::*;
 
 fn output(class: usize, probability: f32, sides: [f32; 4]) -> CropOutput {
@@ -15,7 +16,7 @@ fn output(class: usize, probability: f32, sides: [f32; 4]) -> CropOutput {
 }
 
 fn looked_at(centres: &[(usize, usize)]) -> Candidates {
-    Candidates { centres: centres.to_vec(), significant: Vec::new(), only_significant: false }
+    Candidates { centres: centres.to_vec(), ..Candidates::default() }
 }
 
 #[test]
@@ -100,8 +101,17 @@ fn what_is_unexplained_has_a_colour_of_its_own_and_what_was_not_compared_is_hatc
         strength: 2.0,
     }];
     let uncovered = [PixelBox { x: 80, y: 0, width: 200, height: 200 }];
-    let shown = Annotations { defects: &[], differences: &differences, uncovered: &uncovered };
+    let excluded = [PixelBox { x: 60, y: 8, width: 16, height: 16 }];
+    let shown = Annotations {
+        defects: &[],
+        differences: &differences,
+        uncovered: &uncovered,
+        excluded: &excluded,
+    };
     let out = annotate(&picture, shown);
+    let grey = |x, y| out.get_pixel(x, y) == &image::Rgb([120; 3]);
+    let hatched = (60..76).flat_map(|x| (8..24).map(move |y| (x, y)));
+    assert_eq!(hatched.filter(|&(x, y)| grey(x, y)).count(), 64, "a quarter of it");
     assert_eq!(out.get_pixel(10, 50).0, [230, 0, 160], "its frame");
     let colours = |x| (0..80).map(|y| out.get_pixel(x, y).0).collect::<Vec<_>>();
     let hatched = colours(90).iter().filter(|colour| **colour == [240, 228, 66]).count();
@@ -153,4 +163,21 @@ proptest! {
         let is_background = (0.0..=1.0).contains(&background) && 1.0 - background < 0.05;
         prop_assert_eq!(found == Ok(Findings::default()), is_background, "{:?}", found);
     }
+}
+
+#[test]
+fn a_finding_that_lies_in_a_keep_out_is_not_made_and_one_made_beside_it_holds_its_place() {
+    let mut excluded = BinaryImage::new(640, 640);
+    excluded.fill_extent([100, 100, 200, 200]);
+    let found = |centre: (usize, usize), sides: [f32; 4]| {
+        let candidates = Candidates { excluded: Some(excluded.clone()), ..looked_at(&[centre]) };
+        let sure = CropOutput { probabilities: [0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0], sides };
+        let found = merge_findings(&candidates, &[sure], (640, 640)).expect("answers");
+        found.defects.iter().map(|defect| defect.bounds).collect::<Vec<_>>()
+    };
+    let bounds = |x, y, width, height| PixelBox { x, y, width, height };
+    assert_eq!(found((150, 150), [10.0; 4]), []);
+    assert_eq!(found((195, 150), [10.0; 4]), [bounds(185, 140, 20, 20)]);
+    // The network says that it lies to the left, in the keep-out, of the difference that it was asked about.
+    assert_eq!(found((205, 150), [20.0, 10.0, -10.0, 10.0]), [bounds(185, 140, 21, 20)]);
 }
