@@ -5,10 +5,10 @@
 //! a batcher of its own. What nobody has asked for lately is let go; work under way on it is finished all
 //! the same.
 
+mod golden_sets;
 #[cfg(test)]
 mod tests;
 
-use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -18,19 +18,18 @@ use domain::{Coverage, Defect, NotComparable, Sha256, UnexplainedDifference};
 use tokio::sync::OnceCell;
 use tracing::Span;
 use vision::{
-    CropBatch, DecodeError, DecodedImage, Findings, Incomparable, Panel, PreparedGolden,
-    PreparedPicture, decode, prepare, prepare_panel,
+    CropBatch, DecodeError, DecodedImage, Findings, Incomparable, Panel, PreparedPicture, decode,
 };
+
+pub use golden_sets::GoldenPictures;
+
+use golden_sets::KeptSets;
 
 use crate::batcher::{Answers, Batcher, BatchingConfig, InferError};
 use crate::engine::{EngineError, Models};
 use crate::memory::MemoryBudget;
 use crate::metrics::InferenceMetrics;
 
-/// How many golden samples are kept ready; a line inspects few parts at a time.
-const GOLDEN_SAMPLES_KEPT: usize = 16;
-/// The most pixels of all golden samples that are kept ready; the last one is kept whatever its size.
-const GOLDEN_PIXELS_KEPT: u64 = 48_000_000;
 /// How long a network that nobody asks for is kept ready.
 const NETWORK_IDLE_MAX: Duration = Duration::from_secs(120);
 
@@ -48,6 +47,8 @@ pub struct StoredPicture {
 /// The outcome of a comparison.
 #[derive(Debug, Clone)]
 pub struct ComparedPicture {
+    /// Which of the golden samples it was compared with, from 0.
+    pub variant: usize,
     /// How the picture lay over the golden sample.
     pub registration: Registration,
     /// The findings, most confident first.
@@ -104,14 +105,7 @@ impl From<InferError> for ComparisonError {
 pub struct Comparer {
     batchers: Batchers,
     memory: MemoryBudget,
-    golden: Mutex<VecDeque<KeptGolden>>,
-}
-
-/// A golden sample that is ready.
-struct KeptGolden {
-    sha256: Sha256,
-    pixels: u64,
-    golden: Arc<PreparedGolden>,
+    golden_sets: KeptSets,
 }
 
 impl Comparer {
@@ -125,7 +119,7 @@ impl Comparer {
         metrics: InferenceMetrics,
     ) -> Self {
         let batchers = Batchers::new(models, batching, metrics);
-        Self { batchers, memory, golden: Mutex::default() }
+        Self { batchers, memory, golden_sets: KeptSets::default() }
     }
 
     /// The network to compare by until another one is routed to.
@@ -134,31 +128,38 @@ impl Comparer {
         self.batchers.models.shipped_model()
     }
 
-    /// Compares the picture `test` by `model` with the golden sample `golden`.
+    /// Compares the picture `test` by `model` with that golden sample of `golden` that it is most like.
     ///
     /// # Errors
     /// When the picture is not comparable, the network cannot be asked, or the engine failed.
     #[tracing::instrument(skip_all, fields(
-        model = %model.name, version = %model.version, golden_sha256 = %golden.sha256,
+        model = %model.name, version = %model.version, variants = golden.variants.len(),
     ))]
     pub async fn compare(
         self: &Arc<Self>,
         model: &ModelIdentity,
         test: StoredPicture,
-        golden: StoredPicture,
+        golden: GoldenPictures,
     ) -> Result<ComparedPicture, ComparisonError> {
         let comparer = Arc::clone(self);
         let span = Span::current();
-        let reserved = self.memory.reserve([test.pixels, golden.pixels]).await;
+        let ready = self.golden_sets.find_ready(&golden);
+        let pixels = std::iter::once(test.pixels).chain(golden.pixels(ready.is_some()));
+        let reserved = self.memory.reserve(pixels).await;
         let prepared = tokio::task::spawn_blocking(move || {
             let _entered = span.enter();
             // Until the pixels are gone, also when nobody waits for the outcome any more.
             let _reserved = reserved;
-            let golden = comparer.prepared_golden(&golden)?;
+            // While this one waited for memory, another may have made it ready.
+            let ready = ready.or_else(|| comparer.golden_sets.find_ready(&golden));
+            let set = match ready {
+                Some(set) => set,
+                None => comparer.golden_sets.make_ready(&golden)?,
+            };
             let picture = ComparablePicture::decode_bytes(&test.bytes);
             match picture.map_err(unreadable_picture("picture"))? {
-                ComparablePicture::Whole(picture) => prepare(&picture, &golden),
-                ComparablePicture::Panel(panel) => prepare_panel(panel, &golden, &mut ()),
+                ComparablePicture::Whole(picture) => set.prepare(&picture),
+                ComparablePicture::Panel(panel) => set.prepare_panel(panel),
             }
             .map_err(not_comparable)
         })
@@ -177,6 +178,7 @@ impl Comparer {
             .merge_answers(&answers.outputs)
             .map_err(|error| ComparisonError::Failed(error.to_string()))?;
         Ok(ComparedPicture {
+            variant: prepared.variant,
             registration: prepared.registration,
             defects,
             differences,
@@ -209,52 +211,6 @@ impl Comparer {
         });
         Ok(answers?)
     }
-
-    fn prepared_golden(
-        &self,
-        stored: &StoredPicture,
-    ) -> Result<Arc<PreparedGolden>, ComparisonError> {
-        if let Some(kept) = self.kept_golden(stored.sha256) {
-            return Ok(kept);
-        }
-        let golden = match ComparablePicture::decode_bytes(&stored.bytes)
-            .map_err(unreadable_picture("golden sample"))?
-        {
-            ComparablePicture::Whole(picture) => {
-                Arc::new(PreparedGolden::new(&picture).map_err(not_comparable)?)
-            }
-            // Too large to keep: it is read again in a tenth of the time that it is compared in.
-            ComparablePicture::Panel(panel) => {
-                return PreparedGolden::from_panel(panel).map(Arc::new).map_err(not_comparable);
-            }
-        };
-        let StoredPicture { sha256, pixels, .. } = *stored;
-        let mut kept = self.golden.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.push_front(KeptGolden { sha256, pixels, golden: Arc::clone(&golden) });
-        let fitting = count_fitting(kept.iter().map(|kept| kept.pixels));
-        kept.truncate(fitting);
-        Ok(golden)
-    }
-
-    /// A golden sample that is ready; it moves to the front, the last is the first to go.
-    fn kept_golden(&self, sha256: Sha256) -> Option<Arc<PreparedGolden>> {
-        let mut kept = self.golden.lock().unwrap_or_else(PoisonError::into_inner);
-        let at = kept.iter().position(|known| known.sha256 == sha256)?;
-        let found = kept.remove(at)?;
-        let golden = Arc::clone(&found.golden);
-        kept.push_front(found);
-        Some(golden)
-    }
-}
-
-/// How many golden samples of these sizes in pixels are kept, from the first on.
-fn count_fitting(sizes: impl Iterator<Item = u64>) -> usize {
-    let mut sum = 0_u64;
-    let fits = |pixels: &u64| {
-        sum = sum.saturating_add(*pixels);
-        sum <= GOLDEN_PIXELS_KEPT
-    };
-    sizes.take(GOLDEN_SAMPLES_KEPT).take_while(fits).count().max(1)
 }
 
 /// One batcher for each network in use.

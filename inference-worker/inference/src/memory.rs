@@ -37,9 +37,12 @@ impl MemoryBudget {
         Self { units, free: Arc::new(Semaphore::new(units as usize)) }
     }
 
-    /// Waits for room for a picture and its golden sample of so many pixels each. It is taken until what
-    /// is returned is dropped. A pair that is larger than the budget waits for all of it, and is alone.
-    pub async fn reserve(&self, pixels: [u64; 2]) -> Option<OwnedSemaphorePermit> {
+    /// Waits for room for a picture and all that it is compared with, of so many pixels each. It is taken until
+    /// what is returned is dropped. Pictures that are larger than the budget wait for all of it, and are alone.
+    pub async fn reserve(
+        &self,
+        pixels: impl IntoIterator<Item = u64>,
+    ) -> Option<OwnedSemaphorePermit> {
         let bytes: u64 = pixels.into_iter().map(estimate_bytes).fold(0, u64::saturating_add);
         let units = u32::try_from(bytes.div_ceil(UNIT_BYTES)).unwrap_or(u32::MAX).min(self.units);
         // It is never closed.

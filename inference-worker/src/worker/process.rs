@@ -20,7 +20,6 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use domain::inspection::{Artifact, InferenceResult};
-use domain::part::GoldenSet;
 use domain::{
     Aggregate as _, ArtifactId, Inspection, InspectionCommand, InspectionEvent, InspectionId,
     InspectionRejection,
@@ -37,10 +36,7 @@ use platform::shutdown::Shutdown;
 
 use super::WORKER;
 use crate::metrics::Metrics;
-use compare::{
-    PictureToCompare, asks_for_more_than_whole_pictures, beyond_this_worker_result,
-    no_golden_sample_result,
-};
+use compare::{PictureToCompare, no_golden_sample_result};
 use retries::{FailureCounter, Retries};
 
 pub(super) struct InspectionProcessor {
@@ -151,11 +147,9 @@ impl InspectionProcessor {
             // Without a golden sample the picture waits: one may be registered before inference is
             // requested. Then there is none, and a person has to look.
             let (result, cause) = match (golden, &history.inference_requested) {
-                (Some(golden), _) if asks_for_more_than_whole_pictures(&facts.recipe, &golden) => {
-                    (beyond_this_worker_result(artifact_id, picture, golden.golden), uploaded)
-                }
-                (Some(GoldenSet { golden, .. }), _) => {
-                    let task = PictureToCompare { artifact_id, picture, golden, model: &model };
+                (Some(golden), _) => {
+                    let (golden, recipe, model) = (&golden, &facts.recipe, &model);
+                    let task = PictureToCompare { artifact_id, picture, golden, recipe, model };
                     (self.compare_picture(&task, failures).await?, uploaded)
                 }
                 (None, Some(requested)) => {

@@ -3,8 +3,8 @@
 
 use domain::inspection::GoldenReference;
 use domain::{
-    ArtifactId, FiredRule, GoldenSampleUse, InspectionEvent, InspectionId, Judgement,
-    NotComparable, PartCommand, Recipe, ViewName,
+    ArtifactId, FiredRule, GoldenSampleUse, InspectedArea, InspectionEvent, InspectionId,
+    Judgement, NotComparable, PartCommand, PixelBox, Recipe, ViewName,
 };
 use uuid::Uuid;
 
@@ -70,6 +70,34 @@ async fn an_inspection_is_compared_with_the_golden_sample_of_its_creation() {
     assert_eq!(line.judged(before).await.0, Judgement::Pass);
     assert_eq!(line.judged(after).await.0, Judgement::Review);
     assert_eq!([revision(&line, before).await, revision(&line, after).await], [1, 2]);
+    worker.stop().await;
+}
+
+/// A variant, accepted boards, the recipe's area and its bend reach the comparison.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_board_is_compared_with_the_variant_that_it_shows_and_not_where_it_is_kept_out() {
+    let line = Line::set_up().await;
+    let (good, flawed) = (board(true), board(false));
+    line.register_golden(&board_of_another_part()).await;
+    line.add_golden(&good.golden, GoldenSampleUse::Variant, None).await;
+    let worker = line.start_worker();
+    let inspect = async |picture: bytes::Bytes| {
+        let inspection = line.open().await;
+        line.upload(inspection, picture).await;
+        line.infer(inspection).await;
+        (line.judged(inspection).await.0, revision(&line, inspection).await)
+    };
+    assert_eq!(inspect(png(&good.test)).await, (Judgement::Pass, 2));
+
+    // The variant alone, of which nothing but a corner is inspected.
+    line.add_golden(&flawed.golden, REPLACEMENT, None).await;
+    assert_eq!(inspect(png(&flawed.test)).await.0, Judgement::Fail);
+    let corner = PixelBox { x: 100, y: 100, width: 8, height: 8 };
+    let area = InspectedArea::new(Some(corner), Vec::new(), Vec::new()).unwrap();
+    let recipe = Recipe::factory(1).with_area(area);
+    line.part(PartCommand::ReviseRecipe { recipe, reason: "a corner will do".into() }).await;
+    let (judgement, golden) = inspect(png(&flawed.test)).await;
+    assert_ne!((judgement, golden), (Judgement::Fail, 3), "what is wrong lies elsewhere");
     worker.stop().await;
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use boards::Design;
 use bytes::Bytes;
-use domain::{NotComparable, Sha256};
+use domain::{InspectedArea, NotComparable, PixelBox, Sha256};
 use image::{GrayImage, ImageFormat, Luma};
 use vision::MAX_PIXELS;
 
@@ -19,6 +19,11 @@ fn comparer() -> Arc<Comparer> {
     let models = Arc::new(EmbeddedModels::load().unwrap());
     let metrics = InferenceMetrics::for_process();
     Arc::new(Comparer::new(models, BatchingConfig::default(), MemoryBudget::from_mib(1), metrics))
+}
+
+fn only(golden: StoredPicture) -> GoldenPictures {
+    let area = InspectedArea::default();
+    GoldenPictures { variants: vec![golden], accepted: Vec::new(), area, bend_max_px: 10.0 }
 }
 
 fn stored(picture: &GrayImage) -> StoredPicture {
@@ -49,7 +54,7 @@ async fn a_flaw_on_a_panel_that_is_too_large_to_decode_is_found_and_a_photograph
         test.put_pixel(x, y, Luma([255 - level]));
     }
     let shipped = comparer.shipped_model().clone();
-    let found = comparer.compare(&shipped, stored(&test), golden.clone()).await.unwrap();
+    let found = comparer.compare(&shipped, stored(&test), only(golden.clone())).await.unwrap();
     let over_it = |defect: &&Defect| {
         let b = defect.bounds;
         (b.x..b.x + b.width).contains(&(left + 8)) && (b.y..b.y + b.height).contains(&(top + 8))
@@ -59,7 +64,7 @@ async fn a_flaw_on_a_panel_that_is_too_large_to_decode_is_found_and_a_photograph
     for Luma([level]) in test.pixels_mut() {
         *level = 60 + *level / 2;
     }
-    let refused = comparer.compare(&shipped, stored(&test), golden).await.unwrap_err();
+    let refused = comparer.compare(&shipped, stored(&test), only(golden)).await.unwrap_err();
     let unreadable = NotComparable::Unreadable;
     assert!(
         matches!(&refused, ComparisonError::NotComparable { reason, detail }
@@ -74,7 +79,7 @@ async fn a_picture_is_decoded_once_there_is_memory_for_it() {
     let board = Design::new(9, 640).golden_sample();
     let shipped = comparer.shipped_model().clone();
     let others = comparer.memory.reserve([MAX_PIXELS; 2]).await;
-    let comparing = comparer.compare(&shipped, stored(&board), stored(&board));
+    let comparing = comparer.compare(&shipped, stored(&board), only(stored(&board)));
     tokio::pin!(comparing);
     let waited = tokio::time::timeout(Duration::from_millis(200), &mut comparing).await;
     assert!(waited.is_err(), "others take all of it");
@@ -84,9 +89,71 @@ async fn a_picture_is_decoded_once_there_is_memory_for_it() {
     tokio::time::timeout(Duration::from_secs(10), back).await.expect("it was given back");
 }
 
-#[test]
-fn golden_samples_are_kept_by_number_and_by_pixels() {
-    let many = |pixels| count_fitting(std::iter::repeat_n(pixels, 100));
-    assert_eq!([many(400_000), many(6_000_000), many(64_000_000), many(u64::MAX)], [16, 8, 1, 1]);
-    assert_eq!(many(20_000_000), 2);
+#[tokio::test]
+async fn a_board_is_compared_with_the_variant_that_it_shows_and_only_where_it_is_inspected() {
+    let comparer = comparer();
+    let shipped = comparer.shipped_model().clone();
+    let variants = [9, 10].map(|part| Design::new(part, 640).golden_sample());
+    let mut test = variants[1].clone();
+    for (x, y) in (300..330).flat_map(|x| (300..330).map(move |y| (x, y))) {
+        let Luma([level]) = *test.get_pixel(x, y);
+        test.put_pixel(x, y, Luma([255 - level]));
+    }
+    let golden = |variants: &[GrayImage], area| GoldenPictures {
+        variants: variants.iter().map(stored).collect(),
+        accepted: Vec::new(),
+        area,
+        bend_max_px: 10.0,
+    };
+    let both = golden(&variants, InspectedArea::default());
+    let compared = comparer.compare(&shipped, stored(&test), both.clone()).await.unwrap();
+    assert_eq!(compared.variant, 1);
+    assert!(!compared.defects.is_empty() || !compared.differences.is_empty());
+    let flaw = PixelBox { x: 290, y: 290, width: 50, height: 50 };
+    let area = InspectedArea::new(None, vec![flaw], Vec::new()).unwrap();
+    let masked = golden(&variants[1..], area.clone());
+    let compared = comparer.compare(&shipped, stored(&test), masked).await.unwrap();
+    assert_eq!((compared.defects, compared.differences), (Vec::new(), Vec::new()));
+    assert_eq!(compared.coverage.excluded_pixels(), 2_500);
+
+    // Boards of two parts do not lie over one another, so nobody knows where the area is on the second.
+    let astray = comparer.compare(&shipped, stored(&test), golden(&variants, area)).await;
+    let why = astray.unwrap_err().to_string();
+    assert!(why.starts_with("variant 1 of the golden sample: "), "{why}");
+    // What is ready is found again by all that it depends on.
+    assert!(comparer.golden_sets.find_ready(&both).is_some());
+    let other = GoldenPictures { bend_max_px: 3.0, ..both };
+    assert!(comparer.golden_sets.find_ready(&other).is_none());
+}
+
+#[tokio::test]
+async fn a_difference_that_accepted_boards_show_too_is_tolerated_and_a_gross_one_refused_by_name() {
+    let comparer = comparer();
+    let shipped = comparer.shipped_model().clone();
+    let golden = Design::new(11, 640).golden_sample();
+    let with_blot = |side: u32| {
+        let mut board = golden.clone();
+        for (x, y) in (300..300 + side).flat_map(|x| (300..300 + side).map(move |y| (x, y))) {
+            let Luma([level]) = *board.get_pixel(x, y);
+            board.put_pixel(x, y, Luma([255 - level]));
+        }
+        board
+    };
+    let accepting = |boards: &[GrayImage]| GoldenPictures {
+        accepted: boards.iter().map(stored).collect(),
+        ..only(stored(&golden))
+    };
+    let test = with_blot(12);
+    let before = comparer.compare(&shipped, stored(&test), accepting(&[])).await.unwrap();
+    let learnt = accepting(&[with_blot(12), with_blot(14), golden.clone()]);
+    let after = comparer.compare(&shipped, stored(&test), learnt).await.unwrap();
+    assert_eq!(after.defects, before.defects, "what the network names counts all the same");
+    assert_eq!(after.differences, []);
+    // Of three boards only one differs there: that is no tolerance but a flaw.
+    let learnt = accepting(&[with_blot(12), golden.clone(), golden.clone()]);
+    let after = comparer.compare(&shipped, stored(&test), learnt).await.unwrap();
+    assert_eq!(after.differences, before.differences);
+    let gross = accepting(&[golden.clone(), with_blot(100)]);
+    let why = comparer.compare(&shipped, stored(&test), gross).await.unwrap_err().to_string();
+    assert!(why.starts_with("accepted board 2: differs grossly in one place, 1"), "{why}");
 }

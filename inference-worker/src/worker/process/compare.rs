@@ -7,11 +7,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use domain::inspection::{Facts, GoldenReference, InferenceResult, ModelIdentity, Timing};
-use domain::part::{GoldenSample, GoldenSet};
-use domain::{
-    ArtifactId, InspectedArea, ModelRoute, NotComparable, Part, PartNumber, Picture, Recipe,
-};
-use inference::comparison::{ComparedPicture, ComparisonError, StoredPicture};
+use domain::part::GoldenSet;
+use domain::{ArtifactId, ModelRoute, NotComparable, Part, PartNumber, Picture, Recipe};
+use inference::comparison::{ComparedPicture, ComparisonError, GoldenPictures, StoredPicture};
 use platform::artifact_store::ArtifactStoreError;
 use platform::execute::load;
 use uuid::Uuid;
@@ -29,7 +27,10 @@ const KILLS_WORKERS: &str = "three workers died while they compared this picture
 pub(super) struct PictureToCompare<'a> {
     pub(super) artifact_id: ArtifactId,
     pub(super) picture: &'a Picture,
-    pub(super) golden: &'a GoldenSample,
+    /// All golden samples of its view.
+    pub(super) golden: &'a GoldenSet<'a>,
+    /// The recipe that the inspection was created with.
+    pub(super) recipe: &'a Recipe,
     pub(super) model: &'a SelectedModel,
 }
 
@@ -84,12 +85,12 @@ impl InspectionProcessor {
         task: &PictureToCompare<'_>,
         failures: &mut FailureCounter,
     ) -> Result<InferenceResult, ProcessingError> {
-        let &PictureToCompare { artifact_id, picture, golden, model } = task;
+        let &PictureToCompare { artifact_id, picture, golden, model, .. } = task;
         let started = Instant::now();
         let failed = |reason, detail: String| {
-            failed_result(artifact_id, picture, Some(golden.reference()), reason, detail)
+            failed_result(artifact_id, picture, Some(golden.golden.reference()), reason, detail)
         };
-        let (test, golden_sample) = match self.fetch_pictures(task).await {
+        let (test, golden_pictures) = match self.fetch_pictures(task).await {
             Ok(pictures) => pictures,
             Err(error)
                 if is_damaged(&error)
@@ -104,7 +105,7 @@ impl InspectionProcessor {
         if attempt.unended_before() >= UNENDED_ATTEMPTS_MAX {
             return Ok(failed(NotComparable::InferenceFailed, KILLS_WORKERS.to_owned()));
         }
-        let compared = self.comparer.compare(&model.identity, test, golden_sample).await;
+        let compared = self.comparer.compare(&model.identity, test, golden_pictures).await;
         drop(attempt);
         match compared {
             Ok(compared) => {
@@ -132,16 +133,37 @@ impl InspectionProcessor {
         }
     }
 
-    /// The picture and its golden sample, from rest.
+    /// The picture and all that it is compared with, from rest.
     async fn fetch_pictures(
         &self,
         task: &PictureToCompare<'_>,
-    ) -> Result<(StoredPicture, StoredPicture), ArtifactStoreError> {
-        let golden = task.golden;
-        let test = self.artifacts.get_verified(task.artifact_id, &task.picture.sha256).await?;
-        let golden_bytes =
-            self.artifacts.get_verified(golden.artifact_id, &golden.picture.sha256).await?;
-        Ok((stored(task.picture, test), stored(&golden.picture, golden_bytes)))
+    ) -> Result<(StoredPicture, GoldenPictures), ArtifactStoreError> {
+        let GoldenSet { golden, variants, accepted_boards } = task.golden;
+        let test = self.fetch_picture(task.artifact_id, task.picture).await?;
+        let mut pictures = GoldenPictures {
+            variants: Vec::with_capacity(1 + variants.len()),
+            accepted: Vec::with_capacity(accepted_boards.len()),
+            area: task.recipe.area.clone(),
+            bend_max_px: task.recipe.bend_max_px,
+        };
+        for sample in std::iter::once(golden).chain(variants) {
+            let picture = self.fetch_picture(sample.artifact_id, &sample.picture).await?;
+            pictures.variants.push(picture);
+        }
+        for sample in accepted_boards {
+            let picture = self.fetch_picture(sample.artifact_id, &sample.picture).await?;
+            pictures.accepted.push(picture);
+        }
+        Ok((test, pictures))
+    }
+
+    async fn fetch_picture(
+        &self,
+        artifact_id: ArtifactId,
+        picture: &Picture,
+    ) -> Result<StoredPicture, ArtifactStoreError> {
+        let bytes = self.artifacts.get_verified(artifact_id, &picture.sha256).await?;
+        Ok(stored(picture, bytes))
     }
 }
 
@@ -165,8 +187,10 @@ fn completed_result(
     compared: ComparedPicture,
     total: Duration,
 ) -> InferenceResult {
-    let (picture, golden, model) =
-        (task.picture, task.golden.reference(), task.model.identity.clone());
+    // The one in force, or the variant that the picture is more like.
+    let matched = compared.variant.checked_sub(1).and_then(|at| task.golden.variants.get(at));
+    let golden = matched.unwrap_or(&task.golden.golden).reference();
+    let (picture, model) = (task.picture, task.model.identity.clone());
     let about = format!("{} {} {}", picture.sha256, golden.sha256, model.sha256);
     InferenceResult::Completed {
         result_id: derive_result_id(task.artifact_id, &about),
@@ -184,24 +208,6 @@ fn completed_result(
             total_ms: to_milliseconds(total),
         },
     }
-}
-
-/// What this worker cannot honour must not be passed over: pictures of such a recipe are for a person.
-pub(super) fn asks_for_more_than_whole_pictures(recipe: &Recipe, golden: &GoldenSet<'_>) -> bool {
-    recipe.area != InspectedArea::default()
-        || recipe.bend_max_px < Recipe::BEND_MAX_PX
-        || !golden.variants.is_empty()
-        || !golden.accepted_boards.is_empty()
-}
-
-pub(super) fn beyond_this_worker_result(
-    artifact_id: ArtifactId,
-    picture: &Picture,
-    golden: &GoldenSample,
-) -> InferenceResult {
-    let detail = "the part's recipe or golden samples ask for more than this worker can do";
-    let reason = NotComparable::InferenceFailed;
-    failed_result(artifact_id, picture, Some(golden.reference()), reason, detail.to_owned())
 }
 
 pub(super) fn no_golden_sample_result(
