@@ -17,8 +17,11 @@ use inference::engine::{EmbeddedEngine, EngineError};
 use serde::Serialize;
 use vision::{DecodeError, DecodedImage, Findings, PreparedGolden, UnusableAnswers};
 
+mod golden_sets;
 #[cfg(test)]
 mod tests;
+
+use golden_sets::{LastSet, ReadySet};
 
 /// Why an evaluation stopped.
 #[derive(Debug, thiserror::Error)]
@@ -161,7 +164,8 @@ pub fn evaluate(
             Some(onnx) => EmbeddedEngine::load_file(onnx.clone(), 1)?,
             None => EmbeddedEngine::load_on(1)?,
         };
-        let pipeline = Pipeline { folder, engine, repaired: options.repaired };
+        let sets = LastSet::default();
+        let pipeline = Pipeline { folder, engine, sets, repaired: options.repaired };
         let (mut sum, mut lines) = (Evaluation::default(), Vec::new());
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
@@ -243,6 +247,7 @@ const CALL: f32 = 0.5;
 struct Pipeline<'a> {
     folder: &'a Path,
     engine: EmbeddedEngine,
+    sets: LastSet,
     repaired: bool,
 }
 
@@ -258,7 +263,8 @@ impl Pipeline<'_> {
         sum.labels += item.boxes.len();
         sum.other_labels +=
             item.boxes.iter().filter(|label| label.class.as_named().is_none()).count();
-        let (found, not_comparable) = match self.prepare_pair(&test, &golden, item, sum) {
+        let set = self.sets.prepare(self.folder, item, self.repaired)?;
+        let (found, not_comparable) = match self.prepare_pair([&test, &golden], set, item, sum) {
             Ok(prepared) => (self.compare_pair(&prepared, sum)?, None),
             Err(reason) => {
                 sum.not_comparable += 1;
@@ -295,8 +301,8 @@ impl Pipeline<'_> {
     /// The shipped pipeline up to the crops, or why the pair cannot be compared.
     fn prepare_pair(
         &self,
-        test: &[u8],
-        golden: &[u8],
+        [test, golden]: [&[u8]; 2],
+        set: Option<ReadySet>,
         item: &ManifestItem,
         sum: &mut Evaluation,
     ) -> Result<vision::PreparedPicture, NotComparable> {
@@ -313,8 +319,10 @@ impl Pipeline<'_> {
             (test, golden)
         };
         let started = Instant::now();
-        let prepared =
-            PreparedGolden::new(&golden).and_then(|golden| vision::prepare(&test, &golden));
+        let prepared = match set {
+            Some(set) => set?.prepare(&test),
+            None => PreparedGolden::new(&golden).and_then(|golden| vision::prepare(&test, &golden)),
+        };
         sum.compare += started.elapsed();
         prepared.map_err(|why| why.reason())
     }

@@ -79,6 +79,9 @@ pub struct ManifestItem {
     pub test: ManifestFile,
     /// The golden sample.
     pub template: ManifestFile,
+    /// Golden samples that stand beside it: boards may also look like those.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub variants: Vec<ManifestFile>,
     /// Pictures of other good boards of the same part.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub accepted: Vec<ManifestFile>,
@@ -223,6 +226,7 @@ pub fn write_boards(
             group: format!("part{number:05}"),
             test: write_picture(out, &format!("{index:08}_test.png"), &test)?,
             template: template.clone(),
+            variants: Vec::new(),
             accepted: Vec::new(),
             boxes,
         });

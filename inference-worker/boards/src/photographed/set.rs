@@ -157,6 +157,7 @@ impl<'a> PhotographedPart<'a> {
             group: self.name.clone(),
             test: write_image(out, &format!("{unit:08}_test.jpg"), &bytes)?,
             template: template.clone(),
+            variants: Vec::new(),
             accepted: accepted.to_vec(),
             boxes: photograph.labels,
         })
