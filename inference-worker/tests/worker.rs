@@ -8,6 +8,8 @@ mod causes;
 mod comparing;
 #[path = "worker/engines.rs"]
 mod engines;
+#[path = "worker/golden_sets.rs"]
+mod golden_sets;
 #[path = "worker/line.rs"]
 mod line;
 #[path = "worker/resilience.rs"]

@@ -12,6 +12,9 @@ pub(crate) struct Pair {
     pub(crate) test: PathBuf,
     /// How many defects it has.
     pub(crate) defects: usize,
+    /// Where they are: left, top, right and bottom edge in pixels of the test picture.
+    #[allow(dead_code, reason = "shared with tests that ask only how many there are")]
+    pub(crate) flaws: Vec<[u64; 4]>,
 }
 
 /// `count` boards of one design; `clean_per_cent` of them without a defect.
@@ -35,6 +38,11 @@ pub(crate) fn boards(folder: &Path, count: usize, clean_per_cent: u32) -> Vec<Pa
             golden: file(item, "template"),
             test: file(item, "test"),
             defects: item["boxes"].as_array().unwrap().len(),
+            flaws: item["boxes"].as_array().unwrap().iter().map(edges).collect(),
         })
         .collect()
+}
+
+fn edges(label: &Value) -> [u64; 4] {
+    ["x1", "y1", "x2", "y2"].map(|edge| label[edge].as_u64().unwrap())
 }

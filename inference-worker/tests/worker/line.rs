@@ -11,7 +11,7 @@ use chrono::{TimeDelta, Utc};
 use domain::{
     ArtifactId, FiredRule, GoldenPurpose, GoldenSampleUse, Inspection, InspectionCommand,
     InspectionEvent, InspectionId, Judgement, Lot, MediaType, Part, PartCommand, PartNumber,
-    Station,
+    Recipe, Station,
 };
 use futures::stream;
 use image::{GrayImage, ImageFormat};
@@ -113,6 +113,11 @@ impl Line {
         .await;
         let picture = self.store(artifact_id, png(golden)).await;
         self.part(PartCommand::RegisterGoldenSample { artifact_id, picture }).await;
+    }
+
+    /// Puts a new recipe of the part in force.
+    pub(crate) async fn revise(&self, recipe: Recipe) {
+        self.part(PartCommand::ReviseRecipe { recipe, reason: "test".into() }).await;
     }
 
     pub(crate) async fn store(&self, id: ArtifactId, bytes: Bytes) -> domain::Picture {

@@ -19,7 +19,7 @@ async fn line_of_two_views() -> Line {
     line.part(part).await;
     let views = ["top", "bottom"].map(|name| ViewName::new(name).unwrap());
     let recipe = Recipe::factory(1).with_views(views.to_vec()).unwrap();
-    line.part(PartCommand::ReviseRecipe { recipe, reason: "two sides".into() }).await;
+    line.revise(recipe).await;
     line.add_golden(&board(true).golden, REPLACEMENT, Some("top")).await;
     line
 }
@@ -95,7 +95,7 @@ async fn a_board_is_compared_with_the_variant_that_it_shows_and_not_where_it_is_
     let corner = PixelBox { x: 100, y: 100, width: 8, height: 8 };
     let area = InspectedArea::new(Some(corner), Vec::new(), Vec::new()).unwrap();
     let recipe = Recipe::factory(1).with_area(area);
-    line.part(PartCommand::ReviseRecipe { recipe, reason: "a corner will do".into() }).await;
+    line.revise(recipe).await;
     let (judgement, golden) = inspect(png(&flawed.test)).await;
     assert_ne!((judgement, golden), (Judgement::Fail, 3), "what is wrong lies elsewhere");
     worker.stop().await;
