@@ -6,7 +6,7 @@
 #                                               into the repository: they are written to OUT, which must lie outside
 #   triton/training/train.sh --photographs      a network for photographs, on generated ones only: grey levels, a class
 #                                               more; it goes on from the shipped weights, which know the shapes, and
-#                                               is written to OUT. BOARDS=N photographs (default 2400), RATE 0.0015
+#                                               is written to OUT. BOARDS=N photographs (default 2400), RATE 0.002
 #   BOARDS=N  flawed boards in the training set (default 12000); and a quarter as many clean ones
 #   REPAIRED=N  repaired boards (default: nine for sixteen flawed ones)
 #   EPOCHS=N  passes over the crops (default 5; 6 to fine-tune)
@@ -63,8 +63,8 @@ if [ -n "$photographs" ]; then
     crops photographs-validation --photographs --boards $(((boards + 15) / 16)) --seed 2001
     crops photographs --photographs --boards "$boards" --seed 1001 --clean-per-cent 8
     "$VENV/bin/python" triton/training/train.py --photographs "$work/photographs.bin" \
-        --validation "$work/photographs-validation.bin" --from "${FROM:-$shipped}" --epochs "${EPOCHS:-5}" \
-        --rate "${RATE:-0.0015}" --threads "${THREADS:-1}" --out "$out" --record "$out.json"
+        --validation "$work/photographs-validation.bin" --from "${FROM:-$shipped}" --epochs "${EPOCHS:-10}" \
+        --rate "${RATE:-0.002}" --average 0.99 --batch 128 --threads "${THREADS:-1}" --out "$out" --record "$out.json"
     exit
 fi
 boards=${BOARDS:-12000}
