@@ -15,6 +15,8 @@ use vision::{DecodedImage, Findings, Incomparable, Misplacement, PreparedGolden,
 
 #[path = "photographs/inspected.rs"]
 mod inspected;
+#[path = "photographs/never_silent.rs"]
+mod never_silent;
 #[path = "photographs/refused.rs"]
 mod refused;
 

@@ -56,14 +56,18 @@ const PLACE_SURE: f32 = 0.4;
 const PLACE_CLEAR: f32 = 1.25;
 /// A golden sample that needs more blur than this, in pixels, is sharper than the test picture may lack.
 const BLUR_MAX: f32 = 2.0;
-/// A tile is out of focus when its edges keep less than this part of their squared slopes ...
-const EDGE_ENERGY_MIN: f32 = 0.35;
+/// A tile is out of focus when its edges keep less than this part of the squared slopes that those of the sharpest
+/// quarter of the picture keep, which are at least so sharp themselves ...
+const EDGE_ENERGY_MIN: f32 = 0.5;
+const SHARP_ENERGY_MIN: f32 = 0.7;
 /// ... and it has so many pixels on edges. A picture is when this share of its edges is.
 const EDGE_PIXELS_MIN: u32 = 200;
 const BLURRED_SHARE_MAX: f32 = 0.1;
 /// The border of either picture that is not compared, in pixels: as far as blurs reach, what is seen there
 /// depends on what lies beyond.
-const BORDER: usize = 5;
+pub(super) const BORDER: usize = 5;
+/// A blur reaches so many sigmas far.
+const BLUR_REACH: f32 = 2.0;
 
 /// A photograph, and how it lies over its golden sample.
 pub(super) struct RegisteredPhotograph {
@@ -94,8 +98,11 @@ struct AlignedPhotograph {
     spans: Vec<RowSpan>,
     field: OffsetField,
     light: Vec<LocalLight>,
-    clipped: Vec<BinaryImage>,
+    /// Clipped pixels of the golden sample and of this one, channel by channel.
+    clipped: [Vec<BinaryImage>; 2],
     blur: f32,
+    /// So many pixels along the border of either picture are not compared.
+    border: usize,
 }
 
 /// Pixels of a golden sample that do not count like the others; none, when all do.
@@ -112,6 +119,15 @@ impl CountingPixels {
         let excluded = Some(area.excluded_pixels());
         Self { excluded, tolerated: area.tolerated_pixels().cloned() }
     }
+}
+
+/// What came of comparing a photograph.
+#[derive(Debug)]
+pub(super) struct ComparedPhotograph {
+    /// What differs, strongest first: what counts, and what is tolerated.
+    pub(super) differences: [Vec<UnexplainedDifference>; 2],
+    /// So many pixels along the border of either picture were not compared.
+    pub(super) border: usize,
 }
 
 /// A golden sample made ready for many comparisons.
@@ -142,8 +158,7 @@ impl GoldenPhotograph {
         (self.channels.width, self.channels.height)
     }
 
-    /// What differs of a photograph that was registered to this one and agrees, strongest first: what counts,
-    /// and what is tolerated. The band around this one reaches as far as `levels` of accepted boards do.
+    /// What differs of a photograph that was registered to this one and agrees. The band around this one reaches as far as `levels` of accepted boards do.
     ///
     /// # Errors
     /// [`Incomparable`] when the photograph is out of focus, as a whole or in part, or differs nearly everywhere.
@@ -152,7 +167,7 @@ impl GoldenPhotograph {
         registered: RegisteredPhotograph,
         counting: &CountingPixels,
         levels: Option<&LevelSpread>,
-    ) -> Result<[Vec<UnexplainedDifference>; 2], Incomparable> {
+    ) -> Result<ComparedPhotograph, Incomparable> {
         let size = (registered.test.width as u32, registered.test.height as u32);
         let aligned = self.align_levels(registered)?;
         let mut map = self.pair_with(&aligned, levels).measure_excess(counting.excluded.as_ref());
@@ -163,7 +178,7 @@ impl GoldenPhotograph {
             found.ok_or(Incomparable::TooManyDifferences)
         };
         let tolerated = tolerated.map_or(Ok(Vec::new()), |map| find(&map))?;
-        Ok([find(&map)?, tolerated])
+        Ok(ComparedPhotograph { differences: [find(&map)?, tolerated], border: aligned.border })
     }
 
     /// As [`Self::find_differences`] where all counts, and the levels that were compared.
@@ -198,16 +213,22 @@ impl GoldenPhotograph {
         for (y, span) in spans.iter_mut().enumerate() {
             *span = span.within(y, self.size(), BORDER);
         }
-        let clipped = excess::clipped_pixels(&warped);
-        let both = [self.clipped.as_slice(), clipped.as_slice()];
-        let averaged = AveragedPair::new(&self.averaged, &warped, &spans, both);
+        let mut clipped = [self.clipped.clone(), excess::clipped_pixels(&warped)];
+        let averaged = AveragedPair::new(&self.averaged, &warped, &spans, &clipped);
         let whole = averaged.match_whole();
         let blur = sharpness::match_blur(&self.channels, (&warped, &spans), &whole);
         if blur > BLUR_MAX {
             return Err(Incomparable::Blurred { sigma: blur });
         }
         let light = averaged.match_locally(&whole);
-        Ok(AlignedPhotograph { warped, spans, field, light, clipped, blur })
+        // What is clipped, or lies beyond the border, shows as far as the picture that is sharper is blurred.
+        let reach = (BLUR_REACH * blur.abs()).ceil() as usize;
+        for channel in &mut clipped[usize::from(blur < 0.0)] {
+            (0..reach).for_each(|_| *channel = channel.dilated());
+        }
+        let spans = warp::shrink_spans(&spans, reach);
+        let border = BORDER + reach;
+        Ok(AlignedPhotograph { warped, spans, field, light, clipped, blur, border })
     }
 
     fn pair_with<'a>(
@@ -220,7 +241,7 @@ impl GoldenPhotograph {
             test: &aligned.warped,
             spans: &aligned.spans,
             light: &aligned.light,
-            clipped: [&self.clipped, &aligned.clipped],
+            clipped: &aligned.clipped,
             blur: aligned.blur,
             levels,
         }
@@ -309,12 +330,22 @@ fn is_one_part(agreement: &Agreement) -> bool {
     agreement.correlation >= CORRELATION_MIN && !scattered
 }
 
-/// Refuses a picture of which a region is less sharp than the rest.
+/// Refuses a picture of which a region is less sharp than the rest. The rest tells how sharp that may be: the blur
+/// that was matched is one for both, and lies in between when half of the picture is blurred.
 fn in_focus_everywhere(tiles: &[EdgeEnergy]) -> Result<(), Incomparable> {
-    let structured = || tiles.iter().filter(|tile| tile.pixels >= EDGE_PIXELS_MIN);
-    let all: u32 = structured().map(|tile| tile.pixels).sum();
-    let is_blurred = |tile: &&EdgeEnergy| tile.test < EDGE_ENERGY_MIN * tile.golden;
-    let blurred: u32 = structured().filter(is_blurred).map(|tile| tile.pixels).sum();
+    let structured = tiles.iter().filter(|tile| tile.pixels >= EDGE_PIXELS_MIN);
+    let mut kept: Vec<(f32, u32)> =
+        structured.map(|tile| (tile.test / tile.golden.max(1.0), tile.pixels)).collect();
+    kept.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let all: u32 = kept.iter().map(|(_, pixels)| pixels).sum();
+    let mut seen = 0;
+    let sharp = kept.iter().find(|(_, pixels)| {
+        seen += pixels;
+        4 * seen >= all
+    });
+    let limit = EDGE_ENERGY_MIN * sharp.map_or(0.0, |(part, _)| *part).max(SHARP_ENERGY_MIN);
+    let blurred: u32 =
+        kept.iter().filter(|(part, _)| *part < limit).map(|(_, pixels)| pixels).sum();
     if blurred as f32 > BLURRED_SHARE_MAX * all as f32 {
         let share = (100.0 * blurred as f32 / all as f32) as u8;
         return Err(Incomparable::PartlyBlurred { share });

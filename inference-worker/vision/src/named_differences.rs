@@ -6,11 +6,13 @@
 
 use domain::{PixelBox, UnexplainedDifference};
 
-use super::appearance::{CountingPixels, GoldenPhotograph, RegisteredPhotograph};
+use super::appearance::{
+    BORDER, ComparedPhotograph, CountingPixels, GoldenPhotograph, RegisteredPhotograph,
+};
 use super::area::LaidArea;
 use super::binary_image::BinaryImage;
 use super::candidates::Candidates;
-use super::coverage::CoverageTally;
+use super::coverage::{self, CoverageTally};
 use super::crops::{CropBatch, RegisteredPair};
 use super::decode::ImageView;
 use super::field;
@@ -40,13 +42,17 @@ pub(super) fn prepare_photograph(
     let RegisteredCopper { registered, pair, known, laid } =
         register((test, bits), golden, (basis, &counting), watch)?;
     let registration = registered.registration();
-    let [significant, tolerated] = golden.find_differences(registered, &counting, basis.levels)?;
+    let ComparedPhotograph { differences: [significant, tolerated], border } =
+        golden.find_differences(registered, &counting, basis.levels)?;
     if significant.len() > MAX_CANDIDATES {
         return Err(Incomparable::TooManyDifferences);
     }
     let whole = pair.size();
-    let margin = whole.0.max(whole.1) / MARGIN_PART;
+    // As far as a blur shows what lies beyond the border, nothing can be told, wherever the board lies.
+    let margin = (whole.0.max(whole.1) / MARGIN_PART).max(coverage::MARGIN) + border - BORDER;
     let mut tally = CoverageTally::with_margin(whole, margin);
+    // As far as the blur reaches, the comparison leaves out more along borders than the copper does.
+    let known = (BORDER..border).fold(known, |known, _| known.eroded());
     let excluded = laid.as_ref().map(|laid| &laid.excluded);
     tally.add_window(&known, excluded, (0, 0), [0, 0, whole.0, whole.1]);
     let boxes = laid.iter().flat_map(|laid| &laid.boxes);

@@ -103,7 +103,7 @@ pub(super) struct AlignedPair<'a> {
     pub(super) spans: &'a [RowSpan],
     pub(super) light: &'a [LocalLight],
     /// Clipped pixels of the golden sample and of the test picture, channel by channel.
-    pub(super) clipped: [&'a [BinaryImage]; 2],
+    pub(super) clipped: &'a [Vec<BinaryImage>; 2],
     /// The blur that makes both equally sharp, as `sharpness` gives it.
     pub(super) blur: f32,
     /// How far accepted boards differ from the golden sample.

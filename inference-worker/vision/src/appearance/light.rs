@@ -51,7 +51,7 @@ impl<'a> AveragedPair<'a> {
         golden: &'a [Plane],
         test: &Channels,
         spans: &[RowSpan],
-        clipped: [&[BinaryImage]; 2],
+        clipped: &[Vec<BinaryImage>; 2],
     ) -> Self {
         let channels = 0..test.levels.len();
         let test = channels.map(|channel| test.shrunk_channel(channel, LIGHT_SCALE)).collect();

@@ -116,7 +116,8 @@ fn compare(golden: &GoldenPhotograph, picture: ImageView<'_>) -> Result<Compared
     if !registered.agrees() {
         return Err(Incomparable::NotRegistered { score: registration.score });
     }
-    let [differences, _] = golden.find_differences(registered, &CountingPixels::default(), None)?;
+    let found = golden.find_differences(registered, &CountingPixels::default(), None)?;
+    let [differences, _] = found.differences;
     Ok(Compared { registration, bend, differences })
 }
 

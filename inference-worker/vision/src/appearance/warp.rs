@@ -39,6 +39,20 @@ impl RowSpan {
     }
 }
 
+/// What of the spans lies at least `reach` pixels inside of what they cover.
+pub(super) fn shrink_spans(spans: &[RowSpan], reach: usize) -> Vec<RowSpan> {
+    let shrunk = |y: usize| {
+        let rows = &spans[y.saturating_sub(reach)..(y + reach + 1).min(spans.len())];
+        let start = rows.iter().map(|span| span.start).max().unwrap_or(0) + reach;
+        let end = rows.iter().map(|span| span.end).min().unwrap_or(0).saturating_sub(reach);
+        RowSpan { start, end: end.max(start) }
+    };
+    let all = (0..spans.len()).map(shrunk);
+    // A row that nothing covers has its span at 0, and takes its neighbours' with it.
+    all.map(|span| if span.start < span.end { span } else { RowSpan { start: 0, end: 0 } })
+        .collect()
+}
+
 /// A plane at a resolution laid over another of `size`, zero where it is not known; the spans leave out
 /// `border` pixels of either.
 pub(super) fn warp_plane(
