@@ -108,8 +108,8 @@ struct Prediction<'a> {
     not_comparable: Option<NotComparable>,
 }
 
-/// The class that an unexplained difference is written under.
-const DIFFERENCE: &str = "difference";
+/// The class that an unexplained difference is written under, beside the network's.
+pub const DIFFERENCE: &str = "difference";
 /// The confidences that differences are written with: those of a doubtful finding, because the board goes
 /// to review by them and does not fail.
 const DIFFERENCE_CONFIDENCE: Range<f32> = 0.25..0.499;
@@ -136,12 +136,17 @@ impl Detection {
         Self::new(defect.class.as_str(), defect.confidence.get(), defect.bounds)
     }
 
-    /// The stronger the difference, the nearer to the upper end.
     fn from_difference(difference: &UnexplainedDifference) -> Self {
-        let Range { start, end } = DIFFERENCE_CONFIDENCE;
-        let confidence = start + (end - start) * (1.0 - difference.strength.max(1.0).recip());
-        Self::new(DIFFERENCE, confidence, difference.bounds)
+        Self::new(DIFFERENCE, confidence_of_difference(difference), difference.bounds)
     }
+}
+
+/// The confidence that an unexplained difference is written with where a detection needs one: 0.25 to below
+/// 0.5, as that of a doubtful finding; the stronger the difference, the higher.
+#[must_use]
+pub fn confidence_of_difference(difference: &UnexplainedDifference) -> f32 {
+    let Range { start, end } = DIFFERENCE_CONFIDENCE;
+    start + (end - start) * (1.0 - difference.strength.max(1.0).recip())
 }
 
 /// Runs the shipped pipeline over every pair of a manifest, or of one of its splits, on all cores,

@@ -11,6 +11,7 @@ use domain::{
 };
 use image::{GrayImage, ImageFormat};
 use inference::engine::{EmbeddedEngine, Engine as _};
+use lab::evaluate::{DIFFERENCE, confidence_of_difference};
 use serde_json::{Value, json};
 use vision::Annotations;
 
@@ -137,6 +138,16 @@ impl InspectedBoard {
                 "box": defect.bounds,
             })
         });
+        // As `evaluate` writes them: who counts what is marked on the board misses nothing.
+        let marked = (1..).zip(&self.differences).map(|(number, difference): (u32, _)| {
+            json!({
+                "number": number,
+                "class": DIFFERENCE,
+                "confidence": confidence_of_difference(difference),
+                "grade": Grade::Doubtful,
+                "box": difference.bounds,
+            })
+        });
         let differences = (1..).zip(&self.differences).map(|(number, difference): (u32, _)| {
             json!({
                 "number": number,
@@ -148,7 +159,7 @@ impl InspectedBoard {
         json!({
             "judgement": self.judgement,
             "rules": self.rules,
-            "defects": defects.collect::<Vec<_>>(),
+            "defects": defects.chain(marked).collect::<Vec<_>>(),
             "differences": differences.collect::<Vec<_>>(),
             "coverage": self.coverage,
             "registration": self.registration,
