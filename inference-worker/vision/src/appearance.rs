@@ -267,14 +267,8 @@ impl GoldenPhotograph {
 
     fn register_channels(&self, test: Channels, counting: &CountingPixels) -> RegisteredPhotograph {
         let pyramid = pyramid::build_pyramid(&test, self.source);
-        let search = SearchPicture::from_level(&pyramid[pyramid.len() - 1]);
-        let levels: Vec<LevelPair<'_>> = self
-            .pyramid
-            .iter()
-            .zip(&pyramid)
-            .map(|(golden, test)| LevelPair::new(golden, test, self.size()))
-            .collect();
-        let affine = self.choose_place(&search, &levels);
+        let levels = self.pair_levels(&pyramid);
+        let affine = self.choose_place(&pyramid, &levels);
         let affine = levels[0].refine_affine(affine);
         let field = levels[0].measure_bend(&affine);
         // The finest level has the most noise, and says the least about whether it is the same part.
@@ -290,8 +284,16 @@ impl GoldenPhotograph {
         RegisteredPhotograph { test, registration, field, agrees }
     }
 
-    /// The place that agrees best once it is aligned on all levels but the finest.
-    fn choose_place(&self, test: &SearchPicture, levels: &[LevelPair<'_>]) -> AffineOffset {
+    /// The levels of this golden sample beside those of a picture of the same size.
+    fn pair_levels<'a>(&'a self, test: &'a [PyramidLevel]) -> Vec<LevelPair<'a>> {
+        let pairs = self.pyramid.iter().zip(test);
+        pairs.map(|(golden, test)| LevelPair::new(golden, test, self.size())).collect()
+    }
+
+    /// The place that agrees best once it is aligned on all levels but the finest; `levels` are the pairs of
+    /// the picture's `pyramid`.
+    fn choose_place(&self, pyramid: &[PyramidLevel], levels: &[LevelPair<'_>]) -> AffineOffset {
+        let test = &SearchPicture::from_level(&pyramid[pyramid.len() - 1]);
         let mut places = self.search.search_shifts(test);
         let clear = match places.as_slice() {
             [best, next, ..] => best.correlation >= PLACE_CLEAR * next.correlation,

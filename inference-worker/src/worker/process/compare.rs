@@ -1,7 +1,7 @@
 //! One picture to one result: what it is compared with, by which network, and what a failure means.
 //!
-//! Invariant: the same picture, golden sample and network have the same result id, whoever computes it
-//! and how often.
+//! Invariant: the same picture of an inspection, golden sample and network have the same result id, whoever
+//! computes it and how often. Recipe and golden set, on which the result depends too, are the inspection's.
 
 use std::time::{Duration, Instant};
 

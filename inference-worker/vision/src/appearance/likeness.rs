@@ -1,11 +1,9 @@
 //! How like a photograph is to a golden sample, tile by tile: what is chosen by among several golden samples.
 //! Seen on means of few pixels and placed roughly, which costs a fraction of a comparison.
 
-use super::align::LevelPair;
 use super::light;
 use super::planes::{Channels, Plane};
 use super::pyramid;
-use super::search::SearchPicture;
 use super::slope::ChannelLight;
 use super::warp::{RowSpan, warp_plane};
 use super::{GoldenPhotograph, LIGHT_SCALE};
@@ -26,14 +24,8 @@ impl GoldenPhotograph {
             return None;
         }
         let pyramid = pyramid::build_pyramid(&test, self.source);
-        let search = SearchPicture::from_level(&pyramid[pyramid.len() - 1]);
-        let levels: Vec<LevelPair<'_>> = self
-            .pyramid
-            .iter()
-            .zip(&pyramid)
-            .map(|(golden, test)| LevelPair::new(golden, test, self.size()))
-            .collect();
-        let field = OffsetField::from_affine(&self.choose_place(&search, &levels), self.size());
+        let place = self.choose_place(&pyramid, &self.pair_levels(&pyramid));
+        let field = OffsetField::from_affine(&place, self.size());
         let (columns, rows) = (self.size().0.div_ceil(TILE), self.size().1.div_ceil(TILE));
         let mut costs = vec![USUAL_LEVELS; columns * rows];
         for (channel, golden) in self.averaged.iter().enumerate() {
