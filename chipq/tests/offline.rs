@@ -59,6 +59,25 @@ fn a_board_that_cannot_be_compared_goes_to_review() {
 }
 
 #[test]
+fn a_board_of_another_scale_than_its_golden_sample_is_not_compared() {
+    let folder = platform::folder();
+    let pair = &boards(folder.path(), 1, 100)[0];
+    let inspect = |scale: &[&str]| {
+        let mut command = chipq(&["inspect", "--golden-scale", "48"]);
+        let (code, said, _) = finished(command.args(scale).arg(&pair.golden).arg(&pair.test));
+        (code, said)
+    };
+    let (code, said) = inspect(&["--scale", "24"]);
+    assert_eq!(code, 2);
+    assert!(said.starts_with("REVIEW: scale-mismatch"), "{said}");
+    assert!(said.contains("taken at 24 px/mm, the golden sample at 48 px/mm"), "{said}");
+    let (code, said) = inspect(&[]);
+    assert!(code == 2 && said.starts_with("REVIEW: scale-unknown"), "{said}");
+    assert_eq!(inspect(&["--scale", "48.5"]).0, 0);
+    assert_eq!(inspect(&["--scale", "0"]).0, 64);
+}
+
+#[test]
 fn what_is_kept_out_is_not_judged_and_the_golden_sample_that_the_board_shows_is_compared_with() {
     let folder = platform::folder();
     let pair = &boards(folder.path(), 1, 0)[0];

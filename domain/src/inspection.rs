@@ -22,7 +22,7 @@ pub use rejection::InspectionRejection;
 use crate::vocabulary::vocabulary;
 use crate::{
     Aggregate, ArtifactId, FiredRule, InspectionId, Judgement, Lot, PartNumber, Picture,
-    PictureOwner, Recipe, Station, StoredEvent, UploadSlot, View, ViewName, judge,
+    PictureOwner, PixelScale, Recipe, Station, StoredEvent, UploadSlot, View, ViewName, judge,
 };
 
 /// The state of an inspection.
@@ -68,6 +68,8 @@ pub struct Facts {
     pub artifacts: BTreeMap<ArtifactId, Artifact>,
     /// The view that each of them was announced as; those without a name are not here.
     pub views: BTreeMap<ArtifactId, ViewName>,
+    /// The scale that each of them was announced with; those without one are not here.
+    pub scales: BTreeMap<ArtifactId, PixelScale>,
     /// The network that compared the first picture; it compares the others too.
     pub model: Option<ModelIdentity>,
 }
@@ -145,9 +147,15 @@ impl Inspection {
         self
     }
 
-    fn with_view(mut self, id: ArtifactId, view: Option<ViewName>) -> Self {
-        if let (Self::Open(facts) | Self::Inferring(facts), Some(view)) = (&mut self, view) {
-            facts.views.insert(id, view);
+    fn with_announced(
+        mut self,
+        id: ArtifactId,
+        view: Option<ViewName>,
+        scale: Option<PixelScale>,
+    ) -> Self {
+        if let Self::Open(facts) | Self::Inferring(facts) = &mut self {
+            facts.views.extend(view.map(|view| (id, view)));
+            facts.scales.extend(scale.map(|scale| (id, scale)));
         }
         self
     }
@@ -159,34 +167,54 @@ impl Inspection {
         self
     }
 
-    fn after_event(self, event: &InspectionEvent) -> Self {
-        use InspectionEvent as E;
-        match event {
-            E::InspectionCreated {
+    /// What was created once is not created again.
+    fn opened_by(self, event: &InspectionEvent) -> Self {
+        let (
+            Self::NotCreated,
+            InspectionEvent::InspectionCreated {
                 inspection_id,
                 lot,
                 part,
                 station,
                 recipe,
                 golden_sample_revision,
-            } => match self {
-                Self::NotCreated => Self::Open(Facts {
-                    inspection_id: *inspection_id,
-                    lot: lot.clone(),
-                    part: part.clone(),
-                    station: station.clone(),
-                    recipe: recipe.clone(),
-                    golden_sample_revision: *golden_sample_revision,
-                    artifacts: BTreeMap::new(),
-                    views: BTreeMap::new(),
-                    model: None,
-                }),
-                Self::Open(_) | Self::Inferring(_) | Self::Judged { .. } | Self::Voided(_) => self,
             },
-            E::ArtifactReserved { artifact_id, media_type, view, expires_at } => {
+        ) = (&self, event)
+        else {
+            return self;
+        };
+        Self::Open(Facts {
+            inspection_id: *inspection_id,
+            lot: lot.clone(),
+            part: part.clone(),
+            station: station.clone(),
+            recipe: recipe.clone(),
+            golden_sample_revision: *golden_sample_revision,
+            artifacts: BTreeMap::new(),
+            views: BTreeMap::new(),
+            scales: BTreeMap::new(),
+            model: None,
+        })
+    }
+
+    fn after_event(self, event: &InspectionEvent) -> Self {
+        use InspectionEvent as E;
+        match event {
+            E::InspectionCreated { .. } => self.opened_by(event),
+            E::ArtifactReserved {
+                artifact_id,
+                media_type,
+                view,
+                pixels_per_millimetre,
+                expires_at,
+            } => {
                 let reserved =
                     Artifact::Reserved { media_type: *media_type, expires_at: *expires_at };
-                self.with_artifact(*artifact_id, |_| reserved).with_view(*artifact_id, view.clone())
+                self.with_artifact(*artifact_id, |_| reserved).with_announced(
+                    *artifact_id,
+                    view.clone(),
+                    *pixels_per_millimetre,
+                )
             }
             E::ArtifactUploaded { artifact_id, picture } => {
                 self.with_artifact(*artifact_id, |_| Artifact::Uploaded(picture.clone()))

@@ -37,6 +37,10 @@ vocabulary! {
         Unreadable = "unreadable",
         /// The picture and the golden sample differ in size.
         SizeMismatch = "size-mismatch",
+        /// The picture states another scale than the golden sample.
+        ScaleMismatch = "scale-mismatch",
+        /// The golden sample states its scale, and the picture none.
+        ScaleUnknown = "scale-unknown",
         /// The picture could not be registered to the golden sample: out of place, turned, covered.
         NotRegistered = "not-registered",
         /// The picture is too blurred to be compared with its golden sample.

@@ -23,6 +23,7 @@ mod picture;
 mod read_model;
 mod recipe;
 pub mod report;
+mod scale;
 #[cfg(test)]
 mod test_support;
 mod value;
@@ -43,6 +44,7 @@ pub use picture::{MediaType, Picture, PictureOwner, UploadSlot};
 pub use read_model::{GenerationStatus, ProjectionName};
 pub use recipe::{Grade, Recipe, ViewName};
 pub use report::Report;
+pub use scale::{PixelScale, ScaleConflict, check_scale};
 pub use value::{
     ArtifactId, InspectionId, Invalid, Lot, NAME_MAX_CHARS, PartNumber, ReportId, Sha256, Station,
 };

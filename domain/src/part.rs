@@ -109,24 +109,38 @@ impl Aggregate for Part {
             }
             (
                 Self::Registered(facts),
-                PartEvent::GoldenSampleReserved { artifact_id, media_type, purpose, expires_at },
+                PartEvent::GoldenSampleReserved {
+                    artifact_id,
+                    media_type,
+                    purpose,
+                    pixels_per_millimetre,
+                    expires_at,
+                },
             ) => {
                 let reservation = GoldenReservation {
                     media_type: *media_type,
                     purpose: purpose.clone(),
+                    pixels_per_millimetre: *pixels_per_millimetre,
                     expires_at: *expires_at,
                 };
                 facts.reserved.insert(*artifact_id, reservation);
             }
             (
                 Self::Registered(facts),
-                PartEvent::GoldenSampleRegistered { artifact_id, revision, purpose, picture },
+                PartEvent::GoldenSampleRegistered {
+                    artifact_id,
+                    revision,
+                    purpose,
+                    pixels_per_millimetre,
+                    picture,
+                },
             ) => {
                 facts.reserved.remove(artifact_id);
                 facts.golden_samples.push(GoldenSample {
                     artifact_id: *artifact_id,
                     revision: *revision,
                     purpose: purpose.clone(),
+                    pixels_per_millimetre: *pixels_per_millimetre,
                     picture: picture.clone(),
                 });
             }

@@ -1,5 +1,5 @@
 //! The report of a judged inspection: a pure function of its events, so that the same events give the
-//! same report for ever. Its JSON shape is `schemas/report.v3.schema.json`.
+//! same report for ever. Its JSON shape is `schemas/report.v4.schema.json`.
 
 #[cfg(test)]
 mod tests;
@@ -14,11 +14,11 @@ use crate::inspection::{GoldenReference, ModelIdentity, Registration, Timing};
 use crate::{
     ArtifactId, Confidence, Coverage, Defect, DefectClass, DifferenceKind, FiredRule, Grade,
     InspectionEvent, InspectionId, Judgement, Lot, NotComparable, PartNumber, Picture, PixelBox,
-    Recipe, ReportId, Station, UnexplainedDifference, ViewName,
+    PixelScale, Recipe, ReportId, Station, UnexplainedDifference, ViewName,
 };
 
 /// The version of the report's JSON shape.
-pub const SCHEMA_VERSION: u32 = 3;
+pub const SCHEMA_VERSION: u32 = 4;
 
 /// One event of the inspection's stream with the facts of its recording.
 #[derive(Debug, Clone, PartialEq)]
@@ -79,6 +79,8 @@ pub struct ReportArtifact {
     pub artifact_id: ArtifactId,
     /// The view of the board that it was announced as.
     pub view: Option<ViewName>,
+    /// The scale that it was announced with; absent when nobody stated it.
+    pub pixels_per_millimetre: Option<PixelScale>,
     /// The picture; absent when it was never uploaded.
     pub picture: Option<Picture>,
     /// The golden sample it was compared with.
@@ -248,6 +250,7 @@ struct ReportFold {
     ended: bool,
     judged: Option<(Judgement, Vec<FiredRule>, DateTime<Utc>)>,
     views: BTreeMap<ArtifactId, ViewName>,
+    scales: BTreeMap<ArtifactId, PixelScale>,
     artifacts: BTreeMap<ArtifactId, ReportArtifact>,
     findings: BTreeMap<ArtifactId, Vec<Defect>>,
     differences: BTreeMap<ArtifactId, Vec<UnexplainedDifference>>,
@@ -266,8 +269,11 @@ impl ReportFold {
                 self.created =
                     Some((*inspection_id, names.0, names.1, names.2, recipe.clone(), at));
             }
-            E::ArtifactReserved { artifact_id, view, .. } if takes_results => {
+            E::ArtifactReserved { artifact_id, view, pixels_per_millimetre, .. }
+                if takes_results =>
+            {
                 self.views.extend(view.clone().map(|view| (*artifact_id, view)));
+                self.scales.extend(pixels_per_millimetre.map(|scale| (*artifact_id, scale)));
                 self.put_artifact(*artifact_id, None, None, Outcome::Missing);
             }
             E::ArtifactUploaded { artifact_id, picture } if takes_results => {
@@ -328,6 +334,7 @@ impl ReportFold {
         let artifact = ReportArtifact {
             artifact_id,
             view: self.views.get(&artifact_id).cloned(),
+            pixels_per_millimetre: self.scales.get(&artifact_id).copied(),
             picture: picture.cloned(),
             golden: golden.cloned(),
             outcome,

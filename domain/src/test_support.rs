@@ -8,8 +8,8 @@ use crate::inspection::{
 };
 use crate::{
     Aggregate, ArtifactId, Confidence, Coverage, Defect, DefectClass, DifferenceKind, InspectionId,
-    Lot, MediaType, NotComparable, PartNumber, Picture, PixelBox, Recipe, Sha256, Station,
-    UnexplainedDifference, ViewName,
+    Lot, MediaType, NotComparable, PartNumber, Picture, PixelBox, PixelScale, Recipe, Sha256,
+    Station, UnexplainedDifference, ViewName,
 };
 
 /// The state that these events lead to.
@@ -171,6 +171,7 @@ pub(crate) fn reserved(n: u128) -> InspectionEvent {
         artifact_id: artifact(n),
         media_type: MediaType::Jpeg,
         view: None,
+        pixels_per_millimetre: None,
         expires_at: at(600),
     }
 }
@@ -184,6 +185,15 @@ pub(crate) fn reserved_as(n: u128, name: Option<&str>) -> InspectionEvent {
     let mut event = reserved(n);
     if let InspectionEvent::ArtifactReserved { view, .. } = &mut event {
         *view = name.map(self::view);
+    }
+    event
+}
+
+/// Artifact `n` is announced with this scale.
+pub(crate) fn reserved_at_scale(n: u128, scale: PixelScale) -> InspectionEvent {
+    let mut event = reserved(n);
+    if let InspectionEvent::ArtifactReserved { pixels_per_millimetre, .. } = &mut event {
+        *pixels_per_millimetre = Some(scale);
     }
     event
 }

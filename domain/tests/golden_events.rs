@@ -8,7 +8,7 @@ use std::path::Path;
 use cqrs_es::DomainEvent;
 use domain::{
     Aggregate, FiredRule, GoldenPurpose, GoldenSampleUse, Inspection, InspectionEvent, ModelRoute,
-    ModelRouteEvent, Part, PartEvent, Recipe,
+    ModelRouteEvent, Part, PartEvent, PixelScale, Recipe,
 };
 use proptest::prelude::*;
 use serde::Deserialize as _;
@@ -66,8 +66,15 @@ variant_names!(
 );
 
 /// Fields that may be absent.
-const OPTIONAL: [&str; 6] =
-    ["golden", "from", "comparison", "coverage", "golden_sample_revision", "view"];
+const OPTIONAL: [&str; 7] = [
+    "golden",
+    "from",
+    "comparison",
+    "coverage",
+    "golden_sample_revision",
+    "view",
+    "pixels_per_millimetre",
+];
 
 /// Of these also the reason may be absent.
 const PART_SAMPLES: [&str; 2] = ["GoldenSampleReserved", "GoldenSampleRegistered"];
@@ -250,6 +257,24 @@ fn a_golden_sample_without_a_use_is_a_replacement_of_unnamed_views() {
     });
     let old = GoldenPurpose { usage: GoldenSampleUse::Replacement, view: None, reason: None };
     assert_eq!(purposes.filter(|purpose| *purpose == old).count(), 2);
+}
+
+/// Before version 3 nobody stated a scale.
+#[test]
+fn a_picture_and_a_golden_sample_from_before_scales_have_none() {
+    let pictures = inspection_events().into_iter().filter_map(|event| match event {
+        InspectionEvent::ArtifactReserved { pixels_per_millimetre: scale, .. } => Some(scale),
+        _ => None,
+    });
+    let stated = |number| Some(PixelScale::new(number).unwrap());
+    assert_eq!(pictures.collect::<Vec<_>>(), [None, None, stated(48.5)]);
+    let samples = part_events().into_iter().filter_map(|event| match event {
+        PartEvent::GoldenSampleReserved { pixels_per_millimetre: scale, .. }
+        | PartEvent::GoldenSampleRegistered { pixels_per_millimetre: scale, .. } => Some(scale),
+        _ => None,
+    });
+    let of_each = [None, None, stated(48.25)];
+    assert_eq!(samples.collect::<Vec<_>>(), [of_each, of_each].concat());
 }
 
 /// Before version 3 nobody measured a bend and nothing was left out.

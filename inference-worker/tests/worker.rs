@@ -16,6 +16,8 @@ mod line;
 mod resilience;
 #[path = "worker/routing.rs"]
 mod routing;
+#[path = "worker/scales.rs"]
+mod scales;
 #[path = "worker/sharing.rs"]
 mod sharing;
 #[path = "worker/views.rs"]

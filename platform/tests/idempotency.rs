@@ -238,6 +238,7 @@ async fn commands_on_one_aggregate_from_many_at_once_are_decided_again_until_eac
                     view: None,
                     reason: None,
                 },
+                pixels_per_millimetre: None,
                 now: chrono::Utc::now(),
                 expires_at: chrono::Utc::now(),
             };

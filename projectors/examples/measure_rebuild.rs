@@ -164,6 +164,7 @@ fn events(inspection_id: InspectionId, board: u32) -> anyhow::Result<Vec<Inspect
             artifact_id,
             media_type,
             view: None,
+            pixels_per_millimetre: None,
             expires_at: start(),
         },
         InspectionCommand::UploadArtifact { artifact_id, picture },

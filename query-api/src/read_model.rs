@@ -50,7 +50,8 @@ impl ScalarType for LogPosition {
     }
 }
 
-/// A single precision number without the digits that double precision would make up.
+/// A single precision number without the digits that double precision would make up: the shortest that
+/// reads back as the same.
 pub(crate) fn round_to_single(value: f32) -> f64 {
-    (f64::from(value) * 1e6).round() / 1e6
+    value.to_string().parse().unwrap_or_else(|_| f64::from(value))
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Args;
-use domain::{PixelBox, Recipe};
+use domain::{PixelBox, PixelScale, Recipe};
 use platform::artifact_store::ArtifactStoreConfig;
 use platform::foundation::FoundationConfig;
 
@@ -137,6 +137,12 @@ pub(crate) struct InspectArgs {
     /// How far the board may be bent against the golden sample, in pixels.
     #[arg(long, value_name = "PX", default_value_t = Recipe::BEND_MAX_PX)]
     pub(crate) bend_max: f32,
+    /// The scale of the board's picture, in pixels per millimetre.
+    #[arg(long, value_name = "PX_PER_MM")]
+    pub(crate) scale: Option<PixelScale>,
+    /// The scale of the golden sample; a board of another one, or of none, is not compared.
+    #[arg(long, value_name = "PX_PER_MM")]
+    pub(crate) golden_scale: Option<PixelScale>,
     /// Print JSON for machines.
     #[arg(long)]
     pub(crate) json: bool,

@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 
 use domain::inspection::{ModelIdentity, Registration};
 use domain::{
-    Coverage, Defect, FiredRule, Grade, Judgement, PixelBox, Recipe, UnexplainedDifference, View,
-    judge,
+    Coverage, Defect, FiredRule, Grade, Judgement, NotComparable, PixelBox, Recipe,
+    UnexplainedDifference, View, check_scale, judge,
 };
 use image::{GrayImage, ImageFormat};
 use inference::engine::{EmbeddedEngine, Engine as _};
 use lab::evaluate::{DIFFERENCE, confidence_of_difference};
 use serde_json::{Value, json};
-use vision::Annotations;
+use vision::{Annotations, DecodedImage, PreparedPicture};
 
 use super::cannot_write;
 use super::golden_set::{self, GoldenFiles, SourceFile};
@@ -49,7 +49,7 @@ pub(super) fn inspect_board(args: &InspectArgs) -> anyhow::Result<InspectedBoard
     let golden = GoldenFiles::read(args)?;
     let (test, picture) = golden_set::read_picture(&args.test)?;
     let recipe = Recipe::factory(1);
-    let prepared = golden.set.as_ref().map_err(Clone::clone).and_then(|set| set.prepare(&picture));
+    let prepared = prepare_board(args, &golden, &picture);
     let mut inspected = InspectedBoard {
         golden,
         variant: 0,
@@ -87,14 +87,26 @@ pub(super) fn inspect_board(args: &InspectArgs) -> anyhow::Result<InspectedBoard
             inspected.coverage = Some(prepared.coverage);
             judged
         }
-        Err(incomparable) => {
-            inspected.not_comparable = Some(incomparable.to_string());
-            judge([(None, View::NotComparable(incomparable.reason()))], &recipe)
+        Err((reason, why)) => {
+            inspected.not_comparable = Some(why);
+            judge([(None, View::NotComparable(reason))], &recipe)
         }
     };
     (inspected.judgement, inspected.rules) = judged;
     inspected.took = started.elapsed();
     Ok(inspected)
+}
+
+/// The board ready for the network, or why it cannot be compared: the reason, and in words.
+fn prepare_board(
+    args: &InspectArgs,
+    golden: &GoldenFiles,
+    picture: &DecodedImage,
+) -> Result<PreparedPicture, (NotComparable, String)> {
+    check_scale(args.golden_scale, args.scale)
+        .map_err(|conflict| (conflict.reason(), conflict.to_string()))?;
+    let set = golden.set.as_ref().map_err(Clone::clone);
+    set.and_then(|set| set.prepare(picture)).map_err(|why| (why.reason(), why.to_string()))
 }
 
 impl InspectedBoard {

@@ -10,7 +10,7 @@ use axum::response::Response;
 use domain::inspection::Artifact;
 use domain::{
     ArtifactId, Inspection, InspectionCommand, InspectionId, InspectionRejection, Picture,
-    PictureOwner as _, UploadSlot, ViewName,
+    PictureOwner as _, PixelScale, UploadSlot, ViewName,
 };
 use platform::event_log::EventMetadata;
 use platform::execute::{Executed, Request, execute, load};
@@ -23,7 +23,7 @@ use super::parse_inspection_id;
 use crate::command::{Mutation, Plan, WriteInspections, dispatch_command, make_answer};
 use crate::descriptions::{MutationHeaders, MutationProblems};
 use crate::uploads::reservation::{
-    Announcement, AnnouncementQuery, AnnouncementTerms, ReservationRequest, UploadTicket,
+    Announcement, AnnouncementQuery, AnnouncementTerms, ReservationRequest, SCALE, UploadTicket,
     reserve_slot,
 };
 use crate::uploads::{PictureBody, PictureOwnerId, PictureType, stored_command_id};
@@ -69,16 +69,17 @@ fn parse_artifact_id(text: &str) -> Result<ArtifactId, Problem> {
     })
 }
 
-/// Which picture of the board it is.
-struct ShownView {
+/// What is said of a picture when it is announced.
+struct PictureTerms {
     view: Option<ViewName>,
+    scale: Option<PixelScale>,
 }
 
-impl AnnouncementTerms for ShownView {
-    const PARAMETERS: &'static [&'static str] = &["view"];
+impl AnnouncementTerms for PictureTerms {
+    const PARAMETERS: &'static [&'static str] = &["view", SCALE];
 
     fn parse(query: &AnnouncementQuery) -> Result<Self, Problem> {
-        Ok(Self { view: query.parse_optional("view")? })
+        Ok(Self { view: query.parse_optional("view")?, scale: query.parse_optional(SCALE)? })
     }
 }
 
@@ -86,7 +87,8 @@ impl AnnouncementTerms for ShownView {
 ///
 /// Answers with a URL that takes the picture for 15 minutes. Announce every picture before `infer`. When
 /// the part's recipe names views, each picture is announced as one of them: a board of which one was
-/// not seen, was seen twice, or that has a picture of another one, is judged *review*.
+/// not seen, was seen twice, or that has a picture of another one, is judged *review*. So is a board of which
+/// a picture is of another scale than its golden sample, or of none where the golden sample has one.
 #[utoipa::path(
     post, path = "/v1/inspections/{inspection_id}/artifacts", tag = "inspections",
     operation_id = "reserveArtifact",
@@ -95,6 +97,8 @@ impl AnnouncementTerms for ShownView {
         ("type" = PictureType, Query, description = "The picture's format"),
         ("view" = Option<String>, Query, description = "The view of the board that it shows: 1 to 32 \
             of a–z, 0–9 and the hyphen", example = "top"),
+        ("pixels_per_millimetre" = Option<f32>, Query, minimum = 0.1, maximum = 10000, description = "Its \
+            scale: pixels of the picture per millimetre of the board", example = 48.0),
         MutationHeaders,
     ),
     security(("oauth2" = ["inspections:write"]), ("bearer" = [])),
@@ -105,9 +109,9 @@ async fn reserve_artifact(
     State(api): State<CommandApi>,
     Path(inspection_id): Path<String>,
     mutation: Mutation<WriteInspections>,
-    announced: Announcement<ShownView>,
+    announced: Announcement<PictureTerms>,
 ) -> Result<Response, Problem> {
-    let Announcement { picture, terms: ShownView { view } } = announced;
+    let Announcement { picture, terms: PictureTerms { view, scale } } = announced;
     let owner = PictureOwnerId::Inspection(parse_inspection_id(&inspection_id)?);
     let by = mutation.subject().to_owned();
     let request = ReservationRequest { owner, by, picture };
@@ -116,6 +120,7 @@ async fn reserve_artifact(
             artifact_id: slot.artifact_id,
             media_type: slot.media_type,
             view,
+            pixels_per_millimetre: scale,
             expires_at: slot.expires_at,
         }
     })

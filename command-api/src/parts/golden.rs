@@ -2,7 +2,7 @@
 
 use axum::extract::{Path, State};
 use axum::response::Response;
-use domain::{GoldenPurpose, GoldenSampleUse, Part, PartCommand};
+use domain::{GoldenPurpose, GoldenSampleUse, Part, PartCommand, PixelScale};
 use platform::http::Problem;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -14,7 +14,7 @@ use crate::command::{Mutation, WriteParts};
 use crate::descriptions::{MutationHeaders, MutationProblems};
 use crate::reason::parse_reason;
 use crate::uploads::reservation::{
-    Announcement, AnnouncementQuery, AnnouncementTerms, ReservationRequest, UploadTicket,
+    Announcement, AnnouncementQuery, AnnouncementTerms, ReservationRequest, SCALE, UploadTicket,
     reserve_slot, wrong_parameter,
 };
 use crate::uploads::{PictureOwnerId, PictureType};
@@ -34,14 +34,21 @@ pub(crate) enum GoldenSampleUseBody {
     AcceptedBoard,
 }
 
-impl AnnouncementTerms for GoldenPurpose {
-    const PARAMETERS: &'static [&'static str] = &["use", "view", "reason"];
+/// What is said of a golden sample when it is announced.
+struct GoldenTerms {
+    purpose: GoldenPurpose,
+    scale: Option<PixelScale>,
+}
+
+impl AnnouncementTerms for GoldenTerms {
+    const PARAMETERS: &'static [&'static str] = &["use", "view", "reason", SCALE];
 
     fn parse(query: &AnnouncementQuery) -> Result<Self, Problem> {
         let usage = query.parse_optional("use")?.unwrap_or(GoldenSampleUse::Replacement);
         let view = query.parse_optional("view")?;
         let reason = query.text("reason").map(parse_reason).transpose().map_err(wrong_parameter)?;
-        Self::new(usage, view, reason).map_err(wrong_parameter)
+        let purpose = GoldenPurpose::new(usage, view, reason).map_err(wrong_parameter)?;
+        Ok(Self { purpose, scale: query.parse_optional(SCALE)? })
     }
 }
 
@@ -52,7 +59,8 @@ impl AnnouncementTerms for GoldenPurpose {
 /// created. A `replacement` takes the place of all before it, of its view. A `variant` stands beside the
 /// one in force, such as for another solder colour, and the best match decides. An `accepted-board` is a
 /// good board: where good boards differ, the tolerance is wider. At most 8 variants and 32 accepted boards
-/// stand beside a golden sample, each for a reason.
+/// stand beside a golden sample, each for a reason and of its scale. Whoever states the scale of a golden
+/// sample asks for it: a picture of another scale, or without one, is judged *review*.
 #[utoipa::path(
     post, path = "/v1/parts/{part}/golden-sample", tag = "parts",
     operation_id = "reserveGoldenSample",
@@ -65,6 +73,8 @@ impl AnnouncementTerms for GoldenPurpose {
             of a–z, 0–9 and the hyphen; none where views have no names", example = "top"),
         ("reason" = Option<String>, Query, description = "Why: 1 to 500 printable characters, kept for \
             ever; must be given for a variant and an accepted board"),
+        ("pixels_per_millimetre" = Option<f32>, Query, minimum = 0.1, maximum = 10000, description = "Its \
+            scale: pixels of the picture per millimetre of the board", example = 48.0),
         MutationHeaders,
     ),
     security(("oauth2" = ["parts:write"]), ("bearer" = [])),
@@ -75,9 +85,9 @@ async fn reserve_golden_sample(
     State(api): State<CommandApi>,
     Path(part): Path<String>,
     mutation: Mutation<WriteParts>,
-    announced: Announcement<GoldenPurpose>,
+    announced: Announcement<GoldenTerms>,
 ) -> Result<Response, Problem> {
-    let Announcement { picture, terms: purpose } = announced;
+    let Announcement { picture, terms: GoldenTerms { purpose, scale } } = announced;
     let part = parse_part_number(&part)?;
     let by = mutation.subject().to_owned();
     let request = ReservationRequest { owner: PictureOwnerId::Part(part), by, picture };
@@ -86,6 +96,7 @@ async fn reserve_golden_sample(
             artifact_id: slot.artifact_id,
             media_type: slot.media_type,
             purpose,
+            pixels_per_millimetre: scale,
             now: slot.now,
             expires_at: slot.expires_at,
         }

@@ -23,6 +23,9 @@ use crate::command::{KeyedRequest, Plan, dispatch_command, make_answer};
 /// How long an upload URL is good.
 const RESERVATION: TimeDelta = TimeDelta::minutes(15);
 
+/// The parameter of an announcement that states the picture's scale.
+pub(crate) const SCALE: &str = "pixels_per_millimetre";
+
 /// Where to send a picture.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(crate) struct UploadTicket {

@@ -169,6 +169,7 @@ async fn commands_that_the_state_forbids_or_the_query_garbles() {
     let part = json!({ "part": "PCB-1" });
     let golden =
         |more: &str| api.post(format!("/v1/parts/PCB-1/golden-sample?type=image/png{more}"));
+    let scale = |number: &str| format!("artifacts?type=image/png&pixels_per_millimetre={number}");
     let twice = "artifacts?type=image/png&type=image/jpeg";
     refuses(
         &api,
@@ -181,6 +182,9 @@ async fn commands_that_the_state_forbids_or_the_query_garbles() {
             ("a foreign type", at(&id, "artifacts?type=image/gif"), 422, "validation"),
             ("an unknown parameter", at(&id, "artifacts?type=image/png&x=1"), 422, "validation"),
             ("a type twice", at(&id, twice), 422, "validation"),
+            ("a scale of nothing", at(&id, &scale("0")), 422, "validation"),
+            ("a scale with its unit", at(&id, &scale("48px")), 422, "validation"),
+            ("a scale without end", golden("&pixels_per_millimetre=inf"), 422, "validation"),
             ("a view in capitals", at(&id, "artifacts?type=image/png&view=TOP"), 422, "validation"),
             ("a use that is none", golden("&use=spare"), 422, "validation"),
             ("an empty view", golden("&view="), 422, "validation"),

@@ -66,3 +66,35 @@ async fn a_picture_is_announced_as_the_view_that_it_shows() {
     let events = api.log.read_stream(&StreamId::for_aggregate::<Inspection>(&id), 0).await.unwrap();
     assert_eq!(events[1].payload["view"], "top");
 }
+
+#[tokio::test]
+async fn the_scale_of_a_golden_sample_and_of_a_picture_is_recorded() {
+    let api = TestApi::start().await;
+    api.register_part("PCB-1").await;
+    upload(&api, "&pixels_per_millimetre=48.5", 1).await;
+    let part = StreamId::for_aggregate::<Part>("PCB-1");
+    let registered = api.log.read_stream(&part, 0).await.unwrap().pop().unwrap();
+    assert_eq!(registered.event_type, "GoldenSampleRegistered");
+    assert_eq!(registered.payload["pixels_per_millimetre"], 48.5);
+
+    let id = api.create().await;
+    let path =
+        format!("/v1/inspections/{id}/artifacts?type=image/jpeg&pixels_per_millimetre=48.25");
+    assert_eq!(api.post(path).send().await.status, 201);
+    let events = api.log.read_stream(&StreamId::for_aggregate::<Inspection>(&id), 0).await.unwrap();
+    assert_eq!(events[1].payload["pixels_per_millimetre"], 48.25);
+}
+
+#[tokio::test]
+async fn a_sample_of_another_scale_does_not_stand_beside_a_golden_sample() {
+    let api = TestApi::start().await;
+    api.register_part("PCB-1").await;
+    upload(&api, "&pixels_per_millimetre=48", 1).await;
+    let beside = "/v1/parts/PCB-1/golden-sample?type=image/jpeg&use=variant&reason=blue";
+    for scale in ["", "&pixels_per_millimetre=24"] {
+        let reply = api.post(format!("{beside}{scale}")).send().await;
+        assert_eq!(reply.problem(), (409, "scale-mismatch".into()), "{reply:?}");
+        assert!(reply.text("detail").contains("the golden sample in force 48 px/mm"), "{reply:?}");
+    }
+    upload(&api, "&use=variant&reason=blue&pixels_per_millimetre=48.4", 2).await;
+}

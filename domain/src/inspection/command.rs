@@ -7,8 +7,8 @@ use super::event::{GoldenReference, ModelIdentity, Registration, Timing};
 use super::{Artifact, Facts, Inspection, InspectionEvent, InspectionRejection as Rejection};
 use crate::{
     Aggregate as _, ArtifactId, Coverage, Defect, InspectionId, Lot, MediaType, NotComparable,
-    PartNumber, Picture, PictureOwner as _, Recipe, Sha256, Station, UnexplainedDifference,
-    UploadSlot, ViewName, value::replace_nul,
+    PartNumber, Picture, PictureOwner as _, PixelScale, Recipe, Sha256, Station,
+    UnexplainedDifference, UploadSlot, ViewName, value::replace_nul,
 };
 
 /// The most pictures one inspection may announce.
@@ -40,6 +40,9 @@ pub enum InspectionCommand {
         media_type: MediaType,
         /// The view of the board that it shows. One that the recipe does not name is taken, and judged.
         view: Option<ViewName>,
+        /// Its scale; `None` when nobody states it. It is held against the golden sample's when the two
+        /// are compared.
+        pixels_per_millimetre: Option<PixelScale>,
         /// When the upload URL ends.
         expires_at: DateTime<Utc>,
     },
@@ -215,12 +218,13 @@ pub(super) fn decide(state: &Inspection, command: InspectionCommand) -> Decision
             | Inspection::Judged { .. }
             | Inspection::Voided(_) => Err(Rejection::AlreadyExists),
         },
-        C::ReserveArtifact { artifact_id, media_type, view, expires_at } => {
+        C::ReserveArtifact { artifact_id, media_type, view, pixels_per_millimetre, expires_at } => {
             check_announcement(state.open_facts()?, artifact_id)?;
             Ok(vec![InspectionEvent::ArtifactReserved {
                 artifact_id,
                 media_type,
                 view,
+                pixels_per_millimetre,
                 expires_at,
             }])
         }

@@ -12,7 +12,8 @@ use crate::aggregate::stored_events;
 use crate::recipe::with_the_whole_picture;
 use crate::{
     ArtifactId, Coverage, Defect, FiredRule, InspectionId, Judgement, Lot, MediaType,
-    NotComparable, PartNumber, Picture, Recipe, Sha256, Station, UnexplainedDifference, ViewName,
+    NotComparable, PartNumber, Picture, PixelScale, Recipe, Sha256, Station, UnexplainedDifference,
+    ViewName,
 };
 
 /// The golden sample a picture was compared with.
@@ -100,6 +101,8 @@ pub enum InspectionEvent {
         media_type: MediaType,
         /// The view of the board that it was announced as, by its name in the recipe.
         view: Option<ViewName>,
+        /// Its scale; `None` when nobody stated it.
+        pixels_per_millimetre: Option<PixelScale>,
         /// Until when it may be uploaded.
         expires_at: DateTime<Utc>,
     },
@@ -182,12 +185,12 @@ pub enum InspectionEvent {
 
 stored_events!(InspectionEvent {
     INSPECTION_CREATED: InspectionCreated = "InspectionCreated" upcast [with_thresholds_only],
-    ARTIFACT_RESERVED: ArtifactReserved = "ArtifactReserved" upcast [without_a_view],
+    ARTIFACT_RESERVED: ArtifactReserved = "ArtifactReserved" upcast [without_a_view, without_scale],
     ARTIFACT_UPLOADED: ArtifactUploaded = "ArtifactUploaded",
     INFERENCE_REQUESTED: InferenceRequested = "InferenceRequested",
     INFERENCE_COMPLETED: InferenceCompleted = "InferenceCompleted" upcast [without_coverage, without_bend],
-    INFERENCE_FAILED: InferenceFailed = "InferenceFailed",
-    INSPECTION_JUDGED: InspectionJudged = "InspectionJudged" upcast [with_fewer_rules, without_unknown_views],
+    INFERENCE_FAILED: InferenceFailed = "InferenceFailed" upcast [without_reasons_of_scale],
+    INSPECTION_JUDGED: InspectionJudged = "InspectionJudged" upcast [with_fewer_rules, without_unknown_views, without_reasons_of_scale],
     INSPECTION_VOIDED: InspectionVoided = "InspectionVoided",
 });
 
@@ -202,6 +205,12 @@ fn with_thresholds_only(mut payload: Value) -> Value {
 /// From version 1, when views had no names, to version 2.
 fn without_a_view(mut payload: Value) -> Value {
     payload["view"] = Value::Null;
+    payload
+}
+
+/// From version 2, when nobody stated a scale, to version 3.
+fn without_scale(mut payload: Value) -> Value {
+    payload["pixels_per_millimetre"] = Value::Null;
     payload
 }
 
@@ -232,5 +241,11 @@ const fn with_fewer_rules(payload: Value) -> Value {
 
 /// From version 2, which knew no `unknown-view`, to version 3: as above, only the version says something.
 const fn without_unknown_views(payload: Value) -> Value {
+    payload
+}
+
+/// From the versions that knew neither `scale-mismatch` nor `scale-unknown`: version 1 of what could not be
+/// compared, version 3 of a judgement. As above, only the version says something.
+const fn without_reasons_of_scale(payload: Value) -> Value {
     payload
 }

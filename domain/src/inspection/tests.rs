@@ -40,6 +40,7 @@ fn reserve(n: u128) -> C {
         artifact_id: artifact(n),
         media_type: MediaType::Jpeg,
         view: None,
+        pixels_per_millimetre: None,
         expires_at: at(600),
     }
 }

@@ -7,7 +7,7 @@ use super::{
     PartRejection as Rejection,
 };
 use crate::{
-    ArtifactId, MediaType, PartNumber, Picture, PictureOwner as _, Recipe, UploadSlot,
+    ArtifactId, MediaType, PartNumber, Picture, PictureOwner as _, PixelScale, Recipe, UploadSlot,
     value::replace_nul,
 };
 
@@ -37,6 +37,8 @@ pub enum PartCommand {
         media_type: MediaType,
         /// What it is for.
         purpose: GoldenPurpose,
+        /// Its scale; `None` when nobody states it.
+        pixels_per_millimetre: Option<PixelScale>,
         /// The present, by which older reservations have ended or not.
         now: DateTime<Utc>,
         /// When the upload URL ends.
@@ -70,16 +72,24 @@ pub(super) fn decide(state: &Part, command: PartCommand) -> Result<Vec<PartEvent
         }
         (
             Part::Registered(facts),
-            PartCommand::ReserveGoldenSample { artifact_id, media_type, purpose, now, expires_at },
+            PartCommand::ReserveGoldenSample {
+                artifact_id,
+                media_type,
+                purpose,
+                pixels_per_millimetre,
+                now,
+                expires_at,
+            },
         ) => {
             check_announcement(facts, artifact_id, now)?;
-            check_purpose(facts, &purpose, now)?;
+            check_purpose(facts, &purpose, pixels_per_millimetre, now)?;
             let reason = purpose.reason.map(replace_nul);
             let purpose = GoldenPurpose { reason, ..purpose };
             Ok(vec![PartEvent::GoldenSampleReserved {
                 artifact_id,
                 media_type,
                 purpose,
+                pixels_per_millimetre,
                 expires_at,
             }])
         }
@@ -105,11 +115,12 @@ fn check_announcement(
     Ok(())
 }
 
-/// A variant and an accepted board stand beside a golden sample of their view, and no more of them than
-/// are compared with. Those on their way count: they will stand there.
+/// A variant and an accepted board stand beside a golden sample of their view and scale, and no more of
+/// them than are compared with. Those on their way count: they will stand there.
 fn check_purpose(
     facts: &PartFacts,
     purpose: &GoldenPurpose,
+    scale: Option<PixelScale>,
     now: DateTime<Utc>,
 ) -> Result<(), Rejection> {
     let on_their_way = facts.reserved.values().filter(|reserved| {
@@ -117,12 +128,13 @@ fn check_purpose(
             && reserved.purpose.usage == purpose.usage
             && reserved.purpose.view == purpose.view
     });
-    check_room(facts, purpose, on_their_way.count())
+    check_place(facts, purpose, scale, on_their_way.count())
 }
 
-fn check_room(
+fn check_place(
     facts: &PartFacts,
     purpose: &GoldenPurpose,
+    scale: Option<PixelScale>,
     on_their_way: usize,
 ) -> Result<(), Rejection> {
     let (usage, view) = (purpose.usage, purpose.view.as_ref());
@@ -132,11 +144,25 @@ fn check_room(
     }
     let in_force = GoldenSet::in_force(&facts.golden_samples, view, u32::MAX);
     let in_force = in_force.ok_or(Rejection::NoGoldenSample { usage })?;
+    let golden = in_force.golden.pixels_per_millimetre;
+    if !are_of_one_scale(golden, scale) {
+        return Err(Rejection::ScaleMismatch { usage, golden, sample: scale });
+    }
     let max = usage.max_in_force();
     if in_force.count(usage) + on_their_way >= max {
         return Err(Rejection::TooManyGoldenSamples { usage, max });
     }
     Ok(())
+}
+
+/// Both state the same scale, or neither states one: what is beside a golden sample stands for it, and a
+/// picture is held to the golden sample's scale alone.
+fn are_of_one_scale(golden: Option<PixelScale>, sample: Option<PixelScale>) -> bool {
+    match (golden, sample) {
+        (None, None) => true,
+        (Some(golden), Some(sample)) => sample.agrees_with(golden),
+        (Some(_), None) | (None, Some(_)) => false,
+    }
 }
 
 /// The same recipe again is no new revision.
@@ -166,8 +192,15 @@ fn register_golden_sample(
             let reserved = facts.reserved.get(&artifact_id);
             let reserved = reserved.ok_or(Rejection::NoSuchArtifact { artifact_id })?;
             let purpose = reserved.purpose.clone();
-            check_room(facts, &purpose, 0)?;
-            Ok(vec![PartEvent::GoldenSampleRegistered { artifact_id, revision, purpose, picture }])
+            let pixels_per_millimetre = reserved.pixels_per_millimetre;
+            check_place(facts, &purpose, pixels_per_millimetre, 0)?;
+            Ok(vec![PartEvent::GoldenSampleRegistered {
+                artifact_id,
+                revision,
+                purpose,
+                pixels_per_millimetre,
+                picture,
+            }])
         }
     }
 }

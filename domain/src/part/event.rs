@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::golden::{GoldenPurpose, GoldenSampleUse};
 use crate::aggregate::stored_events;
 use crate::recipe::with_the_whole_picture;
-use crate::{ArtifactId, MediaType, PartNumber, Picture, Recipe};
+use crate::{ArtifactId, MediaType, PartNumber, Picture, PixelScale, Recipe};
 
 /// The events of a part's stream.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -39,6 +39,8 @@ pub enum PartEvent {
         /// What it is for.
         #[serde(flatten)]
         purpose: GoldenPurpose,
+        /// Its scale; `None` when nobody stated it.
+        pixels_per_millimetre: Option<PixelScale>,
         /// Until when it may be uploaded.
         expires_at: DateTime<Utc>,
     },
@@ -52,6 +54,8 @@ pub enum PartEvent {
         /// What it is for.
         #[serde(flatten)]
         purpose: GoldenPurpose,
+        /// Its scale; `None` when nobody stated it.
+        pixels_per_millimetre: Option<PixelScale>,
         /// What is known of it.
         #[serde(flatten)]
         picture: Picture,
@@ -61,8 +65,8 @@ pub enum PartEvent {
 stored_events!(PartEvent {
     PART_REGISTERED: PartRegistered = "PartRegistered" upcast [with_thresholds_only],
     RECIPE_REVISED: RecipeRevised = "RecipeRevised",
-    GOLDEN_SAMPLE_RESERVED: GoldenSampleReserved = "GoldenSampleReserved" upcast [as_a_replacement],
-    GOLDEN_SAMPLE_REGISTERED: GoldenSampleRegistered = "GoldenSampleRegistered" upcast [as_a_replacement],
+    GOLDEN_SAMPLE_RESERVED: GoldenSampleReserved = "GoldenSampleReserved" upcast [as_a_replacement, without_scale],
+    GOLDEN_SAMPLE_REGISTERED: GoldenSampleRegistered = "GoldenSampleRegistered" upcast [as_a_replacement, without_scale],
 });
 
 /// From version 1, whose recipe had thresholds only, to version 2.
@@ -77,5 +81,11 @@ fn as_a_replacement(mut payload: Value) -> Value {
     payload["use"] = GoldenSampleUse::Replacement.as_str().into();
     payload["view"] = Value::Null;
     payload["reason"] = Value::Null;
+    payload
+}
+
+/// From version 2, when nobody stated a scale, to version 3.
+fn without_scale(mut payload: Value) -> Value {
+    payload["pixels_per_millimetre"] = Value::Null;
     payload
 }

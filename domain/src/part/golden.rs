@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::inspection::GoldenReference;
 use crate::vocabulary::vocabulary;
-use crate::{ArtifactId, Invalid, MediaType, Picture, ViewName};
+use crate::{ArtifactId, Invalid, MediaType, Picture, PixelScale, ViewName};
 
 vocabulary! {
     /// What a golden sample is for.
@@ -70,6 +70,8 @@ pub struct GoldenReservation {
     pub media_type: MediaType,
     /// What it was announced for.
     pub purpose: GoldenPurpose,
+    /// The scale that it was announced with.
+    pub pixels_per_millimetre: Option<PixelScale>,
     /// When the upload URL ends.
     pub expires_at: DateTime<Utc>,
 }
@@ -83,6 +85,8 @@ pub struct GoldenSample {
     pub revision: u32,
     /// What it is for.
     pub purpose: GoldenPurpose,
+    /// The scale that it was announced with; `None` when nobody stated it.
+    pub pixels_per_millimetre: Option<PixelScale>,
     /// What is known of the picture.
     pub picture: Picture,
 }

@@ -1,7 +1,7 @@
 //! Why a command on a part is refused.
 
 use super::GoldenSampleUse;
-use crate::{ArtifactId, MediaType, Rejection};
+use crate::{ArtifactId, MediaType, PixelScale, Rejection};
 
 /// A refusal; its message tells a person what is in the way.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -44,6 +44,20 @@ pub enum PartRejection {
         /// What was announced.
         usage: GoldenSampleUse,
     },
+    /// It would stand beside a golden sample of another scale.
+    #[error(
+        "a {usage} is of the golden sample's scale: this one states {}, the golden sample in force {}; \
+         announce it with the same pixels_per_millimetre, or begin anew with one of the use replacement",
+        stated(*sample), stated(*golden)
+    )]
+    ScaleMismatch {
+        /// What was announced.
+        usage: GoldenSampleUse,
+        /// The scale of the golden sample in force.
+        golden: Option<PixelScale>,
+        /// The scale that was announced.
+        sample: Option<PixelScale>,
+    },
     /// The limit of samples beside a golden sample is reached.
     #[error(
         "at most {max} of the use {usage} stand beside a golden sample; one of the use replacement \
@@ -63,6 +77,10 @@ pub enum PartRejection {
     },
 }
 
+fn stated(scale: Option<PixelScale>) -> String {
+    scale.map_or_else(|| "no scale".to_owned(), |scale| scale.to_string())
+}
+
 impl Rejection for PartRejection {
     fn name(&self) -> &'static str {
         match self {
@@ -73,6 +91,7 @@ impl Rejection for PartRejection {
             Self::ArtifactAlreadyUploaded { .. } => "artifact-already-uploaded",
             Self::MediaTypeMismatch { .. } => "media-type-mismatch",
             Self::NoGoldenSample { .. } => "no-golden-sample",
+            Self::ScaleMismatch { .. } => "scale-mismatch",
             Self::TooManyGoldenSamples { .. } => "too-many-golden-samples",
             Self::TooManyReservations { .. } => "too-many-reservations",
         }

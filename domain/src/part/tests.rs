@@ -33,6 +33,7 @@ fn reserve(n: u128) -> C {
         artifact_id: artifact(n),
         media_type: MediaType::Jpeg,
         purpose: replacement(),
+        pixels_per_millimetre: None,
         now: at(0),
         expires_at: at(600),
     }
@@ -51,6 +52,7 @@ fn reserved(n: u128) -> E {
         artifact_id: artifact(n),
         media_type: MediaType::Jpeg,
         purpose: replacement(),
+        pixels_per_millimetre: None,
         expires_at: at(600),
     }
 }
@@ -60,6 +62,7 @@ fn golden(n: u128, revision: u32, content: &str) -> E {
         artifact_id: artifact(n),
         revision,
         purpose: replacement(),
+        pixels_per_millimetre: None,
         picture: picture(content),
     }
 }
@@ -203,6 +206,7 @@ fn at_most_64_golden_samples_wait_and_expired_ones_do_not_count() {
         artifact_id: artifact(900),
         media_type: MediaType::Jpeg,
         purpose: replacement(),
+        pixels_per_millimetre: None,
         now: at(600),
         expires_at: at(600),
     };
@@ -228,6 +232,7 @@ fn only_what_is_addressed_and_missing_counts_as_not_found() {
         Rejected::MediaTypeMismatch { announced: MediaType::Jpeg, found: MediaType::Png },
         Rejected::TooManyReservations { max: 64 },
         Rejected::NoGoldenSample { usage: GoldenSampleUse::Variant },
+        Rejected::ScaleMismatch { usage: GoldenSampleUse::Variant, golden: None, sample: None },
         Rejected::TooManyGoldenSamples { usage: GoldenSampleUse::Variant, max: 8 },
     ];
     assert!(not_found.iter().all(|rejection| rejection.is_not_found()));

@@ -23,6 +23,10 @@ fn judged(judgement: Judgement, rules: Vec<FiredRule>) -> InspectionEvent {
     InspectionEvent::InspectionJudged { judgement, rules, recipe_revision: 1 }
 }
 
+fn scale(pixels_per_millimetre: f32) -> PixelScale {
+    PixelScale::new(pixels_per_millimetre).unwrap()
+}
+
 /// Two pictures with findings of every grade, one that is not comparable, one that never came.
 fn board() -> Vec<Entry> {
     let (open, spur) = (defect(DefectClass::Open, 0.9), defect(DefectClass::Spur, 0.3));
@@ -30,7 +34,7 @@ fn board() -> Vec<Entry> {
     let rules = vec![FiredRule::Defect { class: DefectClass::Open, count: 2 }];
     recorded([
         created(),
-        reserved(1),
+        reserved_at_scale(1, scale(48.0)),
         reserved_as(2, Some("bottom")),
         reserved(3),
         reserved(4),
@@ -48,7 +52,7 @@ fn board() -> Vec<Entry> {
 #[test]
 fn the_report_names_the_board_the_judgement_and_when_it_fell() {
     let report = Report::from_entries(&board()).unwrap();
-    assert_eq!(report.schema_version, 3);
+    assert_eq!(report.schema_version, 4);
     assert_eq!(report.report_id, ReportId::for_inspection(inspection_id()));
     assert_eq!(report.inspection_id, inspection_id());
     assert_eq!((report.lot, report.part, report.station), (lot(), part(), station()));
@@ -69,6 +73,7 @@ fn every_picture_stands_in_the_report_with_what_became_of_it() {
     let line = |n, content: Option<&str>, golden, outcome| ReportArtifact {
         artifact_id: artifact(n),
         view: (n == 2).then(|| view("bottom")),
+        pixels_per_millimetre: (n == 1).then(|| scale(48.0)),
         picture: content.map(picture),
         golden,
         outcome,

@@ -148,8 +148,10 @@ impl InspectionProcessor {
             // requested. Then there is none, and a person has to look.
             let (result, cause) = match (golden, &history.inference_requested) {
                 (Some(golden), _) => {
+                    let scale = facts.scales.get(&artifact_id).copied();
                     let (golden, recipe, model) = (&golden, &facts.recipe, &model);
-                    let task = PictureToCompare { artifact_id, picture, golden, recipe, model };
+                    let task =
+                        PictureToCompare { artifact_id, picture, scale, golden, recipe, model };
                     (self.compare_picture(&task, failures).await?, uploaded)
                 }
                 (None, Some(requested)) => {

@@ -11,7 +11,7 @@ use chrono::{TimeDelta, Utc};
 use domain::{
     ArtifactId, FiredRule, GoldenPurpose, GoldenSampleUse, Inspection, InspectionCommand,
     InspectionEvent, InspectionId, Judgement, Lot, MediaType, Part, PartCommand, PartNumber,
-    Recipe, Station,
+    PixelScale, Recipe, Station,
 };
 use futures::stream;
 use image::{GrayImage, ImageFormat};
@@ -86,8 +86,12 @@ impl Line {
         execute(&*self.log, request).await.unwrap();
     }
 
-    pub(crate) async fn register_golden(&self, golden: &GrayImage) {
+    pub(crate) async fn register_part(&self) {
         self.part(PartCommand::RegisterPart { part: PartNumber::new("P-1").unwrap() }).await;
+    }
+
+    pub(crate) async fn register_golden(&self, golden: &GrayImage) {
+        self.register_part().await;
         self.add_golden(golden, GoldenSampleUse::Replacement, None).await;
     }
 
@@ -98,6 +102,17 @@ impl Line {
         usage: GoldenSampleUse,
         view: Option<&str>,
     ) {
+        self.add_golden_at_scale(golden, usage, view, None).await;
+    }
+
+    /// Adds a golden sample that was taken at a scale.
+    pub(crate) async fn add_golden_at_scale(
+        &self,
+        golden: &GrayImage,
+        usage: GoldenSampleUse,
+        view: Option<&str>,
+        scale: Option<f32>,
+    ) {
         let artifact_id = ArtifactId(Uuid::new_v4());
         let (now, media_type) = (Utc::now(), MediaType::Png);
         let expires_at = now + TimeDelta::minutes(15);
@@ -107,6 +122,7 @@ impl Line {
             artifact_id,
             media_type,
             purpose,
+            pixels_per_millimetre: scale.map(|scale| PixelScale::new(scale).unwrap()),
             now,
             expires_at,
         })
@@ -182,11 +198,24 @@ impl Line {
         bytes: Bytes,
         view: Option<&str>,
     ) {
-        let view = view.map(|name| name.parse().unwrap());
-        let expires_at = Utc::now() + TimeDelta::minutes(15);
-        let media_type = MediaType::Png;
-        let reserve =
-            InspectionCommand::ReserveArtifact { artifact_id, media_type, view, expires_at };
+        self.upload_announced(artifact_id, inspection_id, bytes, (view, None)).await;
+    }
+
+    /// Uploads a picture that is announced as a view of the board and at a scale.
+    pub(crate) async fn upload_announced(
+        &self,
+        artifact_id: ArtifactId,
+        inspection_id: InspectionId,
+        bytes: Bytes,
+        (view, scale): (Option<&str>, Option<f32>),
+    ) {
+        let reserve = InspectionCommand::ReserveArtifact {
+            artifact_id,
+            media_type: MediaType::Png,
+            view: view.map(|name| name.parse().unwrap()),
+            pixels_per_millimetre: scale.map(|scale| PixelScale::new(scale).unwrap()),
+            expires_at: Utc::now() + TimeDelta::minutes(15),
+        };
         self.inspection(inspection_id, reserve).await;
         let picture = self.store(artifact_id, bytes).await;
         let uploaded = InspectionCommand::UploadArtifact { artifact_id, picture };

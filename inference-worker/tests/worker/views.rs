@@ -4,7 +4,7 @@
 use domain::inspection::GoldenReference;
 use domain::{
     ArtifactId, FiredRule, GoldenSampleUse, InspectedArea, InspectionEvent, InspectionId,
-    Judgement, NotComparable, PartCommand, PixelBox, Recipe, ViewName,
+    Judgement, NotComparable, PixelBox, Recipe, ViewName,
 };
 use uuid::Uuid;
 
@@ -15,8 +15,7 @@ const REPLACEMENT: GoldenSampleUse = GoldenSampleUse::Replacement;
 /// A line whose part must be seen from the top and the bottom; the bottom has no golden sample.
 async fn line_of_two_views() -> Line {
     let line = Line::set_up().await;
-    let part = PartCommand::RegisterPart { part: "P-1".parse().unwrap() };
-    line.part(part).await;
+    line.register_part().await;
     let views = ["top", "bottom"].map(|name| ViewName::new(name).unwrap());
     let recipe = Recipe::factory(1).with_views(views.to_vec()).unwrap();
     line.revise(recipe).await;

@@ -26,7 +26,7 @@ pub(super) struct InspectionOverview {
 impl ReadModel for InspectionOverview {
     const DEFINITION: ProjectionDefinition = ProjectionDefinition {
         name: ProjectionName::InspectionOverview.as_str(),
-        schema_version: 6,
+        schema_version: 7,
         schema_sql: |_| include_str!("inspection_overview.sql"),
         views: &["inspections", "artifacts", "timeline"],
         aggregate_types: &[Inspection::TYPE],
@@ -97,9 +97,9 @@ fn evolve_rows(
     let takes_results = row.state.takes_results();
     let at = record.recorded.occurred_at();
     match &record.event {
-        E::ArtifactReserved { artifact_id, media_type, view, .. } if takes_results => {
-            let reserved = ArtifactRow::reserved(record, *artifact_id, *media_type, view.as_ref());
-            if artifacts.insert(*artifact_id, reserved).is_some() {
+        E::ArtifactReserved { artifact_id, .. } if takes_results => {
+            let reserved = ArtifactRow::reserved(record);
+            if reserved.and_then(|row| artifacts.insert(*artifact_id, row)).is_some() {
                 return Err(ApplyError::permanent("the artifact is reserved already"));
             }
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use domain::{
-    Aggregate as _, ArtifactId, GoldenPurpose, MediaType, Part, PartEvent, PartNumber,
+    Aggregate as _, ArtifactId, GoldenPurpose, MediaType, Part, PartEvent, PartNumber, PixelScale,
     ProjectionName, Recipe, Sha256,
 };
 use platform::event_log::{Position, Recorded};
@@ -25,7 +25,7 @@ pub(super) struct Parts {
 impl ReadModel for Parts {
     const DEFINITION: ProjectionDefinition = ProjectionDefinition {
         name: ProjectionName::Parts.as_str(),
-        schema_version: 3,
+        schema_version: 4,
         schema_sql: |_| include_str!("parts.sql"),
         views: &["parts", "recipe_revisions", "golden_samples"],
         aggregate_types: &[Part::TYPE],
@@ -173,6 +173,7 @@ struct GoldenSampleRow {
     height: u32,
     #[serde(flatten)]
     purpose: GoldenPurpose,
+    pixels_per_millimetre: Option<PixelScale>,
     actor: String,
     registered_at: DateTime<Utc>,
 }
@@ -180,8 +181,13 @@ struct GoldenSampleRow {
 impl GoldenSampleRow {
     /// The row that `GoldenSampleRegistered` adds; `None` for another event.
     fn registered(record: &EventRecord<'_, PartEvent>) -> Option<Self> {
-        let PartEvent::GoldenSampleRegistered { artifact_id, revision, purpose, picture } =
-            &record.event
+        let PartEvent::GoldenSampleRegistered {
+            artifact_id,
+            revision,
+            purpose,
+            pixels_per_millimetre,
+            picture,
+        } = &record.event
         else {
             return None;
         };
@@ -195,6 +201,7 @@ impl GoldenSampleRow {
             width: picture.width,
             height: picture.height,
             purpose: purpose.clone(),
+            pixels_per_millimetre: *pixels_per_millimetre,
             actor: record.actor_subject(),
             registered_at: record.recorded.occurred_at(),
         })

@@ -18,19 +18,20 @@ CREATE TABLE recipe_revisions (
 );
 
 CREATE TABLE golden_samples (
-    part          text        NOT NULL,
-    revision      integer     NOT NULL,
-    artifact_id   uuid        NOT NULL,
-    sha256        text        NOT NULL,
-    media_type    text        NOT NULL,
-    bytes         bigint      NOT NULL,
-    width         integer     NOT NULL,
-    height        integer     NOT NULL,
-    use           text        NOT NULL,
-    view          text,
-    reason        text,
-    actor         text        NOT NULL,
-    registered_at timestamptz NOT NULL,
+    part                  text        NOT NULL,
+    revision              integer     NOT NULL,
+    artifact_id           uuid        NOT NULL,
+    sha256                text        NOT NULL,
+    media_type            text        NOT NULL,
+    bytes                 bigint      NOT NULL,
+    width                 integer     NOT NULL,
+    height                integer     NOT NULL,
+    use                   text        NOT NULL,
+    view                  text,
+    reason                text,
+    pixels_per_millimetre real,
+    actor                 text        NOT NULL,
+    registered_at         timestamptz NOT NULL,
     PRIMARY KEY (part, revision)
 );
 CREATE INDEX ON golden_samples (artifact_id);

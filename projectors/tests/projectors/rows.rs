@@ -53,7 +53,7 @@ async fn a_board_with_findings_on_one_of_two_pictures_fails() {
             "inspection_id": id, "state": "compared", "media_type": "image/png",
             "bytes": 5_000_000_000_u64, "width": 640, "height": 480,
             "golden_artifact_id": golden.artifact_id, "golden_sha256": golden.sha256,
-            "view": "top", "golden_revision": 1, "model_name": "copper", "model_version": "1",
+            "view": "top", "pixels_per_millimetre": 48.25, "golden_revision": 1, "model_name": "copper", "model_version": "1",
             "registration": {"dx": 0.1, "dy": -2.5, "score": 0.98, "bend": 1.5},
             "queue_ms": 1,
             "compute_ms": 20, "total_ms": 30, "reason": null, "detail": null, "differences": [],
@@ -140,7 +140,7 @@ async fn a_part_shows_its_recipe_and_the_golden_sample_in_force() {
     let sample = world.rows("golden_samples").await.remove(0);
     let expected = json!({"part": "board-a", "revision": 1, "artifact_id": golden.artifact_id,
         "sha256": golden.sha256, "media_type": "image/png", "bytes": 5_000_000_000_u64,
-        "use": "replacement", "view": null, "reason": null, "actor": "station-7",
+        "use": "replacement", "view": null, "reason": null, "pixels_per_millimetre": 48.5, "actor": "station-7",
         "registered_at": "2026-03-01T10:59:52+00:00"});
     assert_has(&sample, expected);
 }

@@ -8,8 +8,8 @@ use domain::inspection::{GoldenReference, InferenceResult, ModelIdentity, Regist
 use domain::{
     Aggregate, ArtifactId, Confidence, Coverage, Defect, DefectClass, DifferenceKind,
     GoldenPurpose, GoldenSampleUse, Inspection, InspectionCommand, InspectionEvent, InspectionId,
-    Lot, MediaType, NotComparable, Part, PartCommand, PartNumber, Picture, PixelBox, Recipe,
-    Sha256, Station, UnexplainedDifference, ViewName,
+    Lot, MediaType, NotComparable, Part, PartCommand, PartNumber, Picture, PixelBox, PixelScale,
+    Recipe, Sha256, Station, UnexplainedDifference, ViewName,
 };
 use platform::event_log::postgres::PostgresEventLog;
 use platform::event_log::{Append, EventLog, EventMetadata, NewEvent, Position, StreamId};
@@ -156,7 +156,14 @@ impl World {
             GoldenPurpose { usage: GoldenSampleUse::Replacement, view: None, reason: None };
         for command in [
             PartCommand::RegisterPart { part },
-            PartCommand::ReserveGoldenSample { artifact_id, media_type, purpose, now, expires_at },
+            PartCommand::ReserveGoldenSample {
+                artifact_id,
+                media_type,
+                purpose,
+                pixels_per_millimetre: Some(PixelScale::new(48.5).unwrap()),
+                now,
+                expires_at,
+            },
             PartCommand::RegisterGoldenSample { artifact_id, picture },
         ] {
             self.execute::<Part>(name, command).await;
@@ -192,8 +199,13 @@ impl World {
         let artifact_id = ArtifactId(Uuid::new_v4());
         let (media_type, expires_at) = (MediaType::Png, start());
         let view = Some(ViewName::new("top").unwrap());
-        let command =
-            InspectionCommand::ReserveArtifact { artifact_id, media_type, view, expires_at };
+        let command = InspectionCommand::ReserveArtifact {
+            artifact_id,
+            media_type,
+            view,
+            pixels_per_millimetre: Some(PixelScale::new(48.25).unwrap()),
+            expires_at,
+        };
         self.execute::<Inspection>(id, command).await;
         artifact_id
     }

@@ -161,7 +161,7 @@ impl ReportObject {
         format!("/v1/reports/{}", self.report_id)
     }
 
-    /// The whole report, `schemas/report.v3.schema.json`.
+    /// The whole report, `schemas/report.v4.schema.json`.
     #[graphql(complexity = "50")]
     async fn document(&self, ctx: &Context<'_>) -> Result<Option<Json<serde_json::Value>>> {
         let stored = request_loaders(ctx)?.load_one_of(DocumentOf(self.report_id)).await?;

@@ -102,6 +102,11 @@ impl GoldenSampleObject {
         self.artifact_id.into()
     }
 
+    /// Its scale, in pixels of the picture per millimetre of the board; null when nobody stated it.
+    async fn pixels_per_millimetre(&self) -> Option<f64> {
+        self.pixels_per_millimetre.map(round_to_single)
+    }
+
     /// Where the file is served, with the same token.
     async fn url(&self) -> String {
         picture_url(self.artifact_id)

@@ -26,6 +26,9 @@ pub(crate) struct ArtifactObject {
     pub(crate) inspection_id: Uuid,
     /// The view of the board that it was announced as; null without a name.
     pub(crate) view: Option<String>,
+    /// The scale that it was announced with, in pixels per millimetre; absent when nobody stated it.
+    #[graphql(skip)]
+    pub(crate) pixels_per_millimetre: Option<f32>,
     /// What has become of it.
     pub(crate) state: ArtifactStateWord,
     /// As announced, then as sniffed.
@@ -81,7 +84,7 @@ pub(crate) struct ArtifactObject {
 }
 
 const ARTIFACT_COLUMNS: &str =
-    "artifact_id, inspection_id, view, state, media_type, sha256, bytes, width,
+    "artifact_id, inspection_id, view, pixels_per_millimetre, state, media_type, sha256, bytes, width,
     height, reserved_at, uploaded_at, inferred_at, golden_artifact_id, golden_sha256,
     golden_revision, model_name, model_version, model_sha256, registration, coverage, differences,
     queue_ms, compute_ms, total_ms, reason, detail";
@@ -136,6 +139,11 @@ impl ArtifactObject {
     /// The id of the golden sample it was compared with.
     async fn golden_artifact_id(&self) -> Option<async_graphql::ID> {
         self.golden_artifact_id.map(Into::into)
+    }
+
+    /// The scale that it was announced with, in pixels per millimetre; null when nobody stated it.
+    async fn pixels_per_millimetre(&self) -> Option<f64> {
+        self.pixels_per_millimetre.map(round_to_single)
     }
 
     /// How it lay over the golden sample.

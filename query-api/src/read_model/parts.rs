@@ -103,6 +103,9 @@ pub(crate) struct GoldenSampleObject {
     pub(crate) view: Option<String>,
     /// Why it was announced; null when nobody said it.
     pub(crate) reason: Option<String>,
+    /// Its scale, in pixels of the picture per millimetre of the board; absent when nobody stated it.
+    #[graphql(skip)]
+    pub(crate) pixels_per_millimetre: Option<f32>,
     /// Who announced it.
     pub(crate) actor: String,
     /// When it was registered.
@@ -148,7 +151,8 @@ pub(crate) async fn golden_samples_of<'e>(
     parts: &[String],
 ) -> Result<Vec<GoldenSampleObject>, QueryError> {
     let sql = "SELECT part, revision, artifact_id, sha256, media_type, bytes, width, height,
-         use, view, reason, actor, registered_at FROM read.golden_samples WHERE part = ANY($1) ORDER BY part, revision";
+         use, view, reason, pixels_per_millimetre, actor, registered_at
+         FROM read.golden_samples WHERE part = ANY($1) ORDER BY part, revision";
     Ok(sqlx::query_as(sql).bind(parts).fetch_all(executor).await?)
 }
 

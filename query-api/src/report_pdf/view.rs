@@ -281,6 +281,10 @@ fn picture_facts(artifact: &ReportArtifact) -> Vec<FactView> {
         let bytes = words::format_bytes(picture.bytes);
         let file = format!("{width} × {height} px, {}, {bytes}", picture.media_type);
         facts.push(plain_fact("File", file));
+        if let Some(scale) = artifact.pixels_per_millimetre {
+            let size = words::format_size(width, height, scale);
+            facts.push(plain_fact("Scale", format!("{scale}, as announced: {size}")));
+        }
     }
     if let Some(golden) = &artifact.golden {
         let golden = format!("revision {}, artifact {}", golden.revision, golden.artifact_id);

@@ -4,7 +4,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use domain::report::ReportDifference;
 use domain::{
     Confidence, Coverage, DifferenceKind, FiredRule, InspectedArea, Judgement, NotComparable,
-    PixelBox, Recipe,
+    PixelBox, PixelScale, Recipe,
 };
 
 /// The banner's sentence under the verdict.
@@ -66,6 +66,12 @@ pub(super) const fn describe_not_comparable(reason: NotComparable) -> &'static s
         NotComparable::NoGoldenSample => "The part has no golden sample to compare with",
         NotComparable::Unreadable => "The picture’s bytes do not decode",
         NotComparable::SizeMismatch => "The picture and the golden sample differ in size",
+        NotComparable::ScaleMismatch => {
+            "The picture states another scale than the golden sample: another lens or height"
+        }
+        NotComparable::ScaleUnknown => {
+            "The golden sample states its scale, and the picture was announced without one"
+        }
         NotComparable::NotRegistered => {
             "The picture could not be registered to the golden sample: out of place or covered"
         }
@@ -194,6 +200,12 @@ fn format_digits(value: f32, least: usize, fits: impl Fn(f32) -> bool) -> String
 /// A length in pixels with a sign, to a hundredth.
 pub(super) fn format_offset(pixels: f32) -> String {
     format!("{pixels:+.2} px").replace('-', "−")
+}
+
+/// How much of a board a picture of this scale shows.
+pub(super) fn format_size(width: u32, height: u32, scale: PixelScale) -> String {
+    let millimetres = |pixels: u32| f64::from(pixels) / f64::from(scale.get());
+    format!("{:.1} × {:.1} mm", millimetres(width), millimetres(height))
 }
 
 /// A file's length, exact.

@@ -95,7 +95,7 @@ pub(super) async fn list_reports(
     tag = "reads",
     params(("report_id" = String, Path, description = "The report's id"), GetParams),
     responses(
-    (status = 200, description = "The report, schemas/report.v3.schema.json, or its PDF",
+    (status = 200, description = "The report, schemas/report.v4.schema.json, or its PDF",
      content((Object = "application/json"), (Vec<u8> = "application/pdf")),
      headers(("etag" = String), ("x-log-position" = i64))),
     (status = 304), (status = 400), (status = 401), (status = 403), (status = 404),

@@ -15,7 +15,7 @@ async fn an_inspection_shows_everything_that_is_known_of_it() {
             "query($id: ID!) { inspection(id: $id) { id lot part station state judgement
                 rules { rule class count judgement text } recipe { revision failAt reviewAt }
                 defects { number class confidence grade box { x y width height } artifactId }
-                artifacts { id view state sha256 url registration { dx dy score bend } goldenRevision
+                artifacts { id view pixelsPerMillimetre state sha256 url registration { dx dy score bend } goldenRevision
                     coverage { inspectedPixels comparedPixels comparedShare
                         uncovered { x y width height }
                         excludedPixels excludedShare excluded { x y width height } }
@@ -47,6 +47,7 @@ async fn an_inspection_shows_everything_that_is_known_of_it() {
         picture["registration"],
         json!({"dx": 0.1, "dy": -2.0, "score": 0.95, "bend": 1.25})
     );
+    assert_eq!(picture["pixelsPerMillimetre"], 48.3);
     assert_eq!(
         picture["coverage"],
         json!({"inspectedPixels": 307_200, "comparedPixels": 297_600, "comparedShare": 0.96875,

@@ -30,6 +30,7 @@ fn report(sha256: Sha256, bytes: usize) -> Report {
         judged_at: at,
         artifacts: vec![ReportArtifact {
             view: None,
+            pixels_per_millimetre: None,
             artifact_id: ArtifactId(artifact_id(1)),
             picture: Some(picture),
             golden: None,

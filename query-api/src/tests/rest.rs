@@ -89,7 +89,8 @@ async fn a_part_shows_its_recipes_and_golden_samples() {
     world
         .execute(&format!(
             "INSERT INTO read.golden_samples VALUES
-             ('Ä/1', 1, '{}', 'aa', 'image/png', 5, 6, 7, 'variant', 'top', 'blue', 'ada', now())",
+             ('Ä/1', 1, '{}', 'aa', 'image/png', 5, 6, 7, 'variant', 'top', 'blue', 48.3,
+              'ada', now())",
             artifact_id(1)
         ))
         .await;
@@ -124,11 +125,14 @@ async fn a_part_shows_its_recipes_and_golden_samples() {
     let sample = &body["golden_samples"][0];
     assert_eq!((&sample["use"], &sample["view"]), (&json!("variant"), &json!("top")));
     assert_eq!((&sample["reason"], &sample["actor"]), (&json!("blue"), &json!("ada")));
-    let query = "{ parts { nodes { goldenSamples { use view reason actor } } } }";
+    assert_eq!(sample["pixels_per_millimetre"], 48.3);
+    let query =
+        "{ parts { nodes { goldenSamples { use view reason pixelsPerMillimetre actor } } } }";
     let node = world.query(query, json!({})).await["parts"]["nodes"][0].clone();
     assert_eq!(
         node["goldenSamples"][0],
-        json!({"use": "VARIANT", "view": "top", "reason": "blue", "actor": "ada"})
+        json!({"use": "VARIANT", "view": "top", "reason": "blue", "pixelsPerMillimetre": 48.3,
+               "actor": "ada"})
     );
     assert_eq!(body["golden_samples"][0]["artifact_id"], artifact_id(1).to_string());
     assert_eq!(world.get("/v1/parts?has_golden_sample=false").await.json()["items"], json!([]));

@@ -19,7 +19,8 @@ CREATE TABLE read.inspections (
     created_at timestamptz NOT NULL, judged_at timestamptz, voided_at timestamptz, void_reason text,
     version bigint NOT NULL, created_position bigint NOT NULL, position bigint NOT NULL);
 CREATE TABLE read.artifacts (
-    artifact_id uuid PRIMARY KEY, inspection_id uuid NOT NULL, view text, state text NOT NULL,
+    artifact_id uuid PRIMARY KEY, inspection_id uuid NOT NULL, view text,
+    pixels_per_millimetre real, state text NOT NULL,
     media_type text NOT NULL, sha256 text, bytes bigint, width integer, height integer,
     reserved_at timestamptz NOT NULL, uploaded_at timestamptz, inferred_at timestamptz,
     golden_artifact_id uuid, golden_sha256 text, golden_revision integer,
@@ -45,7 +46,8 @@ CREATE TABLE read.recipe_revisions (
 CREATE TABLE read.golden_samples (
     part text NOT NULL, revision integer NOT NULL, artifact_id uuid NOT NULL, sha256 text NOT NULL,
     media_type text NOT NULL, bytes bigint NOT NULL, width integer NOT NULL,
-    height integer NOT NULL, use text NOT NULL, view text, reason text, actor text NOT NULL,
+    height integer NOT NULL, use text NOT NULL, view text, reason text,
+    pixels_per_millimetre real, actor text NOT NULL,
     registered_at timestamptz NOT NULL, PRIMARY KEY (part, revision));
 CREATE TABLE read.yield_hourly (
     hour timestamptz NOT NULL, lot text NOT NULL, part text NOT NULL, station text NOT NULL,

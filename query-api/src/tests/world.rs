@@ -278,10 +278,10 @@ impl World {
         .await
         .unwrap();
         sqlx::query(
-            "INSERT INTO read.artifacts (artifact_id, inspection_id, state, media_type, sha256,
-                bytes,
+            "INSERT INTO read.artifacts (artifact_id, inspection_id, pixels_per_millimetre, state,
+                media_type, sha256, bytes,
                 width, height, reserved_at, registration, coverage, differences)
-             VALUES ($1, $2, 'compared', 'image/png', repeat('ab', 32), 9, 640, 480, now(),
+             VALUES ($1, $2, 48.3, 'compared', 'image/png', repeat('ab', 32), 9, 640, 480, now(),
                 '{\"dx\": 0.1, \"dy\": -2, \"score\": 0.95, \"bend\": 1.25}', $3, $4)",
         )
         .bind(artifact_id(n))

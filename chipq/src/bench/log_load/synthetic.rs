@@ -79,6 +79,7 @@ fn synthetic_inspection(n: usize) -> anyhow::Result<(StreamId, Vec<NewEvent>)> {
             artifact_id,
             media_type: MediaType::Png,
             view: None,
+            pixels_per_millimetre: None,
             expires_at: Utc::now() + TimeDelta::minutes(15),
         },
         InspectionEvent::ArtifactUploaded { artifact_id, picture: picture.clone() },

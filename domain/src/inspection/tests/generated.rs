@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::inspection::{InferenceResult, Registration};
 use crate::{
-    Confidence, Coverage, Defect, DefectClass, DifferenceKind, Picture, PixelBox,
+    Confidence, Coverage, Defect, DefectClass, DifferenceKind, Picture, PixelBox, PixelScale,
     UnexplainedDifference, ViewName,
 };
 
@@ -47,14 +47,20 @@ fn creation(recipe: Recipe) -> C {
 }
 
 fn reservation() -> impl Strategy<Value = C> {
-    (1..4_u128, media_type(), announced_view(), 0..100_i64).prop_map(
-        |(n, media_type, view, seconds)| C::ReserveArtifact {
+    (1..4_u128, media_type(), announced_view(), announced_scale(), 0..100_i64).prop_map(
+        |(n, media_type, view, pixels_per_millimetre, seconds)| C::ReserveArtifact {
             artifact_id: artifact(n),
             media_type,
             view,
+            pixels_per_millimetre,
             expires_at: at(seconds),
         },
     )
+}
+
+fn announced_scale() -> impl Strategy<Value = Option<PixelScale>> {
+    let stated = PixelScale::new(48.0).unwrap();
+    proptest::sample::select(vec![None, Some(stated)])
 }
 
 /// Mostly without a name.

@@ -107,17 +107,7 @@ fn a_board_whose_result_was_recorded_before_coverage_was_measured_is_review() {
 
 #[test]
 fn every_reason_why_a_picture_is_not_comparable_sends_the_board_to_review() {
-    let reasons = [
-        NotComparable::NoGoldenSample,
-        NotComparable::Unreadable,
-        NotComparable::SizeMismatch,
-        NotComparable::NotRegistered,
-        NotComparable::OutOfFocus,
-        NotComparable::WrongPart,
-        NotComparable::TooManyDifferences,
-        NotComparable::InferenceFailed,
-    ];
-    for reason in reasons {
+    for reason in NotComparable::ALL {
         let review = judged(Judgement::Review, [FiredRule::NotCompared { reason }]);
         given(inferring())
             .when(record(not_comparable(1, "board", reason)))

@@ -1,6 +1,7 @@
 //! Named views: each one that the recipe demands is seen once, or a person has to look.
 
 use super::*;
+use crate::PixelScale;
 
 /// A board of which the top and the bottom must be seen, with pictures announced as these views; all are
 /// uploaded and all but the last are compared.
@@ -73,4 +74,17 @@ fn a_picture_is_announced_under_the_view_that_it_shows() {
     given([created()]).when(command).then([reserved_as(1, Some("top"))]);
     let state = Inspection::replay(&[created(), reserved_as(1, Some("top"))]);
     assert_eq!(state.facts().unwrap().views.get(&artifact(1)), Some(&view("top")));
+}
+
+#[test]
+fn a_picture_is_announced_with_its_scale_which_the_worker_reads_from_the_facts() {
+    let mut command = reserve(1);
+    let scale = PixelScale::new(47.9).unwrap();
+    if let C::ReserveArtifact { pixels_per_millimetre, .. } = &mut command {
+        *pixels_per_millimetre = Some(scale);
+    }
+    given([created()]).when(command).then([reserved_at_scale(1, scale)]);
+    let state = Inspection::replay(&[created(), reserved_at_scale(1, scale), reserved(2)]);
+    let scales = &state.facts().unwrap().scales;
+    assert_eq!((scales.get(&artifact(1)), scales.get(&artifact(2))), (Some(&scale), None));
 }

@@ -2,8 +2,8 @@
 
 use super::super::GoldenSample;
 use super::*;
-use crate::ViewName;
 use crate::test_support::view;
+use crate::{PixelScale, ViewName};
 
 const ACCEPTED: GoldenSampleUse = GoldenSampleUse::AcceptedBoard;
 const VARIANT: GoldenSampleUse = GoldenSampleUse::Variant;
@@ -21,18 +21,51 @@ pub(super) fn purpose() -> impl Strategy<Value = GoldenPurpose> {
 }
 
 pub(super) fn reserve_for(n: u128, purpose: GoldenPurpose) -> C {
-    let (media_type, now, expires_at) = (MediaType::Jpeg, at(0), at(600));
-    C::ReserveGoldenSample { artifact_id: artifact(n), media_type, purpose, now, expires_at }
+    reserve_at_scale(n, purpose, None)
+}
+
+fn reserve_at_scale(n: u128, purpose: GoldenPurpose, scale: Option<PixelScale>) -> C {
+    C::ReserveGoldenSample {
+        artifact_id: artifact(n),
+        media_type: MediaType::Jpeg,
+        purpose,
+        pixels_per_millimetre: scale,
+        now: at(0),
+        expires_at: at(600),
+    }
 }
 
 fn reserved_for(n: u128, purpose: GoldenPurpose) -> E {
-    let (media_type, expires_at) = (MediaType::Jpeg, at(600));
-    E::GoldenSampleReserved { artifact_id: artifact(n), media_type, purpose, expires_at }
+    reserved_at_scale(n, purpose, None)
+}
+
+fn reserved_at_scale(n: u128, purpose: GoldenPurpose, scale: Option<PixelScale>) -> E {
+    E::GoldenSampleReserved {
+        artifact_id: artifact(n),
+        media_type: MediaType::Jpeg,
+        purpose,
+        pixels_per_millimetre: scale,
+        expires_at: at(600),
+    }
 }
 
 pub(super) fn registered_for(n: u128, revision: u32, purpose: GoldenPurpose) -> E {
-    let picture = picture(&n.to_string());
-    E::GoldenSampleRegistered { artifact_id: artifact(n), revision, purpose, picture }
+    registered_at_scale(n, revision, purpose, None)
+}
+
+fn registered_at_scale(
+    n: u128,
+    revision: u32,
+    purpose: GoldenPurpose,
+    scale: Option<PixelScale>,
+) -> E {
+    E::GoldenSampleRegistered {
+        artifact_id: artifact(n),
+        revision,
+        purpose,
+        pixels_per_millimetre: scale,
+        picture: picture(&n.to_string()),
+    }
 }
 
 /// A part whose golden samples are for these, numbered from 1.
@@ -138,6 +171,54 @@ fn at_most_8_variants_and_32_accepted_boards_stand_or_come_beside_a_golden_sampl
         part.push(registered_for(950, max + 1, beside));
         given(part).when(upload(900, "late")).then_rejected(refusal);
     }
+}
+
+fn scale(pixels_per_millimetre: f32) -> Option<PixelScale> {
+    Some(PixelScale::new(pixels_per_millimetre).unwrap())
+}
+
+/// A part with a golden sample of this scale.
+fn part_of_scale(scale: Option<PixelScale>) -> Vec<E> {
+    vec![registered(), registered_at_scale(1, 1, replacement(), scale)]
+}
+
+#[test]
+fn what_stands_beside_a_golden_sample_is_of_its_scale() {
+    for usage in [VARIANT, ACCEPTED] {
+        let beside = for_view(usage, None);
+        for (golden, sample) in [(None, None), (scale(48.0), scale(48.5))] {
+            given(part_of_scale(golden))
+                .when(reserve_at_scale(2, beside.clone(), sample))
+                .then([reserved_at_scale(2, beside.clone(), sample)]);
+        }
+        for (golden, sample) in
+            [(scale(48.0), scale(24.0)), (scale(48.0), None), (None, scale(48.0))]
+        {
+            given(part_of_scale(golden))
+                .when(reserve_at_scale(2, beside.clone(), sample))
+                .then_rejected(Rejected::ScaleMismatch { usage, golden, sample });
+        }
+    }
+}
+
+#[test]
+fn a_replacement_may_be_of_any_scale_and_what_was_on_its_way_has_to_be_of_the_new_one() {
+    let beside = for_view(VARIANT, None);
+    let mut part = part_of_scale(scale(48.0));
+    given(part.clone())
+        .when(reserve_at_scale(2, replacement(), scale(24.0)))
+        .then([reserved_at_scale(2, replacement(), scale(24.0))]);
+    part.push(reserved_at_scale(3, beside.clone(), scale(48.0)));
+    given(part.clone()).when(upload(3, "3")).then([registered_at_scale(3, 2, beside, scale(48.0))]);
+    part.push(registered_at_scale(2, 2, replacement(), scale(24.0)));
+    let (usage, golden, sample) = (VARIANT, scale(24.0), scale(48.0));
+    let refusal = Rejected::ScaleMismatch { usage, golden, sample };
+    let said = refusal.to_string();
+    assert!(
+        said.contains("this one states 48 px/mm, the golden sample in force 24 px/mm"),
+        "{said}"
+    );
+    given(part).when(upload(3, "3")).then_rejected(refusal);
 }
 
 #[test]

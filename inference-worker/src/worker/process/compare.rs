@@ -8,7 +8,10 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use domain::inspection::{Facts, GoldenReference, InferenceResult, ModelIdentity, Timing};
 use domain::part::GoldenSet;
-use domain::{ArtifactId, ModelRoute, NotComparable, Part, PartNumber, Picture, Recipe};
+use domain::{
+    ArtifactId, ModelRoute, NotComparable, Part, PartNumber, Picture, PixelScale, Recipe,
+    check_scale,
+};
 use inference::comparison::{ComparedPicture, ComparisonError, GoldenPictures, StoredPicture};
 use platform::artifact_store::ArtifactStoreError;
 use platform::execute::load;
@@ -27,6 +30,8 @@ const KILLS_WORKERS: &str = "three workers died while they compared this picture
 pub(super) struct PictureToCompare<'a> {
     pub(super) artifact_id: ArtifactId,
     pub(super) picture: &'a Picture,
+    /// The scale that it was announced with.
+    pub(super) scale: Option<PixelScale>,
     /// All golden samples of its view.
     pub(super) golden: &'a GoldenSet<'a>,
     /// The recipe that the inspection was created with.
@@ -90,6 +95,10 @@ impl InspectionProcessor {
         let failed = |reason, detail: String| {
             failed_result(artifact_id, picture, Some(golden.golden.reference()), reason, detail)
         };
+        // Before a byte is read: what may not be compared is not fetched.
+        if let Err(conflict) = check_scale(golden.golden.pixels_per_millimetre, task.scale) {
+            return Ok(failed(conflict.reason(), conflict.to_string()));
+        }
         let (test, golden_pictures) = match self.fetch_pictures(task).await {
             Ok(pictures) => pictures,
             Err(error)

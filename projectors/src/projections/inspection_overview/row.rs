@@ -4,8 +4,8 @@ use chrono::{DateTime, Utc};
 use domain::inspection::{GoldenReference, ModelIdentity, Registration, Timing};
 use domain::{
     ArtifactId, ArtifactState, Coverage, Defect, FiredRule, Grade, InspectionEvent,
-    InspectionState, Judgement, Lot, MediaType, NotComparable, PartNumber, Picture, Recipe, Sha256,
-    Station, UnexplainedDifference, ViewName,
+    InspectionState, Judgement, Lot, MediaType, NotComparable, PartNumber, Picture, PixelScale,
+    Recipe, Sha256, Station, UnexplainedDifference, ViewName,
 };
 use platform::event_log::Position;
 use serde::{Deserialize, Serialize};
@@ -105,6 +105,7 @@ pub(super) struct ArtifactRow {
     pub(super) artifact_id: ArtifactId,
     pub(super) inspection_id: Uuid,
     view: Option<ViewName>,
+    pixels_per_millimetre: Option<PixelScale>,
     pub(super) state: ArtifactState,
     media_type: MediaType,
     sha256: Option<Sha256>,
@@ -131,19 +132,25 @@ pub(super) struct ArtifactRow {
 }
 
 impl ArtifactRow {
-    /// The row of a picture that was announced.
-    pub(super) fn reserved(
-        record: &InspectionRecord<'_>,
-        id: ArtifactId,
-        media_type: MediaType,
-        view: Option<&ViewName>,
-    ) -> Self {
-        Self {
-            artifact_id: id,
-            inspection_id: record.aggregate_id,
-            view: view.cloned(),
-            state: ArtifactState::Reserved,
+    /// The row that `ArtifactReserved` begins; `None` for another event.
+    pub(super) fn reserved(record: &InspectionRecord<'_>) -> Option<Self> {
+        let InspectionEvent::ArtifactReserved {
+            artifact_id,
             media_type,
+            view,
+            pixels_per_millimetre,
+            ..
+        } = &record.event
+        else {
+            return None;
+        };
+        Some(Self {
+            artifact_id: *artifact_id,
+            inspection_id: record.aggregate_id,
+            view: view.clone(),
+            pixels_per_millimetre: *pixels_per_millimetre,
+            state: ArtifactState::Reserved,
+            media_type: *media_type,
             sha256: None,
             bytes: None,
             width: None,
@@ -165,7 +172,7 @@ impl ArtifactRow {
             total_ms: None,
             reason: None,
             detail: None,
-        }
+        })
     }
 
     pub(super) fn set_picture(&mut self, picture: &Picture) {

@@ -9,7 +9,7 @@ use domain::report::{
 };
 use domain::{
     ArtifactId, Confidence, Coverage, DefectClass, DifferenceKind, FiredRule, InspectionId,
-    Judgement, MediaType, NotComparable, Picture, PixelBox, Recipe, ReportId, Sha256,
+    Judgement, MediaType, NotComparable, Picture, PixelBox, PixelScale, Recipe, ReportId, Sha256,
 };
 use image::{GrayImage, ImageFormat, Luma};
 use uuid::Uuid;
@@ -102,6 +102,7 @@ pub(super) fn report() -> Report {
         ReportArtifact {
             artifact_id: id(1),
             view: Some("top".parse().unwrap()),
+            pixels_per_millimetre: Some(PixelScale::new(48.5).unwrap()),
             picture: Some(picture(&test_png())),
             golden: Some(golden.clone()),
             outcome: compared(),
@@ -109,6 +110,7 @@ pub(super) fn report() -> Report {
         ReportArtifact {
             artifact_id: id(2),
             view: None,
+            pixels_per_millimetre: None,
             picture: Some(other),
             golden: Some(golden),
             outcome: Outcome::NotComparable { reason, detail },
@@ -116,6 +118,7 @@ pub(super) fn report() -> Report {
         ReportArtifact {
             artifact_id: id(3),
             view: None,
+            pixels_per_millimetre: None,
             picture: None,
             golden: None,
             outcome: Outcome::Missing,

@@ -1,4 +1,4 @@
-//! `schemas/report.v3.schema.json` is exactly what serde writes: every sample is valid, and no
+//! `schemas/report.v4.schema.json` is exactly what serde writes: every sample is valid, and no
 //! field can be left out of one or added to one unnoticed.
 
 mod validator;
@@ -15,24 +15,13 @@ use super::sample::{pass, report};
 use validator::{Schema, problem};
 
 fn schema() -> Schema {
-    let text = include_str!("../../../../schemas/report.v3.schema.json");
+    let text = include_str!("../../../../schemas/report.v4.schema.json");
     Schema(serde_json::from_str(text).unwrap())
 }
 
 fn json_of(report: &Report) -> Value {
     serde_json::from_slice(&report_json(report).unwrap()).unwrap()
 }
-
-const REASONS: [NotComparable; 8] = [
-    NotComparable::NoGoldenSample,
-    NotComparable::Unreadable,
-    NotComparable::SizeMismatch,
-    NotComparable::NotRegistered,
-    NotComparable::OutOfFocus,
-    NotComparable::WrongPart,
-    NotComparable::TooManyDifferences,
-    NotComparable::InferenceFailed,
-];
 
 /// A report in which every variant of every enumeration occurs.
 fn everything() -> Report {
@@ -57,7 +46,7 @@ fn everything() -> Report {
         defect.class = class;
         report.defects.push(defect);
     }
-    for reason in REASONS {
+    for reason in NotComparable::ALL {
         rules.push(FiredRule::NotCompared { reason });
         let mut artifact = report.artifacts[1].clone();
         artifact.outcome = Outcome::NotComparable { reason, detail: String::new() };
@@ -142,7 +131,8 @@ fn values_out_of_range_are_refused() {
         ("/judged_at", json!("2026-03-01T08:30:00+01:00")),
         ("/artifacts/0/picture/sha256", json!("ab")),
         ("/artifacts/0/picture/width", json!(1.5)),
-        ("/schema_version", json!(2)),
+        ("/schema_version", json!(3)),
+        ("/artifacts/0/pixels_per_millimetre", json!(0)),
         ("/recipe/bend_max_px", json!(10.5)),
         ("/differences/0/strength", json!(0.5)),
         ("/differences/0/kind", json!("joint")),
