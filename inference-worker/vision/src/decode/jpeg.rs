@@ -13,13 +13,15 @@ use std::fmt;
 use frame::{Component, Frame};
 use huffman::HuffmanTable;
 use scan::{CoefficientHistory, Scan, ScanTables};
-use segment::Segments;
+use segment::{CodedData, Segments};
 
+mod bits;
 mod block;
 mod frame;
 mod huffman;
 mod scan;
 mod segment;
+mod steps;
 #[cfg(test)]
 mod tests;
 
@@ -141,7 +143,7 @@ impl PictureWalk {
         Scan::read(content, frame, self.restart_interval)
     }
 
-    fn walk_scan(&mut self, scan: &Scan, coded: &[Vec<u8>]) -> Result<(), Unreadable> {
+    fn walk_scan(&mut self, scan: &Scan, coded: &CodedData) -> Result<(), Unreadable> {
         scan.walk(&self.tables, &mut self.history, coded)
     }
 

@@ -1,13 +1,14 @@
 //! The walk over the coefficients of a block (T.81, F.2.2 and G.1.2).
 
 use super::Unreadable;
-use super::huffman::{Bits, HuffmanTable};
+use super::bits::Bits;
+use super::huffman::HuffmanTable;
 
 /// The last coefficient of a block.
 pub(super) const LAST: u8 = 63;
 /// The most bits of a coefficient of eight-bit pictures: of the mean, and of the others.
-const MEAN_BITS_MAX: u8 = 11;
-const OTHER_BITS_MAX: u8 = 10;
+pub(super) const MEAN_BITS_MAX: u8 = 11;
+pub(super) const OTHER_BITS_MAX: u8 = 10;
 const BEYOND_BLOCK: Unreadable = Unreadable::Damaged("its data runs over the end of a block");
 
 #[inline]
@@ -16,28 +17,29 @@ pub(super) fn skip_mean(table: &HuffmanTable, bits: &mut Bits<'_>) -> Result<(),
     if count > MEAN_BITS_MAX {
         return Err(Unreadable::Damaged("a block's mean is out of range"));
     }
-    bits.skip(u32::from(count));
+    bits.take(u32::from(count));
     Ok(())
 }
 
-/// All coefficients of a block but its mean.
+/// What one code says of a block from coefficient `at` on, which is not its mean: the coefficient after it.
 #[inline]
-pub(super) fn skip_block(table: &HuffmanTable, bits: &mut Bits<'_>) -> Result<(), Unreadable> {
-    let mut at = 1;
-    while at <= LAST {
-        let symbol = table.read(bits)?;
-        let (run, count) = (symbol >> 4, symbol & 15);
-        match (run, count) {
-            (0, 0) => return Ok(()),
-            (15, 0) | (_, 1..=OTHER_BITS_MAX) => at += run + 1,
-            _ => return Err(Unreadable::Damaged("a coefficient is out of range")),
-        }
-        if at > LAST + 1 {
-            return Err(BEYOND_BLOCK);
-        }
-        bits.skip(u32::from(count));
+pub(super) fn skip_one(
+    table: &HuffmanTable,
+    bits: &mut Bits<'_>,
+    at: u8,
+) -> Result<u8, Unreadable> {
+    let symbol = table.read(bits)?;
+    let (run, count) = (symbol >> 4, symbol & 15);
+    let next = match (run, count) {
+        (0, 0) => LAST + 1,
+        (15, 0) | (_, 1..=OTHER_BITS_MAX) => at + run + 1,
+        _ => return Err(Unreadable::Damaged("a coefficient is out of range")),
+    };
+    if next > LAST + 1 {
+        return Err(BEYOND_BLOCK);
     }
-    Ok(())
+    bits.take(u32::from(count));
+    Ok(next)
 }
 
 /// A progressive scan of some coefficients of one component.
@@ -84,7 +86,7 @@ impl<'a> BandWalk<'a> {
                         return Err(BEYOND_BLOCK);
                     }
                     *set |= 1 << at;
-                    bits.skip(u32::from(count));
+                    bits.take(u32::from(count));
                     at += 1;
                 }
                 _ => return Err(Unreadable::Damaged("a coefficient is out of range")),
@@ -110,7 +112,7 @@ impl<'a> BandWalk<'a> {
                 }
                 (run, 0) => (run, false),
                 (run, 1) => {
-                    bits.skip(1);
+                    bits.take(1);
                     (run, true)
                 }
                 _ => return Err(Unreadable::Damaged("a coefficient is out of range")),

@@ -1,14 +1,14 @@
-//! Huffman tables, and the bits that they read (T.81, annexes C and F).
+//! Huffman tables (T.81, annexes C and F).
 
 use super::Unreadable;
+use super::bits::Bits;
 
 /// Codes up to this length are looked up at once.
-const LOOKED_UP: u32 = 10;
+pub(super) const LOOKED_UP: u32 = 11;
 /// The longest code.
 const LENGTH_MAX: usize = 16;
 
 const NO_SUCH_CODE: Unreadable = Unreadable::Damaged("its data holds a code that is none");
-const DATA_ENDS: Unreadable = Unreadable::Damaged("its data ends before its picture does");
 
 /// A table of codes.
 pub(super) struct HuffmanTable {
@@ -52,80 +52,35 @@ impl HuffmanTable {
         Ok(table)
     }
 
+    /// By the next [`LOOKED_UP`] bits: length and symbol of the code that they begin with; a length of 0 when
+    /// it is longer or none.
+    pub(super) fn short_codes(&self) -> &[(u8, u8)] {
+        &self.short
+    }
+
     /// The next symbol.
     #[inline]
     pub(super) fn read(&self, bits: &mut Bits<'_>) -> Result<u8, Unreadable> {
-        let next = bits.peek_16();
+        bits.refill();
+        let (length, symbol) = self.find_code(bits.peek(LENGTH_MAX as u32) as u32)?;
+        bits.take(length);
+        Ok(symbol)
+    }
+
+    /// Length and symbol of the code that the next [`LENGTH_MAX`] bits begin with.
+    fn find_code(&self, next: u32) -> Result<(u32, u8), Unreadable> {
         let (length, symbol) = self.short[(next >> (LENGTH_MAX as u32 - LOOKED_UP)) as usize];
         if length > 0 {
-            bits.skip(u32::from(length));
-            return Ok(symbol);
+            return Ok((length.into(), symbol));
         }
         for length in LOOKED_UP as usize + 1..=LENGTH_MAX {
             if next < self.ends[length] {
                 let code = (next >> (LENGTH_MAX - length)) as i32;
-                bits.skip(length as u32);
                 let symbol = usize::try_from(code + self.offsets[length]);
                 let symbol = symbol.ok().and_then(|at| self.symbols.get(at));
-                return symbol.copied().ok_or(NO_SUCH_CODE);
+                return symbol.map(|symbol| (length as u32, *symbol)).ok_or(NO_SUCH_CODE);
             }
         }
         Err(NO_SUCH_CODE)
-    }
-}
-
-/// Bits of coded data, from the first on. Beyond the end they are zero: [`Bits::require_end`] tells.
-pub(super) struct Bits<'a> {
-    data: &'a [u8],
-    at: usize,
-}
-
-impl<'a> Bits<'a> {
-    pub(super) const fn new(data: &'a [u8]) -> Self {
-        Self { data, at: 0 }
-    }
-
-    /// The next sixteen bits, which stay.
-    #[inline]
-    fn peek_16(&self) -> u32 {
-        let byte = self.at / 8;
-        let word = match self.data.get(byte..byte + 4) {
-            Some(&[a, b, c, d]) => u32::from_be_bytes([a, b, c, d]),
-            _ => self.last_word(byte),
-        };
-        (word << (self.at % 8)) >> 16
-    }
-
-    #[cold]
-    fn last_word(&self, byte: usize) -> u32 {
-        let at = |index: usize| self.data.get(index).copied().unwrap_or(0);
-        u32::from_be_bytes([at(byte), at(byte + 1), at(byte + 2), at(byte + 3)])
-    }
-
-    #[inline]
-    pub(super) const fn skip(&mut self, count: u32) {
-        self.at += count as usize;
-    }
-
-    /// The next `count` bits, at most 15, as a number.
-    pub(super) fn read(&mut self, count: u32) -> u32 {
-        let bits = self.peek_16() >> (16 - count);
-        self.skip(count);
-        bits
-    }
-
-    /// That no more was read than there is: asked from time to time, so that damage ends the walk soon.
-    pub(super) const fn require_data(&self) -> Result<(), Unreadable> {
-        if self.at > 8 * self.data.len() { Err(DATA_ENDS) } else { Ok(()) }
-    }
-
-    /// That all was read but what fills the last byte up.
-    pub(super) fn require_end(&self) -> Result<(), Unreadable> {
-        self.require_data()?;
-        if 8 * self.data.len() - self.at < 8 {
-            Ok(())
-        } else {
-            Err(Unreadable::Damaged("its data goes on after its picture"))
-        }
     }
 }

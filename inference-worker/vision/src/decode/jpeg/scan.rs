@@ -1,7 +1,9 @@
 //! The scans: which blocks they code, and the walk over them (T.81, annexes F and G).
 
-use super::block::{BandWalk, LAST, skip_block, skip_mean};
-use super::huffman::Bits;
+use super::bits::Bits;
+use super::block::{BandWalk, LAST, skip_mean};
+use super::segment::CodedData;
+use super::steps::BlockWalk;
 use super::{Component, Frame, HuffmanTable, Unreadable};
 
 const IMPOSSIBLE: Unreadable = Unreadable::Damaged("a scan header is impossible");
@@ -138,25 +140,38 @@ impl Scan {
         &self,
         tables: &ScanTables,
         history: &mut [CoefficientHistory],
-        coded: &[Vec<u8>],
+        coded: &CodedData,
     ) -> Result<(), Unreadable> {
         for part in &self.parts {
             self.note_progress(&mut history[part.index])?;
         }
+        let blocks = if self.is_progressive { Vec::new() } else { self.block_walks(tables)? };
         let all = self.units.0 * self.units.1;
         let mut start = 0_usize;
-        for data in coded {
+        for data in coded.intervals() {
             let end = start.saturating_add(self.interval).min(all);
             let mut bits = Bits::new(data);
             if self.is_progressive {
                 self.walk_progressive(tables, history, &mut bits, start..end)?;
             } else {
-                self.walk_sequential(tables, &mut bits, start..end)?;
+                walk_sequential(&blocks, &mut bits, end - start)?;
             }
             bits.require_end()?;
             start = end;
         }
         Ok(())
+    }
+
+    /// How to walk each part's blocks, and how many of them a unit has.
+    fn block_walks<'a>(
+        &self,
+        tables: &'a ScanTables,
+    ) -> Result<Vec<(usize, BlockWalk<'a>)>, Unreadable> {
+        let walk = |part: &ScanPart| {
+            let walk = BlockWalk::new(part.mean_table(tables)?, part.other_table(tables)?);
+            Ok((part.blocks.0 * part.blocks.1, walk))
+        };
+        self.parts.iter().map(walk).collect()
     }
 
     /// Notes which bits of which coefficients come with this scan; each must come once and in turn.
@@ -172,29 +187,6 @@ impl Scan {
                 return Err(Unreadable::Damaged("its scans are not in turn"));
             }
             *missing = Some(self.bit);
-        }
-        Ok(())
-    }
-
-    fn walk_sequential(
-        &self,
-        tables: &ScanTables,
-        bits: &mut Bits<'_>,
-        units: std::ops::Range<usize>,
-    ) -> Result<(), Unreadable> {
-        let mut parts = Vec::new();
-        for part in &self.parts {
-            let blocks = part.blocks.0 * part.blocks.1;
-            parts.push((blocks, part.mean_table(tables)?, part.other_table(tables)?));
-        }
-        for _ in units {
-            for &(blocks, mean, other) in &parts {
-                for _ in 0..blocks {
-                    skip_mean(mean, bits)?;
-                    skip_block(other, bits)?;
-                }
-            }
-            bits.require_data()?;
         }
         Ok(())
     }
@@ -246,6 +238,22 @@ impl Scan {
         }
         Ok(())
     }
+}
+
+fn walk_sequential(
+    blocks: &[(usize, BlockWalk<'_>)],
+    bits: &mut Bits<'_>,
+    units: usize,
+) -> Result<(), Unreadable> {
+    for _ in 0..units {
+        for (count, walk) in blocks {
+            for _ in 0..*count {
+                walk.skip_block(bits)?;
+            }
+        }
+        bits.require_data()?;
+    }
+    Ok(())
 }
 
 impl ScanPart {

@@ -18,6 +18,21 @@ pub(super) struct Segment<'a> {
     pub(super) content: &'a [u8],
 }
 
+/// The data of a scan.
+pub(super) struct CodedData {
+    bytes: Vec<u8>,
+    /// Where each interval between restart markers ends.
+    ends: Vec<usize>,
+}
+
+impl CodedData {
+    /// From one restart marker to the next.
+    pub(super) fn intervals(&self) -> impl Iterator<Item = &[u8]> {
+        let starts = [0].into_iter().chain(self.ends.iter().copied());
+        starts.zip(&self.ends).map(|(start, &end)| &self.bytes[start..end])
+    }
+}
+
 /// Reads a file from segment to segment.
 pub(super) struct Segments<'a> {
     rest: &'a [u8],
@@ -55,41 +70,36 @@ impl<'a> Segments<'a> {
 
     /// The data that follows a scan's header, without stuffed bytes, cut at its restart markers; `units` are
     /// the intervals to be expected.
-    pub(super) fn take_coded_data(&mut self, units: usize) -> Result<Vec<Vec<u8>>, Unreadable> {
-        let mut intervals = vec![Vec::new()];
+    pub(super) fn take_coded_data(&mut self, units: usize) -> Result<CodedData, Unreadable> {
+        let mut coded = CodedData { bytes: Vec::with_capacity(self.rest.len()), ends: Vec::new() };
         loop {
-            let end = self.rest.iter().position(|byte| *byte == 0xff).ok_or(ENDS_EARLY)?;
+            let end = find_marker_byte(self.rest).ok_or(ENDS_EARLY)?;
             let (data, after) = self.rest.split_at(end);
-            if let Some(interval) = intervals.last_mut() {
-                interval.extend_from_slice(data);
-            }
+            coded.bytes.extend_from_slice(data);
             let fill = after.iter().take_while(|byte| **byte == 0xff).count();
             match after.get(fill) {
                 None => return Err(ENDS_EARLY),
                 // A stuffed zero: the byte before it is data.
-                Some(0) => {
-                    if let Some(interval) = intervals.last_mut() {
-                        interval.push(0xff);
-                    }
-                }
+                Some(0) => coded.bytes.push(0xff),
                 Some(marker) if RESTARTS.contains(marker) => {
-                    let expected = (intervals.len() - 1) % 8;
+                    let expected = coded.ends.len() % 8;
+                    coded.ends.push(coded.bytes.len());
                     if usize::from(marker - RESTARTS.start()) != expected
-                        || intervals.len() >= units
+                        || coded.ends.len() >= units
                     {
                         return Err(Unreadable::Damaged("restart markers are not in turn"));
                     }
-                    intervals.push(Vec::new());
                 }
                 Some(_) => {
                     self.rest = after;
+                    coded.ends.push(coded.bytes.len());
                     break;
                 }
             }
             self.rest = &after[fill + 1..];
         }
-        if intervals.len() == units {
-            Ok(intervals)
+        if coded.ends.len() == units {
+            Ok(coded)
         } else {
             Err(Unreadable::Damaged("a scan ends before its picture does"))
         }
@@ -103,4 +113,20 @@ impl<'a> Segments<'a> {
         }
         Ok(())
     }
+}
+
+/// The first byte that a marker may begin with, eight at once: in coded data it is rare.
+fn find_marker_byte(bytes: &[u8]) -> Option<usize> {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let (words, rest) = bytes.as_chunks::<8>();
+    for (index, word) in words.iter().enumerate() {
+        let inverse = !u64::from_le_bytes(*word);
+        // A byte that is zero borrows from its highest bit, the first one at least for no other reason.
+        let zeros = inverse.wrapping_sub(ONES) & !inverse & (ONES << 7);
+        if zeros != 0 {
+            return Some(8 * index + zeros.trailing_zeros() as usize / 8);
+        }
+    }
+    let found = rest.iter().position(|byte| *byte == 0xff)?;
+    Some(8 * words.len() + found)
 }

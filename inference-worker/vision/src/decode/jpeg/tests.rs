@@ -114,7 +114,71 @@ fn the_size_is_read_from_the_frame() {
     assert_eq!(size, Ok(FrameSize { width: 121, height: 40 }));
 }
 
+/// A table that spends so many of the free codes of each length, and the symbols in turn.
+fn table_of(spent: &[u8; 16], symbols: &[u8]) -> HuffmanTable {
+    let (mut free, mut counts) = (1_usize, [0; 16]);
+    for (count, spent) in counts.iter_mut().zip(spent) {
+        free = (2 * free).min(255);
+        *count = (free * usize::from(*spent) / 256) as u8;
+        free -= usize::from(*count);
+    }
+    let total = counts.iter().map(|count| usize::from(*count)).sum();
+    let symbols: Vec<u8> = symbols.iter().copied().cycle().take(total).collect();
+    HuffmanTable::new(&counts, &symbols).expect("no more codes than there are")
+}
+
+/// A block, code by code.
+fn walk_slowly(
+    mean: &HuffmanTable,
+    other: &HuffmanTable,
+    bits: &mut bits::Bits<'_>,
+) -> Result<(), Unreadable> {
+    block::skip_mean(mean, bits)?;
+    let mut at = 1;
+    while at <= block::LAST {
+        at = block::skip_one(other, bits, at)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn coded_data_is_cut_at_its_markers_wherever_they_lie() {
+    for before in 0..20 {
+        for between in 0..20 {
+            let (first, second) = (vec![7; before], vec![0xfe; between]);
+            let bytes = [&[0xff, segment::START], &first[..], &[0xff, 0], &second, &[0xff, 0xd0, 5]];
+            let bytes = [&bytes.concat()[..], &[0xff, 0xff, segment::END]].concat();
+            let mut segments = Segments::new(&bytes).expect("a picture begins");
+            let coded = segments.take_coded_data(2).expect("two intervals");
+            let expected = [[&first[..], &[0xff], &second].concat(), vec![5]];
+            assert_eq!(coded.intervals().collect::<Vec<_>>(), expected);
+        }
+    }
+}
+
 proptest! {
+    /// Whatever the tables and the data, and however they end.
+    #[test]
+    fn a_block_is_walked_in_steps_as_code_by_code(
+        spent in prop::array::uniform16(0..=128_u8),
+        symbols in proptest::collection::vec(prop_oneof![Just(0), 1..=5_u8, any::<u8>()], 1..200),
+        data in proptest::collection::vec(any::<u8>(), 0..400),
+    ) {
+        let other = table_of(&spent, &symbols);
+        let mean = table_of(&[100; 16], &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
+        let walk = steps::BlockWalk::new(&mean, &other);
+        let (mut quick, mut slow) = (bits::Bits::new(&data), bits::Bits::new(&data));
+        for _ in 0..40 {
+            let walked = walk.skip_block(&mut quick);
+            prop_assert_eq!(walked, walk_slowly(&mean, &other, &mut slow));
+            prop_assert_eq!(quick.require_end(), slow.require_end());
+            if walked.is_err() {
+                break;
+            }
+            prop_assert_eq!(quick.position(), slow.position());
+        }
+    }
+
     /// Most single bits that flip in the data are seen; those that are not change a block or two, and
     /// never how many there are. Nothing panics.
     #[test]
