@@ -10,16 +10,24 @@ const COPPER_BELOW: u8 = 128;
 /// The copper of up to 64 pixels.
 fn pack_levels(levels: &[u8]) -> u64 {
     let (eights, rest) = levels.as_chunks::<8>();
-    let mut word = 0;
-    for (index, &eight) in eights.iter().enumerate() {
-        // Copper is dark, so the highest bit of its level is clear; one product gathers eight.
-        let dark = !u64::from_le_bytes(eight) >> 7 & 0x0101_0101_0101_0101;
-        word |= (dark.wrapping_mul(0x0102_0408_1020_4080) >> 56) << (8 * index);
+    if let Ok(eights) = <&[[u8; 8]; 8]>::try_from(eights) {
+        return u64::from_le_bytes(eights.map(pack_eight));
     }
-    for (bit, &level) in (8 * eights.len()..).zip(rest) {
-        word |= u64::from(level < COPPER_BELOW) << bit;
+    let mut word = 0;
+    for (bit, eight) in (0..).step_by(8).zip(eights) {
+        word |= u64::from(pack_eight(*eight)) << bit;
+    }
+    for (bit, level) in (8 * eights.len()..).zip(rest) {
+        word |= u64::from(*level < COPPER_BELOW) << bit;
     }
     word
+}
+
+/// The copper of eight pixels: copper is dark, so the highest bit of its level is clear; one product gathers
+/// them.
+const fn pack_eight(levels: [u8; 8]) -> u8 {
+    let dark = !u64::from_le_bytes(levels) >> 7 & 0x0101_0101_0101_0101;
+    (dark.wrapping_mul(0x0102_0408_1020_4080) >> 56) as u8
 }
 
 /// A binary picture; bits beyond the right edge are zero.
@@ -266,11 +274,12 @@ impl BinaryImage {
     pub(super) fn squares_of_two(&self) -> Self {
         let mut squares = Self::new(self.width, self.height);
         for y in 1..self.height {
-            let (above, here) = (self.row(y - 1), self.row(y));
-            for (index, word) in squares.row_mut(y).iter_mut().enumerate() {
-                let both = |index: usize| above[index] & here[index];
-                let before = index.checked_sub(1).map_or(0, |index| both(index) >> 63);
-                *word = both(index) & (both(index) << 1 | before);
+            let rows = self.row(y - 1).iter().zip(self.row(y));
+            let mut before = 0;
+            for (word, (above, here)) in squares.row_mut(y).iter_mut().zip(rows) {
+                let both = above & here;
+                *word = both & (both << 1 | before);
+                before = both >> 63;
             }
         }
         squares
@@ -283,10 +292,12 @@ impl BinaryImage {
         for y in 0..self.height {
             let here = squares.row(y);
             let below = squares.row((y + 1).min(self.height - 1));
-            for (index, word) in opened.row_mut(y).iter_mut().enumerate() {
-                let either = |index: usize| here[index] | below[index];
-                let after = if index + 1 < here.len() { either(index + 1) << 63 } else { 0 };
-                *word = either(index) | either(index) >> 1 | after;
+            let rows = here.iter().zip(below).rev();
+            let mut after = 0;
+            for (word, (here, below)) in opened.row_mut(y).iter_mut().rev().zip(rows) {
+                let either = here | below;
+                *word = either | either >> 1 | after;
+                after = either << 63;
             }
         }
         opened
@@ -320,24 +331,34 @@ impl BinaryImage {
         whole
     }
 
+    /// Joins each pixel with those beside it, then what comes of it with those above and below. Of nothing
+    /// has to come nothing: where nothing is set, as nearly everywhere in most pictures, nothing is done.
     fn combine_neighbours(&self, join: impl Fn(u64, u64, u64) -> u64) -> Self {
-        let mut across = Self::new(self.width, self.height);
-        for y in 0..self.height {
-            let row = self.row(y);
-            for (index, word) in across.row_mut(y).iter_mut().enumerate() {
-                let before = index.checked_sub(1).map_or(0, |index| row[index] >> 63);
-                let after = row.get(index + 1).map_or(0, |next| next << 63);
-                *word = join((row[index] << 1) | before, row[index], (row[index] >> 1) | after);
-            }
-        }
         let mut whole = Self::new(self.width, self.height);
-        let nothing = vec![0; self.stride];
-        for y in 0..self.height {
-            let above = y.checked_sub(1).map_or(nothing.as_slice(), |y| across.row(y));
-            let below = if y + 1 < self.height { across.row(y + 1) } else { &nothing };
-            let here = across.row(y);
-            for (index, word) in whole.row_mut(y).iter_mut().enumerate() {
-                *word = join(above[index], here[index], below[index]);
+        // A word more at either end, so that every word has one beside it.
+        let mut padded = vec![0; self.stride + 2];
+        // The rows above, here and below, joined across; none when nothing is set.
+        let mut rows = [(); 3].map(|()| (vec![0; self.stride], false));
+        for y in 0..=self.height {
+            rows.rotate_left(1);
+            let (below, is_set) = &mut rows[2];
+            *is_set = y < self.height && self.row(y).iter().any(|&word| word != 0);
+            if *is_set {
+                padded[1..=self.stride].copy_from_slice(self.row(y));
+                for (word, beside) in below.iter_mut().zip(padded.windows(3)) {
+                    let [before, here, after] = [beside[0], beside[1], beside[2]];
+                    *word = join(here << 1 | before >> 63, here, here >> 1 | after << 63);
+                }
+            } else {
+                below.fill(0);
+            }
+            let Some(y) = y.checked_sub(1) else { continue };
+            let [(above, above_is_set), (here, is_set), (below, below_is_set)] = &rows;
+            if *above_is_set || *is_set || *below_is_set {
+                let joined = above.iter().zip(here).zip(below);
+                for (word, ((above, here), below)) in whole.row_mut(y).iter_mut().zip(joined) {
+                    *word = join(*above, *here, *below);
+                }
             }
         }
         whole.clear_padding();
@@ -354,6 +375,7 @@ pub(super) struct ColumnWords<'a> {
 }
 
 impl ColumnWords<'_> {
+    #[inline]
     pub(super) fn word_in_row(&self, y: usize) -> u64 {
         let row = self.bits.row(y);
         let low = self.low.map_or(0, |word| row[word]);

@@ -14,7 +14,7 @@
 
 use domain::{DifferenceKind, PixelBox, UnexplainedDifference};
 
-use super::binary_image::BinaryImage;
+use super::binary_image::{BinaryImage, column_mask};
 
 /// So far from golden copper a bridge has to reach, pixels: edges lie up to two off, measured on DeepPCB's
 /// trainval boards after repair, of which ten in 996 have a bridge or a crack all the same.
@@ -34,18 +34,24 @@ pub(super) struct Connection {
 /// The bridges, then the cracks, of a registered pair, from top to bottom.
 pub(super) fn find_connections(test: &BinaryImage, golden: &BinaryImage) -> Vec<Connection> {
     let mut found = Vec::new();
-    find_bridges((test, golden), DifferenceKind::Joined, &mut found);
-    find_bridges((&test.inverted(), &golden.inverted()), DifferenceKind::Parted, &mut found);
+    // There is none on most boards without a flaw, so that only flawed ones cost more than a look.
+    if let Some(deep) = far_from_golden(test, golden, Material::Copper) {
+        find_bridges((test, golden), deep, DifferenceKind::Joined, &mut found);
+    }
+    if let Some(deep) = far_from_golden(test, golden, Material::Substrate) {
+        let inverted = (&test.inverted(), &golden.inverted());
+        find_bridges(inverted, deep, DifferenceKind::Parted, &mut found);
+    }
     found
 }
 
+/// Finds the bridges that hold one of the `deep` pixels, which are beyond golden copper.
 fn find_bridges(
     (test, golden): (&BinaryImage, &BinaryImage),
+    mut deep: BinaryImage,
     kind: DifferenceKind,
     found: &mut Vec<Connection>,
 ) {
-    // There are none on most boards without a flaw, so that only flawed ones cost more than a look.
-    let mut deep = far_from_golden(test, golden);
     let Some(mut start) = deep.first_set() else { return };
     let grown = golden.dilated();
     let mut beyond = test.without(&grown);
@@ -64,28 +70,46 @@ fn find_bridges(
     }
 }
 
-/// Test copper at least [`DEPTH_MIN`] pixels away from golden copper; words in which nothing differs are
-/// passed over.
-fn far_from_golden(test: &BinaryImage, golden: &BinaryImage) -> BinaryImage {
+/// What bridges are of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Material {
+    Copper,
+    Substrate,
+}
+
+/// Test copper at least [`DEPTH_MIN`] pixels away from golden copper, or substrate from substrate; none when
+/// there is none. Words in which nothing differs are passed over.
+fn far_from_golden(
+    test: &BinaryImage,
+    golden: &BinaryImage,
+    material: Material,
+) -> Option<BinaryImage> {
     const REACH: usize = DEPTH_MIN - 1;
-    let mut far = BinaryImage::new(test.width, test.height);
+    let flipped = if material == Material::Copper { 0 } else { u64::MAX };
+    // Beyond the right edge there is neither.
+    let all: Vec<u64> = (0..golden.row(0).len()).map(|w| column_mask(0, golden.width, w)).collect();
+    let of_material = |row: &[u64], index: usize| (row[index] ^ flipped) & all[index];
+    let mut far: Option<BinaryImage> = None;
     for y in 0..test.height {
         for (index, (test, here)) in test.row(y).iter().zip(golden.row(y)).enumerate() {
-            let beyond = test & !here;
+            let beyond = (test ^ flipped) & !(here ^ flipped);
             if beyond == 0 {
                 continue;
             }
             let [mut left, mut middle, mut right] = [0; 3];
             for row in y.saturating_sub(REACH)..(y + REACH + 1).min(golden.height) {
                 let row = golden.row(row);
-                left |= index.checked_sub(1).map_or(0, |index| row[index]);
-                middle |= row[index];
-                right |= row.get(index + 1).copied().unwrap_or(0);
+                left |= index.checked_sub(1).map_or(0, |index| of_material(row, index));
+                middle |= of_material(row, index);
+                right |= if index + 1 < row.len() { of_material(row, index + 1) } else { 0 };
             }
             let across =
                 |by: usize| middle << by | left >> (64 - by) | middle >> by | right << (64 - by);
-            far.row_mut(y)[index] =
-                beyond & !(1..=REACH).fold(middle, |near, by| near | across(by));
+            let deep = beyond & !(1..=REACH).fold(middle, |near, by| near | across(by));
+            if deep != 0 {
+                let far = far.get_or_insert_with(|| BinaryImage::new(golden.width, golden.height));
+                far.row_mut(y)[index] = deep;
+            }
         }
     }
     far

@@ -6,6 +6,8 @@
 //! of words, sixteen pixels at once, and a field that bends by less than a pixel over a strip loses
 //! nothing.
 
+use std::ops::Range;
+
 use super::binary_image::{BinaryImage, column_mask};
 
 /// Side of a tile in pixels, one word; a node of the grid is the middle of a tile.
@@ -248,21 +250,22 @@ pub(super) fn warp_golden(golden: &BinaryImage, field: &OffsetField) -> WarpedGo
     let inside = |place: isize, length: usize| {
         place >= BORDER.cast_signed() && place < (length - BORDER).cast_signed()
     };
-    let warped = warp_strips(golden, field, |y, word, offsets| {
-        if !inside(y.cast_signed(), height) {
-            return;
-        }
+    let warped = warp_strips(golden, field, |rows, word, offsets| {
         let mut mask = column_mask(BORDER, width - BORDER, word);
-        for (part, &(dx, dy)) in offsets.iter().enumerate() {
-            let strip = STRIP_MASK << (part * STRIP.0);
-            if !inside(y.cast_signed() - dy, height) {
-                mask &= !strip;
-            }
+        for (part, &(dx, _)) in offsets.iter().enumerate() {
             let low = BORDER.saturating_add_signed(dx);
             let high = (width - BORDER).saturating_add_signed(dx);
-            mask &= !strip | column_mask(low, high, word);
+            mask &= !strip_mask(part) | column_mask(low, high, word);
         }
-        known.row_mut(y)[word] = mask;
+        for y in rows.filter(|y| inside(y.cast_signed(), height)) {
+            let mut mask = mask;
+            for (part, &(_, dy)) in offsets.iter().enumerate() {
+                if !inside(y.cast_signed() - dy, height) {
+                    mask &= !strip_mask(part);
+                }
+            }
+            known.row_mut(y)[word] = mask;
+        }
     });
     WarpedGolden { golden: warped, known }
 }
@@ -281,11 +284,11 @@ pub(super) fn warp_reach(
 ) -> BinaryImage {
     let mut laid = BinaryImage::new(size.0, size.1);
     let at = |side: isize, dx: isize| (side + dx).max(0).unsigned_abs();
-    warp_strips(&BinaryImage::new(size.0, size.1), field, |y, word, offsets| {
+    warp_strips(&BinaryImage::new(size.0, size.1), field, |rows, word, offsets| {
         for (part, &(dx, dy)) in offsets.iter().enumerate() {
-            if (top..bottom).contains(&(y.cast_signed() - dy)) {
-                let strip = STRIP_MASK << (part * STRIP.0);
-                laid.row_mut(y)[word] |= strip & column_mask(at(left, dx), at(right, dx), word);
+            let mask = strip_mask(part) & column_mask(at(left, dx), at(right, dx), word);
+            for y in rows.clone().filter(|y| (top..bottom).contains(&(y.cast_signed() - dy))) {
+                laid.row_mut(y)[word] |= mask;
             }
         }
     });
@@ -293,44 +296,64 @@ pub(super) fn warp_reach(
     laid
 }
 
-const STRIP_MASK: u64 = (1 << STRIP.0) - 1;
+/// The columns of strip number `part` of a word.
+const fn strip_mask(part: usize) -> u64 {
+    ((1 << STRIP.0) - 1) << (part * STRIP.0)
+}
 
+/// Warps strip by strip; `see` is told the offsets of each word of the rows that share them.
 fn warp_strips(
     golden: &BinaryImage,
     field: &OffsetField,
-    mut see: impl FnMut(usize, usize, &[(isize, isize); STRIPS]),
+    mut see: impl FnMut(Range<usize>, usize, &[(isize, isize); STRIPS]),
 ) -> BinaryImage {
     let mut warped = BinaryImage::new(golden.width, golden.height);
-    let words = golden.width.div_ceil(64);
+    let middle = |strip: usize| (strip * STRIP.0 + STRIP.0 / 2) as f32;
+    let strips = golden.width.div_ceil(64) * STRIPS;
+    let places: Vec<_> =
+        (0..strips).map(|strip| node_before(middle(strip), field.columns)).collect();
     let mut nodes = Vec::new();
-    let mut offsets = vec![[(0, 0); STRIPS]; words];
-    for y in 0..golden.height {
-        if y % STRIP.1 == 0 {
-            field.offsets_along_row((y + STRIP.1 / 2) as f32, &mut nodes);
-            for (word, strips) in offsets.iter_mut().enumerate() {
-                for (part, strip) in strips.iter_mut().enumerate() {
-                    let middle = word * 64 + part * STRIP.0 + STRIP.0 / 2;
-                    let [dx, dy] = offset_at_column(&nodes, middle as f32);
-                    *strip = (dx.round() as isize, dy.round() as isize);
-                }
-            }
-        }
-        for (word, strips) in offsets.iter().enumerate() {
-            let sample = |(dx, dy): (isize, isize)| {
-                golden.word_at((word * 64).cast_signed() - dx, y.cast_signed() - dy)
-            };
-            let [first, rest @ ..] = strips;
-            let mut bits = sample(*first);
-            if rest.iter().any(|strip| strip != first) {
-                bits &= STRIP_MASK;
-                for (part, &strip) in (1..).zip(rest) {
-                    bits |= sample(strip) & (STRIP_MASK << (part * STRIP.0));
-                }
-            }
-            warped.row_mut(y)[word] = bits;
-            see(y, word, strips);
+    for top in (0..golden.height).step_by(STRIP.1) {
+        let rows = top..(top + STRIP.1).min(golden.height);
+        field.offsets_along_row((top + STRIP.1 / 2) as f32, &mut nodes);
+        for (word, places) in places.as_chunks::<STRIPS>().0.iter().enumerate() {
+            let offsets = places.map(|(node, within)| {
+                let next = (node + 1).min(nodes.len() - 1);
+                let [dx, dy] = interpolate(nodes[node], nodes[next], within);
+                (round_offset(dx), round_offset(dy))
+            });
+            lay_word(golden, (rows.clone(), word), &offsets, &mut warped);
+            see(rows.clone(), word, &offsets);
         }
     }
     warped.clear_padding();
     warped
+}
+
+/// Lays the golden sample over one word of some rows; strips of one offset are laid at once.
+fn lay_word(
+    golden: &BinaryImage,
+    (rows, word): (Range<usize>, usize),
+    offsets: &[(isize, isize); STRIPS],
+    warped: &mut BinaryImage,
+) {
+    let mut part = 0;
+    for same in offsets.chunk_by(|a, b| a == b) {
+        let (dx, dy) = same[0];
+        let mask = column_mask(part * STRIP.0, (part + same.len()) * STRIP.0, 0);
+        let column = golden.column_words((word * 64).cast_signed() - dx);
+        for y in rows.clone() {
+            let from = y.checked_add_signed(-dy).filter(|from| *from < golden.height);
+            let sample = from.map_or(0, |from| column.word_in_row(from));
+            warped.row_mut(y)[word] |= sample & mask;
+        }
+        part += same.len();
+    }
+}
+
+/// An offset in whole pixels, as [`f32::round`] does, which is a call into a library.
+pub(super) const fn round_offset(offset: f32) -> isize {
+    let whole = offset as isize;
+    let rest = offset - whole as f32;
+    whole + (rest >= 0.5) as isize - (rest <= -0.5) as isize
 }

@@ -254,34 +254,18 @@ impl Plate {
         }
         // The energy of a thin plate is the sum of its squared second derivatives, `xx² + yy² + 2 xy²`;
         // on the grid each is a difference of three or four nodes, and its gradient comes back to them.
-        let mut resist = |nodes: [(usize, f32); 4], stiff: f32| {
-            for axis in 0..2 {
-                let bent: f32 = nodes.iter().map(|&(node, part)| part * bend[node][axis]).sum();
-                for (node, part) in nodes {
-                    force[node][axis] += stiff * part * bent;
-                }
-            }
-        };
         for row in 0..self.rows {
             for column in 0..self.columns {
                 let node = row * self.columns + column;
+                let below = node + self.columns;
                 if column + 2 < self.columns {
-                    resist(
-                        [(node, 1.0), (node + 1, -2.0), (node + 2, 1.0), (node, 0.0)],
-                        BENDING_STIFFNESS,
-                    );
+                    resist_line(bend, force, [node, node + 1, node + 2]);
                 }
                 if row + 2 < self.rows {
-                    let (next, last) = (node + self.columns, node + 2 * self.columns);
-                    resist(
-                        [(node, 1.0), (next, -2.0), (last, 1.0), (node, 0.0)],
-                        BENDING_STIFFNESS,
-                    );
+                    resist_line(bend, force, [node, below, below + self.columns]);
                 }
                 if column + 1 < self.columns && row + 1 < self.rows {
-                    let below = node + self.columns;
-                    let corners = [(node, 1.0), (node + 1, -1.0), (below, -1.0), (below + 1, 1.0)];
-                    resist(corners, 2.0 * BENDING_STIFFNESS);
+                    resist_square(bend, force, [node, node + 1, below, below + 1]);
                 }
             }
         }
@@ -319,5 +303,29 @@ impl Plate {
             }
             size = next;
         }
+    }
+}
+
+/// What three nodes in a line answer to being bent.
+#[inline]
+fn resist_line(bend: &[[f32; 2]], force: &mut [[f32; 2]], [a, b, c]: [usize; 3]) {
+    for axis in 0..2 {
+        let bent = bend[a][axis] - 2.0 * bend[b][axis] + bend[c][axis];
+        force[a][axis] += BENDING_STIFFNESS * bent;
+        force[b][axis] -= 2.0 * BENDING_STIFFNESS * bent;
+        force[c][axis] += BENDING_STIFFNESS * bent;
+    }
+}
+
+/// What four nodes in a square answer to being twisted.
+#[inline]
+fn resist_square(bend: &[[f32; 2]], force: &mut [[f32; 2]], [a, b, c, d]: [usize; 4]) {
+    for axis in 0..2 {
+        let bent = bend[a][axis] - bend[b][axis] - bend[c][axis] + bend[d][axis];
+        let answer = 2.0 * BENDING_STIFFNESS * bent;
+        force[a][axis] += answer;
+        force[b][axis] -= answer;
+        force[c][axis] -= answer;
+        force[d][axis] += answer;
     }
 }

@@ -4,18 +4,20 @@ use image::{GrayImage, Luma};
 use proptest::prelude::*;
 
 use crate::binary_image::BinaryImage;
-use crate::candidates;
+use crate::{candidates, field};
 
 proptest! {
     #[test]
     fn packed_morphology_agrees_with_its_definition(
         width in 1_usize..150,
         height in 1_usize..12,
+        // From pictures with rows in which nothing is set to those in which everything is.
+        density in 0_u64..=256,
         seed in any::<u64>(),
     ) {
         let dark = |x: usize, y: usize| {
             let mixed = (x as u64 * 31 + y as u64 * 17 + seed).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-            (mixed >> 60) < 9
+            (mixed >> 56) < density
         };
         let picture = GrayImage::from_fn(width as u32, height as u32, |x, y| {
             Luma([if dark(x as usize, y as usize) { 0 } else { 255 }])
@@ -34,6 +36,14 @@ proptest! {
                 prop_assert_eq!(grown.is_set(x, y), near(x, y).into_iter().any(|set| set));
                 prop_assert_eq!(shrunk.is_set(x, y), near(x, y).into_iter().all(|set| set));
             }
+        }
+    }
+
+    #[test]
+    fn offsets_are_rounded_as_numbers_are(offset in -20_000.0..20_000.0_f32, halves in -20_000..20_000) {
+        let half = halves as f32 / 2.0;
+        for offset in [offset, half, half.next_up(), half.next_down()] {
+            prop_assert_eq!(field::round_offset(offset), offset.round() as isize, "{}", offset);
         }
     }
 
