@@ -29,7 +29,8 @@ impl<'a> Bits<'a> {
     #[inline]
     pub(super) fn refill(&mut self) {
         let rest = self.data.get(self.next..).and_then(<[u8]>::first_chunk);
-        let loaded = rest.map_or_else(|| load_last(self.data, self.next), |bytes| u64::from_be_bytes(*bytes));
+        let loaded = rest
+            .map_or_else(|| load_last(self.data, self.next), |bytes| u64::from_be_bytes(*bytes));
         self.word |= loaded.wrapping_shr(self.held);
         self.next += ((63 - self.held) / 8) as usize;
         self.held |= HELD_MIN;

@@ -146,7 +146,8 @@ fn coded_data_is_cut_at_its_markers_wherever_they_lie() {
     for before in 0..20 {
         for between in 0..20 {
             let (first, second) = (vec![7; before], vec![0xfe; between]);
-            let bytes = [&[0xff, segment::START], &first[..], &[0xff, 0], &second, &[0xff, 0xd0, 5]];
+            let bytes =
+                [&[0xff, segment::START], &first[..], &[0xff, 0], &second, &[0xff, 0xd0, 5]];
             let bytes = [&bytes.concat()[..], &[0xff, 0xff, segment::END]].concat();
             let mut segments = Segments::new(&bytes).expect("a picture begins");
             let coded = segments.take_coded_data(2).expect("two intervals");
