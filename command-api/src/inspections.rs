@@ -66,6 +66,9 @@ struct InspectionBody {
     /// Its state.
     #[schema(value_type = InspectionStateBody, example = "open")]
     state: InspectionState,
+    /// The part's latest golden sample when it was created: its pictures are compared with those that were in
+    /// force then. Null when the part had none.
+    golden_sample_revision: Option<u32>,
     /// The version that `ETag` names.
     #[schema(example = 1)]
     version: u64,
@@ -81,6 +84,7 @@ impl InspectionBody {
             part: facts.part.clone(),
             station: facts.station.clone(),
             state: state.state()?,
+            golden_sample_revision: facts.golden_sample_revision,
             version,
         })
     }

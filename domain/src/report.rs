@@ -56,6 +56,9 @@ pub struct Report {
     pub rules: Vec<FiredRule>,
     /// The recipe it was judged by.
     pub recipe: Recipe,
+    /// The part's latest golden sample when the inspection was created: its pictures are compared with those
+    /// that were in force then. Absent when the part had none, and of the oldest inspections.
+    pub golden_sample_revision: Option<u32>,
     /// When the inspection was created.
     pub created_at: DateTime<Utc>,
     /// When it was judged.
@@ -170,7 +173,15 @@ impl Report {
     pub fn from_entries(entries: &[Entry]) -> Option<Self> {
         let mut draft = ReportFold::default();
         entries.iter().for_each(|entry| draft.add_entry(entry));
-        let (inspection_id, lot, part, station, recipe, created_at) = draft.created?;
+        let Created {
+            inspection_id,
+            lot,
+            part,
+            station,
+            recipe,
+            golden_sample_revision,
+            created_at,
+        } = draft.created?;
         let (judgement, rules, judged_at) = draft.judged?;
         let (defects, differences) =
             (numbered_defects(&draft.findings, &recipe), numbered_differences(&draft.differences));
@@ -184,6 +195,7 @@ impl Report {
             judgement,
             rules,
             recipe,
+            golden_sample_revision,
             created_at,
             judged_at,
             artifacts: draft.artifacts.into_values().collect(),
@@ -240,7 +252,42 @@ fn numbered_differences(
         .collect()
 }
 
-type Created = (InspectionId, Lot, PartNumber, Station, Recipe, DateTime<Utc>);
+/// What the first event says of the inspection.
+struct Created {
+    inspection_id: InspectionId,
+    lot: Lot,
+    part: PartNumber,
+    station: Station,
+    recipe: Recipe,
+    golden_sample_revision: Option<u32>,
+    created_at: DateTime<Utc>,
+}
+
+impl Created {
+    /// `None` for another event.
+    fn from_entry(entry: &Entry) -> Option<Self> {
+        let InspectionEvent::InspectionCreated {
+            inspection_id,
+            lot,
+            part,
+            station,
+            recipe,
+            golden_sample_revision,
+        } = &entry.event
+        else {
+            return None;
+        };
+        Some(Self {
+            inspection_id: *inspection_id,
+            lot: lot.clone(),
+            part: part.clone(),
+            station: station.clone(),
+            recipe: recipe.clone(),
+            golden_sample_revision: *golden_sample_revision,
+            created_at: entry.occurred_at,
+        })
+    }
+}
 
 /// Folds events as the inspection itself does: each counts or not by the state that it meets, and no
 /// result counts before the inspection is created or after it ends.
@@ -261,13 +308,8 @@ impl ReportFold {
         use InspectionEvent as E;
         let takes_results = self.created.is_some() && !self.ended;
         match &entry.event {
-            E::InspectionCreated { inspection_id, lot, part, station, recipe, .. }
-                if self.created.is_none() =>
-            {
-                let at = entry.occurred_at;
-                let names = (lot.clone(), part.clone(), station.clone());
-                self.created =
-                    Some((*inspection_id, names.0, names.1, names.2, recipe.clone(), at));
+            E::InspectionCreated { .. } if self.created.is_none() => {
+                self.created = Created::from_entry(entry);
             }
             E::ArtifactReserved { artifact_id, view, pixels_per_millimetre, .. }
                 if takes_results =>

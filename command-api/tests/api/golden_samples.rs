@@ -54,6 +54,9 @@ async fn an_inspection_pins_the_latest_golden_sample_of_its_creation() {
         let stream = StreamId::for_aggregate::<Inspection>(&id);
         let created = api.log.read_stream(&stream, 0).await.unwrap().remove(0);
         assert_eq!(created.payload["golden_sample_revision"], revision);
+        let withdrawn = api.post(format!("/v1/inspections/{id}/void"));
+        let withdrawn = withdrawn.json(json!({ "reason": "seen enough" })).send().await;
+        assert_eq!(withdrawn.json["golden_sample_revision"], revision, "{withdrawn:?}");
     }
 }
 

@@ -63,6 +63,17 @@ fn the_report_names_the_board_the_judgement_and_when_it_fell() {
 }
 
 #[test]
+fn the_report_says_which_golden_samples_the_inspection_is_pinned_to() {
+    let mut entries = board();
+    assert_eq!(Report::from_entries(&entries).unwrap().golden_sample_revision, None);
+    if let InspectionEvent::InspectionCreated { golden_sample_revision, .. } = &mut entries[0].event
+    {
+        *golden_sample_revision = Some(7);
+    }
+    assert_eq!(Report::from_entries(&entries).unwrap().golden_sample_revision, Some(7));
+}
+
+#[test]
 fn every_picture_stands_in_the_report_with_what_became_of_it() {
     let report = Report::from_entries(&board()).unwrap();
     let coverage = Some(whole_picture());

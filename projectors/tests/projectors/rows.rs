@@ -35,7 +35,7 @@ async fn a_board_with_findings_on_one_of_two_pictures_fails() {
             "inspection_id": id, "lot": "L1", "part": "board-a", "station": "S1",
             "state": "judged", "judgement": "fail", "defect_count": 2, "doubtful_count": 1,
             "difference_count": 1,
-            "recipe": Recipe::factory(1),
+            "recipe": Recipe::factory(1), "golden_sample_revision": 1,
             "version": 9, "created_position": 4, "position": 12, "void_reason": null,
             "created_at": "2026-03-01T10:59:53+00:00", "judged_at": "2026-03-01T11:00:00+00:00",
             "rules": [{"rule": "defect", "class": "pin-hole", "count": 2},

@@ -180,7 +180,7 @@ impl World {
             part: PartNumber::new(part).unwrap(),
             station: Station::new("S1").unwrap(),
             recipe: Recipe::factory(1),
-            golden_sample_revision: None,
+            golden_sample_revision: Some(1),
         };
         self.execute::<Inspection>(inspection_id, command).await;
         inspection_id

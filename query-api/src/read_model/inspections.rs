@@ -42,6 +42,9 @@ pub(crate) struct InspectionObject {
     #[graphql(skip)]
     #[schema(value_type = Object)]
     pub(crate) recipe: Json<Recipe>,
+    /// The part's latest golden sample when it was created: its pictures are compared with those that were in
+    /// force then. Absent when the part had none, and of the oldest inspections.
+    pub(crate) golden_sample_revision: Option<i32>,
     /// Findings from the recipe's fail_at.
     pub(crate) defect_count: i32,
     /// Findings from the recipe's review_at up to fail_at.
@@ -72,7 +75,7 @@ impl Listed for InspectionObject {
     const NAME: &'static str = "inspections";
     const SELECT: &'static str =
         "SELECT inspection_id, lot, part, station, state, judgement, rules,
-        recipe, defect_count, doubtful_count, difference_count, created_at, judged_at, voided_at,
+        recipe, golden_sample_revision, defect_count, doubtful_count, difference_count, created_at, judged_at, voided_at,
         void_reason, version, created_position, position FROM read.inspections";
     const KEY: &'static [&'static str] = &["created_position", "inspection_id"];
     const DESCENDING: bool = true;

@@ -214,6 +214,8 @@ fn judged_by(report: &Report, text: &Typesetter<'_>) -> Vec<FactView> {
     };
     facts.push(plain_fact("Model", or_none(models)));
     facts.push(plain_fact("Golden sample", or_none(goldens)));
+    let pinned = report.golden_sample_revision;
+    facts.push(plain_fact("Pinned to", words::describe_pinned(pinned)));
     facts
 }
 

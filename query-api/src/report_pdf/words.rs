@@ -157,6 +157,16 @@ pub(super) fn describe_excluded(coverage: &Coverage) -> Option<String> {
     Some(format!("{share} of the picture, {pixels} px, on purpose{boxes}"))
 }
 
+/// Which golden samples an inspection is compared with.
+pub(super) fn describe_pinned(golden_sample_revision: Option<u32>) -> String {
+    match golden_sample_revision {
+        Some(revision) => {
+            format!("the golden samples in force when revision {revision} was the latest")
+        }
+        None => "none: those in force when a picture was compared".to_owned(),
+    }
+}
+
 /// What a recipe inspects.
 pub(super) fn describe_area(area: &InspectedArea) -> String {
     let region = area.region_of_interest();

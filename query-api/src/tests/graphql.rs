@@ -14,6 +14,7 @@ async fn an_inspection_shows_everything_that_is_known_of_it() {
         .query(
             "query($id: ID!) { inspection(id: $id) { id lot part station state judgement
                 rules { rule class count judgement text } recipe { revision failAt reviewAt }
+                goldenSampleRevision
                 defects { number class confidence grade box { x y width height } artifactId }
                 artifacts { id view pixelsPerMillimetre state sha256 url registration { dx dy score bend } goldenRevision
                     coverage { inspectedPixels comparedPixels comparedShare
@@ -60,7 +61,7 @@ async fn an_inspection_shows_everything_that_is_known_of_it() {
         json!([{"kind": "JOINED", "strength": 1.5,
                 "box": {"x": 5, "y": 6, "width": 7, "height": 8}}])
     );
-    assert_eq!(found["differenceCount"], 1);
+    assert_eq!((&found["differenceCount"], &found["goldenSampleRevision"]), (&json!(1), &json!(3)));
     assert_eq!(found["timeline"][0]["eventType"], "InspectionCreated");
     assert_eq!(found["report"]["document"], json!({"schema_version": 1}));
     assert_eq!(found["position"], "1");

@@ -26,6 +26,7 @@ fn report(sha256: Sha256, bytes: usize) -> Report {
         judgement: Judgement::Review,
         rules: vec![FiredRule::NotCompared { reason: NotComparable::NoGoldenSample }],
         recipe: Recipe::factory(0),
+        golden_sample_revision: None,
         created_at: at,
         judged_at: at,
         artifacts: vec![ReportArtifact {

@@ -14,7 +14,7 @@ pub(super) const TABLES: &str = r#"
 CREATE TABLE read.inspections (
     inspection_id uuid PRIMARY KEY, lot text NOT NULL, part text NOT NULL, station text NOT NULL,
     state text NOT NULL, judgement text, rules jsonb, recipe jsonb NOT NULL,
-    defect_count integer NOT NULL, doubtful_count integer NOT NULL,
+    golden_sample_revision integer, defect_count integer NOT NULL, doubtful_count integer NOT NULL,
     difference_count integer NOT NULL,
     created_at timestamptz NOT NULL, judged_at timestamptz, voided_at timestamptz, void_reason text,
     version bigint NOT NULL, created_position bigint NOT NULL, position bigint NOT NULL);

@@ -264,7 +264,7 @@ impl World {
             _ => json!([{"rule": "defect", "class": "open", "count": defects}]),
         };
         sqlx::query(
-            "INSERT INTO read.inspections VALUES ($1, $2, 'P', 'AOI-1', 'judged', $3, $4, $5, $6, 0, 1,
+            "INSERT INTO read.inspections VALUES ($1, $2, 'P', 'AOI-1', 'judged', $3, $4, $5, 3, $6, 0, 1,
                 now(), now(), NULL, NULL, 5, $7, $7)",
         )
         .bind(id)

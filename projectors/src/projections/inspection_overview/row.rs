@@ -23,6 +23,7 @@ pub(super) struct InspectionRow {
     pub(super) judgement: Option<Judgement>,
     pub(super) rules: Option<Vec<FiredRule>>,
     recipe: Recipe,
+    golden_sample_revision: Option<u32>,
     defect_count: u32,
     doubtful_count: u32,
     difference_count: u32,
@@ -38,7 +39,14 @@ pub(super) struct InspectionRow {
 impl InspectionRow {
     /// The row that `InspectionCreated` begins; `None` for another event.
     pub(super) fn created(record: &InspectionRecord<'_>) -> Option<Self> {
-        let InspectionEvent::InspectionCreated { lot, part, station, recipe, .. } = &record.event
+        let InspectionEvent::InspectionCreated {
+            lot,
+            part,
+            station,
+            recipe,
+            golden_sample_revision,
+            ..
+        } = &record.event
         else {
             return None;
         };
@@ -51,6 +59,7 @@ impl InspectionRow {
             judgement: None,
             rules: None,
             recipe: recipe.clone(),
+            golden_sample_revision: *golden_sample_revision,
             defect_count: 0,
             doubtful_count: 0,
             difference_count: 0,

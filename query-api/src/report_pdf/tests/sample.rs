@@ -143,6 +143,7 @@ pub(super) fn report() -> Report {
             FiredRule::MissingView,
         ],
         recipe: Recipe::factory(3),
+        golden_sample_revision: Some(4),
         created_at: at(0),
         judged_at: at(2_000),
         artifacts,

@@ -131,6 +131,7 @@ fn values_out_of_range_are_refused() {
         ("/judged_at", json!("2026-03-01T08:30:00+01:00")),
         ("/artifacts/0/picture/sha256", json!("ab")),
         ("/artifacts/0/picture/width", json!(1.5)),
+        ("/golden_sample_revision", json!(0)),
         ("/schema_version", json!(3)),
         ("/artifacts/0/pixels_per_millimetre", json!(0)),
         ("/recipe/bend_max_px", json!(10.5)),
