@@ -32,6 +32,8 @@ fn a_defective_board_fails_with_its_defects_in_json_and_in_an_annotated_picture(
     let inspected = found["coverage"]["inspected_pixels"].as_u64().unwrap();
     assert!((600 * 600..=640 * 640).contains(&inspected), "all but the rim: {found}");
     assert_eq!(found["coverage"]["uncovered"], serde_json::json!([]));
+    assert_eq!(found["coverage"]["method"], "copper");
+    assert!(found["detection_limit"]["may_miss"].is_string(), "{found}");
     let picture = image::open(&out).unwrap();
     assert_eq!((picture.width(), picture.height()), (640, 640));
 }
@@ -45,6 +47,9 @@ fn a_clean_board_passes() {
     assert_eq!(code, 0, "{said}");
     assert!(said.starts_with("PASS: nothing-found"), "{said}");
     assert!(said.contains("compared 100.0 % of the picture"), "{said}");
+    assert!(said.contains("copper against copper, in black and white"), "{said}");
+    assert!(said.contains("\nfinds: copper that is joined or parted over 5 px or more"), "{said}");
+    assert!(said.contains("\nmay not find: "), "{said}");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use std::cmp::Reverse;
 use serde::{Deserialize, Serialize};
 
 use crate::vocabulary::vocabulary;
-use crate::{Invalid, PixelBox};
+use crate::{ComparisonMethod, Invalid, PixelBox};
 
 vocabulary! {
     /// In what way a place differs from the golden sample.
@@ -58,6 +58,7 @@ pub struct Coverage {
     uncovered: Vec<PixelBox>,
     excluded_pixels: u64,
     excluded: Vec<PixelBox>,
+    method: Option<ComparisonMethod>,
 }
 
 impl Coverage {
@@ -83,8 +84,14 @@ impl Coverage {
             return Err(Invalid::new("uncovered", "must be empty when all pixels were compared"));
         }
         keep_largest(&mut uncovered);
-        let (excluded_pixels, excluded) = (0, Vec::new());
-        Ok(Self { inspected_pixels, compared_pixels, uncovered, excluded_pixels, excluded })
+        Ok(Self {
+            inspected_pixels,
+            compared_pixels,
+            uncovered,
+            excluded_pixels: 0,
+            excluded: Vec::new(),
+            method: None,
+        })
     }
 
     /// The same of a picture of which so many more pixels were not inspected, on purpose: `excluded` are the
@@ -93,6 +100,12 @@ impl Coverage {
     pub fn with_excluded(self, excluded_pixels: u64, mut excluded: Vec<PixelBox>) -> Self {
         keep_largest(&mut excluded);
         Self { excluded_pixels, excluded, ..self }
+    }
+
+    /// The same of a picture that was compared by this method.
+    #[must_use]
+    pub fn with_method(self, method: ComparisonMethod) -> Self {
+        Self { method: Some(method), ..self }
     }
 
     /// Of a picture of so many pixels that were all to be inspected and all compared.
@@ -104,6 +117,7 @@ impl Coverage {
             uncovered: Vec::new(),
             excluded_pixels: 0,
             excluded: Vec::new(),
+            method: None,
         }
     }
 
@@ -137,6 +151,12 @@ impl Coverage {
     #[must_use]
     pub fn excluded(&self) -> &[PixelBox] {
         &self.excluded
+    }
+
+    /// How it was compared; `None` of results from before it was recorded.
+    #[must_use]
+    pub const fn method(&self) -> Option<ComparisonMethod> {
+        self.method
     }
 
     /// The part of the picture that was not inspected on purpose, 0 to 1.
@@ -178,6 +198,7 @@ struct StoredCoverage {
     uncovered: Vec<PixelBox>,
     excluded_pixels: u64,
     excluded: Vec<PixelBox>,
+    method: Option<ComparisonMethod>,
 }
 
 impl TryFrom<StoredCoverage> for Coverage {
@@ -186,6 +207,7 @@ impl TryFrom<StoredCoverage> for Coverage {
     fn try_from(stored: StoredCoverage) -> Result<Self, Invalid> {
         let coverage =
             Self::new(stored.inspected_pixels, stored.compared_pixels, stored.uncovered)?;
-        Ok(coverage.with_excluded(stored.excluded_pixels, stored.excluded))
+        let coverage = coverage.with_excluded(stored.excluded_pixels, stored.excluded);
+        Ok(Self { method: stored.method, ..coverage })
     }
 }

@@ -13,7 +13,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::vocabulary::vocabulary;
-use crate::{Coverage, Defect, DefectClass, Grade, Recipe, UnexplainedDifference, ViewName};
+use crate::{
+    Coverage, Defect, DefectClass, Grade, Recipe, ScaleConflict, UnexplainedDifference, ViewName,
+};
 
 vocabulary! {
     /// The machine's judgement of a board.
@@ -51,6 +53,15 @@ vocabulary! {
         TooManyDifferences = "too-many-differences",
         /// Inference failed after every attempt.
         InferenceFailed = "inference-failed",
+    }
+}
+
+impl From<ScaleConflict> for NotComparable {
+    fn from(conflict: ScaleConflict) -> Self {
+        match conflict {
+            ScaleConflict::Mismatch { .. } => Self::ScaleMismatch,
+            ScaleConflict::Unknown { .. } => Self::ScaleUnknown,
+        }
     }
 }
 

@@ -14,6 +14,7 @@ mod aggregate;
 mod area;
 mod cqrs;
 mod defect;
+mod detection_limit;
 mod difference;
 pub mod inspection;
 mod judgement;
@@ -32,6 +33,7 @@ mod vocabulary;
 pub use aggregate::{Aggregate, Rejection, StoredEvent, UnknownStoredEvent, UpcastError, Upcaster};
 pub use area::InspectedArea;
 pub use defect::{Confidence, Defect, DefectClass, PixelBox};
+pub use detection_limit::{ComparisonMethod, DetectionLimit};
 pub use difference::{Coverage, DifferenceKind, UnexplainedDifference};
 pub use inspection::{
     ArtifactState, Inspection, InspectionCommand, InspectionEvent, InspectionRejection,

@@ -1,6 +1,7 @@
 //! The report of a judged inspection: a pure function of its events, so that the same events give the
 //! same report for ever. Its JSON shape is `schemas/report.v4.schema.json`.
 
+mod fold;
 #[cfg(test)]
 mod tests;
 
@@ -12,10 +13,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::inspection::{GoldenReference, ModelIdentity, Registration, Timing};
 use crate::{
-    ArtifactId, Confidence, Coverage, Defect, DefectClass, DifferenceKind, FiredRule, Grade,
-    InspectionEvent, InspectionId, Judgement, Lot, NotComparable, PartNumber, Picture, PixelBox,
-    PixelScale, Recipe, ReportId, Station, UnexplainedDifference, ViewName,
+    ArtifactId, Confidence, Coverage, Defect, DefectClass, DetectionLimit, DifferenceKind,
+    FiredRule, Grade, InspectionEvent, InspectionId, Judgement, Lot, NotComparable, PartNumber,
+    Picture, PixelBox, PixelScale, Recipe, ReportId, Station, UnexplainedDifference, ViewName,
 };
+use fold::{Created, ReportFold};
 
 /// The version of the report's JSON shape.
 pub const SCHEMA_VERSION: u32 = 4;
@@ -93,6 +95,7 @@ pub struct ReportArtifact {
 }
 
 /// What became of a required picture.
+#[expect(clippy::large_enum_variant, reason = "most pictures are compared, and a board has few")]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Outcome {
@@ -104,6 +107,9 @@ pub enum Outcome {
         registration: Registration,
         /// How much of the picture was compared; not known of the oldest results.
         coverage: Option<Coverage>,
+        /// What such a comparison finds and may not find; not known of results from before the method was
+        /// recorded.
+        detection_limit: Option<DetectionLimit>,
         /// Where the time went.
         timing: Timing,
     },
@@ -250,139 +256,4 @@ fn numbered_differences(
             bounds: difference.bounds,
         })
         .collect()
-}
-
-/// What the first event says of the inspection.
-struct Created {
-    inspection_id: InspectionId,
-    lot: Lot,
-    part: PartNumber,
-    station: Station,
-    recipe: Recipe,
-    golden_sample_revision: Option<u32>,
-    created_at: DateTime<Utc>,
-}
-
-impl Created {
-    /// `None` for another event.
-    fn from_entry(entry: &Entry) -> Option<Self> {
-        let InspectionEvent::InspectionCreated {
-            inspection_id,
-            lot,
-            part,
-            station,
-            recipe,
-            golden_sample_revision,
-        } = &entry.event
-        else {
-            return None;
-        };
-        Some(Self {
-            inspection_id: *inspection_id,
-            lot: lot.clone(),
-            part: part.clone(),
-            station: station.clone(),
-            recipe: recipe.clone(),
-            golden_sample_revision: *golden_sample_revision,
-            created_at: entry.occurred_at,
-        })
-    }
-}
-
-/// Folds events as the inspection itself does: each counts or not by the state that it meets, and no
-/// result counts before the inspection is created or after it ends.
-#[derive(Default)]
-struct ReportFold {
-    created: Option<Created>,
-    ended: bool,
-    judged: Option<(Judgement, Vec<FiredRule>, DateTime<Utc>)>,
-    views: BTreeMap<ArtifactId, ViewName>,
-    scales: BTreeMap<ArtifactId, PixelScale>,
-    artifacts: BTreeMap<ArtifactId, ReportArtifact>,
-    findings: BTreeMap<ArtifactId, Vec<Defect>>,
-    differences: BTreeMap<ArtifactId, Vec<UnexplainedDifference>>,
-}
-
-impl ReportFold {
-    fn add_entry(&mut self, entry: &Entry) {
-        use InspectionEvent as E;
-        let takes_results = self.created.is_some() && !self.ended;
-        match &entry.event {
-            E::InspectionCreated { .. } if self.created.is_none() => {
-                self.created = Created::from_entry(entry);
-            }
-            E::ArtifactReserved { artifact_id, view, pixels_per_millimetre, .. }
-                if takes_results =>
-            {
-                self.views.extend(view.clone().map(|view| (*artifact_id, view)));
-                self.scales.extend(pixels_per_millimetre.map(|scale| (*artifact_id, scale)));
-                self.put_artifact(*artifact_id, None, None, Outcome::Missing);
-            }
-            E::ArtifactUploaded { artifact_id, picture } if takes_results => {
-                self.put_artifact(*artifact_id, Some(picture), None, Outcome::Missing);
-            }
-            E::InferenceCompleted {
-                artifact_id,
-                picture,
-                golden,
-                model,
-                registration,
-                defects,
-                differences,
-                coverage,
-                timing,
-                ..
-            } if takes_results => {
-                let outcome = Outcome::Compared {
-                    model: model.clone(),
-                    registration: *registration,
-                    coverage: coverage.clone(),
-                    timing: *timing,
-                };
-                self.put_artifact(*artifact_id, Some(picture), Some(golden), outcome);
-                self.findings.insert(*artifact_id, defects.clone());
-                self.differences.insert(*artifact_id, differences.clone());
-            }
-            E::InferenceFailed { artifact_id, picture, golden, reason, detail, .. }
-                if takes_results =>
-            {
-                let outcome = Outcome::NotComparable { reason: *reason, detail: detail.clone() };
-                self.put_artifact(*artifact_id, Some(picture), golden.as_ref(), outcome);
-            }
-            E::InspectionJudged { judgement, rules, .. } if takes_results => {
-                self.judged = Some((*judgement, rules.clone(), entry.occurred_at));
-                self.ended = true;
-            }
-            E::InspectionVoided { .. } if takes_results => self.ended = true,
-            // What cannot follow the rules: before the creation, after the end, a second beginning.
-            E::InspectionCreated { .. }
-            | E::ArtifactReserved { .. }
-            | E::ArtifactUploaded { .. }
-            | E::InferenceRequested { .. }
-            | E::InferenceCompleted { .. }
-            | E::InferenceFailed { .. }
-            | E::InspectionJudged { .. }
-            | E::InspectionVoided { .. } => {}
-        }
-    }
-
-    fn put_artifact(
-        &mut self,
-        artifact_id: ArtifactId,
-        picture: Option<&Picture>,
-        golden: Option<&GoldenReference>,
-        outcome: Outcome,
-    ) {
-        let artifact = ReportArtifact {
-            artifact_id,
-            view: self.views.get(&artifact_id).cloned(),
-            pixels_per_millimetre: self.scales.get(&artifact_id).copied(),
-            picture: picture.cloned(),
-            golden: golden.cloned(),
-            outcome,
-        };
-        self.findings.remove(&artifact_id);
-        self.differences.remove(&artifact_id);
-        self.artifacts.insert(artifact_id, artifact);
-    }
 }

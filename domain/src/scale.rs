@@ -11,7 +11,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Invalid, NotComparable};
+use crate::Invalid;
 
 /// Pixels of a picture per millimetre of the board, from [`Self::MIN`] to [`Self::MAX`].
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Serialize, Deserialize)]
@@ -107,17 +107,6 @@ pub enum ScaleConflict {
         /// The golden sample's.
         golden: PixelScale,
     },
-}
-
-impl ScaleConflict {
-    /// The reason by its name.
-    #[must_use]
-    pub const fn reason(self) -> NotComparable {
-        match self {
-            Self::Mismatch { .. } => NotComparable::ScaleMismatch,
-            Self::Unknown { .. } => NotComparable::ScaleUnknown,
-        }
-    }
 }
 
 /// Whether a picture may be compared with a golden sample, by what was stated of their scales. A golden

@@ -7,9 +7,9 @@ use crate::inspection::{
     GoldenReference, InferenceResult, InspectionEvent, ModelIdentity, Registration, Timing,
 };
 use crate::{
-    Aggregate, ArtifactId, Confidence, Coverage, Defect, DefectClass, DifferenceKind, InspectionId,
-    Lot, MediaType, NotComparable, PartNumber, Picture, PixelBox, PixelScale, Recipe, Sha256,
-    Station, UnexplainedDifference, ViewName,
+    Aggregate, ArtifactId, ComparisonMethod, Confidence, Coverage, Defect, DefectClass,
+    DifferenceKind, InspectionId, Lot, MediaType, NotComparable, PartNumber, Picture, PixelBox,
+    PixelScale, Recipe, Sha256, Station, UnexplainedDifference, ViewName,
 };
 
 /// The state that these events lead to.
@@ -114,7 +114,7 @@ pub(crate) fn difference(kind: DifferenceKind, strength: f32) -> UnexplainedDiff
 
 /// Of a picture as [`picture`] gives it, all of which was compared.
 pub(crate) fn whole_picture() -> Coverage {
-    Coverage::complete(640 * 640)
+    Coverage::complete(640 * 640).with_method(ComparisonMethod::Copper)
 }
 
 /// Of the same with a strip of 20 pixels at the right that was not compared.

@@ -70,8 +70,9 @@ pub(crate) use {must_be_one_of, vocabulary};
 #[cfg(test)]
 mod tests {
     use crate::{
-        ArtifactState, DefectClass, DifferenceKind, GenerationStatus, GoldenSampleUse, Grade,
-        InspectionState, Judgement, MediaType, NotComparable, ProjectionName,
+        ArtifactState, ComparisonMethod, DefectClass, DifferenceKind, GenerationStatus,
+        GoldenSampleUse, Grade, InspectionState, Judgement, MediaType, NotComparable,
+        ProjectionName,
     };
 
     /// Each word reads back, is what serde writes, and stands among `ALL` once.
@@ -97,6 +98,7 @@ mod tests {
     fn every_word_of_every_vocabulary_reads_back_and_is_stored_by_itself() {
         check_every_word!(
             GoldenSampleUse,
+            ComparisonMethod,
             Judgement,
             NotComparable,
             Grade,

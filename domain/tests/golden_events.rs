@@ -7,8 +7,8 @@ use std::path::Path;
 
 use cqrs_es::DomainEvent;
 use domain::{
-    Aggregate, FiredRule, GoldenPurpose, GoldenSampleUse, Inspection, InspectionEvent, ModelRoute,
-    ModelRouteEvent, Part, PartEvent, PixelScale, Recipe,
+    Aggregate, ComparisonMethod, FiredRule, GoldenPurpose, GoldenSampleUse, Inspection,
+    InspectionEvent, ModelRoute, ModelRouteEvent, Part, PartEvent, PixelScale, Recipe,
 };
 use proptest::prelude::*;
 use serde::Deserialize as _;
@@ -287,8 +287,22 @@ fn a_comparison_from_before_areas_excludes_nothing_and_knows_no_bend() {
         }
         _ => None,
     });
-    let expected = [(None, None), (None, Some((0, 0))), (Some(1.75), Some((9_600, 1)))];
+    let recent = (Some(1.75), Some((9_600, 1)));
+    let expected = [(None, None), (None, Some((0, 0))), recent, recent];
     assert_eq!(seen.collect::<Vec<_>>(), expected);
+}
+
+/// Before version 4 nobody wrote down how a picture was compared.
+#[test]
+fn a_comparison_from_before_methods_has_none() {
+    let methods = inspection_events().into_iter().filter_map(|event| match event {
+        InspectionEvent::InferenceCompleted { coverage, .. } => {
+            Some(coverage.and_then(|coverage| coverage.method()))
+        }
+        _ => None,
+    });
+    let expected = [None, None, None, Some(ComparisonMethod::Levels)];
+    assert_eq!(methods.collect::<Vec<_>>(), expected);
 }
 
 #[test]

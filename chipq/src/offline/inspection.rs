@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use domain::inspection::{ModelIdentity, Registration};
 use domain::{
-    Coverage, Defect, FiredRule, Grade, Judgement, NotComparable, PixelBox, Recipe,
-    UnexplainedDifference, View, check_scale, judge,
+    ComparisonMethod, Coverage, Defect, DetectionLimit, FiredRule, Grade, Judgement, NotComparable,
+    PixelBox, Recipe, UnexplainedDifference, View, check_scale, judge,
 };
 use image::{GrayImage, ImageFormat};
 use inference::engine::{EmbeddedEngine, Engine as _};
@@ -38,6 +38,8 @@ pub(super) struct InspectedBoard {
     differences: Vec<UnexplainedDifference>,
     /// How much of the picture was compared; nothing when the two could not be.
     coverage: Option<Coverage>,
+    /// What the comparison finds and may not find.
+    detection_limit: Option<DetectionLimit>,
     model: ModelIdentity,
     took: Duration,
 }
@@ -62,6 +64,7 @@ pub(super) fn inspect_board(args: &InspectArgs) -> anyhow::Result<InspectedBoard
         defects: Vec::new(),
         differences: Vec::new(),
         coverage: None,
+        detection_limit: None,
         model: engine.model().clone(),
         took: Duration::ZERO,
     };
@@ -84,6 +87,8 @@ pub(super) fn inspect_board(args: &InspectArgs) -> anyhow::Result<InspectedBoard
                 .map(|(grade, defect)| (defect, grade))
                 .collect();
             inspected.differences = found.differences;
+            let method = prepared.coverage.method();
+            inspected.detection_limit = method.map(|method| method.detection_limit(args.scale));
             inspected.coverage = Some(prepared.coverage);
             judged
         }
@@ -104,7 +109,7 @@ fn prepare_board(
     picture: &DecodedImage,
 ) -> Result<PreparedPicture, (NotComparable, String)> {
     check_scale(args.golden_scale, args.scale)
-        .map_err(|conflict| (conflict.reason(), conflict.to_string()))?;
+        .map_err(|conflict| (conflict.into(), conflict.to_string()))?;
     let set = golden.set.as_ref().map_err(Clone::clone);
     set.and_then(|set| set.prepare(picture)).map_err(|why| (why.reason(), why.to_string()))
 }
@@ -174,6 +179,7 @@ impl InspectedBoard {
             "defects": defects.chain(marked).collect::<Vec<_>>(),
             "differences": differences.collect::<Vec<_>>(),
             "coverage": self.coverage,
+            "detection_limit": self.detection_limit,
             "registration": self.registration,
             "not_comparable": self.not_comparable,
             "model": self.model,
@@ -220,6 +226,9 @@ impl InspectedBoard {
         if let Some(coverage) = &self.coverage {
             write_coverage(out, coverage)?;
         }
+        if let Some(DetectionLimit { finds, may_miss }) = &self.detection_limit {
+            writeln!(out, "finds: {finds}\nmay not find: {may_miss}")?;
+        }
         if self.golden.variants.len() > 1 {
             writeln!(out, "compared with {}", self.golden_file().path.display())?;
         }
@@ -257,7 +266,11 @@ fn write_coverage(out: &mut String, coverage: &Coverage) -> std::fmt::Result {
     let share = (coverage.compared_share() * 1_000.0).floor() / 10.0;
     let (compared, inspected) = (coverage.compared_pixels(), coverage.inspected_pixels());
     let all = if coverage.excluded_pixels() == 0 { "picture" } else { "inspected area" };
-    writeln!(out, "\ncompared {share:.1} % of the {all} ({compared} of {inspected} pixels)")?;
+    let method = coverage.method().map_or("", ComparisonMethod::describe);
+    writeln!(
+        out,
+        "\ncompared {share:.1} % of the {all} ({compared} of {inspected} pixels), {method}"
+    )?;
     for PixelBox { x, y, width, height } in coverage.uncovered() {
         writeln!(out, "not compared: x {x}, y {y}, {width} × {height} pixels")?;
     }

@@ -188,7 +188,7 @@ stored_events!(InspectionEvent {
     ARTIFACT_RESERVED: ArtifactReserved = "ArtifactReserved" upcast [without_a_view, without_scale],
     ARTIFACT_UPLOADED: ArtifactUploaded = "ArtifactUploaded",
     INFERENCE_REQUESTED: InferenceRequested = "InferenceRequested",
-    INFERENCE_COMPLETED: InferenceCompleted = "InferenceCompleted" upcast [without_coverage, without_bend],
+    INFERENCE_COMPLETED: InferenceCompleted = "InferenceCompleted" upcast [without_coverage, without_bend, without_method],
     INFERENCE_FAILED: InferenceFailed = "InferenceFailed" upcast [without_reasons_of_scale],
     INSPECTION_JUDGED: InspectionJudged = "InspectionJudged" upcast [with_fewer_rules, without_unknown_views, without_reasons_of_scale],
     INSPECTION_VOIDED: InspectionVoided = "InspectionVoided",
@@ -228,6 +228,14 @@ fn without_bend(mut payload: Value) -> Value {
     if let Some(coverage) = payload["coverage"].as_object_mut() {
         coverage.insert("excluded_pixels".to_owned(), json!(0));
         coverage.insert("excluded".to_owned(), json!([]));
+    }
+    payload
+}
+
+/// From version 3, which did not say how a picture was compared, to version 4.
+fn without_method(mut payload: Value) -> Value {
+    if let Some(coverage) = payload["coverage"].as_object_mut() {
+        coverage.insert("method".to_owned(), Value::Null);
     }
     payload
 }

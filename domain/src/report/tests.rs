@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::inspection::Artifact;
 use crate::test_support::*;
-use crate::{Aggregate as _, Inspection};
+use crate::{Aggregate as _, ComparisonMethod, Inspection};
 
 /// The events as the log would hand them out: a second apart, at every tenth position.
 fn recorded(events: impl IntoIterator<Item = InspectionEvent>) -> Vec<Entry> {
@@ -76,9 +76,13 @@ fn the_report_says_which_golden_samples_the_inspection_is_pinned_to() {
 #[test]
 fn every_picture_stands_in_the_report_with_what_became_of_it() {
     let report = Report::from_entries(&board()).unwrap();
-    let coverage = Some(whole_picture());
-    let (model, registration, timing) = (model(), registration(), timing());
-    let compared = Outcome::Compared { model, registration, coverage, timing };
+    let compared = |scale| Outcome::Compared {
+        model: model(),
+        registration: registration(),
+        coverage: Some(whole_picture()),
+        detection_limit: Some(ComparisonMethod::Copper.detection_limit(scale)),
+        timing: timing(),
+    };
     let unreadable =
         Outcome::NotComparable { reason: NotComparable::Unreadable, detail: "in words".into() };
     let line = |n, content: Option<&str>, golden, outcome| ReportArtifact {
@@ -92,8 +96,8 @@ fn every_picture_stands_in_the_report_with_what_became_of_it() {
     assert_eq!(
         report.artifacts,
         [
-            line(1, Some("top"), Some(golden()), compared.clone()),
-            line(2, Some("bottom"), Some(golden()), compared),
+            line(1, Some("top"), Some(golden()), compared(Some(scale(48.0)))),
+            line(2, Some("bottom"), Some(golden()), compared(None)),
             line(3, Some("torn"), Some(golden()), unreadable),
             line(4, None, None, Outcome::Missing),
         ]

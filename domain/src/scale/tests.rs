@@ -1,6 +1,7 @@
 //! What a scale may be, and when two are one.
 
 use super::*;
+use crate::NotComparable;
 
 fn scale(pixels_per_millimetre: f32) -> PixelScale {
     PixelScale::new(pixels_per_millimetre).unwrap()
@@ -39,11 +40,11 @@ fn only_a_golden_sample_that_states_its_scale_asks_for_one() {
     assert_eq!(check_scale(None, Some(picture)), Ok(()));
     assert_eq!(check_scale(Some(golden), Some(scale(48.5))), Ok(()));
     let mismatch = check_scale(Some(golden), Some(picture)).unwrap_err();
-    assert_eq!(mismatch.reason(), NotComparable::ScaleMismatch);
+    assert_eq!(NotComparable::from(mismatch), NotComparable::ScaleMismatch);
     let said = mismatch.to_string();
     assert!(said.contains("24 px/mm") && said.contains("48 px/mm"), "{said}");
     let unknown = check_scale(Some(golden), None).unwrap_err();
-    assert_eq!(unknown.reason(), NotComparable::ScaleUnknown);
+    assert_eq!(NotComparable::from(unknown), NotComparable::ScaleUnknown);
     let said = unknown.to_string();
     assert!(said.contains("48 px/mm") && said.contains("pixels_per_millimetre"), "{said}");
 }

@@ -1,7 +1,7 @@
 //! Copper compared with copper: binarised pictures as a whole, and the way to the crops of any picture's.
 
-use domain::Coverage;
 use domain::inspection::Registration;
+use domain::{ComparisonMethod, Coverage};
 
 use super::binary_image::BinaryImage;
 use super::candidates::{self, Candidates};
@@ -80,7 +80,7 @@ pub(super) fn locate_in_copper(
     tally.add_window(&registered.warped.known, excluded, (0, 0), [0, 0, size.0, size.1]);
     let boxes = laid.iter().flat_map(|laid| &laid.boxes);
     tally.add_excluded_boxes(boxes.map(|reach| area::clip_reach(*reach, size)));
-    let coverage = tally.into_coverage()?;
+    let coverage = tally.into_coverage(ComparisonMethod::Copper)?;
     let pair = RegisteredPair { test: bits, golden: aligned };
     let mut candidates =
         candidates::find_candidates(&pair, golden.reading.is_binary(), laid.as_ref())?;

@@ -5,7 +5,7 @@
 //! picture there is on no golden sample. What lies farther inside has to be compared, and a piece of it
 //! that was not and is large enough to hide a flaw is an uncovered piece.
 
-use domain::{Coverage, PixelBox};
+use domain::{ComparisonMethod, Coverage, PixelBox};
 
 use super::Incomparable;
 use super::binary_image::{BinaryImage, column_mask};
@@ -114,14 +114,15 @@ impl CoverageTally {
         }
     }
 
-    /// The coverage of everything that was added.
+    /// The coverage of everything that was added, all of it compared by `method`.
     ///
     /// # Errors
     /// [`Incomparable::TooSmall`] when there is nothing to inspect.
-    pub(super) fn into_coverage(self) -> Result<Coverage, Incomparable> {
+    pub(super) fn into_coverage(self, method: ComparisonMethod) -> Result<Coverage, Incomparable> {
         let inspected = area(self.inspected).saturating_sub(self.excluded_pixels);
         Coverage::new(inspected, self.compared_pixels, self.uncovered)
             .map(|coverage| coverage.with_excluded(self.excluded_pixels, self.excluded))
+            .map(|coverage| coverage.with_method(method))
             .map_err(|_| Incomparable::TooSmall)
     }
 }

@@ -4,7 +4,7 @@
 //! gives names; what it does not name stays a difference, and what it names where nothing differs is dropped:
 //! the copper read from a photograph has flaws of its own.
 
-use domain::{PixelBox, UnexplainedDifference};
+use domain::{ComparisonMethod, PixelBox, UnexplainedDifference};
 
 use super::appearance::{
     BORDER, ComparedPhotograph, CountingPixels, GoldenPhotograph, RegisteredPhotograph,
@@ -57,7 +57,7 @@ pub(super) fn prepare_photograph(
     tally.add_window(&known, excluded, (0, 0), [0, 0, whole.0, whole.1]);
     let boxes = laid.iter().flat_map(|laid| &laid.boxes);
     tally.add_excluded_boxes(boxes.map(|reach| area::clip_reach(*reach, whole)));
-    let coverage = tally.into_coverage()?;
+    let coverage = tally.into_coverage(ComparisonMethod::Levels)?;
     watch.stage_ended(Stage::Candidates);
     let centres = crop_centres(significant.iter().chain(&tolerated));
     let excluded = laid.map(|laid| laid.excluded);

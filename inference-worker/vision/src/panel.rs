@@ -9,7 +9,7 @@
 //! same reasons as a smaller picture.
 
 use domain::inspection::Registration;
-use domain::{PixelBox, UnexplainedDifference};
+use domain::{ComparisonMethod, PixelBox, UnexplainedDifference};
 
 use super::area::{self, GoldenArea, LaidArea};
 use super::binary_image::BinaryImage;
@@ -105,7 +105,7 @@ pub(super) fn prepare_windows(
     Ok(PreparedPicture {
         crops: windows.crops,
         registration: Registration { dx, dy, score, bend: Some(windows.bend) },
-        coverage: windows.coverage.into_coverage()?,
+        coverage: windows.coverage.into_coverage(ComparisonMethod::Copper)?,
         variant: 0,
         candidates: windows.candidates,
         size: (test.width as u32, test.height as u32),

@@ -41,6 +41,7 @@ fn an_identical_pair_has_no_candidates() {
     assert!((prepared.registration.score - 1.0).abs() < 1e-6);
     assert_eq!(prepared.merge_answers(&[]), Ok(Findings::default()));
     assert_eq!(prepared.coverage.compared_share(), 1.0);
+    assert_eq!(prepared.coverage.method(), Some(domain::ComparisonMethod::Copper));
 }
 
 #[test]

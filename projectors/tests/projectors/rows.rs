@@ -58,7 +58,7 @@ async fn a_board_with_findings_on_one_of_two_pictures_fails() {
             "queue_ms": 1,
             "compute_ms": 20, "total_ms": 30, "reason": null, "detail": null, "differences": [],
             "coverage": {"inspected_pixels": 307_200, "compared_pixels": 307_200, "uncovered": [],
-                         "excluded_pixels": 0, "excluded": []},
+                         "excluded_pixels": 0, "excluded": [], "method": null},
         }),
     );
     let artifact = artifacts.iter().find(|row| row["artifact_id"] == json!(two)).unwrap();

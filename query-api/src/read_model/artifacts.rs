@@ -3,7 +3,7 @@
 use async_graphql::{ComplexObject, Result, SimpleObject};
 use chrono::{DateTime, Utc};
 use domain::inspection::Registration;
-use domain::{Coverage, PixelBox, UnexplainedDifference};
+use domain::{Coverage, DetectionLimit, PixelBox, PixelScale, UnexplainedDifference};
 use serde::Serialize;
 use sqlx::types::Json;
 use sqlx::{FromRow, PgPool};
@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::round_to_single;
-use super::words::{ArtifactStateWord, DifferenceKindWord};
+use super::words::{ArtifactStateWord, ComparisonMethodWord, DifferenceKindWord};
 use crate::error::QueryError;
 
 /// One picture of an inspection.
@@ -157,8 +157,17 @@ impl ArtifactObject {
     }
 
     /// How much of it was compared; null until it is, and of the oldest results.
-    async fn coverage(&self) -> Option<CoverageFields> {
-        self.coverage.as_ref().map(|Json(coverage)| CoverageFields::from_coverage(coverage))
+    async fn coverage(&self) -> Result<Option<CoverageFields>> {
+        let shown = |Json(coverage): &Json<Coverage>| CoverageFields::from_coverage(coverage);
+        Ok(self.coverage.as_ref().map(shown).transpose()?)
+    }
+
+    /// What such a comparison finds and may not find; null until it is compared, and of older results.
+    async fn detection_limit(&self) -> Option<DetectionLimitFields> {
+        let scale = self.pixels_per_millimetre.and_then(|scale| PixelScale::new(scale).ok());
+        let method = self.coverage.as_ref()?.method()?;
+        let DetectionLimit { finds, may_miss } = method.detection_limit(scale);
+        Some(DetectionLimitFields { finds, may_miss })
     }
 
     /// What differs and is not explained by the findings, strongest first; null until it is compared.
@@ -210,12 +219,15 @@ pub(crate) struct CoverageFields {
     /// The boxes that the recipe keeps out, as they lie in the picture, largest first.
     #[graphql(complexity = "4 * child_complexity")]
     excluded: Vec<PixelBoxObject>,
+    /// How it was compared; null of older results.
+    method: Option<ComparisonMethodWord>,
 }
 
 impl CoverageFields {
-    fn from_coverage(coverage: &Coverage) -> Self {
+    fn from_coverage(coverage: &Coverage) -> Result<Self, QueryError> {
         let boxes = |all: &[PixelBox]| all.iter().map(PixelBoxObject::from_box).collect();
-        Self {
+        let method = coverage.method().map(|method| method.as_str().parse()).transpose();
+        Ok(Self {
             inspected_pixels: coverage.inspected_pixels(),
             compared_pixels: coverage.compared_pixels(),
             compared_share: coverage.compared_share(),
@@ -223,8 +235,19 @@ impl CoverageFields {
             excluded_pixels: coverage.excluded_pixels(),
             excluded_share: coverage.excluded_share(),
             excluded: boxes(coverage.excluded()),
-        }
+            method: method.map_err(|error: String| QueryError::internal(error))?,
+        })
     }
+}
+
+/// What a comparison finds, and what it may not find, in words.
+#[derive(Debug, Clone, SimpleObject)]
+#[graphql(name = "DetectionLimit")]
+pub(crate) struct DetectionLimitFields {
+    /// What it finds.
+    finds: String,
+    /// What it may not find.
+    may_miss: String,
 }
 
 /// A difference that no finding explains.

@@ -177,6 +177,18 @@ words!(
 );
 
 words!(
+    /// How a picture was compared with its golden sample.
+    #[graphql(name = "ComparisonMethod")]
+    #[schema(as = ComparisonMethod)]
+    ComparisonMethodWord of ComparisonMethod {
+        /// Copper against copper, in black and white.
+        Copper,
+        /// Level by level.
+        Levels,
+    }
+);
+
+words!(
     /// What a golden sample is for.
     #[graphql(name = "GoldenSampleUse")]
     #[schema(as = GoldenSampleUse)]
@@ -215,6 +227,9 @@ mod tests {
         }
         for kind in domain::DifferenceKind::ALL {
             assert!(kind.as_str().parse::<DifferenceKindWord>().is_ok());
+        }
+        for method in domain::ComparisonMethod::ALL {
+            assert!(method.as_str().parse::<ComparisonMethodWord>().is_ok());
         }
         for usage in domain::GoldenSampleUse::ALL {
             assert!(usage.as_str().parse::<GoldenSampleUseWord>().is_ok());

@@ -1,9 +1,11 @@
 //! The report as the template shows it: every text final, every number formatted, nothing left to
 //! decide but where it stands.
 
+mod pictures;
+
 use std::collections::BTreeMap;
 
-use domain::report::{Outcome, Report, ReportArtifact, ReportDefect};
+use domain::report::{Outcome, Report, ReportDefect};
 use domain::{ArtifactId, DefectClass, Grade, Recipe, Sha256, ViewName};
 use serde::Serialize;
 
@@ -11,6 +13,7 @@ use super::evidence::{BoardView, CardView};
 use super::glyphs::Typesetter;
 use super::marks::{Mark, marks_with_cards};
 use super::{ATTACHMENT, MAX_CARDS, MAX_EVENTS, MAX_PICTURES, words};
+use pictures::{PictureSection, picture_sections};
 
 /// A label and what it is of; `mono` where every character counts.
 #[derive(Serialize)]
@@ -41,22 +44,6 @@ struct ClassCountView {
     doubtful: usize,
     /// The first few numbers.
     numbers: String,
-}
-
-#[derive(Serialize)]
-struct PictureSection<'a> {
-    title: String,
-    board: &'a BoardView,
-    facts: Vec<FactView>,
-    /// Why it could not be compared.
-    problem: Option<ProblemView>,
-}
-
-#[derive(Serialize)]
-struct ProblemView {
-    name: &'static str,
-    words: &'static str,
-    detail: String,
 }
 
 /// A finding, or a difference that no finding explains.
@@ -254,76 +241,6 @@ fn count_class(report: &Report, class: DefectClass) -> ClassCountView {
         defects: graded(Grade::Defect),
         doubtful: graded(Grade::Doubtful),
         numbers: numbers.join(", "),
-    }
-}
-
-fn picture_sections<'a>(
-    report: &Report,
-    text: &Typesetter<'_>,
-    boards: &'a [BoardView],
-) -> Vec<PictureSection<'a>> {
-    let count = report.artifacts.len();
-    let shown = report.artifacts.iter().zip(boards).zip(1..);
-    let view = shown.map(|((artifact, board), number): (_, usize)| PictureSection {
-        title: match &artifact.view {
-            Some(view) => format!("Picture {number} of {count}: {view}"),
-            None => format!("Picture {number} of {count}"),
-        },
-        board,
-        facts: picture_facts(artifact),
-        problem: problem_view(artifact, text),
-    });
-    view.collect()
-}
-
-fn picture_facts(artifact: &ReportArtifact) -> Vec<FactView> {
-    let mut facts = vec![exact_fact("Artifact", artifact.artifact_id.to_string())];
-    if let Some(picture) = &artifact.picture {
-        let (width, height) = (picture.width, picture.height);
-        let bytes = words::format_bytes(picture.bytes);
-        let file = format!("{width} × {height} px, {}, {bytes}", picture.media_type);
-        facts.push(plain_fact("File", file));
-        if let Some(scale) = artifact.pixels_per_millimetre {
-            let size = words::format_size(width, height, scale);
-            facts.push(plain_fact("Scale", format!("{scale}, as announced: {size}")));
-        }
-    }
-    if let Some(golden) = &artifact.golden {
-        let golden = format!("revision {}, artifact {}", golden.revision, golden.artifact_id);
-        facts.push(plain_fact("Golden sample", golden));
-    }
-    if let Outcome::Compared { registration, coverage, timing, .. } = &artifact.outcome {
-        facts.push(plain_fact("Compared", words::describe_coverage(coverage.as_ref())));
-        let excluded = coverage.as_ref().and_then(words::describe_excluded);
-        facts.extend(excluded.map(|excluded| plain_fact("Not inspected", excluded)));
-        let (dx, dy) =
-            (words::format_offset(registration.dx), words::format_offset(registration.dy));
-        let score = registration.score;
-        let bend = registration.bend.map(|bend| format!("; bent by {bend:.2} px"));
-        let bend = bend.unwrap_or_default();
-        let lay =
-            format!("offset from the golden sample: dx {dx}, dy {dy}{bend}; agreement {score:.3}");
-        facts.push(plain_fact("Registration", lay));
-        let (queue, compute, total) = (timing.queue_ms, timing.compute_ms, timing.total_ms);
-        let time = format!("{total} ms in all: {queue} ms queued, {compute} ms in the network");
-        facts.push(plain_fact("Time taken", time));
-    }
-    facts
-}
-
-fn problem_view(artifact: &ReportArtifact, text: &Typesetter<'_>) -> Option<ProblemView> {
-    match &artifact.outcome {
-        Outcome::Compared { .. } => None,
-        Outcome::NotComparable { reason, detail } => Some(ProblemView {
-            name: reason.as_str(),
-            words: words::describe_not_comparable(*reason),
-            detail: text.set(detail),
-        }),
-        Outcome::Missing => Some(ProblemView {
-            name: "missing-view",
-            words: "The picture was announced and never arrived",
-            detail: String::new(),
-        }),
     }
 }
 

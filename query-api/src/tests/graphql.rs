@@ -19,7 +19,8 @@ async fn an_inspection_shows_everything_that_is_known_of_it() {
                 artifacts { id view pixelsPerMillimetre state sha256 url registration { dx dy score bend } goldenRevision
                     coverage { inspectedPixels comparedPixels comparedShare
                         uncovered { x y width height }
-                        excludedPixels excludedShare excluded { x y width height } }
+                        excludedPixels excludedShare excluded { x y width height } method }
+                    detectionLimit { finds mayMiss }
                     differences { kind strength box { x y width height } } }
                 differenceCount
                 timeline { sequence eventType actor } report { id url document }
@@ -54,8 +55,11 @@ async fn an_inspection_shows_everything_that_is_known_of_it() {
         json!({"inspectedPixels": 307_200, "comparedPixels": 297_600, "comparedShare": 0.96875,
                "uncovered": [{"x": 620, "y": 0, "width": 20, "height": 480}],
                "excludedPixels": 102_400, "excludedShare": 0.25,
-               "excluded": [{"x": 9, "y": 8, "width": 320, "height": 320}]})
+               "excluded": [{"x": 9, "y": 8, "width": 320, "height": 320}],
+               "method": "LEVELS"})
     );
+    let finds = picture["detectionLimit"]["finds"].as_str().unwrap();
+    assert!(finds.contains("from 6 px (0.12 mm) across"), "in millimetres of its scale: {finds}");
     assert_eq!(
         picture["differences"],
         json!([{"kind": "JOINED", "strength": 1.5,

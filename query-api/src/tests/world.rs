@@ -289,7 +289,7 @@ impl World {
         .bind(json!({"inspected_pixels": 307_200, "compared_pixels": 297_600,
             "uncovered": [{"x": 620, "y": 0, "width": 20, "height": 480}],
             "excluded_pixels": 102_400,
-            "excluded": [{"x": 9, "y": 8, "width": 320, "height": 320}]}))
+            "excluded": [{"x": 9, "y": 8, "width": 320, "height": 320}], "method": "levels"}))
         .bind(json!([{"kind": "joined", "strength": 1.5,
             "box": {"x": 5, "y": 6, "width": 7, "height": 8}}]))
         .execute(&self.pool)

@@ -97,7 +97,7 @@ impl InspectionProcessor {
         };
         // Before a byte is read: what may not be compared is not fetched.
         if let Err(conflict) = check_scale(golden.golden.pixels_per_millimetre, task.scale) {
-            return Ok(failed(conflict.reason(), conflict.to_string()));
+            return Ok(failed(conflict.into(), conflict.to_string()));
         }
         let (test, golden_pictures) = match self.fetch_pictures(task).await {
             Ok(pictures) => pictures,

@@ -119,7 +119,9 @@ fn what_a_photograph_does_not_show_is_not_covered() {
         let test = shot(&Camera { shift, seed: 40, ..of(2) }, &board);
         prepare(&test, &golden).expect("comparable").coverage
     };
-    assert_eq!(covered((0.4, -0.3)).uncovered(), []);
+    let whole = covered((0.4, -0.3));
+    assert_eq!(whole.uncovered(), []);
+    assert_eq!(whole.method(), Some(domain::ComparisonMethod::Levels));
     for shift in [(20.0, 0.0), (-18.0, 6.0), (0.0, -16.0)] {
         let coverage = covered(shift);
         let missing = 1.0 - coverage.compared_share();

@@ -8,8 +8,9 @@ use domain::report::{
     Outcome, Report, ReportArtifact, ReportDefect, ReportDifference, SCHEMA_VERSION, TimelineEntry,
 };
 use domain::{
-    ArtifactId, Confidence, Coverage, DefectClass, DifferenceKind, FiredRule, InspectionId,
-    Judgement, MediaType, NotComparable, Picture, PixelBox, PixelScale, Recipe, ReportId, Sha256,
+    ArtifactId, ComparisonMethod, Confidence, Coverage, DefectClass, DifferenceKind, FiredRule,
+    InspectionId, Judgement, MediaType, NotComparable, Picture, PixelBox, PixelScale, Recipe,
+    ReportId, Sha256,
 };
 use image::{GrayImage, ImageFormat, Luma};
 use uuid::Uuid;
@@ -68,6 +69,7 @@ fn compared() -> Outcome {
         },
         registration: Registration { dx: 2.0, dy: -1.25, score: 0.987, bend: Some(0.75) },
         coverage: Some(all_but_a_strip()),
+        detection_limit: Some(ComparisonMethod::Copper.detection_limit(None)),
         timing: Timing { queue_ms: 3, compute_ms: 41, total_ms: 58 },
     }
 }
@@ -77,7 +79,7 @@ fn all_but_a_strip() -> Coverage {
     let strip = PixelBox { x: 94, y: 0, width: 2, height: 64 };
     let corner = PixelBox { x: 0, y: 56, width: 12, height: 8 };
     let coverage = Coverage::new(96 * 63, 94 * 63, vec![strip]).unwrap();
-    coverage.with_excluded(96, vec![corner])
+    coverage.with_excluded(96, vec![corner]).with_method(ComparisonMethod::Copper)
 }
 
 fn difference(number: u32, kind: DifferenceKind, strength: f32) -> ReportDifference {

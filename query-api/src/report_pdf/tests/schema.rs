@@ -5,8 +5,8 @@ mod validator;
 
 use domain::report::{Outcome, Report, ReportDifference};
 use domain::{
-    DefectClass, DifferenceKind, FiredRule, InspectedArea, Judgement, MediaType, NotComparable,
-    PixelBox, Recipe, ViewName,
+    ComparisonMethod, DefectClass, DifferenceKind, FiredRule, InspectedArea, Judgement, MediaType,
+    NotComparable, PixelBox, Recipe, ViewName,
 };
 use serde_json::{Value, json};
 
@@ -35,10 +35,15 @@ fn everything() -> Report {
         report.differences.push(ReportDifference { kind, ..report.differences[0].clone() });
     }
     let mut old = report.artifacts[0].clone();
-    if let Outcome::Compared { coverage, .. } = &mut old.outcome {
-        *coverage = None;
+    if let Outcome::Compared { coverage, detection_limit, .. } = &mut old.outcome {
+        (*coverage, *detection_limit) = (None, None);
     }
     report.artifacts.push(old);
+    let mut photograph = report.artifacts[0].clone();
+    if let Outcome::Compared { coverage: Some(coverage), .. } = &mut photograph.outcome {
+        *coverage = coverage.clone().with_method(ComparisonMethod::Levels);
+    }
+    report.artifacts.push(photograph);
     for class in DefectClass::ALL {
         rules.push(FiredRule::Defect { class, count: 1 });
         rules.push(FiredRule::DoubtfulFinding { class, count: 1 });
@@ -139,6 +144,7 @@ fn values_out_of_range_are_refused() {
         ("/differences/0/kind", json!("joint")),
         ("/artifacts/0/outcome/coverage/compared_pixels", json!(-1)),
         ("/artifacts/0/outcome/coverage/uncovered/0/width", json!(1.5)),
+        ("/artifacts/0/outcome/coverage/method", json!("photograph")),
         ("/rules", json!([])),
     ];
     for (place, value) in changes {

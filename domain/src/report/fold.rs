@@ -1,0 +1,158 @@
+//! The fold of an inspection's events that a report is made from.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+
+use super::{Entry, Outcome, ReportArtifact};
+use crate::inspection::GoldenReference;
+use crate::{
+    ArtifactId, Coverage, Defect, DetectionLimit, FiredRule, InspectionEvent, InspectionId,
+    Judgement, Lot, PartNumber, Picture, PixelScale, Recipe, Station, UnexplainedDifference,
+    ViewName,
+};
+
+/// What the first event says of the inspection.
+pub(super) struct Created {
+    pub(super) inspection_id: InspectionId,
+    pub(super) lot: Lot,
+    pub(super) part: PartNumber,
+    pub(super) station: Station,
+    pub(super) recipe: Recipe,
+    pub(super) golden_sample_revision: Option<u32>,
+    pub(super) created_at: DateTime<Utc>,
+}
+
+impl Created {
+    /// `None` for another event.
+    fn from_entry(entry: &Entry) -> Option<Self> {
+        let InspectionEvent::InspectionCreated {
+            inspection_id,
+            lot,
+            part,
+            station,
+            recipe,
+            golden_sample_revision,
+        } = &entry.event
+        else {
+            return None;
+        };
+        Some(Self {
+            inspection_id: *inspection_id,
+            lot: lot.clone(),
+            part: part.clone(),
+            station: station.clone(),
+            recipe: recipe.clone(),
+            golden_sample_revision: *golden_sample_revision,
+            created_at: entry.occurred_at,
+        })
+    }
+}
+
+/// Folds events as the inspection itself does: each counts or not by the state that it meets, and no
+/// result counts before the inspection is created or after it ends.
+#[derive(Default)]
+pub(super) struct ReportFold {
+    pub(super) created: Option<Created>,
+    ended: bool,
+    pub(super) judged: Option<(Judgement, Vec<FiredRule>, DateTime<Utc>)>,
+    views: BTreeMap<ArtifactId, ViewName>,
+    scales: BTreeMap<ArtifactId, PixelScale>,
+    pub(super) artifacts: BTreeMap<ArtifactId, ReportArtifact>,
+    pub(super) findings: BTreeMap<ArtifactId, Vec<Defect>>,
+    pub(super) differences: BTreeMap<ArtifactId, Vec<UnexplainedDifference>>,
+}
+
+impl ReportFold {
+    pub(super) fn add_entry(&mut self, entry: &Entry) {
+        use InspectionEvent as E;
+        let takes_results = self.created.is_some() && !self.ended;
+        match &entry.event {
+            E::InspectionCreated { .. } if self.created.is_none() => {
+                self.created = Created::from_entry(entry);
+            }
+            E::ArtifactReserved { artifact_id, view, pixels_per_millimetre, .. }
+                if takes_results =>
+            {
+                self.views.extend(view.clone().map(|view| (*artifact_id, view)));
+                self.scales.extend(pixels_per_millimetre.map(|scale| (*artifact_id, scale)));
+                self.put_artifact(*artifact_id, None, None, Outcome::Missing);
+            }
+            E::ArtifactUploaded { artifact_id, picture } if takes_results => {
+                self.put_artifact(*artifact_id, Some(picture), None, Outcome::Missing);
+            }
+            E::InferenceCompleted {
+                artifact_id,
+                picture,
+                golden,
+                model,
+                registration,
+                defects,
+                differences,
+                coverage,
+                timing,
+                ..
+            } if takes_results => {
+                let outcome = Outcome::Compared {
+                    model: model.clone(),
+                    registration: *registration,
+                    coverage: coverage.clone(),
+                    detection_limit: self.detection_limit(*artifact_id, coverage.as_ref()),
+                    timing: *timing,
+                };
+                self.put_artifact(*artifact_id, Some(picture), Some(golden), outcome);
+                self.findings.insert(*artifact_id, defects.clone());
+                self.differences.insert(*artifact_id, differences.clone());
+            }
+            E::InferenceFailed { artifact_id, picture, golden, reason, detail, .. }
+                if takes_results =>
+            {
+                let outcome = Outcome::NotComparable { reason: *reason, detail: detail.clone() };
+                self.put_artifact(*artifact_id, Some(picture), golden.as_ref(), outcome);
+            }
+            E::InspectionJudged { judgement, rules, .. } if takes_results => {
+                self.judged = Some((*judgement, rules.clone(), entry.occurred_at));
+                self.ended = true;
+            }
+            E::InspectionVoided { .. } if takes_results => self.ended = true,
+            // What cannot follow the rules: before the creation, after the end, a second beginning.
+            E::InspectionCreated { .. }
+            | E::ArtifactReserved { .. }
+            | E::ArtifactUploaded { .. }
+            | E::InferenceRequested { .. }
+            | E::InferenceCompleted { .. }
+            | E::InferenceFailed { .. }
+            | E::InspectionJudged { .. }
+            | E::InspectionVoided { .. } => {}
+        }
+    }
+
+    fn detection_limit(
+        &self,
+        artifact_id: ArtifactId,
+        coverage: Option<&Coverage>,
+    ) -> Option<DetectionLimit> {
+        let scale = self.scales.get(&artifact_id).copied();
+        coverage.and_then(Coverage::method).map(|method| method.detection_limit(scale))
+    }
+
+    fn put_artifact(
+        &mut self,
+        artifact_id: ArtifactId,
+        picture: Option<&Picture>,
+        golden: Option<&GoldenReference>,
+        outcome: Outcome,
+    ) {
+        let artifact = ReportArtifact {
+            artifact_id,
+            view: self.views.get(&artifact_id).cloned(),
+            pixels_per_millimetre: self.scales.get(&artifact_id).copied(),
+            picture: picture.cloned(),
+            golden: golden.cloned(),
+            outcome,
+        };
+        self.findings.remove(&artifact_id);
+        self.differences.remove(&artifact_id);
+        self.artifacts.insert(artifact_id, artifact);
+    }
+}
