@@ -1,6 +1,9 @@
 //! Golden samples with variants and accepted boards, as a manifest names them: made ready once for the items
 //! that share them, which follow one another.
 
+#[cfg(test)]
+mod tests;
+
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
