@@ -3,8 +3,9 @@
 //!
 //! Invariant: an attempt is in the database before its work begins, and goes from there when it ends,
 //! whatever came of it. So one that stays was begun by a process that died, or that was cut off: its
-//! work is *suspect*. One suspect at a time is tried here, so that the work that kills is told from what
-//! was only under way beside it. Absent: how many attempts are enough, which is the reactor's.
+//! work is *suspect*. One suspect at a time is tried here, and one that was begun twice in vain is tried
+//! alone, so that the work that kills is told from what was only under way beside it. Absent: how many attempts
+//! are enough, which is the reactor's; it is more than [`COMPANY_MAX`], or nothing is ever tried alone.
 //!
 //! A piece of work that kills nobody costs one small statement before it, and shares another one with
 //! all that ended in the same moment. Neither waits for the disk: what a crash of the database forgets is
@@ -16,13 +17,22 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use sqlx::PgPool;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{
+    OwnedRwLockReadGuard, OwnedRwLockWriteGuard, OwnedSemaphorePermit, RwLock, Semaphore,
+};
 use uuid::Uuid;
 
 /// How often attempts that ended are saved at most. A process that dies sooner leaves them as suspects.
 const SAVE_INTERVAL: Duration = Duration::from_millis(200);
 /// After so many days an attempt that never ended is forgotten: nobody has tried its work again.
 const FORGOTTEN_AFTER_DAYS: i32 = 30;
+
+/// So many attempts without an end may have been beside the work that killed: where several pieces of work
+/// kill, each process that dies by another one counts against the same innocent. The next attempt is alone.
+const COMPANY_MAX: i32 = 2;
+/// How long others wait for work that is tried alone, and that for the others: work that hangs must not stop
+/// the line.
+const ALONE_MAX: Duration = Duration::from_secs(60);
 
 /// What is known of a reactor's attempts at pieces of work, by the ids of these.
 pub struct AttemptLedger {
@@ -31,6 +41,8 @@ pub struct AttemptLedger {
     ended: Arc<Mutex<Ended>>,
     /// Whoever tries a suspect holds it.
     suspect: Arc<Semaphore>,
+    /// Held by every attempt, and by one that is alone against all others.
+    room: Arc<RwLock<()>>,
 }
 
 /// Attempts that ended here and are still in the database, with their number. They are few: each was
@@ -43,38 +55,74 @@ pub struct Attempt {
     number: i32,
     ended: Arc<Mutex<Ended>>,
     _suspect: Option<OwnedSemaphorePermit>,
+    _room: Room,
+}
+
+/// What an attempt holds of the room that all of them are in.
+enum Room {
+    /// With others.
+    Shared { _held: OwnedRwLockReadGuard<()> },
+    /// Alone.
+    Alone { _held: OwnedRwLockWriteGuard<()> },
+    /// Nothing: it waited for [`ALONE_MAX`].
+    Unheld,
 }
 
 impl AttemptLedger {
     /// Of the attempts of this reactor, whichever process begins them.
     #[must_use]
     pub fn new(pool: PgPool, reactor: &'static str) -> Self {
-        Self { pool, reactor, ended: Arc::default(), suspect: Arc::new(Semaphore::new(1)) }
+        let suspect = Arc::new(Semaphore::new(1));
+        Self { pool, reactor, ended: Arc::default(), suspect, room: Arc::default() }
     }
 
     /// Begins an attempt: waits, when another one was begun and did not end, until no other suspect is
-    /// tried here. Cancel-safe.
+    /// tried here, and when that happened twice until nothing else is. Cancel-safe.
     ///
     /// # Errors
     /// When the database fails; then nothing may be begun.
     pub async fn begin(&self, work: Uuid) -> Result<Attempt, sqlx::Error> {
+        let shared = self.share_room().await;
         let taken_back = lock(&self.ended).remove(&work);
         if let Some(number) = taken_back {
-            return Ok(self.attempt(work, number, None));
+            return Ok(self.attempt(work, number, None, shared));
         }
         let fresh = "INSERT INTO follower_attempts (follower, work, number)
              SELECT $1, $2, 1 FROM this_transaction ON CONFLICT DO NOTHING RETURNING number";
         if let Some(number) = self.write_begun(fresh, work).await? {
-            return Ok(self.attempt(work, number, None));
+            return Ok(self.attempt(work, number, None, shared));
         }
+        // Nothing is held while it waits for its turn: the suspect before it may want to be alone.
+        drop(shared);
         // It is never closed.
-        let alone = Arc::clone(&self.suspect).acquire_owned().await.ok();
+        let turn = Arc::clone(&self.suspect).acquire_owned().await.ok();
+        // Before it is counted: whatever dies while it waits was not killed by it.
+        let room = match self.count_unended(work).await? {
+            ..COMPANY_MAX => self.share_room().await,
+            _ => self.take_room().await,
+        };
         let again = "INSERT INTO follower_attempts AS a (follower, work, number)
              SELECT $1, $2, 1 FROM this_transaction
              ON CONFLICT (follower, work)
              DO UPDATE SET number = a.number + 1, begun_at = now() RETURNING number";
         let number = self.write_begun(again, work).await?.ok_or(sqlx::Error::RowNotFound)?;
-        Ok(self.attempt(work, number, alone))
+        Ok(self.attempt(work, number, turn, room))
+    }
+
+    async fn share_room(&self) -> Room {
+        let shared = tokio::time::timeout(ALONE_MAX, Arc::clone(&self.room).read_owned()).await;
+        shared.map_or(Room::Unheld, |held| Room::Shared { _held: held })
+    }
+
+    async fn take_room(&self) -> Room {
+        let alone = tokio::time::timeout(ALONE_MAX, Arc::clone(&self.room).write_owned()).await;
+        alone.map_or(Room::Unheld, |held| Room::Alone { _held: held })
+    }
+
+    async fn count_unended(&self, work: Uuid) -> Result<i32, sqlx::Error> {
+        let sql = "SELECT number FROM follower_attempts WHERE follower = $1 AND work = $2";
+        let query = sqlx::query_scalar(sql).bind(self.reactor).bind(work);
+        Ok(query.fetch_optional(&self.pool).await?.unwrap_or_default())
     }
 
     async fn write_begun(&self, statement: &str, work: Uuid) -> Result<Option<i32>, sqlx::Error> {
@@ -86,8 +134,15 @@ impl AttemptLedger {
         query.bind(self.reactor).bind(work).fetch_optional(&self.pool).await
     }
 
-    fn attempt(&self, work: Uuid, number: i32, suspect: Option<OwnedSemaphorePermit>) -> Attempt {
-        Attempt { work, number, ended: Arc::clone(&self.ended), _suspect: suspect }
+    fn attempt(
+        &self,
+        work: Uuid,
+        number: i32,
+        suspect: Option<OwnedSemaphorePermit>,
+        room: Room,
+    ) -> Attempt {
+        let ended = Arc::clone(&self.ended);
+        Attempt { work, number, ended, _suspect: suspect, _room: room }
     }
 
     /// Saves what has ended, now and then, for as long as the reactor runs.

@@ -20,7 +20,8 @@ use uuid::Uuid;
 use super::retries::{FailureCounter, FailureKind};
 use super::{InspectionProcessor, ProcessingError};
 
-/// How often the comparison of a picture is begun, by whichever worker, when none of them lives to end it.
+/// How often the comparison of a picture is begun, by whichever worker, when none of them lives to end
+/// it: the last time with nothing else beside it.
 const UNENDED_ATTEMPTS_MAX: u32 = 3;
 /// What is said of a picture that was begun so often.
 const KILLS_WORKERS: &str = "three workers died while they compared this picture, so it is not tried \

@@ -62,6 +62,35 @@ async fn one_suspect_at_a_time_is_tried_and_others_need_not_wait() {
     assert_eq!(second.await.unwrap().unended_before(), 1, "waiting is no attempt");
 }
 
+/// Several pieces of work kill, each beside the same innocent one.
+#[tokio::test]
+async fn what_was_only_beside_those_that_kill_is_tried_alone_before_it_is_given_up() {
+    let database = fresh_database().await;
+    for died in 0..2 {
+        let ledger = ledger(&database);
+        let innocent = ledger.begin(WORK).await.unwrap();
+        let deadly = ledger.begin(Uuid::from_u128(100 + u128::from(died))).await.unwrap();
+        assert_eq!((innocent.unended_before(), deadly.unended_before()), (died, 0));
+    }
+    let ledger = ledger(&database);
+    let (beside, later) = (Uuid::from_u128(1), Uuid::from_u128(2));
+    let beside = ledger.begin(beside).await.unwrap();
+    let mut innocent = Box::pin(ledger.begin(WORK));
+    let wait = Duration::from_millis(100);
+    assert!(tokio::time::timeout(wait, &mut innocent).await.is_err(), "something is beside it");
+    assert_eq!(kept(&database).await, 4, "waiting is no attempt");
+    drop(beside);
+    let innocent = innocent.await.unwrap();
+    assert_eq!(innocent.unended_before(), 2);
+    let mut later = Box::pin(ledger.begin(later));
+    assert!(tokio::time::timeout(wait, &mut later).await.is_err(), "it is alone");
+    drop(innocent);
+    assert_eq!(later.await.unwrap().unended_before(), 0);
+    ledger.save_ended().await;
+    let again = ledger.begin(WORK).await.unwrap();
+    assert_eq!(again.unended_before(), 0, "what ends is no suspect any more");
+}
+
 #[tokio::test]
 async fn an_end_that_is_saved_late_does_not_forget_an_attempt_of_another_process() {
     let database = fresh_database().await;
