@@ -34,6 +34,7 @@ fn a_defective_board_fails_with_its_defects_in_json_and_in_an_annotated_picture(
     assert_eq!(found["coverage"]["uncovered"], serde_json::json!([]));
     assert_eq!(found["coverage"]["method"], "copper");
     assert!(found["detection_limit"]["may_miss"].is_string(), "{found}");
+    assert_eq!(found["border_px"], 6);
     let picture = image::open(&out).unwrap();
     assert_eq!((picture.width(), picture.height()), (640, 640));
 }
@@ -46,7 +47,8 @@ fn a_clean_board_passes() {
     let (code, said, _) = finished(chipq(&["inspect"]).arg(&pair.golden).arg(&pair.test));
     assert_eq!(code, 0, "{said}");
     assert!(said.starts_with("PASS: nothing-found"), "{said}");
-    assert!(said.contains("compared 100.0 % of the picture"), "{said}");
+    assert!(said.contains("compared 100.0 % of the area to be inspected"), "{said}");
+    assert!(said.contains("not inspected: 6 pixels along the border"), "{said}");
     assert!(said.contains("copper against copper, in black and white"), "{said}");
     assert!(said.contains("\nfinds: copper that is joined or parted over 5 px or more"), "{said}");
     assert!(said.contains("\nmay not find: "), "{said}");

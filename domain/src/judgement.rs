@@ -110,7 +110,8 @@ pub enum FiredRule {
     },
     /// Pieces of the area to be inspected that were not compared.
     NotCovered {
-        /// How many, on all pictures; a picture of which nothing is known counts as one.
+        /// How many, on all pictures; a picture of which nothing is known, or of which too little was compared
+        /// in pieces however small, counts as one.
         pieces: u32,
     },
     /// A picture that could not be compared.

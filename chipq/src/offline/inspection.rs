@@ -131,10 +131,17 @@ impl InspectedBoard {
         let uncovered = self.coverage.as_ref().map_or(&[][..], Coverage::uncovered);
         let excluded = self.coverage.as_ref().map_or(&[][..], Coverage::excluded);
         let differences = &self.differences;
-        let shown = Annotations { defects: &defects, differences, uncovered, excluded };
+        let border = self.border_px().unwrap_or(0);
+        let shown = Annotations { defects: &defects, differences, uncovered, excluded, border };
         vision::annotate(&self.picture, shown)
             .save_with_format(out, ImageFormat::Png)
             .map_err(|error| cannot_write(out, error))
+    }
+
+    /// How wide the border is that was not inspected; nothing when nothing was.
+    fn border_px(&self) -> Option<u32> {
+        let (width, height) = self.picture.dimensions();
+        self.coverage.as_ref().map(|coverage| coverage.border_px(width, height))
     }
 
     /// The golden sample that it was compared with.
@@ -180,6 +187,7 @@ impl InspectedBoard {
             "differences": differences.collect::<Vec<_>>(),
             "coverage": self.coverage,
             "detection_limit": self.detection_limit,
+            "border_px": self.border_px(),
             "registration": self.registration,
             "not_comparable": self.not_comparable,
             "model": self.model,
@@ -224,7 +232,7 @@ impl InspectedBoard {
         }
         self.write_differences(out)?;
         if let Some(coverage) = &self.coverage {
-            write_coverage(out, coverage)?;
+            write_coverage(out, coverage, self.border_px().unwrap_or(0))?;
         }
         if let Some(DetectionLimit { finds, may_miss }) = &self.detection_limit {
             writeln!(out, "finds: {finds}\nmay not find: {may_miss}")?;
@@ -262,15 +270,15 @@ impl InspectedBoard {
 }
 
 /// How much was compared, rounded down so that only all of it is 100 %, and where not.
-fn write_coverage(out: &mut String, coverage: &Coverage) -> std::fmt::Result {
+fn write_coverage(out: &mut String, coverage: &Coverage, border: u32) -> std::fmt::Result {
     let share = (coverage.compared_share() * 1_000.0).floor() / 10.0;
     let (compared, inspected) = (coverage.compared_pixels(), coverage.inspected_pixels());
-    let all = if coverage.excluded_pixels() == 0 { "picture" } else { "inspected area" };
     let method = coverage.method().map_or("", ComparisonMethod::describe);
     writeln!(
         out,
-        "\ncompared {share:.1} % of the {all} ({compared} of {inspected} pixels), {method}"
+        "\ncompared {share:.1} % of the area to be inspected ({compared} of {inspected} pixels), {method}"
     )?;
+    writeln!(out, "not inspected: {border} pixels along the border")?;
     for PixelBox { x, y, width, height } in coverage.uncovered() {
         writeln!(out, "not compared: x {x}, y {y}, {width} × {height} pixels")?;
     }

@@ -36,6 +36,18 @@ fn a_picture_of_which_nothing_was_compared_is_one_uncovered_piece() {
 }
 
 #[test]
+fn a_picture_of_which_little_was_compared_is_one_uncovered_piece_although_none_is_large() {
+    for (compared, pieces) in [(95_000, 0), (94_999, 1), (60_000, 1), (1, 1)] {
+        let coverage = Coverage::new(100_000, compared, vec![]).unwrap();
+        assert_eq!(coverage.uncovered_pieces(), pieces, "{compared}");
+    }
+    let all = Coverage::complete(u64::MAX);
+    assert_eq!(all.uncovered_pieces(), 0);
+    let listed = Coverage::new(100, 20, vec![piece(2), piece(3)]).unwrap();
+    assert_eq!(listed.uncovered_pieces(), 2);
+}
+
+#[test]
 fn of_more_pieces_than_are_listed_the_largest_stay_and_come_first() {
     let sides = (1..=Coverage::PIECES_MAX as u32 + 6).map(piece).collect();
     let coverage = Coverage::new(1_000_000, 10, sides).unwrap();
@@ -62,6 +74,22 @@ fn what_is_not_inspected_on_purpose_is_said_apart_and_is_not_uncovered() {
 fn a_picture_that_is_kept_out_whole_is_one_uncovered_piece() {
     let nothing = Coverage::complete(0).with_excluded(100, vec![piece(10)]);
     assert_eq!((nothing.uncovered_pieces(), nothing.excluded_share()), (1, 1.0));
+}
+
+proptest! {
+    #[test]
+    fn the_border_that_is_not_inspected_follows_from_what_lies_inside(
+        border in 0..200_u32,
+        inside in (1..16_384_u32, 1..16_384_u32),
+        kept_out in 0.0..1.0_f64,
+    ) {
+        let all = u64::from(inside.0) * u64::from(inside.1);
+        let excluded = (all as f64 * kept_out) as u64;
+        let coverage = Coverage::complete(all - excluded).with_excluded(excluded, vec![]);
+        let (width, height) = (inside.0 + 2 * border, inside.1 + 2 * border);
+        prop_assert_eq!(coverage.border_px(width, height), border);
+        prop_assert_eq!(coverage.border_px(height, width), border);
+    }
 }
 
 #[test]

@@ -41,6 +41,8 @@ pub struct Annotations<'a> {
     pub uncovered: &'a [PixelBox],
     /// Hatched in grey, the other way.
     pub excluded: &'a [PixelBox],
+    /// So many pixels along the border are hatched as those.
+    pub border: u32,
 }
 
 /// The picture in grey with what there is to see on it, numbered from 1 in the order given.
@@ -51,7 +53,7 @@ pub fn annotate(picture: &GrayImage, annotations: Annotations<'_>) -> RgbImage {
         // Black becomes dark grey, so that the dark colours stay visible on it.
         *to = Rgb([48 + (u16::from(from.0[0]) * 207 / 255) as u8; 3]);
     }
-    for piece in annotations.excluded {
+    for piece in annotations.excluded.iter().chain(&border_strips(picture, annotations.border)) {
         hatch_piece(&mut out, piece, EXCLUDED_COLOUR, |x, y| x + HATCH.0 * (1 + y / HATCH.0) - y);
     }
     for piece in annotations.uncovered {
@@ -66,6 +68,15 @@ pub fn annotate(picture: &GrayImage, annotations: Annotations<'_>) -> RgbImage {
         draw_label(&mut out, &defect.bounds, &number.to_string(), class_colour(defect.class));
     }
     out
+}
+
+/// The strips along the borders of a picture, up to its middle.
+fn border_strips(picture: &GrayImage, border: u32) -> [PixelBox; 4] {
+    let (width, height) = picture.dimensions();
+    let (across, down) = (border.min(width / 2), border.min(height / 2));
+    let beside = |x: u32| PixelBox { x, y: down, width: across, height: height - 2 * down };
+    let level = |y: u32| PixelBox { x: 0, y, width, height: down };
+    [level(0), level(height - down), beside(0), beside(width - across)]
 }
 
 fn hatch_piece(

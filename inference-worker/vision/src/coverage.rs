@@ -2,8 +2,9 @@
 //! is said to differ; so what it does not reach is counted here, and never taken for equal.
 //!
 //! A margin along the border is not inspected: a board lies some pixels off, and what comes into the
-//! picture there is on no golden sample. What lies farther inside has to be compared, and a piece of it
-//! that was not and is large enough to hide a flaw is an uncovered piece.
+//! picture there is on no golden sample. It is as narrow as the picture allows, and its width follows from the
+//! number of pixels inside. What lies farther inside has to be compared, and a piece of it that was not and is
+//! large enough to hide a flaw is an uncovered piece.
 
 use domain::{ComparisonMethod, Coverage, PixelBox};
 
@@ -41,8 +42,30 @@ impl CoverageTally {
         Self::with_margin(size, MARGIN)
     }
 
+    /// Of a picture that is seen in one window, of which as many pixels along the border are not inspected as
+    /// could not be compared there: at least `least`, and at most `most`. When something lies farther inside,
+    /// `least`, so that all of it is told.
+    pub(super) fn with_narrowest_margin(
+        known: &BinaryImage,
+        excluded: Option<&BinaryImage>,
+        (least, most): (usize, usize),
+    ) -> Self {
+        let mut unknown = known.inverted();
+        if let Some(excluded) = excluded {
+            unknown = unknown.without(excluded);
+        }
+        let squares = (1..HIDING_SIDE).fold(unknown, |squares, _| squares.squares_of_two());
+        let mut needed = least;
+        squares.for_each_set(|right, bottom| {
+            let (left, top) = (right + 1 - HIDING_SIDE, bottom + 1 - HIDING_SIDE);
+            let beyond = (known.width - 1 - right).min(known.height - 1 - bottom);
+            needed = needed.max(left.min(top).min(beyond) + 1);
+        });
+        Self::with_margin(known.size(), if needed > most { least } else { needed })
+    }
+
     /// Of a picture of which at least so many pixels along the border are not inspected.
-    pub(super) const fn with_margin((width, height): (usize, usize), margin: usize) -> Self {
+    const fn with_margin((width, height): (usize, usize), margin: usize) -> Self {
         let margin = if margin > MARGIN { margin } else { MARGIN };
         let inspected =
             [margin, margin, width.saturating_sub(margin), height.saturating_sub(margin)];

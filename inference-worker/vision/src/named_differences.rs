@@ -21,8 +21,8 @@ use super::refusal::{self, AgreeingTiles};
 use super::stage::{Stage, StageWatch};
 use super::{ComparisonBasis, Incomparable, MAX_CANDIDATES, PreparedPicture, area};
 
-/// The margin of a photograph that is not inspected, in parts of its longer side: a board lies that much off
-/// before the next shot, and what comes into the picture there is on no golden sample.
+/// The widest margin of a photograph that is not inspected, in parts of its longer side: a board lies that much
+/// off before the next shot, and what comes into the picture there is on no golden sample.
 const MARGIN_PART: usize = 100;
 /// A difference that is longer than this does not fit a crop and is looked at in pieces, in pixels.
 const WHOLE_SIDE_MAX: u32 = 88;
@@ -48,12 +48,13 @@ pub(super) fn prepare_photograph(
         return Err(Incomparable::TooManyDifferences);
     }
     let whole = pair.size();
-    // As far as a blur shows what lies beyond the border, nothing can be told, wherever the board lies.
-    let margin = (whole.0.max(whole.1) / MARGIN_PART).max(coverage::MARGIN) + border - BORDER;
-    let mut tally = CoverageTally::with_margin(whole, margin);
     // As far as the blur reaches, the comparison leaves out more along borders than the copper does.
     let known = (BORDER..border).fold(known, |known, _| known.eroded());
     let excluded = laid.as_ref().map(|laid| &laid.excluded);
+    // As far as a blur shows what lies beyond the border, nothing can be told, wherever the board lies.
+    let least = coverage::MARGIN + border - BORDER;
+    let most = (whole.0.max(whole.1) / MARGIN_PART).max(coverage::MARGIN) + border - BORDER;
+    let mut tally = CoverageTally::with_narrowest_margin(&known, excluded, (least, most));
     tally.add_window(&known, excluded, (0, 0), [0, 0, whole.0, whole.1]);
     let boxes = laid.iter().flat_map(|laid| &laid.boxes);
     tally.add_excluded_boxes(boxes.map(|reach| area::clip_reach(*reach, whole)));

@@ -4,7 +4,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use domain::report::ReportDifference;
 use domain::{
     Confidence, Coverage, DifferenceKind, FiredRule, InspectedArea, Judgement, NotComparable,
-    PixelBox, PixelScale, Recipe,
+    Picture, PixelBox, PixelScale, Recipe,
 };
 
 /// The banner's sentence under the verdict.
@@ -129,7 +129,7 @@ pub(super) fn describe_difference(difference: &ReportDifference) -> String {
 const BOXES_LISTED: usize = 6;
 
 /// How much of a picture was compared, and where not.
-pub(super) fn describe_coverage(coverage: Option<&Coverage>) -> String {
+pub(super) fn describe_coverage(coverage: Option<&Coverage>, picture: Option<&Picture>) -> String {
     let Some(coverage) = coverage else {
         return "not known: recorded before it was measured; counts as not covered".to_owned();
     };
@@ -140,7 +140,11 @@ pub(super) fn describe_coverage(coverage: Option<&Coverage>) -> String {
         [] => String::new(),
         pieces => format!("; not covered: {}", list_boxes(pieces)),
     };
-    format!("{share} of the area to be inspected, {compared} of {inspected} px{missing}")
+    let border = match picture.map(|picture| coverage.border_px(picture.width, picture.height)) {
+        None | Some(0) => String::new(),
+        Some(border) => format!("; not inspected: {border} px along the border"),
+    };
+    format!("{share} of the area to be inspected, {compared} of {inspected} px{border}{missing}")
 }
 
 /// How much of a picture was not inspected on purpose, and where; `None` when all of it was to be.
@@ -281,13 +285,28 @@ mod tests {
     fn a_coverage_names_the_largest_pieces_that_are_missing() {
         let piece = PixelBox { x: 620, y: 0, width: 20, height: 640 };
         let coverage = Coverage::new(409_600, 396_800, vec![piece; 8]).unwrap();
-        let words = describe_coverage(Some(&coverage));
+        let words = describe_coverage(Some(&coverage), None);
         let (compared, inspected) = ("396\u{202f}800", "409\u{202f}600");
         let begin = format!("96.8 % of the area to be inspected, {compared} of {inspected} px; ");
         assert!(words.starts_with(&begin), "{words}");
         assert!(words.ends_with("box x 620, y 0, 20 × 640 px; and 2 more"), "{words}");
-        assert!(!describe_coverage(Some(&Coverage::complete(9))).contains("not covered"));
-        assert!(describe_coverage(None).contains("not known"));
+        assert!(!describe_coverage(Some(&Coverage::complete(9)), None).contains("not covered"));
+        assert!(describe_coverage(None, None).contains("not known"));
+    }
+
+    #[test]
+    fn a_coverage_says_how_wide_the_border_is_that_is_not_inspected() {
+        let picture = Picture {
+            sha256: domain::Sha256::from_bytes([0; 32]),
+            bytes: 1,
+            media_type: domain::MediaType::Png,
+            width: 640,
+            height: 480,
+        };
+        let within = |border: u64| Coverage::complete((640 - 2 * border) * (480 - 2 * border));
+        let words = |border| describe_coverage(Some(&within(border)), Some(&picture));
+        assert!(words(21).ends_with("px; not inspected: 21 px along the border"), "{}", words(21));
+        assert!(!words(0).contains("border"));
     }
 
     #[test]

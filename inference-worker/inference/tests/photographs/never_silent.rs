@@ -13,7 +13,7 @@ fn passes(golden: &PreparedGolden, picture: RgbImage) -> bool {
     let outputs = engine().run(&prepared.crops).expect("the network runs");
     let found = prepared.merge_answers(&outputs).expect("as many answers as crops");
     let doubted = found.defects.iter().any(|defect| defect.confidence.get() >= 0.25);
-    !doubted && found.differences.is_empty() && prepared.coverage.uncovered().is_empty()
+    !doubted && found.differences.is_empty() && prepared.coverage.uncovered_pieces() == 0
 }
 
 fn photograph(board: &Design, camera: &Camera) -> RgbImage {

@@ -6,7 +6,8 @@ use image::{GrayImage, Luma};
 use proptest::prelude::*;
 
 use super::{golden_picture, moved};
-use crate::coverage::MARGIN;
+use crate::binary_image::BinaryImage;
+use crate::coverage::{CoverageTally, MARGIN};
 use crate::*;
 
 fn covered(test: &GrayImage, golden: &GrayImage) -> Coverage {
@@ -59,6 +60,68 @@ fn a_panel_leaves_the_same_uncovered_as_a_smaller_board() {
     assert!(boxes.iter().all(|b| b.x >= 1300 - 18 && b.width <= 12), "{boxes:?}");
     let told: u32 = boxes.iter().map(|b| b.height).sum();
     assert_eq!(told, 1300 - 12, "no seam and nothing twice: {boxes:?}");
+}
+
+/// The coverage of a window of which this is known, whose margin is as narrow as it may be.
+fn within_narrowest_margin(known: &BinaryImage, most: usize) -> Coverage {
+    let (width, height) = known.size();
+    let mut tally = CoverageTally::with_narrowest_margin(known, None, (MARGIN, most));
+    tally.add_window(known, None, (0, 0), [0, 0, width, height]);
+    tally.into_coverage(domain::ComparisonMethod::Levels).expect("something to inspect")
+}
+
+proptest! {
+    #[test]
+    fn the_margin_of_a_photograph_is_as_wide_as_what_is_not_known_and_no_wider(
+        size in (120_usize..300, 120_usize..300),
+        unknown in prop::array::uniform4(0_usize..40),
+        most in MARGIN..40,
+    ) {
+        let (width, height) = size;
+        let [left, top, right, bottom] = unknown;
+        let mut known = BinaryImage::new(width, height);
+        known.fill_extent([left, top, width - right, height - bottom]);
+        let coverage = within_narrowest_margin(&known, most);
+        let border = coverage.border_px(width as u32, height as u32) as usize;
+        // A strip of three pixels hides nothing.
+        let needed = unknown.into_iter().map(|side| side.saturating_sub(3)).max().unwrap_or(0);
+        let allowed = needed <= most;
+        prop_assert_eq!(border, if allowed { needed.max(MARGIN) } else { MARGIN });
+        prop_assert_eq!(coverage.uncovered().is_empty(), allowed);
+        let told = |&(side, x, y): &(usize, usize, usize)| {
+            let holds = |b: &PixelBox| {
+                let (x, y) = (x as u32, y as u32);
+                (b.x..b.x + b.width).contains(&x) && (b.y..b.y + b.height).contains(&y)
+            };
+            side <= MARGIN + 3 || coverage.uncovered().iter().any(holds)
+        };
+        let (across, down) = (width / 2, height / 2);
+        let sides = [
+            (left, left.saturating_sub(1), down),
+            (top, across, top.saturating_sub(1)),
+            (right, width - right.max(1), down),
+            (bottom, across, height - bottom.max(1)),
+        ];
+        prop_assert!(allowed || sides.iter().all(told), "{:?}", coverage.uncovered());
+    }
+
+    #[test]
+    fn what_is_known_in_narrow_pieces_only_is_one_uncovered_piece(
+        known_width in 1_usize..60,
+        unknown_width in 1_usize..4,
+        upright in any::<bool>(),
+    ) {
+        let side = 400;
+        let mut known = BinaryImage::new(side, side);
+        for start in (0..side).step_by(known_width + unknown_width) {
+            let end = (start + known_width).min(side);
+            known.fill_extent(if upright { [start, 0, end, side] } else { [0, start, side, end] });
+        }
+        let coverage = within_narrowest_margin(&known, 20);
+        prop_assert_eq!(coverage.uncovered(), &[][..]);
+        let little = coverage.compared_share() < 0.95;
+        prop_assert_eq!(coverage.uncovered_pieces(), u32::from(little));
+    }
 }
 
 proptest! {

@@ -107,6 +107,7 @@ fn what_is_unexplained_has_a_colour_of_its_own_and_what_was_not_compared_is_hatc
         differences: &differences,
         uncovered: &uncovered,
         excluded: &excluded,
+        border: 0,
     };
     let out = annotate(&picture, shown);
     let grey = |x, y| out.get_pixel(x, y) == &image::Rgb([120; 3]);
@@ -117,6 +118,19 @@ fn what_is_unexplained_has_a_colour_of_its_own_and_what_was_not_compared_is_hatc
     let hatched = colours(90).iter().filter(|colour| **colour == [240, 228, 66]).count();
     assert_eq!(hatched, 20, "two lines of eight");
     assert!(colours(79).iter().all(|colour| *colour == [255; 3]), "beside the piece");
+}
+
+#[test]
+fn the_border_that_is_not_inspected_is_hatched_on_all_sides() {
+    let picture = GrayImage::from_pixel(96, 64, Luma([255]));
+    for (border, hatched) in [(0, 0), (8, 96 * 64 - 80 * 48), (500, 96 * 64)] {
+        let out = annotate(&picture, Annotations { border, ..Annotations::default() });
+        let is_hatched = |(_, _, pixel): &(u32, u32, &image::Rgb<u8>)| pixel.0 == [120; 3];
+        let grey: Vec<_> = out.enumerate_pixels().filter(is_hatched).collect();
+        assert_eq!(grey.len(), hatched / 4, "a quarter of it");
+        let beside = |x: u32, y: u32| x.min(95 - x).min(y).min(63 - y) < border;
+        assert!(grey.iter().all(|(x, y, _)| beside(*x, *y)));
+    }
 }
 
 /// A row of a network: seven shares that sum to 1, and sides that open a box around the centre.

@@ -63,7 +63,8 @@ fn picture_facts(artifact: &ReportArtifact) -> Vec<FactView> {
     if let Outcome::Compared { registration, coverage, detection_limit, timing, .. } =
         &artifact.outcome
     {
-        facts.push(plain_fact("Compared", words::describe_coverage(coverage.as_ref())));
+        let compared = words::describe_coverage(coverage.as_ref(), artifact.picture.as_ref());
+        facts.push(plain_fact("Compared", compared));
         let excluded = coverage.as_ref().and_then(words::describe_excluded);
         facts.extend(excluded.map(|excluded| plain_fact("Not inspected", excluded)));
         if let Some(method) = coverage.as_ref().and_then(Coverage::method) {
