@@ -14,7 +14,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use inference::engine::EngineError;
-use lab::acceptance::{AcceptanceError, FixedSet, SetError};
+use lab::acceptance::{AcceptanceError, FixedSet, GeneratedBoards, SetError};
 use platform::event_log::EventLog;
 
 use crate::cli::{FixedSetArgs, LoadModelArgs, ModelCommand, ModelServerArgs};
@@ -95,7 +95,11 @@ async fn load(args: LoadModelArgs) -> anyhow::Result<ExitCode> {
 fn fixed_set(args: &FixedSetArgs) -> Result<Arc<FixedSet>, Failure> {
     let set = match &args.boards {
         Some(folder) => FixedSet::from_folder(folder).map_err(|error| explain_set(&error))?,
-        None => FixedSet::from_generator(args.flawed as usize, args.clean as usize),
+        None => FixedSet::from_generator(GeneratedBoards {
+            flawed: args.flawed as usize,
+            clean: args.clean as usize,
+            photographs: args.photographs as usize,
+        }),
     };
     Ok(Arc::new(set))
 }

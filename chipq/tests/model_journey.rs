@@ -154,7 +154,10 @@ async fn a_version_is_routed_to_while_boards_are_inspected_and_none_is_lost_or_m
     repository.declare();
     model(&["load", "2"]);
     let why = ["--reason", "a trial of the reins", "--actor", "ada"];
-    model(&[&["route", "2", "--flawed", "4", "--clean", "2"], &why[..]].concat());
+    model(
+        &[&["route", "2", "--flawed", "4", "--clean", "2", "--photographs", "1"], &why[..]]
+            .concat(),
+    );
     until_compared_by(&data, "2", BOARDS).await;
     stop.store(true, Ordering::Relaxed);
     let ids = inspecting.await.unwrap();

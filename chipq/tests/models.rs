@@ -30,7 +30,7 @@ use repository::Repository;
 use server::TritonServer;
 
 /// A small set: what is measured here is the commands.
-const SET: [&str; 4] = ["--flawed", "4", "--clean", "2"];
+const SET: [&str; 6] = ["--flawed", "4", "--clean", "2", "--photographs", "1"];
 
 /// The commands of one Triton server and one database.
 struct Commands {

@@ -6,8 +6,8 @@ use crate::Invalid;
 use crate::vocabulary::vocabulary;
 
 vocabulary! {
-    /// The six defect classes of a bare copper layer, as DeepPCB (Tang et al., 2019) names them, in the
-    /// order of the network's outputs after background.
+    /// The six defect classes of a bare copper layer, as DeepPCB (Tang et al., 2019) names them, and
+    /// the one of its holes, in the order of the network's outputs after background.
     pub enum DefectClass ("class") {
         /// A trace that is interrupted.
         Open = "open",
@@ -21,7 +21,15 @@ vocabulary! {
         Copper = "copper",
         /// A hole inside copper.
         PinHole = "pin-hole",
+        /// A hole that was not drilled, or is closed; photographs show it.
+        MissingHole = "missing-hole",
     }
+}
+
+impl DefectClass {
+    /// The classes of a copper layer: those of binarised pictures.
+    pub const OF_COPPER: [Self; 6] =
+        [Self::Open, Self::Short, Self::Mousebite, Self::Spur, Self::Copper, Self::PinHole];
 }
 
 /// An axis-aligned box in pixels of the picture, origin at the top left.
@@ -135,8 +143,11 @@ mod tests {
     #[test]
     fn the_classes_stand_in_the_order_of_the_networks_outputs() {
         let names = DefectClass::ALL.map(DefectClass::as_str);
-        assert_eq!(names, ["open", "short", "mousebite", "spur", "copper", "pin-hole"]);
-        assert_eq!(DefectClass::ALL.map(|class| class as usize), [0, 1, 2, 3, 4, 5]);
+        let deeppcb = ["open", "short", "mousebite", "spur", "copper", "pin-hole"];
+        assert_eq!(names[..6], deeppcb);
+        assert_eq!(names[6..], ["missing-hole"]);
+        assert_eq!(DefectClass::OF_COPPER.map(DefectClass::as_str), deeppcb);
+        assert_eq!(DefectClass::ALL.map(|class| class as usize), [0, 1, 2, 3, 4, 5, 6]);
     }
 
     #[test]

@@ -96,10 +96,14 @@ def stages(record):
     while record:
         runs.insert(0, record)
         record = record.get("before")
-    last = runs[-1]
+    last = next(run for run in reversed(runs) if "mean_of" not in run)
     lines = [f"{last['parameters']:,} parameters, batch {last['batch']}, running average {last['average']}, seed "
              f"{last['seed']}, {last['precision']}:", ""]
     for number, run in enumerate(runs, 1):
+        if "mean_of" in run:
+            of = ", ".join(f"`{digest[:16]}…`" for digest in run["mean_of"])
+            lines.append(f"{number}. the mean of the weights of {of}, to `{run['sha256'][:16]}…`")
+            continue
         crops = ", ".join(f"{name} {count:,}" for name, count in run["crops"].items())
         lines.append(f"{number}. {run['epochs']} passes over {sum(run['crops'].values()):,} crops ({crops}) at a rate of "
                      f"{run['rate']}, {run['cpu_seconds']:,} CPU seconds, to `{run['sha256'][:16]}…`")
@@ -124,6 +128,16 @@ def clean(runs_folder):
             f"{at[0.25]} at 0.25 or above, which is what it takes for review.")
 
 
+def photographs(runs_folder):
+    items = measure.read_items(f"{runs_folder}/photographs/manifest.json")
+    predictions, refused = measure.read_predictions(f"{runs_folder}/photographs.jsonl")
+    rows, false = measure.naming(items, predictions)
+    total = [sum(counts) for counts in zip(*rows.values())]
+    lines = table(["class", "labels", "marked", "rightly named", "only wrongly named"],
+                  [*([name, *counts] for name, counts in sorted(rows.items())), ["all", *total]])
+    return [*lines, f"{len(items)} photographs, {len(refused)} refused; {false} places marked where nothing is labelled."]
+
+
 def write(a):
     with open(a.weights, "rb") as file:
         weights = file.read()
@@ -145,6 +159,7 @@ def write(a):
     parts = {
         "digest": digest, "bytes": f"{len(weights):,}", "training": "\n".join(training(digest)),
         "results": "\n".join(results(runs)), "classes": "\n".join(per_class(runs)), "clean": clean(a.runs),
+        "photographs": "\n".join(photographs(a.runs)),
         "confusion": "\n".join(line for run in (real or runs) for line in confusion(run)),
         "families": "\n".join(line for run in real for line in families(run, trained))
                     or "Run with a real data set to fill this in.\n",

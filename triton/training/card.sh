@@ -19,9 +19,11 @@ run() { # NAME MANIFEST [arguments]: predictions and a summary of one run
 }
 example boards 400 9001 "$work/flawed"
 example boards 400 9002 "$work/clean" 100
+example boards 48 9003 "$work/photographs" photographs
 run generated "$work/flawed/manifest.json"
 run generated-repaired "$work/flawed/manifest.json" --repaired
 run generated-clean "$work/clean/manifest.json"
+run photographs "$work/photographs/manifest.json"
 if [ -n "$data" ]; then
     for split in trainval test; do
         run "$split" "$data/manifest.json" --split "$split"

@@ -6,6 +6,7 @@
 import json
 
 CLASSES = ["open", "short", "mousebite", "spur", "copper", "pin-hole"]
+DIFFERENCE = "difference"  # how `evaluate` writes what differs and has no name
 SAME_PLACE = 0.33  # intersection over union from which a detection is at a label's place
 
 
@@ -128,6 +129,24 @@ def operating_curve(items, predictions, thresholds):
         counts = at_threshold(items, predictions, threshold)
         rows.append((threshold, counts["false_calls"] / len(items), counts["escaped"] / max(counts["labels"], 1)))
     return rows
+
+
+def naming(items, predictions):
+    """Per class of the labels: labels, and of these marked by anything, named rightly, and named only wrongly (from 0.5
+    on); and how much is marked where nothing is labelled."""
+    touch = lambda a, b: overlap(a, b) > 0
+    rows, false = {}, 0
+    for item in items:
+        for label in item["boxes"]:
+            marks = [d for d in predictions[item["id"]] if touch(d, label)]
+            names = {d["class"] for d in marks if d["confidence"] >= 0.5 and d["class"] != DIFFERENCE}
+            row = rows.setdefault(label["class"], [0, 0, 0, 0])
+            row[0] += 1
+            row[1] += bool(marks)
+            row[2] += label["class"] in names
+            row[3] += bool(names) and label["class"] not in names
+        false += sum(not any(touch(d, label) for label in item["boxes"]) for d in predictions[item["id"]])
+    return rows, false
 
 
 def false_calls(predictions, threshold=0.5):

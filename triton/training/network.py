@@ -5,9 +5,9 @@ box's left, top, right and bottom distance from the crop's centre in pixels (lit
 golden) of 112 x 112 bits, least significant bit first, set where there is copper.
 
 Crops of photographs are records of 25,108 bytes: the same, but for planes of bytes: levels in one light, 0 as bright as
-the golden crop (copper is bright), 255 as dark. They have one class more.
+the golden crop (copper is bright), 255 as dark.
 
-The network: [n, 2, 96, 96] (0 copper, 1 substrate) -> probabilities [n, 7 or 8], sides [n, 4] in pixels.
+The network: [n, 2, 96, 96] (0 copper or as bright, 1 substrate or as dark) -> probabilities [n, 8], sides [n, 4] in pixels.
 """
 import numpy as np
 import onnx
@@ -22,8 +22,7 @@ RECORD = np.dtype(
     [("class", "u1"), ("centre", "u1", 3), ("sides", "<f4", 4), ("planes", "u1", (2, STORED, STORED // 8))]
 )
 PHOTOGRAPH_RECORD = np.dtype([*RECORD.descr[:3], ("planes", "u1", (2, STORED, STORED))])
-CLASSES = ["background", "open", "short", "mousebite", "spur", "copper", "pin-hole"]
-PHOTOGRAPH_CLASSES = [*CLASSES, "missing-hole"]
+CLASSES = ["background", "open", "short", "mousebite", "spur", "copper", "pin-hole", "missing-hole"]
 SIDE_SCALE, SIDE_OFFSET = 16.0, 20.0
 
 # What happens at full resolution is fixed and small: copper too much, copper too little, and the test picture. Where
@@ -73,7 +72,7 @@ class Network(nn.Module):
 def slimmed(large, widths):
     """A narrower network that begins with the strongest channels of a larger one: those whose weights on the way in and
     on the way out are largest (Li et al. 2017, Pruning Filters for Efficient ConvNets)."""
-    network = Network(convs_of(widths), large.hidden.out_features, large.classes.out_features)
+    network = Network(convs_of(widths), large.hidden.out_features)
     inputs = torch.arange(len(ENCODING))
     following = [conv[0].weight for conv in large.convs[1:]]
     for conv, (wide, norm), after in zip(network.convs, (conv[:2] for conv in large.convs), [*following, None]):
@@ -87,7 +86,8 @@ def slimmed(large, widths):
             getattr(conv[1], name).copy_(getattr(norm, name)[outputs])
         inputs = outputs
     for name in ["hidden", "classes", "sides"]:
-        getattr(network, name).load_state_dict(getattr(large, name).state_dict())
+        layer, wide = getattr(network, name), getattr(large, name)
+        layer.weight[: len(wide.bias)], layer.bias[: len(wide.bias)] = wide.weight, wide.bias
     return network
 
 

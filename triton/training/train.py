@@ -1,20 +1,17 @@
 #!/usr/bin/env python3
 """Train the golden-comparison network on crops of labelled boards and write it as ONNX.
 
-usage: train.py CROPS.bin [CROPS.bin ...] --validation VAL.bin --out model.onnx [--epochs N]
-       train.py CROPS.bin [CROPS.bin ...] --validation VAL.bin --out model.onnx --teacher large.onnx
-       train.py CROPS.bin [CROPS.bin ...] --validation VAL.bin --out model.onnx --from model.onnx --real REAL.bin
+usage: train.py CROPS.bin ... --photographs CROPS.bin ... --validation VAL.bin --validation-photographs VAL.bin
+                --out model.onnx [--epochs N] [--teacher large.onnx] [--from model.onnx [--real REAL.bin]]
 
 CROPS are written by the Rust example `training_crops`: the shipped registration, candidates and crops, so that
-training sees what inference sees. The format and the network are described in `network.py`. The confidence is
-calibrated at the end: one temperature, fitted on the validation crops and folded into the weights.
+training sees what inference sees. Crops of photographs, which are grey levels, are named by options of their own; the one
+network learns both kinds, each batch of one of them. The format and the network are described in `network.py`. The
+confidence is calibrated at the end: one temperature, fitted on the validation crops and folded into the weights.
 
-With --teacher, a narrower network begins with the strongest channels of a larger one and learns its answers besides the
-labels (Hinton et al. 2015). With --from, training goes on from that network. REAL are crops of a data set's own boards: seven in eight boards of
+With --teacher, a narrower network begins with the strongest channels of a larger one and learns its answers about
+binarised crops besides the labels (Hinton et al. 2015); a teacher that knows fewer classes is asked about those. With --from, training goes on from that network. REAL are crops of a data set's own boards: seven in eight boards of
 every group (by a digest of their names) are trained on, several times a pass, and the others choose the best pass.
-
-With --photographs, crops are grey levels of photographs, and the network has a class more; --from may then name a network
-for binarised crops, which knows the shapes already.
 """
 import argparse
 import hashlib
@@ -28,12 +25,12 @@ from torch import nn
 from torch.nn import functional as F
 
 from network import (
-    CLASSES, PHOTOGRAPH_CLASSES, PHOTOGRAPH_RECORD, RECORD, SIDE, SIDE_SCALE, SPARE, WIDTHS, Network, answer, convs_of,
+    CLASSES, PHOTOGRAPH_RECORD, RECORD, SIDE, SIDE_SCALE, SPARE, WIDTHS, Network, answer, convs_of,
     export, load, slimmed, tensors, unpack,
 )
 
-# Exchanging copper and substrate exchanges these classes.
-INVERTED = np.array([0, 2, 1, 4, 3, 6, 5])
+# Exchanging copper and substrate exchanges these classes; binarised crops have no holes.
+INVERTED = np.array([0, 2, 1, 4, 3, 6, 5, 7])
 # A real crop is seen so many times in a pass, each time moved and turned otherwise.
 REAL_REPEATS = 4
 HELD_OUT_ONE_IN = 8
@@ -60,11 +57,24 @@ def augment(records, rng, group=16):
         if rng.random() < 0.5:
             crop, s = crop.swapaxes(2, 3), s[:, [1, 0, 3, 2]]
         if not bits:
+            crop, s = enlarged(crop, s, rng)
             crop = relit(crop, rng)
         elif rng.random() < 0.25:
             crop, classes[part] = 1 - crop, INVERTED[classes[part]]
         out[part], sides[part] = crop, s
     return out, sides, classes
+
+
+def enlarged(crop, sides, rng):
+    """Half of the time levels as a camera sees them that is nearer, up to twice: traces and flaws have any width."""
+    zoom = 2 ** max(0.0, rng.uniform(-1, 1))
+    if zoom == 1:
+        return crop, sides
+    at = (np.arange(SIDE) - (SIDE - 1) / 2) / zoom + (SIDE - 1) / 2
+    low = at.astype(int)
+    share = (at - low).astype(np.float32)
+    rows = crop[..., low, :] * (1 - share)[:, None] + crop[..., low + 1, :] * share[:, None]
+    return rows[..., low] * (1 - share) + rows[..., low + 1] * share, sides * np.float32(zoom)
 
 
 def relit(crop, rng):
@@ -95,7 +105,8 @@ def loss_of(network, batch, teacher):
     if teacher is not None:
         with torch.no_grad():
             taught, boxes = (answers.float() for answers in teacher(x))
-        soft = F.kl_div(F.log_softmax(logits / SOFT, 1), F.log_softmax(taught / SOFT, 1), reduction="batchmean",
+        known = logits[:, : taught.shape[1]]
+        soft = F.kl_div(F.log_softmax(known / SOFT, 1), F.log_softmax(taught / SOFT, 1), reduction="batchmean",
                         log_target=True)
         loss = loss + SOFT**2 * soft
         if real.any():
@@ -103,7 +114,13 @@ def loss_of(network, batch, teacher):
     return loss
 
 
-def validate(network, data):
+def validate(network, kinds):
+    """Loss over all validation crops, and figures of each kind of them in words."""
+    found = [validate_kind(network, data) for data in kinds if len(data)]
+    return sum(loss for loss, _ in found) / len(found), "; ".join(text for _, text in found)
+
+
+def validate_kind(network, data):
     logits, sides = answer(network, data)
     classes, real = data["class"], data["class"] > 0
     confidence = torch.from_numpy(logits).softmax(1)[:, 1:].max(1).values.numpy()
@@ -116,10 +133,10 @@ def validate(network, data):
     return loss, text
 
 
-def temperature_of(network, data):
+def temperature_of(network, kinds):
     """The temperature at which the validation crops are least surprising (Guo et al. 2017)."""
-    logits, _ = answer(network, data)
-    logits, classes = torch.from_numpy(logits), torch.from_numpy(data["class"].astype(np.int64))
+    logits = torch.from_numpy(np.concatenate([answer(network, data)[0] for data in kinds]))
+    classes = torch.from_numpy(np.concatenate([data["class"] for data in kinds]).astype(np.int64))
     grid = np.exp(np.linspace(np.log(0.4), np.log(3.0), 121))
     losses = [F.cross_entropy(logits / t, classes).item() for t in grid]
     return float(grid[int(np.argmin(losses))])
@@ -136,25 +153,36 @@ def split_real(path):
     return records[~held], records[held]
 
 
-def train(network, teacher, data, a, rng, each_pass):
+def batches_of(kinds, size, rng):
+    """The crops of a pass in batches of one kind each, in random order, moved about."""
+    batches = []
+    for data in kinds:
+        order = rng.permutation(len(data))
+        batches += [(data, np.sort(part)) for part in np.split(order, range(size, len(data), size)) if len(part) == size]
+    for number in rng.permutation(len(batches)):
+        data, part = batches[number]
+        yield augment(data[part], rng)
+
+
+def train(network, teacher, kinds, a, rng, each_pass):
     half = a.precision == "bfloat16" or (a.precision == "auto" and "amx_bf16" in open("/proc/cpuinfo").read())
-    print(f"{len(data)} crops, classes {np.bincount(data['class'], minlength=network.classes.out_features).tolist()}, "
-          f"{sum(p.numel() for p in network.parameters())} parameters, {'bfloat16' if half else 'float'}", flush=True)
+    counted = [np.bincount(data["class"], minlength=len(CLASSES)).tolist() for data in kinds]
+    print(f"{sum(map(len, kinds))} crops, classes {counted}, {sum(p.numel() for p in network.parameters())} parameters, {'bfloat16' if half else 'float'}", flush=True)
     average = torch.optim.swa_utils.AveragedModel(
         network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(a.average), use_buffers=True)
     optimiser = torch.optim.AdamW(network.parameters(), a.rate, weight_decay=0.02)
-    steps = len(data) // a.batch
+    steps = sum(len(data) // a.batch for data in kinds)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, a.rate, total_steps=steps * a.epochs, pct_start=0.1)
     started = time.time()
     for epoch in range(a.epochs):
         network.train()
         if a.start:
             network.freeze_norms()
-        order, losses = rng.permutation(len(data)), []
-        for step in range(steps):
-            batch = augment(data[np.sort(order[step * a.batch : (step + 1) * a.batch])], rng)
+        losses = []
+        for batch in batches_of(kinds, a.batch, rng):
+            binarised = batch[0].dtype == np.uint8
             with torch.autocast("cpu", torch.bfloat16, enabled=half):
-                loss = loss_of(network, batch, teacher)
+                loss = loss_of(network, batch, teacher if binarised else None)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             nn.utils.clip_grad_norm_(network.parameters(), 5.0)
@@ -170,8 +198,9 @@ def train(network, teacher, data, a, rng, each_pass):
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("crops", nargs="+")
+    parser.add_argument("--photographs", nargs="+", default=[], help="crops of photographs")
     parser.add_argument("--validation", required=True)
-    parser.add_argument("--photographs", action="store_true", help="crops are grey levels of photographs")
+    parser.add_argument("--validation-photographs")
     parser.add_argument("--out", required=True)
     parser.add_argument("--from", dest="start", help="an ONNX file of this program to go on from")
     parser.add_argument("--teacher", help="an ONNX file of this program whose answers are learnt")
@@ -216,9 +245,9 @@ def main():
     torch.manual_seed(a.seed)
     torch.set_num_threads(a.threads)
     rng = np.random.default_rng(a.seed)
-    record, classes = (PHOTOGRAPH_RECORD, PHOTOGRAPH_CLASSES) if a.photographs else (RECORD, CLASSES)
-    parts = [np.fromfile(path, record) for path in a.crops]
-    validation = np.fromfile(a.validation, record)
+    parts = [np.fromfile(path, RECORD) for path in a.crops]
+    photographs = [np.fromfile(path, PHOTOGRAPH_RECORD) for path in a.photographs]
+    validation = np.fromfile(a.validation, RECORD)
     for path in filter(None, [a.real, a.real_repaired]):
         real, held_out = split_real(path)
         parts += [real] * REAL_REPEATS
@@ -226,33 +255,38 @@ def main():
         validation = held_out if path == a.real else np.concatenate([validation, held_out])
     teacher = load(a.teacher).eval().to(memory_format=torch.channels_last) if a.teacher else None
     if a.start:
-        network = load(a.start, len(classes))
+        network = load(a.start, len(CLASSES))
     elif teacher and any(width > conv[0].out_channels for width, conv in zip(a.widths, teacher.convs)):
         raise SystemExit(f"train.py: {a.teacher} is narrower than --widths {a.widths}: a teacher is wider")
     else:
-        network = slimmed(teacher, a.widths) if teacher else Network(convs_of(a.widths), classes=len(classes))
+        network = slimmed(teacher, a.widths) if teacher else Network(convs_of(a.widths))
     network = network.to(memory_format=torch.channels_last)
-    best = [float("inf")]
+    kinds, held_back, best = [np.concatenate(parts)], [validation], [float("inf")]
+    if photographs:
+        kinds.append(np.concatenate(photographs))
+    if a.validation_photographs:
+        held_back.append(np.fromfile(a.validation_photographs, PHOTOGRAPH_RECORD))
 
     def each_pass(averaged):
-        loss, text = validate(averaged, validation)
+        loss, text = validate(averaged, held_back)
         # Generated boards never run out, so the last pass is the best one; a few real ones are soon known by heart.
         if loss < best[0] or not a.real:
             best[0] = loss
             export(averaged, a.out)
         return text
 
-    half = train(network, teacher, np.concatenate(parts), a, rng, each_pass)
+    half = train(network, teacher, kinds, a, rng, each_pass)
     final = load(a.out)
-    temperature = temperature_of(final, validation)
+    temperature = temperature_of(final, held_back)
     export(final, a.out, temperature)
-    print(f"temperature {temperature:.3f}, then {validate(load(a.out), validation)[1]}")
+    print(f"temperature {temperature:.3f}, then {validate(load(a.out), held_back)[1]}")
     digest = digest_of(a.out)
     print("sha256", digest)
     if a.record:
         os.makedirs(os.path.dirname(a.record) or ".", exist_ok=True)
         made = {
-            "sha256": digest, "crops": {os.path.basename(p).removesuffix(".bin"): len(d) for p, d in zip(a.crops, parts)},
+            "sha256": digest, "crops": {os.path.basename(path).removesuffix(".bin"): len(crops)
+                                        for path, crops in zip(a.crops + a.photographs, parts[: len(a.crops)] + photographs)},
             "epochs": a.epochs, "batch": a.batch, "rate": a.rate, "average": a.average, "seed": a.seed,
             "temperature": temperature, "precision": half, "cpu_seconds": round(time.process_time()),
             "parameters": sum(p.numel() for p in network.parameters()),

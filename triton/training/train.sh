@@ -4,11 +4,9 @@
 #   triton/training/train.sh --fine-tune DIR    goes on from the shipped weights on the trainval pairs of DIR, a data
 #                                               set with a manifest.json in DeepPCB's layout; its weights never go
 #                                               into the repository: they are written to OUT, which must lie outside
-#   triton/training/train.sh --photographs      a network for photographs, on generated ones only: grey levels, a class
-#                                               more; it goes on from the shipped weights, which know the shapes, and
-#                                               is written to OUT. BOARDS=N photographs (default 2400), RATE 0.002
 #   BOARDS=N  flawed boards in the training set (default 12000); and a quarter as many clean ones
 #   REPAIRED=N  repaired boards (default: nine for sixteen flawed ones)
+#   PHOTOGRAPHS=N  photographs of boards, one in twelve of them clean (default: one for three flawed boards)
 #   EPOCHS=N  passes over the crops (default 5; 6 to fine-tune)
 #   OUT=FILE  where the network is written (default triton/golden-compare/1/model.onnx); FILE.json says how it came to be
 #   FROM=FILE goes on from that network rather than from nothing
@@ -19,11 +17,10 @@
 #   THREADS=N threads that train (default 1)
 set -eu
 root=$(cd "$(dirname "$0")/../.." && pwd)
-usage() { echo "usage: train.sh [--fine-tune DIR | --photographs]; DIR needs a manifest.json" >&2; exit 64; }
-real= photographs=
+usage() { echo "usage: train.sh [--fine-tune DIR]; DIR needs a manifest.json" >&2; exit 64; }
+real=
 case ${1:-} in
     --fine-tune) [ -f "${2:-}/manifest.json" ] || usage; real=$(cd "$2" && pwd) ;;
-    --photographs) photographs=yes; [ -n "${OUT:-}" ] || { echo "train.sh: --photographs needs OUT=FILE" >&2; exit 64; } ;;
     "") ;;
     *) usage ;;
 esac
@@ -56,21 +53,17 @@ if [ -z "${VENV:-}" ]; then
 fi
 crops() { name=$1; shift; cargo run --quiet --package lab --example training_crops -- \
     --out "$work/$name.bin" "$@"; }
-train() { "$VENV/bin/python" triton/training/train.py "$@" --validation "$work/validation.bin" --threads "${THREADS:-1}" \
-    --out "$out"; }
-if [ -n "$photographs" ]; then
-    boards=${BOARDS:-2400}
-    crops photographs-validation --photographs --boards $(((boards + 15) / 16)) --seed 2001
-    crops photographs --photographs --boards "$boards" --seed 1001 --clean-per-cent 8
-    "$VENV/bin/python" triton/training/train.py --photographs "$work/photographs.bin" \
-        --validation "$work/photographs-validation.bin" --from "${FROM:-$shipped}" --epochs "${EPOCHS:-10}" \
-        --rate "${RATE:-0.002}" --average 0.99 --batch 128 --threads "${THREADS:-1}" --out "$out" --record "$out.json"
-    exit
-fi
+train() { "$VENV/bin/python" triton/training/train.py "$@" --photographs "$work/photographs.bin" \
+    --validation "$work/validation.bin" --validation-photographs "$work/photographs-validation.bin" \
+    --threads "${THREADS:-1}" --out "$out"; }
 boards=${BOARDS:-12000}
+photographs=${PHOTOGRAPHS:-$(((boards + 2) / 3))}
+# Some generated boards stay in the mixture of fine-tuning, so that families that DIR lacks are not forgotten.
+[ -z "$real" ] || photographs=$((photographs / 16 + 1))
 crops validation --boards $(((boards + 31) / 32)) --seed 2001
+crops photographs-validation --photographs --boards $(((boards + 63) / 64)) --seed 2002
+crops photographs --photographs --boards "$photographs" --seed 1007 --clean-per-cent 8
 if [ -n "$real" ]; then
-    # Some generated boards stay in the mixture, so that families that DIR lacks are not forgotten.
     crops mixed --boards $((boards / 16 + 1)) --seed 1005
     crops mixed-repaired --boards $((boards / 32 + 1)) --seed 1006 --repaired
     crops real --manifest "$real/manifest.json" --split trainval

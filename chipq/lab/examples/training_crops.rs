@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use boards::{BoardOptions, GeneratedBoard, LabelledBox, Manifest, ManifestItem, board_sequence};
 use clap::Parser;
 use lab::training::{photographed_pairs, write_photograph_records, write_records};
+use vision::{DecodedImage, PreparedGolden};
 
 /// Units made of one generated design: a design costs as much as two of its units.
 const UNITS_PER_DESIGN: u32 = 3;
@@ -28,7 +29,7 @@ struct Arguments {
     #[arg(long, default_value_t = 0)]
     clean_per_cent: u32,
     /// Photographs instead of binarised copper; records are of bytes then.
-    #[arg(long, conflicts_with_all = ["manifest", "repaired"])]
+    #[arg(long, conflicts_with = "repaired")]
     photographs: bool,
     /// A DeepPCB-style manifest instead of generated boards.
     #[arg(long)]
@@ -58,17 +59,21 @@ fn main() -> Result<(), Box<dyn Error>> {
         boards: BufWriter::new(File::create(PathBuf::from(beside))?),
         counts: [0; 4],
     };
-    if arguments.photographs {
-        sink.take_photographs(&arguments)?;
-    } else if let Some(manifest) = &arguments.manifest {
+    if let Some(manifest) = &arguments.manifest {
         let parsed: Manifest = serde_json::from_slice(&fs::read(manifest)?)?;
         let folder = manifest.parent().unwrap_or(Path::new("."));
         let wanted = |item: &&ManifestItem| {
             arguments.split.as_ref().is_none_or(|split| *split == item.split)
         };
         for item in parsed.items.iter().filter(wanted) {
-            sink.take(&item.id, &item.group, load(item, folder)?)?;
+            if arguments.photographs {
+                sink.take_filed_photograph(item, folder)?;
+            } else {
+                sink.take(&item.id, &item.group, load(item, folder)?)?;
+            }
         }
+    } else if arguments.photographs {
+        sink.take_photographs(&arguments)?;
     } else {
         let options = BoardOptions {
             max_shift: 8,
@@ -117,14 +122,27 @@ impl Sink {
             let (golden, photographs) = photographed_pairs(arguments.seed, number, units, clean)?;
             let Some(golden) = golden else { continue };
             for (unit, (test, photograph)) in photographs.iter().enumerate() {
-                let records =
-                    write_photograph_records(&golden, test, photograph, 1, &mut self.crops)?;
+                let labels = &photograph.labels;
+                let records = write_photograph_records(&golden, test, labels, 1, &mut self.crops)?;
                 let id = (number * units + unit as u64).to_string();
-                let labels = photograph.labels.len() as u64;
-                self.count(&id, &number.to_string(), labels, records)?;
+                self.count(&id, &number.to_string(), labels.len() as u64, records)?;
             }
         }
         Ok(())
+    }
+
+    fn take_filed_photograph(
+        &mut self,
+        item: &ManifestItem,
+        folder: &Path,
+    ) -> Result<(), Box<dyn Error>> {
+        let picture = |file: &Path| -> Result<DecodedImage, Box<dyn Error>> {
+            Ok(vision::decode(&fs::read(folder.join(file))?)?)
+        };
+        let golden = PreparedGolden::new(&picture(&item.template.file)?)?;
+        let test = picture(&item.test.file)?;
+        let records = write_photograph_records(&golden, &test, &item.boxes, 1, &mut self.crops)?;
+        self.count(&item.id, &item.group, item.boxes.len() as u64, records)
     }
 
     fn count(

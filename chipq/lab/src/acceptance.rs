@@ -21,7 +21,7 @@ mod tally;
 mod tests;
 mod worse;
 
-pub use set::{FixedSet, SetError};
+pub use set::{FixedSet, GeneratedBoards, SetError};
 pub use tally::{FindingMatches, LabelTally};
 pub use worse::WorseWay;
 

@@ -5,8 +5,7 @@
 
 use std::io::{self, Write};
 
-use boards::photographed::Photograph;
-use boards::{GeneratedBoard, LabelClass};
+use boards::{GeneratedBoard, LabelClass, LabelledBox};
 use domain::{DefectClass, PixelBox};
 use vision::{DecodedImage, PreparedGolden};
 
@@ -62,24 +61,22 @@ pub fn write_records(
 }
 
 /// Writes the records of one photograph, as [`write_records`] does: levels of both pictures in one light, as
-/// [`vision::NormalisedPair`] cuts them. Flaws that the comparison did not find are looked at too, and only the strongest of
-/// many places without one. None when the
-/// two cannot be compared, else how many records were written.
+/// [`vision::NormalisedPair`] cuts them. Flaws that the comparison did not find are looked at too, and only the
+/// strongest of many places without one. None when the two cannot be compared, else how many records were written.
 ///
 /// # Errors
 /// When `out` cannot be written.
 pub fn write_photograph_records(
     golden: &PreparedGolden,
     test: &DecodedImage,
-    photograph: &Photograph,
+    labels: &[LabelledBox],
     extra: u64,
     out: &mut impl Write,
 ) -> io::Result<Option<u64>> {
     let Ok(Some((pair, mut centres))) = vision::locate_differences(test, golden) else {
         return Ok(None);
     };
-    let labels: Vec<_> =
-        photograph.labels.iter().map(|label| (label.class, label.bounds())).collect();
+    let labels: Vec<_> = labels.iter().map(|label| (label.class, label.bounds())).collect();
     for (_, bounds) in &labels {
         let seen = centres.iter().any(|&(x, y)| sides_around(bounds, (x, y)).is_some());
         if !seen {
@@ -151,7 +148,6 @@ fn sides_around(bounds: &PixelBox, (x, y): (usize, usize)) -> Option<[f32; 4]> {
 fn number_of(class: LabelClass) -> Option<u8> {
     let number = match class {
         LabelClass::Named(class) => DefectClass::ALL.iter().position(|other| *other == class)?,
-        LabelClass::MissingHole => DefectClass::ALL.len(),
         LabelClass::Other => return None,
     };
     u8::try_from(number + 1).ok()

@@ -85,6 +85,10 @@ pub(crate) struct FixedSetArgs {
     #[arg(long, default_value_t = 16, value_name = "N", conflicts_with = "boards",
           value_parser = clap::value_parser!(u32).range(0..=100_000))]
     pub(crate) clean: u32,
+    /// Generated photographs of boards with defects, up to 8 each.
+    #[arg(long, default_value_t = 12, value_name = "N", conflicts_with = "boards",
+          value_parser = clap::value_parser!(u32).range(0..=10_000))]
+    pub(crate) photographs: u32,
 }
 
 /// `chipq model list`

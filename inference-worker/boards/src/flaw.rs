@@ -70,7 +70,7 @@ pub(super) fn paint_flaws(
     let mut flaws: Vec<PaintedFlaw> = Vec::with_capacity(count);
     let apart = random.between(APART.0, APART.1);
     for _ in 0..count {
-        let class = random.pick(DefectClass::ALL);
+        let class = random.pick(DefectClass::OF_COPPER);
         for _ in 0..ATTEMPTS {
             let Some(stroke) = proposal::propose_stroke(board, class, random) else { continue };
             let free = flaws.iter().all(|flaw| !flaw.area.grown_by(apart).overlaps(stroke.area));
@@ -98,6 +98,8 @@ fn has_named_effect(board: &Canvas, stroke: &Stroke, class: DefectClass) -> bool
         DefectClass::PinHole | DefectClass::Copper => Effect::Island,
         DefectClass::Mousebite | DefectClass::Spur => Effect::Edge,
         DefectClass::Open | DefectClass::Short => Effect::Bridge,
+        // Not one of copper: no stroke does it.
+        DefectClass::MissingHole => return false,
     };
     effect_of_stroke(board, stroke, adds_copper(class)) == Some(wanted)
 }

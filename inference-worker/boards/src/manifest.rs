@@ -121,14 +121,9 @@ pub struct LabelledBox {
 pub enum LabelClass {
     /// A class that the network names.
     Named(DefectClass),
-    /// A drilled hole that is missing.
-    MissingHole,
     /// One that it does not: it may be found, and never by its name.
     Other,
 }
-
-/// How manifests name [`LabelClass::MissingHole`].
-const MISSING_HOLE: &str = "missing-hole";
 
 impl LabelClass {
     /// The class, when it is one that the network names.
@@ -136,7 +131,7 @@ impl LabelClass {
     pub const fn as_named(self) -> Option<DefectClass> {
         match self {
             Self::Named(class) => Some(class),
-            Self::MissingHole | Self::Other => None,
+            Self::Other => None,
         }
     }
 }
@@ -149,10 +144,7 @@ impl From<DefectClass> for LabelClass {
 
 impl From<String> for LabelClass {
     fn from(word: String) -> Self {
-        match word.as_str() {
-            MISSING_HOLE => Self::MissingHole,
-            word => word.parse().map_or(Self::Other, Self::Named),
-        }
+        word.parse().map_or(Self::Other, Self::Named)
     }
 }
 
@@ -160,7 +152,6 @@ impl From<LabelClass> for String {
     fn from(class: LabelClass) -> Self {
         let word = match class {
             LabelClass::Named(class) => class.as_str(),
-            LabelClass::MissingHole => MISSING_HOLE,
             LabelClass::Other => "other",
         };
         word.to_owned()
@@ -236,7 +227,7 @@ pub fn write_boards(
         source: format!("chipq generate-boards --count {count} --seed {seed}"),
         licence: "MIT".to_owned(),
         image_size: Some([options.size; 2]),
-        classes: DefectClass::ALL.map(|class| class.as_str().to_owned()).to_vec(),
+        classes: DefectClass::OF_COPPER.map(|class| class.as_str().to_owned()).to_vec(),
         count,
         items,
     };

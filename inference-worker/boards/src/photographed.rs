@@ -151,7 +151,11 @@ impl BoardPiece {
 
     /// Light from a hole whose far end is open to this part.
     fn look_into(&self, open: f32) -> f32 {
-        let behind = if self.style.backdrop == Backdrop::Light { 0.55 } else { 0.012 };
+        let behind = match self.style.backdrop {
+            Backdrop::Dark => 0.012,
+            Backdrop::Light => 0.55,
+            Backdrop::Solder => return SOLDER,
+        };
         WALL + (behind - WALL) * open
     }
 
@@ -181,3 +185,5 @@ impl BoardPiece {
 const DEPTH: f32 = 9.0;
 /// Brightness of a hole's wall.
 const WALL: f32 = 0.05;
+/// Brightness of solder in a hole.
+const SOLDER: f32 = 0.8;

@@ -13,6 +13,8 @@ const fn class_colour(class: DefectClass) -> Rgb<u8> {
         DefectClass::Spur => [0, 158, 115],
         DefectClass::Copper => [204, 121, 167],
         DefectClass::PinHole => [86, 180, 233],
+        // Not of that palette, whose yellow is taken: told from the others by being darkest.
+        DefectClass::MissingHole => [120, 40, 20],
     })
 }
 

@@ -122,12 +122,17 @@ impl CountingPixels {
 }
 
 /// What came of comparing a photograph.
-#[derive(Debug)]
 pub(super) struct ComparedPhotograph {
     /// What differs, strongest first: what counts, and what is tolerated.
     pub(super) differences: [Vec<UnexplainedDifference>; 2],
+    aligned: AlignedPhotograph,
+}
+
+impl ComparedPhotograph {
     /// So many pixels along the border of either picture were not compared.
-    pub(super) border: usize,
+    pub(super) const fn border(&self) -> usize {
+        self.aligned.border
+    }
 }
 
 /// A golden sample made ready for many comparisons.
@@ -178,27 +183,26 @@ impl GoldenPhotograph {
             found.ok_or(Incomparable::TooManyDifferences)
         };
         let tolerated = tolerated.map_or(Ok(Vec::new()), |map| find(&map))?;
-        Ok(ComparedPhotograph { differences: [find(&map)?, tolerated], border: aligned.border })
+        Ok(ComparedPhotograph { differences: [find(&map)?, tolerated], aligned })
     }
 
-    /// As [`Self::find_differences`] where all counts, and the levels that were compared.
-    ///
-    /// # Errors
-    /// As [`Self::find_differences`].
-    pub(super) fn find_differences_and_levels(
+    /// The levels of this photograph and of one that was compared with it, in one light; equal where nothing
+    /// counts.
+    pub(super) fn normalise_levels(
         &self,
-        registered: RegisteredPhotograph,
-    ) -> Result<(Vec<UnexplainedDifference>, NormalisedPair), Incomparable> {
-        let size = (registered.test.width as u32, registered.test.height as u32);
-        let aligned = self.align_levels(registered)?;
-        let pair = self.pair_with(&aligned, None);
-        let map = pair.measure_excess(None);
-        in_focus_everywhere(&map.edges)?;
-        let differences = regions::find_differences(&map, &aligned.field, size)
-            .ok_or(Incomparable::TooManyDifferences)?;
-        let [golden, test] = pair.normalise_channel(self.channels.sharpest());
-        let field = aligned.field.clone();
-        Ok((differences, NormalisedPair { size: self.size(), golden, test, field }))
+        compared: &ComparedPhotograph,
+        counting: &CountingPixels,
+    ) -> NormalisedPair {
+        let aligned = &compared.aligned;
+        let pair = self.pair_with(aligned, None);
+        let [golden, mut test] = pair.normalise_channel(self.channels.sharpest());
+        if let Some(excluded) = &counting.excluded {
+            excluded.for_each_set(|x, y| {
+                let at = y * excluded.width + x;
+                test[at] = golden[at];
+            });
+        }
+        NormalisedPair { size: self.size(), golden, test, field: aligned.field.clone() }
     }
 
     /// Makes a registered photograph as sharp as this one, and finds its light.

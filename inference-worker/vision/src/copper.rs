@@ -25,7 +25,7 @@ pub(super) fn prepare_copper(
         locate_in_copper(bits, basis, watch)?;
     let mut crops = CropBatch::default();
     for &centre in &candidates.centres {
-        crops.push(&pair, centre);
+        crops.push_bits(&pair, centre);
     }
     watch.stage_ended(Stage::Crops);
     let size = basis.golden.size;

@@ -28,7 +28,7 @@ const SAME_PLACE_IOU: f32 = 0.33;
 const EXPLAINS_FROM: Confidence = Recipe::REVIEW_AT_MAX;
 
 /// Number of probabilities per crop: background, then [`DefectClass::ALL`].
-pub const CLASS_COUNT: usize = 7;
+pub const CLASS_COUNT: usize = 1 + DefectClass::ALL.len();
 
 /// The network's answer for one crop.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -1,19 +1,17 @@
-//! Photographs: what differs level by level, and crops of copper around it by which the network may name it.
+//! Photographs: what differs level by level, and crops around it by which the network may name it.
 //!
-//! What differs is decided by the pictures alone (`appearance`). The network, which was trained on copper,
-//! gives names; what it does not name stays a difference, and what it names where nothing differs is dropped:
-//! the copper read from a photograph has flaws of its own.
+//! What differs is decided by the pictures alone (`appearance`). The network gives names; what it does not
+//! name stays a difference, and a name where nothing differs is dropped. The copper that is read from a
+//! photograph says whether there is a board at all, and why one does not lie over its golden sample.
 
 use domain::{ComparisonMethod, PixelBox, UnexplainedDifference};
 
-use super::appearance::{
-    BORDER, ComparedPhotograph, CountingPixels, GoldenPhotograph, RegisteredPhotograph,
-};
+use super::appearance::{BORDER, CountingPixels, GoldenPhotograph, RegisteredPhotograph};
 use super::area::LaidArea;
 use super::binary_image::BinaryImage;
 use super::candidates::Candidates;
 use super::coverage::{self, CoverageTally};
-use super::crops::{CropBatch, RegisteredPair};
+use super::crops::CropBatch;
 use super::decode::ImageView;
 use super::field;
 use super::normalised_pair::NormalisedPair;
@@ -29,7 +27,7 @@ const WHOLE_SIDE_MAX: u32 = 88;
 /// Side of those pieces in pixels.
 const PIECE_SIDE: u32 = 56;
 
-/// Compares a photograph, of which `bits` is the copper, and cuts crops around what differs.
+/// Compares a photograph, of which `bits` is the copper, and cuts crops of its levels around what differs.
 pub(super) fn prepare_photograph(
     test: ImageView<'_>,
     bits: BinaryImage,
@@ -39,15 +37,16 @@ pub(super) fn prepare_photograph(
 ) -> Result<PreparedPicture, Incomparable> {
     let size = test.dimensions();
     let counting = basis.area.map(CountingPixels::from_area).unwrap_or_default();
-    let RegisteredCopper { registered, pair, known, laid } =
-        register((test, bits), golden, (basis, &counting), watch)?;
+    let LaidPhotograph { registered, known, laid } =
+        register((test, &bits), golden, (basis, &counting), watch)?;
     let registration = registered.registration();
-    let ComparedPhotograph { differences: [significant, tolerated], border } =
-        golden.find_differences(registered, &counting, basis.levels)?;
+    let compared = golden.find_differences(registered, &counting, basis.levels)?;
+    let [significant, tolerated] = &compared.differences;
     if significant.len() > MAX_CANDIDATES {
         return Err(Incomparable::TooManyDifferences);
     }
-    let whole = pair.size();
+    let border = compared.border();
+    let whole = bits.size();
     // As far as the blur reaches, the comparison leaves out more along borders than the copper does.
     let known = (BORDER..border).fold(known, |known, _| known.eroded());
     let excluded = laid.as_ref().map(|laid| &laid.excluded);
@@ -60,14 +59,16 @@ pub(super) fn prepare_photograph(
     tally.add_excluded_boxes(boxes.map(|reach| area::clip_reach(*reach, whole)));
     let coverage = tally.into_coverage(ComparisonMethod::Levels)?;
     watch.stage_ended(Stage::Candidates);
-    let centres = crop_centres(significant.iter().chain(&tolerated));
+    let centres = crop_centres(significant.iter().chain(tolerated));
+    let mut crops = CropBatch::default();
+    if !centres.is_empty() {
+        let levels = golden.normalise_levels(&compared, &counting);
+        centres.iter().for_each(|&centre| crops.push_levels(&levels, centre));
+    }
+    let [significant, tolerated] = compared.differences;
     let excluded = laid.map(|laid| laid.excluded);
     let candidates =
         Candidates { centres, significant, tolerated, only_significant: true, excluded };
-    let mut crops = CropBatch::default();
-    for &centre in &candidates.centres {
-        crops.push(&pair, centre);
-    }
     watch.stage_ended(Stage::Crops);
     Ok(PreparedPicture { crops, registration, coverage, variant: 0, candidates, size })
 }
@@ -80,43 +81,43 @@ pub(super) fn locate_differences(
     basis: ComparisonBasis<'_>,
 ) -> Result<(NormalisedPair, Vec<(usize, usize)>), Incomparable> {
     let all = CountingPixels::default();
-    let registered = register((test, bits), golden, (basis, &all), &mut ())?.registered;
-    let (differences, levels) = golden.find_differences_and_levels(registered)?;
-    Ok((levels, crop_centres(differences.iter())))
+    let registered = register((test, &bits), golden, (basis, &all), &mut ())?.registered;
+    let compared = golden.find_differences(registered, &all, basis.levels)?;
+    let centres = crop_centres(compared.differences.iter().flatten());
+    Ok((golden.normalise_levels(&compared, &all), centres))
 }
 
-/// A photograph that lies over its golden sample, and the copper of both.
-struct RegisteredCopper {
+/// A photograph that lies over its golden sample.
+struct LaidPhotograph {
     registered: RegisteredPhotograph,
-    pair: RegisteredPair,
     /// Where the golden sample is known.
     known: BinaryImage,
     /// The area as it lies in the photograph.
     laid: Option<LaidArea>,
 }
 
+/// Lays a photograph, of which `bits` is the copper, over the golden sample.
 fn register(
-    (test, bits): (ImageView<'_>, BinaryImage),
+    (test, bits): (ImageView<'_>, &BinaryImage),
     golden: &GoldenPhotograph,
     (basis, counting): (ComparisonBasis<'_>, &CountingPixels),
     watch: &mut impl StageWatch,
-) -> Result<RegisteredCopper, Incomparable> {
+) -> Result<LaidPhotograph, Incomparable> {
     let golden_bits = &basis.golden.bits;
     let registered = golden.register(test, counting);
     let laid = basis.area.map(|area| area.lay_over(registered.field()));
     let mut warped = field::warp_golden(golden_bits, registered.field());
     // The level by level comparison leaves out two pixels more along borders.
     let known = warped.known.eroded().eroded();
-    laid.iter().for_each(|laid| warped.leave_out(&laid.excluded));
-    let pair = RegisteredPair { golden: warped.fill_unknown_from(&bits), test: bits };
     watch.stage_ended(Stage::Register);
     if !registered.agrees() {
+        laid.iter().for_each(|laid| warped.leave_out(&laid.excluded));
+        let tiles = AgreeingTiles::count(bits, &warped.fill_unknown_from(bits));
         let score = registered.registration().score;
-        let tiles = AgreeingTiles::count(&pair.test, &pair.golden);
-        return Err(refusal::explain_refusal(&pair.test, golden_bits, tiles, score));
+        return Err(refusal::explain_refusal(bits, golden_bits, tiles, score));
     }
     basis.check_bend(registered.field().bend())?;
-    Ok(RegisteredCopper { registered, pair, known, laid })
+    Ok(LaidPhotograph { registered, known, laid })
 }
 
 /// Where to look at differences, in their order: their middles, or the middles of their pieces.

@@ -237,7 +237,7 @@ impl<'a> Windows<'a> {
         for centre in found.centres {
             let (x, y) = (centre.0 + place.left, centre.1 + place.top);
             if self.belongs_to_core(&place, index, (x, y)) {
-                self.crops.push(&pair, centre);
+                self.crops.push_bits(&pair, centre);
                 own.push((x, y));
             }
         }

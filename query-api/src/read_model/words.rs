@@ -143,7 +143,7 @@ words!(
 );
 
 words!(
-    /// The classes of defects of a bare copper layer (DeepPCB).
+    /// The classes of defects of a bare board: those of its copper (DeepPCB), and missing holes.
     #[graphql(name = "DefectClass")]
     #[schema(as = DefectClass)]
     DefectClassWord of DefectClass {
@@ -159,6 +159,8 @@ words!(
         Copper,
         /// A hole inside copper.
         PinHole,
+        /// A hole that was not drilled, or is closed.
+        MissingHole,
     }
 );
 

@@ -5,12 +5,17 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use boards::photographed::{BoardStyle, PhotographedBoard, Shot};
 use boards::{BoardOptions, LabelClass, LabelledBox, Manifest, ManifestItem};
 use domain::{NotComparable, PixelBox, Sha256};
-use vision::{ImageView, PreparedGolden, PreparedPicture};
+use vision::{DecodedImage, ImageView, PreparedGolden, PreparedPicture};
 
 /// Generated boards belong to this sequence; training uses others.
 const SEED: u64 = 770_001;
+/// Width and height of a generated photograph, pixels.
+const PHOTOGRAPH_SIDE: u32 = 640;
+/// Most flaws on one.
+const PHOTOGRAPH_FLAWS: usize = 8;
 
 /// Why a set, or a board of it, cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -53,8 +58,19 @@ pub struct FixedSet {
 
 #[derive(Debug)]
 enum SetSource {
-    Generated { flawed: usize, clean: usize },
+    Generated(GeneratedBoards),
     Folder { folder: PathBuf, items: Vec<ManifestItem> },
+}
+
+/// How many boards are generated of each sort.
+#[derive(Debug, Clone, Copy)]
+pub struct GeneratedBoards {
+    /// Binarised boards with 3 to 12 labelled defects each, 640 × 640 pixels.
+    pub flawed: usize,
+    /// Binarised boards without any.
+    pub clean: usize,
+    /// Photographs of boards with up to 8 labelled defects each, 640 × 640 pixels.
+    pub photographs: usize,
 }
 
 /// A board made ready: its crops, or why there are none, and what is labelled on it.
@@ -65,12 +81,15 @@ pub(super) struct PreparedCase {
 }
 
 impl FixedSet {
-    /// `flawed` boards with 3 to 12 labelled defects each and `clean` ones without any, 640 × 640
-    /// pixels; the same numbers give the same boards.
+    /// Generated boards; the same numbers give the same boards.
     #[must_use]
-    pub fn from_generator(flawed: usize, clean: usize) -> Self {
-        let name = format!("{flawed} flawed and {clean} clean generated boards of seed {SEED}");
-        Self { name, source: SetSource::Generated { flawed, clean } }
+    pub fn from_generator(boards: GeneratedBoards) -> Self {
+        let GeneratedBoards { flawed, clean, photographs } = boards;
+        let name = format!(
+            "{flawed} flawed and {clean} clean generated boards and {photographs} photographs of \
+             flawed ones, of seed {SEED}"
+        );
+        Self { name, source: SetSource::Generated(boards) }
     }
 
     /// Every pair of `folder/manifest.json`.
@@ -101,7 +120,9 @@ impl FixedSet {
     #[must_use]
     pub fn len(&self) -> usize {
         match &self.source {
-            SetSource::Generated { flawed, clean } => flawed + clean,
+            SetSource::Generated(GeneratedBoards { flawed, clean, photographs }) => {
+                flawed + clean + photographs
+            }
             SetSource::Folder { items, .. } => items.len(),
         }
     }
@@ -112,10 +133,16 @@ impl FixedSet {
         self.len() == 0
     }
 
-    /// Board `index` made ready; about 50 ms of computing.
+    /// Board `index` made ready; about 50 ms of computing, half a second for a photograph.
     pub(super) fn prepare_case(&self, index: usize) -> Result<PreparedCase, SetError> {
         match &self.source {
-            SetSource::Generated { flawed, .. } => Ok(prepare_generated(index, index >= *flawed)),
+            SetSource::Generated(GeneratedBoards { flawed, clean, .. }) => {
+                if index < flawed + clean {
+                    Ok(prepare_generated(index, index >= *flawed))
+                } else {
+                    Ok(prepare_photograph(index))
+                }
+            }
             SetSource::Folder { folder, items } => prepare_from_folder(folder, &items[index]),
         }
     }
@@ -129,6 +156,20 @@ fn prepare_generated(index: usize, clean: bool) -> PreparedCase {
     let labels = board.defects.into_iter();
     let labels = labels.map(|(class, bounds)| (LabelClass::Named(class), bounds)).collect();
     PreparedCase { id: format!("generated-{index:05}"), prepared, labels }
+}
+
+/// The golden sample's own piece, flawed and shot again.
+fn prepare_photograph(index: usize) -> PreparedCase {
+    let seed = SEED + index as u64;
+    let style = BoardStyle::from_seed(seed, PHOTOGRAPH_SIDE, PHOTOGRAPH_SIDE);
+    let board = PhotographedBoard::new(seed, style);
+    let station = Shot::for_station(seed);
+    let golden = DecodedImage::Colour(board.piece(0).photograph(&station).picture);
+    let shot = station.repeated(1, 1.0);
+    let flawed = board.flawed_piece(0, 1, PHOTOGRAPH_FLAWS).photograph(&shot);
+    let prepared = prepare_pair(&DecodedImage::Colour(flawed.picture), &golden);
+    let labels = flawed.labels.iter().map(|label| (label.class, label.bounds())).collect();
+    PreparedCase { id: format!("photograph-{index:05}"), prepared, labels }
 }
 
 fn prepare_from_folder(folder: &Path, item: &ManifestItem) -> Result<PreparedCase, SetError> {

@@ -46,7 +46,11 @@ fn shipped() -> Arc<dyn Engine> {
 }
 
 fn set() -> Arc<FixedSet> {
-    Arc::new(FixedSet::from_generator(4, 2))
+    generated(4, 2, 0)
+}
+
+fn generated(flawed: usize, clean: usize, photographs: usize) -> Arc<FixedSet> {
+    Arc::new(FixedSet::from_generator(GeneratedBoards { flawed, clean, photographs }))
 }
 
 #[tokio::test]
@@ -67,7 +71,7 @@ async fn a_model_is_never_worse_than_itself() {
 #[tokio::test]
 async fn a_model_that_sees_nothing_is_refused_and_passes_no_flawed_board() {
     let blind = altered(|output| {
-        output.probabilities = [1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0];
+        output.probabilities = [1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0];
         Ok(())
     });
     let compared = compare_engines(shipped(), blind, &set(), |_| ()).await.unwrap();
@@ -80,9 +84,23 @@ async fn a_model_that_sees_nothing_is_refused_and_passes_no_flawed_board() {
 }
 
 #[tokio::test]
+async fn a_model_that_sees_nothing_on_photographs_is_refused() {
+    let blind = altered(|output| {
+        output.probabilities = [1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0];
+        Ok(())
+    });
+    let compared = compare_engines(shipped(), blind, &generated(0, 0, 2), |_| ()).await.unwrap();
+    let named = compared.old.found.named;
+    assert!(compared.not_comparable == 0 && compared.labels >= 8, "{compared:?}");
+    assert!(named * 10 >= compared.labels * 7, "{named} of {}", compared.labels);
+    let worse = compared.worse_ways();
+    let [WorseWay::FewerDefectsFound { new: 0, .. }] = &worse[..] else { panic!("{worse:?}") };
+}
+
+#[tokio::test]
 async fn a_model_that_cries_wolf_is_refused_for_its_false_calls() {
     let wolf = altered(|output| {
-        output.probabilities = [0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0];
+        output.probabilities = [0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0];
         output.sides = [4.0; 4];
         Ok(())
     });
@@ -136,13 +154,13 @@ async fn a_model_whose_classes_are_permuted_is_refused_for_their_names() {
 async fn a_model_that_doubts_what_is_well_is_refused_for_the_boards_that_it_holds_up() {
     let doubtful = altered(|output| {
         if output.probabilities[0] > 0.5 {
-            output.probabilities = [0.6, 0.0, 0.0, 0.0, 0.0, 0.4, 0.0];
+            output.probabilities = [0.6, 0.0, 0.0, 0.0, 0.0, 0.4, 0.0, 0.0];
             output.sides = [4.0; 4];
         }
         Ok(())
     });
     // Boards on which the network in use has something to call nothing.
-    let set = Arc::new(FixedSet::from_generator(4, 8));
+    let set = generated(4, 8, 0);
     let compared = compare_engines(shipped(), doubtful, &set, |_| ()).await.unwrap();
     assert_eq!(compared.new.found.found, compared.old.found.found, "it finds as much");
     assert_eq!(compared.new.found.false_calls, compared.old.found.false_calls, "and calls no more");

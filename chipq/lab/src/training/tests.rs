@@ -8,7 +8,7 @@ fn every_flaw_of_a_photograph_is_in_a_record_with_its_class_and_box() {
     let golden = golden.expect("shows something");
     let (test, photograph) = &photographs[0];
     let mut file = Vec::new();
-    let written = write_photograph_records(&golden, test, photograph, 1, &mut file)
+    let written = write_photograph_records(&golden, test, &photograph.labels, 1, &mut file)
         .expect("written")
         .expect("comparable");
     assert_eq!(file.len(), written as usize * PHOTOGRAPH_RECORD_LEN);
@@ -36,7 +36,7 @@ fn a_clean_photograph_gives_background_alone_and_not_without_bound() {
     let golden = golden.expect("shows something");
     for (test, photograph) in &photographs {
         let mut file = Vec::new();
-        let written = write_photograph_records(&golden, test, photograph, 1, &mut file)
+        let written = write_photograph_records(&golden, test, &photograph.labels, 1, &mut file)
             .expect("written")
             .expect("comparable");
         assert!(written <= u64::from(BACKGROUND_MAX));

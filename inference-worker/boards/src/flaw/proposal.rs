@@ -26,6 +26,7 @@ pub(super) fn propose_stroke(
         DefectClass::PinHole | DefectClass::Copper => island_stroke(seed, random),
         DefectClass::Mousebite | DefectClass::Spur => edge_stroke(board, seed, random),
         DefectClass::Open | DefectClass::Short => bridge_stroke(board, seed, random),
+        DefectClass::MissingHole => None,
     }
 }
 

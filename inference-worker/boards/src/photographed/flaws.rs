@@ -1,6 +1,6 @@
 //! Flaws of a piece: in its copper, and holes that are missing.
 
-use domain::PixelBox;
+use domain::{DefectClass, PixelBox};
 
 use crate::canvas::{Area, Canvas};
 use crate::flaw::{self, LABEL_MARGIN};
@@ -84,7 +84,7 @@ fn omit_hole(
         if apart && inside.encloses(area) {
             pad.drill = None;
             pad.plug = random.chance(33).then_some(hole);
-            return Some(BoardFlaw { class: LabelClass::MissingHole, area });
+            return Some(BoardFlaw { class: DefectClass::MissingHole.into(), area });
         }
     }
     None

@@ -88,14 +88,12 @@ pub fn write_photographs(
             items.push(part.write_unit(unit, &template, &accepted, out)?);
         }
     }
-    let mut classes = DefectClass::ALL.map(|class| class.as_str().to_owned()).to_vec();
-    classes.push("missing-hole".to_owned());
     let manifest = Manifest {
         dataset: "chipq generated photographs".to_owned(),
         source: format!("chipq generate-boards --photographs --count {count} --seed {seed}"),
         licence: "MIT".to_owned(),
         image_size: Some([options.size.0, options.size.1]),
-        classes,
+        classes: DefectClass::ALL.map(|class| class.as_str().to_owned()).to_vec(),
         count,
         items,
     };

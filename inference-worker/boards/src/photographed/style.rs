@@ -43,6 +43,8 @@ pub enum Backdrop {
     Dark,
     /// A light table.
     Light,
+    /// Nothing: they are filled with solder, which shines.
+    Solder,
 }
 
 /// How a part looks on photographs.

@@ -89,7 +89,9 @@ fn every_class_does_to_the_copper_what_it_says() {
                     has > had && pieces(after) > pieces(before)
                 }
                 LabelClass::Named(DefectClass::PinHole) => has < had && gaps(after) > gaps(before),
-                LabelClass::MissingHole => has == had && holes(&flawed) < holes(&part.plan),
+                LabelClass::Named(DefectClass::MissingHole) => {
+                    has == had && holes(&flawed) < holes(&part.plan)
+                }
                 LabelClass::Other => false,
             };
             assert!(told, "{seed}: {class:?} at {area:?}");

@@ -19,7 +19,8 @@ fn as_on_the_binarised_board(what: &str, change: impl Fn(Camera) -> Camera) {
     let (missed, missed_without) = (with.labelled - with.found, without.labelled - without.found);
     assert!(missed <= missed_without + 1, "{what}: {with:?}, binarised {without:?}");
     let unseen = with.labelled - with.seen;
-    assert!(unseen <= missed_without, "{what}: {with:?}, binarised {without:?}");
+    // One weak flaw of the 28 is told from noise on no photograph, in whatever light.
+    assert!(unseen <= 1, "{what}: {with:?}, binarised {without:?}");
     assert!(with.extra <= without.extra + 1, "{what}: {with:?}, binarised {without:?}");
 }
 

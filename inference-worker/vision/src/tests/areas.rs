@@ -157,7 +157,8 @@ fn in_a_tolerated_zone_findings_count_and_unexplained_differences_do_not() {
     assert_eq!(touching(prepared.significant(), inside), 0);
     assert!(touching(prepared.significant(), outside) > 0);
     assert_eq!(prepared.coverage.excluded_pixels(), 0);
-    let sure = CropOutput { probabilities: [0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0], sides: [10.0; 4] };
+    let sure =
+        CropOutput { probabilities: [0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0], sides: [10.0; 4] };
     let found = prepared.merge_answers(&vec![sure; prepared.centres().len()]).expect("answers");
     let classes: Vec<_> = found.defects.iter().map(|defect| defect.class).collect();
     assert!(classes.len() >= 2 && classes.iter().all(|class| *class == DefectClass::Copper));

@@ -133,9 +133,9 @@ fn the_border_that_is_not_inspected_is_hatched_on_all_sides() {
     }
 }
 
-/// A row of a network: seven shares that sum to 1, and sides that open a box around the centre.
+/// A row of a network: eight shares that sum to 1, and sides that open a box around the centre.
 fn row() -> impl Strategy<Value = CropOutput> {
-    let shares = proptest::array::uniform7(0.0_f32..1.0);
+    let shares = proptest::array::uniform8(0.0_f32..1.0);
     let sides = proptest::array::uniform4(0.6_f32..60.0);
     (shares, sides).prop_map(|(shares, sides)| {
         let sum = shares.iter().sum::<f32>().max(f32::MIN_POSITIVE);
@@ -185,7 +185,7 @@ fn a_finding_that_lies_in_a_keep_out_is_not_made_and_one_made_beside_it_holds_it
     excluded.fill_extent([100, 100, 200, 200]);
     let found = |centre: (usize, usize), sides: [f32; 4]| {
         let candidates = Candidates { excluded: Some(excluded.clone()), ..looked_at(&[centre]) };
-        let sure = CropOutput { probabilities: [0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0], sides };
+        let sure = CropOutput { probabilities: [0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0], sides };
         let found = merge_findings(&candidates, &[sure], (640, 640)).expect("answers");
         found.defects.iter().map(|defect| defect.bounds).collect::<Vec<_>>()
     };

@@ -36,8 +36,7 @@ pub(super) fn infer_request(model: &ModelIdentity, crops: &CropBatch) -> ModelIn
 }
 
 fn little_endian(crops: &CropBatch) -> Bytes {
-    let [copper, substrate] = [0.0_f32, 1.0].map(f32::to_le_bytes);
-    crops.to_values(copper, substrate).into_flattened().into()
+    crops.to_values(f32::to_le_bytes).into_flattened().into()
 }
 
 /// One answer per crop of the request.

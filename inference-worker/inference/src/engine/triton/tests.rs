@@ -158,7 +158,7 @@ async fn an_answer_that_is_not_what_the_model_promises_is_refused() {
         ("0 bytes", |answer| answer.raw_output_contents[0].clear()),
         ("0 bytes", |answer| answer.raw_output_contents.clear()),
         ("60 bytes", |answer| answer.raw_output_contents[0] = vec![0; 60].into()),
-        ("shape [3, 7]", |answer| answer.outputs[0].shape[0] = 3),
+        ("shape [3, 8]", |answer| answer.outputs[0].shape[0] = 3),
         ("shape [2, 14]", |answer| answer.outputs[0].shape[1] = 14),
         ("type FP16", |answer| answer.outputs[1].datatype = "FP16".to_owned()),
         ("lacks", |answer| answer.outputs[1].name = "corners".to_owned()),
@@ -177,7 +177,7 @@ async fn an_answer_that_is_not_what_the_model_promises_is_refused() {
     })]);
     assert!(matches!(rig.infer().await, Err(EngineError::Output { output: "sides", .. })));
     rig.fake.then([Turn::Bad(|answer| {
-        answer.raw_output_contents[0] = [-1.9_f32; 14].map(f32::to_le_bytes).concat().into();
+        answer.raw_output_contents[0] = [-1.9_f32; 16].map(f32::to_le_bytes).concat().into();
     })]);
     let logarithms = rig.infer().await;
     let told = matches!(&logarithms, Err(EngineError::Output { detail, .. })

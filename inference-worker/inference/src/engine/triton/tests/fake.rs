@@ -79,7 +79,7 @@ pub(super) fn declaration() -> ModelConfig {
             dims: vec![2, 96, 96],
             ..Default::default()
         }],
-        output: vec![output("probabilities", 7), output("sides", 4)],
+        output: vec![output("probabilities", 8), output("sides", 4)],
         parameters: [("sha256.1".to_owned(), digest)].into(),
         ..Default::default()
     }
@@ -163,12 +163,12 @@ fn good(request: &ModelInferRequest) -> ModelInferResponse {
     let crops = raw.chunks(raw.len() / usize::try_from(rows).unwrap());
     let repeat = |width: usize| crops.clone().flat_map(|crop| crop[..4].repeat(width)).collect();
     let number = |crop: &[u8]| f32::from_le_bytes([crop[0], crop[1], crop[2], crop[3]]);
-    let shares = |crop| [number(crop), 1.0 - number(crop), 0.0, 0.0, 0.0, 0.0, 0.0];
+    let shares = |crop| [number(crop), 1.0 - number(crop), 0.0, 0.0, 0.0, 0.0, 0.0, 0.0];
     let shares = crops.clone().flat_map(|crop| shares(crop).map(f32::to_le_bytes).concat());
     ModelInferResponse {
         model_name: request.model_name.clone(),
         model_version: request.model_version.clone(),
-        outputs: vec![output("probabilities", 7), output("sides", 4)],
+        outputs: vec![output("probabilities", 8), output("sides", 4)],
         raw_output_contents: vec![shares.collect(), repeat(4)],
         ..Default::default()
     }
