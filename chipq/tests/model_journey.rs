@@ -176,6 +176,6 @@ async fn a_version_is_routed_to_while_boards_are_inspected_and_none_is_lost_or_m
     let routed = events.iter().find(|event| event.event_type == "ModelRouted").unwrap();
     assert_eq!(routed.metadata.actor.as_ref().unwrap().subject, "ada");
     assert_eq!(routed.payload["reason"], "a trial of the reins");
-    assert_eq!(routed.payload["comparison"]["boards_compared"], 6);
+    assert_eq!(routed.payload["comparison"]["boards_compared"], 7);
     platform.stop();
 }

@@ -49,9 +49,9 @@ fn a_server_whose_model_is_not_the_declared_one_does_not_become_ready() {
 #[test]
 fn a_model_with_other_tensors_than_promised_is_refused() {
     let repository = Repository::new();
-    repository.configure("dims: [ 7 ]", "dims: [ 8 ]");
+    repository.configure("dims: [ 8 ]", "dims: [ 7 ]");
     let why = TritonServer::try_start(&repository, Ports::free(), &[]).err().unwrap();
-    assert!(why.contains("model.onnx's probabilities is tensor(float) ['batch', 7]"), "{why}");
+    assert!(why.contains("model.onnx's probabilities is tensor(float) ['batch', 8]"), "{why}");
 }
 
 #[test]
