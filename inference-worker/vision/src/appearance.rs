@@ -18,6 +18,7 @@ use super::normalised_pair::NormalisedPair;
 
 mod agreement;
 mod align;
+mod displacement;
 mod excess;
 mod learning;
 mod level_spread;
@@ -163,7 +164,8 @@ impl GoldenPhotograph {
         (self.channels.width, self.channels.height)
     }
 
-    /// What differs of a photograph that was registered to this one and agrees. The band around this one reaches as far as `levels` of accepted boards do.
+    /// What differs of a photograph that was registered to this one and agrees. With `levels` of accepted boards the
+    /// band around this one reaches as far as they do, and print and mask may lie off as a whole.
     ///
     /// # Errors
     /// [`Incomparable`] when the photograph is out of focus, as a whole or in part, or differs nearly everywhere.
@@ -175,8 +177,12 @@ impl GoldenPhotograph {
     ) -> Result<ComparedPhotograph, Incomparable> {
         let size = (registered.test.width as u32, registered.test.height as u32);
         let aligned = self.align_levels(registered)?;
-        let mut map = self.pair_with(&aligned, levels).measure_excess(counting.excluded.as_ref());
+        let pair = self.pair_with(&aligned, levels);
+        let mut map = pair.measure_excess(counting.excluded.as_ref());
         in_focus_everywhere(&map.edges)?;
+        if levels.is_some() {
+            displacement::explain_by_shifts(&pair, &mut map);
+        }
         let tolerated = counting.tolerated.as_ref().map(|zones| map.split_off(zones));
         let find = |map: &ExcessMap| {
             let found = regions::find_differences(map, &aligned.field, size);

@@ -14,13 +14,13 @@ use super::window::{PictureWindow, find_extremes, larger, smaller};
 use crate::binary_image::{BinaryImage, column_mask};
 
 /// Both pictures are blurred by this sigma, in pixels: single pixels are noise.
-const SMOOTHING: f32 = 1.0;
+pub(super) const SMOOTHING: f32 = 1.0;
 /// The least tolerance in levels, the noise's sigmas that are tolerated, and the part of the local contrast.
-const TOLERANCE_LEVELS: f32 = 1.2;
-const TOLERANCE_SIGMAS: f32 = 2.5;
-const TOLERANCE_CONTRAST: f32 = 0.06;
+pub(super) const TOLERANCE_LEVELS: f32 = 1.2;
+pub(super) const TOLERANCE_SIGMAS: f32 = 2.5;
+pub(super) const TOLERANCE_CONTRAST: f32 = 0.06;
 /// A pixel differs when its excess is larger than this, in units of the noise.
-const EXCESS_MIN: f32 = 0.35;
+pub(super) const EXCESS_MIN: f32 = 0.35;
 /// Columns and rows of a tile, whole words.
 const TILE: (usize, usize) = (256, 64);
 /// The noise is measured on about this many tiles.

@@ -60,7 +60,8 @@ impl GoldenPhotograph {
     }
 }
 
-/// Where a board deviates by more than single pixels and lines of one, which are noise.
+/// Where a board deviates: lines of one pixel, too. Where the edge of an opening moves by less than the band, they are
+/// all that says that it moves. Single pixels and such lines make no board a bad one.
 fn deviating_pixels(map: &ExcessMap, inspected: f64) -> Result<BinaryImage, Incomparable> {
     let deviating = map.differing.opened_by_two();
     let share = deviating.count_copper() as f64 / inspected;
@@ -72,6 +73,6 @@ fn deviating_pixels(map: &ExcessMap, inspected: f64) -> Result<BinaryImage, Inco
         |place: &&candidates::Region| f64::from(place.pixels) > PLACE_SHARE_MAX * inspected;
     match places.iter().find(is_gross) {
         Some(place) => Err(Incomparable::GrosslyDeviating { bounds: place.bounds() }),
-        None => Ok(deviating),
+        None => Ok(map.differing.clone()),
     }
 }

@@ -2,11 +2,14 @@
 //! the levels that they show there. There, and only there, the band around the golden sample reaches as far as
 //! they do and a little farther.
 //!
-//! Levels are pooled over what lies near: solder is as bright on the left of a pad as it was on the right. A level
-//! far from all that was seen on good boards stays a difference, however many boards are accepted; and from
-//! [`AGREED_FROM`] boards on, a place where only one of them deviates far and wide widens nothing, so that a flaw
-//! on an accepted board does not make itself invisible.
+//! Levels are kept pixel by pixel: where a drill left a hole on every board, the metal around it was never seen, and
+//! a hole that is missing stays a difference. How much farther than seen the next board may go is told by how far
+//! boards differ nearby, because six levels of one pixel say little about their range. A level far from all that was
+//! seen on good boards stays a difference, however many boards are accepted; and from [`AGREED_FROM`] boards on, a
+//! place where only one of them deviates far and wide widens nothing, so that a flaw on an accepted board does not
+//! make itself invisible.
 
+use super::planes::Plane;
 use crate::binary_image::BinaryImage;
 
 /// Pixels that deviate are one place when they are not farther apart than twice this, pixels...
@@ -18,15 +21,17 @@ const SHRUNK_BY: usize = 1;
 const AGREED_FROM: u32 = 8;
 /// ...within so many pixels: on the same pad, along the same line of print.
 const AGREED_WITHIN: usize = 16;
-/// Levels are pooled over squares of this side and the squares around them, pixels: less than pads are apart.
-const CELL_SIDE: usize = 8;
+/// Ranges of levels are averaged over squares of this side and the squares around them, pixels.
+const CELL_SIDE: usize = 4;
 /// By which part of the range of levels that was seen it is widened on either side, for 1, 2, … boards and the
 /// golden sample: so that the next board, if levels are normally distributed, lies outside at one place in a
 /// hundred. Simulated with a million sets of each size. For one and two boards that would be 54 and 5.5 times
 /// the range, which says nothing; they get what three get.
 const WIDENED_BY: [f32; 12] = [2.5, 2.5, 2.5, 1.6, 1.2, 0.95, 0.8, 0.7, 0.63, 0.56, 0.51, 0.47];
-/// Levels by which the range is widened at most: less than most materials are apart.
-const WIDENED_MAX: f32 = 24.0;
+/// Levels by which the range is widened at most: less than copper and substrate are apart under most masks. 24
+/// hides 2 of 240 flaws more.
+const WIDENED_MAX: f32 = 16.0;
+
 /// What accepted boards show, in levels of the golden sample's light.
 #[derive(Debug, Clone)]
 pub(crate) struct LevelSpread {
@@ -38,49 +43,31 @@ pub(crate) struct LevelSpread {
     twice: BinaryImage,
     /// Where the band is widened.
     widened: BinaryImage,
-    /// Squares along the width.
-    columns: usize,
-    /// The darkest and the brightest level that deviates in each square, channel by channel.
-    seen: Vec<Vec<LevelRange>>,
-    /// The same of each square and those around it.
-    pooled: Vec<Vec<LevelRange>>,
-}
-
-/// Levels from the darkest to the brightest; none when the first is above the second.
-#[derive(Debug, Clone, Copy)]
-struct LevelRange {
-    darkest: u8,
-    brightest: u8,
-}
-
-impl LevelRange {
-    const EMPTY: Self = Self { darkest: u8::MAX, brightest: 0 };
-
-    fn join(&mut self, other: Self) {
-        self.darkest = self.darkest.min(other.darkest);
-        self.brightest = self.brightest.max(other.brightest);
-    }
+    width: usize,
+    /// The darkest and the brightest level of each pixel, channel by channel.
+    seen: Vec<[Vec<u8>; 2]>,
+    /// How far these are apart on average around each square of [`CELL_SIDE`] pixels, channel by channel.
+    ranges: Vec<Plane>,
 }
 
 impl LevelSpread {
     /// Of no board yet.
     pub(super) fn new((width, height): (usize, usize), channels: usize) -> Self {
-        let columns = width.div_ceil(CELL_SIDE);
-        let empty = vec![LevelRange::EMPTY; columns * height.div_ceil(CELL_SIDE)];
         let nothing = BinaryImage::new(width, height);
+        let empty = [vec![u8::MAX; width * height], vec![0; width * height]];
         Self {
             boards: 0,
             places: nothing.clone(),
             once: nothing.clone(),
             twice: nothing.clone(),
             widened: nothing,
-            columns,
-            seen: vec![empty.clone(); channels],
-            pooled: vec![empty; channels],
+            width,
+            seen: vec![empty; channels],
+            ranges: vec![Plane::new(0, 0); channels],
         }
     }
 
-    /// Adds a board that deviates at these pixels, where its channels have these levels.
+    /// Adds a board that deviates at these pixels, and has these levels in each channel.
     pub(super) fn add_board(&mut self, deviating: &BinaryImage, levels: &[Vec<u8>]) {
         self.boards += 1;
         let grown =
@@ -92,19 +79,19 @@ impl LevelSpread {
         again.intersect_with(&around);
         self.twice.join_with(&again);
         self.once.join_with(&around);
-        let shrunk = (0..SHRUNK_BY).fold(self.places.clone(), |shrunk, _| shrunk.eroded());
-        self.widened = shrunk;
+        self.widened = (0..SHRUNK_BY).fold(self.places.clone(), |shrunk, _| shrunk.eroded());
         if self.boards >= AGREED_FROM {
             self.widened.intersect_with(&self.twice);
         }
         for (channel, levels) in levels.iter().enumerate() {
-            let seen = &mut self.seen[channel];
-            deviating.for_each_set(|x, y| {
-                let level = levels[y * deviating.width + x];
-                let range = LevelRange { darkest: level, brightest: level };
-                seen[y / CELL_SIDE * self.columns + x / CELL_SIDE].join(range);
-            });
-            self.pooled[channel] = pool_neighbours(seen, self.columns);
+            let [darkest, brightest] = &mut self.seen[channel];
+            let mut range = Plane::new(self.width, levels.len() / self.width);
+            let extremes = darkest.iter_mut().zip(brightest);
+            for ((range, level), (low, high)) in range.values.iter_mut().zip(levels).zip(extremes) {
+                (*low, *high) = ((*low).min(*level), (*high).max(*level));
+                *range = f32::from(*high - *low);
+            }
+            self.ranges[channel] = range.shrunk_by(CELL_SIDE).box_means(1);
         }
     }
 
@@ -122,35 +109,23 @@ impl LevelSpread {
         (high, low): (&mut [f32], &mut [f32]),
     ) {
         let part = WIDENED_BY[(self.boards as usize).clamp(1, WIDENED_BY.len()) - 1];
-        let cells = &self.pooled[channel][y / CELL_SIDE * self.columns..];
+        let [darkest, brightest] = &self.seen[channel];
+        let ranges = &self.ranges[channel];
+        let ranges = ranges.row((y / CELL_SIDE).min(ranges.height - 1));
         for (from, at) in (0..golden.len()).step_by(64).zip((x..).step_by(64)) {
             let mut rest = self.widened.word_at(at.cast_signed(), y.cast_signed());
             while rest != 0 {
                 let bit = rest.trailing_zeros() as usize;
                 rest &= rest - 1;
                 let Some(golden) = golden.get(from + bit) else { break };
-                let range = cells[(at + bit) / CELL_SIDE];
-                let brightest = f32::from(range.brightest).max(*golden);
-                let darkest = f32::from(range.darkest).min(*golden);
-                let more = (part * (brightest - darkest)).min(WIDENED_MAX);
+                let pixel = y * self.width + at + bit;
+                let range = ranges[((at + bit) / CELL_SIDE).min(ranges.len() - 1)];
+                let more = (part * range).min(WIDENED_MAX);
+                let brightest = f32::from(brightest[pixel]).max(*golden);
+                let darkest = f32::from(darkest[pixel]).min(*golden);
                 high[from + bit] = high[from + bit].max(brightest + more);
                 low[from + bit] = low[from + bit].min(darkest - more);
             }
         }
     }
-}
-
-/// The ranges of all squares with those around them.
-fn pool_neighbours(seen: &[LevelRange], columns: usize) -> Vec<LevelRange> {
-    let rows = seen.len() / columns;
-    let mut pooled = seen.to_vec();
-    for (at, range) in pooled.iter_mut().enumerate() {
-        let (column, row) = (at % columns, at / columns);
-        for row in row.saturating_sub(1)..(row + 2).min(rows) {
-            for column in column.saturating_sub(1)..(column + 2).min(columns) {
-                range.join(seen[row * columns + column]);
-            }
-        }
-    }
-    pooled
 }

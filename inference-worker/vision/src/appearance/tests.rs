@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod generated_pieces;
 mod pieces;
 
 const SIZE: (u32, u32) = (480, 360);

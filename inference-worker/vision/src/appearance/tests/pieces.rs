@@ -11,7 +11,11 @@ use crate::{DecodedImage, PreparedGolden, PreparedGoldenSet, PreparedPicture, Se
 /// A piece of the board: all print a little elsewhere, every pad of another sheen.
 fn piece(seed: u64, number: u64) -> Vec<Shape> {
     let random = |part: u64| noise(number * 131 + 7, part) - 0.5;
-    let shift = [4.0 * random(1), 4.0 * random(2)];
+    piece_printed_off(seed, number, [4.0 * random(1), 4.0 * random(2)])
+}
+
+fn piece_printed_off(seed: u64, number: u64, shift: [f32; 2]) -> Vec<Shape> {
+    let random = |part: u64| noise(number * 131 + 7, part) - 0.5;
     let mut shapes = board(seed);
     for (index, shape) in (0..).zip(&mut shapes) {
         if shape.round {
@@ -131,6 +135,36 @@ fn pieces_that_differ_never_pass_by_one_golden_sample_and_hardly_differ_from_fiv
     let figures =
         format!("{before} differences on 12 boards before, {after} after, {hidden} flaws hidden");
     assert!(after <= 12 && hidden == 0, "{figures}");
+}
+
+#[test]
+fn print_farther_off_than_on_any_accepted_board_is_explained_and_a_flaw_on_it_or_beside_it_is_not()
+{
+    let seed = 33;
+    let golden = photograph(&piece_printed_off(seed, 0, [0.0; 2]), STILL);
+    let plain = set_with(&golden, &InspectedArea::default());
+    let mut set = plain.clone();
+    for number in 1..6 {
+        let off = [0.5, -0.5].map(|part| part * number as f32 / 5.0);
+        let board = shot_of(&piece_printed_off(seed, number, off), 50 + number);
+        set.add_accepted(&board).expect("a good board");
+    }
+    let differing = |shapes: &[Shape]| told(&set.prepare(&shot_of(shapes, 80)).expect("a board"));
+    let moved = piece_printed_off(seed, 6, [3.0, -2.0]);
+    let (before, after) =
+        (told(&plain.prepare(&shot_of(&moved, 80)).expect("a board")), differing(&moved));
+    assert!(2 * after.len() <= before.len(), "{} left of {}", after.len(), before.len());
+    let print = moved.iter().filter(|shape| !shape.round && shape.colour[0] > 200.0);
+    let inside = print.filter(|shape| {
+        (30.0..450.0).contains(&shape.at[0]) && (30.0..330.0).contains(&shape.at[1])
+    });
+    for (number, shape) in inside.enumerate().step_by(3) {
+        // On the print's end, and on the mask next to it.
+        let reach = if number.is_multiple_of(2) { 0.0 } else { shape.half[0] + 6.0 };
+        let (x, y) = (shape.at[0] + reach, shape.at[1]);
+        let flawed: Vec<Shape> = moved.iter().copied().chain([spot(x, y)]).collect();
+        assert!(differing(&flawed).iter().any(|bounds| touches(bounds, x, y)), "at {x} {y}");
+    }
 }
 
 #[test]
