@@ -10,6 +10,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::Invalid;
 
@@ -82,6 +83,12 @@ impl From<PixelScale> for f32 {
     fn from(scale: PixelScale) -> Self {
         scale.0
     }
+}
+
+/// Events of pictures, from version 2, when nobody stated a scale, to version 3.
+pub(crate) fn without_scale(mut payload: Value) -> Value {
+    payload["pixels_per_millimetre"] = Value::Null;
+    payload
 }
 
 /// Why a picture is not compared with a golden sample that states its scale.

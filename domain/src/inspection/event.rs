@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::aggregate::stored_events;
 use crate::recipe::with_the_whole_picture;
+use crate::scale::without_scale;
 use crate::{
     ArtifactId, Coverage, Defect, FiredRule, InspectionId, Judgement, Lot, MediaType,
     NotComparable, PartNumber, Picture, PixelScale, Recipe, Sha256, Station, UnexplainedDifference,
@@ -205,12 +206,6 @@ fn with_thresholds_only(mut payload: Value) -> Value {
 /// From version 1, when views had no names, to version 2.
 fn without_a_view(mut payload: Value) -> Value {
     payload["view"] = Value::Null;
-    payload
-}
-
-/// From version 2, when nobody stated a scale, to version 3.
-fn without_scale(mut payload: Value) -> Value {
-    payload["pixels_per_millimetre"] = Value::Null;
     payload
 }
 

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::golden::{GoldenPurpose, GoldenSampleUse};
 use crate::aggregate::stored_events;
 use crate::recipe::with_the_whole_picture;
+use crate::scale::without_scale;
 use crate::{ArtifactId, MediaType, PartNumber, Picture, PixelScale, Recipe};
 
 /// The events of a part's stream.
@@ -81,11 +82,5 @@ fn as_a_replacement(mut payload: Value) -> Value {
     payload["use"] = GoldenSampleUse::Replacement.as_str().into();
     payload["view"] = Value::Null;
     payload["reason"] = Value::Null;
-    payload
-}
-
-/// From version 2, when nobody stated a scale, to version 3.
-fn without_scale(mut payload: Value) -> Value {
-    payload["pixels_per_millimetre"] = Value::Null;
     payload
 }
