@@ -7,6 +7,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use unicode_normalization::UnicodeNormalization as _;
 use uuid::Uuid;
 
 /// A value that does not parse: which field, and what it must be.
@@ -32,14 +33,20 @@ pub(crate) fn replace_nul(text: String) -> String {
 
 /// The longest lot, part or station name, in characters.
 pub const NAME_MAX_CHARS: usize = 64;
+const TOO_LONG: &str = "must be at most 64 characters long";
+/// The most characters that are composed into one (U+1F82, for one).
+const COMPOSED_MAX_CHARS: usize = 4;
 
-/// Printable, not blank at either end, and short enough to stand on a label.
+/// Printable, not blank at either end, and short enough to stand on a label. Composed (Unicode's NFC), so that
+/// two names that look the same and only differ in how their accents were typed are one; no relative path, which
+/// a client would resolve away before it asks for it.
 fn parse_name(field: &'static str, text: &str) -> Result<String, Invalid> {
+    let text = compose(text).ok_or(Invalid::new(field, TOO_LONG))?;
     if text.is_empty() {
         return Err(Invalid::new(field, "must not be empty"));
     }
     if text.chars().count() > NAME_MAX_CHARS {
-        return Err(Invalid::new(field, "must be at most 64 characters long"));
+        return Err(Invalid::new(field, TOO_LONG));
     }
     if text.trim() != text {
         return Err(Invalid::new(field, "must not begin or end with white space"));
@@ -47,7 +54,19 @@ fn parse_name(field: &'static str, text: &str) -> Result<String, Invalid> {
     if text.chars().any(is_unprintable) {
         return Err(Invalid::new(field, "must consist of printable characters"));
     }
-    Ok(text.to_owned())
+    if matches!(text.as_str(), "." | "..") {
+        return Err(Invalid::new(field, "must not be a relative path, . or .."));
+    }
+    Ok(text)
+}
+
+/// `text` composed; `None` when it is too long for a name however it is composed.
+fn compose(text: &str) -> Option<String> {
+    if text.is_ascii() {
+        return Some(text.to_owned());
+    }
+    let is_short = text.chars().count() <= COMPOSED_MAX_CHARS * NAME_MAX_CHARS;
+    is_short.then(|| text.nfc().collect())
 }
 
 /// Controls, white space other than the space, direction overrides, invisible characters (Unicode's
@@ -76,12 +95,12 @@ macro_rules! name {
 
         impl $name {
             /// # Errors
-            /// When the text is empty, longer than [`NAME_MAX_CHARS`], padded or not printable.
+            /// When the text is empty, longer than [`NAME_MAX_CHARS`], padded, not printable, `.` or `..`.
             pub fn new(text: &str) -> Result<Self, Invalid> {
                 parse_name($field, text).map(Self)
             }
 
-            /// The name as typed.
+            /// The name as typed, composed.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
