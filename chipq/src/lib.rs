@@ -60,6 +60,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn start(cli: Cli) -> anyhow::Result<ExitCode> {
     telemetry::init(&telemetry_for(&cli))?;
+    platform::descriptors::raise_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let outcome = runtime.block_on(run(cli.command));
     // A thread that is still computing must not keep a finished command on the terminal.

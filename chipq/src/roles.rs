@@ -46,6 +46,10 @@ pub(crate) struct QueryApiArgs {
     /// Where to listen.
     #[arg(long, env = "CHIPQ_LISTEN", default_value = "127.0.0.1:8081")]
     listen: SocketAddr,
+    /// Base that this API is reached by, such as `https://chipq.example`: a listener on loopback answers to
+    /// its host too.
+    #[arg(long, env = "CHIPQ_PUBLIC_URL")]
+    public_url: Option<command_api::PublicUrl>,
     #[command(flatten)]
     data: DataConfig,
     #[command(flatten, next_help_heading = "Database")]
@@ -115,7 +119,9 @@ pub(crate) async fn query_api(args: QueryApiArgs) -> anyhow::Result<()> {
     tracing::info!(address = %listener.local_addr()?, "the query API is listening");
     let probes = vec![api.probe()];
     let router = query_api::router(api);
-    Ok(serve_with_health(listener, router, probes, &HttpConfig::default(), shutdown).await?)
+    let public_host = args.public_url.map(|url| url.host());
+    let config = HttpConfig { public_host, ..HttpConfig::default() };
+    Ok(serve_with_health(listener, router, probes, &config, shutdown).await?)
 }
 
 /// Keeps the read models up to date until a signal.

@@ -13,7 +13,7 @@ use platform::http::HttpConfig;
 #[derive(Debug, Clone, clap::Args)]
 pub struct CommandApiConfig {
     /// Base of the upload URLs that are given out, such as `https://chipq.example`; without it,
-    /// the Host that the client asked.
+    /// the Host that the client asked. A listener on loopback answers to its host too.
     #[arg(long, env = "CHIPQ_PUBLIC_URL")]
     pub public_url: Option<PublicUrl>,
     /// Seconds that a request may take before it is answered with 504.
@@ -30,6 +30,14 @@ pub struct CommandApiConfig {
     #[arg(long, env = "CHIPQ_UPLOAD_MAX_PIXELS")]
     #[arg(default_value_t = UploadLimits::default().max_pixels)]
     pub upload_max_pixels: u64,
+    /// Pictures that are received at a time; the next ones wait, and are put off after five seconds.
+    #[arg(long, env = "CHIPQ_UPLOADS_MAX", default_value_t = UPLOADS_MAX)]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..))]
+    pub uploads_max: u16,
+    /// MiB that they may have together, as announced: what unfinished uploads take of the disk.
+    #[arg(long, env = "CHIPQ_UPLOADS_MAX_MIB", default_value_t = UPLOADS_MAX_MIB)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1_048_576))]
+    pub uploads_max_mib: u32,
     /// Commands a second that one principal may send over time.
     #[arg(long, env = "CHIPQ_RATE_PER_SECOND", default_value = "200")]
     pub rate_per_second: NonZeroU32,
@@ -62,12 +70,26 @@ impl FromStr for PublicUrl {
     }
 }
 
+impl PublicUrl {
+    /// The host, without its port.
+    #[must_use]
+    pub fn host(&self) -> String {
+        // It was parsed when this was made.
+        let uri = self.0.parse::<Uri>().unwrap_or_default();
+        uri.host().unwrap_or_default().to_owned()
+    }
+}
+
 impl fmt::Display for PublicUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
+/// Pictures that are received at a time.
+const UPLOADS_MAX: u16 = 64;
+/// What they may have together, in MiB.
+const UPLOADS_MAX_MIB: u32 = 1_024;
 /// Room for a picture's neighbours in a request body.
 const BODY_MARGIN_BYTES: u64 = 1 << 20;
 
@@ -81,6 +103,8 @@ impl Default for CommandApiConfig {
             upload_timeout_s: 300,
             upload_max_bytes: limits.max_bytes,
             upload_max_pixels: limits.max_pixels,
+            uploads_max: UPLOADS_MAX,
+            uploads_max_mib: UPLOADS_MAX_MIB,
             rate_per_second: positive(200),
             rate_burst: positive(400),
             token_rate_per_second: positive(10),
@@ -104,6 +128,8 @@ impl CommandApiConfig {
             request_timeout: Duration::from_secs(self.request_timeout_s),
             upload_timeout: Duration::from_secs(self.upload_timeout_s),
             max_body_bytes: usize::try_from(body).unwrap_or(usize::MAX),
+            public_host: self.public_url.as_ref().map(PublicUrl::host),
+            ..HttpConfig::default()
         }
     }
 }

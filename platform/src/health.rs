@@ -10,15 +10,18 @@ use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::{StatusCode, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use futures::future::{BoxFuture, join_all};
 use serde::Serialize;
 use tokio::net::TcpListener;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
 use utoipa::ToSchema;
 
-use crate::http::{self, HttpConfig};
+use crate::http::{self, AnsweredHosts, HttpConfig, check_host};
 use crate::metrics;
 use crate::shutdown::Shutdown;
 
@@ -55,7 +58,7 @@ impl Check {
 }
 
 /// Whether reads can be served.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Readiness {
     /// Whether everything is.
     ready: bool,
@@ -72,17 +75,48 @@ pub trait Probe: Send + Sync {
     fn checks(&self) -> BoxFuture<'_, Vec<Check>>;
 }
 
-/// The parts of one process.
-type Probes = Arc<[Arc<dyn Probe>]>;
+/// For so long all parts are as they were found: whoever may ask without a token could keep the database
+/// busy with it.
+const READY_FOR: Duration = Duration::from_secs(1);
+/// The same while something is not ready, so that whoever waits for the start does not wait for this.
+const NOT_READY_FOR: Duration = Duration::from_millis(100);
+
+/// The parts of one process, and how they were found last.
+pub struct ProbedParts {
+    probes: Vec<Arc<dyn Probe>>,
+    /// Whoever asks meanwhile waits for the look under way.
+    found: Mutex<Option<(Instant, Readiness)>>,
+}
+
+impl ProbedParts {
+    async fn readiness(&self) -> Readiness {
+        let mut found = self.found.lock().await;
+        if let Some((at, readiness)) = &*found {
+            let lasts = if readiness.ready { READY_FOR } else { NOT_READY_FOR };
+            if at.elapsed() < lasts {
+                return readiness.clone();
+            }
+        }
+        let asked = self.probes.iter().map(|probe| ask_in_time(&**probe));
+        let checks = merge_checks(join_all(asked).await.into_iter().flatten());
+        let readiness = Readiness { ready: checks.iter().all(|check| check.ready), checks };
+        *found = Some((Instant::now(), readiness.clone()));
+        readiness
+    }
+}
 
 /// `GET /healthz`, which only says that the process answers, and `GET /readyz`, which names what is
 /// not ready of `probes`.
 pub fn router(probes: Vec<Arc<dyn Probe>>) -> Router {
-    let ready = Router::new().route("/readyz", get(get_readiness)).with_state(Probes::from(probes));
+    let parts = Arc::new(ProbedParts { probes, found: Mutex::default() });
+    let ready = Router::new().route("/readyz", get(get_readiness)).with_state(parts);
     ready.route("/healthz", get(get_liveness))
 }
 
 /// Serves `router` until `shutdown`, with health and metrics beside it.
+///
+/// # Errors
+/// When the listener does not know its own address.
 pub fn serve_with_health(
     listener: TcpListener,
     router: Router,
@@ -91,10 +125,20 @@ pub fn serve_with_health(
     shutdown: Shutdown,
 ) -> impl Future<Output = io::Result<()>> + Send + use<> {
     let router_with_health = router.merge(self::router(probes)).merge(metrics::router());
-    http::serve(listener, http::wrap(router_with_health, config), shutdown)
+    let config = config.clone();
+    async move {
+        let hosts = AnsweredHosts::behind(listener.local_addr()?, config.public_host.as_deref());
+        let checked = router_with_health.layer(from_fn_with_state(hosts, check_host));
+        let router = http::wrap(checked, &config);
+        http::serve(listener, router, config.connections, shutdown).await;
+        Ok(())
+    }
 }
 
 /// Serves health and metrics alone, for a role that serves nothing else.
+///
+/// # Errors
+/// As [`serve_with_health`].
 pub fn serve_health(
     listener: TcpListener,
     probe: Arc<dyn Probe>,
@@ -110,19 +154,17 @@ pub async fn get_liveness() -> &'static str {
     "ok\n"
 }
 
-/// Whether reads can be served, and what is missing.
+/// Whether reads can be served, and what is missing. Looked at once a second at most.
 #[utoipa::path(get, path = "/readyz", operation_id = "getReadiness",
     tag = "health",
     responses((status = 200, body = Readiness), (status = 503, body = Readiness)))]
-pub async fn get_readiness(State(probes): State<Probes>) -> Response {
-    let asked = probes.iter().map(|probe| ask_in_time(&**probe));
-    let checks = merge_checks(join_all(asked).await.into_iter().flatten());
-    let ready = checks.iter().all(|check| check.ready);
-    let readiness = Json(Readiness { ready, checks });
-    if ready {
-        return readiness.into_response();
+pub async fn get_readiness(State(parts): State<Arc<ProbedParts>>) -> Response {
+    let readiness = parts.readiness().await;
+    if readiness.ready {
+        return Json(readiness).into_response();
     }
-    (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "1")], readiness).into_response()
+    let retry = [(header::RETRY_AFTER, "1")];
+    (StatusCode::SERVICE_UNAVAILABLE, retry, Json(readiness)).into_response()
 }
 
 async fn ask_in_time(probe: &dyn Probe) -> Vec<Check> {

@@ -4,10 +4,12 @@
 //! id, and nothing internal is in it. Absent: routes, and rate limits, which belong to services.
 
 mod extract;
+mod host;
 mod layers;
 mod problem;
 mod refusals;
 mod serve;
+mod unread_body;
 
 #[cfg(test)]
 mod tests;
@@ -15,4 +17,6 @@ mod tests;
 pub use extract::{Authenticated, JSON_BODY_MAX_BYTES, JsonBody, NoBody, parse_json};
 pub use layers::{HttpConfig, wrap};
 pub use problem::{FieldError, Problem, TYPE_PREFIX};
-pub use serve::{DRAIN_LIMIT, serve};
+pub use serve::{ConnectionLimits, DRAIN_LIMIT, serve};
+
+pub(crate) use host::{AnsweredHosts, check_host};

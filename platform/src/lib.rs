@@ -7,6 +7,7 @@ pub mod artifact_store;
 pub mod auth;
 pub mod backoff;
 pub mod config;
+pub mod descriptors;
 pub mod embedded_postgres;
 pub mod event_log;
 pub mod execute;

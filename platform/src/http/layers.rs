@@ -17,7 +17,9 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::limit::RequestBodyLimitLayer;
 use tracing::Instrument as _;
 
-use super::Problem;
+use super::serve::refuse_in_reserve;
+use super::unread_body::settle_unread_body;
+use super::{ConnectionLimits, Problem};
 use crate::telemetry::TraceContext;
 
 /// The longest plain-text rejection that is quoted in a problem, in bytes.
@@ -26,7 +28,7 @@ const QUOTED_MAX_BYTES: usize = 1024;
 static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// The limits of [`wrap`].
+/// How a router is served.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpConfig {
     /// How long a handler may take to begin its answer; 504 afterwards. Default 30 s.
@@ -35,6 +37,11 @@ pub struct HttpConfig {
     pub upload_timeout: Duration,
     /// Largest request body in bytes; 413 beyond. Default 33 MiB: one picture and a little more.
     pub max_body_bytes: usize,
+    /// The limits of connections.
+    pub connections: ConnectionLimits,
+    /// The name that a proxy in front is reached by, which a listener on loopback answers to beside those
+    /// of this machine. Default none.
+    pub public_host: Option<String>,
 }
 
 impl Default for HttpConfig {
@@ -43,6 +50,8 @@ impl Default for HttpConfig {
             request_timeout: Duration::from_secs(30),
             upload_timeout: Duration::from_secs(300),
             max_body_bytes: 33 << 20,
+            connections: ConnectionLimits::default(),
+            public_host: None,
         }
     }
 }
@@ -59,9 +68,12 @@ pub fn wrap(router: Router, config: &HttpConfig) -> Router {
         .layer(RequestBodyLimitLayer::new(config.max_body_bytes))
         .layer(from_fn_with_state(config.clone(), time_limit))
         .layer(CatchPanicLayer::custom(answer_panic))
+        .layer(from_fn(refuse_nul))
+        .layer(from_fn(refuse_in_reserve))
         .layer(from_fn(errors_are_problems))
         .layer(from_fn(security_headers))
         .layer(from_fn(trace_request))
+        .layer(from_fn(settle_unread_body))
 }
 
 /// As an extractor it never fails: without the middleware it is a new trace.
@@ -142,6 +154,16 @@ async fn not_found(uri: Uri) -> Problem {
 async fn method_not_allowed(method: Method, uri: Uri) -> Problem {
     let detail = format!("{} does not answer to {method}", uri.path());
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", detail)
+}
+
+/// Nothing is named with NUL, and PostgreSQL takes none: in a path or a query it is a mistake or an attack.
+async fn refuse_nul(request: Request, next: Next) -> Response {
+    match request.uri().path_and_query() {
+        Some(text) if text.as_str().contains("%00") => {
+            Problem::bad_request("nul-character", "the URL holds a NUL character").into_response()
+        }
+        _ => next.run(request).await,
+    }
 }
 
 async fn time_limit(State(config): State<HttpConfig>, request: Request, next: Next) -> Response {

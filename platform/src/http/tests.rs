@@ -1,7 +1,10 @@
 //! A wrapped router, asked in every wrong way.
 
 mod bodies;
+mod connections;
+mod hosts;
 mod refusals;
+mod unread_bodies;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,6 +65,7 @@ fn router(issuer: &TokenIssuer) -> Router {
         request_timeout: Duration::from_millis(100),
         upload_timeout: Duration::from_millis(100),
         max_body_bytes: 100_000,
+        ..HttpConfig::default()
     };
     let routes = Router::new()
         .route("/echo", post(async |JsonBody(command): JsonBody<Command>| Json(command)))

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures::{SinkExt as _, StreamExt as _};
+use platform::http::ConnectionLimits;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
@@ -77,7 +78,8 @@ impl World {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("ws://{}", listener.local_addr().unwrap());
         let (router, shutdown) = (self.router.clone(), self.shutdown.clone());
-        tokio::spawn(platform::http::serve(listener, router, shutdown));
+        let limits = ConnectionLimits::default();
+        tokio::spawn(platform::http::serve(listener, router, limits, shutdown));
         base
     }
 }

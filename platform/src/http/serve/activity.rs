@@ -1,0 +1,165 @@
+//! What a connection is doing, and since when: what its limits are counted from.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+
+use axum::body::{Body, Bytes};
+use hyper::body::{Frame, SizeHint};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::limits::ConnectionLimits;
+
+/// What a connection is doing.
+#[derive(Debug)]
+pub(super) struct Activity {
+    state: Mutex<State>,
+    evicted: Notify,
+}
+
+#[derive(Debug)]
+struct State {
+    phase: Phase,
+    /// When the phase began.
+    since: Instant,
+    /// Since when the client has taken nothing of what is sent to it.
+    stalled_since: Option<Instant>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// The head of a request is to come: of the first one, or the rest of one that has begun.
+    Head,
+    /// Between an answer and the next request.
+    Idle,
+    /// A request is being answered, or the connection speaks another protocol by now.
+    Answering,
+}
+
+impl Activity {
+    /// A new connection, of which a request is expected.
+    pub(super) fn new() -> Arc<Self> {
+        let state = State { phase: Phase::Head, since: Instant::now(), stalled_since: None };
+        Arc::new(Self { state: Mutex::new(state), evicted: Notify::new() })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn begin(&self, phase: Phase) {
+        let mut state = self.state();
+        (state.phase, state.since) = (phase, Instant::now());
+    }
+
+    /// Bytes have come.
+    pub(super) fn note_read(&self) {
+        let mut state = self.state();
+        if state.phase == Phase::Idle {
+            (state.phase, state.since) = (Phase::Head, Instant::now());
+        }
+    }
+
+    /// Bytes were taken by the client's side, or had to wait for it.
+    pub(super) fn note_write(&self, has_to_wait: bool) {
+        let mut state = self.state();
+        let since = state.stalled_since;
+        state.stalled_since = has_to_wait.then(|| since.unwrap_or_else(Instant::now));
+    }
+
+    /// A request has come; the connection is idle again when what is returned is dropped.
+    pub(super) fn begin_answer(this: &Arc<Self>) -> Answering {
+        this.begin(Phase::Answering);
+        Answering(Some(Arc::clone(this)))
+    }
+
+    /// Since when it waits for its client to ask something; `None` while a request is answered.
+    pub(super) fn waiting_since(&self) -> Option<Instant> {
+        let state = self.state();
+        (state.phase != Phase::Answering).then_some(state.since)
+    }
+
+    /// Asks the connection to end.
+    pub(super) fn evict(&self) {
+        self.evicted.notify_one();
+    }
+
+    /// Waits until it is asked to end.
+    pub(super) async fn evicted(&self) {
+        self.evicted.notified().await;
+    }
+
+    /// Waits until it has taken longer for something than `limits` allow.
+    pub(super) async fn overdue(&self, limits: &ConnectionLimits) {
+        loop {
+            let now = Instant::now();
+            let deadline = self.deadline(limits);
+            if deadline.is_some_and(|at| at <= now) {
+                return;
+            }
+            // What begins after this look is not overdue before the shortest limit has passed.
+            let next = now + limits.shortest();
+            tokio::time::sleep_until(deadline.map_or(next, |at| at.min(next))).await;
+        }
+    }
+
+    fn deadline(&self, limits: &ConnectionLimits) -> Option<Instant> {
+        let state = self.state();
+        let of_phase = match state.phase {
+            Phase::Head => Some(state.since + limits.head),
+            Phase::Idle => Some(state.since + limits.idle),
+            Phase::Answering => None,
+        };
+        let of_answer = state.stalled_since.map(|since| since + limits.stalled);
+        of_phase.into_iter().chain(of_answer).min()
+    }
+}
+
+/// A request that is being answered.
+pub(super) struct Answering(Option<Arc<Activity>>);
+
+impl Answering {
+    /// The answer's body, which keeps the request under way until it is sent; for ever when the connection
+    /// goes on in another protocol.
+    pub(super) fn until_sent(mut self, body: Body, is_upgrade: bool) -> AnswerBody {
+        if is_upgrade {
+            self.0 = None;
+        }
+        AnswerBody { body, _answering: self }
+    }
+}
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        if let Some(activity) = &self.0 {
+            activity.begin(Phase::Idle);
+        }
+    }
+}
+
+/// The body of an answer.
+pub(super) struct AnswerBody {
+    body: Body,
+    _answering: Answering,
+}
+
+impl hyper::body::Body for AnswerBody {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
