@@ -8,6 +8,7 @@ mod folder;
 mod jpeg;
 mod percent;
 mod png;
+mod staging;
 mod upload;
 mod url;
 
@@ -33,7 +34,11 @@ pub use url::{ArtifactStoreConfig, ArtifactStoreUrl, InvalidArtifactStoreUrl};
 
 use crate::auth::SigningKey;
 use error::PictureFlaw;
+use staging::Staging;
 use upload::PictureInspector;
+
+/// Where pictures lie, below the store's root.
+const ARTIFACTS: &str = "artifacts";
 
 /// The store at `url`: the one place where a scheme becomes an adapter. `key` signs what the
 /// adapter gives out; all processes of an installation share it.
@@ -86,6 +91,7 @@ impl UploadRoute for NoUploads {
 pub struct ArtifactStore {
     objects: Arc<dyn ObjectStore>,
     uploads: Arc<dyn UploadRoute>,
+    staging: Arc<Staging>,
 }
 
 /// What the receiving end would like to know again, by name. It stands in the URL for everybody to
@@ -140,8 +146,8 @@ trait UploadRoute: fmt::Debug + Send + Sync {
 
 impl ArtifactStore {
     /// A store over objects that can be put in parts and renamed to a name that is free.
-    fn new(objects: Arc<dyn ObjectStore>, uploads: Arc<dyn UploadRoute>) -> Self {
-        Self { objects, uploads }
+    fn new(objects: Arc<dyn ObjectStore>, uploads: Arc<dyn UploadRoute>, staging: Staging) -> Self {
+        Self { objects, uploads, staging: Arc::new(staging) }
     }
 
     /// How the picture is to be uploaded until `until`. `notes` come back with the permit when it
@@ -236,12 +242,17 @@ impl ArtifactStore {
         inspector.finish_picture().map(Some).map_err(damaged)
     }
 
-    /// Proves that the store can be written and read; for readiness.
+    /// Proves that pictures can be stored: all folders can be written, the disk has room for some, and a file
+    /// reaches it; for readiness.
     ///
     /// # Errors
-    /// When it cannot.
+    /// When they cannot.
     pub async fn ping(&self) -> Result<(), ArtifactStoreError> {
-        let probe = upload::staging_path();
+        let staging = Arc::clone(&self.staging);
+        let checked = tokio::task::spawn_blocking(move || staging.check_writable()).await;
+        let found = checked.unwrap_or_else(|panic| Err(panic.to_string()));
+        found.map_err(ArtifactStoreError::NotWritable)?;
+        let probe = self.staging.new_path();
         self.objects.put(&probe, Bytes::from_static(b"probe").into()).await?;
         Ok(self.objects.delete(&probe).await?)
     }
@@ -251,7 +262,7 @@ impl ArtifactStore {
 /// there, while its first are the time.
 fn object_path(id: ArtifactId) -> Path {
     let text = id.to_string();
-    Path::from_iter(["artifacts", &text[text.len() - 2..], &text])
+    Path::from_iter([ARTIFACTS, &text[text.len() - 2..], &text])
 }
 
 fn not_found(id: ArtifactId, error: object_store::Error) -> ArtifactStoreError {

@@ -8,6 +8,7 @@ pub mod auth;
 pub mod backoff;
 pub mod config;
 pub mod descriptors;
+pub mod disk;
 pub mod embedded_postgres;
 pub mod event_log;
 pub mod execute;

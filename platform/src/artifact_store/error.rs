@@ -44,6 +44,9 @@ pub enum ArtifactStoreError {
         /// What the file system said.
         source: io::Error,
     },
+    /// Nothing can be written.
+    #[error("{0}")]
+    NotWritable(String),
     /// The store failed.
     #[error("the artifact store failed: {0}")]
     Unavailable(#[from] object_store::Error),

@@ -6,10 +6,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 
 use chrono::{DateTime, Utc};
 use domain::{ArtifactId, MediaType};
@@ -18,15 +16,13 @@ use hmac::{Hmac, Mac as _};
 use object_store::local::LocalFileSystem;
 
 use super::percent::{decode, encode};
-use super::upload::STAGING;
+use super::staging::Staging;
 use super::{
     ArtifactStore, ArtifactStoreError, NoUploads, SignatureError, UploadNotes, UploadPermit,
     UploadRoute, UploadTarget,
 };
 use crate::auth::{SigningKey, hmac_sha256};
-
-/// Unfinished uploads of dead processes are removed when they are older than this.
-pub(super) const ABANDONED_AFTER: Duration = Duration::from_secs(3600);
+use crate::disk;
 
 /// Where this service receives pictures: this path, and the picture's id below it.
 const UPLOADS_PATH: &str = "/v1/uploads/";
@@ -40,37 +36,22 @@ const SIGNATURE: &str = "&signature=";
 /// The parameter that holds the expiry, in seconds since 1970.
 const EXPIRES: &str = "expires";
 
-/// A store in `folder`, which is made when missing. Every write reaches the disk before it counts.
+/// A store in `folder`, which is made when missing, and is closed to other users. Every write reaches the
+/// disk before it counts.
 pub(super) fn open(folder: &Path, key: &SigningKey) -> Result<ArtifactStore, ArtifactStoreError> {
     let failed = |source| ArtifactStoreError::Open { path: folder.to_owned(), source };
-    let staging = folder.join(STAGING);
-    std::fs::create_dir_all(&staging).map_err(failed)?;
-    remove_abandoned(&staging).map_err(failed)?;
+    disk::make_private(folder).map_err(failed)?;
+    let staging = Staging::open(folder).map_err(failed)?;
     let files = LocalFileSystem::new_with_prefix(folder)?.with_fsync(true);
-    Ok(ArtifactStore::new(Arc::new(files), Arc::new(SignedUploads::new(key))))
+    Ok(ArtifactStore::new(Arc::new(files), Arc::new(SignedUploads::new(key)), staging))
 }
 
 /// The same store for whoever only reads; leaves unfinished uploads alone.
 pub(super) fn open_to_read(folder: &Path) -> Result<ArtifactStore, ArtifactStoreError> {
     let failed = |source| ArtifactStoreError::Open { path: folder.to_owned(), source };
-    std::fs::create_dir_all(folder).map_err(failed)?;
+    disk::make_private(folder).map_err(failed)?;
     let files = LocalFileSystem::new_with_prefix(folder)?;
-    Ok(ArtifactStore::new(Arc::new(files), Arc::new(NoUploads)))
-}
-
-/// Removes what killed processes left in the staging folder.
-fn remove_abandoned(staging: &Path) -> io::Result<()> {
-    let now = SystemTime::now();
-    for entry in std::fs::read_dir(staging)? {
-        let entry = entry?;
-        // Another process may finish or remove it meanwhile; then there is nothing to sweep.
-        let Ok(modified) = entry.metadata().and_then(|found| found.modified()) else { continue };
-        if now.duration_since(modified).is_ok_and(|age| age > ABANDONED_AFTER) {
-            tracing::info!(file = %entry.path().display(), "removing an abandoned upload");
-            let _ = std::fs::remove_file(entry.path());
-        }
-    }
-    Ok(())
+    Ok(ArtifactStore::new(Arc::new(files), Arc::new(NoUploads), Staging::elsewhere()))
 }
 
 /// Uploads through this service: the URL carries the permission, so the sender needs no token.

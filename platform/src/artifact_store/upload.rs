@@ -14,15 +14,12 @@ use futures::{Stream, StreamExt as _};
 use object_store::path::Path;
 use object_store::{MultipartUpload, ObjectStoreExt as _};
 use sha2::Digest as _;
-use uuid::Uuid;
 
 use super::error::PictureFlaw;
 use super::{ArtifactStore, UploadError, jpeg, object_path, png};
 
-/// Where unfinished uploads lie.
-pub(super) const STAGING: &str = "staging";
-/// Bytes gathered before a part is written: the least that S3 takes.
-const PART_BYTES: usize = 5 << 20;
+/// Bytes gathered before they are written: what an upload takes of memory, however long it lasts.
+const PART_BYTES: usize = 256 << 10;
 
 /// How large an upload may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,7 +70,7 @@ impl ArtifactStore {
         E: Into<Box<dyn StdError + Send + Sync>>,
     {
         let check = UploadCheck { limits: *limits, expected: expected.into() };
-        let staged = staging_path();
+        let staged = self.staging.new_path();
         let mut upload = self.objects.put_multipart(&staged).await?;
         let picture = match receive_body(upload.as_mut(), body, check).await {
             Ok(picture) => picture,
@@ -189,11 +186,6 @@ impl UploadCheck {
             _ => Ok(picture),
         }
     }
-}
-
-/// A name that nobody else uses.
-pub(super) fn staging_path() -> Path {
-    Path::from_iter([STAGING, &Uuid::new_v4().to_string()])
 }
 
 /// Counts, digests and walks bytes that are pushed in pieces of any size.

@@ -89,7 +89,7 @@ impl From<ArtifactStoreError> for Problem {
             | ArtifactStoreError::Unreadable { .. }
             | ArtifactStoreError::OpenedToRead
             | ArtifactStoreError::Open { .. } => Self::internal(detail),
-            ArtifactStoreError::Unavailable(_) => {
+            ArtifactStoreError::Unavailable(_) | ArtifactStoreError::NotWritable(_) => {
                 tracing::error!(cause = detail, "the artifact store is unavailable");
                 Self::unavailable("the artifact store does not answer", RETRY_AFTER_S)
             }

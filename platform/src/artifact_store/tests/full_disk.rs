@@ -28,7 +28,8 @@ struct FullDisk(InMemory, Step);
 struct FullUpload(Box<dyn MultipartUpload>, Step);
 
 fn store_over(objects: Arc<FullDisk>) -> ArtifactStore {
-    ArtifactStore::new(objects, Arc::new(folder::SignedUploads::new(&signing_key())))
+    let uploads = folder::SignedUploads::new(&signing_key());
+    ArtifactStore::new(objects, Arc::new(uploads), Staging::elsewhere())
 }
 
 fn full() -> object_store::Error {

@@ -1,8 +1,7 @@
 //! What counts as an upload and what does not.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use super::folder::ABANDONED_AFTER;
 use super::*;
 
 /// Refuses `bytes`, then proves that nothing was left behind and the slot still takes a good
@@ -229,17 +228,48 @@ async fn an_artifact_that_does_not_exist_is_not_found() {
 }
 
 #[tokio::test]
-async fn what_a_killed_process_left_is_swept_an_hour_later_and_not_before() {
-    let (folder, _store) = store();
+async fn what_ended_processes_left_is_swept_at_once_and_what_a_living_one_writes_is_not() {
+    let (folder, living) = store();
     let staging = folder.path().join("staging");
-    std::fs::create_dir_all(&staging).unwrap();
-    let (old, young) = (staging.join("old#1"), staging.join("young#1"));
-    std::fs::write(&old, "x").unwrap();
-    std::fs::write(&young, "x").unwrap();
-    let long_ago = SystemTime::now() - ABANDONED_AFTER - Duration::from_secs(1);
-    std::fs::File::options().write(true).open(&old).unwrap().set_modified(long_ago).unwrap();
-    folder_store(folder.path());
-    assert!(!old.exists() && young.exists());
+    let killed = staging.join("killed");
+    std::fs::create_dir_all(&killed).unwrap();
+    std::fs::write(killed.join("upload#1"), "x").unwrap();
+    let mut under_way = living.objects.put_multipart(&living.staging.new_path()).await.unwrap();
+    under_way.put_part(Bytes::from_static(b"half a picture").into()).await.unwrap();
+    let next = folder_store(folder.path());
+    assert!(!killed.exists());
+    assert_eq!(files_in(&staging), 1, "the upload under way");
+    under_way.complete().await.unwrap();
+    drop((living, next));
+    assert_eq!(std::fs::read_dir(&staging).unwrap().count(), 0, "each has taken its own away");
+}
+
+#[tokio::test]
+async fn pictures_are_closed_to_other_users() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let (folder, store) = store();
+    put(&store, new_id(), &picture(ImageFormat::Png), MediaType::Png).await.unwrap();
+    let mode = || std::fs::metadata(folder.path()).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(), 0o700);
+    let open = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(folder.path(), open).unwrap();
+    open_to_read(&ArtifactStoreUrl::Folder(folder.path().to_owned())).unwrap();
+    assert_eq!(mode(), 0o700, "also one that was open");
+}
+
+#[tokio::test]
+async fn a_folder_of_pictures_that_cannot_be_written_is_noticed() {
+    let (folder, store) = store();
+    store.ping().await.unwrap();
+    let (id, bytes) = (new_id(), picture(ImageFormat::Png));
+    put(&store, id, &bytes, MediaType::Png).await.unwrap();
+    store.ping().await.unwrap();
+    // A file in a folder's place: what even root cannot write into.
+    let shard = folder.path().join("artifacts").join(&id.to_string()[34..]);
+    std::fs::remove_dir_all(&shard).unwrap();
+    std::os::unix::fs::symlink("/proc/self", &shard).unwrap();
+    let error = store.ping().await.unwrap_err().to_string();
+    assert!(error.contains(&shard.display().to_string()), "{error}");
 }
 
 #[test]
