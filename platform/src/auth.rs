@@ -42,6 +42,9 @@ pub enum AuthError {
     /// Altered, or signed by somebody else.
     #[error("the signature of the token is wrong; get a new one")]
     BadSignature,
+    /// It must be understood by rules that are not known here (RFC 7515, section 4.1.11).
+    #[error("the token relies on extensions that are not known here")]
+    CriticalExtension,
     /// Issued by somebody else.
     #[error("the token comes from another issuer")]
     WrongIssuer,

@@ -96,6 +96,35 @@ fn a_token_for_another_audience_or_from_another_issuer_is_not_believed() {
 }
 
 #[test]
+fn a_token_that_must_be_understood_by_other_rules_is_not_believed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (issuer, now) = (issuer(folder.path()), Utc::now());
+    let sign = |crit: Option<&[&str]>| {
+        let crit = crit.map(|names| names.iter().map(|&name| name.to_owned()).collect());
+        let header = Header { kid: Some(kid_of(&issuer)), crit, ..Header::new(Algorithm::EdDSA) };
+        jsonwebtoken::encode(&header, &claims(now), &issuer.keys.signing.key).unwrap()
+    };
+    assert!(issuer.verifier().verify(&sign(None), now).is_ok());
+    for names in [&["b64"][..], &["exp"], &["urn:of:somebody"], &[]] {
+        let refused = issuer.verifier().verify(&sign(Some(names)), now);
+        assert_eq!(refused, Err(AuthError::CriticalExtension), "{names:?}");
+    }
+}
+
+#[test]
+fn a_subject_or_a_role_that_cannot_be_stored_is_not_believed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (issuer, now) = (issuer(folder.path()), Utc::now());
+    let long = "x".repeat(256);
+    for name in ["", "eve\0", "eve\n2026-11-29 mallory", long.as_str()] {
+        for changed in [json!({ "sub": name }), json!({ "roles": ["station", name] })] {
+            let token = forge(&issuer, Some(kid_of(&issuer)), changed, now);
+            assert_eq!(issuer.verifier().verify(&token, now), Err(AuthError::Malformed));
+        }
+    }
+}
+
+#[test]
 fn a_token_without_signature_is_not_believed() {
     let folder = tempfile::tempdir().unwrap();
     let (issuer, now) = (issuer(folder.path()), Utc::now());

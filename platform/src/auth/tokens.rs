@@ -22,6 +22,8 @@ const ALGORITHM: Algorithm = Algorithm::EdDSA;
 const LEEWAY_S: i64 = 30;
 /// The longest token that is looked at, in bytes.
 const TOKEN_MAX_BYTES: usize = 8 << 10;
+/// The longest subject or role, in bytes.
+const NAME_MAX_BYTES: usize = 255;
 /// An unknown key id makes the verifier read its folder again, at most this often.
 const RELOAD_EVERY: Duration = Duration::from_secs(5);
 
@@ -202,11 +204,15 @@ impl TokenVerifier {
         if header.alg != ALGORITHM {
             return Err(AuthError::WrongAlgorithm);
         }
+        if header.crit.is_some() {
+            return Err(AuthError::CriticalExtension);
+        }
         let kid = header.kid.ok_or(AuthError::UnknownKey)?;
         let key = self.find_key(&kid).ok_or(AuthError::UnknownKey)?;
         let decoded = jsonwebtoken::decode::<TokenClaims>(token, &key, &self.claim_rules())
             .map_err(|error| explain_failure(error.kind()))?;
         check_time(&decoded.claims, now)?;
+        check_names(&decoded.claims)?;
         Ok(actor_from_claims(decoded.claims))
     }
 
@@ -264,6 +270,15 @@ fn check_time(claims: &TokenClaims, now: DateTime<Utc>) -> Result<(), AuthError>
         return Err(AuthError::NotYetValid);
     }
     Ok(())
+}
+
+/// The subject and the roles stand in every event that is caused: as texts that can be stored and shown.
+fn check_names(claims: &TokenClaims) -> Result<(), AuthError> {
+    let is_name = |text: &str| {
+        (1..=NAME_MAX_BYTES).contains(&text.len()) && !text.chars().any(char::is_control)
+    };
+    let names = claims.roles.iter().chain([&claims.sub]);
+    if names.map(String::as_str).all(is_name) { Ok(()) } else { Err(AuthError::Malformed) }
 }
 
 /// Scopes that this version does not know are left out: they allow nothing here.

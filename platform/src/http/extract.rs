@@ -9,6 +9,7 @@ use axum::http::{HeaderMap, header};
 use chrono::Utc;
 use futures::StreamExt as _;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use serde_json::error::Category;
 
 use super::{FieldError, Problem};
@@ -73,13 +74,54 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for JsonBody<T> {
 /// # Errors
 /// 400 when it is not JSON, 422 when it is not a `T`.
 pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    refuse_array(bytes)?;
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let path = error.path().to_string();
         explain_refusal(&path, error.inner())
     })?;
     json.end().map_err(|error| explain_refusal(".", &error))?;
+    // Last: a field that takes no NUL has said so, with its name.
+    refuse_nul(bytes)?;
     Ok(value)
+}
+
+/// An array would be taken for the fields of an object in the order in which they are declared here.
+fn refuse_array(bytes: &[u8]) -> Result<(), Problem> {
+    match bytes.trim_ascii_start().first() {
+        Some(b'[') => Err(Problem::invalid_field("", "must be an object, not an array")),
+        _ => Ok(()),
+    }
+}
+
+/// NUL, which JSON can only escape, is part of no text, and PostgreSQL stores none.
+fn refuse_nul(bytes: &[u8]) -> Result<(), Problem> {
+    let escaped_nul = br"\u0000";
+    if !bytes.windows(escaped_nul.len()).any(|window| window == escaped_nul) {
+        return Ok(());
+    }
+    // Behind a backslash that is escaped itself the same bytes are only digits.
+    let place = serde_json::from_slice(bytes).ok().and_then(|value| find_nul(&value, ""));
+    match place {
+        Some(field) => Err(Problem::invalid_field(field, "must hold no NUL character")),
+        None => Ok(()),
+    }
+}
+
+/// The path to the first text with NUL in it. No deeper than what serde_json parses, 128 levels.
+fn find_nul(value: &Value, path: &str) -> Option<String> {
+    match value {
+        Value::String(text) => text.contains('\0').then(|| path.to_owned()),
+        Value::Array(values) => {
+            let mut numbered = values.iter().enumerate();
+            numbered.find_map(|(number, value)| find_nul(value, &format!("{path}[{number}]")))
+        }
+        Value::Object(fields) => fields.iter().find_map(|(name, value)| {
+            let inner = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+            if name.contains('\0') { Some(path.to_owned()) } else { find_nul(value, &inner) }
+        }),
+        Value::Null | Value::Bool(_) | Value::Number(_) => None,
+    }
 }
 
 /// A body that must be absent.

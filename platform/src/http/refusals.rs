@@ -27,6 +27,7 @@ impl From<AuthError> for Problem {
             | AuthError::Malformed
             | AuthError::WrongAlgorithm
             | AuthError::UnknownKey
+            | AuthError::CriticalExtension
             | AuthError::BadSignature
             | AuthError::WrongIssuer
             | AuthError::WrongAudience

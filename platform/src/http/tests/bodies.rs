@@ -51,7 +51,8 @@ async fn a_wrong_field_is_refused_with_its_path() {
             "invalid value",
         ),
         (r#"{"lot": "L", "views": [{}]}"#, "views[0].count", "missing field"),
-        (r#"[]"#, "", "invalid length"),
+        (r#"[]"#, "", "must be an object"),
+        (r#" ["L-1", []]"#, "", "must be an object"),
         (r#"null"#, "", "invalid type"),
     ] {
         let problem = json(body).await.problem(422, "validation");
@@ -98,4 +99,26 @@ async fn a_body_that_breaks_off_is_refused() {
         [Ok(b"{".to_vec()), Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset))];
     let broken = Body::from_stream(futures::stream::iter(pieces));
     send("application/json", broken).await.problem(400, "interrupted");
+}
+
+#[tokio::test]
+async fn nul_is_refused_wherever_it_hides() {
+    for (body, field) in [
+        (r#"{"a": ["x", {"b": "\u0000"}]}"#, "a[1].b"),
+        (r#"{"a": {"\u0000": 1}}"#, "a"),
+        (r#"{"a": "\\\u0000"}"#, "a"),
+    ] {
+        let refused = parse_json::<Value>(body.as_bytes()).unwrap_err();
+        assert_eq!((refused.status().as_u16(), refused.name()), (422, "validation"), "{body}");
+        assert_eq!(refused.errors()[0].field, field, "{body}");
+    }
+    json(r#"{"lot": "L\u0000"}"#).await.problem(422, "validation");
+    json("{\"lot\": \"L\0\"}").await.problem(400, "malformed-json");
+    // A backslash and some digits are only text.
+    let answer = json(r#"{"lot": "L\\u0000"}"#).await;
+    assert_eq!(answer.text, r#"{"lot":"L\\u0000","views":[]}"#);
+    let (_folder, issuer) = issuer();
+    for path in ["/number/%00", "/page?limit=1%00", "/nowhere%00"] {
+        get_path(&router(&issuer), path).await.problem(400, "nul-character");
+    }
 }
