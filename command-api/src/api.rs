@@ -8,6 +8,7 @@ use platform::auth::{TokenIssuer, TokenVerifier, Users};
 use platform::event_log::EventLog;
 use platform::idempotency::IdempotencyStore;
 
+use crate::in_flight::UploadsInFlight;
 use crate::limits::RateLimit;
 use crate::{CommandApiConfig, PublicUrl};
 
@@ -35,6 +36,7 @@ pub struct CommandApi(Arc<ApiState>);
 struct ApiState {
     dependencies: Dependencies,
     upload_limits: UploadLimits,
+    uploads_in_flight: UploadsInFlight,
     public_url: Option<PublicUrl>,
     principal_rate: RateLimit,
     peer_rate: RateLimit,
@@ -47,6 +49,7 @@ impl CommandApi {
         Self(Arc::new(ApiState {
             dependencies,
             upload_limits: config.upload_limits(),
+            uploads_in_flight: UploadsInFlight::new(config.uploads_max, config.uploads_max_mib),
             public_url: config.public_url.clone(),
             principal_rate: RateLimit::new("principal", config.rate_per_second, config.rate_burst),
             peer_rate: RateLimit::new(
@@ -79,6 +82,10 @@ impl CommandApi {
 
     pub(crate) fn upload_limits(&self) -> &UploadLimits {
         &self.0.upload_limits
+    }
+
+    pub(crate) fn uploads_in_flight(&self) -> &UploadsInFlight {
+        &self.0.uploads_in_flight
     }
 
     pub(crate) fn public_url(&self) -> Option<&PublicUrl> {

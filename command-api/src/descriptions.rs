@@ -101,6 +101,7 @@ pub(crate) const PROBLEMS: &[ProblemComponent] = &[
         "The token, or the signed URL, does not allow this",
     ),
     component("NotFound", "404", "inspection-not-found", "What the path names does not exist"),
+    component("UploadPaused", "408", "upload-paused", "Nothing came for a while; send it again"),
     ProblemComponent {
         headers: &[("Retry-After", "When the first request with the key is still running")],
         ..component("Conflict", "409", "already-judged", "The rules forbid it in this state")
@@ -195,7 +196,8 @@ pub(crate) struct UploadProblems;
 impl IntoResponses for UploadProblems {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
         problem_references(&[
-            "400", "403", "404", "409", "413", "415", "422", "429", "500", "503", "504", "507",
+            "400", "403", "404", "408", "409", "413", "415", "422", "429", "500", "503", "504",
+            "507",
         ])
     }
 }

@@ -19,6 +19,7 @@ mod config;
 mod descriptions;
 mod health;
 mod housekeeping;
+mod in_flight;
 mod inspections;
 mod limits;
 mod parts;

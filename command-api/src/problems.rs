@@ -9,6 +9,7 @@ use platform::http::{FieldError, Problem};
 use platform::idempotency::ClaimError;
 
 use crate::base_url::encode_segment;
+use crate::in_flight::BodyError;
 
 /// Seconds after which a log that is away, or a busy resource, is worth another try.
 const RETRY_AFTER_S: u64 = 1;
@@ -68,6 +69,10 @@ pub(crate) fn from_upload_error(error: UploadError) -> Problem {
     match error {
         // The same fact has the same name, whether the log or the store tells it.
         UploadError::AlreadyStored => already_uploaded(error.to_string()),
+        UploadError::Interrupted(cause) => match cause.downcast_ref::<BodyError>() {
+            Some(error) => error.into(),
+            None => UploadError::Interrupted(cause).into(),
+        },
         error => error.into(),
     }
 }

@@ -8,6 +8,7 @@
 pub(crate) mod reservation;
 
 use std::fmt;
+use std::pin::pin;
 
 use axum::body::Body;
 use axum::extract::{Request as HttpRequest, State};
@@ -18,7 +19,7 @@ use domain::{
     ArtifactId, Inspection, InspectionId, MediaType, Part, PartNumber, Picture, PictureOwner,
     Sha256, UploadSlot,
 };
-use futures::StreamExt as _;
+use futures::TryStreamExt as _;
 use platform::artifact_store::UploadPermit;
 use platform::event_log::{ActorRef, EventMetadata};
 use platform::execute::{Executed, Request, execute, load};
@@ -33,6 +34,7 @@ use uuid::Uuid;
 
 use crate::command::{finish_regardless, make_answer, make_response};
 use crate::descriptions::UploadProblems;
+use crate::in_flight::pieces_of;
 use crate::{CommandApi, problems};
 
 /// The receiving end of uploads.
@@ -159,7 +161,8 @@ async fn upload_picture(
 ) -> Result<Response, Problem> {
     let upload = PermittedUpload::from_url(&api, request.uri(), trace)?;
     api.principal_rate().count_request(&upload.by)?;
-    upload.check_headers(&api, request.headers())?;
+    let bytes = upload.check_headers(&api, request.headers())?;
+    let _place = api.uploads_in_flight().take_place(bytes).await?;
     let body = request.into_body();
     match upload.owner.clone() {
         PictureOwnerId::Inspection(id) => {
@@ -200,7 +203,7 @@ where
             Ok(make_response(&make_answer(StatusCode::OK, &unchanged, None, body)))
         }
         UploadSlot::Free { .. } => {
-            let pieces = body.into_data_stream();
+            let pieces = pieces_of(body);
             let limits = api.upload_limits();
             let stored = api.artifacts().put_stream(artifact_id, pieces, limits, upload.media_type);
             let picture = stored.await.map_err(problems::from_upload_error)?;
@@ -241,11 +244,8 @@ where
 /// The digest of the body, `None` as soon as it has more than `bytes`.
 async fn digest_body(body: Body, bytes: u64) -> Result<Option<Sha256>, Problem> {
     let (mut hash, mut length) = (sha2::Sha256::new(), 0);
-    let mut pieces = body.into_data_stream();
-    while let Some(piece) = pieces.next().await {
-        let piece = piece.map_err(|_| {
-            Problem::bad_request("interrupted-upload", "the upload was interrupted; send it again")
-        })?;
+    let mut pieces = pin!(pieces_of(body));
+    while let Some(piece) = pieces.try_next().await.map_err(|error| Problem::from(&error))? {
         length += piece.len() as u64;
         if length > bytes {
             return Ok(None);
@@ -276,8 +276,8 @@ impl PermittedUpload {
         }
     }
 
-    /// Refuses before a byte is read what the headers give away.
-    fn check_headers(&self, api: &CommandApi, headers: &HeaderMap) -> Result<(), Problem> {
+    /// Refuses before a byte is read what the headers give away; how many bytes may come, else.
+    fn check_headers(&self, api: &CommandApi, headers: &HeaderMap) -> Result<u64, Problem> {
         let announced = self.media_type.as_str();
         let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or_default());
         let essence = text(header::CONTENT_TYPE).map(|t| t.split(';').next().unwrap_or(t).trim());
@@ -289,7 +289,8 @@ impl PermittedUpload {
         let limit = api.upload_limits().max_bytes;
         match text(header::CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok()) {
             Some(length) if length > limit => Err(Problem::payload_too_large(limit)),
-            _ => Ok(()),
+            Some(length) => Ok(length),
+            None => Ok(limit),
         }
     }
 }

@@ -178,12 +178,18 @@ impl Call {
         self
     }
 
-    pub(crate) async fn send(self) -> Reply {
+    pub(crate) async fn send(mut self) -> Reply {
+        let body = Body::from(std::mem::take(&mut self.body));
+        self.send_body(body).await
+    }
+
+    /// Sends a body that comes as it likes.
+    pub(crate) async fn send_body(self, body: Body) -> Reply {
         let mut request = Request::builder().method(self.method).uri(&self.path);
         for (name, value) in &self.headers {
             request = request.header(name, value.as_bytes());
         }
-        let request = request.body(Body::from(self.body)).unwrap();
+        let request = request.body(body).unwrap();
         let response = self.router.oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let bytes = to_bytes(body, usize::MAX).await.unwrap().to_vec();

@@ -1,8 +1,13 @@
 //! Pictures on their way in, whole and otherwise.
 
+use std::convert::Infallible;
+
+use axum::body::Body;
+use bytes::Bytes;
 use chrono::{TimeDelta, Utc};
 use command_api::CommandApiConfig;
 use domain::MediaType;
+use futures::{StreamExt as _, stream};
 use platform::artifact_store::{ArtifactStore, UploadLimits, UploadNotes};
 use platform::test_support::artifact_store_in;
 use serde_json::json;
@@ -194,4 +199,24 @@ async fn eight_uploads_at_once_store_one_picture() {
     let types = api.event_types().await;
     assert_eq!(types, ["InspectionCreated", "ArtifactReserved", "ArtifactUploaded"]);
     assert_eq!(api.stored_files(), 1);
+}
+
+#[tokio::test]
+async fn uploads_beyond_their_number_are_put_off_until_one_has_ended() {
+    let config = CommandApiConfig { uploads_max: 1, ..CommandApiConfig::default() };
+    let api = TestApi::start_with(config, |log| log).await;
+    let id = api.create().await;
+    let ((_, url), (_, other)) = (api.reserve(&id).await, api.reserve(&id).await);
+    let begun = stream::iter([Ok::<_, Infallible>(Bytes::from(jpeg(1)[..100].to_vec()))]);
+    let stalled = Body::from_stream(begun.chain(stream::pending()));
+    let stalled = tokio::spawn(api.put(&url, Vec::new()).send_body(stalled));
+    // So that it comes first.
+    tokio::task::yield_now().await;
+    let put_off = api.put(&other, jpeg(2)).send().await;
+    assert_eq!(put_off.problem(), (503, "unavailable".into()), "{put_off:?}");
+    assert_eq!(put_off.header("retry-after"), Some("1"));
+    stalled.abort();
+    assert!(stalled.await.unwrap_err().is_cancelled());
+    assert_eq!(api.put(&other, jpeg(2)).send().await.status, 201);
+    assert_eq!(api.put(&url, jpeg(1)).send().await.status, 201);
 }
