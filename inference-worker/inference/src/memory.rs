@@ -43,7 +43,12 @@ impl MemoryBudget {
         &self,
         pixels: impl IntoIterator<Item = u64>,
     ) -> Option<OwnedSemaphorePermit> {
-        let bytes: u64 = pixels.into_iter().map(estimate_bytes).fold(0, u64::saturating_add);
+        self.reserve_bytes(pixels.into_iter().map(estimate_bytes).fold(0, u64::saturating_add))
+            .await
+    }
+
+    /// Waits for room for so many bytes, as [`Self::reserve`] does.
+    pub async fn reserve_bytes(&self, bytes: u64) -> Option<OwnedSemaphorePermit> {
         let units = u32::try_from(bytes.div_ceil(UNIT_BYTES)).unwrap_or(u32::MAX).min(self.units);
         // It is never closed.
         Arc::clone(&self.free).acquire_many_owned(units).await.ok()

@@ -133,3 +133,20 @@ fn packed_otherwise(picture: &GrayImage) -> Bytes {
     assert_ne!(bytes, png(picture));
     bytes.into()
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_picture_of_another_size_is_refused_before_its_file_is_touched() {
+    let line = Line::set_up().await;
+    line.register_golden(&board(true).golden).await;
+    let inspection = line.open().await;
+    let small = generate_board(7, 0, &BoardOptions { size: 320, ..BoardOptions::default() });
+    let artifact = line.upload(inspection, png(&small.test)).await;
+    // Nothing of it can be read, let alone decoded.
+    std::fs::remove_file(line.file_of(artifact)).unwrap();
+    let worker = line.start_worker();
+    line.infer(inspection).await;
+    let reason = NotComparable::SizeMismatch;
+    let expected = (Judgement::Review, vec![FiredRule::NotCompared { reason }]);
+    assert_eq!(line.judged(inspection).await, expected);
+    worker.stop().await;
+}

@@ -100,6 +100,11 @@ impl InspectionProcessor {
         if let Err(conflict) = check_scale(golden.golden.pixels_per_millimetre, task.scale) {
             return Ok(failed(conflict.into(), conflict.to_string()));
         }
+        if let Err(detail) = check_size(picture, golden) {
+            return Ok(failed(NotComparable::SizeMismatch, detail));
+        }
+        // Until the comparison is over: so long are the files in memory.
+        let _room = self.files.reserve_bytes(count_bytes(picture, golden)).await;
         let (test, golden_pictures) = match self.fetch_pictures(task).await {
             Ok(pictures) => pictures,
             Err(error)
@@ -175,6 +180,28 @@ impl InspectionProcessor {
         let bytes = self.artifacts.get_verified(artifact_id, &picture.sha256).await?;
         Ok(stored(picture, bytes))
     }
+}
+
+/// Pictures are compared pixel by pixel, with golden samples of their own size: of the file of any other
+/// nothing needs to be known.
+fn check_size(picture: &Picture, golden: &GoldenSet<'_>) -> Result<(), String> {
+    let variants = golden.variants.iter().map(|sample| &sample.picture);
+    let mut samples = std::iter::once(&golden.golden.picture).chain(variants);
+    if samples.any(|sample| (sample.width, sample.height) == (picture.width, picture.height)) {
+        return Ok(());
+    }
+    let (sample, Picture { width, height, .. }) = (&golden.golden.picture, picture);
+    Err(format!(
+        "the picture is {width} × {height} pixels and the golden sample {} × {}",
+        sample.width, sample.height
+    ))
+}
+
+/// Bytes of all files that a picture is compared with, and its own.
+fn count_bytes(picture: &Picture, golden: &GoldenSet<'_>) -> u64 {
+    let samples = golden.variants.iter().chain(&golden.accepted_boards);
+    let samples = std::iter::once(&golden.golden).chain(samples).map(|sample| &sample.picture);
+    samples.chain([picture]).map(|picture| picture.bytes).fold(0, u64::saturating_add)
 }
 
 fn stored(picture: &Picture, bytes: Bytes) -> StoredPicture {
