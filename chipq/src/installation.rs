@@ -1,11 +1,12 @@
 //! One installation on this machine: its data folder, and the database that goes with it.
 //!
-//! `<data>/postgres` is the private PostgreSQL, `<data>/artifacts` the pictures; keys and the private
-//! PostgreSQL's URL are files of mode 0600 in `<data>`, where every role looks for them. With a database
-//! configured, no PostgreSQL is started.
+//! `<data>/postgres` is the private PostgreSQL, `<data>/artifacts` the pictures, closed to other users; keys,
+//! and the URL that services reach the private PostgreSQL by, are files of mode 0600 in `<data>`, where every
+//! role looks for them. With a database configured, no PostgreSQL is started.
 
+use std::fs::DirBuilder;
 use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -60,7 +61,7 @@ impl Installation {
         }
         let config = EmbeddedPostgresConfig::new(data.data_dir.join("postgres"));
         let postgres = EmbeddedPostgres::start(config).await?;
-        let url = postgres.url(DATABASE);
+        let url = postgres.service_url(DATABASE);
         remember_url(&data.data_dir, &url)?;
         Ok(Self { foundation: with_url(&args.foundation, &url), data, postgres: Some(postgres) })
     }
@@ -81,6 +82,9 @@ impl Installation {
 
     /// Opens what roles stand on, with the database in its newest shape.
     pub(crate) async fn open_foundation(&self) -> anyhow::Result<Foundation> {
+        if let Some(private) = &self.postgres {
+            migrate_as_owner(&private.owner_url(DATABASE)).await?;
+        }
         let foundation = Foundation::open(&self.foundation).await?;
         postgres::migrate(foundation.pool()).await?;
         Ok(foundation)
@@ -108,6 +112,15 @@ impl Installation {
             None => Ok(()),
         }
     }
+}
+
+/// Brings a private database to the newest shape, as who owns it and the log: its services may not.
+async fn migrate_as_owner(url: &str) -> anyhow::Result<()> {
+    let pool = postgres::connect(&DatabaseConfig::from_url(url)).await?;
+    postgres::migrate(&pool).await?;
+    postgres::grant_to_services(&pool).await?;
+    pool.close().await;
+    Ok(())
 }
 
 /// Refuses what cannot be right before a PostgreSQL is started for it.
@@ -160,7 +173,9 @@ fn with_url(foundation: &FoundationConfig, url: &str) -> FoundationConfig {
 }
 
 fn make_folder(folder: &Path) -> Result<(), Failure> {
-    std::fs::create_dir_all(folder).map_err(|error| cannot_use(folder, &error))
+    // PostgreSQL's account must pass through where we are root; others see nothing of it.
+    let made = DirBuilder::new().recursive(true).mode(0o711).create(folder);
+    made.map_err(|error| cannot_use(folder, &error))
 }
 
 fn cannot_use(path: &Path, error: &std::io::Error) -> Failure {

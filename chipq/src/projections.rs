@@ -5,6 +5,7 @@ use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use platform::postgres;
 use projectors::{Projection, RebuildError, RebuildOptions};
 
 use crate::cli::{RebuildArgs, VerifyArgs};
@@ -25,7 +26,10 @@ async fn open_session(args: &InstallationArgs) -> anyhow::Result<OperatorSession
 
 /// Brings the database to the newest shape.
 pub(crate) async fn migrate(args: InstallationArgs) -> anyhow::Result<()> {
-    open_session(&args).await?.close(Ok(())).await?;
+    let session = open_session(&args).await?;
+    // Where services have a role of their own, whoever migrates hands them what is theirs.
+    let granted = postgres::grant_to_services(session.pool()).await;
+    session.close(granted.map_err(Into::into)).await?;
     println!("the database has the newest shape");
     Ok(())
 }

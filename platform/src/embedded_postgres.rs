@@ -1,9 +1,9 @@
 //! A PostgreSQL cluster of our own, run from the binaries installed on the machine.
 //!
 //! Invariant: the data survives `kill -9` of us and of the server; a cluster that outlived us is
-//! adopted, never started twice; it listens on loopback only and asks for a password. Unless
-//! stopped with [`EmbeddedPostgres::stop`], it goes on running after us. Absent: schemas (see
-//! `postgres`).
+//! adopted, never started twice; it listens on loopback only and asks for a password, and services have
+//! a role that is no superuser. Unless stopped with [`EmbeddedPostgres::stop`], it goes on running after
+//! us. Absent: schemas (see `postgres`).
 
 mod account;
 mod binaries;
@@ -16,8 +16,9 @@ mod supervisor;
 #[cfg(test)]
 mod tests;
 
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -199,17 +200,26 @@ impl EmbeddedPostgres {
         cluster.initialise_cluster().await?;
         let server = cluster.adopt_or_launch().await?;
         let port = server.port();
+        let serving = config.purpose == Purpose::Serving;
+        if serving {
+            cluster.ensure_service_role(port).await?;
+        }
         cluster.ensure_database(port, DATABASE).await?;
         let cluster = Arc::new(cluster);
-        let serving = config.purpose == Purpose::Serving;
         let supervisor = serving.then(|| Supervisor::spawn(Arc::clone(&cluster), server));
         Ok(Self { cluster, port, supervisor, _lock: lock.filter(|_| serving) })
     }
 
-    /// The URL of a database in this cluster, with the password in it.
+    /// The URL of a database in this cluster for its services, with the password in it.
     #[must_use]
-    pub fn url(&self, database: &str) -> String {
-        self.cluster.url(self.port, database)
+    pub fn service_url(&self, database: &str) -> String {
+        self.cluster.url(&self.cluster.service, self.port, database)
+    }
+
+    /// The same for the superuser, who owns the database and the log in it.
+    #[must_use]
+    pub fn owner_url(&self, database: &str) -> String {
+        self.cluster.url(&self.cluster.owner, self.port, database)
     }
 
     /// The port on 127.0.0.1.
@@ -268,8 +278,13 @@ async fn lock_data_folder(
     purpose: Purpose,
 ) -> Result<File, EmbeddedPostgresError> {
     let path = data_dir.join("lock");
-    let file = File::options().create(true).append(true).open(&path);
+    // Whoever can open it can hold it, and keep us from starting.
+    let file = File::options().create(true).append(true).mode(0o600).open(&path);
     let file = file.map_err(EmbeddedPostgresError::io(&path))?;
+    if file.metadata().is_ok_and(|found| found.mode() & 0o077 != 0) {
+        let closed = file.set_permissions(Permissions::from_mode(0o600));
+        closed.map_err(EmbeddedPostgresError::io(&path))?;
+    }
     let deadline = tokio::time::Instant::now() + SHARED_LOCK_PATIENCE;
     loop {
         match file.try_lock() {

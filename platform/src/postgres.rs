@@ -5,6 +5,7 @@
 
 pub mod channel;
 mod flavour;
+mod service_role;
 
 use std::str::FromStr as _;
 use std::time::Duration;
@@ -15,6 +16,8 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{Connection as _, PgConnection};
 
 pub use flavour::DatabaseFlavour;
+pub(crate) use service_role::SERVICE_ROLE;
+pub use service_role::grant_to_services;
 
 /// The migrations of `schemas/migrations`, embedded when this crate is compiled.
 pub static MIGRATOR: Migrator = sqlx::migrate!("../schemas/migrations");
@@ -197,13 +200,25 @@ pub async fn connect(config: &DatabaseConfig) -> Result<PgPool, PostgresError> {
         .connect_lazy_with(options))
 }
 
-/// Brings the database to the newest shape. Safe to run from several processes at once.
+/// Brings the database to the newest shape. Safe to run from several processes at once, and by the role of the
+/// services where nothing is left to do.
 ///
 /// # Errors
 /// When a migration fails, a table that it changes stays in use for ten seconds, or the
 /// database was migrated by a newer version.
 pub async fn migrate(pool: &PgPool) -> Result<(), PostgresError> {
+    if is_migrated(pool, &MIGRATOR).await {
+        return Ok(());
+    }
     run_migrations(pool, &MIGRATOR, MIGRATION_LOCK_LIMIT).await
+}
+
+/// Whether exactly these migrations were run. What cannot be read is not: running them says why.
+async fn is_migrated(pool: &PgPool, migrations: &Migrator) -> bool {
+    let run = sqlx::query_as("SELECT version, checksum FROM _sqlx_migrations ORDER BY version");
+    let run: Vec<(i64, Vec<u8>)> = run.fetch_all(pool).await.unwrap_or_default();
+    let ours = migrations.iter().map(|ours| (ours.version, ours.checksum.to_vec()));
+    !run.is_empty() && ours.eq(run)
 }
 
 async fn run_migrations(

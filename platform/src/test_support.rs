@@ -131,7 +131,7 @@ async fn server_url() -> Result<String, EmbeddedPostgresError> {
     {
         return Ok(url);
     }
-    Ok(EmbeddedPostgres::start(shared_cluster()).await?.url("postgres"))
+    Ok(EmbeddedPostgres::start(shared_cluster()).await?.owner_url("postgres"))
 }
 
 /// `url` with another database; what follows the question mark is kept.

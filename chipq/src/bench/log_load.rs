@@ -36,19 +36,19 @@ pub(super) async fn bare_commits(data: &Path, count: usize) -> anyhow::Result<Du
     let foundation = installation.open_foundation().await?;
     let pool = foundation.pool();
     let mut connection = pool.acquire().await?;
-    sqlx::query("CREATE TABLE bench_commits (n bigint PRIMARY KEY)")
+    sqlx::query("CREATE SCHEMA bench CREATE TABLE commits (n bigint PRIMARY KEY)")
         .execute(&mut *connection)
         .await?;
     let mut measured = Vec::with_capacity(count);
     for n in 0..count {
         let started = Instant::now();
-        sqlx::query("INSERT INTO bench_commits VALUES ($1)")
+        sqlx::query("INSERT INTO bench.commits VALUES ($1)")
             .bind(i64::try_from(n)?)
             .execute(&mut *connection)
             .await?;
         measured.push(started.elapsed());
     }
-    sqlx::query("DROP TABLE bench_commits").execute(&mut *connection).await?;
+    sqlx::query("DROP SCHEMA bench CASCADE").execute(&mut *connection).await?;
     drop(connection);
     pool.close().await;
     Ok(Durations::new(measured))

@@ -18,11 +18,12 @@ use super::server::{self, Server, free_port, log_tail};
 use super::{EmbeddedPostgresError, Purpose};
 use crate::backoff::Backoff;
 use crate::config::{SecretFileError, random_bytes, read_or_create_secret};
+use crate::postgres::SERVICE_ROLE;
 
 /// The cluster's folder inside the data folder.
 pub(super) const CLUSTER: &str = "cluster";
-/// The superuser, and nobody else.
-pub(super) const USER: &str = "chipq";
+/// The superuser, who owns what is migrated.
+pub(super) const OWNER: &str = "chipq";
 /// How long a server may take to answer: it may be recovering.
 const READY_LIMIT: Duration = Duration::from_secs(120);
 /// Between two looks at a starting server, which logs each as refused.
@@ -42,7 +43,27 @@ pub(super) struct Cluster {
     pub(super) purpose: Purpose,
     pub(super) account: Option<Account>,
     pub(super) binaries: Binaries,
+    pub(super) owner: Login,
+    pub(super) service: Login,
+}
+
+/// A role, and how it proves itself.
+#[derive(Debug)]
+pub(super) struct Login {
+    role: &'static str,
     pub(super) password: SecretString,
+}
+
+impl Login {
+    /// The role whose password is in `path`; makes one when there is none.
+    fn read(role: &'static str, path: &Path) -> Result<Self, SecretFileError> {
+        let failed = |reason| SecretFileError::Generate { path: path.to_owned(), reason };
+        let password = read_or_create_secret(path, || {
+            Ok(hex::encode(random_bytes::<24>().map_err(failed)?).into_bytes())
+        })?;
+        let password = SecretString::from(String::from_utf8_lossy(&password).trim());
+        Ok(Self { role, password })
+    }
 }
 
 /// Why a launch failed, as far as it matters for trying again.
@@ -78,13 +99,9 @@ impl Cluster {
         account: Option<Account>,
         binaries: Binaries,
     ) -> Result<Self, EmbeddedPostgresError> {
-        let path = data_dir.join("password");
-        let failed = |reason| SecretFileError::Generate { path: path.clone(), reason };
-        let password = read_or_create_secret(&path, || {
-            Ok(hex::encode(random_bytes::<24>().map_err(failed)?).into_bytes())
-        })?;
-        let password = SecretString::from(String::from_utf8_lossy(&password).trim());
-        Ok(Self { data_dir, purpose, account, binaries, password })
+        let owner = Login::read(OWNER, &data_dir.join("password"))?;
+        let service = Login::read(SERVICE_ROLE, &data_dir.join("service-password"))?;
+        Ok(Self { data_dir, purpose, account, binaries, owner, service })
     }
 
     pub(super) fn folder(&self) -> PathBuf {
@@ -95,9 +112,9 @@ impl Cluster {
         self.data_dir.join("postgres.log")
     }
 
-    pub(super) fn url(&self, port: u16, database: &str) -> String {
-        let password = self.password.expose_secret();
-        format!("postgres://{USER}:{password}@127.0.0.1:{port}/{database}?sslmode=disable")
+    pub(super) fn url(&self, login: &Login, port: u16, database: &str) -> String {
+        let (role, password) = (login.role, login.password.expose_secret());
+        format!("postgres://{role}:{password}@127.0.0.1:{port}/{database}?sslmode=disable")
     }
 
     /// A command as the right account, with messages in English and no settings from our
@@ -263,14 +280,32 @@ impl Cluster {
         PgConnectOptions::new_without_pgpass()
             .host("127.0.0.1")
             .port(port)
-            .username(USER)
-            .password(self.password.expose_secret())
+            .username(OWNER)
+            .password(self.owner.password.expose_secret())
             .database(database)
             .ssl_mode(PgSslMode::Disable)
             .application_name("chipq")
             .disable_statement_logging()
             .connect()
             .await
+    }
+
+    /// Makes the role of the services if it is missing, and lets its password be the one in our file.
+    pub(super) async fn ensure_service_role(&self, port: u16) -> Result<(), EmbeddedPostgresError> {
+        let Login { role, password } = &self.service;
+        let mut connection = self.connect(port, "postgres").await?;
+        let found: bool =
+            sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)")
+                .bind(role)
+                .fetch_one(&mut connection)
+                .await?;
+        let verb = if found { "ALTER" } else { "CREATE" };
+        // Nothing but hexadecimal digits, unless somebody wrote the file himself.
+        let password = password.expose_secret().replace('\'', "''");
+        let statement = format!("{verb} ROLE {role} LOGIN NOSUPERUSER PASSWORD '{password}'");
+        sqlx::query(&statement).execute(&mut connection).await?;
+        connection.close().await?;
+        Ok(())
     }
 
     /// Creates `database` if it is missing.

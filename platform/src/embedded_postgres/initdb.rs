@@ -5,7 +5,7 @@ use std::path::Path;
 use secrecy::ExposeSecret as _;
 use uuid::Uuid;
 
-use super::cluster::{Cluster, USER, run};
+use super::cluster::{Cluster, OWNER, run};
 use super::{EmbeddedPostgresError, Purpose};
 use crate::config::write_private;
 
@@ -25,7 +25,7 @@ impl Cluster {
         let password = self.data_dir.join(format!("{name}-password"));
         let draft = self.data_dir.join(name);
         std::fs::create_dir(&draft).map_err(EmbeddedPostgresError::io(&draft))?;
-        write_private(&password, self.password.expose_secret().as_bytes())
+        write_private(&password, self.owner.password.expose_secret().as_bytes())
             .map_err(EmbeddedPostgresError::io(&password))?;
         if let Some(account) = &self.account {
             account.give_ownership(&draft)?;
@@ -43,7 +43,7 @@ impl Cluster {
     async fn run_initdb(&self, draft: &Path, password: &Path) -> Result<(), EmbeddedPostgresError> {
         let mut command = self.command(&self.binaries.program_path("initdb"));
         command.arg("-D").arg(draft).arg("--pwfile").arg(password);
-        command.args(["-U", USER, "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C"]);
+        command.args(["-U", OWNER, "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C"]);
         command.args(match self.purpose {
             Purpose::Serving => ["--data-checksums"],
             Purpose::Testing => ["--no-sync"],

@@ -18,14 +18,14 @@ fn folder() -> (TempDir, EmbeddedPostgresConfig) {
 }
 
 async fn connect(postgres: &EmbeddedPostgres) -> PgConnection {
-    PgConnection::connect(&postgres.url(DATABASE)).await.unwrap()
+    PgConnection::connect(&postgres.owner_url(DATABASE)).await.unwrap()
 }
 
 /// Waits while the supervisor brings the server back.
 async fn connect_patiently(postgres: &EmbeddedPostgres) -> PgConnection {
     let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
     loop {
-        match PgConnection::connect(&postgres.url(DATABASE)).await {
+        match PgConnection::connect(&postgres.owner_url(DATABASE)).await {
             Ok(connection) => return connection,
             Err(error) => assert!(tokio::time::Instant::now() < deadline, "{error}"),
         }
@@ -142,5 +142,32 @@ async fn only_loopback_is_listened_on_and_a_password_is_asked_for() {
     assert_eq!(sockets, "");
     let stranger = format!("postgres://chipq:wrong@127.0.0.1:{}/chipq", postgres.port());
     assert!(PgConnection::connect(&stranger).await.is_err());
+    postgres.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn services_are_no_superusers_and_nobody_else_can_hold_the_lock() {
+    let (_folder, config) = folder();
+    std::fs::create_dir_all(&config.data_dir).unwrap();
+    let lock = config.data_dir.join("lock");
+    std::fs::write(&lock, "").unwrap();
+    std::fs::set_permissions(&lock, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let postgres = EmbeddedPostgres::start(config.clone()).await.unwrap();
+    assert_eq!(std::fs::metadata(&lock).unwrap().permissions().mode() & 0o777, 0o600);
+    let mut service = PgConnection::connect(&postgres.service_url(DATABASE)).await.unwrap();
+    let privileged: bool = sqlx::query_scalar(
+        "SELECT rolsuper OR rolcreaterole OR rolcreatedb OR rolreplication OR rolbypassrls
+         FROM pg_roles WHERE rolname = current_user",
+    )
+    .fetch_one(&mut service)
+    .await
+    .unwrap();
+    assert!(!privileged);
+    postgres.stop().await.unwrap();
+
+    // A password that was lost is made anew, as the owner's cannot be.
+    std::fs::remove_file(config.data_dir.join("service-password")).unwrap();
+    let postgres = EmbeddedPostgres::start(config).await.unwrap();
+    PgConnection::connect(&postgres.service_url(DATABASE)).await.unwrap();
     postgres.stop().await.unwrap();
 }
