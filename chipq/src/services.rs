@@ -3,15 +3,19 @@
 //! Invariant: it stops in order: no new connections, open requests finish, then the worker and the
 //! projectors, then the database. When one role ends by itself, whoever waits is told which and why.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow};
 use command_api::{CommandApi, CommandApiConfig};
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use inference_worker::WorkerConfig;
 use platform::auth::Users;
+use platform::disk::check_room;
 use platform::foundation::Foundation;
-use platform::health::{Probe, serve_with_health};
+use platform::health::{Check, Probe, serve_with_health};
 use platform::http::HttpConfig;
 use platform::shutdown::Shutdown;
 use projectors::ProjectorsConfig;
@@ -112,7 +116,10 @@ impl Services {
         worker.worker_name = worker.worker_name.or_else(|| worker_name(&self.installation));
         let worker = inference_worker::Service::new(worker);
         let projectors = projectors::Service::new(settings.projectors.clone());
-        let probes: Vec<Arc<dyn Probe>> = vec![worker.health(), projectors.probe()];
+        let mut probes: Vec<Arc<dyn Probe>> = vec![worker.health(), projectors.probe()];
+        if self.installation.is_private() {
+            probes.push(Arc::new(DiskProbe(self.installation.data_dir().to_owned())));
+        }
         let commands = build_command_api(&self.foundation, &stores, users, &settings.commands);
         let stop_http = self.stop_http.clone();
         let queries = build_query_api(&self.foundation, &stores, &settings.queries, stop_http);
@@ -212,6 +219,25 @@ impl Services {
         self.foundation.pool().close().await;
         let closed = self.installation.close().await.context("the database did not stop in order");
         outcome.and(closed)
+    }
+}
+
+/// Whether the private PostgreSQL has room to write: it answers reads when it has none.
+struct DiskProbe(PathBuf);
+
+impl Probe for DiskProbe {
+    fn name(&self) -> &'static str {
+        "disk"
+    }
+
+    fn checks(&self) -> BoxFuture<'_, Vec<Check>> {
+        let folder = self.0.clone();
+        async {
+            let looked = tokio::task::spawn_blocking(move || check_room(&folder)).await;
+            let found = looked.unwrap_or_else(|panic| Err(panic.to_string()));
+            vec![Check::new(self.name(), found)]
+        }
+        .boxed()
     }
 }
 

@@ -55,13 +55,24 @@ impl Platform {
 
     /// Starts it with more in its environment, and waits until it is ready.
     pub(crate) fn start_with(data: &Path, port: u16, environment: &[(&str, &str)]) -> Self {
+        Self::start_by(chipq(&[]), data, port, environment)
+    }
+
+    /// Starts it by a command that ends in `chipq`.
+    pub(crate) fn start_by(
+        mut command: Command,
+        data: &Path,
+        port: u16,
+        environment: &[(&str, &str)],
+    ) -> Self {
         let listen = format!("127.0.0.1:{port}");
         let log = std::fs::File::options()
             .create(true)
             .append(true)
             .open(data.with_extension("log"))
             .unwrap();
-        let mut process = chipq(&["up", "--listen", &listen, "--data"])
+        let mut process = command
+            .args(["up", "--listen", &listen, "--data"])
             .arg(data)
             .env("CHIPQ_TOKEN_RATE_BURST", "10000")
             .envs(environment.iter().copied())
