@@ -110,9 +110,10 @@ pub(crate) async fn rebuild(args: RebuildArgs) -> anyhow::Result<()> {
         report.old_generation,
     );
     if report.comparison.is_identical() {
-        println!("identical to what it replaces, at position {}", report.position);
+        println!("identical to what it replaces, at position {}", report.compared_at);
     } else {
-        println!("differs from what it replaces: {}", report.comparison);
+        let (at, comparison) = (report.compared_at, &report.comparison);
+        println!("differs from what it replaces, at position {at}: {comparison}");
     }
     Ok(())
 }

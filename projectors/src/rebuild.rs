@@ -1,14 +1,16 @@
-//! Builds a generation from the beginning of the log while the old one serves, compares the two,
-//! and swaps them in one transaction.
+//! Builds a generation from the beginning of the log while the old one serves, compares the two at one
+//! position, and swaps them in one transaction.
 //!
-//! Invariants: the old generation stands still, at the position the new one has reached, from the
-//! comparison to the swap; a rebuild that fails leaves it as it was.
+//! Invariants: the comparison looks at a snapshot, so that nobody who serves waits for it; the old
+//! generation stands still only for the swap, while the new one reads the last events before it; a
+//! rebuild that fails leaves it as it was.
 
 mod builder;
 mod compare;
+mod serving_snapshot;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use domain::GenerationStatus;
 use platform::event_log::{EventLog, EventLogError, Position};
@@ -21,6 +23,7 @@ use crate::generation::{Generation, tables};
 use crate::page_writer::{OnPoison, Poison};
 use crate::projection::Projection;
 use builder::Builder;
+use serving_snapshot::ServingSnapshot;
 
 /// How often a swap is tried that readers hold up.
 const SWAP_ATTEMPTS_MAX: u32 = 20;
@@ -63,6 +66,8 @@ pub struct RebuildReport {
     pub events: u64,
     /// How long it took to fill the new generation.
     pub filling: Duration,
+    /// Where both were when they were compared: at or before the swap.
+    pub compared_at: Position,
     /// How the two compare. After a change of code differences are what one wants to see.
     pub comparison: Comparison,
 }
@@ -124,11 +129,10 @@ pub async fn rebuild(
     options: RebuildOptions,
     progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<RebuildReport, RebuildError> {
-    let started = Instant::now();
     let mut builder = Builder::begin(pool, log, projection, OnPoison::Stop).await?;
     let outcome = fill_and_swap(pool, &mut builder, options, progress).await;
-    let (old, comparison) = match outcome {
-        Ok(swapped) => swapped,
+    let compared = match outcome {
+        Ok(compared) => compared,
         Err(error) => {
             builder.remove_and_release().await;
             return Err(error);
@@ -136,12 +140,13 @@ pub async fn rebuild(
     };
     let report = RebuildReport {
         projection: projection.name(),
-        old_generation: old.generation,
+        old_generation: compared.generation,
         new_generation: builder.generation.number,
         position: builder.generation.position,
         events: builder.events,
-        filling: builder.filled.saturating_duration_since(started),
-        comparison,
+        filling: builder.filling,
+        compared_at: compared.position,
+        comparison: compared.comparison,
     };
     builder.release().await;
     Ok(report)
@@ -169,27 +174,28 @@ pub async fn verify_each(
     for projection in projections {
         let mut builder =
             Builder::begin(pool, Arc::clone(&log), *projection, OnPoison::Park).await?;
-        let outcome = fill_and_compare(pool, &mut builder).await;
+        let outcome = fill_and_compare(pool, &mut builder, &mut |_| {}).await;
         builder.remove_and_release().await;
         verified.push(outcome?);
     }
     Ok(verified)
 }
 
-async fn fill_and_compare(pool: &PgPool, builder: &mut Builder) -> Result<Verified, RebuildError> {
-    builder.approach_serving(pool, &mut |_| {}).await?;
-    let mut tx = pool.begin().await?;
-    let old = hold_serving(&mut tx, builder.generation.projection).await?;
-    builder.fill_to(old.position, &mut |_| {}).await?;
-    let comparison =
-        compare::compare_generations(&mut tx, old.generation, &builder.generation).await?;
-    tx.rollback().await?;
-    Ok(Verified {
-        projection: builder.generation.projection.name(),
-        generation: old.generation,
-        position: old.position,
-        comparison,
-    })
+/// Fills the new generation to where the old one is, and compares them there. The old one moves on
+/// meanwhile.
+async fn fill_and_compare(
+    pool: &PgPool,
+    builder: &mut Builder,
+    progress: &mut (dyn FnMut(Progress) + Send),
+) -> Result<Verified, RebuildError> {
+    builder.approach_serving(pool, progress).await?;
+    let projection = builder.generation.projection;
+    let mut snapshot = ServingSnapshot::open(pool, projection).await?;
+    builder.fill_to(snapshot.position, progress).await?;
+    let comparison = builder.compare_with(&mut snapshot).await?;
+    let (generation, position) = (snapshot.generation, snapshot.position);
+    snapshot.release().await;
+    Ok(Verified { projection: projection.name(), generation, position, comparison })
 }
 
 async fn fill_and_swap(
@@ -197,10 +203,14 @@ async fn fill_and_swap(
     builder: &mut Builder,
     options: RebuildOptions,
     progress: &mut (dyn FnMut(Progress) + Send),
-) -> Result<(Old, Comparison), RebuildError> {
+) -> Result<Verified, RebuildError> {
+    let compared = fill_and_compare(pool, builder, progress).await?;
+    if options.expect_identical && !compared.comparison.is_identical() {
+        return Err(RebuildError::Differs(compared.comparison));
+    }
     for attempt in 0..SWAP_ATTEMPTS_MAX {
         builder.approach_serving(pool, progress).await?;
-        match try_swap(pool, builder, options, progress).await {
+        match try_swap(pool, builder, progress).await {
             Err(RebuildError::Database(sqlx::Error::Database(error)))
                 if error.code().as_deref() == Some(LOCK_NOT_AVAILABLE) =>
             {
@@ -208,30 +218,24 @@ async fn fill_and_swap(
                 tracing::info!(projection, attempt, "readers hold up the swap; trying again");
                 SESSION_BACKOFF.wait(attempt).await;
             }
-            outcome => return outcome,
+            outcome => return outcome.map(|()| compared),
         }
     }
     Err(RebuildError::Busy)
 }
 
-/// Holds the old generation still, catches up with it, compares, and swaps.
+/// Holds the old generation still, catches up with it, and swaps.
 async fn try_swap(
     pool: &PgPool,
     builder: &mut Builder,
-    options: RebuildOptions,
     progress: &mut (dyn FnMut(Progress) + Send),
-) -> Result<(Old, Comparison), RebuildError> {
+) -> Result<(), RebuildError> {
     let mut tx = pool.begin().await?;
     let old = hold_serving(&mut tx, builder.generation.projection).await?;
     builder.fill_to(old.position, progress).await?;
-    let comparison =
-        compare::compare_generations(&mut tx, old.generation, &builder.generation).await?;
-    if options.expect_identical && !comparison.is_identical() {
-        return Err(RebuildError::Differs(comparison));
-    }
     swap_generations(&mut tx, &old, &builder.generation).await?;
     tx.commit().await?;
-    Ok((old, comparison))
+    Ok(())
 }
 
 /// The generation that serves, held still by the lock on its checkpoint.
@@ -245,10 +249,8 @@ async fn hold_serving(
     tx: &mut PgConnection,
     projection: &'static dyn Projection,
 ) -> Result<Old, RebuildError> {
-    // Comparing reads whole tables and outlasts any statement of a service.
-    let limits = "SET LOCAL statement_timeout = 0;
-                  SET LOCAL idle_in_transaction_session_timeout = '60s'";
-    (&mut *tx).execute(limits).await?;
+    // It idles while the new generation reads the last events.
+    (&mut *tx).execute("SET LOCAL idle_in_transaction_session_timeout = '60s'").await?;
     let old: Option<(i32, i64)> = sqlx::query_as(
         "SELECT generation, position FROM public.projection_checkpoints
          WHERE projection = $1 AND status = 'serving' FOR UPDATE",

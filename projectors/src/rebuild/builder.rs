@@ -1,13 +1,15 @@
 //! Fills a generation that does not serve yet, in large pages.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use domain::GenerationStatus;
 use platform::event_log::{EventLog, Page, Position};
 use platform::follower::{OwnerConnection, OwnerLock};
 use sqlx::{Connection as _, PgConnection, PgPool};
 
+use super::compare::{Comparison, compare_generations};
+use super::serving_snapshot::ServingSnapshot;
 use super::{Progress, RebuildError};
 use crate::generation::{Generation, lock, tables};
 use crate::page_writer::{OnPoison, WriteError, write_page};
@@ -29,8 +31,8 @@ pub(super) struct Builder {
     pub(super) generation: Generation,
     /// Events read so far.
     pub(super) events: u64,
-    /// When the last page was written.
-    pub(super) filled: Instant,
+    /// How long it took to read and write them.
+    pub(super) filling: Duration,
 }
 
 impl Builder {
@@ -52,7 +54,7 @@ impl Builder {
         remove_leftovers(&mut tx, projection).await?;
         let generation = tables::create(&mut tx, projection, GenerationStatus::Building).await?;
         tx.commit().await?;
-        Ok(Self { connection, log, on_poison, generation, events: 0, filled: Instant::now() })
+        Ok(Self { connection, log, on_poison, generation, events: 0, filling: Duration::ZERO })
     }
 
     /// Comes within a page of the generation that serves.
@@ -72,9 +74,20 @@ impl Builder {
         Ok(())
     }
 
-    /// Applies everything up to `target` and nothing after it. The next page is read while one is
-    /// written.
+    /// Applies everything up to `target` and nothing after it.
     pub(super) async fn fill_to(
+        &mut self,
+        target: Position,
+        progress: OnProgress<'_>,
+    ) -> Result<(), RebuildError> {
+        let begun = Instant::now();
+        let filled = self.fill_pages(target, progress).await;
+        self.filling += begun.elapsed();
+        filled
+    }
+
+    /// The next page is read while one is written.
+    async fn fill_pages(
         &mut self,
         target: Position,
         progress: OnProgress<'_>,
@@ -94,7 +107,6 @@ impl Builder {
             let (written, next) = tokio::join!(write, next);
             written.map_err(write_error)?;
             self.events += page.events.len() as u64;
-            self.filled = Instant::now();
             let position = self.generation.position;
             progress(Progress { position, target, events: self.events });
             if position >= target {
@@ -102,6 +114,14 @@ impl Builder {
             }
             page = next?;
         }
+    }
+
+    /// Compares the generation with one that is seen in a snapshot, at the same position.
+    pub(super) async fn compare_with(
+        &mut self,
+        snapshot: &mut ServingSnapshot,
+    ) -> Result<Comparison, RebuildError> {
+        Ok(compare_generations(snapshot, &mut self.connection, &self.generation).await?)
     }
 
     /// Removes the generation again. A failure is logged: the next rebuild removes it then.

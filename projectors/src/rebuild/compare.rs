@@ -1,10 +1,15 @@
 //! Compares two generations of a projection: every table, row by row as text, in any order.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use sqlx::PgConnection;
+use sqlx::{Connection as _, Executor as _, PgConnection};
 
+use super::serving_snapshot::ServingSnapshot;
 use crate::generation::{Generation, schema};
+
+/// A row `t`, as text, in 64 bits.
+const ROW_HASH: &str = "hashtextextended(t::text, 0)";
 
 /// How two generations compare.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -64,52 +69,58 @@ impl fmt::Display for TableDifference {
     }
 }
 
-/// Compares generation `old` of the projection with `new`.
+/// Compares the snapshot of the generation that serves with a generation at the same position.
+///
+/// Each side is summed up where it is seen, the snapshot by its own session. Only what differs is copied
+/// out of the snapshot, as one hash for each row, to be counted beside the other side.
 pub(super) async fn compare_generations(
-    tx: &mut PgConnection,
-    old: i32,
+    snapshot: &mut ServingSnapshot,
+    connection: &mut PgConnection,
     new: &Generation,
 ) -> Result<Comparison, sqlx::Error> {
     let name = new.projection.name();
-    let (old_schema, new_schema) = (schema(name, old), new.schema());
-    let mut comparison = Comparison {
-        events_read: (events_read(tx, name, old).await?, events_read(tx, name, new.number).await?),
-        parked_streams: (parked(tx, name, old).await?, parked(tx, name, new.number).await?),
-        differences: Vec::new(),
-    };
-    let tables: Vec<(String, bool, bool)> = sqlx::query_as(
-        "SELECT tablename::text, bool_or(schemaname = $1), bool_or(schemaname = $2)
-         FROM pg_tables WHERE schemaname IN ($1, $2) GROUP BY tablename ORDER BY tablename",
-    )
-    .bind(&old_schema)
-    .bind(&new_schema)
-    .fetch_all(&mut *tx)
-    .await?;
-    for (table, in_old, in_new) in tables {
-        let old_table = in_old.then(|| format!("{old_schema}.{table}"));
-        let new_table = in_new.then(|| format!("{new_schema}.{table}"));
-        comparison.differences.extend(compare_tables(tx, table, old_table, new_table).await?);
+    let (old_schema, new_schema) = (schema(name, snapshot.generation), new.schema());
+    let mut tx = connection.begin().await?;
+    // As for the snapshot, a whole table outlasts any statement of a service.
+    (&mut *tx).execute("SET LOCAL statement_timeout = 0").await?;
+    let old_number = snapshot.generation;
+    let old = sum_up(snapshot.connection(), (name, old_number), &old_schema);
+    let (old, new) = tokio::try_join!(old, sum_up(&mut tx, (name, new.number), &new_schema))?;
+    tx.rollback().await?;
+
+    let tables: BTreeSet<&String> = old.tables.keys().chain(new.tables.keys()).collect();
+    let differing =
+        tables.into_iter().filter(|name| old.tables.get(*name) != new.tables.get(*name));
+    let differing: Vec<&String> = differing.collect();
+    let both =
+        |table: &&&String| old.tables.contains_key(**table) && new.tables.contains_key(**table);
+    for table in differing.iter().filter(both) {
+        copy_rows(snapshot.connection(), &old_schema, table).await?;
     }
-    Ok(comparison)
+    let connection = snapshot.close().await?;
+    let mut differences = Vec::with_capacity(differing.len());
+    for table in differing {
+        let rows = |side: &Summary| side.tables.get(table).map(|content| content.rows);
+        let (old_rows, new_rows) = (rows(&old), rows(&new));
+        let (only_old, only_new) = match (old_rows, new_rows) {
+            (Some(_), Some(_)) => count_differing_rows(connection, &new_schema, table).await?,
+            _ => (old_rows.unwrap_or(0), new_rows.unwrap_or(0)),
+        };
+        let table = table.clone();
+        differences.push(TableDifference { table, old_rows, new_rows, only_old, only_new });
+    }
+    Ok(Comparison {
+        events_read: (old.events_read, new.events_read),
+        parked_streams: (old.parked_streams, new.parked_streams),
+        differences,
+    })
 }
 
-async fn compare_tables(
-    tx: &mut PgConnection,
-    table: String,
-    old: Option<String>,
-    new: Option<String>,
-) -> Result<Option<TableDifference>, sqlx::Error> {
-    let old_content = content(tx, old.as_deref()).await?;
-    let new_content = content(tx, new.as_deref()).await?;
-    if old_content == new_content {
-        return Ok(None);
-    }
-    let (old_rows, new_rows) = (old_content.map(|c| c.rows), new_content.map(|c| c.rows));
-    let (only_old, only_new) = match (old, new) {
-        (Some(old), Some(new)) => (only_in(tx, &old, &new).await?, only_in(tx, &new, &old).await?),
-        _ => (old_rows.unwrap_or(0), new_rows.unwrap_or(0)),
-    };
-    Ok(Some(TableDifference { table, old_rows, new_rows, only_old, only_new }))
+/// What a generation holds, in short.
+struct Summary {
+    events_read: i64,
+    parked_streams: i64,
+    tables: BTreeMap<String, Content>,
 }
 
 /// How many rows a table has, and the sum of their hashes.
@@ -119,53 +130,61 @@ struct Content {
     hash: String,
 }
 
-async fn content(
-    tx: &mut PgConnection,
-    table: Option<&str>,
-) -> Result<Option<Content>, sqlx::Error> {
-    let Some(table) = table else { return Ok(None) };
-    let sql = format!(
-        "SELECT count(*) AS rows,
-                coalesce(sum(hashtextextended(t::text, 0)::numeric), 0)::text AS hash
-         FROM {table} t"
-    );
-    sqlx::query_as(&sql).fetch_one(tx).await.map(Some)
-}
-
-/// How many rows `table` has that `other` has not.
-async fn only_in(tx: &mut PgConnection, table: &str, other: &str) -> Result<i64, sqlx::Error> {
-    let sql = format!(
-        "SELECT count(*) FROM
-             (SELECT t::text FROM {table} t EXCEPT ALL SELECT t::text FROM {other} t) AS rest"
-    );
-    sqlx::query_scalar(&sql).fetch_one(tx).await
-}
-
-async fn events_read(
-    tx: &mut PgConnection,
-    projection: &str,
-    generation: i32,
-) -> Result<i64, sqlx::Error> {
-    sqlx::query_scalar(
-        "SELECT events_read FROM public.projection_checkpoints
-         WHERE projection = $1 AND generation = $2",
+async fn sum_up(
+    connection: &mut PgConnection,
+    (projection, generation): (&str, i32),
+    schema: &str,
+) -> Result<Summary, sqlx::Error> {
+    let (events_read, parked_streams): (i64, i64) = sqlx::query_as(
+        "SELECT events_read, (SELECT count(*) FROM public.parked_streams p
+                              WHERE p.projection = c.projection AND p.generation = c.generation)
+         FROM public.projection_checkpoints c WHERE projection = $1 AND generation = $2",
     )
     .bind(projection)
     .bind(generation)
-    .fetch_one(tx)
-    .await
+    .fetch_one(&mut *connection)
+    .await?;
+    let names: Vec<String> =
+        sqlx::query_scalar("SELECT tablename::text FROM pg_tables WHERE schemaname = $1")
+            .bind(schema)
+            .fetch_all(&mut *connection)
+            .await?;
+    let mut tables = BTreeMap::new();
+    for table in names {
+        let sql = format!(
+            "SELECT count(*) AS rows, coalesce(sum({ROW_HASH}::numeric), 0)::text AS hash
+             FROM {schema}.{table} t"
+        );
+        let content = sqlx::query_as(&sql).fetch_one(&mut *connection).await?;
+        tables.insert(table, content);
+    }
+    Ok(Summary { events_read, parked_streams, tables })
 }
 
-async fn parked(
-    tx: &mut PgConnection,
-    projection: &str,
-    generation: i32,
-) -> Result<i64, sqlx::Error> {
-    sqlx::query_scalar(
-        "SELECT count(*) FROM public.parked_streams WHERE projection = $1 AND generation = $2",
-    )
-    .bind(projection)
-    .bind(generation)
-    .fetch_one(tx)
-    .await
+/// Copies the rows of a table, each as its hash, into a temporary table.
+async fn copy_rows(
+    snapshot: &mut PgConnection,
+    schema: &str,
+    table: &str,
+) -> Result<(), sqlx::Error> {
+    let copy = format!(
+        "CREATE TEMPORARY TABLE copy_of_{table} AS SELECT {ROW_HASH} AS hash FROM {schema}.{table} t"
+    );
+    snapshot.execute(copy.as_str()).await?;
+    Ok(())
+}
+
+/// How many rows only the copy of a table has, and how many only the table in `schema`.
+async fn count_differing_rows(
+    connection: &mut PgConnection,
+    schema: &str,
+    table: &str,
+) -> Result<(i64, i64), sqlx::Error> {
+    let copied = format!("SELECT hash FROM pg_temp.copy_of_{table}");
+    let built = format!("SELECT {ROW_HASH} FROM {schema}.{table} t");
+    let sql = format!(
+        "SELECT (SELECT count(*) FROM ({copied} EXCEPT ALL {built}) AS only_old),
+                (SELECT count(*) FROM ({built} EXCEPT ALL {copied}) AS only_new)"
+    );
+    sqlx::query_as(&sql).fetch_one(connection).await
 }
