@@ -3,6 +3,7 @@
 mod arguments;
 mod bench;
 mod model;
+mod projections;
 
 use clap::{Parser, Subcommand};
 use platform::telemetry::TelemetryConfig;
@@ -18,6 +19,9 @@ pub(crate) use bench::{
 pub(crate) use model::{
     CompareModelsArgs, FixedSetArgs, LoadModelArgs, ModelCommand, ModelServerArgs, RouteModelArgs,
     UnloadModelArgs,
+};
+pub(crate) use projections::{
+    DecisionArgs, DiscardStreamArgs, ProjectionsCommand, RepairHistoryArgs, RetryStreamArgs,
 };
 
 use crate::installation::InstallationArgs;
@@ -80,8 +84,9 @@ Examples:
   chipq rebuild yield
   chipq rebuild reports --expect-identical   fail when the result differs from what serves")]
     Rebuild(RebuildArgs),
-    /// Show how far every read model is, and which streams are parked.
-    Projections(InstallationArgs),
+    /// Look after the read models: how far they are, and the streams that they could not take.
+    #[command(subcommand)]
+    Projections(ProjectionsCommand),
     /// Check that every read model equals a rebuild from the event log.
     #[command(after_help = "Exits with 1 and names the differences when one does not.")]
     Verify(VerifyArgs),

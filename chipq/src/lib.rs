@@ -78,7 +78,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::InferenceWorker(args) => roles::inference_worker(args).await?,
         Command::Migrate(args) => projections::migrate(args).await?,
         Command::Rebuild(args) => projections::rebuild(args).await?,
-        Command::Projections(args) => projections::show_status(args).await?,
+        Command::Projections(command) => return projections::run(command).await,
         Command::Verify(args) => return projections::verify(args).await,
         Command::Evaluate(args) => offline::evaluate(&args)?,
         Command::Inspect(args) => return offline::inspect(&args),

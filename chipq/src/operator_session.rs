@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use platform::event_log::EventLog;
+use platform::event_log::{ActorRef, EventLog};
 use platform::foundation::Foundation;
 use sqlx::PgPool;
 
@@ -42,4 +42,18 @@ impl OperatorSession {
         let value = outcome?;
         closed.map(|()| value)
     }
+}
+
+/// Who decides at the command line: whoever is named, or the account that the command runs in.
+pub(crate) fn operator(name: Option<&str>) -> ActorRef {
+    let subject = name.map_or_else(account_name, str::to_owned);
+    ActorRef { subject, roles: vec!["operator".to_owned()] }
+}
+
+/// The account that this command runs in, as the log names it.
+fn account_name() -> String {
+    let set = |variable| std::env::var(variable).ok().filter(|name| !name.trim().is_empty());
+    set("USER")
+        .or_else(|| set("LOGNAME"))
+        .unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()))
 }

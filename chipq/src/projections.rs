@@ -1,5 +1,8 @@
-//! Looking after the read models: migrate, status, rebuild, verify. All of it works beside a platform
-//! that serves, and on a data folder that nobody serves from.
+//! Looking after the read models: migrate, rebuild, verify, and what they could not take. All of it works
+//! beside a platform that serves, and on a data folder that nobody serves from.
+
+mod list;
+mod repair;
 
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
@@ -8,13 +11,23 @@ use indicatif::{ProgressBar, ProgressStyle};
 use platform::postgres;
 use projectors::{Projection, RebuildError, RebuildOptions};
 
-use crate::cli::{RebuildArgs, VerifyArgs};
+use crate::cli::{ProjectionsCommand, RebuildArgs, VerifyArgs};
 use crate::failure::{Failure, exit};
 use crate::installation::InstallationArgs;
 use crate::operator_session::OperatorSession;
 
 /// The exit code of a check that found a difference.
 const DIFFERENT: u8 = 1;
+
+/// `chipq projections`
+pub(crate) async fn run(command: ProjectionsCommand) -> anyhow::Result<ExitCode> {
+    match command {
+        ProjectionsCommand::List(args) => list::show_list(args).await,
+        ProjectionsCommand::Retry(args) => repair::retry(args).await,
+        ProjectionsCommand::Discard(args) => repair::discard(args).await,
+        ProjectionsCommand::History(args) => repair::show_history(args).await,
+    }
+}
 
 async fn open_session(args: &InstallationArgs) -> anyhow::Result<OperatorSession> {
     let session = OperatorSession::open(args).await?;
@@ -31,57 +44,6 @@ pub(crate) async fn migrate(args: InstallationArgs) -> anyhow::Result<()> {
     let granted = postgres::grant_to_services(session.pool()).await;
     session.close(granted.map_err(Into::into)).await?;
     println!("the database has the newest shape");
-    Ok(())
-}
-
-/// Shows how far every read model is, and what is parked.
-pub(crate) async fn show_status(args: InstallationArgs) -> anyhow::Result<()> {
-    let session = open_session(&args).await?;
-    let outcome = print_status(&session).await;
-    session.close(outcome).await
-}
-
-async fn print_status(session: &OperatorSession) -> anyhow::Result<()> {
-    let statuses = projectors::list_generations(session.pool(), session.log().as_ref()).await?;
-    println!(
-        "{:<20} {:>4}  {:<8} {:>6} {:>9} {:>9} {:>8} {:>8} {:>7}",
-        "projection", "gen", "status", "schema", "position", "head", "behind", "lag s", "parked"
-    );
-    for status in &statuses {
-        println!(
-            "{:<20} {:>4}  {:<8} {:>6} {:>9} {:>9} {:>8} {:>8.1} {:>7}",
-            status.projection,
-            status.generation,
-            status.status,
-            status.schema_version,
-            status.position.0,
-            status.head.0,
-            status.lag_events,
-            status.lag.num_milliseconds() as f64 / 1e3,
-            status.parked_streams,
-        );
-    }
-    for mismatch in statuses.iter().filter_map(|status| status.mismatch.as_ref()) {
-        let (generation, built_by) = (mismatch.generation, mismatch.built_by);
-        println!(
-            "\n{} stands still: generation {generation} was built by version {built_by} of its \
-             schema, and this program writes version {}",
-            mismatch.projection, mismatch.expected,
-        );
-        println!("  next: {}", mismatch.remedy());
-    }
-    for parked in projectors::list_parked_streams(session.pool()).await? {
-        println!(
-            "\nparked in {}: {} since position {} ({} events passed over): {}: {}",
-            parked.projection,
-            parked.stream,
-            parked.position,
-            parked.events,
-            parked.event_type,
-            parked.error,
-        );
-        println!("  next: correct the projection, then run: chipq rebuild {}", parked.projection);
-    }
     Ok(())
 }
 
@@ -158,10 +120,18 @@ fn find_projection(name: &str) -> Result<&'static dyn Projection, Failure> {
 }
 
 fn explain_rebuild(error: RebuildError) -> Failure {
+    if let RebuildError::Poison(poisons) = &error {
+        for poison in poisons {
+            eprintln!("{poison}");
+        }
+    }
     let next = match &error {
         RebuildError::InProgress(_) | RebuildError::Busy => "wait a moment and run it again",
         RebuildError::NothingServes(_) => "run `chipq up` once, then try again",
-        RebuildError::Poison(_) => "correct the projection, then run it again; the old one serves",
+        RebuildError::Poison(_) => {
+            "correct the projection, or go on without each (chipq projections discard … \
+             --not-parked), then run it again; the old one serves"
+        }
         RebuildError::Unknown(_) => "run it with the newer version; the old generation serves",
         RebuildError::Differs(_) => {
             "the old one serves; leave --expect-identical out to swap the new one in"

@@ -26,7 +26,7 @@ const WITHOUT_OPTION: [(&str, &str); 10] = [
     ("PATH", "where PostgreSQL's programs are looked for otherwise"),
     ("XDG_DATA_HOME", "where `chipq` keeps its folder when `CHIPQ_DATA` is not set"),
     ("HOME", "the same, without `XDG_DATA_HOME`"),
-    ("USER", "who routes a model when `CHIPQ_ACTOR` is not set"),
+    ("USER", "who routes a model, or decides about a stream, when `CHIPQ_ACTOR` is not set"),
     ("LOGNAME", "the same, without `USER`"),
     ("CHIPQ_CACHE", "where `make` keeps Triton; read by the scripts"),
     ("CHIPQ_TEST_DATABASE_URL", "tests: this server instead of a private one"),

@@ -118,7 +118,7 @@ async fn boards_are_judged_and_read_in_every_way_also_after_a_restart() {
 
 /// `projections`, `verify` and `rebuild` beside the platform.
 fn looked_after_while_it_serves(data: &Path) {
-    let (code, said, errors) = finished(chipq(&["projections", "--data"]).arg(data));
+    let (code, said, errors) = finished(chipq(&["projections", "list", "--data"]).arg(data));
     assert_eq!(code, 0, "{errors}");
     assert!(said.contains("inspection_overview") && said.contains("serving"), "{said}");
     let rebuild = ["rebuild", "reports", "--expect-identical", "--data"];

@@ -16,6 +16,8 @@ use std::path::Path;
 use std::process::Child;
 use std::time::{Duration, Instant};
 
+use ::platform::event_log::postgres::PostgresEventLog;
+use ::platform::event_log::{Append, EventLog as _, EventMetadata, NewEvent, StreamId};
 use serde_json::json;
 
 use platform::{chipq, finished, folder, send};
@@ -151,4 +153,72 @@ fn everything_that_is_wrong_with_a_role_is_said_at_once_before_it_starts() {
     }
     assert!(!said.contains("changeit"), "{said}");
     assert_eq!(said.lines().count(), 2, "{said}");
+}
+
+/// What a role measures under this name, of this follower.
+async fn gauge(address: &str, name: &str, follower: &str) -> Option<String> {
+    let answer = reqwest::get(format!("http://{address}/metrics")).await.ok()?;
+    let text = answer.text().await.ok()?;
+    let line = |line: &&str| line.starts_with(name) && line.contains(&format!("\"{follower}\""));
+    text.lines().find(line)?.rsplit(' ').next().map(str::to_owned)
+}
+
+/// A stream that begins in its middle: no read model of inspections can take it.
+async fn append_poison(url: &str) -> i64 {
+    let config = ::platform::postgres::DatabaseConfig::from_url(url);
+    let pool = ::platform::postgres::connect(&config).await.unwrap();
+    let log = PostgresEventLog::new(pool);
+    let (event_type, event_version) = ("InspectionVoided".to_owned(), "1".to_owned());
+    let payload = json!({"type": event_type, "reason": "no beginning"});
+    let event = NewEvent { event_type, event_version, payload };
+    let stream = StreamId::for_aggregate::<domain::Inspection>(uuid::Uuid::new_v4());
+    let append = Append::new(stream, 0, vec![event], EventMetadata::by_service("a tool"));
+    log.append(append).await.unwrap().position.unwrap().0
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_retries_and_discards_what_a_read_model_cannot_take() {
+    let database = ::platform::test_support::fresh_database().await;
+    let url = database.url();
+    let folder = folder();
+    let operate = |arguments: &[&str]| {
+        let mut command = chipq(arguments);
+        command.env("CHIPQ_DATABASE_URL", url).env("CHIPQ_DATA", folder.path());
+        finished(command.env("CHIPQ_ACTOR", "ada"))
+    };
+    assert_eq!(operate(&["migrate"]).0, 0);
+    let position = append_poison(url).await.to_string();
+    let metrics = free_address();
+    let projectors = Role::start("projectors", url, folder.path(), &["--health-listen", &metrics]);
+    let deadline = Instant::now() + READY_WITHIN;
+    let parked = format!("chipq projections retry reports {position}");
+    while !operate(&["projections", "list"]).1.contains(&parked) {
+        assert!(Instant::now() < deadline, "nothing is parked");
+    }
+    let streams = async |name: &str| gauge(&metrics, name, "reports").await;
+    assert_eq!(streams("chipq_follower_parked_streams").await.as_deref(), Some("1"));
+
+    let because = ["--reason", "a tool wrote it"];
+    let decide = |words: &[&str]| operate(&[&["projections"], words, &because].concat());
+    let (code, said, _) = decide(&["retry", "reports", "--all"]);
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("stays parked: inspection/"), "{said}");
+    let (code, _, said) = operate(&["rebuild", "reports"]);
+    assert_eq!(code, 69, "{said}");
+    assert!(said.contains(&format!("at position {position} cannot be applied")), "{said}");
+    let (code, _, said) = decide(&["discard", "reports", "999999"]);
+    assert_eq!(code, 64, "{said}");
+
+    let (code, said, errors) = decide(&["discard", "reports", &position]);
+    assert_eq!(code, 0, "{said}{errors}");
+    let (_, said, _) = operate(&["projections", "list"]);
+    assert!(said.contains("discarded in reports: inspection/"), "{said}");
+    assert_eq!(streams("chipq_follower_parked_streams").await.as_deref(), Some("0"));
+    assert_eq!(streams("chipq_follower_discarded_streams").await.as_deref(), Some("1"));
+    let (code, _, said) = operate(&["rebuild", "reports"]);
+    assert_eq!(code, 0, "{said}");
+    let (_, said, _) = operate(&["projections", "history", "reports"]);
+    assert!(said.starts_with(&format!("reports: discard at position {position} ")), "{said}");
+    assert!(said.contains(" by ada on ") && said.contains(": a tool wrote it"), "{said}");
+    projectors.stop();
 }

@@ -2,7 +2,7 @@
 
 use cqrs_es::event_sink::EventSink;
 
-use crate::{Aggregate, Inspection, ModelRoute, Part};
+use crate::{Aggregate, Inspection, ModelRoute, Part, ProjectionRepair};
 
 macro_rules! cqrs_aggregate {
     ($aggregate:ty) => {
@@ -35,3 +35,4 @@ macro_rules! cqrs_aggregate {
 cqrs_aggregate!(Inspection);
 cqrs_aggregate!(Part);
 cqrs_aggregate!(ModelRoute);
+cqrs_aggregate!(ProjectionRepair);

@@ -2,7 +2,8 @@
 //!
 //! Stations open an [`Inspection`] of a part, upload pictures, and ask for a [`Judgement`]. A [`Part`]
 //! owns the golden sample that pictures are compared with and the [`Recipe`] that they are judged by.
-//! A [`ModelRoute`] says which version of a network compares them.
+//! A [`ModelRoute`] says which version of a network compares them. A [`ProjectionRepair`] says what was
+//! decided about events that a read model cannot take.
 //! Commands are decided and events evolved by pure functions (see [`Aggregate`]); a [`Report`] is a
 //! pure function of an inspection's events.
 //!
@@ -21,6 +22,7 @@ mod judgement;
 pub mod model_route;
 pub mod part;
 mod picture;
+mod projection_repair;
 mod read_model;
 mod recipe;
 pub mod report;
@@ -43,6 +45,10 @@ pub use judgement::{FiredRule, Judgement, NotComparable, View, judge};
 pub use model_route::{ModelRoute, ModelRouteCommand, ModelRouteEvent, ModelRouteRejection};
 pub use part::{GoldenPurpose, GoldenSampleUse, Part, PartCommand, PartEvent, PartRejection};
 pub use picture::{MediaType, Picture, PictureOwner, UploadSlot};
+pub use projection_repair::{
+    PoisonedEvent, ProjectionRepair, ProjectionRepairCommand, ProjectionRepairEvent,
+    ProjectionRepairRejection,
+};
 pub use read_model::{GenerationStatus, ProjectionName};
 pub use recipe::{Grade, Recipe, ViewName};
 pub use report::Report;

@@ -8,7 +8,8 @@ use std::path::Path;
 use cqrs_es::DomainEvent;
 use domain::{
     Aggregate, ComparisonMethod, FiredRule, GoldenPurpose, GoldenSampleUse, Inspection,
-    InspectionEvent, ModelRoute, ModelRouteEvent, Part, PartEvent, PixelScale, Recipe,
+    InspectionEvent, ModelRoute, ModelRouteEvent, Part, PartEvent, PixelScale, ProjectionRepair,
+    ProjectionRepairEvent, Recipe,
 };
 use proptest::prelude::*;
 use serde::Deserialize as _;
@@ -53,6 +54,12 @@ variant_names!(
 );
 
 variant_names!(
+    PROJECTION_REPAIR_EVENTS, projection_repair_event, ProjectionRepairEvent:
+    StreamRetryRequested,
+    StreamDiscarded,
+);
+
+variant_names!(
     RULES, rule, FiredRule:
     Defect,
     DoubtfulFinding,
@@ -80,24 +87,26 @@ const OPTIONAL: [&str; 7] = [
 const PART_SAMPLES: [&str; 2] = ["GoldenSampleReserved", "GoldenSampleRegistered"];
 
 /// The names by aggregate.
-const AGGREGATES: [&[&str]; 3] = [INSPECTION_EVENTS, PART_EVENTS, MODEL_ROUTE_EVENTS];
+const AGGREGATES: [&[&str]; 4] =
+    [INSPECTION_EVENTS, PART_EVENTS, MODEL_ROUTE_EVENTS, PROJECTION_REPAIR_EVENTS];
 
 /// What a golden file decodes to.
 enum Stored {
     Inspection(InspectionEvent),
     Part(PartEvent),
     ModelRoute(ModelRouteEvent),
+    ProjectionRepair(ProjectionRepairEvent),
 }
 
 impl Stored {
     /// As the log's reader does: upcast first, then decoded.
     fn decode(name: &str, version: &str, payload: &Value) -> Result<Self, String> {
-        match AGGREGATES.map(|names| names.contains(&name)) {
-            [true, false, false] => of::<Inspection>(name, version, payload).map(Self::Inspection),
-            [false, true, false] => of::<Part>(name, version, payload).map(Self::Part),
-            [false, false, true] => of::<ModelRoute>(name, version, payload).map(Self::ModelRoute),
-            [false, false, false] => Err("no event has this name".to_owned()),
-            _ => Err("two events have this name".to_owned()),
+        match AGGREGATES.iter().position(|names| names.contains(&name)) {
+            Some(0) => of::<Inspection>(name, version, payload).map(Self::Inspection),
+            Some(1) => of::<Part>(name, version, payload).map(Self::Part),
+            Some(2) => of::<ModelRoute>(name, version, payload).map(Self::ModelRoute),
+            Some(_) => of::<ProjectionRepair>(name, version, payload).map(Self::ProjectionRepair),
+            None => Err("no event has this name".to_owned()),
         }
     }
 
@@ -114,6 +123,7 @@ impl Stored {
             Self::Inspection(event) => of(event, inspection_event(event)),
             Self::Part(event) => of(event, part_event(event)),
             Self::ModelRoute(event) => of(event, model_route_event(event)),
+            Self::ProjectionRepair(event) => of(event, projection_repair_event(event)),
         }
     }
 }
@@ -125,7 +135,7 @@ fn of<A: Aggregate>(name: &str, version: &str, payload: &Value) -> Result<A::Eve
 
 /// The version that is written now of every event, by name.
 fn current_versions() -> BTreeMap<&'static str, usize> {
-    [Inspection::EVENTS, Part::EVENTS, ModelRoute::EVENTS]
+    [Inspection::EVENTS, Part::EVENTS, ModelRoute::EVENTS, ProjectionRepair::EVENTS]
         .concat()
         .into_iter()
         .map(|stored| (stored.name, stored.current_version()))
@@ -356,6 +366,8 @@ fn the_aggregates_are_stored_under_their_names() {
     assert_eq!(<Part as cqrs_es::Aggregate>::TYPE, "part");
     assert_eq!(<ModelRoute as Aggregate>::TYPE, "model-route");
     assert_eq!(<ModelRoute as cqrs_es::Aggregate>::TYPE, "model-route");
+    assert_eq!(<ProjectionRepair as Aggregate>::TYPE, "projection");
+    assert_eq!(<ProjectionRepair as cqrs_es::Aggregate>::TYPE, "projection");
 }
 
 /// Some of the events, some of them several times, in any order.

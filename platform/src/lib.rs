@@ -19,6 +19,7 @@ pub mod http;
 pub mod idempotency;
 pub mod metrics;
 pub mod postgres;
+pub mod projection_repair;
 pub mod shutdown;
 pub mod telemetry;
 #[doc(hidden)]

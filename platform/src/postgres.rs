@@ -50,7 +50,7 @@ pub struct DatabaseConfig {
     #[arg(value_parser = crate::config::secret)]
     pub database_url: Option<SecretString>,
     /// Most connections in the pool of one process; at least 4 for `up`, `demo` and roles. Beside them,
-    /// each projector and each rebuild or verification that runs holds one of its own.
+    /// each projector holds one of its own, and each rebuild or verification that runs two.
     #[arg(long, env = "CHIPQ_DATABASE_MAX_CONNECTIONS", default_value_t = 16)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..))]
     pub database_max_connections: u32,

@@ -56,7 +56,7 @@ async fn measure(boards: u32, page_events: usize) -> anyhow::Result<Vec<(&'stati
         let events = f64::from(boards) * 6.0;
         let took = if page_events == 1 {
             let started = Instant::now();
-            projectors::catch_up(&pool, &*log, projection, page_events).await?;
+            projectors::catch_up(&pool, Arc::clone(&log), projection, page_events).await?;
             started.elapsed()
         } else {
             rebuilt(&pool, Arc::clone(&log), projection).await?
@@ -71,7 +71,7 @@ async fn rebuilt(
     log: Arc<dyn EventLog>,
     projection: &'static dyn Projection,
 ) -> anyhow::Result<Duration> {
-    projectors::catch_up(pool, &*log, projection, 5_000).await?;
+    projectors::catch_up(pool, Arc::clone(&log), projection, 5_000).await?;
     let options = RebuildOptions { expect_identical: true };
     let (started, cpu_before) = (Instant::now(), own_cpu_seconds());
     let report = projectors::rebuild(pool, log, projection, options, &mut |_| {}).await?;

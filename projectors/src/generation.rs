@@ -5,7 +5,7 @@
 
 pub(crate) mod tables;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use domain::GenerationStatus;
 use platform::event_log::{Position, StreamId};
@@ -30,10 +30,18 @@ pub(crate) struct Generation {
     /// Another epoch in the database means that another process owns it now.
     pub(crate) epoch: i64,
     pub(crate) position: Position,
+    /// The streams that are passed over.
     pub(crate) parked: HashSet<StreamId>,
+    /// What operators gave up, by stream: the event that parks it without being tried.
+    pub(crate) discarded: HashMap<StreamId, Position>,
 }
 
 impl Generation {
+    /// Whether a stream is given up from the event at this position on.
+    pub(crate) fn has_discarded(&self, stream: &StreamId, position: Position) -> bool {
+        self.discarded.get(stream) == Some(&position)
+    }
+
     /// The schema that holds its tables.
     pub(crate) fn schema(&self) -> String {
         schema(self.projection.name(), self.number)

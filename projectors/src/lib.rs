@@ -7,29 +7,31 @@
 //! Invariants: only this crate writes read tables; a projection has one writer at a time; what an
 //! event cannot do to a read model stops its own stream and no other.
 
+mod checkpoint;
 mod generation;
 mod page_writer;
+mod parked_streams;
 mod projection;
 mod projections;
 mod rebuild;
-mod retry;
+mod repair;
 mod schema_version;
 mod service;
 mod serving_projector;
 mod status;
 
 pub use generation::tables::{ensure, ensure_each};
-pub use page_writer::Poison;
+pub use parked_streams::Poison;
 pub use projection::{ApplyError, Projection, ProjectionDefinition};
 pub use projections::{ALL, find};
 pub use rebuild::{
     Comparison, Progress, RebuildError, RebuildOptions, RebuildReport, TableDifference, Verified,
     rebuild, verify, verify_each,
 };
-pub use retry::{RetryError, retry_stream};
 pub use schema_version::SchemaMismatch;
 pub use service::{ProjectorsConfig, Service};
 pub use serving_projector::catch_up;
 pub use status::{
-    ParkedStream, ProjectionStatus, StatusError, list_generations, list_parked_streams,
+    ParkedStream, ProjectionStatus, StatusError, find_parked_stream, list_generations,
+    list_parked_streams, read_parked_stream, serving_position,
 };

@@ -26,10 +26,18 @@ pub struct ProjectionDefinition {
     pub aggregate_types: &'static [&'static str],
 }
 
+/// The code of this build: another build whose sources differ has another.
+const CODE: &str = env!("PROJECTORS_CODE");
+
 /// A read model that is built from the log and can be built again.
 pub trait Projection: Send + Sync + 'static {
     /// What it says of itself; always the same.
     fn definition(&self) -> ProjectionDefinition;
+
+    /// Which code applies its events: what one could not apply, another may.
+    fn code(&self) -> &str {
+        CODE
+    }
 
     /// Its stored name.
     fn name(&self) -> &'static str {

@@ -20,7 +20,7 @@ use sqlx::{Executor as _, PgConnection, PgPool};
 pub use compare::{Comparison, TableDifference};
 
 use crate::generation::{Generation, tables};
-use crate::page_writer::{OnPoison, Poison};
+use crate::parked_streams::Poison;
 use crate::projection::Projection;
 use builder::Builder;
 use serving_snapshot::ServingSnapshot;
@@ -94,9 +94,9 @@ pub enum RebuildError {
     /// There is no old generation.
     #[error("no generation of {0} serves; start the projectors once")]
     NothingServes(&'static str),
-    /// An event can never be applied.
-    #[error("{0}; correct the projection, then rebuild again")]
-    Poison(Poison),
+    /// Events can never be applied, and nobody has discarded them: the first ones, at most 1,000.
+    #[error("{} of the log cannot be applied", count_events(.0))]
+    Poison(Vec<Poison>),
     /// Newer software wrote an event.
     #[error("{0}")]
     Unknown(String),
@@ -117,6 +117,13 @@ pub enum RebuildError {
     Database(#[from] sqlx::Error),
 }
 
+fn count_events(poisons: &[Poison]) -> String {
+    match poisons {
+        [_] => "an event".to_owned(),
+        _ => format!("{} events", poisons.len()),
+    }
+}
+
 /// Rebuilds a projection from the beginning of the log while the old generation serves, and swaps
 /// the new one in. `progress` is told after every page.
 ///
@@ -129,7 +136,7 @@ pub async fn rebuild(
     options: RebuildOptions,
     progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<RebuildReport, RebuildError> {
-    let mut builder = Builder::begin(pool, log, projection, OnPoison::Stop).await?;
+    let mut builder = Builder::begin(pool, log, projection).await?;
     let outcome = fill_and_swap(pool, &mut builder, options, progress).await;
     let compared = match outcome {
         Ok(compared) => compared,
@@ -172,8 +179,7 @@ pub async fn verify_each(
 ) -> Result<Vec<Verified>, RebuildError> {
     let mut verified = Vec::with_capacity(projections.len());
     for projection in projections {
-        let mut builder =
-            Builder::begin(pool, Arc::clone(&log), *projection, OnPoison::Park).await?;
+        let mut builder = Builder::begin(pool, Arc::clone(&log), *projection).await?;
         let outcome = fill_and_compare(pool, &mut builder, &mut |_| {}).await;
         builder.remove_and_release().await;
         verified.push(outcome?);
@@ -204,6 +210,9 @@ async fn fill_and_swap(
     options: RebuildOptions,
     progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<Verified, RebuildError> {
+    builder.approach_serving(pool, progress).await?;
+    // Before the comparison, which may take long and is in vain then.
+    refuse_poisons(builder).await?;
     let compared = fill_and_compare(pool, builder, progress).await?;
     if options.expect_identical && !compared.comparison.is_identical() {
         return Err(RebuildError::Differs(compared.comparison));
@@ -224,6 +233,11 @@ async fn fill_and_swap(
     Err(RebuildError::Busy)
 }
 
+async fn refuse_poisons(builder: &mut Builder) -> Result<(), RebuildError> {
+    let poisons = builder.list_poisons().await?;
+    if poisons.is_empty() { Ok(()) } else { Err(RebuildError::Poison(poisons)) }
+}
+
 /// Holds the old generation still, catches up with it, and swaps.
 async fn try_swap(
     pool: &PgPool,
@@ -233,6 +247,7 @@ async fn try_swap(
     let mut tx = pool.begin().await?;
     let old = hold_serving(&mut tx, builder.generation.projection).await?;
     builder.fill_to(old.position, progress).await?;
+    refuse_poisons(builder).await?;
     swap_generations(&mut tx, &old, &builder.generation).await?;
     tx.commit().await?;
     Ok(())

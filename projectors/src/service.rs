@@ -66,8 +66,9 @@ impl Service {
         let hint = HintSender::start(pool.clone(), PROJECTED_CHANNEL);
         let mut tasks = JoinSet::new();
         for (projection, status) in self.projections {
+            let projector = ServingProjector::new(projection, Arc::clone(tail.log()));
             let follower = ProjectorFollower {
-                projector: ServingProjector::new(projection),
+                projector: projector.reporting_to(status.clone()),
                 pool: pool.clone(),
                 tail: tail.clone(),
                 page_events: self.config.projectors_page_events.into(),

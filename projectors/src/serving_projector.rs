@@ -3,26 +3,52 @@
 //! Invariant: this process writes the generation of the newest epoch or nothing; what it knows of it,
 //! such as which streams are parked, is read again with every take-over.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use domain::GenerationStatus;
 use platform::event_log::{EventLog, Page, Position, StreamId};
-use platform::follower::{FollowError, OwnerLock, Projector, project_to_end};
+use platform::follower::{FollowError, FollowerStatus, OwnerLock, Projector, project_to_end};
 use sqlx::{PgConnection, PgPool};
 
+use crate::checkpoint::WriteError;
 use crate::generation::{Generation, lock};
-use crate::page_writer::{OnPoison, WriteError, write_page};
+use crate::page_writer::write_page;
 use crate::projection::Projection;
 use crate::schema_version::find_mismatch;
+use crate::{parked_streams, repair};
 
 /// Writes the serving generation of one projection.
 pub(crate) struct ServingProjector {
     projection: &'static dyn Projection,
+    /// Where decisions about parked streams, and those streams, are read.
+    log: Arc<dyn EventLog>,
+    /// Told how many streams are passed over.
+    status: Option<FollowerStatus>,
     /// Owned since the last take-over.
     generation: Option<Generation>,
 }
 
 impl ServingProjector {
-    pub(crate) const fn new(projection: &'static dyn Projection) -> Self {
-        Self { projection, generation: None }
+    pub(crate) fn new(projection: &'static dyn Projection, log: Arc<dyn EventLog>) -> Self {
+        Self { projection, log, status: None, generation: None }
+    }
+
+    /// The same, which says in `status` how many streams are passed over.
+    pub(crate) fn reporting_to(self, status: FollowerStatus) -> Self {
+        Self { status: Some(status), ..self }
+    }
+
+    async fn report_parked(
+        &self,
+        connection: &mut PgConnection,
+        generation: &Generation,
+    ) -> Result<(), sqlx::Error> {
+        if let Some(status) = &self.status {
+            let (parked, discarded) = parked_streams::count_streams(connection, generation).await?;
+            status.count_parked_streams(parked, discarded);
+        }
+        Ok(())
     }
 }
 
@@ -32,10 +58,14 @@ impl Projector for ServingProjector {
     }
 
     async fn take_over(&mut self, connection: &mut PgConnection) -> Result<Position, FollowError> {
-        let Some(generation) = take_over_serving(connection, self.projection).await? else {
+        let Some(mut generation) = take_over_serving(connection, self.projection).await? else {
             let mismatch = find_mismatch(connection, self.projection).await?;
             return Err(mismatch.map_or_else(nothing_serves, FollowError::failed));
         };
+        generation.discarded = repair::load_discarded(&*self.log, self.projection).await?;
+        parked_streams::mark_discarded(connection, &generation).await?;
+        repair::retry_after_upgrade(connection, &*self.log, &mut generation).await?;
+        self.report_parked(connection, &generation).await?;
         tracing::info!(
             projection = self.projection.name(),
             generation = generation.number,
@@ -54,12 +84,16 @@ impl Projector for ServingProjector {
         connection: &mut PgConnection,
         page: &Page,
     ) -> Result<(), FollowError> {
-        let generation = self.generation.as_mut().ok_or_else(nothing_serves)?;
-        let tally = write_page(connection, generation, page, OnPoison::Park).await?;
+        let mut generation = self.generation.take().ok_or_else(nothing_serves)?;
+        let written = write_page(connection, &*self.log, &mut generation, page).await?;
         let projection = self.projection.name();
-        for poison in tally.poisons() {
+        for poison in &written.poisons {
             tracing::error!(projection, position = poison.position.0, %poison, "stream parked");
         }
+        if !written.poisons.is_empty() || written.decisions > 0 {
+            self.report_parked(connection, &generation).await?;
+        }
+        self.generation = Some(generation);
         Ok(())
     }
 }
@@ -73,8 +107,7 @@ impl From<WriteError> for FollowError {
         match error {
             WriteError::Fenced => Self::Fenced,
             WriteError::Database(error) => Self::Database(error),
-            // Streams are parked here; only a rebuild stops.
-            WriteError::Poison(poison) => Self::failed(poison.to_string()),
+            WriteError::Log(error) => Self::Log(error),
             WriteError::Unknown(reason) => Self::failed(reason),
         }
     }
@@ -87,11 +120,12 @@ impl From<WriteError> for FollowError {
 /// When it was interrupted; calling again continues.
 pub async fn catch_up(
     pool: &PgPool,
-    log: &dyn EventLog,
+    log: Arc<dyn EventLog>,
     projection: &'static dyn Projection,
     page_events: usize,
 ) -> Result<u64, FollowError> {
-    project_to_end(&mut ServingProjector::new(projection), pool, log, page_events).await
+    let mut projector = ServingProjector::new(projection, Arc::clone(&log));
+    project_to_end(&mut projector, pool, &*log, page_events).await
 }
 
 /// Makes this process the owner of the generation that serves: every owner before is fenced off.
@@ -128,5 +162,6 @@ pub(crate) async fn take_over_serving(
         parked: parked
             .map(|(aggregate_type, aggregate_id)| StreamId { aggregate_type, aggregate_id })
             .collect(),
+        discarded: HashMap::new(),
     }))
 }

@@ -6,6 +6,9 @@ use sqlx::PgPool;
 
 use crate::schema_version::SchemaMismatch;
 
+/// The most parked streams that are listed at once.
+const LISTED_MAX: i64 = 1_000;
+
 /// How far a generation is.
 #[derive(Debug, Clone)]
 pub struct ProjectionStatus {
@@ -33,13 +36,15 @@ pub struct ProjectionStatus {
     pub events_applied: i64,
     /// Events passed over because their stream is parked.
     pub events_parked: i64,
-    /// Streams parked.
+    /// Streams parked, those that are discarded not among them.
     pub parked_streams: i64,
+    /// Streams discarded.
+    pub discarded_streams: i64,
     /// When it last moved.
     pub updated_at: DateTime<Utc>,
 }
 
-/// A stream that is parked for a projection.
+/// A stream that is parked for a projection, or discarded.
 #[derive(Debug, Clone)]
 pub struct ParkedStream {
     /// The projection.
@@ -58,6 +63,8 @@ pub struct ParkedStream {
     pub events: i64,
     /// When it was parked.
     pub parked_at: DateTime<Utc>,
+    /// Whether somebody decided to go on without it.
+    pub is_discarded: bool,
 }
 
 /// Why the status is not known.
@@ -82,6 +89,7 @@ struct CheckpointRow {
     events_applied: i64,
     events_parked: i64,
     parked_streams: i64,
+    discarded_streams: i64,
     updated_at: DateTime<Utc>,
 }
 
@@ -94,13 +102,13 @@ pub async fn list_generations(
     log: &dyn EventLog,
 ) -> Result<Vec<ProjectionStatus>, StatusError> {
     let rows: Vec<CheckpointRow> = sqlx::query_as(
-        "SELECT projection, generation, status, schema_version, position, events_read, events_applied,
-                events_parked, updated_at,
-                (SELECT count(*) FROM public.parked_streams p
-                 WHERE p.projection = c.projection AND p.generation = c.generation)
-                    AS parked_streams
+        "SELECT projection, generation, status, schema_version, c.position, events_read,
+                events_applied, events_parked, updated_at,
+                count(*) FILTER (WHERE NOT p.discarded) AS parked_streams,
+                count(*) FILTER (WHERE p.discarded) AS discarded_streams
          FROM public.projection_checkpoints c
-         WHERE status <> 'retired' ORDER BY projection, generation",
+         LEFT JOIN public.parked_streams p USING (projection, generation)
+         WHERE status <> 'retired' GROUP BY projection, generation ORDER BY projection, generation",
     )
     .fetch_all(pool)
     .await?;
@@ -109,6 +117,24 @@ pub async fn list_generations(
         statuses.push(status_of(row, log).await?);
     }
     Ok(statuses)
+}
+
+/// Up to where the generation of a projection that serves is; `None` when none serves.
+///
+/// # Errors
+/// When the database fails.
+pub async fn serving_position(
+    pool: &PgPool,
+    projection: &str,
+) -> Result<Option<Position>, sqlx::Error> {
+    let position: Option<i64> = sqlx::query_scalar(
+        "SELECT position FROM public.projection_checkpoints
+         WHERE projection = $1 AND status = 'serving'",
+    )
+    .bind(projection)
+    .fetch_optional(pool)
+    .await?;
+    Ok(position.map(Position))
 }
 
 async fn status_of(
@@ -137,23 +163,68 @@ async fn status_of(
         events_applied: row.events_applied,
         events_parked: row.events_parked,
         parked_streams: row.parked_streams,
+        discarded_streams: row.discarded_streams,
         updated_at: row.updated_at,
     })
 }
 
-/// Every stream that is parked in a generation that serves, the oldest first.
+/// The rows of a generation that serves.
+const SERVING_PARKED: &str = "SELECT p.* FROM public.parked_streams p
+    JOIN public.projection_checkpoints c USING (projection, generation) WHERE c.status = 'serving'";
+
+/// The streams that are parked or discarded in the generations that serve, of one projection or of all, at most
+/// 1,000: those that somebody has to decide about first, and of them the oldest. [`ProjectionStatus`] counts
+/// them all.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn list_parked_streams(pool: &PgPool) -> Result<Vec<ParkedStream>, sqlx::Error> {
-    let rows: Vec<ParkedRow> = sqlx::query_as(
-        "SELECT p.* FROM public.parked_streams p
-         JOIN public.projection_checkpoints c USING (projection, generation)
-         WHERE c.status = 'serving' ORDER BY p.parked_at, p.projection, p.position",
-    )
-    .fetch_all(pool)
-    .await?;
+pub async fn list_parked_streams(
+    pool: &PgPool,
+    projection: Option<&str>,
+) -> Result<Vec<ParkedStream>, sqlx::Error> {
+    let sql = format!(
+        "{SERVING_PARKED} AND ($1::text IS NULL OR p.projection = $1)
+         ORDER BY p.discarded, p.parked_at, p.projection, p.position LIMIT $2"
+    );
+    let rows: Vec<ParkedRow> =
+        sqlx::query_as(&sql).bind(projection).bind(LISTED_MAX).fetch_all(pool).await?;
     Ok(rows.into_iter().map(ParkedStream::from).collect())
+}
+
+/// The stream that is parked or discarded since the event at `position`, in the generation that serves.
+///
+/// # Errors
+/// When the database fails.
+pub async fn find_parked_stream(
+    pool: &PgPool,
+    projection: &str,
+    position: Position,
+) -> Result<Option<ParkedStream>, sqlx::Error> {
+    let sql = format!("{SERVING_PARKED} AND p.projection = $1 AND p.position = $2");
+    let row: Option<ParkedRow> =
+        sqlx::query_as(&sql).bind(projection).bind(position.0).fetch_optional(pool).await?;
+    Ok(row.map(ParkedStream::from))
+}
+
+/// Why a stream is parked or discarded, in the generation that serves; `None` when it is not.
+///
+/// # Errors
+/// When the database fails.
+pub async fn read_parked_stream(
+    pool: &PgPool,
+    projection: &str,
+    stream: &StreamId,
+) -> Result<Option<ParkedStream>, sqlx::Error> {
+    let sql = format!(
+        "{SERVING_PARKED} AND p.projection = $1 AND p.aggregate_type = $2 AND p.aggregate_id = $3"
+    );
+    let row: Option<ParkedRow> = sqlx::query_as(&sql)
+        .bind(projection)
+        .bind(&stream.aggregate_type)
+        .bind(&stream.aggregate_id)
+        .fetch_optional(pool)
+        .await?;
+    Ok(row.map(ParkedStream::from))
 }
 
 #[derive(sqlx::FromRow)]
@@ -167,6 +238,7 @@ struct ParkedRow {
     error: String,
     events: i64,
     parked_at: DateTime<Utc>,
+    discarded: bool,
 }
 
 impl From<ParkedRow> for ParkedStream {
@@ -180,6 +252,7 @@ impl From<ParkedRow> for ParkedStream {
             error: row.error,
             events: row.events,
             parked_at: row.parked_at,
+            is_discarded: row.discarded,
         }
     }
 }

@@ -6,9 +6,11 @@
 use std::sync::Arc;
 
 use async_graphql::{ErrorExtensionValues, ServerError};
+use domain::Rejection as _;
 use platform::auth::{AuthError, Scope};
 use platform::event_log::{EventLogError, Position};
 use platform::http::Problem;
+use platform::projection_repair::RepairError;
 
 /// Seconds after which a read that came too early is worth another try.
 const NOT_READY_RETRY_S: u64 = 1;
@@ -33,6 +35,9 @@ pub(crate) enum QueryError {
     /// There is nothing of that id.
     #[error("there is no {0}")]
     NotFound(String),
+    /// The rules refuse what was decided.
+    #[error("{message}")]
+    Rejected { rejection: &'static str, message: String },
     /// The read model has not come as far as was asked for.
     #[error("the read model {projection} is at position {at}, not yet at {wanted}; try again")]
     Behind { projection: &'static str, at: Position, wanted: Position },
@@ -76,6 +81,7 @@ impl QueryError {
             Self::Unauthenticated(_) => "UNAUTHENTICATED",
             Self::Forbidden(_) => "FORBIDDEN",
             Self::NotFound(_) => "NOT_FOUND",
+            Self::Rejected { .. } => "REJECTED",
             Self::Behind { .. } | Self::NotBuilt => "NOT_READY",
             Self::TooMany(_) => "TOO_MANY_REQUESTS",
             Self::SlowClient { .. } => "SLOW_CLIENT",
@@ -91,6 +97,7 @@ impl QueryError {
         match self {
             Self::Invalid { argument, .. } => values.set("argument", *argument),
             Self::Forbidden(scope) => values.set("scope", scope.as_str()),
+            Self::Rejected { rejection, .. } => values.set("rejection", *rejection),
             Self::Behind { projection, at, wanted } => {
                 values.set("projection", *projection);
                 values.set("position", at.to_string());
@@ -143,6 +150,7 @@ impl From<QueryError> for Problem {
             QueryError::Unauthenticated(error) => error.into(),
             QueryError::Forbidden(scope) => AuthError::MissingScope(scope).into(),
             QueryError::NotFound(_) => Self::not_found(detail),
+            QueryError::Rejected { rejection, .. } => Self::conflict(rejection, detail),
             QueryError::Behind { .. } | QueryError::NotBuilt => {
                 Self::unavailable(detail, NOT_READY_RETRY_S)
             }
@@ -192,6 +200,20 @@ impl From<sqlx::Error> for QueryError {
             Self::Unavailable
         } else {
             Self::internal(error)
+        }
+    }
+}
+
+impl From<RepairError> for QueryError {
+    fn from(error: RepairError) -> Self {
+        match error {
+            RepairError::NoEvent(position) => Self::NotFound(format!("event at {position}")),
+            RepairError::Refused(rejection) => {
+                Self::Rejected { rejection: rejection.name(), message: rejection.to_string() }
+            }
+            RepairError::Contended => Self::TooMany("decisions"),
+            RepairError::Unreadable(error) => Self::internal(error),
+            RepairError::Log(error) => error.into(),
         }
     }
 }

@@ -1,13 +1,16 @@
-//! GraphQL over the read model: queries, Relay connections, one subscription.
+//! GraphQL over the read model: queries, Relay connections, one subscription; and what operators decide about
+//! the read model itself.
 //!
 //! Invariants: a query is bounded before any SQL runs; what a field shows needs its scope; a field
-//! of many objects is one statement. Absent: mutations; commands go to the command API.
+//! of many objects is one statement. Absent: what stations and engineers command, which goes to the command
+//! API.
 
 mod execution_span;
 mod http;
 mod limits;
 mod loaders;
 mod metrics;
+mod mutation;
 mod objects;
 mod part_objects;
 mod query;
@@ -17,7 +20,7 @@ mod websocket;
 
 use std::sync::Arc;
 
-use async_graphql::{Context, EmptyMutation, Guard, Request, Schema};
+use async_graphql::{Context, Guard, Request, Schema};
 use axum::Router;
 use axum::routing::{get, post};
 use platform::auth::Scope;
@@ -29,11 +32,12 @@ use crate::session::Session;
 use execution_span::ExecutionSpan;
 use limits::QueryLimits;
 use loaders::RequestLoaders;
+use mutation::RepairMutation;
 use query::Query;
 use subscription::Subscription;
 
 /// The schema with everything its resolvers need.
-pub(crate) type ApiSchema = Schema<Query, EmptyMutation, Subscription>;
+pub(crate) type ApiSchema = Schema<Query, RepairMutation, Subscription>;
 
 pub(crate) fn routes() -> Router<QueryApi> {
     Router::new()
@@ -43,7 +47,7 @@ pub(crate) fn routes() -> Router<QueryApi> {
 
 /// The schema over `reads`.
 pub(crate) fn build_schema(reads: Arc<QueryContext>) -> ApiSchema {
-    Schema::build(Query, EmptyMutation, Subscription)
+    Schema::build(Query, RepairMutation, Subscription)
         .data(reads)
         .extension(QueryLimits)
         .extension(ExecutionSpan)
@@ -55,7 +59,7 @@ pub(crate) fn build_schema(reads: Arc<QueryContext>) -> ApiSchema {
 /// The schema in GraphQL's schema language, as `schemas/schema.graphql` holds it.
 #[must_use]
 pub fn sdl() -> String {
-    Schema::build(Query, EmptyMutation, Subscription).finish().sdl()
+    Schema::build(Query, RepairMutation, Subscription).finish().sdl()
 }
 
 /// `request` with who asks and loaders of its own.

@@ -1,7 +1,8 @@
 //! Reads: GraphQL with a subscription, REST, report PDFs, and an explorer that needs no network.
 //!
-//! Invariants: everything but health and the explorer's page needs a token; nothing here writes;
-//! what a read claims to reflect, it reflects. Absent on purpose: commands, and tables of its own.
+//! Invariants: everything but health and the explorer's page needs a token; nothing here writes but the
+//! decisions of operators about the read models, as events; what a read claims to reflect, it reflects. Absent
+//! on purpose: commands, and tables of its own.
 
 mod checkpoints;
 mod config;

@@ -8,6 +8,7 @@ use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use chrono::Utc;
 use platform::auth::{Actor, AuthError, Scope, TokenVerifier};
+use platform::event_log::ActorRef;
 use platform::http::{Authenticated, Problem};
 
 use crate::QueryApi;
@@ -43,6 +44,12 @@ impl Session {
     /// When the token does not allow `scope`.
     pub(crate) fn require_scope(&self, scope: Scope) -> Result<(), QueryError> {
         if self.actor.allows(scope) { Ok(()) } else { Err(QueryError::Forbidden(scope)) }
+    }
+
+    /// Who asks, as the event log names it.
+    pub(crate) fn actor_ref(&self) -> ActorRef {
+        let Actor { subject, roles, .. } = &self.actor;
+        ActorRef { subject: subject.clone(), roles: roles.clone() }
     }
 
     /// Whether the token allows `scope`.

@@ -4,6 +4,7 @@ mod changes;
 mod checkpoints;
 mod graphql;
 mod limits;
+mod mutations;
 mod paging;
 mod reports;
 mod rest;

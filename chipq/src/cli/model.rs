@@ -177,7 +177,7 @@ fn parse_version(text: &str) -> Result<String, String> {
 }
 
 /// Text that says something.
-fn parse_text(text: &str) -> Result<String, String> {
+pub(super) fn parse_text(text: &str) -> Result<String, String> {
     if text.trim().is_empty() { Err("must not be empty".to_owned()) } else { Ok(text.to_owned()) }
 }
 

@@ -10,7 +10,7 @@ use domain::{ModelRoute, ModelRouteCommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use inference::engine::{Engine, EngineError};
 use lab::acceptance::{self, Acceptance, FixedSet};
-use platform::event_log::{ActorRef, EventMetadata};
+use platform::event_log::EventMetadata;
 use platform::execute::{ExecuteError, Request, execute};
 use platform::telemetry::TraceContext;
 use serde_json::json;
@@ -20,6 +20,7 @@ use super::routing::Routing;
 use super::{ModelSession, explain_acceptance, explain_engine, fixed_set, report};
 use crate::cli::{CompareModelsArgs, FixedSetArgs, RouteModelArgs};
 use crate::failure::{Failure, exit};
+use crate::operator_session::operator;
 
 /// The exit code when the version is worse.
 const WORSE: u8 = 1;
@@ -136,12 +137,13 @@ async fn append(
     to: domain::inspection::ModelIdentity,
     comparison: Option<Comparison>,
 ) -> anyhow::Result<()> {
-    let subject = args.actor.clone().unwrap_or_else(account_name);
-    let operator = ActorRef { subject, roles: vec!["operator".to_owned()] };
     let request = Request::<ModelRoute> {
         aggregate_id: to.name.clone(),
-        metadata: EventMetadata::by_actor(operator, &TraceContext::new(None))
-            .with_command_id(Uuid::new_v4()),
+        metadata: EventMetadata::by_actor(
+            operator(args.actor.as_deref()),
+            &TraceContext::new(None),
+        )
+        .with_command_id(Uuid::new_v4()),
         command: ModelRouteCommand::RouteModel { to, reason: args.reason.clone(), comparison },
         // What was compared with is still in force, or nothing is routed.
         if_match: Some(routing.version),
@@ -162,14 +164,6 @@ async fn append(
         .into()),
         Err(error) => Err(error.into()),
     }
-}
-
-/// The account that this command runs in, as the log names it.
-fn account_name() -> String {
-    let set = |variable| std::env::var(variable).ok().filter(|name| !name.trim().is_empty());
-    set("USER")
-        .or_else(|| set("LOGNAME"))
-        .unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()))
 }
 
 fn progress_bar(boards: usize) -> ProgressBar {

@@ -18,7 +18,6 @@ const UNUSED: &[(&str, &str)] = &[
     ),
     ("command_line", "docs/configuration.md is written from it"),
     ("project_box", "photographs are generated for the tests of several crates"),
-    ("retry_stream", "no command takes a parked stream up yet"),
     ("stop_cluster", "ends the cluster of the tests"),
     ("take_photograph", "photographs are generated for the tests of several crates"),
 ];

@@ -52,6 +52,9 @@ pub struct FollowerStatus(Arc<Account>);
 struct Account {
     name: String,
     progress: Mutex<Progress>,
+    /// Streams that it passes over: waited for, and given up.
+    parked_streams: AtomicI64,
+    discarded_streams: AtomicI64,
     seen_head: Arc<AtomicI64>,
     interruptions: Counter<u64>,
 }
@@ -155,6 +158,12 @@ impl FollowerStatus {
         self.0.seen_head.fetch_max(head.0, Ordering::Relaxed);
     }
 
+    /// So many streams are parked, and so many discarded, in what this process owns.
+    pub fn count_parked_streams(&self, parked: i64, discarded: i64) {
+        self.0.parked_streams.store(parked, Ordering::Relaxed);
+        self.0.discarded_streams.store(discarded, Ordering::Relaxed);
+    }
+
     /// Whether it is shown as interrupted.
     pub(super) fn is_interrupted(&self) -> bool {
         matches!(self.progress().state, FollowerState::Interrupted { .. })
@@ -235,25 +244,35 @@ impl Followers {
             seen_head: Arc::new(AtomicI64::new(0)),
             interruptions,
         };
-        let observe = |of: fn(Position, Position) -> i64| {
+        let observe = |of: fn(&Account, Position) -> i64| {
             let registered = Arc::downgrade(&followers.registered);
-            let seen_head = Arc::clone(&followers.seen_head);
-            move |observer: &dyn AsyncInstrument<i64>| {
-                let head = Position(seen_head.load(Ordering::Relaxed));
-                observe_each(&registered, observer, |position| of(position, head));
-            }
+            move |observer: &dyn AsyncInstrument<i64>| observe_each(&registered, observer, of)
         };
         meter
             .i64_observable_gauge("chipq.follower.position")
             .with_unit("{position}")
             .with_description("Up to where a follower that this process owns is done.")
-            .with_callback(observe(|position, _| position.0))
+            .with_callback(observe(|_, position| position.0))
             .build();
         meter
             .i64_observable_gauge("chipq.follower.lag")
             .with_unit("{event}")
             .with_description("Positions from there to the end of the log, as this process saw it.")
-            .with_callback(observe(|position, head| (head.0 - position.0).max(0)))
+            .with_callback(observe(|account, position| {
+                (account.seen_head.load(Ordering::Relaxed) - position.0).max(0)
+            }))
+            .build();
+        meter
+            .i64_observable_gauge("chipq.follower.parked_streams")
+            .with_unit("{stream}")
+            .with_description("Streams that it passes over because an event cannot be applied.")
+            .with_callback(observe(|account, _| account.parked_streams.load(Ordering::Relaxed)))
+            .build();
+        meter
+            .i64_observable_gauge("chipq.follower.discarded_streams")
+            .with_unit("{stream}")
+            .with_description("Streams that an operator gave up.")
+            .with_callback(observe(|account, _| account.discarded_streams.load(Ordering::Relaxed)))
             .build();
         followers
     }
@@ -264,6 +283,8 @@ impl Followers {
         let status = FollowerStatus(Arc::new(Account {
             name: name.into(),
             progress: Mutex::new(Progress::new(FollowerState::Starting, None)),
+            parked_streams: AtomicI64::new(0),
+            discarded_streams: AtomicI64::new(0),
             seen_head: Arc::clone(&self.seen_head),
             interruptions: self.interruptions.clone(),
         }));
@@ -281,12 +302,12 @@ impl Followers {
 fn observe_each(
     registered: &Weak<Registered>,
     observer: &dyn AsyncInstrument<i64>,
-    value_at: impl Fn(Position) -> i64,
+    value_of: fn(&Account, Position) -> i64,
 ) {
     let Some(registered) = registered.upgrade() else { return };
     for status in registered.lock().unwrap_or_else(PoisonError::into_inner).iter() {
         if let Some(position) = status.position() {
-            observer.observe(value_at(position), &[status.attribute()]);
+            observer.observe(value_of(&status.0, position), &[status.attribute()]);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The tables of generations: each generation lives in a schema of its own; the schema `read` shows the one
 //! that serves.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use domain::GenerationStatus;
 use platform::event_log::Position;
@@ -56,6 +56,7 @@ pub(crate) async fn create(
     projection: &'static dyn Projection,
     status: GenerationStatus,
 ) -> Result<Generation, sqlx::Error> {
+    let flavour = DatabaseFlavour::detect(tx).await?;
     let number: i32 = sqlx::query_scalar(
         "INSERT INTO public.projection_checkpoints (projection, generation, status, schema_version)
          SELECT $1, coalesce(max(generation), 0) + 1, $2, $3
@@ -67,10 +68,15 @@ pub(crate) async fn create(
     .bind(projection.definition().schema_version)
     .fetch_one(&mut *tx)
     .await?;
-    let (epoch, parked) = (0, HashSet::new());
-    let position = Position::default();
-    let generation = Generation { projection, number, status, epoch, position, parked };
-    let flavour = DatabaseFlavour::detect(tx).await?;
+    let generation = Generation {
+        projection,
+        number,
+        status,
+        epoch: 0,
+        position: Position::default(),
+        parked: HashSet::new(),
+        discarded: HashMap::new(),
+    };
     let (schema, tables) = (generation.schema(), (projection.definition().schema_sql)(flavour));
     let ddl = format!(
         "CREATE SCHEMA {schema}; SET LOCAL search_path = {schema};

@@ -55,15 +55,15 @@ async fn rows(pool: &PgPool) -> (i64, i64) {
 async fn an_owner_that_was_replaced_writes_nothing() {
     let database = fresh_database().await;
     let pool = database.pool();
-    let page = page_of_one(&pool).await;
+    let (page, log) = (page_of_one(&pool).await, PostgresEventLog::new(pool.clone()));
     let (mut old_connection, mut old) = owner(&pool).await;
     let (mut connection, mut new) = owner(&pool).await;
 
-    let fenced = write_page(&mut old_connection, &mut old, &page, OnPoison::Park).await;
+    let fenced = write_page(&mut old_connection, &log, &mut old, &page).await;
     assert!(matches!(fenced, Err(WriteError::Fenced)), "{fenced:?}");
     assert_eq!(rows(&pool).await, (0, 0));
 
-    write_page(&mut connection, &mut new, &page, OnPoison::Park).await.unwrap();
+    write_page(&mut connection, &log, &mut new, &page).await.unwrap();
     assert_eq!(rows(&pool).await, (1, page.up_to.0));
 }
 
@@ -71,10 +71,10 @@ async fn an_owner_that_was_replaced_writes_nothing() {
 async fn an_owner_that_has_lost_count_writes_nothing() {
     let database = fresh_database().await;
     let pool = database.pool();
-    let page = page_of_one(&pool).await;
+    let (page, log) = (page_of_one(&pool).await, PostgresEventLog::new(pool.clone()));
     let (mut connection, mut generation) = owner(&pool).await;
     generation.position = Position(7);
-    let fenced = write_page(&mut connection, &mut generation, &page, OnPoison::Park).await;
+    let fenced = write_page(&mut connection, &log, &mut generation, &page).await;
     assert!(matches!(fenced, Err(WriteError::Fenced)), "{fenced:?}");
     assert_eq!(rows(&pool).await, (0, 0));
 }
@@ -87,8 +87,9 @@ async fn a_transaction_that_is_dropped_before_its_end_leaves_nothing() {
     let (mut connection, generation) = owner(&pool).await;
     let mut tx = connection.begin().await.unwrap();
     lock_checkpoint(&mut tx, &generation).await.unwrap();
-    let tally = apply_events(&mut tx, &generation, &page.events, OnPoison::Park).await.unwrap();
-    advance_checkpoint(&mut tx, &generation, page.up_to, &tally).await.unwrap();
+    let tally = apply_events(&mut tx, &generation, &page.events).await.unwrap();
+    let counts = (tally.applied, tally.parked);
+    advance_checkpoint(&mut tx, &generation, page.up_to, counts).await.unwrap();
     drop(tx);
     drop(connection);
     assert_eq!(rows(&pool).await, (0, 0));

@@ -11,9 +11,13 @@ use sqlx::{Connection as _, PgConnection, PgPool};
 use super::compare::{Comparison, compare_generations};
 use super::serving_snapshot::ServingSnapshot;
 use super::{Progress, RebuildError};
+use crate::checkpoint::WriteError;
 use crate::generation::{Generation, lock, tables};
-use crate::page_writer::{OnPoison, WriteError, write_page};
+use crate::page_writer::write_page;
+use crate::parked_streams::{self, Poison};
 use crate::projection::Projection;
+use crate::repair;
+use crate::status::serving_position;
 
 /// Events in one transaction of a rebuild.
 const PAGE_EVENTS: usize = 2_000;
@@ -27,7 +31,6 @@ type OnProgress<'a> = &'a mut (dyn FnMut(Progress) + Send);
 pub(super) struct Builder {
     connection: OwnerConnection,
     log: Arc<dyn EventLog>,
-    on_poison: OnPoison,
     pub(super) generation: Generation,
     /// Events read so far.
     pub(super) events: u64,
@@ -41,7 +44,6 @@ impl Builder {
         pool: &PgPool,
         log: Arc<dyn EventLog>,
         projection: &'static dyn Projection,
-        on_poison: OnPoison,
     ) -> Result<Self, RebuildError> {
         let mut connection = OwnerConnection::open(pool).await?;
         let lock = OwnerLock { class: lock::REBUILD, name: projection.name() };
@@ -52,9 +54,11 @@ impl Builder {
         // and with it waits for this.
         let mut tx = connection.begin().await?;
         remove_leftovers(&mut tx, projection).await?;
-        let generation = tables::create(&mut tx, projection, GenerationStatus::Building).await?;
+        let mut generation =
+            tables::create(&mut tx, projection, GenerationStatus::Building).await?;
         tx.commit().await?;
-        Ok(Self { connection, log, on_poison, generation, events: 0, filling: Duration::ZERO })
+        generation.discarded = repair::load_discarded(&*log, projection).await?;
+        Ok(Self { connection, log, generation, events: 0, filling: Duration::ZERO })
     }
 
     /// Comes within a page of the generation that serves.
@@ -65,7 +69,9 @@ impl Builder {
     ) -> Result<(), RebuildError> {
         for _ in 0..APPROACHES_MAX {
             let before = self.events;
-            let target = serving_position(pool, self.generation.projection).await?;
+            let name = self.generation.projection.name();
+            let serving = serving_position(pool, name).await?;
+            let target = serving.ok_or(RebuildError::NothingServes(name))?;
             self.fill_to(target, progress).await?;
             if self.events - before <= PAGE_EVENTS as u64 {
                 break;
@@ -102,10 +108,9 @@ impl Builder {
             }
             cut_page(&mut page, target);
             let next = self.log.read_all(page.up_to, PAGE_EVENTS);
-            let write =
-                write_page(&mut self.connection, &mut self.generation, &page, self.on_poison);
+            let write = write_page(&mut self.connection, &*self.log, &mut self.generation, &page);
             let (written, next) = tokio::join!(write, next);
-            written.map_err(write_error)?;
+            written?;
             self.events += page.events.len() as u64;
             let position = self.generation.position;
             progress(Progress { position, target, events: self.events });
@@ -114,6 +119,14 @@ impl Builder {
             }
             page = next?;
         }
+    }
+
+    /// The events that park a stream and that nobody has discarded, as is decided now.
+    pub(super) async fn list_poisons(&mut self) -> Result<Vec<Poison>, RebuildError> {
+        let projection = self.generation.projection;
+        self.generation.discarded = repair::load_discarded(&*self.log, projection).await?;
+        parked_streams::mark_discarded(&mut self.connection, &self.generation).await?;
+        Ok(parked_streams::list_poisons(&mut self.connection, &self.generation).await?)
     }
 
     /// Compares the generation with one that is seen in a snapshot, at the same position.
@@ -166,20 +179,6 @@ async fn remove_leftovers(
     Ok(())
 }
 
-async fn serving_position(
-    pool: &PgPool,
-    projection: &dyn Projection,
-) -> Result<Position, RebuildError> {
-    let position: Option<i64> = sqlx::query_scalar(
-        "SELECT position FROM public.projection_checkpoints
-         WHERE projection = $1 AND status = 'serving'",
-    )
-    .bind(projection.name())
-    .fetch_optional(pool)
-    .await?;
-    position.map(Position).ok_or(RebuildError::NothingServes(projection.name()))
-}
-
 /// Leaves of the page what is not after `target`.
 fn cut_page(page: &mut Page, target: Position) {
     if page.up_to > target {
@@ -188,12 +187,14 @@ fn cut_page(page: &mut Page, target: Position) {
     }
 }
 
-fn write_error(error: WriteError) -> RebuildError {
-    match error {
-        WriteError::Poison(poison) => RebuildError::Poison(*poison),
-        WriteError::Unknown(reason) => RebuildError::Unknown(reason),
-        WriteError::Database(error) => RebuildError::Database(error),
-        // Only whoever holds the rebuild lock touches a generation that is being built.
-        WriteError::Fenced => RebuildError::Busy,
+impl From<WriteError> for RebuildError {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Unknown(reason) => Self::Unknown(reason),
+            WriteError::Log(error) => Self::Log(error),
+            WriteError::Database(error) => Self::Database(error),
+            // Only whoever holds the rebuild lock touches a generation that is being built.
+            WriteError::Fenced => Self::Busy,
+        }
     }
 }

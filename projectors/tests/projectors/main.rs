@@ -5,9 +5,13 @@ mod comparing;
 #[cfg(test)]
 mod contract;
 #[cfg(test)]
+mod moody;
+#[cfg(test)]
 mod poison;
 #[cfg(test)]
 mod rebuilding;
+#[cfg(test)]
+mod repair;
 #[cfg(test)]
 mod rows;
 #[cfg(test)]

@@ -1,18 +1,16 @@
 //! Events that cannot be applied, and databases that fail.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
-use domain::{Aggregate as _, Inspection, InspectionEvent};
-use futures::FutureExt as _;
-use futures::future::BoxFuture;
-use platform::event_log::{Recorded, StreamId};
-use projectors::{ApplyError, Projection, ProjectionDefinition, RetryError};
+use domain::{Inspection, InspectionEvent};
+use platform::event_log::StreamId;
 use serde_json::json;
-use sqlx::PgConnection;
 
+use crate::moody::moody;
 use crate::world::World;
 
-const COUNTS_ADD_UP: &str = "SELECT count(*) FROM projection_checkpoints
+pub(crate) const COUNTS_ADD_UP: &str = "SELECT count(*) FROM projection_checkpoints
     WHERE events_read <> events_applied + events_parked OR position = 0";
 
 #[tokio::test]
@@ -24,7 +22,7 @@ async fn a_damaged_event_parks_its_stream_and_the_others_proceed() {
     let good = world.inspect(&golden, &[0.9]).await;
     world.project().await;
 
-    let parked = projectors::list_parked_streams(&world.pool).await.unwrap();
+    let parked = projectors::list_parked_streams(&world.pool, None).await.unwrap();
     let names: Vec<_> = parked.iter().map(|p| p.projection.as_str()).collect();
     assert_eq!(parked.len(), 4, "every projection of inspections: {names:?}");
     for stream in &parked {
@@ -53,7 +51,7 @@ async fn later_events_of_a_parked_stream_are_passed_over_also_after_a_restart() 
         world.append_raw(stream, "InspectionVoided", payload).await;
         world.project().await;
     }
-    let parked = projectors::list_parked_streams(&world.pool).await.unwrap();
+    let parked = projectors::list_parked_streams(&world.pool, None).await.unwrap();
     assert!(parked.iter().all(|stream| stream.events == 3), "{parked:#?}");
     let statuses = projectors::list_generations(&world.pool, &*world.log).await.unwrap();
     for status in statuses.iter().filter(|status| status.projection != "parts") {
@@ -74,7 +72,7 @@ async fn events_of_other_aggregates_count_as_applied() {
         world.count("SELECT sum(events_applied)::bigint FROM projection_checkpoints").await,
         5
     );
-    assert!(projectors::list_parked_streams(&world.pool).await.unwrap().is_empty());
+    assert!(projectors::list_parked_streams(&world.pool, None).await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -87,7 +85,7 @@ async fn a_stream_that_does_not_begin_at_its_beginning_is_parked() {
     let nameless = StreamId { aggregate_id: "seven".into(), ..stream };
     world.append_raw(nameless, "InspectionVoided", misplaced).await;
     world.project().await;
-    assert_eq!(projectors::list_parked_streams(&world.pool).await.unwrap().len(), 8);
+    assert_eq!(projectors::list_parked_streams(&world.pool, None).await.unwrap().len(), 8);
 }
 
 #[tokio::test]
@@ -104,66 +102,12 @@ async fn a_number_that_no_column_can_hold_parks_its_stream() {
     world.inspect(&golden, &[]).await;
     world.project().await;
 
-    let parked = projectors::list_parked_streams(&world.pool).await.unwrap();
+    let parked = projectors::list_parked_streams(&world.pool, None).await.unwrap();
     let names: Vec<_> = parked.iter().map(|p| p.projection.as_str()).collect();
     assert_eq!(names, ["inspection_overview"]);
     assert!(parked[0].error.contains("out of range"), "{}", parked[0].error);
     assert_eq!(world.rows("reports").await.len(), 1);
     assert_eq!(world.count(COUNTS_ADD_UP).await, 0);
-}
-
-/// A projection that notes events, and fails as it is told.
-#[derive(Default)]
-struct Moody {
-    /// Fails so many times, as a database would.
-    transient: AtomicU32,
-    /// Refuses events that are not `InspectionCreated`.
-    refuses: AtomicBool,
-    /// Which version of its tables it is.
-    schema_version: i32,
-}
-
-impl Projection for Moody {
-    fn definition(&self) -> ProjectionDefinition {
-        ProjectionDefinition {
-            name: "moody",
-            schema_version: self.schema_version,
-            schema_sql: |_| "CREATE TABLE noted (position bigint PRIMARY KEY)",
-            views: &["noted"],
-            aggregate_types: &[Inspection::TYPE],
-        }
-    }
-
-    fn apply<'a>(
-        &'a self,
-        tx: &'a mut PgConnection,
-        events: &'a [&'a Recorded],
-    ) -> BoxFuture<'a, Result<(), ApplyError>> {
-        async move {
-            for event in events {
-                sqlx::query("INSERT INTO noted VALUES ($1) ON CONFLICT DO NOTHING")
-                    .bind(event.position.0)
-                    .execute(&mut *tx)
-                    .await?;
-                if event.sequence > 1 && self.refuses.load(Ordering::SeqCst) {
-                    return Err(ApplyError::Permanent("not in the mood".into()));
-                }
-            }
-            let left = self.transient.load(Ordering::SeqCst);
-            if left > 0 {
-                self.transient.store(left - 1, Ordering::SeqCst);
-                return Err(ApplyError::Transient(sqlx::Error::PoolTimedOut));
-            }
-            Ok(())
-        }
-        .boxed()
-    }
-}
-
-async fn moody(world: &World) -> &'static Moody {
-    let moody: &'static Moody = Box::leak(Box::default());
-    projectors::ensure_each(&world.pool, &[moody]).await.unwrap();
-    moody
 }
 
 #[tokio::test]
@@ -173,13 +117,14 @@ async fn a_transient_failure_writes_nothing_and_parks_nothing() {
     world.open("board-a").await;
     moody.transient.store(2, Ordering::SeqCst);
     for _ in 0..2 {
-        let error = projectors::catch_up(&world.pool, &*world.log, moody, 10).await.unwrap_err();
+        let error =
+            projectors::catch_up(&world.pool, Arc::clone(&world.log), moody, 10).await.unwrap_err();
         assert!(error.to_string().contains("database failed"), "{error}");
         assert!(world.rows("noted").await.is_empty());
     }
     world.catch_up(moody, 10).await;
     assert_eq!(world.rows("noted").await.len(), 1);
-    assert!(projectors::list_parked_streams(&world.pool).await.unwrap().is_empty());
+    assert!(projectors::list_parked_streams(&world.pool, None).await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -188,37 +133,8 @@ async fn a_missing_table_is_no_events_fault() {
     let moody = moody(&world).await;
     world.open("board-a").await;
     sqlx::raw_sql("ALTER TABLE moody_g1.noted RENAME TO gone").execute(&world.pool).await.unwrap();
-    projectors::catch_up(&world.pool, &*world.log, moody, 10).await.unwrap_err();
+    projectors::catch_up(&world.pool, Arc::clone(&world.log), moody, 10).await.unwrap_err();
     sqlx::raw_sql("ALTER TABLE moody_g1.gone RENAME TO noted").execute(&world.pool).await.unwrap();
     world.catch_up(moody, 10).await;
-    assert!(projectors::list_parked_streams(&world.pool).await.unwrap().is_empty());
-}
-
-#[tokio::test]
-async fn a_parked_stream_is_taken_up_again_once_its_events_can_be_applied() {
-    let world = World::new().await;
-    let moody = moody(&world).await;
-    let id = world.open("board-a").await;
-    let stream = StreamId::for_aggregate::<Inspection>(id);
-    let retry = || projectors::retry_stream(&world.pool, &*world.log, moody, &stream);
-    assert!(matches!(retry().await, Err(RetryError::NotParked(_))));
-    moody.refuses.store(true, Ordering::SeqCst);
-    world.upload(id).await;
-    world.catch_up(moody, 10).await;
-    assert_eq!(world.rows("noted").await.len(), 1);
-
-    assert!(matches!(retry().await, Err(RetryError::Poison(_))));
-    assert_eq!(projectors::list_parked_streams(&world.pool).await.unwrap().len(), 1);
-    moody.refuses.store(false, Ordering::SeqCst);
-    assert_eq!(retry().await.unwrap(), 2);
-
-    assert!(projectors::list_parked_streams(&world.pool).await.unwrap().is_empty());
-    assert_eq!(world.rows("noted").await.len(), 3);
-    world.request_inference(id).await;
-    world.catch_up(moody, 10).await;
-    assert_eq!(world.rows("noted").await.len(), 4);
-    let counts = "SELECT events_applied FROM projection_checkpoints WHERE projection = 'moody'";
-    assert_eq!(world.count(counts).await, 4);
-    world.project().await;
-    assert_eq!(world.count(COUNTS_ADD_UP).await, 0);
+    assert!(projectors::list_parked_streams(&world.pool, None).await.unwrap().is_empty());
 }

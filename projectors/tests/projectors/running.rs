@@ -77,7 +77,7 @@ async fn a_connection_that_is_lost_is_made_again() {
     }
     inspect_boards(&world, 2).await;
     caught_up(&world).await;
-    assert!(projectors::list_parked_streams(&world.pool).await.unwrap().is_empty());
+    assert!(projectors::list_parked_streams(&world.pool, None).await.unwrap().is_empty());
     world.assert_equals_a_rebuild().await;
     shutdown.request();
     running.await.unwrap().unwrap();

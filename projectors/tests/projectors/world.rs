@@ -61,7 +61,9 @@ impl World {
     }
 
     pub(crate) async fn catch_up(&self, projection: &'static dyn Projection, page_events: usize) {
-        projectors::catch_up(&self.pool, &*self.log, projection, page_events).await.unwrap();
+        projectors::catch_up(&self.pool, Arc::clone(&self.log), projection, page_events)
+            .await
+            .unwrap();
     }
 
     /// The rows of `read.<view>`, in the order of their text.

@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse as _, Response};
 use platform::http::JsonBody;
+use platform::telemetry::TraceContext;
 
 use super::{asked_by, sse};
 use crate::QueryApi;
@@ -15,10 +16,11 @@ use crate::session::Session;
 pub(super) async fn serve_graphql(
     State(api): State<QueryApi>,
     session: Session,
+    trace: TraceContext,
     headers: HeaderMap,
     JsonBody(request): JsonBody<Request>,
 ) -> Response {
-    let request = asked_by(session, &api, request);
+    let request = asked_by(session, &api, request).data(trace);
     if wants_events(&headers) {
         return sse::stream_answers(&api, request).into_response();
     }

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use domain::ProjectionName;
 use platform::auth::Scope;
 use platform::event_log::Position;
+use platform::projection_repair::list_repairs;
 use uuid::Uuid;
 
 use super::limits::page_complexity;
@@ -18,10 +19,13 @@ use crate::read_model::LogPosition;
 use crate::read_model::defects::{self, DefectFilter, DefectObject};
 use crate::read_model::inspections::{self, InspectionFilter, InspectionObject};
 use crate::read_model::parts::{self, PartFilter, PartObject};
-use crate::read_model::projections::{self, GenerationObject};
+use crate::read_model::projections::{self, GenerationObject, RepairObject};
 use crate::read_model::reports::{self, ReportFilter, ReportObject};
 use crate::read_model::words::GradeWord;
 use crate::read_model::yields::{self, YieldFilter};
+
+/// The most decisions that are listed.
+const REPAIRS_MAX: usize = 200;
 
 /// What a page says about itself beyond Relay.
 #[derive(Debug, SimpleObject)]
@@ -216,6 +220,25 @@ impl Query {
             projection.lag_seconds = lag_seconds;
         }
         Ok(found)
+    }
+
+    /// What was decided about the parked streams of a read model, the latest first; `first` is 1 to 200.
+    #[graphql(
+        guard = "Allowed(Scope::ProjectionsRead)",
+        complexity = "usize::try_from(first).unwrap_or_default() * child_complexity"
+    )]
+    async fn projection_repairs(
+        &self,
+        ctx: &Context<'_>,
+        projection: String,
+        #[graphql(default = 50)] first: i32,
+    ) -> Result<Vec<RepairObject>> {
+        let projection: ProjectionName = projection.parse().map_err(QueryError::from)?;
+        let limit = usize::try_from(first).ok().filter(|first| (1..=REPAIRS_MAX).contains(first));
+        let limit = limit.ok_or_else(|| QueryError::invalid("first", "must be 1 to 200"))?;
+        let log = query_context(ctx)?.tail.log();
+        let repairs = list_repairs(&**log, projection.as_str(), limit).await;
+        Ok(repairs.map_err(QueryError::from)?.into_iter().map(RepairObject::from).collect())
     }
 }
 
