@@ -26,6 +26,16 @@ pub struct ProjectionDefinition {
     pub aggregate_types: &'static [&'static str],
 }
 
+impl ProjectionDefinition {
+    /// What its tables are made from on a database of this flavour, without comments and layout: the same
+    /// text, the same tables.
+    pub(crate) fn tables(&self, flavour: DatabaseFlavour) -> String {
+        let lines = (self.schema_sql)(flavour).lines();
+        let code = lines.map(|line| line.split_once("--").map_or(line, |(code, _)| code));
+        code.flat_map(str::split_whitespace).collect::<Vec<_>>().join(" ")
+    }
+}
+
 /// The code of this build: another build whose sources differ has another.
 const CODE: &str = env!("PROJECTORS_CODE");
 

@@ -1,10 +1,12 @@
-//! Which version of a projection's schema built a generation: code of another version does not write
-//! into it.
+//! Which version of a projection's schema built a generation, and from which tables: code of another version,
+//! or with other tables, does not write into it.
 //!
 //! What it would write might not fit the tables, and whatever does not fit them would look like an
 //! event that can never be applied, and park its stream. So it stands still, parks nothing, and says
-//! what to do.
+//! what to do. The tables are compared beside the version because the version is raised by hand: two builds
+//! side by side, one of which forgot it, must not park each other's streams.
 
+use platform::postgres::DatabaseFlavour;
 use sqlx::PgConnection;
 
 use crate::projection::Projection;
@@ -18,26 +20,15 @@ pub struct SchemaMismatch {
     pub generation: i32,
     /// The version that built it.
     pub built_by: i32,
-    /// The version of this code.
+    /// The version of this code. The same, when its tables are others all the same.
     pub expected: i32,
 }
 
 impl SchemaMismatch {
-    /// Compares what built a generation with what this code writes.
-    pub(crate) fn find(
-        projection: &dyn Projection,
-        generation: i32,
-        built_by: i32,
-    ) -> Option<Self> {
-        let expected = projection.definition().schema_version;
-        let projection = projection.name();
-        (built_by != expected).then_some(Self { projection, generation, built_by, expected })
-    }
-
     /// What to do about it.
     #[must_use]
     pub fn remedy(&self) -> String {
-        if self.built_by < self.expected {
+        if self.built_by <= self.expected {
             format!("run: chipq rebuild {}", self.projection)
         } else {
             let built_by = self.built_by;
@@ -51,6 +42,14 @@ impl std::error::Error for SchemaMismatch {}
 impl std::fmt::Display for SchemaMismatch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { projection, generation, built_by, expected } = self;
+        if built_by == expected {
+            return write!(
+                f,
+                "generation {generation} of {projection} was built from other tables than this \
+                 program has, both as version {expected} of its schema; {}",
+                self.remedy()
+            );
+        }
         write!(
             f,
             "generation {generation} of {projection} was built by version {built_by} of its schema, \
@@ -66,12 +65,22 @@ pub(crate) async fn find_mismatch(
     connection: &mut PgConnection,
     projection: &dyn Projection,
 ) -> Result<Option<SchemaMismatch>, sqlx::Error> {
-    let serving: Option<(i32, i32)> = sqlx::query_as(
+    let definition = projection.definition();
+    let flavour = DatabaseFlavour::detect(connection).await?;
+    let differing: Option<(i32, i32)> = sqlx::query_as(
         "SELECT generation, schema_version FROM public.projection_checkpoints
-         WHERE projection = $1 AND status = 'serving'",
+         WHERE projection = $1 AND status = 'serving'
+           AND (schema_version <> $2 OR tables_digest <> md5($3))",
     )
     .bind(projection.name())
+    .bind(definition.schema_version)
+    .bind(definition.tables(flavour))
     .fetch_optional(connection)
     .await?;
-    Ok(serving.and_then(|(number, built_by)| SchemaMismatch::find(projection, number, built_by)))
+    Ok(differing.map(|(generation, built_by)| SchemaMismatch {
+        projection: definition.name,
+        generation,
+        built_by,
+        expected: definition.schema_version,
+    }))
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use domain::GenerationStatus;
 use platform::event_log::{EventLog, Page, Position, StreamId};
 use platform::follower::{FollowError, FollowerStatus, OwnerLock, Projector, project_to_end};
+use platform::postgres::DatabaseFlavour;
 use sqlx::{PgConnection, PgPool};
 
 use crate::checkpoint::WriteError;
@@ -129,18 +130,22 @@ pub async fn catch_up(
 }
 
 /// Makes this process the owner of the generation that serves: every owner before is fenced off.
-/// `None` when none serves, or only one that code of another version has built.
+/// `None` when none serves, or only one that code of another version or with other tables has built.
 pub(crate) async fn take_over_serving(
     connection: &mut PgConnection,
     projection: &'static dyn Projection,
 ) -> Result<Option<Generation>, sqlx::Error> {
+    let definition = projection.definition();
+    let flavour = DatabaseFlavour::detect(connection).await?;
     let taken: Option<(i32, i64, i64)> = sqlx::query_as(
         "UPDATE public.projection_checkpoints SET owner_epoch = owner_epoch + 1
          WHERE projection = $1 AND status = 'serving' AND schema_version = $2
+           AND (tables_digest IS NULL OR tables_digest = md5($3))
          RETURNING generation, owner_epoch, position",
     )
     .bind(projection.name())
-    .bind(projection.definition().schema_version)
+    .bind(definition.schema_version)
+    .bind(definition.tables(flavour))
     .fetch_optional(&mut *connection)
     .await?;
     let Some((number, epoch, position)) = taken else { return Ok(None) };

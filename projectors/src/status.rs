@@ -1,10 +1,11 @@
 //! What operators see: how far every projection is, and which streams are parked.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use domain::GenerationStatus;
 use platform::event_log::{EventLog, EventLogError, Position, StreamId};
 use sqlx::PgPool;
 
-use crate::schema_version::SchemaMismatch;
+use crate::schema_version::{SchemaMismatch, find_mismatch};
 
 /// The most parked streams that are listed at once.
 const LISTED_MAX: i64 = 1_000;
@@ -114,7 +115,7 @@ pub async fn list_generations(
     .await?;
     let mut statuses = Vec::with_capacity(rows.len());
     for row in rows {
-        statuses.push(status_of(row, log).await?);
+        statuses.push(status_of(row, pool, log).await?);
     }
     Ok(statuses)
 }
@@ -139,16 +140,20 @@ pub async fn serving_position(
 
 async fn status_of(
     row: CheckpointRow,
+    pool: &PgPool,
     log: &dyn EventLog,
-) -> Result<ProjectionStatus, EventLogError> {
+) -> Result<ProjectionStatus, StatusError> {
     let position = Position(row.position);
     let next = log.read_all(position, 1).await?;
     let oldest = next.events.first();
     let lag_events = oldest.map_or(0, |_| next.head.0.abs_diff(position.0));
     let lag = oldest.map_or(TimeDelta::zero(), |event| Utc::now() - event.recorded_at);
-    let mismatch = crate::find(&row.projection).and_then(|projection| {
-        SchemaMismatch::find(projection, row.generation, row.schema_version)
-    });
+    let mismatch = match crate::find(&row.projection) {
+        Some(projection) if row.status == GenerationStatus::Serving.as_str() => {
+            find_mismatch(&mut *pool.acquire().await?, projection).await?
+        }
+        _ => None,
+    };
     Ok(ProjectionStatus {
         projection: row.projection,
         generation: row.generation,

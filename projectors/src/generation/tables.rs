@@ -58,14 +58,16 @@ pub(crate) async fn create(
 ) -> Result<Generation, sqlx::Error> {
     let flavour = DatabaseFlavour::detect(tx).await?;
     let number: i32 = sqlx::query_scalar(
-        "INSERT INTO public.projection_checkpoints (projection, generation, status, schema_version)
-         SELECT $1, coalesce(max(generation), 0) + 1, $2, $3
+        "INSERT INTO public.projection_checkpoints
+             (projection, generation, status, schema_version, tables_digest)
+         SELECT $1, coalesce(max(generation), 0) + 1, $2, $3, md5($4)
          FROM public.projection_checkpoints WHERE projection = $1
          RETURNING generation",
     )
     .bind(projection.name())
     .bind(status.as_str())
     .bind(projection.definition().schema_version)
+    .bind(projection.definition().tables(flavour))
     .fetch_one(&mut *tx)
     .await?;
     let generation = Generation {

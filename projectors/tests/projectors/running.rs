@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use platform::event_log::EventLog;
 use platform::event_log::postgres::PostgresEventLog;
 use platform::follower::LogTail;
+use platform::postgres::DatabaseConfig;
 use platform::postgres::channel::PROJECTED_CHANNEL;
 use platform::shutdown::Shutdown;
 use projectors::{ProjectorsConfig, Service};
@@ -139,4 +141,32 @@ async fn generations_are_created_once_however_many_ask() {
         answer.unwrap();
     }
     assert_eq!(world.count("SELECT count(*) FROM projection_checkpoints").await, 5);
+}
+
+/// docs/architecture.md says how many connections each process takes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_projectors_take_the_pool_and_one_connection_for_each_read_model() {
+    let world = World::new().await;
+    let config = DatabaseConfig { database_max_connections: 4, ..world.database_config() };
+    let pool = platform::postgres::connect(&config).await.unwrap();
+    world.pool.close().await;
+    let log: Arc<dyn EventLog> = Arc::new(PostgresEventLog::new(pool.clone()));
+    let shutdown = Shutdown::new();
+    let service = Service::new(ProjectorsConfig::default());
+    let probe = service.probe();
+    let running = tokio::spawn(service.run(pool.clone(), LogTail::new(log), shutdown.child()));
+    let ready = async {
+        while !probe.checks().await.iter().all(|check| check.ready) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, ready).await.expect("it follows");
+    let sessions = "SELECT count(*) FROM pg_stat_activity
+                    WHERE datname = current_database() AND backend_type = 'client backend'";
+    let ask = || sqlx::query_scalar::<_, i64>(sessions).fetch_one(&pool);
+    let asked = futures::future::join_all((0..20).map(|_| ask())).await;
+    let most = asked.into_iter().map(Result::unwrap).max().unwrap();
+    assert!((6..=4 + 5).contains(&most), "{most} connections");
+    shutdown.request();
+    running.await.unwrap().unwrap();
 }

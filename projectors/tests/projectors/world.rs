@@ -14,6 +14,7 @@ use domain::{
 use platform::event_log::postgres::PostgresEventLog;
 use platform::event_log::{Append, EventLog, EventMetadata, NewEvent, Position, StreamId};
 use platform::execute::{Executed, Request, execute};
+use platform::postgres::DatabaseConfig;
 use platform::test_support::{TestDatabase, fresh_database};
 use projectors::Projection;
 use serde_json::{Value, json};
@@ -33,7 +34,7 @@ pub(crate) const VIEWS: [&str; 9] = [
 ];
 
 pub(crate) struct World {
-    _database: TestDatabase,
+    database: TestDatabase,
     pub(crate) pool: PgPool,
     pub(crate) log: Arc<dyn EventLog>,
     seconds: AtomicI64,
@@ -46,7 +47,12 @@ impl World {
         let pool = database.pool();
         projectors::ensure(&pool).await.unwrap();
         let log = Arc::new(PostgresEventLog::new(pool.clone()));
-        Self { _database: database, pool, log, seconds: AtomicI64::new(0) }
+        Self { database, pool, log, seconds: AtomicI64::new(0) }
+    }
+
+    /// Where the database is, with the defaults.
+    pub(crate) fn database_config(&self) -> DatabaseConfig {
+        DatabaseConfig::from_url(self.database.url())
     }
 
     /// Applies what is in the log to every read model.
