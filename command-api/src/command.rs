@@ -245,10 +245,11 @@ where
             Claimed::Answered(answer) => return Ok(make_replay(&answer)),
             Claimed::Fresh(claim) => claim,
         };
-        let outcome = match plan(AcceptedCommand::from_claim(&claim)).await {
-            Ok(plan) => execute_plan(&api, &claim, keyed, plan).await,
-            Err(problem) => Err(problem),
+        let work = async {
+            let plan = plan(AcceptedCommand::from_claim(&claim)).await?;
+            execute_plan(&api, &claim, keyed, plan).await
         };
+        let outcome = keys.keep_claimed(&claim, work).await;
         if outcome.is_err() {
             keys.release(&claim).await;
         }

@@ -14,7 +14,7 @@ use crate::in_flight::BodyError;
 /// Seconds after which a log that is away, or a busy resource, is worth another try.
 const RETRY_AFTER_S: u64 = 1;
 /// The longest that a client is told to wait for the first request with its key: a command takes
-/// milliseconds, and only one whose process died takes the rest of its lease.
+/// milliseconds, and only one whose process died takes the rest of its lease, which is seconds.
 const KEY_RETRY_AFTER_MAX_S: u64 = 2;
 
 /// 404 or 409, with the rejection's name.

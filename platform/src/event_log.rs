@@ -6,6 +6,7 @@
 pub mod cqrs;
 mod event;
 pub mod postgres;
+mod turns;
 mod url;
 
 use std::fmt;
@@ -20,6 +21,7 @@ use uuid::Uuid;
 pub use event::{
     ActorRef, EventMetadata, NewEvent, Recorded, Undecodable, UndecodableEvent, decode_stored,
 };
+pub use turns::{StreamTurn, StreamTurns};
 pub use url::{EventLogConfig, EventLogUrl, InvalidEventLogUrl, open};
 
 /// How long whoever waits for the log waits without a hint before it looks.
@@ -227,4 +229,8 @@ pub trait EventLog: Send + Sync + 'static {
     /// Changes when something may have been appended: a reason to poll, never data. A hint may be
     /// late, early or lost; whoever waits for one polls at [`POLL_INTERVAL`] as well.
     fn hints(&self) -> watch::Receiver<u64>;
+
+    /// Whose turn it is to append to a stream, among those in this process who decide on what it holds.
+    /// Appending without a turn is no fault: the version is checked all the same.
+    fn turns(&self) -> &StreamTurns;
 }

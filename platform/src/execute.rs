@@ -1,6 +1,9 @@
 //! Load, decide, append: how every command is executed.
 //!
-//! Invariant: what is decided is appended on exactly the state it was decided on, or decided again.
+//! Invariants: what is decided is appended on exactly the state it was decided on, or decided again; of
+//! commands on one aggregate, those of this process take turns ([`StreamTurns`]).
+//!
+//! [`StreamTurns`]: crate::event_log::StreamTurns
 
 use std::time::Duration;
 
@@ -9,13 +12,13 @@ use domain::Aggregate;
 use crate::backoff::Backoff;
 use crate::event_log::{
     Append, AppendError, Appended, AttachmentError, EventLog, EventLogError, EventMetadata,
-    NewEvent, Position, Recorded, StreamId, UndecodableEvent,
+    NewEvent, Position, Recorded, StreamId, StreamTurn, UndecodableEvent,
 };
 use crate::idempotency::{Answer, Claim};
 
-/// How often a command is decided at most. Each time but the last somebody else appended first, and each of
-/// those is one command done: so this is how many commands on one stream at once are sure to be settled, however
-/// slow everything is. An inspection has at most 64 pictures, which stations may announce and send at once.
+/// How often a command is decided at most. Each time but the last another process appended first, since those
+/// of this one wait for their turn; and each of those is one command done: so this is how many processes
+/// may work on one stream at once, however slow everything is.
 const ATTEMPTS_MAX: u32 = 64;
 /// The pause before a command is decided again: short, since whoever was first is done already.
 const BACKOFF: Backoff = Backoff::new(Duration::from_millis(2), Duration::from_millis(100), 1.0);
@@ -69,7 +72,7 @@ pub enum ExecuteError<R: std::error::Error> {
         /// The version now.
         current: u64,
     },
-    /// Others kept appending to the stream.
+    /// Others kept appending to the stream, or too many waited for their turn on it.
     #[error("the resource is being changed by too many requests at once")]
     Contended,
     /// Another request with the same idempotency key took over.
@@ -126,6 +129,7 @@ pub async fn execute<A: Aggregate>(
 where
     A::Command: Clone,
 {
+    let _turn = wait_for_turn::<A>(log, &request).await?;
     for attempt in 0..ATTEMPTS_MAX {
         let (decided, append) = decide(log, &request).await?;
         if append.events.is_empty() {
@@ -171,6 +175,7 @@ where
 {
     request.metadata =
         request.metadata.with_command_id(claim.command_id()).with_fingerprint(claim.fingerprint());
+    let _turn = wait_for_turn::<A>(log, &request).await?;
     for attempt in 0..ATTEMPTS_MAX {
         let (decided, append) = decide_once(log, &request, claim).await?;
         let (kept, answer_to_keep) = (decided.clone(), answer.clone());
@@ -194,6 +199,14 @@ where
         }
     }
     Err(ExecuteError::Contended)
+}
+
+async fn wait_for_turn<A: Aggregate>(
+    log: &dyn EventLog,
+    request: &Request<A>,
+) -> Result<StreamTurn, ExecuteError<A::Rejection>> {
+    let stream = StreamId::for_aggregate::<A>(&request.aggregate_id);
+    log.turns().wait_for_turn(&stream).await.ok_or(ExecuteError::Contended)
 }
 
 impl<R: std::error::Error> From<AttachmentError> for ExecuteError<R> {

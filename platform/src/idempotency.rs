@@ -5,10 +5,15 @@
 //! key whose answer has expired cannot execute twice.
 
 mod claim;
+#[cfg(test)]
+mod tests;
 
+use std::convert::Infallible;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::{Either, select};
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use sqlx::types::Json;
@@ -17,10 +22,27 @@ pub use claim::{Claim, Fingerprint, IdempotencyKey, InvalidKey, KEY_MAX_CHARS};
 
 use crate::event_log::{EventLog, EventLogError, Recorded, StreamId};
 
-/// How long a claim keeps others out; a request must be done by then.
-pub const CLAIM_LEASE: Duration = Duration::from_secs(60);
+/// How long a claim keeps others out after its owner was heard of last. The command is executed once however
+/// short this is; a claim whose owner is gone, or could not give it back, is in nobody's way for longer.
+const CLAIM_LEASE: Duration = Duration::from_secs(5);
+/// How often a command that is still running says so. Most are done long before.
+const RENEW_EVERY: Duration = Duration::from_secs(2);
 /// How long answers are kept for replay.
-pub const ANSWER_RETENTION: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+const ANSWER_RETENTION: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// How many keys one statement forgets at most: it holds no lock for long, however many there are.
+const FORGOTTEN_AT_ONCE: i64 = 1_000;
+
+/// Forgets a batch of answers that were given before now minus `$1` seconds.
+const FORGET_ANSWERS: &str = "DELETE FROM idempotency_keys WHERE ctid = ANY(ARRAY(
+    SELECT ctid FROM idempotency_keys
+    WHERE answered_at < now() - make_interval(secs => $1)
+    ORDER BY answered_at LIMIT $2 FOR UPDATE SKIP LOCKED))";
+/// The same for claims that ended before then and were never answered.
+const FORGET_CLAIMS: &str = "DELETE FROM idempotency_keys WHERE ctid = ANY(ARRAY(
+    SELECT ctid FROM idempotency_keys
+    WHERE answered_at IS NULL AND claimed_until < now() - make_interval(secs => $1)
+    ORDER BY answered_at, claimed_until LIMIT $2 FOR UPDATE SKIP LOCKED))";
 
 /// An answer that can be given again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -123,13 +145,16 @@ impl IdempotencyStore {
             Some(KeyRow { answer: Some(Json(answer)), .. }) => Ok(Claimed::Answered(answer)),
             // Running, or released just now: in either case the next attempt will tell.
             other => {
-                let seconds = other.map_or(0.0, |row| row.seconds_left).clamp(1.0, 60.0);
+                let left = other.map_or(0.0, |row| row.seconds_left);
+                let seconds = left.clamp(1.0, CLAIM_LEASE.as_secs_f64());
                 Err(ClaimError::InProgress { retry_after: Duration::from_secs_f64(seconds.ceil()) })
             }
         }
     }
 
-    /// Takes a free key (`true`) or one whose owner's lease has ended (`false`); `None` when neither.
+    /// Takes a free key (`true`) or one whose owner's lease has ended (`false`); `None` when neither. A lease
+    /// that ends later than any that is given now was dated by a clock that ran ahead, and counts as ended. Who
+    /// waited for the row looks at the clock after that, since its own `now()` may be from before the claim.
     /// The claim need not be on the disk yet: where log and keys share transactions, the append that
     /// answers it flushes it as well, and a claim that a crash of the server forgets belongs to a
     /// request that appended nothing.
@@ -140,8 +165,9 @@ impl IdempotencyStore {
              FROM (SELECT set_config('synchronous_commit', 'off', true)) AS this_transaction
              ON CONFLICT (principal, key) DO UPDATE
                  SET claim = excluded.claim, claimed_until = excluded.claimed_until
-                 WHERE k.answer IS NULL AND k.claimed_until < now()
-                   AND k.fingerprint = excluded.fingerprint
+                 WHERE k.answer IS NULL AND k.fingerprint = excluded.fingerprint
+                   AND k.claimed_until NOT BETWEEN clock_timestamp()
+                       AND clock_timestamp() + make_interval(secs => $5)
              RETURNING xmax = 0",
         )
         .bind(&claim.principal)
@@ -184,6 +210,36 @@ impl IdempotencyStore {
         Err(refusal)
     }
 
+    /// Does the work of `claim`, and keeps others away from its key for as long as that takes.
+    pub async fn keep_claimed<T>(&self, claim: &Claim, work: impl Future<Output = T>) -> T {
+        match select(pin!(work), pin!(self.renew_lease(claim))).await {
+            Either::Left((done, _)) => done,
+            Either::Right((never, _)) => match never {},
+        }
+    }
+
+    /// Puts the end of the lease off, again and again. Where that does not succeed in time another request
+    /// may take the key over; then this one keeps no answer, and appends nothing where log and keys share
+    /// transactions.
+    async fn renew_lease(&self, claim: &Claim) -> Infallible {
+        loop {
+            tokio::time::sleep(RENEW_EVERY).await;
+            let renewed = sqlx::query(
+                "UPDATE idempotency_keys SET claimed_until = now() + make_interval(secs => $4)
+                 WHERE principal = $1 AND key = $2 AND claim = $3 AND answer IS NULL",
+            )
+            .bind(&claim.principal)
+            .bind(&claim.key)
+            .bind(claim.claim_id)
+            .bind(CLAIM_LEASE.as_secs_f64())
+            .execute(&self.pool)
+            .await;
+            if let Err(error) = renewed {
+                tracing::warn!(%error, "the lease of an idempotency key was not renewed");
+            }
+        }
+    }
+
     /// Gives a key back unanswered: the request changed nothing and may be sent again, corrected.
     /// Should the command be in the log all the same, because its answer was lost after the append, the
     /// key stays, and the next request with it is answered from the log. Should the log or the database
@@ -222,20 +278,23 @@ impl IdempotencyStore {
         }
     }
 
-    /// Forgets answers older than [`ANSWER_RETENTION`]. Returns how many.
+    /// Forgets a batch of keys that were answered, or claimed in vain, longer ago than answers are kept.
+    /// Returns how many; there may be more unless that is 0.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn forget_expired(&self) -> Result<u64, EventLogError> {
-        sqlx::query(
-            "DELETE FROM idempotency_keys WHERE answered_at < now() - make_interval(secs => $1)
-                OR (answer IS NULL AND claimed_until < now() - make_interval(secs => $1))",
-        )
-        .bind(ANSWER_RETENTION.as_secs_f64())
-        .execute(&self.pool)
-        .await
-        .map(|done| done.rows_affected())
-        .map_err(storage_error)
+        let mut forgotten = 0;
+        for sql in [FORGET_ANSWERS, FORGET_CLAIMS] {
+            let done = sqlx::query(sql)
+                .bind(ANSWER_RETENTION.as_secs_f64())
+                .bind(FORGOTTEN_AT_ONCE)
+                .execute(&self.pool)
+                .await
+                .map_err(storage_error)?;
+            forgotten += done.rows_affected();
+        }
+        Ok(forgotten)
     }
 }
 

@@ -7,6 +7,7 @@
 mod two_step_log;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::{Part, PartCommand, PartNumber};
 use platform::event_log::postgres::PostgresEventLog;
@@ -48,10 +49,12 @@ on_every_log! {
     while_the_first_request_runs_the_second_is_told_to_wait
     a_released_key_is_free_and_nothing_of_it_is_kept
     a_claim_whose_owner_died_before_the_append_is_taken_over_and_the_late_owner_is_shut_out
+    a_lease_that_a_clock_dated_ahead_keeps_nobody_out
+    a_command_that_takes_longer_than_its_lease_keeps_its_key
     what_a_dead_owner_appended_without_an_answer_is_answered_from_the_log
     a_key_whose_answer_has_expired_still_prevents_a_second_execution
     of_many_requests_with_one_key_at_once_one_executes
-    commands_on_one_aggregate_from_many_at_once_are_decided_again_until_each_is_settled
+    commands_on_one_aggregate_from_many_at_once_take_turns_and_each_is_settled
     a_command_on_a_version_that_is_no_longer_current_is_refused_with_the_current_one
 }
 
@@ -99,6 +102,13 @@ impl Stage {
             .unwrap();
     }
 
+    /// For how many seconds the key is still held; `None` when nobody has claimed it.
+    async fn claim_held(&self, key: &str) -> Option<f64> {
+        let sql = "SELECT extract(epoch FROM claimed_until - now())::float8
+                   FROM idempotency_keys WHERE key = $1";
+        sqlx::query_scalar(sql).bind(key).fetch_optional(&self.database.pool()).await.unwrap()
+    }
+
     async fn head(&self) -> Position {
         self.log.head().await.unwrap()
     }
@@ -140,7 +150,7 @@ async fn while_the_first_request_runs_the_second_is_told_to_wait(stage: Stage) {
     let Err(ClaimError::InProgress { retry_after }) = stage.claim("k", "a").await else {
         panic!("two requests hold one key");
     };
-    assert!((1..=60).contains(&retry_after.as_secs()));
+    assert!((1..=5).contains(&retry_after.as_secs()));
 }
 
 async fn a_released_key_is_free_and_nothing_of_it_is_kept(stage: Stage) {
@@ -171,6 +181,30 @@ async fn a_late_owner_that_lost_its_claim_appends_nothing() {
     assert!(matches!(refused, ExecuteError::ClaimLost));
     assert_eq!(stage.head().await, Position(0));
     stage.run("P-1", &heir).await.unwrap();
+}
+
+async fn a_lease_that_a_clock_dated_ahead_keeps_nobody_out(stage: Stage) {
+    let _before = stage.fresh("k", "a").await;
+    sqlx::query("UPDATE idempotency_keys SET claimed_until = now() + interval '1 hour'")
+        .execute(&stage.database.pool())
+        .await
+        .unwrap();
+    let claim = stage.fresh("k", "a").await;
+    assert!(matches!(stage.claim("k", "a").await, Err(ClaimError::InProgress { .. })));
+    stage.run("P-1", &claim).await.unwrap();
+}
+
+async fn a_command_that_takes_longer_than_its_lease_keeps_its_key(stage: Stage) {
+    let claim = stage.fresh("k", "a").await;
+    stage.end_leases().await;
+    let slow = stage.keys.keep_claimed(&claim, async {
+        while !matches!(stage.claim_held("k").await, Some(left) if left > 0.0) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        stage.run("P-1", &claim).await
+    });
+    let done = tokio::time::timeout(Duration::from_secs(60), slow).await.expect("it is renewed");
+    done.unwrap();
 }
 
 async fn what_a_dead_owner_appended_without_an_answer_is_answered_from_the_log(stage: Stage) {
@@ -221,13 +255,11 @@ async fn of_many_requests_with_one_key_at_once_one_executes(stage: Stage) {
     assert_eq!(stage.head().await, Position(1));
 }
 
-async fn commands_on_one_aggregate_from_many_at_once_are_decided_again_until_each_is_settled(
-    stage: Stage,
-) {
+async fn commands_on_one_aggregate_from_many_at_once_take_turns_and_each_is_settled(stage: Stage) {
     execute(&*stage.log, request("P-1")).await.unwrap();
-    // Whoever is decided again was overtaken by one of the other 31, each of which overtakes once: so none of
-    // them runs out of its 64 attempts, whatever the load.
-    let reservations = (0..32_u128).map(|n| {
+    // More than are decided again and again until they are done: without turns, those that lose too often are
+    // refused.
+    let reservations = (0..120_u128).map(|n| {
         let log = Arc::clone(&stage.log);
         tokio::spawn(async move {
             let command = PartCommand::ReserveGoldenSample {
@@ -254,7 +286,7 @@ async fn commands_on_one_aggregate_from_many_at_once_are_decided_again_until_eac
     let mut versions: Vec<_> =
         futures::future::join_all(reservations).await.into_iter().map(Result::unwrap).collect();
     versions.sort_unstable();
-    assert_eq!(versions, (2..=33).collect::<Vec<_>>());
+    assert_eq!(versions, (2..=121).collect::<Vec<_>>());
 }
 
 async fn a_command_on_a_version_that_is_no_longer_current_is_refused_with_the_current_one(
@@ -316,6 +348,23 @@ async fn a_command_whose_answer_could_not_be_kept_is_answered_and_its_retry_as_w
     let retry = stage.fresh("k", "a").await;
     assert_eq!(stage.run("P-1", &retry).await.unwrap(), first);
     assert_eq!(stage.head().await, Position(1));
+}
+
+#[tokio::test]
+async fn a_key_that_could_not_be_given_back_is_in_nobodys_way_for_more_than_seconds() {
+    let (stage, log) = Stage::in_two_steps().await;
+    let claim = stage.fresh("k", "a").await;
+    log.set_away(true);
+    stage.keys.release(&claim).await;
+    log.set_away(false);
+    let held = stage.claim_held("k").await.expect("it was not given back");
+    assert!(held <= 5.0, "for {held} s more, though nothing runs");
+    match stage.claim("k", "a").await {
+        Err(ClaimError::InProgress { retry_after }) => {
+            assert!(retry_after <= Duration::from_secs(5));
+        }
+        other => assert!(matches!(other, Ok(Claimed::Fresh(_))), "{other:?}"),
+    }
 }
 
 #[tokio::test]

@@ -104,7 +104,7 @@ async fn a_claim_keeps_others_out_until_its_lease_ends() {
     // As an owner leaves it that has claimed and not appended yet.
     let (head, id) = (api.head().await, api.events().await[0].stream.aggregate_id.clone());
     let claimed = "UPDATE idempotency_keys SET answer = NULL, answered_at = NULL,
-                   claimed_until = now() + interval '30 s', claim = gen_random_uuid()";
+                   claimed_until = now() + interval '5 s', claim = gen_random_uuid()";
     sqlx::query(claimed).execute(&api.pool).await.unwrap();
     let refused = call.clone().send().await;
     assert_eq!(refused.problem(), (409, "idempotency-key-in-progress".into()));

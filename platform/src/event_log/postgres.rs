@@ -23,7 +23,7 @@ use uuid::Uuid;
 
 use super::{
     Append, AppendError, AppendScope, Appended, EventLog, EventLogError, EventMetadata, NewEvent,
-    Page, Position, Recorded, StreamId,
+    Page, Position, Recorded, StreamId, StreamTurns,
 };
 use crate::postgres::channel::{HintListener, HintSender};
 pub use hold_up::HoldUp;
@@ -54,6 +54,7 @@ pub struct PostgresEventLog {
     pool: PgPool,
     hints: HintListener,
     hint_others: HintSender,
+    turns: StreamTurns,
     _watch: Arc<AbortOnDropHandle<()>>,
 }
 
@@ -67,6 +68,7 @@ impl PostgresEventLog {
         Self {
             hints: HintListener::start(pool.clone(), APPENDED_CHANNEL),
             hint_others: HintSender::start(pool.clone(), APPENDED_CHANNEL),
+            turns: StreamTurns::default(),
             pool,
             _watch: Arc::new(watch),
         }
@@ -226,6 +228,10 @@ impl EventLog for PostgresEventLog {
 
     fn hints(&self) -> watch::Receiver<u64> {
         self.hints.subscribe()
+    }
+
+    fn turns(&self) -> &StreamTurns {
+        &self.turns
     }
 }
 

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::event_log::{
     Append, AppendError, Appended, EventLog, EventLogError, Page, Position, Recorded, StreamId,
+    StreamTurns,
 };
 
 /// What is done instead of handing a call on to `log`, the log beneath. What is left out is handed on.
@@ -99,6 +100,10 @@ impl<I: Interception> EventLog for InterceptedLog<I> {
 
     fn hints(&self) -> watch::Receiver<u64> {
         self.log.hints()
+    }
+
+    fn turns(&self) -> &StreamTurns {
+        self.log.turns()
     }
 }
 

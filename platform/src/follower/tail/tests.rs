@@ -16,7 +16,7 @@ use super::reader::KEPT_EVENTS_MAX;
 use super::*;
 use crate::event_log::postgres::PostgresEventLog;
 use crate::event_log::{
-    Append, AppendError, Appended, EventMetadata, NewEvent, Recorded, StreamId,
+    Append, AppendError, Appended, EventMetadata, NewEvent, Recorded, StreamId, StreamTurns,
 };
 use crate::test_support::{CountedLog, fresh_database};
 
@@ -41,6 +41,7 @@ struct FakeLog {
     /// What happens to the next read.
     mishap: Mutex<Option<Mishap>>,
     hints: watch::Sender<u64>,
+    turns: StreamTurns,
 }
 
 impl FakeLog {
@@ -51,6 +52,7 @@ impl FakeLog {
             is_away: AtomicBool::new(false),
             mishap: Mutex::new(None),
             hints: watch::Sender::new(0),
+            turns: StreamTurns::default(),
         })
     }
 
@@ -121,6 +123,10 @@ impl EventLog for FakeLog {
 
     fn hints(&self) -> watch::Receiver<u64> {
         self.hints.subscribe()
+    }
+
+    fn turns(&self) -> &StreamTurns {
+        &self.turns
     }
 }
 
