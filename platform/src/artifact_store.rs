@@ -1,7 +1,7 @@
 //! Pictures at rest, in a folder or any object store: the port, and which adapter a URL means.
 //!
 //! Invariant: under an artifact's key there is either nothing or one whole, checked picture that
-//! never changes again; keys come from ids only. Absent: what a picture means, and deleting one.
+//! never changes again, unless it was damaged; keys come from ids only. Absent: what a picture means, and deleting one.
 
 mod error;
 mod folder;

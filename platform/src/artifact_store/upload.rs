@@ -16,7 +16,7 @@ use object_store::{MultipartUpload, ObjectStoreExt as _};
 use sha2::Digest as _;
 
 use super::error::PictureFlaw;
-use super::{ArtifactStore, UploadError, jpeg, object_path, png};
+use super::{ArtifactStore, ArtifactStoreError, UploadError, jpeg, object_path, png};
 
 /// Bytes gathered before they are written: what an upload takes of memory, however long it lasts.
 const PART_BYTES: usize = 256 << 10;
@@ -84,7 +84,7 @@ impl ArtifactStore {
         self.publish_staged(id, &staged, picture).await
     }
 
-    /// Renames a staged picture to its key, unless one is there.
+    /// Renames a staged picture to its key, unless one is there that can be read.
     async fn publish_staged(
         &self,
         id: ArtifactId,
@@ -92,21 +92,29 @@ impl ArtifactStore {
         picture: Picture,
     ) -> Result<Picture, UploadError> {
         let key = object_path(id);
-        let renamed = self.objects.rename_if_not_exists(staged, &key).await;
-        let Err(error) = renamed else { return Ok(picture) };
+        let outcome = match self.objects.rename_if_not_exists(staged, &key).await {
+            Ok(()) => return Ok(picture),
+            Err(object_store::Error::AlreadyExists { .. }) => {
+                match self.describe_stored(id).await {
+                    Ok(stored) if stored.as_ref() == Some(&picture) => Ok(picture),
+                    Ok(_) => Err(UploadError::AlreadyStored),
+                    // Nobody has any use for what is there, and this picture is whole.
+                    Err(damage @ ArtifactStoreError::Unreadable { .. }) => {
+                        tracing::warn!(error = %damage, "a damaged picture is replaced");
+                        match self.objects.rename(staged, &key).await {
+                            Ok(()) => return Ok(picture),
+                            Err(error) => Err(error.into()),
+                        }
+                    }
+                    Err(error) => Err(UploadError::Store(error)),
+                }
+            }
+            Err(error) => Err(error.into()),
+        };
         if let Err(error) = self.objects.delete(staged).await {
             tracing::warn!(%error, "a staged upload could not be removed");
         }
-        match error {
-            object_store::Error::AlreadyExists { .. } => {
-                let stored = self.describe_stored(id).await.map_err(UploadError::Store)?;
-                if stored.as_ref() == Some(&picture) {
-                    return Ok(picture);
-                }
-                Err(UploadError::AlreadyStored)
-            }
-            error => Err(error.into()),
-        }
+        outcome
     }
 }
 

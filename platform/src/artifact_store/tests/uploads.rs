@@ -209,6 +209,22 @@ async fn damage_at_rest_is_noticed() {
 }
 
 #[tokio::test]
+async fn what_was_damaged_at_rest_can_be_uploaded_again() {
+    for again in [ImageFormat::Png, ImageFormat::Jpeg] {
+        let ((folder, store), id) = (store(), new_id());
+        put(&store, id, &picture(ImageFormat::Png), MediaType::Png).await.unwrap();
+        let text = id.to_string();
+        let path = folder.path().join("artifacts").join(&text[34..]).join(&text);
+        std::fs::write(path, b"\x89PNG and no more").unwrap();
+        let bytes = picture(again);
+        let media_type = if again == ImageFormat::Png { MediaType::Png } else { MediaType::Jpeg };
+        let stored = put(&store, id, &bytes, media_type).await.unwrap();
+        assert_eq!(store.get_verified(id, &stored.sha256).await.unwrap(), bytes);
+        assert_eq!(files_in(folder.path()), 1);
+    }
+}
+
+#[tokio::test]
 async fn the_pieces_are_those_of_the_picture() {
     let ((_folder, store), id) = (store(), new_id());
     let png = picture(ImageFormat::Png);
