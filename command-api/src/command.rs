@@ -93,11 +93,6 @@ impl<P> Mutation<P> {
         &self.actor.subject
     }
 
-    /// The trace of the request.
-    pub(crate) fn trace(&self) -> &TraceContext {
-        &self.trace
-    }
-
     /// With `body`, whose serialisation is canonical: strict parsing has left nothing out, and a
     /// struct always serialises its fields in one order.
     pub(crate) fn with_body<T: Serialize>(self, body: &T) -> Result<KeyedRequest, Problem> {

@@ -26,7 +26,7 @@ use crate::command::{
 use crate::descriptions::{MutationHeaders, MutationProblems};
 use crate::problems::{self, field_error};
 use crate::reason::parse_reason;
-use artifacts::complete_stored_pictures;
+use artifacts::find_pictures_at_rest;
 
 /// The commands on inspections and their pictures.
 pub(crate) fn routes() -> OpenApiRouter<CommandApi> {
@@ -196,12 +196,12 @@ async fn request_inference(
     _: NoBody,
 ) -> Result<Response, Problem> {
     let inspection_id = parse_inspection_id(&inspection_id)?;
-    let (store, trace) = (api.clone(), mutation.trace().clone());
+    let store = api.clone();
     dispatch_command(&api, mutation.without_body(), move |accepted| async move {
-        complete_stored_pictures(&store, inspection_id, &trace).await?;
+        let at_rest = find_pictures_at_rest(&store, inspection_id).await?;
         Ok(Plan::<Inspection> {
             aggregate_id: inspection_id.to_string(),
-            command: InspectionCommand::RequestInference { now: accepted.at },
+            command: InspectionCommand::RequestInference { at_rest, now: accepted.at },
             answer: Arc::new(|done: &Executed<Inspection>| {
                 answer_with_inspection(StatusCode::ACCEPTED, done, None)
             }),

@@ -68,7 +68,10 @@ pub(crate) fn from_claim_error(error: ClaimError) -> Problem {
 pub(crate) fn from_upload_error(error: UploadError) -> Problem {
     match error {
         // The same fact has the same name, whether the log or the store tells it.
-        UploadError::AlreadyStored => already_uploaded(error.to_string()),
+        UploadError::AlreadyStored => already_uploaded(
+            "another picture came first and is at rest for this artifact: send the same bytes again, or \
+             cancel the reservation and announce a new one",
+        ),
         UploadError::Interrupted(cause) => match cause.downcast_ref::<BodyError>() {
             Some(error) => error.into(),
             None => UploadError::Interrupted(cause).into(),

@@ -123,8 +123,16 @@ pub(crate) struct PictureFacts {
     height: u32,
 }
 
-/// The id of the command that records these bytes of an artifact: the same however they are found.
-pub(crate) fn stored_command_id(artifact_id: ArtifactId, picture: &Picture) -> Uuid {
+/// What cannot be an id is the id of nothing.
+pub(crate) fn parse_artifact_id(text: &str) -> Result<ArtifactId, Problem> {
+    text.parse().map_err(|_| {
+        let detail = "there is no artifact with this id";
+        Problem::new(StatusCode::NOT_FOUND, "artifact-not-found", detail)
+    })
+}
+
+/// The id of the command that records these bytes of an artifact: the same for every upload of them.
+fn stored_command_id(artifact_id: ArtifactId, picture: &Picture) -> Uuid {
     Uuid::new_v5(&artifact_id.0, picture.sha256.as_bytes())
 }
 

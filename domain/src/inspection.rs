@@ -12,6 +12,7 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 pub use artifact::{Artifact, ArtifactState};
@@ -22,7 +23,8 @@ pub use rejection::InspectionRejection;
 use crate::vocabulary::vocabulary;
 use crate::{
     Aggregate, ArtifactId, FiredRule, InspectionId, Judgement, Lot, PartNumber, Picture,
-    PictureOwner, PixelScale, Recipe, Station, StoredEvent, UploadSlot, View, ViewName, judge,
+    PictureOwner, PixelScale, Recipe, Renewal, Station, StoredEvent, UploadSlot, View, ViewName,
+    judge,
 };
 
 /// The state of an inspection.
@@ -160,6 +162,27 @@ impl Inspection {
         self
     }
 
+    fn with_reservation_until(mut self, id: ArtifactId, until: DateTime<Utc>) -> Self {
+        if let Self::Open(facts) | Self::Inferring(facts) = &mut self
+            && let Some(Artifact::Reserved { expires_at, .. }) = facts.artifacts.get_mut(&id)
+        {
+            *expires_at = until;
+        }
+        self
+    }
+
+    /// As if the picture had never been announced; what is at rest stays.
+    fn without_reservation(mut self, id: ArtifactId) -> Self {
+        if let Self::Open(facts) | Self::Inferring(facts) = &mut self
+            && let Some(Artifact::Reserved { .. }) = facts.artifacts.get(&id)
+        {
+            facts.artifacts.remove(&id);
+            facts.views.remove(&id);
+            facts.scales.remove(&id);
+        }
+        self
+    }
+
     fn pinned_to(mut self, model: &ModelIdentity) -> Self {
         if let Self::Open(facts) | Self::Inferring(facts) = &mut self {
             facts.model.get_or_insert_with(|| model.clone());
@@ -215,6 +238,12 @@ impl Inspection {
                     view.clone(),
                     *pixels_per_millimetre,
                 )
+            }
+            E::ArtifactReservationRenewed { artifact_id, expires_at } => {
+                self.with_reservation_until(*artifact_id, *expires_at)
+            }
+            E::ArtifactReservationCancelled { artifact_id } => {
+                self.without_reservation(*artifact_id)
             }
             E::ArtifactUploaded { artifact_id, picture } => {
                 self.with_artifact(*artifact_id, |_| Artifact::Uploaded(picture.clone()))
@@ -334,5 +363,13 @@ impl PictureOwner for Inspection {
 
     fn upload_command(artifact_id: ArtifactId, picture: Picture) -> InspectionCommand {
         InspectionCommand::UploadArtifact { artifact_id, picture }
+    }
+
+    fn renewal_command(artifact_id: ArtifactId, renewal: Renewal) -> InspectionCommand {
+        InspectionCommand::RenewReservation { artifact_id, expires_at: renewal.expires_at }
+    }
+
+    fn cancellation_command(artifact_id: ArtifactId) -> InspectionCommand {
+        InspectionCommand::CancelReservation { artifact_id }
     }
 }

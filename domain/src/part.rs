@@ -20,8 +20,8 @@ pub use golden::{GoldenPurpose, GoldenReservation, GoldenSample, GoldenSampleUse
 pub use rejection::PartRejection;
 
 use crate::{
-    Aggregate, ArtifactId, PartNumber, Picture, PictureOwner, Recipe, StoredEvent, UploadSlot,
-    ViewName,
+    Aggregate, ArtifactId, PartNumber, Picture, PictureOwner, Recipe, Renewal, StoredEvent,
+    UploadSlot, ViewName,
 };
 
 /// The state of a part.
@@ -95,8 +95,10 @@ impl Aggregate for Part {
     }
 
     fn evolve(&mut self, event: &PartEvent) {
+        use PartEvent as E;
         match (&mut *self, event) {
-            (Self::Unregistered, PartEvent::PartRegistered { part, recipe }) => {
+            (Self::Registered(facts), event) => facts.evolve(event),
+            (Self::Unregistered, E::PartRegistered { part, recipe }) => {
                 *self = Self::Registered(PartFacts {
                     part: part.clone(),
                     recipe: recipe.clone(),
@@ -104,39 +106,58 @@ impl Aggregate for Part {
                     golden_samples: Vec::new(),
                 });
             }
-            (Self::Registered(facts), PartEvent::RecipeRevised { recipe, .. }) => {
-                facts.recipe = recipe.clone();
-            }
+            // Events that cannot follow the rules.
             (
-                Self::Registered(facts),
-                PartEvent::GoldenSampleReserved {
-                    artifact_id,
-                    media_type,
-                    purpose,
-                    pixels_per_millimetre,
-                    expires_at,
-                },
-            ) => {
+                Self::Unregistered,
+                E::RecipeRevised { .. }
+                | E::GoldenSampleReserved { .. }
+                | E::GoldenSampleReservationRenewed { .. }
+                | E::GoldenSampleReservationCancelled { .. }
+                | E::GoldenSampleRegistered { .. },
+            ) => {}
+        }
+    }
+}
+
+impl PartFacts {
+    fn evolve(&mut self, event: &PartEvent) {
+        use PartEvent as E;
+        match event {
+            // The first registration stands.
+            E::PartRegistered { .. } => {}
+            E::RecipeRevised { recipe, .. } => self.recipe = recipe.clone(),
+            E::GoldenSampleReserved {
+                artifact_id,
+                media_type,
+                purpose,
+                pixels_per_millimetre,
+                expires_at,
+            } => {
                 let reservation = GoldenReservation {
                     media_type: *media_type,
                     purpose: purpose.clone(),
                     pixels_per_millimetre: *pixels_per_millimetre,
                     expires_at: *expires_at,
                 };
-                facts.reserved.insert(*artifact_id, reservation);
+                self.reserved.insert(*artifact_id, reservation);
             }
-            (
-                Self::Registered(facts),
-                PartEvent::GoldenSampleRegistered {
-                    artifact_id,
-                    revision,
-                    purpose,
-                    pixels_per_millimetre,
-                    picture,
-                },
-            ) => {
-                facts.reserved.remove(artifact_id);
-                facts.golden_samples.push(GoldenSample {
+            E::GoldenSampleReservationRenewed { artifact_id, expires_at } => {
+                if let Some(reserved) = self.reserved.get_mut(artifact_id) {
+                    reserved.expires_at = *expires_at;
+                }
+            }
+            E::GoldenSampleReservationCancelled { artifact_id } => {
+                self.reserved.remove(artifact_id);
+            }
+            E::GoldenSampleRegistered {
+                artifact_id,
+                revision,
+                purpose,
+                pixels_per_millimetre,
+                picture,
+            } => {
+                self.reserved.remove(artifact_id);
+                self.golden_samples.push(GoldenSample {
                     artifact_id: *artifact_id,
                     revision: *revision,
                     purpose: purpose.clone(),
@@ -144,14 +165,6 @@ impl Aggregate for Part {
                     picture: picture.clone(),
                 });
             }
-            // Events that cannot follow the rules; the first registration stands.
-            (Self::Registered(_), PartEvent::PartRegistered { .. })
-            | (
-                Self::Unregistered,
-                PartEvent::RecipeRevised { .. }
-                | PartEvent::GoldenSampleReserved { .. }
-                | PartEvent::GoldenSampleRegistered { .. },
-            ) => {}
         }
     }
 }
@@ -169,5 +182,13 @@ impl PictureOwner for Part {
 
     fn upload_command(artifact_id: ArtifactId, picture: Picture) -> PartCommand {
         PartCommand::RegisterGoldenSample { artifact_id, picture }
+    }
+
+    fn renewal_command(artifact_id: ArtifactId, renewal: Renewal) -> PartCommand {
+        PartCommand::RenewReservation { artifact_id, renewal }
+    }
+
+    fn cancellation_command(artifact_id: ArtifactId) -> PartCommand {
+        PartCommand::CancelReservation { artifact_id }
     }
 }

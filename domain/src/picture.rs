@@ -3,6 +3,7 @@
 //! Invariant: whether a slot is free is said in one place for each aggregate. Its `decide` asks there,
 //! and so does whoever would like to know it before a byte is received.
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::vocabulary::vocabulary;
@@ -45,6 +46,15 @@ pub enum UploadSlot<'a> {
     Taken(&'a Picture),
 }
 
+/// When a reservation is renewed, and until when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Renewal {
+    /// The present, by which older reservations have ended or not.
+    pub now: DateTime<Utc>,
+    /// When the new upload URL ends.
+    pub expires_at: DateTime<Utc>,
+}
+
 /// An aggregate that pictures belong to.
 pub trait PictureOwner: Aggregate {
     /// The slot of a picture.
@@ -55,6 +65,12 @@ pub trait PictureOwner: Aggregate {
 
     /// The command that says that the picture is at rest.
     fn upload_command(artifact_id: ArtifactId, picture: Picture) -> Self::Command;
+
+    /// The command that lets a picture come later that was announced and did not come.
+    fn renewal_command(artifact_id: ArtifactId, renewal: Renewal) -> Self::Command;
+
+    /// The command that takes the announcement of a picture back.
+    fn cancellation_command(artifact_id: ArtifactId) -> Self::Command;
 }
 
 #[cfg(test)]

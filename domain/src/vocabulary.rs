@@ -134,7 +134,7 @@ mod tests {
         );
         assert_eq!(
             ArtifactState::ALL.map(ArtifactState::as_str),
-            ["reserved", "uploaded", "compared", "not-comparable"]
+            ["reserved", "uploaded", "compared", "not-comparable", "cancelled"]
         );
         assert_eq!(
             ProjectionName::ALL.map(ProjectionName::as_str),

@@ -33,6 +33,8 @@ variant_names!(
     INSPECTION_EVENTS, inspection_event, InspectionEvent:
     InspectionCreated,
     ArtifactReserved,
+    ArtifactReservationRenewed,
+    ArtifactReservationCancelled,
     ArtifactUploaded,
     InferenceRequested,
     InferenceCompleted,
@@ -45,6 +47,8 @@ variant_names!(
     PartRegistered,
     RecipeRevised,
     GoldenSampleReserved,
+    GoldenSampleReservationRenewed,
+    GoldenSampleReservationCancelled,
     GoldenSampleRegistered,
 );
 

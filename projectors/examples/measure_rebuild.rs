@@ -168,7 +168,7 @@ fn events(inspection_id: InspectionId, board: u32) -> anyhow::Result<Vec<Inspect
             expires_at: start(),
         },
         InspectionCommand::UploadArtifact { artifact_id, picture },
-        InspectionCommand::RequestInference { now: start() },
+        InspectionCommand::RequestInference { at_rest: vec![], now: start() },
         InspectionCommand::RecordInference(Box::new(result(artifact_id, sha256, board)?)),
     ] {
         let decided = inspection.decide(command)?;

@@ -1,4 +1,5 @@
-//! The pictures of an inspection: announce one, find one that arrived without a word.
+//! The pictures of an inspection: announce one, let it come later, take it back, find one that arrived
+//! without a word.
 //!
 //! Invariant: whoever appends that a picture is at rest has looked at the bytes in the store.
 
@@ -12,61 +13,54 @@ use domain::{
     ArtifactId, Inspection, InspectionCommand, InspectionId, InspectionRejection, Picture,
     PictureOwner as _, PixelScale, UploadSlot, ViewName,
 };
-use platform::event_log::EventMetadata;
-use platform::execute::{Executed, Request, execute, load};
+use platform::artifact_store::ArtifactStoreError;
+use platform::execute::{Executed, load};
 use platform::http::{NoBody, Problem};
-use platform::telemetry::TraceContext;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::parse_inspection_id;
+use crate::base_url::BaseUrl;
 use crate::command::{Mutation, Plan, WriteInspections, dispatch_command, make_answer};
 use crate::descriptions::{MutationHeaders, MutationProblems};
 use crate::uploads::reservation::{
-    Announcement, AnnouncementQuery, AnnouncementTerms, ReservationRequest, SCALE, UploadTicket,
-    reserve_slot,
+    Announcement, AnnouncementQuery, AnnouncementTerms, CancelledReservation, RenewalRequest,
+    ReservationRequest, SCALE, UploadTicket, cancel_slot, renew_slot, reserve_slot,
 };
-use crate::uploads::{PictureBody, PictureOwnerId, PictureType, stored_command_id};
+use crate::uploads::{PictureBody, PictureOwnerId, PictureType, parse_artifact_id};
 use crate::{CommandApi, problems};
 
 /// The commands on an inspection's pictures.
 pub(super) fn routes() -> OpenApiRouter<CommandApi> {
-    OpenApiRouter::default().routes(routes!(reserve_artifact)).routes(routes!(complete_artifact))
+    OpenApiRouter::default()
+        .routes(routes!(reserve_artifact))
+        .routes(routes!(renew_artifact))
+        .routes(routes!(cancel_artifact))
+        .routes(routes!(complete_artifact))
 }
 
-/// Completes every announced picture that is at rest, for stations that never say so.
-pub(super) async fn complete_stored_pictures(
+/// Every announced picture that is at rest without a word, for stations that never say so. One that cannot be
+/// read any more counts as not come: it can be sent again.
+pub(super) async fn find_pictures_at_rest(
     api: &CommandApi,
     inspection_id: InspectionId,
-    trace: &TraceContext,
-) -> Result<(), Problem> {
-    let aggregate_id = inspection_id.to_string();
-    let loaded =
-        load::<Inspection>(api.log(), &aggregate_id).await.map_err(problems::from_execute_error)?;
-    let Inspection::Open(facts) = loaded.state else { return Ok(()) };
+) -> Result<Vec<(ArtifactId, Picture)>, Problem> {
+    let loaded = load::<Inspection>(api.log(), &inspection_id.to_string()).await;
+    let Inspection::Open(facts) = loaded.map_err(problems::from_execute_error)?.state else {
+        return Ok(Vec::new());
+    };
+    let mut at_rest = Vec::new();
     for (&artifact_id, artifact) in &facts.artifacts {
         let Artifact::Reserved { .. } = artifact else { continue };
-        let Some(picture) = api.artifacts().describe_stored(artifact_id).await? else { continue };
-        let metadata = EventMetadata::by_service("command-api")
-            .requested_in(trace)
-            .with_command_id(stored_command_id(artifact_id, &picture));
-        let request = Request::<Inspection> {
-            aggregate_id: aggregate_id.clone(),
-            command: InspectionCommand::UploadArtifact { artifact_id, picture },
-            if_match: None,
-            metadata,
-        };
-        execute(api.log(), request).await.map_err(problems::from_execute_error)?;
+        match api.artifacts().describe_stored(artifact_id).await {
+            Ok(found) => at_rest.extend(found.map(|picture| (artifact_id, picture))),
+            Err(error @ ArtifactStoreError::Unreadable { .. }) => {
+                tracing::warn!(%error, "a picture at rest is left out");
+            }
+            Err(error) => return Err(error.into()),
+        }
     }
-    Ok(())
-}
-
-/// What cannot be an id is the id of nothing.
-fn parse_artifact_id(text: &str) -> Result<ArtifactId, Problem> {
-    text.parse().map_err(|_| {
-        let detail = "there is no artifact with this id";
-        Problem::new(StatusCode::NOT_FOUND, "artifact-not-found", detail)
-    })
+    Ok(at_rest)
 }
 
 /// What is said of a picture when it is announced.
@@ -125,6 +119,67 @@ async fn reserve_artifact(
         }
     })
     .await
+}
+
+/// Let a picture come later
+///
+/// Answers with a new URL for a picture that was announced and has not come, for 15 minutes from now; also
+/// when the last one has expired.
+#[utoipa::path(
+    post, path = "/v1/inspections/{inspection_id}/artifacts/{artifact_id}/renew",
+    tag = "inspections", operation_id = "renewArtifact",
+    params(
+        ("inspection_id" = uuid::Uuid, Path, description = "The inspection"),
+        ("artifact_id" = uuid::Uuid, Path, description = "The picture"),
+        MutationHeaders,
+    ),
+    security(("oauth2" = ["inspections:write"]), ("bearer" = [])),
+    responses((status = 200, description = "Renewed", body = UploadTicket), MutationProblems),
+)]
+#[tracing::instrument(skip_all)]
+async fn renew_artifact(
+    State(api): State<CommandApi>,
+    Path((inspection_id, artifact_id)): Path<(String, String)>,
+    mutation: Mutation<WriteInspections>,
+    base: BaseUrl,
+    _: NoBody,
+) -> Result<Response, Problem> {
+    let owner = PictureOwnerId::Inspection(parse_inspection_id(&inspection_id)?);
+    let artifact_id = parse_artifact_id(&artifact_id)?;
+    let by = mutation.subject().to_owned();
+    let request = RenewalRequest { owner, artifact_id, by, base };
+    renew_slot::<Inspection>(&api, mutation.without_body(), request).await
+}
+
+/// Take the announcement of a picture back
+///
+/// Nobody waits any more for a picture that was announced and has not come, and its URL is good for nothing.
+/// Use it when a picture cannot be taken, or when other bytes came first under its id; then announce
+/// another. A view that the recipe names is missing all the same.
+#[utoipa::path(
+    post, path = "/v1/inspections/{inspection_id}/artifacts/{artifact_id}/cancel",
+    tag = "inspections", operation_id = "cancelArtifact",
+    params(
+        ("inspection_id" = uuid::Uuid, Path, description = "The inspection"),
+        ("artifact_id" = uuid::Uuid, Path, description = "The picture"),
+        MutationHeaders,
+    ),
+    security(("oauth2" = ["inspections:write"]), ("bearer" = [])),
+    responses(
+        (status = 200, description = "Taken back", body = CancelledReservation),
+        MutationProblems,
+    ),
+)]
+#[tracing::instrument(skip_all)]
+async fn cancel_artifact(
+    State(api): State<CommandApi>,
+    Path((inspection_id, artifact_id)): Path<(String, String)>,
+    mutation: Mutation<WriteInspections>,
+    _: NoBody,
+) -> Result<Response, Problem> {
+    let owner = PictureOwnerId::Inspection(parse_inspection_id(&inspection_id)?);
+    let artifact_id = parse_artifact_id(&artifact_id)?;
+    cancel_slot::<Inspection>(&api, mutation.without_body(), owner, artifact_id).await
 }
 
 /// Say that a picture is uploaded

@@ -1,27 +1,32 @@
-//! A part's golden samples: announce one, for a use and a view.
+//! A part's golden samples: announce one, for a use and a view; let it come later, take it back.
 
 use axum::extract::{Path, State};
 use axum::response::Response;
 use domain::{GoldenPurpose, GoldenSampleUse, Part, PartCommand, PixelScale};
-use platform::http::Problem;
+use platform::http::{NoBody, Problem};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::parse_part_number;
 use crate::CommandApi;
+use crate::base_url::BaseUrl;
 use crate::command::{Mutation, WriteParts};
 use crate::descriptions::{MutationHeaders, MutationProblems};
 use crate::reason::parse_reason;
 use crate::uploads::reservation::{
-    Announcement, AnnouncementQuery, AnnouncementTerms, ReservationRequest, SCALE, UploadTicket,
-    reserve_slot, wrong_parameter,
+    Announcement, AnnouncementQuery, AnnouncementTerms, CancelledReservation, RenewalRequest,
+    ReservationRequest, SCALE, UploadTicket, cancel_slot, renew_slot, reserve_slot,
+    wrong_parameter,
 };
-use crate::uploads::{PictureOwnerId, PictureType};
+use crate::uploads::{PictureOwnerId, PictureType, parse_artifact_id};
 
 /// The commands on golden samples.
 pub(super) fn routes() -> OpenApiRouter<CommandApi> {
-    OpenApiRouter::default().routes(routes!(reserve_golden_sample))
+    OpenApiRouter::default()
+        .routes(routes!(reserve_golden_sample))
+        .routes(routes!(renew_golden_sample))
+        .routes(routes!(cancel_golden_sample))
 }
 
 /// What a golden sample is for.
@@ -102,4 +107,64 @@ async fn reserve_golden_sample(
         }
     })
     .await
+}
+
+/// Let a golden sample come later
+///
+/// Answers with a new URL for a golden sample that was announced and has not come, for 15 minutes from now.
+/// When the last one has expired, it needs a place among those that wait, as a new one does.
+#[utoipa::path(
+    post, path = "/v1/parts/{part}/golden-sample/{artifact_id}/renew", tag = "parts",
+    operation_id = "renewGoldenSample",
+    params(
+        ("part" = String, Path, description = "The part number", example = "PCB-4711"),
+        ("artifact_id" = uuid::Uuid, Path, description = "The picture"),
+        MutationHeaders,
+    ),
+    security(("oauth2" = ["parts:write"]), ("bearer" = [])),
+    responses((status = 200, description = "Renewed", body = UploadTicket), MutationProblems),
+)]
+#[tracing::instrument(skip_all)]
+async fn renew_golden_sample(
+    State(api): State<CommandApi>,
+    Path((part, artifact_id)): Path<(String, String)>,
+    mutation: Mutation<WriteParts>,
+    base: BaseUrl,
+    _: NoBody,
+) -> Result<Response, Problem> {
+    let owner = PictureOwnerId::Part(parse_part_number(&part)?);
+    let artifact_id = parse_artifact_id(&artifact_id)?;
+    let by = mutation.subject().to_owned();
+    let request = RenewalRequest { owner, artifact_id, by, base };
+    renew_slot::<Part>(&api, mutation.without_body(), request).await
+}
+
+/// Take the announcement of a golden sample back
+///
+/// The place of a golden sample that was announced and has not come is free at once, and its URL is good for
+/// nothing.
+#[utoipa::path(
+    post, path = "/v1/parts/{part}/golden-sample/{artifact_id}/cancel", tag = "parts",
+    operation_id = "cancelGoldenSample",
+    params(
+        ("part" = String, Path, description = "The part number", example = "PCB-4711"),
+        ("artifact_id" = uuid::Uuid, Path, description = "The picture"),
+        MutationHeaders,
+    ),
+    security(("oauth2" = ["parts:write"]), ("bearer" = [])),
+    responses(
+        (status = 200, description = "Taken back", body = CancelledReservation),
+        MutationProblems,
+    ),
+)]
+#[tracing::instrument(skip_all)]
+async fn cancel_golden_sample(
+    State(api): State<CommandApi>,
+    Path((part, artifact_id)): Path<(String, String)>,
+    mutation: Mutation<WriteParts>,
+    _: NoBody,
+) -> Result<Response, Problem> {
+    let owner = PictureOwnerId::Part(parse_part_number(&part)?);
+    let artifact_id = parse_artifact_id(&artifact_id)?;
+    cancel_slot::<Part>(&api, mutation.without_body(), owner, artifact_id).await
 }

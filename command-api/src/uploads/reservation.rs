@@ -1,4 +1,5 @@
-//! Announcing a picture: its owner records the slot, and the answer says where to send the bytes.
+//! Announcing a picture: its owner records the slot, and the answer says where to send the bytes. What was
+//! announced and has not come can be renewed, and taken back.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -8,17 +9,20 @@ use axum::extract::{FromRequest, FromRequestParts as _, Query, Request};
 use axum::http::{StatusCode, Uri};
 use axum::response::Response;
 use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
-use domain::{Aggregate, ArtifactId, InspectionId, Invalid, MediaType, PartNumber};
+use domain::{
+    Aggregate, ArtifactId, InspectionId, Invalid, MediaType, PartNumber, PictureOwner, Renewal,
+    UploadSlot,
+};
 use platform::artifact_store::UploadNotes;
-use platform::execute::Executed;
+use platform::execute::{Executed, load};
 use platform::http::{NoBody, Problem};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{BY, OWNER, PictureOwnerId, PictureType};
-use crate::CommandApi;
 use crate::base_url::BaseUrl;
 use crate::command::{KeyedRequest, Plan, dispatch_command, make_answer};
+use crate::{CommandApi, problems};
 
 /// How long an upload URL is good.
 const RESERVATION: TimeDelta = TimeDelta::minutes(15);
@@ -155,6 +159,14 @@ pub(crate) struct ReservedSlot {
     pub(crate) expires_at: DateTime<Utc>,
 }
 
+impl ReservedSlot {
+    fn new(artifact_id: ArtifactId, media_type: MediaType, now: DateTime<Utc>) -> Self {
+        // Whole seconds, as the URL tells them.
+        let expires_at = now.trunc_subsecs(0) + RESERVATION;
+        Self { artifact_id, media_type, now, expires_at }
+    }
+}
+
 /// Announces a picture of `A` and answers with its upload URL.
 pub(crate) async fn reserve_slot<A, Command>(
     api: &CommandApi,
@@ -169,19 +181,90 @@ where
 {
     let store = api.clone();
     dispatch_command(api, keyed, move |accepted| async move {
-        let slot = ReservedSlot {
-            artifact_id: ArtifactId(accepted.new_id("artifact")),
-            media_type: request.picture.media_type,
-            now: accepted.at,
-            // Whole seconds, as the URL tells them.
-            expires_at: accepted.at.trunc_subsecs(0) + RESERVATION,
-        };
+        let artifact_id = ArtifactId(accepted.new_id("artifact"));
+        let slot = ReservedSlot::new(artifact_id, request.picture.media_type, accepted.at);
         let ticket = make_ticket(&store, &request, slot).await?;
         Ok(Plan::<A> {
             aggregate_id: request.owner.aggregate_id(),
             command: command(slot),
             answer: Arc::new(move |done: &Executed<A>| {
                 make_answer(StatusCode::CREATED, done, None, &ticket)
+            }),
+        })
+    })
+    .await
+}
+
+/// A picture whose announcement is to be renewed.
+pub(crate) struct RenewalRequest {
+    pub(crate) owner: PictureOwnerId,
+    pub(crate) artifact_id: ArtifactId,
+    pub(crate) by: String,
+    pub(crate) base: BaseUrl,
+}
+
+/// Lets an announced picture of `A` come later and answers with its new upload URL.
+pub(crate) async fn renew_slot<A>(
+    api: &CommandApi,
+    keyed: KeyedRequest,
+    request: RenewalRequest,
+) -> Result<Response, Problem>
+where
+    A: PictureOwner,
+    A::Command: Clone + Sync,
+{
+    let store = api.clone();
+    dispatch_command(api, keyed, move |accepted| async move {
+        let RenewalRequest { owner, artifact_id, by, base } = request;
+        let aggregate_id = owner.aggregate_id();
+        let loaded = load::<A>(store.log(), &aggregate_id).await;
+        let state = loaded.map_err(problems::from_execute_error)?.state;
+        let found = state.upload_slot(artifact_id);
+        let media_type = match found.map_err(|refused| problems::from_rejection(&refused))? {
+            UploadSlot::Free { announced } => announced,
+            // The command will be refused.
+            UploadSlot::Taken(picture) => picture.media_type,
+        };
+        let slot = ReservedSlot::new(artifact_id, media_type, accepted.at);
+        let picture = AnnouncedPicture { media_type, base };
+        let ticket = make_ticket(&store, &ReservationRequest { owner, by, picture }, slot).await?;
+        let renewal = Renewal { now: slot.now, expires_at: slot.expires_at };
+        Ok(Plan::<A> {
+            aggregate_id,
+            command: A::renewal_command(artifact_id, renewal),
+            answer: Arc::new(move |done: &Executed<A>| {
+                make_answer(StatusCode::OK, done, None, &ticket)
+            }),
+        })
+    })
+    .await
+}
+
+/// A picture that nobody waits for any more.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+pub(crate) struct CancelledReservation {
+    /// Its id.
+    #[schema(value_type = uuid::Uuid)]
+    artifact_id: ArtifactId,
+}
+
+/// Takes the announcement of a picture of `A` back.
+pub(crate) async fn cancel_slot<A>(
+    api: &CommandApi,
+    keyed: KeyedRequest,
+    owner: PictureOwnerId,
+    artifact_id: ArtifactId,
+) -> Result<Response, Problem>
+where
+    A: PictureOwner,
+    A::Command: Clone + Sync,
+{
+    dispatch_command(api, keyed, move |_| async move {
+        Ok(Plan::<A> {
+            aggregate_id: owner.aggregate_id(),
+            command: A::cancellation_command(artifact_id),
+            answer: Arc::new(move |done: &Executed<A>| {
+                make_answer(StatusCode::OK, done, None, CancelledReservation { artifact_id })
             }),
         })
     })

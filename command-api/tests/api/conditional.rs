@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use crate::pictures::jpeg;
 use crate::support::{TestApi, board};
 
 #[tokio::test]
@@ -19,6 +20,35 @@ async fn a_stale_version_is_refused_with_the_current_one() {
     // Not kept: the key works with what was read again.
     let fresh = call.header("if-match", "\"2\"").send().await;
     assert_eq!((fresh.status, fresh.header("etag")), (200, Some("\"3\"")));
+}
+
+#[tokio::test]
+async fn a_stale_version_is_refused_before_a_picture_at_rest_is_recorded() {
+    let api = TestApi::start().await;
+    let id = api.create().await;
+    let (artifact, _) = api.reserve(&id).await;
+    api.put_to_rest(&artifact, jpeg(1)).await;
+    let infer = api.post(format!("/v1/inspections/{id}/infer"));
+    let head = api.head().await;
+    let stale = infer.clone().header("if-match", "\"1\"").send().await;
+    assert_eq!(stale.problem(), (412, "precondition-failed".into()));
+    assert_eq!((stale.header("etag"), api.head().await), (Some("\"2\""), head));
+    // The version that was seen fits, although a picture is recorded with the command.
+    let fits = infer.header("if-match", "\"2\"").send().await;
+    assert_eq!((fits.status, fits.header("etag")), (202, Some("\"4\"")), "{fits:?}");
+}
+
+#[tokio::test]
+async fn a_refused_request_for_the_verdict_records_nothing() {
+    let api = TestApi::start().await;
+    let id = api.create().await;
+    let (artifact, _) = api.reserve(&id).await;
+    api.reserve(&id).await;
+    api.put_to_rest(&artifact, jpeg(1)).await;
+    let head = api.head().await;
+    let refused = api.post(format!("/v1/inspections/{id}/infer")).send().await;
+    assert_eq!(refused.problem(), (409, "artifacts-pending".into()));
+    assert_eq!(api.head().await, head);
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ mod openapi;
 mod outage;
 mod pictures;
 mod recipes;
+mod reservations;
 mod support;
 mod tokens;
 mod uploads;

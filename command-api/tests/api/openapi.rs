@@ -37,7 +37,7 @@ fn the_document_is_openapi_3_1_and_whole() {
             }
         }
     }
-    assert_eq!(commands, 8);
+    assert_eq!(commands, 12);
 }
 
 #[tokio::test]

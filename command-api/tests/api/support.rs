@@ -9,7 +9,8 @@ use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
 use chrono::Utc;
 use command_api::{CommandApi, CommandApiConfig, Dependencies, router};
-use platform::artifact_store::ArtifactStore;
+use domain::MediaType;
+use platform::artifact_store::{ArtifactStore, UploadLimits};
 use platform::auth::{Actor, KeyRing, TokenConfig, TokenIssuer, Users};
 use platform::event_log::postgres::PostgresEventLog;
 use platform::event_log::{EventLog, Position, Recorded};
@@ -102,6 +103,19 @@ impl TestApi {
 
     pub(crate) fn get(&self, path: &str) -> Call {
         Call::new(self, "GET", path.to_owned())
+    }
+
+    /// Puts a JPEG to rest without a word, as a crash between store and append leaves it.
+    pub(crate) async fn put_to_rest(&self, artifact: &str, jpeg: Vec<u8>) {
+        let body = futures::stream::iter([Ok::<_, std::io::Error>(bytes::Bytes::from(jpeg))]);
+        let (id, limits) = (artifact.parse().unwrap(), UploadLimits::default());
+        self.artifacts.put_stream(id, body, &limits, MediaType::Jpeg).await.unwrap();
+    }
+
+    /// The file of a picture at rest.
+    pub(crate) fn file_of(&self, artifact: &str) -> std::path::PathBuf {
+        let folder = self.data.path().join("artifacts/artifacts");
+        folder.join(&artifact[artifact.len() - 2..]).join(artifact)
     }
 
     pub(crate) async fn register_part(&self, part: &str) {

@@ -8,7 +8,7 @@ use chrono::{TimeDelta, Utc};
 use command_api::CommandApiConfig;
 use domain::MediaType;
 use futures::{StreamExt as _, stream};
-use platform::artifact_store::{ArtifactStore, UploadLimits, UploadNotes};
+use platform::artifact_store::{ArtifactStore, UploadNotes};
 use platform::test_support::artifact_store_in;
 use serde_json::json;
 
@@ -147,11 +147,7 @@ async fn a_picture_at_rest_without_its_event_is_completed_by_whoever_asks() {
     for way in ["put", "complete", "infer"] {
         let id = api.create().await;
         let (artifact, url) = api.reserve(&id).await;
-        // As a crash between store and append leaves it.
-        let body = futures::stream::iter([Ok::<_, std::io::Error>(bytes::Bytes::from(jpeg(1)))]);
-        let limits = UploadLimits::default();
-        let artifact_id = artifact.parse().unwrap();
-        api.artifacts.put_stream(artifact_id, body, &limits, MediaType::Jpeg).await.unwrap();
+        api.put_to_rest(&artifact, jpeg(1)).await;
         let reply = match way {
             "put" => {
                 let other = api.put(&url, jpeg(2)).send().await;

@@ -49,6 +49,8 @@ vocabulary! {
         Compared = "compared",
         /// At rest, but not comparable.
         NotComparable = "not-comparable",
+        /// Its announcement was taken back before it came. Only read models keep it.
+        Cancelled = "cancelled",
     }
 }
 

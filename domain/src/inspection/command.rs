@@ -46,6 +46,18 @@ pub enum InspectionCommand {
         /// When the upload URL ends.
         expires_at: DateTime<Utc>,
     },
+    /// Let a picture that was announced, and did not come yet, come later.
+    RenewReservation {
+        /// The picture.
+        artifact_id: ArtifactId,
+        /// When its new upload URL ends.
+        expires_at: DateTime<Utc>,
+    },
+    /// Take the announcement of a picture back that has not come: nobody waits for it any more.
+    CancelReservation {
+        /// The picture.
+        artifact_id: ArtifactId,
+    },
     /// A picture is at rest.
     UploadArtifact {
         /// The picture.
@@ -55,6 +67,8 @@ pub enum InspectionCommand {
     },
     /// Close the set of pictures and ask for the judgement.
     RequestInference {
+        /// What is at rest of the announced pictures that nobody said so of: it counts as uploaded.
+        at_rest: Vec<(ArtifactId, Picture)>,
         /// The present, by which reservations have ended or not.
         now: DateTime<Utc>,
     },
@@ -229,7 +243,16 @@ pub(super) fn decide(state: &Inspection, command: InspectionCommand) -> Decision
             }])
         }
         C::UploadArtifact { artifact_id, picture } => record_upload(state, artifact_id, picture),
-        C::RequestInference { now } => request_inference(state, now),
+        C::RenewReservation { artifact_id, expires_at } => {
+            let until = reserved_until(state.open_facts()?, artifact_id)?;
+            let renewed = InspectionEvent::ArtifactReservationRenewed { artifact_id, expires_at };
+            Ok(if expires_at > until { vec![renewed] } else { Vec::new() })
+        }
+        C::CancelReservation { artifact_id } => {
+            reserved_until(state.open_facts()?, artifact_id)?;
+            Ok(vec![InspectionEvent::ArtifactReservationCancelled { artifact_id }])
+        }
+        C::RequestInference { at_rest, now } => request_inference(state, at_rest, now),
         C::RecordInference(result) => record_inference(state, *result),
         C::Void { reason } => match state {
             Inspection::NotCreated => Err(Rejection::NotFound),
@@ -252,6 +275,17 @@ fn check_announcement(facts: &Facts, artifact_id: ArtifactId) -> Result<(), Reje
     Ok(())
 }
 
+/// When the upload URL of a picture that has not come ends.
+fn reserved_until(facts: &Facts, artifact_id: ArtifactId) -> Result<DateTime<Utc>, Rejection> {
+    match facts.artifacts.get(&artifact_id) {
+        None => Err(Rejection::NoSuchArtifact { artifact_id }),
+        Some(Artifact::Reserved { expires_at, .. }) => Ok(*expires_at),
+        Some(
+            Artifact::Uploaded(_) | Artifact::Compared { .. } | Artifact::NotComparable { .. },
+        ) => Err(Rejection::ReservationUsed { artifact_id }),
+    }
+}
+
 fn record_upload(state: &Inspection, artifact_id: ArtifactId, picture: Picture) -> Decision {
     match state.upload_slot(artifact_id)? {
         UploadSlot::Taken(stored) if stored.sha256 == picture.sha256 => Ok(Vec::new()),
@@ -265,9 +299,20 @@ fn record_upload(state: &Inspection, artifact_id: ArtifactId, picture: Picture) 
     }
 }
 
-fn request_inference(state: &Inspection, now: DateTime<Utc>) -> Decision {
+fn request_inference(
+    state: &Inspection,
+    at_rest: Vec<(ArtifactId, Picture)>,
+    now: DateTime<Utc>,
+) -> Decision {
     if let Inspection::Inferring(_) = state {
         return Ok(Vec::new());
+    }
+    let (mut state, mut events) = (state.clone(), Vec::new());
+    for (artifact_id, picture) in at_rest {
+        // What the log says by now of a picture stands: it was uploaded, or its reservation cancelled.
+        let uploaded = record_upload(&state, artifact_id, picture).unwrap_or_default();
+        uploaded.iter().for_each(|event| state.evolve(event));
+        events.extend(uploaded);
     }
     let facts = state.open_facts()?;
     if facts.artifacts.is_empty() {
@@ -283,9 +328,9 @@ fn request_inference(state: &Inspection, now: DateTime<Utc>) -> Decision {
         return Err(Rejection::ArtifactsPending { pending });
     }
     let artifacts = facts.artifacts.keys().copied().collect();
-    Ok(std::iter::once(InspectionEvent::InferenceRequested { artifacts })
-        .chain(facts.judgement_event())
-        .collect())
+    events.push(InspectionEvent::InferenceRequested { artifacts });
+    events.extend(facts.judgement_event());
+    Ok(events)
 }
 
 fn record_inference(state: &Inspection, result: InferenceResult) -> Decision {

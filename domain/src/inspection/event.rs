@@ -107,6 +107,20 @@ pub enum InspectionEvent {
         /// Until when it may be uploaded.
         expires_at: DateTime<Utc>,
     },
+    /// An announced picture that did not come yet may come later.
+    #[serde(rename = "ArtifactReservationRenewed")]
+    ArtifactReservationRenewed {
+        /// The picture.
+        artifact_id: ArtifactId,
+        /// Until when it may be uploaded now.
+        expires_at: DateTime<Utc>,
+    },
+    /// The announcement of a picture was taken back: nobody waits for it any more.
+    #[serde(rename = "ArtifactReservationCancelled")]
+    ArtifactReservationCancelled {
+        /// The picture.
+        artifact_id: ArtifactId,
+    },
     /// A picture is at rest.
     #[serde(rename = "ArtifactUploaded")]
     ArtifactUploaded {
@@ -187,6 +201,8 @@ pub enum InspectionEvent {
 stored_events!(InspectionEvent {
     INSPECTION_CREATED: InspectionCreated = "InspectionCreated" upcast [with_thresholds_only],
     ARTIFACT_RESERVED: ArtifactReserved = "ArtifactReserved" upcast [without_a_view, without_scale],
+    ARTIFACT_RESERVATION_RENEWED: ArtifactReservationRenewed = "ArtifactReservationRenewed",
+    ARTIFACT_RESERVATION_CANCELLED: ArtifactReservationCancelled = "ArtifactReservationCancelled",
     ARTIFACT_UPLOADED: ArtifactUploaded = "ArtifactUploaded",
     INFERENCE_REQUESTED: InferenceRequested = "InferenceRequested",
     INFERENCE_COMPLETED: InferenceCompleted = "InferenceCompleted" upcast [without_coverage, without_bend, without_method],

@@ -39,6 +39,12 @@ pub enum InspectionRejection {
         /// The picture.
         artifact_id: ArtifactId,
     },
+    /// The picture has come: there is nothing to renew or to cancel.
+    #[error("artifact {artifact_id} is uploaded already; its reservation is used up")]
+    ReservationUsed {
+        /// The picture.
+        artifact_id: ArtifactId,
+    },
     /// The picture is announced, not at rest.
     #[error("artifact {artifact_id} is not uploaded yet; PUT it to its upload_url first")]
     ArtifactNotUploaded {
@@ -99,6 +105,7 @@ impl Rejection for InspectionRejection {
             Self::ArtifactAlreadyReserved { .. } => "artifact-already-reserved",
             Self::NoSuchArtifact { .. } => "artifact-not-found",
             Self::ArtifactAlreadyUploaded { .. } => "artifact-already-uploaded",
+            Self::ReservationUsed { .. } => "reservation-used",
             Self::ArtifactNotUploaded { .. } => "artifact-not-uploaded",
             Self::ArtifactMismatch { .. } => "artifact-mismatch",
             Self::MixedModels { .. } => "mixed-models",

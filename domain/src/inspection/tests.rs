@@ -3,6 +3,7 @@
 mod framework;
 mod generated;
 mod properties;
+mod reservations;
 mod results;
 mod uploads;
 mod views;
@@ -49,9 +50,29 @@ fn upload(n: u128, content: &str) -> C {
     C::UploadArtifact { artifact_id: artifact(n), picture: picture(content) }
 }
 
+fn renew(n: u128, seconds: i64) -> C {
+    C::RenewReservation { artifact_id: artifact(n), expires_at: at(seconds) }
+}
+
+fn renewed(n: u128, seconds: i64) -> E {
+    E::ArtifactReservationRenewed { artifact_id: artifact(n), expires_at: at(seconds) }
+}
+
+fn cancel(n: u128) -> C {
+    C::CancelReservation { artifact_id: artifact(n) }
+}
+
+fn cancelled(n: u128) -> E {
+    E::ArtifactReservationCancelled { artifact_id: artifact(n) }
+}
+
 /// Asks for the judgement while reservations still run.
 fn request() -> C {
-    C::RequestInference { now: at(0) }
+    request_at(0)
+}
+
+fn request_at(seconds: i64) -> C {
+    C::RequestInference { at_rest: vec![], now: at(seconds) }
 }
 
 fn void() -> C {
@@ -113,6 +134,8 @@ fn every_command_is_decided_in_every_state() {
         // command, then its outcome when: not created, open, inferring, judged, voided
         (create(), ["InspectionCreated", exists, exists, exists, exists]),
         (reserve(2), [no_inspection, "ArtifactReserved", closed, "already-judged", "voided"]),
+        (renew(1, 900), [no_inspection, "reservation-used", closed, "already-judged", "voided"]),
+        (cancel(1), [no_inspection, "reservation-used", closed, "already-judged", "voided"]),
         (upload(1, "board"), [no_inspection, "nothing", "nothing", "nothing", "nothing"]),
         (request(), [no_inspection, "InferenceRequested", "nothing", "already-judged", "voided"]),
         (C::RecordInference(Box::new(compared(1, "board", vec![]))), [
@@ -243,18 +266,17 @@ fn inference_is_refused_while_an_announced_picture_may_still_come() {
 #[test]
 fn a_reservation_ends_at_its_very_moment() {
     let events = [created(), reserved(1)];
-    let just_before = at(600) - TimeDelta::nanoseconds(1);
+    let now = at(600) - TimeDelta::nanoseconds(1);
     given(events.clone())
-        .when(C::RequestInference { now: just_before })
+        .when(C::RequestInference { at_rest: vec![], now })
         .then_rejected(Rejected::ArtifactsPending { pending: vec![artifact(1)] });
-    given(events).when(C::RequestInference { now: at(600) }).then([requested([1]), missing_view()]);
+    given(events).when(request_at(600)).then([requested([1]), missing_view()]);
 }
 
 #[test]
 fn an_expired_reservation_is_a_missing_view_and_the_board_goes_to_review() {
     let events = [created(), reserved(1), reserved(2), uploaded(1, "board")];
-    let after_expiry = C::RequestInference { now: at(601) };
-    given(events.clone()).when(after_expiry).then([requested([1, 2])]);
+    given(events.clone()).when(request_at(601)).then([requested([1, 2])]);
     given(events.into_iter().chain([requested([1, 2])]))
         .when(C::RecordInference(Box::new(compared(1, "board", vec![]))))
         .then([completed(1, "board", vec![]), missing_view()]);
@@ -288,6 +310,7 @@ fn only_what_is_addressed_and_missing_counts_as_not_found() {
         Rejected::Voided,
         Rejected::ArtifactAlreadyReserved { artifact_id: id },
         Rejected::ArtifactAlreadyUploaded { artifact_id: id },
+        Rejected::ReservationUsed { artifact_id: id },
         Rejected::ArtifactNotUploaded { artifact_id: id },
         Rejected::ArtifactMismatch { artifact_id: id },
         Rejected::MixedModels { pinned: model().into(), found: model_version(2).into() },

@@ -3,12 +3,12 @@
 use chrono::{DateTime, Utc};
 
 use super::{
-    GoldenPurpose, GoldenSampleUse, GoldenSet, Part, PartEvent, PartFacts,
+    GoldenPurpose, GoldenReservation, GoldenSampleUse, GoldenSet, Part, PartEvent, PartFacts,
     PartRejection as Rejection,
 };
 use crate::{
-    ArtifactId, MediaType, PartNumber, Picture, PictureOwner as _, PixelScale, Recipe, UploadSlot,
-    value::replace_nul,
+    ArtifactId, MediaType, PartNumber, Picture, PictureOwner as _, PixelScale, Recipe, Renewal,
+    UploadSlot, value::replace_nul,
 };
 
 /// The most golden samples that may be announced and not uploaded at a time.
@@ -44,6 +44,18 @@ pub enum PartCommand {
         /// When the upload URL ends.
         expires_at: DateTime<Utc>,
     },
+    /// Let a golden sample that was announced, and did not come yet, come later.
+    RenewReservation {
+        /// The picture.
+        artifact_id: ArtifactId,
+        /// When, and until when.
+        renewal: Renewal,
+    },
+    /// Take the announcement of a golden sample back that has not come.
+    CancelReservation {
+        /// The picture.
+        artifact_id: ArtifactId,
+    },
     /// A golden sample is at rest.
     RegisterGoldenSample {
         /// The picture.
@@ -65,6 +77,8 @@ pub(super) fn decide(state: &Part, command: PartCommand) -> Result<Vec<PartEvent
             Part::Unregistered,
             PartCommand::ReviseRecipe { .. }
             | PartCommand::ReserveGoldenSample { .. }
+            | PartCommand::RenewReservation { .. }
+            | PartCommand::CancelReservation { .. }
             | PartCommand::RegisterGoldenSample { .. },
         ) => Err(Rejection::NotFound),
         (Part::Registered(facts), PartCommand::ReviseRecipe { recipe, reason }) => {
@@ -93,6 +107,13 @@ pub(super) fn decide(state: &Part, command: PartCommand) -> Result<Vec<PartEvent
                 expires_at,
             }])
         }
+        (Part::Registered(facts), PartCommand::RenewReservation { artifact_id, renewal }) => {
+            renew_reservation(facts, artifact_id, renewal)
+        }
+        (Part::Registered(facts), PartCommand::CancelReservation { artifact_id }) => {
+            find_reservation(facts, artifact_id)?;
+            Ok(vec![PartEvent::GoldenSampleReservationCancelled { artifact_id }])
+        }
         (Part::Registered(facts), PartCommand::RegisterGoldenSample { artifact_id, picture }) => {
             register_golden_sample(state, facts, artifact_id, picture)
         }
@@ -108,11 +129,43 @@ fn check_announcement(
     if in_use || facts.reserved.contains_key(&artifact_id) {
         return Err(Rejection::ArtifactAlreadyReserved { artifact_id });
     }
+    check_pending(facts, now)
+}
+
+fn check_pending(facts: &PartFacts, now: DateTime<Utc>) -> Result<(), Rejection> {
     let pending = facts.reserved.values().filter(|r| r.expires_at > now).count();
     if pending >= RESERVATIONS_MAX {
         return Err(Rejection::TooManyReservations { max: RESERVATIONS_MAX });
     }
     Ok(())
+}
+
+fn find_reservation(
+    facts: &PartFacts,
+    artifact_id: ArtifactId,
+) -> Result<&GoldenReservation, Rejection> {
+    let in_use = facts.golden_samples.iter().any(|golden| golden.artifact_id == artifact_id);
+    facts.reserved.get(&artifact_id).ok_or(match in_use {
+        true => Rejection::ReservationUsed { artifact_id },
+        false => Rejection::NoSuchArtifact { artifact_id },
+    })
+}
+
+/// One that has ended no longer counts as on its way: to count again it needs a place as a new one does.
+fn renew_reservation(
+    facts: &PartFacts,
+    artifact_id: ArtifactId,
+    Renewal { now, expires_at }: Renewal,
+) -> Result<Vec<PartEvent>, Rejection> {
+    let reserved = find_reservation(facts, artifact_id)?;
+    if expires_at <= reserved.expires_at {
+        return Ok(Vec::new());
+    }
+    if reserved.expires_at <= now {
+        check_pending(facts, now)?;
+        check_purpose(facts, &reserved.purpose, reserved.pixels_per_millimetre, now)?;
+    }
+    Ok(vec![PartEvent::GoldenSampleReservationRenewed { artifact_id, expires_at }])
 }
 
 /// A variant and an accepted board stand beside a golden sample of their view and scale, and no more of

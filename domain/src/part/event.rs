@@ -45,6 +45,20 @@ pub enum PartEvent {
         /// Until when it may be uploaded.
         expires_at: DateTime<Utc>,
     },
+    /// An announced golden sample that did not come yet may come later.
+    #[serde(rename = "GoldenSampleReservationRenewed")]
+    GoldenSampleReservationRenewed {
+        /// The picture.
+        artifact_id: ArtifactId,
+        /// Until when it may be uploaded now.
+        expires_at: DateTime<Utc>,
+    },
+    /// The announcement of a golden sample was taken back.
+    #[serde(rename = "GoldenSampleReservationCancelled")]
+    GoldenSampleReservationCancelled {
+        /// The picture.
+        artifact_id: ArtifactId,
+    },
     /// A golden sample is at rest, and in force for what it is for.
     #[serde(rename = "GoldenSampleRegistered")]
     GoldenSampleRegistered {
@@ -67,6 +81,8 @@ stored_events!(PartEvent {
     PART_REGISTERED: PartRegistered = "PartRegistered" upcast [with_thresholds_only],
     RECIPE_REVISED: RecipeRevised = "RecipeRevised",
     GOLDEN_SAMPLE_RESERVED: GoldenSampleReserved = "GoldenSampleReserved" upcast [as_a_replacement, without_scale],
+    GOLDEN_SAMPLE_RESERVATION_RENEWED: GoldenSampleReservationRenewed = "GoldenSampleReservationRenewed",
+    GOLDEN_SAMPLE_RESERVATION_CANCELLED: GoldenSampleReservationCancelled = "GoldenSampleReservationCancelled",
     GOLDEN_SAMPLE_REGISTERED: GoldenSampleRegistered = "GoldenSampleRegistered" upcast [as_a_replacement, without_scale],
 });
 

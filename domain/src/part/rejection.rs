@@ -30,6 +30,12 @@ pub enum PartRejection {
         /// The picture.
         artifact_id: ArtifactId,
     },
+    /// The golden sample has come: there is nothing to renew or to cancel.
+    #[error("golden sample {artifact_id} is uploaded already; its reservation is used up")]
+    ReservationUsed {
+        /// The picture.
+        artifact_id: ArtifactId,
+    },
     /// The bytes are of another format than announced.
     #[error("the golden sample was announced as {announced} but is {found}")]
     MediaTypeMismatch {
@@ -89,6 +95,7 @@ impl Rejection for PartRejection {
             Self::ArtifactAlreadyReserved { .. } => "artifact-already-reserved",
             Self::NoSuchArtifact { .. } => "artifact-not-found",
             Self::ArtifactAlreadyUploaded { .. } => "artifact-already-uploaded",
+            Self::ReservationUsed { .. } => "reservation-used",
             Self::MediaTypeMismatch { .. } => "media-type-mismatch",
             Self::NoGoldenSample { .. } => "no-golden-sample",
             Self::ScaleMismatch { .. } => "scale-mismatch",

@@ -10,7 +10,7 @@ use super::{
 use crate::test_support::{self, Given, artifact, at, part, picture};
 use crate::{
     Aggregate as _, InspectedArea, MediaType, Part, Picture, PictureOwner as _, PixelBox, Recipe,
-    Rejection as _, UploadSlot,
+    Rejection as _, Renewal, UploadSlot,
 };
 
 mod golden;
@@ -37,6 +37,24 @@ fn reserve(n: u128) -> C {
         now: at(0),
         expires_at: at(600),
     }
+}
+
+/// Renews golden sample `n`, at so many seconds, for so many.
+fn renew(n: u128, now: i64, until: i64) -> C {
+    let renewal = Renewal { now: at(now), expires_at: at(until) };
+    C::RenewReservation { artifact_id: artifact(n), renewal }
+}
+
+fn renewed(n: u128, until: i64) -> E {
+    E::GoldenSampleReservationRenewed { artifact_id: artifact(n), expires_at: at(until) }
+}
+
+fn cancel(n: u128) -> C {
+    C::CancelReservation { artifact_id: artifact(n) }
+}
+
+fn cancelled(n: u128) -> E {
+    E::GoldenSampleReservationCancelled { artifact_id: artifact(n) }
 }
 
 fn upload(n: u128, content: &str) -> C {
@@ -214,6 +232,42 @@ fn at_most_64_golden_samples_wait_and_expired_ones_do_not_count() {
 }
 
 #[test]
+fn a_golden_sample_that_did_not_come_is_renewed_and_needs_a_place_again_once_it_has_ended() {
+    given([registered(), reserved(1)]).when(renew(1, 0, 900)).then([renewed(1, 900)]);
+    given([registered(), reserved(1)]).when(renew(1, 0, 600)).then_nothing();
+    let full = (2..=RESERVATIONS_MAX as u128 + 1).map(reserved);
+    let ended = E::GoldenSampleReservationRenewed { artifact_id: artifact(1), expires_at: at(100) };
+    let events = [registered(), reserved(1), ended].into_iter().chain(full);
+    given(events.clone())
+        .when(renew(1, 100, 900))
+        .then_rejected(Rejected::TooManyReservations { max: RESERVATIONS_MAX });
+    given(events.chain([cancelled(7)])).when(renew(1, 100, 900)).then([renewed(1, 900)]);
+}
+
+#[test]
+fn a_golden_sample_that_did_not_come_is_cancelled_and_its_place_is_free() {
+    let waiting: Vec<_> =
+        std::iter::once(registered()).chain((1..=RESERVATIONS_MAX as u128).map(reserved)).collect();
+    given(waiting.clone()).when(cancel(7)).then([cancelled(7)]);
+    let events = waiting.into_iter().chain([cancelled(7)]);
+    given(events.clone()).when(reserve(900)).then([reserved(900)]);
+    given(events)
+        .when(upload(7, "late"))
+        .then_rejected(Rejected::NoSuchArtifact { artifact_id: artifact(7) });
+}
+
+#[test]
+fn a_golden_sample_that_has_come_is_neither_renewed_nor_cancelled() {
+    let used = Rejected::ReservationUsed { artifact_id: artifact(1) };
+    let unknown = Rejected::NoSuchArtifact { artifact_id: artifact(2) };
+    let events = [registered(), reserved(1), golden(1, 1, "a")];
+    for (n, refusal) in [(1, used), (2, unknown)] {
+        given(events.clone()).when(renew(n, 0, 900)).then_rejected(refusal.clone());
+        given(events.clone()).when(cancel(n)).then_rejected(refusal);
+    }
+}
+
+#[test]
 fn an_unregistered_part_has_the_factory_recipe_and_no_golden_sample() {
     let nobody = Part::default();
     assert_eq!(nobody.recipe(), Recipe::factory(0));
@@ -230,6 +284,7 @@ fn only_what_is_addressed_and_missing_counts_as_not_found() {
         Rejected::ArtifactAlreadyReserved { artifact_id },
         Rejected::ArtifactAlreadyUploaded { artifact_id },
         Rejected::MediaTypeMismatch { announced: MediaType::Jpeg, found: MediaType::Png },
+        Rejected::ReservationUsed { artifact_id },
         Rejected::TooManyReservations { max: 64 },
         Rejected::NoGoldenSample { usage: GoldenSampleUse::Variant },
         Rejected::ScaleMismatch { usage: GoldenSampleUse::Variant, golden: None, sample: None },
@@ -249,6 +304,8 @@ fn commands() -> impl Strategy<Value = Vec<C>> {
         2 => (1..4_u32).prop_map(|width| revise(keeping_out(0, width))),
         4 => (1..5_u128).prop_map(reserve),
         4 => (1..9_u128, golden::purpose()).prop_map(|(n, purpose)| golden::reserve_for(n, purpose)),
+        1 => (1..9_u128, 0..900_i64).prop_map(|(n, seconds)| renew(n, seconds, 900)),
+        1 => (1..9_u128).prop_map(cancel),
         6 => (1..9_u128, content()).prop_map(|(n, content)| upload(n, content)),
     ];
     vec(command, 0..24)
@@ -259,6 +316,8 @@ fn events() -> impl Strategy<Value = Vec<E>> {
         Just(registered()),
         any::<u32>().prop_map(|revision| revised(keeping_out(revision, 4))),
         (1..5_u128).prop_map(reserved),
+        (1..5_u128, 0..900_i64).prop_map(|(n, seconds)| renewed(n, seconds)),
+        (1..5_u128).prop_map(cancelled),
         (1..5_u128, any::<u32>()).prop_map(|(n, revision)| golden(n, revision, "a")),
         (1..5_u128).prop_map(|n| golden(n, u32::MAX, "b")),
         (1..5_u128, golden::purpose())
@@ -285,7 +344,10 @@ proptest! {
             E::PartRegistered { recipe, .. } | E::RecipeRevised { recipe, .. } => {
                 Some(recipe.revision)
             }
-            E::GoldenSampleReserved { .. } | E::GoldenSampleRegistered { .. } => None,
+            E::GoldenSampleReserved { .. }
+            | E::GoldenSampleReservationRenewed { .. }
+            | E::GoldenSampleReservationCancelled { .. }
+            | E::GoldenSampleRegistered { .. } => None,
         });
         let recipes: Vec<_> = recipes.collect();
         prop_assert_eq!(&recipes, &(1..=recipes.len() as u32).collect::<Vec<_>>());

@@ -78,6 +78,9 @@ impl ReportFold {
                 self.scales.extend(pixels_per_millimetre.map(|scale| (*artifact_id, scale)));
                 self.put_artifact(*artifact_id, None, None, Outcome::Missing);
             }
+            E::ArtifactReservationCancelled { artifact_id } if takes_results => {
+                self.forget_announced(artifact_id);
+            }
             E::ArtifactUploaded { artifact_id, picture } if takes_results => {
                 self.put_artifact(*artifact_id, Some(picture), None, Outcome::Missing);
             }
@@ -115,9 +118,12 @@ impl ReportFold {
                 self.ended = true;
             }
             E::InspectionVoided { .. } if takes_results => self.ended = true,
-            // What cannot follow the rules: before the creation, after the end, a second beginning.
-            E::InspectionCreated { .. }
+            // Until when a picture may come is no matter of a report. The others cannot follow the rules:
+            // before the creation, after the end, a second beginning.
+            E::ArtifactReservationRenewed { .. }
+            | E::InspectionCreated { .. }
             | E::ArtifactReserved { .. }
+            | E::ArtifactReservationCancelled { .. }
             | E::ArtifactUploaded { .. }
             | E::InferenceRequested { .. }
             | E::InferenceCompleted { .. }
@@ -134,6 +140,15 @@ impl ReportFold {
     ) -> Option<DetectionLimit> {
         let scale = self.scales.get(&artifact_id).copied();
         coverage.and_then(Coverage::method).map(|method| method.detection_limit(scale))
+    }
+
+    /// What has come is not cancelled.
+    fn forget_announced(&mut self, artifact_id: &ArtifactId) {
+        if self.artifacts.get(artifact_id).is_some_and(|artifact| artifact.picture.is_none()) {
+            self.views.remove(artifact_id);
+            self.scales.remove(artifact_id);
+            self.artifacts.remove(artifact_id);
+        }
     }
 
     fn put_artifact(

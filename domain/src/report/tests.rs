@@ -180,6 +180,20 @@ fn an_inspection_that_is_not_judged_has_no_report() {
 }
 
 #[test]
+fn a_picture_whose_announcement_was_taken_back_does_not_stand_in_the_report() {
+    let cancelled = |n| InspectionEvent::ArtifactReservationCancelled { artifact_id: artifact(n) };
+    let mut events: Vec<_> = board().into_iter().map(|entry| entry.event).collect();
+    let pictures = |events: &[InspectionEvent]| {
+        let report = Report::from_entries(&recorded(events.to_vec())).unwrap();
+        report.artifacts.iter().map(|picture| picture.artifact_id).collect::<Vec<_>>()
+    };
+    assert_eq!(pictures(&events), [1, 2, 3, 4].map(artifact));
+    // Before the request: one that never came, and one that had come, which cannot be.
+    events.splice(8..8, [cancelled(4), cancelled(1)]);
+    assert_eq!(pictures(&events), [1, 2, 3].map(artifact));
+}
+
+#[test]
 fn the_first_judgement_stands_as_it_does_in_the_inspection() {
     let mut events: Vec<_> = board().into_iter().map(|entry| entry.event).collect();
     let before = Report::from_entries(&recorded(events.clone())).unwrap();

@@ -32,6 +32,7 @@ use platform::telemetry::TraceContext;
 use platform::test_support::{TestDatabase, artifact_store_in, fresh_database};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
+use vision::{CropBatch, PreparedGolden, decode, prepare};
 
 /// How many inspections a worker has under way at a time.
 pub(crate) const CONCURRENCY: usize = 4;
@@ -223,7 +224,7 @@ impl Line {
     }
 
     pub(crate) async fn infer(&self, inspection_id: InspectionId) {
-        let command = InspectionCommand::RequestInference { now: Utc::now() };
+        let command = InspectionCommand::RequestInference { at_rest: vec![], now: Utc::now() };
         self.inspection(inspection_id, command).await;
     }
 
@@ -295,6 +296,25 @@ pub(crate) fn board(clean: bool) -> boards::GeneratedBoard {
         0,
         &BoardOptions { clean_per_cent, min_defects: 4, ..BoardOptions::default() },
     )
+}
+
+/// So many flawed boards of one part.
+pub(crate) fn boards_of_one_part(count: u32) -> Vec<boards::GeneratedBoard> {
+    let options = BoardOptions {
+        clean_per_cent: 0,
+        min_defects: 4,
+        units_per_design: count,
+        ..BoardOptions::default()
+    };
+    let boards: Vec<_> = (0..count).map(|n| generate_board(7, n.into(), &options)).collect();
+    assert!(boards.iter().all(|board| board.golden == boards[0].golden), "one part");
+    boards
+}
+
+/// What the network is asked of a board.
+pub(crate) fn crops_of(board: &boards::GeneratedBoard) -> CropBatch {
+    let golden = PreparedGolden::new(&decode(&png(&board.golden)).unwrap()).unwrap();
+    prepare(&decode(&png(&board.test)).unwrap(), &golden).unwrap().crops
 }
 
 pub(crate) fn results(events: &[InspectionEvent]) -> usize {

@@ -216,7 +216,7 @@ impl EventMetadata {
 
     /// The command belongs to a request, whose trace goes on in what answers its events.
     #[must_use]
-    pub fn requested_in(mut self, trace: &TraceContext) -> Self {
+    fn requested_in(mut self, trace: &TraceContext) -> Self {
         self.causation_id = Some(trace.trace_id.clone());
         self.traceparent = Some(trace.traceparent.clone());
         self

@@ -41,6 +41,8 @@ impl FindingRows for Defects {
             // Nothing that is found, and results that come after the judgement.
             E::InspectionCreated { .. }
             | E::ArtifactReserved { .. }
+            | E::ArtifactReservationRenewed { .. }
+            | E::ArtifactReservationCancelled { .. }
             | E::ArtifactUploaded { .. }
             | E::InferenceRequested { .. }
             | E::InferenceCompleted { .. }

@@ -77,10 +77,12 @@ fn artifact_of(event: &InspectionEvent) -> Option<Uuid> {
     use InspectionEvent as E;
     match event {
         E::ArtifactReserved { artifact_id, .. }
+        | E::ArtifactReservationCancelled { artifact_id }
         | E::ArtifactUploaded { artifact_id, .. }
         | E::InferenceCompleted { artifact_id, .. }
         | E::InferenceFailed { artifact_id, .. } => Some(artifact_id.0),
         E::InspectionCreated { .. }
+        | E::ArtifactReservationRenewed { .. }
         | E::InferenceRequested { .. }
         | E::InspectionJudged { .. }
         | E::InspectionVoided { .. } => None,
@@ -103,11 +105,11 @@ fn evolve_rows(
                 return Err(ApplyError::permanent("the artifact is reserved already"));
             }
         }
+        E::ArtifactReservationCancelled { artifact_id } if takes_results => {
+            reserved_artifact(artifacts, *artifact_id, record)?.set_cancelled();
+        }
         E::ArtifactUploaded { artifact_id, picture } if takes_results => {
-            let artifact = reserved_artifact(artifacts, *artifact_id, record)?;
-            artifact.state = ArtifactState::Uploaded;
-            artifact.uploaded_at = Some(at);
-            artifact.set_picture(picture);
+            reserved_artifact(artifacts, *artifact_id, record)?.set_uploaded(picture, at);
         }
         E::InferenceRequested { .. } if takes_results => row.state = InspectionState::Inferring,
         E::InferenceCompleted {
@@ -135,10 +137,8 @@ fn evolve_rows(
             if takes_results =>
         {
             let artifact = reserved_artifact(artifacts, *artifact_id, record)?;
-            artifact.state = ArtifactState::NotComparable;
             artifact.inferred_at = Some(at);
-            artifact.reason = Some(*reason);
-            artifact.detail = Some(detail.clone());
+            artifact.set_not_comparable(*reason, detail);
             artifact.set_picture(picture);
             golden.iter().for_each(|golden| artifact.set_golden(golden));
         }
@@ -153,9 +153,12 @@ fn evolve_rows(
             row.void_reason = Some(reason.clone());
             row.voided_at = Some(at);
         }
-        // The row is there already, and what comes of these after the judgement changes nothing in it.
+        // The row is there already; it does not say until when a picture may come; and what comes of these
+        // after the judgement changes nothing in it.
         E::InspectionCreated { .. }
         | E::ArtifactReserved { .. }
+        | E::ArtifactReservationRenewed { .. }
+        | E::ArtifactReservationCancelled { .. }
         | E::ArtifactUploaded { .. }
         | E::InferenceRequested { .. }
         | E::InferenceCompleted { .. }

@@ -61,7 +61,12 @@ impl ReadModel for Parts {
                 part.recipe = recipe.clone();
                 part
             }
-            (Some(part), PartEvent::GoldenSampleReserved { .. }) => part,
+            (
+                Some(part),
+                PartEvent::GoldenSampleReserved { .. }
+                | PartEvent::GoldenSampleReservationRenewed { .. }
+                | PartEvent::GoldenSampleReservationCancelled { .. },
+            ) => part,
             (Some(part), PartEvent::GoldenSampleRegistered { revision, .. }) => {
                 part.golden_revision = Some(*revision);
                 part
@@ -139,9 +144,10 @@ impl RecipeRevisionRow {
         let (recipe, reason) = match &record.event {
             PartEvent::PartRegistered { recipe, .. } => (recipe, None),
             PartEvent::RecipeRevised { recipe, reason } => (recipe, Some(reason.clone())),
-            PartEvent::GoldenSampleReserved { .. } | PartEvent::GoldenSampleRegistered { .. } => {
-                return None;
-            }
+            PartEvent::GoldenSampleReserved { .. }
+            | PartEvent::GoldenSampleReservationRenewed { .. }
+            | PartEvent::GoldenSampleReservationCancelled { .. }
+            | PartEvent::GoldenSampleRegistered { .. } => return None,
         };
         Some(Self {
             part: record.aggregate_id.clone(),

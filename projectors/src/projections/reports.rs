@@ -50,6 +50,8 @@ impl ReadModel for Reports {
         match &record.event {
             E::InspectionCreated { .. }
             | E::ArtifactReserved { .. }
+            | E::ArtifactReservationRenewed { .. }
+            | E::ArtifactReservationCancelled { .. }
             | E::ArtifactUploaded { .. }
             | E::InferenceRequested { .. }
             | E::InferenceCompleted { .. }

@@ -47,6 +47,8 @@ impl FindingRows for YieldHourly {
             // Nothing that is counted, and what comes after the first judgement.
             E::InspectionCreated { .. }
             | E::ArtifactReserved { .. }
+            | E::ArtifactReservationRenewed { .. }
+            | E::ArtifactReservationCancelled { .. }
             | E::ArtifactUploaded { .. }
             | E::InferenceRequested { .. }
             | E::InferenceCompleted { .. }

@@ -1,12 +1,17 @@
 //! Stories and the rows they leave.
 
+use chrono::{TimeDelta, Utc};
 use domain::report::Entry;
-use domain::{Inspection, InspectionCommand, Part, PartCommand, Recipe, Report, ReportId};
+use domain::{
+    ArtifactId, GoldenPurpose, GoldenSampleUse, Inspection, InspectionCommand, MediaType, Part,
+    PartCommand, Recipe, Renewal, Report, ReportId,
+};
 use platform::event_log::{Recorded, StreamId};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::world::{World, all_but_a_strip, difference};
 
@@ -107,6 +112,52 @@ async fn a_board_without_a_golden_sample_goes_to_review() {
     let report = world.rows("reports").await.remove(0);
     assert_has(&report, json!({"judgement": "review", "defect_count": 0, "inspection_id": id}));
     assert!(world.rows("parts").await.is_empty());
+}
+
+#[tokio::test]
+async fn an_announcement_that_was_renewed_or_taken_back_stays_in_the_rows() {
+    let world = World::new().await;
+    let id = world.open("board-a").await;
+    let (kept, taken_back) = (world.reserve(id).await, world.reserve(id).await);
+    let expires_at = Utc::now() + TimeDelta::days(1);
+    let renew = InspectionCommand::RenewReservation { artifact_id: kept, expires_at };
+    world.execute::<Inspection>(id, renew).await;
+    let cancel = InspectionCommand::CancelReservation { artifact_id: taken_back };
+    world.execute::<Inspection>(id, cancel).await;
+    world.project().await;
+
+    let artifacts = world.rows("artifacts").await;
+    let state =
+        |id| &artifacts.iter().find(|row| row["artifact_id"] == json!(id)).unwrap()["state"];
+    assert_eq!((state(kept), state(taken_back)), (&json!("reserved"), &json!("cancelled")));
+    assert_has(&world.rows("inspections").await[0], json!({"state": "open", "version": 5}));
+    assert_eq!(world.rows("timeline").await.len(), 5);
+}
+
+#[tokio::test]
+async fn a_part_goes_on_after_reservations_that_were_renewed_or_taken_back() {
+    let world = World::new().await;
+    world.register_part("board-a").await;
+    let (artifact_id, now) = (ArtifactId(Uuid::new_v4()), Utc::now());
+    let usage = GoldenSampleUse::Replacement;
+    let reserve = PartCommand::ReserveGoldenSample {
+        artifact_id,
+        media_type: MediaType::Png,
+        purpose: GoldenPurpose { usage, view: None, reason: None },
+        pixels_per_millimetre: None,
+        now,
+        expires_at: now,
+    };
+    let renewal = Renewal { now, expires_at: now + TimeDelta::minutes(15) };
+    for command in [
+        reserve,
+        PartCommand::RenewReservation { artifact_id, renewal },
+        PartCommand::CancelReservation { artifact_id },
+    ] {
+        world.execute::<Part>("board-a", command).await;
+    }
+    world.project().await;
+    assert_has(&world.rows("parts").await[0], json!({"golden_revision": 1, "version": 6}));
 }
 
 #[tokio::test]

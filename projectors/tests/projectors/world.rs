@@ -220,7 +220,11 @@ impl World {
 
     pub(crate) async fn request_inference(&self, id: InspectionId) {
         let now = start() + TimeDelta::hours(1);
-        self.execute::<Inspection>(id, InspectionCommand::RequestInference { now }).await;
+        self.execute::<Inspection>(
+            id,
+            InspectionCommand::RequestInference { at_rest: vec![], now },
+        )
+        .await;
     }
 
     /// Records findings of these confidences on a picture that was compared, all of it.

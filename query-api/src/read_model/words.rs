@@ -127,6 +127,8 @@ words!(
         Compared,
         /// At rest, but not comparable.
         NotComparable,
+        /// Its announcement was taken back before it came.
+        Cancelled,
     }
 );
 

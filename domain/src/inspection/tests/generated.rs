@@ -29,7 +29,12 @@ fn command() -> impl Strategy<Value = C> {
             let picture = Picture { media_type, ..picture(content) };
             C::UploadArtifact { artifact_id: artifact(n), picture }
         }),
-        2 => (0..120_i64).prop_map(|seconds| C::RequestInference { now: at(seconds) }),
+        1 => (1..4_u128, 0..200_i64).prop_map(|(n, seconds)| renew(n, seconds)),
+        1 => (1..4_u128).prop_map(cancel),
+        2 => (vec((1..4_u128, content()), 0..3), 0..120_i64).prop_map(|(found, seconds)| {
+            let found = found.into_iter().map(|(n, content)| (artifact(n), picture(content)));
+            C::RequestInference { at_rest: found.collect(), now: at(seconds) }
+        }),
         6 => result().prop_map(|result| C::RecordInference(Box::new(result))),
         1 => text().prop_map(|reason| C::Void { reason }),
     ]
@@ -184,6 +189,8 @@ fn event() -> impl Strategy<Value = E> {
         Just(created()),
         (1..4_u128).prop_map(reserved),
         (1..4_u128).prop_map(|n| reserved_as(n, Some("top"))),
+        (1..4_u128, 0..200_i64).prop_map(|(n, seconds)| renewed(n, seconds)),
+        (1..4_u128).prop_map(cancelled),
         (1..4_u128, content()).prop_map(|(n, content)| uploaded(n, content)),
         vec(1..5_u128, 0..4).prop_map(requested),
         (1..4_u128, content(), findings()).prop_map(|(n, content, f)| completed(n, content, f)),

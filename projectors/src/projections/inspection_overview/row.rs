@@ -122,7 +122,7 @@ pub(super) struct ArtifactRow {
     width: Option<u32>,
     height: Option<u32>,
     reserved_at: DateTime<Utc>,
-    pub(super) uploaded_at: Option<DateTime<Utc>>,
+    uploaded_at: Option<DateTime<Utc>>,
     pub(super) inferred_at: Option<DateTime<Utc>>,
     golden_artifact_id: Option<ArtifactId>,
     golden_sha256: Option<Sha256>,
@@ -136,8 +136,8 @@ pub(super) struct ArtifactRow {
     queue_ms: Option<u32>,
     compute_ms: Option<u32>,
     total_ms: Option<u32>,
-    pub(super) reason: Option<NotComparable>,
-    pub(super) detail: Option<String>,
+    reason: Option<NotComparable>,
+    detail: Option<String>,
 }
 
 impl ArtifactRow {
@@ -182,6 +182,25 @@ impl ArtifactRow {
             reason: None,
             detail: None,
         })
+    }
+
+    /// What has come is not cancelled.
+    pub(super) fn set_cancelled(&mut self) {
+        if self.state == ArtifactState::Reserved {
+            self.state = ArtifactState::Cancelled;
+        }
+    }
+
+    pub(super) fn set_uploaded(&mut self, picture: &Picture, at: DateTime<Utc>) {
+        self.state = ArtifactState::Uploaded;
+        self.uploaded_at = Some(at);
+        self.set_picture(picture);
+    }
+
+    pub(super) fn set_not_comparable(&mut self, reason: NotComparable, detail: &str) {
+        self.state = ArtifactState::NotComparable;
+        self.reason = Some(reason);
+        self.detail = Some(detail.to_owned());
     }
 
     pub(super) fn set_picture(&mut self, picture: &Picture) {

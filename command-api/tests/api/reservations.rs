@@ -1,0 +1,116 @@
+//! Announcements that are renewed and taken back, and what was at rest before its event.
+
+use serde_json::json;
+
+use crate::pictures::jpeg;
+use crate::support::TestApi;
+
+/// The paths of an announced picture of an inspection and of a part: its own, and its upload URL.
+async fn announced(api: &TestApi) -> [(String, String, String); 2] {
+    api.register_part("PCB-1").await;
+    let id = api.create().await;
+    let (artifact, url) = api.reserve(&id).await;
+    let golden = api.post("/v1/parts/PCB-1/golden-sample?type=image/jpeg").send().await;
+    let (sample, golden_url) = (golden.text("artifact_id"), golden.text("upload_url"));
+    [
+        (format!("/v1/inspections/{id}/artifacts/{artifact}"), artifact, url),
+        (format!("/v1/parts/PCB-1/golden-sample/{sample}"), sample, golden_url),
+    ]
+}
+
+#[tokio::test]
+async fn a_renewed_picture_comes_by_its_new_url() {
+    let api = TestApi::start().await;
+    for (path, artifact, url) in announced(&api).await {
+        // URLs end at whole seconds: within the second of the announcement there is nothing to renew.
+        let (call, renewed) = loop {
+            let call = api.post(format!("{path}/renew"));
+            let renewed = call.clone().send().await;
+            assert_eq!((renewed.status, renewed.text("artifact_id")), (200, artifact.clone()));
+            if renewed.text("upload_url") != url {
+                break (call, renewed);
+            }
+        };
+        assert!(call.send().await.is_replay());
+        let put = api.put(&renewed.text("upload_url"), jpeg(1)).send().await;
+        assert_eq!(put.status, 201, "{put:?}");
+        for late in ["renew", "cancel"] {
+            let refused = api.post(format!("{path}/{late}")).send().await;
+            assert_eq!(refused.problem(), (409, "reservation-used".into()));
+        }
+    }
+    let types = api.event_types().await;
+    for name in ["ArtifactReservationRenewed", "GoldenSampleReservationRenewed"] {
+        assert_eq!(types.iter().filter(|event| *event == name).count(), 1, "{types:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_cancelled_picture_is_waited_for_no_more_and_its_url_takes_nothing() {
+    let api = TestApi::start().await;
+    for (path, artifact, url) in announced(&api).await {
+        let call = api.post(format!("{path}/cancel"));
+        let cancelled = call.clone().send().await;
+        assert_eq!((cancelled.status, &cancelled.json), (200, &json!({ "artifact_id": artifact })));
+        assert!(call.send().await.is_replay());
+        let put = api.put(&url, jpeg(1)).send().await;
+        assert_eq!(put.problem(), (404, "artifact-not-found".into()));
+        assert_eq!(api.stored_files(), 0);
+        for gone in ["renew", "cancel"] {
+            let refused = api.post(format!("{path}/{gone}")).send().await;
+            assert_eq!(refused.problem(), (404, "artifact-not-found".into()));
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_came_first_and_was_not_recorded_can_be_sent_again_or_made_room_for() {
+    let api = TestApi::start().await;
+    for (path, artifact, url) in announced(&api).await {
+        api.put_to_rest(&artifact, jpeg(1)).await;
+        let other = api.put(&url, jpeg(2)).send().await;
+        assert_eq!(other.problem(), (409, "artifact-already-uploaded".into()));
+        assert!(other.text("detail").contains("cancel the reservation"), "{other:?}");
+        assert_eq!(api.post(format!("{path}/cancel")).send().await.status, 200);
+        let announce = match path.split_once("/artifacts/") {
+            Some((inspection, _)) => format!("{inspection}/artifacts?type=image/jpeg"),
+            None => "/v1/parts/PCB-1/golden-sample?type=image/jpeg".to_owned(),
+        };
+        let next = api.post(announce).send().await;
+        let put = api.put(&next.text("upload_url"), jpeg(2)).send().await;
+        assert_eq!(put.status, 201, "{put:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_damaged_at_rest_before_it_was_recorded_counts_as_not_come_and_can_be_sent_again()
+{
+    let api = TestApi::start().await;
+    let [(path, artifact, url), _] = announced(&api).await;
+    api.put_to_rest(&artifact, jpeg(1)).await;
+    std::fs::write(api.file_of(&artifact), b"\xff\xd8 and no more").unwrap();
+    let inspection = path.split_once("/artifacts/").unwrap().0;
+    let infer = api.post(format!("{inspection}/infer"));
+    assert_eq!(infer.clone().send().await.problem(), (409, "artifacts-pending".into()));
+    assert_eq!(api.put(&url, jpeg(2)).send().await.status, 201);
+    assert_eq!(infer.send().await.status, 202);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fifty_clients_on_one_inspection_wait_for_each_other_and_none_is_put_off() {
+    let api = TestApi::start().await;
+    let id = api.create().await;
+    let clients = (0..50).map(|_| {
+        let announce = api.post(format!("/v1/inspections/{id}/artifacts?type=image/jpeg"));
+        let cancel =
+            |artifact| api.post(format!("/v1/inspections/{id}/artifacts/{artifact}/cancel"));
+        async move {
+            let announced = announce.send().await;
+            assert_eq!(announced.status, 201, "{announced:?}");
+            let cancelled = cancel(announced.text("artifact_id")).send().await;
+            assert_eq!(cancelled.status, 200, "{cancelled:?}");
+        }
+    });
+    futures::future::join_all(clients).await;
+    assert_eq!(api.event_types().await.len(), 101);
+}
