@@ -48,11 +48,14 @@ pub(crate) enum QueryError {
     #[error("too many {0} at once; try again")]
     TooMany(&'static str),
     /// The client took its items too slowly.
-    #[error("the subscription fell behind and was ended; go on with after: \"{resume}\"")]
-    SlowClient { resume: String },
-    /// The server is finishing.
-    #[error("the server is finishing; go on elsewhere with after: \"{resume}\"")]
-    GoingAway { resume: String },
+    #[error("the subscription fell behind and was ended")]
+    SlowClient,
+    /// The server is finishing, or closes the connection.
+    #[error("the server ends this connection")]
+    GoingAway,
+    /// A feed ended, for whatever reason; this is where to go on.
+    #[error("{reason}; go on with after: \"{resume}\"")]
+    FeedEnded { reason: Box<QueryError>, resume: String },
     /// The database or the log does not answer.
     #[error("the database does not answer; try again")]
     Unavailable,
@@ -67,6 +70,16 @@ impl QueryError {
         Self::Invalid { argument, must: must.into() }
     }
 
+    /// What ended a feed, and the cursor to go on from.
+    pub(crate) fn feed_ended(reason: Self, resume: String) -> Self {
+        Self::FeedEnded { reason: Box::new(reason), resume }
+    }
+
+    /// Whether trying again may help: nothing in the question is wrong.
+    pub(crate) const fn may_pass(&self) -> bool {
+        matches!(self, Self::Unavailable | Self::NotBuilt)
+    }
+
     /// A fault of ours; `cause` goes to the log only.
     pub(crate) fn internal(cause: impl std::fmt::Display) -> Self {
         tracing::error!(%cause, "a read failed");
@@ -74,7 +87,7 @@ impl QueryError {
     }
 
     /// The stable name in GraphQL's `extensions.code`.
-    pub(crate) const fn graphql_code(&self) -> &'static str {
+    pub(crate) fn graphql_code(&self) -> &'static str {
         match self {
             Self::Invalid { .. } => "BAD_USER_INPUT",
             Self::InvalidCursor => "INVALID_CURSOR",
@@ -84,8 +97,9 @@ impl QueryError {
             Self::Rejected { .. } => "REJECTED",
             Self::Behind { .. } | Self::NotBuilt => "NOT_READY",
             Self::TooMany(_) => "TOO_MANY_REQUESTS",
-            Self::SlowClient { .. } => "SLOW_CLIENT",
-            Self::GoingAway { .. } => "GOING_AWAY",
+            Self::SlowClient => "SLOW_CLIENT",
+            Self::GoingAway => "GOING_AWAY",
+            Self::FeedEnded { reason, .. } => reason.graphql_code(),
             Self::Unavailable => "UNAVAILABLE",
             Self::Internal => "INTERNAL",
         }
@@ -104,7 +118,8 @@ impl QueryError {
                 values.set("minPosition", wanted.to_string());
                 values.set("retryAfterSeconds", NOT_READY_RETRY_S);
             }
-            Self::SlowClient { resume } | Self::GoingAway { resume } => {
+            Self::FeedEnded { reason, resume } => {
+                values = reason.graphql_extensions();
                 values.set("cursor", resume.as_str());
             }
             Self::InvalidCursor
@@ -112,6 +127,8 @@ impl QueryError {
             | Self::NotFound(_)
             | Self::NotBuilt
             | Self::TooMany(_)
+            | Self::SlowClient
+            | Self::GoingAway
             | Self::Unavailable
             | Self::Internal => {}
         }
@@ -154,9 +171,10 @@ impl From<QueryError> for Problem {
             QueryError::Behind { .. } | QueryError::NotBuilt => {
                 Self::unavailable(detail, NOT_READY_RETRY_S)
             }
-            QueryError::TooMany(_)
-            | QueryError::SlowClient { .. }
-            | QueryError::GoingAway { .. } => Self::unavailable(detail, NOT_READY_RETRY_S),
+            QueryError::TooMany(_) | QueryError::SlowClient | QueryError::GoingAway => {
+                Self::unavailable(detail, NOT_READY_RETRY_S)
+            }
+            QueryError::FeedEnded { reason, .. } => (*reason).into(),
             QueryError::Unavailable => Self::unavailable(detail, UNAVAILABLE_RETRY_S),
             QueryError::Internal => Self::internal(detail),
         }

@@ -9,6 +9,7 @@ mod paging;
 mod reports;
 mod rest;
 mod schema;
+mod slow_clients;
 mod tables;
 mod websocket;
 mod world;

@@ -34,8 +34,8 @@ platform: aws-lc-rs axum base64 bytes chrono clap cqrs-es domain futures hex hma
 command-api: axum chrono clap domain futures governor platform serde serde_json sha2 thiserror
     tokio tracing utoipa utoipa-axum utoipa-swagger-ui uuid
 query-api: async-graphql axum base64 chrono clap domain futures hmac image platform serde
-    serde_json sha2 sqlx thiserror tokio tokio-stream tracing typst typst-kit typst-pdf utoipa
-    uuid
+    serde_json sha2 sqlx thiserror tokio tokio-stream tokio-tungstenite tracing typst typst-kit
+    typst-pdf utoipa uuid
 projectors: anyhow chrono clap domain futures platform serde serde_json sqlx thiserror tokio
     tokio-util tracing uuid
 inference-worker: anyhow bytes chrono clap domain futures inference opentelemetry platform sqlx

@@ -56,8 +56,11 @@ const EXAMPLES = {
 }`, {}],
   "Live: what happens (subscription)": [`subscription Changes($from: Position, $filter: InspectionFilter) {
   inspectionChanged(from: $from, filter: $filter) {
-    position cursor eventType inspectionId
-    inspection { lot part station state judgement defectCount }
+    position cursor
+    change {
+      eventType inspectionId
+      inspection { lot part station state judgement defectCount }
+    }
   }
 }`, { from: null, filter: {} }],
 };

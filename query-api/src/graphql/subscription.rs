@@ -1,9 +1,11 @@
 //! The subscription: what happens to inspections, replayed from a position, then live, on one ordered
 //! path.
 //!
-//! Invariant: an event is passed on only once the read model reflects it, in the log's order, none
-//! left out and none twice. No buffer can overflow: a page is read when the one before was passed on,
-//! whoever is slow reads later from the log, and whoever is too slow is told where to go on.
+//! Invariants: an event is passed on only once the read model reflects it, in the log's order, none
+//! left out and none twice. Whoever is told anything is told first where the feed begins, and last,
+//! whatever ends it, where to go on; what may pass by itself does not end it. No buffer can overflow: a
+//! page is read when the one before was passed on, whoever is slow reads later from the log, and
+//! whoever is too slow is told where to go on.
 //!
 //! However many subscribers there are, the end of the log is read once for all of them
 //! ([`platform::follower::LogTail`]), and so are the checkpoints.
@@ -18,6 +20,7 @@ use chrono::{DateTime, Utc};
 use domain::{Aggregate as _, ProjectionName};
 use futures::{Stream, StreamExt as _, stream};
 use platform::auth::Scope;
+use platform::backoff::Backoff;
 use platform::event_log::{Position, Recorded};
 use platform::follower::Follow;
 use platform::shutdown::Shutdown;
@@ -40,13 +43,26 @@ const PAGE: usize = 256;
 /// How often the token is looked at again.
 const SESSION_CHECK: Duration = Duration::from_secs(1);
 
-/// Something happened to an inspection.
+/// How long a feed tries again before what may pass by itself ends it: longer than another database takes to
+/// take over from one that is gone.
+const RETRIED_FOR: Duration = Duration::from_secs(60);
+/// The pauses meanwhile.
+const RETRY_PAUSE: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2), 0.5);
+
+/// One item of the feed.
 #[derive(Debug, SimpleObject)]
-pub(super) struct InspectionChange {
-    /// The event's place in the log: every item has a greater one than the item before.
+pub(super) struct InspectionFeedItem {
+    /// Everything up to here in the log was passed on: every item has a greater one than the item before.
     position: LogPosition,
     /// Give it as `after` to go on behind this item.
     cursor: String,
+    /// What happened; null in the first item, which says where the feed begins.
+    change: Option<InspectionChange>,
+}
+
+/// Something happened to an inspection.
+#[derive(Debug, SimpleObject)]
+pub(super) struct InspectionChange {
     /// The event's stored name.
     event_type: String,
     /// When the command was accepted.
@@ -63,9 +79,9 @@ pub(crate) struct Subscription;
 
 #[Subscribes]
 impl Subscription {
-    /// What happens to inspections: first what happened after `from` (a position) or `after` (the
-    /// cursor of an item), then what happens, in the log's order. With neither, from now on. An
-    /// error ends it; SLOW_CLIENT and GOING_AWAY carry the cursor to go on from.
+    /// What happens to inspections: first where the feed begins, then what happened after `from` (a
+    /// position) or `after` (the cursor of an item), then what happens, in the log's order. With
+    /// neither, from now on. An error ends it, and carries the cursor to go on from in its `extensions`.
     #[graphql(guard = "Allowed(Scope::InspectionsRead)")]
     async fn inspection_changed(
         &self,
@@ -73,7 +89,7 @@ impl Subscription {
         from: Option<LogPosition>,
         after: Option<String>,
         filter: Option<InspectionFilter>,
-    ) -> Result<impl Stream<Item = Result<InspectionChange>>> {
+    ) -> Result<impl Stream<Item = Result<InspectionFeedItem>>> {
         let filter = filter.unwrap_or_default();
         filter.check_arguments()?;
         let start = match (from, after) {
@@ -85,7 +101,8 @@ impl Subscription {
             (None, None) => Start::Now,
         };
         let (reads, session) = (query_context(ctx)?.clone(), current_session(ctx)?.clone());
-        let feed = Feed::open(reads, session, filter, start).await?;
+        let ends = ctx.data_opt().unwrap_or(&reads.shutdown).clone();
+        let feed = Feed::open(reads, (session, ends), filter, start).await?;
         Ok(feed.into_stream().map(|item| Ok(item?)))
     }
 }
@@ -105,6 +122,8 @@ enum Start {
 struct Feed {
     reads: Arc<QueryContext>,
     session: Session,
+    /// Asks it to end: the server's shutdown, or that of the connection it is on.
+    ends: Shutdown,
     filter: InspectionFilter,
     scope: CursorScope,
     follow: Follow,
@@ -112,9 +131,11 @@ struct Feed {
     read: VecDeque<Arc<Recorded>>,
     /// Everything up to here is in `ready` or was passed on.
     after: Position,
-    ready: VecDeque<InspectionChange>,
-    /// The last item passed on and when; while the caller has it, time counts against the caller.
-    handed: Option<(Instant, Position)>,
+    ready: VecDeque<InspectionFeedItem>,
+    /// Whether it was said where it begins.
+    has_begun: bool,
+    /// When the last item was passed on; while the caller has it, time counts against the caller.
+    handed: Option<Instant>,
     is_live: bool,
     checked_at: Instant,
     _permit: OwnedSemaphorePermit,
@@ -128,7 +149,7 @@ impl Feed {
     /// the read model is not there.
     async fn open(
         reads: Arc<QueryContext>,
-        session: Session,
+        (session, ends): (Session, Shutdown),
         filter: InspectionFilter,
         start: Start,
     ) -> Result<Self, QueryError> {
@@ -145,12 +166,14 @@ impl Feed {
         Ok(Self {
             reads,
             session,
+            ends,
             filter,
             scope,
             follow,
             read: VecDeque::new(),
             after,
             ready: VecDeque::new(),
+            has_begun: false,
             handed: None,
             is_live: false,
             checked_at: Instant::now(),
@@ -159,42 +182,74 @@ impl Feed {
     }
 
     /// The items, until the first error, which is the last item.
-    fn into_stream(self) -> impl Stream<Item = Result<InspectionChange, QueryError>> + Send {
+    fn into_stream(self) -> impl Stream<Item = Result<InspectionFeedItem, QueryError>> + Send {
         stream::unfold(Some(self), |feed| async move {
             let mut feed = feed?;
             match feed.next().await {
-                Ok(change) => Some((Ok(change), Some(feed))),
-                Err(error) => Some((Err(error), None)),
+                Ok(item) => Some((Ok(item), Some(feed))),
+                Err(reason) => {
+                    let resume = feed.cursor(feed.passed_on());
+                    Some((Err(QueryError::feed_ended(reason, resume)), None))
+                }
             }
         })
     }
 
-    async fn next(&mut self) -> Result<InspectionChange, QueryError> {
-        if let Some((since, position)) = self.handed.take()
+    async fn next(&mut self) -> Result<InspectionFeedItem, QueryError> {
+        if let Some(since) = self.handed.take()
             && since.elapsed() > self.reads.config.slow_after()
         {
-            return Err(self.slow(position));
+            return Err(QueryError::SlowClient);
         }
         loop {
-            if self.reads.shutdown.is_requested() {
-                return Err(QueryError::GoingAway { resume: self.cursor(self.passed_on()) });
+            if self.ends.is_requested() {
+                return Err(QueryError::GoingAway);
             }
-            if let Some(change) = self.ready.pop_front() {
-                self.handed = Some((Instant::now(), Position(change.position.0)));
-                return Ok(change);
+            if let Some(item) = self.take_item() {
+                self.handed = Some(Instant::now());
+                return Ok(item);
             }
             self.check_session()?;
-            self.fill().await?;
+            let (session, ends) = (self.session.clone(), self.ends.clone());
+            wait_for(self.fill_patiently(), &ends, || session.check_token())
+                .await?
+                .unwrap_or(Ok(()))?;
         }
     }
 
-    /// Makes ready what was read and is reflected by now; waits when there is nothing.
+    /// Where it begins, then what is ready.
+    fn take_item(&mut self) -> Option<InspectionFeedItem> {
+        if self.has_begun {
+            return self.ready.pop_front();
+        }
+        self.has_begun = true;
+        let position = LogPosition(self.after.0);
+        Some(InspectionFeedItem { position, cursor: self.cursor(self.after), change: None })
+    }
+
+    /// Makes ready what there is, trying again while the reason for which that fails may pass by itself.
+    async fn fill_patiently(&mut self) -> Result<(), QueryError> {
+        let mut failing_since = None;
+        for attempt in 0.. {
+            let Err(error) = self.fill().await else { break };
+            let since = *failing_since.get_or_insert_with(Instant::now);
+            if !error.may_pass() || since.elapsed() > RETRIED_FOR {
+                return Err(error);
+            }
+            // What happened meanwhile is caught up with, which is not the client's fault.
+            self.is_live = false;
+            RETRY_PAUSE.wait(attempt).await;
+        }
+        Ok(())
+    }
+
+    /// Makes ready what was read and is reflected by now; waits when there is nothing. Cancel-safe.
     async fn fill(&mut self) -> Result<(), QueryError> {
         let served = self.reads.checkpoints.position(ProjectionName::InspectionOverview).await?;
         if served <= self.after {
             self.is_live = true;
         } else if self.is_live && served.0 - self.after.0 > self.reads.config.slow_behind {
-            return Err(self.slow(self.after));
+            return Err(QueryError::SlowClient);
         }
         let reflected = self.read.iter().take_while(|event| event.position <= served).count();
         if reflected > 0 {
@@ -213,29 +268,24 @@ impl Feed {
 
     /// Reads the next events of the log, as soon as there are some.
     async fn read_page(&mut self) -> Result<(), QueryError> {
-        let page = self.follow.next_shared_page(PAGE);
-        let check_session = || self.session.check_token();
-        if let Some(page) = wait_for(page, &self.reads.shutdown, check_session).await? {
-            let is_ours =
-                |event: &Arc<Recorded>| event.stream.aggregate_type == domain::Inspection::TYPE;
-            self.read.extend(page?.events.into_iter().filter(is_ours));
-        }
+        let page = self.follow.next_shared_page(PAGE).await?;
+        let is_ours =
+            |event: &Arc<Recorded>| event.stream.aggregate_type == domain::Inspection::TYPE;
+        self.read.extend(page.events.into_iter().filter(is_ours));
         Ok(())
     }
 
     /// Waits until the read model has come past what was passed on.
     async fn wait_until_reflected(&self) -> Result<(), QueryError> {
         let overview = ProjectionName::InspectionOverview;
-        let past = self.reads.checkpoints.wait_past(overview, self.after);
-        let check_session = || self.session.check_token();
-        wait_for(past, &self.reads.shutdown, check_session).await?.unwrap_or(Ok(()))
+        self.reads.checkpoints.wait_past(overview, self.after).await
     }
 
     /// The events with the rows as they stand now: one statement for all.
     async fn load_changes(
         &self,
         events: Vec<Arc<Recorded>>,
-    ) -> Result<Vec<InspectionChange>, QueryError> {
+    ) -> Result<Vec<InspectionFeedItem>, QueryError> {
         let identified: Vec<(Uuid, Arc<Recorded>)> = events
             .into_iter()
             .filter_map(|event| Some((event.stream.aggregate_id.parse().ok()?, event)))
@@ -254,13 +304,15 @@ impl Feed {
                 Some(row) => self.filter.admits_inspection(row),
                 None => self.filter.is_open(),
             };
-            is_admitted.then(|| InspectionChange {
+            is_admitted.then(|| InspectionFeedItem {
                 position: LogPosition(event.position.0),
                 cursor: self.cursor(event.position),
-                occurred_at: event.occurred_at(),
-                event_type: event.event_type.clone(),
-                inspection_id: id.into(),
-                inspection,
+                change: Some(InspectionChange {
+                    occurred_at: event.occurred_at(),
+                    event_type: event.event_type.clone(),
+                    inspection_id: id.into(),
+                    inspection,
+                }),
             })
         });
         Ok(changes.collect())
@@ -276,12 +328,8 @@ impl Feed {
 
     /// Everything up to here was passed on.
     fn passed_on(&self) -> Position {
-        let first = self.ready.front().map(|change| Position(change.position.0 - 1));
+        let first = self.ready.front().map(|item| Position(item.position.0 - 1));
         first.unwrap_or(self.after)
-    }
-
-    fn slow(&self, position: Position) -> QueryError {
-        QueryError::SlowClient { resume: self.cursor(position) }
     }
 
     fn cursor(&self, position: Position) -> String {

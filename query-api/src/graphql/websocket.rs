@@ -1,12 +1,13 @@
 //! `GET /graphql/ws`: the graphql-transport-ws protocol
 //! (<https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md>), with its close codes.
 //!
-//! Invariant: nothing is read from the log for a connection whose last message has not left. A
+//! Invariants: nothing is read from the log for a connection whose last message has not left. A
 //! message that does not leave in time ends the connection; every item carries the cursor to go on
-//! from.
+//! from. Whatever the server closes a connection for, its subscriptions end first, each with its cursor.
 
 mod message;
 
+use std::error::Error;
 use std::time::Duration;
 
 use async_graphql::Response as Answer;
@@ -18,8 +19,11 @@ use axum::response::{IntoResponse as _, Response};
 use futures::StreamExt as _;
 use futures::stream::{BoxStream, once};
 use platform::http::{JSON_BODY_MAX_BYTES, Problem};
+use platform::shutdown::Shutdown;
 use tokio::time::{Instant, Interval};
 use tokio_stream::StreamMap;
+use tokio_tungstenite::tungstenite;
+use tokio_tungstenite::tungstenite::error::ProtocolError;
 
 use super::asked_by;
 use crate::QueryApi;
@@ -69,6 +73,9 @@ pub(super) async fn upgrade_connection(
 struct CloseReason(Option<(u16, &'static str)>);
 
 const GOING_AWAY: CloseReason = CloseReason(Some((1001, "Going away")));
+const PROTOCOL_ERROR: CloseReason = CloseReason(Some((1002, "Protocol error")));
+const INVALID_TEXT: CloseReason = CloseReason(Some((1007, "Text that is not UTF-8")));
+const TOO_LARGE: CloseReason = CloseReason(Some((1009, "Message too large")));
 const INVALID_MESSAGE: CloseReason = CloseReason(Some((4400, "Invalid message")));
 const UNAUTHORIZED: CloseReason = CloseReason(Some((4401, "Unauthorized")));
 const FORBIDDEN: CloseReason = CloseReason(Some((4403, "Forbidden")));
@@ -80,6 +87,19 @@ const TOO_SLOW: CloseReason =
     CloseReason(Some((4408, "Too slow: go on after the last cursor received")));
 const GONE: CloseReason = CloseReason(None);
 
+impl CloseReason {
+    /// What a client is told that did not keep to the protocol (RFC 6455, 7.4.1).
+    fn from_failure(error: &(dyn Error + Send + Sync + 'static)) -> Self {
+        match error.downcast_ref() {
+            Some(tungstenite::Error::Utf8(_)) => INVALID_TEXT,
+            Some(tungstenite::Error::Capacity(_)) => TOO_LARGE,
+            Some(tungstenite::Error::Protocol(ProtocolError::ResetWithoutClosingHandshake)) => GONE,
+            Some(tungstenite::Error::Protocol(_)) => PROTOCOL_ERROR,
+            _ => GONE,
+        }
+    }
+}
+
 struct WebSocketConnection {
     api: QueryApi,
     socket: WebSocket,
@@ -89,12 +109,15 @@ struct WebSocketConnection {
     /// `None` is the end of an operation.
     operations: StreamMap<String, BoxStream<'static, Option<Answer>>>,
     ping: Interval,
+    /// Ends the subscriptions of this connection.
+    closing: Shutdown,
 }
 
 impl WebSocketConnection {
     fn new(api: QueryApi, socket: WebSocket, from_header: Option<Session>) -> Self {
         let ping = tokio::time::interval_at(Instant::now() + PING_EVERY, PING_EVERY);
-        Self { api, socket, from_header, session: None, operations: StreamMap::new(), ping }
+        let (closing, operations) = (api.context().shutdown.child(), StreamMap::new());
+        Self { api, socket, from_header, session: None, operations, ping, closing }
     }
 
     async fn run(mut self) {
@@ -103,10 +126,15 @@ impl WebSocketConnection {
             Ok(never) => match never {},
         };
         if let Some((code, reason)) = reason {
+            self.end_operations().await;
             let frame = Message::Close(Some(CloseFrame { code, reason: reason.into() }));
             // Whoever takes nothing does not get this either.
             let _ = tokio::time::timeout(CLOSE_TIMEOUT, self.socket.send(frame)).await;
         }
+        // The other half of the closing handshake (RFC 6455, 5.5.1): a frame of the client's is answered, and
+        // that to ours waited for.
+        let answered = async { while let Some(Ok(_)) = self.socket.recv().await {} };
+        let _ = tokio::time::timeout(CLOSE_TIMEOUT, answered).await;
     }
 
     async fn serve(&mut self) -> Result<std::convert::Infallible, CloseReason> {
@@ -114,7 +142,7 @@ impl WebSocketConnection {
         let shutdown = self.api.context().shutdown.clone();
         loop {
             tokio::select! {
-                () = shutdown.requested() => return self.drain_operations().await,
+                () = shutdown.requested() => return Err(GOING_AWAY),
                 received = self.socket.recv() => self.handle_message(received).await?,
                 Some((id, answer)) = self.operations.next(), if !self.operations.is_empty() => {
                     self.send_answer(id, answer).await?;
@@ -127,15 +155,18 @@ impl WebSocketConnection {
         }
     }
 
-    /// Subscriptions end by themselves on shutdown, each with its cursor to go on from.
-    async fn drain_operations(&mut self) -> Result<std::convert::Infallible, CloseReason> {
-        let limit = Instant::now() + CLOSE_TIMEOUT;
-        while let Ok(Some((id, answer))) =
-            tokio::time::timeout_at(limit, self.operations.next()).await
-        {
-            self.send_answer(id, answer).await?;
-        }
-        Err(GOING_AWAY)
+    /// Subscriptions end when they are asked to, each with its cursor to go on from.
+    async fn end_operations(&mut self) {
+        self.closing.request();
+        let ended = async {
+            while let Some((id, answer)) = self.operations.next().await {
+                if self.send_answer(id, answer).await.is_err() {
+                    break;
+                }
+            }
+        };
+        // Whoever takes nothing does not get these either.
+        let _ = tokio::time::timeout(CLOSE_TIMEOUT, ended).await;
     }
 
     async fn handle_message(
@@ -146,7 +177,8 @@ impl WebSocketConnection {
             Some(Ok(Message::Text(text))) => text,
             Some(Ok(Message::Binary(_))) => return Err(INVALID_MESSAGE),
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => return Ok(()),
-            Some(Ok(Message::Close(_)) | Err(_)) | None => return Err(GONE),
+            Some(Err(error)) => return Err(CloseReason::from_failure(&*error.into_inner())),
+            Some(Ok(Message::Close(_))) | None => return Err(GONE),
         };
         match serde_json::from_str(&text).map_err(|_| INVALID_MESSAGE)? {
             FromClient::ConnectionInit { payload } => self.init(payload.as_ref()).await,
@@ -191,7 +223,7 @@ impl WebSocketConnection {
         if self.operations.len() >= OPERATIONS_MAX {
             return Err(TOO_MANY);
         }
-        let request = asked_by(session.clone(), &self.api, request);
+        let request = asked_by(session.clone(), &self.api, request.data(self.closing.clone()));
         let answers = self.api.graphql_schema().execute_stream(request);
         let answers = answers.map(Some).chain(once(async { None }));
         self.operations.insert(id, answers.boxed());

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use futures::{SinkExt as _, StreamExt as _};
-use platform::http::ConnectionLimits;
+use platform::http::{ConnectionLimits, JSON_BODY_MAX_BYTES};
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::{Error, Message};
@@ -47,6 +48,11 @@ impl Client {
         self.send(json!({"type": "subscribe", "id": id, "payload": payload})).await;
     }
 
+    /// Sends bytes past the protocol.
+    async fn send_raw(&mut self, bytes: &[u8]) {
+        self.0.get_mut().write_all(bytes).await.unwrap();
+    }
+
     async fn next(&mut self) -> Message {
         loop {
             let message = tokio::time::timeout(PATIENCE, self.0.next()).await.expect("no message");
@@ -75,10 +81,14 @@ impl Client {
 impl World {
     /// Serves the router on a port of its own and gives the base of its WebSocket URLs.
     pub(super) async fn serve(&self) -> String {
+        self.serve_within(ConnectionLimits::default()).await
+    }
+
+    /// The same, with these limits of its connections.
+    pub(super) async fn serve_within(&self, limits: ConnectionLimits) -> String {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("ws://{}", listener.local_addr().unwrap());
         let (router, shutdown) = (self.router.clone(), self.shutdown.clone());
-        let limits = ConnectionLimits::default();
         tokio::spawn(platform::http::serve(listener, router, limits, shutdown));
         base
     }
@@ -149,7 +159,53 @@ async fn the_protocol_s_mistakes_have_the_protocol_s_codes() {
     for _ in 0..2 {
         same.subscribe("a", "subscription { inspectionChanged { cursor } }", json!({})).await;
     }
+    while same.receive().await["type"] != "error" {}
     assert_eq!(same.closed().await, 4409);
+}
+
+/// A client's frame (RFC 6455, 5.2) with a mask of zeros, which leaves the payload as it is.
+fn frame(first_byte: u8, payload: &[u8]) -> Vec<u8> {
+    let mut frame = vec![first_byte, 0x80 | 127];
+    frame.extend((payload.len() as u64).to_be_bytes());
+    frame.extend([0; 4]);
+    frame.extend(payload);
+    frame
+}
+
+#[tokio::test]
+async fn what_breaks_the_websocket_protocol_is_closed_with_its_codes_and_feeds_say_where_to_go_on()
+{
+    let world = World::new().await;
+    let base = world.serve().await;
+    let (text, reserved) = (0x81, 0x83);
+    let cases = [
+        (1002, frame(reserved, b"?")),
+        (1007, frame(text, b"\xff\xfe")),
+        // Its head alone says so; nothing of the rest is read.
+        (1009, frame(text, &vec![b' '; JSON_BODY_MAX_BYTES + 1])[..14].to_vec()),
+    ];
+    for (code, bytes) in cases {
+        let mut client = Client::open(&base, &world.token()).await;
+        client.subscribe("a", "subscription { inspectionChanged { cursor } }", json!({})).await;
+        let first = client.receive().await;
+        client.send_raw(&bytes).await;
+        let end = client.receive().await;
+        assert_eq!(
+            end["payload"][0]["extensions"]["cursor"],
+            first["payload"]["data"]["inspectionChanged"]["cursor"],
+            "{code}: {end:#}"
+        );
+        assert_eq!(client.closed().await, code);
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_closes_is_answered() {
+    let world = World::new().await;
+    let base = world.serve().await;
+    let mut client = Client::open(&base, &world.token()).await;
+    client.0.send(Message::Close(None)).await.unwrap();
+    assert!(matches!(client.next().await, Message::Close(_)));
 }
 
 #[tokio::test]
@@ -158,6 +214,7 @@ async fn a_refused_operation_leaves_the_others_alone() {
     let base = world.serve().await;
     let mut client = Client::open(&base, &world.token()).await;
     client.subscribe("live", "subscription { inspectionChanged { position } }", json!({})).await;
+    assert_eq!(client.receive().await["payload"]["data"]["inspectionChanged"]["position"], "0");
     client.subscribe("bad", "subscription { nothing }", json!({})).await;
     let refusal = client.receive().await;
     assert_eq!((&refusal["type"], &refusal["id"]), (&json!("error"), &json!("bad")));
