@@ -22,8 +22,8 @@ const LOOK_INTERVAL: Duration = POLL_INTERVAL;
 /// How old a checkpoint may be for a read that does not wait for a position, hint or not: under load
 /// hints come faster than anybody needs the newest.
 const FRESH_FOR: Duration = Duration::from_millis(15);
-/// How long a read waits for the position it asked for.
-pub(crate) const WAIT_MAX: Duration = Duration::from_secs(2);
+/// How long a read waits for the position it asked for, however many read models it is of.
+const WAIT_MAX: Duration = Duration::from_secs(2);
 
 type Positions = Arc<BTreeMap<String, Position>>;
 
@@ -59,19 +59,43 @@ impl Checkpoints {
         Self { pool, hints, look_interval: LOOK_INTERVAL, seen: Mutex::new(None) }
     }
 
+    /// The position that the first of `projections` has reached, once all of them are at `wanted` at least.
+    ///
+    /// # Errors
+    /// [`QueryError::Behind`] when they do not come there within [`WAIT_MAX`], all together;
+    /// [`QueryError::NotBuilt`] when nothing serves.
+    pub(crate) async fn all_reached(
+        &self,
+        projections: &[ProjectionName],
+        wanted: Option<Position>,
+    ) -> Result<Position, QueryError> {
+        let deadline = Instant::now() + WAIT_MAX;
+        let mut reached = Position::default();
+        for projection in projections.iter().rev() {
+            reached = self.reached_by(deadline, *projection, wanted.unwrap_or_default()).await?;
+        }
+        Ok(reached)
+    }
+
     /// The position that `projection` has reached, once that is at least `wanted`.
     ///
     /// # Errors
-    /// [`QueryError::Behind`] when it does not come within [`WAIT_MAX`]; [`QueryError::NotBuilt`]
-    /// when nothing serves.
+    /// As [`Self::all_reached`].
     pub(crate) async fn reached(
         &self,
         projection: ProjectionName,
         wanted: Option<Position>,
     ) -> Result<Position, QueryError> {
-        let wanted = wanted.unwrap_or_default();
+        self.all_reached(&[projection], wanted).await
+    }
+
+    async fn reached_by(
+        &self,
+        deadline: Instant,
+        projection: ProjectionName,
+        wanted: Position,
+    ) -> Result<Position, QueryError> {
         let mut at = self.position(projection).await?;
-        let deadline = Instant::now() + WAIT_MAX;
         let mut hints = self.hints.subscribe();
         while at < wanted {
             hints.mark_unchanged();

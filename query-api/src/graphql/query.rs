@@ -261,11 +261,7 @@ async fn await_all(
     models: &[ProjectionName],
     wanted: Option<LogPosition>,
 ) -> Result<LogPosition, QueryError> {
-    let wanted = wanted.map(Position::from);
-    let mut reached = Position::default();
-    for model in models.iter().rev() {
-        reached = context.checkpoints.reached(*model, wanted).await?;
-    }
+    let reached = context.checkpoints.all_reached(models, wanted.map(Position::from)).await?;
     Ok(LogPosition(reached.0))
 }
 

@@ -59,6 +59,29 @@ async fn fields_of_another_read_model_are_waited_for_too() {
 }
 
 #[tokio::test]
+async fn several_read_models_are_waited_for_no_longer_than_one() {
+    let world = World::new().await;
+    let id = world.insert_inspection(4, 1).await;
+    world.reach(3).await;
+    let reach = |model: &'static str, after_ms| {
+        let world = &world;
+        async move {
+            tokio::time::sleep(Duration::from_millis(after_ms)).await;
+            let sql = "UPDATE projection_checkpoints SET position = 4 WHERE projection = ";
+            world.execute(&format!("{sql}'{model}'")).await;
+        }
+    };
+    let query = "query($id: ID!) { inspection(id: $id, minPosition: 4) { id defects { number } } }";
+    // Each comes within 2 s of the one before, and the last of them after 2 s.
+    let (code, ..) = tokio::join!(
+        world.graphql_code(query, json!({"id": id})),
+        reach("defects", 1_500),
+        reach("inspection_overview", 3_200),
+    );
+    assert_eq!(code, "NOT_READY");
+}
+
+#[tokio::test]
 async fn a_bad_position_is_the_caller_s_mistake() {
     let world = World::new().await;
     for bad in [json!("x"), json!(-1), json!(1.5), json!({"a": 1}), json!("99999999999999999999")] {
