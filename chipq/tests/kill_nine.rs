@@ -1,10 +1,11 @@
 //! `kill -9` at random moments under load: nothing accepted is lost or doubled, every board is judged
-//! once, and the read models equal a rebuild.
+//! once, as `chipq inspect` judges its picture, and the read models equal a rebuild.
 //!
 //! `CHIPQ_KILLS=10` kills ten times instead of three. Every third victim is PostgreSQL itself.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
 #[path = "support/boards.rs"]
+#[allow(dead_code, reason = "shared with tests that use the rest")]
 mod boards;
 #[path = "kill_nine/ledger.rs"]
 mod ledger;
@@ -16,6 +17,8 @@ mod platform;
 #[path = "support/station.rs"]
 #[allow(dead_code, reason = "shared with tests that use the rest")]
 mod station;
+#[path = "kill_nine/verdict.rs"]
+mod verdict;
 
 use std::net::TcpListener;
 use std::path::Path;
@@ -27,11 +30,11 @@ use rand::Rng as _;
 use ledger::Ledger;
 use line::Line;
 use platform::{Platform, chipq, finished, folder};
+use verdict::Verdict;
 
 /// Lines that push boards at the same time.
 const LINES: usize = 3;
-/// How long the platform may take to come back and accept something again: a claim of a killed
-/// process holds its key for a minute.
+/// How long the platform may take to come back and accept something again, on a machine that may be busy.
 const COMES_BACK_WITHIN: Duration = Duration::from_secs(180);
 
 fn kills() -> usize {
@@ -67,11 +70,24 @@ fn kill(platform: Platform, data: &Path, round: usize) -> Platform {
     Platform::start_on(data, port)
 }
 
+/// Without this, any results of flawed boards could be those of any other.
+fn results_of_two_boards_that_are_exchanged_are_noticed(verdicts: &[Verdict]) {
+    let flawed: Vec<_> = verdicts.iter().filter(|verdict| !verdict.is_of_a_clean_board()).collect();
+    assert!(flawed.len() >= 2 && flawed.len() < verdicts.len(), "{verdicts:#?}");
+    for (at, one) in flawed.iter().enumerate() {
+        assert!(one.agrees_with(one));
+        assert!(!flawed[..at].iter().any(|other| one.agrees_with(other)), "{one:#?}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_accepted_is_lost_or_doubled_by_kill_nine() {
     let folder = folder();
     let data = folder.path().join("data");
     let pairs = Arc::new(boards::boards(&folder.path().join("boards"), 6, 50));
+    let verdicts: Vec<Verdict> =
+        pairs.iter().map(|pair| Verdict::inspect(&pairs[0].golden, &pair.test)).collect();
+    results_of_two_boards_that_are_exchanged_are_noticed(&verdicts);
     let mut platform = Platform::start_on(&data, free_port());
     let ledger = Arc::new(Ledger::default());
     line::register_part(&platform.url, &pairs[0]).await;
@@ -94,7 +110,7 @@ async fn nothing_accepted_is_lost_or_doubled_by_kill_nine() {
         line.await.unwrap();
     }
     eprintln!("{} boards, {} answers accepted", ledger.boards().len(), ledger.accepted());
-    ledger.check_judged(&platform.url).await;
+    ledger.check_verdicts(&platform.url, &verdicts).await;
     ledger.check_log(&data).await;
     platform.stop();
     let (code, said, errors) = finished(chipq(&["verify", "--data"]).arg(&data));

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use sqlx::{Connection as _, PgConnection};
 
 use crate::station::{JUDGED_WITHIN, Station};
+use crate::verdict::Verdict;
 
 /// What one accepted answer promises.
 pub(crate) struct Accepted {
@@ -20,7 +21,8 @@ pub(crate) struct Accepted {
 pub(crate) struct Board {
     pub(crate) lot: String,
     pub(crate) inspection_id: String,
-    pub(crate) defects: usize,
+    /// Which of the pairs its picture is of.
+    pub(crate) pair: usize,
     pub(crate) answers: Vec<Accepted>,
 }
 
@@ -57,25 +59,22 @@ impl Ledger {
         self.boards.lock().unwrap()
     }
 
-    /// Every board gets its judgement.
-    pub(crate) async fn check_judged(&self, url: &str) {
+    /// Every board gets the verdict that its picture gets without a platform, and no other's.
+    pub(crate) async fn check_verdicts(&self, url: &str, of_pairs: &[Verdict]) {
         let station = Station::sign_in(url).await;
         let boards: Vec<(String, usize)> =
-            self.boards().iter().map(|b| (b.inspection_id.clone(), b.defects)).collect();
+            self.boards().iter().map(|b| (b.inspection_id.clone(), b.pair)).collect();
         let deadline = Instant::now() + JUDGED_WITHIN + Duration::from_secs(60);
-        for (id, defects) in boards {
-            let judgement = loop {
-                let (_, read) = station.get(&format!("/v1/inspections/{id}")).await.unwrap();
-                if let Some(judgement) = read["judgement"].as_str() {
-                    break judgement.to_owned();
+        for (id, pair) in boards {
+            let judged = loop {
+                if let Some(judged) = Verdict::read(&station, &id).await {
+                    break judged;
                 }
-                assert!(Instant::now() < deadline, "{id} is not judged: {read}");
+                assert!(Instant::now() < deadline, "{id} is not judged");
                 tokio::time::sleep(Duration::from_millis(50)).await;
             };
-            // How well the network sees is measured elsewhere; here a clean board must not fail for
-            // reasons of its own, such as a picture that was half written.
-            let spurious = defects == 0 && judgement == "fail";
-            assert!(!spurious, "clean board {id} was judged {judgement}");
+            let expected = &of_pairs[pair];
+            assert!(judged.agrees_with(expected), "{id}: {judged:#?} instead of {expected:#?}");
         }
     }
 

@@ -13,7 +13,7 @@ use crate::station::Station;
 
 /// The part that every board is of.
 const PART: &str = "PCB-KILL";
-/// How long one request is repeated: a claim of a killed process holds its key for a minute.
+/// How long one request is repeated: the platform has to start again, on a machine that may be busy.
 const REPEATED_FOR: Duration = Duration::from_secs(180);
 
 pub(crate) struct Line {
@@ -60,8 +60,8 @@ impl Line {
     }
 
     async fn push(&self, station: &mut Station, lot: String, n: usize) -> Board {
-        let pair = &self.pairs[n % self.pairs.len()];
-        let picture = std::fs::read(&pair.test).unwrap();
+        let pair = n % self.pairs.len();
+        let picture = std::fs::read(&self.pairs[pair].test).unwrap();
         let mut answers = Vec::new();
         let body = json!({ "lot": lot, "part": PART, "station": "AOI-1" });
         let create = |station: &Station| {
@@ -81,7 +81,7 @@ impl Line {
         let path = format!("/v1/inspections/{id}/infer");
         let infer = |station: &Station| post(station, &path, &format!("{lot}-infer"));
         self.repeat(station, infer, &mut answers).await;
-        Board { lot, inspection_id: id, defects: pair.defects, answers }
+        Board { lot, inspection_id: id, pair, answers }
     }
 
     /// Sends until it is accepted; notes what the answer promises.

@@ -23,6 +23,8 @@ struct State {
     /// How often the place was asked, and how often it was in vain.
     asked: AtomicUsize,
     refused: AtomicUsize,
+    /// How many crops were answered.
+    crops: AtomicUsize,
     /// Pixels of a crop that the engine fails on.
     poison: Mutex<Option<Vec<f32>>>,
     /// Pixels of a crop that the engine never comes back from.
@@ -71,6 +73,10 @@ impl Place {
 
     pub(crate) fn refused(&self) -> usize {
         self.state.refused.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn crops(&self) -> usize {
+        self.state.crops.load(Ordering::Relaxed)
     }
 
     pub(crate) fn asked(&self) -> usize {
@@ -150,6 +156,7 @@ impl Engine for Version {
             if poison.is_some_and(is_among) {
                 return Err(EngineError::Backend { detail: "illegal memory access".into() });
             }
+            self.state.crops.fetch_add(crops.len(), Ordering::Relaxed);
             self.engine.infer(crops).await
         }
         .boxed()

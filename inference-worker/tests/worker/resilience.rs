@@ -2,17 +2,15 @@
 
 use std::sync::Arc;
 
-use boards::{BoardOptions, GeneratedBoard, generate_board};
 use domain::{
     ArtifactId, FiredRule, Inspection, InspectionEvent, InspectionId, Judgement, NotComparable,
 };
 use platform::event_log::{Append, EventMetadata, NewEvent, StreamId};
 use platform::execute::{ExecuteError, load};
 use platform::health::Probe as _;
-use vision::{CropBatch, PreparedGolden, decode, prepare};
 
 use crate::engines::Place;
-use crate::line::{CONCURRENCY, Line, board, png, results, until};
+use crate::line::{CONCURRENCY, Line, board, boards_of_one_part, crops_of, png, results, until};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn while_the_engine_is_away_boards_wait_few_ask_and_afterwards_each_is_judged_once() {
@@ -71,7 +69,8 @@ async fn a_worker_that_is_stopped_while_the_engine_is_away_leaves_its_boards_to_
 async fn a_picture_that_the_engine_fails_on_goes_to_review_and_its_neighbours_are_judged() {
     let place = Place::new();
     let line = Line::comparing_by(Arc::clone(&place) as _).await;
-    let (poisoned, others) = boards_of_one_part();
+    let mut others = boards_of_one_part(4);
+    let poisoned = others.remove(0);
     line.register_golden(&poisoned.golden).await;
     let crops = crops_of(&poisoned);
     place.fails_on(&crops);
@@ -202,26 +201,6 @@ async fn boards_that_wait_for_a_file_or_a_newer_worker_take_no_place_from_the_ot
     worker.stop().await;
 }
 
-/// A flawed board and three more of its part.
-fn boards_of_one_part() -> (GeneratedBoard, Vec<GeneratedBoard>) {
-    let options = BoardOptions {
-        clean_per_cent: 0,
-        min_defects: 4,
-        units_per_design: 4,
-        ..BoardOptions::default()
-    };
-    let mut boards: Vec<_> = (0..4).map(|n| generate_board(7, n, &options)).collect();
-    let others = boards.split_off(1);
-    let first = boards.remove(0);
-    assert!(others.iter().all(|other| other.golden == first.golden), "one part");
-    (first, others)
-}
-
-fn crops_of(board: &GeneratedBoard) -> CropBatch {
-    let golden = PreparedGolden::new(&decode(&png(&board.golden)).unwrap()).unwrap();
-    prepare(&decode(&png(&board.test)).unwrap(), &golden).unwrap().crops
-}
-
 /// How many attempts at a picture have begun since the last that ended.
 async fn attempts_begun(line: &Line, artifact_id: ArtifactId) -> i32 {
     sqlx::query_scalar("SELECT number FROM follower_attempts WHERE work = $1")
@@ -237,7 +216,8 @@ async fn a_picture_that_kills_every_worker_that_compares_it_goes_to_review_and_t
  {
     let place = Place::new();
     let line = Line::comparing_by(Arc::clone(&place) as _).await;
-    let (deadly, others) = boards_of_one_part();
+    let mut others = boards_of_one_part(4);
+    let deadly = others.remove(0);
     line.register_golden(&deadly.golden).await;
     place.stalls_on(&crops_of(&deadly));
     let inspection = line.open().await;

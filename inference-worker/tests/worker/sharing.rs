@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{InspectionEvent, InspectionId, Judgement};
+use boards::GeneratedBoard;
+use domain::{InspectionEvent, InspectionId, Judgement, PixelBox};
 use inference_worker::worker::PARTITIONS;
 
 use crate::engines::Place;
-use crate::line::{Line, Running, board, png, results, until};
+use crate::line::{CONCURRENCY, Line, Running, boards_of_one_part, crops_of, png, results, until};
 
 /// How many partitions each owner holds, the fewest first.
 async fn shares(line: &Line) -> Vec<i64> {
@@ -24,23 +25,70 @@ async fn until_shares(line: &Line, expected: &[i64]) {
     until("a fair share each", async || (shares(line).await == expected).then_some(())).await;
 }
 
-async fn inspect(line: &Line, boards: usize) -> Vec<InspectionId> {
-    let picture = png(&board(false).test);
-    let mut inspections = Vec::new();
-    for _ in 0..boards {
-        inspections.push(line.inspect(picture.clone()).await);
-    }
-    inspections
+/// The boards that are inspected, all of one part and each with flaws of its own, and a place of networks
+/// that says how much it was asked.
+struct Boards {
+    kinds: Vec<GeneratedBoard>,
+    place: Arc<Place>,
 }
 
-async fn each_is_judged_once(line: &Line, inspections: &[InspectionId]) {
-    for inspection in inspections {
-        assert_eq!(line.judged(*inspection).await.0, Judgement::Fail);
-        let events = line.events(*inspection).await;
-        let judgements =
-            events.iter().filter(|e| matches!(e, InspectionEvent::InspectionJudged { .. })).count();
-        assert_eq!((results(&events), judgements), (1, 1));
+/// An inspection, and which of the boards is inspected.
+type Inspected = (InspectionId, usize);
+
+impl Boards {
+    async fn set_up() -> (Self, Line) {
+        let kinds = boards_of_one_part(5);
+        let place = Place::new();
+        let line = Line::comparing_by(Arc::clone(&place) as _).await;
+        line.register_golden(&kinds[0].golden).await;
+        (Self { kinds, place }, line)
     }
+
+    /// Begins inspections of so many boards.
+    async fn inspect(&self, line: &Line, count: usize) -> Vec<Inspected> {
+        let mut inspections = Vec::new();
+        for kind in (0..self.kinds.len()).cycle().take(count) {
+            inspections.push((line.inspect(png(&self.kinds[kind].test)).await, kind));
+        }
+        inspections
+    }
+
+    /// Waits for the judgements: one of each board, by the findings on its own picture.
+    async fn each_is_judged_once(&self, line: &Line, inspections: &[Inspected]) {
+        for (inspection, kind) in inspections {
+            assert_eq!(line.judged(*inspection).await.0, Judgement::Fail);
+            let events = line.events(*inspection).await;
+            let is_judgement =
+                |e: &&InspectionEvent| matches!(e, InspectionEvent::InspectionJudged { .. });
+            assert_eq!((results(&events), events.iter().filter(is_judgement).count()), (1, 1));
+            let found = findings(&events);
+            for (other, board) in self.kinds.iter().enumerate() {
+                let is_own = hits(&found, board) * 2 > board.defects.len().max(found.len());
+                assert_eq!(is_own, other == *kind, "board {kind} as {other}: {found:?}");
+            }
+        }
+    }
+
+    /// How many crops these boards have: so many are answered when none is compared twice.
+    fn count_crops<'a>(&self, inspections: impl IntoIterator<Item = &'a Inspected>) -> usize {
+        let of_kind: Vec<_> = self.kinds.iter().map(|board| crops_of(board).len()).collect();
+        inspections.into_iter().map(|(_, kind)| of_kind[*kind]).sum()
+    }
+}
+
+/// What was found on the only picture.
+fn findings(events: &[InspectionEvent]) -> Vec<PixelBox> {
+    let found = events.iter().find_map(|event| match event {
+        InspectionEvent::InferenceCompleted { defects, .. } => Some(defects),
+        _ => None,
+    });
+    found.expect("a comparison").iter().map(|defect| defect.bounds).collect()
+}
+
+/// How many flaws of the board were found.
+fn hits(found: &[PixelBox], board: &GeneratedBoard) -> usize {
+    let is_found = |flaw: &PixelBox| found.iter().any(|place| place.iou(flaw) > 0.0);
+    board.defects.iter().filter(|(_, flaw)| is_found(flaw)).count()
 }
 
 async fn stop(workers: impl IntoIterator<Item = Running>) {
@@ -63,57 +111,65 @@ async fn until_done(line: &Line, position: i64) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_and_four_workers_share_the_boards_and_each_board_is_judged_once() {
-    let line = Line::set_up().await;
-    line.register_golden(&board(false).golden).await;
+    let (boards, mut line) = Boards::set_up().await;
+    // So long that a busy machine takes no share from a worker that is alive, which would be double work.
+    line.lease = Duration::from_secs(5);
     let mut workers = vec![line.start_worker(), line.start_worker()];
     until_shares(&line, &[8, 8]).await;
-    let inspections = inspect(&line, 10).await;
-    each_is_judged_once(&line, &inspections).await;
+    let first = boards.inspect(&line, 10).await;
+    boards.each_is_judged_once(&line, &first).await;
     workers.extend([line.start_worker(), line.start_worker()]);
-    let inspections = inspect(&line, 10).await;
+    let more = boards.inspect(&line, 10).await;
     until_shares(&line, &[4, 4, 4, 4]).await;
-    each_is_judged_once(&line, &inspections).await;
+    boards.each_is_judged_once(&line, &more).await;
     stop(workers).await;
     assert_eq!(shares(&line).await, [0; 0]);
+    let crops = boards.count_crops(first.iter().chain(&more));
+    assert_eq!(boards.place.crops(), crops, "what one worker compares, no other does");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_share_of_a_worker_that_is_killed_moves_and_nothing_of_it_is_lost_or_judged_twice() {
-    let line = Line::set_up().await;
-    line.register_golden(&board(false).golden).await;
+    let (boards, mut line) = Boards::set_up().await;
+    line.lease = Duration::from_secs(2);
     let (killed, other) = (line.start_worker(), line.start_worker());
     until_shares(&line, &[8, 8]).await;
-    let inspections = inspect(&line, 16).await;
+    let inspections = boards.inspect(&line, 16).await;
     killed.kill().await;
-    let more = inspect(&line, 4).await;
+    let more = boards.inspect(&line, 4).await;
     until_shares(&line, &[i64::from(PARTITIONS)]).await;
-    each_is_judged_once(&line, &inspections).await;
-    each_is_judged_once(&line, &more).await;
+    boards.each_is_judged_once(&line, &inspections).await;
+    boards.each_is_judged_once(&line, &more).await;
     other.stop().await;
+    let crops = boards.count_crops(inspections.iter().chain(&more));
+    let largest =
+        (0..boards.kinds.len()).map(|kind| boards.count_crops([&(inspections[0].0, kind)]));
+    let under_way = CONCURRENCY * largest.max().unwrap();
+    let answered = boards.place.crops();
+    assert!((crops..=crops + under_way).contains(&answered), "{answered} instead of {crops}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_that_ends_in_good_order_leaves_its_share_at_once() {
-    let mut line = Line::set_up().await;
+    let (boards, mut line) = Boards::set_up().await;
     line.lease = Duration::from_secs(600);
-    line.register_golden(&board(false).golden).await;
     let first = line.start_worker();
-    let inspections = inspect(&line, 3).await;
-    each_is_judged_once(&line, &inspections).await;
+    let inspections = boards.inspect(&line, 3).await;
+    boards.each_is_judged_once(&line, &inspections).await;
     first.stop().await;
-    let inspections = inspect(&line, 3).await;
+    let inspections = boards.inspect(&line, 3).await;
     let next = line.start_worker();
-    each_is_judged_once(&line, &inspections).await;
+    boards.each_is_judged_once(&line, &inspections).await;
     next.stop().await;
+    assert_eq!(boards.place.crops(), 2 * boards.count_crops(&inspections));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_delivered_again_from_the_beginning_changes_nothing() {
-    let line = Line::set_up().await;
-    line.register_golden(&board(false).golden).await;
-    let inspections = inspect(&line, 3).await;
+    let (boards, line) = Boards::set_up().await;
+    let inspections = boards.inspect(&line, 3).await;
     let worker = line.start_worker();
-    each_is_judged_once(&line, &inspections).await;
+    boards.each_is_judged_once(&line, &inspections).await;
     let head = line.log.head().await.unwrap();
     until_done(&line, head.0).await;
     worker.stop().await;
@@ -125,20 +181,20 @@ async fn what_is_delivered_again_from_the_beginning_changes_nothing() {
     until_done(&line, head.0).await;
     worker.stop().await;
     assert_eq!(line.log.head().await.unwrap(), head);
-    each_is_judged_once(&line, &inspections).await;
+    boards.each_is_judged_once(&line, &inspections).await;
+    assert_eq!(boards.place.crops(), boards.count_crops(&inspections), "nothing is compared again");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_whose_engine_is_away_leaves_its_share_to_one_whose_engine_is_not_and_comes_back()
 {
-    let line = Line::set_up().await;
-    line.register_golden(&board(false).golden).await;
+    let (boards, line) = Boards::set_up().await;
     let place = Place::new();
     let (lame, well) = (line.start_worker_by(Arc::clone(&place) as _), line.start_worker());
     until_shares(&line, &[8, 8]).await;
     place.goes_away();
-    let inspections = inspect(&line, 16).await;
-    each_is_judged_once(&line, &inspections).await;
+    let inspections = boards.inspect(&line, 16).await;
+    boards.each_is_judged_once(&line, &inspections).await;
     until_shares(&line, &[i64::from(PARTITIONS)]).await;
 
     let refused = place.refused();
@@ -147,21 +203,20 @@ async fn a_worker_whose_engine_is_away_leaves_its_share_to_one_whose_engine_is_n
     place.comes_back();
     until_shares(&line, &[8, 8]).await;
     let asked = place.asked();
-    let inspections = inspect(&line, 16).await;
-    each_is_judged_once(&line, &inspections).await;
+    let inspections = boards.inspect(&line, 16).await;
+    boards.each_is_judged_once(&line, &inspections).await;
     assert!(place.asked() > asked, "it does its share again");
     stop([lame, well]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn workers_whose_engines_are_all_away_keep_their_shares_and_wait() {
-    let place = Place::new();
-    let line = Line::comparing_by(Arc::clone(&place) as _).await;
-    line.register_golden(&board(false).golden).await;
+    let (boards, line) = Boards::set_up().await;
+    let place = &boards.place;
     let workers = [line.start_worker(), line.start_worker()];
     until_shares(&line, &[8, 8]).await;
     place.goes_away();
-    let inspections = inspect(&line, 16).await;
+    let inspections = boards.inspect(&line, 16).await;
     until("both say that they are not able", async || {
         let unable = "SELECT count(*) FROM follower_members WHERE NOT is_able";
         let unable: i64 =
@@ -171,7 +226,7 @@ async fn workers_whose_engines_are_all_away_keep_their_shares_and_wait() {
     .await;
     until_shares(&line, &[8, 8]).await;
     place.comes_back();
-    each_is_judged_once(&line, &inspections).await;
+    boards.each_is_judged_once(&line, &inspections).await;
     until_shares(&line, &[8, 8]).await;
     stop(workers).await;
 }

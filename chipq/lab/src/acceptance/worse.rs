@@ -145,3 +145,93 @@ impl Acceptance {
         counted.map(|changed| changed.board.clone()).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use domain::Sha256;
+    use domain::inspection::ModelIdentity;
+
+    use super::super::{FindingMatches, LabelTally, ModelResult};
+    use super::*;
+
+    fn result(found: LabelTally) -> ModelResult {
+        let sha256 = Sha256::digest_of(b"network");
+        let model = ModelIdentity { name: "golden-compare".into(), version: "1".into(), sha256 };
+        ModelResult { model, found, ms_per_crop: 1.0 }
+    }
+
+    /// Ten boards with ten labels, on which both models do equally well.
+    fn alike() -> Acceptance {
+        let found = LabelTally { found: 9, named: 8, false_calls: 2, doubts: 3 };
+        Acceptance {
+            set: "ten boards".into(),
+            boards: 10,
+            not_comparable: 0,
+            crops: 200,
+            labels: 10,
+            labels_compared: 10,
+            changed: Vec::new(),
+            matches: FindingMatches::default(),
+            old: result(found),
+            new: result(found),
+        }
+    }
+
+    fn changed(labels: usize, old: Judgement, new: Judgement) -> ChangedJudgement {
+        ChangedJudgement { board: "board-7".into(), labels, old, new }
+    }
+
+    /// The names of the rules that `change` breaks.
+    fn broken_by(change: impl FnOnce(&mut Acceptance)) -> Vec<&'static str> {
+        let mut acceptance = alike();
+        change(&mut acceptance);
+        acceptance.worse_ways().iter().map(WorseWay::name).collect()
+    }
+
+    #[test]
+    fn two_models_that_are_alike_break_no_rule() {
+        assert_eq!(broken_by(|_| ()), [""; 0]);
+    }
+
+    #[test]
+    fn a_set_shows_something_when_nine_in_ten_boards_and_a_label_are_compared() {
+        assert_eq!(broken_by(|a| a.not_comparable = 1), [""; 0]);
+        assert_eq!(broken_by(|a| a.not_comparable = 2), ["set-shows-nothing"]);
+        assert_eq!(broken_by(|a| a.labels_compared = 1), [""; 0]);
+        assert_eq!(broken_by(|a| a.labels_compared = 0), ["set-shows-nothing"]);
+    }
+
+    #[test]
+    fn a_flawed_board_that_passes_is_worse_whatever_it_was_before() {
+        for old in [Judgement::Fail, Judgement::Review] {
+            let escape = changed(2, old, Judgement::Pass);
+            assert_eq!(broken_by(|a| a.changed.push(escape)), ["defective-boards-pass"]);
+        }
+        let doubted = changed(2, Judgement::Fail, Judgement::Review);
+        assert_eq!(broken_by(|a| a.changed.push(doubted)), [""; 0]);
+        let without_flaw = changed(0, Judgement::Fail, Judgement::Pass);
+        assert_eq!(broken_by(|a| a.changed.push(without_flaw)), [""; 0]);
+    }
+
+    #[test]
+    fn a_clean_board_that_passes_no_more_is_worse() {
+        for new in [Judgement::Fail, Judgement::Review] {
+            let held_up = changed(0, Judgement::Pass, new);
+            assert_eq!(broken_by(|a| a.changed.push(held_up)), ["clean-boards-do-not-pass"]);
+        }
+        let held_up_before = changed(0, Judgement::Review, Judgement::Fail);
+        assert_eq!(broken_by(|a| a.changed.push(held_up_before)), [""; 0]);
+    }
+
+    #[test]
+    fn counts_are_worse_by_one_and_doubts_by_one_in_a_hundred_crops() {
+        assert_eq!(broken_by(|a| a.new.found.found = 8), ["fewer-defects-found"]);
+        assert_eq!(broken_by(|a| a.new.found.named = 7), ["fewer-rightly-named"]);
+        // What is not found is not named: that is one fault, not two.
+        let one_less = LabelTally { found: 8, named: 7, ..alike().new.found };
+        assert_eq!(broken_by(|a| a.new.found = one_less), ["fewer-defects-found"]);
+        assert_eq!(broken_by(|a| a.new.found.false_calls = 3), ["more-false-calls"]);
+        assert_eq!(broken_by(|a| a.new.found.doubts = 5), [""; 0]);
+        assert_eq!(broken_by(|a| a.new.found.doubts = 6), ["more-doubts"]);
+    }
+}
