@@ -5,6 +5,7 @@
 
 pub(crate) mod artifacts;
 pub(crate) mod defects;
+pub(crate) mod detection_limits;
 pub(crate) mod inspections;
 pub(crate) mod parts;
 pub(crate) mod projections;

@@ -43,6 +43,8 @@ pub struct AttemptLedger {
     suspect: Arc<Semaphore>,
     /// Held by every attempt, and by one that is alone against all others.
     room: Arc<RwLock<()>>,
+    /// [`ALONE_MAX`].
+    alone_max: Duration,
 }
 
 /// Attempts that ended here and are still in the database, with their number. They are few: each was
@@ -73,7 +75,8 @@ impl AttemptLedger {
     #[must_use]
     pub fn new(pool: PgPool, reactor: &'static str) -> Self {
         let suspect = Arc::new(Semaphore::new(1));
-        Self { pool, reactor, ended: Arc::default(), suspect, room: Arc::default() }
+        let (ended, room) = (Arc::default(), Arc::default());
+        Self { pool, reactor, ended, suspect, room, alone_max: ALONE_MAX }
     }
 
     /// Begins an attempt: waits, when another one was begun and did not end, until no other suspect is
@@ -110,12 +113,14 @@ impl AttemptLedger {
     }
 
     async fn share_room(&self) -> Room {
-        let shared = tokio::time::timeout(ALONE_MAX, Arc::clone(&self.room).read_owned()).await;
+        let shared =
+            tokio::time::timeout(self.alone_max, Arc::clone(&self.room).read_owned()).await;
         shared.map_or(Room::Unheld, |held| Room::Shared { _held: held })
     }
 
     async fn take_room(&self) -> Room {
-        let alone = tokio::time::timeout(ALONE_MAX, Arc::clone(&self.room).write_owned()).await;
+        let alone =
+            tokio::time::timeout(self.alone_max, Arc::clone(&self.room).write_owned()).await;
         alone.map_or(Room::Unheld, |held| Room::Alone { _held: held })
     }
 

@@ -6,6 +6,7 @@ use domain::{InspectedArea, PixelBox, Recipe};
 use super::loaders::{GoldenSamplesOf, RecipeRevisionsOf};
 use super::request_loaders;
 use crate::read_model::artifacts::{PixelBoxObject, picture_url};
+use crate::read_model::detection_limits::{DetectionLimitObject, detection_limits};
 use crate::read_model::parts::{GoldenSampleObject, PartObject, RecipeRevisionObject};
 use crate::read_model::round_to_single;
 
@@ -105,6 +106,12 @@ impl GoldenSampleObject {
     /// Its scale, in pixels of the picture per millimetre of the board; null when nobody stated it.
     async fn pixels_per_millimetre(&self) -> Option<f64> {
         self.pixels_per_millimetre.map(round_to_single)
+    }
+
+    /// What comparisons with it find and may not find, by method: the pictures decide which one it is.
+    #[graphql(complexity = "2 * child_complexity")]
+    async fn detection_limits(&self) -> Result<Vec<DetectionLimitObject>> {
+        Ok(detection_limits(self.pixels_per_millimetre)?)
     }
 
     /// Where the file is served, with the same token.

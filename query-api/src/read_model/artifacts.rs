@@ -3,13 +3,14 @@
 use async_graphql::{ComplexObject, Result, SimpleObject};
 use chrono::{DateTime, Utc};
 use domain::inspection::Registration;
-use domain::{Coverage, DetectionLimit, PixelBox, PixelScale, UnexplainedDifference};
+use domain::{Coverage, PixelBox, UnexplainedDifference};
 use serde::Serialize;
 use sqlx::types::Json;
 use sqlx::{FromRow, PgPool};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::detection_limits::{DetectionLimitObject, detection_limit};
 use super::round_to_single;
 use super::words::{ArtifactStateWord, ComparisonMethodWord, DifferenceKindWord};
 use crate::error::QueryError;
@@ -163,11 +164,17 @@ impl ArtifactObject {
     }
 
     /// What such a comparison finds and may not find; null until it is compared, and of older results.
-    async fn detection_limit(&self) -> Option<DetectionLimitFields> {
-        let scale = self.pixels_per_millimetre.and_then(|scale| PixelScale::new(scale).ok());
-        let method = self.coverage.as_ref()?.method()?;
-        let DetectionLimit { finds, may_miss } = method.detection_limit(scale);
-        Some(DetectionLimitFields { finds, may_miss })
+    async fn detection_limit(&self) -> Result<Option<DetectionLimitObject>> {
+        let method = self.coverage.as_ref().and_then(|coverage| coverage.method());
+        let limit = method.map(|method| detection_limit(method, self.pixels_per_millimetre));
+        Ok(limit.transpose()?)
+    }
+
+    /// How many pixels along its border were not inspected: what lies there may be on no golden sample; null
+    /// until it is compared.
+    async fn border_px(&self) -> Option<u32> {
+        let side = |length: Option<i32>| length.and_then(|length| u32::try_from(length).ok());
+        Some(self.coverage.as_ref()?.border_px(side(self.width)?, side(self.height)?))
     }
 
     /// What differs and is not explained by the findings, strongest first; null until it is compared.
@@ -238,16 +245,6 @@ impl CoverageFields {
             method: method.map_err(|error: String| QueryError::internal(error))?,
         })
     }
-}
-
-/// What a comparison finds, and what it may not find, in words.
-#[derive(Debug, Clone, SimpleObject)]
-#[graphql(name = "DetectionLimit")]
-pub(crate) struct DetectionLimitFields {
-    /// What it finds.
-    finds: String,
-    /// What it may not find.
-    may_miss: String,
 }
 
 /// A difference that no finding explains.

@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::LogPosition;
+use super::detection_limits::{DetectionLimitObject, detection_limits};
 use super::words::GoldenSampleUseWord;
 use crate::error::QueryError;
 use crate::paging::{Filter, Listed};
@@ -142,7 +143,23 @@ pub(crate) struct PartDetail {
     /// Every recipe it ever had, oldest first.
     pub(crate) recipe_revisions: Vec<RecipeRevisionObject>,
     /// Every golden sample it ever had, oldest first.
-    pub(crate) golden_samples: Vec<GoldenSampleObject>,
+    pub(crate) golden_samples: Vec<GoldenSampleDetail>,
+}
+
+/// A golden sample with what comparisons with it find.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct GoldenSampleDetail {
+    #[serde(flatten)]
+    sample: GoldenSampleObject,
+    /// What comparisons with it find and may not find, by method: the pictures decide which one it is.
+    detection_limits: Vec<DetectionLimitObject>,
+}
+
+impl GoldenSampleDetail {
+    fn new(sample: GoldenSampleObject) -> Result<Self, QueryError> {
+        let detection_limits = detection_limits(sample.pixels_per_millimetre)?;
+        Ok(Self { sample, detection_limits })
+    }
 }
 
 /// The golden samples of these parts, oldest first.
@@ -186,5 +203,7 @@ pub(crate) async fn read_detail(
     let recipe_revisions = recipe_revisions_of(&mut *snapshot, &number).await?;
     let golden_samples = golden_samples_of(&mut *snapshot, &number).await?;
     snapshot.commit().await?;
+    let golden_samples = golden_samples.into_iter().map(GoldenSampleDetail::new);
+    let golden_samples = golden_samples.collect::<Result<_, _>>()?;
     Ok(Some(PartDetail { part: found, recipe_revisions, golden_samples }))
 }

@@ -91,6 +91,28 @@ async fn what_was_only_beside_those_that_kill_is_tried_alone_before_it_is_given_
     assert_eq!(again.unended_before(), 0, "what ends is no suspect any more");
 }
 
+/// Work that hangs, alone or beside what is to be alone.
+#[tokio::test]
+async fn nothing_waits_for_ever_to_be_alone_nor_for_what_is() {
+    let database = fresh_database().await;
+    for _ in 0..2 {
+        drop(ledger(&database).begin(WORK).await.unwrap());
+    }
+    let impatient = || AttemptLedger { alone_max: Duration::from_millis(50), ..ledger(&database) };
+    let (beside, later) = (Uuid::from_u128(1), Uuid::from_u128(2));
+    let ledger = impatient();
+    let hanging = ledger.begin(beside).await.unwrap();
+    let suspect = ledger.begin(WORK).await.unwrap();
+    assert!(matches!(suspect._room, Room::Unheld), "it waited long enough");
+    drop((hanging, suspect));
+
+    let ledger = impatient();
+    let hanging = ledger.begin(WORK).await.unwrap();
+    assert!(matches!(hanging._room, Room::Alone { .. }));
+    let others = ledger.begin(later).await.unwrap();
+    assert!(matches!(others._room, Room::Unheld), "it waited long enough");
+}
+
 #[tokio::test]
 async fn an_end_that_is_saved_late_does_not_forget_an_attempt_of_another_process() {
     let database = fresh_database().await;
