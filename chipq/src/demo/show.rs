@@ -31,7 +31,7 @@ pub(super) async fn yield_line(
             ));
         }
         if begun.elapsed() > YIELD_WITHIN {
-            bail!("the yield counts {judged} of {boards} boards; run: chipq projections");
+            bail!("the yield counts {judged} of {boards} boards; run: chipq projections list");
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
