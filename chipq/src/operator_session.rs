@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use platform::event_log::{ActorRef, EventLog};
 use platform::foundation::Foundation;
-use sqlx::PgPool;
+use platform::postgres::Pool;
 
 use crate::installation::{Installation, InstallationArgs};
 
@@ -26,7 +26,7 @@ impl OperatorSession {
     }
 
     /// The database.
-    pub(crate) const fn pool(&self) -> &PgPool {
+    pub(crate) const fn pool(&self) -> &Pool {
         self.foundation.pool()
     }
 

@@ -15,9 +15,9 @@ use std::path::Path;
 
 use ::platform::event_log::postgres::PostgresEventLog;
 use ::platform::event_log::{EventLog as _, Position, Recorded};
+use ::platform::postgres::{self, DatabaseConfig};
 use domain::InspectionEvent;
 use serde_json::json;
-use sqlx::PgPool;
 
 use boards::{Pair, boards};
 use platform::{Platform, folder};
@@ -85,7 +85,8 @@ async fn upload(station: &Station, path: &str, key: &str, picture: &Path) {
 
 async fn read_log(data: &Path) -> Vec<Recorded> {
     let url = std::fs::read_to_string(data.join("private-postgres-url")).unwrap();
-    let log = PostgresEventLog::new(PgPool::connect(&url).await.unwrap());
+    let log =
+        PostgresEventLog::new(postgres::connect(&DatabaseConfig::from_url(url)).await.unwrap());
     log.read_all(Position::default(), 1_000).await.unwrap().events
 }
 

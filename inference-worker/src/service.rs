@@ -11,8 +11,8 @@ use inference::memory::MemoryBudget;
 use inference::metrics::InferenceMetrics;
 use platform::artifact_store::ArtifactStore;
 use platform::follower::{LogTail, ReactorOptions};
+use platform::postgres::Pool;
 use platform::shutdown::Shutdown;
-use sqlx::PgPool;
 
 use crate::metrics::Metrics;
 use crate::worker::{Worker, WorkerHealth};
@@ -105,7 +105,7 @@ impl Service {
     /// When the engine cannot be used at all, or the database is away at the start.
     pub async fn run(
         self,
-        pool: PgPool,
+        pool: Pool,
         tail: LogTail,
         artifacts: ArtifactStore,
         shutdown: Shutdown,

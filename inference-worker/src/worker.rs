@@ -19,8 +19,8 @@ use platform::event_log::{Recorded, StreamId};
 use platform::follower::{
     AttemptLedger, Handled, LeaseError, LogTail, ReactorOptions, StreamReactor, run_reactor,
 };
+use platform::postgres::Pool;
 use platform::shutdown::Shutdown;
-use sqlx::PgPool;
 
 pub use health::WorkerHealth;
 
@@ -36,7 +36,7 @@ pub const PARTITIONS: u16 = 16;
 
 /// What the worker works with.
 pub struct Worker {
-    pool: PgPool,
+    pool: Pool,
     tail: LogTail,
     processor: Arc<InspectionProcessor>,
     attempts: Arc<AttemptLedger>,
@@ -49,7 +49,7 @@ impl Worker {
     /// A worker of its own name, which tells `health` how it is.
     #[must_use]
     pub fn new(
-        (pool, tail): (PgPool, LogTail),
+        (pool, tail): (Pool, LogTail),
         artifacts: ArtifactStore,
         comparer: Arc<Comparer>,
         options: ReactorOptions,

@@ -14,10 +14,10 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
-use sqlx::PgConnection;
 use tokio::sync::watch;
 use uuid::Uuid;
 
+use crate::postgres::DatabaseConnection;
 pub use event::{
     ActorRef, EventMetadata, NewEvent, Recorded, Undecodable, UndecodableEvent, decode_stored,
 };
@@ -128,7 +128,7 @@ pub trait Attachment: fmt::Debug + Send {
 #[derive(Debug)]
 pub enum AppendScope<'a> {
     /// The transaction that appends: what is written here is committed with the events or not at all.
-    Transaction(&'a mut PgConnection),
+    Transaction(&'a mut DatabaseConnection),
     /// The events are in the log already, and stay there whatever becomes of the attachment.
     Appended,
 }

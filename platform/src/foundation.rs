@@ -8,7 +8,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use chrono::Utc;
-use sqlx::PgPool;
 
 use crate::artifact_store::{
     self, ArtifactStore, ArtifactStoreConfig, ArtifactStoreError, InvalidArtifactStoreUrl,
@@ -18,7 +17,7 @@ use crate::config::{ConfigErrors, SecretFileError};
 use crate::event_log::{self, EventLog, EventLogConfig, InvalidEventLogUrl};
 use crate::follower::LogTail;
 use crate::idempotency::IdempotencyStore;
-use crate::postgres::{self, DatabaseConfig, PostgresError};
+use crate::postgres::{self, DatabaseConfig, Pool, PostgresError};
 
 /// Where the database and the event log are.
 #[derive(Debug, Clone, clap::Args)]
@@ -91,7 +90,7 @@ pub enum FoundationError {
 /// What every role of a process stands on.
 #[derive(Clone)]
 pub struct Foundation {
-    pool: PgPool,
+    pool: Pool,
     tail: LogTail,
 }
 
@@ -122,7 +121,7 @@ impl Foundation {
 
     /// The database.
     #[must_use]
-    pub const fn pool(&self) -> &PgPool {
+    pub const fn pool(&self) -> &Pool {
         &self.pool
     }
 

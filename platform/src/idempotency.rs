@@ -15,12 +15,12 @@ use std::time::Duration;
 
 use futures::future::{Either, select};
 use serde::{Deserialize, Serialize};
-use sqlx::PgPool;
 use sqlx::types::Json;
 
 pub use claim::{Claim, Fingerprint, IdempotencyKey, InvalidKey, KEY_MAX_CHARS};
 
 use crate::event_log::{EventLog, EventLogError, Recorded, StreamId};
+use crate::postgres::Pool;
 
 /// How long a claim keeps others out after its owner was heard of last. The command is executed once however
 /// short this is; a claim whose owner is gone, or could not give it back, is in nobody's way for longer.
@@ -90,7 +90,7 @@ pub enum ClaimError {
 /// The keys of all principals.
 #[derive(Clone)]
 pub struct IdempotencyStore {
-    pool: PgPool,
+    pool: Pool,
     log: Arc<dyn EventLog>,
 }
 
@@ -104,7 +104,7 @@ struct KeyRow {
 impl IdempotencyStore {
     /// The keys in the database of `pool`, for commands on `log`.
     #[must_use]
-    pub fn new(pool: PgPool, log: Arc<dyn EventLog>) -> Self {
+    pub fn new(pool: Pool, log: Arc<dyn EventLog>) -> Self {
         Self { pool, log }
     }
 

@@ -4,43 +4,59 @@
 //! the server; nobody else's work waits for it for ever. Absent: any query of a service.
 
 pub mod channel;
+mod connection;
 mod flavour;
+mod migrations;
+mod pool;
 mod service_role;
+mod transaction;
+mod transient;
 
 use std::str::FromStr as _;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
-use sqlx::migrate::{Migrate as _, MigrateError, Migrator};
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::migrate::MigrateError;
+use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection as _, PgConnection};
 
+pub use connection::DatabaseConnection;
 pub use flavour::DatabaseFlavour;
+pub use migrations::{MIGRATOR, migrate};
+pub use pool::{Pool, PooledConnection};
 pub(crate) use service_role::SERVICE_ROLE;
 pub use service_role::grant_to_services;
+pub use transaction::Transaction;
+pub use transient::may_pass;
 
-/// The migrations of `schemas/migrations`, embedded when this crate is compiled.
-pub static MIGRATOR: Migrator = sqlx::migrate!("../schemas/migrations");
+use pool::PoolLimits;
 
 /// The fewest connections that a process can serve with: one listens for what is appended, one for read
 /// models that move, and what is left is for statements.
 const CONNECTIONS_MIN: u32 = 4;
 
-/// A connection that was idle for longer is tried before it is used: one round trip, which a busy
-/// pool does not pay for every statement.
-const TRUSTED_FOR: Duration = Duration::from_secs(1);
+/// Of them, those that listen: one for what is appended, one for read models that move.
+const LISTENERS: u32 = 2;
 
-/// What a read may take beyond what is configured for its parts: the way to the server and back.
-const READ_MARGIN: Duration = Duration::from_secs(5);
-/// Where no statement is ended by the server, one that reads a page and has not answered for so long is on
-/// a connection on which nothing ever comes back.
+/// What an answer may take beyond the statement: the server ends one that takes too long, and says so.
+const ANSWER_MARGIN: Duration = Duration::from_secs(3);
+/// Where no statement is ended by the server, one that has not answered for so long is on a connection on
+/// which nothing ever comes back.
 const UNLIMITED_STATEMENT: Duration = Duration::from_secs(3_600);
 
-/// How long a migration waits for a table that others use. Whoever comes after it waits behind it, so that
-/// it must not wait for ever.
-const MIGRATION_LOCK_LIMIT: Duration = Duration::from_secs(10);
-/// SQLSTATE of a statement that was given up because it waited too long for a lock.
-const LOCK_NOT_AVAILABLE: &str = "55P03";
+/// How long the server works on a statement by default. With what follows on a silent one (the margin, a
+/// back-off, connecting anew) every loop is back within 30 s of a new primary.
+const STATEMENT_TIMEOUT_S: u64 = 10;
+/// The server looks so often whether the client of a statement is still there.
+const CLIENT_CHECK: &str = "5s";
+/// After this silence it probes a connection (seconds), this often, so many times: a client that is cut
+/// off is dropped after 25 s, with its locks.
+const KEEPALIVE: [(&str, &str); 4] = [
+    ("tcp_keepalives_idle", "10"),
+    ("tcp_keepalives_interval", "5"),
+    ("tcp_keepalives_count", "3"),
+    ("tcp_user_timeout", "25s"),
+];
 
 /// Where PostgreSQL is, and how much of it one process may use.
 #[derive(Debug, Clone, clap::Args)]
@@ -49,16 +65,17 @@ pub struct DatabaseConfig {
     #[arg(long, env = "CHIPQ_DATABASE_URL", hide_env_values = true)]
     #[arg(value_parser = crate::config::secret)]
     pub database_url: Option<SecretString>,
-    /// Most connections in the pool of one process; at least 4 for `up`, `demo` and roles. Beside them,
-    /// each projector holds one of its own, and each rebuild or verification that runs two.
+    /// Most connections of one process, the two that listen among them; at least 4 for `up`, `demo` and
+    /// roles. Beside them, each projector holds one of its own, and each rebuild or verification that runs two.
     #[arg(long, env = "CHIPQ_DATABASE_MAX_CONNECTIONS", default_value_t = 16)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..))]
     pub database_max_connections: u32,
     /// Seconds to wait for a free connection before giving up.
     #[arg(long, env = "CHIPQ_DATABASE_ACQUIRE_TIMEOUT", default_value_t = 5)]
     pub database_acquire_timeout_s: u64,
-    /// Seconds after which the server ends a statement; 0 means never.
-    #[arg(long, env = "CHIPQ_DATABASE_STATEMENT_TIMEOUT", default_value_t = 30)]
+    /// Seconds after which the server ends a statement; 0 means never. Three seconds later this process
+    /// gives up on the connection, whatever has become of the server.
+    #[arg(long, env = "CHIPQ_DATABASE_STATEMENT_TIMEOUT", default_value_t = STATEMENT_TIMEOUT_S)]
     pub database_statement_timeout_s: u64,
 }
 
@@ -70,7 +87,7 @@ impl DatabaseConfig {
             database_url: Some(SecretString::from(url.into())),
             database_max_connections: 16,
             database_acquire_timeout_s: 5,
-            database_statement_timeout_s: 30,
+            database_statement_timeout_s: STATEMENT_TIMEOUT_S,
         }
     }
 
@@ -106,14 +123,28 @@ impl DatabaseConfig {
         Duration::from_secs(self.database_acquire_timeout_s)
     }
 
-    /// How long a read of so many statements on one connection may take while all is well, however slow.
-    pub(crate) fn read_limit(&self, statements: u32) -> Duration {
+    /// How long a statement may go unanswered: for as long as the server may work on it, and the way back.
+    fn statement_limit(&self) -> Duration {
         let statement = match self.database_statement_timeout_s {
             0 => UNLIMITED_STATEMENT,
             seconds => Duration::from_secs(seconds),
         };
-        let working = self.acquire_timeout().saturating_add(statement.saturating_mul(statements));
-        working.saturating_add(READ_MARGIN)
+        statement.saturating_add(ANSWER_MARGIN)
+    }
+
+    /// How long a read of so many statements on one connection may take while all is well, however slow.
+    pub(crate) fn read_limit(&self, statements: u32) -> Duration {
+        self.acquire_timeout().saturating_add(self.statement_limit().saturating_mul(statements))
+    }
+
+    fn pool_limits(&self) -> PoolLimits {
+        let all = self.database_max_connections;
+        let listeners = if all < CONNECTIONS_MIN { 0 } else { LISTENERS };
+        PoolLimits {
+            connections: all - listeners,
+            acquire: self.acquire_timeout(),
+            statement: self.statement_limit(),
+        }
     }
 }
 
@@ -175,7 +206,7 @@ pub enum PostgresError {
 ///
 /// # Errors
 /// When no URL is configured, it does not parse, or the server cannot be used.
-pub async fn connect(config: &DatabaseConfig) -> Result<PgPool, PostgresError> {
+pub async fn connect(config: &DatabaseConfig) -> Result<Pool, PostgresError> {
     let options = connect_options(config)?;
     let first =
         tokio::time::timeout(config.acquire_timeout(), PgConnection::connect_with(&options));
@@ -184,69 +215,7 @@ pub async fn connect(config: &DatabaseConfig) -> Result<PgPool, PostgresError> {
         Ok(Err(error)) => return Err(explain_connect_error(error, &options)),
         Err(_) => return Err(unreachable_because(&options, "no answer in time")),
     }
-    Ok(PgPoolOptions::new()
-        .max_connections(config.database_max_connections)
-        .acquire_timeout(config.acquire_timeout())
-        .idle_timeout(Duration::from_secs(300))
-        .test_before_acquire(false)
-        .before_acquire(|connection, meta| {
-            Box::pin(async move {
-                if meta.idle_for > TRUSTED_FOR {
-                    connection.ping().await?;
-                }
-                Ok(true)
-            })
-        })
-        .connect_lazy_with(options))
-}
-
-/// Brings the database to the newest shape. Safe to run from several processes at once, and by the role of the
-/// services where nothing is left to do.
-///
-/// # Errors
-/// When a migration fails, a table that it changes stays in use for ten seconds, or the
-/// database was migrated by a newer version.
-pub async fn migrate(pool: &PgPool) -> Result<(), PostgresError> {
-    if is_migrated(pool, &MIGRATOR).await {
-        return Ok(());
-    }
-    run_migrations(pool, &MIGRATOR, MIGRATION_LOCK_LIMIT).await
-}
-
-/// Whether exactly these migrations were run. What cannot be read is not: running them says why.
-async fn is_migrated(pool: &PgPool, migrations: &Migrator) -> bool {
-    let run = sqlx::query_as("SELECT version, checksum FROM _sqlx_migrations ORDER BY version");
-    let run: Vec<(i64, Vec<u8>)> = run.fetch_all(pool).await.unwrap_or_default();
-    let ours = migrations.iter().map(|ours| (ours.version, ours.checksum.to_vec()));
-    !run.is_empty() && ours.eq(run)
-}
-
-async fn run_migrations(
-    pool: &PgPool,
-    migrations: &Migrator,
-    lock_limit: Duration,
-) -> Result<(), PostgresError> {
-    let mut connection = pool.acquire().await?.detach();
-    sqlx::query("SET statement_timeout = 0").execute(&mut connection).await?;
-    // Another process may be migrating: for that one there is no limit, since it holds nobody up.
-    connection.lock().await?;
-    let limit = format!("SET lock_timeout = {}", lock_limit.as_millis());
-    sqlx::query(&limit).execute(&mut connection).await?;
-    let migrated = migrations.run(&mut connection).await;
-    // Closing the session gives back the lock among those who migrate, in any case.
-    let closed = connection.close().await;
-    match migrated {
-        Err(error) if waited_for_a_lock(&error) => {
-            Err(PostgresError::MigrationBlocked { waited: lock_limit })
-        }
-        migrated => Ok(migrated.map(|()| closed)??),
-    }
-}
-
-fn waited_for_a_lock(error: &(dyn std::error::Error + 'static)) -> bool {
-    std::iter::successors(Some(error), |&error| error.source())
-        .filter_map(|error| error.downcast_ref::<sqlx::Error>()?.as_database_error()?.code())
-        .any(|code| code == LOCK_NOT_AVAILABLE)
+    Ok(Pool::new(options, config.pool_limits()))
 }
 
 /// The options of every connection that this platform opens.
@@ -257,10 +226,12 @@ pub(crate) fn connect_options(config: &DatabaseConfig) -> Result<PgConnectOption
         return Err(PostgresError::BadUrl);
     }
     let options = PgConnectOptions::from_str(url).map_err(|_| PostgresError::BadUrl)?;
-    Ok(options.application_name("chipq").options([
-        ("idle_in_transaction_session_timeout", "30s".to_owned()),
-        ("statement_timeout", format!("{}s", config.database_statement_timeout_s)),
-        ("timezone", "UTC".to_owned()),
+    let statement_timeout = format!("{}s", config.database_statement_timeout_s);
+    Ok(options.application_name("chipq").options(KEEPALIVE).options([
+        ("client_connection_check_interval", CLIENT_CHECK),
+        ("idle_in_transaction_session_timeout", "30s"),
+        ("statement_timeout", &statement_timeout),
+        ("timezone", "UTC"),
     ]))
 }
 
@@ -327,9 +298,9 @@ mod tests {
             config.database_statement_timeout_s = statement;
             config.read_limit(2).as_secs()
         };
-        assert_eq!(limit(5, 30), 5 + 2 * 30 + 5, "the defaults");
-        assert_eq!(limit(10, 120), 10 + 2 * 120 + 5);
-        assert_eq!(limit(5, 0), 5 + 2 * 3_600 + 5, "no statement is ended");
+        assert_eq!(limit(5, 10), 5 + 2 * (10 + 3), "the defaults");
+        assert_eq!(limit(10, 120), 10 + 2 * (120 + 3));
+        assert_eq!(limit(5, 0), 5 + 2 * (3_600 + 3), "no statement is ended");
         assert_eq!(limit(u64::MAX, u64::MAX), u64::MAX);
     }
 
@@ -339,7 +310,8 @@ mod tests {
         let pool = database.pool();
         migrate(&pool).await.unwrap();
         for (setting, value) in [
-            ("statement_timeout", "30s"),
+            ("statement_timeout", "10s"),
+            ("client_connection_check_interval", "5s"),
             ("idle_in_transaction_session_timeout", "30s"),
             ("application_name", "chipq"),
             ("TimeZone", "UTC"),
@@ -348,26 +320,5 @@ mod tests {
                 sqlx::query_scalar(&format!("SHOW {setting}")).fetch_one(&pool).await.unwrap();
             assert_eq!(found, value, "{setting}");
         }
-    }
-
-    #[tokio::test]
-    async fn a_migration_gives_up_on_a_table_in_use_says_what_to_do_and_succeeds_later() {
-        let database = fresh_database().await;
-        let folder = tempfile::tempdir().unwrap();
-        let sql = "ALTER TABLE events ADD COLUMN of_a_test int";
-        std::fs::write(folder.path().join("9999_of_a_test.sql"), sql).unwrap();
-        let mut migrations = Migrator::new(folder.path()).await.unwrap();
-        migrations.set_ignore_missing(true);
-        let (pool, limit) = (database.pool(), Duration::from_millis(100));
-
-        let mut reader = pool.begin().await.unwrap();
-        sqlx::query("SELECT FROM events").execute(&mut *reader).await.unwrap();
-        let migrating = run_migrations(&pool, &migrations, limit);
-        let given_up = tokio::time::timeout(Duration::from_secs(20), migrating).await;
-        let error = given_up.expect("it waits for ever").unwrap_err();
-        assert!(matches!(error, PostgresError::MigrationBlocked { .. }), "{error}");
-        assert!(error.to_string().contains("; run the migration again"), "{error}");
-        reader.rollback().await.unwrap();
-        run_migrations(&pool, &migrations, limit).await.unwrap();
     }
 }

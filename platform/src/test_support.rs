@@ -5,13 +5,13 @@
 //! dropped after its [`TestDatabase`], unless the test panicked: then its URL is printed, and it
 //! stays for an hour.
 
+mod gateway;
 mod intercepted_log;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnection, PgPool};
-use sqlx::{Connection as _, Executor as _};
+use sqlx::{Connection as _, Executor as _, PgConnection};
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
@@ -20,8 +20,9 @@ use crate::auth::SigningKey;
 use crate::embedded_postgres::{
     EmbeddedPostgres, EmbeddedPostgresConfig, EmbeddedPostgresError, Purpose, stop_cluster,
 };
-use crate::postgres::{self, DatabaseConfig, MIGRATOR, PostgresError};
+use crate::postgres::{self, DatabaseConfig, MIGRATOR, Pool, PostgresError};
 
+pub use gateway::Gateway;
 pub use intercepted_log::{CountedLog, InterceptedLog, Interception};
 
 /// Connections that one test may hold.
@@ -38,14 +39,14 @@ const TEMPLATE_LOCK: i64 = 0x6368_6970_7101;
 pub struct TestDatabase {
     name: String,
     url: String,
-    pool: PgPool,
+    pool: Pool,
 }
 
 impl TestDatabase {
     /// A pool on it; clones share the same connections. Keep the `TestDatabase` in a variable as
     /// long as the pool is used: the database is dropped with it.
     #[must_use]
-    pub fn pool(&self) -> PgPool {
+    pub fn pool(&self) -> Pool {
         self.pool.clone()
     }
 

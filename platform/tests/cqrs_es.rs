@@ -40,7 +40,8 @@ async fn the_stock_postgres_es_crate_reads_and_appends_the_same_table() {
     let log: Arc<dyn EventLog> = Arc::new(PostgresEventLog::new(database.pool()));
     execute(&*log, request("OURS")).await.unwrap();
 
-    let repository = PostgresEventRepository::new(database.pool());
+    let stock_pool = sqlx::PgPool::connect(database.url()).await.unwrap();
+    let repository = PostgresEventRepository::new(stock_pool);
     let stock = PersistedEventStore::<_, Part>::new_event_store(repository);
     let ours = stock.load_events("OURS").await.unwrap();
     assert_eq!((ours.len(), ours[0].sequence), (1, 1));

@@ -12,10 +12,9 @@ use std::time::Duration;
 
 use platform::event_log::postgres::PostgresEventLog;
 use platform::event_log::{EventLog, Position, Recorded};
+use platform::postgres::{DatabaseConfig, Pool};
 use platform::test_support::fresh_database;
 use rand::Rng as _;
-use sqlx::PgPool;
-use sqlx::postgres::PgPoolOptions;
 
 const APPENDERS: usize = 32;
 const TRANSACTIONS: usize = 40;
@@ -54,12 +53,15 @@ async fn under_32_appenders_a_reader_misses_nothing_and_the_naive_reader_does() 
     println!("{} events, complete reader missed 0, naive {naive_missed}", committed.len());
 }
 
-async fn pool(url: &str, connections: u32) -> PgPool {
-    PgPoolOptions::new().max_connections(connections).connect(url).await.unwrap()
+async fn pool(url: &str, connections: u32) -> Pool {
+    let mut config = DatabaseConfig::from_url(url);
+    config.database_max_connections = connections;
+    config.database_acquire_timeout_s = 30;
+    platform::postgres::connect(&config).await.unwrap()
 }
 
 /// Appends one to four events a transaction to its own stream, dawdling between draw and commit.
-async fn append_and_dawdle(pool: PgPool, appender: usize) {
+async fn append_and_dawdle(pool: Pool, appender: usize) {
     let mut sequence = 0_i64;
     for _ in 0..TRANSACTIONS {
         let (events, delay, roll_back) = {
@@ -107,7 +109,7 @@ async fn read_complete(log: Arc<dyn EventLog>, done: Arc<AtomicBool>) -> Vec<Rec
     }
 }
 
-async fn read_naively(pool: PgPool, done: Arc<AtomicBool>) -> BTreeSet<i64> {
+async fn read_naively(pool: Pool, done: Arc<AtomicBool>) -> BTreeSet<i64> {
     let mut seen = BTreeSet::new();
     loop {
         let last_round = done.load(Ordering::Acquire);

@@ -7,22 +7,21 @@ use std::time::Duration;
 
 use platform::event_log::postgres::PostgresEventLog;
 use platform::event_log::{EventLog, Position};
+use platform::postgres::{DatabaseConfig, DatabaseConnection, Pool};
 use platform::test_support::fresh_database;
-use sqlx::postgres::PgPoolOptions;
-use sqlx::{PgConnection, PgPool};
 
 const INSERT: &str = "INSERT INTO events (aggregate_type, aggregate_id, sequence, event_type,
     event_version, payload, metadata) VALUES ('test', $1, $2, 'Happened', '1', '{}', '{}')";
 
-async fn insert(connection: &mut PgConnection, stream: &str, sequence: i64) {
+async fn insert(connection: &mut DatabaseConnection, stream: &str, sequence: i64) {
     sqlx::query(INSERT).bind(stream).bind(sequence).execute(connection).await.unwrap();
 }
 
-async fn committed(pool: &PgPool, stream: &str) {
+async fn committed(pool: &Pool, stream: &str) {
     insert(&mut pool.acquire().await.unwrap(), stream, 1).await;
 }
 
-async fn head(pool: &PgPool) -> i64 {
+async fn head(pool: &Pool) -> i64 {
     PostgresEventLog::new(pool.clone()).head().await.unwrap().0
 }
 
@@ -172,12 +171,14 @@ async fn events_are_never_changed_or_deleted() {
 #[tokio::test]
 async fn a_read_that_is_given_up_leaves_its_place_in_the_pool_to_others() {
     let database = fresh_database().await;
-    let few = PgPoolOptions::new().max_connections(3).acquire_timeout(Duration::from_secs(20));
-    let pool = few.connect(database.url()).await.unwrap();
+    let mut few = DatabaseConfig::from_url(database.url());
+    few.database_max_connections = 3;
+    few.database_acquire_timeout_s = 20;
+    let pool = platform::postgres::connect(&few).await.unwrap();
     let log = PostgresEventLog::new(pool.clone());
     let mut holder = database.pool().begin().await.unwrap();
     sqlx::query("LOCK TABLE events IN ACCESS EXCLUSIVE MODE").execute(&mut *holder).await.unwrap();
-    // One place is the listener's, and these are more than the others.
+    // These are more than there are places.
     for _ in 0..4 {
         let reading = log.read_all(Position(0), 10);
         tokio::time::timeout(Duration::from_millis(200), reading).await.expect_err("it is held");

@@ -19,9 +19,9 @@ use domain::{
 };
 use platform::event_log::postgres::PostgresEventLog;
 use platform::event_log::{EventLog, EventMetadata, NewEvent};
+use platform::postgres::Pool;
 use platform::test_support::fresh_database;
 use projectors::{Projection, RebuildOptions};
-use sqlx::PgPool;
 use sqlx::types::Json;
 use uuid::Uuid;
 
@@ -67,7 +67,7 @@ async fn measure(boards: u32, page_events: usize) -> anyhow::Result<Vec<(&'stati
 }
 
 async fn rebuilt(
-    pool: &PgPool,
+    pool: &Pool,
     log: Arc<dyn EventLog>,
     projection: &'static dyn Projection,
 ) -> anyhow::Result<Duration> {
@@ -97,7 +97,7 @@ fn own_cpu_seconds() -> f64 {
 }
 
 /// Inserts the events of whole boards, as an append would have left them.
-async fn fill(pool: &PgPool, boards: u32) -> anyhow::Result<()> {
+async fn fill(pool: &Pool, boards: u32) -> anyhow::Result<()> {
     for first in (0..boards).step_by(BOARDS_PER_INSERT as usize) {
         let last = boards.min(first + BOARDS_PER_INSERT);
         let (mut streams, mut sequences) = (Vec::new(), Vec::new());

@@ -4,7 +4,7 @@
 //! left it; events read = applied + parked.
 
 use platform::event_log::{EventLogError, Position};
-use sqlx::PgConnection;
+use platform::postgres::DatabaseConnection;
 
 use crate::generation::Generation;
 
@@ -28,7 +28,7 @@ pub(crate) enum WriteError {
 /// nothing is known of yet: PostgreSQL would rather read them whole, and a rebuild would take longer with
 /// the square of the log. So it is told not to.
 pub(crate) async fn lock_checkpoint(
-    tx: &mut PgConnection,
+    tx: &mut DatabaseConnection,
     generation: &Generation,
 ) -> Result<(), WriteError> {
     let ours: Option<i32> = sqlx::query_scalar(
@@ -58,7 +58,7 @@ pub(crate) async fn lock_checkpoint(
 
 /// Moves the checkpoint, and counts the events that it moves over.
 pub(crate) async fn advance_checkpoint(
-    tx: &mut PgConnection,
+    tx: &mut DatabaseConnection,
     generation: &Generation,
     up_to: Position,
     (applied, parked): (u64, u64),

@@ -13,7 +13,7 @@ mod tests;
 use std::collections::BTreeMap;
 
 use platform::event_log::{EventLog, Page, Position, Recorded, StreamId};
-use sqlx::{Acquire as _, PgConnection};
+use platform::postgres::DatabaseConnection;
 
 use crate::checkpoint::{WriteError, advance_checkpoint, lock_checkpoint};
 use crate::generation::Generation;
@@ -44,7 +44,7 @@ pub(crate) struct Written {
     )
 )]
 pub(crate) async fn write_page(
-    connection: &mut PgConnection,
+    connection: &mut DatabaseConnection,
     log: &dyn EventLog,
     generation: &mut Generation,
     page: &Page,
@@ -70,7 +70,7 @@ pub(crate) async fn write_page(
 
 /// Writes events that follow on the generation's position: all of them, or nothing.
 async fn write_stretch(
-    connection: &mut PgConnection,
+    connection: &mut DatabaseConnection,
     generation: &mut Generation,
     events: &[Recorded],
     up_to: Position,
@@ -109,7 +109,7 @@ impl Tally {
 }
 
 async fn apply_events(
-    tx: &mut PgConnection,
+    tx: &mut DatabaseConnection,
     generation: &Generation,
     events: &[Recorded],
 ) -> Result<Tally, WriteError> {

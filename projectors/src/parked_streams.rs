@@ -6,7 +6,7 @@
 use std::fmt;
 
 use platform::event_log::{Position, Recorded, StreamId};
-use sqlx::PgConnection;
+use platform::postgres::DatabaseConnection;
 
 use crate::checkpoint::to_bigint;
 use crate::generation::Generation;
@@ -55,7 +55,7 @@ pub(crate) struct Passed {
 
 /// Parks the stream, or counts what was passed over of one that is parked already.
 pub(crate) async fn pass_over(
-    tx: &mut PgConnection,
+    tx: &mut DatabaseConnection,
     generation: &Generation,
     stream: &StreamId,
     passed: &Passed,
@@ -84,7 +84,7 @@ pub(crate) async fn pass_over(
 
 /// Says of a stream that stays parked where it fails now.
 pub(crate) async fn keep_parked(
-    tx: &mut PgConnection,
+    tx: &mut DatabaseConnection,
     generation: &Generation,
     poison: &Poison,
 ) -> Result<(), sqlx::Error> {
@@ -104,7 +104,7 @@ pub(crate) async fn keep_parked(
 
 /// Whether a stream is parked or discarded in a generation.
 pub(crate) async fn is_parked(
-    tx: &mut PgConnection,
+    tx: &mut DatabaseConnection,
     generation: &Generation,
     stream: &StreamId,
 ) -> Result<bool, sqlx::Error> {
@@ -116,7 +116,7 @@ pub(crate) async fn is_parked(
 
 /// Takes a stream off the list: what was passed over of it is applied now.
 pub(crate) async fn unpark_stream(
-    tx: &mut PgConnection,
+    tx: &mut DatabaseConnection,
     generation: &Generation,
     stream: &StreamId,
 ) -> Result<(), sqlx::Error> {
@@ -134,7 +134,7 @@ pub(crate) async fn unpark_stream(
 
 /// Marks the streams that are discarded, as the generation knows them, and those that no longer are.
 pub(crate) async fn mark_discarded(
-    tx: &mut PgConnection,
+    tx: &mut DatabaseConnection,
     generation: &Generation,
 ) -> Result<(), sqlx::Error> {
     let (streams, positions): (Vec<&StreamId>, Vec<i64>) =
@@ -160,7 +160,7 @@ pub(crate) async fn mark_discarded(
 
 /// How many streams are parked, and how many are discarded.
 pub(crate) async fn count_streams(
-    connection: &mut PgConnection,
+    connection: &mut DatabaseConnection,
     generation: &Generation,
 ) -> Result<(i64, i64), sqlx::Error> {
     sqlx::query_as(
@@ -176,7 +176,7 @@ pub(crate) async fn count_streams(
 /// The events that park streams, the first ones in the log first. Those of discarded streams are not among
 /// them.
 pub(crate) async fn list_poisons(
-    connection: &mut PgConnection,
+    connection: &mut DatabaseConnection,
     generation: &Generation,
 ) -> Result<Vec<Poison>, sqlx::Error> {
     let rows: Vec<(i64, String, String, String, String)> = sqlx::query_as(
@@ -199,7 +199,7 @@ pub(crate) async fn list_poisons(
 
 /// Streams that other code than this parked, at most so many; discarded ones are left alone.
 pub(crate) async fn list_parked_by_other_code(
-    connection: &mut PgConnection,
+    connection: &mut DatabaseConnection,
     generation: &Generation,
     limit: i64,
 ) -> Result<Vec<StreamId>, sqlx::Error> {

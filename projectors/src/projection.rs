@@ -5,8 +5,7 @@
 
 use futures::future::BoxFuture;
 use platform::event_log::{Recorded, Undecodable, UndecodableEvent};
-use platform::postgres::DatabaseFlavour;
-use sqlx::PgConnection;
+use platform::postgres::{DatabaseConnection, DatabaseFlavour};
 
 /// What a projection says of itself.
 #[derive(Debug, Clone, Copy)]
@@ -63,7 +62,7 @@ pub trait Projection: Send + Sync + 'static {
     /// this software is too old for it.
     fn apply<'a>(
         &'a self,
-        tx: &'a mut PgConnection,
+        tx: &'a mut DatabaseConnection,
         events: &'a [&'a Recorded],
     ) -> BoxFuture<'a, Result<(), ApplyError>>;
 }

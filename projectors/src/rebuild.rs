@@ -15,7 +15,8 @@ use std::time::Duration;
 use domain::GenerationStatus;
 use platform::event_log::{EventLog, EventLogError, Position};
 use platform::follower::SESSION_BACKOFF;
-use sqlx::{Executor as _, PgConnection, PgPool};
+use platform::postgres::{DatabaseConnection, Pool};
+use sqlx::Executor as _;
 
 pub use compare::{Comparison, TableDifference};
 
@@ -130,7 +131,7 @@ fn count_events(poisons: &[Poison]) -> String {
 /// # Errors
 /// When it was not swapped in; the old generation then serves as before.
 pub async fn rebuild(
-    pool: &PgPool,
+    pool: &Pool,
     log: Arc<dyn EventLog>,
     projection: &'static dyn Projection,
     options: RebuildOptions,
@@ -164,7 +165,7 @@ pub async fn rebuild(
 ///
 /// # Errors
 /// When a projection could not be compared.
-pub async fn verify(pool: &PgPool, log: Arc<dyn EventLog>) -> Result<Vec<Verified>, RebuildError> {
+pub async fn verify(pool: &Pool, log: Arc<dyn EventLog>) -> Result<Vec<Verified>, RebuildError> {
     verify_each(&crate::ALL, pool, log).await
 }
 
@@ -174,7 +175,7 @@ pub async fn verify(pool: &PgPool, log: Arc<dyn EventLog>) -> Result<Vec<Verifie
 /// When a projection could not be compared.
 pub async fn verify_each(
     projections: &[&'static dyn Projection],
-    pool: &PgPool,
+    pool: &Pool,
     log: Arc<dyn EventLog>,
 ) -> Result<Vec<Verified>, RebuildError> {
     let mut verified = Vec::with_capacity(projections.len());
@@ -190,7 +191,7 @@ pub async fn verify_each(
 /// Fills the new generation to where the old one is, and compares them there. The old one moves on
 /// meanwhile.
 async fn fill_and_compare(
-    pool: &PgPool,
+    pool: &Pool,
     builder: &mut Builder,
     progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<Verified, RebuildError> {
@@ -205,7 +206,7 @@ async fn fill_and_compare(
 }
 
 async fn fill_and_swap(
-    pool: &PgPool,
+    pool: &Pool,
     builder: &mut Builder,
     options: RebuildOptions,
     progress: &mut (dyn FnMut(Progress) + Send),
@@ -240,7 +241,7 @@ async fn refuse_poisons(builder: &mut Builder) -> Result<(), RebuildError> {
 
 /// Holds the old generation still, catches up with it, and swaps.
 async fn try_swap(
-    pool: &PgPool,
+    pool: &Pool,
     builder: &mut Builder,
     progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<(), RebuildError> {
@@ -261,7 +262,7 @@ struct Old {
 }
 
 async fn hold_serving(
-    tx: &mut PgConnection,
+    tx: &mut DatabaseConnection,
     projection: &'static dyn Projection,
 ) -> Result<Old, RebuildError> {
     // It idles while the new generation reads the last events.
@@ -280,7 +281,7 @@ async fn hold_serving(
 /// Retires the old generation and lets the new one serve. The old one's owner finds itself fenced
 /// off and goes on with the new one.
 async fn swap_generations(
-    tx: &mut PgConnection,
+    tx: &mut DatabaseConnection,
     old: &Old,
     new: &Generation,
 ) -> Result<(), sqlx::Error> {

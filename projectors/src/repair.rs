@@ -10,7 +10,7 @@ use std::collections::HashMap;
 
 use domain::{Aggregate as _, PoisonedEvent, ProjectionRepair, ProjectionRepairEvent};
 use platform::event_log::{EventLog, EventLogError, Position, Recorded, StreamId, Undecodable};
-use sqlx::{Acquire as _, PgConnection};
+use platform::postgres::DatabaseConnection;
 
 use crate::checkpoint::{WriteError, advance_checkpoint, lock_checkpoint};
 use crate::generation::Generation;
@@ -65,7 +65,7 @@ fn stream_of(poison: &PoisonedEvent) -> StreamId {
 
 /// Carries out the decision that follows on the generation's position, and moves the checkpoint over it.
 pub(crate) async fn carry_out(
-    connection: &mut PgConnection,
+    connection: &mut DatabaseConnection,
     log: &dyn EventLog,
     generation: &mut Generation,
     event: &Recorded,
@@ -98,7 +98,7 @@ pub(crate) async fn carry_out(
 /// Tries every stream again that other code has parked: this code may be able to apply it. Each is tried once,
 /// since one that stays parked is then parked by this code.
 pub(crate) async fn retry_after_upgrade(
-    connection: &mut PgConnection,
+    connection: &mut DatabaseConnection,
     log: &dyn EventLog,
     generation: &mut Generation,
 ) -> Result<(), WriteError> {
@@ -142,7 +142,7 @@ async fn read_stream(
 /// Applies the events of a parked stream up to the checkpoint and unparks it. False when it is not parked, was
 /// discarded meanwhile, or still cannot be applied.
 async fn retry_stream(
-    tx: &mut PgConnection,
+    tx: &mut DatabaseConnection,
     generation: &Generation,
     parked: &StreamUpTo,
 ) -> Result<bool, WriteError> {
@@ -166,7 +166,7 @@ async fn retry_stream(
 /// Applies event after event, and says which cannot be applied. What this software does not know is one, too:
 /// the others need not wait for newer software, since the stream is parked already.
 async fn apply_in_turn(
-    tx: &mut PgConnection,
+    tx: &mut DatabaseConnection,
     projection: &dyn Projection,
     events: &[Recorded],
 ) -> Result<Option<Poison>, sqlx::Error> {

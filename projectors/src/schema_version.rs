@@ -6,8 +6,7 @@
 //! what to do. The tables are compared beside the version because the version is raised by hand: two builds
 //! side by side, one of which forgot it, must not park each other's streams.
 
-use platform::postgres::DatabaseFlavour;
-use sqlx::PgConnection;
+use platform::postgres::{DatabaseConnection, DatabaseFlavour};
 
 use crate::projection::Projection;
 
@@ -62,7 +61,7 @@ impl std::fmt::Display for SchemaMismatch {
 /// Why this code does not write into the generation that serves; `None` when it may, or when none
 /// serves.
 pub(crate) async fn find_mismatch(
-    connection: &mut PgConnection,
+    connection: &mut DatabaseConnection,
     projection: &dyn Projection,
 ) -> Result<Option<SchemaMismatch>, sqlx::Error> {
     let definition = projection.definition();

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use platform::follower::{FollowerStatus, Followers, LogTail, ProjectorFollower, run_follower};
 use platform::health::Probe;
+use platform::postgres::Pool;
 use platform::postgres::channel::{HintSender, PROJECTED_CHANNEL};
 use platform::shutdown::Shutdown;
-use sqlx::PgPool;
 use tokio::task::JoinSet;
 
 use crate::generation::tables::ensure_each;
@@ -61,7 +61,7 @@ impl Service {
     /// # Errors
     /// When the generations cannot be created, or a projection's task dies. What happens later, to
     /// the database or the log, is waited for.
-    pub async fn run(self, pool: PgPool, tail: LogTail, shutdown: Shutdown) -> anyhow::Result<()> {
+    pub async fn run(self, pool: Pool, tail: LogTail, shutdown: Shutdown) -> anyhow::Result<()> {
         ensure_each(&pool, &crate::ALL).await.context("cannot create the read models")?;
         let hint = HintSender::start(pool.clone(), PROJECTED_CHANNEL);
         let mut tasks = JoinSet::new();

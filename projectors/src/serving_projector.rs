@@ -9,8 +9,7 @@ use std::sync::Arc;
 use domain::GenerationStatus;
 use platform::event_log::{EventLog, Page, Position, StreamId};
 use platform::follower::{FollowError, FollowerStatus, OwnerLock, Projector, project_to_end};
-use platform::postgres::DatabaseFlavour;
-use sqlx::{PgConnection, PgPool};
+use platform::postgres::{DatabaseConnection, DatabaseFlavour, Pool};
 
 use crate::checkpoint::WriteError;
 use crate::generation::{Generation, lock};
@@ -42,7 +41,7 @@ impl ServingProjector {
 
     async fn report_parked(
         &self,
-        connection: &mut PgConnection,
+        connection: &mut DatabaseConnection,
         generation: &Generation,
     ) -> Result<(), sqlx::Error> {
         if let Some(status) = &self.status {
@@ -58,7 +57,10 @@ impl Projector for ServingProjector {
         OwnerLock { class: lock::OWNER, name: self.projection.name() }
     }
 
-    async fn take_over(&mut self, connection: &mut PgConnection) -> Result<Position, FollowError> {
+    async fn take_over(
+        &mut self,
+        connection: &mut DatabaseConnection,
+    ) -> Result<Position, FollowError> {
         let Some(mut generation) = take_over_serving(connection, self.projection).await? else {
             let mismatch = find_mismatch(connection, self.projection).await?;
             return Err(mismatch.map_or_else(nothing_serves, FollowError::failed));
@@ -82,7 +84,7 @@ impl Projector for ServingProjector {
 
     async fn write_page(
         &mut self,
-        connection: &mut PgConnection,
+        connection: &mut DatabaseConnection,
         page: &Page,
     ) -> Result<(), FollowError> {
         let mut generation = self.generation.take().ok_or_else(nothing_serves)?;
@@ -120,7 +122,7 @@ impl From<WriteError> for FollowError {
 /// # Errors
 /// When it was interrupted; calling again continues.
 pub async fn catch_up(
-    pool: &PgPool,
+    pool: &Pool,
     log: Arc<dyn EventLog>,
     projection: &'static dyn Projection,
     page_events: usize,
@@ -132,7 +134,7 @@ pub async fn catch_up(
 /// Makes this process the owner of the generation that serves: every owner before is fenced off.
 /// `None` when none serves, or only one that code of another version or with other tables has built.
 pub(crate) async fn take_over_serving(
-    connection: &mut PgConnection,
+    connection: &mut DatabaseConnection,
     projection: &'static dyn Projection,
 ) -> Result<Option<Generation>, sqlx::Error> {
     let definition = projection.definition();

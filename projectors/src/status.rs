@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::GenerationStatus;
 use platform::event_log::{EventLog, EventLogError, Position, StreamId};
-use sqlx::PgPool;
+use platform::postgres::Pool;
 
 use crate::schema_version::{SchemaMismatch, find_mismatch};
 
@@ -99,7 +99,7 @@ struct CheckpointRow {
 /// # Errors
 /// When the database or the log fails.
 pub async fn list_generations(
-    pool: &PgPool,
+    pool: &Pool,
     log: &dyn EventLog,
 ) -> Result<Vec<ProjectionStatus>, StatusError> {
     let rows: Vec<CheckpointRow> = sqlx::query_as(
@@ -125,7 +125,7 @@ pub async fn list_generations(
 /// # Errors
 /// When the database fails.
 pub async fn serving_position(
-    pool: &PgPool,
+    pool: &Pool,
     projection: &str,
 ) -> Result<Option<Position>, sqlx::Error> {
     let position: Option<i64> = sqlx::query_scalar(
@@ -140,7 +140,7 @@ pub async fn serving_position(
 
 async fn status_of(
     row: CheckpointRow,
-    pool: &PgPool,
+    pool: &Pool,
     log: &dyn EventLog,
 ) -> Result<ProjectionStatus, StatusError> {
     let position = Position(row.position);
@@ -184,7 +184,7 @@ const SERVING_PARKED: &str = "SELECT p.* FROM public.parked_streams p
 /// # Errors
 /// When the database fails.
 pub async fn list_parked_streams(
-    pool: &PgPool,
+    pool: &Pool,
     projection: Option<&str>,
 ) -> Result<Vec<ParkedStream>, sqlx::Error> {
     let sql = format!(
@@ -201,7 +201,7 @@ pub async fn list_parked_streams(
 /// # Errors
 /// When the database fails.
 pub async fn find_parked_stream(
-    pool: &PgPool,
+    pool: &Pool,
     projection: &str,
     position: Position,
 ) -> Result<Option<ParkedStream>, sqlx::Error> {
@@ -216,7 +216,7 @@ pub async fn find_parked_stream(
 /// # Errors
 /// When the database fails.
 pub async fn read_parked_stream(
-    pool: &PgPool,
+    pool: &Pool,
     projection: &str,
     stream: &StreamId,
 ) -> Result<Option<ParkedStream>, sqlx::Error> {

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use domain::ProjectionName;
 use platform::event_log::{POLL_INTERVAL, Position};
+use platform::postgres::Pool;
 use platform::postgres::channel::{HintListener, PROJECTED_CHANNEL};
-use sqlx::PgPool;
 use tokio::sync::{Mutex, watch};
 use tokio::time::{Instant, timeout_at};
 
@@ -29,7 +29,7 @@ type Positions = Arc<BTreeMap<String, Position>>;
 
 /// The serving checkpoints, as they were seen last.
 pub(crate) struct Checkpoints {
-    pool: PgPool,
+    pool: Pool,
     hints: HintListener,
     look_interval: Duration,
     seen: Mutex<Option<Seen>>,
@@ -54,7 +54,7 @@ enum Asker {
 impl Checkpoints {
     /// The checkpoints in the database of `pool`. Listens for hints from now on: call it inside a
     /// tokio runtime.
-    pub(crate) fn new(pool: PgPool) -> Self {
+    pub(crate) fn new(pool: Pool) -> Self {
         let hints = HintListener::start(pool.clone(), PROJECTED_CHANNEL);
         Self { pool, hints, look_interval: LOOK_INTERVAL, seen: Mutex::new(None) }
     }
@@ -188,7 +188,7 @@ mod tests {
 
     use super::*;
 
-    async fn move_to(pool: &PgPool, position: i64) {
+    async fn move_to(pool: &Pool, position: i64) {
         let sql = "INSERT INTO projection_checkpoints
                        (projection, generation, status, schema_version, position)
                    VALUES ('parts', 1, 'serving', 1, $1)
@@ -197,7 +197,7 @@ mod tests {
     }
 
     /// Checkpoints that are never looked at without a hint.
-    async fn hinted_only(pool: &PgPool) -> Checkpoints {
+    async fn hinted_only(pool: &Pool) -> Checkpoints {
         let mut checkpoints = Checkpoints::new(pool.clone());
         checkpoints.look_interval = Duration::from_secs(3600);
         checkpoints.hints.subscribe().changed().await.expect("it listens");

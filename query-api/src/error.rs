@@ -10,6 +10,7 @@ use domain::Rejection as _;
 use platform::auth::{AuthError, Scope};
 use platform::event_log::{EventLogError, Position};
 use platform::http::Problem;
+use platform::postgres::may_pass;
 use platform::projection_repair::RepairError;
 
 /// Seconds after which a read that came too early is worth another try.
@@ -194,26 +195,14 @@ impl From<domain::Invalid> for QueryError {
 }
 
 /// Undefined tables and schemas (42P01, 3F000) mean that no projector has built them yet, undefined columns
-/// (42703) that one of an older version has; what may pass by itself is told apart as the event log does (SQLSTATE classes 08, 40, 53, 55, 57, 58).
+/// (42703) that one of an older version has; what may pass by itself is told apart as the event log does.
 impl From<sqlx::Error> for QueryError {
     fn from(error: sqlx::Error) -> Self {
         let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
-        let unavailable = match (&error, code.as_deref()) {
-            (_, Some("42P01" | "3F000" | "42703")) => return Self::NotBuilt,
-            (_, Some(code)) => {
-                ["08", "40", "53", "55", "57", "58"].iter().any(|class| code.starts_with(class))
-            }
-            (
-                sqlx::Error::Io(_)
-                | sqlx::Error::Tls(_)
-                | sqlx::Error::PoolTimedOut
-                | sqlx::Error::PoolClosed
-                | sqlx::Error::WorkerCrashed,
-                None,
-            ) => true,
-            _ => false,
-        };
-        if unavailable {
+        if matches!(code.as_deref(), Some("42P01" | "3F000" | "42703")) {
+            return Self::NotBuilt;
+        }
+        if may_pass(&error) {
             tracing::warn!(%error, "the database is unavailable");
             Self::Unavailable
         } else {

@@ -28,8 +28,8 @@ use platform::artifact_store::ArtifactStore;
 use platform::auth::{SigningKey, TokenVerifier};
 use platform::follower::LogTail;
 use platform::health::Probe;
+use platform::postgres::Pool;
 use platform::shutdown::Shutdown;
-use sqlx::PgPool;
 use tokio::sync::Semaphore;
 
 pub use config::QueryApiConfig;
@@ -46,7 +46,7 @@ use query_context::QueryContext;
 #[derive(Clone)]
 pub struct QueryApiDependencies {
     /// The database of the read models.
-    pub pool: PgPool,
+    pub pool: Pool,
     /// The log that subscriptions follow: the process's one reader.
     pub tail: LogTail,
     /// Where pictures are.

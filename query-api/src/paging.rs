@@ -3,11 +3,12 @@
 //! Invariant: a page is found by the sort key of its neighbour, never by an offset, so rows that
 //! are inserted meanwhile neither repeat nor hide another.
 
+use platform::postgres::Pool;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::postgres::PgRow;
 use sqlx::query_builder::Separated;
-use sqlx::{FromRow, PgPool, Postgres, QueryBuilder};
+use sqlx::{FromRow, Postgres, QueryBuilder};
 
 use crate::cursor::{CursorKey, CursorScope};
 use crate::error::QueryError;
@@ -101,7 +102,7 @@ pub(crate) fn parse_page<R: Listed>(
 /// # Errors
 /// When the database does not answer or the read model does not exist.
 pub(crate) async fn read_page<R: Listed>(
-    pool: &PgPool,
+    pool: &Pool,
     page: PageRequest<R::Key>,
     filter: &impl Filter,
 ) -> Result<Slice<R>, QueryError> {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use platform::event_log::Position;
 use platform::follower::LogTail;
+use platform::postgres::Pool;
 use platform::shutdown::Shutdown;
-use sqlx::PgPool;
 use tokio::sync::Semaphore;
 
 use crate::QueryApiConfig;
@@ -16,7 +16,7 @@ use crate::error::QueryError;
 
 /// What every read needs.
 pub(crate) struct QueryContext {
-    pub(crate) pool: PgPool,
+    pub(crate) pool: Pool,
     pub(crate) tail: LogTail,
     pub(crate) checkpoints: Checkpoints,
     pub(crate) cursor_key: CursorKey,

@@ -146,7 +146,7 @@ async fn rebuild_each(
 }
 
 /// Runs the projectors until nothing is behind.
-async fn catch_up(pool: &sqlx::PgPool, log: &Arc<dyn EventLog>) -> anyhow::Result<()> {
+async fn catch_up(pool: &platform::postgres::Pool, log: &Arc<dyn EventLog>) -> anyhow::Result<()> {
     let shutdown = Shutdown::new();
     let projectors = projectors::Service::new(ProjectorsConfig::default());
     let tail = LogTail::new(Arc::clone(log));

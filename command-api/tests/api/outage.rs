@@ -85,6 +85,42 @@ async fn without_a_database_every_command_is_answered_with_503() {
 }
 
 #[tokio::test]
+async fn a_primary_that_was_demoted_is_away_and_no_fault_of_ours() {
+    let api = TestApi::start().await;
+    let create = api.post("/v1/inspections").json(board());
+    // As a server that became a standby, or that others have fenced off: it answers, and only reads.
+    let set = async |is_read_only: &str| {
+        let mut server =
+            <sqlx::PgConnection as sqlx::Connection>::connect(api.database.url()).await.unwrap();
+        let statement = format!(
+            "BEGIN READ WRITE;
+             DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_read_only = {is_read_only}',
+                                        current_database()); END $$;
+             COMMIT"
+        );
+        sqlx::raw_sql(&statement).execute(&mut server).await.unwrap();
+        let cut = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity
+                   WHERE datname = current_database() AND pid <> pg_backend_pid()";
+        sqlx::raw_sql(cut).execute(&mut server).await.unwrap();
+    };
+    set("on").await;
+    for _ in 0..3 {
+        let reply = create.clone().send().await;
+        assert_eq!(reply.problem(), (503, "unavailable".into()), "{reply:?}");
+        assert!(reply.header("retry-after").is_some());
+    }
+    set("off").await;
+    let mut reply = create.clone().send().await;
+    for _ in 0..20 {
+        if reply.status == 201 {
+            break;
+        }
+        reply = create.clone().send().await;
+    }
+    assert_eq!(reply.status, 201, "its connections are not kept: {reply:?}");
+}
+
+#[tokio::test]
 async fn connections_that_are_cut_in_the_middle_lose_and_double_nothing() {
     let api = TestApi::start().await;
     let cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity

@@ -15,16 +15,16 @@ use platform::auth::{Actor, KeyRing, TokenConfig, TokenIssuer, Users};
 use platform::event_log::postgres::PostgresEventLog;
 use platform::event_log::{EventLog, Position, Recorded};
 use platform::idempotency::IdempotencyStore;
+use platform::postgres::Pool;
 use platform::test_support::{TestDatabase, artifact_store_in, fresh_database};
 use serde_json::{Value, json};
-use sqlx::PgPool;
 use tempfile::TempDir;
 use tower::ServiceExt as _;
 
 pub(crate) struct TestApi {
     pub(crate) router: Router,
     pub(crate) log: Arc<dyn EventLog>,
-    pub(crate) pool: PgPool,
+    pub(crate) pool: Pool,
     pub(crate) artifacts: ArtifactStore,
     pub(crate) issuer: Arc<TokenIssuer>,
     pub(crate) token: String,

@@ -14,18 +14,17 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use sqlx::pool::PoolConnection;
 use sqlx::types::Json;
-use sqlx::{PgConnection, PgPool, Postgres};
 use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
 use super::{
-    Append, AppendError, AppendScope, Appended, EventLog, EventLogError, EventMetadata, NewEvent,
-    Page, Position, Recorded, StreamId, StreamTurns,
+    Append, AppendError, AppendScope, Appended, Attachment, EventLog, EventLogError, EventMetadata,
+    NewEvent, Page, Position, Recorded, StreamId, StreamTurns,
 };
 use crate::postgres::channel::{HintListener, HintSender};
+use crate::postgres::{DatabaseConnection, Pool, may_pass};
 pub use hold_up::HoldUp;
 
 /// The channel of the hints that something may have been appended.
@@ -51,7 +50,7 @@ const COLUMNS: &str = "position, event_id, command_id, aggregate_type, aggregate
 /// The event log in the table `events`.
 #[derive(Clone)]
 pub struct PostgresEventLog {
-    pool: PgPool,
+    pool: Pool,
     hints: HintListener,
     hint_others: HintSender,
     turns: StreamTurns,
@@ -63,7 +62,7 @@ impl PostgresEventLog {
     /// background tasks, which end with the last clone: one sends hints, one listens for those of others,
     /// one warns of transactions that hold the log up.
     #[must_use]
-    pub fn new(pool: PgPool) -> Self {
+    pub fn new(pool: Pool) -> Self {
         let watch = AbortOnDropHandle::new(tokio::spawn(hold_up::watch(pool.clone())));
         Self {
             hints: HintListener::start(pool.clone(), APPENDED_CHANNEL),
@@ -83,17 +82,14 @@ impl PostgresEventLog {
     }
 
     async fn read_head(&self) -> Result<Position, EventLogError> {
-        let mut reading = Reading::begin(&self.pool).await?;
-        let head = read_watermark(&mut reading.connection).await?;
-        reading.finish();
-        Ok(head)
+        let mut connection = self.pool.acquire().await.map_err(log_error)?;
+        read_watermark(&mut connection).await
     }
 
     async fn read_page(&self, after: Position, limit: usize) -> Result<Page, EventLogError> {
-        let mut reading = Reading::begin(&self.pool).await?;
-        let head = read_watermark(&mut reading.connection).await?;
+        let mut connection = self.pool.acquire().await.map_err(log_error)?;
+        let head = read_watermark(&mut connection).await?;
         if head <= after {
-            reading.finish();
             return Ok(Page { events: Vec::new(), up_to: after, head });
         }
         let sql = format!(
@@ -104,10 +100,9 @@ impl PostgresEventLog {
             .bind(after.0)
             .bind(head.0)
             .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-            .fetch_all(&mut *reading.connection)
+            .fetch_all(&mut *connection)
             .await
             .map_err(log_error)?;
-        reading.finish();
         let full = rows.len() == limit;
         let up_to = rows.last().filter(|_| full).map_or(head, |row| Position(row.position));
         Ok(Page { events: rows.into_iter().map(Recorded::from).collect(), up_to, head })
@@ -116,50 +111,36 @@ impl PostgresEventLog {
     async fn append_in_transaction(&self, mut append: Append) -> Result<Appended, AppendError> {
         let attachment = append.attachment.take();
         let mut transaction = self.pool.begin().await.map_err(log_error)?;
-        let appended = insert_events(&mut transaction, append).await?;
-        if let Some(attachment) = attachment {
-            let scope = AppendScope::Transaction(&mut transaction);
-            let kept = attachment.keep(&appended, scope).await;
-            kept.map_err(|source| AppendError::NotKept { appended: None, source })?;
+        let appended = append_and_keep(&mut transaction, append, attachment).await;
+        if appended.is_ok() {
+            transaction.commit().await.map_err(log_error)?;
+        } else if let Err(error) = transaction.rollback().await {
+            tracing::debug!(%error, "nothing to roll back any more");
         }
-        transaction.commit().await.map_err(log_error)?;
-        Ok(appended)
+        appended
     }
 }
 
-/// A connection on which the log is read. Whoever waits for the answer may give up and drop the read: the
-/// pool would then wait for what is still to come on the connection, without a limit, before it gave its
-/// place to anybody else. So a connection is closed unless the read has succeeded.
-struct Reading {
-    connection: PoolConnection<Postgres>,
-    has_succeeded: bool,
+async fn append_and_keep(
+    transaction: &mut DatabaseConnection,
+    append: Append,
+    attachment: Option<Box<dyn Attachment>>,
+) -> Result<Appended, AppendError> {
+    let appended = insert_events(transaction, append).await?;
+    if let Some(attachment) = attachment {
+        let scope = AppendScope::Transaction(transaction);
+        let kept = attachment.keep(&appended, scope).await;
+        kept.map_err(|source| AppendError::NotKept { appended: None, source })?;
+    }
+    Ok(appended)
 }
 
-impl Reading {
-    async fn begin(pool: &PgPool) -> Result<Self, EventLogError> {
-        let connection = pool.acquire().await.map_err(log_error)?;
-        Ok(Self { connection, has_succeeded: false })
-    }
-
-    fn finish(mut self) {
-        self.has_succeeded = true;
-    }
-}
-
-impl Drop for Reading {
-    fn drop(&mut self) {
-        if !self.has_succeeded {
-            self.connection.close_on_drop();
-        }
-    }
-}
-
-async fn read_watermark(connection: &mut PgConnection) -> Result<Position, EventLogError> {
+async fn read_watermark(connection: &mut DatabaseConnection) -> Result<Position, EventLogError> {
     let watermark: Option<i64> =
         sqlx::query_scalar(WATERMARK).fetch_one(connection).await.map_err(log_error)?;
-    watermark
-        .map(Position)
-        .ok_or_else(|| EventLogError::Failed("the database is a standby; use the primary".into()))
+    watermark.map(Position).ok_or_else(|| {
+        EventLogError::Unavailable("the database is a standby, not the primary".into())
+    })
 }
 
 impl EventLog for PostgresEventLog {
@@ -237,7 +218,7 @@ impl EventLog for PostgresEventLog {
 
 /// Inserts the events if the stream has exactly the expected version.
 async fn insert_events(
-    connection: &mut PgConnection,
+    connection: &mut DatabaseConnection,
     append: Append,
 ) -> Result<Appended, AppendError> {
     let expected = append.expected_version;
@@ -302,21 +283,9 @@ fn insert_error(error: sqlx::Error, stream: &StreamId, command_id: Option<Uuid>)
     }
 }
 
-/// Tells apart what may pass by itself: the connection, the server going up or down, full disks and
-/// memory, locks and serialization (SQLSTATE classes 08, 40, 53, 55, 57, 58).
+/// Tells apart what may pass by itself.
 pub(crate) fn log_error(error: sqlx::Error) -> EventLogError {
-    let transient = match &error {
-        sqlx::Error::Database(database) => database
-            .code()
-            .is_some_and(|code| ["08", "40", "53", "55", "57", "58"].contains(&&code[..2])),
-        sqlx::Error::Io(_)
-        | sqlx::Error::Tls(_)
-        | sqlx::Error::PoolTimedOut
-        | sqlx::Error::PoolClosed
-        | sqlx::Error::WorkerCrashed => true,
-        _ => false,
-    };
-    if transient {
+    if may_pass(&error) {
         EventLogError::Unavailable(Box::new(error))
     } else {
         EventLogError::Failed(Box::new(error))

@@ -7,11 +7,11 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use secrecy::{ExposeSecret as _, SecretString};
-use sqlx::PgPool;
 use sqlx::postgres::PgConnectOptions;
 
 use super::EventLog;
 use super::postgres::PostgresEventLog;
+use crate::postgres::Pool;
 
 /// Where the event log is.
 #[derive(Debug, Clone, clap::Args)]
@@ -116,11 +116,11 @@ fn place_of(options: &PgConnectOptions) -> (PathBuf, u16, String) {
 /// When this platform cannot use the log there.
 pub fn open(
     url: Option<&EventLogUrl>,
-    database: &PgPool,
+    database: &Pool,
 ) -> Result<Arc<dyn EventLog>, InvalidEventLogUrl> {
     match url {
         None => {}
-        Some(url @ EventLogUrl::Postgres(_)) => url.check_beside(&database.connect_options())?,
+        Some(url @ EventLogUrl::Postgres(_)) => url.check_beside(database.options())?,
     }
     Ok(Arc::new(PostgresEventLog::new(database.clone())))
 }

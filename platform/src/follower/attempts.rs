@@ -16,7 +16,7 @@ use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use sqlx::PgPool;
+use crate::postgres::Pool;
 use tokio::sync::{
     OwnedRwLockReadGuard, OwnedRwLockWriteGuard, OwnedSemaphorePermit, RwLock, Semaphore,
 };
@@ -36,7 +36,7 @@ const ALONE_MAX: Duration = Duration::from_secs(60);
 
 /// What is known of a reactor's attempts at pieces of work, by the ids of these.
 pub struct AttemptLedger {
-    pool: PgPool,
+    pool: Pool,
     reactor: &'static str,
     ended: Arc<Mutex<Ended>>,
     /// Whoever tries a suspect holds it.
@@ -73,7 +73,7 @@ enum Room {
 impl AttemptLedger {
     /// Of the attempts of this reactor, whichever process begins them.
     #[must_use]
-    pub fn new(pool: PgPool, reactor: &'static str) -> Self {
+    pub fn new(pool: Pool, reactor: &'static str) -> Self {
         let suspect = Arc::new(Semaphore::new(1));
         let (ended, room) = (Arc::default(), Arc::default());
         Self { pool, reactor, ended, suspect, room, alone_max: ALONE_MAX }

@@ -9,13 +9,12 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::sync::Arc;
 
-use sqlx::{PgConnection, PgPool};
-
 use super::owner::{OwnerConnection, OwnerLock};
 use super::session::{FollowError, Follower, begin_following};
 use super::status::FollowerStatus;
 use super::tail::LogTail;
 use crate::event_log::{Position, Recorded};
+use crate::postgres::{DatabaseConnection, Pool};
 
 /// The class of the advisory locks of reactors; see `projectors` for the classes before it.
 const LOCK_CLASS: i32 = 776;
@@ -47,7 +46,7 @@ pub struct LogReactorFollower<R> {
     /// What reacts.
     pub reactor: R,
     /// The database of its checkpoint.
-    pub pool: PgPool,
+    pub pool: Pool,
     /// The log.
     pub tail: LogTail,
     /// The most events between two checkpoints: what may be done again.
@@ -65,8 +64,9 @@ impl<R: LogReactor> Follower for LogReactorFollower<R> {
         tracing::info!(follower = name, epoch, position = position.0, "reacting");
         let mut follow = begin_following(&self.tail, position, status).await?;
         loop {
-            let page = follow.next_shared_page(self.page_events).await?;
-            self.reactor.react(&page.events).await.map_err(FollowError::failed)?;
+            let page = connection.hold_while(follow.next_shared_page(self.page_events)).await??;
+            let reacted = connection.hold_while(self.reactor.react(&page.events)).await?;
+            reacted.map_err(FollowError::failed)?;
             save_checkpoint(&mut connection, name, epoch, (position, page.up_to)).await?;
             position = page.up_to;
             status.advance(position, page.head);
@@ -77,7 +77,7 @@ impl<R: LogReactor> Follower for LogReactorFollower<R> {
 /// Makes this process the owner, fences every owner before off, and says up to where everything is done.
 /// A reactor that is new begins with the first event.
 async fn take_over(
-    connection: &mut PgConnection,
+    connection: &mut DatabaseConnection,
     name: &str,
 ) -> Result<(i64, Position), sqlx::Error> {
     let (epoch, position) = sqlx::query_as(
@@ -95,7 +95,7 @@ async fn take_over(
 /// Moves the checkpoint on from exactly where this owner left it: one that somebody moved meanwhile, also
 /// by hand and back, is not overwritten, but gone on from by the next session.
 async fn save_checkpoint(
-    connection: &mut PgConnection,
+    connection: &mut DatabaseConnection,
     name: &str,
     epoch: i64,
     (from, to): (Position, Position),

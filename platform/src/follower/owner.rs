@@ -1,23 +1,22 @@
 //! Ownership that ends with a connection: an advisory lock on the connection that does the work, and an
 //! epoch that the work is fenced by.
 //!
-//! A process that dies loses both at once. One that is cut off keeps believing, until the server's
-//! keepalives end its session; should it wake up after that, its epoch is old and it writes
-//! nothing. Absent: the epoch itself, which stands beside the checkpoint.
+//! A process that dies loses both at once. One that is cut off or stands still says nothing any more, and
+//! the server ends its session; should it wake up after that, its epoch is old and it writes nothing. An
+//! owner that waits for work proves now and then that the database still answers ([`OwnerConnection::hold_while`]).
+//! Absent: the epoch itself, which stands beside the checkpoint.
 
+use crate::postgres::{DatabaseConnection, Pool};
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
-
-use sqlx::{Connection as _, PgConnection, PgPool};
 
 /// How long an instance that stands by waits before it asks for the lock again.
 const STANDBY_INTERVAL: Duration = Duration::from_millis(500);
 
-/// After this silence the server probes a connection (seconds), this often, so many times: a peer
-/// that is cut off is dropped after 25 s.
-const KEEPALIVE_IDLE_S: &str = "10";
-const KEEPALIVE_INTERVAL_S: &str = "5";
-const KEEPALIVE_COUNT: &str = "3";
+/// How often an owner that waits speaks to the database.
+const PROVE_INTERVAL: Duration = Duration::from_secs(5);
+/// The server ends the session of an owner that says nothing for so long: it stands still, or is cut off.
+const SILENCE_MAX: &str = "20s";
 
 /// An advisory lock of PostgreSQL: a class, which tells kinds of work apart, and the work's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,28 +29,18 @@ pub struct OwnerLock {
 
 /// A connection outside the pool, held for long, that owns what it locks.
 #[derive(Debug)]
-pub struct OwnerConnection(PgConnection);
+pub struct OwnerConnection(DatabaseConnection);
 
 impl OwnerConnection {
     /// A connection that owns nothing yet.
     ///
     /// # Errors
     /// When the database cannot be reached.
-    pub async fn open(pool: &PgPool) -> Result<Self, sqlx::Error> {
-        let mut connection = pool.acquire().await?.detach();
+    pub async fn open(pool: &Pool) -> Result<Self, sqlx::Error> {
+        let mut connection = pool.open_connection().await?;
         // Not waiting for the disk: rows and checkpoint move together, so what a crash of the server
         // forgets is done again.
-        sqlx::query(
-            "SELECT set_config('tcp_keepalives_idle', $1, false),
-                    set_config('tcp_keepalives_interval', $2, false),
-                    set_config('tcp_keepalives_count', $3, false),
-                    set_config('synchronous_commit', 'off', false)",
-        )
-        .bind(KEEPALIVE_IDLE_S)
-        .bind(KEEPALIVE_INTERVAL_S)
-        .bind(KEEPALIVE_COUNT)
-        .execute(&mut connection)
-        .await?;
+        sqlx::query("SET synchronous_commit = off").execute(&mut connection).await?;
         Ok(Self(connection))
     }
 
@@ -61,16 +50,36 @@ impl OwnerConnection {
     /// # Errors
     /// When the database fails.
     pub async fn wait_for(
-        pool: &PgPool,
+        pool: &Pool,
         lock: OwnerLock,
         on_standby: impl Fn() + Send,
     ) -> Result<Self, sqlx::Error> {
         let mut connection = Self::open(pool).await?;
+        let silence = format!("SET idle_session_timeout = '{SILENCE_MAX}'");
+        sqlx::query(&silence).execute(&mut *connection).await?;
         while !connection.try_lock(lock).await? {
             on_standby();
             tokio::time::sleep(STANDBY_INTERVAL).await;
         }
         Ok(connection)
+    }
+
+    /// Waits for something, and proves meanwhile that this process is there and that the database is. Whoever
+    /// owns by [`Self::wait_for`] waits for nothing else than the database in any other way.
+    ///
+    /// # Errors
+    /// When the database does not answer, or ended the session; what was waited for is then dropped.
+    pub(super) async fn hold_while<T>(
+        &mut self,
+        doing: impl Future<Output = T>,
+    ) -> Result<T, sqlx::Error> {
+        let mut doing = std::pin::pin!(doing);
+        loop {
+            match tokio::time::timeout(PROVE_INTERVAL, &mut doing).await {
+                Ok(done) => return Ok(done),
+                Err(_) => self.0.ping().await?,
+            }
+        }
     }
 
     /// Takes a lock for the life of the connection, if nobody else has it.
@@ -98,15 +107,15 @@ impl OwnerConnection {
 }
 
 impl Deref for OwnerConnection {
-    type Target = PgConnection;
+    type Target = DatabaseConnection;
 
-    fn deref(&self) -> &PgConnection {
+    fn deref(&self) -> &DatabaseConnection {
         &self.0
     }
 }
 
 impl DerefMut for OwnerConnection {
-    fn deref_mut(&mut self) -> &mut PgConnection {
+    fn deref_mut(&mut self) -> &mut DatabaseConnection {
         &mut self.0
     }
 }

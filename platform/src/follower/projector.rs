@@ -6,14 +6,13 @@
 use std::convert::Infallible;
 use std::future::Future;
 
-use sqlx::{PgConnection, PgPool};
-
 use super::owner::{OwnerConnection, OwnerLock};
 use super::session::{FollowError, Follower, begin_following};
 use super::status::FollowerStatus;
 use super::tail::LogTail;
 use crate::event_log::{EventLog, Page, Position};
 use crate::postgres::channel::HintSender;
+use crate::postgres::{DatabaseConnection, Pool};
 
 /// Whoever turns events into rows of the database that keeps its checkpoint.
 pub trait Projector: Send {
@@ -24,14 +23,14 @@ pub trait Projector: Send {
     /// projected. Whatever an earlier session knew is forgotten.
     fn take_over(
         &mut self,
-        connection: &mut PgConnection,
+        connection: &mut DatabaseConnection,
     ) -> impl Future<Output = Result<Position, FollowError>> + Send;
 
     /// Writes the page that follows on the checkpoint, and the checkpoint behind it, in one
     /// transaction: all of it, or nothing. [`FollowError::Fenced`] when the epoch is another.
     fn write_page(
         &mut self,
-        connection: &mut PgConnection,
+        connection: &mut DatabaseConnection,
         page: &Page,
     ) -> impl Future<Output = Result<(), FollowError>> + Send;
 }
@@ -41,7 +40,7 @@ pub struct ProjectorFollower<P> {
     /// What is projected.
     pub projector: P,
     /// The database of rows and checkpoint.
-    pub pool: PgPool,
+    pub pool: Pool,
     /// The log.
     pub tail: LogTail,
     /// The most events in one transaction.
@@ -56,7 +55,7 @@ impl<P: Projector> Follower for ProjectorFollower<P> {
         let (mut connection, position) = owned;
         let mut follow = begin_following(&self.tail, position, status).await?;
         loop {
-            let page = follow.next_page(self.page_events).await?;
+            let page = connection.hold_while(follow.next_page(self.page_events)).await??;
             self.projector.write_page(&mut connection, &page).await?;
             self.hint.send_hint();
             status.advance(page.up_to, page.head);
@@ -71,7 +70,7 @@ impl<P: Projector> Follower for ProjectorFollower<P> {
 /// When it was interrupted; calling again continues.
 pub async fn project_to_end(
     projector: &mut impl Projector,
-    pool: &PgPool,
+    pool: &Pool,
     log: &dyn EventLog,
     page_events: usize,
 ) -> Result<u64, FollowError> {
@@ -92,7 +91,7 @@ pub async fn project_to_end(
 /// Waits for the projector's lock and takes it over.
 async fn take_over(
     projector: &mut impl Projector,
-    pool: &PgPool,
+    pool: &Pool,
     status: Option<&FollowerStatus>,
 ) -> Result<(OwnerConnection, Position), FollowError> {
     let lock = projector.owner_lock();

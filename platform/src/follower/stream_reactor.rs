@@ -19,10 +19,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use sqlx::PgPool;
 
 use super::tail::LogTail;
 use crate::event_log::{Recorded, StreamId};
+use crate::postgres::Pool;
 use crate::shutdown::Shutdown;
 
 pub use lease::LeaseError;
@@ -97,7 +97,7 @@ pub struct ReactorOptions {
 /// waited for.
 pub async fn run_reactor(
     reactor: Arc<dyn StreamReactor>,
-    (pool, tail): (PgPool, LogTail),
+    (pool, tail): (Pool, LogTail),
     options: ReactorOptions,
     status: Arc<PartitionStatus>,
     shutdown: Shutdown,

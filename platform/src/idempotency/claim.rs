@@ -6,12 +6,13 @@ use std::fmt;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use sha2::{Digest as _, Sha256};
+use sqlx::PgExecutor;
 use sqlx::types::Json;
-use sqlx::{PgExecutor, PgPool};
 use uuid::Uuid;
 
 use super::{Answer, storage_error};
 use crate::event_log::{AppendScope, Appended, Attachment, AttachmentError, Recorded};
+use crate::postgres::Pool;
 
 /// The longest key, in characters.
 pub const KEY_MAX_CHARS: usize = 255;
@@ -120,7 +121,7 @@ impl fmt::Debug for Fingerprint {
 /// A key that this request holds.
 #[derive(Debug, Clone)]
 pub struct Claim {
-    pool: PgPool,
+    pool: Pool,
     pub(super) principal: String,
     pub(super) key: String,
     pub(super) fingerprint: Fingerprint,
@@ -135,7 +136,7 @@ struct ClaimLost;
 
 impl Claim {
     pub(super) fn new(
-        pool: PgPool,
+        pool: Pool,
         principal: &str,
         key: &IdempotencyKey,
         fingerprint: Fingerprint,

@@ -12,7 +12,7 @@ fn store_on(database: &TestDatabase) -> IdempotencyStore {
 }
 
 /// So many answers that were given, and claims that ended unanswered, so many days ago.
-async fn insert_keys(pool: &PgPool, days: i32, answers: i32, claims: i32) {
+async fn insert_keys(pool: &Pool, days: i32, answers: i32, claims: i32) {
     let sql = "INSERT INTO idempotency_keys
                    (principal, key, fingerprint, claim, claimed_until, answer, answered_at)
                SELECT 'demo', $1 || '-' || n, '', gen_random_uuid(), at,

@@ -4,14 +4,17 @@
 //! commit of the database; one notification stands for all hints since the last. A hint may be late,
 //! early or lost, so whoever waits for one looks now and then without it. Absent: payloads.
 
+use std::convert::Infallible;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::PgPool;
-use sqlx::postgres::PgListener;
+use sqlx::Executor as _;
 use tokio::sync::{Notify, watch};
+use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::Pool;
 use crate::backoff::Backoff;
 
 /// The channel of the hints that read models have moved: rows and checkpoint are committed.
@@ -19,6 +22,11 @@ pub const PROJECTED_CHANNEL: &str = "chipq_projected";
 
 /// Between attempts to listen again.
 const RECONNECT: Backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(5), 0.5);
+
+/// A listener that has heard nothing for so long asks whether the database still answers, and how long that
+/// may take. Nothing but an answer tells a channel on which nothing is said from a dead one.
+const PROVE_AFTER: Duration = Duration::from_secs(5);
+const PROOF_LIMIT: Duration = Duration::from_secs(2);
 
 /// Sends hints to the listeners of a channel in every process. Clones share one sender.
 #[derive(Debug, Clone)]
@@ -30,7 +38,7 @@ pub struct HintSender {
 impl HintSender {
     /// Sends on `channel` of the database of `pool` by a task that ends with the last clone.
     #[must_use]
-    pub fn start(pool: PgPool, channel: &'static str) -> Self {
+    pub fn start(pool: Pool, channel: &'static str) -> Self {
         let due = Arc::new(Notify::new());
         let task = tokio::spawn(notify_when_due(pool, channel, Arc::clone(&due)));
         Self { due, _task: Arc::new(AbortOnDropHandle::new(task)) }
@@ -52,7 +60,7 @@ pub struct HintListener {
 impl HintListener {
     /// Listens to `channel` of the database of `pool` by a task that ends with the last clone.
     #[must_use]
-    pub fn start(pool: PgPool, channel: &'static str) -> Self {
+    pub fn start(pool: Pool, channel: &'static str) -> Self {
         let heard = Arc::new(watch::Sender::new(0));
         let task = tokio::spawn(listen_for_ever(pool, channel, Arc::clone(&heard)));
         Self { heard, _task: Arc::new(AbortOnDropHandle::new(task)) }
@@ -74,7 +82,7 @@ fn count_hint(heard: &watch::Sender<u64>) {
     heard.send_modify(|count| *count = count.wrapping_add(1));
 }
 
-async fn notify_when_due(pool: PgPool, channel: &'static str, due: Arc<Notify>) {
+async fn notify_when_due(pool: Pool, channel: &'static str, due: Arc<Notify>) {
     loop {
         due.notified().await;
         let sent = sqlx::query("SELECT pg_notify($1, '')").bind(channel).execute(&pool).await;
@@ -84,7 +92,7 @@ async fn notify_when_due(pool: PgPool, channel: &'static str, due: Arc<Notify>) 
     }
 }
 
-async fn listen_for_ever(pool: PgPool, channel: &'static str, heard: Arc<watch::Sender<u64>>) {
+async fn listen_for_ever(pool: Pool, channel: &'static str, heard: Arc<watch::Sender<u64>>) {
     let mut attempt = 0;
     loop {
         let Err(error) = listen(&pool, channel, &heard, &mut attempt).await;
@@ -95,18 +103,26 @@ async fn listen_for_ever(pool: PgPool, channel: &'static str, heard: Arc<watch::
 }
 
 async fn listen(
-    pool: &PgPool,
+    pool: &Pool,
     channel: &str,
     heard: &watch::Sender<u64>,
     attempt: &mut u32,
-) -> Result<std::convert::Infallible, sqlx::Error> {
-    let mut listener = PgListener::connect_with(pool).await?;
-    listener.listen(channel).await?;
+) -> Result<Infallible, sqlx::Error> {
+    let mut listener = pool.listen(channel).await?;
     *attempt = 0;
+    // What was sent while nobody listened is not repeated.
+    count_hint(heard);
     loop {
-        // Also when the connection was lost and made again: what was sent meanwhile is not repeated.
-        count_hint(heard);
-        listener.try_recv().await?;
+        match timeout(PROVE_AFTER, listener.try_recv()).await {
+            Ok(Ok(Some(_))) => count_hint(heard),
+            Ok(Ok(None)) => return Err(io::Error::from(io::ErrorKind::ConnectionAborted).into()),
+            Ok(Err(error)) => return Err(error),
+            Err(_) if pool.is_closed() => return Err(sqlx::Error::PoolClosed),
+            Err(_) => {
+                let proof = timeout(PROOF_LIMIT, listener.execute("SELECT 1")).await;
+                proof.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+            }
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Which kind of PostgreSQL a database is, for those whose tables differ by it.
 
-use sqlx::{PgConnection, PgExecutor};
+use crate::postgres::DatabaseConnection;
+use sqlx::PgExecutor;
 
 /// The extension that makes a database a TimescaleDB.
 const TIMESCALEDB: &str = "timescaledb";
@@ -20,7 +21,7 @@ impl DatabaseFlavour {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn detect(connection: &mut PgConnection) -> Result<Self, sqlx::Error> {
+    pub async fn detect(connection: &mut DatabaseConnection) -> Result<Self, sqlx::Error> {
         let has_timescaledb = has_extension(connection, TIMESCALEDB).await?;
         Ok(if has_timescaledb { Self::TimescaleDb } else { Self::PostgreSql })
     }

@@ -1,9 +1,7 @@
 //! The role that services have where the owner of the database gives them one of their own: it is no superuser
 //! and owns nothing of the log.
 
-use sqlx::PgPool;
-
-use super::PostgresError;
+use super::{Pool, PostgresError};
 
 /// Its name, in every database that has one.
 pub(crate) const SERVICE_ROLE: &str = "chipq_service";
@@ -15,18 +13,17 @@ const GRANTS: &str = include_str!("../../../schemas/service_role.sql");
 ///
 /// # Errors
 /// When the database refuses, because somebody else owns it.
-pub async fn grant_to_services(pool: &PgPool) -> Result<(), PostgresError> {
+pub async fn grant_to_services(pool: &Pool) -> Result<(), PostgresError> {
     sqlx::raw_sql(GRANTS).execute(pool).await?;
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
-    use sqlx::postgres::PgPoolOptions;
     use sqlx::{Connection as _, Executor as _, PgConnection};
 
     use super::*;
-    use crate::postgres::migrate;
+    use crate::postgres::{DatabaseConfig, connect, migrate};
     use crate::test_support::{TestDatabase, fresh_database};
 
     /// As whoever connects as the services does.
@@ -97,12 +94,9 @@ mod tests {
         service.execute(swap).await.unwrap();
         service.close().await.unwrap();
 
-        let of_service = PgPoolOptions::new()
-            .after_connect(|connection, _| {
-                Box::pin(async { connection.execute(AS_SERVICE).await.map(drop) })
-            })
-            .connect_lazy(database.url())
-            .unwrap();
+        let separator = if database.url().contains('?') { '&' } else { '?' };
+        let url = format!("{}{separator}options[role]=chipq_service", database.url());
+        let of_service = connect(&DatabaseConfig::from_url(url)).await.unwrap();
         migrate(&of_service).await.unwrap();
         of_service.close().await;
     }

@@ -5,8 +5,8 @@ use std::collections::{HashMap, HashSet};
 
 use domain::GenerationStatus;
 use platform::event_log::Position;
-use platform::postgres::DatabaseFlavour;
-use sqlx::{Acquire as _, Executor as _, PgConnection, PgPool};
+use platform::postgres::{DatabaseConnection, DatabaseFlavour, Pool};
+use sqlx::Executor as _;
 
 use super::{Generation, lock, schema};
 use crate::projection::Projection;
@@ -16,7 +16,7 @@ use crate::projection::Projection;
 ///
 /// # Errors
 /// When the database fails; then nothing was created.
-pub async fn ensure(pool: &PgPool) -> Result<(), sqlx::Error> {
+pub async fn ensure(pool: &Pool) -> Result<(), sqlx::Error> {
     ensure_each(pool, &crate::projections::ALL).await
 }
 
@@ -25,7 +25,7 @@ pub async fn ensure(pool: &PgPool) -> Result<(), sqlx::Error> {
 /// # Errors
 /// When the database fails; then nothing was created.
 pub async fn ensure_each(
-    pool: &PgPool,
+    pool: &Pool,
     projections: &[&'static dyn Projection],
 ) -> Result<(), sqlx::Error> {
     let mut tx = pool.begin().await?;
@@ -52,7 +52,7 @@ pub async fn ensure_each(
 
 /// Creates the next generation of a projection, empty. Leaves the search path as it was.
 pub(crate) async fn create(
-    tx: &mut PgConnection,
+    tx: &mut DatabaseConnection,
     projection: &'static dyn Projection,
     status: GenerationStatus,
 ) -> Result<Generation, sqlx::Error> {
@@ -91,7 +91,7 @@ pub(crate) async fn create(
 
 /// Removes a generation's tables.
 pub(crate) async fn drop_tables(
-    tx: &mut PgConnection,
+    tx: &mut DatabaseConnection,
     projection: &str,
     generation: i32,
 ) -> Result<(), sqlx::Error> {
@@ -108,7 +108,7 @@ const INVALID_TABLE_DEFINITION: &str = "42P16";
 /// A view is replaced rather than dropped where its columns allow it: statements that have looked
 /// it up already then go on with the new definition.
 pub(crate) async fn point_views(
-    tx: &mut PgConnection,
+    tx: &mut DatabaseConnection,
     generation: &Generation,
 ) -> Result<(), sqlx::Error> {
     let schema = generation.schema();

@@ -6,8 +6,8 @@ use domain::Inspection;
 use platform::event_log::postgres::PostgresEventLog;
 use platform::event_log::{Append, EventLog, EventMetadata, NewEvent};
 use platform::follower::OwnerConnection;
+use platform::postgres::{DatabaseConnection, Pool};
 use platform::test_support::fresh_database;
-use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::*;
@@ -20,7 +20,7 @@ fn projection() -> &'static dyn Projection {
 }
 
 /// The page of a log with one event in it.
-async fn page_of_one(pool: &PgPool) -> Page {
+async fn page_of_one(pool: &Pool) -> Page {
     ensure_each(pool, &[projection()]).await.unwrap();
     let log = Arc::new(PostgresEventLog::new(pool.clone()));
     let id = "018f0000-0000-7000-8000-000000000001";
@@ -39,13 +39,13 @@ async fn page_of_one(pool: &PgPool) -> Page {
     log.read_all(Position::default(), 10).await.unwrap()
 }
 
-async fn owner(pool: &PgPool) -> (OwnerConnection, Generation) {
+async fn owner(pool: &Pool) -> (OwnerConnection, Generation) {
     let mut connection = OwnerConnection::open(pool).await.unwrap();
     let generation = take_over_serving(&mut connection, projection()).await.unwrap().unwrap();
     (connection, generation)
 }
 
-async fn rows(pool: &PgPool) -> (i64, i64) {
+async fn rows(pool: &Pool) -> (i64, i64) {
     let sql = "SELECT (SELECT count(*) FROM read.inspections), max(position)
                FROM projection_checkpoints";
     sqlx::query_as(sql).fetch_one(pool).await.unwrap()
@@ -96,7 +96,7 @@ async fn a_transaction_that_is_dropped_before_its_end_leaves_nothing() {
 }
 
 /// How PostgreSQL looks the rows of several hundred inspections up.
-async fn lookup_plan(connection: &mut PgConnection, table: &str) -> String {
+async fn lookup_plan(connection: &mut DatabaseConnection, table: &str) -> String {
     let ids: Vec<Uuid> = (0..500).map(Uuid::from_u128).collect();
     let sql = format!("EXPLAIN SELECT * FROM {table} WHERE inspection_id = ANY($1)");
     let lines: Vec<String> =

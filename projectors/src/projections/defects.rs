@@ -5,8 +5,8 @@ use chrono::{DateTime, Utc};
 use domain::{Aggregate as _, Lot, PartNumber, ProjectionName, Station};
 use domain::{ArtifactId, Confidence, Defect, DefectClass, Grade, Inspection, InspectionEvent};
 use platform::event_log::Position;
+use platform::postgres::DatabaseConnection;
 use serde::{Deserialize, Serialize};
-use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::inspection_context::{Advanced, FindingRows, InspectionContext};
@@ -53,7 +53,7 @@ impl FindingRows for Defects {
         Ok(())
     }
 
-    async fn store(self, tx: &mut PgConnection) -> Result<(), ApplyError> {
+    async fn store(self, tx: &mut DatabaseConnection) -> Result<(), ApplyError> {
         store_rows(tx, &self.0).await
     }
 }

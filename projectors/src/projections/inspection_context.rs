@@ -8,8 +8,8 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use domain::{InspectionEvent, Lot, PartNumber, Recipe, Station};
+use platform::postgres::DatabaseConnection;
 use serde::{Deserialize, Serialize};
-use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::read_model::{
@@ -30,7 +30,10 @@ pub(super) trait FindingRows: Default + Send + 'static {
     ) -> Result<(), ApplyError>;
 
     /// Writes back what has changed.
-    fn store(self, tx: &mut PgConnection) -> impl Future<Output = Result<(), ApplyError>> + Send;
+    fn store(
+        self,
+        tx: &mut DatabaseConnection,
+    ) -> impl Future<Output = Result<(), ApplyError>> + Send;
 }
 
 /// The read model that findings are, with the contexts of the inspections that they are from.
@@ -45,7 +48,7 @@ impl<F: FindingRows> ReadModel for FindingsInContext<F> {
     type Event = InspectionEvent;
 
     async fn load(
-        tx: &mut PgConnection,
+        tx: &mut DatabaseConnection,
         records: &[InspectionRecord<'_>],
     ) -> Result<Self, ApplyError> {
         let contexts = InspectionContexts::load(tx, records).await?;
@@ -59,7 +62,7 @@ impl<F: FindingRows> ReadModel for FindingsInContext<F> {
         }
     }
 
-    async fn store(self, tx: &mut PgConnection) -> Result<(), ApplyError> {
+    async fn store(self, tx: &mut DatabaseConnection) -> Result<(), ApplyError> {
         self.findings.store(tx).await?;
         self.contexts.store(tx).await
     }
@@ -121,7 +124,7 @@ struct InspectionContexts(HashMap<Uuid, InspectionContext>);
 
 impl InspectionContexts {
     async fn load(
-        tx: &mut PgConnection,
+        tx: &mut DatabaseConnection,
         records: &[InspectionRecord<'_>],
     ) -> Result<Self, ApplyError> {
         let known: Vec<InspectionContext> = load_rows(tx, distinct_inspections(records)).await?;
@@ -150,7 +153,7 @@ impl InspectionContexts {
         }))
     }
 
-    async fn store(self, tx: &mut PgConnection) -> Result<(), ApplyError> {
+    async fn store(self, tx: &mut DatabaseConnection) -> Result<(), ApplyError> {
         let contexts: Vec<InspectionContext> = self.0.into_values().collect();
         store_rows(tx, &contexts).await
     }

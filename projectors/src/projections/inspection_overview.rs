@@ -9,7 +9,7 @@ use domain::{
     Aggregate as _, ArtifactId, ArtifactState, Inspection, InspectionEvent, InspectionState,
     ProjectionName,
 };
-use sqlx::PgConnection;
+use platform::postgres::DatabaseConnection;
 use uuid::Uuid;
 
 use super::read_model::{InspectionRecord, ReadModel, distinct_inspections, load_rows, store_rows};
@@ -35,7 +35,7 @@ impl ReadModel for InspectionOverview {
     type Event = InspectionEvent;
 
     async fn load(
-        tx: &mut PgConnection,
+        tx: &mut DatabaseConnection,
         records: &[InspectionRecord<'_>],
     ) -> Result<Self, ApplyError> {
         let ids = distinct_inspections(records);
@@ -65,7 +65,7 @@ impl ReadModel for InspectionOverview {
         Ok(())
     }
 
-    async fn store(self, tx: &mut PgConnection) -> Result<(), ApplyError> {
+    async fn store(self, tx: &mut DatabaseConnection) -> Result<(), ApplyError> {
         store_rows(tx, &self.inspections.into_values().collect::<Vec<_>>()).await?;
         store_rows(tx, &self.artifacts.into_values().collect::<Vec<_>>()).await?;
         store_rows(tx, &self.timeline).await

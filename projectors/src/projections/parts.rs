@@ -9,8 +9,8 @@ use domain::{
     ProjectionName, Recipe, Sha256,
 };
 use platform::event_log::{Position, Recorded};
+use platform::postgres::DatabaseConnection;
 use serde::{Deserialize, Serialize};
-use sqlx::PgConnection;
 
 use super::read_model::{EventRecord, ProjectedEvent, ReadModel, TableRow, load_rows, store_rows};
 use crate::projection::{ApplyError, ProjectionDefinition};
@@ -34,7 +34,7 @@ impl ReadModel for Parts {
     type Event = PartEvent;
 
     async fn load(
-        tx: &mut PgConnection,
+        tx: &mut DatabaseConnection,
         records: &[EventRecord<'_, PartEvent>],
     ) -> Result<Self, ApplyError> {
         let names = records.iter().map(|record| record.aggregate_id.clone()).collect();
@@ -81,7 +81,7 @@ impl ReadModel for Parts {
         Ok(())
     }
 
-    async fn store(self, tx: &mut PgConnection) -> Result<(), ApplyError> {
+    async fn store(self, tx: &mut DatabaseConnection) -> Result<(), ApplyError> {
         store_rows(tx, &self.recipe_revisions).await?;
         store_rows(tx, &self.golden_samples).await?;
         store_rows(tx, &self.parts.into_values().collect::<Vec<_>>()).await

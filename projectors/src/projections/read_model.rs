@@ -14,10 +14,11 @@ use domain::{Aggregate, Inspection, InspectionEvent};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use platform::event_log::Recorded;
+use platform::postgres::DatabaseConnection;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::types::Json;
-use sqlx::{Encode, PgConnection, Postgres, Type};
+use sqlx::{Encode, Postgres, Type};
 use uuid::Uuid;
 
 use crate::projection::{ApplyError, Projection, ProjectionDefinition};
@@ -35,7 +36,7 @@ pub(super) trait ReadModel: Sized + Send + 'static {
 
     /// Loads what is known before the first of these events.
     fn load(
-        tx: &mut PgConnection,
+        tx: &mut DatabaseConnection,
         records: &[EventRecord<'_, Self::Event>],
     ) -> impl Future<Output = Result<Self, ApplyError>> + Send;
 
@@ -43,7 +44,10 @@ pub(super) trait ReadModel: Sized + Send + 'static {
     fn apply_record(&mut self, record: EventRecord<'_, Self::Event>) -> Result<(), ApplyError>;
 
     /// Writes back what has changed.
-    fn store(self, tx: &mut PgConnection) -> impl Future<Output = Result<(), ApplyError>> + Send;
+    fn store(
+        self,
+        tx: &mut DatabaseConnection,
+    ) -> impl Future<Output = Result<(), ApplyError>> + Send;
 }
 
 /// The projection that a read model is.
@@ -60,7 +64,7 @@ impl<M: ReadModel> Projection for ReadModelProjection<M> {
 
     fn apply<'a>(
         &'a self,
-        tx: &'a mut PgConnection,
+        tx: &'a mut DatabaseConnection,
         events: &'a [&'a Recorded],
     ) -> BoxFuture<'a, Result<(), ApplyError>> {
         async move {
@@ -173,7 +177,7 @@ pub(super) trait TableRow: Serialize + DeserializeOwned + Send + Unpin + 'static
 
 /// The rows whose lookup column has one of these values.
 pub(super) async fn load_rows<R: TableRow, I>(
-    tx: &mut PgConnection,
+    tx: &mut DatabaseConnection,
     values: Vec<I>,
 ) -> Result<Vec<R>, ApplyError>
 where
@@ -190,7 +194,7 @@ where
 
 /// Inserts the rows, or brings those that exist up to date.
 pub(super) async fn store_rows<R: TableRow>(
-    tx: &mut PgConnection,
+    tx: &mut DatabaseConnection,
     rows: &[R],
 ) -> Result<(), ApplyError> {
     if rows.is_empty() {

@@ -11,9 +11,9 @@ use chrono::{DateTime, Utc};
 use domain::report::Entry;
 use domain::{Aggregate as _, Inspection, InspectionEvent, ProjectionName, Report};
 use platform::event_log::{Position, decode_stored};
+use platform::postgres::DatabaseConnection;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::read_model::{
@@ -38,7 +38,7 @@ impl ReadModel for Reports {
     type Event = InspectionEvent;
 
     async fn load(
-        tx: &mut PgConnection,
+        tx: &mut DatabaseConnection,
         records: &[InspectionRecord<'_>],
     ) -> Result<Self, ApplyError> {
         Ok(Self { drafts: load_drafts(tx, distinct_inspections(records)).await? })
@@ -61,7 +61,7 @@ impl ReadModel for Reports {
         }
     }
 
-    async fn store(self, tx: &mut PgConnection) -> Result<(), ApplyError> {
+    async fn store(self, tx: &mut DatabaseConnection) -> Result<(), ApplyError> {
         let (judged, open): (Vec<ReportDraft>, Vec<ReportDraft>) =
             self.drafts.into_values().partition(|draft| draft.judged);
         let entries: Vec<EntryRow> = open.into_iter().flat_map(|draft| draft.entries).collect();
@@ -96,7 +96,7 @@ impl ReportDraft {
 
 /// The drafts of these inspections; of what has a report already no event is kept any more.
 async fn load_drafts(
-    tx: &mut PgConnection,
+    tx: &mut DatabaseConnection,
     ids: Vec<Uuid>,
 ) -> Result<HashMap<Uuid, ReportDraft>, ApplyError> {
     let rows: Vec<(Uuid, i64, bool)> = sqlx::query_as(
@@ -119,7 +119,7 @@ type JudgedReport = (Position, Report);
 
 /// The reports of these drafts, whose earlier entries have then served their purpose.
 async fn finish_drafts(
-    tx: &mut PgConnection,
+    tx: &mut DatabaseConnection,
     judged: Vec<ReportDraft>,
 ) -> Result<Vec<JudgedReport>, ApplyError> {
     let mut streams: HashMap<Uuid, Vec<EntryRow>> = judged
@@ -153,7 +153,10 @@ fn fold_report(mut rows: Vec<EntryRow>) -> Result<JudgedReport, ApplyError> {
     Ok((Position(position), report))
 }
 
-async fn insert_reports(tx: &mut PgConnection, reports: &[JudgedReport]) -> Result<(), ApplyError> {
+async fn insert_reports(
+    tx: &mut DatabaseConnection,
+    reports: &[JudgedReport],
+) -> Result<(), ApplyError> {
     if reports.is_empty() {
         return Ok(());
     }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Timelike as _, Utc};
 use domain::{Aggregate as _, Grade, Inspection, InspectionEvent, Judgement, ProjectionName};
-use sqlx::PgConnection;
+use platform::postgres::DatabaseConnection;
 
 use super::inspection_context::{Advanced, FindingRows, InspectionContext};
 use super::read_model::InspectionRecord;
@@ -59,7 +59,7 @@ impl FindingRows for YieldHourly {
         Ok(())
     }
 
-    async fn store(self, tx: &mut PgConnection) -> Result<(), ApplyError> {
+    async fn store(self, tx: &mut DatabaseConnection) -> Result<(), ApplyError> {
         add_sums(tx, self.0).await
     }
 }
@@ -98,7 +98,10 @@ impl Sums {
     }
 }
 
-async fn add_sums(tx: &mut PgConnection, sums: BTreeMap<Bucket, Sums>) -> Result<(), ApplyError> {
+async fn add_sums(
+    tx: &mut DatabaseConnection,
+    sums: BTreeMap<Bucket, Sums>,
+) -> Result<(), ApplyError> {
     if sums.is_empty() {
         return Ok(());
     }

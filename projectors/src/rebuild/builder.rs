@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use domain::GenerationStatus;
 use platform::event_log::{EventLog, Page, Position};
 use platform::follower::{OwnerConnection, OwnerLock};
-use sqlx::{Connection as _, PgConnection, PgPool};
+use platform::postgres::{DatabaseConnection, Pool};
 
 use super::compare::{Comparison, compare_generations};
 use super::serving_snapshot::ServingSnapshot;
@@ -41,7 +41,7 @@ pub(super) struct Builder {
 impl Builder {
     /// Creates an empty generation, after removing what a rebuild that was killed left behind.
     pub(super) async fn begin(
-        pool: &PgPool,
+        pool: &Pool,
         log: Arc<dyn EventLog>,
         projection: &'static dyn Projection,
     ) -> Result<Self, RebuildError> {
@@ -64,7 +64,7 @@ impl Builder {
     /// Comes within a page of the generation that serves.
     pub(super) async fn approach_serving(
         &mut self,
-        pool: &PgPool,
+        pool: &Pool,
         progress: OnProgress<'_>,
     ) -> Result<(), RebuildError> {
         for _ in 0..APPROACHES_MAX {
@@ -163,7 +163,7 @@ impl Builder {
 /// Removes every generation of the projection that is being built: the lock says that nobody else
 /// builds one.
 async fn remove_leftovers(
-    tx: &mut PgConnection,
+    tx: &mut DatabaseConnection,
     projection: &dyn Projection,
 ) -> Result<(), sqlx::Error> {
     let numbers: Vec<i32> = sqlx::query_scalar(

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use sqlx::{Connection as _, Executor as _, PgConnection};
+use platform::postgres::DatabaseConnection;
+use sqlx::Executor as _;
 
 use super::serving_snapshot::ServingSnapshot;
 use crate::generation::{Generation, schema};
@@ -75,13 +76,14 @@ impl fmt::Display for TableDifference {
 /// out of the snapshot, as one hash for each row, to be counted beside the other side.
 pub(super) async fn compare_generations(
     snapshot: &mut ServingSnapshot,
-    connection: &mut PgConnection,
+    connection: &mut DatabaseConnection,
     new: &Generation,
 ) -> Result<Comparison, sqlx::Error> {
     let name = new.projection.name();
     let (old_schema, new_schema) = (schema(name, snapshot.generation), new.schema());
     let mut tx = connection.begin().await?;
     // As for the snapshot, a whole table outlasts any statement of a service.
+    tx.allow_long_statements();
     (&mut *tx).execute("SET LOCAL statement_timeout = 0").await?;
     let old_number = snapshot.generation;
     let old = sum_up(snapshot.connection(), (name, old_number), &old_schema);
@@ -131,7 +133,7 @@ struct Content {
 }
 
 async fn sum_up(
-    connection: &mut PgConnection,
+    connection: &mut DatabaseConnection,
     (projection, generation): (&str, i32),
     schema: &str,
 ) -> Result<Summary, sqlx::Error> {
@@ -163,7 +165,7 @@ async fn sum_up(
 
 /// Copies the rows of a table, each as its hash, into a temporary table.
 async fn copy_rows(
-    snapshot: &mut PgConnection,
+    snapshot: &mut DatabaseConnection,
     schema: &str,
     table: &str,
 ) -> Result<(), sqlx::Error> {
@@ -176,7 +178,7 @@ async fn copy_rows(
 
 /// How many rows only the copy of a table has, and how many only the table in `schema`.
 async fn count_differing_rows(
-    connection: &mut PgConnection,
+    connection: &mut DatabaseConnection,
     schema: &str,
     table: &str,
 ) -> Result<(i64, i64), sqlx::Error> {

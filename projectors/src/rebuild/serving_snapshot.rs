@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use platform::event_log::Position;
 use platform::follower::OwnerConnection;
-use sqlx::{Executor as _, PgConnection, PgPool};
+use platform::postgres::{DatabaseConnection, Pool};
+use sqlx::Executor as _;
 
 use super::RebuildError;
 use crate::projection::Projection;
@@ -26,11 +27,12 @@ pub(super) struct ServingSnapshot {
 impl ServingSnapshot {
     /// Looks at the generation that serves now, on a connection of its own.
     pub(super) async fn open(
-        pool: &PgPool,
+        pool: &Pool,
         projection: &'static dyn Projection,
     ) -> Result<Self, RebuildError> {
         let mut connection = OwnerConnection::open(pool).await?;
         // Whole tables are read, which outlasts any statement of a service.
+        connection.allow_long_statements();
         let idle_max = IDLE_MAX.as_millis();
         let limits = format!(
             "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = {idle_max}"
@@ -51,13 +53,13 @@ impl ServingSnapshot {
     }
 
     /// Where the snapshot is read.
-    pub(super) fn connection(&mut self) -> &mut PgConnection {
+    pub(super) fn connection(&mut self) -> &mut DatabaseConnection {
         &mut self.connection
     }
 
     /// Ends the snapshot. The connection sees the database as it is from now on, and the temporary
     /// tables that were filled from the snapshot.
-    pub(super) async fn close(&mut self) -> Result<&mut PgConnection, sqlx::Error> {
+    pub(super) async fn close(&mut self) -> Result<&mut DatabaseConnection, sqlx::Error> {
         self.connection.execute("COMMIT").await?;
         Ok(&mut self.connection)
     }

@@ -5,10 +5,9 @@ use std::collections::BTreeMap;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use platform::event_log::Recorded;
-use platform::postgres::DatabaseFlavour;
+use platform::postgres::{DatabaseConnection, DatabaseFlavour};
 use platform::test_support::fresh_database;
 use projectors::{ApplyError, Projection, ProjectionDefinition};
-use sqlx::PgConnection;
 
 use crate::world::World;
 
@@ -161,7 +160,7 @@ impl Projection for Labelled {
 
     fn apply<'a>(
         &'a self,
-        _tx: &'a mut PgConnection,
+        _tx: &'a mut DatabaseConnection,
         _events: &'a [&'a Recorded],
     ) -> BoxFuture<'a, Result<(), ApplyError>> {
         async { Ok(()) }.boxed()

@@ -6,8 +6,8 @@ use domain::{Aggregate as _, Inspection};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use platform::event_log::Recorded;
+use platform::postgres::DatabaseConnection;
 use projectors::{ApplyError, Projection, ProjectionDefinition};
-use sqlx::PgConnection;
 
 use crate::world::World;
 
@@ -38,7 +38,7 @@ impl Projection for Moody {
 
     fn apply<'a>(
         &'a self,
-        tx: &'a mut PgConnection,
+        tx: &'a mut DatabaseConnection,
         events: &'a [&'a Recorded],
     ) -> BoxFuture<'a, Result<(), ApplyError>> {
         async move {

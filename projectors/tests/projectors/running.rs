@@ -122,7 +122,7 @@ async fn an_instance_that_stands_by_takes_over() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn readers_are_told_when_rows_change() {
     let world = World::new().await;
-    let mut listener = PgListener::connect_with(&world.pool).await.unwrap();
+    let mut listener = PgListener::connect(world.database.url()).await.unwrap();
     listener.listen(PROJECTED_CHANNEL).await.unwrap();
     let shutdown = Shutdown::new();
     let running = instance(&world, &shutdown);

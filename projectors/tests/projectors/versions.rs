@@ -10,13 +10,13 @@ use futures::future::BoxFuture;
 use platform::event_log::{Recorded, StreamId};
 use platform::follower::{FollowError, LogTail};
 use platform::health::Check;
+use platform::postgres::DatabaseConnection;
 use platform::shutdown::Shutdown;
 use projectors::{
     ApplyError, Projection, ProjectionDefinition, ProjectorsConfig, RebuildError, RebuildOptions,
     SchemaMismatch, Service,
 };
 use serde_json::{Value, json};
-use sqlx::PgConnection;
 use tokio::task::JoinHandle;
 
 use crate::world::World;
@@ -50,7 +50,7 @@ impl Projection for Versioned {
 
     fn apply<'a>(
         &'a self,
-        tx: &'a mut PgConnection,
+        tx: &'a mut DatabaseConnection,
         events: &'a [&'a Recorded],
     ) -> BoxFuture<'a, Result<(), ApplyError>> {
         async move {

@@ -14,11 +14,10 @@ use domain::{
 use platform::event_log::postgres::PostgresEventLog;
 use platform::event_log::{Append, EventLog, EventMetadata, NewEvent, Position, StreamId};
 use platform::execute::{Executed, Request, execute};
-use platform::postgres::DatabaseConfig;
+use platform::postgres::{DatabaseConfig, Pool};
 use platform::test_support::{TestDatabase, fresh_database};
 use projectors::Projection;
 use serde_json::{Value, json};
-use sqlx::PgPool;
 use uuid::Uuid;
 
 pub(crate) const VIEWS: [&str; 9] = [
@@ -34,8 +33,8 @@ pub(crate) const VIEWS: [&str; 9] = [
 ];
 
 pub(crate) struct World {
-    database: TestDatabase,
-    pub(crate) pool: PgPool,
+    pub(crate) database: TestDatabase,
+    pub(crate) pool: Pool,
     pub(crate) log: Arc<dyn EventLog>,
     seconds: AtomicI64,
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use async_graphql::dataloader::{DataLoader, Loader};
 use futures::future::BoxFuture;
-use sqlx::PgPool;
+use platform::postgres::Pool;
 use uuid::Uuid;
 
 use crate::error::QueryError;
@@ -33,7 +33,7 @@ pub(super) struct RequestLoaders {
 }
 
 impl RequestLoaders {
-    pub(super) fn new(pool: PgPool) -> Self {
+    pub(super) fn new(pool: Pool) -> Self {
         let asked = Arc::new(AtomicUsize::new(0));
         let seen = Arc::clone(&asked);
         let spawn = move |batch: BoxFuture<'static, ()>| {
@@ -76,7 +76,7 @@ async fn wait_until_quiet(asked: &AtomicUsize) {
 
 /// Loads from the pool.
 pub(super) struct RowLoader {
-    pool: PgPool,
+    pool: Pool,
 }
 
 macro_rules! key {

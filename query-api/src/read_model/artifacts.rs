@@ -4,9 +4,10 @@ use async_graphql::{ComplexObject, Result, SimpleObject};
 use chrono::{DateTime, Utc};
 use domain::inspection::Registration;
 use domain::{Coverage, PixelBox, UnexplainedDifference};
+use platform::postgres::Pool;
 use serde::Serialize;
 use sqlx::types::Json;
-use sqlx::{FromRow, PgPool};
+use sqlx::FromRow;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -113,7 +114,7 @@ pub(crate) struct ServedPicture {
 
 /// The picture of a board, or the golden sample, with this id.
 pub(crate) async fn stored_picture(
-    pool: &PgPool,
+    pool: &Pool,
     id: Uuid,
 ) -> Result<Option<ServedPicture>, QueryError> {
     let sql = "SELECT false AS is_golden, media_type, sha256 FROM read.artifacts

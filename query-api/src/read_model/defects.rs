@@ -2,9 +2,10 @@
 
 use async_graphql::{InputObject, SimpleObject};
 use chrono::{DateTime, Utc};
+use platform::postgres::Pool;
 use serde::{Deserialize, Serialize};
 use sqlx::query_builder::Separated;
-use sqlx::{FromRow, PgPool, Postgres, QueryBuilder};
+use sqlx::{FromRow, Postgres, QueryBuilder};
 use uuid::Uuid;
 
 use super::LogPosition;
@@ -136,7 +137,7 @@ pub(crate) struct ClassCount {
 /// The findings on these inspections, as the reports number them: pictures by id, most confident
 /// first.
 pub(crate) async fn of_inspections(
-    pool: &PgPool,
+    pool: &Pool,
     inspections: &[Uuid],
 ) -> Result<Vec<DefectObject>, QueryError> {
     let sql = format!(
@@ -148,7 +149,7 @@ pub(crate) async fn of_inspections(
 
 /// Findings per class, the most frequent first.
 pub(crate) async fn count_by_class(
-    pool: &PgPool,
+    pool: &Pool,
     filter: &DefectFilter,
 ) -> Result<Vec<ClassCount>, QueryError> {
     let mut sql = QueryBuilder::new("SELECT class, count(*) AS count FROM read.defects WHERE true");

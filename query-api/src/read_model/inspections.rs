@@ -4,10 +4,11 @@
 use async_graphql::{InputObject, SimpleObject};
 use chrono::{DateTime, Datelike as _, Utc};
 use domain::{FiredRule, Recipe};
+use platform::postgres::Pool;
 use serde::{Deserialize, Serialize};
 use sqlx::query_builder::Separated;
 use sqlx::types::Json;
-use sqlx::{FromRow, PgPool, Postgres, QueryBuilder};
+use sqlx::{FromRow, Postgres, QueryBuilder};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -206,10 +207,7 @@ pub(crate) struct InspectionDetail {
 }
 
 /// The inspections of these ids, in any order.
-pub(crate) async fn by_ids(
-    pool: &PgPool,
-    ids: &[Uuid],
-) -> Result<Vec<InspectionObject>, QueryError> {
+pub(crate) async fn by_ids(pool: &Pool, ids: &[Uuid]) -> Result<Vec<InspectionObject>, QueryError> {
     let sql = format!("{} WHERE inspection_id = ANY($1)", InspectionObject::SELECT);
     Ok(sqlx::query_as(&sql).bind(ids).fetch_all(pool).await?)
 }
@@ -227,7 +225,7 @@ pub(crate) async fn timeline_of<'e>(
 
 /// The inspection with everything of its projection, from one snapshot.
 pub(crate) async fn read_detail(
-    pool: &PgPool,
+    pool: &Pool,
     id: Uuid,
 ) -> Result<Option<InspectionDetail>, QueryError> {
     let mut snapshot = pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;

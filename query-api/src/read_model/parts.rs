@@ -3,10 +3,11 @@
 use async_graphql::{InputObject, SimpleObject};
 use chrono::{DateTime, Utc};
 use domain::Recipe;
+use platform::postgres::Pool;
 use serde::{Deserialize, Serialize};
 use sqlx::query_builder::Separated;
 use sqlx::types::Json;
-use sqlx::{FromRow, PgPool, Postgres, QueryBuilder};
+use sqlx::{FromRow, Postgres, QueryBuilder};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -184,16 +185,13 @@ pub(crate) async fn recipe_revisions_of<'e>(
 }
 
 /// The part with this number.
-pub(crate) async fn by_number(pool: &PgPool, part: &str) -> Result<Option<PartObject>, QueryError> {
+pub(crate) async fn by_number(pool: &Pool, part: &str) -> Result<Option<PartObject>, QueryError> {
     let sql = format!("{} WHERE part = $1", PartObject::SELECT);
     Ok(sqlx::query_as(&sql).bind(part).fetch_optional(pool).await?)
 }
 
 /// The part with everything of its projection, from one snapshot.
-pub(crate) async fn read_detail(
-    pool: &PgPool,
-    part: &str,
-) -> Result<Option<PartDetail>, QueryError> {
+pub(crate) async fn read_detail(pool: &Pool, part: &str) -> Result<Option<PartDetail>, QueryError> {
     let mut snapshot = pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
     let sql = format!("{} WHERE part = $1", PartObject::SELECT);
     let found: Option<PartObject> =

@@ -3,8 +3,9 @@
 use async_graphql::{Enum, SimpleObject};
 use chrono::{DateTime, Utc};
 use domain::ProjectionName;
+use platform::postgres::Pool;
 use platform::projection_repair::{RecordedRepair, RepairAction};
-use sqlx::{FromRow, PgPool};
+use sqlx::FromRow;
 
 use super::LogPosition;
 use super::words::GenerationStatusWord;
@@ -130,7 +131,7 @@ impl From<RecordedRepair> for RepairObject {
 /// Whether the generation of a read model that serves has a stream parked, or discarded, since the event at
 /// `position`.
 pub(crate) async fn is_parked(
-    pool: &PgPool,
+    pool: &Pool,
     projection: ProjectionName,
     position: LogPosition,
 ) -> Result<bool, QueryError> {
@@ -147,7 +148,7 @@ pub(crate) async fn is_parked(
 }
 
 /// Every generation that serves or is being filled, with its parked streams. Two statements.
-pub(crate) async fn read_generations(pool: &PgPool) -> Result<Vec<GenerationObject>, QueryError> {
+pub(crate) async fn read_generations(pool: &Pool) -> Result<Vec<GenerationObject>, QueryError> {
     let mut projections: Vec<GenerationObject> = sqlx::query_as(
         "SELECT projection, generation, status, position, events_read, events_applied,
                 events_parked, updated_at

@@ -2,9 +2,10 @@
 
 use async_graphql::{InputObject, SimpleObject};
 use chrono::{DateTime, Utc};
+use platform::postgres::Pool;
 use serde::{Deserialize, Serialize};
 use sqlx::query_builder::Separated;
-use sqlx::{FromRow, PgPool, Postgres, QueryBuilder};
+use sqlx::{FromRow, Postgres, QueryBuilder};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -89,14 +90,14 @@ impl Filter for ReportFilter {
 }
 
 /// The report with this id.
-pub(crate) async fn by_id(pool: &PgPool, id: Uuid) -> Result<Option<ReportObject>, QueryError> {
+pub(crate) async fn by_id(pool: &Pool, id: Uuid) -> Result<Option<ReportObject>, QueryError> {
     let sql = format!("{} WHERE report_id = $1", ReportObject::SELECT);
     Ok(sqlx::query_as(&sql).bind(id).fetch_optional(pool).await?)
 }
 
 /// The reports of these inspections.
 pub(crate) async fn of_inspections(
-    pool: &PgPool,
+    pool: &Pool,
     inspections: &[Uuid],
 ) -> Result<Vec<ReportObject>, QueryError> {
     let sql = format!("{} WHERE inspection_id = ANY($1)", ReportObject::SELECT);
@@ -105,7 +106,7 @@ pub(crate) async fn of_inspections(
 
 /// The documents of these reports, byte for byte as they are stored.
 pub(crate) async fn read_documents(
-    pool: &PgPool,
+    pool: &Pool,
     ids: &[Uuid],
 ) -> Result<Vec<(Uuid, String)>, QueryError> {
     let sql = "SELECT report_id, document::text FROM read.reports WHERE report_id = ANY($1)";

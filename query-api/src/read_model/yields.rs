@@ -2,8 +2,9 @@
 
 use async_graphql::InputObject;
 use chrono::{DateTime, Utc};
+use platform::postgres::Pool;
 use serde::{Deserialize, Serialize};
-use sqlx::{FromRow, PgPool, Postgres, QueryBuilder};
+use sqlx::{FromRow, Postgres, QueryBuilder};
 
 use super::inspections::{check_names, restrict_text};
 use crate::error::QueryError;
@@ -49,7 +50,7 @@ pub(crate) struct YieldHour {
 
 /// The hours that began in `[from, to)` and in which boards were judged, in order.
 pub(crate) async fn read_hours(
-    pool: &PgPool,
+    pool: &Pool,
     filter: &YieldFilter,
     (from, to): (DateTime<Utc>, DateTime<Utc>),
 ) -> Result<Vec<YieldHour>, QueryError> {

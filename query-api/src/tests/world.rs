@@ -15,11 +15,12 @@ use platform::event_log::postgres::PostgresEventLog;
 use platform::event_log::{Append, EventLog, EventMetadata, NewEvent, Position, StreamId};
 use platform::follower::LogTail;
 use platform::http::HttpConfig;
+use platform::postgres::Pool;
 use platform::postgres::channel::PROJECTED_CHANNEL;
 use platform::shutdown::Shutdown;
 use platform::test_support::{CountedLog, TestDatabase, artifact_store_in, fresh_database};
 use serde_json::{Value, json};
-use sqlx::{Executor as _, PgPool};
+use sqlx::Executor as _;
 use tower::ServiceExt as _;
 use uuid::Uuid;
 
@@ -29,7 +30,7 @@ use crate::session::Session;
 use crate::{QueryApi, QueryApiConfig, QueryApiDependencies, router};
 
 pub(super) struct World {
-    pub(super) pool: PgPool,
+    pub(super) pool: Pool,
     pub(super) log: Arc<CountedLog>,
     pub(super) artifacts: ArtifactStore,
     pub(super) shutdown: Shutdown,

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, ensure};
 use chrono::{DateTime, Utc};
 use platform::event_log::EventLog;
+use platform::postgres::Pool;
 use rustix::process::{Pid, Signal, kill_process};
-use sqlx::PgPool;
 use tokio::process::{Child, Command};
 use uuid::Uuid;
 
@@ -33,7 +33,7 @@ const SEED: u64 = 11;
 pub(super) struct WorkerFleet {
     folder: TemporaryFolder,
     installation: Installation,
-    pool: PgPool,
+    pool: Pool,
     log: Arc<dyn EventLog>,
     commands: WorkerProcess,
     client: Arc<HttpClient>,

@@ -1,9 +1,8 @@
 //! Watches for a transaction that holds the log up. Its hole is never skipped: somebody has to end it,
 //! so the warning names it.
 
+use crate::postgres::Pool;
 use std::time::Duration;
-
-use sqlx::PgPool;
 
 /// How often to look, and how long an appender may take before it is named.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -39,14 +38,14 @@ pub struct HoldUp {
 
 /// The oldest transaction that has held the log up for longer than `patience`.
 pub(super) async fn find_oldest(
-    pool: &PgPool,
+    pool: &Pool,
     patience: Duration,
 ) -> Result<Option<HoldUp>, sqlx::Error> {
     sqlx::query_as(OLDEST).bind(patience.as_secs_f64()).fetch_optional(pool).await
 }
 
 /// Warns for as long as a transaction holds the log up.
-pub(super) async fn watch(pool: PgPool) {
+pub(super) async fn watch(pool: Pool) {
     loop {
         tokio::time::sleep(PATIENCE).await;
         match find_oldest(&pool, PATIENCE).await {

@@ -8,10 +8,10 @@
 
 use std::time::Duration;
 
-use sqlx::PgPool;
 use uuid::Uuid;
 
 use crate::event_log::{Position, StreamId};
+use crate::postgres::Pool;
 
 #[cfg(test)]
 mod tests;
@@ -86,7 +86,7 @@ pub enum LeaseError {
 /// The leases of one member of a follower.
 #[derive(Debug, Clone)]
 pub(super) struct Leases {
-    pool: PgPool,
+    pool: Pool,
     follower: &'static str,
     partitions: u16,
     member: Uuid,
@@ -103,7 +103,7 @@ impl Leases {
     /// Leases that last so long unless they are renewed, for the member of this name, or for one that
     /// nobody was before.
     pub(super) fn new(
-        pool: PgPool,
+        pool: Pool,
         (follower, partitions): (&'static str, u16),
         duration: Duration,
         member_name: Option<&str>,

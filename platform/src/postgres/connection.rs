@@ -1,0 +1,333 @@
+//! One connection on which every statement has a deadline, and what becomes of it when that passes.
+//!
+//! Invariant: whoever waits for an answer waits for the limit of a statement at most, whatever the network
+//! or the server does; a connection that owes an answer is never used again. Absent: TCP. A socket whose
+//! other end fell silent looks well for a quarter of an hour, and a proxy between may answer for a server
+//! that does not; the only proof of a live database is an answer from it.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use futures::stream::{self, BoxStream};
+use futures::{FutureExt as _, StreamExt as _, TryFutureExt as _, TryStreamExt as _};
+use sqlx::postgres::{
+    PgConnectOptions, PgConnection, PgDatabaseError, PgQueryResult, PgRow, PgSeverity, PgStatement,
+    PgTransactionManager, PgTypeInfo,
+};
+use sqlx::{
+    Connection as _, Describe, Either, Execute, Executor, Postgres, TransactionManager as _,
+};
+use tokio::time::{Instant, timeout};
+
+/// How long a server that is well may take to answer nothing at all.
+const PING_LIMIT: Duration = Duration::from_secs(2);
+
+/// SQLSTATE of a server that only reads: it was the primary, and is not any more.
+pub(super) const READ_ONLY: &str = "25006";
+
+/// A connection to the database. `&mut` of it executes statements, each within its limit.
+#[derive(Debug)]
+pub struct DatabaseConnection {
+    /// None once it is closed.
+    raw: Option<PgConnection>,
+    /// How long a statement may go unanswered.
+    limit: Duration,
+    standing: Standing,
+    answered_at: Instant,
+    doubt: Doubt,
+}
+
+/// What is known of a connection between two statements.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// Everything was answered.
+    Settled,
+    /// The next statement first rolls a transaction back.
+    RollbackQueued,
+    /// The answer to a statement was not waited for.
+    Unanswered,
+}
+
+impl DatabaseConnection {
+    /// Connects. Takes as long as the network makes it take: the caller has the limit.
+    pub(super) async fn open(
+        options: &PgConnectOptions,
+        limit: Duration,
+        doubt: Doubt,
+    ) -> Result<Self, sqlx::Error> {
+        let raw = Some(PgConnection::connect_with(options).await?);
+        let (standing, answered_at) = (Standing::Settled, Instant::now());
+        Ok(Self { raw, limit, standing, answered_at, doubt })
+    }
+
+    /// Lets statements take as long as one may where none is ended by the server. For those that read whole
+    /// tables, whose caller has lifted the server's limit.
+    pub fn allow_long_statements(&mut self) {
+        self.limit = super::UNLIMITED_STATEMENT;
+    }
+
+    /// Asks for an answer to nothing.
+    ///
+    /// # Errors
+    /// When none comes.
+    pub async fn ping(&mut self) -> Result<(), sqlx::Error> {
+        self.ping_within(self.limit).await
+    }
+
+    /// The same, for whoever can do without this connection: a server that is well answers at once.
+    pub(super) async fn ping_at_once(&mut self) -> Result<(), sqlx::Error> {
+        self.ping_within(PING_LIMIT).await
+    }
+
+    async fn ping_within(&mut self, limit: Duration) -> Result<(), sqlx::Error> {
+        let pinged = timeout(limit, self.start_statement()?.ping()).await;
+        self.end_statement(pinged.unwrap_or_else(|_| Err(silence(limit))))
+    }
+
+    /// Ends the session in good order.
+    ///
+    /// # Errors
+    /// When the server cannot be told; the connection is closed all the same.
+    pub async fn close(mut self) -> Result<(), sqlx::Error> {
+        let Some(raw) = self.raw.take() else { return Ok(()) };
+        timeout(PING_LIMIT, raw.close()).await.unwrap_or_else(|_| Err(silence(PING_LIMIT)))
+    }
+
+    /// Whether nothing is owed on it.
+    pub(super) fn is_settled(&self) -> bool {
+        self.raw.is_some() && self.standing == Standing::Settled
+    }
+
+    /// Whether another connection of its time turned out to be dead.
+    pub(super) fn is_in_doubt(&self) -> bool {
+        self.doubt.is_raised()
+    }
+
+    /// How long ago the database answered on it.
+    pub(super) fn silent_for(&self) -> Duration {
+        self.answered_at.elapsed()
+    }
+
+    /// Everything of it, for another to hold; it is closed for whoever still has this one.
+    pub(super) fn take(&mut self) -> Self {
+        Self { raw: self.raw.take(), doubt: self.doubt.clone(), ..*self }
+    }
+
+    /// Closes the socket, and with it the session as soon as the server notices.
+    pub(super) fn shut(&mut self) {
+        self.raw = None;
+    }
+
+    /// Lets the next statement first roll back what was begun last.
+    pub(super) fn queue_rollback(&mut self) {
+        if let Some(raw) = self.raw.as_mut().filter(|_| self.standing != Standing::Unanswered) {
+            PgTransactionManager::start_rollback(raw);
+            self.standing = Standing::RollbackQueued;
+        }
+    }
+
+    /// How long a statement may go unanswered.
+    pub(super) const fn limit(&self) -> Duration {
+        self.limit
+    }
+
+    pub(super) const fn set_limit(&mut self, limit: Duration) {
+        self.limit = limit;
+    }
+
+    /// The connection for one statement, whose outcome goes to [`Self::end_statement`]. A statement that
+    /// does not get there, because its future was dropped, leaves the connection unusable.
+    pub(super) fn start_statement(&mut self) -> Result<&mut PgConnection, sqlx::Error> {
+        match &mut self.raw {
+            Some(raw) if self.standing != Standing::Unanswered => {
+                self.standing = Standing::Unanswered;
+                Ok(raw)
+            }
+            _ => Err(io::Error::from(io::ErrorKind::NotConnected).into()),
+        }
+    }
+
+    /// Draws the conclusion from a statement's outcome.
+    pub(super) fn end_statement<T>(
+        &mut self,
+        outcome: Result<T, sqlx::Error>,
+    ) -> Result<T, sqlx::Error> {
+        match outcome.as_ref().map_or_else(Consequence::from_error, |_| Consequence::Well) {
+            Consequence::Well => {
+                self.standing = Standing::Settled;
+                self.answered_at = Instant::now();
+            }
+            Consequence::Lost => self.shut(),
+            Consequence::AllInDoubt => {
+                self.shut();
+                self.doubt.raise();
+            }
+        }
+        outcome
+    }
+
+    /// Everything that a statement brings.
+    pub(super) async fn fetch_steps<'q, E>(
+        &mut self,
+        query: E,
+    ) -> Result<StatementSteps, sqlx::Error>
+    where
+        E: Execute<'q, Postgres> + 'q,
+    {
+        let limit = self.limit;
+        let steps = self.start_statement()?.fetch_many(query).try_collect();
+        let steps = timeout(limit, steps).await.unwrap_or_else(|_| Err(silence(limit)));
+        self.end_statement(steps)
+    }
+
+    /// The first row that a statement brings.
+    pub(super) async fn fetch_row<'q, E>(&mut self, query: E) -> Result<Option<PgRow>, sqlx::Error>
+    where
+        E: Execute<'q, Postgres> + 'q,
+    {
+        let limit = self.limit;
+        let row = timeout(limit, self.start_statement()?.fetch_optional(query)).await;
+        self.end_statement(row.unwrap_or_else(|_| Err(silence(limit))))
+    }
+}
+
+/// What a statement brings: how many rows were changed, and the rows.
+type StatementSteps = Vec<StatementStep>;
+pub(super) type StatementStep = Either<PgQueryResult, PgRow>;
+
+/// An answer is read as a whole before it is handed on: a deadline for each row would let a statement take
+/// for ever, and nobody here reads more rows than are held at once anyway.
+pub(super) fn stream_steps<'e>(
+    steps: impl Future<Output = Result<StatementSteps, sqlx::Error>> + Send + 'e,
+) -> BoxStream<'e, Result<StatementStep, sqlx::Error>> {
+    steps.map_ok(|steps| stream::iter(steps.into_iter().map(Ok))).try_flatten_stream().boxed()
+}
+
+/// What follows from a statement's outcome for the connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Consequence {
+    /// It answered.
+    Well,
+    /// It cannot be used any more.
+    Lost,
+    /// Nor, as like as not, can those beside it: they lead to the same server.
+    AllInDoubt,
+}
+
+impl Consequence {
+    fn from_error(error: &sqlx::Error) -> Self {
+        match error {
+            sqlx::Error::Database(database) => {
+                let fatal = database
+                    .try_downcast_ref::<PgDatabaseError>()
+                    .is_some_and(|e| matches!(e.severity(), PgSeverity::Fatal | PgSeverity::Panic));
+                let demoted = database.code().is_some_and(|code| code == READ_ONLY);
+                if fatal || demoted { Self::AllInDoubt } else { Self::Well }
+            }
+            sqlx::Error::Io(_) | sqlx::Error::Tls(_) => Self::AllInDoubt,
+            sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => Self::Lost,
+            _ => Self::Well,
+        }
+    }
+}
+
+/// The error of a statement that was not answered within its limit.
+pub(super) fn silence(limit: Duration) -> sqlx::Error {
+    let message = format!("the database did not answer within {} s", limit.as_secs_f32());
+    io::Error::new(io::ErrorKind::TimedOut, message).into()
+}
+
+/// Whether the connections of one time are believed. One of them that is dead puts all of them in doubt:
+/// they are closed as they come back, instead of each being waited for.
+#[derive(Debug, Clone)]
+pub(super) struct Doubt {
+    /// How often connections came into doubt.
+    times: Arc<AtomicU64>,
+    /// How often that had happened when this one was opened.
+    at_opening: u64,
+}
+
+impl Doubt {
+    pub(super) fn new() -> Self {
+        Self { times: Arc::default(), at_opening: 0 }
+    }
+
+    /// The doubt of a connection that is opened now.
+    pub(super) fn renewed(&self) -> Self {
+        Self { times: Arc::clone(&self.times), at_opening: self.times.load(Ordering::Relaxed) }
+    }
+
+    /// A connection that was in doubt already says nothing about those that were opened since.
+    fn raise(&self) {
+        let next = self.at_opening + 1;
+        let order = Ordering::Relaxed;
+        if self.times.compare_exchange(self.at_opening, next, order, order).is_ok() {
+            tracing::warn!("a connection to the database was lost; those beside it are closed");
+        }
+    }
+
+    fn is_raised(&self) -> bool {
+        self.times.load(Ordering::Relaxed) != self.at_opening
+    }
+}
+
+impl<'c> Executor<'c> for &'c mut DatabaseConnection {
+    type Database = Postgres;
+
+    fn fetch_many<'e, 'q: 'e, E>(
+        self,
+        query: E,
+    ) -> BoxStream<'e, Result<StatementStep, sqlx::Error>>
+    where
+        'c: 'e,
+        E: 'q + Execute<'q, Postgres>,
+    {
+        stream_steps(self.fetch_steps(query))
+    }
+
+    fn fetch_optional<'e, 'q: 'e, E>(
+        self,
+        query: E,
+    ) -> BoxFuture<'e, Result<Option<PgRow>, sqlx::Error>>
+    where
+        'c: 'e,
+        E: 'q + Execute<'q, Postgres>,
+    {
+        self.fetch_row(query).boxed()
+    }
+
+    fn prepare_with<'e, 'q: 'e>(
+        self,
+        sql: &'q str,
+        parameters: &'e [PgTypeInfo],
+    ) -> BoxFuture<'e, Result<PgStatement<'q>, sqlx::Error>>
+    where
+        'c: 'e,
+    {
+        async move {
+            let limit = self.limit;
+            let prepared = self.start_statement()?.prepare_with(sql, parameters);
+            let prepared = timeout(limit, prepared).await;
+            self.end_statement(prepared.unwrap_or_else(|_| Err(silence(limit))))
+        }
+        .boxed()
+    }
+
+    fn describe<'e, 'q: 'e>(
+        self,
+        sql: &'q str,
+    ) -> BoxFuture<'e, Result<Describe<Postgres>, sqlx::Error>>
+    where
+        'c: 'e,
+    {
+        async move {
+            let limit = self.limit;
+            let described = timeout(limit, self.start_statement()?.describe(sql)).await;
+            self.end_statement(described.unwrap_or_else(|_| Err(silence(limit))))
+        }
+        .boxed()
+    }
+}
