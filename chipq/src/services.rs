@@ -248,12 +248,11 @@ async fn close_after(installation: Installation, error: anyhow::Error) -> anyhow
     error
 }
 
-/// A name that no other platform has, and that this one keeps when it starts again: its machine's
-/// and its folder's. None where the machine does not tell its own.
+/// A name that the worker keeps when the platform starts again, wherever its folder and its machine are by
+/// then: nobody else is a member in a private database. In one that others share it has none, and waits for
+/// its own leases when it was killed.
 fn worker_name(installation: &Installation) -> Option<String> {
-    let machine = std::fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
-    let folder = std::fs::canonicalize(installation.data_dir()).ok()?;
-    Some(format!("{}:{}", machine.trim(), folder.display()))
+    installation.is_private().then(|| "chipq up".to_owned())
 }
 
 async fn poll_until_ready(url: &str, within: Duration) -> anyhow::Result<StartOutcome> {

@@ -12,6 +12,7 @@ mod backlog;
 mod consumer;
 mod lease;
 mod partition_status;
+mod starvation;
 #[cfg(test)]
 mod tests;
 

@@ -26,6 +26,7 @@ use tokio::time::{Instant, sleep_until};
 use super::ability::Ability;
 use super::backlog::{Backlog, StreamWork};
 use super::lease::{Lease, LeaseError, Leases, Partition, Renewed};
+use super::starvation::Starvation;
 use super::{Handled, PartitionStatus, StreamReactor};
 use crate::backoff::Backoff;
 use crate::event_log::{EventLogError, Position, StreamId};
@@ -51,6 +52,7 @@ pub(super) struct PartitionConsumer {
     concurrency: usize,
     leases: Leases,
     ability: Ability,
+    starvation: Starvation,
     status: Arc<PartitionStatus>,
     shutdown: Shutdown,
     backlog: Backlog,
@@ -103,6 +105,7 @@ impl PartitionConsumer {
             reactor,
             concurrency,
             ability: Ability::new(leases.duration(), now),
+            starvation: Starvation::new(leases.duration()),
             leases,
             status,
             shutdown,
@@ -244,7 +247,13 @@ impl PartitionConsumer {
             }
         }
         let kept = self.backlog.count_kept();
-        self.status.report_leases(kept, self.backlog.lowest_checkpoint());
+        match self.starvation.observe(kept, fair_share, Instant::now()) {
+            Ok(()) => self.status.report_leases(kept, self.backlog.lowest_checkpoint()),
+            Err(starved) => {
+                tracing::warn!(%starved, "no work is done here");
+                self.status.report_failure(&starved);
+            }
+        }
         self.status.report_held(self.backlog.held_partitions().len());
         let times = if kept < fair_share { LOOKS_PER_LEASE } else { RENEWALS_PER_LEASE };
         self.renew_at = Instant::now() + self.leases.duration() / times;

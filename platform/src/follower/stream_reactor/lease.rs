@@ -1,8 +1,9 @@
 //! How the stream space of a reactor is divided among the processes that run it: which partitions this
 //! one holds, and up to where each of them is done.
 //!
-//! Invariants: a partition has one owner at a time by the database's clock; a checkpoint is moved only
-//! forward and only by the owner of the newest epoch. Saving it late is harmless: work that is done
+//! Invariants: a partition has one owner at a time by the database's clock; a lease is believed for no
+//! longer than twice its own length, whatever that clock said when it was dated; a checkpoint is moved
+//! only forward and only by the owner of the newest epoch. Saving it late is harmless: work that is done
 //! again changes nothing. Absent: the process's clock, which says nothing about validity, and any talk
 //! among the members but by these rows.
 
@@ -18,6 +19,12 @@ mod tests;
 
 /// Where the names of members become ids.
 const NAMES: Uuid = Uuid::from_u128(0x8a6f_31c2_5d0e_4b7a_9c44_1be2_70d3_f615);
+
+/// Whether a lease or a sign of life stands. The clock that dated it may have run ahead, and was put right
+/// since, or was the clock of a server before this one: a lease cannot end later than its own length from
+/// now, unless the clock has gone back. By how much more it is believed, a clock may go back a little (a
+/// step of NTP, a new primary) without the leases of those who are well being taken from them.
+const STANDS: &str = "(expires_at >= now() AND expires_at <= now() + 2 * lasts)";
 
 /// A part of the stream space, below the reactor's number of partitions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -162,10 +169,11 @@ impl Leases {
     pub(super) async fn renew(&self) -> Result<Renewed, sqlx::Error> {
         let duration_s = self.duration.as_secs_f64();
         sqlx::query(
-            "INSERT INTO follower_members AS m (follower, member, expires_at, is_able)
-             VALUES ($1, $2, now() + make_interval(secs => $3), $4)
+            "INSERT INTO follower_members AS m (follower, member, lasts, expires_at, is_able)
+             VALUES ($1, $2, make_interval(secs => $3), now() + make_interval(secs => $3), $4)
              ON CONFLICT (follower, member)
-             DO UPDATE SET expires_at = excluded.expires_at, is_able = excluded.is_able",
+             DO UPDATE SET expires_at = excluded.expires_at, lasts = excluded.lasts,
+                 is_able = excluded.is_able",
         )
         .bind(self.follower)
         .bind(self.member)
@@ -174,7 +182,8 @@ impl Leases {
         .execute(&self.pool)
         .await?;
         let held: Vec<Row> = sqlx::query_as(
-            "UPDATE follower_leases SET expires_at = now() + make_interval(secs => $3)
+            "UPDATE follower_leases
+             SET lasts = make_interval(secs => $3), expires_at = now() + make_interval(secs => $3)
              WHERE follower = $1 AND owner = $2 RETURNING partition, epoch, position",
         )
         .bind(self.follower)
@@ -190,44 +199,41 @@ impl Leases {
     /// The members that are alive, in the order of their ids, and whether they are able; those that are not are forgotten.
     async fn find_alive_members(&self) -> Result<Vec<Member>, sqlx::Error> {
         // Rows that another member is just writing or forgetting are left to it.
-        sqlx::query(
+        let forget = format!(
             "DELETE FROM follower_members WHERE follower = $1 AND member IN (
-                 SELECT member FROM follower_members WHERE follower = $1 AND expires_at < now()
-                 FOR UPDATE SKIP LOCKED)",
-        )
-        .bind(self.follower)
-        .execute(&self.pool)
-        .await?;
-        sqlx::query_as(
-            "SELECT member, is_able FROM follower_members
-             WHERE follower = $1 AND expires_at >= now()
-             ORDER BY member",
-        )
-        .bind(self.follower)
-        .fetch_all(&self.pool)
-        .await
+                 SELECT member FROM follower_members WHERE follower = $1 AND NOT {STANDS}
+                 FOR UPDATE SKIP LOCKED)"
+        );
+        sqlx::query(&forget).bind(self.follower).execute(&self.pool).await?;
+        let find = format!(
+            "SELECT member, is_able FROM follower_members WHERE follower = $1 AND {STANDS}
+             ORDER BY member"
+        );
+        sqlx::query_as(&find).bind(self.follower).fetch_all(&self.pool).await
     }
 
-    /// Takes at most `most` partitions that nobody holds or whose lease has expired.
+    /// Takes at most `most` partitions that nobody holds or whose lease does not stand.
     ///
     /// # Errors
     /// When the database fails; then nothing was taken, or it is found by the next renewal.
     pub(super) async fn acquire(&self, most: usize) -> Result<Vec<Lease>, sqlx::Error> {
-        let taken: Vec<Row> = sqlx::query_as(
+        let take = format!(
             "UPDATE follower_leases
-             SET owner = $2, epoch = epoch + 1, expires_at = now() + make_interval(secs => $3)
+             SET owner = $2, epoch = epoch + 1, lasts = make_interval(secs => $3),
+                 expires_at = now() + make_interval(secs => $3)
              WHERE follower = $1 AND partition IN (
                  SELECT partition FROM follower_leases
-                 WHERE follower = $1 AND (owner IS NULL OR expires_at < now())
+                 WHERE follower = $1 AND (owner IS NULL OR NOT {STANDS})
                  ORDER BY partition LIMIT $4 FOR UPDATE SKIP LOCKED)
-             RETURNING partition, epoch, position",
-        )
-        .bind(self.follower)
-        .bind(self.member)
-        .bind(self.duration.as_secs_f64())
-        .bind(i64::try_from(most).unwrap_or(i64::MAX))
-        .fetch_all(&self.pool)
-        .await?;
+             RETURNING partition, epoch, position"
+        );
+        let taken: Vec<Row> = sqlx::query_as(&take)
+            .bind(self.follower)
+            .bind(self.member)
+            .bind(self.duration.as_secs_f64())
+            .bind(i64::try_from(most).unwrap_or(i64::MAX))
+            .fetch_all(&self.pool)
+            .await?;
         Ok(taken.into_iter().map(lease_from_row).collect())
     }
 

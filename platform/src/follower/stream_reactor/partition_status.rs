@@ -64,8 +64,8 @@ impl PartitionStatus {
         }
     }
 
-    /// The leases were not renewed.
-    pub(super) fn report_failure(&self, error: &sqlx::Error) {
+    /// The leases were not renewed, or there is none to renew.
+    pub(super) fn report_failure(&self, error: &dyn std::error::Error) {
         self.set_leases(Err(error.to_string()));
         self.follower.interrupt(error);
     }

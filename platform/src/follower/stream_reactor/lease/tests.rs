@@ -41,6 +41,31 @@ fn at(lease: Lease, position: i64) -> Lease {
     Lease { position: Position(position), ..lease }
 }
 
+/// The clock ran ahead when everything was dated, and was put right since.
+async fn clock_is_put_back(database: &TestDatabase, by: &str) {
+    for table in ["follower_leases", "follower_members"] {
+        let statement = format!("UPDATE {table} SET expires_at = expires_at + interval '{by}'");
+        database.pool().execute(statement.as_str()).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_a_clock_that_ran_ahead_has_dated_is_not_believed_and_a_little_is() {
+    let database = fresh_database().await;
+    let (one, two) = (member(&database), member(&database));
+    one.renew().await.unwrap();
+    assert_eq!(one.acquire(ALL).await.unwrap().len(), ALL);
+    clock_is_put_back(&database, "50 minutes").await;
+    assert_eq!(two.renew().await.unwrap().fair_share, ALL / 2, "it lasts an hour");
+    assert_eq!(two.acquire(ALL).await.unwrap(), []);
+
+    clock_is_put_back(&database, "2 hours").await;
+    assert_eq!(two.renew().await.unwrap().fair_share, ALL, "who is of the future is not alive");
+    assert_eq!(two.acquire(ALL).await.unwrap().len(), ALL);
+    assert_eq!(one.renew().await.unwrap().held, [], "it learns that it was lost");
+    assert_eq!(two.renew().await.unwrap().held.len(), ALL, "and the new owner keeps it");
+}
+
 #[tokio::test]
 async fn a_partition_has_one_owner_and_the_first_member_takes_all() {
     let database = fresh_database().await;
@@ -137,9 +162,7 @@ async fn many_members_at_once_take_every_partition_once() {
     let mut partitions: Vec<_> =
         taken.into_iter().flatten().flatten().map(|lease| lease.partition).collect();
     partitions.sort_unstable();
-    let before = partitions.len();
-    partitions.dedup();
-    assert_eq!(partitions.len(), before, "no partition was taken twice");
+    assert_eq!(partitions, (0..PARTITIONS).map(Partition).collect::<Vec<_>>());
 }
 
 #[tokio::test]
