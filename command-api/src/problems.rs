@@ -93,6 +93,8 @@ pub(crate) fn from_log_error(error: EventLogError) -> Problem {
             Problem::unavailable("the event log does not answer; try again", RETRY_AFTER_S)
         }
         EventLogError::Failed(cause) => Problem::internal(cause),
+        // No command asks for what comes after a place.
+        EventLogError::Reissued { .. } => Problem::internal(error),
     }
 }
 

@@ -5,6 +5,7 @@
 
 pub mod cqrs;
 mod event;
+mod incarnation;
 pub mod postgres;
 mod turns;
 mod url;
@@ -21,6 +22,7 @@ use crate::postgres::DatabaseConnection;
 pub use event::{
     ActorRef, EventMetadata, NewEvent, Recorded, Undecodable, UndecodableEvent, decode_stored,
 };
+pub use incarnation::{Incarnation, LogPlace};
 pub use turns::{StreamTurn, StreamTurns};
 pub use url::{EventLogConfig, EventLogUrl, InvalidEventLogUrl, open};
 
@@ -72,6 +74,8 @@ pub struct Page {
     pub up_to: Position,
     /// The log was complete up to here when the page was read.
     pub head: Position,
+    /// Which history of the log it was.
+    pub incarnation: Incarnation,
 }
 
 /// What to append, atomically.
@@ -187,6 +191,15 @@ pub enum EventLogError {
     /// It may work again by itself.
     #[error("the event log is unavailable: {0}")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// What was read after a place that somebody kept is not what comes after it now.
+    #[error(
+        "positions after {after} were given out again: the log was restored, or another server took over, \
+         without what had been appended there"
+    )]
+    Reissued {
+        /// Up to here nothing has changed; 0 when nobody can tell.
+        after: Position,
+    },
     /// It will not work again by itself.
     #[error("the event log failed: {0}")]
     Failed(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -207,6 +220,13 @@ pub trait EventLog: Send + Sync + 'static {
 
     /// The position up to which the log is complete.
     fn head(&self) -> BoxFuture<'_, Result<Position, EventLogError>>;
+
+    /// The log's history at present.
+    fn incarnation(&self) -> BoxFuture<'_, Result<Incarnation, EventLogError>>;
+
+    /// Whether what comes after a place that somebody kept is what came after it then:
+    /// [`EventLogError::Reissued`] when it is not, or when nobody can tell.
+    fn check_place(&self, place: LogPlace) -> BoxFuture<'_, Result<(), EventLogError>>;
 
     /// The events that follow from a command, in order; empty when it never appended any.
     fn read_command(&self, command_id: Uuid)

@@ -60,6 +60,12 @@ pub(crate) enum QueryError {
     /// The database or the log does not answer.
     #[error("the database does not answer; try again")]
     Unavailable,
+    /// The caller has been at a place of which the log knows nothing any more.
+    #[error(
+        "the log was restored, or another server took over: what came after position {after} is not what comes \
+         after it now; read from there anew"
+    )]
+    Reissued { after: Position },
     /// A fault of ours.
     #[error("something failed on our side")]
     Internal,
@@ -102,6 +108,7 @@ impl QueryError {
             Self::GoingAway => "GOING_AWAY",
             Self::FeedEnded { reason, .. } => reason.graphql_code(),
             Self::Unavailable => "UNAVAILABLE",
+            Self::Reissued { .. } => "POSITIONS_REISSUED",
             Self::Internal => "INTERNAL",
         }
     }
@@ -123,6 +130,7 @@ impl QueryError {
                 values = reason.graphql_extensions();
                 values.set("cursor", resume.as_str());
             }
+            Self::Reissued { after } => values.set("position", after.to_string()),
             Self::InvalidCursor
             | Self::Unauthenticated(_)
             | Self::NotFound(_)
@@ -177,6 +185,7 @@ impl From<QueryError> for Problem {
             }
             QueryError::FeedEnded { reason, .. } => (*reason).into(),
             QueryError::Unavailable => Self::unavailable(detail, UNAVAILABLE_RETRY_S),
+            QueryError::Reissued { .. } => Self::conflict("positions-reissued", detail),
             QueryError::Internal => Self::internal(detail),
         }
     }
@@ -232,6 +241,7 @@ impl From<EventLogError> for QueryError {
                 tracing::warn!(%error, "the event log is unavailable");
                 Self::Unavailable
             }
+            EventLogError::Reissued { after } => Self::Reissued { after },
             EventLogError::Failed(_) => Self::internal(error),
         }
     }

@@ -6,6 +6,7 @@
 //! leaves are normal; a floor that stays is an open transaction, never skipped by a timeout.
 
 mod hold_up;
+mod incarnations;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -21,7 +22,7 @@ use uuid::Uuid;
 
 use super::{
     Append, AppendError, AppendScope, Appended, Attachment, EventLog, EventLogError, EventMetadata,
-    NewEvent, Page, Position, Recorded, StreamId, StreamTurns,
+    Incarnation, LogPlace, NewEvent, Page, Position, Recorded, StreamId, StreamTurns,
 };
 use crate::postgres::channel::{HintListener, HintSender};
 use crate::postgres::{DatabaseConnection, Pool, may_pass};
@@ -88,9 +89,10 @@ impl PostgresEventLog {
 
     async fn read_page(&self, after: Position, limit: usize) -> Result<Page, EventLogError> {
         let mut connection = self.pool.acquire().await.map_err(log_error)?;
+        let incarnation = incarnations::find_current(&mut connection).await?;
         let head = read_watermark(&mut connection).await?;
         if head <= after {
-            return Ok(Page { events: Vec::new(), up_to: after, head });
+            return Ok(Page { events: Vec::new(), up_to: after, head, incarnation });
         }
         let sql = format!(
             "SELECT {COLUMNS} FROM events WHERE position > $1 AND position <= $2
@@ -105,12 +107,16 @@ impl PostgresEventLog {
             .map_err(log_error)?;
         let full = rows.len() == limit;
         let up_to = rows.last().filter(|_| full).map_or(head, |row| Position(row.position));
-        Ok(Page { events: rows.into_iter().map(Recorded::from).collect(), up_to, head })
+        let events = rows.into_iter().map(Recorded::from).collect();
+        Ok(Page { events, up_to, head, incarnation })
     }
 
     async fn append_in_transaction(&self, mut append: Append) -> Result<Appended, AppendError> {
         let attachment = append.attachment.take();
-        let mut transaction = self.pool.begin().await.map_err(log_error)?;
+        let mut connection = self.pool.acquire().await.map_err(log_error)?;
+        // First of all: what is appended must not lie before the beginning of its incarnation.
+        incarnations::find_current(&mut connection).await?;
+        let mut transaction = connection.into_transaction().await.map_err(log_error)?;
         let appended = append_and_keep(&mut transaction, append, attachment).await;
         if appended.is_ok() {
             transaction.commit().await.map_err(log_error)?;
@@ -177,6 +183,22 @@ impl EventLog for PostgresEventLog {
 
     fn head(&self) -> BoxFuture<'_, Result<Position, EventLogError>> {
         self.read_head().boxed()
+    }
+
+    fn incarnation(&self) -> BoxFuture<'_, Result<Incarnation, EventLogError>> {
+        async move {
+            let mut connection = self.pool.acquire().await.map_err(log_error)?;
+            incarnations::find_current(&mut connection).await
+        }
+        .boxed()
+    }
+
+    fn check_place(&self, place: LogPlace) -> BoxFuture<'_, Result<(), EventLogError>> {
+        async move {
+            let mut connection = self.pool.acquire().await.map_err(log_error)?;
+            incarnations::check_place(&mut connection, place).await
+        }
+        .boxed()
     }
 
     fn read_command(

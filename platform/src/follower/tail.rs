@@ -22,7 +22,9 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::event_log::{EventLog, EventLogError, POLL_INTERVAL, Page, Position};
+use crate::event_log::{
+    EventLog, EventLogError, Incarnation, LogPlace, POLL_INTERVAL, Page, Position,
+};
 
 pub use reader::SharedPage;
 
@@ -61,10 +63,13 @@ impl LogTail {
         &self.log
     }
 
-    /// A follower of the log from behind `after`.
+    /// A follower of the log from behind `after`, a position in the history that the log has when it is read
+    /// first. Should another history begin, the follower goes on where nothing was given out again after its
+    /// place, and is told where it was ([`EventLogError::Reissued`]).
     #[must_use]
     pub fn follow(&self, after: Position) -> Follow {
-        Follow { tail: self.clone(), after, changed: self.shared.changed.subscribe() }
+        let changed = self.shared.changed.subscribe();
+        Follow { tail: self.clone(), after, incarnation: None, changed }
     }
 }
 
@@ -72,6 +77,8 @@ impl LogTail {
 pub struct Follow {
     tail: LogTail,
     after: Position,
+    /// The history of the log in which its place is; not known before it reads.
+    incarnation: Option<Incarnation>,
     changed: watch::Receiver<()>,
 }
 
@@ -106,10 +113,15 @@ impl Follow {
     pub async fn next_shared_page(&mut self, limit: usize) -> Result<SharedPage, EventLogError> {
         loop {
             self.changed.mark_unchanged();
-            let next = self.tail.shared.state().stretch.continue_after(self.after, limit);
+            let place = (self.incarnation().await?, self.after);
+            let next = self.tail.shared.state().stretch.continue_after(place, limit);
             let page = match next {
                 Continuation::Page(page) => page,
-                Continuation::Behind => self.read_from_log(limit).await?.into(),
+                Continuation::Behind => {
+                    let page = self.read_from_log(limit).await?;
+                    self.enter(page.incarnation, page.head).await?;
+                    page.into()
+                }
                 Continuation::AtEnd => {
                     self.wait().await?;
                     continue;
@@ -127,6 +139,34 @@ impl Follow {
                 return Ok(page);
             }
         }
+    }
+
+    /// The history in which its place is.
+    ///
+    /// # Errors
+    /// When the log cannot be asked.
+    pub async fn incarnation(&mut self) -> Result<Incarnation, EventLogError> {
+        match self.incarnation {
+            Some(known) => Ok(known),
+            None => Ok(*self.incarnation.insert(self.tail.log.incarnation().await?)),
+        }
+    }
+
+    /// What was read is of this history, which was complete up to `head`.
+    async fn enter(
+        &mut self,
+        incarnation: Incarnation,
+        head: Position,
+    ) -> Result<(), EventLogError> {
+        let before = self.incarnation().await?;
+        if before != incarnation {
+            let place = LogPlace { incarnation: before, position: self.after };
+            self.tail.log.check_place(place).await?;
+            self.incarnation = Some(incarnation);
+        }
+        // Whoever finds it out first lets the others read on together.
+        self.tail.shared.enter(incarnation, head);
+        Ok(())
     }
 
     async fn read_from_log(&self, limit: usize) -> Result<Page, EventLogError> {
@@ -197,6 +237,13 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The log has this history now; whoever waits at the end of another one looks again.
+    fn enter(&self, incarnation: Incarnation, head: Position) {
+        if self.state().stretch.enter(incarnation, head) {
+            self.changed.send_replace(());
+        }
+    }
+
     fn fail(&self, error: EventLogError) {
         let mut state = self.state();
         state.failures += 1;
@@ -208,22 +255,28 @@ impl Shared {
 
 /// One error of the log, told to everybody who waited for it.
 #[derive(Debug, Clone)]
-struct Failure {
-    may_pass: bool,
-    source: Arc<dyn Error + Send + Sync>,
+enum Failure {
+    MayPass(Arc<dyn Error + Send + Sync>),
+    ForGood(Arc<dyn Error + Send + Sync>),
+    Reissued { after: Position },
 }
 
 impl Failure {
     fn new(error: EventLogError) -> Self {
         match error {
-            EventLogError::Unavailable(source) => Self { may_pass: true, source: source.into() },
-            EventLogError::Failed(source) => Self { may_pass: false, source: source.into() },
+            EventLogError::Unavailable(source) => Self::MayPass(source.into()),
+            EventLogError::Failed(source) => Self::ForGood(source.into()),
+            EventLogError::Reissued { after } => Self::Reissued { after },
         }
     }
 
     fn to_error(&self) -> EventLogError {
-        let told = Box::new(Told(Arc::clone(&self.source)));
-        if self.may_pass { EventLogError::Unavailable(told) } else { EventLogError::Failed(told) }
+        let told = |source: &Arc<_>| Box::new(Told(Arc::clone(source)));
+        match self {
+            Self::MayPass(source) => EventLogError::Unavailable(told(source)),
+            Self::ForGood(source) => EventLogError::Failed(told(source)),
+            Self::Reissued { after } => EventLogError::Reissued { after: *after },
+        }
     }
 }
 

@@ -21,6 +21,7 @@ use sqlx::{
     Connection as _, Describe, Either, Execute, Executor, Postgres, TransactionManager as _,
 };
 use tokio::time::{Instant, timeout};
+use uuid::Uuid;
 
 /// How long a server that is well may take to answer nothing at all.
 const PING_LIMIT: Duration = Duration::from_secs(2);
@@ -38,6 +39,8 @@ pub struct DatabaseConnection {
     standing: Standing,
     answered_at: Instant,
     doubt: Doubt,
+    /// The history of the database that its session is in, once somebody has found it out.
+    history: Option<Uuid>,
 }
 
 /// What is known of a connection between two statements.
@@ -60,7 +63,17 @@ impl DatabaseConnection {
     ) -> Result<Self, sqlx::Error> {
         let raw = Some(PgConnection::connect_with(options).await?);
         let (standing, answered_at) = (Standing::Settled, Instant::now());
-        Ok(Self { raw, limit, standing, answered_at, doubt })
+        Ok(Self { raw, limit, standing, answered_at, doubt, history: None })
+    }
+
+    /// What [`Self::note_history`] noted: which history of the database this session is in.
+    pub(crate) const fn noted_history(&self) -> Option<Uuid> {
+        self.history
+    }
+
+    /// Notes what does not change for as long as the session lasts.
+    pub(crate) const fn note_history(&mut self, history: Uuid) {
+        self.history = Some(history);
     }
 
     /// Lets statements take as long as one may where none is ended by the server. For those that read whole

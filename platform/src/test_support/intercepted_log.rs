@@ -9,8 +9,8 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::event_log::{
-    Append, AppendError, Appended, EventLog, EventLogError, Page, Position, Recorded, StreamId,
-    StreamTurns,
+    Append, AppendError, Appended, EventLog, EventLogError, Incarnation, LogPlace, Page, Position,
+    Recorded, StreamId, StreamTurns,
 };
 
 /// What is done instead of handing a call on to `log`, the log beneath. What is left out is handed on.
@@ -85,6 +85,14 @@ impl<I: Interception> EventLog for InterceptedLog<I> {
 
     fn head(&self) -> BoxFuture<'_, Result<Position, EventLogError>> {
         self.log.head()
+    }
+
+    fn incarnation(&self) -> BoxFuture<'_, Result<Incarnation, EventLogError>> {
+        self.log.incarnation()
+    }
+
+    fn check_place(&self, place: LogPlace) -> BoxFuture<'_, Result<(), EventLogError>> {
+        self.log.check_place(place)
     }
 
     fn read_command(

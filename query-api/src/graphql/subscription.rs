@@ -21,7 +21,7 @@ use domain::{Aggregate as _, ProjectionName};
 use futures::{Stream, StreamExt as _, stream};
 use platform::auth::Scope;
 use platform::backoff::Backoff;
-use platform::event_log::{Position, Recorded};
+use platform::event_log::{Incarnation, LogPlace, Position, Recorded};
 use platform::follower::Follow;
 use platform::shutdown::Shutdown;
 use tokio::sync::OwnedSemaphorePermit;
@@ -126,6 +126,8 @@ struct Feed {
     ends: Shutdown,
     filter: InspectionFilter,
     scope: CursorScope,
+    /// The history of the log that was read last, and that cursors belong to.
+    incarnation: Incarnation,
     follow: Follow,
     /// Read from the log, and not reflected by the read model yet.
     read: VecDeque<Arc<Recorded>>,
@@ -159,16 +161,18 @@ impl Feed {
             .map_err(|_| QueryError::TooMany("subscriptions"))?;
         let after = match start {
             Start::After(position) => position,
-            Start::Resume(cursor) => Position(reads.cursor_key.open(&scope, &cursor)?),
+            Start::Resume(cursor) => resume_place(&reads, &scope, &cursor).await?,
             Start::Now => reads.checkpoints.position(ProjectionName::InspectionOverview).await?,
         };
-        let follow = reads.tail.follow(after);
+        let mut follow = reads.tail.follow(after);
+        let incarnation = follow.incarnation().await?;
         Ok(Self {
             reads,
             session,
             ends,
             filter,
             scope,
+            incarnation,
             follow,
             read: VecDeque::new(),
             after,
@@ -271,6 +275,7 @@ impl Feed {
         let page = self.follow.next_shared_page(PAGE).await?;
         let is_ours =
             |event: &Arc<Recorded>| event.stream.aggregate_type == domain::Inspection::TYPE;
+        self.incarnation = page.incarnation;
         self.read.extend(page.events.into_iter().filter(is_ours));
         Ok(())
     }
@@ -333,8 +338,20 @@ impl Feed {
     }
 
     fn cursor(&self, position: Position) -> String {
-        self.reads.cursor_key.seal_cursor(&self.scope, &position.0)
+        let place = LogPlace { incarnation: self.incarnation, position };
+        self.reads.cursor_key.seal_cursor(&self.scope, &place)
     }
+}
+
+/// The position of a cursor, if what comes after it is what came after it when it was given out.
+async fn resume_place(
+    reads: &QueryContext,
+    scope: &CursorScope,
+    cursor: &str,
+) -> Result<Position, QueryError> {
+    let place: LogPlace = reads.cursor_key.open(scope, cursor)?;
+    reads.tail.log().check_place(place).await?;
+    Ok(place.position)
 }
 
 /// Waits for something to be done, but not past the session, nor past a shutdown: then `None`. It goes on

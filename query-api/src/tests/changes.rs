@@ -163,6 +163,52 @@ async fn a_filter_admits_what_the_row_says() {
 }
 
 #[tokio::test]
+async fn a_cursor_from_before_a_restore_goes_on_where_nothing_was_given_out_again() {
+    let world = World::new().await;
+    let base = world.serve().await;
+    let id = world.insert_inspection(1, 1).await;
+    let kept = world.append(id, 0, "Kept").await;
+    let reissued = world.append(id, 1, "GivenOutAgain").await;
+    world.reach(reissued.0).await;
+    let mut client = Client::open(&base, &world.token()).await;
+    client.subscribe("a", CHANGES, json!({"from": 0})).await;
+    begun(&mut client, 0).await;
+    let (before, past) = (cursor(&client.receive().await), cursor(&client.receive().await));
+    client.send(json!({"id": "a", "type": "complete"})).await;
+
+    // As if the log had been restored as it was after the first.
+    let restored = "INSERT INTO event_log_incarnations
+            (number, begins_after, system_identifier, timeline, database)
+        SELECT number + 1, $1, system_identifier, timeline, database FROM event_log_incarnations";
+    // Beside the pool: no session outlives a restore, so the one that plays it must not, either.
+    let mut surgeon = world.pool.open_connection().await.unwrap();
+    sqlx::query(restored).bind(kept.0).execute(&mut surgeon).await.unwrap();
+    let cut = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    sqlx::query(cut).execute(&mut surgeon).await.unwrap();
+    surgeon.close().await.unwrap();
+
+    let mut answers = Vec::new();
+    for (after, name) in [(&past, "past"), (&before, "before")] {
+        // The first to use what was cut is told that.
+        for attempt in 0..20 {
+            let name = format!("{name}-{attempt}");
+            client.subscribe(&name, CHANGES, json!({"after": after})).await;
+            let answer = client.receive().await;
+            if answer["type"] == "next" || error(&answer)["code"] != "UNAVAILABLE" {
+                answers.push(answer);
+                break;
+            }
+        }
+    }
+    let told = error(&answers[0]);
+    assert_eq!(told["code"], "POSITIONS_REISSUED", "{told}");
+    assert_eq!(told["position"], kept.to_string());
+    assert_eq!(feed_item(&answers[1])["position"], kept.to_string(), "it begins where it was");
+    assert_eq!(seen(&client.receive().await), (reissued.0, "GivenOutAgain".to_owned()));
+}
+
+#[tokio::test]
 async fn an_expired_token_ends_every_subscription_with_the_cursor_to_go_on_from() {
     let world = World::new().await;
     let base = world.serve().await;

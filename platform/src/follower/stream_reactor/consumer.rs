@@ -186,6 +186,9 @@ impl PartitionConsumer {
             Wakeup::PageRead(Err(error)) => {
                 tracing::warn!(%error, "the log cannot be read; trying again");
                 self.status.report_unreadable_log(&error);
+                if let EventLogError::Reissued { .. } = error {
+                    self.forget_everything();
+                }
                 self.read_at = Instant::now() + BACKOFF.delay(self.failed_reads);
                 self.failed_reads = self.failed_reads.saturating_add(1);
             }
@@ -318,6 +321,16 @@ impl PartitionConsumer {
                 handle.abort();
             }
         }
+    }
+
+    /// Of what was read nothing holds any more: the log is another one from some position on. Leases and
+    /// checkpoints are taken up from the database, which went back with the log.
+    fn forget_everything(&mut self) {
+        for partition in self.backlog.held_partitions() {
+            self.drop_partition(partition);
+        }
+        self.follow = self.tail.follow(Position::default());
+        self.renew_at = Instant::now();
     }
 
     /// A stream that is left stays in the backlog: the checkpoint waits before its events, and whoever

@@ -14,7 +14,9 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::Shared;
 use crate::backoff::Backoff;
-use crate::event_log::{EventLog, EventLogError, POLL_INTERVAL, Page, Position, Recorded};
+use crate::event_log::{
+    EventLog, EventLogError, Incarnation, POLL_INTERVAL, Page, Position, Recorded,
+};
 
 /// The most events read at once.
 const READ_EVENTS_MAX: usize = 512;
@@ -107,13 +109,16 @@ impl Shared {
         let mut state = self.state();
         let before = state.stretch.up_to();
         let head = page.head;
-        state.stretch.extend(page);
+        let is_another = state.stretch.enter(page.incarnation, head);
+        if !is_another {
+            state.stretch.extend(page);
+        }
         // Nobody waited for long, or appends outrun the reader: what is still to be read would push
         // out what was just read. The end is what has to be at hand; who is behind it reads by itself.
         if state.stretch.is_out_of_reach(head) {
             state.stretch.begin_at(head);
         }
-        let has_moved = state.stretch.up_to() > before;
+        let has_moved = is_another || state.stretch.up_to() > before;
         drop(state);
         if has_moved {
             self.changed.send_replace(());
@@ -130,26 +135,29 @@ pub struct SharedPage {
     pub up_to: Position,
     /// The log was complete up to here when it was read.
     pub head: Position,
+    /// Which history of the log it was.
+    pub incarnation: Incarnation,
 }
 
 impl From<Page> for SharedPage {
     fn from(page: Page) -> Self {
-        let Page { events, up_to, head } = page;
-        Self { events: events.into_iter().map(Arc::new).collect(), up_to, head }
+        let Page { events, up_to, head, incarnation } = page;
+        Self { events: events.into_iter().map(Arc::new).collect(), up_to, head, incarnation }
     }
 }
 
 impl From<SharedPage> for Page {
     fn from(page: SharedPage) -> Self {
-        let SharedPage { events, up_to, head } = page;
-        Self { events: events.into_iter().map(Arc::unwrap_or_clone).collect(), up_to, head }
+        let SharedPage { events, up_to, head, incarnation } = page;
+        let events = events.into_iter().map(Arc::unwrap_or_clone).collect();
+        Self { events, up_to, head, incarnation }
     }
 }
 
 /// What the stretch has for somebody at a position.
 #[derive(Debug, PartialEq)]
 pub(super) enum Continuation {
-    /// It begins later: what comes next has to be read from the log.
+    /// It begins later, or is another history: what comes next has to be read from the log.
     Behind,
     /// What comes next.
     Page(SharedPage),
@@ -163,6 +171,8 @@ pub(super) struct Stretch {
     from: Position,
     up_to: Position,
     head: Position,
+    /// Whose history it is; nobody's before anything was read.
+    incarnation: Option<Incarnation>,
 }
 
 impl Stretch {
@@ -178,8 +188,20 @@ impl Stretch {
 
     /// Begins anew, empty, at a position up to which the log is complete.
     pub(super) fn begin_at(&mut self, position: Position) {
-        let head = self.head.max(position);
-        *self = Self { events: VecDeque::new(), from: position, up_to: position, head };
+        let (head, incarnation) = (self.head.max(position), self.incarnation);
+        *self =
+            Self { events: VecDeque::new(), from: position, up_to: position, head, incarnation };
+    }
+
+    /// Another history of the log is read, which is complete up to `head`: nothing is kept of the one before.
+    /// Returns whether there was one before.
+    pub(super) fn enter(&mut self, incarnation: Incarnation, head: Position) -> bool {
+        let is_another = self.incarnation.is_some_and(|before| before != incarnation);
+        if is_another {
+            *self = Self { from: head, up_to: head, head, ..Self::default() };
+        }
+        self.incarnation = Some(incarnation);
+        is_another
     }
 
     /// Takes in the page that was read after [`Self::up_to`].
@@ -194,9 +216,13 @@ impl Stretch {
         self.head = self.head.max(page.head);
     }
 
-    /// At most `limit` events after `after`.
-    pub(super) fn continue_after(&self, after: Position, limit: usize) -> Continuation {
-        if after < self.from {
+    /// At most `limit` events after `after`, which is in the history `incarnation`.
+    pub(super) fn continue_after(
+        &self,
+        (incarnation, after): (Incarnation, Position),
+        limit: usize,
+    ) -> Continuation {
+        if after < self.from || self.incarnation.is_some_and(|of| of != incarnation) {
             return Continuation::Behind;
         }
         if after >= self.up_to {
@@ -207,6 +233,6 @@ impl Stretch {
         let is_cut_off = first + events.len() < self.events.len();
         let last = events.last().filter(|_| is_cut_off).map(|event| event.position);
         let up_to = if is_cut_off { last.unwrap_or(after) } else { self.up_to };
-        Continuation::Page(SharedPage { events, up_to, head: self.head })
+        Continuation::Page(SharedPage { events, up_to, head: self.head, incarnation })
     }
 }

@@ -2,7 +2,7 @@
 //! cancellation, and how often the log is read.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use chrono::Utc;
@@ -19,6 +19,8 @@ use crate::event_log::{
     Append, AppendError, Appended, EventMetadata, NewEvent, Recorded, StreamId, StreamTurns,
 };
 use crate::test_support::{CountedLog, fresh_database};
+
+mod histories;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 const POLL: Duration = crate::event_log::POLL_INTERVAL;
@@ -40,6 +42,8 @@ struct FakeLog {
     is_away: AtomicBool,
     /// What happens to the next read.
     mishap: Mutex<Option<Mishap>>,
+    restores: AtomicU64,
+    kept_up_to: AtomicI64,
     hints: watch::Sender<u64>,
     turns: StreamTurns,
 }
@@ -51,9 +55,23 @@ impl FakeLog {
             reads: AtomicUsize::new(0),
             is_away: AtomicBool::new(false),
             mishap: Mutex::new(None),
+            restores: AtomicU64::new(1),
+            kept_up_to: AtomicI64::new(0),
             hints: watch::Sender::new(0),
             turns: StreamTurns::default(),
         })
+    }
+
+    /// Which history it has.
+    fn history(&self) -> Incarnation {
+        Incarnation(Uuid::from_u128(self.restores.load(Ordering::SeqCst).into()))
+    }
+
+    /// Goes back to what it was up to here.
+    fn restore(&self, kept_up_to: i64) {
+        self.positions.lock().unwrap().retain(|position| *position <= kept_up_to);
+        self.kept_up_to.store(kept_up_to, Ordering::SeqCst);
+        self.restores.fetch_add(1, Ordering::SeqCst);
     }
 
     fn put(&self, positions: impl IntoIterator<Item = i64>) {
@@ -71,7 +89,7 @@ impl FakeLog {
         let found = positions.iter().filter(|position| **position > after.0).take(limit);
         let events: Vec<_> = found.map(|position| recorded(*position)).collect();
         let last = events.last().filter(|_| events.len() == limit).map(|event| event.position);
-        Page { events, up_to: last.unwrap_or(head), head }
+        Page { events, up_to: last.unwrap_or(head), head, incarnation: self.history() }
     }
 }
 
@@ -89,7 +107,8 @@ impl EventLog for FakeLog {
                 Some(Mishap::Hangs) => std::future::pending().await,
                 Some(Mishap::Panics) => panic!("the adapter has a fault"),
                 Some(Mishap::FindsNothing) => {
-                    return Ok(Page { events: Vec::new(), up_to: after, head: after });
+                    let (events, incarnation) = (Vec::new(), self.history());
+                    return Ok(Page { events, up_to: after, head: after, incarnation });
                 }
                 None => {}
             }
@@ -111,6 +130,17 @@ impl EventLog for FakeLog {
         _: u64,
     ) -> BoxFuture<'a, Result<Vec<Recorded>, EventLogError>> {
         async { Ok(Vec::new()) }.boxed()
+    }
+
+    fn incarnation(&self) -> BoxFuture<'_, Result<Incarnation, EventLogError>> {
+        async { Ok(self.history()) }.boxed()
+    }
+
+    fn check_place(&self, place: LogPlace) -> BoxFuture<'_, Result<(), EventLogError>> {
+        let kept = Position(self.kept_up_to.load(Ordering::SeqCst));
+        let is_kept = place.incarnation == self.history() || place.position <= kept;
+        let checked = if is_kept { Ok(()) } else { Err(EventLogError::Reissued { after: kept }) };
+        async { checked }.boxed()
     }
 
     fn read_command(&self, _: Uuid) -> BoxFuture<'_, Result<Vec<Recorded>, EventLogError>> {
@@ -174,12 +204,13 @@ proptest! {
                 page.push(recorded(all[all.len() - 1]));
             }
             let end = Position(all.last().copied().unwrap_or_default());
-            stretch.extend(Page { events: page, up_to: end, head: end });
+            let incarnation = Incarnation::default();
+            stretch.extend(Page { events: page, up_to: end, head: end, incarnation });
         }
         let end = all.last().copied().unwrap_or_default();
         let after = (end as f64 * after_share) as i64;
         let rest: Vec<_> = all.iter().copied().filter(|position| *position > after).collect();
-        match stretch.continue_after(Position(after), limit) {
+        match stretch.continue_after((Incarnation::default(), Position(after)), limit) {
             Continuation::Behind => prop_assert!(rest.len() > KEPT_EVENTS_MAX),
             Continuation::AtEnd => prop_assert!(rest.is_empty()),
             Continuation::Page(page) => {

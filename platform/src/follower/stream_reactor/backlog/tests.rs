@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::*;
-use crate::event_log::EventMetadata;
+use crate::event_log::{EventMetadata, Incarnation};
 
 const PARTITIONS: u16 = 16;
 
@@ -49,7 +49,8 @@ fn backlog(partitions: impl IntoIterator<Item = u16>) -> Backlog {
 }
 
 fn read(backlog: &mut Backlog, events: Vec<Arc<Recorded>>, up_to: i64) {
-    let page = SharedPage { events, up_to: Position(up_to), head: Position(up_to) };
+    let (up_to, incarnation) = (Position(up_to), Incarnation::default());
+    let page = SharedPage { events, up_to, head: up_to, incarnation };
     backlog.add_page(&page, |event| event.event_type == "Asked");
 }
 

@@ -1,0 +1,56 @@
+//! The incarnations of this log, as its database keeps them.
+
+use sqlx::types::Uuid;
+
+use super::log_error;
+use crate::event_log::{EventLogError, Incarnation, LogPlace, Position};
+use crate::postgres::DatabaseConnection;
+
+/// The incarnation that this session reads and appends to. It begins here when nobody has been in it before;
+/// a session stays in the one that it began in, so it is asked for once.
+pub(super) async fn find_current(
+    connection: &mut DatabaseConnection,
+) -> Result<Incarnation, EventLogError> {
+    if let Some(known) = connection.noted_history() {
+        return Ok(Incarnation(known));
+    }
+    let found: Option<Uuid> = sqlx::query_scalar("SELECT log_incarnation()")
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(log_error)?;
+    let found = found.ok_or_else(|| {
+        EventLogError::Unavailable("the database is a standby, or only reads".into())
+    })?;
+    connection.note_history(found);
+    Ok(Incarnation(found))
+}
+
+/// Whether what is after `place` was given out once only: no later incarnation has begun before it. Of an
+/// incarnation that the log knows nothing of (it was forgotten with what was appended in it) nobody can tell.
+pub(super) async fn check_place(
+    connection: &mut DatabaseConnection,
+    place: LogPlace,
+) -> Result<(), EventLogError> {
+    // A session that is gone without a word still remembers which incarnation it was in.
+    connection.ping().await.map_err(log_error)?;
+    if find_current(connection).await? == place.incarnation {
+        return Ok(());
+    }
+    let kept_up_to: Option<i64> = sqlx::query_scalar(
+        "SELECT coalesce(min(later.begins_after), 0)
+         FROM event_log_incarnations AS known
+         JOIN event_log_incarnations AS later ON later.number > known.number
+         WHERE known.id = $1
+         HAVING count(*) > 0",
+    )
+    .bind(place.incarnation.0)
+    .fetch_optional(&mut *connection)
+    .await
+    .map_err(log_error)?;
+    match kept_up_to {
+        Some(kept_up_to) if place.position.0 <= kept_up_to => Ok(()),
+        kept_up_to => {
+            Err(EventLogError::Reissued { after: Position(kept_up_to.unwrap_or_default()) })
+        }
+    }
+}
