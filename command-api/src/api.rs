@@ -6,10 +6,10 @@ use axum::extract::FromRef;
 use platform::artifact_store::{ArtifactStore, UploadLimits};
 use platform::auth::{TokenIssuer, TokenVerifier, Users};
 use platform::event_log::EventLog;
+use platform::http::RateLimit;
 use platform::idempotency::IdempotencyStore;
 
 use crate::in_flight::UploadsInFlight;
-use crate::limits::RateLimit;
 use crate::{CommandApiConfig, PublicUrl};
 
 /// What the command API stands on.

@@ -20,7 +20,7 @@ use domain::Aggregate;
 use platform::auth::{Actor, Scope};
 use platform::event_log::{ActorRef, EventMetadata, Recorded};
 use platform::execute::{ExecuteError, Executed, Request, execute_once};
-use platform::http::{Authenticated, Problem};
+use platform::http::{Authenticated, Problem, ShownRateLimit};
 use platform::idempotency::{Answer, Claim, Claimed, Fingerprint, IdempotencyKey};
 use platform::telemetry::TraceContext;
 use serde::Serialize;
@@ -125,7 +125,8 @@ impl<P: Permission> FromRequestParts<CommandApi> for Mutation<P> {
 
     async fn from_request_parts(parts: &mut Parts, api: &CommandApi) -> Result<Self, Problem> {
         let Authenticated(actor) = Authenticated::from_request_parts(parts, api).await?;
-        api.principal_rate().count_request(&actor.subject)?;
+        let Ok(shown) = ShownRateLimit::from_request_parts(parts, api).await;
+        api.principal_rate().count_request(&actor.subject, &shown)?;
         actor.require(P::SCOPE)?;
         let Ok(trace) = TraceContext::from_request_parts(parts, api).await;
         let key = idempotency_key(parts)?;

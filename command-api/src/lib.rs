@@ -21,7 +21,6 @@ mod health;
 mod housekeeping;
 mod in_flight;
 mod inspections;
-mod limits;
 mod parts;
 mod problems;
 mod reason;

@@ -23,7 +23,7 @@ use futures::TryStreamExt as _;
 use platform::artifact_store::UploadPermit;
 use platform::event_log::{ActorRef, EventMetadata};
 use platform::execute::{Executed, Request, execute, load};
-use platform::http::Problem;
+use platform::http::{Problem, ShownRateLimit};
 use platform::telemetry::TraceContext;
 use serde::Serialize;
 use sha2::Digest as _;
@@ -165,10 +165,11 @@ fn stored_command_id(artifact_id: ArtifactId, picture: &Picture) -> Uuid {
 async fn upload_picture(
     State(api): State<CommandApi>,
     trace: TraceContext,
+    shown: ShownRateLimit,
     request: HttpRequest,
 ) -> Result<Response, Problem> {
     let upload = PermittedUpload::from_url(&api, request.uri(), trace)?;
-    api.principal_rate().count_request(&upload.by)?;
+    api.principal_rate().count_request(&upload.by, &shown)?;
     let bytes = upload.check_headers(&api, request.headers())?;
     let _place = api.uploads_in_flight().take_place(bytes).await?;
     let body = request.into_body();

@@ -1,12 +1,13 @@
 //! HTTP as every service speaks it: problems, traces, limits, strict JSON bodies, graceful serving.
 //!
 //! Invariant: every error that leaves a wrapped router is `application/problem+json` with the trace
-//! id, and nothing internal is in it. Absent: routes, and rate limits, which belong to services.
+//! id, and nothing internal is in it. Absent: routes, which belong to services.
 
 mod extract;
 mod host;
 mod layers;
 mod problem;
+mod rate_limit;
 mod refusals;
 mod serve;
 mod unread_body;
@@ -17,6 +18,7 @@ mod tests;
 pub use extract::{Authenticated, JSON_BODY_MAX_BYTES, JsonBody, NoBody, parse_json};
 pub use layers::{HttpConfig, wrap};
 pub use problem::{FieldError, Problem, TYPE_PREFIX};
+pub use rate_limit::{RateExceeded, RateLimit, ShownRateLimit};
 pub use serve::{ConnectionLimits, DRAIN_LIMIT, serve};
 
 pub(crate) use host::{AnsweredHosts, check_host};

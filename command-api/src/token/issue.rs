@@ -12,7 +12,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use chrono::Utc;
 use platform::auth::{Actor, Scope};
-use platform::http::Problem;
+use platform::http::{Problem, ShownRateLimit};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -82,9 +82,10 @@ pub(crate) struct TokenError {
 pub(super) async fn issue_token(
     State(api): State<CommandApi>,
     PeerAddress(peer): PeerAddress,
+    shown: ShownRateLimit,
     form: Result<Form<Vec<(String, String)>>, FormRejection>,
 ) -> Result<Response, Problem> {
-    api.peer_rate().count_request(&peer)?;
+    api.peer_rate().count_request(&peer, &shown)?;
     match grant_token(&api, form) {
         Ok(actor) => {
             let token = api.issuer().issue(&actor, Utc::now())?;

@@ -17,6 +17,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::limit::RequestBodyLimitLayer;
 use tracing::Instrument as _;
 
+use super::rate_limit::show_rate_limit;
 use super::serve::refuse_in_reserve;
 use super::unread_body::settle_unread_body;
 use super::{ConnectionLimits, Problem};
@@ -57,7 +58,7 @@ impl Default for HttpConfig {
 }
 
 /// Gives `router` everything that is common: trace context and request log, security headers,
-/// panics, time and body limits as problems, 404 and 405 as problems.
+/// what is left of a rate, panics, time and body limits as problems, 404 and 405 as problems.
 ///
 /// It sets the router's fallback: serve a single-page application from a wildcard route, not from a
 /// fallback. Call it once, on the outermost router.
@@ -72,6 +73,7 @@ pub fn wrap(router: Router, config: &HttpConfig) -> Router {
         .layer(from_fn(refuse_in_reserve))
         .layer(from_fn(errors_are_problems))
         .layer(from_fn(security_headers))
+        .layer(from_fn(show_rate_limit))
         .layer(from_fn(trace_request))
         .layer(from_fn(settle_unread_body))
 }
