@@ -90,6 +90,11 @@ impl Installation {
         Ok(foundation)
     }
 
+    /// The same, for a process in which every role runs.
+    pub(crate) async fn open_foundation_for_all(&self) -> anyhow::Result<Foundation> {
+        Ok(self.open_foundation().await?.with_pools_apart(&self.foundation)?)
+    }
+
     /// What is kept outside the database.
     pub(crate) const fn data(&self) -> &DataConfig {
         &self.data

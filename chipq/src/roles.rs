@@ -131,7 +131,8 @@ pub(crate) async fn projectors(args: ProjectorsArgs) -> anyhow::Result<()> {
     platform::metrics::install()?;
     let service = ::projectors::Service::new(args.config);
     let probe = service.probe();
-    let role = service.run(foundation.pool().clone(), foundation.tail().clone(), shutdown.clone());
+    let role =
+        service.run(foundation.lease_pool().clone(), foundation.tail().clone(), shutdown.clone());
     run_with_health(&args.health, probe, shutdown, role).await
 }
 
@@ -145,7 +146,7 @@ pub(crate) async fn inference_worker(args: InferenceWorkerArgs) -> anyhow::Resul
     let worker = inference_worker::Service::new(args.config);
     let probe = worker.health();
     let role = worker.run(
-        foundation.pool().clone(),
+        foundation.lease_pool().clone(),
         foundation.tail().clone(),
         artifacts,
         shutdown.clone(),

@@ -75,7 +75,7 @@ impl Services {
     ) -> anyhow::Result<Self> {
         let started = async {
             let url = format!("http://{}", listener.local_addr()?);
-            let foundation = installation.open_foundation().await?;
+            let foundation = installation.open_foundation_for_all().await?;
             projectors::ensure(foundation.pool()).await?;
             anyhow::Ok((url, foundation))
         };
@@ -125,7 +125,7 @@ impl Services {
         let queries = build_query_api(&self.foundation, &stores, &settings.queries, stop_http);
         self.serve_apis(listener, (commands, queries), &settings.commands.http(), probes);
 
-        let (pool, tail) = (self.foundation.pool(), self.foundation.tail());
+        let (pool, tail) = (self.foundation.lease_pool(), self.foundation.tail());
         let stop = || self.stop_roles.child();
         let worker = worker.run(pool.clone(), tail.clone(), stores.artifacts, stop());
         let projectors = projectors.run(pool.clone(), tail.clone(), stop());
@@ -216,7 +216,7 @@ impl Services {
                 outcome = Err(error.context(format!("{role} failed")));
             }
         }
-        self.foundation.pool().close().await;
+        self.foundation.close().await;
         let closed = self.installation.close().await.context("the database did not stop in order");
         outcome.and(closed)
     }

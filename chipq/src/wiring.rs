@@ -59,7 +59,7 @@ pub(crate) fn build_query_api(
     shutdown: Shutdown,
 ) -> QueryApi {
     let on = query_api::QueryApiDependencies {
-        pool: foundation.pool().clone(),
+        pool: foundation.read_pool().clone(),
         tail: foundation.tail().clone(),
         artifacts: stores.artifacts.clone(),
         signing_key: stores.signing_key.clone(),

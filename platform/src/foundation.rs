@@ -90,7 +90,10 @@ pub enum FoundationError {
 /// What every role of a process stands on.
 #[derive(Clone)]
 pub struct Foundation {
+    /// For commands and the log.
     pool: Pool,
+    reads: Pool,
+    leases: Pool,
     tail: LogTail,
 }
 
@@ -116,13 +119,41 @@ impl Foundation {
         let log = event_log::open(config.event_log.url()?.as_ref(), &pool)?;
         // A page takes two statements.
         let tail = LogTail::with_read_timeout(log, config.database.read_limit(2));
-        Ok(Self { pool, tail })
+        Ok(Self { reads: pool.clone(), leases: pool.clone(), pool, tail })
     }
 
-    /// The database.
+    /// With pools of their own for reads and for leases, where commands, reads and followers share a process:
+    /// whoever uses up one pool holds up none of the others.
+    ///
+    /// # Errors
+    /// When the database's URL cannot be used.
+    pub fn with_pools_apart(self, config: &FoundationConfig) -> Result<Self, FoundationError> {
+        let reads = postgres::separate_pool(&config.database)?;
+        let leases = postgres::separate_pool(&config.database)?;
+        Ok(Self { reads, leases, ..self })
+    }
+
+    /// The database, for commands and the log.
     #[must_use]
     pub const fn pool(&self) -> &Pool {
         &self.pool
+    }
+
+    /// The database, for reads.
+    #[must_use]
+    pub const fn read_pool(&self) -> &Pool {
+        &self.reads
+    }
+
+    /// The database, for followers: their leases, checkpoints and rows.
+    #[must_use]
+    pub const fn lease_pool(&self) -> &Pool {
+        &self.leases
+    }
+
+    /// Closes every pool.
+    pub async fn close(&self) {
+        tokio::join!(self.pool.close(), self.reads.close(), self.leases.close());
     }
 
     /// The log.

@@ -65,8 +65,9 @@ pub struct DatabaseConfig {
     #[arg(long, env = "CHIPQ_DATABASE_URL", hide_env_values = true)]
     #[arg(value_parser = crate::config::secret)]
     pub database_url: Option<SecretString>,
-    /// Most connections of one process, the two that listen among them; at least 4 for `up`, `demo` and
-    /// roles. Beside them, each projector holds one of its own, and each rebuild or verification that runs two.
+    /// Most connections in a pool, the two that listen among them; at least 4 for `up`, `demo` and roles. A role
+    /// has one pool, `up` and `demo` have three: for commands and the log, for reads, for leases and projectors.
+    /// Beside them, each projector holds one of its own, and each rebuild or verification that runs two.
     #[arg(long, env = "CHIPQ_DATABASE_MAX_CONNECTIONS", default_value_t = 16)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..))]
     pub database_max_connections: u32,
@@ -216,6 +217,14 @@ pub async fn connect(config: &DatabaseConfig) -> Result<Pool, PostgresError> {
         Err(_) => return Err(unreachable_because(&options, "no answer in time")),
     }
     Ok(Pool::new(options, config.pool_limits()))
+}
+
+/// A pool that connects when it is first used.
+///
+/// # Errors
+/// When no URL is configured, or it does not parse.
+pub(crate) fn separate_pool(config: &DatabaseConfig) -> Result<Pool, PostgresError> {
+    Ok(Pool::new(connect_options(config)?, config.pool_limits()))
 }
 
 /// The options of every connection that this platform opens.
