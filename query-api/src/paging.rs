@@ -41,6 +41,10 @@ pub(crate) trait Listed: for<'r> FromRow<'r, PgRow> + Send + Unpin {
 pub(crate) trait Filter: Serialize {
     /// Appends ` AND column = value` for everything that is restricted.
     fn push_conditions(&self, sql: &mut QueryBuilder<'_, Postgres>);
+
+    /// Whether two conditions must hold of which each may hold for most rows: an index finds the rows of
+    /// one, and how many of these are passed over for the other nobody knows.
+    fn is_combined(&self) -> bool;
 }
 
 /// The four arguments of a Relay connection, as they come.

@@ -20,7 +20,7 @@ pub(super) struct Defects(Vec<DefectRow>);
 impl FindingRows for Defects {
     const DEFINITION: ProjectionDefinition = ProjectionDefinition {
         name: ProjectionName::Defects.as_str(),
-        schema_version: 3,
+        schema_version: 4,
         schema_sql: |_| {
             concat!(include_str!("defects.sql"), include_str!("inspection_context.sql"))
         },

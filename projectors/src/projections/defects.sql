@@ -16,8 +16,11 @@ CREATE TABLE defects (
     position      bigint      NOT NULL,
     PRIMARY KEY (artifact_id, number, found_at)
 );
-CREATE INDEX ON defects (position, number);
+-- Every filter of the list, in the order of the list.
+CREATE INDEX ON defects (found_at, position, number);
+CREATE INDEX ON defects (lot, found_at, position, number);
+CREATE INDEX ON defects (part, found_at, position, number);
+CREATE INDEX ON defects (station, found_at, position, number);
+CREATE INDEX ON defects (class, found_at, position, number);
+CREATE INDEX ON defects (grade, found_at, position, number);
 CREATE INDEX ON defects (inspection_id);
-CREATE INDEX ON defects (lot, position);
-CREATE INDEX ON defects (part, position);
-CREATE INDEX ON defects (found_at);

@@ -25,7 +25,7 @@ pub(super) struct Parts {
 impl ReadModel for Parts {
     const DEFINITION: ProjectionDefinition = ProjectionDefinition {
         name: ProjectionName::Parts.as_str(),
-        schema_version: 4,
+        schema_version: 5,
         schema_sql: |_| include_str!("parts.sql"),
         views: &["parts", "recipe_revisions", "golden_samples"],
         aggregate_types: &[Part::TYPE],

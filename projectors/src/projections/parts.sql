@@ -6,6 +6,10 @@ CREATE TABLE parts (
     version         bigint      NOT NULL,
     position        bigint      NOT NULL
 );
+-- The list is in the order of bytes, whatever the database's own order is.
+CREATE INDEX ON parts (part COLLATE "C");
+CREATE INDEX ON parts (part COLLATE "C") WHERE golden_revision IS NULL;
+CREATE INDEX ON parts (part COLLATE "C") WHERE golden_revision IS NOT NULL;
 
 CREATE TABLE recipe_revisions (
     part       text        NOT NULL,

@@ -15,6 +15,7 @@ CREATE TABLE reports (
 );
 CREATE INDEX ON reports (lot, position);
 CREATE INDEX ON reports (part, position);
+CREATE INDEX ON reports (station, position);
 CREATE INDEX ON reports (judgement, position);
 
 -- The events of inspections that are not judged yet, as the log stores them. Their reports will be folded

@@ -6,8 +6,8 @@ use domain::inspection::Registration;
 use domain::{Coverage, PixelBox, UnexplainedDifference};
 use platform::postgres::Pool;
 use serde::Serialize;
-use sqlx::types::Json;
 use sqlx::FromRow;
+use sqlx::types::Json;
 use utoipa::ToSchema;
 use uuid::Uuid;
 

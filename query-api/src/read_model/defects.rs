@@ -9,7 +9,7 @@ use sqlx::{FromRow, Postgres, QueryBuilder};
 use uuid::Uuid;
 
 use super::LogPosition;
-use super::inspections::{check_names, check_times, restrict_text};
+use super::inspections::{check_names, check_times, is_more_than_one, restrict_text};
 use super::words::{DefectClassWord, GradeWord};
 use crate::error::QueryError;
 use crate::paging::{Filter, Listed};
@@ -50,22 +50,23 @@ pub(crate) struct DefectObject {
     pub(crate) position: LogPosition,
 }
 
-/// Newest first. A position is one result, which is one picture, so position and number are unique.
+/// Newest first: by time, so that a stretch of time is found by the index that the list is read by. A
+/// position is one result, which is one picture, so position and number are unique.
 impl Listed for DefectObject {
-    type Key = (i64, i32);
-    const NAME: &'static str = "defects";
+    type Key = (DateTime<Utc>, i64, i32);
+    const NAME: &'static str = "defects by time";
     const SELECT: &'static str =
         "SELECT inspection_id, artifact_id, number, class, confidence, grade,
         x, y, width, height, lot, part, station, found_at, position FROM read.defects";
-    const KEY: &'static [&'static str] = &["position", "number"];
+    const KEY: &'static [&'static str] = &["found_at", "position", "number"];
     const DESCENDING: bool = true;
 
     fn sort_key(&self) -> Self::Key {
-        (self.position.0, self.number)
+        (self.found_at, self.position.0, self.number)
     }
 
     fn bind_key(key: Self::Key, values: &mut Separated<'_, '_, Postgres, &'static str>) {
-        values.push_bind(key.0).push_bind(key.1);
+        values.push_bind(key.0).push_bind(key.1).push_bind(key.2);
     }
 }
 
@@ -84,7 +85,7 @@ pub(crate) struct DefectFilter {
     pub(crate) class: Option<DefectClassWord>,
     /// Of this grade.
     pub(crate) grade: Option<GradeWord>,
-    /// At least this confident, 0 to 1.
+    /// At least this confident, 0 to 1. In a list only beside lot or inspectionId.
     pub(crate) min_confidence: Option<f64>,
     /// Found at this time or later.
     pub(crate) from: Option<DateTime<Utc>>,
@@ -101,6 +102,22 @@ impl DefectFilter {
             return Err(QueryError::invalid("minConfidence", "must be a number from 0 to 1"));
         }
         check_times(self.from, self.to)
+    }
+
+    /// Refuses what no index finds in the order of the list.
+    ///
+    /// # Errors
+    /// When only the confidence bounds what is gone through.
+    pub(crate) fn check_list(&self) -> Result<(), QueryError> {
+        if self.min_confidence.is_some() && !self.is_small() {
+            let must = "must stand beside lot or inspectionId: nothing else finds it in a list";
+            return Err(QueryError::invalid("minConfidence", must));
+        }
+        Ok(())
+    }
+
+    fn is_small(&self) -> bool {
+        self.lot.is_some() || self.inspection_id.is_some()
     }
 }
 
@@ -124,6 +141,17 @@ impl Filter for DefectFilter {
         if let Some(to) = self.to {
             sql.push(" AND found_at < ").push_bind(to);
         }
+    }
+
+    /// A lot and an inspection are small, and times are in the order of the list.
+    fn is_combined(&self) -> bool {
+        let broad = [
+            self.part.is_some(),
+            self.station.is_some(),
+            self.class.is_some(),
+            self.grade.is_some(),
+        ];
+        !self.is_small() && is_more_than_one(broad)
     }
 }
 

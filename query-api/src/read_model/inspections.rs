@@ -142,6 +142,17 @@ impl Filter for InspectionFilter {
         restrict_text(sql, "judgement", self.judgement.map(|word| word.to_string()));
         restrict_text(sql, "state", self.state.map(|word| word.to_string()));
     }
+
+    /// A lot is small.
+    fn is_combined(&self) -> bool {
+        let broad = [
+            self.part.is_some(),
+            self.station.is_some(),
+            self.judgement.is_some(),
+            self.state.is_some(),
+        ];
+        self.lot.is_none() && is_more_than_one(broad)
+    }
 }
 
 /// Appends ` AND column = value` when there is a value.
@@ -153,6 +164,11 @@ pub(crate) fn restrict_text(
     if let Some(value) = value {
         sql.push(format!(" AND {column} = ")).push_bind(value);
     }
+}
+
+/// Whether more than one of `conditions` is given.
+pub(crate) fn is_more_than_one<const N: usize>(conditions: [bool; N]) -> bool {
+    conditions.into_iter().filter(|is_given| *is_given).count() > 1
 }
 
 /// Refuses what can be no lot, part or station: too long, blank, unprintable.

@@ -72,6 +72,10 @@ impl Filter for PartFilter {
             None => sql,
         };
     }
+
+    fn is_combined(&self) -> bool {
+        false
+    }
 }
 
 /// One golden sample of a part.

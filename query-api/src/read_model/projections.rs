@@ -44,6 +44,7 @@ pub(crate) struct GenerationObject {
     /// Streams that it could not go on with, oldest first and those that were discarded last, at most 1,000 of
     /// all read models.
     #[sqlx(skip)]
+    #[graphql(complexity = "100 * child_complexity")]
     pub(crate) parked_streams: Vec<ParkedStreamObject>,
 }
 

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::LogPosition;
-use super::inspections::{check_names, restrict_text};
+use super::inspections::{check_names, is_more_than_one, restrict_text};
 use super::words::JudgementWord;
 use crate::error::QueryError;
 use crate::paging::{Filter, Listed};
@@ -86,6 +86,12 @@ impl Filter for ReportFilter {
         restrict_text(sql, "part", self.part.clone());
         restrict_text(sql, "station", self.station.clone());
         restrict_text(sql, "judgement", self.judgement.map(|word| word.to_string()));
+    }
+
+    /// A lot is small.
+    fn is_combined(&self) -> bool {
+        let broad = [self.part.is_some(), self.station.is_some(), self.judgement.is_some()];
+        self.lot.is_none() && is_more_than_one(broad)
     }
 }
 

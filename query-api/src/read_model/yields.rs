@@ -35,6 +35,11 @@ impl Filter for YieldFilter {
         restrict_text(sql, "part", self.part.clone());
         restrict_text(sql, "station", self.station.clone());
     }
+
+    /// A series is bounded by its stretch.
+    fn is_combined(&self) -> bool {
+        false
+    }
 }
 
 /// The boards judged in one hour.

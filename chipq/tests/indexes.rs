@@ -1,0 +1,271 @@
+//! Every filter of every list finds its rows by an index: the real statements of the query API, on the real
+//! tables of the projectors with a hundred thousand rows each, explained by the server that ran them.
+//!
+//! What counts is how many rows a statement reads for a page. That number does not grow with the table when an
+//! index serves the filter in the order of the list, so a tenth of a million rows tells as much as a million.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
+
+use std::fmt;
+use std::sync::{Arc, Mutex};
+
+use chrono::Utc;
+use platform::auth::{Actor, KeyRing, SigningKey, TokenConfig, TokenIssuer};
+use platform::event_log::postgres::PostgresEventLog;
+use platform::follower::LogTail;
+use platform::http::{ConnectionLimits, HttpConfig};
+use platform::postgres::{self, DatabaseConfig, Pool};
+use platform::shutdown::Shutdown;
+use platform::test_support::{artifact_store_in, fresh_database};
+use query_api::{QueryApi, QueryApiConfig, QueryApiDependencies};
+use serde_json::{Value, json};
+use sqlx::Executor as _;
+use tracing::field::{Field, Visit};
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
+
+/// Rows of each table.
+const ROWS: usize = 100_000;
+/// Rows of a page.
+const PAGE: u64 = 20;
+/// Rows that the statement for one page may read: the server may read a small lot whole and sort it.
+const READ_MAX: u64 = 10 * PAGE;
+
+/// The server explains every statement to whoever sent it.
+const EXPLAINED: &str = "options=-c%20session_preload_libraries%3Dauto_explain\
+    %20-c%20auto_explain.log_min_duration%3D0%20-c%20auto_explain.log_analyze%3Don\
+    %20-c%20auto_explain.log_timing%3Doff%20-c%20auto_explain.log_format%3Djson\
+    %20-c%20auto_explain.log_level%3Dnotice";
+
+/// Lots of 100 boards; parts, stations and judgements of which some are rare; times that grow.
+const FILL: &str = "
+INSERT INTO inspection_overview_g1.inspections
+SELECT gen_random_uuid(), 'L' || n / 100, 'P' || n % 3, CASE WHEN n % 5000 = 0 THEN 'rare' ELSE 'S' || n % 4 END,
+    CASE WHEN n % 7000 = 0 THEN 'open' ELSE 'judged' END,
+    CASE WHEN n % 7000 = 0 THEN NULL WHEN n % 3000 = 0 THEN 'review' WHEN n % 4 = 0 THEN 'fail' ELSE 'pass' END,
+    '[]', '{RECIPE}', NULL, 0, 0, 0, to_timestamp(1.7e9 + n), NULL, NULL, NULL, 5, n, n
+FROM generate_series(1, {ROWS}) AS n;
+INSERT INTO defects_g1.defects
+SELECT gen_random_uuid(), gen_random_uuid(), 1, CASE WHEN n % 9000 = 0 THEN 'short' ELSE 'open' END, 0.9,
+    CASE WHEN n % 6000 = 0 THEN 'doubtful' ELSE 'defect' END, 1, 2, 3, 4,
+    'L' || n / 100, 'P' || n % 3, CASE WHEN n % 5000 = 0 THEN 'rare' ELSE 'S' || n % 4 END,
+    to_timestamp(1.7e9 + n), n
+FROM generate_series(1, {ROWS}) AS n;
+INSERT INTO reports_g1.reports
+SELECT gen_random_uuid(), gen_random_uuid(), 'L' || n / 100, 'P' || n % 3,
+    CASE WHEN n % 5000 = 0 THEN 'rare' ELSE 'S' || n % 4 END,
+    CASE WHEN n % 3000 = 0 THEN 'review' WHEN n % 4 = 0 THEN 'fail' ELSE 'pass' END,
+    0, to_timestamp(1.7e9 + n), n, '{}'
+FROM generate_series(1, {ROWS}) AS n;
+INSERT INTO parts_g1.parts
+SELECT 'P' || n, '{RECIPE}', now(), CASE WHEN n % 8000 = 0 THEN NULL ELSE 1 END, 1, n
+FROM generate_series(1, {ROWS}) AS n;
+ANALYZE;
+";
+
+/// The plans of the statements that ran, as the server told them.
+#[derive(Clone, Default)]
+struct Plans(Arc<Mutex<Vec<Value>>>);
+
+impl<S: tracing::Subscriber> Layer<S> for Plans {
+    fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
+        if event.metadata().target() == "sqlx::postgres::notice" {
+            event.record(&mut PlanInMessage(self));
+        }
+    }
+}
+
+struct PlanInMessage<'p>(&'p Plans);
+
+impl Visit for PlanInMessage<'_> {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.record_str(field, &format!("{value:?}"));
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        if field.name() == "message"
+            && let Some((_, plan)) = value.split_once("plan:\n")
+        {
+            self.0.0.lock().unwrap().push(serde_json::from_str(plan).unwrap());
+        }
+    }
+}
+
+impl Plans {
+    /// The plans of statements on `table` since the last time.
+    fn take_of(&self, table: &str) -> Vec<Value> {
+        let plans = std::mem::take(&mut *self.0.lock().unwrap());
+        plans.into_iter().filter(|plan| !scans(&plan["Plan"], table).is_empty()).collect()
+    }
+}
+
+/// The nodes of a plan that read `table`.
+fn scans<'p>(node: &'p Value, table: &str) -> Vec<&'p Value> {
+    let own = (node["Relation Name"] == table).then_some(node);
+    let inner = node["Plans"].as_array().into_iter().flatten();
+    own.into_iter().chain(inner.flat_map(|inner| scans(inner, table))).collect()
+}
+
+/// The rows of `table` that a statement read, whether it used them or not.
+fn rows_read(plan: &Value, table: &str) -> u64 {
+    let rows_of = |scan: &Value| {
+        let told = ["Actual Rows", "Rows Removed by Filter", "Rows Removed by Index Recheck"];
+        let rows: f64 = told.iter().filter_map(|name| scan[name].as_f64()).sum();
+        (rows * scan["Actual Loops"].as_f64().unwrap_or(1.0)) as u64
+    };
+    scans(&plan["Plan"], table).into_iter().map(rows_of).sum()
+}
+
+/// The query API on a database whose statements are explained.
+struct World {
+    url: String,
+    token: String,
+    plans: Plans,
+    http: reqwest::Client,
+    _folder: tempfile::TempDir,
+}
+
+impl World {
+    async fn start(pool: Pool, plans: Plans) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let ring = KeyRing::open(folder.path(), Utc::now()).unwrap();
+        let issuer = TokenIssuer::new(ring, TokenConfig::default());
+        let actor = Actor::with_roles("somebody", &["engineer"]);
+        let token = issuer.issue(&actor, Utc::now()).unwrap().token;
+        let on = QueryApiDependencies {
+            tail: LogTail::new(Arc::new(PostgresEventLog::new(pool.clone()))),
+            pool,
+            artifacts: artifact_store_in(folder.path()),
+            signing_key: SigningKey::open(folder.path()).unwrap(),
+            verifier: Arc::new(issuer.verifier()),
+            shutdown: Shutdown::new(),
+        };
+        let router = query_api::router(QueryApi::new(on, &QueryApiConfig::default()));
+        let router = platform::http::wrap(router, &HttpConfig::default());
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/graphql", listener.local_addr().unwrap());
+        tokio::spawn(platform::http::serve(
+            listener,
+            router,
+            ConnectionLimits::default(),
+            Shutdown::new(),
+        ));
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        Self { url, token, plans, http, _folder: folder }
+    }
+
+    /// A page of `list`, and how its rows were read.
+    async fn page(&self, list: &str, filter: &Value, page: &Value) -> (Value, Vec<Value>) {
+        let kind = match list {
+            "inspections" => "InspectionFilter",
+            "defects" => "DefectFilter",
+            "reports" => "ReportFilter",
+            _ => "PartFilter",
+        };
+        let query = format!(
+            "query($filter: {kind}, $first: Int, $after: String, $last: Int) {{
+                 {list}(filter: $filter, first: $first, after: $after, last: $last) {{
+                     nodes {{ position }} pageInfo {{ endCursor hasNextPage }} }} }}"
+        );
+        let mut variables = page.clone();
+        variables["filter"] = filter.clone();
+        let body = json!({"query": query, "variables": variables});
+        let sent = self.http.post(&self.url).bearer_auth(&self.token).json(&body).send();
+        let answer: Value = sent.await.unwrap().json().await.unwrap();
+        assert!(answer.get("errors").is_none(), "{list} {filter}: {answer}");
+        (answer["data"][list].clone(), self.plans.take_of(list))
+    }
+
+    /// The most rows that any page of `list` reads: the first, the one behind it, the last.
+    async fn most_rows_read(&self, list: &str, filter: &Value) -> u64 {
+        let (first, mut plans) = self.page(list, filter, &json!({"first": PAGE})).await;
+        let after = &first["pageInfo"]["endCursor"];
+        if first["pageInfo"]["hasNextPage"] == true {
+            plans.extend(self.page(list, filter, &json!({"first": PAGE, "after": after})).await.1);
+        }
+        plans.extend(self.page(list, filter, &json!({"last": PAGE})).await.1);
+        assert!(plans.len() >= 2, "the server did not explain {list} {filter}");
+        plans.iter().map(|plan| rows_read(plan, list)).max().unwrap_or_default()
+    }
+}
+
+/// Filters of one condition, values that many rows have, few, and none; and what bounds others.
+fn filters(list: &str) -> Vec<Value> {
+    let at = |n: usize| chrono::DateTime::from_timestamp(1_700_000_000 + n as i64, 0).unwrap();
+    let (early, middle) = (at(ROWS / 100), at(ROWS / 2));
+    let of_boards = ["lot", "part", "station"].into_iter().flat_map(|name| {
+        let values = match name {
+            "lot" => ["L7", "L500", "none"],
+            "part" => ["P0", "P2", "none"],
+            _ => ["S1", "rare", "none"],
+        };
+        values.map(|value| json!({ name: value }))
+    });
+    let judgements = ["PASS", "FAIL", "REVIEW"].map(|word| json!({"judgement": word}));
+    let own = match list {
+        "inspections" => {
+            let states = ["OPEN", "INFERRING", "JUDGED", "VOIDED"];
+            judgements.into_iter().chain(states.map(|word| json!({"state": word}))).collect()
+        }
+        "reports" => judgements.to_vec(),
+        "defects" => vec![
+            json!({"class": "OPEN"}),
+            json!({"class": "SHORT"}),
+            json!({"class": "SPUR"}),
+            json!({"grade": "DEFECT"}),
+            json!({"grade": "DOUBTFUL"}),
+            json!({"inspectionId": uuid::Uuid::nil()}),
+            json!({"from": middle}),
+            json!({"to": middle}),
+            json!({"from": early, "to": middle}),
+            json!({"part": "P1", "to": middle}),
+            json!({"lot": "L7", "to": middle}),
+        ],
+        _ => {
+            let parts = [true, false].map(|has| json!({"hasGoldenSample": has}));
+            return parts.into_iter().chain([json!({})]).collect();
+        }
+    };
+    of_boards.chain(own).chain([json!({})]).collect()
+}
+
+#[tokio::test]
+async fn every_filter_of_every_list_reads_little_more_than_its_page() {
+    let plans = Plans::default();
+    let subscriber = tracing_subscriber::registry().with(plans.clone());
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let database = fresh_database().await;
+    projectors::ensure(&database.pool()).await.unwrap();
+    let recipe = serde_json::to_string(&domain::Recipe::factory(1)).unwrap();
+    let fill = FILL.replace("{RECIPE}", &recipe).replace("{ROWS}", &ROWS.to_string());
+    database.pool().execute(fill.as_str()).await.unwrap();
+    let separator = if database.url().contains('?') { '&' } else { '?' };
+    let explained = format!("{}{separator}{EXPLAINED}", database.url());
+    let pool = postgres::connect(&DatabaseConfig::from_url(explained)).await.unwrap();
+    let world = World::start(pool.clone(), plans).await;
+
+    let mut too_much = Vec::new();
+    for list in ["inspections", "defects", "reports", "parts"] {
+        for filter in filters(list) {
+            let rows = world.most_rows_read(list, &filter).await;
+            if rows > READ_MAX {
+                too_much.push(format!("{list} {filter}: {rows} rows"));
+            }
+        }
+    }
+    assert!(too_much.is_empty(), "more than {READ_MAX} rows for a page:\n{}", too_much.join("\n"));
+
+    // Without its index a filter is served by going through the table, and the count shows it.
+    pool.execute("DROP INDEX reports_g1.reports_station_position_idx").await.unwrap();
+    assert!(world.most_rows_read("reports", &json!({"station": "rare"})).await > READ_MAX);
+
+    // What would go through everything is refused before any statement.
+    for filter in [json!({"minConfidence": 0.99}), json!({"minConfidence": 0.99, "part": "P1"})] {
+        let query =
+            "query($filter: DefectFilter) { defects(filter: $filter) { nodes { number } } }";
+        let body = json!({"query": query, "variables": {"filter": filter}});
+        let sent = world.http.post(&world.url).bearer_auth(&world.token).json(&body).send();
+        let answer: Value = sent.await.unwrap().json().await.unwrap();
+        assert_eq!(answer["errors"][0]["extensions"]["code"], "BAD_USER_INPUT", "{filter}");
+        assert!(world.plans.take_of("defects").is_empty());
+    }
+}
