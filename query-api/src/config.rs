@@ -1,5 +1,6 @@
 //! What can be configured about reads.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 /// Limits of the query API, however it is served.
@@ -8,6 +9,21 @@ pub struct QueryApiConfig {
     /// Subscriptions that one process serves at once.
     #[arg(long, env = "CHIPQ_SUBSCRIPTIONS_MAX", default_value_t = 1_000)]
     pub subscriptions_max: usize,
+    /// Subscriptions of these that one principal may have.
+    #[arg(long, env = "CHIPQ_SUBSCRIPTIONS_PER_PRINCIPAL", default_value_t = 200)]
+    pub subscriptions_per_principal: usize,
+    /// WebSocket connections that one process serves at once.
+    #[arg(long, env = "CHIPQ_SOCKETS_MAX", default_value_t = 1_000)]
+    pub sockets_max: usize,
+    /// WebSocket connections of these that one principal may have.
+    #[arg(long, env = "CHIPQ_SOCKETS_PER_PRINCIPAL", default_value_t = 100)]
+    pub sockets_per_principal: usize,
+    /// Reads a second that one principal may send over time. A costly query counts as several.
+    #[arg(long, env = "CHIPQ_READ_RATE_PER_SECOND", default_value = "500")]
+    pub read_rate_per_second: NonZeroU32,
+    /// Reads that one principal may send at once.
+    #[arg(long, env = "CHIPQ_READ_RATE_BURST", default_value = "1000")]
+    pub read_rate_burst: NonZeroU32,
     /// Milliseconds that a subscriber may take for one item before it is told to go on later.
     #[arg(long, env = "CHIPQ_SLOW_AFTER_MS", default_value_t = 5_000)]
     pub slow_after_ms: u64,
@@ -27,8 +43,14 @@ pub struct QueryApiConfig {
 
 impl Default for QueryApiConfig {
     fn default() -> Self {
+        let positive = |n| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN);
         Self {
             subscriptions_max: 1_000,
+            subscriptions_per_principal: 200,
+            sockets_max: 1_000,
+            sockets_per_principal: 100,
+            read_rate_per_second: positive(500),
+            read_rate_burst: positive(1_000),
             slow_after_ms: 5_000,
             slow_behind: 10_000,
             send_timeout_ms: 30_000,

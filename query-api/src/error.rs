@@ -48,6 +48,9 @@ pub(crate) enum QueryError {
     /// Too many of something at once.
     #[error("too many {0} at once; try again")]
     TooMany(&'static str),
+    /// The caller asked for more than its rate allows.
+    #[error("too many requests; try again in {retry_after_s} s")]
+    TooOften { retry_after_s: u64 },
     /// The client took its items too slowly.
     #[error("the subscription fell behind and was ended")]
     SlowClient,
@@ -103,7 +106,7 @@ impl QueryError {
             Self::NotFound(_) => "NOT_FOUND",
             Self::Rejected { .. } => "REJECTED",
             Self::Behind { .. } | Self::NotBuilt => "NOT_READY",
-            Self::TooMany(_) => "TOO_MANY_REQUESTS",
+            Self::TooMany(_) | Self::TooOften { .. } => "TOO_MANY_REQUESTS",
             Self::SlowClient => "SLOW_CLIENT",
             Self::GoingAway => "GOING_AWAY",
             Self::FeedEnded { reason, .. } => reason.graphql_code(),
@@ -126,6 +129,7 @@ impl QueryError {
                 values.set("minPosition", wanted.to_string());
                 values.set("retryAfterSeconds", NOT_READY_RETRY_S);
             }
+            Self::TooOften { retry_after_s } => values.set("retryAfterSeconds", *retry_after_s),
             Self::FeedEnded { reason, resume } => {
                 values = reason.graphql_extensions();
                 values.set("cursor", resume.as_str());
@@ -142,6 +146,15 @@ impl QueryError {
             | Self::Internal => {}
         }
         values
+    }
+}
+
+/// For what is refused before any resolver runs.
+impl From<QueryError> for ServerError {
+    fn from(error: QueryError) -> Self {
+        let mut refused = Self::new(error.to_string(), None);
+        refused.extensions = Some(error.graphql_extensions());
+        refused
     }
 }
 
@@ -180,6 +193,7 @@ impl From<QueryError> for Problem {
             QueryError::Behind { .. } | QueryError::NotBuilt => {
                 Self::unavailable(detail, NOT_READY_RETRY_S)
             }
+            QueryError::TooOften { retry_after_s } => Self::too_many_requests(retry_after_s),
             QueryError::TooMany(_) | QueryError::SlowClient | QueryError::GoingAway => {
                 Self::unavailable(detail, NOT_READY_RETRY_S)
             }

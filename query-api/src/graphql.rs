@@ -5,7 +5,9 @@
 //! of many objects is one statement. Absent: what stations and engineers command, which goes to the command
 //! API.
 
+mod cost;
 mod execution_span;
+mod expansion;
 mod http;
 mod limits;
 mod loaders;
@@ -13,16 +15,20 @@ mod metrics;
 mod mutation;
 mod objects;
 mod part_objects;
+mod preparation;
 mod query;
+mod query_text;
+mod refusal;
 mod sse;
 mod subscription;
 mod websocket;
 
 use std::sync::Arc;
 
-use async_graphql::{Context, Guard, Request, Schema};
+use async_graphql::{Context, Guard, Request, Response, Schema, SchemaBuilder};
 use axum::Router;
 use axum::routing::{get, post};
+use futures::stream::{BoxStream, StreamExt as _, once};
 use platform::auth::Scope;
 
 use crate::QueryApi;
@@ -33,6 +39,7 @@ use execution_span::ExecutionSpan;
 use limits::QueryLimits;
 use loaders::RequestLoaders;
 use mutation::RepairMutation;
+pub(crate) use preparation::Preparation;
 use query::Query;
 use subscription::Subscription;
 
@@ -47,19 +54,42 @@ pub(crate) fn routes() -> Router<QueryApi> {
 
 /// The schema over `reads`.
 pub(crate) fn build_schema(reads: Arc<QueryContext>) -> ApiSchema {
-    Schema::build(Query, RepairMutation, Subscription)
+    bound_schema(Schema::build(Query, RepairMutation, Subscription))
         .data(reads)
-        .extension(QueryLimits)
         .extension(ExecutionSpan)
-        .limit_recursive_depth(limits::DEPTH_MAX)
-        .limit_directives(limits::DIRECTIVES_MAX)
         .finish()
+}
+
+/// The schema with the bounds of its operations.
+fn bound_schema(
+    schema: SchemaBuilder<Query, RepairMutation, Subscription>,
+) -> SchemaBuilder<Query, RepairMutation, Subscription> {
+    schema.extension(QueryLimits).limit_recursive_depth(expansion::DEPTH_MAX)
 }
 
 /// The schema in GraphQL's schema language, as `schemas/schema.graphql` holds it.
 #[must_use]
 pub fn sdl() -> String {
     Schema::build(Query, RepairMutation, Subscription).finish().sdl()
+}
+
+/// The one answer to `request`, prepared off the async workers.
+async fn execute_once(api: &QueryApi, session: Session, request: Request) -> Response {
+    let (schema, request) = (api.graphql_schema().clone(), asked_by(session, api, request));
+    let answer = once(async move { schema.execute(request).await }).boxed();
+    let mut answers = api.preparation().begin(answer).await;
+    answers.next().await.unwrap_or_default()
+}
+
+/// The answers to `request`, of which only a subscription has many; prepared off the async workers.
+fn execute_stream(
+    api: &QueryApi,
+    session: Session,
+    request: Request,
+) -> BoxStream<'static, Response> {
+    let answers = api.graphql_schema().execute_stream(asked_by(session, api, request));
+    let api = api.clone();
+    once(async move { api.preparation().begin(answers).await }).flatten().boxed()
 }
 
 /// `request` with who asks and loaders of its own.
@@ -88,3 +118,6 @@ fn query_context<'a>(ctx: &Context<'a>) -> Result<&'a Arc<QueryContext>, QueryEr
 fn request_loaders<'a>(ctx: &Context<'a>) -> Result<&'a RequestLoaders, QueryError> {
     ctx.data_opt().ok_or_else(|| QueryError::internal("a request without its loaders"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,7 @@
 //! on purpose: commands, and tables of its own.
 
 mod checkpoints;
+mod concurrency_limit;
 mod config;
 mod cursor;
 mod error;
@@ -28,17 +29,18 @@ use platform::artifact_store::ArtifactStore;
 use platform::auth::{SigningKey, TokenVerifier};
 use platform::follower::LogTail;
 use platform::health::Probe;
+use platform::http::RateLimit;
 use platform::postgres::Pool;
 use platform::shutdown::Shutdown;
-use tokio::sync::Semaphore;
 
 pub use config::QueryApiConfig;
 pub use graphql::sdl;
 pub use rest::openapi;
 
 use checkpoints::Checkpoints;
+use concurrency_limit::ConcurrencyLimit;
 use cursor::CursorKey;
-use graphql::ApiSchema;
+use graphql::{ApiSchema, Preparation};
 use pdf_service::PdfService;
 use query_context::QueryContext;
 
@@ -66,6 +68,7 @@ pub struct QueryApi(Arc<QueryApiState>);
 struct QueryApiState {
     context: Arc<QueryContext>,
     schema: ApiSchema,
+    preparation: Preparation,
     artifacts: ArtifactStore,
     pdfs: PdfService,
     verifier: Arc<TokenVerifier>,
@@ -83,7 +86,17 @@ impl QueryApi {
         let context = Arc::new(QueryContext {
             checkpoints: Checkpoints::new(on.pool.clone()),
             cursor_key: CursorKey::derived_from(&on.signing_key),
-            subscriptions: Arc::new(Semaphore::new(config.subscriptions_max)),
+            rate: RateLimit::new("reads", config.read_rate_per_second, config.read_rate_burst),
+            subscriptions: ConcurrencyLimit::new(
+                "subscriptions",
+                config.subscriptions_max,
+                config.subscriptions_per_principal,
+            ),
+            sockets: ConcurrencyLimit::new(
+                "connections",
+                config.sockets_max,
+                config.sockets_per_principal,
+            ),
             config: config.clone(),
             pool: on.pool,
             tail: on.tail,
@@ -91,6 +104,7 @@ impl QueryApi {
         });
         Self(Arc::new(QueryApiState {
             schema: graphql::build_schema(Arc::clone(&context)),
+            preparation: Preparation::new(),
             pdfs: PdfService::new(on.artifacts.clone(), config.renders_max),
             artifacts: on.artifacts,
             verifier: on.verifier,
@@ -110,6 +124,10 @@ impl QueryApi {
 
     pub(crate) fn graphql_schema(&self) -> &ApiSchema {
         &self.0.schema
+    }
+
+    pub(crate) fn preparation(&self) -> &Preparation {
+        &self.0.preparation
     }
 
     pub(crate) fn artifact_store(&self) -> &ArtifactStore {

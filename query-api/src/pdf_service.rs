@@ -20,13 +20,13 @@ const TURN_TIMEOUT: Duration = Duration::from_secs(10);
 /// holds fonts that an API that serves none need not load.
 pub(crate) struct PdfService {
     artifacts: ArtifactStore,
-    turns: Semaphore,
+    turns: Arc<Semaphore>,
     renderer: Arc<OnceLock<ReportRenderer>>,
 }
 
 impl PdfService {
     pub(crate) fn new(artifacts: ArtifactStore, at_once: usize) -> Self {
-        let turns = Semaphore::new(at_once.max(1));
+        let turns = Arc::new(Semaphore::new(at_once.max(1)));
         Self { artifacts, turns, renderer: Arc::new(OnceLock::new()) }
     }
 
@@ -40,11 +40,14 @@ impl PdfService {
         let report = read_report(document)?;
         let span = tracing::Span::current();
         span.record("report_id", tracing::field::display(report.report_id));
-        let turn = tokio::time::timeout(TURN_TIMEOUT, self.turns.acquire()).await;
-        let _turn = turn.map_err(|_| QueryError::TooMany("PDFs"))?.map_err(QueryError::internal)?;
+        let turn = Arc::clone(&self.turns).acquire_owned();
+        let turn = tokio::time::timeout(TURN_TIMEOUT, turn).await;
+        let turn = turn.map_err(|_| QueryError::TooMany("PDFs"))?.map_err(QueryError::internal)?;
         let pictures = self.fetch_pictures(&report).await?;
         let renderer = Arc::clone(&self.renderer);
         let rendered = tokio::task::spawn_blocking(move || {
+            // Nobody may wait for it any more: it is at work all the same, and has its turn until then.
+            let _turn = turn;
             // A thread of its own does not know by itself whose work it does.
             let _of_request = span.entered();
             renderer.get_or_init(ReportRenderer::new).render_pdf(&report, &pictures)
@@ -88,4 +91,51 @@ fn digest_in_report(report: &Report, id: ArtifactId) -> Option<Sha256> {
         let own = artifact.picture.as_ref().filter(|_| artifact.artifact_id == id);
         golden.map(|golden| golden.sha256).or_else(|| own.map(|picture| picture.sha256))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::{FiredRule, InspectionId, Judgement, Recipe, ReportId};
+    use platform::test_support::artifact_store_in;
+
+    use super::*;
+
+    /// A report that shows no picture.
+    fn document() -> String {
+        let at = "2026-03-01T08:30:00Z".parse().unwrap();
+        let inspection_id = InspectionId(uuid::Uuid::now_v7());
+        let report = Report {
+            schema_version: SCHEMA_VERSION,
+            report_id: ReportId::for_inspection(inspection_id),
+            inspection_id,
+            lot: "L1".parse().unwrap(),
+            part: "P".parse().unwrap(),
+            station: "AOI-1".parse().unwrap(),
+            judgement: Judgement::Pass,
+            rules: vec![FiredRule::NothingFound],
+            recipe: Recipe::factory(0),
+            golden_sample_revision: None,
+            created_at: at,
+            judged_at: at,
+            artifacts: Vec::new(),
+            defects: Vec::new(),
+            differences: Vec::new(),
+            timeline: Vec::new(),
+        };
+        serde_json::to_string(&report).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_rendering_that_nobody_waits_for_keeps_its_turn_until_it_is_done() {
+        let folder = tempfile::tempdir().unwrap();
+        let service = PdfService::new(artifact_store_in(folder.path()), 1);
+        let document = document();
+        let mut left = Box::pin(service.render_stored(&document));
+        // It has begun: the renderer reads its fonts, which takes a while.
+        assert!(futures::poll!(&mut left).is_pending());
+        drop(left);
+        assert_eq!(service.turns.available_permits(), 0, "it is still at work");
+        assert!(service.render_stored(&document).await.is_ok(), "it had its turn after that one");
+        assert_eq!(service.turns.available_permits(), 1);
+    }
 }

@@ -1,16 +1,17 @@
-//! What every read needs: the pool, the log, the checkpoints, the key of cursors, the
-//! configuration.
+//! What every read needs: the pool, the log, the checkpoints, the key of cursors, what a caller may
+//! have of each, the configuration.
 
 use std::sync::Arc;
 
 use platform::event_log::Position;
 use platform::follower::LogTail;
+use platform::http::RateLimit;
 use platform::postgres::Pool;
 use platform::shutdown::Shutdown;
-use tokio::sync::Semaphore;
 
 use crate::QueryApiConfig;
 use crate::checkpoints::Checkpoints;
+use crate::concurrency_limit::ConcurrencyLimit;
 use crate::cursor::CursorKey;
 use crate::error::QueryError;
 
@@ -21,7 +22,11 @@ pub(crate) struct QueryContext {
     pub(crate) checkpoints: Checkpoints,
     pub(crate) cursor_key: CursorKey,
     pub(crate) config: QueryApiConfig,
-    pub(crate) subscriptions: Arc<Semaphore>,
+    /// Reads, by principal.
+    pub(crate) rate: RateLimit,
+    pub(crate) subscriptions: Arc<ConcurrencyLimit>,
+    /// WebSocket connections whose token was believed.
+    pub(crate) sockets: Arc<ConcurrencyLimit>,
     pub(crate) shutdown: Shutdown,
 }
 

@@ -1,6 +1,7 @@
 //! Who is asking: a verified token, for HTTP from the header, for WebSockets also from the first
 //! message.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
@@ -9,10 +10,14 @@ use axum::http::request::Parts;
 use chrono::Utc;
 use platform::auth::{Actor, AuthError, Scope, TokenVerifier};
 use platform::event_log::ActorRef;
-use platform::http::{Authenticated, Problem};
+use platform::http::{Authenticated, Problem, RateExceeded, RateLimit, ShownRateLimit};
 
 use crate::QueryApi;
 use crate::error::QueryError;
+use crate::paging::Filter;
+
+/// As how many reads more a page counts of whose conditions an index serves only one.
+const COMBINED_READS: NonZeroU32 = NonZeroU32::MIN.saturating_add(19);
 
 /// A caller whose token was believed, and can be asked about again.
 #[derive(Clone)]
@@ -20,6 +25,8 @@ pub(crate) struct Session {
     actor: Actor,
     token: Arc<str>,
     verifier: Arc<TokenVerifier>,
+    /// What the answer says about the caller's rate; nobody sees that of a WebSocket.
+    rate: ShownRateLimit,
 }
 
 impl Session {
@@ -30,7 +37,37 @@ impl Session {
     pub(crate) fn open(verifier: Arc<TokenVerifier>, token: &str) -> Result<Self, QueryError> {
         let token = bearer_token(token);
         let actor = verifier.verify(token, Utc::now()).map_err(QueryError::Unauthenticated)?;
-        Ok(Self { actor, token: token.into(), verifier })
+        Ok(Self { actor, token: token.into(), verifier, rate: ShownRateLimit::default() })
+    }
+
+    /// The subject of the token.
+    pub(crate) fn principal(&self) -> &str {
+        &self.actor.subject
+    }
+
+    /// Counts so many reads of the caller.
+    ///
+    /// # Errors
+    /// When it has read too often.
+    pub(crate) fn count_reads(
+        &self,
+        limit: &RateLimit,
+        reads: NonZeroU32,
+    ) -> Result<(), QueryError> {
+        let counted = limit.count_requests(self.principal(), reads, &self.rate);
+        counted.map_err(|RateExceeded { retry_after_s }| QueryError::TooOften { retry_after_s })
+    }
+
+    /// Counts a page more when the rows of it may have to be looked for.
+    ///
+    /// # Errors
+    /// When the caller has read too often.
+    pub(crate) fn count_page(
+        &self,
+        limit: &RateLimit,
+        filter: &impl Filter,
+    ) -> Result<(), QueryError> {
+        if filter.is_combined() { self.count_reads(limit, COMBINED_READS) } else { Ok(()) }
     }
 
     /// # Errors
@@ -58,7 +95,8 @@ impl Session {
     }
 }
 
-/// Refuses with 401 and `WWW-Authenticate`, as [`Authenticated`] does.
+/// Refuses with 401 and `WWW-Authenticate`, as [`Authenticated`] does; counts the request, and refuses
+/// with 429 who has read too often.
 impl FromRequestParts<QueryApi> for Session {
     type Rejection = Problem;
 
@@ -66,7 +104,11 @@ impl FromRequestParts<QueryApi> for Session {
         let Authenticated(actor) = Authenticated::from_request_parts(parts, api).await?;
         let header = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
         let token = header.map(bearer_token).ok_or(AuthError::MissingToken)?.into();
-        Ok(Self { actor, token, verifier: Arc::clone(api.token_verifier()) })
+        let Ok(rate) = ShownRateLimit::from_request_parts(parts, api).await;
+        let verifier = Arc::clone(api.token_verifier());
+        let session = Self { actor, token, verifier, rate };
+        session.count_reads(&api.context().rate, NonZeroU32::MIN)?;
+        Ok(session)
     }
 }
 

@@ -3,9 +3,11 @@
 mod changes;
 mod checkpoints;
 mod graphql;
+mod hostile_queries;
 mod limits;
 mod mutations;
 mod paging;
+mod rates;
 mod reports;
 mod rest;
 mod schema;

@@ -28,8 +28,7 @@ use source::{assert_none, crate_of, files, is_a_rule, production, root, rust_fil
 const ALLOWED: &str = "
 domain: chrono cqrs-es hex serde serde_json sha2 thiserror unicode-normalization uuid
 platform: aws-lc-rs axum base64 bytes chrono clap cqrs-es domain futures governor hex hmac
-    hyper hyper-util
-    image jsonwebtoken object_store opentelemetry opentelemetry-prometheus opentelemetry_sdk
+    hyper hyper-util image jsonwebtoken object_store opentelemetry opentelemetry-prometheus opentelemetry_sdk
     prometheus rand rustix secrecy serde serde_json serde_path_to_error sha2 sqlx
     thiserror tokio tokio-util tower tower-http tracing tracing-subscriber utoipa uuid
 command-api: axum chrono clap domain futures platform serde serde_json sha2 thiserror

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse as _, Response};
 use platform::http::JsonBody;
 use platform::telemetry::TraceContext;
 
-use super::{asked_by, sse};
+use super::{execute_once, sse};
 use crate::QueryApi;
 use crate::session::Session;
 
@@ -20,11 +20,11 @@ pub(super) async fn serve_graphql(
     headers: HeaderMap,
     JsonBody(request): JsonBody<Request>,
 ) -> Response {
-    let request = asked_by(session, &api, request).data(trace);
+    let request = request.data(trace);
     if wants_events(&headers) {
-        return sse::stream_answers(&api, request).into_response();
+        return sse::stream_answers(&api, session, request).into_response();
     }
-    Json(api.graphql_schema().execute(request).await).into_response()
+    Json(execute_once(&api, session, request).await).into_response()
 }
 
 fn wants_events(headers: &HeaderMap) -> bool {

@@ -1,56 +1,56 @@
-//! Bounds on a query, checked before it is validated or run, and a code for every error.
+//! Bounds on every operation: on its text, its expansion and its cost before it runs, on the values
+//! of its answer while it runs; and a code for every error.
 //!
-//! Invariant: the cost of the checks is linear in the length of the query. Nesting is scanned
-//! before the recursive parser sees it, and fragments are measured once each, however often they
-//! are spread.
+//! Invariant: whatever walks a query with recursion walks one that [`query_text`](super::query_text)
+//! and [`expansion`](super::expansion) let pass.
 
-use std::collections::HashMap;
+use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_graphql::async_trait::async_trait;
 use async_graphql::extensions::{
-    Extension, ExtensionContext, ExtensionFactory, NextPrepareRequest, NextRequest, NextSubscribe,
-    NextValidation,
+    Extension, ExtensionContext, ExtensionFactory, NextExecute, NextPrepareRequest, NextRequest,
+    NextResolve, NextSubscribe, NextValidation, ResolveInfo,
 };
 use async_graphql::futures_util::stream::BoxStream;
 use async_graphql::parser::parse_query;
-use async_graphql::parser::types::{ExecutableDocument, Selection, SelectionSet};
-use async_graphql::{Name, Request, Response, ServerError, ServerResult, ValidationResult};
+use async_graphql::parser::types::ExecutableDocument;
+use async_graphql::{Request, Response, ServerError, ServerResult, ValidationResult, Value};
 use futures::StreamExt as _;
 
-use crate::error::{code_extensions, with_code};
-use crate::paging::{PAGE_DEFAULT, PAGE_MAX};
+use super::cost::{COST_MAX, REQUEST_COST, requests_beyond_one};
+use super::expansion::check_expansion;
+use super::query_text::check_query_text;
+use super::refusal::{Refusal, VALIDATION_FAILED};
+use crate::error::{QueryError, code_extensions, with_code};
+use crate::query_context::QueryContext;
+use crate::session::Session;
 
-/// The deepest nesting of fields. Introspection as tools send it needs 15.
-pub(super) const DEPTH_MAX: usize = 16;
-/// Directives on one field.
-pub(super) const DIRECTIVES_MAX: usize = 8;
-/// The most fields of a query once its fragments are expanded.
-const FIELDS_MAX: u64 = 1_000;
-/// The most a query may cost: every field counts once for each object it may be asked of.
-const COMPLEXITY_MAX: usize = 40_000;
-/// The deepest nesting of brackets of any kind: fields, lists and objects of arguments.
-const BRACKETS_MAX: usize = 64;
+/// The most values of one answer: fields and items of lists, whatever they cost.
+const VALUES_MAX: usize = 100_000;
 /// Errors in one answer.
 const ERRORS_MAX: usize = 20;
 
-/// What a page of `child` costs; an absurd size is refused later.
-pub(super) fn page_complexity(first: Option<i32>, last: Option<i32>, child: usize) -> usize {
-    let size = first.or(last).map_or(PAGE_DEFAULT, |size| usize::try_from(size).unwrap_or(1));
-    size.clamp(1, PAGE_MAX).saturating_mul(child).saturating_add(1)
-}
-
-/// The extension that bounds queries and gives errors their codes.
+/// The extension that bounds operations and gives errors their codes.
 pub(super) struct QueryLimits;
 
 impl ExtensionFactory for QueryLimits {
     fn create(&self) -> Arc<dyn Extension> {
-        Arc::new(Self)
+        Arc::new(OperationLimits { values: AtomicUsize::new(0), paid: AtomicUsize::new(0) })
     }
 }
 
+/// The bounds of one operation.
+struct OperationLimits {
+    /// Values of the answer that is being made.
+    values: AtomicUsize,
+    /// Values that were counted as requests: at first those that the query was reckoned to cost.
+    paid: AtomicUsize,
+}
+
 #[async_trait]
-impl Extension for QueryLimits {
+impl Extension for OperationLimits {
     async fn request(&self, ctx: &ExtensionContext<'_>, next: NextRequest<'_>) -> Response {
         with_error_codes(next.run(ctx).await)
     }
@@ -75,23 +75,65 @@ impl Extension for QueryLimits {
         next.run(ctx, request).await
     }
 
+    /// Ends with a pause: what comes before it runs where [`super::preparation`] polls first, what
+    /// comes after it on the async workers.
     async fn validation(
         &self,
         ctx: &ExtensionContext<'_>,
         next: NextValidation<'_>,
     ) -> Result<ValidationResult, Vec<ServerError>> {
         let result = next.run(ctx).await.map_err(|errors| {
-            let invalid = |error| with_code_named(error, "GRAPHQL_VALIDATION_FAILED");
-            errors.into_iter().take(ERRORS_MAX).map(invalid).collect::<Vec<_>>()
+            let extensions = Some(code_extensions(VALIDATION_FAILED));
+            let errors = errors.into_iter().take(ERRORS_MAX);
+            errors
+                .map(|error| ServerError { extensions: extensions.clone(), ..error })
+                .collect::<Vec<_>>()
         })?;
-        if result.complexity > COMPLEXITY_MAX {
-            let message = format!(
-                "the query costs {}, the most is {COMPLEXITY_MAX}: ask for less, or smaller pages",
-                result.complexity
-            );
-            return Err(vec![refuse_query(message, "QUERY_TOO_COMPLEX")]);
-        }
+        check_cost(ctx, result.complexity).map_err(|error| vec![error])?;
+        self.paid.store(result.complexity.max(REQUEST_COST), Ordering::Relaxed);
+        tokio::task::yield_now().await;
         Ok(result)
+    }
+
+    /// Runs once for every answer of a subscription.
+    async fn execute(
+        &self,
+        ctx: &ExtensionContext<'_>,
+        operation_name: Option<&str>,
+        next: NextExecute<'_>,
+    ) -> Response {
+        self.values.store(0, Ordering::Relaxed);
+        next.run(ctx, operation_name).await
+    }
+
+    async fn resolve(
+        &self,
+        ctx: &ExtensionContext<'_>,
+        info: ResolveInfo<'_>,
+        next: NextResolve<'_>,
+    ) -> ServerResult<Option<Value>> {
+        let values = self.values.fetch_add(1, Ordering::Relaxed) + 1;
+        if values > VALUES_MAX {
+            let message = format!("the answer has more than {VALUES_MAX} values: ask for less");
+            return Err(Refusal::TooComplex(message).into());
+        }
+        if values.is_multiple_of(REQUEST_COST) {
+            self.pay_for_values(ctx, values)?;
+            // Other tasks have their turn.
+            tokio::task::yield_now().await;
+        }
+        next.run(ctx, info).await
+    }
+}
+
+impl OperationLimits {
+    /// Counts one more request when the answer turns out to have more values than were counted.
+    fn pay_for_values(&self, ctx: &ExtensionContext<'_>, values: usize) -> ServerResult<()> {
+        if values <= self.paid.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        self.paid.fetch_add(REQUEST_COST, Ordering::Relaxed);
+        count_reads(ctx, NonZeroU32::MIN)
     }
 }
 
@@ -103,133 +145,33 @@ fn with_error_codes(mut response: Response) -> Response {
 
 /// The parsed query, when it is within bounds.
 fn parse_within_bounds(query: &str) -> ServerResult<ExecutableDocument> {
-    if bracket_depth(query) > BRACKETS_MAX {
-        return Err(too_deep());
-    }
-    let document = parse_query(query)
-        .map_err(|error| with_code_named(ServerError::from(error), "GRAPHQL_PARSE_FAILED"))?;
-    let mut sizes = SelectionSizes { document: &document, fragments: HashMap::new() };
-    let mut fields = 0_u64;
-    for (_, operation) in document.operations.iter() {
-        let size = sizes.measure_selections(&operation.node.selection_set.node)?;
-        if size.depth > DEPTH_MAX {
-            return Err(too_deep());
-        }
-        fields = fields.saturating_add(size.fields);
-    }
-    if fields > FIELDS_MAX {
-        let message =
-            format!("the query has {fields} fields once expanded, the most is {FIELDS_MAX}");
-        return Err(refuse_query(message, "QUERY_TOO_COMPLEX"));
-    }
+    check_query_text(query)?;
+    let document = parse_query(query).map_err(|error| {
+        let error = ServerError::from(error);
+        let unreadable = Refusal::Unreadable(error.message);
+        ServerError { locations: error.locations, ..unreadable.into() }
+    })?;
+    check_expansion(&document)?;
     Ok(document)
 }
 
-/// How deep brackets are nested, outside strings and comments.
-fn bracket_depth(query: &str) -> usize {
-    let (mut depth, mut deepest) = (0_usize, 0_usize);
-    let mut rest = query;
-    while let Some(letter) = rest.chars().next() {
-        rest = if let Some(after) = rest.strip_prefix("\"\"\"") {
-            skip_string(after, "\"\"\"")
-        } else if let Some(after) = rest.strip_prefix('"') {
-            skip_string(after, "\"")
-        } else if letter == '#' {
-            rest.find(['\n', '\r']).map_or("", |end| &rest[end..])
-        } else {
-            match letter {
-                '{' | '[' | '(' => depth += 1,
-                '}' | ']' | ')' => depth = depth.saturating_sub(1),
-                _ => {}
-            }
-            deepest = deepest.max(depth);
-            &rest[letter.len_utf8()..]
-        };
+/// Refuses what costs too much, and counts what costs more than a request as several.
+fn check_cost(ctx: &ExtensionContext<'_>, cost: usize) -> ServerResult<()> {
+    if cost > COST_MAX {
+        let message = format!(
+            "the query costs {cost}, the most is {COST_MAX}: ask for less, or smaller pages"
+        );
+        return Err(Refusal::TooComplex(message).into());
     }
-    deepest
-}
-
-/// What follows the string's end. A block string's end is escaped by a backslash in front of it,
-/// another string's by an odd number of them.
-fn skip_string<'q>(text: &'q str, end: &str) -> &'q str {
-    let mut from = 0;
-    while let Some(place) = text[from..].find(end).map(|offset| from + offset) {
-        let before = text.as_bytes()[..place].iter().rev();
-        let backslashes = before.take_while(|byte| **byte == b'\\').count();
-        let is_escaped = if end.len() == 1 { backslashes % 2 == 1 } else { backslashes > 0 };
-        if !is_escaped {
-            return &text[place + end.len()..];
-        }
-        from = place + 1;
-    }
-    ""
-}
-
-#[derive(Debug, Clone, Copy, Default)]
-struct SelectionSize {
-    fields: u64,
-    depth: usize,
-}
-
-/// Sizes of selections with their fragments expanded; every fragment is measured once.
-struct SelectionSizes<'d> {
-    document: &'d ExecutableDocument,
-    /// `None` while it is being measured: to meet it then is a cycle.
-    fragments: HashMap<&'d Name, Option<SelectionSize>>,
-}
-
-impl<'d> SelectionSizes<'d> {
-    fn measure_selections(&mut self, selections: &'d SelectionSet) -> ServerResult<SelectionSize> {
-        let mut whole = SelectionSize::default();
-        for selection in &selections.items {
-            let part = match &selection.node {
-                Selection::Field(field) => {
-                    let inner = self.measure_selections(&field.node.selection_set.node)?;
-                    SelectionSize { fields: inner.fields.saturating_add(1), depth: inner.depth + 1 }
-                }
-                Selection::InlineFragment(inline) => {
-                    self.measure_selections(&inline.node.selection_set.node)?
-                }
-                Selection::FragmentSpread(spread) => {
-                    self.measure_fragment(&spread.node.fragment_name.node)?
-                }
-            };
-            whole.fields = whole.fields.saturating_add(part.fields);
-            whole.depth = whole.depth.max(part.depth);
-        }
-        Ok(whole)
-    }
-
-    /// A fragment that does not exist has no size: validation names it.
-    fn measure_fragment(&mut self, name: &Name) -> ServerResult<SelectionSize> {
-        let Some((name, fragment)) = self.document.fragments.get_key_value(name) else {
-            return Ok(SelectionSize::default());
-        };
-        match self.fragments.get(name) {
-            Some(Some(size)) => return Ok(*size),
-            Some(None) => {
-                let message = format!("the fragment {name} contains itself");
-                return Err(refuse_query(message, "GRAPHQL_VALIDATION_FAILED"));
-            }
-            None => {}
-        }
-        self.fragments.insert(name, None);
-        let size = self.measure_selections(&fragment.node.selection_set.node)?;
-        self.fragments.insert(name, Some(size));
-        Ok(size)
+    match requests_beyond_one(cost) {
+        Some(reads) => count_reads(ctx, reads),
+        None => Ok(()),
     }
 }
 
-fn too_deep() -> ServerError {
-    let message = format!("the query is nested too deep: at most {DEPTH_MAX} fields");
-    refuse_query(message, "QUERY_TOO_DEEP")
-}
-
-fn refuse_query(message: String, name: &str) -> ServerError {
-    with_code_named(ServerError::new(message, None), name)
-}
-
-fn with_code_named(mut error: ServerError, name: &str) -> ServerError {
-    error.extensions = Some(code_extensions(name));
-    error
+fn count_reads(ctx: &ExtensionContext<'_>, reads: NonZeroU32) -> ServerResult<()> {
+    match (ctx.data_opt::<Arc<QueryContext>>(), ctx.data_opt::<Session>()) {
+        (Some(context), Some(session)) => Ok(session.count_reads(&context.rate, reads)?),
+        _ => Err(QueryError::internal("an operation without its session").into()),
+    }
 }

@@ -9,6 +9,7 @@ use platform::auth::Scope;
 use platform::projection_repair::{RepairAction, RepairRequest, record_repair};
 use platform::telemetry::TraceContext;
 
+use super::cost::single_cost;
 use super::{Allowed, current_session, query_context};
 use crate::error::QueryError;
 use crate::read_model::LogPosition;
@@ -36,7 +37,10 @@ pub(super) struct RecordedDecision {
 impl RepairMutation {
     /// Applies the events of a parked stream again: `position` is where it is parked. A stream that was
     /// discarded is taken up, too.
-    #[graphql(guard = "Allowed(Scope::ProjectionsWrite)")]
+    #[graphql(
+        guard = "Allowed(Scope::ProjectionsWrite)",
+        complexity = "single_cost(child_complexity)"
+    )]
     async fn retry_parked_stream(
         &self,
         ctx: &Context<'_>,
@@ -49,7 +53,10 @@ impl RepairMutation {
 
     /// Goes on for good without the event at `position`, where a stream is parked, and without what comes after
     /// it in that stream. The read model keeps what it had of it. A retry takes it back.
-    #[graphql(guard = "Allowed(Scope::ProjectionsWrite)")]
+    #[graphql(
+        guard = "Allowed(Scope::ProjectionsWrite)",
+        complexity = "single_cost(child_complexity)"
+    )]
     async fn discard_parked_stream(
         &self,
         ctx: &Context<'_>,

@@ -4,6 +4,7 @@ use async_graphql::{ComplexObject, Context, ID, Json, Result, SimpleObject};
 use domain::FiredRule;
 use platform::auth::Scope;
 
+use super::cost::DOCUMENT_COST;
 use super::loaders::{ArtifactsOf, DefectsOf, DocumentOf, InspectionOf, ReportOf, TimelineOf};
 use super::part_objects::RecipeObject;
 use super::{Allowed, request_loaders};
@@ -162,7 +163,7 @@ impl ReportObject {
     }
 
     /// The whole report, `schemas/report.v4.schema.json`.
-    #[graphql(complexity = "50")]
+    #[graphql(complexity = "DOCUMENT_COST")]
     async fn document(&self, ctx: &Context<'_>) -> Result<Option<Json<serde_json::Value>>> {
         let stored = request_loaders(ctx)?.load_one_of(DocumentOf(self.report_id)).await?;
         let parsed = stored.map(|text| serde_json::from_str(&text)).transpose();

@@ -9,9 +9,9 @@ use platform::event_log::Position;
 use platform::projection_repair::list_repairs;
 use uuid::Uuid;
 
-use super::limits::page_complexity;
+use super::cost::{page_cost, pareto_cost, projections_cost, series_cost, single_cost};
 use super::metrics::{DefectPareto, YieldSeries, resolve_stretch};
-use super::{Allowed, query_context};
+use super::{Allowed, current_session, query_context};
 use crate::error::QueryError;
 use crate::paging::{Filter, Listed, PageArguments, Slice, cursor_of, parse_page, read_page};
 use crate::query_context::QueryContext;
@@ -43,7 +43,10 @@ pub(crate) struct Query;
 #[Object]
 impl Query {
     /// The inspection of this id.
-    #[graphql(guard = "Allowed(Scope::InspectionsRead)")]
+    #[graphql(
+        guard = "Allowed(Scope::InspectionsRead)",
+        complexity = "single_cost(child_complexity)"
+    )]
     async fn inspection(
         &self,
         ctx: &Context<'_>,
@@ -58,7 +61,7 @@ impl Query {
     /// Inspections, newest first.
     #[graphql(
         guard = "Allowed(Scope::InspectionsRead)",
-        complexity = "page_complexity(first, last, child_complexity)"
+        complexity = "page_cost(first, last, child_complexity)"
     )]
     #[allow(clippy::too_many_arguments, reason = "they are GraphQL arguments")]
     async fn inspections(
@@ -71,19 +74,19 @@ impl Query {
         before: Option<String>,
         min_position: Option<LogPosition>,
     ) -> Result<ObjectPage<InspectionObject>> {
-        let (filter, context) = (filter.unwrap_or_default(), query_context(ctx)?);
+        let filter = filter.unwrap_or_default();
         filter.check_arguments()?;
         let nodes = ctx.look_ahead().field("edges").field("node");
         let mut models = models_behind_fields(&nodes);
         models.extend(models_behind_fields(&ctx.look_ahead().field("nodes")));
         let page = PageArguments { first, after, last, before };
-        read_connection(context, page, &filter, &models, min_position).await
+        read_connection(ctx, page, &filter, &models, min_position).await
     }
 
     /// Findings from the recipe's review_at, newest first.
     #[graphql(
         guard = "Allowed(Scope::InspectionsRead)",
-        complexity = "page_complexity(first, last, child_complexity)"
+        complexity = "page_cost(first, last, child_complexity)"
     )]
     #[allow(clippy::too_many_arguments, reason = "they are GraphQL arguments")]
     async fn defects(
@@ -96,14 +99,15 @@ impl Query {
         before: Option<String>,
         min_position: Option<LogPosition>,
     ) -> Result<ObjectPage<DefectObject>> {
-        let (filter, context) = (filter.unwrap_or_default(), query_context(ctx)?);
+        let filter = filter.unwrap_or_default();
         filter.check_arguments()?;
+        filter.check_list()?;
         let page = PageArguments { first, after, last, before };
-        read_connection(context, page, &filter, &[ProjectionName::Defects], min_position).await
+        read_connection(ctx, page, &filter, &[ProjectionName::Defects], min_position).await
     }
 
     /// The part with this number.
-    #[graphql(guard = "Allowed(Scope::PartsRead)")]
+    #[graphql(guard = "Allowed(Scope::PartsRead)", complexity = "single_cost(child_complexity)")]
     async fn part(
         &self,
         ctx: &Context<'_>,
@@ -119,7 +123,7 @@ impl Query {
     /// Parts, by number.
     #[graphql(
         guard = "Allowed(Scope::PartsRead)",
-        complexity = "page_complexity(first, last, child_complexity)"
+        complexity = "page_cost(first, last, child_complexity)"
     )]
     #[allow(clippy::too_many_arguments, reason = "they are GraphQL arguments")]
     async fn parts(
@@ -132,13 +136,16 @@ impl Query {
         before: Option<String>,
         min_position: Option<LogPosition>,
     ) -> Result<ObjectPage<PartObject>> {
-        let (filter, context) = (filter.unwrap_or_default(), query_context(ctx)?);
+        let filter = filter.unwrap_or_default();
         let page = PageArguments { first, after, last, before };
-        read_connection(context, page, &filter, &[ProjectionName::Parts], min_position).await
+        read_connection(ctx, page, &filter, &[ProjectionName::Parts], min_position).await
     }
 
     /// Yield per hour, of the last day when no times are given; at most 92 days.
-    #[graphql(guard = "Allowed(Scope::ReportsRead)", complexity = "50 * child_complexity")]
+    #[graphql(
+        guard = "Allowed(Scope::ReportsRead)",
+        complexity = "series_cost(from, to, child_complexity)"
+    )]
     #[allow(clippy::too_many_arguments, reason = "they are GraphQL arguments")]
     async fn yield_series(
         &self,
@@ -158,7 +165,10 @@ impl Query {
 
     /// Findings by class, the most frequent first; those graded DEFECT unless the filter names a
     /// grade.
-    #[graphql(guard = "Allowed(Scope::InspectionsRead)", complexity = "6 * child_complexity")]
+    #[graphql(
+        guard = "Allowed(Scope::InspectionsRead)",
+        complexity = "pareto_cost(child_complexity)"
+    )]
     async fn defect_pareto(
         &self,
         ctx: &Context<'_>,
@@ -173,7 +183,7 @@ impl Query {
     }
 
     /// The report of this id.
-    #[graphql(guard = "Allowed(Scope::ReportsRead)")]
+    #[graphql(guard = "Allowed(Scope::ReportsRead)", complexity = "single_cost(child_complexity)")]
     async fn report(
         &self,
         ctx: &Context<'_>,
@@ -188,7 +198,7 @@ impl Query {
     /// Reports, newest first.
     #[graphql(
         guard = "Allowed(Scope::ReportsRead)",
-        complexity = "page_complexity(first, last, child_complexity)"
+        complexity = "page_cost(first, last, child_complexity)"
     )]
     #[allow(clippy::too_many_arguments, reason = "they are GraphQL arguments")]
     async fn reports(
@@ -201,14 +211,17 @@ impl Query {
         before: Option<String>,
         min_position: Option<LogPosition>,
     ) -> Result<ObjectPage<ReportObject>> {
-        let (filter, context) = (filter.unwrap_or_default(), query_context(ctx)?);
+        let filter = filter.unwrap_or_default();
         filter.check_arguments()?;
         let page = PageArguments { first, after, last, before };
-        read_connection(context, page, &filter, &[ProjectionName::Reports], min_position).await
+        read_connection(ctx, page, &filter, &[ProjectionName::Reports], min_position).await
     }
 
     /// How far each read model has come, and what it had to leave out.
-    #[graphql(guard = "Allowed(Scope::ProjectionsRead)", complexity = "10 * child_complexity")]
+    #[graphql(
+        guard = "Allowed(Scope::ProjectionsRead)",
+        complexity = "projections_cost(child_complexity)"
+    )]
     async fn projections(&self, ctx: &Context<'_>) -> Result<Vec<GenerationObject>> {
         let context = query_context(ctx)?;
         let mut found = projections::read_generations(&context.pool).await?;
@@ -267,13 +280,15 @@ async fn await_all(
 
 /// A page of a list. The arguments are checked before any SQL runs.
 async fn read_connection<R: Listed + OutputType>(
-    context: &QueryContext,
+    ctx: &Context<'_>,
     arguments: PageArguments,
     filter: &impl Filter,
     models: &[ProjectionName],
     wanted: Option<LogPosition>,
 ) -> Result<ObjectPage<R>> {
+    let context = query_context(ctx)?;
     let asked = parse_page::<R>(arguments, filter, &context.cursor_key)?;
+    current_session(ctx)?.count_page(&context.rate, filter)?;
     let position = await_all(context, models, wanted).await?;
     let slice: Slice<R> = read_page(&context.pool, asked, filter).await?;
     let reflects = Reflects { position };

@@ -24,11 +24,11 @@ use platform::backoff::Backoff;
 use platform::event_log::{Incarnation, LogPlace, Position, Recorded};
 use platform::follower::Follow;
 use platform::shutdown::Shutdown;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{Allowed, current_session, query_context};
+use crate::concurrency_limit::ConcurrencyPermit;
 use crate::cursor::CursorScope;
 use crate::error::QueryError;
 use crate::query_context::QueryContext;
@@ -140,7 +140,7 @@ struct Feed {
     handed: Option<Instant>,
     is_live: bool,
     checked_at: Instant,
-    _permit: OwnedSemaphorePermit,
+    _permit: ConcurrencyPermit,
 }
 
 impl Feed {
@@ -156,9 +156,7 @@ impl Feed {
         start: Start,
     ) -> Result<Self, QueryError> {
         let scope = CursorScope::new(NAME, &filter);
-        let permit = Arc::clone(&reads.subscriptions)
-            .try_acquire_owned()
-            .map_err(|_| QueryError::TooMany("subscriptions"))?;
+        let permit = reads.subscriptions.acquire_permit(session.principal())?;
         let after = match start {
             Start::After(position) => position,
             Start::Resume(cursor) => resume_place(&reads, &scope, &cursor).await?,

@@ -8,6 +8,7 @@
 mod message;
 
 use std::error::Error;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use async_graphql::Response as Answer;
@@ -17,7 +18,7 @@ use axum::extract::{FromRequestParts as _, Request, State};
 use axum::http::header::{AUTHORIZATION, SEC_WEBSOCKET_PROTOCOL};
 use axum::response::{IntoResponse as _, Response};
 use futures::StreamExt as _;
-use futures::stream::{BoxStream, once};
+use futures::stream::{BoxStream, iter, once};
 use platform::http::{JSON_BODY_MAX_BYTES, Problem};
 use platform::shutdown::Shutdown;
 use tokio::time::{Instant, Interval};
@@ -25,8 +26,9 @@ use tokio_stream::StreamMap;
 use tokio_tungstenite::tungstenite;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
 
-use super::asked_by;
+use super::execute_stream;
 use crate::QueryApi;
+use crate::concurrency_limit::ConcurrencyPermit;
 use crate::session::Session;
 use message::{FromClient, ToClient, token_of};
 
@@ -82,6 +84,7 @@ const FORBIDDEN: CloseReason = CloseReason(Some((4403, "Forbidden")));
 const INIT_TOO_LATE: CloseReason = CloseReason(Some((4408, "Connection initialisation timeout")));
 const DUPLICATE_ID: CloseReason = CloseReason(Some((4409, "Subscriber already exists")));
 const TOO_MANY: CloseReason = CloseReason(Some((4429, "Too many operations on one connection")));
+const TOO_MANY_CONNECTIONS: CloseReason = CloseReason(Some((4429, "Too many connections")));
 const TOO_MANY_INITS: CloseReason = CloseReason(Some((4429, "Too many initialisation requests")));
 const TOO_SLOW: CloseReason =
     CloseReason(Some((4408, "Too slow: go on after the last cursor received")));
@@ -106,6 +109,8 @@ struct WebSocketConnection {
     /// From the header; used up by `connection_init`.
     from_header: Option<Session>,
     session: Option<Session>,
+    /// Among the connections of its principal, once that is known.
+    permit: Option<ConcurrencyPermit>,
     /// `None` is the end of an operation.
     operations: StreamMap<String, BoxStream<'static, Option<Answer>>>,
     ping: Interval,
@@ -117,7 +122,7 @@ impl WebSocketConnection {
     fn new(api: QueryApi, socket: WebSocket, from_header: Option<Session>) -> Self {
         let ping = tokio::time::interval_at(Instant::now() + PING_EVERY, PING_EVERY);
         let (closing, operations) = (api.context().shutdown.child(), StreamMap::new());
-        Self { api, socket, from_header, session: None, operations, ping, closing }
+        Self { api, socket, from_header, session: None, permit: None, operations, ping, closing }
     }
 
     async fn run(mut self) {
@@ -206,6 +211,8 @@ impl WebSocketConnection {
             (None, Some(session)) => session,
             (None, None) => return Err(FORBIDDEN),
         };
+        let permit = self.api.context().sockets.acquire_permit(session.principal());
+        self.permit = Some(permit.map_err(|_| TOO_MANY_CONNECTIONS)?);
         self.session = Some(session);
         self.send_json(&ToClient::ConnectionAck {}).await
     }
@@ -223,8 +230,13 @@ impl WebSocketConnection {
         if self.operations.len() >= OPERATIONS_MAX {
             return Err(TOO_MANY);
         }
-        let request = asked_by(session.clone(), &self.api, request.data(self.closing.clone()));
-        let answers = self.api.graphql_schema().execute_stream(request);
+        let counted = session.count_reads(&self.api.context().rate, NonZeroU32::MIN);
+        let answers = match counted {
+            Ok(()) => {
+                execute_stream(&self.api, session.clone(), request.data(self.closing.clone()))
+            }
+            Err(refused) => iter([Answer::from_errors(vec![refused.into()])]).boxed(),
+        };
         let answers = answers.map(Some).chain(once(async { None }));
         self.operations.insert(id, answers.boxed());
         Ok(())

@@ -27,7 +27,7 @@ const CACHE: &str = "private, max-age=31536000, immutable";
     (status = 200, description = "The file",
      content((Vec<u8> = "image/jpeg"), (Vec<u8> = "image/png")), headers(("etag" = String))),
     (status = 304), (status = 401), (status = 403), (status = 404),
-    (status = 503)), security(("oauth2" = ["inspections:read"]), ("bearer" = [])))]
+    (status = 429), (status = 503)), security(("oauth2" = ["inspections:read"]), ("bearer" = [])))]
 #[tracing::instrument(skip_all, fields(artifact_id))]
 pub(super) async fn get_picture(
     State(api): State<QueryApi>,

@@ -61,7 +61,7 @@ pub(super) struct InspectionPage {
     tag = "reads", params(InspectionListParams), responses(
     (status = 200, body = InspectionPage, headers(("x-log-position" = i64))),
     (status = 400, description = "invalid-query, invalid-cursor"),
-    (status = 401), (status = 403), (status = 503)), security(("oauth2" = ["inspections:read"]), ("bearer" = [])))]
+    (status = 401), (status = 403), (status = 429), (status = 503)), security(("oauth2" = ["inspections:read"]), ("bearer" = [])))]
 #[tracing::instrument(skip_all)]
 pub(super) async fn list_inspections(
     State(api): State<QueryApi>,
@@ -83,6 +83,7 @@ pub(super) async fn list_inspections(
     };
     let ListPage { rows, next_cursor, position } = read_list::<InspectionObject>(
         api.context(),
+        &session,
         ProjectionName::InspectionOverview,
         &filter,
         arguments,
@@ -108,7 +109,7 @@ pub(super) struct GetParams {
     (status = 200, body = inspections::InspectionDetail,
      headers(("etag" = String), ("x-log-position" = i64))),
     (status = 304), (status = 400), (status = 401), (status = 403), (status = 404),
-    (status = 503)), security(("oauth2" = ["inspections:read"]), ("bearer" = [])))]
+    (status = 429), (status = 503)), security(("oauth2" = ["inspections:read"]), ("bearer" = [])))]
 #[tracing::instrument(skip_all, fields(inspection_id))]
 pub(super) async fn get_inspection(
     State(api): State<QueryApi>,

@@ -6,6 +6,7 @@ use platform::event_log::Position;
 use crate::error::QueryError;
 use crate::paging::{Filter, Listed, PAGE_MAX, PageArguments, parse_page, read_page};
 use crate::query_context::QueryContext;
+use crate::session::Session;
 
 /// The parameters that every list takes, as they come.
 pub(super) struct ListArguments {
@@ -31,12 +32,14 @@ pub(super) struct ListPage<R> {
 /// does not answer.
 pub(super) async fn read_list<R: Listed>(
     context: &QueryContext,
+    session: &Session,
     projection: ProjectionName,
     filter: &impl Filter,
     arguments: ListArguments,
 ) -> Result<ListPage<R>, QueryError> {
     let ListArguments { limit, cursor, min_position } = arguments;
     let page = parse_page::<R>(forward_page(limit, cursor)?, filter, &context.cursor_key)?;
+    session.count_page(&context.rate, filter)?;
     let position = context.checkpoints.reached(projection, min_position.map(Position)).await?;
     let slice = read_page::<R>(&context.pool, page, filter).await?;
     let next_cursor = slice.next_cursor(filter, &context.cursor_key);

@@ -49,7 +49,7 @@ pub(super) struct PartPage {
     tag = "reads", params(PartListParams), responses(
     (status = 200, body = PartPage, headers(("x-log-position" = i64))),
     (status = 400, description = "invalid-query, invalid-cursor"),
-    (status = 401), (status = 403), (status = 503)), security(("oauth2" = ["parts:read"]), ("bearer" = [])))]
+    (status = 401), (status = 403), (status = 429), (status = 503)), security(("oauth2" = ["parts:read"]), ("bearer" = [])))]
 #[tracing::instrument(skip_all)]
 pub(super) async fn list_parts(
     State(api): State<QueryApi>,
@@ -64,7 +64,8 @@ pub(super) async fn list_parts(
         min_position: params.min_position,
     };
     let ListPage { rows, next_cursor, position } =
-        read_list::<PartObject>(api.context(), ProjectionName::Parts, &filter, arguments).await?;
+        read_list::<PartObject>(api.context(), &session, ProjectionName::Parts, &filter, arguments)
+            .await?;
     Ok(json_at_position(position, &PartPage { items: rows, next_cursor }))
 }
 
@@ -74,7 +75,7 @@ pub(super) async fn list_parts(
     params(("part" = String, Path, description = "The part number"), GetParams), responses(
     (status = 200, body = parts::PartDetail, headers(("etag" = String), ("x-log-position" = i64))),
     (status = 304), (status = 400), (status = 401), (status = 403), (status = 404),
-    (status = 503)), security(("oauth2" = ["parts:read"]), ("bearer" = [])))]
+    (status = 429), (status = 503)), security(("oauth2" = ["parts:read"]), ("bearer" = [])))]
 #[tracing::instrument(skip_all, fields(part))]
 pub(super) async fn get_part(
     State(api): State<QueryApi>,

@@ -65,7 +65,7 @@ pub(super) struct ReportPage {
     tag = "reads", params(ReportListParams), responses(
     (status = 200, body = ReportPage, headers(("x-log-position" = i64))),
     (status = 400, description = "invalid-query, invalid-cursor"),
-    (status = 401), (status = 403), (status = 503)), security(("oauth2" = ["reports:read"]), ("bearer" = [])))]
+    (status = 401), (status = 403), (status = 429), (status = 503)), security(("oauth2" = ["reports:read"]), ("bearer" = [])))]
 #[tracing::instrument(skip_all)]
 pub(super) async fn list_reports(
     State(api): State<QueryApi>,
@@ -84,9 +84,14 @@ pub(super) async fn list_reports(
         cursor: params.cursor,
         min_position: params.min_position,
     };
-    let ListPage { rows, next_cursor, position } =
-        read_list::<ReportObject>(api.context(), ProjectionName::Reports, &filter, arguments)
-            .await?;
+    let ListPage { rows, next_cursor, position } = read_list::<ReportObject>(
+        api.context(),
+        &session,
+        ProjectionName::Reports,
+        &filter,
+        arguments,
+    )
+    .await?;
     Ok(json_at_position(position, &ReportPage { items: rows, next_cursor }))
 }
 
@@ -99,7 +104,7 @@ pub(super) async fn list_reports(
      content((Object = "application/json"), (Vec<u8> = "application/pdf")),
      headers(("etag" = String), ("x-log-position" = i64))),
     (status = 304), (status = 400), (status = 401), (status = 403), (status = 404),
-    (status = 406), (status = 503)), security(("oauth2" = ["reports:read"]), ("bearer" = [])))]
+    (status = 406), (status = 429), (status = 503)), security(("oauth2" = ["reports:read"]), ("bearer" = [])))]
 #[tracing::instrument(skip_all, fields(report_id))]
 pub(super) async fn get_report(
     State(api): State<QueryApi>,

@@ -94,7 +94,7 @@ impl World {
     }
 }
 
-const PROTOCOL: (&str, &str) = ("sec-websocket-protocol", "graphql-transport-ws");
+pub(super) const PROTOCOL: (&str, &str) = ("sec-websocket-protocol", "graphql-transport-ws");
 
 #[tokio::test]
 async fn a_token_in_the_header_is_enough() {

@@ -122,6 +122,12 @@ impl World {
         self.issuer.issue(&actor, issued_at).unwrap().token
     }
 
+    /// An engineer's token of this name.
+    pub(super) fn token_for_subject(&self, subject: &str, issued_at: DateTime<Utc>) -> String {
+        let actor = Actor::with_roles(subject, &["engineer"]);
+        self.issuer.issue(&actor, issued_at).unwrap().token
+    }
+
     /// A token that is believed for about `left` more.
     pub(super) fn token_for(&self, left: Duration) -> String {
         let (lifetime, leeway) = (Duration::minutes(15), Duration::seconds(30));

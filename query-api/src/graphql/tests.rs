@@ -1,0 +1,139 @@
+//! Random queries, as large as a body may be: fragments that spread each other, brackets in brackets, and
+//! tokens in any order. Each is answered, within the limit that the code sets itself, on half a stack.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::preparation::PREPARATION_LIMIT;
+use super::*;
+
+/// Stacks of half the size that a worker has: what fits, fits twice.
+const STACK_BYTES: usize = 1 << 20;
+/// The largest query that a body has room for, in bytes.
+const QUERY_MAX_BYTES: usize = 60 << 10;
+
+/// A graph of fragments: for each, which it spreads, how deep in inline fragments, and in how many fields.
+fn fragment_graph() -> impl Strategy<Value = String> {
+    let inline = prop_oneof![0..3_usize, 0..70_usize];
+    let fragment = (vec(0..200_usize, 0..16), inline, 0..3_usize);
+    (vec(fragment, 0..200), 0..20_usize).prop_map(|(fragments, from_root)| {
+        let mut query: String =
+            (0..from_root).map(|n| format!("a{n}: parts {{ ...f{n} }} ")).collect();
+        query = format!("{{ __typename {query} }}");
+        for (n, (spreads, inline, fields)) in fragments.iter().enumerate() {
+            let inner: String = spreads.iter().map(|to| format!("...f{to} ")).collect();
+            let (open, close) = ("...{".repeat(*inline), "}".repeat(*inline));
+            let (down, up) = ("nodes{".repeat(*fields), "}".repeat(*fields));
+            let _ = write!(
+                query,
+                " fragment f{n} on PartConnection {{{open}{down}{inner}__typename{up}{close}}}"
+            );
+        }
+        query
+    })
+}
+
+/// Any order of what queries are made of.
+fn token_soup() -> impl Strategy<Value = String> {
+    let tokens = [
+        "{",
+        "{",
+        "{",
+        "}",
+        "}",
+        "(",
+        ")",
+        "[",
+        "]",
+        "...",
+        "... on Query",
+        "...f",
+        ":",
+        "a",
+        "parts",
+        "inspections",
+        "nodes",
+        "__schema",
+        "types",
+        "fields",
+        "fragment f on Query",
+        "query",
+        "$v",
+        "subscription",
+        "inspectionChanged",
+        "@include(if: true)",
+        "\"",
+        "\"\"\"",
+        "\\",
+        "\\\"\"\"",
+        "\"x\"",
+        "\"\"\"x\"\"\"",
+        "#",
+        "\n",
+        "1",
+        "-1.5e3",
+        "null",
+        "!",
+        "=",
+        "first: 200",
+        ",",
+    ];
+    vec(prop::sample::select(tokens.to_vec()), 0..8_000).prop_map(|tokens| tokens.join(" "))
+}
+
+/// Brackets of one kind in each other, sound or not.
+fn nesting() -> impl Strategy<Value = String> {
+    let kinds = [
+        ("parts(filter: ", "[", "]"),
+        ("parts(filter: ", "{a: ", "}"),
+        ("", "{a", "}"),
+        ("", "{...", "}"),
+        ("", "{a(b: [{c: ", "}])}"),
+        ("query($v: ", "[", "]"),
+    ];
+    let depths = prop_oneof![0..70_usize, 0..10_000_usize];
+    (prop::sample::select(kinds.to_vec()), depths.clone(), depths).prop_map(
+        |((start, open, close), down, up)| {
+            format!("{{ {start}{} x {} }}", open.repeat(down), close.repeat(up))
+        },
+    )
+}
+
+/// A schema with the bounds of the real one and nothing behind it.
+fn schema() -> ApiSchema {
+    bound_schema(Schema::build(Query, RepairMutation, Subscription)).finish()
+}
+
+/// Whether `query` is answered at all, within the limit that the code sets itself.
+async fn is_answered(schema: &ApiSchema, preparation: &Preparation, query: String) -> bool {
+    let schema = schema.clone();
+    let answer = once(async move { schema.execute(query).await }).boxed();
+    let answered = async { preparation.begin(answer).await.next().await };
+    let generous = PREPARATION_LIMIT + Duration::from_secs(30);
+    matches!(tokio::time::timeout(generous, answered).await, Ok(Some(_)))
+}
+
+#[test]
+fn any_query_that_a_body_has_room_for_is_answered_in_time() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_stack_size(STACK_BYTES)
+        .enable_all()
+        .build()
+        .unwrap();
+    let (schema, preparation) = (schema(), Preparation::new());
+    let queries = prop_oneof![fragment_graph(), token_soup(), nesting()];
+    let config = ProptestConfig { cases: 192, max_shrink_iters: 64, ..ProptestConfig::default() };
+    proptest!(config, |(mut query in queries)| {
+        query.truncate(QUERY_MAX_BYTES);
+        let answered = runtime.block_on(async {
+            let (schema, preparation) = (&schema, &preparation);
+            is_answered(schema, preparation, query).await
+        });
+        prop_assert!(answered);
+    });
+}

@@ -1,0 +1,98 @@
+//! Queries made to overflow a stack or to keep a thread busy for ever: each is answered, over POST and
+//! over WebSocket, and the server goes on.
+
+use std::fmt::Write as _;
+
+use serde_json::json;
+
+use super::websocket::Client;
+use super::world::World;
+
+/// The largest query that a body has room for, in bytes.
+const QUERY_MAX_BYTES: usize = 60 << 10;
+
+/// Fragments of which each spreads the next from within so many inline fragments.
+fn chain(fragments: usize, inline: usize) -> String {
+    let mut query = "{ ...f0 }".to_owned();
+    for n in 0..fragments {
+        let last = n + 1 == fragments;
+        let next = if last { "__typename".to_owned() } else { format!("...f{}", n + 1) };
+        let (open, close) = ("...{".repeat(inline), "}".repeat(inline));
+        let _ = write!(query, " fragment f{n} on Query {{{open}{next}{close}}}");
+    }
+    query
+}
+
+/// Fifteen fragments, each spreading the next thirty times, the last of which is not there.
+fn explosion() -> String {
+    let mut query = "{ ...f0 }".to_owned();
+    for n in 0..15 {
+        let _ =
+            write!(query, " fragment f{n} on Query {{{}}}", format!("...f{}", n + 1).repeat(30));
+    }
+    query
+}
+
+/// A list of strings in which the parser would look at each `"""` for the end of a block string, up to the
+/// end of the text.
+fn endless_block_strings() -> String {
+    let unit = r#""\\"""" " "#;
+    // Half of it, because JSON writes a quote in two letters.
+    format!("{{ parts(filter: [{}", unit.repeat(QUERY_MAX_BYTES / 2 / unit.len()))
+}
+
+#[tokio::test]
+async fn queries_that_ended_the_server_are_answered_over_post_and_websocket() {
+    let world = World::new().await;
+    let mut client = Client::open(&world.serve().await, &world.token()).await;
+    let cases = [
+        ("8.3 kB of fragments in inline fragments", chain(93, 12), "QUERY_TOO_DEEP"),
+        ("48 kB of fragments", chain(1_400, 0), "QUERY_TOO_COMPLEX"),
+        ("30 kB of fragments", chain(900, 0), "QUERY_TOO_DEEP"),
+        ("3.2 kB that expand to 30¹⁵", explosion(), "GRAPHQL_VALIDATION_FAILED"),
+        ("nothing but spreads", "{ ...f0 ".repeat(30), "GRAPHQL_PARSE_FAILED"),
+        ("strings that do not end", endless_block_strings(), "GRAPHQL_PARSE_FAILED"),
+    ];
+    for (what, query, code) in cases {
+        assert!(query.len() <= QUERY_MAX_BYTES, "{what}: {}", query.len());
+        assert_eq!(world.graphql_code(&query, json!({})).await, code, "{what}");
+        client.subscribe(what, &query, json!({})).await;
+        let answer = client.receive().await;
+        assert_eq!((&answer["type"], &answer["id"]), (&json!("error"), &json!(what)));
+        assert_eq!(answer["payload"][0]["extensions"]["code"], code, "{what}");
+    }
+    assert_eq!(world.query("{ __typename }", json!({})).await, json!({"__typename": "Query"}));
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_fragment_is_said() {
+    let world = World::new().await;
+    for (query, code) in [
+        ("{ ...a } fragment a on Query { ...b }", "GRAPHQL_VALIDATION_FAILED"),
+        ("{ __typename } fragment a on Query { ...a }", "GRAPHQL_VALIDATION_FAILED"),
+        ("{ ...a } fragment a on Query { ...{ ...a } }", "GRAPHQL_VALIDATION_FAILED"),
+        ("{ ...a ...a } fragment a on Query { __typename }", "none"),
+        (
+            "subscription { inspectionChanged { cursor } b: inspectionChanged { cursor } }",
+            "GRAPHQL_VALIDATION_FAILED",
+        ),
+        (
+            "subscription { ...a ...a } fragment a on Subscription { inspectionChanged { cursor } }",
+            "GRAPHQL_VALIDATION_FAILED",
+        ),
+    ] {
+        let answer = world.ask(query, json!({})).await;
+        let found = answer["errors"][0]["extensions"]["code"].as_str().unwrap_or("none");
+        assert_eq!(found, code, "{query}");
+    }
+    let many = format!("{{ part({}) {{ part }} }}", "part: \"P\" ".repeat(33));
+    assert_eq!(world.graphql_code(&many, json!({})).await, "QUERY_TOO_COMPLEX");
+    let nine = "@include(if: true) ".repeat(9);
+    for query in [
+        format!("{{ __typename {nine} }}"),
+        format!("{{ ... {nine} {{ __typename }} }}"),
+        format!("{{ ...a {nine} }} fragment a on Query {{ __typename }}"),
+    ] {
+        assert_eq!(world.graphql_code(&query, json!({})).await, "QUERY_TOO_COMPLEX", "{query}");
+    }
+}
