@@ -62,7 +62,8 @@ pub(crate) async fn write_page(
         written.decisions += 1;
         rest = after;
     }
-    if generation.position < page.up_to {
+    // Nothing is left where a decision was the page's last event.
+    if !rest.is_empty() || generation.position < page.up_to {
         written.poisons.extend(write_stretch(connection, generation, rest, page.up_to).await?);
     }
     Ok(written)
