@@ -38,33 +38,41 @@ async fn a_slow_client_is_told_where_to_go_on() {
     assert_eq!(second["data"]["inspectionChanged"]["position"], "2");
 }
 
-#[tokio::test]
-async fn a_client_that_takes_nothing_is_cut() {
-    let config =
-        QueryApiConfig { send_timeout_ms: 300, subscriptions_max: 1, ..QueryApiConfig::default() };
-    let world = World::with(config).await;
-    let base = world.serve().await;
+/// A subscription whose items exceed what sockets hold: 300 of some 50 kB each.
+async fn more_than_sockets_hold(world: &World) -> String {
     let id = Uuid::now_v7();
     for n in 0..300 {
         world.append(id, n, "Happened").await;
     }
     world.reach(300).await;
-    // Each item is some 50 kB, so that all together exceed what sockets hold.
     let wide: String = (0..900).map(|n| format!("a{n}: inspectionId ")).collect();
-    let query =
-        format!("subscription {{ inspectionChanged(from: 0) {{ position change {{ {wide} }} }} }}");
-    let mut idle = Client::open(&base, &world.token()).await;
-    idle.subscribe("a", &query, json!({})).await;
-    idle.receive().await;
+    format!("subscription {{ inspectionChanged(from: 0) {{ position change {{ {wide} }} }} }}")
+}
 
-    let refused = world.changes(json!({})).next().await.unwrap();
-    assert_eq!(refused["errors"][0]["extensions"]["code"], "TOO_MANY_REQUESTS");
+/// Waits until the only subscription that there may be is free again.
+async fn until_it_is_cut(world: &World) {
     let freed = async {
         while world.changes(json!({"from": 0})).next().await.unwrap().get("errors").is_some() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
     tokio::time::timeout(Duration::from_secs(30), freed).await.expect("the connection is not cut");
+}
+
+#[tokio::test]
+async fn a_client_that_takes_nothing_is_cut() {
+    let config =
+        QueryApiConfig { send_timeout_ms: 300, subscriptions_max: 1, ..QueryApiConfig::default() };
+    let world = World::with(config).await;
+    let base = world.serve().await;
+    let query = more_than_sockets_hold(&world).await;
+    let mut idle = Client::open(&base, &world.token()).await;
+    idle.subscribe("a", &query, json!({})).await;
+    idle.receive().await;
+
+    let refused = world.changes(json!({})).next().await.unwrap();
+    assert_eq!(refused["errors"][0]["extensions"]["code"], "TOO_MANY_REQUESTS");
+    until_it_is_cut(&world).await;
 }
 
 /// Whatever is sent and not taken, the connection's own limit ends it.
@@ -74,14 +82,7 @@ async fn a_client_of_server_sent_events_that_takes_nothing_is_cut() {
     let world = World::with(config).await;
     let stalled = Duration::from_millis(300);
     let base = world.serve_within(ConnectionLimits { stalled, ..Default::default() }).await;
-    let id = Uuid::now_v7();
-    for n in 0..300 {
-        world.append(id, n, "Happened").await;
-    }
-    world.reach(300).await;
-    let wide: String = (0..900).map(|n| format!("a{n}: inspectionId ")).collect();
-    let query =
-        format!("subscription {{ inspectionChanged(from: 0) {{ position change {{ {wide} }} }} }}");
+    let query = more_than_sockets_hold(&world).await;
     let body = json!({ "query": query }).to_string();
     let address = base.strip_prefix("ws://").unwrap();
     let request = format!(
@@ -96,12 +97,7 @@ async fn a_client_of_server_sent_events_that_takes_nothing_is_cut() {
     let mut begun = [0; 12];
     idle.read_exact(&mut begun).await.unwrap();
     assert_eq!(&begun, b"HTTP/1.1 200");
-    let freed = async {
-        while world.changes(json!({"from": 0})).next().await.unwrap().get("errors").is_some() {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(30), freed).await.expect("the connection is not cut");
+    until_it_is_cut(&world).await;
 }
 
 #[tokio::test]
