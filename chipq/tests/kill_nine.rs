@@ -20,11 +20,11 @@ mod station;
 #[path = "kill_nine/verdict.rs"]
 mod verdict;
 
-use std::net::TcpListener;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ::platform::test_support::free_port;
 use rand::Rng as _;
 
 use ledger::Ledger;
@@ -39,11 +39,6 @@ const COMES_BACK_WITHIN: Duration = Duration::from_secs(180);
 
 fn kills() -> usize {
     std::env::var("CHIPQ_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(3)
-}
-
-/// A port that is free now; the platform keeps it over restarts, as signed URLs name it.
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// Waits until so many more answers were accepted.

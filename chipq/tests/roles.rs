@@ -11,13 +11,13 @@ mod platform;
 #[allow(dead_code, reason = "shared with tests that use the rest")]
 mod station;
 
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::Child;
 use std::time::{Duration, Instant};
 
 use ::platform::event_log::postgres::PostgresEventLog;
 use ::platform::event_log::{Append, EventLog as _, EventMetadata, NewEvent, StreamId};
+use ::platform::test_support::free_port;
 use serde_json::json;
 
 use platform::{chipq, finished, folder, send};
@@ -55,7 +55,7 @@ impl Drop for Role {
 }
 
 fn free_address() -> String {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+    format!("127.0.0.1:{}", free_port())
 }
 
 /// The two APIs, as soon as both answer.

@@ -7,6 +7,7 @@
 
 mod gateway;
 mod intercepted_log;
+mod ports;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -24,6 +25,7 @@ use crate::postgres::{self, DatabaseConfig, MIGRATOR, Pool, PostgresError};
 
 pub use gateway::Gateway;
 pub use intercepted_log::{CountedLog, InterceptedLog, Interception};
+pub use ports::free_port;
 
 /// Connections that one test may hold.
 const CONNECTIONS_PER_TEST: u32 = 16;

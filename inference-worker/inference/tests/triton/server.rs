@@ -3,7 +3,6 @@
 //! test and shows its log; nothing is ever skipped.
 
 use std::fs::{self, File};
-use std::net::TcpListener;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -11,6 +10,7 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use platform::test_support::free_port;
 use rustix::process::{Pid, Signal};
 
 use super::http::http;
@@ -61,9 +61,7 @@ pub(crate) struct Ports {
 impl Ports {
     /// Three that nobody listens on.
     pub(crate) fn free() -> Self {
-        let listeners = [(); 3].map(|()| TcpListener::bind(("127.0.0.1", 0)).unwrap());
-        let [http, grpc, metrics] = listeners.map(|one| one.local_addr().unwrap().port());
-        Self { http, grpc, metrics }
+        Self { http: free_port(), grpc: free_port(), metrics: free_port() }
     }
 }
 
@@ -139,9 +137,11 @@ impl TritonServer {
         format!("grpc://127.0.0.1:{}", self.ports.grpc)
     }
 
-    /// Whether the server and every model that was asked for are ready.
+    /// Whether the server and every model that was asked for are ready, and every port is its own:
+    /// metrics are served last, and a server that cannot serve them ends after it was ready.
     pub(crate) fn is_ready(&self) -> bool {
-        matches!(http(self.ports.http, "GET", "/v2/health/ready", ""), Ok((200, _)))
+        let answers = |port, path| matches!(http(port, "GET", path, ""), Ok((200, _)));
+        answers(self.ports.http, "/v2/health/ready") && answers(self.ports.metrics, "/metrics")
     }
 
     /// Loads what the repository's folder holds now; the error is Triton's.
