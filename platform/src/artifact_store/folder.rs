@@ -2,7 +2,8 @@
 //! HMAC-SHA256 over method, path, parameters and expiry.
 //!
 //! Invariant: a URL allows exactly the one method and path that it was made for, until it expires.
-//! What is signed is the query as it stands, so no two queries share a signature.
+//! What is signed is what the query means, its names and values decoded and in order: clients and proxies
+//! may write the same query in another way (RFC 3986, 6.2; WHATWG URL's form encoding).
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -31,8 +32,8 @@ const METHOD: &str = "PUT";
 const MEDIA_TYPE: &str = "type";
 /// The purpose that the key of signed URLs is derived for.
 const PURPOSE: &str = "signed URLs";
-/// The name that separates what is signed from the signature; always last.
-const SIGNATURE: &str = "&signature=";
+/// The parameter that holds the signature, in hexadecimal.
+const SIGNATURE: &str = "signature";
 /// The parameter that holds the expiry, in seconds since 1970.
 const EXPIRES: &str = "expires";
 
@@ -128,12 +129,11 @@ impl UrlSigner {
         parameters: &UrlParameters,
         expires_at: DateTime<Utc>,
     ) -> String {
-        let mut query = format!("{EXPIRES}={}", expires_at.timestamp());
-        for (name, value) in parameters {
-            query.push_str(&format!("&{}={}", encode(name), encode(value)));
-        }
+        let mut signed = parameters.clone();
+        signed.insert(EXPIRES.to_owned(), expires_at.timestamp().to_string());
+        let query = write_query(&signed);
         let signature = self.begin_mac(method, path, &query).finalize().into_bytes();
-        format!("{path}?{query}{SIGNATURE}{}", hex::encode(signature))
+        format!("{path}?{query}&{SIGNATURE}={}", hex::encode(signature))
     }
 
     /// The parameters of a URL that still allows `method` on `path` at `now`. `query` is what
@@ -148,12 +148,12 @@ impl UrlSigner {
         query: &str,
         now: DateTime<Utc>,
     ) -> Result<UrlParameters, SignatureError> {
-        let (signed, signature) = query.rsplit_once(SIGNATURE).ok_or(SignatureError::Missing)?;
+        let mut parameters = parse_query(query).ok_or(SignatureError::Tampered)?;
+        let signature = parameters.remove(SIGNATURE).ok_or(SignatureError::Missing)?;
         let signature = hex::decode(signature).map_err(|_| SignatureError::Tampered)?;
-        self.begin_mac(method, path, signed)
+        self.begin_mac(method, path, &write_query(&parameters))
             .verify_slice(&signature)
             .map_err(|_| SignatureError::Tampered)?;
-        let mut parameters = parse_query(signed).ok_or(SignatureError::Tampered)?;
         let expires = parameters.remove(EXPIRES).and_then(|text| text.parse::<i64>().ok());
         if expires.ok_or(SignatureError::Tampered)? <= now.timestamp() {
             return Err(SignatureError::Expired);
@@ -164,7 +164,7 @@ impl UrlSigner {
     fn begin_mac(&self, method: &str, path: &str, query: &str) -> Hmac<sha2::Sha256> {
         let mut mac = hmac_sha256(&self.key);
         // None of the three holds a line feed in a request, so the parts cannot be shifted.
-        mac.update(format!("chipq-url-1\n{method}\n{path}\n{query}").as_bytes());
+        mac.update(format!("chipq-url-2\n{method}\n{path}\n{query}").as_bytes());
         mac
     }
 }
@@ -175,12 +175,26 @@ impl fmt::Debug for UrlSigner {
     }
 }
 
+/// The one way in which these parameters are written; no others are written so.
+fn write_query(parameters: &UrlParameters) -> String {
+    let pairs =
+        parameters.iter().map(|(name, value)| format!("{}={}", encode(name), encode(value)));
+    pairs.collect::<Vec<_>>().join("&")
+}
+
+/// The parameters of a query however it is written; `None` when one is there twice or is no text.
 fn parse_query(query: &str) -> Option<UrlParameters> {
-    query
-        .split('&')
-        .map(|pair| {
-            let (name, value) = pair.split_once('=')?;
-            Some((decode(name)?, decode(value)?))
-        })
-        .collect()
+    let mut parameters = UrlParameters::new();
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        if parameters.insert(decode_form(name)?, decode_form(value)?).is_some() {
+            return None;
+        }
+    }
+    Some(parameters)
+}
+
+/// Form encoding writes a space as `+`; `sign_url` writes a plus as `%2B`, as does who encodes it again.
+fn decode_form(text: &str) -> Option<String> {
+    decode(&text.replace('+', " "))
 }

@@ -68,6 +68,47 @@ fn a_url_with_a_later_expiry_or_another_parameter_is_refused() {
     assert_eq!(signer.verify_url("PUT", PATH, &appended, now), Err(SignatureError::Tampered));
 }
 
+#[test]
+fn the_same_query_written_in_another_way_is_honoured() {
+    let (signer, now) = (signer(), Utc::now());
+    let parameters: UrlParameters =
+        [("owner", "part/PCB-7 (rev. B), a+b:c@d'e!f*g$h?i;j~k&l=m#n%/é"), ("by", "")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into();
+    let url = signer.sign_url("PUT", PATH, &parameters, now + TimeDelta::seconds(60));
+    let query = query_of(&url);
+    let unreserved =
+        ["%28=(", "%29=)", "%2C=,", "%3A=:", "%40=@", "%27='", "%21=!", "%2A=*", "%24=$", "%3F=?"];
+    let decoded = unreserved.iter().fold(query.to_owned(), |query, pair| {
+        let (encoded, plain) = pair.split_once('=').unwrap();
+        assert!(query.contains(encoded), "{encoded} is not in {query}");
+        query.replace(encoded, plain)
+    });
+    let mut reversed: Vec<_> = query.split('&').collect();
+    reversed.reverse();
+    for written in [
+        decoded,
+        query.replace("%20", "+"),
+        query.replace("%2C", "%2c").replace("%C3%A9", "%c3%a9"),
+        query.replace('~', "%7E").replace('-', "%2D"),
+        query.replace("by=", "by").replace("by&", "by&&"),
+        format!("{query}&"),
+        reversed.join("&"),
+    ] {
+        assert_ne!(written, query);
+        assert_eq!(
+            signer.verify_url("PUT", PATH, &written, now),
+            Ok(parameters.clone()),
+            "{written}"
+        );
+    }
+    for altered in [query.replace("%2B", "+"), query.replace("%20", ""), format!("{query}&by=")] {
+        assert_ne!(altered, query);
+        let refused = signer.verify_url("PUT", PATH, &altered, now);
+        assert_eq!(refused, Err(SignatureError::Tampered), "{altered}");
+    }
+}
+
 #[tokio::test]
 async fn an_upload_target_is_a_put_to_this_service_and_its_permit_says_what_was_announced() {
     let ((_folder, store), id, now) = (store(), new_id(), Utc::now());
