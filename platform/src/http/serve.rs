@@ -2,8 +2,8 @@
 //!
 //! Invariant: whatever one client does with its connections, another one is still answered. A connection has
 //! a time to send a request's head, to stay idle and to take an answer ([`ConnectionLimits`]); when all
-//! places are taken, the one that has waited longest gives way, and while every one of them is being
-//! answered, probes are answered all the same. A client that is still sending when it is refused reads its
+//! places are taken, the one that has waited longest for its client gives way, and while the server has to do
+//! something for every one of them, probes are answered all the same. A client that is still sending when it is refused reads its
 //! answer before the connection is reset.
 
 mod activity;
@@ -37,7 +37,7 @@ use tower::ServiceExt as _;
 
 use super::Problem;
 use crate::shutdown::Shutdown;
-use activity::{Activity, Answering};
+use activity::{Activity, Answering, RequestBody};
 use connections::{ConnectionPlace, Connections};
 use lent_stream::LentStream;
 
@@ -48,7 +48,7 @@ pub const DRAIN_LIMIT: Duration = Duration::from_secs(10);
 /// How long a client that has its answer may go on sending; what it sends is thrown away.
 const LINGER_LIMIT: Duration = Duration::from_secs(30);
 /// How long it may pause meanwhile.
-const LINGER_PAUSE: Duration = Duration::from_secs(5);
+pub(super) const LINGER_PAUSE: Duration = Duration::from_secs(5);
 /// Bytes thrown away at a time.
 const LINGER_BYTES: usize = 16 << 10;
 /// The pause after no connection could be accepted, for want of descriptors or memory.
@@ -129,9 +129,9 @@ impl Server {
         let (cut, overdue) = (self.cut.clone(), Arc::clone(&activity));
         let served = async {
             let (lent, returned) = LentStream::new(stream, Arc::clone(&activity));
-            self.speak_http(lent, peer, &place).await;
+            let end = self.speak_http(lent, peer, &place).await;
             // After an upgrade only when that has ended.
-            if let Ok(stream) = returned.await {
+            if let (Ok(stream), HttpEnd::Answered) = (returned.await, end) {
                 linger(stream).await;
             }
         };
@@ -143,11 +143,17 @@ impl Server {
         }
     }
 
-    async fn speak_http(&self, stream: LentStream, peer: SocketAddr, place: &ConnectionPlace) {
+    async fn speak_http(
+        &self,
+        stream: LentStream,
+        peer: SocketAddr,
+        place: &ConnectionPlace,
+    ) -> HttpEnd {
         let service = service_fn(|request: Request<Incoming>| {
             let answering = Activity::begin_answer(place.activity());
             let router = self.router.clone();
-            let mut request = request.map(Body::new);
+            let activity = Arc::clone(place.activity());
+            let mut request = request.map(|body| Body::new(RequestBody::new(body, activity)));
             request.extensions_mut().insert(ConnectInfo(peer));
             if place.is_reserve() {
                 request.extensions_mut().insert(InReserve);
@@ -159,6 +165,9 @@ impl Server {
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,
             () = self.shutdown.requested() => {
+                if place.activity().is_asked_nothing() {
+                    return HttpEnd::Unasked;
+                }
                 connection.as_mut().graceful_shutdown();
                 connection.await
             }
@@ -167,7 +176,17 @@ impl Server {
             // Clients come, go and send nonsense as they like.
             tracing::debug!(%error, "a connection ended early");
         }
+        HttpEnd::Answered
     }
+}
+
+/// How HTTP on a connection ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum HttpEnd {
+    /// The client may still be sending while it has its last answer to read.
+    Answered,
+    /// The server finishes, and nothing is under way that an answer is due to.
+    Unasked,
 }
 
 async fn answer(

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use axum::body::{Body, Bytes};
-use hyper::body::{Frame, SizeHint};
+use hyper::body::{Frame, Incoming, SizeHint};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -25,6 +25,8 @@ struct State {
     since: Instant,
     /// Since when the client has taken nothing of what is sent to it.
     stalled_since: Option<Instant>,
+    /// Since when nothing has come of a request's body that is read.
+    body_awaited_since: Option<Instant>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +42,12 @@ enum Phase {
 impl Activity {
     /// A new connection, of which a request is expected.
     pub(super) fn new() -> Arc<Self> {
-        let state = State { phase: Phase::Head, since: Instant::now(), stalled_since: None };
+        let state = State {
+            phase: Phase::Head,
+            since: Instant::now(),
+            stalled_since: None,
+            body_awaited_since: None,
+        };
         Arc::new(Self { state: Mutex::new(state), evicted: Notify::new() })
     }
 
@@ -68,16 +75,32 @@ impl Activity {
         state.stalled_since = has_to_wait.then(|| since.unwrap_or_else(Instant::now));
     }
 
+    /// A piece of a request's body has come or is not needed any more, or has to be waited for.
+    fn note_body(&self, has_to_wait: bool) {
+        let mut state = self.state();
+        let since = state.body_awaited_since;
+        state.body_awaited_since = has_to_wait.then(|| since.unwrap_or_else(Instant::now));
+    }
+
     /// A request has come; the connection is idle again when what is returned is dropped.
     pub(super) fn begin_answer(this: &Arc<Self>) -> Answering {
         this.begin(Phase::Answering);
         Answering(Some(Arc::clone(this)))
     }
 
-    /// Since when it waits for its client to ask something; `None` while a request is answered.
+    /// Since when it waits for its client: to ask something, to send the rest of a request, or to take an
+    /// answer. `None` while the server has to do something.
     pub(super) fn waiting_since(&self) -> Option<Instant> {
         let state = self.state();
-        (state.phase != Phase::Answering).then_some(state.since)
+        match state.phase {
+            Phase::Head | Phase::Idle => Some(state.since),
+            Phase::Answering => state.body_awaited_since.or(state.stalled_since),
+        }
+    }
+
+    /// Whether no request is under way.
+    pub(super) fn is_asked_nothing(&self) -> bool {
+        self.state().phase != Phase::Answering
     }
 
     /// Asks the connection to end.
@@ -135,6 +158,46 @@ impl Drop for Answering {
         if let Some(activity) = &self.0 {
             activity.begin(Phase::Idle);
         }
+    }
+}
+
+/// The body of a request, which notes when it has to be waited for.
+pub(super) struct RequestBody {
+    body: Incoming,
+    activity: Arc<Activity>,
+}
+
+impl RequestBody {
+    pub(super) fn new(body: Incoming, activity: Arc<Activity>) -> Self {
+        Self { body, activity }
+    }
+}
+
+impl hyper::body::Body for RequestBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(context);
+        self.activity.note_body(polled.is_pending());
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for RequestBody {
+    fn drop(&mut self) {
+        self.activity.note_body(false);
     }
 }
 

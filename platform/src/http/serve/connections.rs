@@ -2,12 +2,15 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::activity::Activity;
 use super::limits::ConnectionLimits;
 
 /// Connections beyond them in which probes are answered.
 const RESERVE: usize = 16;
+/// How long a connection in the reserve has to ask for a probe before it gives way.
+const RESERVE_GRACE: Duration = Duration::from_secs(1);
 
 /// The connections that are open.
 #[derive(Debug)]
@@ -84,7 +87,10 @@ impl OpenConnections {
 
     /// Asks the connection that has waited longest for its client to end, and gives its place up.
     fn close_longest_waiting(&mut self) -> Option<OpenConnection> {
-        let since = |open: &OpenConnection| open.activity.waiting_since();
+        let since = |open: &OpenConnection| {
+            let since = open.activity.waiting_since()?;
+            (!open.is_reserve || since.elapsed() >= RESERVE_GRACE).then_some(since)
+        };
         let waiting = self.by_id.iter().filter_map(|(&id, open)| Some((since(open)?, id)));
         let (_, id) = waiting.min()?;
         let gone = self.remove(id)?;

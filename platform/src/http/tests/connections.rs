@@ -1,18 +1,20 @@
 //! A server among clients that send half a head, nothing at all, or take no answer: real sockets.
 
+use std::convert::Infallible;
 use std::future::pending;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::routing::get;
+use axum::routing::{get, post};
 use futures::stream;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
+use crate::http::serve::LINGER_PAUSE;
 use crate::http::{ConnectionLimits, HttpConfig, serve, wrap};
 use crate::shutdown::Shutdown;
 
@@ -22,6 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const NEVER: Duration = Duration::from_secs(3600);
 /// A limit that a test waits for.
 const SOON: Duration = Duration::from_millis(200);
+const PIECE: Bytes = Bytes::from_static(&[7; 65_536]);
 
 fn limits() -> ConnectionLimits {
     ConnectionLimits { head: NEVER, idle: NEVER, stalled: NEVER, most: 100 }
@@ -112,6 +115,26 @@ async fn a_head_that_begins_on_an_idle_connection_has_the_time_of_a_head() {
 }
 
 #[tokio::test]
+async fn connections_on_which_nothing_is_asked_do_not_keep_a_server_from_ending() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (address, shutdown) = (listener.local_addr().unwrap(), Shutdown::new());
+    let router = wrap(routes(), &HttpConfig::default());
+    let server = tokio::spawn(serve(listener, router, limits(), shutdown.clone()));
+    let silent = connect(address, "").await;
+    let half = connect(address, "GET /here HTTP/1.1\r\n").await;
+    // Accepted after both.
+    let mut idle = connect(address, "GET /here HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+    assert!(read_answer(&mut idle).await.ends_with("here"));
+    let asked = tokio::time::Instant::now();
+    shutdown.request();
+    timeout(PATIENCE, server).await.expect("it goes on").unwrap();
+    // Neither as long as an answer is waited with, nor as a request may take.
+    assert!(asked.elapsed() < LINGER_PAUSE, "it took {:?}", asked.elapsed());
+    wait_for_end(&mut idle).await;
+    drop((silent, half));
+}
+
+#[tokio::test]
 async fn an_idle_connection_is_closed() {
     let (server, _) = serve_router(routes(), ConnectionLimits { idle: SOON, ..limits() }).await;
     let mut stream = connect(server, "GET /here HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
@@ -128,6 +151,30 @@ async fn silent_connections_give_way_to_whoever_asks_something() {
         assert!(ask_path(server, "/here").await.ends_with("here"));
     }
     wait_for_end(&mut silent[0]).await;
+}
+
+#[tokio::test]
+async fn who_does_not_send_a_body_or_take_an_answer_gives_way_too() {
+    let endless = async || Body::from_stream(stream::repeat_with(|| Ok::<_, Infallible>(PIECE)));
+    let length = async |body: Bytes| body.len().to_string();
+    let routes = routes().route("/length", post(length)).route("/endless", get(endless));
+    let most = 8;
+    let (server, _) = serve_router(routes, ConnectionLimits { most, ..limits() }).await;
+    let head = "POST /length HTTP/1.1\r\nHost: localhost\r\n";
+    let unfinished = [
+        &format!("{head}Content-Length: 10\r\n\r\n12345"),
+        &format!("{head}Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n"),
+        "GET /endless HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    ];
+    let mut open = Vec::new();
+    for said in unfinished {
+        for _ in 0..2 * most {
+            open.push(connect(server, said).await);
+        }
+        let asked = async { while !ask_path(server, "/here").await.ends_with("here") {} };
+        // Before a request that stands still is given up on in any case.
+        timeout(PATIENCE / 3, asked).await.expect("nobody gives way");
+    }
 }
 
 #[tokio::test]
@@ -180,13 +227,4 @@ async fn who_takes_no_answer_is_closed() {
     let silent = connect(server, "GET /endless HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     timeout(PATIENCE, dropped.recv()).await.expect("the answer is still being sent");
     drop(silent);
-}
-
-#[tokio::test]
-async fn idle_connections_do_not_hold_up_the_end() {
-    let (server, shutdown) = serve_router(routes(), limits()).await;
-    let mut idle = connect(server, "GET /here HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
-    assert!(read_answer(&mut idle).await.ends_with("here"));
-    shutdown.request();
-    wait_for_end(&mut idle).await;
 }

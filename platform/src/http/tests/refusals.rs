@@ -155,17 +155,3 @@ fn a_problem_carries_its_headers_fields_and_extensions() {
         (StatusCode::PRECONDITION_FAILED, &"\"3\"".parse().unwrap())
     );
 }
-
-#[tokio::test]
-async fn serving_ends_when_asked_and_cuts_what_does_not_end() {
-    let (_folder, issuer) = issuer();
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let shutdown = crate::shutdown::Shutdown::new();
-    let limits = ConnectionLimits::default();
-    let server = tokio::spawn(serve(listener, router(&issuer), limits, shutdown.clone()));
-    let idle = tokio::net::TcpStream::connect(address).await.unwrap();
-    shutdown.request();
-    tokio::time::timeout(Duration::from_secs(5), server).await.unwrap().unwrap();
-    drop(idle);
-}
