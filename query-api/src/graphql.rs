@@ -64,7 +64,7 @@ pub(crate) fn build_schema(reads: Arc<QueryContext>) -> ApiSchema {
 fn bound_schema(
     schema: SchemaBuilder<Query, RepairMutation, Subscription>,
 ) -> SchemaBuilder<Query, RepairMutation, Subscription> {
-    schema.extension(QueryLimits).limit_recursive_depth(expansion::DEPTH_MAX)
+    schema.extension(QueryLimits).limit_recursive_depth(expansion::LEVELS_MAX)
 }
 
 /// The schema in GraphQL's schema language, as `schemas/schema.graphql` holds it.

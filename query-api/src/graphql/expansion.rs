@@ -17,9 +17,9 @@ use async_graphql::{Name, Positioned};
 use super::refusal::Refusal;
 
 /// The deepest nesting of fields. Introspection as tools send it needs 15.
-pub(super) const DEPTH_MAX: usize = 16;
+const DEPTH_MAX: usize = 16;
 /// The deepest nesting of selections: fields, inline fragments and spreads.
-const LEVELS_MAX: usize = 64;
+pub(super) const LEVELS_MAX: usize = 64;
 /// The most fields, inline fragments and spreads of a query once its fragments are expanded.
 const SELECTIONS_MAX: usize = 1_000;
 /// The most arguments of one field or directive, known or not; those of two fields are compared each with
