@@ -3,6 +3,7 @@
 //! Invariant: every error that leaves a wrapped router is `application/problem+json` with the trace
 //! id, and nothing internal is in it. Absent: routes, which belong to services.
 
+mod content_headers;
 mod extract;
 mod host;
 mod layers;

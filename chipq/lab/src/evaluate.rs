@@ -221,8 +221,8 @@ fn thread_panicked() -> EvaluateError {
 fn select_items(manifest: &Path, split: Option<&str>) -> Result<Vec<ManifestItem>, EvaluateError> {
     let path = manifest.to_owned();
     let bytes = read(manifest)?;
-    let parsed: Manifest = serde_json::from_slice(&bytes)
-        .map_err(|source| EvaluateError::Manifest { path, source })?;
+    let parsed =
+        Manifest::from_json(&bytes).map_err(|source| EvaluateError::Manifest { path, source })?;
     let mut items = parsed.items;
     if let Some(split) = split {
         items.retain(|item| item.split == split);

@@ -196,7 +196,7 @@ fn read_manifest_pairs(
     let read = |path: PathBuf| {
         fs::read(&path).map_err(|source| SpeedError::Read { path: path.clone(), source })
     };
-    let parsed: Manifest = serde_json::from_slice(&read(manifest.to_owned())?)?;
+    let parsed = Manifest::from_json(&read(manifest.to_owned())?)?;
     let folder = manifest.parent().unwrap_or(Path::new("."));
     let items = parsed.items.iter().filter(|item| item.split == split).take(count);
     items

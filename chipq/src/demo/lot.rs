@@ -68,7 +68,7 @@ impl Lot {
                 exit::NO_INPUT,
             )
         })?;
-        let manifest: Manifest = serde_json::from_slice(&bytes).map_err(|error| {
+        let manifest = Manifest::from_json(&bytes).map_err(|error| {
             Failure::new(
                 format_args!("{} is not a manifest of picture pairs: {error}", path.display()),
                 "compare it with one that `chipq generate-boards` writes",

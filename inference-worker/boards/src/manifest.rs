@@ -66,6 +66,16 @@ pub struct Manifest {
     pub items: Vec<ManifestItem>,
 }
 
+impl Manifest {
+    /// The manifest that `json` is; a byte order mark, with which some editors begin a file, is passed over.
+    ///
+    /// # Errors
+    /// What it is instead, with line and column.
+    pub fn from_json(json: &[u8]) -> Result<Self, serde_json::Error> {
+        serde_json::from_slice(json.strip_prefix(b"\xef\xbb\xbf").unwrap_or(json))
+    }
+}
+
 /// One pair: a picture under test, its golden sample, and the labels.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ManifestItem {

@@ -18,6 +18,9 @@ use crate::auth::{Actor, AuthError, Scope, TokenVerifier};
 /// The largest JSON body, in bytes.
 pub const JSON_BODY_MAX_BYTES: usize = 64 << 10;
 
+/// U+FEFF in UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// The verified caller. Works with any state from which an `Arc<TokenVerifier>` can be taken.
 ///
 /// Refuses with 401 and `WWW-Authenticate` (RFC 6750).
@@ -74,6 +77,8 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for JsonBody<T> {
 /// # Errors
 /// 400 when it is not JSON, 422 when it is not a `T`.
 pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    // Some editors and languages begin a text with it; a parser may pass over it (RFC 8259, 8.1).
+    let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
     refuse_array(bytes)?;
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {

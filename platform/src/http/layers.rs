@@ -14,15 +14,20 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, he
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
 use tower_http::limit::RequestBodyLimitLayer;
 use tracing::Instrument as _;
 
+use super::content_headers::check_content_headers;
 use super::rate_limit::show_rate_limit;
 use super::serve::refuse_in_reserve;
 use super::unread_body::settle_unread_body;
 use super::{ConnectionLimits, Problem};
 use crate::telemetry::TraceContext;
 
+/// Answers shorter than this are sent as they are.
+const COMPRESSED_FROM_BYTES: u64 = 1024;
 /// The longest plain-text rejection that is quoted in a problem, in bytes.
 const QUOTED_MAX_BYTES: usize = 1024;
 
@@ -69,13 +74,25 @@ pub fn wrap(router: Router, config: &HttpConfig) -> Router {
         .layer(RequestBodyLimitLayer::new(config.max_body_bytes))
         .layer(from_fn_with_state(config.clone(), time_limit))
         .layer(CatchPanicLayer::custom(answer_panic))
+        .layer(from_fn(check_content_headers))
         .layer(from_fn(refuse_nul))
         .layer(from_fn(refuse_in_reserve))
         .layer(from_fn(errors_are_problems))
         .layer(from_fn(security_headers))
         .layer(from_fn(show_rate_limit))
         .layer(from_fn(trace_request))
+        .layer(compression())
         .layer(from_fn(settle_unread_body))
+}
+
+/// Compresses what a client asks to have compressed and is worth it: text of more than a packet. Pictures and
+/// PDFs are small already, and a feed is sent item by item.
+fn compression() -> CompressionLayer<impl Predicate> {
+    let worth_it = SizeAbove::new(COMPRESSED_FROM_BYTES)
+        .and(NotForContentType::IMAGES)
+        .and(NotForContentType::const_new("application/pdf"))
+        .and(NotForContentType::SSE);
+    CompressionLayer::new().compress_when(worth_it)
 }
 
 /// As an extractor it never fails: without the middleware it is a new trace.

@@ -2,6 +2,7 @@
 
 mod bodies;
 mod connections;
+mod content_headers;
 mod hosts;
 mod refusals;
 mod unread_bodies;
@@ -76,6 +77,8 @@ fn router(issuer: &TokenIssuer) -> Router {
         .route("/number/{n}", get(async |Path(n): Path<u32>| n.to_string()))
         .route("/panic", get(panics))
         .route("/slow", get(slow).put(slow))
+        .route("/text/{length}", get(async |Path(length): Path<usize>| "text".repeat(length / 4)))
+        .route("/picture", get(async || ([(header::CONTENT_TYPE, "image/png")], vec![0; 4096])))
         .route("/bytes", put(async |body: axum::body::Bytes| body.len().to_string()))
         .with_state(App { verifier: Arc::new(issuer.verifier()) });
     wrap(routes, &config)
@@ -123,7 +126,7 @@ async fn ask(router: &Router, request: Request<Body>) -> Answer {
     let response = router.clone().oneshot(request).await.unwrap();
     let (parts, body) = response.into_parts();
     let bytes = to_bytes(body, 1 << 20).await.unwrap();
-    let text = String::from_utf8(bytes.to_vec()).unwrap();
+    let text = String::from_utf8_lossy(&bytes).into_owned();
     Answer { status: parts.status, headers: parts.headers, text }
 }
 

@@ -100,7 +100,7 @@ impl FixedSet {
         let path = folder.join("manifest.json");
         let bytes = read(&path)?;
         let digest = Sha256::digest_of(&bytes);
-        let manifest: Manifest = serde_json::from_slice(&bytes)
+        let manifest = Manifest::from_json(&bytes)
             .map_err(|source| SetError::Manifest { path: path.clone(), source })?;
         if manifest.items.is_empty() {
             return Err(SetError::Empty(path));
