@@ -18,7 +18,7 @@ use sqlx::{Connection as _, PgConnection};
 
 use boards::{Pair, boards};
 use platform::{Platform, chipq, finished, folder};
-use station::Station;
+use station::{Station, answer as answer_to};
 
 const DETAILS: &str = "query($id: ID!) { inspection(id: $id) {
     id lot part station judgement defects { class confidence box { x y width height } } } }";
@@ -49,9 +49,24 @@ async fn inspect(station: &Station, part: &str, key: &str, picture: &Path) -> St
     let url = reserved["upload_url"].as_str().unwrap();
     let (status, said) = station.put(url, &picture).await.unwrap();
     assert!(status.is_success(), "{said}");
-    let path = format!("/v1/inspections/{id}/infer");
-    let (status, said) = station.post(&path, &format!("{key}-infer"), None).await.unwrap();
+    let infer = station
+        .request(Method::POST, &format!("/v1/inspections/{id}/infer"))
+        .header("Idempotency-Key", format!("{key}-infer"))
+        .header("Prefer", "wait=20");
+    let (status, said) = answer_to(infer).await.unwrap();
     assert!(status.is_success(), "{said}");
+    assert!(status == StatusCode::ACCEPTED || said["judgement"].is_string(), "{said}");
+    let answer =
+        station.request(Method::GET, &format!("/v1/inspections/{id}")).header("Prefer", "wait=20");
+    let (status, judged) = answer_to(answer).await.unwrap();
+    assert_eq!((status, &judged["state"]), (StatusCode::OK, &json!("judged")), "{judged}");
+    // What else is read of it is there by then.
+    let report_id = judged["report_id"].as_str().unwrap();
+    let (status, report) = station.get(&format!("/v1/reports/{report_id}")).await.unwrap();
+    assert_eq!((status, &report["judgement"]), (StatusCode::OK, &judged["judgement"]));
+    let (_, found) = station.get(&format!("/v1/defects?inspection_id={id}")).await.unwrap();
+    let listed = found["items"].as_array().unwrap().len();
+    assert_eq!(Some(listed), report["defects"].as_array().map(Vec::len), "{found}");
     id
 }
 

@@ -6,7 +6,7 @@ use axum::extract::FromRef;
 use platform::artifact_store::{ArtifactStore, UploadLimits};
 use platform::auth::{TokenIssuer, TokenVerifier, Users};
 use platform::event_log::EventLog;
-use platform::http::RateLimit;
+use platform::http::{RateLimit, WaitPlaces};
 use platform::idempotency::IdempotencyStore;
 
 use crate::in_flight::UploadsInFlight;
@@ -40,6 +40,7 @@ struct ApiState {
     public_url: Option<PublicUrl>,
     principal_rate: RateLimit,
     peer_rate: RateLimit,
+    wait_places: WaitPlaces,
 }
 
 impl CommandApi {
@@ -57,6 +58,7 @@ impl CommandApi {
                 config.token_rate_per_second,
                 config.token_rate_burst,
             ),
+            wait_places: WaitPlaces::default(),
         }))
     }
 
@@ -95,6 +97,11 @@ impl CommandApi {
     /// Commands, by principal.
     pub(crate) fn principal_rate(&self) -> &RateLimit {
         &self.0.principal_rate
+    }
+
+    /// Of those who wait for a judgement.
+    pub(crate) fn wait_places(&self) -> &WaitPlaces {
+        &self.0.wait_places
     }
 
     /// Requests for tokens, by network address.

@@ -17,19 +17,26 @@ use utoipa::{IntoParams, IntoResponses, ToSchema};
 pub(crate) struct MutationHeaders {
     /// 1 to 255 visible ASCII characters, bare or quoted; new for every command, the same for its
     /// repetitions.
-    #[param(
-        rename = "Idempotency-Key",
-        min_length = 1,
-        max_length = 257,
-        example = "AOI-1-000017"
-    )]
+    // No example: the page of the documentation would send it, and then replay the first answer.
+    #[param(rename = "Idempotency-Key", min_length = 1, max_length = 257)]
     idempotency_key: String,
     /// `*`, or the `ETag` that you have seen: 412 when the resource has changed since.
-    #[param(rename = "If-Match", example = "\"3\"")]
+    #[param(rename = "If-Match")]
     if_match: Option<String>,
     /// W3C trace context; the trace is kept with the events.
     #[param(rename = "traceparent")]
     traceparent: Option<String>,
+}
+
+/// The preference that a command takes.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "describes what platform::http::PreferredWait reads")]
+pub(crate) struct PreferHeader {
+    /// `wait=SECONDS` (RFC 7240): answer when there is a judgement, or after so long, 20 s at most. An answer
+    /// with `Preference-Applied` has waited.
+    #[param(rename = "Prefer")]
+    prefer: Option<String>,
 }
 
 /// A problem (RFC 9457).

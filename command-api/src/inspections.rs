@@ -1,6 +1,7 @@
 //! Inspections: open one, ask for the verdict, withdraw it. Its pictures are `artifacts`.
 
 mod artifacts;
+mod judgement;
 
 use std::sync::Arc;
 
@@ -8,11 +9,11 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use domain::{
-    Inspection, InspectionCommand, InspectionId, InspectionRejection, InspectionState, Lot, Part,
-    PartNumber, Station,
+    Inspection, InspectionCommand, InspectionId, InspectionRejection, InspectionState, Judgement,
+    Lot, Part, PartNumber, Station,
 };
 use platform::execute::{Executed, load};
-use platform::http::{JsonBody, NoBody, Problem};
+use platform::http::{JsonBody, NoBody, PreferredWait, Problem};
 use platform::idempotency::Answer;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -23,10 +24,11 @@ use crate::CommandApi;
 use crate::command::{
     Mutation, Plan, VoidInspections, WriteInspections, dispatch_command, make_answer,
 };
-use crate::descriptions::{MutationHeaders, MutationProblems};
+use crate::descriptions::{MutationHeaders, MutationProblems, PreferHeader};
 use crate::problems::{self, field_error};
 use crate::reason::parse_reason;
 use artifacts::find_pictures_at_rest;
+use judgement::wait_for_judgement;
 
 /// The commands on inspections and their pictures.
 pub(crate) fn routes() -> OpenApiRouter<CommandApi> {
@@ -48,6 +50,16 @@ enum InspectionStateBody {
     Voided,
 }
 
+/// The machine's judgements.
+#[derive(ToSchema)]
+#[schema(as = Judgement, rename_all = "kebab-case")]
+#[expect(dead_code, reason = "describes domain::Judgement")]
+enum JudgementBody {
+    Pass,
+    Fail,
+    Review,
+}
+
 /// An inspection.
 #[derive(Debug, Serialize, ToSchema)]
 struct InspectionBody {
@@ -66,6 +78,9 @@ struct InspectionBody {
     /// Its state.
     #[schema(value_type = InspectionStateBody, example = "open")]
     state: InspectionState,
+    /// The machine's judgement; null until there is one.
+    #[schema(value_type = Option<JudgementBody>, example = json!(null))]
+    judgement: Option<Judgement>,
     /// The part's latest golden sample when it was created: its pictures are compared with those that were in
     /// force then. Null when the part had none.
     golden_sample_revision: Option<u32>,
@@ -84,6 +99,10 @@ impl InspectionBody {
             part: facts.part.clone(),
             station: facts.station.clone(),
             state: state.state()?,
+            judgement: match state {
+                Inspection::Judged { judgement, .. } => Some(*judgement),
+                _ => None,
+            },
             golden_sample_revision: facts.golden_sample_revision,
             version,
         })
@@ -180,24 +199,34 @@ async fn create_inspection(
 /// Ask for the verdict
 ///
 /// Closes the set of pictures: no more can be announced. The judgement follows within moments, once
-/// every picture is compared; a picture that was announced and never came makes it *review*.
+/// every picture is compared; a picture that was announced and never came makes it *review*. With
+/// `Prefer: wait=10` the answer waits for it, for 20 s at most.
 #[utoipa::path(
     post, path = "/v1/inspections/{inspection_id}/infer", tag = "inspections",
     operation_id = "requestInference",
-    params(("inspection_id" = uuid::Uuid, Path, description = "The inspection"), MutationHeaders),
+    params(
+        ("inspection_id" = uuid::Uuid, Path, description = "The inspection"),
+        MutationHeaders,
+        PreferHeader,
+    ),
     security(("oauth2" = ["inspections:write"]), ("bearer" = [])),
-    responses((status = 202, description = "Accepted", body = InspectionBody), MutationProblems),
+    responses(
+        (status = 202, description = "Accepted", body = InspectionBody),
+        (status = 200, description = "Judged while the answer waited", body = InspectionBody),
+        MutationProblems,
+    ),
 )]
 #[tracing::instrument(skip_all)]
 async fn request_inference(
     State(api): State<CommandApi>,
     Path(inspection_id): Path<String>,
+    preferred: PreferredWait,
     mutation: Mutation<WriteInspections>,
     _: NoBody,
 ) -> Result<Response, Problem> {
     let inspection_id = parse_inspection_id(&inspection_id)?;
     let store = api.clone();
-    dispatch_command(&api, mutation.without_body(), move |accepted| async move {
+    let accepted = dispatch_command(&api, mutation.without_body(), move |accepted| async move {
         let at_rest = find_pictures_at_rest(&store, inspection_id).await?;
         Ok(Plan::<Inspection> {
             aggregate_id: inspection_id.to_string(),
@@ -207,7 +236,11 @@ async fn request_inference(
             }),
         })
     })
-    .await
+    .await?;
+    match preferred.begin(api.wait_places()) {
+        Some(waiting) => Ok(wait_for_judgement(&api, inspection_id, accepted, &waiting).await),
+        None => Ok(accepted),
+    }
 }
 
 /// Why an inspection is withdrawn.

@@ -7,6 +7,7 @@ mod content_headers;
 mod extract;
 mod host;
 mod layers;
+mod preferred_wait;
 mod problem;
 mod rate_limit;
 mod refusals;
@@ -18,6 +19,7 @@ mod tests;
 
 pub use extract::{Authenticated, JSON_BODY_MAX_BYTES, JsonBody, NoBody, parse_json};
 pub use layers::{HttpConfig, wrap};
+pub use preferred_wait::{PreferredWait, WaitPlaces, Waiting};
 pub use problem::{FieldError, Problem, TYPE_PREFIX};
 pub use rate_limit::{RateExceeded, RateLimit, ShownRateLimit};
 pub use serve::{ConnectionLimits, DRAIN_LIMIT, serve};

@@ -29,7 +29,7 @@ use platform::artifact_store::ArtifactStore;
 use platform::auth::{SigningKey, TokenVerifier};
 use platform::follower::LogTail;
 use platform::health::Probe;
-use platform::http::RateLimit;
+use platform::http::{RateLimit, WaitPlaces};
 use platform::postgres::Pool;
 use platform::shutdown::Shutdown;
 
@@ -100,6 +100,7 @@ impl QueryApi {
             config: config.clone(),
             pool: on.pool,
             tail: on.tail,
+            wait_places: WaitPlaces::default(),
             shutdown: on.shutdown,
         });
         Self(Arc::new(QueryApiState {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use platform::event_log::Position;
 use platform::follower::LogTail;
-use platform::http::RateLimit;
+use platform::http::{RateLimit, WaitPlaces};
 use platform::postgres::Pool;
 use platform::shutdown::Shutdown;
 
@@ -27,6 +27,8 @@ pub(crate) struct QueryContext {
     pub(crate) subscriptions: Arc<ConcurrencyLimit>,
     /// WebSocket connections whose token was believed.
     pub(crate) sockets: Arc<ConcurrencyLimit>,
+    /// Of those who wait for a judgement.
+    pub(crate) wait_places: WaitPlaces,
     pub(crate) shutdown: Shutdown,
 }
 

@@ -4,6 +4,7 @@
 
 mod accept;
 mod artifacts;
+mod defects;
 mod health;
 mod inspections;
 mod list;
@@ -21,6 +22,7 @@ pub(crate) fn routes() -> Router<QueryApi> {
     Router::new()
         .route("/v1/inspections", get(inspections::list_inspections))
         .route("/v1/inspections/{inspection_id}", get(inspections::get_inspection))
+        .route("/v1/defects", get(defects::list_defects))
         .route("/v1/parts", get(parts::list_parts))
         .route("/v1/parts/{part}", get(parts::get_part))
         .route("/v1/reports", get(reports::list_reports))
@@ -37,6 +39,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     #[openapi(paths(
         inspections::list_inspections,
         inspections::get_inspection,
+        defects::list_defects,
         parts::list_parts,
         parts::get_part,
         reports::list_reports,

@@ -111,6 +111,35 @@ async fn asking_again_for_inference_changes_nothing() {
 }
 
 #[tokio::test]
+async fn who_prefers_to_wait_is_answered_when_it_is_decided_or_when_the_wait_is_over() {
+    let api = TestApi::start().await;
+    let id = api.create().await;
+    let (_, url) = api.reserve(&id).await;
+    api.put(&url, jpeg(1)).send().await;
+    let infer = || api.post(format!("/v1/inspections/{id}/infer")).header("idempotency-key", "k1");
+    let undecided = infer().header("prefer", "wait=1").send().await;
+    assert_eq!((undecided.status, undecided.text("state")), (202, "inferring".into()));
+    assert_eq!(undecided.header("preference-applied"), Some("wait=1"));
+    assert!(undecided.json["judgement"].is_null());
+
+    let waits = infer().header("prefer", "wait=20").send();
+    let withdraw = async {
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        let reason = json!({"reason": "wrong board"});
+        api.post(format!("/v1/inspections/{id}/void")).json(reason).send().await
+    };
+    let (decided, withdrawn) = tokio::join!(waits, withdraw);
+    assert_eq!(withdrawn.status, 200);
+    assert_eq!((decided.status, decided.text("state")), (200, "voided".into()));
+    assert_eq!(decided.header("etag"), withdrawn.header("etag"));
+    assert_eq!(decided.header("preference-applied"), Some("wait=20"));
+    assert!(decided.is_replay(), "the command was given before");
+
+    let at_once = infer().send().await;
+    assert_eq!((at_once.status, at_once.header("preference-applied")), (202, None));
+}
+
+#[tokio::test]
 async fn an_upload_url_names_the_host_that_was_asked_or_the_public_one() {
     let public = Some("https://chipq.example/base/".parse().unwrap());
     let config = command_api::CommandApiConfig { public_url: public, ..Default::default() };

@@ -273,8 +273,9 @@ impl DifferenceFields {
 }
 
 /// A box in pixels of the picture, origin at the top left.
-#[derive(Debug, Clone, SimpleObject)]
+#[derive(Debug, Clone, SimpleObject, Serialize, ToSchema)]
 #[graphql(name = "PixelBox")]
+#[schema(as = PixelBox)]
 pub(crate) struct PixelBoxObject {
     /// Left edge.
     pub(crate) x: i32,

@@ -19,6 +19,7 @@ macro_rules! words {
             Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash,
             async_graphql::Enum, utoipa::ToSchema,
         )]
+        #[schema(rename_all = "kebab-case")]
         $(#[$meta])*
         pub(crate) enum $name {
             $($(#[$of])* $variant,)+

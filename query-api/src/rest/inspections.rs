@@ -6,7 +6,7 @@ use axum::response::Response;
 use domain::{Lot, PartNumber, ProjectionName, Station};
 use platform::auth::Scope;
 use platform::event_log::Position;
-use platform::http::Problem;
+use platform::http::{PreferredWait, Problem, Waiting};
 use serde::{Deserialize, Serialize};
 use tracing::Span;
 use tracing::field::display;
@@ -17,7 +17,8 @@ use super::query::{QueryParams, parse_id};
 use super::respond::{json_at_position, with_etag};
 use crate::QueryApi;
 use crate::error::QueryError;
-use crate::read_model::inspections::{self, InspectionFilter, InspectionObject};
+use crate::query_context::QueryContext;
+use crate::read_model::inspections::{self, InspectionDetail, InspectionFilter, InspectionObject};
 use crate::read_model::words::{InspectionStateWord, JudgementWord};
 use crate::session::Session;
 
@@ -101,10 +102,12 @@ pub(super) struct GetParams {
     pub(super) min_position: Option<i64>,
 }
 
-/// One inspection with its pictures and its events. The ETag is its version, as commands give it.
+/// One inspection with its pictures and its events. The ETag is its version, as commands give it. With
+/// `Prefer: wait=10` the answer waits until it is judged or withdrawn, and its report and findings can be read.
 #[utoipa::path(get, path = "/v1/inspections/{inspection_id}", operation_id = "getInspection",
     tag = "reads",
-    params(("inspection_id" = String, Path, description = "The inspection's id"), GetParams),
+    params(("inspection_id" = String, Path, description = "The inspection's id"), GetParams,
+     ("Prefer" = Option<String>, Header, description = "wait=SECONDS (RFC 7240), 20 at most")),
     responses(
     (status = 200, body = inspections::InspectionDetail,
      headers(("etag" = String), ("x-log-position" = i64))),
@@ -125,8 +128,44 @@ pub(super) async fn get_inspection(
     let context = api.context();
     let wanted = params.min_position.map(Position);
     let position = context.checkpoints.reached(ProjectionName::InspectionOverview, wanted).await?;
-    let detail = inspections::read_detail(&context.pool, id).await?;
-    let detail = detail.ok_or_else(|| QueryError::NotFound(nothing()))?;
+    let found = inspections::read_detail(&context.pool, id).await?;
+    let mut read = (position, found.ok_or_else(|| QueryError::NotFound(nothing()))?);
+    let waiting = PreferredWait::from_headers(&headers).begin(&context.wait_places);
+    if let Some(waiting) = &waiting {
+        read = wait_for_judgement(context, read, waiting).await?;
+    }
+    let (position, detail) = read;
     let etag = format!("\"{}\"", detail.inspection.version);
-    Ok(with_etag(&headers, &etag, json_at_position(position, &detail)))
+    let response = with_etag(&headers, &etag, json_at_position(position, &detail));
+    Ok(match waiting {
+        Some(waiting) => waiting.note_in(response),
+        None => response,
+    })
+}
+
+/// Reads again whenever something was projected, until the inspection is judged or withdrawn, and then until
+/// what else is read of it has come as far.
+async fn wait_for_judgement(
+    context: &QueryContext,
+    (mut position, mut detail): (Position, InspectionDetail),
+    waiting: &Waiting,
+) -> Result<(Position, InspectionDetail), QueryError> {
+    let (checkpoints, overview) = (&context.checkpoints, ProjectionName::InspectionOverview);
+    let is_undecided = |inspection: &InspectionObject| {
+        inspection.judged_at.is_none() && inspection.voided_at.is_none()
+    };
+    while is_undecided(&detail.inspection) && !waiting.is_over() {
+        if let Some(changed) = waiting.until(checkpoints.wait_past(overview, position)).await {
+            changed?;
+        }
+        position = checkpoints.position(overview).await?;
+        let read = inspections::read_detail(&context.pool, detail.inspection.inspection_id).await?;
+        // It was there, and nothing is deleted: only a database that was put back can lack it.
+        detail = read.ok_or_else(|| QueryError::NotFound("the inspection".to_owned()))?;
+    }
+    let wanted = Some(Position::from(detail.inspection.position));
+    let others = [ProjectionName::Reports, ProjectionName::Defects];
+    // What does not come in time is read later, with min_position.
+    let _ = waiting.until(checkpoints.all_reached(&others, wanted)).await;
+    Ok((position, detail))
 }

@@ -59,6 +59,65 @@ async fn what_does_not_exist_is_not_found() {
 }
 
 #[tokio::test]
+async fn who_prefers_to_wait_is_answered_when_it_is_judged_or_when_the_wait_is_over() {
+    let world = World::new().await;
+    let id = world.insert_inspection(3, 1).await;
+    let set = async |state: &str, judged_at: &str, judgement: &str| {
+        world
+            .execute(&format!(
+                "UPDATE read.inspections SET state = '{state}', judged_at = {judged_at},
+                     judgement = {judgement}"
+            ))
+            .await;
+    };
+    set("inferring", "NULL", "NULL").await;
+    world.reach(3).await;
+    let path = format!("/v1/inspections/{id}");
+    let undecided = world.get_with(&path, &[("prefer", "wait=1")]).await;
+    assert_eq!(
+        (undecided.status.as_u16(), undecided.header("preference-applied")),
+        (200, "wait=1")
+    );
+    assert!(undecided.json()["judgement"].is_null());
+    assert_eq!(world.get(&path).await.header("preference-applied"), "");
+
+    let judge = async {
+        set("judged", "now()", "'fail'").await;
+        world.reach(4).await;
+    };
+    let (decided, ()) = tokio::join!(world.get_with(&path, &[("prefer", "wait=20")]), judge);
+    let body = decided.json();
+    assert_eq!(
+        (&body["judgement"], decided.header("preference-applied")),
+        (&json!("fail"), "wait=20")
+    );
+    assert_eq!(decided.header("x-log-position"), "4");
+}
+
+#[tokio::test]
+async fn findings_are_listed_with_their_boxes() {
+    let world = World::new().await;
+    let id = world.insert_inspection(3, 2).await;
+    world.insert_inspection(4, 1).await;
+    world.reach(4).await;
+    let body = world.get(&format!("/v1/defects?inspection_id={id}")).await.json();
+    let found = body["items"].as_array().unwrap();
+    assert_eq!(found.len(), 2, "{body}");
+    assert_eq!(found[0]["box"], json!({"x": 1, "y": 2, "width": 3, "height": 4}));
+    assert_eq!((&found[0]["class"], &found[0]["confidence"]), (&json!("open"), &json!(0.9)));
+    assert_eq!(found[0]["artifact_id"], artifact_id(3).to_string());
+    let first = world.get("/v1/defects?lot=L0&limit=1").await.json();
+    let cursor = first["next_cursor"].as_str().unwrap();
+    let second = world.get(&format!("/v1/defects?lot=L0&limit=1&cursor={cursor}")).await.json();
+    assert_ne!(first["items"][0]["number"], second["items"][0]["number"]);
+    assert_eq!(world.get("/v1/defects?class=short").await.json()["items"], json!([]));
+    for wrong in ["min_confidence=0.5", "min_confidence=2&lot=L0", "class=Open", "from=yesterday"] {
+        let answer = world.get(&format!("/v1/defects?{wrong}")).await;
+        assert_eq!(answer.problem(), (400, "invalid-query".into()), "{wrong}");
+    }
+}
+
+#[tokio::test]
 async fn an_inspection_s_etag_is_its_version() {
     let world = World::new().await;
     let id = world.insert_inspection(3, 1).await;

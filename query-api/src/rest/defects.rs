@@ -1,0 +1,163 @@
+//! `GET /v1/defects`.
+
+use axum::extract::State;
+use axum::response::Response;
+use chrono::{DateTime, Utc};
+use domain::{Lot, PartNumber, ProjectionName, Station};
+use platform::auth::Scope;
+use platform::http::Problem;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
+
+use super::list::{ListArguments, ListPage, read_list};
+use super::query::QueryParams;
+use super::respond::json_at_position;
+use crate::QueryApi;
+use crate::read_model::artifacts::PixelBoxObject;
+use crate::read_model::defects::{DefectFilter, DefectObject};
+use crate::read_model::words::{DefectClassWord, GradeWord};
+use crate::read_model::{LogPosition, round_to_single};
+use crate::session::Session;
+
+/// Which findings.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub(super) struct DefectListParams {
+    /// On boards of this lot.
+    #[param(value_type = Option<String>)]
+    lot: Option<Lot>,
+    /// On boards of this part.
+    #[param(value_type = Option<String>)]
+    part: Option<PartNumber>,
+    /// From this station.
+    #[param(value_type = Option<String>)]
+    station: Option<Station>,
+    /// On the board of this inspection.
+    inspection_id: Option<Uuid>,
+    /// Of this class.
+    class: Option<DefectClassWord>,
+    /// Of this grade.
+    grade: Option<GradeWord>,
+    /// At least this confident, 0 to 1; only beside lot or inspection_id.
+    min_confidence: Option<f64>,
+    /// Found at this time or later.
+    from: Option<DateTime<Utc>>,
+    /// Found before this time.
+    to: Option<DateTime<Utc>>,
+    /// Rows of the page, 1 to 200; 50 when nothing is said.
+    limit: Option<u32>,
+    /// The `next_cursor` of the page before.
+    cursor: Option<String>,
+    /// Wait up to 2 s until the answer reflects the log up to here.
+    min_position: Option<i64>,
+}
+
+/// One finding on one picture.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Defect)]
+pub(super) struct DefectBody {
+    /// The inspection.
+    inspection_id: Uuid,
+    /// The picture it was found on.
+    artifact_id: Uuid,
+    /// Its number within the picture, from 1, most confident first.
+    number: i32,
+    /// What it is.
+    class: DefectClassWord,
+    /// How sure the network is, 0 to 1.
+    confidence: f64,
+    /// What the confidence means under the recipe.
+    grade: GradeWord,
+    /// Where it is.
+    #[serde(rename = "box")]
+    bounds: PixelBoxObject,
+    /// The board's lot.
+    lot: String,
+    /// The part the board is.
+    part: String,
+    /// The station.
+    station: String,
+    /// When the result was recorded.
+    found_at: DateTime<Utc>,
+    /// The place in the log of the result.
+    #[schema(value_type = i64)]
+    position: LogPosition,
+}
+
+impl From<DefectObject> for DefectBody {
+    fn from(found: DefectObject) -> Self {
+        Self {
+            inspection_id: found.inspection_id,
+            artifact_id: found.artifact_id,
+            number: found.number,
+            class: found.class,
+            confidence: round_to_single(found.confidence),
+            grade: found.grade,
+            bounds: PixelBoxObject {
+                x: found.x,
+                y: found.y,
+                width: found.width,
+                height: found.height,
+            },
+            lot: found.lot,
+            part: found.part,
+            station: found.station,
+            found_at: found.found_at,
+            position: found.position,
+        }
+    }
+}
+
+/// A page of findings.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct DefectPage {
+    /// The findings, newest first.
+    items: Vec<DefectBody>,
+    /// Where the next page begins; absent on the last.
+    next_cursor: Option<String>,
+}
+
+/// Findings from the recipe's review_at, newest first.
+#[utoipa::path(get, path = "/v1/defects", operation_id = "listDefects",
+    tag = "reads", params(DefectListParams), responses(
+    (status = 200, body = DefectPage, headers(("x-log-position" = i64))),
+    (status = 400, description = "invalid-query, invalid-cursor"),
+    (status = 401), (status = 403), (status = 429), (status = 503)), security(("oauth2" = ["inspections:read"]), ("bearer" = [])))]
+#[tracing::instrument(skip_all)]
+pub(super) async fn list_defects(
+    State(api): State<QueryApi>,
+    session: Session,
+    QueryParams(params): QueryParams<DefectListParams>,
+) -> Result<Response, Problem> {
+    session.require_scope(Scope::InspectionsRead)?;
+    let filter = DefectFilter {
+        lot: params.lot.map(String::from),
+        part: params.part.map(String::from),
+        station: params.station.map(String::from),
+        inspection_id: params.inspection_id,
+        class: params.class,
+        grade: params.grade,
+        min_confidence: params.min_confidence,
+        from: params.from,
+        to: params.to,
+    };
+    filter.check_arguments()?;
+    filter.check_list()?;
+    let arguments = ListArguments {
+        limit: params.limit,
+        cursor: params.cursor,
+        min_position: params.min_position,
+    };
+    let ListPage { rows, next_cursor, position } = read_list::<DefectObject>(
+        api.context(),
+        &session,
+        ProjectionName::Defects,
+        &filter,
+        arguments,
+    )
+    .await?;
+    let items = rows.into_iter().map(DefectBody::from).collect();
+    Ok(json_at_position(position, &DefectPage { items, next_cursor }))
+}
