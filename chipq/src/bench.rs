@@ -37,7 +37,7 @@ pub(crate) async fn run(args: BenchArgs) -> anyhow::Result<ExitCode> {
 async fn measure_platform(args: BenchArgs) -> anyhow::Result<ExitCode> {
     let folder = TemporaryFolder::new("bench")?;
     let mut figures = Figures::new(Machine::this());
-    let note = |what: &str| eprintln!("measuring {what} ...");
+    let note = |what: &str| errln!("measuring {what} ...");
 
     note("the first start");
     let started = Instant::now();
@@ -68,9 +68,9 @@ async fn measure_platform(args: BenchArgs) -> anyhow::Result<ExitCode> {
 /// For machines or for people.
 fn print(json: bool, report: &(impl Serialize + Display)) -> anyhow::Result<()> {
     if json {
-        println!("{}", serde_json::to_string_pretty(report)?);
+        outln!("{}", serde_json::to_string_pretty(report)?);
     } else {
-        print!("{report}");
+        out!("{report}");
     }
     Ok(())
 }

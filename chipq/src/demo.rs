@@ -44,7 +44,7 @@ pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
     };
     let kept = args.data.clone();
     let folder = kept.or_else(|| temporary.as_ref().map(|folder| folder.path().to_owned()));
-    eprintln!("starting PostgreSQL, the APIs, the projectors and the inference worker ...");
+    errln!("starting PostgreSQL, the APIs, the projectors and the inference worker ...");
     let installation = InstallationArgs {
         data: folder,
         artifact_store: args.artifact_store.clone(),
@@ -63,7 +63,7 @@ pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
     };
     let outcome = match outcome {
         Ok(code) if !args.once => {
-            eprintln!("\nserving until Ctrl-C");
+            errln!("\nserving until Ctrl-C");
             tokio::select! {
                 () = shutdown.requested() => Ok(code),
                 error = services.wait_for_failure() => Err(error),
@@ -92,7 +92,7 @@ async fn bind(address: SocketAddr, any_port: bool) -> Result<TcpListener, Failur
     match wiring::bind(address).await {
         Err(taken) if any_port => {
             let listener = wiring::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;
-            eprintln!("note: {}; serving on a free one", taken.what);
+            errln!("note: {}; serving on a free one", taken.what);
             Ok(listener)
         }
         bound => bound,
@@ -106,22 +106,22 @@ async fn act(args: &DemoArgs, lot: &Lot, url: &str) -> anyhow::Result<ExitCode> 
     let names =
         Names { run: format!("PCB-{run}"), lot: format!("LOT-{run}"), station: "AOI-1".to_owned() };
     let Pushed { verdicts, failures } = push::push(&client, lot, &names).await?;
-    print!("\n{}\n{}", verdict::table(&verdicts), verdict::totals(&verdicts));
-    println!("{}", show::yield_line(&client, &names.lot, verdicts.len()).await?);
+    out!("\n{}\n{}", verdict::table(&verdicts), verdict::totals(&verdicts));
+    outln!("{}", show::yield_line(&client, &names.lot, verdicts.len()).await?);
     let pdf = pdf_path(args, &run);
     if let Some(shown) = verdicts.iter().find(|v| v.labelled > 0).or_else(|| verdicts.first()) {
-        print!("\n{}", show::report(&client, url, shown, &pdf).await?);
+        out!("\n{}", show::report(&client, url, shown, &pdf).await?);
     }
-    print!("{}", show::links(url));
+    out!("{}", show::links(url));
     if args.once {
-        println!("  (while it serves: without --once)");
+        outln!("  (while it serves: without --once)");
     }
     for failure in &failures {
-        eprintln!("{}", Failure::from_error(failure));
+        errln!("{}", Failure::from_error(failure));
     }
     let judged_all = failures.is_empty() && verdicts.len() == lot.boards.len();
     if !judged_all {
-        eprintln!("{} of {} boards were not judged", failures.len(), lot.boards.len());
+        errln!("{} of {} boards were not judged", failures.len(), lot.boards.len());
     }
     Ok(if judged_all { ExitCode::SUCCESS } else { ExitCode::from(NOT_JUDGED) })
 }

@@ -2,7 +2,10 @@
 //!
 //! Only this crate imports services. It wires them together, talks to people on the terminal, and in
 //! `demo` and `bench` talks to the platform strictly through its public HTTP API.
-#![allow(clippy::print_stdout, reason = "standard output is where a command's answers belong")]
+#![warn(clippy::print_stderr)]
+
+#[macro_use]
+mod output;
 
 mod bench;
 mod cli;
@@ -50,10 +53,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(code);
         }
     };
-    let outcome = start(cli);
+    let outcome = start(cli).and_then(|code| Ok(output::finish().map(|()| code)?));
     outcome.unwrap_or_else(|error| {
         let failure = Failure::from_error(&error);
-        eprintln!("{failure}");
+        errln!("{failure}");
         ExitCode::from(failure.code)
     })
 }

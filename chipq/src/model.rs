@@ -83,9 +83,9 @@ async fn load(args: LoadModelArgs) -> anyhow::Result<ExitCode> {
     serving.ready().await?;
     let engine = serving.load(&args.version, args.sha256).await?;
     let model = engine.model();
-    println!("{} version {} is loaded: {}", model.name, model.version, model.sha256);
-    println!("answers were checked at {}", serving::sizes(engine.batch_sizes()));
-    println!(
+    outln!("{} version {} is loaded: {}", model.name, model.version, model.sha256);
+    outln!("answers were checked at {}", serving::sizes(engine.batch_sizes()));
+    outln!(
         "next: chipq model route {} --engine {} --reason WHY",
         model.version, args.server.engine
     );

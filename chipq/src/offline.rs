@@ -3,32 +3,50 @@
 mod golden_set;
 mod inspection;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
 use boards::photographed::{self, PhotographOptions, PhotographedUnits};
 use boards::{BoardOptions, BoardsError, BoardsSummary};
 use lab::evaluate::{self, EvaluateError, EvaluateOptions};
+use lab::outputs::find_input;
 
 use crate::cli::{EvaluateArgs, GenerateBoardsArgs, InspectArgs, PhotographUnits};
 use crate::failure::{Failure, exit};
 
 /// Inspects one board, prints what was found, and exits with the judgement.
 pub(crate) fn inspect(args: &InspectArgs) -> anyhow::Result<ExitCode> {
+    spare_inputs(args)?;
     let inspected = inspection::inspect_board(args)?;
     if let Some(out) = &args.annotate {
         inspected.write_annotated(out)?;
     }
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&inspected.to_json())?);
+        outln!("{}", serde_json::to_string_pretty(&inspected.to_json())?);
     } else {
-        print!("{}", inspected.to_text());
+        out!("{}", inspected.to_text());
         if let Some(out) = &args.annotate {
-            println!("annotated: {}", out.display());
+            outln!("annotated: {}", out.display());
         }
     }
     Ok(ExitCode::from(inspected.exit_code()))
+}
+
+/// Refuses to annotate over a picture that is read.
+fn spare_inputs(args: &InspectArgs) -> Result<(), Failure> {
+    let Some(out) = args.annotate.as_deref().filter(|_| !args.force) else { return Ok(()) };
+    let named = [&args.golden, &args.test];
+    let inputs = named.into_iter().chain(&args.variants).chain(&args.accepted);
+    find_input(out, inputs.map(PathBuf::as_path)).map_or(Ok(()), |input| Err(replaces(input)))
+}
+
+fn replaces(input: &Path) -> Failure {
+    Failure::new(
+        format_args!("{} would be written over, and it is read", input.display()),
+        "name another file to write, or add --force",
+        exit::USAGE,
+    )
 }
 
 /// Writes predictions for a manifest of labelled pairs.
@@ -38,10 +56,11 @@ pub(crate) fn evaluate(args: &EvaluateArgs) -> anyhow::Result<()> {
         split: args.split.clone(),
         repaired: args.repaired,
         weights: args.weights.clone(),
+        replaces_inputs: args.force,
     };
     let done = evaluate::evaluate(&args.manifest, &args.out, &options)
         .map_err(|error| explain_evaluation(error, args))?;
-    println!(
+    outln!(
         "{} pairs, {} of them not comparable, {} crops in {:.1} s ({:.1} ms of network a pair)",
         done.pairs,
         done.not_comparable,
@@ -49,25 +68,25 @@ pub(crate) fn evaluate(args: &EvaluateArgs) -> anyhow::Result<()> {
         started.elapsed().as_secs_f64(),
         done.network.as_secs_f64() * 1e3 / done.pairs.max(1) as f64,
     );
-    println!(
+    outln!(
         "{} differences that no finding explains, written as class difference",
         done.unexplained
     );
     if done.other_labels > 0 {
-        println!(
+        outln!(
             "{} of {} labels are of classes that the network does not name: they count as \"other\"",
             done.other_labels, done.labels,
         );
     }
     if args.repaired {
-        println!(
+        outln!(
             "repaired: {} false calls on {} boards, {:.1} per 100 boards",
             done.calls,
             done.called,
             done.calls as f64 * 100.0 / done.pairs.max(1) as f64,
         );
     }
-    println!("predictions: {}", args.out.display());
+    outln!("predictions: {}", args.out.display());
     Ok(())
 }
 
@@ -88,6 +107,7 @@ fn explain_evaluation(error: EvaluateError, args: &EvaluateArgs) -> Failure {
             format_args!("leave --split out, or name one that {} has", args.manifest.display()),
             exit::DATA,
         ),
+        EvaluateError::ReplacesInput { path } => replaces(path),
         EvaluateError::Write { path, source } => cannot_write(path, source),
         EvaluateError::Engine(_) if args.weights.is_some() => Failure::new(
             &error,
@@ -102,13 +122,22 @@ fn explain_evaluation(error: EvaluateError, args: &EvaluateArgs) -> Failure {
 
 /// Writes generated boards with their manifest.
 pub(crate) fn generate_boards(args: &GenerateBoardsArgs) -> anyhow::Result<()> {
+    let manifest = args.out.join("manifest.json");
+    if !args.force && manifest.exists() {
+        return Err(Failure::new(
+            format_args!("{} is there already, with its labels", manifest.display()),
+            "name another folder with --out, or add --force",
+            exit::USAGE,
+        )
+        .into());
+    }
     let written = match args.photographs {
         Some(units) => write_photographs(args, units),
         None => write_binarised(args),
     };
     let written = written.map_err(explain_boards)?;
-    println!("{} boards with {} defects", written.boards, written.defects);
-    println!("manifest: {}", written.manifest.display());
+    outln!("{} boards with {} defects", written.boards, written.defects);
+    outln!("manifest: {}", written.manifest.display());
     Ok(())
 }
 

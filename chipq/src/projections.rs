@@ -43,7 +43,7 @@ pub(crate) async fn migrate(args: InstallationArgs) -> anyhow::Result<()> {
     // Where services have a role of their own, whoever migrates hands them what is theirs.
     let granted = postgres::grant_to_services(session.pool()).await;
     session.close(granted.map_err(Into::into)).await?;
-    println!("the database has the newest shape");
+    outln!("the database has the newest shape");
     Ok(())
 }
 
@@ -62,7 +62,7 @@ pub(crate) async fn rebuild(args: RebuildArgs) -> anyhow::Result<()> {
     bar.finish_and_clear();
     let outcome = outcome.map_err(|error| explain_rebuild(error).into());
     let report = session.close(outcome).await?;
-    println!(
+    outln!(
         "{}: {} events in {:.1} s ({:.0} a second); generation {} serves instead of {}",
         report.projection,
         report.events,
@@ -72,10 +72,10 @@ pub(crate) async fn rebuild(args: RebuildArgs) -> anyhow::Result<()> {
         report.old_generation,
     );
     if report.comparison.is_identical() {
-        println!("identical to what it replaces, at position {}", report.compared_at);
+        outln!("identical to what it replaces, at position {}", report.compared_at);
     } else {
         let (at, comparison) = (report.compared_at, &report.comparison);
-        println!("differs from what it replaces, at position {at}: {comparison}");
+        outln!("differs from what it replaces, at position {at}: {comparison}");
     }
     Ok(())
 }
@@ -95,14 +95,14 @@ pub(crate) async fn verify(args: VerifyArgs) -> anyhow::Result<ExitCode> {
         different |= !identical;
         let verdict =
             if identical { "equals a rebuild".to_owned() } else { one.comparison.to_string() };
-        println!(
+        outln!(
             "{:<20} generation {} at position {}: {verdict}",
             one.projection, one.generation, one.position
         );
     }
     if different {
-        eprintln!("error: read models differ from the event log");
-        eprintln!("  next: look at the differences above, then run: chipq rebuild PROJECTION");
+        errln!("error: read models differ from the event log");
+        errln!("  next: look at the differences above, then run: chipq rebuild PROJECTION");
         return Ok(ExitCode::from(DIFFERENT));
     }
     Ok(ExitCode::SUCCESS)
@@ -122,7 +122,7 @@ fn find_projection(name: &str) -> Result<&'static dyn Projection, Failure> {
 fn explain_rebuild(error: RebuildError) -> Failure {
     if let RebuildError::Poison(poisons) = &error {
         for poison in poisons {
-            eprintln!("{poison}");
+            errln!("{poison}");
         }
     }
     let next = match &error {

@@ -31,7 +31,7 @@ pub(crate) async fn run(args: UpArgs) -> anyhow::Result<()> {
             if let StartOutcome::NotYet(said) = outcome {
                 tracing::warn!(said, "serving, but not everything is ready; what needs it waits");
             }
-            print!("{}", welcome_text(&services, !args.without_demo_user));
+            out!("{}", welcome_text(&services, !args.without_demo_user));
             tokio::select! {
                 () = shutdown.requested() => Ok(()),
                 error = services.wait_for_failure() => Err(error),

@@ -160,6 +160,62 @@ fn an_evaluation_writes_one_line_per_pair() {
 }
 
 #[test]
+fn an_output_replaces_no_input_unless_it_is_forced() {
+    let folder = platform::folder();
+    let pair = &boards(folder.path(), 1, 0)[0];
+    let manifest = folder.path().join("manifest.json");
+    let before = [&pair.test, &pair.golden, &manifest].map(|file| std::fs::read(file).unwrap());
+    let unchanged = |said: &str| {
+        let after = [&pair.test, &pair.golden, &manifest].map(|file| std::fs::read(file).unwrap());
+        assert_eq!(before, after, "{said}");
+        assert!(said.contains("--force"), "{said}");
+    };
+    let link = folder.path().join("link.png");
+    std::os::unix::fs::symlink(&pair.test, &link).unwrap();
+    for out in [&pair.test, &pair.golden, &link] {
+        let mut command = chipq(&["inspect", "--annotate"]);
+        let (code, _, said) = finished(command.arg(out).arg(&pair.golden).arg(&pair.test));
+        assert_eq!(code, 64, "{said}");
+        unchanged(&said);
+    }
+    for out in [&manifest, &pair.test] {
+        let mut command = chipq(&["evaluate", "--manifest"]);
+        let (code, _, said) = finished(command.arg(&manifest).arg("--out").arg(out));
+        assert_eq!(code, 64, "{said}");
+        unchanged(&said);
+    }
+    let again = ["generate-boards", "--count", "1", "--seed", "2", "--out"];
+    let (code, _, said) = finished(chipq(&again).arg(folder.path()));
+    assert_eq!(code, 64, "{said}");
+    unchanged(&said);
+
+    let mut command = chipq(&["inspect", "--force", "--annotate"]);
+    let (code, _, said) = finished(command.arg(&link).arg(&pair.golden).arg(&pair.test));
+    assert_eq!(code, 1, "{said}");
+    assert_ne!(std::fs::read(&pair.test).unwrap(), before[0], "it was told to");
+}
+
+#[test]
+fn a_reader_that_goes_away_changes_no_judgement_and_an_answer_that_is_lost_is_said() {
+    let folder = platform::folder();
+    let pair = &boards(folder.path(), 1, 0)[0];
+    let (gone, pipe) = std::io::pipe().unwrap();
+    drop(gone);
+    let mut command = chipq(&["inspect"]);
+    let command = command.arg(&pair.golden).arg(&pair.test);
+    let mut ended = command.stdout(pipe.try_clone().unwrap()).stderr(pipe).spawn().unwrap();
+    assert_eq!(ended.wait().unwrap().code(), Some(1), "it fails the board");
+
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let output = command.stdout(full).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let output = output.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(73), "{said}");
+    assert!(said.starts_with("error: cannot write to standard output: No space left"), "{said}");
+    assert!(said.contains("\n  next: make room"), "{said}");
+}
+
+#[test]
 fn errors_say_what_happened_and_what_to_do_and_nothing_else() {
     let folder = platform::folder();
     let text = folder.path().join("text.png");

@@ -21,6 +21,7 @@ mod golden_sets;
 #[cfg(test)]
 mod tests;
 
+use crate::outputs::find_input;
 use golden_sets::{LastSet, ReadySet};
 
 /// Why an evaluation stopped.
@@ -48,6 +49,12 @@ pub enum EvaluateError {
         /// The split.
         split: String,
     },
+    /// The predictions would replace what they are made from.
+    #[error("{} would be written over, and it is read", .path.display())]
+    ReplacesInput {
+        /// The manifest, the weights or a picture.
+        path: PathBuf,
+    },
     /// The predictions cannot be written.
     #[error("cannot write {path}")]
     Write {
@@ -70,6 +77,8 @@ pub struct EvaluateOptions {
     pub repaired: bool,
     /// An ONNX file instead of the compiled-in network.
     pub weights: Option<PathBuf>,
+    /// Write the predictions also over a file that is read.
+    pub replaces_inputs: bool,
 }
 
 /// What an evaluation did, and where its time went, summed over all threads.
@@ -162,6 +171,9 @@ pub fn evaluate(
     let items = select_items(manifest, options.split.as_deref())?;
     let weights = options.weights.as_deref().map(read).transpose()?;
     let folder = manifest.parent().unwrap_or(Path::new("."));
+    if !options.replaces_inputs {
+        spare_inputs(out, [Some(manifest), options.weights.as_deref()], folder, &items)?;
+    }
     let next = AtomicUsize::new(0);
     let work = || -> Result<(Evaluation, Vec<(usize, String)>), EvaluateError> {
         // The boards are spread over the cores, and each has a network of its own that computes on one.
@@ -231,6 +243,22 @@ fn select_items(manifest: &Path, split: Option<&str>) -> Result<Vec<ManifestItem
         }
     }
     Ok(items)
+}
+
+/// Refuses to write predictions over one of the files, or of the pictures of the items.
+fn spare_inputs(
+    out: &Path,
+    files: [Option<&Path>; 2],
+    folder: &Path,
+    items: &[ManifestItem],
+) -> Result<(), EvaluateError> {
+    let pictures: Vec<_> =
+        items.iter().flat_map(ManifestItem::files).map(|file| folder.join(&file.file)).collect();
+    let inputs = files.into_iter().flatten().chain(pictures.iter().map(PathBuf::as_path));
+    match find_input(out, inputs) {
+        Some(input) => Err(EvaluateError::ReplacesInput { path: input.to_owned() }),
+        None => Ok(()),
+    }
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, EvaluateError> {

@@ -5,5 +5,6 @@
 
 pub mod acceptance;
 pub mod evaluate;
+pub mod outputs;
 pub mod speed;
 pub mod training;

@@ -55,12 +55,12 @@ pub(super) async fn run(args: BenchTritonArgs) -> anyhow::Result<ExitCode> {
         load.describe_boards(),
     );
     for setting in perf_settings(&args) {
-        eprintln!("perf_analyzer {setting} ...");
+        errln!("perf_analyzer {setting} ...");
         let measured = peer.measure_throughput(setting, window).await?;
         report.peer_sweep.push(SweepPoint { setting, crops_per_s: measured });
     }
     for setting in batcher_settings(&args) {
-        eprintln!("batcher {setting} ...");
+        errln!("batcher {setting} ...");
         let measured = load.measure_throughput(setting, window).await?;
         report.worker_sweep.push(SweepPoint { setting, crops_per_s: measured });
     }
@@ -70,7 +70,7 @@ pub(super) async fn run(args: BenchTritonArgs) -> anyhow::Result<ExitCode> {
         bail!("there was no setting to measure");
     };
     for round in 0..args.rounds {
-        eprintln!("round {} of {} ...", round + 1, args.rounds);
+        errln!("round {} of {} ...", round + 1, args.rounds);
         let worker_first = round % 2 == 1;
         let first = if worker_first {
             Some(load.measure_throughput(worker_best, window).await?)

@@ -49,7 +49,7 @@ async fn measure_scaling(
 ) -> anyhow::Result<()> {
     for round in 0..args.rounds {
         for &workers in &args.workers {
-            eprintln!("round {}: {workers} workers, {} boards ...", round + 1, args.boards);
+            errln!("round {}: {workers} workers, {} boards ...", round + 1, args.boards);
             let after = fleet.log().head().await?;
             let boards = fleet.submit_boards(args.boards).await?;
             let processes = fleet.start_workers(workers)?;
@@ -75,7 +75,7 @@ async fn measure_scaling(
             });
         }
     }
-    eprintln!("{WORKERS_AND_ONE_KILLED} workers, one of them killed ...");
+    errln!("{WORKERS_AND_ONE_KILLED} workers, one of them killed ...");
     report.killed = Some(kill_one(args, fleet).await?);
     report.summarise_rates();
     Ok(())

@@ -110,6 +110,9 @@ pub(crate) struct EvaluateArgs {
     /// ONNX file to try instead of the network that comes with the program.
     #[arg(long, value_name = "FILE")]
     pub(crate) weights: Option<PathBuf>,
+    /// Write the predictions also over the manifest, the weights or a picture.
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 /// `chipq inspect`
@@ -149,6 +152,9 @@ pub(crate) struct InspectArgs {
     /// Write the board with numbered boxes around what was found, and hatched where it was not inspected.
     #[arg(long, value_name = "OUT.png")]
     pub(crate) annotate: Option<PathBuf>,
+    /// Write the annotated picture also over one of the pictures that are read.
+    #[arg(long, requires = "annotate")]
+    pub(crate) force: bool,
 }
 
 /// A box as `X,Y,W,H`: its left and top, its width and its height.
@@ -198,4 +204,7 @@ pub(crate) struct GenerateBoardsArgs {
     /// Boards made of one design before the next begins.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) units_per_design: u32,
+    /// Write also into a folder that has a manifest.json already.
+    #[arg(long)]
+    pub(crate) force: bool,
 }

@@ -113,7 +113,7 @@ impl Progress {
         let (done, all) = (self.bar.position(), self.bar.length().unwrap_or(0));
         let step = (all / 4).max(1);
         if self.plain && (done % step == 0 || done == all) {
-            eprintln!("inspected {done} of {all} boards");
+            errln!("inspected {done} of {all} boards");
         }
     }
 

@@ -40,7 +40,7 @@ pub(super) async fn list(session: &ModelSession, json: bool) -> anyhow::Result<E
     let routed_version_serves = versions.iter().any(|line| line.routed && line.version.is_ready());
     let list = List { model: name, routing: &routing, routed_version_serves, versions };
     if json {
-        println!("{}", serde_json::to_string_pretty(&list)?);
+        outln!("{}", serde_json::to_string_pretty(&list)?);
     } else {
         print(&list);
     }
@@ -63,34 +63,34 @@ fn line(
 }
 
 fn print(list: &List<'_>) {
-    println!("{:<8} {:<12} {:<7} {:>5}  {:<64}", "version", "state", "", "open", "digest declared");
+    outln!("{:<8} {:<12} {:<7} {:>5}  {:<64}", "version", "state", "", "open", "digest declared");
     for line in &list.versions {
         let Version { version, state, reason, sha256 } = &line.version;
         let digest = sha256.map_or_else(|| "none".to_owned(), |digest| digest.to_string());
         let routed = if line.routed { "routed" } else { "" };
-        println!("{version:<8} {state:<12} {routed:<7} {:>5}  {digest}", line.open_inspections);
+        outln!("{version:<8} {state:<12} {routed:<7} {:>5}  {digest}", line.open_inspections);
         if !reason.is_empty() {
-            println!("{:<8} {reason}", "");
+            outln!("{:<8} {reason}", "");
         }
     }
     let Routing { model, routed, .. } = list.routing;
     match routed {
         Some(Routed { since, actor, reason, accepted }) => {
-            println!("\nrouted to {} since {} by {actor}", model.version, since.to_rfc3339());
-            println!("  reason: {reason}");
+            outln!("\nrouted to {} since {} by {actor}", model.version, since.to_rfc3339());
+            outln!("  reason: {reason}");
             if !accepted.is_empty() {
-                println!("  accepted: {}", accepted.join(", "));
+                outln!("  accepted: {}", accepted.join(", "));
             }
         }
         None => {
-            println!("\nnobody routed: new inspections use the shipped version {}", model.version)
+            outln!("\nnobody routed: new inspections use the shipped version {}", model.version)
         }
     }
     if !list.routed_version_serves {
-        println!(
+        outln!(
             "warning: version {} ({}) is routed to and not served here",
             model.version, model.sha256
         );
-        println!("  inspections wait for it; load it, or route to a version that serves");
+        outln!("  inspections wait for it; load it, or route to a version that serves");
     }
 }

@@ -36,12 +36,12 @@ pub(super) async fn compare_engines(
     let compared = measure(&args.set, old, new).await?;
     let worse = compared.worse_ways();
     if args.json {
-        println!(
+        outln!(
             "{}",
             serde_json::to_string_pretty(&json!({"acceptance": compared, "worse": worse}))?
         );
     } else {
-        print!("{}", report::text(&compared));
+        out!("{}", report::text(&compared));
     }
     Ok(if worse.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(WORSE) })
 }
@@ -65,7 +65,7 @@ pub(super) async fn route(
     let worse = compared.as_ref().map(Acceptance::worse_ways).unwrap_or_default();
     let routed = worse.is_empty() || args.accept_differences;
     if let (Some(compared), false) = (&compared, args.json) {
-        println!("{}", report::text(compared));
+        outln!("{}", report::text(compared));
     }
     if routed {
         let comparison = compared.as_ref().map(Comparison::from);
@@ -76,10 +76,10 @@ pub(super) async fn route(
             "routed": routed, "from": routing.model, "to": new.model(),
             "acceptance": compared, "worse": worse,
         });
-        println!("{}", serde_json::to_string_pretty(&said)?);
+        outln!("{}", serde_json::to_string_pretty(&said)?);
     } else if routed {
         let (from, to) = (report::short_name(&routing.model), report::short_name(new.model()));
-        println!("routed to {to} instead of {from}: new inspections use it");
+        outln!("routed to {to} instead of {from}: new inspections use it");
     }
     if routed {
         return Ok(ExitCode::SUCCESS);
@@ -104,7 +104,7 @@ async fn against_routed(
     match session.serving.engine_for(&routing.model).await {
         Ok(old) => Ok(Some(measure(&args.set, old, new).await?)),
         Err(EngineError::Model { .. }) if args.accept_differences => {
-            eprintln!("not compared: version {} is not served here", routing.model.version);
+            errln!("not compared: version {} is not served here", routing.model.version);
             Ok(None)
         }
         Err(error @ EngineError::Model { .. }) => Err(Failure::new(

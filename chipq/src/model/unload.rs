@@ -53,7 +53,7 @@ pub(super) async fn unload(
                 "wait until they are judged, or say why they may go to review: --force WHY",
             ));
         };
-        println!("{open} open inspections lose version {version}: {why}");
+        outln!("{open} open inspections lose version {version}: {why}");
     }
     session.serving.unload(version).await?;
     if session.routing().await?.model.version == *version {
@@ -63,7 +63,7 @@ pub(super) async fn unload(
             "look at `chipq model list`",
         ));
     }
-    println!("version {version} is unloaded; serving: {}", others.join(", "));
+    outln!("version {version} is unloaded; serving: {}", others.join(", "));
     Ok(ExitCode::SUCCESS)
 }
 

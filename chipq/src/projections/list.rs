@@ -17,7 +17,7 @@ pub(super) async fn show_list(args: InstallationArgs) -> anyhow::Result<ExitCode
 
 async fn print_list(session: &OperatorSession) -> anyhow::Result<()> {
     let statuses = projectors::list_generations(session.pool(), session.log().as_ref()).await?;
-    println!(
+    outln!(
         "{:<20} {:>4}  {:<8} {:>6} {:>9} {:>9} {:>8} {:>8} {:>7} {:>9}",
         "projection",
         "gen",
@@ -31,7 +31,7 @@ async fn print_list(session: &OperatorSession) -> anyhow::Result<()> {
         "discarded"
     );
     for status in &statuses {
-        println!(
+        outln!(
             "{:<20} {:>4}  {:<8} {:>6} {:>9} {:>9} {:>8} {:>8.1} {:>7} {:>9}",
             status.projection,
             status.generation,
@@ -46,7 +46,7 @@ async fn print_list(session: &OperatorSession) -> anyhow::Result<()> {
         );
     }
     for mismatch in statuses.iter().filter_map(|status| status.mismatch.as_ref()) {
-        println!("\n{} stands still: {mismatch}", mismatch.projection);
+        outln!("\n{} stands still: {mismatch}", mismatch.projection);
     }
     for parked in projectors::list_parked_streams(session.pool(), None).await? {
         print_parked(&parked);
@@ -57,12 +57,12 @@ async fn print_list(session: &OperatorSession) -> anyhow::Result<()> {
 fn print_parked(parked: &ParkedStream) {
     let ParkedStream { projection, stream, position, events, event_type, error, .. } = parked;
     let what = if parked.is_discarded { "discarded" } else { "parked" };
-    println!(
+    outln!(
         "\n{what} in {projection}: {stream} since position {position} ({events} events passed \
          over): {event_type}: {error}"
     );
     if !parked.is_discarded {
-        println!(
+        outln!(
             "  next: correct what it names, then: chipq projections retry {projection} {position}; \
              or go on without it: chipq projections discard {projection} {position}"
         );

@@ -59,11 +59,11 @@ async fn retry_streams(
     for ParkedStream { stream, .. } in &parked {
         let still = projectors::read_parked_stream(session.pool(), projection, stream).await?;
         if let Some(ParkedStream { position, error, .. }) = still {
-            println!("stays parked: {stream} since position {position}: {error}");
+            outln!("stays parked: {stream} since position {position}: {error}");
             left += 1;
         }
     }
-    println!("{projection}: {} of {} applied again", parked.len() - left, parked.len());
+    outln!("{projection}: {} of {} applied again", parked.len() - left, parked.len());
     Ok(if left == 0 { ExitCode::SUCCESS } else { ExitCode::from(STAYS_PARKED) })
 }
 
@@ -106,7 +106,7 @@ async fn record(
     };
     let (poison, decided_at) =
         record_repair(&*session.log(), request).await.map_err(explain_repair)?;
-    println!(
+    outln!(
         "{}: {} at position {position}, {} of {}/{}",
         projection,
         name_of(action),
@@ -126,7 +126,7 @@ async fn wait_until_carried_out(
     let begun = Instant::now();
     while projectors::serving_position(session.pool(), projection).await? < Some(decided_at) {
         if begun.elapsed() > CARRIED_OUT_WITHIN {
-            println!(
+            outln!(
                 "decided at position {decided_at}; it takes effect when the projectors come there"
             );
             return Ok(false);
@@ -189,7 +189,7 @@ async fn print_history(session: &OperatorSession, names: &[&str]) -> anyhow::Res
         for repair in list_repairs(&*session.log(), name, HISTORY_MAX).await? {
             let actor = repair.actor.map_or_else(|| "unknown".to_owned(), |actor| actor.subject);
             let poison = &repair.poison;
-            println!(
+            outln!(
                 "{name}: {} at position {} ({} of {}/{}) by {actor} on {}: {}",
                 name_of(repair.action),
                 poison.position,

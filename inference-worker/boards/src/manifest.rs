@@ -99,6 +99,13 @@ pub struct ManifestItem {
     pub boxes: Vec<LabelledBox>,
 }
 
+impl ManifestItem {
+    /// Every picture of the pair.
+    pub fn files(&self) -> impl Iterator<Item = &ManifestFile> {
+        [&self.test, &self.template].into_iter().chain(&self.variants).chain(&self.accepted)
+    }
+}
+
 /// A file beside the manifest.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ManifestFile {
