@@ -4,8 +4,11 @@ mod arguments;
 mod bench;
 mod model;
 mod projections;
+mod variables;
 
-use clap::{Parser, Subcommand};
+use std::ffi::OsString;
+
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use platform::telemetry::TelemetryConfig;
 
 pub(crate) use arguments::{
@@ -43,10 +46,30 @@ exit with 1 when the version is worse.";
 #[derive(Debug, Parser)]
 #[command(name = "chipq", version, after_help = EXAMPLES)]
 pub(crate) struct Cli {
+    /// Threads that work on requests and events; by default as many as the machine has cores. Comparing
+    /// pictures has its own.
+    #[arg(long, env = "TOKIO_WORKER_THREADS", global = true, value_name = "N")]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(crate) threads: Option<u16>,
     #[command(flatten, next_help_heading = "Logging")]
     pub(crate) telemetry: TelemetryConfig,
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+impl Cli {
+    /// What `arguments`, the program's name before them, and the variables of this process ask for.
+    ///
+    /// # Errors
+    /// When they are wrong, and when they ask for help: what to print then.
+    pub(crate) fn from_arguments(arguments: &[OsString]) -> Result<Self, clap::Error> {
+        // Before variables that are empty lose their names.
+        let named = Self::command();
+        variables::with_variables(Self::command())
+            .try_get_matches_from(arguments)
+            .and_then(|matches| Self::from_arg_matches(&matches))
+            .map_err(|refusal| variables::name_variables(refusal, &named, arguments))
+    }
 }
 
 #[allow(clippy::enum_variant_names, reason = "a role is called as its service is")]

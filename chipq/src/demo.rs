@@ -89,9 +89,10 @@ fn load(args: &DemoArgs) -> Result<Lot, Failure> {
 
 /// The default port, or a free one with a note when that is taken.
 async fn bind(address: SocketAddr, any_port: bool) -> Result<TcpListener, Failure> {
-    match wiring::bind(address).await {
+    match wiring::bind(address, "--listen").await {
         Err(taken) if any_port => {
-            let listener = wiring::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;
+            let listener =
+                wiring::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), "--listen").await?;
             errln!("note: {}; serving on a free one", taken.what);
             Ok(listener)
         }

@@ -28,8 +28,9 @@ mod wiring;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
+use std::thread;
 
-use clap::{CommandFactory as _, Parser as _};
+use clap::CommandFactory as _;
 use platform::telemetry::{self, TelemetryConfig};
 
 use cli::{Cli, Command};
@@ -44,7 +45,8 @@ pub fn command_line() -> clap::Command {
 
 /// Runs the command line `arguments`; errors go to standard error, two lines each.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(arguments) {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let cli = match Cli::from_arguments(&arguments) {
         Ok(cli) => cli,
         Err(error) => {
             let code = if error.use_stderr() { failure::exit::USAGE } else { 0 };
@@ -64,11 +66,19 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn start(cli: Cli) -> anyhow::Result<ExitCode> {
     telemetry::init(&telemetry_for(&cli))?;
     platform::descriptors::raise_limit();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(worker_threads(cli.threads))
+        .enable_all()
+        .build()?;
     let outcome = runtime.block_on(run(cli.command));
     // A thread that is still computing must not keep a finished command on the terminal.
     runtime.shutdown_timeout(std::time::Duration::from_secs(2));
     outcome
+}
+
+/// Said to tokio in any case: it would take its own variable for it, and panic at what it does not like there.
+fn worker_threads(configured: Option<u16>) -> usize {
+    configured.map_or_else(|| thread::available_parallelism().map_or(1, usize::from), usize::from)
 }
 
 async fn run(command: Command) -> anyhow::Result<ExitCode> {

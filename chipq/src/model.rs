@@ -87,7 +87,8 @@ async fn load(args: LoadModelArgs) -> anyhow::Result<ExitCode> {
     outln!("answers were checked at {}", serving::sizes(engine.batch_sizes()));
     outln!(
         "next: chipq model route {} --engine {} --reason WHY",
-        model.version, args.server.engine
+        model.version,
+        args.server.engine
     );
     Ok(ExitCode::SUCCESS)
 }

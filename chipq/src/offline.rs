@@ -75,7 +75,8 @@ pub(crate) fn evaluate(args: &EvaluateArgs) -> anyhow::Result<()> {
     if done.other_labels > 0 {
         outln!(
             "{} of {} labels are of classes that the network does not name: they count as \"other\"",
-            done.other_labels, done.labels,
+            done.other_labels,
+            done.labels,
         );
     }
     if args.repaired {

@@ -97,7 +97,9 @@ pub(crate) async fn verify(args: VerifyArgs) -> anyhow::Result<ExitCode> {
             if identical { "equals a rebuild".to_owned() } else { one.comparison.to_string() };
         outln!(
             "{:<20} generation {} at position {}: {verdict}",
-            one.projection, one.generation, one.position
+            one.projection,
+            one.generation,
+            one.position
         );
     }
     if different {

@@ -11,7 +11,7 @@ use ::projectors::ProjectorsConfig;
 use clap::Args;
 use inference_worker::WorkerConfig;
 use platform::auth::Users;
-use platform::config::ConfigErrors;
+use platform::config::{ConfigErrors, listen_address};
 use platform::foundation::{DataConfig, Foundation, FoundationConfig};
 use platform::health::{HealthConfig, Probe, serve_health, serve_with_health};
 use platform::http::HttpConfig;
@@ -26,7 +26,8 @@ const LATER: &str = "run `chipq migrate` first; see docs/architecture.md for whi
 #[command(after_help = LATER)]
 pub(crate) struct CommandApiArgs {
     /// Where to listen.
-    #[arg(long, env = "CHIPQ_LISTEN", default_value = "127.0.0.1:8080")]
+    #[arg(long, env = "CHIPQ_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDR")]
+    #[arg(value_parser = listen_address)]
     listen: SocketAddr,
     /// Let the development user demo/demo in; refused unless the listener is on loopback.
     #[arg(long, env = "CHIPQ_DEMO_USER", default_value_t = false)]
@@ -44,7 +45,8 @@ pub(crate) struct CommandApiArgs {
 #[command(after_help = LATER)]
 pub(crate) struct QueryApiArgs {
     /// Where to listen.
-    #[arg(long, env = "CHIPQ_LISTEN", default_value = "127.0.0.1:8081")]
+    #[arg(long, env = "CHIPQ_LISTEN", default_value = "127.0.0.1:8081", value_name = "ADDR")]
+    #[arg(value_parser = listen_address)]
     listen: SocketAddr,
     /// Base that this API is reached by, such as `https://chipq.example`: a listener on loopback answers to
     /// its host too.
@@ -100,7 +102,7 @@ pub(crate) async fn command_api(args: CommandApiArgs) -> anyhow::Result<()> {
     platform::metrics::install()?;
     let api = build_command_api(&foundation, &stores, users, &args.config);
     tokio::spawn(command_api::housekeeping(foundation.idempotency(), shutdown.clone()));
-    let listener = bind(args.listen).await?;
+    let listener = bind(args.listen, "--listen").await?;
     tracing::info!(address = %listener.local_addr()?, "the command API is listening");
     let probes = vec![api.probe()];
     let router = command_api::router(api);
@@ -115,7 +117,7 @@ pub(crate) async fn query_api(args: QueryApiArgs) -> anyhow::Result<()> {
     let stores = ApiStores::open(&args.data)?;
     platform::metrics::install()?;
     let api = build_query_api(&foundation, &stores, &args.config, shutdown.clone());
-    let listener = bind(args.listen).await?;
+    let listener = bind(args.listen, "--listen").await?;
     tracing::info!(address = %listener.local_addr()?, "the query API is listening");
     let probes = vec![api.probe()];
     let router = query_api::router(api);
@@ -170,7 +172,7 @@ async fn run_with_health(
     role: impl Future<Output = anyhow::Result<()>>,
 ) -> anyhow::Result<()> {
     let Some(address) = config.health_listen else { return role.await };
-    let listener = bind(address).await?;
+    let listener = bind(address, "--health-listen").await?;
     tracing::info!(address = %listener.local_addr()?, "health and metrics are served");
     let health = tokio::spawn(serve_health(listener, probe, shutdown.clone()));
     let outcome = role.await;

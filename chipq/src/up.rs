@@ -18,7 +18,7 @@ pub(crate) const READY: &str = "chipq is ready at ";
 pub(crate) async fn run(args: UpArgs) -> anyhow::Result<()> {
     let shutdown = Shutdown::on_signal()?;
     let users = users(args.listen, args.without_demo_user)?;
-    let listener = bind(args.listen).await?;
+    let listener = bind(args.listen, "--listen").await?;
     let installation = Installation::open(&args.installation).await?;
     let mut services = Services::start(installation, listener, users, &args.settings).await?;
     let ready = tokio::select! {

@@ -69,21 +69,23 @@ pub(crate) fn build_query_api(
     QueryApi::new(on, config)
 }
 
-/// Listens on `address`.
-pub(crate) async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
+/// Listens on `address`, which `option` of the command line names.
+pub(crate) async fn bind(address: SocketAddr, option: &str) -> Result<TcpListener, Failure> {
     TcpListener::bind(address).await.map_err(|error| match error.kind() {
         io::ErrorKind::AddrInUse => Failure::new(
             format_args!("port {} is taken by another program", address.port()),
             format_args!(
-                "choose another port, such as --listen {}:{}, or any free one with port 0",
-                address.ip(),
-                address.port().saturating_add(1),
+                "choose another port, such as {option} {}, or any free one with port 0",
+                SocketAddr::new(address.ip(), address.port().checked_add(1).unwrap_or(0)),
             ),
             exit::UNAVAILABLE,
         ),
         _ => Failure::new(
             format_args!("cannot listen on {address}: {error}"),
-            "choose another address with --listen ADDR",
+            format_args!(
+                "choose an address of this machine and a port from 1024, such as {option} \
+                 127.0.0.1:8080"
+            ),
             exit::UNAVAILABLE,
         ),
     })

@@ -18,21 +18,25 @@ pub struct CommandApiConfig {
     pub public_url: Option<PublicUrl>,
     /// Seconds that a request may take before it is answered with 504.
     #[arg(long, env = "CHIPQ_REQUEST_TIMEOUT", default_value_t = 30)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=3_600))]
     pub request_timeout_s: u64,
     /// Seconds that an upload may take before it is answered with 504.
     #[arg(long, env = "CHIPQ_UPLOAD_TIMEOUT", default_value_t = 300)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub upload_timeout_s: u64,
     /// Largest picture that may be uploaded, in bytes.
     #[arg(long, env = "CHIPQ_UPLOAD_MAX_BYTES")]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=17_179_869_184))]
     #[arg(default_value_t = UploadLimits::default().max_bytes)]
     pub upload_max_bytes: u64,
     /// Largest picture that may be uploaded, in pixels.
     #[arg(long, env = "CHIPQ_UPLOAD_MAX_PIXELS")]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=4_294_967_296))]
     #[arg(default_value_t = UploadLimits::default().max_pixels)]
     pub upload_max_pixels: u64,
     /// Pictures that are received at a time; the next ones wait, and are put off after five seconds.
     #[arg(long, env = "CHIPQ_UPLOADS_MAX", default_value_t = UPLOADS_MAX)]
-    #[arg(value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=4_096))]
     pub uploads_max: u16,
     /// MiB that they may have together, as announced: what unfinished uploads take of the disk.
     #[arg(long, env = "CHIPQ_UPLOADS_MAX_MIB", default_value_t = UPLOADS_MAX_MIB)]
@@ -40,15 +44,19 @@ pub struct CommandApiConfig {
     pub uploads_max_mib: u32,
     /// Commands a second that one principal may send over time.
     #[arg(long, env = "CHIPQ_RATE_PER_SECOND", default_value = "200")]
+    #[arg(value_parser = platform::config::rate())]
     pub rate_per_second: NonZeroU32,
     /// Commands that one principal may send at once.
     #[arg(long, env = "CHIPQ_RATE_BURST", default_value = "400")]
+    #[arg(value_parser = platform::config::rate())]
     pub rate_burst: NonZeroU32,
     /// Tokens a second that one network address may ask for over time.
     #[arg(long, env = "CHIPQ_TOKEN_RATE_PER_SECOND", default_value = "10")]
+    #[arg(value_parser = platform::config::rate())]
     pub token_rate_per_second: NonZeroU32,
     /// Tokens that one network address may ask for at once.
     #[arg(long, env = "CHIPQ_TOKEN_RATE_BURST", default_value = "50")]
+    #[arg(value_parser = platform::config::rate())]
     pub token_rate_burst: NonZeroU32,
 }
 

@@ -41,7 +41,8 @@ pub struct WorkerConfig {
           value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub batch_size: u16,
     /// Longest wait in milliseconds of a batch's first crop for company.
-    #[arg(long, env = "CHIPQ_BATCH_DELAY_MS", default_value_t = 2)]
+    #[arg(long, env = "CHIPQ_BATCH_DELAY_MS", default_value_t = 2,
+          value_parser = clap::value_parser!(u64).range(0..=10_000))]
     pub batch_delay_ms: u64,
     /// Batches that the engine works on at a time.
     #[arg(long, env = "CHIPQ_BATCHES_IN_FLIGHT", default_value_t = 2,
@@ -54,6 +55,7 @@ pub struct WorkerConfig {
     /// A name of this worker alone, which it keeps when it starts again, such as its pod's: after a
     /// crash it takes up its own share at once.
     #[arg(long, env = "CHIPQ_WORKER_NAME")]
+    #[arg(value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub worker_name: Option<String>,
 }
 

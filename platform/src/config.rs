@@ -3,15 +3,21 @@
 //! Invariant: a secret never appears in `Debug` or `Display`, and a secret file is readable by its
 //! owner only. Absent: the configuration of any one concern; each lives beside what it configures.
 
+mod listen;
+
 use std::convert::Infallible;
 use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
+use std::num::NonZeroU32;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use clap::builder::TypedValueParser;
 use secrecy::SecretString;
 use uuid::Uuid;
+
+pub use listen::listen_address;
 
 /// Parses a secret argument; for clap's `value_parser`. Never fails.
 ///
@@ -19,6 +25,12 @@ use uuid::Uuid;
 /// None; the type is what clap asks for.
 pub fn secret(text: &str) -> Result<SecretString, Infallible> {
     Ok(SecretString::from(text))
+}
+
+/// Parses how many a second, or at once, somebody may have; for clap's `value_parser`.
+#[must_use]
+pub fn rate() -> impl TypedValueParser<Value = NonZeroU32> {
+    clap::value_parser!(u32).range(1..=1_000_000).try_map(NonZeroU32::try_from)
 }
 
 /// Everything that is wrong with a configuration, reported at once.

@@ -51,7 +51,9 @@ impl EmbeddedPostgresConfig {
         Self {
             data_dir: data_dir.into(),
             purpose: Purpose::Serving,
-            binaries: std::env::var_os("CHIPQ_POSTGRES_BIN").map(PathBuf::from),
+            binaries: std::env::var_os("CHIPQ_POSTGRES_BIN")
+                .filter(|folder| !folder.is_empty())
+                .map(PathBuf::from),
         }
     }
 }

@@ -40,8 +40,8 @@ impl FoundationConfig {
 
     /// Notes everything that is wrong, without connecting anywhere.
     pub fn check(&self, errors: &mut ConfigErrors) {
-        let database =
-            errors.check("CHIPQ_DATABASE_URL", postgres::connect_options(&self.database));
+        let database = postgres::connect_options(&self.database);
+        let database = errors.check(self.database.url_variable(), database);
         errors.check("CHIPQ_DATABASE_MAX_CONNECTIONS", self.database.check_connections());
         let log = errors.check("CHIPQ_EVENT_LOG_URL", self.event_log.url()).flatten();
         if let (Some(database), Some(log)) = (database, log) {

@@ -34,6 +34,7 @@ pub struct HealthConfig {
     /// Answers /healthz, /readyz and /metrics here, such as 0.0.0.0:9464 for probes of Kubernetes;
     /// nowhere when it is not set. No token is asked for, no data shown.
     #[arg(long, env = "CHIPQ_HEALTH_LISTEN", value_name = "ADDR")]
+    #[arg(value_parser = crate::config::listen_address)]
     pub health_listen: Option<SocketAddr>,
 }
 

@@ -69,14 +69,16 @@ pub struct DatabaseConfig {
     /// has one pool, `up` and `demo` have three: for commands and the log, for reads, for leases and projectors.
     /// Beside them, each projector holds one of its own, and each rebuild or verification that runs two.
     #[arg(long, env = "CHIPQ_DATABASE_MAX_CONNECTIONS", default_value_t = 16)]
-    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub database_max_connections: u32,
     /// Seconds to wait for a free connection before giving up.
     #[arg(long, env = "CHIPQ_DATABASE_ACQUIRE_TIMEOUT", default_value_t = 5)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=3_600))]
     pub database_acquire_timeout_s: u64,
     /// Seconds after which the server ends a statement; 0 means never. Three seconds later this process
     /// gives up on the connection, whatever has become of the server.
     #[arg(long, env = "CHIPQ_DATABASE_STATEMENT_TIMEOUT", default_value_t = STATEMENT_TIMEOUT_S)]
+    #[arg(value_parser = clap::value_parser!(u64).range(0..=86_400))]
     pub database_statement_timeout_s: u64,
 }
 
@@ -95,10 +97,22 @@ impl DatabaseConfig {
     /// The URL as configured, from either variable; `None` when neither is set.
     #[must_use]
     pub fn url(&self) -> Option<SecretString> {
-        self.database_url
-            .clone()
-            .or_else(|| std::env::var("DATABASE_URL").ok().map(SecretString::from))
-            .filter(|url| !url.expose_secret().is_empty())
+        self.own_url().or_else(|| {
+            let shared = std::env::var("DATABASE_URL").ok().filter(|url| !url.is_empty());
+            shared.map(SecretString::from)
+        })
+    }
+
+    fn own_url(&self) -> Option<SecretString> {
+        self.database_url.clone().filter(|url| !url.expose_secret().is_empty())
+    }
+
+    /// Which variable the URL is in, to name what has to be corrected.
+    pub(crate) fn url_variable(&self) -> &'static str {
+        match self.own_url() {
+            None if self.url().is_some() => "DATABASE_URL",
+            _ => "CHIPQ_DATABASE_URL",
+        }
     }
 
     /// With as many connections as are configured, but not fewer than a process needs: for a command that
@@ -159,9 +173,12 @@ pub enum PostgresError {
     NotConfigured,
     /// The URL does not parse.
     #[error(
-        "CHIPQ_DATABASE_URL is not a PostgreSQL URL; write postgres://user:password@host:5432/db"
+        "{variable} is not a PostgreSQL URL; write postgres://user:password@host:5432/db, or unset it"
     )]
-    BadUrl,
+    BadUrl {
+        /// Where it is configured.
+        variable: &'static str,
+    },
     /// Nothing answers there.
     #[error("no PostgreSQL answers at {place} ({reason}); check that it runs and can be reached")]
     Unreachable {
@@ -231,10 +248,11 @@ pub(crate) fn separate_pool(config: &DatabaseConfig) -> Result<Pool, PostgresErr
 pub(crate) fn connect_options(config: &DatabaseConfig) -> Result<PgConnectOptions, PostgresError> {
     let url = config.url().ok_or(PostgresError::NotConfigured)?;
     let url = url.expose_secret();
+    let bad_url = || PostgresError::BadUrl { variable: config.url_variable() };
     if !(url.starts_with("postgres://") || url.starts_with("postgresql://")) {
-        return Err(PostgresError::BadUrl);
+        return Err(bad_url());
     }
-    let options = PgConnectOptions::from_str(url).map_err(|_| PostgresError::BadUrl)?;
+    let options = PgConnectOptions::from_str(url).map_err(|_| bad_url())?;
     let statement_timeout = format!("{}s", config.database_statement_timeout_s);
     Ok(options.application_name("chipq").options(KEEPALIVE).options([
         ("client_connection_check_interval", CLIENT_CHECK),
@@ -294,7 +312,7 @@ mod tests {
         let error = refusal("postgres://chipq:hunter2@127.0.0.1:1/x".to_owned()).await;
         assert!(matches!(error, PostgresError::Unreachable { .. }), "{error}");
         for url in ["mysql://x/y", "postgres://[", "nonsense"] {
-            assert!(matches!(refusal(url.to_owned()).await, PostgresError::BadUrl), "{url}");
+            assert!(matches!(refusal(url.to_owned()).await, PostgresError::BadUrl { .. }), "{url}");
         }
         assert!(matches!(refusal(String::new()).await, PostgresError::NotConfigured));
     }

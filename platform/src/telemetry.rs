@@ -21,7 +21,16 @@ pub struct TelemetryConfig {
     pub json: bool,
     /// What to log, as `level` or `target=level,…`.
     #[arg(long = "log", env = "CHIPQ_LOG", default_value = DEFAULT_FILTER, global = true)]
+    #[arg(value_parser = parse_filter)]
     pub filter: String,
+}
+
+/// A filter that parses.
+fn parse_filter(text: &str) -> Result<String, String> {
+    match EnvFilter::try_new(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(format!("{error}; write for example info or info,platform=debug")),
+    }
 }
 
 /// What is logged unless `CHIPQ_LOG` says otherwise.

@@ -8,36 +8,47 @@ use std::time::Duration;
 pub struct QueryApiConfig {
     /// Subscriptions that one process serves at once.
     #[arg(long, env = "CHIPQ_SUBSCRIPTIONS_MAX", default_value_t = 1_000)]
+    #[arg(value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=100_000))]
     pub subscriptions_max: usize,
     /// Subscriptions of these that one principal may have.
     #[arg(long, env = "CHIPQ_SUBSCRIPTIONS_PER_PRINCIPAL", default_value_t = 200)]
+    #[arg(value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=100_000))]
     pub subscriptions_per_principal: usize,
     /// WebSocket connections that one process serves at once.
     #[arg(long, env = "CHIPQ_SOCKETS_MAX", default_value_t = 1_000)]
+    #[arg(value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=100_000))]
     pub sockets_max: usize,
     /// WebSocket connections of these that one principal may have.
     #[arg(long, env = "CHIPQ_SOCKETS_PER_PRINCIPAL", default_value_t = 100)]
+    #[arg(value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=100_000))]
     pub sockets_per_principal: usize,
     /// Reads a second that one principal may send over time. A costly query counts as several.
     #[arg(long, env = "CHIPQ_READ_RATE_PER_SECOND", default_value = "500")]
+    #[arg(value_parser = platform::config::rate())]
     pub read_rate_per_second: NonZeroU32,
     /// Reads that one principal may send at once.
     #[arg(long, env = "CHIPQ_READ_RATE_BURST", default_value = "1000")]
+    #[arg(value_parser = platform::config::rate())]
     pub read_rate_burst: NonZeroU32,
     /// Milliseconds that a subscriber may take for one item before it is told to go on later.
     #[arg(long, env = "CHIPQ_SLOW_AFTER_MS", default_value_t = 5_000)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=600_000))]
     pub slow_after_ms: u64,
     /// Positions of the log that a live subscriber may be behind before it is told to go on later.
     #[arg(long, env = "CHIPQ_SLOW_BEHIND", default_value_t = 10_000)]
+    #[arg(value_parser = clap::value_parser!(i64).range(1..=1_000_000_000))]
     pub slow_behind: i64,
     /// Milliseconds after which a connection is cut on which one message does not leave.
     #[arg(long, env = "CHIPQ_SEND_TIMEOUT_MS", default_value_t = 30_000)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=600_000))]
     pub send_timeout_ms: u64,
     /// Report PDFs that are rendered at once.
     #[arg(long, env = "CHIPQ_RENDERS_MAX", default_value_t = 2)]
+    #[arg(value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=1_024))]
     pub renders_max: usize,
     /// Seconds that a read model may be behind the log and still count as ready.
     #[arg(long, env = "CHIPQ_READY_LAG", default_value_t = 30)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub ready_lag_s: u64,
 }
 

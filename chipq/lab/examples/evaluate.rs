@@ -30,7 +30,11 @@ struct Arguments {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let Arguments { manifest, out, split, repaired, weights } = Arguments::parse();
-    let done = evaluate(&manifest, &out, &EvaluateOptions { split, repaired, weights })?;
+    let done = evaluate(
+        &manifest,
+        &out,
+        &EvaluateOptions { split, repaired, weights, replaces_inputs: false },
+    )?;
     let each = |time: Duration, of: usize| time.as_secs_f64() * 1e3 / of.max(1) as f64;
     let summary = serde_json::json!({
         "pairs": done.pairs,

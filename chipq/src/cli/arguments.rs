@@ -4,8 +4,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Args;
+use clap::builder::RangedU64ValueParser;
 use domain::{PixelBox, PixelScale, Recipe};
 use platform::artifact_store::ArtifactStoreConfig;
+use platform::config::listen_address;
 use platform::foundation::FoundationConfig;
 
 use crate::installation::InstallationArgs;
@@ -19,6 +21,7 @@ const LISTEN: &str = "127.0.0.1:8080";
 pub(crate) struct UpArgs {
     /// Address and port to serve HTTP on.
     #[arg(long, env = "CHIPQ_LISTEN", default_value = LISTEN, value_name = "ADDR")]
+    #[arg(value_parser = listen_address)]
     pub(crate) listen: SocketAddr,
     /// Do not create the user demo (password demo); needed to listen beyond this machine.
     #[arg(long, env = "CHIPQ_WITHOUT_DEMO_USER")]
@@ -40,12 +43,13 @@ pub(crate) struct DemoArgs {
     pub(crate) boards: Option<PathBuf>,
     /// How many boards; with --boards, the first so many, and all by default.
     #[arg(long, value_name = "N")]
+    #[arg(value_parser = RangedU64ValueParser::<usize>::new().range(1..=100_000))]
     pub(crate) count: Option<usize>,
     /// Which boards are generated: the same seed, the same boards.
     #[arg(long, default_value_t = 1, value_name = "S")]
     pub(crate) seed: u64,
     /// Address and port; when the default port is taken, a free one is used.
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = listen_address)]
     pub(crate) listen: Option<SocketAddr>,
     /// Folder to keep everything in; a temporary one by default, removed at the end.
     #[arg(long, env = "CHIPQ_DATA", value_name = "DIR")]
@@ -138,7 +142,7 @@ pub(crate) struct InspectArgs {
     #[arg(long = "tolerate", value_name = "X,Y,W,H", value_parser = parse_box)]
     pub(crate) tolerated: Vec<PixelBox>,
     /// How far the board may be bent against the golden sample, in pixels.
-    #[arg(long, value_name = "PX", default_value_t = Recipe::BEND_MAX_PX)]
+    #[arg(long, value_name = "PX", default_value_t = Recipe::BEND_MAX_PX, value_parser = parse_bend)]
     pub(crate) bend_max: f32,
     /// The scale of the board's picture, in pixels per millimetre.
     #[arg(long, value_name = "PX_PER_MM")]
@@ -168,6 +172,12 @@ fn parse_box(text: &str) -> Result<PixelBox, String> {
     }
 }
 
+/// A bend as a recipe may have it.
+fn parse_bend(text: &str) -> Result<f32, String> {
+    let bend = text.parse().ok().filter(|bend| (0.0..=Recipe::BEND_MAX_PX).contains(bend));
+    bend.ok_or_else(|| format!("write a number of pixels from 0 to {}", Recipe::BEND_MAX_PX))
+}
+
 /// What is photographed beside the golden sample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum PhotographUnits {
@@ -181,7 +191,7 @@ pub(crate) enum PhotographUnits {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct GenerateBoardsArgs {
     /// How many boards.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub(crate) count: u64,
     /// The same seed writes the same files.
     #[arg(long, value_name = "S", default_value_t = 1)]
@@ -202,7 +212,7 @@ pub(crate) struct GenerateBoardsArgs {
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=100))]
     pub(crate) clean_per_cent: u32,
     /// Boards made of one design before the next begins.
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) units_per_design: u32,
     /// Write also into a folder that has a manifest.json already.
     #[arg(long)]

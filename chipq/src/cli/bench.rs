@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::RangedU64ValueParser;
 use clap::{Args, Subcommand};
 use inference::engine::{EngineUrl, TritonConfig};
 
@@ -17,21 +18,27 @@ pub(crate) struct BenchArgs {
     pub(crate) json: bool,
     /// Boards offered per second, whether or not the platform keeps up.
     #[arg(long, default_value_t = 5.0, value_name = "RATE")]
+    #[arg(value_parser = parse_rate)]
     pub(crate) boards_per_second: f64,
     /// How long boards are offered.
     #[arg(long, default_value_t = 20, value_name = "N")]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub(crate) seconds: u64,
     /// Commands that are timed one by one.
     #[arg(long, default_value_t = 300, value_name = "N")]
+    #[arg(value_parser = RangedU64ValueParser::<usize>::new().range(1..=1_000_000))]
     pub(crate) commands: usize,
     /// Events that a follower is timed on.
     #[arg(long, default_value_t = 300, value_name = "N")]
+    #[arg(value_parser = RangedU64ValueParser::<usize>::new().range(1..=1_000_000))]
     pub(crate) follow: usize,
     /// Synthetic events that the read models are rebuilt from.
     #[arg(long, default_value_t = 30_000, value_name = "N")]
+    #[arg(value_parser = RangedU64ValueParser::<usize>::new().range(1..=100_000_000))]
     pub(crate) events: usize,
     /// Seconds without work before memory is measured.
     #[arg(long, default_value_t = 5, value_name = "N")]
+    #[arg(value_parser = clap::value_parser!(u64).range(0..=86_400))]
     pub(crate) idle_seconds: u64,
 }
 
@@ -129,12 +136,15 @@ pub(crate) struct BenchWorkersArgs {
     pub(crate) engine: EngineUrl,
     /// Boards in every round.
     #[arg(long, default_value_t = 600, value_name = "N")]
+    #[arg(value_parser = RangedU64ValueParser::<usize>::new().range(1..=100_000))]
     pub(crate) boards: usize,
     /// Numbers of workers to measure.
     #[arg(long, value_delimiter = ',', default_value = "1,2,4", value_name = "N,N")]
+    #[arg(value_parser = RangedU64ValueParser::<usize>::new().range(1..=256))]
     pub(crate) workers: Vec<usize>,
     /// How often each number is measured, in turns.
     #[arg(long, default_value_t = 3, value_name = "N")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub(crate) rounds: u32,
     /// Milliseconds that a lease lasts.
     #[arg(long, default_value_t = 3_000, value_name = "N",
@@ -143,4 +153,10 @@ pub(crate) struct BenchWorkersArgs {
     /// Print JSON for machines.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// So many a second.
+fn parse_rate(text: &str) -> Result<f64, String> {
+    let rate = text.parse::<f64>().ok().filter(|rate| (0.01..=10_000.0).contains(rate));
+    rate.ok_or_else(|| "write a number from 0.01 to 10000".to_owned())
 }

@@ -89,7 +89,8 @@ fn print(list: &List<'_>) {
     if !list.routed_version_serves {
         outln!(
             "warning: version {} ({}) is routed to and not served here",
-            model.version, model.sha256
+            model.version,
+            model.sha256
         );
         outln!("  inspections wait for it; load it, or route to a version that serves");
     }
