@@ -4,11 +4,13 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Descriptors that are enough for any process of this platform: nothing asks for more.
 const ENOUGH: u64 = 65_536;
+/// Descriptors that one connection may take: its own, and that of a picture that is sent or received by it.
+const PER_CONNECTION: u64 = 2;
 /// Descriptors that are kept for the database, files, engines and the listener itself.
 const KEPT: u64 = 256;
 
 /// Lets this process open as many files as its hard limit allows, up to 65,536; what it starts inherits that.
-/// Many systems begin with 1,024, of which every connection takes one.
+/// Many systems begin with 1,024, of which every connection takes one or two.
 pub fn raise_limit() {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let wanted = maximum.unwrap_or(ENOUGH).min(ENOUGH);
@@ -21,8 +23,25 @@ pub fn raise_limit() {
     }
 }
 
-/// How many connections may be open, by the limit in force: at least half of what there is.
+/// How many connections may be open, by the limit in force.
 pub(crate) fn for_connections() -> usize {
-    let limit = getrlimit(Resource::Nofile).current.unwrap_or(ENOUGH);
-    usize::try_from(limit - KEPT.min(limit / 2)).unwrap_or(usize::MAX)
+    connections_within(getrlimit(Resource::Nofile).current.unwrap_or(ENOUGH))
+}
+
+/// Of a limit that is low half is kept in any case.
+fn connections_within(limit: u64) -> usize {
+    let shared = limit - KEPT.min(limit / 2);
+    usize::try_from(shared / PER_CONNECTION).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_connection_may_have_a_file_open_and_enough_is_left_for_the_rest() {
+        for (limit, connections) in [(65_536, 32_640), (1_024, 384), (256, 64), (3, 1)] {
+            assert_eq!(connections_within(limit), connections, "{limit}");
+        }
+    }
 }

@@ -110,14 +110,14 @@ async fn trace_request(mut request: Request, next: Next) -> Response {
     let context = TraceContext::new(header_text(request.headers(), &TRACEPARENT));
     let request_id = request_id(request.headers(), &context);
     let path = request.uri().path().to_owned();
-    let method = request.method().clone();
+    let method = method_name(request.method());
     let route = request.extensions().get::<MatchedPath>().cloned();
     request.extensions_mut().insert(context.clone());
 
     // What is done for the request stands under it.
     let span = tracing::info_span!(
         "request",
-        %method,
+        method,
         route = route.as_ref().map_or("(none)", MatchedPath::as_str),
         trace_id = context.trace_id,
     );
@@ -132,7 +132,7 @@ async fn trace_request(mut request: Request, next: Next) -> Response {
         response.headers_mut().insert(TRACEPARENT.clone(), value);
     }
     tracing::info!(
-        %method,
+        method,
         route = route.as_ref().map_or("(none)", MatchedPath::as_str),
         status = response.status().as_u16(),
         duration_ms = started.elapsed().as_millis(),
@@ -141,6 +141,23 @@ async fn trace_request(mut request: Request, next: Next) -> Response {
         "request"
     );
     response
+}
+
+/// The method as the log names it. One that nobody defined may be as long as its sender likes, and is
+/// `_OTHER` (OpenTelemetry semantic conventions, `http.request.method`).
+fn method_name(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        Method::CONNECT => "CONNECT",
+        Method::TRACE => "TRACE",
+        _ => "_OTHER",
+    }
 }
 
 fn header_text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
@@ -171,7 +188,10 @@ async fn not_found(uri: Uri) -> Problem {
 }
 
 async fn method_not_allowed(method: Method, uri: Uri) -> Problem {
-    let detail = format!("{} does not answer to {method}", uri.path());
+    let detail = match method_name(&method) {
+        "_OTHER" => format!("{} does not answer to that method", uri.path()),
+        name => format!("{} does not answer to {name}", uri.path()),
+    };
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", detail)
 }
 

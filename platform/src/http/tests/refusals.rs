@@ -57,6 +57,12 @@ async fn unknown_paths_and_methods_are_problems() {
     let answer = get_path(&router, "/echo").await;
     answer.problem(405, "method-not-allowed");
     assert_eq!(answer.header("allow"), "POST");
+    // What is said of it, here and in the log, is not as long as the sender likes.
+    let long = "M".repeat(300_000);
+    let request = Request::builder().method(long.as_str()).uri("/echo").body(Body::empty());
+    let answer = ask(&router, request.unwrap()).await;
+    answer.problem(405, "method-not-allowed");
+    assert!(answer.text.len() < 500, "{} bytes", answer.text.len());
 }
 
 #[tokio::test]
