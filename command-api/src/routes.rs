@@ -6,6 +6,7 @@
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use platform::auth::Scope;
+use platform::http::describe::{describe_problems, text_header};
 use utoipa::OpenApi;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{
@@ -15,7 +16,6 @@ use utoipa::openapi::{Components, RefOr};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
-use crate::descriptions::{FieldProblem, PROBLEMS, ProblemDetails, text_header};
 use crate::parts::GoldenSampleUseBody;
 use crate::{CommandApi, inspections, parts, token, uploads};
 
@@ -53,10 +53,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     document.merge(described_routes().into_openapi());
     let components = document.components.get_or_insert_default();
     add_security_schemes(components);
-    for problem in PROBLEMS {
-        let response = RefOr::T(problem.describe_response());
-        components.responses.insert(problem.component.to_owned(), response);
-    }
+    describe_problems(components);
     for item in document.paths.paths.values_mut() {
         let operations = [&mut item.get, &mut item.put, &mut item.post];
         operations.into_iter().flatten().for_each(add_common_headers);
@@ -75,16 +72,21 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
             request, or what was in its way, and send it again with the same key.\n\n\
             **Change what you have seen.** `ETag` is a resource's version; `If-Match` makes a \
             command fail with 412 when the resource has changed since.\n\n\
+            **Bodies** are taken as they are: any `Content-Encoding` is refused (415). A `Content-Digest` \
+            (RFC 9530, sha-256 or sha-512) is compared.\n\n\
             **Read what you wrote.** Give `X-Log-Position` to a read as `min_position`.\n\n\
             **Problems** are `application/problem+json` (RFC 9457) with a stable `type`.",
     ),
+    servers((url = "/", description = "The server that this document comes from")),
     tags(
         (name = "tokens", description = "Who you are"),
         (name = "parts", description = "What boards are, and their golden samples"),
         (name = "inspections", description = "One look at one board"),
         (name = "uploads", description = "Pictures"),
+        (name = "reads", description = "What was found, as far as the log was projected"),
+        (name = "health", description = "For probes; without a token"),
     ),
-    components(schemas(ProblemDetails, FieldProblem, GoldenSampleUseBody)),
+    components(schemas(GoldenSampleUseBody)),
 )]
 struct ApiDocument;
 

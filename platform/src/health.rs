@@ -150,15 +150,16 @@ pub fn serve_health(
 
 /// The process answers.
 #[utoipa::path(get, path = "/healthz", operation_id = "getLiveness",
-    tag = "health", responses((status = 200)))]
+    tag = "health", security(()), responses((status = 200, description = "It lives")))]
 pub async fn get_liveness() -> &'static str {
     "ok\n"
 }
 
 /// Whether reads can be served, and what is missing. Looked at once a second at most.
 #[utoipa::path(get, path = "/readyz", operation_id = "getReadiness",
-    tag = "health",
-    responses((status = 200, body = Readiness), (status = 503, body = Readiness)))]
+    tag = "health", security(()), responses(
+    (status = 200, description = "Ready", body = Readiness),
+    (status = 503, description = "What is missing", body = Readiness)))]
 pub async fn get_readiness(State(parts): State<Arc<ProbedParts>>) -> Response {
     let readiness = parts.readiness().await;
     if readiness.ready {

@@ -4,6 +4,7 @@
 //! id, and nothing internal is in it. Absent: routes, which belong to services.
 
 mod content_headers;
+pub mod describe;
 mod extract;
 mod host;
 mod layers;

@@ -5,6 +5,7 @@
 mod accept;
 mod artifacts;
 mod defects;
+mod descriptions;
 mod health;
 mod inspections;
 mod list;

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
+use super::descriptions::ListProblems;
 use super::list::{ListArguments, ListPage, read_list};
 use super::query::QueryParams;
 use super::respond::json_at_position;
@@ -122,9 +123,8 @@ pub(super) struct DefectPage {
 /// Findings from the recipe's review_at, newest first.
 #[utoipa::path(get, path = "/v1/defects", operation_id = "listDefects",
     tag = "reads", params(DefectListParams), responses(
-    (status = 200, body = DefectPage, headers(("x-log-position" = i64))),
-    (status = 400, description = "invalid-query, invalid-cursor"),
-    (status = 401), (status = 403), (status = 429), (status = 503)), security(("oauth2" = ["inspections:read"]), ("bearer" = [])))]
+    (status = 200, description = "A page", body = DefectPage, headers(("x-log-position" = i64))),
+    ListProblems), security(("oauth2" = ["inspections:read"]), ("bearer" = [])))]
 #[tracing::instrument(skip_all)]
 pub(super) async fn list_defects(
     State(api): State<QueryApi>,

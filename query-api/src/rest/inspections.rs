@@ -12,6 +12,7 @@ use tracing::Span;
 use tracing::field::display;
 use utoipa::{IntoParams, ToSchema};
 
+use super::descriptions::{ListProblems, ReadProblems};
 use super::list::{ListArguments, ListPage, read_list};
 use super::query::{QueryParams, parse_id};
 use super::respond::{json_at_position, with_etag};
@@ -60,9 +61,8 @@ pub(super) struct InspectionPage {
 /// Inspections, newest first.
 #[utoipa::path(get, path = "/v1/inspections", operation_id = "listInspections",
     tag = "reads", params(InspectionListParams), responses(
-    (status = 200, body = InspectionPage, headers(("x-log-position" = i64))),
-    (status = 400, description = "invalid-query, invalid-cursor"),
-    (status = 401), (status = 403), (status = 429), (status = 503)), security(("oauth2" = ["inspections:read"]), ("bearer" = [])))]
+    (status = 200, description = "A page", body = InspectionPage, headers(("x-log-position" = i64))),
+    ListProblems), security(("oauth2" = ["inspections:read"]), ("bearer" = [])))]
 #[tracing::instrument(skip_all)]
 pub(super) async fn list_inspections(
     State(api): State<QueryApi>,
@@ -109,10 +109,9 @@ pub(super) struct GetParams {
     params(("inspection_id" = String, Path, description = "The inspection's id"), GetParams,
      ("Prefer" = Option<String>, Header, description = "wait=SECONDS (RFC 7240), 20 at most")),
     responses(
-    (status = 200, body = inspections::InspectionDetail,
+    (status = 200, description = "The inspection", body = inspections::InspectionDetail,
      headers(("etag" = String), ("x-log-position" = i64))),
-    (status = 304), (status = 400), (status = 401), (status = 403), (status = 404),
-    (status = 429), (status = 503)), security(("oauth2" = ["inspections:read"]), ("bearer" = [])))]
+    (status = 304, description = "As If-None-Match names it"), ReadProblems), security(("oauth2" = ["inspections:read"]), ("bearer" = [])))]
 #[tracing::instrument(skip_all, fields(inspection_id))]
 pub(super) async fn get_inspection(
     State(api): State<QueryApi>,

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use tracing::Span;
 use utoipa::{IntoParams, ToSchema};
 
+use super::descriptions::{ListProblems, ReadProblems};
 use super::inspections::GetParams;
 use super::list::{ListArguments, ListPage, read_list};
 use super::query::QueryParams;
@@ -47,9 +48,8 @@ pub(super) struct PartPage {
 /// Parts, by number.
 #[utoipa::path(get, path = "/v1/parts", operation_id = "listParts",
     tag = "reads", params(PartListParams), responses(
-    (status = 200, body = PartPage, headers(("x-log-position" = i64))),
-    (status = 400, description = "invalid-query, invalid-cursor"),
-    (status = 401), (status = 403), (status = 429), (status = 503)), security(("oauth2" = ["parts:read"]), ("bearer" = [])))]
+    (status = 200, description = "A page", body = PartPage, headers(("x-log-position" = i64))),
+    ListProblems), security(("oauth2" = ["parts:read"]), ("bearer" = [])))]
 #[tracing::instrument(skip_all)]
 pub(super) async fn list_parts(
     State(api): State<QueryApi>,
@@ -73,9 +73,8 @@ pub(super) async fn list_parts(
 #[utoipa::path(get, path = "/v1/parts/{part}", operation_id = "getPart",
     tag = "reads",
     params(("part" = String, Path, description = "The part number"), GetParams), responses(
-    (status = 200, body = parts::PartDetail, headers(("etag" = String), ("x-log-position" = i64))),
-    (status = 304), (status = 400), (status = 401), (status = 403), (status = 404),
-    (status = 429), (status = 503)), security(("oauth2" = ["parts:read"]), ("bearer" = [])))]
+    (status = 200, description = "The part", body = parts::PartDetail, headers(("etag" = String), ("x-log-position" = i64))),
+    (status = 304, description = "As If-None-Match names it"), ReadProblems), security(("oauth2" = ["parts:read"]), ("bearer" = [])))]
 #[tracing::instrument(skip_all, fields(part))]
 pub(super) async fn get_part(
     State(api): State<QueryApi>,

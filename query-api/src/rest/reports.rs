@@ -14,6 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::accept::choose_offer;
+use super::descriptions::{FormatProblems, ListProblems};
 use super::inspections::GetParams;
 use super::list::{ListArguments, ListPage, read_list};
 use super::query::{QueryParams, parse_id};
@@ -63,9 +64,8 @@ pub(super) struct ReportPage {
 /// Reports, newest first.
 #[utoipa::path(get, path = "/v1/reports", operation_id = "listReports",
     tag = "reads", params(ReportListParams), responses(
-    (status = 200, body = ReportPage, headers(("x-log-position" = i64))),
-    (status = 400, description = "invalid-query, invalid-cursor"),
-    (status = 401), (status = 403), (status = 429), (status = 503)), security(("oauth2" = ["reports:read"]), ("bearer" = [])))]
+    (status = 200, description = "A page", body = ReportPage, headers(("x-log-position" = i64))),
+    ListProblems), security(("oauth2" = ["reports:read"]), ("bearer" = [])))]
 #[tracing::instrument(skip_all)]
 pub(super) async fn list_reports(
     State(api): State<QueryApi>,
@@ -101,10 +101,9 @@ pub(super) async fn list_reports(
     params(("report_id" = String, Path, description = "The report's id"), GetParams),
     responses(
     (status = 200, description = "The report, schemas/report.v4.schema.json, or its PDF",
-     content((Object = "application/json"), (Vec<u8> = "application/pdf")),
+     content((Object = "application/json"), ("application/pdf")),
      headers(("etag" = String), ("x-log-position" = i64))),
-    (status = 304), (status = 400), (status = 401), (status = 403), (status = 404),
-    (status = 406), (status = 429), (status = 503)), security(("oauth2" = ["reports:read"]), ("bearer" = [])))]
+    (status = 304, description = "As If-None-Match names it"), FormatProblems), security(("oauth2" = ["reports:read"]), ("bearer" = [])))]
 #[tracing::instrument(skip_all, fields(report_id))]
 pub(super) async fn get_report(
     State(api): State<QueryApi>,
