@@ -5,30 +5,33 @@
 
 pub mod channel;
 mod connection;
+mod error;
 mod flavour;
 mod migrations;
 mod pool;
 mod service_role;
 mod transaction;
 mod transient;
+mod usable;
 
 use std::str::FromStr as _;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
-use sqlx::migrate::MigrateError;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection as _, PgConnection};
 
 pub use connection::DatabaseConnection;
+pub use error::PostgresError;
 pub use flavour::DatabaseFlavour;
-pub use migrations::{MIGRATOR, migrate};
+pub use migrations::{MIGRATOR, check_migrated, migrate};
 pub use pool::{Pool, PooledConnection};
 pub(crate) use service_role::SERVICE_ROLE;
 pub use service_role::grant_to_services;
 pub use transaction::Transaction;
 pub use transient::may_pass;
 
+use error::{explain_connect_error, unreachable_because};
 use pool::PoolLimits;
 
 /// The fewest connections that a process can serve with: one listens for what is appended, one for read
@@ -163,63 +166,6 @@ impl DatabaseConfig {
     }
 }
 
-/// Why the database cannot be used. No variant shows the password.
-#[derive(Debug, thiserror::Error)]
-pub enum PostgresError {
-    /// No URL.
-    #[error(
-        "no database is configured; set CHIPQ_DATABASE_URL to postgres://user:password@host/db"
-    )]
-    NotConfigured,
-    /// The URL does not parse.
-    #[error(
-        "{variable} is not a PostgreSQL URL; write postgres://user:password@host:5432/db, or unset it"
-    )]
-    BadUrl {
-        /// Where it is configured.
-        variable: &'static str,
-    },
-    /// Nothing answers there.
-    #[error("no PostgreSQL answers at {place} ({reason}); check that it runs and can be reached")]
-    Unreachable {
-        /// `host:port`.
-        place: String,
-        /// What the network said.
-        reason: String,
-    },
-    /// User or password are wrong.
-    #[error("PostgreSQL at {place} refused the user or the password; correct CHIPQ_DATABASE_URL")]
-    Refused {
-        /// `host:port`.
-        place: String,
-    },
-    /// The database does not exist.
-    #[error("there is no database {database:?} at {place}; create it: createdb {database}")]
-    NoDatabase {
-        /// `host:port`.
-        place: String,
-        /// Its name.
-        database: String,
-    },
-    /// Others use a table that a migration has to change.
-    #[error(
-        "the database was not migrated: a table was in use for {} s, and waiting longer would have \
-         blocked whoever uses it; run the migration again when less is going on, or end the \
-         transaction that holds the table (see pg_stat_activity)",
-        waited.as_secs_f64()
-    )]
-    MigrationBlocked {
-        /// How long the migration waited for the table.
-        waited: Duration,
-    },
-    /// A migration failed or does not fit the database.
-    #[error("the database cannot be migrated: {0}")]
-    Migrate(#[from] MigrateError),
-    /// Anything else the server said.
-    #[error("the database failed: {0}")]
-    Database(#[from] sqlx::Error),
-}
-
 /// Connects, and proves it with one connection before a pool is handed out.
 ///
 /// # Errors
@@ -229,7 +175,10 @@ pub async fn connect(config: &DatabaseConfig) -> Result<Pool, PostgresError> {
     let first =
         tokio::time::timeout(config.acquire_timeout(), PgConnection::connect_with(&options));
     match first.await {
-        Ok(Ok(connection)) => connection.close().await?,
+        Ok(Ok(mut connection)) => {
+            usable::check_usable(&mut connection, &options).await?;
+            connection.close().await?;
+        }
         Ok(Err(error)) => return Err(explain_connect_error(error, &options)),
         Err(_) => return Err(unreachable_because(&options, "no answer in time")),
     }
@@ -260,30 +209,6 @@ pub(crate) fn connect_options(config: &DatabaseConfig) -> Result<PgConnectOption
         ("statement_timeout", &statement_timeout),
         ("timezone", "UTC"),
     ]))
-}
-
-fn host_and_port(options: &PgConnectOptions) -> String {
-    format!("{}:{}", options.get_host(), options.get_port())
-}
-
-fn unreachable_because(options: &PgConnectOptions, reason: &str) -> PostgresError {
-    PostgresError::Unreachable { place: host_and_port(options), reason: reason.to_owned() }
-}
-
-fn explain_connect_error(error: sqlx::Error, options: &PgConnectOptions) -> PostgresError {
-    let place = host_and_port(options);
-    let code = error.as_database_error().and_then(|e| e.code().map(std::borrow::Cow::into_owned));
-    match (code.as_deref(), &error) {
-        (Some("28P01" | "28000"), _) => PostgresError::Refused { place },
-        (Some("3D000"), _) => {
-            let database = options.get_database().unwrap_or_default().to_owned();
-            PostgresError::NoDatabase { place, database }
-        }
-        (Some("57P03" | "53300"), _) | (None, sqlx::Error::Io(_) | sqlx::Error::Tls(_)) => {
-            unreachable_because(options, &error.to_string())
-        }
-        _ => PostgresError::Database(error),
-    }
 }
 
 #[cfg(test)]

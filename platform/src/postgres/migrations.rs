@@ -18,6 +18,8 @@ pub static MIGRATOR: Migrator = sqlx::migrate!("../schemas/migrations");
 const MIGRATION_LOCK_LIMIT: Duration = Duration::from_secs(10);
 /// SQLSTATE of a statement that was given up because it waited too long for a lock.
 const LOCK_NOT_AVAILABLE: &str = "55P03";
+/// SQLSTATE of a table that is not there.
+const UNDEFINED_TABLE: &str = "42P01";
 
 /// Brings the database to the newest shape. Safe to run from several processes at once, and by the role of the
 /// services where nothing is left to do.
@@ -38,6 +40,24 @@ async fn is_migrated(pool: &Pool, migrations: &Migrator) -> bool {
     let run: Vec<(i64, Vec<u8>)> = run.fetch_all(pool).await.unwrap_or_default();
     let ours = migrations.iter().map(|ours| (ours.version, ours.checksum.to_vec()));
     !run.is_empty() && ours.eq(run)
+}
+
+/// Refuses a database that lacks one of the migrations. One that was migrated by a newer version has them all.
+///
+/// # Errors
+/// When it does, or does not answer.
+pub async fn check_migrated(pool: &Pool) -> Result<(), PostgresError> {
+    let run = sqlx::query_scalar("SELECT version FROM _sqlx_migrations WHERE success");
+    let run: Vec<i64> = match run.fetch_all(pool).await {
+        Err(error) if is_undefined_table(&error) => Vec::new(),
+        run => run?,
+    };
+    let lacks = MIGRATOR.iter().any(|ours| !run.contains(&ours.version));
+    if lacks { Err(PostgresError::NotMigrated) } else { Ok(()) }
+}
+
+fn is_undefined_table(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(|error| error.code().as_deref() == Some(UNDEFINED_TABLE))
 }
 
 async fn run_migrations(
