@@ -39,7 +39,7 @@ Examples:
 
 Exit codes: 0 done; 64 the command line is wrong; 65 a file holds something else; 66 a file cannot be
 read; 69 something that is needed is missing or does not answer; 70 anything else; 73 a file cannot be
-written. `inspect` exits with the judgement: 0 pass, 1 fail, 2 review; `model compare` and `model route`
+written; 128 and the number of the signal that interrupted it. `inspect` exits with the judgement: 0 pass, 1 fail, 2 review; `model compare` and `model route`
 exit with 1 when the version is worse.";
 
 /// Chip Quality Platform: pictures of boards in, verdicts that can be proved out.
@@ -148,6 +148,30 @@ Examples:
 
 It starts a private platform in a temporary folder and needs a quiet machine for fair figures.")]
     Bench(BenchArgs),
+}
+
+impl Command {
+    /// Whether it works on a database that somebody has configured, and not on a private one.
+    pub(crate) fn has_configured_database(&self) -> bool {
+        let foundation = match self {
+            // A role has no private database.
+            Self::CommandApi(_)
+            | Self::QueryApi(_)
+            | Self::Projectors(_)
+            | Self::InferenceWorker(_) => return true,
+            Self::Evaluate(_) | Self::Inspect(_) | Self::GenerateBoards(_) | Self::Bench(_) => {
+                return false;
+            }
+            Self::Up(args) => &args.installation.foundation,
+            Self::Demo(args) => &args.foundation,
+            Self::Migrate(args) => &args.foundation,
+            Self::Rebuild(args) => &args.installation.foundation,
+            Self::Verify(args) => &args.installation.foundation,
+            Self::Projections(command) => &command.installation().foundation,
+            Self::Model(command) => &command.server().installation.foundation,
+        };
+        foundation.database.url().is_some()
+    }
 }
 
 #[cfg(test)]

@@ -32,8 +32,7 @@ const PATIENCE: Patience = Patience(Duration::from_secs(60));
 const NOT_JUDGED: u8 = 1;
 
 /// Runs the demo; keeps serving until a signal unless `--once`.
-pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
-    let shutdown = Shutdown::on_signal()?;
+pub(crate) async fn run(args: DemoArgs, shutdown: &Shutdown) -> anyhow::Result<ExitCode> {
     let lot = load(&args)?;
     let (address, any_port) = args.listen();
     up::users(address, false)?;
@@ -50,16 +49,16 @@ pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
         artifact_store: args.artifact_store.clone(),
         foundation: args.foundation.clone(),
     };
-    let installation = Installation::open(&installation).await?;
-    let mut services =
-        Services::start(installation, listener, Users::demo(), &args.settings).await?;
+    let starting = async {
+        let installation = Installation::open(&installation).await?;
+        Services::start(installation, listener, Users::demo(), &args.settings).await
+    };
+    let mut services = shutdown.run_until_requested(starting).await?;
     let url = services.url().to_owned();
+    let acting = shutdown.run_until_requested(act(&args, &lot, &url));
     let outcome = tokio::select! {
-        outcome = act(&args, &lot, &url) => outcome,
+        outcome = acting => outcome,
         error = services.wait_for_failure() => Err(error),
-        () = shutdown.requested() => {
-            Err(Failure::new("stopped before the lot was done", "run it again", exit::INTERNAL).into())
-        }
     };
     let outcome = match outcome {
         Ok(code) if !args.once => {

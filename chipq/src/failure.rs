@@ -82,7 +82,7 @@ fn from_private_postgres(error: &EmbeddedPostgresError) -> Failure {
                 exit::UNAVAILABLE,
             );
         }
-        E::Program { .. } | E::Database(_) => (text.as_str(), "see the log in the data folder"),
+        E::Program { .. } => text.rsplit_once("; ").unwrap_or((&text, UNKNOWN_NEXT)),
         _ => text.split_once("; ").unwrap_or((&text, UNKNOWN_NEXT)),
     };
     let code = if let E::Io { .. } = error { exit::CANNOT_WRITE } else { exit::UNAVAILABLE };
@@ -134,6 +134,9 @@ fn code_of(error: &anyhow::Error) -> u8 {
                 io::ErrorKind::PermissionDenied | io::ErrorKind::StorageFull => exit::CANNOT_WRITE,
                 _ => exit::UNAVAILABLE,
             };
+        }
+        if cause.is::<platform::ownership::OwnershipError>() {
+            return exit::CANNOT_WRITE;
         }
         if cause.is::<PostgresError>() || cause.is::<sqlx::Error>() || cause.is::<reqwest::Error>()
         {

@@ -4,9 +4,10 @@
 //! and the URL that services reach the private PostgreSQL by, are files of mode 0600 in `<data>`, where every
 //! role looks for them. With a database configured, no PostgreSQL is started.
 
-use std::fs::DirBuilder;
+mod new_folder;
+
 use std::io::Write as _;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -16,9 +17,11 @@ use platform::embedded_postgres::{
     DATABASE, EmbeddedPostgres, EmbeddedPostgresConfig, EmbeddedPostgresError,
 };
 use platform::foundation::{DataConfig, Foundation, FoundationConfig};
+use platform::ownership::check_owner;
 use platform::postgres::{self, DatabaseConfig};
 
 use crate::failure::{Failure, exit};
+use new_folder::NewFolder;
 
 /// Where data is kept.
 #[derive(Debug, Clone, Args)]
@@ -51,23 +54,41 @@ pub(crate) struct Installation {
 }
 
 impl Installation {
-    /// Opens it for this process alone; starts the private PostgreSQL unless a database is configured.
+    /// Opens it for this process alone; makes it when there is none, and starts the private PostgreSQL unless a
+    /// database is configured.
     pub(crate) async fn open(args: &InstallationArgs) -> anyhow::Result<Self> {
         let data = data_config(args);
         check(&args.foundation, &data)?;
-        make_folder(&data.data_dir)?;
+        check_owner(&data.data_dir)?;
         if args.foundation.database.url().is_some() {
             return Ok(Self { foundation: args.foundation.clone(), data, postgres: None });
         }
+        let folder = NewFolder::make(data.data_dir.clone());
+        let folder = folder.map_err(|error| cannot_use(&data.data_dir, &error))?;
         let config = EmbeddedPostgresConfig::new(data.data_dir.join("postgres"));
         let postgres = EmbeddedPostgres::start(config).await?;
+        folder.keep();
         let url = postgres.service_url(DATABASE);
         remember_url(&data.data_dir, &url)?;
         Ok(Self { foundation: with_url(&args.foundation, &url), data, postgres: Some(postgres) })
     }
 
-    /// Opens it, also while another process serves from it.
+    /// Opens one that is there, also while another process serves from it.
     pub(crate) async fn visit(args: &InstallationArgs) -> anyhow::Result<Self> {
+        let data_dir = data_config(args).data_dir;
+        if args.foundation.database.url().is_none() && !is_installed(&data_dir) {
+            return Err(Failure::new(
+                format_args!("there is no installation in {}", data_dir.display()),
+                "name its folder with --data DIR, or make one there with `chipq migrate`",
+                exit::NO_INPUT,
+            )
+            .into());
+        }
+        Self::open_or_join(args).await
+    }
+
+    /// Opens it, also while another process serves from it; makes it when there is none.
+    pub(crate) async fn open_or_join(args: &InstallationArgs) -> anyhow::Result<Self> {
         let error = match Self::open(args).await {
             Ok(installation) => return Ok(installation),
             Err(error) => error,
@@ -90,7 +111,14 @@ impl Installation {
         Ok(foundation)
     }
 
-    /// The same, for a process in which every role runs.
+    /// Opens what roles stand on as it is; refuses a database that somebody has to migrate first.
+    pub(crate) async fn open_foundation_unchanged(&self) -> anyhow::Result<Foundation> {
+        let foundation = Foundation::open(&self.foundation).await?;
+        postgres::check_migrated(foundation.pool()).await?;
+        Ok(foundation)
+    }
+
+    /// With the database in its newest shape, for a process in which every role runs.
     pub(crate) async fn open_foundation_for_all(&self) -> anyhow::Result<Foundation> {
         Ok(self.open_foundation().await?.with_pools_apart(&self.foundation)?)
     }
@@ -108,6 +136,14 @@ impl Installation {
     /// Whether the database is the private one.
     pub(crate) const fn is_private(&self) -> bool {
         self.postgres.is_some()
+    }
+
+    /// Stops what was started, for an error that is the one to tell.
+    pub(crate) async fn close_after(self, error: anyhow::Error) -> anyhow::Error {
+        if let Err(second) = self.close().await {
+            tracing::warn!(error = %second, "the database did not stop in good order");
+        }
+        error
     }
 
     /// Stops what was started.
@@ -177,10 +213,9 @@ fn with_url(foundation: &FoundationConfig, url: &str) -> FoundationConfig {
     FoundationConfig { database, ..foundation.clone() }
 }
 
-fn make_folder(folder: &Path) -> Result<(), Failure> {
-    // PostgreSQL's account must pass through where we are root; others see nothing of it.
-    let made = DirBuilder::new().recursive(true).mode(0o711).create(folder);
-    made.map_err(|error| cannot_use(folder, &error))
+/// Whether there is a private database in the folder.
+fn is_installed(data_dir: &Path) -> bool {
+    data_dir.join("postgres/cluster").exists()
 }
 
 fn cannot_use(path: &Path, error: &std::io::Error) -> Failure {

@@ -10,6 +10,7 @@ mod output;
 mod bench;
 mod cli;
 mod demo;
+mod environment;
 mod failure;
 mod http_client;
 mod installation;
@@ -29,13 +30,19 @@ mod wiring;
 use std::ffi::OsString;
 use std::process::ExitCode;
 use std::thread;
+use std::time::Duration;
 
 use clap::CommandFactory as _;
+use futures::{FutureExt as _, TryFutureExt as _};
+use platform::shutdown::{Interrupted, Shutdown};
 use platform::telemetry::{self, TelemetryConfig};
 
 use cli::{Cli, Command};
 use failure::Failure;
 pub use openapi::openapi;
+
+/// How long threads may go on computing for a command that is done.
+const THREADS_END_WITHIN: Duration = Duration::from_secs(2);
 
 /// The command line as it is defined, with every subcommand, option and variable.
 #[must_use]
@@ -55,8 +62,19 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(code);
         }
     };
-    let outcome = start(cli).and_then(|code| Ok(output::finish().map(|()| code)?));
+    environment::unmask_own_files();
+    let prepared = if cli.command.has_configured_database() {
+        Ok(())
+    } else {
+        environment::leave_client_variables(&arguments)
+    };
+    let outcome = prepared.map_err(Into::into).and_then(|()| start(cli));
+    let outcome = outcome.and_then(|code| Ok(output::finish().map(|()| code)?));
     outcome.unwrap_or_else(|error| {
+        if let Some(interrupted) = error.downcast_ref::<Interrupted>() {
+            // Whoever sent the signal knows.
+            return ExitCode::from(interrupted.exit_code());
+        }
         let failure = Failure::from_error(&error);
         errln!("{failure}");
         ExitCode::from(failure.code)
@@ -66,13 +84,20 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn start(cli: Cli) -> anyhow::Result<ExitCode> {
     telemetry::init(&telemetry_for(&cli))?;
     platform::descriptors::raise_limit();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(worker_threads(cli.threads))
-        .enable_all()
-        .build()?;
-    let outcome = runtime.block_on(run(cli.command));
+    let workers = worker_threads(cli.threads);
+    environment::check_threads(workers)?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build()?;
+    let outcome = runtime.block_on(async {
+        let shutdown = Shutdown::on_signal()?;
+        tokio::select! {
+            outcome = run(cli.command, &shutdown) => outcome,
+            () = shutdown.insisted() => Err(shutdown.interruption().into()),
+        }
+    });
     // A thread that is still computing must not keep a finished command on the terminal.
-    runtime.shutdown_timeout(std::time::Duration::from_secs(2));
+    let is_interrupted = outcome.as_ref().is_err_and(|error| error.is::<Interrupted>());
+    runtime.shutdown_timeout(if is_interrupted { Duration::ZERO } else { THREADS_END_WITHIN });
     outcome
 }
 
@@ -81,25 +106,42 @@ fn worker_threads(configured: Option<u16>) -> usize {
     configured.map_or_else(|| thread::available_parallelism().map_or(1, usize::from), usize::from)
 }
 
-async fn run(command: Command) -> anyhow::Result<ExitCode> {
-    match command {
-        Command::Up(args) => up::run(args).await?,
-        Command::Demo(args) => return demo::run(args).await,
-        Command::CommandApi(args) => roles::command_api(args).await?,
-        Command::QueryApi(args) => roles::query_api(args).await?,
-        Command::Projectors(args) => roles::projectors(args).await?,
-        Command::InferenceWorker(args) => roles::inference_worker(args).await?,
-        Command::Migrate(args) => projections::migrate(args).await?,
-        Command::Rebuild(args) => projections::rebuild(args).await?,
-        Command::Projections(command) => return projections::run(command).await,
-        Command::Verify(args) => return projections::verify(args).await,
-        Command::Evaluate(args) => offline::evaluate(&args)?,
-        Command::Inspect(args) => return offline::inspect(&args),
-        Command::GenerateBoards(args) => offline::generate_boards(&args)?,
-        Command::Model(command) => return model::run(command).await,
-        Command::Bench(args) => return bench::run(args).await,
-    }
-    Ok(ExitCode::SUCCESS)
+/// What serves finishes in order when a signal comes; everything else is given up, and what it holds ends with it.
+async fn run(command: Command, shutdown: &Shutdown) -> anyhow::Result<ExitCode> {
+    let succeeded = |()| ExitCode::SUCCESS;
+    let work = match command {
+        Command::Up(args) => return up::run(args, shutdown).await.map(succeeded),
+        Command::Demo(args) => return demo::run(args, shutdown).await,
+        Command::CommandApi(args) => {
+            return roles::command_api(args, shutdown).await.map(succeeded);
+        }
+        Command::QueryApi(args) => return roles::query_api(args, shutdown).await.map(succeeded),
+        Command::Projectors(args) => return roles::projectors(args, shutdown).await.map(succeeded),
+        Command::InferenceWorker(args) => {
+            return roles::inference_worker(args, shutdown).await.map(succeeded);
+        }
+        Command::Migrate(args) => projections::migrate(args).map_ok(succeeded).boxed_local(),
+        Command::Rebuild(args) => projections::rebuild(args).map_ok(succeeded).boxed_local(),
+        Command::Projections(command) => projections::run(command).boxed_local(),
+        Command::Verify(args) => projections::verify(args).boxed_local(),
+        Command::Evaluate(args) => {
+            compute(move || offline::evaluate(&args)).map_ok(succeeded).boxed_local()
+        }
+        Command::Inspect(args) => compute(move || offline::inspect(&args)).boxed_local(),
+        Command::GenerateBoards(args) => {
+            compute(move || offline::generate_boards(&args)).map_ok(succeeded).boxed_local()
+        }
+        Command::Model(command) => model::run(command).boxed_local(),
+        Command::Bench(args) => bench::run(args).boxed_local(),
+    };
+    shutdown.run_until_requested(work).await
+}
+
+/// Computes on a thread of its own, so that a signal is heard meanwhile.
+async fn compute<T: Send + 'static>(
+    work: impl FnOnce() -> anyhow::Result<T> + Send + 'static,
+) -> anyhow::Result<T> {
+    tokio::task::spawn_blocking(work).await?
 }
 
 /// Commands that draw on the terminal log warnings only, unless told otherwise.

@@ -16,13 +16,22 @@ pub(crate) struct OperatorSession {
 }
 
 impl OperatorSession {
-    /// Opens it, with the database in its newest shape.
+    /// Opens an installation that is there, as it is.
     pub(crate) async fn open(args: &InstallationArgs) -> anyhow::Result<Self> {
-        let mut args = args.clone();
-        args.foundation.database = args.foundation.database.with_enough_connections();
-        let installation = Installation::visit(&args).await?;
-        let foundation = installation.open_foundation().await?;
-        Ok(Self { installation, foundation })
+        let installation = Installation::visit(&for_one_command(args)).await?;
+        match installation.open_foundation_unchanged().await {
+            Ok(foundation) => Ok(Self { installation, foundation }),
+            Err(error) => Err(installation.close_after(error).await),
+        }
+    }
+
+    /// Opens it with the database in its newest shape; makes it when there is none.
+    pub(crate) async fn open_to_migrate(args: &InstallationArgs) -> anyhow::Result<Self> {
+        let installation = Installation::open_or_join(&for_one_command(args)).await?;
+        match installation.open_foundation().await {
+            Ok(foundation) => Ok(Self { installation, foundation }),
+            Err(error) => Err(installation.close_after(error).await),
+        }
     }
 
     /// The database.
@@ -42,6 +51,12 @@ impl OperatorSession {
         let value = outcome?;
         closed.map(|()| value)
     }
+}
+
+fn for_one_command(args: &InstallationArgs) -> InstallationArgs {
+    let mut args = args.clone();
+    args.foundation.database = args.foundation.database.with_enough_connections();
+    args
 }
 
 /// Who decides at the command line: whoever is named, or the account that the command runs in.

@@ -29,20 +29,17 @@ pub(crate) async fn run(command: ProjectionsCommand) -> anyhow::Result<ExitCode>
     }
 }
 
-async fn open_session(args: &InstallationArgs) -> anyhow::Result<OperatorSession> {
-    let session = OperatorSession::open(args).await?;
-    match projectors::ensure(session.pool()).await {
-        Ok(()) => Ok(session),
-        Err(error) => session.close(Err(error.into())).await,
-    }
-}
-
 /// Brings the database to the newest shape.
 pub(crate) async fn migrate(args: InstallationArgs) -> anyhow::Result<()> {
-    let session = open_session(&args).await?;
-    // Where services have a role of their own, whoever migrates hands them what is theirs.
-    let granted = postgres::grant_to_services(session.pool()).await;
-    session.close(granted.map_err(Into::into)).await?;
+    let session = OperatorSession::open_to_migrate(&args).await?;
+    let migrated = async {
+        projectors::ensure(session.pool()).await?;
+        // Where services have a role of their own, whoever migrates hands them what is theirs.
+        postgres::grant_to_services(session.pool()).await?;
+        anyhow::Ok(())
+    };
+    let migrated = migrated.await;
+    session.close(migrated).await?;
     outln!("the database has the newest shape");
     Ok(())
 }
@@ -50,7 +47,7 @@ pub(crate) async fn migrate(args: InstallationArgs) -> anyhow::Result<()> {
 /// Builds one read model again and swaps it in.
 pub(crate) async fn rebuild(args: RebuildArgs) -> anyhow::Result<()> {
     let projection = find_projection(&args.projection)?;
-    let session = open_session(&args.installation).await?;
+    let session = OperatorSession::open(&args.installation).await?;
     let bar = progress_bar();
     let options = RebuildOptions { expect_identical: args.expect_identical };
     let log = session.log();
@@ -86,7 +83,7 @@ pub(crate) async fn verify(args: VerifyArgs) -> anyhow::Result<ExitCode> {
         [] => projectors::ALL.to_vec(),
         names => names.iter().map(|name| find_projection(name)).collect::<Result<_, _>>()?,
     };
-    let session = open_session(&args.installation).await?;
+    let session = OperatorSession::open(&args.installation).await?;
     let verified = projectors::verify_each(&chosen, session.pool(), session.log()).await;
     let verified = session.close(verified.map_err(|error| explain_rebuild(error).into())).await?;
     let mut different = false;

@@ -15,6 +15,8 @@ use platform::config::{ConfigErrors, listen_address};
 use platform::foundation::{DataConfig, Foundation, FoundationConfig};
 use platform::health::{HealthConfig, Probe, serve_health, serve_with_health};
 use platform::http::HttpConfig;
+use platform::ownership::check_owner;
+use platform::postgres::check_migrated;
 use platform::shutdown::Shutdown;
 
 use crate::wiring::{ApiStores, bind, build_command_api, build_query_api};
@@ -87,7 +89,7 @@ pub(crate) struct InferenceWorkerArgs {
 }
 
 /// Serves commands until a signal.
-pub(crate) async fn command_api(args: CommandApiArgs) -> anyhow::Result<()> {
+pub(crate) async fn command_api(args: CommandApiArgs, shutdown: &Shutdown) -> anyhow::Result<()> {
     let mut errors = ConfigErrors::new();
     args.foundation.check(&mut errors);
     args.data.check(&mut errors);
@@ -95,8 +97,8 @@ pub(crate) async fn command_api(args: CommandApiArgs) -> anyhow::Result<()> {
     let refusal = "demo/demo is let in on loopback only; listen on 127.0.0.1, or leave it out";
     errors.require(is_local, "CHIPQ_DEMO_USER", refusal);
     errors.finish()?;
-    let shutdown = Shutdown::on_signal()?;
-    let foundation = Foundation::open(&args.foundation).await?;
+    check_owner(&args.data.data_dir)?;
+    let foundation = open(&args.foundation, shutdown).await?;
     let stores = ApiStores::open(&args.data)?;
     let users = if args.demo_user { Users::demo() } else { Users::none() };
     platform::metrics::install()?;
@@ -106,14 +108,14 @@ pub(crate) async fn command_api(args: CommandApiArgs) -> anyhow::Result<()> {
     tracing::info!(address = %listener.local_addr()?, "the command API is listening");
     let probes = vec![api.probe()];
     let router = command_api::router(api);
-    Ok(serve_with_health(listener, router, probes, &args.config.http(), shutdown).await?)
+    Ok(serve_with_health(listener, router, probes, &args.config.http(), shutdown.clone()).await?)
 }
 
 /// Serves queries until a signal. Read models may still be missing; `/readyz` then says so.
-pub(crate) async fn query_api(args: QueryApiArgs) -> anyhow::Result<()> {
+pub(crate) async fn query_api(args: QueryApiArgs, shutdown: &Shutdown) -> anyhow::Result<()> {
     check(&args.foundation, &args.data)?;
-    let shutdown = Shutdown::on_signal()?;
-    let foundation = Foundation::open(&args.foundation).await?;
+    check_owner(&args.data.data_dir)?;
+    let foundation = open(&args.foundation, shutdown).await?;
     let stores = ApiStores::open(&args.data)?;
     platform::metrics::install()?;
     let api = build_query_api(&foundation, &stores, &args.config, shutdown.clone());
@@ -123,13 +125,12 @@ pub(crate) async fn query_api(args: QueryApiArgs) -> anyhow::Result<()> {
     let router = query_api::router(api);
     let public_host = args.public_url.map(|url| url.host());
     let config = HttpConfig { public_host, ..HttpConfig::default() };
-    Ok(serve_with_health(listener, router, probes, &config, shutdown).await?)
+    Ok(serve_with_health(listener, router, probes, &config, shutdown.clone()).await?)
 }
 
 /// Keeps the read models up to date until a signal.
-pub(crate) async fn projectors(args: ProjectorsArgs) -> anyhow::Result<()> {
-    let shutdown = Shutdown::on_signal()?;
-    let foundation = Foundation::open(&args.foundation).await?;
+pub(crate) async fn projectors(args: ProjectorsArgs, shutdown: &Shutdown) -> anyhow::Result<()> {
+    let foundation = open(&args.foundation, shutdown).await?;
     platform::metrics::install()?;
     let service = ::projectors::Service::new(args.config);
     let probe = service.probe();
@@ -139,10 +140,12 @@ pub(crate) async fn projectors(args: ProjectorsArgs) -> anyhow::Result<()> {
 }
 
 /// Compares uploaded pictures until a signal.
-pub(crate) async fn inference_worker(args: InferenceWorkerArgs) -> anyhow::Result<()> {
+pub(crate) async fn inference_worker(
+    args: InferenceWorkerArgs,
+    shutdown: &Shutdown,
+) -> anyhow::Result<()> {
     check(&args.foundation, &args.data)?;
-    let shutdown = Shutdown::on_signal()?;
-    let foundation = Foundation::open(&args.foundation).await?;
+    let foundation = open(&args.foundation, shutdown).await?;
     let artifacts = args.data.open_artifacts_to_read()?;
     platform::metrics::install()?;
     let worker = inference_worker::Service::new(args.config);
@@ -154,6 +157,16 @@ pub(crate) async fn inference_worker(args: InferenceWorkerArgs) -> anyhow::Resul
         shutdown.clone(),
     );
     run_with_health(&args.health, probe, shutdown, role).await
+}
+
+/// Opens what a role stands on, in the shape that somebody has given it before.
+async fn open(config: &FoundationConfig, shutdown: &Shutdown) -> anyhow::Result<Foundation> {
+    let opening = async {
+        let foundation = Foundation::open(config).await?;
+        check_migrated(foundation.pool()).await?;
+        Ok(foundation)
+    };
+    shutdown.run_until_requested(opening).await
 }
 
 /// Refuses everything that is wrong at once, before anything is connected.
@@ -168,7 +181,7 @@ fn check(foundation: &FoundationConfig, data: &DataConfig) -> Result<(), ConfigE
 async fn run_with_health(
     config: &HealthConfig,
     probe: Arc<dyn Probe>,
-    shutdown: Shutdown,
+    shutdown: &Shutdown,
     role: impl Future<Output = anyhow::Result<()>>,
 ) -> anyhow::Result<()> {
     let Some(address) = config.health_listen else { return role.await };

@@ -81,7 +81,7 @@ impl Services {
         };
         let (url, foundation) = match started.await {
             Ok(started) => started,
-            Err(error) => return Err(close_after(installation, error).await),
+            Err(error) => return Err(installation.close_after(error).await),
         };
         let mut services = Self {
             url,
@@ -239,13 +239,6 @@ impl Probe for DiskProbe {
         }
         .boxed()
     }
-}
-
-async fn close_after(installation: Installation, error: anyhow::Error) -> anyhow::Error {
-    if let Err(second) = installation.close().await {
-        tracing::warn!(error = %second, "the database did not stop in good order");
-    }
-    error
 }
 
 /// A name that the worker keeps when the platform starts again, wherever its folder and its machine are by

@@ -14,32 +14,30 @@ use crate::wiring::bind;
 /// What stands before the URL on the line that says that the platform is ready.
 pub(crate) const READY: &str = "chipq is ready at ";
 
-/// Runs every role until Ctrl-C or SIGTERM.
-pub(crate) async fn run(args: UpArgs) -> anyhow::Result<()> {
-    let shutdown = Shutdown::on_signal()?;
+/// Runs every role until a signal comes.
+pub(crate) async fn run(args: UpArgs, shutdown: &Shutdown) -> anyhow::Result<()> {
     let users = users(args.listen, args.without_demo_user)?;
-    let listener = bind(args.listen, "--listen").await?;
-    let installation = Installation::open(&args.installation).await?;
-    let mut services = Services::start(installation, listener, users, &args.settings).await?;
-    let ready = tokio::select! {
-        ready = services.wait_until_ready(READY_WITHIN) => ready,
-        () = shutdown.requested() => return services.stop().await,
+    let starting = async {
+        let listener = bind(args.listen, "--listen").await?;
+        let installation = Installation::open(&args.installation).await?;
+        Services::start(installation, listener, users, &args.settings).await
     };
-    let outcome = match ready {
-        Err(error) => Err(error),
-        Ok(outcome) => {
-            if let StartOutcome::NotYet(said) = outcome {
-                tracing::warn!(said, "serving, but not everything is ready; what needs it waits");
-            }
-            out!("{}", welcome_text(&services, !args.without_demo_user));
-            tokio::select! {
-                () = shutdown.requested() => Ok(()),
-                error = services.wait_for_failure() => Err(error),
-            }
-        }
-    };
+    let mut services = shutdown.run_until_requested(starting).await?;
+    let outcome = serve(&mut services, &args, shutdown).await;
     let stopped = services.stop().await;
     outcome.and(stopped)
+}
+
+async fn serve(services: &mut Services, args: &UpArgs, shutdown: &Shutdown) -> anyhow::Result<()> {
+    let ready = services.wait_until_ready(READY_WITHIN);
+    if let StartOutcome::NotYet(said) = shutdown.run_until_requested(ready).await? {
+        tracing::warn!(said, "serving, but not everything is ready; what needs it waits");
+    }
+    out!("{}", welcome_text(services, !args.without_demo_user));
+    tokio::select! {
+        () = shutdown.requested() => Ok(()),
+        error = services.wait_for_failure() => Err(error),
+    }
 }
 
 /// Who may sign in by password: the demo user, and only from this machine.

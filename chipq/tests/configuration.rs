@@ -15,14 +15,20 @@ const HEAD: &str = "\
 Written from the command line's own definitions by `UPDATE_DOCS=1 cargo test -p chipq --test configuration`;
 the same test fails when it is stale. Change the definition, not this file.
 
-An option on the command line beats its variable, and that beats the default. Everything that is wrong is
+An option on the command line beats its variable, and that beats the default. An empty variable is an unset one; a switch
+takes `1`, `yes`, `on`, `true` and their opposites; an address may be a port (`8080`, `:8080`: this machine alone) or a host
+with one (`localhost:8080`, `0.0.0.0:8080`, `[::1]:8080`). Everything that is wrong is
 said at start, before anything is touched. `chipq help COMMAND` shows one command's options.
 ";
 
 /// What is read without an option for it, and what it is for.
-const WITHOUT_OPTION: [(&str, &str); 10] = [
+const WITHOUT_OPTION: [(&str, &str); 11] = [
     ("DATABASE_URL", "stands in for `CHIPQ_DATABASE_URL` where that is not set"),
     ("CHIPQ_POSTGRES_BIN", "folder with PostgreSQL's programs, for the private server"),
+    (
+        "PG…",
+        "PostgreSQL's own, such as `PGPASSWORD`: for a database that is configured, as libpq reads them; never for the private one",
+    ),
     ("PATH", "where PostgreSQL's programs are looked for otherwise"),
     ("XDG_DATA_HOME", "where `chipq` keeps its folder when `CHIPQ_DATA` is not set"),
     ("HOME", "the same, without `XDG_DATA_HOME`"),

@@ -2,14 +2,17 @@
 //!
 //! Invariant: the data survives `kill -9` of us and of the server; a cluster that outlived us is
 //! adopted, never started twice; it listens on loopback only and asks for a password, and services have
-//! a role that is no superuser. Unless stopped with [`EmbeddedPostgres::stop`], it goes on running after
-//! us. Absent: schemas (see `postgres`).
+//! a role that is no superuser. A serving cluster ends with us, however we end; one of the tests runs on.
+//! Absent: schemas (see `postgres`).
 
 mod account;
 mod binaries;
 mod cluster;
+mod identity;
 mod initdb;
+mod launch;
 mod pid_file;
+mod program;
 mod server;
 mod supervisor;
 
@@ -39,7 +42,7 @@ pub struct EmbeddedPostgresConfig {
     pub data_dir: PathBuf,
     /// What it is for. Default [`Purpose::Serving`].
     pub purpose: Purpose,
-    /// The folder of `postgres`, `initdb` and `pg_ctl`. Default: `CHIPQ_POSTGRES_BIN`, else the
+    /// The folder of `postgres` and `initdb`. Default: `CHIPQ_POSTGRES_BIN`, else the
     /// PATH and the usual places are searched.
     pub binaries: Option<PathBuf>,
 }
@@ -127,26 +130,69 @@ pub enum EmbeddedPostgresError {
     /// A shared folder that somebody else made.
     #[error("{} belongs to another user; remove it", .0.display())]
     NotOurs(PathBuf),
+    /// PostgreSQL cannot use its own data.
+    #[error(
+        "{} belongs to the user with id {owner}, and PostgreSQL runs as another; run: chown -R {user} {}",
+        folder.display(), folder.display()
+    )]
+    OfAnotherUser {
+        /// The cluster's folder.
+        folder: PathBuf,
+        /// Whose it is.
+        owner: u32,
+        /// Whose it should be.
+        user: String,
+    },
     /// We are root and there is no other account.
     #[error(
         "PostgreSQL does not run as root, and there is neither a user postgres nor nobody; add one"
     )]
     NoAccount,
     /// A program failed.
-    #[error("{program} failed: {output}")]
+    #[error("{program} failed: {output}; {advice}")]
     Program {
-        /// `initdb`, `postgres` or `pg_ctl`.
+        /// `initdb` or `postgres`.
         program: &'static str,
-        /// The end of what it said.
+        /// The end of what it said, and how it ended.
         output: String,
+        /// What to do.
+        advice: String,
     },
     /// The server did not answer in time.
-    #[error("PostgreSQL did not get ready within {seconds} s; see {}", log.display())]
+    #[error(
+        "PostgreSQL did not answer within {seconds} s; see {} for what process {pid} is doing, or end it",
+        log.display()
+    )]
     NotReady {
         /// How long we waited.
         seconds: u64,
+        /// The server's process.
+        pid: i32,
         /// Its log.
         log: PathBuf,
+    },
+    /// The server does not end.
+    #[error("PostgreSQL does not end; end it: kill -9 {pid}")]
+    DoesNotEnd {
+        /// Its process.
+        pid: i32,
+    },
+    /// A file of the data has lost what was in it.
+    #[error("{} is damaged, as after a power loss; restore the data folder from its backup", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Nobody knows the password of the data.
+    #[error(
+        "the password of {} is lost; restore the file {} from its backup",
+        data.display(), password.display()
+    )]
+    PasswordLost {
+        /// The cluster's folder.
+        data: PathBuf,
+        /// The password file.
+        password: PathBuf,
     },
     /// A server runs on the data but does not know our password.
     #[error(
@@ -208,7 +254,12 @@ impl EmbeddedPostgres {
         }
         cluster.ensure_database(port, DATABASE).await?;
         let cluster = Arc::new(cluster);
-        let supervisor = serving.then(|| Supervisor::spawn(Arc::clone(&cluster), server));
+        let supervisor = if serving {
+            Some(Supervisor::spawn(Arc::clone(&cluster), server))
+        } else {
+            server.let_go();
+            None
+        };
         Ok(Self { cluster, port, supervisor, _lock: lock.filter(|_| serving) })
     }
 
@@ -235,15 +286,14 @@ impl EmbeddedPostgres {
     /// # Errors
     /// When it does not stop within its time.
     pub async fn stop(mut self) -> Result<(), EmbeddedPostgresError> {
-        let child = match self.supervisor.take() {
+        let server = match self.supervisor.take() {
             Some(supervisor) => supervisor.stop_watching().await,
             None => None,
         };
-        self.cluster.stop().await?;
-        if let Some(mut server) = child {
-            server.reap_child().await;
+        match server {
+            Some(server) => server.stop().await,
+            None => self.cluster.stop().await,
         }
-        Ok(())
     }
 }
 

@@ -18,6 +18,7 @@ pub mod health;
 pub mod http;
 pub mod idempotency;
 pub mod metrics;
+pub mod ownership;
 pub mod postgres;
 pub mod projection_repair;
 pub mod shutdown;

@@ -61,6 +61,8 @@ pub fn init(config: &TelemetryConfig) -> Result<(), TelemetryError> {
     let registry = tracing_subscriber::registry().with(EnvFilter::try_new(&config.filter)?);
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
+        // It would say on standard error that it cannot write there, and panic.
+        .log_internal_errors(false)
         .with_ansi(std::io::stderr().is_terminal());
     if config.json {
         registry.with(lines.json().flatten_event(true)).try_init()?;

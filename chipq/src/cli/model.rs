@@ -59,6 +59,19 @@ result of it are open, unless --force says why: their other pictures then go to 
     Unload(UnloadModelArgs),
 }
 
+impl ModelCommand {
+    /// Where the models are.
+    pub(super) const fn server(&self) -> &ModelServerArgs {
+        match self {
+            Self::List(args) => &args.server,
+            Self::Load(args) => &args.server,
+            Self::Compare(args) => &args.server,
+            Self::Route(args) => &args.server,
+            Self::Unload(args) => &args.server,
+        }
+    }
+}
+
 /// Where models and the record of their routing are.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ModelServerArgs {

@@ -33,6 +33,18 @@ chipq projections retry.")]
     History(RepairHistoryArgs),
 }
 
+impl ProjectionsCommand {
+    /// Where the read models are.
+    pub(super) const fn installation(&self) -> &InstallationArgs {
+        match self {
+            Self::List(args) => args,
+            Self::Retry(args) => &args.installation,
+            Self::Discard(args) => &args.installation,
+            Self::History(args) => &args.installation,
+        }
+    }
+}
+
 /// Who decides, and why.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct DecisionArgs {

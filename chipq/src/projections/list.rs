@@ -4,13 +4,12 @@ use std::process::ExitCode;
 
 use projectors::ParkedStream;
 
-use super::open_session;
 use crate::installation::InstallationArgs;
 use crate::operator_session::OperatorSession;
 
 /// Shows how far every read model is, and what is parked.
 pub(super) async fn show_list(args: InstallationArgs) -> anyhow::Result<ExitCode> {
-    let session = open_session(&args).await?;
+    let session = OperatorSession::open(&args).await?;
     let outcome = print_list(&session).await;
     session.close(outcome.map(|()| ExitCode::SUCCESS)).await
 }

@@ -14,7 +14,7 @@ use platform::projection_repair::{
 use platform::telemetry::TraceContext;
 use projectors::ParkedStream;
 
-use super::{find_projection, open_session};
+use super::find_projection;
 use crate::cli::{DecisionArgs, DiscardStreamArgs, RepairHistoryArgs, RetryStreamArgs};
 use crate::failure::{Failure, exit};
 use crate::operator_session::{OperatorSession, operator};
@@ -33,7 +33,7 @@ const LOOK_AT_LIST: &str = "look at `chipq projections list` for what is parked"
 /// Applies parked streams again; exits with 1 when one stays parked.
 pub(super) async fn retry(args: RetryStreamArgs) -> anyhow::Result<ExitCode> {
     let projection = find_projection(&args.projection)?.name();
-    let session = open_session(&args.installation).await?;
+    let session = OperatorSession::open(&args.installation).await?;
     let outcome = retry_streams(&session, projection, &args).await;
     session.close(outcome).await
 }
@@ -70,7 +70,7 @@ async fn retry_streams(
 /// Gives a stream up.
 pub(super) async fn discard(args: DiscardStreamArgs) -> anyhow::Result<ExitCode> {
     let projection = find_projection(&args.projection)?.name();
-    let session = open_session(&args.installation).await?;
+    let session = OperatorSession::open(&args.installation).await?;
     let outcome = discard_stream(&session, projection, &args).await;
     session.close(outcome).await
 }
@@ -179,7 +179,7 @@ pub(super) async fn show_history(args: RepairHistoryArgs) -> anyhow::Result<Exit
         Some(name) => vec![find_projection(name)?.name()],
         None => projectors::ALL.iter().map(|projection| projection.name()).collect(),
     };
-    let session = open_session(&args.installation).await?;
+    let session = OperatorSession::open(&args.installation).await?;
     let outcome = print_history(&session, &names).await;
     session.close(outcome.map(|()| ExitCode::SUCCESS)).await
 }

@@ -109,8 +109,13 @@ impl Platform {
     }
 
     /// Asks it to finish, and insists that it ends well.
-    pub(crate) fn stop(mut self) {
-        send("-TERM", self.process.id());
+    pub(crate) fn stop(self) {
+        self.stop_by("-TERM");
+    }
+
+    /// The same, by this signal.
+    pub(crate) fn stop_by(mut self, signal: &str) {
+        send(signal, self.process.id());
         let deadline = Instant::now() + PATIENCE;
         let status = loop {
             if let Some(status) = self.process.try_wait().unwrap() {

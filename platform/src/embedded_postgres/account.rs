@@ -21,19 +21,28 @@ pub(super) struct Account {
 
 /// `None` when we are not root. The owner of an existing cluster, else the first candidate.
 pub(super) fn choose_owner(cluster: &Path) -> Result<Option<Account>, EmbeddedPostgresError> {
-    if !rustix::process::geteuid().is_root() {
-        return Ok(None);
+    let us = rustix::process::geteuid();
+    let owner = std::fs::metadata(cluster).ok().map(|found| (found.uid(), found.gid()));
+    let of_another = |owner, user| {
+        Err(EmbeddedPostgresError::OfAnotherUser { folder: cluster.to_owned(), owner, user })
+    };
+    match owner {
+        Some((owner, _)) if !us.is_root() && owner != us.as_raw() => {
+            of_another(owner, us.as_raw().to_string())
+        }
+        _ if !us.is_root() => Ok(None),
+        // As a backup that root has restored.
+        Some((0, _)) => of_another(0, find_candidate()?.name),
+        Some((uid, gid)) => Ok(Some(Account { name: format!("with id {uid}"), uid, gid })),
+        None => find_candidate().map(Some),
     }
-    if let Ok(found) = std::fs::metadata(cluster)
-        && found.uid() != 0
-    {
-        let (uid, gid) = (found.uid(), found.gid());
-        return Ok(Some(Account { name: format!("with id {uid}"), uid, gid }));
-    }
+}
+
+fn find_candidate() -> Result<Account, EmbeddedPostgresError> {
     let path = Path::new("/etc/passwd");
     let passwd = std::fs::read_to_string(path).map_err(EmbeddedPostgresError::io(path))?;
     let found = CANDIDATES.iter().find_map(|name| find_in_passwd(&passwd, name));
-    found.map(Some).ok_or(EmbeddedPostgresError::NoAccount)
+    found.ok_or(EmbeddedPostgresError::NoAccount)
 }
 
 /// The line of `name` in a passwd file (passwd(5)).

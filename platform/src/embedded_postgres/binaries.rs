@@ -9,7 +9,7 @@ use super::EmbeddedPostgresError;
 /// The oldest major version that will do.
 const OLDEST: u32 = 14;
 /// The programs that are needed.
-const PROGRAMS: [&str; 3] = ["postgres", "initdb", "pg_ctl"];
+const PROGRAMS: [&str; 2] = ["postgres", "initdb"];
 
 /// The programs of one PostgreSQL version.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,6 +96,9 @@ pub(super) async fn find(
         return Err(EmbeddedPostgresError::NotInstalled { searched: places.describe_places() });
     };
     match std::fs::read_to_string(cluster.join("PG_VERSION")) {
+        Ok(data) if data.trim().parse::<u32>().is_err() => {
+            Err(EmbeddedPostgresError::Damaged { path: cluster.join("PG_VERSION") })
+        }
         Ok(data) => of_version(&installed, data.trim(), cluster),
         Err(_) if newest.major < OLDEST => Err(EmbeddedPostgresError::TooOld {
             binaries: newest.folder.clone(),

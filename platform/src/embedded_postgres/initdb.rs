@@ -5,12 +5,27 @@ use std::path::Path;
 use secrecy::ExposeSecret as _;
 use uuid::Uuid;
 
-use super::cluster::{Cluster, OWNER, run};
+use super::cluster::{Cluster, OWNER};
+use super::program::run;
 use super::{EmbeddedPostgresError, Purpose};
 use crate::config::write_private;
 
 /// What a cluster is called until initdb has finished.
 const DRAFT_PREFIX: &str = "cluster.new-";
+
+/// What is removed however the making ends. Of a draft that has become the cluster nothing is left by then.
+struct HalfMade<'a> {
+    draft: &'a Path,
+    password: &'a Path,
+}
+
+impl Drop for HalfMade<'_> {
+    fn drop(&mut self) {
+        // What stays is removed by the next start.
+        let _ = std::fs::remove_file(self.password);
+        let _ = std::fs::remove_dir_all(self.draft);
+    }
+}
 
 impl Cluster {
     /// Runs initdb if there is no cluster. A crash at any point leaves only a draft, which the next
@@ -24,6 +39,7 @@ impl Cluster {
         let name = format!("{DRAFT_PREFIX}{}", Uuid::new_v4().simple());
         let password = self.data_dir.join(format!("{name}-password"));
         let draft = self.data_dir.join(name);
+        let half_made = HalfMade { draft: &draft, password: &password };
         std::fs::create_dir(&draft).map_err(EmbeddedPostgresError::io(&draft))?;
         write_private(&password, self.owner.password.expose_secret().as_bytes())
             .map_err(EmbeddedPostgresError::io(&password))?;
@@ -31,13 +47,13 @@ impl Cluster {
             account.give_ownership(&draft)?;
             account.give_ownership(&password)?;
         }
-        let outcome = self.run_initdb(&draft, &password).await;
-        let _ = std::fs::remove_file(&password);
-        outcome?;
+        self.run_initdb(&draft, &password).await?;
         let folder = self.folder();
         std::fs::rename(&draft, &folder)
             .and_then(|()| std::fs::File::open(&self.data_dir)?.sync_all())
-            .map_err(EmbeddedPostgresError::io(&folder))
+            .map_err(EmbeddedPostgresError::io(&folder))?;
+        drop(half_made);
+        Ok(())
     }
 
     async fn run_initdb(&self, draft: &Path, password: &Path) -> Result<(), EmbeddedPostgresError> {
@@ -48,7 +64,7 @@ impl Cluster {
             Purpose::Serving => ["--data-checksums"],
             Purpose::Testing => ["--no-sync"],
         });
-        run("initdb", command).await
+        run("initdb", command, self).await
     }
 
     /// Removes what killed starts left. An initdb that outlived its owner may still be writing

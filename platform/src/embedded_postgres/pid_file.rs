@@ -1,29 +1,28 @@
-//! `postmaster.pid`: which server, if any, runs on a cluster's folder.
+//! `postmaster.pid`: what a server wrote about itself, or what is left of that.
+//!
+//! Nothing here is believed: a file may be empty after a power loss, copied with its folder, or of a process
+//! number that another program has by now. Who runs on a folder is who answers for it (`identity`).
 
+use std::io;
 use std::path::{Path, PathBuf};
 
-use rustix::io::Errno;
 use rustix::process::{Pid, test_kill_process};
 
 use super::EmbeddedPostgresError;
 
-/// What a server wrote about itself.
+/// What the file says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct PidFile {
-    pub(super) pid: i32,
-    /// `None` while the server has not written that line yet.
-    pub(super) port: Option<u16>,
-}
-
-/// Whether somebody runs on the folder.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Occupant {
-    /// Nobody; what a dead server left does no harm, its successor sees through it.
-    Nobody,
-    /// The process number of a dead server belongs to another program now.
-    Impostor,
-    /// A server.
-    Server(PidFile),
+pub(super) enum PidFile {
+    /// There is none.
+    Missing,
+    /// Nothing that a server writes, or not all of it yet.
+    Illegible,
+    /// A server that ran here, and may run still.
+    Server {
+        pid: Pid,
+        /// `None` when that line is not where it belongs: the folder's name may have several.
+        port: Option<u16>,
+    },
 }
 
 impl PidFile {
@@ -31,76 +30,70 @@ impl PidFile {
         cluster.join("postmaster.pid")
     }
 
-    fn read(cluster: &Path) -> Option<Self> {
-        let text = std::fs::read_to_string(Self::path(cluster)).ok()?;
-        let mut lines = text.lines();
-        let pid = lines.next()?.trim().parse().ok()?;
-        // Lines: pid, data folder, start time, port, socket folder, listen address, …
-        let port = lines.nth(2).and_then(|line| line.trim().parse().ok());
-        Some(Self { pid, port })
+    pub(super) fn read(cluster: &Path) -> Result<Self, EmbeddedPostgresError> {
+        let path = Self::path(cluster);
+        match std::fs::read(&path) {
+            Ok(bytes) => Ok(Self::parse(&String::from_utf8_lossy(&bytes))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::Missing),
+            Err(error) => Err(EmbeddedPostgresError::io(&path)(error)),
+        }
     }
 
-    /// Removes what a dead server left; only for an [`Occupant::Impostor`].
+    /// Lines: pid, data folder, start time, port, socket folder, listen address, …
+    fn parse(text: &str) -> Self {
+        let mut lines = text.lines();
+        let pid = lines.next().and_then(|line| line.trim().parse().ok());
+        let Some(pid) = pid.filter(|pid| *pid > 0).and_then(Pid::from_raw) else {
+            return Self::Illegible;
+        };
+        let port = lines.nth(2).and_then(|line| line.trim().parse().ok());
+        Self::Server { pid, port }
+    }
+
+    /// Whether it names this process.
+    pub(super) fn names(cluster: &Path, pid: Pid) -> bool {
+        matches!(Self::read(cluster), Ok(Self::Server { pid: named, .. }) if named == pid)
+    }
+
+    /// Removes one that belongs to no server of this folder. Where it does after all, PostgreSQL refuses to
+    /// start beside it: it knows who is attached to the memory of the folder.
     pub(super) fn remove(cluster: &Path) -> Result<(), EmbeddedPostgresError> {
         let path = Self::path(cluster);
-        std::fs::remove_file(&path).map_err(EmbeddedPostgresError::io(&path))
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            removed => removed.map_err(EmbeddedPostgresError::io(&path)),
+        }
     }
 }
 
-/// Who runs on the cluster's folder.
-pub(super) fn find_occupant(cluster: &Path) -> Occupant {
-    match PidFile::read(cluster) {
-        None => Occupant::Nobody,
-        Some(file) if !is_alive(file.pid) => Occupant::Nobody,
-        Some(file) if is_postgres(file.pid) => Occupant::Server(file),
-        Some(_) => Occupant::Impostor,
-    }
-}
-
-fn is_alive(pid: i32) -> bool {
-    Pid::from_raw(pid).is_some_and(|pid| match test_kill_process(pid) {
-        Ok(()) | Err(Errno::PERM) => true,
-        Err(_) => false,
-    })
-}
-
-/// Whether the process is a PostgreSQL server that has not ended (a zombie has).
-fn is_postgres(pid: i32) -> bool {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/stat")).or_else(|_| {
-        let mut ps = std::process::Command::new("ps");
-        let answer = ps.args(["-p", &pid.to_string(), "-o", "state=,comm="]).output()?;
-        Ok::<_, std::io::Error>(String::from_utf8_lossy(&answer.stdout).into_owned())
-    });
-    // When neither tells, believe the pid file: starting twice is worse than refusing once.
-    status.map_or(true, |text| {
-        let is_zombie = text.contains(") Z ") || text.trim_start().starts_with('Z');
-        !is_zombie && (text.contains("postgres") || text.contains("postmaster"))
-    })
+/// Whether a process has this number. One that has ended and was not waited for counts as well.
+pub(super) fn is_there(pid: Pid) -> bool {
+    !matches!(test_kill_process(pid), Err(rustix::io::Errno::SRCH))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn folder_with(text: &str) -> tempfile::TempDir {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(PidFile::path(folder.path()), text).unwrap();
-        folder
+    #[test]
+    fn what_a_server_wrote_is_read_and_everything_else_is_illegible() {
+        let server = |pid, port| PidFile::Server { pid: Pid::from_raw(pid).unwrap(), port };
+        for (text, said) in [
+            ("4711\n/data\n1700000000\n5432\n\n127.0.0.1\n", server(4711, Some(5432))),
+            ("4711\n", server(4711, None)),
+            ("4711\n/a\nname of two lines\n1700000000\n5432\n", server(4711, None)),
+            ("", PidFile::Illegible),
+            ("\0\0\0\0\0\0", PidFile::Illegible),
+            ("-4711\n/data\n1\n5432\n", PidFile::Illegible),
+            ("0\n", PidFile::Illegible),
+        ] {
+            assert_eq!(PidFile::parse(text), said, "{text:?}");
+        }
     }
 
     #[test]
-    fn a_folder_without_pid_file_or_with_a_dead_pid_has_no_occupant() {
-        assert_eq!(find_occupant(tempfile::tempdir().unwrap().path()), Occupant::Nobody);
-        assert_eq!(
-            find_occupant(folder_with("2147483646\n/x\n1\n5432\n").path()),
-            Occupant::Nobody
-        );
-        assert_eq!(find_occupant(folder_with("").path()), Occupant::Nobody);
-    }
-
-    #[test]
-    fn a_reused_process_number_is_seen_through() {
-        let folder = folder_with(&format!("{}\n/x\n1\n5432\n", std::process::id()));
-        assert_eq!(find_occupant(folder.path()), Occupant::Impostor);
+    fn a_number_that_nobody_has_is_told_from_ours() {
+        assert!(is_there(rustix::process::getpid()));
+        assert!(!is_there(Pid::from_raw(i32::MAX - 1).unwrap()));
     }
 }
