@@ -5,6 +5,7 @@
 //! of many objects is one statement. Absent: what stations and engineers command, which goes to the command
 //! API.
 
+mod argument_weight;
 mod cost;
 mod execution_span;
 mod expansion;
@@ -75,9 +76,10 @@ pub fn sdl() -> String {
 
 /// The one answer to `request`, prepared off the async workers.
 async fn execute_once(api: &QueryApi, session: Session, request: Request) -> Response {
+    let principal = session.principal().to_owned();
     let (schema, request) = (api.graphql_schema().clone(), asked_by(session, api, request));
     let answer = once(async move { schema.execute(request).await }).boxed();
-    let mut answers = api.preparation().begin(answer).await;
+    let mut answers = api.preparation().begin(&principal, answer).await;
     answers.next().await.unwrap_or_default()
 }
 
@@ -87,9 +89,10 @@ fn execute_stream(
     session: Session,
     request: Request,
 ) -> BoxStream<'static, Response> {
+    let principal = session.principal().to_owned();
     let answers = api.graphql_schema().execute_stream(asked_by(session, api, request));
     let api = api.clone();
-    once(async move { api.preparation().begin(answers).await }).flatten().boxed()
+    once(async move { api.preparation().begin(&principal, answers).await }).flatten().boxed()
 }
 
 /// `request` with who asks and loaders of its own.

@@ -10,6 +10,7 @@ mod config;
 mod cursor;
 mod error;
 mod explorer;
+mod fair_turns;
 mod graphql;
 mod paging;
 mod pdf_service;

@@ -33,7 +33,7 @@ platform: aws-lc-rs axum base64 bytes chrono clap cqrs-es domain futures governo
     thiserror tokio tokio-util tower tower-http tracing tracing-subscriber utoipa uuid
 command-api: axum chrono clap domain futures platform serde serde_json sha2 thiserror
     tokio tracing utoipa utoipa-axum utoipa-swagger-ui uuid
-query-api: async-graphql axum base64 chrono clap domain futures hmac image platform serde
+query-api: async-graphql async-graphql-value axum base64 chrono clap domain futures hmac image platform serde
     serde_json sha2 sqlx thiserror tokio tokio-stream tokio-tungstenite tracing typst typst-kit
     typst-pdf utoipa uuid
 projectors: anyhow chrono clap domain futures platform serde serde_json sqlx thiserror tokio

@@ -15,7 +15,7 @@ use async_graphql::extensions::{
 };
 use async_graphql::futures_util::stream::BoxStream;
 use async_graphql::parser::parse_query;
-use async_graphql::parser::types::ExecutableDocument;
+use async_graphql::parser::types::{BaseType, ExecutableDocument};
 use async_graphql::{Request, Response, ServerError, ServerResult, ValidationResult, Value};
 use futures::StreamExt as _;
 
@@ -70,7 +70,8 @@ impl Extension for OperationLimits {
         mut request: Request,
         next: NextPrepareRequest<'_>,
     ) -> ServerResult<Request> {
-        let document = parse_within_bounds(&request.query)?;
+        let document = parse_within_bounds(&request)?;
+        check_variable_types(&document, |name| ctx.schema_env.registry.types.contains_key(name))?;
         request.set_parsed_query(document);
         next.run(ctx, request).await
     }
@@ -143,16 +144,37 @@ fn with_error_codes(mut response: Response) -> Response {
     response
 }
 
-/// The parsed query, when it is within bounds.
-fn parse_within_bounds(query: &str) -> ServerResult<ExecutableDocument> {
-    check_query_text(query)?;
-    let document = parse_query(query).map_err(|error| {
+/// The parsed query, when it and its variables are within bounds.
+fn parse_within_bounds(request: &Request) -> ServerResult<ExecutableDocument> {
+    check_query_text(&request.query)?;
+    let document = parse_query(&request.query).map_err(|error| {
         let error = ServerError::from(error);
         let unreadable = Refusal::Unreadable(error.message);
         ServerError { locations: error.locations, ..unreadable.into() }
     })?;
-    check_expansion(&document)?;
+    check_expansion(&document, &request.variables)?;
     Ok(document)
+}
+
+/// Refuses variables of types that are not there: the library's check of their default values panics.
+fn check_variable_types(
+    document: &ExecutableDocument,
+    is_known: impl Fn(&str) -> bool,
+) -> Result<(), Refusal> {
+    let operations = document.operations.iter().map(|(_, operation)| &operation.node);
+    for definition in operations.flat_map(|operation| &operation.variable_definitions) {
+        let mut variable_type = &definition.node.var_type.node.base;
+        let name = loop {
+            match variable_type {
+                BaseType::List(inner) => variable_type = &inner.base,
+                BaseType::Named(name) => break name,
+            }
+        };
+        if !is_known(name) {
+            return Err(Refusal::Invalid(format!("there is no type {name}")));
+        }
+    }
+    Ok(())
 }
 
 /// Refuses what costs too much, and counts what costs more than a request as several.

@@ -112,7 +112,7 @@ fn schema() -> ApiSchema {
 async fn is_answered(schema: &ApiSchema, preparation: &Preparation, query: String) -> bool {
     let schema = schema.clone();
     let answer = once(async move { schema.execute(query).await }).boxed();
-    let answered = async { preparation.begin(answer).await.next().await };
+    let answered = async { preparation.begin("somebody", answer).await.next().await };
     let generous = PREPARATION_LIMIT + Duration::from_secs(30);
     matches!(tokio::time::timeout(generous, answered).await, Ok(Some(_)))
 }

@@ -41,6 +41,68 @@ fn endless_block_strings() -> String {
     format!("{{ parts(filter: [{}", unit.repeat(QUERY_MAX_BYTES / 2 / unit.len()))
 }
 
+/// So many times what `piece` makes of its number.
+fn repeat(times: usize, piece: impl Fn(usize) -> String) -> String {
+    (0..times).map(piece).collect()
+}
+
+/// Operations that each use a fragment in which nothing is defined: 400 × 2,900 errors of a library's check.
+fn undefined_in_many_operations() -> String {
+    let operations = repeat(400, |n| format!("query q{n}{{...f}} "));
+    let variables = repeat(2_900, |n| format!("$v{n} "));
+    format!("{operations} fragment f on Query {{ part(part: [{variables}]) {{ part }} }}")
+}
+
+/// Fields of one name with different arguments, merged into sixty sets: each is compared in each.
+fn conflicts_in_many_sets() -> String {
+    let arguments = |n: usize| repeat(9, |argument| format!("a{argument}: {n} "));
+    let fields = repeat(240, |n| format!("part({}) ", arguments(n)));
+    format!("{{ {}{fields}{} }}", "...{".repeat(60), "}".repeat(60))
+}
+
+#[tokio::test]
+async fn what_checks_and_resolvers_would_copy_is_counted_with_its_variables() {
+    let world = World::new().await;
+    let large = json!({"v": vec![1; 20_000]});
+    let uses = |of: &str| repeat(400, |n| format!("a{n}: {of} "));
+    let defaults = "1 ".repeat(4_000);
+    for (what, query, variables) in [
+        ("in fields", format!("query($v: [Int]) {{ {} }}", uses("part(part: $v)")), &large),
+        (
+            "in directives",
+            format!("query($v: [Int]) {{ {} }}", uses("__typename @skip(if: $v)")),
+            &large,
+        ),
+        ("of operations", "query($v: [Int]) @skip(if: $v) { __typename }".to_owned(), &large),
+        (
+            "by default",
+            format!("query($v: [Int] = [{defaults}]) {{ {} }}", "part(part: $v) ".repeat(400)),
+            &json!({}),
+        ),
+        (
+            "as text",
+            format!("query($v: String!) {{ {} }}", uses("part(part: $v) { part }")),
+            &json!({"v": "x".repeat(10_000)}),
+        ),
+        ("in operations", undefined_in_many_operations(), &json!({})),
+        ("in sets", conflicts_in_many_sets(), &json!({})),
+        (
+            "as definitions",
+            format!("query({}) {{ __typename }}", repeat(257, |n| format!("$v{n}: Int "))),
+            &json!({}),
+        ),
+    ] {
+        assert_eq!(
+            world.graphql_code(&query, variables.clone()).await,
+            "QUERY_TOO_COMPLEX",
+            "{what}"
+        );
+    }
+    let filter = json!({"v": {"lot": "L", "part": "P"}});
+    let sane = "query($v: InspectionFilter) { inspections(filter: $v) { nodes { id } } }";
+    assert_eq!(world.query(sane, filter).await, json!({"inspections": {"nodes": []}}));
+}
+
 #[tokio::test]
 async fn queries_that_ended_the_server_are_answered_over_post_and_websocket() {
     let world = World::new().await;
@@ -52,6 +114,11 @@ async fn queries_that_ended_the_server_are_answered_over_post_and_websocket() {
         ("3.2 kB that expand to 30¹⁵", explosion(), "GRAPHQL_VALIDATION_FAILED"),
         ("nothing but spreads", "{ ...f0 ".repeat(30), "GRAPHQL_PARSE_FAILED"),
         ("strings that do not end", endless_block_strings(), "GRAPHQL_PARSE_FAILED"),
+        (
+            "a default value of a type that is not there",
+            "query($v: [Nope] = [1]) { part(part: $v) { part } }".to_owned(),
+            "GRAPHQL_VALIDATION_FAILED",
+        ),
     ];
     for (what, query, code) in cases {
         assert!(query.len() <= QUERY_MAX_BYTES, "{what}: {}", query.len());
