@@ -1,7 +1,8 @@
 //! `GET /graphql/ws`: the graphql-transport-ws protocol
 //! (<https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md>), with its close codes.
 //!
-//! Invariants: nothing is read from the log for a connection whose last message has not left. A
+//! Invariants: for a connection whose last message has not left, each operation is at most one answer ahead.
+//! An operation goes on whether or not its answer is taken, so that none that waits holds what others need. A
 //! message that does not leave in time ends the connection; every item carries the cursor to go on
 //! from. Whatever the server closes a connection for, its subscriptions end first, each with its cursor.
 
@@ -21,10 +22,13 @@ use futures::StreamExt as _;
 use futures::stream::{BoxStream, iter, once};
 use platform::http::{JSON_BODY_MAX_BYTES, Problem};
 use platform::shutdown::Shutdown;
+use tokio::sync::mpsc;
 use tokio::time::{Instant, Interval};
 use tokio_stream::StreamMap;
+use tokio_stream::wrappers::ReceiverStream;
 use tokio_tungstenite::tungstenite;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
+use tracing::Instrument as _;
 
 use super::execute_stream;
 use crate::QueryApi;
@@ -137,8 +141,15 @@ impl WebSocketConnection {
             let _ = tokio::time::timeout(CLOSE_TIMEOUT, self.socket.send(frame)).await;
         }
         // The other half of the closing handshake (RFC 6455, 5.5.1): a frame of the client's is answered, and
-        // that to ours waited for.
-        let answered = async { while let Some(Ok(_)) = self.socket.recv().await {} };
+        // that to ours waited for. What cannot be read any more is left unread, and the connection is then
+        // reset: so a client that still sends has the time to read why.
+        let answered = async {
+            while let Some(received) = self.socket.recv().await {
+                if received.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            }
+        };
         let _ = tokio::time::timeout(CLOSE_TIMEOUT, answered).await;
     }
 
@@ -237,7 +248,7 @@ impl WebSocketConnection {
             }
             Err(refused) => iter([Answer::from_errors(vec![refused.into()])]).boxed(),
         };
-        let answers = answers.map(Some).chain(once(async { None }));
+        let answers = run_apart(answers).map(Some).chain(once(async { None }));
         self.operations.insert(id, answers.boxed());
         Ok(())
     }
@@ -275,4 +286,24 @@ impl WebSocketConnection {
             }
         }
     }
+}
+
+/// `answers`, each made in a task of its own once the one before was taken. The connection polls nothing while
+/// a message does not leave, and what is not polled keeps what it has: a connection of the database, or a turn.
+fn run_apart(mut answers: BoxStream<'static, Answer>) -> ReceiverStream<Answer> {
+    let (sender, receiver) = mpsc::channel(1);
+    let running = async move {
+        while let Ok(room) = sender.reserve().await {
+            let answer = tokio::select! {
+                answer = answers.next() => answer,
+                () = sender.closed() => None,
+            };
+            match answer {
+                Some(answer) => room.send(answer),
+                None => break,
+            }
+        }
+    };
+    tokio::spawn(running.in_current_span());
+    ReceiverStream::new(receiver)
 }

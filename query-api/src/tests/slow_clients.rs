@@ -5,6 +5,7 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use platform::http::ConnectionLimits;
 use serde_json::json;
+use sqlx::Executor as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use uuid::Uuid;
 
@@ -122,4 +123,50 @@ async fn a_live_client_that_falls_far_behind_is_told_where_to_go_on() {
     world.reach(20).await;
     let end = changes.next().await.unwrap();
     assert_eq!(end["errors"][0]["extensions"]["code"], "SLOW_CLIENT");
+}
+
+/// Waits until the client's socket is full, so that the server cannot send either.
+async fn until_nothing_more_fits(client: &mut Client) {
+    let mut before = 0;
+    loop {
+        let lying = client.bytes_to_read().await;
+        if lying == before && lying > 0 {
+            return;
+        }
+        before = lying;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+#[tokio::test]
+async fn operations_of_a_client_that_takes_nothing_hold_no_connection_to_the_database() {
+    let config = QueryApiConfig { send_timeout_ms: 600_000, ..QueryApiConfig::default() };
+    let world = World::with(config).await;
+    let id = world.insert_inspection(1, 0).await;
+    let mut idle = Client::open(&world.serve().await, &world.token()).await;
+    // Beside the pool: its statements wait for this.
+    let mut beside = world.pool.open_connection().await.unwrap();
+    // Within a transaction, who waits is looked at only once.
+    let mut watcher = world.pool.open_connection().await.unwrap();
+    let lock = "BEGIN; LOCK TABLE read.inspections IN ACCESS EXCLUSIVE MODE";
+    beside.execute(lock).await.unwrap();
+    let query = format!("{{ inspection(id: \"{id}\") {{ id }} }}");
+    for n in 0..20 {
+        idle.subscribe(&format!("waits-{n}"), &query, json!({})).await;
+    }
+    let waiting = "SELECT count(*) FROM pg_stat_activity
+        WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    while sqlx::query_scalar::<_, i64>(waiting).fetch_one(&mut watcher).await.unwrap() < 10 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let types = "__schema { types { fields { name args { name type { name } } } } }";
+    let large: String = (0..40).map(|n| format!("a{n}: {types} ")).collect();
+    for n in 0..8 {
+        idle.subscribe(&format!("large-{n}"), &format!("{{ {large} }}"), json!({})).await;
+    }
+    until_nothing_more_fits(&mut idle).await;
+    beside.execute("COMMIT").await.unwrap();
+    for _ in 0..20 {
+        world.query(&query, json!({})).await;
+    }
 }

@@ -53,6 +53,16 @@ impl Client {
         self.0.get_mut().write_all(bytes).await.unwrap();
     }
 
+    /// How many bytes the server has sent that were not read.
+    pub(super) async fn bytes_to_read(&mut self) -> usize {
+        let MaybeTlsStream::Plain(socket) = self.0.get_ref() else { panic!("not plain") };
+        let mut room = vec![0; 32 << 20];
+        tokio::time::timeout(PATIENCE, socket.peek(&mut room))
+            .await
+            .expect("nothing comes")
+            .unwrap()
+    }
+
     async fn next(&mut self) -> Message {
         loop {
             let message = tokio::time::timeout(PATIENCE, self.0.next()).await.expect("no message");
@@ -177,12 +187,25 @@ async fn what_breaks_the_websocket_protocol_is_closed_with_its_codes_and_feeds_s
 {
     let world = World::new().await;
     let base = world.serve().await;
-    let (text, reserved) = (0x81, 0x83);
+    // Of these, each with the last bit of a message where there is one.
+    let (end, text, more) = (0x80, 0x01, 0x00);
+    let half = vec![b' '; JSON_BODY_MAX_BYTES / 2 + 1];
+    let unmasked = vec![end | text, 0];
     let cases = [
-        (1002, frame(reserved, b"?")),
-        (1007, frame(text, b"\xff\xfe")),
+        (1002, frame(end | 0x03, b"?")),
+        (1002, frame(end | 0x0b, b"?")),
+        (1002, frame(end | 0x40 | text, b"?")),
+        (1002, frame(end | more, b"of nothing")),
+        (1002, [frame(text, b"{"), frame(end | text, b"}")].concat()),
+        (1002, frame(0x09, b"a ping in pieces")),
+        (1002, unmasked),
+        (1007, frame(end | text, b"\xff\xfe")),
+        (1007, [frame(text, b"\"\xe2\x82"), frame(end | more, b"\"")].concat()),
+        (1009, frame(end | text, &vec![b' '; JSON_BODY_MAX_BYTES + 1])),
+        (1009, [frame(text, &half), frame(more, &half), frame(end | more, b"{}")].concat()),
+        (1009, [frame(text, b" "), frame(more, b" ").repeat(JSON_BODY_MAX_BYTES)].concat()),
         // Its head alone says so; nothing of the rest is read.
-        (1009, frame(text, &vec![b' '; JSON_BODY_MAX_BYTES + 1])[..14].to_vec()),
+        (1009, frame(end | text, &vec![b' '; JSON_BODY_MAX_BYTES + 1])[..14].to_vec()),
     ];
     for (code, bytes) in cases {
         let mut client = Client::open(&base, &world.token()).await;
