@@ -18,6 +18,9 @@ const NOT_READY_RETRY_S: u64 = 1;
 /// Seconds after which a database that was away is worth another try.
 const UNAVAILABLE_RETRY_S: u64 = 5;
 
+/// PostgreSQL's code of a statement that took longer than it may.
+const QUERY_CANCELED: &str = "57014";
+
 /// Why a read is refused or fails.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum QueryError {
@@ -51,6 +54,9 @@ pub(crate) enum QueryError {
     /// The caller asked for more than its rate allows.
     #[error("too many requests; try again in {retry_after_s} s")]
     TooOften { retry_after_s: u64 },
+    /// What was asked for takes going through too many rows.
+    #[error("{0}")]
+    TooBroad(String),
     /// The client took its items too slowly.
     #[error("the subscription fell behind and was ended")]
     SlowClient,
@@ -85,6 +91,17 @@ impl QueryError {
         Self::FeedEnded { reason: Box::new(reason), resume }
     }
 
+    /// Why a statement failed that may have to go through many rows: that it took too long says that it does.
+    pub(crate) fn from_broad_read(error: sqlx::Error) -> Self {
+        let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+        if code.as_deref() != Some(QUERY_CANCELED) {
+            return error.into();
+        }
+        let message = "what these conditions hold for together takes too long to find: name a lot, a shorter \
+                       time, or fewer conditions";
+        Self::TooBroad(message.to_owned())
+    }
+
     /// Whether trying again may help: nothing in the question is wrong.
     pub(crate) const fn may_pass(&self) -> bool {
         matches!(self, Self::Unavailable | Self::NotBuilt)
@@ -107,6 +124,7 @@ impl QueryError {
             Self::Rejected { .. } => "REJECTED",
             Self::Behind { .. } | Self::NotBuilt => "NOT_READY",
             Self::TooMany(_) | Self::TooOften { .. } => "TOO_MANY_REQUESTS",
+            Self::TooBroad(_) => "QUERY_TOO_BROAD",
             Self::SlowClient => "SLOW_CLIENT",
             Self::GoingAway => "GOING_AWAY",
             Self::FeedEnded { reason, .. } => reason.graphql_code(),
@@ -135,14 +153,14 @@ impl QueryError {
                 values.set("cursor", resume.as_str());
             }
             Self::Reissued { after } => values.set("position", after.to_string()),
+            Self::NotBuilt | Self::TooMany(_) => values.set("retryAfterSeconds", NOT_READY_RETRY_S),
+            Self::Unavailable => values.set("retryAfterSeconds", UNAVAILABLE_RETRY_S),
             Self::InvalidCursor
             | Self::Unauthenticated(_)
             | Self::NotFound(_)
-            | Self::NotBuilt
-            | Self::TooMany(_)
+            | Self::TooBroad(_)
             | Self::SlowClient
             | Self::GoingAway
-            | Self::Unavailable
             | Self::Internal => {}
         }
         values
@@ -186,6 +204,7 @@ impl From<QueryError> for Problem {
                 Self::bad_request("invalid-query", detail).with_extension("parameter", argument)
             }
             QueryError::InvalidCursor => Self::bad_request("invalid-cursor", detail),
+            QueryError::TooBroad(_) => Self::bad_request("query-too-broad", detail),
             QueryError::Unauthenticated(error) => error.into(),
             QueryError::Forbidden(scope) => AuthError::MissingScope(scope).into(),
             QueryError::NotFound(_) => Self::not_found(detail),
@@ -258,5 +277,23 @@ impl From<EventLogError> for QueryError {
             EventLogError::Reissued { after } => Self::Reissued { after },
             EventLogError::Failed(_) => Self::internal(error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use platform::test_support::fresh_database;
+    use sqlx::Executor as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_takes_too_long_is_too_broad_where_many_rows_may_be_gone_through() {
+        let database = fresh_database().await;
+        let slow = "SET statement_timeout = 1; SELECT pg_sleep(9)";
+        let too_long = async || database.pool().execute(slow).await.unwrap_err();
+        let told = QueryError::from_broad_read(too_long().await);
+        assert!(matches!(told, QueryError::TooBroad(_)), "{told:?}");
+        assert!(matches!(QueryError::from(too_long().await), QueryError::Unavailable));
     }
 }

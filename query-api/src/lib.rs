@@ -98,6 +98,7 @@ impl QueryApi {
                 config.sockets_max,
                 config.sockets_per_principal,
             ),
+            broad_reads: query_context::broad_reads(),
             config: config.clone(),
             pool: on.pool,
             tail: on.tail,

@@ -104,7 +104,8 @@ pub(crate) fn parse_page<R: Listed>(
 /// Reads a page: one statement.
 ///
 /// # Errors
-/// When the database does not answer or the read model does not exist.
+/// When the database does not answer, takes too long to find rows for which several conditions hold, or the
+/// read model does not exist.
 pub(crate) async fn read_page<R: Listed>(
     pool: &Pool,
     page: PageRequest<R::Key>,
@@ -128,7 +129,11 @@ pub(crate) async fn read_page<R: Listed>(
     sql.push(format!(" ORDER BY {} LIMIT ", order.join(", ")));
     sql.push_bind(i64::try_from(limit + 1).unwrap_or(i64::MAX));
 
-    let mut rows: Vec<R> = sql.build_query_as().fetch_all(pool).await?;
+    let rows = sql.build_query_as().fetch_all(pool).await;
+    let mut rows: Vec<R> = rows.map_err(|error| match filter.is_combined() {
+        true => QueryError::from_broad_read(error),
+        false => error.into(),
+    })?;
     let has_more = rows.len() > limit;
     rows.truncate(limit);
     if backward {

@@ -8,9 +8,9 @@ use domain::report::SCHEMA_VERSION;
 use domain::{ArtifactId, Report, Sha256};
 use platform::artifact_store::{ArtifactStore, ArtifactStoreError};
 use platform::http::Problem;
-use tokio::sync::Semaphore;
 
 use crate::error::QueryError;
+use crate::fair_turns::FairTurns;
 use crate::report_pdf::{Pictures, ReportRenderer};
 
 /// How long a request waits for its turn.
@@ -20,29 +20,32 @@ const TURN_TIMEOUT: Duration = Duration::from_secs(10);
 /// holds fonts that an API that serves none need not load.
 pub(crate) struct PdfService {
     artifacts: ArtifactStore,
-    turns: Arc<Semaphore>,
+    turns: FairTurns,
     renderer: Arc<OnceLock<ReportRenderer>>,
 }
 
 impl PdfService {
     pub(crate) fn new(artifacts: ArtifactStore, at_once: usize) -> Self {
-        let turns = Arc::new(Semaphore::new(at_once.max(1)));
+        // Half of them of one principal, so that there are some for others.
+        let turns = FairTurns::new("PDFs", at_once, at_once / 2);
         Self { artifacts, turns, renderer: Arc::new(OnceLock::new()) }
     }
 
-    /// The PDF of a stored report.
+    /// The PDF of a stored report, for `principal`.
     ///
     /// # Errors
     /// 503 when too many are asked for, the store is away or the report is of an older version; 500 when
     /// a picture is damaged.
     #[tracing::instrument(skip_all, fields(report_id))]
-    pub(crate) async fn render_stored(&self, document: &str) -> Result<Vec<u8>, Problem> {
+    pub(crate) async fn render_stored(
+        &self,
+        principal: &str,
+        document: &str,
+    ) -> Result<Vec<u8>, Problem> {
         let report = read_report(document)?;
         let span = tracing::Span::current();
         span.record("report_id", tracing::field::display(report.report_id));
-        let turn = Arc::clone(&self.turns).acquire_owned();
-        let turn = tokio::time::timeout(TURN_TIMEOUT, turn).await;
-        let turn = turn.map_err(|_| QueryError::TooMany("PDFs"))?.map_err(QueryError::internal)?;
+        let turn = self.turns.wait_for_turn(principal, TURN_TIMEOUT).await?;
         let pictures = self.fetch_pictures(&report).await?;
         let renderer = Arc::clone(&self.renderer);
         let rendered = tokio::task::spawn_blocking(move || {
@@ -130,12 +133,16 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let service = PdfService::new(artifact_store_in(folder.path()), 1);
         let document = document();
-        let mut left = Box::pin(service.render_stored(&document));
+        let mut left = Box::pin(service.render_stored("somebody", &document));
         // It has begun: the renderer reads its fonts, which takes a while.
         assert!(futures::poll!(&mut left).is_pending());
         drop(left);
-        assert_eq!(service.turns.available_permits(), 0, "it is still at work");
-        assert!(service.render_stored(&document).await.is_ok(), "it had its turn after that one");
-        assert_eq!(service.turns.available_permits(), 1);
+        let turn = service.turns.wait_for_turn("other", Duration::ZERO).await;
+        assert!(turn.is_err(), "it is still at work");
+        assert!(
+            service.render_stored("somebody", &document).await.is_ok(),
+            "it had its turn after that one"
+        );
+        assert!(service.turns.wait_for_turn("other", Duration::ZERO).await.is_ok());
     }
 }

@@ -2,6 +2,7 @@
 //! have of each, the configuration.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use platform::event_log::Position;
 use platform::follower::LogTail;
@@ -14,6 +15,16 @@ use crate::checkpoints::Checkpoints;
 use crate::concurrency_limit::ConcurrencyLimit;
 use crate::cursor::CursorKey;
 use crate::error::QueryError;
+use crate::fair_turns::{FairTurn, FairTurns};
+use crate::paging::Filter;
+use crate::session::Session;
+
+/// Statements at work at once that may go through many rows, and those of one principal: the pool has sixteen
+/// connections unless it is told otherwise, and the others are for what is found by an index.
+const BROAD_READS_MAX: usize = 6;
+const BROAD_READS_OF_PRINCIPAL: usize = 2;
+/// How long such a read waits for its turn.
+const BROAD_TURN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What every read needs.
 pub(crate) struct QueryContext {
@@ -29,10 +40,43 @@ pub(crate) struct QueryContext {
     pub(crate) sockets: Arc<ConcurrencyLimit>,
     /// Of those who wait for a judgement.
     pub(crate) wait_places: WaitPlaces,
+    /// Statements that may go through many rows.
+    pub(crate) broad_reads: FairTurns,
     pub(crate) shutdown: Shutdown,
 }
 
+/// The turns of statements that may go through many rows.
+pub(crate) fn broad_reads() -> FairTurns {
+    FairTurns::new("broad reads", BROAD_READS_MAX, BROAD_READS_OF_PRINCIPAL)
+}
+
 impl QueryContext {
+    /// The turn of a statement of `session` that may go through many rows: hold it while it is at work.
+    ///
+    /// # Errors
+    /// When too many are at work.
+    pub(crate) async fn wait_for_broad_turn(
+        &self,
+        session: &Session,
+    ) -> Result<FairTurn, QueryError> {
+        self.broad_reads.wait_for_turn(session.principal(), BROAD_TURN_TIMEOUT).await
+    }
+
+    /// The same of a page, when it may have to go through many rows.
+    ///
+    /// # Errors
+    /// When too many are at work.
+    pub(crate) async fn wait_for_page_turn(
+        &self,
+        session: &Session,
+        filter: &impl Filter,
+    ) -> Result<Option<FairTurn>, QueryError> {
+        if !filter.is_combined() {
+            return Ok(None);
+        }
+        self.wait_for_broad_turn(session).await.map(Some)
+    }
+
     /// How far behind the log a read model at each of `positions` is, in seconds: the age of the
     /// oldest event that it has not applied. Asks the log once for the head and once per distinct
     /// position.

@@ -10,6 +10,7 @@ pub(crate) mod inspections;
 pub(crate) mod parts;
 pub(crate) mod projections;
 pub(crate) mod reports;
+pub(crate) mod summed;
 pub(crate) mod words;
 pub(crate) mod yields;
 

@@ -21,10 +21,14 @@ pub(super) const DOCUMENT_COST: usize = 500;
 
 /// A statement that finds its rows by an index.
 const STATEMENT_COST: usize = 100;
-/// A statement that may read every finding there is.
+/// A statement that adds up as many rows as one may
+/// ([`SUMMED_ROWS_MAX`](crate::read_model::summed::SUMMED_ROWS_MAX)).
 const SCAN_COST: usize = 12_000;
-/// What an hour of yield costs before it is shown: it is the sum over lots, parts and stations.
+/// What an hour of yield costs before it is shown. It is the sum over lots, parts and stations, and how many
+/// these are is known when it was read ([`requests_for_rows`]).
 const HOUR_COST: usize = 1;
+/// Rows that are added up for one request.
+const REQUEST_ROWS: i64 = 20_000;
 /// Classes of findings, and what stands around them.
 const CLASSES: usize = 8;
 /// Generations of read models, and what stands around them.
@@ -35,6 +39,11 @@ const HOURS_MAX: usize = 92 * 24;
 /// How many requests a query of this cost counts as, besides the one that it is.
 pub(super) fn requests_beyond_one(cost: usize) -> Option<NonZeroU32> {
     NonZeroU32::new(u32::try_from(cost / REQUEST_COST).unwrap_or(u32::MAX))
+}
+
+/// How many requests adding up so many rows counts as, besides the one that it is.
+pub(super) fn requests_for_rows(rows: i64) -> Option<NonZeroU32> {
+    NonZeroU32::new(u32::try_from(rows / REQUEST_ROWS).unwrap_or(u32::MAX))
 }
 
 /// What one thing that is found by its id costs.

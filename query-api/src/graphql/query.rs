@@ -9,7 +9,9 @@ use platform::event_log::Position;
 use platform::projection_repair::list_repairs;
 use uuid::Uuid;
 
-use super::cost::{page_cost, pareto_cost, projections_cost, series_cost, single_cost};
+use super::cost::{
+    page_cost, pareto_cost, projections_cost, requests_for_rows, series_cost, single_cost,
+};
 use super::metrics::{DefectPareto, YieldSeries, resolve_stretch};
 use super::{Allowed, current_session, query_context};
 use crate::error::QueryError;
@@ -141,7 +143,8 @@ impl Query {
         read_connection(ctx, page, &filter, &[ProjectionName::Parts], min_position).await
     }
 
-    /// Yield per hour, of the last day when no times are given; at most 92 days.
+    /// Yield per hour, of the last day when no times are given; at most 92 days, and 250,000 hours of lots at
+    /// stations.
     #[graphql(
         guard = "Allowed(Scope::ReportsRead)",
         complexity = "series_cost(from, to, child_complexity)"
@@ -159,12 +162,17 @@ impl Query {
         filter.check_arguments()?;
         let stretch = resolve_stretch(from, to, Utc::now())?;
         await_all(context, &[ProjectionName::Yield], min_position).await?;
+        let session = current_session(ctx)?;
+        let _turn = context.wait_for_broad_turn(session).await?;
         let hours = yields::read_hours(&context.pool, &filter, stretch).await?;
+        if let Some(reads) = requests_for_rows(hours.iter().map(|hour| hour.rows).sum()) {
+            session.count_reads(&context.rate, reads)?;
+        }
         Ok(YieldSeries::from_hours(stretch, hours))
     }
 
     /// Findings by class, the most frequent first; those graded DEFECT unless the filter names a
-    /// grade.
+    /// grade. At most 250,000 are counted: a filter of more is refused, so name a lot, or from and to.
     #[graphql(
         guard = "Allowed(Scope::InspectionsRead)",
         complexity = "pareto_cost(child_complexity)"
@@ -179,6 +187,7 @@ impl Query {
         filter.check_arguments()?;
         filter.grade.get_or_insert(GradeWord::Defect);
         await_all(context, &[ProjectionName::Defects], min_position).await?;
+        let _turn = context.wait_for_broad_turn(current_session(ctx)?).await?;
         Ok(DefectPareto::from_counts(defects::count_by_class(&context.pool, &filter).await?))
     }
 
@@ -288,8 +297,10 @@ async fn read_connection<R: Listed + OutputType>(
 ) -> Result<ObjectPage<R>> {
     let context = query_context(ctx)?;
     let asked = parse_page::<R>(arguments, filter, &context.cursor_key)?;
-    current_session(ctx)?.count_page(&context.rate, filter)?;
+    let session = current_session(ctx)?;
+    session.count_page(&context.rate, filter)?;
     let position = await_all(context, models, wanted).await?;
+    let _turn = context.wait_for_page_turn(session, filter).await?;
     let slice: Slice<R> = read_page(&context.pool, asked, filter).await?;
     let reflects = Reflects { position };
     let mut page = Connection::with_additional_fields(slice.has_previous, slice.has_next, reflects);

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::LogPosition;
 use super::inspections::{check_names, check_times, is_more_than_one, restrict_text};
+use super::summed::{check_summed, push_summed_limit};
 use super::words::{DefectClassWord, GradeWord};
 use crate::error::QueryError;
 use crate::paging::{Filter, Listed};
@@ -176,12 +177,21 @@ pub(crate) async fn of_inspections(
 }
 
 /// Findings per class, the most frequent first.
+///
+/// # Errors
+/// When there are more than [`SUMMED_ROWS_MAX`](super::summed::SUMMED_ROWS_MAX): what is counted does not grow with the table.
 pub(crate) async fn count_by_class(
     pool: &Pool,
     filter: &DefectFilter,
 ) -> Result<Vec<ClassCount>, QueryError> {
-    let mut sql = QueryBuilder::new("SELECT class, count(*) AS count FROM read.defects WHERE true");
+    let mut sql = QueryBuilder::new(
+        "SELECT class, count(*) AS count FROM (SELECT class FROM read.defects WHERE true",
+    );
     filter.push_conditions(&mut sql);
+    push_summed_limit(&mut sql);
     sql.push(" GROUP BY class ORDER BY count(*) DESC, class");
-    Ok(sql.build_query_as().fetch_all(pool).await?)
+    let counts = sql.build_query_as().fetch_all(pool).await;
+    let counts: Vec<ClassCount> = counts.map_err(QueryError::from_broad_read)?;
+    check_summed(counts.iter().map(|class| class.count))?;
+    Ok(counts)
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::{FromRow, Postgres, QueryBuilder};
 
 use super::inspections::{check_names, restrict_text};
+use super::summed::{check_summed, push_summed_limit};
 use crate::error::QueryError;
 use crate::paging::Filter;
 
@@ -51,9 +52,15 @@ pub(crate) struct YieldHour {
     pub(crate) review: i64,
     pub(crate) failed: i64,
     pub(crate) defects: i64,
+    /// How many rows it is the sum of: one for each lot, part and station.
+    pub(crate) rows: i64,
 }
 
 /// The hours that began in `[from, to)` and in which boards were judged, in order.
+///
+/// # Errors
+/// When they are sums of more than [`SUMMED_ROWS_MAX`](super::summed::SUMMED_ROWS_MAX) rows: what is read does
+/// not grow with the table.
 pub(crate) async fn read_hours(
     pool: &Pool,
     filter: &YieldFilter,
@@ -62,11 +69,15 @@ pub(crate) async fn read_hours(
     let mut sql = QueryBuilder::new(
         "SELECT hour, sum(judged)::bigint AS judged, sum(passed)::bigint AS passed,
                 sum(review)::bigint AS review, sum(failed)::bigint AS failed,
-                sum(defects)::bigint AS defects
-         FROM read.yield_hourly WHERE hour >= ",
+                sum(defects)::bigint AS defects, count(*) AS rows
+         FROM (SELECT * FROM read.yield_hourly WHERE hour >= ",
     );
     sql.push_bind(from).push(" AND hour < ").push_bind(to);
     filter.push_conditions(&mut sql);
+    push_summed_limit(&mut sql);
     sql.push(" GROUP BY hour ORDER BY hour");
-    Ok(sql.build_query_as().fetch_all(pool).await?)
+    let hours = sql.build_query_as().fetch_all(pool).await;
+    let hours: Vec<YieldHour> = hours.map_err(QueryError::from_broad_read)?;
+    check_summed(hours.iter().map(|hour| hour.rows))?;
+    Ok(hours)
 }

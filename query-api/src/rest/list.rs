@@ -41,6 +41,7 @@ pub(super) async fn read_list<R: Listed>(
     let page = parse_page::<R>(forward_page(limit, cursor)?, filter, &context.cursor_key)?;
     session.count_page(&context.rate, filter)?;
     let position = context.checkpoints.reached(projection, min_position.map(Position)).await?;
+    let _turn = context.wait_for_page_turn(session, filter).await?;
     let slice = read_page::<R>(&context.pool, page, filter).await?;
     let next_cursor = slice.next_cursor(filter, &context.cursor_key);
     Ok(ListPage { rows: slice.rows, next_cursor, position })

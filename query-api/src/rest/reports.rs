@@ -123,7 +123,7 @@ pub(super) async fn get_report(
     let found = reports::read_documents(&context.pool, &[id]).await?.pop();
     let (_, document) = found.ok_or_else(|| QueryError::NotFound(nothing()))?;
     let mut response = if face == PDF {
-        respond_with_pdf(&api, id, &document, &headers).await?
+        respond_with_pdf(&api, &session, (id, &document), &headers).await?
     } else {
         let etag = format!("\"{}\"", Sha256::digest_of(document.as_bytes()));
         with_etag(&headers, &etag, ([(header::CONTENT_TYPE, JSON)], document).into_response())
@@ -137,15 +137,15 @@ pub(super) async fn get_report(
 /// caller that has the PDF costs no rendering.
 async fn respond_with_pdf(
     api: &QueryApi,
-    id: Uuid,
-    document: &str,
+    session: &Session,
+    (id, document): (Uuid, &str),
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
     let digest = Sha256::digest_of(document.as_bytes());
     let etag = format!("\"{digest}-pdf-{}\"", env!("CARGO_PKG_VERSION"));
     let bytes = match matches_etag(headers, &etag) {
         true => Vec::new(),
-        false => api.pdf_service().render_stored(document).await?,
+        false => api.pdf_service().render_stored(session.principal(), document).await?,
     };
     let disposition = format!("inline; filename=\"report-{id}.pdf\"");
     let about =

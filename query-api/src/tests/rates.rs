@@ -6,6 +6,7 @@ use std::time::Duration;
 use chrono::Utc;
 use futures::StreamExt as _;
 use serde_json::{Value, json};
+use sqlx::Executor as _;
 
 use super::limits::statements;
 use super::websocket::Client;
@@ -146,6 +147,67 @@ async fn the_values_of_an_answer_are_counted_while_it_is_made() {
     assert_eq!(answer.json()["errors"][0]["extensions"]["code"], "QUERY_TOO_COMPLEX");
     let now_left = left(answer.header("ratelimit"));
     assert!(now_left < 480, "a hundred thousand values count as many requests: {now_left} left");
+}
+
+#[tokio::test]
+async fn what_is_added_up_does_not_grow_with_the_table() {
+    let world = World::new().await;
+    let pareto = "{ defectPareto { total } }";
+    let series = "{ yieldSeries(from: \"2026-01-01T00:00:00Z\", to: \"2026-01-02T00:00:00Z\") {
+        denominator } }";
+    world.execute("DROP TABLE read.defects, read.yield_hourly").await;
+    for (rows, is_refused) in [(250_000, false), (250_001, true)] {
+        let views = format!(
+            "CREATE OR REPLACE VIEW read.defects AS
+             SELECT 'open' AS class, 'defect' AS grade FROM generate_series(1, {rows});
+             CREATE OR REPLACE VIEW read.yield_hourly AS
+             SELECT timestamptz '2026-01-01 00:00Z' AS hour, 1 AS judged, 1 AS passed, 0 AS review, 0 AS failed,
+                 0 AS defects
+             FROM generate_series(1, {rows})"
+        );
+        world.execute(&views).await;
+        if is_refused {
+            assert_eq!(world.graphql_code(pareto, json!({})).await, "QUERY_TOO_BROAD");
+            assert_eq!(world.graphql_code(series, json!({})).await, "QUERY_TOO_BROAD");
+        } else {
+            assert_eq!(world.query(pareto, json!({})).await["defectPareto"]["total"], rows);
+            assert_eq!(world.query(series, json!({})).await["yieldSeries"]["denominator"], rows);
+        }
+    }
+}
+
+#[tokio::test]
+async fn one_principal_has_two_broad_reads_at_work_and_others_pass() {
+    let world = World::new().await;
+    let mut beside = world.pool.open_connection().await.unwrap();
+    // Within a transaction, who waits is looked at only once.
+    let mut watcher = world.pool.open_connection().await.unwrap();
+    beside.execute("BEGIN; LOCK TABLE read.defects IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let pareto = json!({"query": "{ defectPareto { total } }"});
+    let (token, other) = (world.token(), world.token_for_subject("other", Utc::now()));
+    let of_one = (0..5).map(|_| world.post_graphql(&token, &pareto));
+    let answered = futures::future::join(
+        futures::future::join_all(of_one),
+        world.post_graphql(&other, &pareto),
+    );
+    let waiting = "SELECT count(*) FROM pg_stat_activity
+        WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let watched = async {
+        let (mut seen, mut looks_left) = (0, 30);
+        // As many as there will be, and a while for one too many.
+        while looks_left > 0 {
+            seen = sqlx::query_scalar::<_, i64>(waiting).fetch_one(&mut watcher).await.unwrap();
+            looks_left -= i32::from(seen >= 3);
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        beside.execute("COMMIT").await.unwrap();
+        seen
+    };
+    let ((of_one, of_other), at_work) = futures::future::join(answered, watched).await;
+    assert_eq!(at_work, 3, "two of one, and the other's");
+    for answer in of_one.iter().chain([&of_other]) {
+        assert_eq!(answer.json()["data"]["defectPareto"]["total"], 0);
+    }
 }
 
 const CHANGES: &str = "subscription { inspectionChanged { cursor } }";
