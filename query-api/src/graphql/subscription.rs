@@ -10,17 +10,16 @@
 //! However many subscribers there are, the end of the log is read once for all of them
 //! ([`platform::follower::LogTail`]), and so are the checkpoints.
 
+mod patience;
+
 use std::collections::{HashMap, VecDeque};
-use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_graphql::{Context, ID, Result, SimpleObject, Subscription as Subscribes};
 use chrono::{DateTime, Utc};
 use domain::{Aggregate as _, ProjectionName};
-use futures::{Stream, StreamExt as _, stream};
+use futures::{FutureExt as _, Stream, StreamExt as _, stream};
 use platform::auth::Scope;
-use platform::backoff::Backoff;
 use platform::event_log::{Incarnation, LogPlace, Position, Recorded};
 use platform::follower::Follow;
 use platform::shutdown::Shutdown;
@@ -35,19 +34,12 @@ use crate::query_context::QueryContext;
 use crate::read_model::LogPosition;
 use crate::read_model::inspections::{self, InspectionFilter, InspectionObject};
 use crate::session::Session;
+use patience::{FeedPatience, SESSION_CHECK, wait_for};
 
 /// The name of the subscription in its cursors.
 const NAME: &str = "inspectionChanged";
 /// Events read at once.
 const PAGE: usize = 256;
-/// How often the token is looked at again.
-const SESSION_CHECK: Duration = Duration::from_secs(1);
-
-/// How long a feed tries again before what may pass by itself ends it: longer than another database takes to
-/// take over from one that is gone.
-const RETRIED_FOR: Duration = Duration::from_secs(60);
-/// The pauses meanwhile.
-const RETRY_PAUSE: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2), 0.5);
 
 /// One item of the feed.
 #[derive(Debug, SimpleObject)]
@@ -148,7 +140,7 @@ impl Feed {
     ///
     /// # Errors
     /// When the cursor is not of this subscription and filter, there are too many subscriptions, or
-    /// the read model is not there.
+    /// the database or the read model is not there and does not come.
     async fn open(
         reads: Arc<QueryContext>,
         (session, ends): (Session, Shutdown),
@@ -157,13 +149,10 @@ impl Feed {
     ) -> Result<Self, QueryError> {
         let scope = CursorScope::new(NAME, &filter);
         let permit = reads.subscriptions.acquire_permit(session.principal())?;
-        let after = match start {
-            Start::After(position) => position,
-            Start::Resume(cursor) => resume_place(&reads, &scope, &cursor).await?,
-            Start::Now => reads.checkpoints.position(ProjectionName::InspectionOverview).await?,
-        };
-        let mut follow = reads.tail.follow(after);
-        let incarnation = follow.incarnation().await?;
+        // Nobody could go on from a refusal that says no place: where it begins is waited for.
+        let placed = place_patiently(Arc::clone(&reads), scope.clone(), start).boxed();
+        let placed = wait_for(placed, &ends, || session.check_token()).await?;
+        let (follow, incarnation) = placed.ok_or(QueryError::GoingAway)??;
         Ok(Self {
             reads,
             session,
@@ -171,9 +160,9 @@ impl Feed {
             filter,
             scope,
             incarnation,
+            after: follow.position(),
             follow,
             read: VecDeque::new(),
-            after,
             ready: VecDeque::new(),
             has_begun: false,
             handed: None,
@@ -231,16 +220,11 @@ impl Feed {
 
     /// Makes ready what there is, trying again while the reason for which that fails may pass by itself.
     async fn fill_patiently(&mut self) -> Result<(), QueryError> {
-        let mut failing_since = None;
-        for attempt in 0.. {
-            let Err(error) = self.fill().await else { break };
-            let since = *failing_since.get_or_insert_with(Instant::now);
-            if !error.may_pass() || since.elapsed() > RETRIED_FOR {
-                return Err(error);
-            }
+        let mut patience = FeedPatience::default();
+        while let Err(error) = self.fill().await {
+            patience.wait_out(error).await?;
             // What happened meanwhile is caught up with, which is not the client's fault.
             self.is_live = false;
-            RETRY_PAUSE.wait(attempt).await;
         }
         Ok(())
     }
@@ -341,6 +325,37 @@ impl Feed {
     }
 }
 
+/// A follower of the log from `start`, as soon as what may pass by itself has passed.
+async fn place_patiently(
+    reads: Arc<QueryContext>,
+    scope: CursorScope,
+    start: Start,
+) -> Result<(Follow, Incarnation), QueryError> {
+    let mut patience = FeedPatience::default();
+    loop {
+        match place_follower(&reads, &scope, &start).await {
+            Err(error) => patience.wait_out(error).await?,
+            placed => return placed,
+        }
+    }
+}
+
+/// A follower of the log from `start`, and the history that its place belongs to.
+async fn place_follower(
+    reads: &QueryContext,
+    scope: &CursorScope,
+    start: &Start,
+) -> Result<(Follow, Incarnation), QueryError> {
+    let after = match start {
+        Start::After(position) => *position,
+        Start::Resume(cursor) => resume_place(reads, scope, cursor).await?,
+        Start::Now => reads.checkpoints.position(ProjectionName::InspectionOverview).await?,
+    };
+    let mut follow = reads.tail.follow(after);
+    let incarnation = follow.incarnation().await?;
+    Ok((follow, incarnation))
+}
+
 /// The position of a cursor, if what comes after it is what came after it when it was given out.
 async fn resume_place(
     reads: &QueryContext,
@@ -350,24 +365,6 @@ async fn resume_place(
     let place: LogPlace = reads.cursor_key.open(scope, cursor)?;
     reads.tail.log().check_place(place).await?;
     Ok(place.position)
-}
-
-/// Waits for something to be done, but not past the session, nor past a shutdown: then `None`. It goes on
-/// while the token is looked at; what is broken off and begun again each time would never be done when
-/// the database is slow.
-async fn wait_for<T>(
-    something: impl Future<Output = T>,
-    shutdown: &Shutdown,
-    check_session: impl Fn() -> Result<(), QueryError>,
-) -> Result<Option<T>, QueryError> {
-    let (mut something, mut requested) = (pin!(something), pin!(shutdown.requested()));
-    loop {
-        tokio::select! {
-            done = &mut something => return Ok(Some(done)),
-            () = &mut requested => return Ok(None),
-            () = tokio::time::sleep(SESSION_CHECK) => check_session()?,
-        }
-    }
 }
 
 #[cfg(test)]

@@ -274,6 +274,35 @@ async fn what_passes_by_itself_ends_no_subscription() {
 }
 
 #[tokio::test]
+async fn a_feed_that_is_opened_while_the_database_is_away_begins_when_it_is_back() {
+    let world = World::new().await;
+    world.reach(0).await;
+    world.execute("ALTER TABLE projection_checkpoints RENAME TO away").await;
+    let mut client = Client::open(&world.serve().await, &world.token()).await;
+    client.subscribe("a", CHANGES, json!({})).await;
+    let waiting = tokio::time::timeout(Duration::from_millis(700), client.receive()).await;
+    assert!(waiting.is_err(), "{waiting:?}");
+    world.execute("ALTER TABLE away RENAME TO projection_checkpoints").await;
+    begun(&mut client, 0).await;
+    world.append(Uuid::now_v7(), 0, "Happened").await;
+    world.reach(1).await;
+    assert_eq!(seen(&client.receive().await), (1, "Happened".to_owned()));
+
+    // A server that stops meanwhile says so.
+    world.execute("ALTER TABLE projection_checkpoints RENAME TO away").await;
+    let mut other = loop {
+        // What was seen of the table is believed for a moment.
+        let mut opened = world.changes(json!({}));
+        if tokio::time::timeout(Duration::from_millis(300), opened.next()).await.is_err() {
+            break opened;
+        }
+    };
+    world.shutdown.request();
+    let refused = other.next().await.unwrap();
+    assert_eq!(refused["errors"][0]["extensions"]["code"], "GOING_AWAY");
+}
+
+#[tokio::test]
 async fn what_does_not_pass_by_itself_ends_a_subscription_with_the_cursor_to_go_on_from() {
     let world = World::new().await;
     let id = Uuid::now_v7();
