@@ -7,6 +7,7 @@ mod content_headers;
 pub mod describe;
 mod extract;
 mod host;
+mod json;
 mod layers;
 mod preferred_wait;
 mod problem;
@@ -18,7 +19,8 @@ mod unread_body;
 #[cfg(test)]
 mod tests;
 
-pub use extract::{Authenticated, JSON_BODY_MAX_BYTES, JsonBody, NoBody, parse_json};
+pub use extract::{Authenticated, JSON_BODY_MAX_BYTES, JsonBody, NoBody};
+pub use json::{parse_json, read_json};
 pub use layers::{HttpConfig, wrap};
 pub use preferred_wait::{PreferredWait, WaitPlaces, Waiting};
 pub use problem::{FieldError, Problem, TYPE_PREFIX};

@@ -20,6 +20,7 @@ mod preparation;
 mod query;
 mod query_text;
 mod refusal;
+mod request_body;
 mod sse;
 mod subscription;
 mod websocket;

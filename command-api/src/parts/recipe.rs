@@ -54,6 +54,9 @@ pub(super) struct RecipeBody {
 #[serde(deny_unknown_fields)]
 struct AreaBody {
     /// What is inspected; null for the whole picture.
+    // With a reader of its own serde does not take what is left out for null.
+    #[schema(required)]
+    #[serde(deserialize_with = "Option::deserialize")]
     region_of_interest: Option<BoxBody>,
     /// What of it is not inspected, on purpose.
     #[schema(max_items = 64)]

@@ -136,6 +136,23 @@ async fn every_field_that_is_wrong_is_named_and_nothing_is_stored() {
         body.as_object_mut().unwrap().remove(missing);
         assert_eq!(api.post(PATH).json(body).send().await.problem().0, 422, "{missing}");
     }
+    for missing in ["region_of_interest", "keep_outs", "tolerated"] {
+        let mut body = recipe();
+        body["area"].as_object_mut().unwrap().remove(missing);
+        assert_eq!(api.post(PATH).json(body).send().await.problem().0, 422, "{missing}");
+    }
+    for (at, value, field) in [
+        ("/area", json!([null, [], []]), "area"),
+        ("/area/region_of_interest", json!([0, 0, 4, 4]), "area.region_of_interest"),
+        ("/area/keep_outs/0", json!([0, 0, 4, 4]), "area.keep_outs[0]"),
+        ("/area/keep_outs/0", json!("0,0,4,4"), "area.keep_outs[0]"),
+    ] {
+        let mut body = recipe();
+        *body.pointer_mut(at).unwrap() = value;
+        let reply = api.post(PATH).json(body).send().await;
+        assert_eq!(reply.problem(), (422, "validation".into()), "{at}");
+        assert_eq!(reply.json["errors"][0]["field"], field, "{at}");
+    }
     let mut unknown = recipe();
     unknown["area"]["keepouts"] = json!([]);
     assert_eq!(api.post(PATH).json(unknown).send().await.problem().0, 422);

@@ -1,7 +1,6 @@
 //! `POST /graphql`: one request in a JSON body; the answer is JSON, or a stream of events when that
 //! is what `Accept` asks for.
 
-use async_graphql::Request;
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, header};
@@ -9,6 +8,7 @@ use axum::response::{IntoResponse as _, Response};
 use platform::http::JsonBody;
 use platform::telemetry::TraceContext;
 
+use super::request_body::GraphqlRequest;
 use super::{execute_once, sse};
 use crate::QueryApi;
 use crate::session::Session;
@@ -18,9 +18,9 @@ pub(super) async fn serve_graphql(
     session: Session,
     trace: TraceContext,
     headers: HeaderMap,
-    JsonBody(request): JsonBody<Request>,
+    JsonBody(request): JsonBody<GraphqlRequest>,
 ) -> Response {
-    let request = request.data(trace);
+    let request = async_graphql::Request::from(request).data(trace);
     if wants_events(&headers) {
         return sse::stream_answers(&api, session, request).into_response();
     }

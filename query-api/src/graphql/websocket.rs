@@ -20,7 +20,7 @@ use axum::http::header::{AUTHORIZATION, SEC_WEBSOCKET_PROTOCOL};
 use axum::response::{IntoResponse as _, Response};
 use futures::StreamExt as _;
 use futures::stream::{BoxStream, iter, once};
-use platform::http::{JSON_BODY_MAX_BYTES, Problem};
+use platform::http::{JSON_BODY_MAX_BYTES, Problem, parse_json, read_json};
 use platform::shutdown::Shutdown;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, Interval};
@@ -31,6 +31,7 @@ use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tracing::Instrument as _;
 
 use super::execute_stream;
+use super::request_body::GraphqlRequest;
 use crate::QueryApi;
 use crate::concurrency_limit::ConcurrencyPermit;
 use crate::session::Session;
@@ -196,13 +197,16 @@ impl WebSocketConnection {
             Some(Err(error)) => return Err(CloseReason::from_failure(&*error.into_inner())),
             Some(Ok(Message::Close(_))) | None => return Err(GONE),
         };
-        match serde_json::from_str(&text).map_err(|_| INVALID_MESSAGE)? {
+        match parse_json(text.as_bytes()).map_err(|_| INVALID_MESSAGE)? {
             FromClient::ConnectionInit { payload } => self.init(payload.as_ref()).await,
             FromClient::Ping { payload } => {
                 self.send_json(&ToClient::Pong { payload: payload.as_ref() }).await
             }
-            FromClient::Pong {} => Ok(()),
-            FromClient::Subscribe { id, payload } => self.start_operation(id, *payload),
+            FromClient::Pong { .. } => Ok(()),
+            FromClient::Subscribe { id, payload } => {
+                let request: GraphqlRequest = read_json(&payload).map_err(|_| INVALID_MESSAGE)?;
+                self.start_operation(id, request.into())
+            }
             FromClient::Complete { id } => {
                 self.operations.remove(&id);
                 Ok(())

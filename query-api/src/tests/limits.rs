@@ -137,6 +137,17 @@ async fn a_body_that_is_no_request_is_a_problem() {
     assert_eq!(world.post_graphql(&token, &large).await.problem().0, 413);
     assert_eq!(world.post_graphql(&token, &json!("{ parts }")).await.problem().0, 422);
     assert_eq!(world.post_graphql(&token, &json!({"query": 5})).await.problem().0, 422);
+    let parts = "{ parts { nodes { part } } }";
+    for wrong in [
+        json!({"query": parts, "variable": {}}),
+        json!({"query": parts, "variables": []}),
+        json!({"operationName": "a"}),
+        json!([parts, null, {}]),
+    ] {
+        assert_eq!(world.post_graphql(&token, &wrong).await.problem().0, 422, "{wrong}");
+    }
+    let complete = json!({"query": parts, "operationName": null, "variables": null, "extensions": {"a": 1}});
+    assert_eq!(world.post_graphql(&token, &complete).await.status, 200);
 }
 
 #[tokio::test]

@@ -159,7 +159,16 @@ async fn the_protocol_s_mistakes_have_the_protocol_s_codes() {
     twice.send(json!({"type": "connection_init", "payload": {"token": token}})).await;
     assert_eq!(twice.closed().await, 4429);
 
-    for nonsense in [json!({"type": "start"}), json!([]), json!({"type": "subscribe", "id": 1})] {
+    let query = "{ parts { nodes { part } } }";
+    for nonsense in [
+        json!({"type": "start"}),
+        json!([]),
+        json!({"type": "subscribe", "id": 1}),
+        json!(["subscribe", "a", {"query": query}]),
+        json!({"type": "subscribe", "id": "a", "payload": [query, null, {}, {}]}),
+        json!({"type": "subscribe", "id": "a", "payload": {"query": query, "variable": {}}}),
+        json!({"type": "subscribe", "id": "a", "payload": {"query": query}, "colour": 1}),
+    ] {
         let mut client = Client::open(&base, &token).await;
         client.send(nonsense).await;
         assert_eq!(client.closed().await, 4400);

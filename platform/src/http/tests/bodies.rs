@@ -34,7 +34,7 @@ async fn malformed_json_is_refused_with_line_and_column() {
         json(body).await.problem(400, "malformed-json");
     }
     let deep = "[".repeat(50_000);
-    json(&format!("{{\"lot\": {deep}")).await.problem(422, "validation");
+    json(&format!("{{\"lot\": {deep}")).await.problem(400, "malformed-json");
 }
 
 #[tokio::test]
@@ -51,15 +51,54 @@ async fn a_wrong_field_is_refused_with_its_path() {
             "invalid value",
         ),
         (r#"{"lot": "L", "views": [{}]}"#, "views[0].count", "missing field"),
-        (r#"[]"#, "", "must be an object"),
-        (r#" ["L-1", []]"#, "", "must be an object"),
-        (r#"null"#, "", "invalid type"),
+        (r#"{"lot": "L", "views": {}}"#, "views", "invalid type"),
     ] {
         let problem = json(body).await.problem(422, "validation");
         assert_eq!(problem["errors"][0]["field"], field, "{problem}");
         let found = problem["errors"][0]["message"].as_str().unwrap();
         assert!(found.contains(message) && !found.contains(" at line "), "{problem}");
     }
+}
+
+#[tokio::test]
+async fn an_object_is_an_object_however_deep_it_lies() {
+    for (body, field, found) in [
+        (r#"[]"#, "", "an array"),
+        (r#" ["L-1", []]"#, "", "an array"),
+        (r#"null"#, "", "null"),
+        (r#""L-1""#, "", "a string"),
+        (r#"7"#, "", "a number"),
+        (r#"{"lot": "L", "views": [[1]]}"#, "views[0]", "an array"),
+        (r#"{"lot": "L", "views": [{"count": 1}, 1]}"#, "views[1]", "a number"),
+        (r#"{"lot": "L", "views": ["1"]}"#, "views[0]", "a string"),
+        (r#"{"lot": "L", "views": [true]}"#, "views[0]", "a truth value"),
+        (r#"{"lot": "L", "views": [null]}"#, "views[0]", "null"),
+    ] {
+        let problem = json(body).await.problem(422, "validation");
+        assert_eq!(problem["errors"][0]["field"], field, "{problem}");
+        let message = problem["errors"][0]["message"].as_str().unwrap();
+        assert_eq!(message, format!("must be an object, not {found}"));
+    }
+}
+
+#[test]
+fn a_field_stands_once_however_deep_it_lies_and_whatever_takes_it() {
+    for (body, field) in [
+        (r#"{"a": 1, "a": 1}"#, "a"),
+        (r#"{"a": [{"b": {"c": 1, "c": 2}}]}"#, "a[0].b.c"),
+        (r#"{"a": 1, "\u0061": 2}"#, "a"),
+    ] {
+        let refused = parse_json::<Value>(body.as_bytes()).unwrap_err();
+        assert_eq!(refused.errors()[0].field, field, "{refused}");
+        assert!(refused.errors()[0].message.starts_with("duplicate field"), "{refused}");
+    }
+}
+
+#[test]
+fn what_is_meant_is_read_as_it_stands() {
+    let body = r#"{"a": [1, -2, 1.5, 18446744073709551615, "x", true, null, {"b": {}}], "c": "ä"}"#;
+    let read = parse_json::<Value>(body.as_bytes()).unwrap();
+    assert_eq!(read, serde_json::from_str::<Value>(body).unwrap());
 }
 
 #[tokio::test]

@@ -1,12 +1,13 @@
 //! The messages of graphql-transport-ws.
 
-use async_graphql::{Request, Response, ServerError};
+use async_graphql::{Response, ServerError};
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// What a client sends.
 #[derive(Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 pub(super) enum FromClient {
     ConnectionInit {
         #[serde(default)]
@@ -16,10 +17,15 @@ pub(super) enum FromClient {
         #[serde(default)]
         payload: Option<Value>,
     },
-    Pong {},
+    Pong {
+        #[serde(default, rename = "payload")]
+        _payload: IgnoredAny,
+    },
+    /// The request is read from its payload apart: what serde sets aside to see the type first, it reads
+    /// less strictly.
     Subscribe {
         id: String,
-        payload: Box<Request>,
+        payload: Value,
     },
     Complete {
         id: String,
