@@ -50,7 +50,11 @@ impl CommandApi {
         Self(Arc::new(ApiState {
             dependencies,
             upload_limits: config.upload_limits(),
-            uploads_in_flight: UploadsInFlight::new(config.uploads_max, config.uploads_max_mib),
+            uploads_in_flight: UploadsInFlight::new(
+                config.uploads_max,
+                config.uploads_max_mib,
+                config.uploads_per_principal,
+            ),
             public_url: config.public_url.clone(),
             principal_rate: RateLimit::new("principal", config.rate_per_second, config.rate_burst),
             peer_rate: RateLimit::new(

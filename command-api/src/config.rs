@@ -42,6 +42,10 @@ pub struct CommandApiConfig {
     #[arg(long, env = "CHIPQ_UPLOADS_MAX_MIB", default_value_t = UPLOADS_MAX_MIB)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=1_048_576))]
     pub uploads_max_mib: u32,
+    /// How many of them may be of one principal, who announced them; never all. It has half of the MiB.
+    #[arg(long, env = "CHIPQ_UPLOADS_PER_PRINCIPAL", default_value_t = UPLOADS_PER_PRINCIPAL)]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=4_096))]
+    pub uploads_per_principal: u16,
     /// Commands a second that one principal may send over time.
     #[arg(long, env = "CHIPQ_RATE_PER_SECOND", default_value = "200")]
     #[arg(value_parser = platform::config::rate())]
@@ -96,6 +100,8 @@ impl fmt::Display for PublicUrl {
 
 /// Pictures that are received at a time.
 const UPLOADS_MAX: u16 = 64;
+/// How many of them may be of one principal.
+const UPLOADS_PER_PRINCIPAL: u16 = 32;
 /// What they may have together, in MiB.
 const UPLOADS_MAX_MIB: u32 = 1_024;
 /// Room for a picture's neighbours in a request body.
@@ -113,6 +119,7 @@ impl Default for CommandApiConfig {
             upload_max_pixels: limits.max_pixels,
             uploads_max: UPLOADS_MAX,
             uploads_max_mib: UPLOADS_MAX_MIB,
+            uploads_per_principal: UPLOADS_PER_PRINCIPAL,
             rate_per_second: positive(200),
             rate_burst: positive(400),
             token_rate_per_second: positive(10),

@@ -171,7 +171,8 @@ async fn upload_picture(
     let upload = PermittedUpload::from_url(&api, request.uri(), trace)?;
     api.principal_rate().count_request(&upload.by, &shown)?;
     let bytes = upload.check_headers(&api, request.headers())?;
-    let _place = api.uploads_in_flight().take_place(bytes).await?;
+    let by = upload.by.clone();
+    let _place = api.uploads_in_flight().take_place(&by, bytes).await?;
     let body = request.into_body();
     match upload.owner.clone() {
         PictureOwnerId::Inspection(id) => {

@@ -197,15 +197,41 @@ async fn eight_uploads_at_once_store_one_picture() {
     assert_eq!(api.stored_files(), 1);
 }
 
+/// The beginning of a picture, and nothing more.
+fn stalled_body() -> Body {
+    let begun = stream::iter([Ok::<_, Infallible>(Bytes::from(jpeg(1)[..100].to_vec()))]);
+    Body::from_stream(begun.chain(stream::pending()))
+}
+
+#[tokio::test]
+async fn a_station_that_stalls_all_it_may_keeps_no_other_station_out() {
+    let config = CommandApiConfig { uploads_max: 4, ..CommandApiConfig::default() };
+    let api = TestApi::start_with(config, |log| log).await;
+    let id = api.create().await;
+    let mut stalled = Vec::new();
+    for _ in 0..4 {
+        let (_, url) = api.reserve(&id).await;
+        stalled.push(tokio::spawn(api.put(&url, Vec::new()).send_body(stalled_body())));
+    }
+    // So that they come first.
+    tokio::task::yield_now().await;
+    let station = api.token_of("AOI-2", &["station"]);
+    let announced = api.post(format!("/v1/inspections/{id}/artifacts?type=image/jpeg"));
+    let announced = announced.token(&station).send().await;
+    let put = api.put(&announced.text("upload_url"), jpeg(2)).send().await;
+    assert_eq!(put.status, 201, "{put:?}");
+    for upload in &stalled {
+        upload.abort();
+    }
+}
+
 #[tokio::test]
 async fn uploads_beyond_their_number_are_put_off_until_one_has_ended() {
     let config = CommandApiConfig { uploads_max: 1, ..CommandApiConfig::default() };
     let api = TestApi::start_with(config, |log| log).await;
     let id = api.create().await;
     let ((_, url), (_, other)) = (api.reserve(&id).await, api.reserve(&id).await);
-    let begun = stream::iter([Ok::<_, Infallible>(Bytes::from(jpeg(1)[..100].to_vec()))]);
-    let stalled = Body::from_stream(begun.chain(stream::pending()));
-    let stalled = tokio::spawn(api.put(&url, Vec::new()).send_body(stalled));
+    let stalled = tokio::spawn(api.put(&url, Vec::new()).send_body(stalled_body()));
     // So that it comes first.
     tokio::task::yield_now().await;
     let put_off = api.put(&other, jpeg(2)).send().await;
