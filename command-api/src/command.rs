@@ -18,7 +18,7 @@ use axum::response::{IntoResponse as _, Response};
 use chrono::{DateTime, Utc};
 use domain::Aggregate;
 use platform::auth::{Actor, Scope};
-use platform::event_log::{ActorRef, EventMetadata, Recorded};
+use platform::event_log::{ActorRef, EventMetadata};
 use platform::execute::{ExecuteError, Executed, Request, execute_once};
 use platform::http::{Authenticated, Problem, ShownRateLimit};
 use platform::idempotency::{Answer, Claim, Claimed, Fingerprint, IdempotencyKey};
@@ -195,15 +195,14 @@ fn if_match_malformed() -> Problem {
 pub(crate) struct AcceptedCommand {
     /// Stands for principal and key, for ever; new ids are derived from it.
     pub(crate) command_id: Uuid,
-    /// When the command was accepted first.
+    /// When the command was accepted first, by the database's clock.
     pub(crate) at: DateTime<Utc>,
 }
 
 impl AcceptedCommand {
     /// After a crash the command is accepted again, with the time of what it had appended.
     fn from_claim(claim: &Claim) -> Self {
-        let at = claim.recorded().first().map_or_else(Utc::now, Recorded::occurred_at);
-        Self { command_id: claim.command_id(), at }
+        Self { command_id: claim.command_id(), at: claim.accepted_at() }
     }
 
     /// The id of the new thing of this kind that the command makes.

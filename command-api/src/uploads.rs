@@ -14,7 +14,7 @@ use axum::body::Body;
 use axum::extract::{Request as HttpRequest, State};
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::Response;
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use domain::{
     ArtifactId, Inspection, InspectionId, MediaType, Part, PartNumber, Picture, PictureOwner,
     Sha256, UploadSlot,
@@ -168,7 +168,8 @@ async fn upload_picture(
     shown: ShownRateLimit,
     request: HttpRequest,
 ) -> Result<Response, Problem> {
-    let upload = PermittedUpload::from_url(&api, request.uri(), trace)?;
+    let now = api.idempotency().database_time().await.map_err(problems::from_log_error)?;
+    let upload = PermittedUpload::from_url(&api, request.uri(), now, trace)?;
     api.principal_rate().count_request(&upload.by, &shown)?;
     let bytes = upload.check_headers(&api, request.headers())?;
     let by = upload.by.clone();
@@ -275,9 +276,14 @@ struct PermittedUpload {
 }
 
 impl PermittedUpload {
-    fn from_url(api: &CommandApi, uri: &Uri, trace: TraceContext) -> Result<Self, Problem> {
+    fn from_url(
+        api: &CommandApi,
+        uri: &Uri,
+        now: DateTime<Utc>,
+        trace: TraceContext,
+    ) -> Result<Self, Problem> {
         let query = uri.query().unwrap_or_default();
-        let permit = api.artifacts().verify_permit(uri.path(), query, Utc::now())?;
+        let permit = api.artifacts().verify_permit(uri.path(), query, now)?;
         let UploadPermit { artifact_id, media_type, mut notes } = permit;
         let owner = notes.get(OWNER).and_then(|text| PictureOwnerId::parse(text));
         match (owner, notes.remove(BY)) {

@@ -366,7 +366,7 @@ impl PictureOwner for Inspection {
     }
 
     fn renewal_command(artifact_id: ArtifactId, renewal: Renewal) -> InspectionCommand {
-        InspectionCommand::RenewReservation { artifact_id, expires_at: renewal.expires_at }
+        InspectionCommand::RenewReservation { artifact_id, renewal }
     }
 
     fn cancellation_command(artifact_id: ArtifactId) -> InspectionCommand {

@@ -44,7 +44,8 @@ pub use inspection::{
 pub use judgement::{FiredRule, Judgement, NotComparable, View, judge};
 pub use model_route::{ModelRoute, ModelRouteCommand, ModelRouteEvent, ModelRouteRejection};
 pub use part::{GoldenPurpose, GoldenSampleUse, Part, PartCommand, PartEvent, PartRejection};
-pub use picture::{MediaType, Picture, PictureOwner, Renewal, UploadSlot};
+pub(crate) use picture::is_awaited;
+pub use picture::{MediaType, Picture, PictureOwner, RESERVATION_MAX, Renewal, UploadSlot};
 pub use projection_repair::{
     PoisonedEvent, ProjectionRepair, ProjectionRepairCommand, ProjectionRepairEvent,
     ProjectionRepairRejection,

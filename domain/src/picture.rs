@@ -3,7 +3,7 @@
 //! Invariant: whether a slot is free is said in one place for each aggregate. Its `decide` asks there,
 //! and so does whoever would like to know it before a byte is received.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::vocabulary::vocabulary;
@@ -46,6 +46,16 @@ pub enum UploadSlot<'a> {
     Taken(&'a Picture),
 }
 
+/// How long a picture that is announced may take to come.
+pub const RESERVATION_MAX: TimeDelta = TimeDelta::minutes(15);
+
+/// Whether a picture that was announced until `expires_at` may still come. What would come later than anything
+/// that is announced now was dated by a clock that ran ahead: it has ended, instead of being waited for until
+/// the clocks catch up.
+pub(crate) fn is_awaited(expires_at: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+    now < expires_at && expires_at - now <= RESERVATION_MAX
+}
+
 /// When a reservation is renewed, and until when.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Renewal {
@@ -53,6 +63,13 @@ pub struct Renewal {
     pub now: DateTime<Utc>,
     /// When the new upload URL ends.
     pub expires_at: DateTime<Utc>,
+}
+
+impl Renewal {
+    /// Whether it changes anything for a picture that was announced until then.
+    pub(crate) fn is_needed(&self, announced_until: DateTime<Utc>) -> bool {
+        announced_until < self.expires_at || !is_awaited(announced_until, self.now)
+    }
 }
 
 /// An aggregate that pictures belong to.

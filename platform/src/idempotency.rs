@@ -13,6 +13,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use futures::future::{Either, select};
 use serde::{Deserialize, Serialize};
 use sqlx::types::Json;
@@ -20,7 +21,7 @@ use sqlx::types::Json;
 pub use claim::{Claim, Fingerprint, IdempotencyKey, InvalidKey, KEY_MAX_CHARS};
 
 use crate::event_log::{EventLog, EventLogError, Recorded, StreamId};
-use crate::postgres::Pool;
+use crate::postgres::{DatabaseClock, Pool};
 
 /// How long a claim keeps others out after its owner was heard of last. The command is executed once however
 /// short this is; a claim whose owner is gone, or could not give it back, is in nobody's way for longer.
@@ -92,6 +93,16 @@ pub enum ClaimError {
 pub struct IdempotencyStore {
     pool: Pool,
     log: Arc<dyn EventLog>,
+    clock: Arc<DatabaseClock>,
+}
+
+/// A key that was taken.
+#[derive(sqlx::FromRow)]
+struct TakenKey {
+    /// Nobody held it before.
+    is_new: bool,
+    /// By the database's clock.
+    taken_at: DateTime<Utc>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -105,7 +116,16 @@ impl IdempotencyStore {
     /// The keys in the database of `pool`, for commands on `log`.
     #[must_use]
     pub fn new(pool: Pool, log: Arc<dyn EventLog>) -> Self {
-        Self { pool, log }
+        let clock = Arc::new(DatabaseClock::new(pool.clone()));
+        Self { pool, log, clock }
+    }
+
+    /// The present by the clock that all processes share: what is given out until some time ends by it, too.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn database_time(&self) -> Result<DateTime<Utc>, EventLogError> {
+        self.clock.now().await.map_err(storage_error)
     }
 
     /// Claims a key for a request, or finds what became of it.
@@ -122,13 +142,13 @@ impl IdempotencyStore {
         // Side by side: a key that is free has no owner who could append meanwhile.
         let (taken, recorded) =
             tokio::join!(self.take_key(&claim), self.log.read_command(claim.command_id()));
-        match taken? {
-            Some(true) => return self.with_history(claim, true, recorded).await,
-            Some(false) => {
-                let recorded = self.log.read_command(claim.command_id()).await;
-                return self.with_history(claim, false, recorded).await;
-            }
-            None => {}
+        if let Some(taken) = taken? {
+            self.clock.note(taken.taken_at);
+            let recorded = match taken.is_new {
+                true => recorded,
+                false => self.log.read_command(claim.command_id()).await,
+            };
+            return self.with_history(claim, &taken, recorded).await;
         }
         let row: Option<KeyRow> = sqlx::query_as(
             "SELECT fingerprint, answer,
@@ -152,14 +172,14 @@ impl IdempotencyStore {
         }
     }
 
-    /// Takes a free key (`true`) or one whose owner's lease has ended (`false`); `None` when neither. A lease
+    /// Takes a free key, or one whose owner's lease has ended; `None` when it is neither. A lease
     /// that ends later than any that is given now was dated by a clock that ran ahead, and counts as ended. Who
     /// waited for the row looks at the clock after that, since its own `now()` may be from before the claim.
     /// The claim need not be on the disk yet: where log and keys share transactions, the append that
     /// answers it flushes it as well, and a claim that a crash of the server forgets belongs to a
     /// request that appended nothing.
-    async fn take_key(&self, claim: &Claim) -> Result<Option<bool>, ClaimError> {
-        sqlx::query_scalar(
+    async fn take_key(&self, claim: &Claim) -> Result<Option<TakenKey>, ClaimError> {
+        sqlx::query_as(
             "INSERT INTO idempotency_keys AS k (principal, key, fingerprint, claim, claimed_until)
              SELECT $1, $2, $3, $4, now() + make_interval(secs => $5)
              FROM (SELECT set_config('synchronous_commit', 'off', true)) AS this_transaction
@@ -168,7 +188,7 @@ impl IdempotencyStore {
                  WHERE k.answer IS NULL AND k.fingerprint = excluded.fingerprint
                    AND k.claimed_until NOT BETWEEN clock_timestamp()
                        AND clock_timestamp() + make_interval(secs => $5)
-             RETURNING xmax = 0",
+             RETURNING xmax = 0 AS is_new, clock_timestamp() AS taken_at",
         )
         .bind(&claim.principal)
         .bind(&claim.key)
@@ -185,7 +205,7 @@ impl IdempotencyStore {
     async fn with_history(
         &self,
         claim: Claim,
-        first: bool,
+        taken: &TakenKey,
         recorded: Result<Vec<Recorded>, EventLogError>,
     ) -> Result<Claimed, ClaimError> {
         let recorded = match recorded {
@@ -193,7 +213,7 @@ impl IdempotencyStore {
             Err(error) => {
                 // A key that somebody held before stays known: whether that owner appended is for the
                 // next request to find out, and it must not look like a new key then.
-                if first {
+                if taken.is_new {
                     self.delete_claim(&claim).await;
                 } else {
                     self.end_lease(&claim).await;
@@ -203,8 +223,8 @@ impl IdempotencyStore {
         };
         let refusal = match recorded.first() {
             Some(event) if !claim.is_of_same_request(event) => ClaimError::OtherRequest,
-            Some(event) if first => ClaimError::KeyExpired { stream: event.stream.clone() },
-            _ => return Ok(Claimed::Fresh(claim.with_recorded(recorded))),
+            Some(event) if taken.is_new => ClaimError::KeyExpired { stream: event.stream.clone() },
+            _ => return Ok(Claimed::Fresh(claim.begun_at(taken.taken_at, recorded))),
         };
         self.delete_claim(&claim).await;
         Err(refusal)

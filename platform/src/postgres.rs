@@ -4,6 +4,7 @@
 //! the server; nobody else's work waits for it for ever. Absent: any query of a service.
 
 pub mod channel;
+mod clock;
 mod connection;
 mod error;
 mod flavour;
@@ -21,6 +22,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection as _, PgConnection};
 
+pub(crate) use clock::DatabaseClock;
 pub use connection::DatabaseConnection;
 pub use error::PostgresError;
 pub use flavour::DatabaseFlavour;

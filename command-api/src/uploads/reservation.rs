@@ -8,10 +8,10 @@ use std::sync::Arc;
 use axum::extract::{FromRequest, FromRequestParts as _, Query, Request};
 use axum::http::{StatusCode, Uri};
 use axum::response::Response;
-use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
+use chrono::{DateTime, SubsecRound as _, Utc};
 use domain::{
-    Aggregate, ArtifactId, InspectionId, Invalid, MediaType, PartNumber, PictureOwner, Renewal,
-    UploadSlot,
+    Aggregate, ArtifactId, InspectionId, Invalid, MediaType, PartNumber, PictureOwner,
+    RESERVATION_MAX, Renewal, UploadSlot,
 };
 use platform::artifact_store::UploadNotes;
 use platform::execute::{Executed, load};
@@ -23,9 +23,6 @@ use super::{BY, OWNER, PictureOwnerId, PictureType};
 use crate::base_url::BaseUrl;
 use crate::command::{KeyedRequest, Plan, dispatch_command, make_answer};
 use crate::{CommandApi, problems};
-
-/// How long an upload URL is good.
-const RESERVATION: TimeDelta = TimeDelta::minutes(15);
 
 /// The parameter of an announcement that states the picture's scale.
 pub(crate) const SCALE: &str = "pixels_per_millimetre";
@@ -162,7 +159,7 @@ pub(crate) struct ReservedSlot {
 impl ReservedSlot {
     fn new(artifact_id: ArtifactId, media_type: MediaType, now: DateTime<Utc>) -> Self {
         // Whole seconds, as the URL tells them.
-        let expires_at = now.trunc_subsecs(0) + RESERVATION;
+        let expires_at = now.trunc_subsecs(0) + RESERVATION_MAX;
         Self { artifact_id, media_type, now, expires_at }
     }
 }

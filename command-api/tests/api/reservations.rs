@@ -1,6 +1,8 @@
 //! Announcements that are renewed and taken back, and what was at rest before its event.
 
+use chrono::{DateTime, Utc};
 use serde_json::json;
+use sqlx::Connection as _;
 
 use crate::pictures::jpeg;
 use crate::support::TestApi;
@@ -42,6 +44,51 @@ async fn a_renewed_picture_comes_by_its_new_url() {
     let types = api.event_types().await;
     for name in ["ArtifactReservationRenewed", "GoldenSampleReservationRenewed"] {
         assert_eq!(types.iter().filter(|event| *event == name).count(), 1, "{types:?}");
+    }
+}
+
+/// Lets the database's clock go by so much, for every statement that asks it from now on.
+async fn shift_database_clock(api: &TestApi, by: &str) {
+    let mut server = sqlx::PgConnection::connect(api.database.url()).await.unwrap();
+    let shift = format!(
+        "CREATE SCHEMA IF NOT EXISTS shifted;
+         CREATE OR REPLACE FUNCTION shifted.clock_timestamp() RETURNS timestamptz LANGUAGE sql
+             AS $$ SELECT pg_catalog.clock_timestamp() + interval '{by}' $$;
+         CREATE OR REPLACE FUNCTION shifted.now() RETURNS timestamptz LANGUAGE sql
+             AS $$ SELECT pg_catalog.now() + interval '{by}' $$;
+         DO $$ BEGIN EXECUTE format(
+             'ALTER DATABASE %I SET search_path = shifted, pg_catalog, public', current_database());
+         END $$;
+         SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity
+             WHERE datname = current_database() AND pid <> pg_backend_pid();"
+    );
+    sqlx::raw_sql(&shift).execute(&mut server).await.unwrap();
+    // Connections from before are found dead, one after the other at worst.
+    while api.log.head().await.is_err() {}
+}
+
+#[tokio::test]
+async fn announcements_end_by_the_database_s_clock_whatever_that_of_the_process_says() {
+    for by in ["5 hours", "-5 hours"] {
+        let api = TestApi::start().await;
+        shift_database_clock(&api, by).await;
+        for (path, _, url) in announced(&api).await {
+            let put = api.put(&url, jpeg(1)).send().await;
+            assert_eq!(put.status, 201, "{by}: {put:?}");
+            let refused = api.post(format!("{path}/renew")).send().await;
+            assert_eq!(refused.problem(), (409, "reservation-used".into()));
+        }
+        let id = api.create().await;
+        let reserve = format!("/v1/inspections/{id}/artifacts?type=image/jpeg");
+        let reserved = api.post(reserve).send().await;
+        let expires_at: DateTime<Utc> = reserved.text("expires_at").parse().unwrap();
+        let offset = expires_at - Utc::now();
+        assert_eq!(offset.num_hours(), if by.starts_with('-') { -4 } else { 5 }, "{offset}");
+        let infer = api.post(format!("/v1/inspections/{id}/infer"));
+        assert_eq!(infer.clone().send().await.problem(), (409, "artifacts-pending".into()), "{by}");
+        // Another database took over, of which the clock is right.
+        shift_database_clock(&api, "0 hours").await;
+        assert_eq!(infer.send().await.status, 202, "{by}");
     }
 }
 

@@ -7,8 +7,8 @@ use super::event::{GoldenReference, ModelIdentity, Registration, Timing};
 use super::{Artifact, Facts, Inspection, InspectionEvent, InspectionRejection as Rejection};
 use crate::{
     Aggregate as _, ArtifactId, Coverage, Defect, InspectionId, Lot, MediaType, NotComparable,
-    PartNumber, Picture, PictureOwner as _, PixelScale, Recipe, Sha256, Station,
-    UnexplainedDifference, UploadSlot, ViewName, value::replace_nul,
+    PartNumber, Picture, PictureOwner as _, PixelScale, Recipe, Renewal, Sha256, Station,
+    UnexplainedDifference, UploadSlot, ViewName, is_awaited, value::replace_nul,
 };
 
 /// The most pictures one inspection may announce.
@@ -50,8 +50,8 @@ pub enum InspectionCommand {
     RenewReservation {
         /// The picture.
         artifact_id: ArtifactId,
-        /// When its new upload URL ends.
-        expires_at: DateTime<Utc>,
+        /// Until when.
+        renewal: Renewal,
     },
     /// Take the announcement of a picture back that has not come: nobody waits for it any more.
     CancelReservation {
@@ -243,10 +243,11 @@ pub(super) fn decide(state: &Inspection, command: InspectionCommand) -> Decision
             }])
         }
         C::UploadArtifact { artifact_id, picture } => record_upload(state, artifact_id, picture),
-        C::RenewReservation { artifact_id, expires_at } => {
+        C::RenewReservation { artifact_id, renewal } => {
             let until = reserved_until(state.open_facts()?, artifact_id)?;
+            let expires_at = renewal.expires_at;
             let renewed = InspectionEvent::ArtifactReservationRenewed { artifact_id, expires_at };
-            Ok(if expires_at > until { vec![renewed] } else { Vec::new() })
+            Ok(if renewal.is_needed(until) { vec![renewed] } else { Vec::new() })
         }
         C::CancelReservation { artifact_id } => {
             reserved_until(state.open_facts()?, artifact_id)?;
@@ -321,7 +322,7 @@ fn request_inference(
     let pending: Vec<_> = facts
         .artifacts
         .iter()
-        .filter(|(_, a)| matches!(a, Artifact::Reserved { expires_at, .. } if *expires_at > now))
+        .filter(|(_, a)| matches!(a, Artifact::Reserved { expires_at, .. } if is_awaited(*expires_at, now)))
         .map(|(id, _)| *id)
         .collect();
     if !pending.is_empty() {

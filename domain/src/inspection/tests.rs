@@ -18,7 +18,7 @@ use crate::inspection::{
 use crate::test_support::{self, *};
 use crate::{
     Aggregate as _, FiredRule, Inspection, InspectionId, InspectionState, Judgement, MediaType,
-    NotComparable, Recipe, Rejection as _,
+    NotComparable, Recipe, Rejection as _, Renewal,
 };
 
 fn given(events: impl IntoIterator<Item = E>) -> Given<Inspection> {
@@ -50,8 +50,10 @@ fn upload(n: u128, content: &str) -> C {
     C::UploadArtifact { artifact_id: artifact(n), picture: picture(content) }
 }
 
+/// Renews the announcement of picture `n` at the beginning, until then.
 fn renew(n: u128, seconds: i64) -> C {
-    C::RenewReservation { artifact_id: artifact(n), expires_at: at(seconds) }
+    let renewal = Renewal { now: at(0), expires_at: at(seconds) };
+    C::RenewReservation { artifact_id: artifact(n), renewal }
 }
 
 fn renewed(n: u128, seconds: i64) -> E {

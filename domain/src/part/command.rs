@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     ArtifactId, MediaType, PartNumber, Picture, PictureOwner as _, PixelScale, Recipe, Renewal,
-    UploadSlot, value::replace_nul,
+    UploadSlot, is_awaited, value::replace_nul,
 };
 
 /// The most golden samples that may be announced and not uploaded at a time.
@@ -133,7 +133,7 @@ fn check_announcement(
 }
 
 fn check_pending(facts: &PartFacts, now: DateTime<Utc>) -> Result<(), Rejection> {
-    let pending = facts.reserved.values().filter(|r| r.expires_at > now).count();
+    let pending = facts.reserved.values().filter(|r| is_awaited(r.expires_at, now)).count();
     if pending >= RESERVATIONS_MAX {
         return Err(Rejection::TooManyReservations { max: RESERVATIONS_MAX });
     }
@@ -155,13 +155,14 @@ fn find_reservation(
 fn renew_reservation(
     facts: &PartFacts,
     artifact_id: ArtifactId,
-    Renewal { now, expires_at }: Renewal,
+    renewal: Renewal,
 ) -> Result<Vec<PartEvent>, Rejection> {
     let reserved = find_reservation(facts, artifact_id)?;
-    if expires_at <= reserved.expires_at {
+    if !renewal.is_needed(reserved.expires_at) {
         return Ok(Vec::new());
     }
-    if reserved.expires_at <= now {
+    let Renewal { now, expires_at } = renewal;
+    if !is_awaited(reserved.expires_at, now) {
         check_pending(facts, now)?;
         check_purpose(facts, &reserved.purpose, reserved.pixels_per_millimetre, now)?;
     }
@@ -177,7 +178,7 @@ fn check_purpose(
     now: DateTime<Utc>,
 ) -> Result<(), Rejection> {
     let on_their_way = facts.reserved.values().filter(|reserved| {
-        reserved.expires_at > now
+        is_awaited(reserved.expires_at, now)
             && reserved.purpose.usage == purpose.usage
             && reserved.purpose.view == purpose.view
     });

@@ -245,6 +245,16 @@ fn a_golden_sample_that_did_not_come_is_renewed_and_needs_a_place_again_once_it_
 }
 
 #[test]
+fn a_golden_sample_that_was_dated_by_a_clock_that_ran_ahead_keeps_no_place() {
+    let ahead =
+        |n| E::GoldenSampleReservationRenewed { artifact_id: artifact(n), expires_at: at(86_400) };
+    let dated = (1..=RESERVATIONS_MAX as u128).flat_map(|n| [reserved(n), ahead(n)]);
+    let events: Vec<_> = std::iter::once(registered()).chain(dated).collect();
+    given(events.clone()).when(reserve(900)).then([reserved(900)]);
+    given(events).when(renew(1, 0, 900)).then([renewed(1, 900)]);
+}
+
+#[test]
 fn a_golden_sample_that_did_not_come_is_cancelled_and_its_place_is_free() {
     let waiting: Vec<_> =
         std::iter::once(registered()).chain((1..=RESERVATIONS_MAX as u128).map(reserved)).collect();

@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use chrono::{DateTime, Utc};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use sha2::{Digest as _, Sha256};
@@ -126,6 +127,7 @@ pub struct Claim {
     pub(super) key: String,
     pub(super) fingerprint: Fingerprint,
     pub(super) claim_id: Uuid,
+    taken_at: DateTime<Utc>,
     recorded: Vec<Recorded>,
 }
 
@@ -143,7 +145,9 @@ impl Claim {
     ) -> Self {
         let (principal, key) = (principal.to_owned(), key.as_str().to_owned());
         let claim_id = Uuid::new_v4();
-        Self { pool, principal, key, fingerprint, claim_id, recorded: Vec::new() }
+        // What the database says of it is known once the key is taken.
+        let (taken_at, recorded) = (DateTime::UNIX_EPOCH, Vec::new());
+        Self { pool, principal, key, fingerprint, claim_id, taken_at, recorded }
     }
 
     /// The id of the command that the key stands for.
@@ -164,9 +168,16 @@ impl Claim {
         &self.recorded
     }
 
-    /// The same claim, with what was appended already.
-    pub(super) fn with_recorded(self, recorded: Vec<Recorded>) -> Self {
-        Self { recorded, ..self }
+    /// When the command was accepted first, by the database's clock: now, unless an owner that died had
+    /// appended already.
+    #[must_use]
+    pub fn accepted_at(&self) -> DateTime<Utc> {
+        self.recorded.first().map_or(self.taken_at, Recorded::occurred_at)
+    }
+
+    /// The same claim of a key that was taken then, with what was appended already.
+    pub(super) fn begun_at(self, taken_at: DateTime<Utc>, recorded: Vec<Recorded>) -> Self {
+        Self { taken_at, recorded, ..self }
     }
 
     /// Whether this event follows from a request that is the same as the one that holds the key.

@@ -4,7 +4,7 @@ use chrono::{TimeDelta, Utc};
 use domain::report::Entry;
 use domain::{
     ArtifactId, GoldenPurpose, GoldenSampleUse, Inspection, InspectionCommand, MediaType, Part,
-    PartCommand, Recipe, Renewal, Report, ReportId,
+    PartCommand, RESERVATION_MAX, Recipe, Renewal, Report, ReportId,
 };
 use platform::event_log::{Recorded, StreamId};
 use rand::SeedableRng as _;
@@ -119,8 +119,9 @@ async fn an_announcement_that_was_renewed_or_taken_back_stays_in_the_rows() {
     let world = World::new().await;
     let id = world.open("board-a").await;
     let (kept, taken_back) = (world.reserve(id).await, world.reserve(id).await);
-    let expires_at = Utc::now() + TimeDelta::days(1);
-    let renew = InspectionCommand::RenewReservation { artifact_id: kept, expires_at };
+    let now = Utc::now() + TimeDelta::days(1);
+    let renewal = Renewal { now, expires_at: now + RESERVATION_MAX };
+    let renew = InspectionCommand::RenewReservation { artifact_id: kept, renewal };
     world.execute::<Inspection>(id, renew).await;
     let cancel = InspectionCommand::CancelReservation { artifact_id: taken_back };
     world.execute::<Inspection>(id, cancel).await;

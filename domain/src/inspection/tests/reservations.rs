@@ -19,6 +19,17 @@ fn a_renewal_never_makes_a_reservation_shorter() {
     given([created(), reserved(1)]).when(renew(1, 1)).then_nothing();
 }
 
+/// As a clock that ran ahead dated it, or one that was set back later finds it.
+#[test]
+fn a_reservation_that_ends_later_than_any_that_could_be_made_now_has_ended() {
+    let dated = |seconds| [created(), reserved(1), renewed(1, seconds)];
+    given(dated(900))
+        .when(request_at(0))
+        .then_rejected(Rejected::ArtifactsPending { pending: vec![artifact(1)] });
+    given(dated(901)).when(request_at(0)).then([requested([1]), missing_view()]);
+    given(dated(86_400)).when(renew(1, 900)).then([renewed(1, 900)]);
+}
+
 #[test]
 fn what_was_cancelled_is_as_if_it_had_never_been_announced() {
     given([created(), reserved(1)]).when(cancel(1)).then([cancelled(1)]);
