@@ -93,7 +93,8 @@ impl Probe for CommandProbe {
         "command-api"
     }
 
-    /// `event-log`: its head can be read. `artifact-store`: it can be written.
+    /// `event-log`: its head can be read. `database-disk`: nothing was refused for want of room. `artifact-store`:
+    /// it can be written.
     fn checks(&self) -> BoxFuture<'_, Vec<Check>> {
         async {
             let api = &self.api;
@@ -101,10 +102,14 @@ impl Probe for CommandProbe {
             let ping = async move {
                 looked_at.artifacts().ping().await.map_err(|error| error.to_string())
             };
-            let (log, store) =
-                tokio::join!(api.log().head(), self.store.check(Instant::now(), ping));
+            let (log, room, store) = tokio::join!(
+                api.log().head(),
+                api.idempotency().check_room(),
+                self.store.check(Instant::now(), ping)
+            );
             vec![
                 Check::new("event-log", log.map(drop).map_err(|error| error.to_string())),
+                Check::new("database-disk", room),
                 Check::new("artifact-store", store),
             ]
         }

@@ -128,6 +128,14 @@ impl IdempotencyStore {
         self.clock.now().await.map_err(storage_error)
     }
 
+    /// Whether keys, and what is appended beside them, find room on the disk of the database.
+    ///
+    /// # Errors
+    /// In words, when the database has said that they do not.
+    pub async fn check_room(&self) -> Result<(), String> {
+        self.pool.check_room().await
+    }
+
     /// Claims a key for a request, or finds what became of it.
     ///
     /// # Errors

@@ -10,6 +10,8 @@ mod error;
 mod flavour;
 mod migrations;
 mod pool;
+mod room;
+mod room_probe;
 mod service_role;
 mod transaction;
 mod transient;

@@ -121,6 +121,33 @@ async fn a_primary_that_was_demoted_is_away_and_no_fault_of_ours() {
 }
 
 #[tokio::test]
+async fn a_database_whose_disk_is_full_is_not_ready_until_something_was_written() {
+    let api = TestApi::start().await;
+    let create = api.post("/v1/inspections").json(board());
+    let readiness = async || {
+        let checks = api.probe.checks().await;
+        checks.into_iter().find(|check| check.name == "database-disk").unwrap()
+    };
+    assert!(readiness().await.ready);
+    let fill = "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
+            $$ BEGIN RAISE EXCEPTION 'no space left' USING ERRCODE = '53100'; END $$;
+        CREATE TRIGGER full_disk BEFORE INSERT ON events EXECUTE FUNCTION refuse();
+        CREATE FUNCTION refuse_table() RETURNS event_trigger LANGUAGE plpgsql AS
+            $$ BEGIN RAISE EXCEPTION 'no space left' USING ERRCODE = '53100'; END $$;
+        CREATE EVENT TRIGGER full_disk ON ddl_command_start WHEN TAG IN ('CREATE TABLE AS')
+            EXECUTE FUNCTION refuse_table()";
+    sqlx::raw_sql(fill).execute(&api.pool).await.unwrap();
+    assert_eq!(create.clone().send().await.problem(), (503, "unavailable".into()));
+    let found = readiness().await;
+    assert!(!found.ready && found.detail.as_deref().is_some_and(|text| text.contains("full")));
+    let free = "DROP TRIGGER full_disk ON events; DROP EVENT TRIGGER full_disk";
+    sqlx::raw_sql(free).execute(&api.pool).await.unwrap();
+    // It is looked at once a second.
+    while !readiness().await.ready {}
+    assert_eq!(create.send().await.status, 201);
+}
+
+#[tokio::test]
 async fn connections_that_are_cut_in_the_middle_lose_and_double_nothing() {
     let api = TestApi::start().await;
     let cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity

@@ -14,6 +14,7 @@ use platform::artifact_store::{ArtifactStore, UploadLimits};
 use platform::auth::{Actor, KeyRing, TokenConfig, TokenIssuer, Users};
 use platform::event_log::postgres::PostgresEventLog;
 use platform::event_log::{EventLog, Position, Recorded};
+use platform::health::Probe;
 use platform::idempotency::IdempotencyStore;
 use platform::postgres::Pool;
 use platform::test_support::{TestDatabase, artifact_store_in, fresh_database};
@@ -28,6 +29,7 @@ pub(crate) struct TestApi {
     pub(crate) artifacts: ArtifactStore,
     pub(crate) issuer: Arc<TokenIssuer>,
     pub(crate) token: String,
+    pub(crate) probe: Arc<dyn Probe>,
     pub(crate) data: TempDir,
     pub(crate) database: TestDatabase,
 }
@@ -57,11 +59,12 @@ impl TestApi {
             issuer: issuer.clone(),
             users: Users::demo(),
         };
-        let router = router(CommandApi::new(on, &config));
-        let router = platform::http::wrap(router, &config.http());
+        let api = CommandApi::new(on, &config);
+        let probe = api.probe();
+        let router = platform::http::wrap(router(api), &config.http());
         let demo = Actor::with_roles("demo", &["engineer"]);
         let token = issuer.issue(&demo, Utc::now()).unwrap().token;
-        Self { router, log, pool, artifacts, issuer, token, data, database }
+        Self { router, log, pool, artifacts, issuer, token, probe, data, database }
     }
 
     pub(crate) fn token_of(&self, subject: &str, roles: &[&str]) -> String {

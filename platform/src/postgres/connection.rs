@@ -23,6 +23,8 @@ use sqlx::{
 use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
+use super::room::DiskRoom;
+
 /// How long a server that is well may take to answer nothing at all.
 const PING_LIMIT: Duration = Duration::from_secs(2);
 
@@ -39,6 +41,8 @@ pub struct DatabaseConnection {
     standing: Standing,
     answered_at: Instant,
     doubt: Doubt,
+    /// Told when the database has none left.
+    disk_room: DiskRoom,
     /// The history of the database that its session is in, once somebody has found it out.
     history: Option<Uuid>,
 }
@@ -59,11 +63,11 @@ impl DatabaseConnection {
     pub(super) async fn open(
         options: &PgConnectOptions,
         limit: Duration,
-        doubt: Doubt,
+        (doubt, disk_room): (Doubt, DiskRoom),
     ) -> Result<Self, sqlx::Error> {
         let raw = Some(PgConnection::connect_with(options).await?);
         let (standing, answered_at) = (Standing::Settled, Instant::now());
-        Ok(Self { raw, limit, standing, answered_at, doubt, history: None })
+        Ok(Self { raw, limit, standing, answered_at, doubt, disk_room, history: None })
     }
 
     /// What [`Self::note_history`] noted: which history of the database this session is in.
@@ -126,7 +130,8 @@ impl DatabaseConnection {
 
     /// Everything of it, for another to hold; it is closed for whoever still has this one.
     pub(super) fn take(&mut self) -> Self {
-        Self { raw: self.raw.take(), doubt: self.doubt.clone(), ..*self }
+        let (doubt, disk_room) = (self.doubt.clone(), self.disk_room.clone());
+        Self { raw: self.raw.take(), doubt, disk_room, ..*self }
     }
 
     /// Closes the socket, and with it the session as soon as the server notices.
@@ -168,6 +173,9 @@ impl DatabaseConnection {
         &mut self,
         outcome: Result<T, sqlx::Error>,
     ) -> Result<T, sqlx::Error> {
+        if let Err(error) = &outcome {
+            self.disk_room.note(error);
+        }
         match outcome.as_ref().map_or_else(Consequence::from_error, |_| Consequence::Well) {
             Consequence::Well => {
                 self.standing = Standing::Settled;

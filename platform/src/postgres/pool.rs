@@ -21,6 +21,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 
 use super::connection::{DatabaseConnection, Doubt, StatementStep, stream_steps};
+use super::room::DiskRoom;
 use super::transient::is_starting;
 use crate::backoff::Backoff;
 
@@ -61,6 +62,7 @@ struct Shared {
     /// The one that was used last, and so answered last, is the last.
     idle: Mutex<Vec<DatabaseConnection>>,
     doubt: Doubt,
+    disk_room: DiskRoom,
 }
 
 /// A connection of the pool, for as long as it is held.
@@ -82,6 +84,7 @@ impl Pool {
             places: Arc::new(Semaphore::new(places)),
             idle: Mutex::default(),
             doubt: Doubt::new(),
+            disk_room: DiskRoom::default(),
         });
         let swept = Arc::downgrade(&shared);
         tokio::spawn(async move {
@@ -146,6 +149,11 @@ impl Pool {
         listening.await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
     }
 
+    /// What the database has said of its disk, on any connection.
+    pub(super) fn disk_room(&self) -> &DiskRoom {
+        &self.0.disk_room
+    }
+
     /// Where and how it connects.
     pub(crate) fn options(&self) -> &PgConnectOptions {
         &self.0.options
@@ -195,7 +203,8 @@ impl Shared {
         let mut attempt = 0;
         loop {
             let limit = self.limits.statement;
-            match DatabaseConnection::open(&self.options, limit, self.doubt.renewed()).await {
+            let signs = (self.doubt.renewed(), self.disk_room.clone());
+            match DatabaseConnection::open(&self.options, limit, signs).await {
                 Err(error) if is_starting(&error) => CONNECT_AGAIN.wait(attempt).await,
                 connected => return connected,
             }
