@@ -235,7 +235,8 @@ mod tests {
     #[tokio::test]
     async fn no_principal_has_all_places_or_all_room() {
         let uploads = UploadsInFlight { patience: SHORT, ..UploadsInFlight::new(3, 2, 9) };
-        let _stalled = (uploads.take_place("a", 1).await.unwrap(), uploads.take_place("a", 1).await);
+        let _stalled =
+            (uploads.take_place("a", 1).await.unwrap(), uploads.take_place("a", 1).await);
         assert!(uploads.take_place("a", 1).await.is_err(), "one place is for others");
         assert!(uploads.take_place("b", 1).await.is_ok());
         let mib = 1 << 20;

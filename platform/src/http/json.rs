@@ -205,7 +205,8 @@ impl<'de> Deserializer<'de> for StrictValue<'de> {
                 items.end().map(|()| read)
             }
             Value::Object(fields) => {
-                let entries = fields.iter().map(|(name, value)| (name.as_str(), StrictValue(value)));
+                let entries =
+                    fields.iter().map(|(name, value)| (name.as_str(), StrictValue(value)));
                 let mut entries = MapDeserializer::new(entries);
                 let read = visitor.visit_map(&mut entries)?;
                 entries.end().map(|()| read)

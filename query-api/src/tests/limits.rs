@@ -146,7 +146,8 @@ async fn a_body_that_is_no_request_is_a_problem() {
     ] {
         assert_eq!(world.post_graphql(&token, &wrong).await.problem().0, 422, "{wrong}");
     }
-    let complete = json!({"query": parts, "operationName": null, "variables": null, "extensions": {"a": 1}});
+    let complete =
+        json!({"query": parts, "operationName": null, "variables": null, "extensions": {"a": 1}});
     assert_eq!(world.post_graphql(&token, &complete).await.status, 200);
 }
 
