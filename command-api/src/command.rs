@@ -18,7 +18,7 @@ use axum::response::{IntoResponse as _, Response};
 use chrono::{DateTime, Utc};
 use domain::Aggregate;
 use platform::auth::{Actor, Scope};
-use platform::event_log::{ActorRef, EventMetadata};
+use platform::event_log::{ActorRef, EventMetadata, StreamVersion};
 use platform::execute::{ExecuteError, Executed, Request, execute_once};
 use platform::http::{Authenticated, Problem, ShownRateLimit};
 use platform::idempotency::{Answer, Claim, Claimed, Fingerprint, IdempotencyKey};
@@ -28,7 +28,7 @@ use tracing::Instrument as _;
 use uuid::Uuid;
 
 use crate::CommandApi;
-use crate::problems::{self, entity_tag};
+use crate::problems;
 
 #[cfg(test)]
 mod tests;
@@ -64,7 +64,7 @@ impl Permission for VoidInspections {
 pub(crate) struct Mutation<P> {
     actor: Actor,
     key: IdempotencyKey,
-    if_match: Option<u64>,
+    if_match: Option<StreamVersion>,
     line: RequestLine,
     trace: TraceContext,
     permission: PhantomData<P>,
@@ -83,7 +83,7 @@ pub(crate) struct KeyedRequest {
     pub(crate) principal: String,
     pub(crate) key: IdempotencyKey,
     pub(crate) fingerprint: Fingerprint,
-    pub(crate) if_match: Option<u64>,
+    pub(crate) if_match: Option<StreamVersion>,
     pub(crate) metadata: EventMetadata,
 }
 
@@ -175,18 +175,17 @@ fn single_header<'a>(parts: &'a Parts, name: &HeaderName) -> Result<Option<&'a s
 }
 
 /// The version that a strong entity tag names; `None` for `*`, which any version fits (RFC 9110).
-fn parse_if_match(header: &str) -> Result<Option<u64>, Problem> {
+fn parse_if_match(header: &str) -> Result<Option<StreamVersion>, Problem> {
     if header == "*" {
         return Ok(None);
     }
     let tag = header.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-    let digits = tag.filter(|tag| !tag.is_empty() && tag.bytes().all(|b| b.is_ascii_digit()));
-    let version = digits.and_then(|digits| digits.parse().ok()).ok_or_else(if_match_malformed)?;
-    Ok(Some(version))
+    let version = tag.and_then(|tag| tag.parse().ok());
+    version.map(Some).ok_or_else(if_match_malformed)
 }
 
 fn if_match_malformed() -> Problem {
-    let detail = "If-Match takes * or one strong entity tag as it stood in ETag, such as \"3\"";
+    let detail = "If-Match takes * or one strong entity tag as it stood in ETag, with its quotes";
     Problem::bad_request("if-match-malformed", detail)
 }
 
@@ -280,7 +279,7 @@ where
     execute_once(api.log(), request, claim, move |done| answer(done)).await.map_err(|error| {
         match (error, A::default().decide(plan.command)) {
             // RFC 9110, 13.2.1: what does not exist is not found, whatever the precondition says.
-            (ExecuteError::VersionMismatch { current: 0 }, Err(missing)) => {
+            (ExecuteError::VersionMismatch { current }, Err(missing)) if current.number == 0 => {
                 problems::from_rejection(&missing)
             }
             (error, _) => problems::from_execute_error(error),
@@ -296,8 +295,8 @@ pub(crate) fn make_answer<A: Aggregate>(
     body: impl Serialize,
 ) -> Answer {
     let mut headers = vec![
-        (header::ETAG.to_string(), entity_tag(done.version)),
-        (LOG_POSITION.to_string(), done.position.to_string()),
+        (header::ETAG.to_string(), done.stream_version().entity_tag()),
+        (LOG_POSITION.to_string(), done.place().to_string()),
     ];
     headers.extend(location.map(|location| (header::LOCATION.to_string(), location)));
     let body = serde_json::to_value(body).unwrap_or_default();

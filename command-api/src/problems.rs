@@ -28,13 +28,13 @@ pub(crate) fn from_rejection(rejection: &impl Rejection) -> Problem {
 pub(crate) fn from_execute_error<R: Rejection>(error: ExecuteError<R>) -> Problem {
     match error {
         ExecuteError::Rejected(refused) => from_rejection(&refused),
-        ExecuteError::VersionMismatch { current: 0 } => Problem::new(
+        ExecuteError::VersionMismatch { current } if current.number == 0 => Problem::new(
             StatusCode::PRECONDITION_FAILED,
             "precondition-failed",
             "nothing with that version exists; send the command without If-Match",
         ),
         ExecuteError::VersionMismatch { current } => {
-            Problem::precondition_failed(&entity_tag(current))
+            Problem::precondition_failed(&current.entity_tag())
         }
         ExecuteError::Contended => Problem::unavailable(error.to_string(), RETRY_AFTER_S),
         ExecuteError::ClaimLost => in_progress(error.to_string(), RETRY_AFTER_S),
@@ -96,11 +96,6 @@ pub(crate) fn from_log_error(error: EventLogError) -> Problem {
         // No command asks for what comes after a place.
         EventLogError::Reissued { .. } => Problem::internal(error),
     }
-}
-
-/// The strong entity tag of a version.
-pub(crate) fn entity_tag(version: u64) -> String {
-    format!("\"{version}\"")
 }
 
 fn in_progress(detail: String, retry_after_s: u64) -> Problem {

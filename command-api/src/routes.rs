@@ -74,7 +74,10 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
             command fail with 412 when the resource has changed since.\n\n\
             **Bodies** are taken as they are: any `Content-Encoding` is refused (415). A `Content-Digest` \
             (RFC 9530, sha-256 or sha-512) is compared.\n\n\
-            **Read what you wrote.** Give `X-Log-Position` to a read as `min_position`.\n\n\
+            **Read what you wrote.** Give `X-Log-Position` to a read as `min_position`, as it is: with \
+            the position it names the history of the log. When the database was restored without what you \
+            wrote, the read is refused (409 `positions-reissued`), and so is a command by an `If-Match` of \
+            what is gone (412).\n\n\
             **Problems** are `application/problem+json` (RFC 9457) with a stable `type`.",
     ),
     servers((url = "/", description = "The server that this document comes from")),

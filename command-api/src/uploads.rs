@@ -208,8 +208,7 @@ where
                 let detail = "another picture is stored for this artifact; reserve a new artifact";
                 return Err(problems::already_uploaded(detail));
             }
-            let (state, version, position) = (loaded.state, loaded.version, loaded.position);
-            let unchanged = Executed::<A> { state, version, position, events: Vec::new() };
+            let unchanged = Executed::unchanged(loaded);
             let body = PictureBody { artifact_id, picture };
             Ok(make_response(&make_answer(StatusCode::OK, &unchanged, None, body)))
         }

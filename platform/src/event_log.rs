@@ -22,7 +22,9 @@ use crate::postgres::DatabaseConnection;
 pub use event::{
     ActorRef, EventMetadata, NewEvent, Recorded, Undecodable, UndecodableEvent, decode_stored,
 };
-pub use incarnation::{Incarnation, LogPlace};
+pub use incarnation::{
+    Incarnation, InvalidLogPlace, InvalidStreamVersion, LogPlace, StreamVersion,
+};
 pub use turns::{StreamTurn, StreamTurns};
 pub use url::{EventLogConfig, EventLogUrl, InvalidEventLogUrl, open};
 
@@ -75,6 +77,15 @@ pub struct Page {
     /// The log was complete up to here when the page was read.
     pub head: Position,
     /// Which history of the log it was.
+    pub incarnation: Incarnation,
+}
+
+/// The events of one stream.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StreamEvents {
+    /// In order; none when there is no such stream.
+    pub events: Vec<Recorded>,
+    /// Which history of the log they are of.
     pub incarnation: Incarnation,
 }
 
@@ -155,6 +166,8 @@ pub struct Appended {
     pub version: u64,
     /// The position of the last event appended; `None` when there was none.
     pub position: Option<Position>,
+    /// To which history of the log.
+    pub incarnation: Incarnation,
 }
 
 /// Why nothing was appended, or why an attachment was not kept.
@@ -207,12 +220,12 @@ pub enum EventLogError {
 
 /// The port. Adapters keep the invariant of this module; one conformance suite runs against each.
 pub trait EventLog: Send + Sync + 'static {
-    /// The events of a stream after `after_sequence`, in order; empty when there is no such stream.
+    /// The events of a stream after `after_sequence`.
     fn read_stream<'a>(
         &'a self,
         stream: &'a StreamId,
         after_sequence: u64,
-    ) -> BoxFuture<'a, Result<Vec<Recorded>, EventLogError>>;
+    ) -> BoxFuture<'a, Result<StreamEvents, EventLogError>>;
 
     /// At most `limit` events after `after`, in order and without a gap.
     fn read_all(&self, after: Position, limit: usize)

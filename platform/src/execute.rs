@@ -12,7 +12,8 @@ use domain::Aggregate;
 use crate::backoff::Backoff;
 use crate::event_log::{
     Append, AppendError, Appended, AttachmentError, EventLog, EventLogError, EventMetadata,
-    NewEvent, Position, Recorded, StreamId, StreamTurn, UndecodableEvent,
+    Incarnation, LogPlace, NewEvent, Position, Recorded, StreamEvents, StreamId, StreamTurn,
+    StreamVersion, UndecodableEvent,
 };
 use crate::idempotency::{Answer, Claim};
 
@@ -31,7 +32,7 @@ pub struct Request<A: Aggregate> {
     /// The command.
     pub command: A::Command,
     /// The version the caller has seen (`If-Match`); any, when absent.
-    pub if_match: Option<u64>,
+    pub if_match: Option<StreamVersion>,
     /// The circumstances; when absent, `occurred_at` is now, and the correlation id the aggregate's id.
     pub metadata: EventMetadata,
 }
@@ -45,6 +46,8 @@ pub struct Loaded<A> {
     pub version: u64,
     /// The position of its last event; 0 when it has none.
     pub position: Position,
+    /// In which history of the log.
+    pub incarnation: Incarnation,
 }
 
 /// What came of a command.
@@ -56,8 +59,39 @@ pub struct Executed<A: Aggregate> {
     pub version: u64,
     /// The position of the stream's last event.
     pub position: Position,
+    /// In which history of the log.
+    pub incarnation: Incarnation,
     /// The events that followed; none when the command changed nothing.
     pub events: Vec<A::Event>,
+}
+
+impl<A> Loaded<A> {
+    /// The version in its history of the log.
+    #[must_use]
+    pub const fn stream_version(&self) -> StreamVersion {
+        StreamVersion { incarnation: self.incarnation, number: self.version }
+    }
+}
+
+impl<A: Aggregate> Executed<A> {
+    /// What a command leaves behind that changes nothing.
+    #[must_use]
+    pub fn unchanged(loaded: Loaded<A>) -> Self {
+        let Loaded { state, version, position, incarnation } = loaded;
+        Self { state, version, position, incarnation, events: Vec::new() }
+    }
+
+    /// The version in its history of the log.
+    #[must_use]
+    pub const fn stream_version(&self) -> StreamVersion {
+        StreamVersion { incarnation: self.incarnation, number: self.version }
+    }
+
+    /// Where the stream's last event is.
+    #[must_use]
+    pub const fn place(&self) -> LogPlace {
+        LogPlace { incarnation: self.incarnation, position: self.position }
+    }
 }
 
 /// Why a command was not executed.
@@ -67,10 +101,10 @@ pub enum ExecuteError<R: std::error::Error> {
     #[error(transparent)]
     Rejected(R),
     /// The caller has seen another version.
-    #[error("the resource has changed: it is at version {current} now")]
+    #[error("the resource has changed: it is at version {} now", current.number)]
     VersionMismatch {
         /// The version now.
-        current: u64,
+        current: StreamVersion,
     },
     /// Others kept appending to the stream, or too many waited for their turn on it.
     #[error("the resource is being changed by too many requests at once")]
@@ -100,16 +134,17 @@ pub async fn load<A: Aggregate>(
 }
 
 /// The aggregate whose stream holds these events.
-fn replay<A: Aggregate>(recorded: &[Recorded]) -> Result<Loaded<A>, UndecodableEvent> {
+fn replay<A: Aggregate>(recorded: &StreamEvents) -> Result<Loaded<A>, UndecodableEvent> {
     let mut state = A::default();
-    for event in recorded {
+    for event in &recorded.events {
         state.evolve(&event.decode::<A>()?);
     }
-    let last = recorded.last();
+    let last = recorded.events.last();
     Ok(Loaded {
         state,
         version: last.map_or(0, |event| event.sequence),
         position: last.map_or(Position::default(), |event| event.position),
+        incarnation: recorded.incarnation,
     })
 }
 
@@ -133,13 +168,12 @@ where
     for attempt in 0..ATTEMPTS_MAX {
         let (decided, append) = decide(log, &request).await?;
         if append.events.is_empty() {
-            return Ok(decided.unchanged());
+            return Ok(Executed::unchanged(decided.loaded));
         }
         match log.append(append).await {
             Ok(appended) => return Ok(decided.after(&appended)),
             Err(AppendError::DuplicateCommand { .. }) => {
-                let loaded = load::<A>(log, &request.aggregate_id).await?;
-                return Ok(Decided { loaded, events: Vec::new() }.unchanged());
+                return Ok(Executed::unchanged(load::<A>(log, &request.aggregate_id).await?));
             }
             Err(AppendError::Conflict { .. }) => BACKOFF.wait(attempt).await,
             Err(AppendError::Log(error)) => return Err(error.into()),
@@ -225,20 +259,13 @@ struct Decided<A: Aggregate> {
 }
 
 impl<A: Aggregate> Decided<A> {
-    fn unchanged(self) -> Executed<A> {
-        let Loaded { state, version, position } = self.loaded;
-        Executed { state, version, position, events: self.events }
-    }
-
     fn after(self, appended: &Appended) -> Executed<A> {
+        // Where only an attachment was appended, it is still what was loaded.
+        let Some(position) = appended.position else { return Executed::unchanged(self.loaded) };
         let mut state = self.loaded.state;
         self.events.iter().for_each(|event| state.evolve(event));
-        Executed {
-            state,
-            version: appended.version,
-            position: appended.position.unwrap_or(self.loaded.position),
-            events: self.events,
-        }
+        let (version, incarnation) = (appended.version, appended.incarnation);
+        Executed { state, version, position, incarnation, events: self.events }
     }
 }
 
@@ -249,21 +276,42 @@ async fn decide<A: Aggregate>(
 where
     A::Command: Clone,
 {
-    decide_on(request, load::<A>(log, &request.aggregate_id).await?)
+    decide_on(log, request, load::<A>(log, &request.aggregate_id).await?).await
 }
 
-fn decide_on<A: Aggregate>(
+async fn decide_on<A: Aggregate>(
+    log: &dyn EventLog,
     request: &Request<A>,
     loaded: Loaded<A>,
 ) -> Result<(Decided<A>, Append), ExecuteError<A::Rejection>>
 where
     A::Command: Clone,
 {
-    if request.if_match.is_some_and(|seen| seen != loaded.version) {
-        return Err(ExecuteError::VersionMismatch { current: loaded.version });
+    if let Some(seen) = request.if_match
+        && !is_version(log, seen, &loaded).await?
+    {
+        return Err(ExecuteError::VersionMismatch { current: loaded.stream_version() });
     }
     let events = loaded.state.decide(request.command.clone()).map_err(ExecuteError::Rejected)?;
     to_append(request, Decided { loaded, events })
+}
+
+/// Whether the aggregate is as it was when it had the version `seen`. Of another history of the log it is only
+/// when its last event was there in that one, too: the same number may count another event.
+async fn is_version<A>(
+    log: &dyn EventLog,
+    seen: StreamVersion,
+    loaded: &Loaded<A>,
+) -> Result<bool, EventLogError> {
+    if seen.number != loaded.version || seen.incarnation == loaded.incarnation {
+        return Ok(seen.number == loaded.version);
+    }
+    let last_event = LogPlace { incarnation: seen.incarnation, position: loaded.position };
+    match log.check_place(last_event).await {
+        Ok(()) => Ok(true),
+        Err(EventLogError::Reissued { .. }) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// Decides, unless another owner of the key has executed the command: then only the answer is missing.
@@ -280,8 +328,8 @@ where
     let recorded = log.read_stream(&stream, 0).await?;
     let loaded = replay::<A>(&recorded)?;
     let of_command = |event: &&Recorded| event.command_id == Some(claim.command_id());
-    match recorded.iter().chain(claim.recorded()).find(of_command) {
-        None => decide_on(request, loaded),
+    match recorded.events.iter().chain(claim.recorded()).find(of_command) {
+        None => decide_on(log, request, loaded).await,
         Some(event) if claim.is_of_same_request(event) => {
             to_append(request, Decided { loaded, events: Vec::new() })
         }

@@ -12,7 +12,8 @@ use domain::{
 use uuid::Uuid;
 
 use crate::event_log::{
-    ActorRef, EventLog, EventLogError, EventMetadata, Position, StreamId, UndecodableEvent,
+    ActorRef, EventLog, EventLogError, EventMetadata, LogPlace, Position, StreamId,
+    UndecodableEvent,
 };
 use crate::execute::{ExecuteError, Request, execute};
 use crate::telemetry::TraceContext;
@@ -80,14 +81,14 @@ pub enum RepairError {
     Log(#[from] EventLogError),
 }
 
-/// Records a decision, and says what it is about and where it is in the log.
+/// Records a decision, and says what it is about and its place in the log.
 ///
 /// # Errors
 /// When there is no such event, the rules refuse the decision, or the log fails; then nothing is recorded.
 pub async fn record_repair(
     log: &dyn EventLog,
     request: RepairRequest,
-) -> Result<(PoisonedEvent, Position), RepairError> {
+) -> Result<(PoisonedEvent, LogPlace), RepairError> {
     let poison = find_event(log, request.position).await?;
     let (about, reason) = (poison.clone(), request.reason);
     let command = match request.action {
@@ -102,7 +103,7 @@ pub async fn record_repair(
             .with_command_id(Uuid::new_v4()),
     };
     match execute(log, request).await {
-        Ok(executed) => Ok((about, executed.position)),
+        Ok(executed) => Ok((about, executed.place())),
         Err(ExecuteError::Rejected(rejection)) => Err(RepairError::Refused(rejection)),
         Err(ExecuteError::Unreadable(error)) => Err(error.into()),
         Err(ExecuteError::Log(error)) => Err(error.into()),
@@ -137,7 +138,7 @@ pub async fn list_repairs(
     limit: usize,
 ) -> Result<Vec<RecordedRepair>, EventLogError> {
     let stream = StreamId::for_aggregate::<ProjectionRepair>(projection);
-    let events = log.read_stream(&stream, 0).await?;
+    let events = log.read_stream(&stream, 0).await?.events;
     let repairs = events.into_iter().rev().filter_map(|event| {
         let decoded = event.decode::<ProjectionRepair>();
         let decision = decoded

@@ -5,6 +5,7 @@
 //! dropped after its [`TestDatabase`], unless the test panicked: then its URL is printed, and it
 //! stays for an hour.
 
+mod backup;
 mod gateway;
 mod intercepted_log;
 mod ports;
@@ -23,6 +24,7 @@ use crate::embedded_postgres::{
 };
 use crate::postgres::{self, DatabaseConfig, MIGRATOR, Pool, PostgresError};
 
+pub use backup::DatabaseBackup;
 pub use gateway::Gateway;
 pub use intercepted_log::{CountedLog, InterceptedLog, Interception};
 pub use ports::free_port;
@@ -206,9 +208,11 @@ async fn sweep(connection: &mut PgConnection, current: &str) -> Result<(), sqlx:
     Ok(())
 }
 
-/// Test databases carry their birth in their name (a version 7 UUID); templates were chosen by age.
+/// Test databases carry their birth in their name (a version 7 UUID), and so do copies of them; templates were
+/// chosen by age.
 fn is_left_behind(name: &str) -> bool {
     let Some(id) = name.strip_prefix("t_") else { return true };
+    let id = id.split_once('_').map_or(id, |(id, _)| id);
     let born = Uuid::parse_str(id).ok().and_then(|id| id.get_timestamp());
     let (born_s, _) = born.map_or((0, 0), |timestamp| timestamp.to_unix());
     let now_s = u64::try_from(chrono::Utc::now().timestamp()).unwrap_or(0);

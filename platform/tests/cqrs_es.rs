@@ -64,7 +64,8 @@ async fn the_cqrs_es_framework_runs_on_our_event_store() {
     framework.execute_with_metadata("P-1", register("P-1"), metadata).await.unwrap();
     assert!(framework.execute("P-1", register("P-1")).await.is_err(), "registered already");
 
-    let recorded = log.read_stream(&StreamId::for_aggregate::<Part>("P-1"), 0).await.unwrap();
+    let recorded =
+        log.read_stream(&StreamId::for_aggregate::<Part>("P-1"), 0).await.unwrap().events;
     assert_eq!(recorded.len(), 1);
     assert_eq!(recorded[0].metadata.actor.as_ref().unwrap().subject, "demo");
 }
@@ -124,7 +125,7 @@ async fn an_event_that_a_newer_version_wrote_is_not_read_as_an_older_one() {
     let log: Arc<dyn EventLog> = Arc::new(PostgresEventLog::new(database.pool()));
     execute(&*log, request("P-1")).await.unwrap();
     let stream = StreamId::for_aggregate::<Part>("P-1");
-    let written = log.read_stream(&stream, 0).await.unwrap().remove(0);
+    let written = log.read_stream(&stream, 0).await.unwrap().events.remove(0);
     let version: u32 = written.event_version.parse().unwrap();
     let newer = NewEvent {
         event_type: PartEvent::PART_REGISTERED.to_owned(),

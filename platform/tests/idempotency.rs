@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use domain::{Part, PartCommand, PartNumber};
 use platform::event_log::postgres::PostgresEventLog;
-use platform::event_log::{EventLog, EventMetadata, Position};
+use platform::event_log::{EventLog, EventMetadata, Position, StreamVersion};
 use platform::execute::{ExecuteError, Executed, Request, execute, execute_once};
 use platform::idempotency::{
     Answer, Claim, ClaimError, Claimed, Fingerprint, IdempotencyKey, IdempotencyStore,
@@ -294,9 +294,12 @@ async fn a_command_on_a_version_that_is_no_longer_current_is_refused_with_the_cu
 ) {
     execute(&*stage.log, request("P-1")).await.unwrap();
     let mut stale = request("P-1");
-    stale.if_match = Some(0);
+    let incarnation = stage.log.incarnation().await.unwrap();
+    stale.if_match = Some(StreamVersion { incarnation, number: 0 });
     let error = execute(&*stage.log, stale).await.unwrap_err();
-    assert!(matches!(error, ExecuteError::VersionMismatch { current: 1 }), "{error}");
+    let is_told =
+        matches!(&error, ExecuteError::VersionMismatch { current } if current.number == 1);
+    assert!(is_told, "{error}");
 }
 
 #[tokio::test]

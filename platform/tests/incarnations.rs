@@ -11,53 +11,10 @@ use platform::event_log::{
     StreamId,
 };
 use platform::follower::LogTail;
-use platform::test_support::{TestDatabase, fresh_database};
-use sqlx::{Connection as _, PgConnection};
+use platform::test_support::{DatabaseBackup, fresh_database};
 use uuid::Uuid;
 
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// A database that can be put back to what it was.
-struct Restorable {
-    database: TestDatabase,
-    name: String,
-    server: PgConnection,
-}
-
-impl Restorable {
-    async fn new() -> Self {
-        let database = fresh_database().await;
-        let (server, name) = database.url().rsplit_once('/').unwrap();
-        let name = name.split('?').next().unwrap().to_owned();
-        let server = PgConnection::connect(&format!("{server}/postgres")).await.unwrap();
-        Self { database, name, server }
-    }
-
-    async fn back_up(&mut self) {
-        self.alone(&["CREATE DATABASE \"{}_copy\" TEMPLATE \"{}\""]).await;
-    }
-
-    async fn restore(&mut self) {
-        self.alone(&[
-            "ALTER DATABASE \"{}\" RENAME TO \"{}_lost\"",
-            "ALTER DATABASE \"{}_copy\" RENAME TO \"{}\"",
-            "DROP DATABASE \"{}_lost\"",
-        ])
-        .await;
-    }
-
-    /// Runs statements while nobody is connected.
-    async fn alone(&mut self, statements: &[&str]) {
-        let shut = "ALTER DATABASE \"{}\" ALLOW_CONNECTIONS false";
-        let end =
-            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = '{}'";
-        let open = "ALTER DATABASE \"{}\" ALLOW_CONNECTIONS true";
-        for statement in [shut, end].iter().chain(statements).chain([&open]) {
-            let statement = statement.replace("{}", &self.name);
-            sqlx::query(&statement).execute(&mut self.server).await.unwrap();
-        }
-    }
-}
 
 async fn append(log: &dyn EventLog, stream: &str) -> Position {
     let event = NewEvent {
@@ -81,14 +38,14 @@ async fn append(log: &dyn EventLog, stream: &str) -> Position {
 
 #[tokio::test]
 async fn a_log_that_was_restored_says_which_places_still_hold() {
-    let mut restorable = Restorable::new().await;
-    let log = PostgresEventLog::new(restorable.database.pool());
+    let database = fresh_database().await;
+    let log = PostgresEventLog::new(database.pool());
     let kept = append(&log, "a").await;
     let before = log.incarnation().await.unwrap();
-    restorable.back_up().await;
+    let backup = DatabaseBackup::take(&database).await;
     let lost = append(&log, "b").await;
     assert_eq!(log.incarnation().await.unwrap(), before, "nothing was given out again");
-    restorable.restore().await;
+    backup.restore().await;
 
     let reissued = append(&log, "c").await;
     assert_eq!(reissued, lost, "the control: the position was given out again");
@@ -106,10 +63,10 @@ async fn a_log_that_was_restored_says_which_places_still_hold() {
 
 #[tokio::test]
 async fn a_follower_that_had_read_what_was_lost_is_told_and_another_one_skips_nothing() {
-    let mut restorable = Restorable::new().await;
-    let log: Arc<dyn EventLog> = Arc::new(PostgresEventLog::new(restorable.database.pool()));
+    let database = fresh_database().await;
+    let log: Arc<dyn EventLog> = Arc::new(PostgresEventLog::new(database.pool()));
     append(&*log, "a").await;
-    restorable.back_up().await;
+    let backup = DatabaseBackup::take(&database).await;
     let tail = LogTail::new(Arc::clone(&log));
     append(&*log, "b").await;
     let lost = append(&*log, "c").await;
@@ -118,7 +75,7 @@ async fn a_follower_that_had_read_what_was_lost_is_told_and_another_one_skips_no
         past.next_page(10).await.unwrap();
     }
     before.next_page(1).await.unwrap();
-    restorable.restore().await;
+    backup.restore().await;
 
     let reading = async {
         loop {

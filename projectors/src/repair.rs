@@ -34,7 +34,7 @@ pub(crate) async fn load_discarded(
 ) -> Result<HashMap<StreamId, Position>, WriteError> {
     let stream = StreamId::for_aggregate::<ProjectionRepair>(projection.name());
     let mut repair = ProjectionRepair::default();
-    for event in log.read_stream(&stream, 0).await? {
+    for event in log.read_stream(&stream, 0).await?.events {
         if let Some(decision) = decode_decision(&event)? {
             repair.evolve(&decision);
         }
@@ -134,7 +134,7 @@ async fn read_stream(
     stream: StreamId,
     up_to: Position,
 ) -> Result<StreamUpTo, EventLogError> {
-    let mut events = log.read_stream(&stream, 0).await?;
+    let mut events = log.read_stream(&stream, 0).await?.events;
     events.retain(|event| event.position <= up_to);
     Ok(StreamUpTo { stream, events })
 }

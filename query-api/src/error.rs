@@ -8,7 +8,7 @@ use std::sync::Arc;
 use async_graphql::{ErrorExtensionValues, ServerError};
 use domain::Rejection as _;
 use platform::auth::{AuthError, Scope};
-use platform::event_log::{EventLogError, Position};
+use platform::event_log::{EventLogError, LogPlace, Position};
 use platform::http::Problem;
 use platform::postgres::may_pass;
 use platform::projection_repair::RepairError;
@@ -43,8 +43,8 @@ pub(crate) enum QueryError {
     #[error("{message}")]
     Rejected { rejection: &'static str, message: String },
     /// The read model has not come as far as was asked for.
-    #[error("the read model {projection} is at position {at}, not yet at {wanted}; try again")]
-    Behind { projection: &'static str, at: Position, wanted: Position },
+    #[error("the read model {projection} is at position {at}, not yet at {}; try again", wanted.position)]
+    Behind { projection: &'static str, at: Position, wanted: LogPlace },
     /// The read model does not exist yet, or is of an older version than this software reads.
     #[error("a read model is not built yet; try again when /readyz says ready")]
     NotBuilt,

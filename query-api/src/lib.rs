@@ -85,7 +85,7 @@ impl QueryApi {
     #[must_use]
     pub fn new(on: QueryApiDependencies, config: &QueryApiConfig) -> Self {
         let context = Arc::new(QueryContext {
-            checkpoints: Checkpoints::new(on.pool.clone()),
+            checkpoints: Checkpoints::new(on.pool.clone(), Arc::clone(on.tail.log())),
             cursor_key: CursorKey::derived_from(&on.signing_key),
             rate: RateLimit::new("reads", config.read_rate_per_second, config.read_rate_burst),
             subscriptions: ConcurrencyLimit::new(

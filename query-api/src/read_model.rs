@@ -15,6 +15,7 @@ pub(crate) mod words;
 pub(crate) mod yields;
 
 use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
+use platform::event_log::{InvalidLogPlace, LogPlace, Position};
 use serde::{Deserialize, Serialize};
 
 /// A place in the event log, as the views and the APIs give it.
@@ -25,7 +26,7 @@ use serde::{Deserialize, Serialize};
 #[serde(transparent)]
 pub(crate) struct LogPosition(pub(crate) i64);
 
-impl From<LogPosition> for platform::event_log::Position {
+impl From<LogPosition> for Position {
     fn from(position: LogPosition) -> Self {
         Self(position.0)
     }
@@ -45,6 +46,29 @@ impl ScalarType for LogPosition {
             .filter(|position| *position >= 0)
             .map(Self)
             .ok_or_else(|| InputValueError::custom("must be a whole number from 0"))
+    }
+
+    fn to_value(&self) -> Value {
+        Value::String(self.0.to_string())
+    }
+}
+
+/// A place in one history of the event log, as clients keep it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct KeptPlace(pub(crate) LogPlace);
+
+/// A place in the event log for clients to keep, as `X-Log-Position` gives it: a position, and the history of the
+/// log that it is of. When the database was restored without what came before a place, whoever gives it is
+/// told so with POSITIONS_REISSUED. `0` is the beginning.
+#[Scalar(name = "LogPlace")]
+impl ScalarType for KeptPlace {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        let place = match &value {
+            Value::Number(number) => number.to_string().parse(),
+            Value::String(text) => text.parse(),
+            _ => Err(InvalidLogPlace),
+        };
+        place.map(Self).map_err(InputValueError::custom)
     }
 
     fn to_value(&self) -> Value {

@@ -10,6 +10,7 @@ mod paging;
 mod rates;
 mod reports;
 mod rest;
+mod restored;
 mod schema;
 mod slow_clients;
 mod tables;

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use domain::inspection::ModelIdentity;
 use domain::{Inspection, InspectionEvent, ModelRoute, ModelRouteEvent};
-use platform::event_log::{EventLog, Position, Recorded, StreamId};
+use platform::event_log::{EventLog, Position, Recorded, StreamId, StreamVersion};
 use serde::Serialize;
 
 /// How many events are read at a time.
@@ -21,7 +21,7 @@ pub(super) struct Routing {
     pub(super) routed: Option<Routed>,
     /// How many events the route has.
     #[serde(skip)]
-    pub(super) version: u64,
+    pub(super) version: StreamVersion,
 }
 
 /// Who routed, when and why.
@@ -39,8 +39,11 @@ impl Routing {
     pub(super) async fn load(log: &dyn EventLog, shipped: &ModelIdentity) -> anyhow::Result<Self> {
         let stream = StreamId::for_aggregate::<ModelRoute>(&shipped.name);
         let recorded = log.read_stream(&stream, 0).await?;
-        let Some(last) = recorded.last() else {
-            return Ok(Self { model: shipped.clone(), routed: None, version: 0 });
+        let last = recorded.events.last();
+        let number = last.map_or(0, |event| event.sequence);
+        let version = StreamVersion { incarnation: recorded.incarnation, number };
+        let Some(last) = last else {
+            return Ok(Self { model: shipped.clone(), routed: None, version });
         };
         let ModelRouteEvent::ModelRouted { to, reason, comparison, .. } =
             last.decode::<ModelRoute>()?;
@@ -51,7 +54,7 @@ impl Routing {
             reason,
             accepted: comparison.map(|comparison| comparison.worse).unwrap_or_default(),
         };
-        Ok(Self { model: to, routed: Some(routed), version: last.sequence })
+        Ok(Self { model: to, routed: Some(routed), version })
     }
 }
 

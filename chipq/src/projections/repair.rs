@@ -114,7 +114,7 @@ async fn record(
         poison.aggregate_type,
         poison.aggregate_id,
     );
-    Ok(decided_at)
+    Ok(decided_at.position)
 }
 
 /// Waits until the projectors have come to a decision; false when they do not in time.

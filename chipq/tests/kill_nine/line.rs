@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use platform::event_log::LogPlace;
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 
@@ -96,7 +97,9 @@ impl Line {
             let said = match request(station).send().await {
                 Ok(answer) if answer.status().is_success() => {
                     let position = answer.headers().get("x-log-position");
-                    let position = position.and_then(|p| p.to_str().ok()?.parse().ok());
+                    let place: Option<LogPlace> =
+                        position.and_then(|place| place.to_str().ok()?.parse().ok());
+                    let position = place.map(|place| place.position.0);
                     // An answer that is cut off was given all the same, but nobody can rely on it.
                     if let Ok(body) = answer.json::<Value>().await {
                         self.ledger.accept();

@@ -43,8 +43,7 @@ async fn next_decision(
         hints.mark_unchanged();
         let loaded = load::<Inspection>(api.log(), &inspection_id.to_string()).await.ok()?;
         if !loaded.state.state()?.takes_results() {
-            let (state, version, position) = (loaded.state, loaded.version, loaded.position);
-            return Some(Executed { state, version, position, events: Vec::new() });
+            return Some(Executed::unchanged(loaded));
         }
         if waiting.is_over() {
             return None;

@@ -22,7 +22,8 @@ async fn golden_samples_are_for_a_use_and_a_view_with_the_reason() {
     upload(&api, "&view=top", 1).await;
     upload(&api, "&use=variant&view=top&reason=second%20supplier", 2).await;
     upload(&api, "&use=accepted-board&view=top&reason=tenth%20good%20board", 3).await;
-    let events = api.log.read_stream(&StreamId::for_aggregate::<Part>("PCB-1"), 0).await.unwrap();
+    let events =
+        api.log.read_stream(&StreamId::for_aggregate::<Part>("PCB-1"), 0).await.unwrap().events;
     let registered: Vec<_> = events
         .iter()
         .filter(|event| event.event_type == "GoldenSampleRegistered")
@@ -52,7 +53,7 @@ async fn an_inspection_pins_the_latest_golden_sample_of_its_creation() {
     let second = api.create().await;
     for (id, revision) in [(without, json!(null)), (first, json!(1)), (second, json!(2))] {
         let stream = StreamId::for_aggregate::<Inspection>(&id);
-        let created = api.log.read_stream(&stream, 0).await.unwrap().remove(0);
+        let created = api.log.read_stream(&stream, 0).await.unwrap().events.remove(0);
         assert_eq!(created.payload["golden_sample_revision"], revision);
         let withdrawn = api.post(format!("/v1/inspections/{id}/void"));
         let withdrawn = withdrawn.json(json!({ "reason": "seen enough" })).send().await;
@@ -66,7 +67,8 @@ async fn a_picture_is_announced_as_the_view_that_it_shows() {
     let id = api.create().await;
     let path = format!("/v1/inspections/{id}/artifacts?type=image/jpeg&view=top");
     assert_eq!(api.post(path).send().await.status, 201);
-    let events = api.log.read_stream(&StreamId::for_aggregate::<Inspection>(&id), 0).await.unwrap();
+    let events =
+        api.log.read_stream(&StreamId::for_aggregate::<Inspection>(&id), 0).await.unwrap().events;
     assert_eq!(events[1].payload["view"], "top");
 }
 
@@ -76,7 +78,7 @@ async fn the_scale_of_a_golden_sample_and_of_a_picture_is_recorded() {
     api.register_part("PCB-1").await;
     upload(&api, "&pixels_per_millimetre=48.5", 1).await;
     let part = StreamId::for_aggregate::<Part>("PCB-1");
-    let registered = api.log.read_stream(&part, 0).await.unwrap().pop().unwrap();
+    let registered = api.log.read_stream(&part, 0).await.unwrap().events.pop().unwrap();
     assert_eq!(registered.event_type, "GoldenSampleRegistered");
     assert_eq!(registered.payload["pixels_per_millimetre"], 48.5);
 
@@ -84,7 +86,8 @@ async fn the_scale_of_a_golden_sample_and_of_a_picture_is_recorded() {
     let path =
         format!("/v1/inspections/{id}/artifacts?type=image/jpeg&pixels_per_millimetre=48.25");
     assert_eq!(api.post(path).send().await.status, 201);
-    let events = api.log.read_stream(&StreamId::for_aggregate::<Inspection>(&id), 0).await.unwrap();
+    let events =
+        api.log.read_stream(&StreamId::for_aggregate::<Inspection>(&id), 0).await.unwrap().events;
     assert_eq!(events[1].payload["pixels_per_millimetre"], 48.25);
 }
 

@@ -190,7 +190,7 @@ async fn two_commands_on_one_inspection_at_once_are_both_executed() {
         assert_eq!(reply.status, 201, "{reply:?}");
     }
     let stream = StreamId::for_aggregate::<Inspection>(&id);
-    let events = api.log.read_stream(&stream, 0).await.unwrap();
+    let events = api.log.read_stream(&stream, 0).await.unwrap().events;
     let decoded: Vec<_> =
         events.iter().map(|event| event.decode::<Inspection>().unwrap()).collect();
     let state = Inspection::replay(&decoded);

@@ -13,7 +13,7 @@ use domain::MediaType;
 use platform::artifact_store::{ArtifactStore, UploadLimits};
 use platform::auth::{Actor, KeyRing, TokenConfig, TokenIssuer, Users};
 use platform::event_log::postgres::PostgresEventLog;
-use platform::event_log::{EventLog, Position, Recorded};
+use platform::event_log::{EventLog, Position, Recorded, StreamVersion};
 use platform::health::Probe;
 use platform::idempotency::IdempotencyStore;
 use platform::postgres::Pool;
@@ -70,6 +70,22 @@ impl TestApi {
     pub(crate) fn token_of(&self, subject: &str, roles: &[&str]) -> String {
         let actor = Actor::with_roles(subject, roles);
         self.issuer.issue(&actor, Utc::now()).unwrap().token
+    }
+
+    /// Goes on after everybody's connections were ended: the first to use one is told so.
+    pub(crate) async fn reconnect(&self) {
+        for _ in 0..20 {
+            if sqlx::query("SELECT 1").execute(&self.pool).await.is_ok() {
+                return;
+            }
+        }
+        panic!("the database does not come back")
+    }
+
+    /// The entity tag of a resource that has had so many events.
+    pub(crate) async fn tag(&self, number: u64) -> String {
+        let incarnation = self.log.incarnation().await.unwrap();
+        StreamVersion { incarnation, number }.entity_tag()
     }
 
     pub(crate) async fn head(&self) -> Position {

@@ -177,7 +177,7 @@ impl InspectionProcessor {
     ) -> Result<InspectionHistory, ProcessingError> {
         let stream = StreamId::for_aggregate::<Inspection>(inspection_id);
         let events = self.log.read_stream(&stream, 0).await;
-        let events = events.map_err(|error| ProcessingError::Transient(error.to_string()))?;
+        let events = events.map_err(|error| ProcessingError::Transient(error.to_string()))?.events;
         InspectionHistory::from_events(events).map_err(ProcessingError::from_undecodable)
     }
 

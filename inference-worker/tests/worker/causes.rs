@@ -9,7 +9,7 @@ use crate::line::{Line, board, png};
 
 async fn recorded(line: &Line, inspection: InspectionId) -> Vec<Recorded> {
     let stream = StreamId::for_aggregate::<Inspection>(inspection);
-    line.log.read_stream(&stream, 0).await.unwrap()
+    line.log.read_stream(&stream, 0).await.unwrap().events
 }
 
 fn all<'a>(events: &'a [Recorded], event_type: &str) -> Vec<&'a Recorded> {

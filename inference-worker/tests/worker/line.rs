@@ -261,7 +261,7 @@ impl Line {
 
     pub(crate) async fn events(&self, inspection_id: InspectionId) -> Vec<InspectionEvent> {
         let stream = StreamId::for_aggregate::<Inspection>(inspection_id);
-        let recorded = self.log.read_stream(&stream, 0).await.unwrap();
+        let recorded = self.log.read_stream(&stream, 0).await.unwrap().events;
         recorded.iter().map(|event| event.decode::<Inspection>().unwrap()).collect()
     }
 

@@ -149,7 +149,7 @@ async fn is_left_behind(line: &Line, unreadable: InspectionId) -> bool {
     assert_eq!(line.judged(readable).await.0, Judgement::Pass, "its neighbour is judged");
     worker.stop().await;
     let stream = StreamId::for_aggregate::<Inspection>(unreadable);
-    let stored = line.log.read_stream(&stream, 0).await.unwrap();
+    let stored = line.log.read_stream(&stream, 0).await.unwrap().events;
     assert_eq!(stored.len(), 4, "nothing is made of what cannot be read");
     let lowest: i64 = sqlx::query_scalar("SELECT min(position) FROM follower_leases")
         .fetch_one(&line.database.pool())

@@ -82,7 +82,7 @@ where
     ) -> Result<Vec<EventEnvelope<A>>, AggregateError<A::Error>> {
         let stream = Self::stream(aggregate_id);
         let recorded = self.log.read_stream(&stream, 0).await.map_err(unavailable)?;
-        recorded.iter().map(Self::envelope).collect()
+        recorded.events.iter().map(Self::envelope).collect()
     }
 
     async fn load_aggregate(

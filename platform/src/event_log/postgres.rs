@@ -22,11 +22,12 @@ use uuid::Uuid;
 
 use super::{
     Append, AppendError, AppendScope, Appended, Attachment, EventLog, EventLogError, EventMetadata,
-    Incarnation, LogPlace, NewEvent, Page, Position, Recorded, StreamId, StreamTurns,
+    Incarnation, LogPlace, NewEvent, Page, Position, Recorded, StreamEvents, StreamId, StreamTurns,
 };
 use crate::postgres::channel::{HintListener, HintSender};
 use crate::postgres::{DatabaseConnection, Pool, may_pass};
 pub use hold_up::HoldUp;
+pub use incarnations::find_session_incarnation;
 
 /// The channel of the hints that something may have been appended.
 const APPENDED_CHANNEL: &str = "chipq_events";
@@ -89,7 +90,7 @@ impl PostgresEventLog {
 
     async fn read_page(&self, after: Position, limit: usize) -> Result<Page, EventLogError> {
         let mut connection = self.pool.acquire().await.map_err(log_error)?;
-        let incarnation = incarnations::find_current(&mut connection).await?;
+        let incarnation = find_session_incarnation(&mut connection).await?;
         let head = read_watermark(&mut connection).await?;
         if head <= after {
             return Ok(Page { events: Vec::new(), up_to: after, head, incarnation });
@@ -115,9 +116,9 @@ impl PostgresEventLog {
         let attachment = append.attachment.take();
         let mut connection = self.pool.acquire().await.map_err(log_error)?;
         // First of all: what is appended must not lie before the beginning of its incarnation.
-        incarnations::find_current(&mut connection).await?;
+        let incarnation = find_session_incarnation(&mut connection).await?;
         let mut transaction = connection.into_transaction().await.map_err(log_error)?;
-        let appended = append_and_keep(&mut transaction, append, attachment).await;
+        let appended = append_and_keep(&mut transaction, incarnation, append, attachment).await;
         if appended.is_ok() {
             transaction.commit().await.map_err(log_error)?;
         } else if let Err(error) = transaction.rollback().await {
@@ -129,10 +130,11 @@ impl PostgresEventLog {
 
 async fn append_and_keep(
     transaction: &mut DatabaseConnection,
+    incarnation: Incarnation,
     append: Append,
     attachment: Option<Box<dyn Attachment>>,
 ) -> Result<Appended, AppendError> {
-    let appended = insert_events(transaction, append).await?;
+    let appended = insert_events(transaction, incarnation, append).await?;
     if let Some(attachment) = attachment {
         let scope = AppendScope::Transaction(transaction);
         let kept = attachment.keep(&appended, scope).await;
@@ -154,8 +156,10 @@ impl EventLog for PostgresEventLog {
         &'a self,
         stream: &'a StreamId,
         after_sequence: u64,
-    ) -> BoxFuture<'a, Result<Vec<Recorded>, EventLogError>> {
+    ) -> BoxFuture<'a, Result<StreamEvents, EventLogError>> {
         async move {
+            let mut connection = self.pool.acquire().await.map_err(log_error)?;
+            let incarnation = find_session_incarnation(&mut connection).await?;
             let sql = format!(
                 "SELECT {COLUMNS} FROM events
                  WHERE aggregate_type = $1 AND aggregate_id = $2 AND sequence > $3
@@ -165,10 +169,11 @@ impl EventLog for PostgresEventLog {
                 .bind(&stream.aggregate_type)
                 .bind(&stream.aggregate_id)
                 .bind(i64::try_from(after_sequence).unwrap_or(i64::MAX))
-                .fetch_all(&self.pool)
+                .fetch_all(&mut *connection)
                 .await
                 .map_err(log_error)?;
-            Ok(rows.into_iter().map(Recorded::from).collect())
+            let events = rows.into_iter().map(Recorded::from).collect();
+            Ok(StreamEvents { events, incarnation })
         }
         .boxed()
     }
@@ -188,7 +193,7 @@ impl EventLog for PostgresEventLog {
     fn incarnation(&self) -> BoxFuture<'_, Result<Incarnation, EventLogError>> {
         async move {
             let mut connection = self.pool.acquire().await.map_err(log_error)?;
-            incarnations::find_current(&mut connection).await
+            find_session_incarnation(&mut connection).await
         }
         .boxed()
     }
@@ -241,11 +246,12 @@ impl EventLog for PostgresEventLog {
 /// Inserts the events if the stream has exactly the expected version.
 async fn insert_events(
     connection: &mut DatabaseConnection,
+    incarnation: Incarnation,
     append: Append,
 ) -> Result<Appended, AppendError> {
     let expected = append.expected_version;
     if append.events.is_empty() {
-        return Ok(Appended { version: expected, position: None });
+        return Ok(Appended { version: expected, position: None, incarnation });
     }
     if append.events.len() > APPEND_MAX {
         let message = format!("a command may append at most {APPEND_MAX} events");
@@ -287,6 +293,7 @@ async fn insert_events(
     Ok(Appended {
         version: expected + positions.len() as u64,
         position: positions.into_iter().max().map(Position),
+        incarnation,
     })
 }
 

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::event_log::{
     Append, AppendError, Appended, EventLog, EventLogError, Incarnation, LogPlace, Page, Position,
-    Recorded, StreamId, StreamTurns,
+    Recorded, StreamEvents, StreamId, StreamTurns,
 };
 
 /// What is done instead of handing a call on to `log`, the log beneath. What is left out is handed on.
@@ -71,7 +71,7 @@ impl<I: Interception> EventLog for InterceptedLog<I> {
         &'a self,
         stream: &'a StreamId,
         after_sequence: u64,
-    ) -> BoxFuture<'a, Result<Vec<Recorded>, EventLogError>> {
+    ) -> BoxFuture<'a, Result<StreamEvents, EventLogError>> {
         self.log.read_stream(stream, after_sequence)
     }
 

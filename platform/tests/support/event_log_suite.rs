@@ -94,7 +94,7 @@ pub(crate) async fn a_stream_gives_back_what_was_appended_in_order(empty: &impl 
     let appended = log.append(append_by("a", 0, 3, metadata.clone())).await.unwrap();
     assert_eq!(appended.version, 3);
 
-    let events = log.read_stream(&stream("a"), 0).await.unwrap();
+    let events = log.read_stream(&stream("a"), 0).await.unwrap().events;
     let numbers: Vec<_> = events.iter().map(|e| (e.sequence, e.payload["n"].as_u64())).collect();
     assert_eq!(numbers, [(1, Some(0)), (2, Some(1)), (3, Some(2))]);
     assert_eq!(appended.position, events.last().map(|event| event.position));
@@ -104,8 +104,8 @@ pub(crate) async fn a_stream_gives_back_what_was_appended_in_order(empty: &impl 
         assert_eq!(event.metadata.actor, metadata.actor);
         assert_eq!(event.metadata.correlation_id.as_deref(), Some("a"));
     }
-    assert_eq!(log.read_stream(&stream("a"), 2).await.unwrap().len(), 1);
-    assert_eq!(log.read_stream(&stream("b"), 0).await.unwrap(), []);
+    assert_eq!(log.read_stream(&stream("a"), 2).await.unwrap().events.len(), 1);
+    assert_eq!(log.read_stream(&stream("b"), 0).await.unwrap().events, []);
 }
 
 pub(crate) async fn an_append_on_another_version_is_a_conflict_whether_behind_or_ahead(
@@ -117,7 +117,7 @@ pub(crate) async fn an_append_on_another_version_is_a_conflict_whether_behind_or
         let error = log.append(append("a", expected, 1)).await.unwrap_err();
         assert!(matches!(error, AppendError::Conflict { .. }), "{expected}: {error}");
     }
-    assert_eq!(log.read_stream(&stream("a"), 0).await.unwrap().len(), 2);
+    assert_eq!(log.read_stream(&stream("a"), 0).await.unwrap().events.len(), 2);
 }
 
 pub(crate) async fn of_many_appenders_on_one_version_exactly_one_wins(empty: &impl EmptyLog) {
@@ -129,7 +129,7 @@ pub(crate) async fn of_many_appenders_on_one_version_exactly_one_wins(empty: &im
     let outcomes = futures::future::join_all(attempts).await;
     let won = outcomes.iter().filter(|outcome| outcome.as_ref().unwrap().is_ok()).count();
     assert_eq!(won, 1);
-    assert_eq!(log.read_stream(&stream("a"), 0).await.unwrap().len(), 2);
+    assert_eq!(log.read_stream(&stream("a"), 0).await.unwrap().events.len(), 2);
 }
 
 pub(crate) async fn a_command_is_appended_once_even_to_another_stream(empty: &impl EmptyLog) {
@@ -140,7 +140,7 @@ pub(crate) async fn a_command_is_appended_once_even_to_another_stream(empty: &im
         let error = log.append(again).await.unwrap_err();
         assert!(matches!(error, AppendError::DuplicateCommand { .. }), "{error}");
     }
-    assert_eq!(log.read_stream(&stream("b"), 0).await.unwrap(), []);
+    assert_eq!(log.read_stream(&stream("b"), 0).await.unwrap().events, []);
     assert_eq!(log.read_command(Uuid::from_u128(9)).await.unwrap().len(), 2);
     assert_eq!(log.read_command(Uuid::from_u128(8)).await.unwrap(), []);
 }
@@ -150,7 +150,7 @@ pub(crate) async fn pages_of_the_log_join_without_gap_or_overlap(empty: &impl Em
     let mut appended = Vec::new();
     for n in 0..7 {
         log.append(append(&n.to_string(), 0, 3)).await.unwrap();
-        appended.extend(log.read_stream(&stream(&n.to_string()), 0).await.unwrap());
+        appended.extend(log.read_stream(&stream(&n.to_string()), 0).await.unwrap().events);
     }
     let pages = read_to_head(&*log, Position(0), 4).await;
     let head = log.head().await.unwrap();
@@ -193,7 +193,7 @@ pub(crate) async fn a_reader_misses_nothing_of_many_appenders(empty: &impl Empty
     }
     assert_eq!(streams.len(), APPENDERS);
     for (stream, events) in streams {
-        assert_eq!(events, log.read_stream(&stream, 0).await.unwrap(), "{stream}: missed");
+        assert_eq!(events, log.read_stream(&stream, 0).await.unwrap().events, "{stream}: missed");
         assert_eq!(events.len() as u64, APPENDS * 2);
     }
 }
@@ -281,7 +281,7 @@ pub(crate) async fn an_attachment_that_is_refused_is_told_with_what_is_in_the_lo
     let AppendError::NotKept { appended, source: AttachmentError::Refused(_) } = error else {
         panic!("{error}");
     };
-    let events = log.read_stream(&stream("a"), 0).await.unwrap();
+    let events = log.read_stream(&stream("a"), 0).await.unwrap().events;
     assert_eq!(events.len() as u64, appended.map_or(0, |appended| appended.version));
 }
 

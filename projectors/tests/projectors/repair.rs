@@ -87,7 +87,7 @@ async fn a_decision_of_another_projection_or_about_a_stream_that_is_not_parked_c
     decide(&world, "reports", RepairAction::Retry, position).await;
     decide(&world, "moody", RepairAction::Retry, world.log.head().await.unwrap()).await;
     let stream = StreamId::for_aggregate::<Inspection>(other);
-    let at = world.log.read_stream(&stream, 0).await.unwrap()[0].position;
+    let at = world.log.read_stream(&stream, 0).await.unwrap().events[0].position;
     decide(&world, "moody", RepairAction::Retry, at).await;
     world.catch_up(moody, 10).await;
     assert_eq!(parked(&world).await.len(), 1);
@@ -160,7 +160,7 @@ async fn what_was_discarded_before_the_projector_came_there_is_not_tried() {
     world.catch_up(moody, 10).await;
     world.upload(id).await;
     let reserved = world.log.read_stream(&StreamId::for_aggregate::<Inspection>(id), 1).await;
-    let position = reserved.unwrap()[0].position;
+    let position = reserved.unwrap().events[0].position;
     // It interrupts the projector for ever: only a decision gets it past.
     moody.transient.store(u32::MAX, Ordering::SeqCst);
     let log = Arc::clone(&world.log);

@@ -231,7 +231,7 @@ async fn a_report_is_the_domains_report_byte_for_byte() {
     world.project_in_pages(2).await;
 
     let events =
-        world.log.read_stream(&StreamId::for_aggregate::<Inspection>(id), 0).await.unwrap();
+        world.log.read_stream(&StreamId::for_aggregate::<Inspection>(id), 0).await.unwrap().events;
     let entries: Vec<Entry> = events.iter().map(entry).collect();
     let expected = serde_json::to_string(&Report::from_entries(&entries).unwrap()).unwrap();
     let (report_id, document): (uuid::Uuid, String) =

@@ -135,7 +135,7 @@ impl World {
         event_version: &str,
         payload: Value,
     ) {
-        let expected_version = self.log.read_stream(&stream, 0).await.unwrap().len() as u64;
+        let expected_version = self.log.read_stream(&stream, 0).await.unwrap().events.len() as u64;
         let (event_type, event_version) = (event_type.to_owned(), event_version.to_owned());
         let event = NewEvent { event_type, event_version, payload };
         let metadata = self.metadata();

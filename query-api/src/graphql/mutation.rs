@@ -12,8 +12,8 @@ use platform::telemetry::TraceContext;
 use super::cost::single_cost;
 use super::{Allowed, current_session, query_context};
 use crate::error::QueryError;
-use crate::read_model::LogPosition;
 use crate::read_model::projections;
+use crate::read_model::{KeptPlace, LogPosition};
 
 /// Decisions about parked streams. Each is recorded with who made it and why, and is carried out once the read
 /// model's `position` has come to the decision's. A decision that was made but whose answer was lost may be
@@ -24,7 +24,7 @@ pub(crate) struct RepairMutation;
 #[derive(Debug, SimpleObject)]
 pub(super) struct RecordedDecision {
     /// Its place in the log.
-    position: LogPosition,
+    position: KeptPlace,
     /// What kind of stream it is about.
     aggregate_type: String,
     /// Whose stream.
@@ -90,7 +90,7 @@ async fn decide(
     };
     let (poison, decided_at) = record_repair(&**context.tail.log(), request).await?;
     Ok(RecordedDecision {
-        position: LogPosition(decided_at.0),
+        position: KeptPlace(decided_at),
         aggregate_type: poison.aggregate_type,
         aggregate_id: poison.aggregate_id,
         event_type: poison.event_type,

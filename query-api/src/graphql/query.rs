@@ -17,7 +17,6 @@ use super::{Allowed, current_session, query_context};
 use crate::error::QueryError;
 use crate::paging::{Filter, Listed, PageArguments, Slice, cursor_of, parse_page, read_page};
 use crate::query_context::QueryContext;
-use crate::read_model::LogPosition;
 use crate::read_model::defects::{self, DefectFilter, DefectObject};
 use crate::read_model::inspections::{self, InspectionFilter, InspectionObject};
 use crate::read_model::parts::{self, PartFilter, PartObject};
@@ -25,6 +24,7 @@ use crate::read_model::projections::{self, GenerationObject, RepairObject};
 use crate::read_model::reports::{self, ReportFilter, ReportObject};
 use crate::read_model::words::GradeWord;
 use crate::read_model::yields::{self, YieldFilter};
+use crate::read_model::{KeptPlace, LogPosition};
 
 /// The most decisions that are listed.
 const REPAIRS_MAX: usize = 200;
@@ -33,7 +33,7 @@ const REPAIRS_MAX: usize = 200;
 #[derive(Debug, SimpleObject)]
 pub(super) struct Reflects {
     /// The page reflects the log at least up to here.
-    position: LogPosition,
+    position: KeptPlace,
 }
 
 type ObjectPage<R> = Connection<String, R, Reflects, EmptyFields>;
@@ -53,7 +53,7 @@ impl Query {
         &self,
         ctx: &Context<'_>,
         id: ID,
-        min_position: Option<LogPosition>,
+        min_position: Option<KeptPlace>,
     ) -> Result<Option<InspectionObject>> {
         let (id, context) = (parse_id("id", &id)?, query_context(ctx)?);
         await_all(context, &models_behind_fields(&ctx.look_ahead()), min_position).await?;
@@ -74,7 +74,7 @@ impl Query {
         after: Option<String>,
         last: Option<i32>,
         before: Option<String>,
-        min_position: Option<LogPosition>,
+        min_position: Option<KeptPlace>,
     ) -> Result<ObjectPage<InspectionObject>> {
         let filter = filter.unwrap_or_default();
         filter.check_arguments()?;
@@ -99,7 +99,7 @@ impl Query {
         after: Option<String>,
         last: Option<i32>,
         before: Option<String>,
-        min_position: Option<LogPosition>,
+        min_position: Option<KeptPlace>,
     ) -> Result<ObjectPage<DefectObject>> {
         let filter = filter.unwrap_or_default();
         filter.check_arguments()?;
@@ -114,7 +114,7 @@ impl Query {
         &self,
         ctx: &Context<'_>,
         part: String,
-        min_position: Option<LogPosition>,
+        min_position: Option<KeptPlace>,
     ) -> Result<Option<PartObject>> {
         let context = query_context(ctx)?;
         let part = domain::PartNumber::new(&part).map_err(QueryError::from)?;
@@ -136,7 +136,7 @@ impl Query {
         after: Option<String>,
         last: Option<i32>,
         before: Option<String>,
-        min_position: Option<LogPosition>,
+        min_position: Option<KeptPlace>,
     ) -> Result<ObjectPage<PartObject>> {
         let filter = filter.unwrap_or_default();
         let page = PageArguments { first, after, last, before };
@@ -156,7 +156,7 @@ impl Query {
         filter: Option<YieldFilter>,
         from: Option<DateTime<Utc>>,
         to: Option<DateTime<Utc>>,
-        min_position: Option<LogPosition>,
+        min_position: Option<KeptPlace>,
     ) -> Result<YieldSeries> {
         let (filter, context) = (filter.unwrap_or_default(), query_context(ctx)?);
         filter.check_arguments()?;
@@ -181,7 +181,7 @@ impl Query {
         &self,
         ctx: &Context<'_>,
         filter: Option<DefectFilter>,
-        min_position: Option<LogPosition>,
+        min_position: Option<KeptPlace>,
     ) -> Result<DefectPareto> {
         let (mut filter, context) = (filter.unwrap_or_default(), query_context(ctx)?);
         filter.check_arguments()?;
@@ -197,7 +197,7 @@ impl Query {
         &self,
         ctx: &Context<'_>,
         id: ID,
-        min_position: Option<LogPosition>,
+        min_position: Option<KeptPlace>,
     ) -> Result<Option<ReportObject>> {
         let (id, context) = (parse_id("id", &id)?, query_context(ctx)?);
         await_all(context, &[ProjectionName::Reports], min_position).await?;
@@ -218,7 +218,7 @@ impl Query {
         after: Option<String>,
         last: Option<i32>,
         before: Option<String>,
-        min_position: Option<LogPosition>,
+        min_position: Option<KeptPlace>,
     ) -> Result<ObjectPage<ReportObject>> {
         let filter = filter.unwrap_or_default();
         filter.check_arguments()?;
@@ -277,14 +277,14 @@ fn models_behind_fields(inspection: &Lookahead<'_>) -> Vec<ProjectionName> {
     models
 }
 
-/// Waits until all `models` have reached `wanted`; the position is that of the first.
+/// Waits until all `models` have reached `wanted`; the place is that of the first.
 async fn await_all(
     context: &QueryContext,
     models: &[ProjectionName],
-    wanted: Option<LogPosition>,
-) -> Result<LogPosition, QueryError> {
-    let reached = context.checkpoints.all_reached(models, wanted.map(Position::from)).await?;
-    Ok(LogPosition(reached.0))
+    wanted: Option<KeptPlace>,
+) -> Result<KeptPlace, QueryError> {
+    let wanted = wanted.map(|KeptPlace(place)| place);
+    Ok(KeptPlace(context.checkpoints.all_reached(models, wanted).await?))
 }
 
 /// A page of a list. The arguments are checked before any SQL runs.
@@ -293,7 +293,7 @@ async fn read_connection<R: Listed + OutputType>(
     arguments: PageArguments,
     filter: &impl Filter,
     models: &[ProjectionName],
-    wanted: Option<LogPosition>,
+    wanted: Option<KeptPlace>,
 ) -> Result<ObjectPage<R>> {
     let context = query_context(ctx)?;
     let asked = parse_page::<R>(arguments, filter, &context.cursor_key)?;

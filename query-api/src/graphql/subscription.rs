@@ -31,8 +31,8 @@ use crate::concurrency_limit::ConcurrencyPermit;
 use crate::cursor::CursorScope;
 use crate::error::QueryError;
 use crate::query_context::QueryContext;
-use crate::read_model::LogPosition;
 use crate::read_model::inspections::{self, InspectionFilter, InspectionObject};
+use crate::read_model::{KeptPlace, LogPosition};
 use crate::session::Session;
 use patience::{FeedPatience, SESSION_CHECK, wait_for};
 
@@ -72,13 +72,13 @@ pub(crate) struct Subscription;
 #[Subscribes]
 impl Subscription {
     /// What happens to inspections: first where the feed begins, then what happened after `from` (a
-    /// position) or `after` (the cursor of an item), then what happens, in the log's order. With
+    /// place in the log) or `after` (the cursor of an item), then what happens, in the log's order. With
     /// neither, from now on. An error ends it, and carries the cursor to go on from in its `extensions`.
     #[graphql(guard = "Allowed(Scope::InspectionsRead)")]
     async fn inspection_changed(
         &self,
         ctx: &Context<'_>,
-        from: Option<LogPosition>,
+        from: Option<KeptPlace>,
         after: Option<String>,
         filter: Option<InspectionFilter>,
     ) -> Result<impl Stream<Item = Result<InspectionFeedItem>>> {
@@ -88,7 +88,7 @@ impl Subscription {
             (Some(_), Some(_)) => {
                 return Err(QueryError::invalid("after", "must stand alone, without from").into());
             }
-            (Some(from), None) => Start::After(from.into()),
+            (Some(KeptPlace(from)), None) => Start::After(from),
             (None, Some(cursor)) => Start::Resume(cursor),
             (None, None) => Start::Now,
         };
@@ -104,8 +104,8 @@ impl Subscription {
 enum Start {
     /// With what happens from now on.
     Now,
-    /// After this position.
-    After(Position),
+    /// After this place.
+    After(LogPlace),
     /// After the item that had this cursor.
     Resume(String),
 }
@@ -231,7 +231,8 @@ impl Feed {
 
     /// Makes ready what was read and is reflected by now; waits when there is nothing. Cancel-safe.
     async fn fill(&mut self) -> Result<(), QueryError> {
-        let served = self.reads.checkpoints.position(ProjectionName::InspectionOverview).await?;
+        let served =
+            self.reads.checkpoints.place(ProjectionName::InspectionOverview).await?.position;
         if served <= self.after {
             self.is_live = true;
         } else if self.is_live && served.0 - self.after.0 > self.reads.config.slow_behind {
@@ -347,22 +348,18 @@ async fn place_follower(
     start: &Start,
 ) -> Result<(Follow, Incarnation), QueryError> {
     let after = match start {
-        Start::After(position) => *position,
-        Start::Resume(cursor) => resume_place(reads, scope, cursor).await?,
-        Start::Now => reads.checkpoints.position(ProjectionName::InspectionOverview).await?,
+        Start::After(place) if place.is_beginning() => place.position,
+        Start::After(place) => check_place(reads, *place).await?,
+        Start::Resume(cursor) => check_place(reads, reads.cursor_key.open(scope, cursor)?).await?,
+        Start::Now => reads.checkpoints.place(ProjectionName::InspectionOverview).await?.position,
     };
     let mut follow = reads.tail.follow(after);
     let incarnation = follow.incarnation().await?;
     Ok((follow, incarnation))
 }
 
-/// The position of a cursor, if what comes after it is what came after it when it was given out.
-async fn resume_place(
-    reads: &QueryContext,
-    scope: &CursorScope,
-    cursor: &str,
-) -> Result<Position, QueryError> {
-    let place: LogPlace = reads.cursor_key.open(scope, cursor)?;
+/// The position of a place, if what comes after it is what came after it when it was given out.
+async fn check_place(reads: &QueryContext, place: LogPlace) -> Result<Position, QueryError> {
     reads.tail.log().check_place(place).await?;
     Ok(place.position)
 }

@@ -60,7 +60,7 @@ pub(crate) struct InspectionObject {
     pub(crate) voided_at: Option<DateTime<Utc>>,
     /// Why it was withdrawn.
     pub(crate) void_reason: Option<String>,
-    /// How many events it has: the version that If-Match takes.
+    /// How many events it has. If-Match takes the ETag of a REST answer, which says it as well.
     pub(crate) version: i64,
     #[graphql(skip)]
     #[serde(skip)]

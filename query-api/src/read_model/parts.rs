@@ -32,7 +32,7 @@ pub(crate) struct PartObject {
     pub(crate) registered_at: DateTime<Utc>,
     /// The latest golden sample, of whatever use and view.
     pub(crate) golden_revision: Option<i32>,
-    /// How many events it has: the version that If-Match takes.
+    /// How many events it has. If-Match takes the ETag of a REST answer, which says it as well.
     pub(crate) version: i64,
     /// The place in the log of its last event.
     #[schema(value_type = i64)]

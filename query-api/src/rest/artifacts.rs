@@ -10,7 +10,7 @@ use platform::http::Problem;
 use tracing::Span;
 use tracing::field::display;
 
-use super::descriptions::ReadProblems;
+use super::descriptions::FileProblems;
 use super::query::parse_id;
 use super::respond::{matches_etag, with_etag};
 use crate::QueryApi;
@@ -27,7 +27,7 @@ const CACHE: &str = "private, max-age=31536000, immutable";
     params(("artifact_id" = String, Path, description = "The picture's id")), responses(
     (status = 200, description = "The file",
      content(("image/jpeg"), ("image/png")), headers(("etag" = String))),
-    (status = 304, description = "As If-None-Match names it"), ReadProblems), security(("oauth2" = ["inspections:read"]), ("bearer" = [])))]
+    (status = 304, description = "As If-None-Match names it"), FileProblems), security(("oauth2" = ["inspections:read"]), ("bearer" = [])))]
 #[tracing::instrument(skip_all, fields(artifact_id))]
 pub(super) async fn get_picture(
     State(api): State<QueryApi>,

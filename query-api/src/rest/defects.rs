@@ -5,6 +5,7 @@ use axum::response::Response;
 use chrono::{DateTime, Utc};
 use domain::{Lot, PartNumber, ProjectionName, Station};
 use platform::auth::Scope;
+use platform::event_log::LogPlace;
 use platform::http::Problem;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -13,7 +14,7 @@ use uuid::Uuid;
 use super::descriptions::ListProblems;
 use super::list::{ListArguments, ListPage, read_list};
 use super::query::QueryParams;
-use super::respond::json_at_position;
+use super::respond::json_at_place;
 use crate::QueryApi;
 use crate::read_model::artifacts::PixelBoxObject;
 use crate::read_model::defects::{DefectFilter, DefectObject};
@@ -52,7 +53,8 @@ pub(super) struct DefectListParams {
     /// The `next_cursor` of the page before.
     cursor: Option<String>,
     /// Wait up to 2 s until the answer reflects the log up to here.
-    min_position: Option<i64>,
+    #[param(value_type = Option<String>)]
+    min_position: Option<LogPlace>,
 }
 
 /// One finding on one picture.
@@ -123,7 +125,7 @@ pub(super) struct DefectPage {
 /// Findings from the recipe's review_at, newest first.
 #[utoipa::path(get, path = "/v1/defects", operation_id = "listDefects",
     tag = "reads", params(DefectListParams), responses(
-    (status = 200, description = "A page", body = DefectPage, headers(("x-log-position" = i64))),
+    (status = 200, description = "A page", body = DefectPage, headers(("x-log-position" = String))),
     ListProblems), security(("oauth2" = ["inspections:read"]), ("bearer" = [])))]
 #[tracing::instrument(skip_all)]
 pub(super) async fn list_defects(
@@ -150,7 +152,7 @@ pub(super) async fn list_defects(
         cursor: params.cursor,
         min_position: params.min_position,
     };
-    let ListPage { rows, next_cursor, position } = read_list::<DefectObject>(
+    let ListPage { rows, next_cursor, place } = read_list::<DefectObject>(
         api.context(),
         &session,
         ProjectionName::Defects,
@@ -159,5 +161,5 @@ pub(super) async fn list_defects(
     )
     .await?;
     let items = rows.into_iter().map(DefectBody::from).collect();
-    Ok(json_at_position(position, &DefectPage { items, next_cursor }))
+    Ok(json_at_place(place, &DefectPage { items, next_cursor }))
 }

@@ -11,7 +11,7 @@ pub(super) struct ListProblems;
 
 impl IntoResponses for ListProblems {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        refer_to_problems(&["400", "401", "403", "429", "500", "503", "504"])
+        refer_to_problems(&["400", "401", "403", "409", "429", "500", "503", "504"])
     }
 }
 
@@ -20,7 +20,7 @@ pub(super) struct ReadProblems;
 
 impl IntoResponses for ReadProblems {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        refer_to_problems(&["400", "401", "403", "404", "429", "500", "503", "504"])
+        refer_to_problems(&["400", "401", "403", "404", "409", "429", "500", "503", "504"])
     }
 }
 
@@ -29,6 +29,15 @@ pub(super) struct FormatProblems;
 
 impl IntoResponses for FormatProblems {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        refer_to_problems(&["400", "401", "403", "404", "406", "429", "500", "503", "504"])
+        refer_to_problems(&["400", "401", "403", "404", "406", "409", "429", "500", "503", "504"])
+    }
+}
+
+/// What can stand in the way of a file, which waits for no place in the log.
+pub(super) struct FileProblems;
+
+impl IntoResponses for FileProblems {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        refer_to_problems(&["400", "401", "403", "404", "429", "500", "503", "504"])
     }
 }

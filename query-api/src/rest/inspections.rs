@@ -5,7 +5,7 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use domain::{Lot, PartNumber, ProjectionName, Station};
 use platform::auth::Scope;
-use platform::event_log::Position;
+use platform::event_log::LogPlace;
 use platform::http::{PreferredWait, Problem, Waiting};
 use serde::{Deserialize, Serialize};
 use tracing::Span;
@@ -15,7 +15,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::descriptions::{ListProblems, ReadProblems};
 use super::list::{ListArguments, ListPage, read_list};
 use super::query::{QueryParams, parse_id};
-use super::respond::{json_at_position, with_etag};
+use super::respond::{json_at_place, resource_etag, with_etag};
 use crate::QueryApi;
 use crate::error::QueryError;
 use crate::query_context::QueryContext;
@@ -46,7 +46,8 @@ pub(super) struct InspectionListParams {
     /// The `next_cursor` of the page before.
     cursor: Option<String>,
     /// Wait up to 2 s until the answer reflects the log up to here.
-    min_position: Option<i64>,
+    #[param(value_type = Option<String>)]
+    min_position: Option<LogPlace>,
 }
 
 /// A page of inspections.
@@ -61,7 +62,7 @@ pub(super) struct InspectionPage {
 /// Inspections, newest first.
 #[utoipa::path(get, path = "/v1/inspections", operation_id = "listInspections",
     tag = "reads", params(InspectionListParams), responses(
-    (status = 200, description = "A page", body = InspectionPage, headers(("x-log-position" = i64))),
+    (status = 200, description = "A page", body = InspectionPage, headers(("x-log-position" = String))),
     ListProblems), security(("oauth2" = ["inspections:read"]), ("bearer" = [])))]
 #[tracing::instrument(skip_all)]
 pub(super) async fn list_inspections(
@@ -82,7 +83,7 @@ pub(super) async fn list_inspections(
         cursor: params.cursor,
         min_position: params.min_position,
     };
-    let ListPage { rows, next_cursor, position } = read_list::<InspectionObject>(
+    let ListPage { rows, next_cursor, place } = read_list::<InspectionObject>(
         api.context(),
         &session,
         ProjectionName::InspectionOverview,
@@ -90,7 +91,7 @@ pub(super) async fn list_inspections(
         arguments,
     )
     .await?;
-    Ok(json_at_position(position, &InspectionPage { items: rows, next_cursor }))
+    Ok(json_at_place(place, &InspectionPage { items: rows, next_cursor }))
 }
 
 /// What a read of one resource takes.
@@ -99,7 +100,8 @@ pub(super) async fn list_inspections(
 #[into_params(parameter_in = Query)]
 pub(super) struct GetParams {
     /// Wait up to 2 s until the answer reflects the log up to here.
-    pub(super) min_position: Option<i64>,
+    #[param(value_type = Option<String>)]
+    pub(super) min_position: Option<LogPlace>,
 }
 
 /// One inspection with its pictures and its events. The ETag is its version, as commands give it. With
@@ -110,7 +112,7 @@ pub(super) struct GetParams {
      ("Prefer" = Option<String>, Header, description = "wait=SECONDS (RFC 7240), 20 at most")),
     responses(
     (status = 200, description = "The inspection", body = inspections::InspectionDetail,
-     headers(("etag" = String), ("x-log-position" = i64))),
+     headers(("etag" = String), ("x-log-position" = String))),
     (status = 304, description = "As If-None-Match names it"), ReadProblems), security(("oauth2" = ["inspections:read"]), ("bearer" = [])))]
 #[tracing::instrument(skip_all, fields(inspection_id))]
 pub(super) async fn get_inspection(
@@ -125,17 +127,19 @@ pub(super) async fn get_inspection(
     let id = parse_id(&nothing(), &text)?;
     Span::current().record("inspection_id", display(id));
     let context = api.context();
-    let wanted = params.min_position.map(Position);
-    let position = context.checkpoints.reached(ProjectionName::InspectionOverview, wanted).await?;
+    let place = context
+        .checkpoints
+        .reached(ProjectionName::InspectionOverview, params.min_position)
+        .await?;
     let found = inspections::read_detail(&context.pool, id).await?;
-    let mut read = (position, found.ok_or_else(|| QueryError::NotFound(nothing()))?);
+    let mut read = (place, found.ok_or_else(|| QueryError::NotFound(nothing()))?);
     let waiting = PreferredWait::from_headers(&headers).begin(&context.wait_places);
     if let Some(waiting) = &waiting {
         read = wait_for_judgement(context, read, waiting).await?;
     }
-    let (position, detail) = read;
-    let etag = format!("\"{}\"", detail.inspection.version);
-    let response = with_etag(&headers, &etag, json_at_position(position, &detail));
+    let (place, detail) = read;
+    let etag = resource_etag(place, detail.inspection.version);
+    let response = with_etag(&headers, &etag, json_at_place(place, &detail));
     Ok(match waiting {
         Some(waiting) => waiting.note_in(response),
         None => response,
@@ -146,25 +150,26 @@ pub(super) async fn get_inspection(
 /// what else is read of it has come as far.
 async fn wait_for_judgement(
     context: &QueryContext,
-    (mut position, mut detail): (Position, InspectionDetail),
+    (mut place, mut detail): (LogPlace, InspectionDetail),
     waiting: &Waiting,
-) -> Result<(Position, InspectionDetail), QueryError> {
+) -> Result<(LogPlace, InspectionDetail), QueryError> {
     let (checkpoints, overview) = (&context.checkpoints, ProjectionName::InspectionOverview);
     let is_undecided = |inspection: &InspectionObject| {
         inspection.judged_at.is_none() && inspection.voided_at.is_none()
     };
     while is_undecided(&detail.inspection) && !waiting.is_over() {
-        if let Some(changed) = waiting.until(checkpoints.wait_past(overview, position)).await {
+        let moved = checkpoints.wait_past(overview, place.position);
+        if let Some(changed) = waiting.until(moved).await {
             changed?;
         }
-        position = checkpoints.position(overview).await?;
+        place = checkpoints.place(overview).await?;
         let read = inspections::read_detail(&context.pool, detail.inspection.inspection_id).await?;
         // It was there, and nothing is deleted: only a database that was put back can lack it.
         detail = read.ok_or_else(|| QueryError::NotFound("the inspection".to_owned()))?;
     }
-    let wanted = Some(Position::from(detail.inspection.position));
+    let wanted = LogPlace { position: detail.inspection.position.into(), ..place };
     let others = [ProjectionName::Reports, ProjectionName::Defects];
     // What does not come in time is read later, with min_position.
-    let _ = waiting.until(checkpoints.all_reached(&others, wanted)).await;
-    Ok((position, detail))
+    let _ = waiting.until(checkpoints.all_reached(&others, Some(wanted))).await;
+    Ok((place, detail))
 }

@@ -1,7 +1,7 @@
 //! What every list of the REST reads does: check the page, wait for the read model, read the rows.
 
 use domain::ProjectionName;
-use platform::event_log::Position;
+use platform::event_log::LogPlace;
 
 use crate::error::QueryError;
 use crate::paging::{Filter, Listed, PAGE_MAX, PageArguments, parse_page, read_page};
@@ -12,7 +12,7 @@ use crate::session::Session;
 pub(super) struct ListArguments {
     pub(super) limit: Option<u32>,
     pub(super) cursor: Option<String>,
-    pub(super) min_position: Option<i64>,
+    pub(super) min_position: Option<LogPlace>,
 }
 
 /// A page's rows, and what it says about itself.
@@ -21,7 +21,7 @@ pub(super) struct ListPage<R> {
     /// Where the next page begins; absent on the last.
     pub(super) next_cursor: Option<String>,
     /// The page reflects the log at least up to here.
-    pub(super) position: Position,
+    pub(super) place: LogPlace,
 }
 
 /// Reads a page of a list once `projection` has reached the position asked for. The arguments are
@@ -40,11 +40,11 @@ pub(super) async fn read_list<R: Listed>(
     let ListArguments { limit, cursor, min_position } = arguments;
     let page = parse_page::<R>(forward_page(limit, cursor)?, filter, &context.cursor_key)?;
     session.count_page(&context.rate, filter)?;
-    let position = context.checkpoints.reached(projection, min_position.map(Position)).await?;
+    let place = context.checkpoints.reached(projection, min_position).await?;
     let _turn = context.wait_for_page_turn(session, filter).await?;
     let slice = read_page::<R>(&context.pool, page, filter).await?;
     let next_cursor = slice.next_cursor(filter, &context.cursor_key);
-    Ok(ListPage { rows: slice.rows, next_cursor, position })
+    Ok(ListPage { rows: slice.rows, next_cursor, place })
 }
 
 /// The first page, or the one behind `cursor`.

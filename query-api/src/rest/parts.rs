@@ -5,7 +5,7 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use domain::{PartNumber, ProjectionName};
 use platform::auth::Scope;
-use platform::event_log::Position;
+use platform::event_log::LogPlace;
 use platform::http::Problem;
 use serde::{Deserialize, Serialize};
 use tracing::Span;
@@ -15,7 +15,7 @@ use super::descriptions::{ListProblems, ReadProblems};
 use super::inspections::GetParams;
 use super::list::{ListArguments, ListPage, read_list};
 use super::query::QueryParams;
-use super::respond::{json_at_position, with_etag};
+use super::respond::{json_at_place, resource_etag, with_etag};
 use crate::QueryApi;
 use crate::error::QueryError;
 use crate::read_model::parts::{self, PartFilter, PartObject};
@@ -33,7 +33,8 @@ pub(super) struct PartListParams {
     /// The `next_cursor` of the page before.
     cursor: Option<String>,
     /// Wait up to 2 s until the answer reflects the log up to here.
-    min_position: Option<i64>,
+    #[param(value_type = Option<String>)]
+    min_position: Option<LogPlace>,
 }
 
 /// A page of parts.
@@ -48,7 +49,7 @@ pub(super) struct PartPage {
 /// Parts, by number.
 #[utoipa::path(get, path = "/v1/parts", operation_id = "listParts",
     tag = "reads", params(PartListParams), responses(
-    (status = 200, description = "A page", body = PartPage, headers(("x-log-position" = i64))),
+    (status = 200, description = "A page", body = PartPage, headers(("x-log-position" = String))),
     ListProblems), security(("oauth2" = ["parts:read"]), ("bearer" = [])))]
 #[tracing::instrument(skip_all)]
 pub(super) async fn list_parts(
@@ -63,17 +64,17 @@ pub(super) async fn list_parts(
         cursor: params.cursor,
         min_position: params.min_position,
     };
-    let ListPage { rows, next_cursor, position } =
+    let ListPage { rows, next_cursor, place } =
         read_list::<PartObject>(api.context(), &session, ProjectionName::Parts, &filter, arguments)
             .await?;
-    Ok(json_at_position(position, &PartPage { items: rows, next_cursor }))
+    Ok(json_at_place(place, &PartPage { items: rows, next_cursor }))
 }
 
 /// One part with its recipes and golden samples. The ETag is its version, as commands give it.
 #[utoipa::path(get, path = "/v1/parts/{part}", operation_id = "getPart",
     tag = "reads",
     params(("part" = String, Path, description = "The part number"), GetParams), responses(
-    (status = 200, description = "The part", body = parts::PartDetail, headers(("etag" = String), ("x-log-position" = i64))),
+    (status = 200, description = "The part", body = parts::PartDetail, headers(("etag" = String), ("x-log-position" = String))),
     (status = 304, description = "As If-None-Match names it"), ReadProblems), security(("oauth2" = ["parts:read"]), ("bearer" = [])))]
 #[tracing::instrument(skip_all, fields(part))]
 pub(super) async fn get_part(
@@ -88,9 +89,8 @@ pub(super) async fn get_part(
     let part = PartNumber::new(&text).map_err(|_| nothing())?;
     Span::current().record("part", part.as_str());
     let context = api.context();
-    let wanted = params.min_position.map(Position);
-    let position = context.checkpoints.reached(ProjectionName::Parts, wanted).await?;
+    let place = context.checkpoints.reached(ProjectionName::Parts, params.min_position).await?;
     let detail = parts::read_detail(&context.pool, part.as_str()).await?.ok_or_else(nothing)?;
-    let etag = format!("\"{}\"", detail.part.version);
-    Ok(with_etag(&headers, &etag, json_at_position(position, &detail)))
+    let etag = resource_etag(place, detail.part.version);
+    Ok(with_etag(&headers, &etag, json_at_place(place, &detail)))
 }

@@ -5,7 +5,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use domain::{Lot, PartNumber, ProjectionName, Sha256, Station};
 use platform::auth::Scope;
-use platform::event_log::Position;
+use platform::event_log::LogPlace;
 use platform::http::Problem;
 use serde::{Deserialize, Serialize};
 use tracing::Span;
@@ -18,7 +18,7 @@ use super::descriptions::{FormatProblems, ListProblems};
 use super::inspections::GetParams;
 use super::list::{ListArguments, ListPage, read_list};
 use super::query::{QueryParams, parse_id};
-use super::respond::{LOG_POSITION, json_at_position, matches_etag, with_etag};
+use super::respond::{json_at_place, matches_etag, with_etag, with_place};
 use crate::QueryApi;
 use crate::error::QueryError;
 use crate::read_model::reports::{self, ReportFilter, ReportObject};
@@ -49,7 +49,8 @@ pub(super) struct ReportListParams {
     /// The `next_cursor` of the page before.
     cursor: Option<String>,
     /// Wait up to 2 s until the answer reflects the log up to here.
-    min_position: Option<i64>,
+    #[param(value_type = Option<String>)]
+    min_position: Option<LogPlace>,
 }
 
 /// A page of reports.
@@ -64,7 +65,7 @@ pub(super) struct ReportPage {
 /// Reports, newest first.
 #[utoipa::path(get, path = "/v1/reports", operation_id = "listReports",
     tag = "reads", params(ReportListParams), responses(
-    (status = 200, description = "A page", body = ReportPage, headers(("x-log-position" = i64))),
+    (status = 200, description = "A page", body = ReportPage, headers(("x-log-position" = String))),
     ListProblems), security(("oauth2" = ["reports:read"]), ("bearer" = [])))]
 #[tracing::instrument(skip_all)]
 pub(super) async fn list_reports(
@@ -84,7 +85,7 @@ pub(super) async fn list_reports(
         cursor: params.cursor,
         min_position: params.min_position,
     };
-    let ListPage { rows, next_cursor, position } = read_list::<ReportObject>(
+    let ListPage { rows, next_cursor, place } = read_list::<ReportObject>(
         api.context(),
         &session,
         ProjectionName::Reports,
@@ -92,7 +93,7 @@ pub(super) async fn list_reports(
         arguments,
     )
     .await?;
-    Ok(json_at_position(position, &ReportPage { items: rows, next_cursor }))
+    Ok(json_at_place(place, &ReportPage { items: rows, next_cursor }))
 }
 
 /// One report: as JSON, byte for byte as it is stored, or as PDF when Accept asks for it.
@@ -102,7 +103,7 @@ pub(super) async fn list_reports(
     responses(
     (status = 200, description = "The report, schemas/report.v4.schema.json, or its PDF",
      content((Object = "application/json"), ("application/pdf")),
-     headers(("etag" = String), ("x-log-position" = i64))),
+     headers(("etag" = String), ("x-log-position" = String))),
     (status = 304, description = "As If-None-Match names it"), FormatProblems), security(("oauth2" = ["reports:read"]), ("bearer" = [])))]
 #[tracing::instrument(skip_all, fields(report_id))]
 pub(super) async fn get_report(
@@ -118,8 +119,7 @@ pub(super) async fn get_report(
     Span::current().record("report_id", display(id));
     let face = choose_offer(&headers, &[JSON, PDF]).ok_or_else(not_acceptable)?;
     let context = api.context();
-    let wanted = params.min_position.map(Position);
-    let position = context.checkpoints.reached(ProjectionName::Reports, wanted).await?;
+    let place = context.checkpoints.reached(ProjectionName::Reports, params.min_position).await?;
     let found = reports::read_documents(&context.pool, &[id]).await?.pop();
     let (_, document) = found.ok_or_else(|| QueryError::NotFound(nothing()))?;
     let mut response = if face == PDF {
@@ -128,9 +128,8 @@ pub(super) async fn get_report(
         let etag = format!("\"{}\"", Sha256::digest_of(document.as_bytes()));
         with_etag(&headers, &etag, ([(header::CONTENT_TYPE, JSON)], document).into_response())
     };
-    response.headers_mut().insert(LOG_POSITION, HeaderValue::from(position.0));
     response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept"));
-    Ok(response)
+    Ok(with_place(place, response))
 }
 
 /// The same report and the same renderer give the same bytes, so their names make the ETag and a

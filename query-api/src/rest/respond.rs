@@ -1,17 +1,29 @@
-//! Answers: JSON with the log position it reflects, and conditional answers by strong ETag.
+//! Answers: JSON with the place in the log that it reflects, and conditional answers by strong ETag.
 
 use axum::Json;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use platform::event_log::Position;
+use platform::event_log::{LogPlace, StreamVersion};
 use serde::Serialize;
 
-/// The answer reflects the log at least up to here.
-pub(super) const LOG_POSITION: HeaderName = HeaderName::from_static("x-log-position");
+const LOG_POSITION: HeaderName = HeaderName::from_static("x-log-position");
 
-/// `body` as JSON, with the position it reflects.
-pub(super) fn json_at_position(position: Position, body: &impl Serialize) -> Response {
-    ([(LOG_POSITION, position.to_string())], Json(body)).into_response()
+/// `response`, which reflects the log at least up to `place`.
+pub(super) fn with_place(place: LogPlace, response: Response) -> Response {
+    ([(LOG_POSITION, place.to_string())], response).into_response()
+}
+
+/// `body` as JSON, which reflects the log at least up to `place`.
+pub(super) fn json_at_place(place: LogPlace, body: &impl Serialize) -> Response {
+    with_place(place, Json(body).into_response())
+}
+
+/// The ETag of a resource that has had so many events, as commands give it, in a row that was read after the
+/// read model was at `place`. Should another history of the log have begun in between, the tag is of the one
+/// before and fits nothing that came after it.
+pub(super) fn resource_etag(place: LogPlace, version: i64) -> String {
+    let number = version.unsigned_abs();
+    StreamVersion { incarnation: place.incarnation, number }.entity_tag()
 }
 
 /// `response` with this strong ETag, or 304 when the caller has it (RFC 9110, 13.1.2).

@@ -12,12 +12,12 @@ use super::world::World;
 use crate::QueryApiConfig;
 
 pub(super) const CHANGES: &str =
-    "subscription($from: Position, $after: String, $filter: InspectionFilter) {
+    "subscription($from: LogPlace, $after: String, $filter: InspectionFilter) {
     inspectionChanged(from: $from, after: $after, filter: $filter) {
         position cursor change { eventType inspectionId inspection { id lot version } } } }";
 
 /// An item's position and event type.
-fn seen(message: &Value) -> (i64, String) {
+pub(super) fn seen(message: &Value) -> (i64, String) {
     let item = feed_item(message);
     let position = item["position"].as_str().unwrap().parse().unwrap();
     let event_type = item["change"]["eventType"].as_str();
@@ -25,23 +25,23 @@ fn seen(message: &Value) -> (i64, String) {
 }
 
 /// Takes the first item, which says where the feed begins, and gives its cursor.
-async fn begun(client: &mut Client, position: i64) -> String {
+pub(super) async fn begun(client: &mut Client, position: i64) -> String {
     let message = client.receive().await;
     let item = feed_item(&message);
     assert_eq!((&item["position"], &item["change"]), (&json!(position.to_string()), &json!(null)));
     cursor(&message)
 }
 
-fn feed_item(message: &Value) -> &Value {
+pub(super) fn feed_item(message: &Value) -> &Value {
     assert_eq!(message["type"], "next", "{message:#}");
     &message["payload"]["data"]["inspectionChanged"]
 }
 
-fn cursor(item: &Value) -> String {
+pub(super) fn cursor(item: &Value) -> String {
     item["payload"]["data"]["inspectionChanged"]["cursor"].as_str().unwrap().to_owned()
 }
 
-fn error(item: &Value) -> &Value {
+pub(super) fn error(item: &Value) -> &Value {
     assert_eq!(item["type"], "error", "{item:#}");
     &item["payload"][0]["extensions"]
 }
@@ -160,52 +160,6 @@ async fn a_filter_admits_what_the_row_says() {
     assert_eq!(error(&client.receive().await)["code"], "BAD_USER_INPUT");
     client.subscribe("name", CHANGES, json!({"filter": {"lot": ""}})).await;
     assert_eq!(error(&client.receive().await)["code"], "BAD_USER_INPUT");
-}
-
-#[tokio::test]
-async fn a_cursor_from_before_a_restore_goes_on_where_nothing_was_given_out_again() {
-    let world = World::new().await;
-    let base = world.serve().await;
-    let id = world.insert_inspection(1, 1).await;
-    let kept = world.append(id, 0, "Kept").await;
-    let reissued = world.append(id, 1, "GivenOutAgain").await;
-    world.reach(reissued.0).await;
-    let mut client = Client::open(&base, &world.token()).await;
-    client.subscribe("a", CHANGES, json!({"from": 0})).await;
-    begun(&mut client, 0).await;
-    let (before, past) = (cursor(&client.receive().await), cursor(&client.receive().await));
-    client.send(json!({"id": "a", "type": "complete"})).await;
-
-    // As if the log had been restored as it was after the first.
-    let restored = "INSERT INTO event_log_incarnations
-            (number, begins_after, system_identifier, timeline, database)
-        SELECT number + 1, $1, system_identifier, timeline, database FROM event_log_incarnations";
-    // Beside the pool: no session outlives a restore, so the one that plays it must not, either.
-    let mut surgeon = world.pool.open_connection().await.unwrap();
-    sqlx::query(restored).bind(kept.0).execute(&mut surgeon).await.unwrap();
-    let cut = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity
-        WHERE datname = current_database() AND pid <> pg_backend_pid()";
-    sqlx::query(cut).execute(&mut surgeon).await.unwrap();
-    surgeon.close().await.unwrap();
-
-    let mut answers = Vec::new();
-    for (after, name) in [(&past, "past"), (&before, "before")] {
-        // The first to use what was cut is told that.
-        for attempt in 0..20 {
-            let name = format!("{name}-{attempt}");
-            client.subscribe(&name, CHANGES, json!({"after": after})).await;
-            let answer = client.receive().await;
-            if answer["type"] == "next" || error(&answer)["code"] != "UNAVAILABLE" {
-                answers.push(answer);
-                break;
-            }
-        }
-    }
-    let told = error(&answers[0]);
-    assert_eq!(told["code"], "POSITIONS_REISSUED", "{told}");
-    assert_eq!(told["position"], kept.to_string());
-    assert_eq!(feed_item(&answers[1])["position"], kept.to_string(), "it begins where it was");
-    assert_eq!(seen(&client.receive().await), (reissued.0, "GivenOutAgain".to_owned()));
 }
 
 #[tokio::test]

@@ -7,38 +7,42 @@ use serde_json::json;
 use super::world::{Answer, World};
 use crate::QueryApiConfig;
 
-const PARTS: &str = "query($p: Position) { parts(minPosition: $p) { position } }";
+const PARTS: &str = "query($p: LogPlace) { parts(minPosition: $p) { position } }";
 
 #[tokio::test]
 async fn a_read_waits_for_its_position_and_says_which_it_reflects() {
     let world = World::new().await;
     world.reach(6).await;
-    let read = world.get("/v1/inspections?min_position=7");
+    let path = format!("/v1/inspections?min_position={}", world.place(7).await);
+    let read = world.get(&path);
     let advance = async {
         tokio::time::sleep(Duration::from_millis(100)).await;
         world.reach(8).await;
     };
     let (answer, ()) = tokio::join!(read, advance);
-    assert_eq!((answer.status.as_u16(), answer.header("x-log-position")), (200, "8"));
+    let reached = world.place(8).await;
+    assert_eq!((answer.status.as_u16(), answer.header("x-log-position")), (200, &*reached));
 
-    let data = world.query(PARTS, json!({"p": "8"})).await;
-    assert_eq!(data["parts"]["position"], "8");
-    assert_eq!(world.query(PARTS, json!({"p": 3})).await["parts"]["position"], "8");
+    for wanted in [reached.clone(), world.place(3).await] {
+        let data = world.query(PARTS, json!({"p": wanted})).await;
+        assert_eq!(data["parts"]["position"], reached);
+    }
 }
 
 #[tokio::test]
 async fn a_read_that_comes_too_early_is_told_to_come_again() {
     let world = World::new().await;
+    let wanted = world.place(1).await;
+    let path = format!("/v1/reports?min_position={wanted}");
     let begun = Instant::now();
-    let (rest, graphql) =
-        tokio::join!(world.get("/v1/reports?min_position=1"), world.ask(PARTS, json!({"p": "1"})));
+    let (rest, graphql) = tokio::join!(world.get(&path), world.ask(PARTS, json!({"p": wanted})));
     assert!(begun.elapsed() >= Duration::from_secs(2), "waited {:?}", begun.elapsed());
     assert_eq!(rest.problem(), (503, "unavailable".into()));
     assert_eq!(rest.header("retry-after"), "1");
     let extensions = &graphql["errors"][0]["extensions"];
     assert_eq!(
         (&extensions["code"], &extensions["projection"], &extensions["minPosition"]),
-        (&json!("NOT_READY"), &json!("parts"), &json!("1"))
+        (&json!("NOT_READY"), &json!("parts"), &json!(wanted))
     );
 }
 
@@ -51,10 +55,13 @@ async fn fields_of_another_read_model_are_waited_for_too() {
         .execute("UPDATE projection_checkpoints SET position = 3 WHERE projection = 'defects'")
         .await;
     let query = |fields: &str| {
-        format!("query($id: ID!) {{ inspection(id: $id, minPosition: 4) {{ {fields} }} }}")
+        format!(
+            "query($id: ID!, $p: LogPlace) {{ inspection(id: $id, minPosition: $p) {{ {fields} }} }}"
+        )
     };
-    world.query(&query("id"), json!({"id": id})).await;
-    let code = world.graphql_code(&query("id defects { number }"), json!({"id": id})).await;
+    let variables = json!({"id": id, "p": world.place(4).await});
+    world.query(&query("id"), variables.clone()).await;
+    let code = world.graphql_code(&query("id defects { number }"), variables).await;
     assert_eq!(code, "NOT_READY");
 }
 
@@ -71,10 +78,12 @@ async fn several_read_models_are_waited_for_no_longer_than_one() {
             world.execute(&format!("{sql}'{model}'")).await;
         }
     };
-    let query = "query($id: ID!) { inspection(id: $id, minPosition: 4) { id defects { number } } }";
+    let query = "query($id: ID!, $p: LogPlace) {
+        inspection(id: $id, minPosition: $p) { id defects { number } } }";
+    let variables = json!({"id": id, "p": world.place(4).await});
     // Each comes within 2 s of the one before, and the last of them after 2 s.
     let (code, ..) = tokio::join!(
-        world.graphql_code(query, json!({"id": id})),
+        world.graphql_code(query, variables),
         reach("defects", 1_500),
         reach("inspection_overview", 3_200),
     );
@@ -84,12 +93,14 @@ async fn several_read_models_are_waited_for_no_longer_than_one() {
 #[tokio::test]
 async fn a_bad_position_is_the_caller_s_mistake() {
     let world = World::new().await;
-    for bad in [json!("x"), json!(-1), json!(1.5), json!({"a": 1}), json!("99999999999999999999")] {
+    for bad in [json!("x"), json!(-1), json!(1.5), json!({"a": 1}), json!("4711"), json!(4711)] {
         let code = world.graphql_code(PARTS, json!({"p": bad})).await;
         assert!(["BAD_USER_INPUT", "GRAPHQL_VALIDATION_FAILED"].contains(&code.as_str()), "{code}");
     }
-    let answer = world.get("/v1/parts?min_position=x").await;
-    assert_eq!(answer.problem(), (400, "invalid-query".into()));
+    for bad in ["x", "4711", ""] {
+        let answer = world.get(&format!("/v1/parts?min_position={bad}")).await;
+        assert_eq!(answer.problem(), (400, "invalid-query".into()), "{bad}");
+    }
 }
 
 #[tokio::test]

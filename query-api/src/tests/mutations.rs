@@ -42,7 +42,7 @@ fn code(answer: &Value) -> &str {
 
 async fn decisions(world: &World) -> usize {
     let stream = StreamId::for_aggregate::<ProjectionRepair>("yield");
-    world.log.read_stream(&stream, 0).await.unwrap().len()
+    world.log.read_stream(&stream, 0).await.unwrap().events.len()
 }
 
 #[tokio::test]

@@ -12,7 +12,9 @@ use futures::stream::BoxStream;
 use platform::artifact_store::{ArtifactStore, UploadLimits};
 use platform::auth::{Actor, KeyRing, SigningKey, TokenConfig, TokenIssuer};
 use platform::event_log::postgres::PostgresEventLog;
-use platform::event_log::{Append, EventLog, EventMetadata, NewEvent, Position, StreamId};
+use platform::event_log::{
+    Append, EventLog, EventMetadata, LogPlace, NewEvent, Position, StreamId, StreamVersion,
+};
 use platform::follower::LogTail;
 use platform::http::HttpConfig;
 use platform::postgres::Pool;
@@ -38,7 +40,7 @@ pub(super) struct World {
     api: QueryApi,
     issuer: TokenIssuer,
     _folder: tempfile::TempDir,
-    _database: TestDatabase,
+    pub(super) database: TestDatabase,
 }
 
 pub(super) struct Answer {
@@ -109,7 +111,7 @@ impl World {
             shutdown,
             issuer,
             _folder: folder,
-            _database: database,
+            database,
         }
     }
 
@@ -216,6 +218,28 @@ impl World {
         assert_eq!(response.headers()[header::CONTENT_TYPE], "text/event-stream");
         let pieces = response.into_body().into_data_stream();
         pieces.map(|piece| String::from_utf8(piece.unwrap().to_vec()).unwrap()).boxed()
+    }
+
+    /// Goes on after everybody's connections were ended: the first to use one is told so.
+    pub(super) async fn reconnect(&self) {
+        for _ in 0..20 {
+            if self.pool.execute("SELECT 1").await.is_ok() {
+                return;
+            }
+        }
+        panic!("the database does not come back")
+    }
+
+    /// The place of this position in the history that the log has now, as clients are given it.
+    pub(super) async fn place(&self, position: i64) -> String {
+        let incarnation = self.log.incarnation().await.unwrap();
+        LogPlace { incarnation, position: Position(position) }.to_string()
+    }
+
+    /// The entity tag of a resource that has had so many events.
+    pub(super) async fn tag(&self, number: u64) -> String {
+        let incarnation = self.log.incarnation().await.unwrap();
+        StreamVersion { incarnation, number }.entity_tag()
     }
 
     pub(super) async fn execute(&self, sql: &str) {

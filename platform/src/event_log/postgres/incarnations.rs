@@ -8,7 +8,10 @@ use crate::postgres::DatabaseConnection;
 
 /// The incarnation that this session reads and appends to. It begins here when nobody has been in it before;
 /// a session stays in the one that it began in, so it is asked for once.
-pub(super) async fn find_current(
+///
+/// # Errors
+/// When the database does not answer, or is no primary.
+pub async fn find_session_incarnation(
     connection: &mut DatabaseConnection,
 ) -> Result<Incarnation, EventLogError> {
     if let Some(known) = connection.noted_history() {
@@ -33,7 +36,7 @@ pub(super) async fn check_place(
 ) -> Result<(), EventLogError> {
     // A session that is gone without a word still remembers which incarnation it was in.
     connection.ping().await.map_err(log_error)?;
-    if find_current(connection).await? == place.incarnation {
+    if find_session_incarnation(connection).await? == place.incarnation {
         return Ok(());
     }
     let kept_up_to: Option<i64> = sqlx::query_scalar(

@@ -16,7 +16,8 @@ use super::reader::KEPT_EVENTS_MAX;
 use super::*;
 use crate::event_log::postgres::PostgresEventLog;
 use crate::event_log::{
-    Append, AppendError, Appended, EventMetadata, NewEvent, Recorded, StreamId, StreamTurns,
+    Append, AppendError, Appended, EventMetadata, NewEvent, Recorded, StreamEvents, StreamId,
+    StreamTurns,
 };
 use crate::test_support::{CountedLog, fresh_database};
 
@@ -128,8 +129,8 @@ impl EventLog for FakeLog {
         &'a self,
         _: &'a StreamId,
         _: u64,
-    ) -> BoxFuture<'a, Result<Vec<Recorded>, EventLogError>> {
-        async { Ok(Vec::new()) }.boxed()
+    ) -> BoxFuture<'a, Result<StreamEvents, EventLogError>> {
+        async { Ok(StreamEvents { events: Vec::new(), incarnation: self.history() }) }.boxed()
     }
 
     fn incarnation(&self) -> BoxFuture<'_, Result<Incarnation, EventLogError>> {
