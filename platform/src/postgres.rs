@@ -13,6 +13,7 @@ mod pool;
 mod room;
 mod room_probe;
 mod service_role;
+mod session_watch;
 mod transaction;
 mod transient;
 mod usable;

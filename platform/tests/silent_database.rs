@@ -11,8 +11,11 @@ use platform::event_log::{
     Append, EventLog as _, EventLogError, EventMetadata, NewEvent, StreamId,
 };
 use platform::follower::{OwnerConnection, OwnerLock};
-use platform::postgres::{DatabaseConfig, Pool, connect};
+use platform::postgres::channel::HintListener;
+use platform::postgres::{DatabaseConfig, Pool, connect, migrate};
 use platform::test_support::{Gateway, TestDatabase, fresh_database};
+use sqlx::migrate::Migrate as _;
+use sqlx::{Connection as _, PgConnection};
 use tokio::time::timeout;
 
 /// How long a loop may take to be back.
@@ -130,6 +133,48 @@ async fn hints_of_others_are_heard_again() {
     let nothing = Append::new(stream, 0, vec![], EventMetadata::by_service("test"));
     elsewhere.append(nothing).await.unwrap();
     back("the hint", hints.changed()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_listener_on_a_silent_connection_closes_it_when_it_listens_again() {
+    let world = world(4).await;
+    let listener = HintListener::start(world.pool.clone(), "chipq_test");
+    let mut hints = listener.subscribe();
+    back("listening", hints.changed()).await.unwrap();
+    assert_eq!(world.gateway.open_connections(), 1, "the control: nobody else is connected");
+    world.gateway.fall_silent();
+    world.gateway.lead_on();
+    back("listening again", hints.changed()).await.unwrap();
+    let only_one = async {
+        while world.gateway.open_connections() > 1 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    back("closing the connection that is silent", only_one).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_waits_for_another_migration_does_not_wait_for_a_server_that_is_silent() {
+    let world = world(4).await;
+    let direct = world.database.pool();
+    // Something is left to do, and somebody else is at it.
+    let last = "DELETE FROM _sqlx_migrations
+        WHERE version = (SELECT max(version) FROM _sqlx_migrations)";
+    select(&direct, last).await.unwrap();
+    let mut other = PgConnection::connect(world.database.url()).await.unwrap();
+    other.lock().await.unwrap();
+    let waits = "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))";
+    let silence = async {
+        while !sqlx::query_scalar(waits).fetch_one(&direct).await.unwrap_or(false) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        world.gateway.fall_silent();
+        world.gateway.lead_on();
+    };
+    let both = async { tokio::join!(migrate(&world.pool), silence) };
+    let (migrated, ()) = timeout(2 * BACK_WITHIN, both).await.expect("it waits for ever");
+    migrated.unwrap_err();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

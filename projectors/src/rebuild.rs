@@ -199,7 +199,7 @@ async fn fill_and_compare(
     let projection = builder.generation.projection;
     let mut snapshot = ServingSnapshot::open(pool, projection).await?;
     builder.fill_to(snapshot.position, progress).await?;
-    let comparison = builder.compare_with(&mut snapshot).await?;
+    let comparison = builder.compare_with(pool, &mut snapshot).await?;
     let (generation, position) = (snapshot.generation, snapshot.position);
     snapshot.release().await;
     Ok(Verified { projection: projection.name(), generation, position, comparison })

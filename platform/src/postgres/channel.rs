@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::Executor as _;
+use sqlx::postgres::PgListener;
 use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
@@ -93,33 +94,40 @@ async fn notify_when_due(pool: Pool, channel: &'static str, due: Arc<Notify>) {
 }
 
 async fn listen_for_ever(pool: Pool, channel: &'static str, heard: Arc<watch::Sender<u64>>) {
-    let mut attempt = 0;
+    let (mut listener, mut attempt) = (None, 0);
     loop {
-        let Err(error) = listen(&pool, channel, &heard, &mut attempt).await;
+        let Err(error) = listen(&pool, channel, &mut listener, &heard, &mut attempt).await;
         tracing::debug!(channel, %error, "hints interrupted; followers look without them");
         RECONNECT.wait(attempt).await;
         attempt = attempt.saturating_add(1);
     }
 }
 
+/// Listens until something is in the way. What listened before is left behind for the next time, because a
+/// connection on which nothing comes back is closed by the one that takes its place ([`Pool::listen`]).
 async fn listen(
     pool: &Pool,
     channel: &str,
+    listener: &mut Option<PgListener>,
     heard: &watch::Sender<u64>,
     attempt: &mut u32,
 ) -> Result<Infallible, sqlx::Error> {
-    let mut listener = pool.listen(channel).await?;
+    let listening = pool.listen(channel, listener).await?;
     *attempt = 0;
     // What was sent while nobody listened is not repeated.
     count_hint(heard);
     loop {
-        match timeout(PROVE_AFTER, listener.try_recv()).await {
+        match timeout(PROVE_AFTER, listening.try_recv()).await {
             Ok(Ok(Some(_))) => count_hint(heard),
-            Ok(Ok(None)) => return Err(io::Error::from(io::ErrorKind::ConnectionAborted).into()),
+            Ok(Ok(None)) => {
+                // It has closed its connection by itself, and has none to be replaced.
+                *listener = None;
+                return Err(io::Error::from(io::ErrorKind::ConnectionAborted).into());
+            }
             Ok(Err(error)) => return Err(error),
             Err(_) if pool.is_closed() => return Err(sqlx::Error::PoolClosed),
             Err(_) => {
-                let proof = timeout(PROOF_LIMIT, listener.execute("SELECT 1")).await;
+                let proof = timeout(PROOF_LIMIT, listening.execute("SELECT 1")).await;
                 proof.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
             }
         }

@@ -23,7 +23,9 @@ use sqlx::{
 use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
+use super::Pool;
 use super::room::DiskRoom;
+use super::session_watch::SessionWatch;
 
 /// How long a server that is well may take to answer nothing at all.
 const PING_LIMIT: Duration = Duration::from_secs(2);
@@ -38,6 +40,8 @@ pub struct DatabaseConnection {
     raw: Option<PgConnection>,
     /// How long a statement may go unanswered.
     limit: Duration,
+    /// What tells of a long statement whether it may still be answered.
+    watch: Option<SessionWatch>,
     standing: Standing,
     answered_at: Instant,
     doubt: Doubt,
@@ -67,7 +71,8 @@ impl DatabaseConnection {
     ) -> Result<Self, sqlx::Error> {
         let raw = Some(PgConnection::connect_with(options).await?);
         let (standing, answered_at) = (Standing::Settled, Instant::now());
-        Ok(Self { raw, limit, standing, answered_at, doubt, disk_room, history: None })
+        let watch = None;
+        Ok(Self { raw, limit, watch, standing, answered_at, doubt, disk_room, history: None })
     }
 
     /// What [`Self::note_history`] noted: which history of the database this session is in.
@@ -80,10 +85,16 @@ impl DatabaseConnection {
         self.history = Some(history);
     }
 
-    /// Lets statements take as long as one may where none is ended by the server. For those that read whole
-    /// tables, whose caller has lifted the server's limit.
-    pub fn allow_long_statements(&mut self) {
+    /// Lets statements take as long as one may where none is ended by the server, for as long as the server has
+    /// the session, which is asked after by way of `pool`. For those that read whole tables, whose caller has
+    /// lifted the server's limit.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn allow_long_statements(&mut self, pool: &Pool) -> Result<(), sqlx::Error> {
+        self.watch = Some(SessionWatch::begin(&mut *self, pool).await?);
         self.limit = super::UNLIMITED_STATEMENT;
+        Ok(())
     }
 
     /// Asks for an answer to nothing.
@@ -131,7 +142,8 @@ impl DatabaseConnection {
     /// Everything of it, for another to hold; it is closed for whoever still has this one.
     pub(super) fn take(&mut self) -> Self {
         let (doubt, disk_room) = (self.doubt.clone(), self.disk_room.clone());
-        Self { raw: self.raw.take(), doubt, disk_room, ..*self }
+        let (raw, watch) = (self.raw.take(), self.watch.take());
+        Self { raw, doubt, disk_room, watch, ..*self }
     }
 
     /// Closes the socket, and with it the session as soon as the server notices.
@@ -152,8 +164,10 @@ impl DatabaseConnection {
         self.limit
     }
 
-    pub(super) const fn set_limit(&mut self, limit: Duration) {
+    /// Ends what [`Self::allow_long_statements`] has begun.
+    pub(super) fn restore_limit(&mut self, limit: Duration) {
         self.limit = limit;
+        self.watch = None;
     }
 
     /// The connection for one statement, whose outcome goes to [`Self::end_statement`]. A statement that
@@ -198,9 +212,9 @@ impl DatabaseConnection {
     where
         E: Execute<'q, Postgres> + 'q,
     {
-        let limit = self.limit;
+        let (limit, watch) = (self.limit, self.watch.clone());
         let steps = self.start_statement()?.fetch_many(query).try_collect();
-        let steps = timeout(limit, steps).await.unwrap_or_else(|_| Err(silence(limit)));
+        let steps = answer_within(limit, watch, steps).await;
         self.end_statement(steps)
     }
 
@@ -209,10 +223,27 @@ impl DatabaseConnection {
     where
         E: Execute<'q, Postgres> + 'q,
     {
-        let limit = self.limit;
-        let row = timeout(limit, self.start_statement()?.fetch_optional(query)).await;
-        self.end_statement(row.unwrap_or_else(|_| Err(silence(limit))))
+        let (limit, watch) = (self.limit, self.watch.clone());
+        let row = answer_within(limit, watch, self.start_statement()?.fetch_optional(query)).await;
+        self.end_statement(row)
     }
+}
+
+/// The answer to a statement, unless it does not come within its limit or cannot come any more.
+async fn answer_within<T>(
+    limit: Duration,
+    watch: Option<SessionWatch>,
+    statement: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, sqlx::Error> {
+    let answered = timeout(limit, statement);
+    let answered = match watch {
+        None => answered.await,
+        Some(watch) => tokio::select! {
+            answered = answered => answered,
+            Err(lost) = watch.wait_until_lost() => return Err(lost),
+        },
+    };
+    answered.unwrap_or_else(|_| Err(silence(limit)))
 }
 
 /// What a statement brings: how many rows were changed, and the rows.

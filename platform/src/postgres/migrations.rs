@@ -1,13 +1,15 @@
 //! The migrations that give a database its shape.
 //!
 //! Invariant: migrating waits for others who migrate for as long as they take, and for a table in use not for
-//! long, since whoever comes after it waits behind it. So its connection is the one without deadlines.
+//! long, since whoever comes after it waits behind it. So its connection is the one without deadlines; it is
+//! waited for as long as the server has its session.
 
 use std::time::Duration;
 
-use sqlx::Connection as _;
 use sqlx::migrate::{Migrate as _, Migrator};
+use sqlx::{Connection as _, PgConnection};
 
+use super::session_watch::SessionWatch;
 use super::{Pool, PostgresError};
 
 /// The migrations of `schemas/migrations`, embedded when this crate is compiled.
@@ -67,6 +69,18 @@ async fn run_migrations(
 ) -> Result<(), PostgresError> {
     let mut connection = pool.open_unlimited().await?;
     sqlx::query("SET statement_timeout = 0").execute(&mut connection).await?;
+    let watch = SessionWatch::begin(&mut connection, pool).await?;
+    tokio::select! {
+        migrated = run_on(connection, migrations, lock_limit) => migrated,
+        Err(lost) = watch.wait_until_lost() => Err(lost.into()),
+    }
+}
+
+async fn run_on(
+    mut connection: PgConnection,
+    migrations: &Migrator,
+    lock_limit: Duration,
+) -> Result<(), PostgresError> {
     // Another process may be migrating: for that one there is no limit, since it holds nobody up.
     connection.lock().await?;
     let limit = format!("SET lock_timeout = {}", lock_limit.as_millis());

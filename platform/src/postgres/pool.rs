@@ -16,7 +16,7 @@ use futures::stream::BoxStream;
 use sqlx::postgres::{
     PgConnectOptions, PgConnection, PgListener, PgPoolOptions, PgRow, PgStatement, PgTypeInfo,
 };
-use sqlx::{Connection as _, Describe, Execute, Executor, Postgres};
+use sqlx::{Acquire as _, Connection as _, Describe, Execute, Executor, Postgres};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 
@@ -124,27 +124,43 @@ impl Pool {
         connected.unwrap_or(Err(sqlx::Error::PoolTimedOut))
     }
 
-    /// A connection of sqlx's own, on which nothing has a limit, for migrations.
+    /// A connection of sqlx's own, on which nothing has a limit, for migrations, which watch over it.
     pub(super) async fn open_unlimited(&self) -> Result<PgConnection, sqlx::Error> {
         let connected = PgConnection::connect_with(&self.0.options);
         let connected = timeout(self.0.limits.acquire, connected).await;
         connected.unwrap_or(Err(sqlx::Error::PoolTimedOut))
     }
 
-    /// Listens to a channel, on a connection beside the pool. Whoever listens has to look now and then
-    /// whether the database still answers: a listener that hears nothing does not know.
-    pub(super) async fn listen(&self, channel: &str) -> Result<PgListener, sqlx::Error> {
+    /// Listens to a channel, on a connection beside the pool: by `listener`, if it has listened before. Whoever
+    /// listens has to look now and then whether the database still answers: a listener that hears nothing does
+    /// not know.
+    ///
+    /// The connection on which it listened before is closed at once. A listener that is dropped with it waits
+    /// for an answer on it, without a limit.
+    pub(super) async fn listen<'l>(
+        &self,
+        channel: &str,
+        listener: &'l mut Option<PgListener>,
+    ) -> Result<&'l mut PgListener, sqlx::Error> {
         if self.is_closed() {
             return Err(sqlx::Error::PoolClosed);
         }
-        let one = PgPoolOptions::new().max_connections(1).acquire_timeout(self.0.limits.acquire);
-        let one = one.connect_lazy_with(self.0.options.clone());
-        let listening = timeout(self.0.limits.acquire, async {
-            let mut listener = PgListener::connect_with(&one).await?;
+        let listening = timeout(self.0.limits.acquire, async move {
+            if let Some(before) = listener {
+                let mut connection = PgConnection::connect_with(&self.0.options).await?;
+                connection.execute(format!("LISTEN \"{channel}\"").as_str()).await?;
+                *before.acquire().await? = connection;
+                return Ok(before);
+            }
+            let one = PgPoolOptions::new().max_connections(1);
+            let one = one.acquire_timeout(self.0.limits.acquire);
+            let one = one.connect_lazy_with(self.0.options.clone());
+            // In its place before it listens: should that not be answered, either, it is not dropped.
+            let first = listener.insert(PgListener::connect_with(&one).await?);
             // Whoever listens makes the connection again, and looks at what was missed.
-            listener.eager_reconnect(false);
-            listener.listen(channel).await?;
-            Ok(listener)
+            first.eager_reconnect(false);
+            first.listen(channel).await?;
+            Ok(first)
         });
         listening.await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
     }
@@ -229,7 +245,7 @@ impl Drop for PooledConnection {
             && !self.shared.places.is_closed()
         {
             let mut connection = self.connection.take();
-            connection.set_limit(self.shared.limits.statement);
+            connection.restore_limit(self.shared.limits.statement);
             self.shared.idle().push(connection);
         }
     }

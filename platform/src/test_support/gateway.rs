@@ -13,6 +13,8 @@ pub struct Gateway {
     port: u16,
     state: watch::Sender<State>,
     accepted: Arc<AtomicU64>,
+    /// One for each client that has not closed its connection.
+    open: Arc<()>,
     _accepting: AbortOnDropHandle<()>,
 }
 
@@ -36,9 +38,11 @@ impl Gateway {
         let own_port = listener.local_addr().map_or(0, |address| address.port());
         let state = watch::Sender::new(State { silent_up_to: 0, is_open: true });
         let accepted = Arc::<AtomicU64>::default();
-        let accepting = accept(listener, port, state.clone(), Arc::clone(&accepted));
+        let open = Arc::new(());
+        let counts = (Arc::clone(&accepted), Arc::clone(&open));
+        let accepting = accept(listener, port, state.clone(), counts);
         let _accepting = AbortOnDropHandle::new(tokio::spawn(accepting));
-        Self { port: own_port, state, accepted, _accepting }
+        Self { port: own_port, state, accepted, open, _accepting }
     }
 
     /// `url`, which names a server of this machine, by way of a gateway to it.
@@ -72,18 +76,29 @@ impl Gateway {
     pub fn connections(&self) -> u64 {
         self.accepted.load(Ordering::SeqCst)
     }
+
+    /// How many connections its clients hold now, silent ones among them.
+    #[must_use]
+    pub fn open_connections(&self) -> usize {
+        // One is held here, one by whoever accepts.
+        Arc::strong_count(&self.open) - 2
+    }
 }
 
 async fn accept(
     listener: TcpListener,
     port: u16,
     state: watch::Sender<State>,
-    accepted: Arc<AtomicU64>,
+    (accepted, open): (Arc<AtomicU64>, Arc<()>),
 ) {
     while let Ok((client, _)) = listener.accept().await {
         let number = accepted.fetch_add(1, Ordering::SeqCst) + 1;
         let is_open = state.borrow().is_open;
-        tokio::spawn(lead(client, is_open.then_some(port), number, state.subscribe()));
+        let (state, counted) = (state.subscribe(), Arc::clone(&open));
+        tokio::spawn(async move {
+            lead(client, is_open.then_some(port), number, state).await;
+            drop(counted);
+        });
     }
 }
 

@@ -132,9 +132,11 @@ impl Builder {
     /// Compares the generation with one that is seen in a snapshot, at the same position.
     pub(super) async fn compare_with(
         &mut self,
+        pool: &Pool,
         snapshot: &mut ServingSnapshot,
     ) -> Result<Comparison, RebuildError> {
-        Ok(compare_generations(snapshot, &mut self.connection, &self.generation).await?)
+        let built = (pool, &mut *self.connection);
+        Ok(compare_generations(snapshot, built, &self.generation).await?)
     }
 
     /// Removes the generation again. A failure is logged: the next rebuild removes it then.

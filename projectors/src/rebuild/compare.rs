@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use platform::postgres::DatabaseConnection;
+use platform::postgres::{DatabaseConnection, Pool};
 use sqlx::Executor as _;
 
 use super::serving_snapshot::ServingSnapshot;
@@ -76,14 +76,14 @@ impl fmt::Display for TableDifference {
 /// out of the snapshot, as one hash for each row, to be counted beside the other side.
 pub(super) async fn compare_generations(
     snapshot: &mut ServingSnapshot,
-    connection: &mut DatabaseConnection,
+    (pool, connection): (&Pool, &mut DatabaseConnection),
     new: &Generation,
 ) -> Result<Comparison, sqlx::Error> {
     let name = new.projection.name();
     let (old_schema, new_schema) = (schema(name, snapshot.generation), new.schema());
     let mut tx = connection.begin().await?;
     // As for the snapshot, a whole table outlasts any statement of a service.
-    tx.allow_long_statements();
+    tx.allow_long_statements(pool).await?;
     (&mut *tx).execute("SET LOCAL statement_timeout = 0").await?;
     let old_number = snapshot.generation;
     let old = sum_up(snapshot.connection(), (name, old_number), &old_schema);

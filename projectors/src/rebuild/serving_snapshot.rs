@@ -32,7 +32,7 @@ impl ServingSnapshot {
     ) -> Result<Self, RebuildError> {
         let mut connection = OwnerConnection::open(pool).await?;
         // Whole tables are read, which outlasts any statement of a service.
-        connection.allow_long_statements();
+        connection.allow_long_statements(pool).await?;
         let idle_max = IDLE_MAX.as_millis();
         let limits = format!(
             "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = {idle_max}"

@@ -4,8 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use platform::follower::LogTail;
+use platform::postgres::{DatabaseConfig, connect};
 use platform::shutdown::Shutdown;
-use projectors::{ProjectorsConfig, RebuildOptions, Service, find, rebuild, verify_each};
+use platform::test_support::Gateway;
+use projectors::{
+    ProjectorsConfig, RebuildError, RebuildOptions, Service, find, rebuild, verify_each,
+};
 
 use crate::world::World;
 
@@ -84,6 +88,26 @@ async fn nobody_waits_for_the_comparison_of_a_verification() {
     let verifying = verify_each(&projections, &world.pool, Arc::clone(&world.log));
     let verified = serve_beside(&world, verifying).await.unwrap();
     assert!(verified[0].comparison.is_identical(), "{verified:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_comparison_does_not_wait_for_a_server_that_is_silent() {
+    let world = world_with_a_judged_board().await;
+    let (gateway, url) = Gateway::before_url(world.database.url()).await;
+    let pool = connect(&DatabaseConfig::from_url(url)).await.unwrap();
+    let mut hold = world.pool.begin().await.unwrap();
+    sqlx::raw_sql("LOCK yield_g1.yield_hourly").execute(&mut *hold).await.unwrap();
+    let silence = async {
+        until("the comparison has begun", async || world.count(WAITING).await > 0).await;
+        gateway.fall_silent();
+        gateway.lead_on();
+    };
+    let projections = [find("yield").unwrap()];
+    let verifying = verify_each(&projections, &pool, Arc::clone(&world.log));
+    let both = async { tokio::join!(verifying, silence) };
+    let (verified, ()) = tokio::time::timeout(PATIENCE, both).await.expect("it waits for ever");
+    assert!(matches!(verified, Err(RebuildError::Database(_))), "{verified:?}");
+    hold.rollback().await.unwrap();
 }
 
 /// What the old generation has become after the snapshot is no difference.
