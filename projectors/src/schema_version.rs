@@ -4,7 +4,8 @@
 //! What it would write might not fit the tables, and whatever does not fit them would look like an
 //! event that can never be applied, and park its stream. So it stands still, parks nothing, and says
 //! what to do. The tables are compared beside the version because the version is raised by hand: two builds
-//! side by side, one of which forgot it, must not park each other's streams.
+//! side by side, one of which forgot it, must not park each other's streams. What is written into the tables is
+//! not compared here: a test holds it to the version (`tests/projectors/written_rows.rs`).
 
 use platform::postgres::{DatabaseConnection, DatabaseFlavour};
 

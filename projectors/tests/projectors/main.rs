@@ -20,3 +20,5 @@ mod running;
 mod versions;
 #[cfg(test)]
 mod world;
+#[cfg(test)]
+mod written_rows;
