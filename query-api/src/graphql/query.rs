@@ -234,6 +234,7 @@ impl Query {
     async fn projections(&self, ctx: &Context<'_>) -> Result<Vec<GenerationObject>> {
         let context = query_context(ctx)?;
         let mut found = projections::read_generations(&context.pool).await?;
+        projections::add_parked_streams(&context.pool, &mut found).await?;
         let positions: Vec<Position> = found.iter().map(|row| row.position.into()).collect();
         let (head, lags) = context.read_lags(&positions).await?;
         for (projection, lag_seconds) in found.iter_mut().zip(lags) {

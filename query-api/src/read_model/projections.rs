@@ -148,15 +148,24 @@ pub(crate) async fn is_parked(
     Ok(found)
 }
 
-/// Every generation that serves or is being filled, with its parked streams. Two statements.
+/// Every generation that serves or is being filled, without its parked streams: a few rows, however many
+/// streams are parked.
 pub(crate) async fn read_generations(pool: &Pool) -> Result<Vec<GenerationObject>, QueryError> {
-    let mut projections: Vec<GenerationObject> = sqlx::query_as(
+    let generations = sqlx::query_as(
         "SELECT projection, generation, status, position, events_read, events_applied,
                 events_parked, updated_at
          FROM projection_checkpoints WHERE status <> 'retired' ORDER BY projection, generation",
     )
     .fetch_all(pool)
     .await?;
+    Ok(generations)
+}
+
+/// Gives each generation its parked streams.
+pub(crate) async fn add_parked_streams(
+    pool: &Pool,
+    generations: &mut [GenerationObject],
+) -> Result<(), QueryError> {
     let parked: Vec<ParkedStreamObject> = sqlx::query_as(
         "SELECT projection, generation, aggregate_type, aggregate_id, position, event_type, error,
                 events, parked_at, discarded
@@ -165,12 +174,12 @@ pub(crate) async fn read_generations(pool: &Pool) -> Result<Vec<GenerationObject
     .fetch_all(pool)
     .await?;
     for stream in parked {
-        let owner = projections.iter_mut().find(|projection| {
-            projection.projection == stream.projection && projection.generation == stream.generation
+        let owner = generations.iter_mut().find(|generation| {
+            generation.projection == stream.projection && generation.generation == stream.generation
         });
         if let Some(owner) = owner {
             owner.parked_streams.push(stream);
         }
     }
-    Ok(projections)
+    Ok(())
 }

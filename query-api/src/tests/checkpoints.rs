@@ -121,6 +121,15 @@ async fn readiness_names_what_is_missing() {
 }
 
 #[tokio::test]
+async fn readiness_costs_the_same_however_many_streams_are_parked() {
+    let world = World::new().await;
+    // They cannot even be read: nobody does.
+    world.execute("ALTER TABLE parked_streams RENAME TO gone").await;
+    assert_eq!(world.get("/readyz").await.status, 200);
+    assert_eq!(world.graphql_code("{ projections { name } }", json!({})).await, "NOT_READY");
+}
+
+#[tokio::test]
 async fn readiness_ends_when_a_read_model_falls_behind() {
     let world = World::with(QueryApiConfig { ready_lag_s: 0, ..QueryApiConfig::default() }).await;
     assert_eq!(world.get("/readyz").await.status, 200);
