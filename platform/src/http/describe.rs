@@ -81,7 +81,12 @@ const PROBLEMS: &[ProblemComponent] = &[
     component("UploadPaused", "408", "upload-paused", "Nothing came for a while; send it again"),
     ProblemComponent {
         headers: &[("Retry-After", "When the first request with the key is still running")],
-        ..component("Conflict", "409", "already-judged", "The rules forbid it in this state, or the log has lost the place that was named")
+        ..component(
+            "Conflict",
+            "409",
+            "already-judged",
+            "The rules forbid it in this state, or the log has lost the place that was named",
+        )
     },
     ProblemComponent {
         headers: &[("ETag", "The version now")],
