@@ -25,6 +25,8 @@ struct Client {
     token: String,
     document: Document,
     commands: u32,
+    /// The incarnation of the log that was named last.
+    incarnation: String,
 }
 
 impl Client {
@@ -33,7 +35,8 @@ impl Client {
         let document = http.get(format!("{url}/openapi.json")).send().await.unwrap();
         let document = Document::new(document.json().await.unwrap());
         let url = url.to_owned();
-        let mut client = Self { http, url, token: String::new(), document, commands: 0 };
+        let (token, incarnation) = (String::new(), String::new());
+        let mut client = Self { http, url, token, document, commands: 0, incarnation };
         let token = |password| {
             client
                 .request(Method::POST, "/v1/token")
@@ -68,6 +71,10 @@ impl Client {
         let request = request.build().unwrap();
         let (method, path) = (request.method().clone(), request.url().path().to_owned());
         let response = self.http.execute(request).await.unwrap();
+        if let Some(place) = response.headers().get("x-log-position") {
+            let (_, incarnation) = place.to_str().unwrap().split_once('.').unwrap();
+            self.incarnation = incarnation.to_owned();
+        }
         let media_type = response.headers().get("content-type");
         let media_type = media_type.map(|value| value.to_str().unwrap().to_owned());
         let answered = response.status().as_u16();
@@ -153,8 +160,11 @@ async fn parts(client: &mut Client, golden: &[u8]) -> String {
         "reason": "the connector is fitted by hand" });
     let revise = client.command("/v1/parts/PCB-1/recipe-revisions").json(&recipe);
     client.call(revise, 201).await;
-    let stale = client.command("/v1/parts/PCB-1/recipe-revisions").header("If-Match", "\"1\"");
-    client.call(stale.json(&recipe), 412).await;
+    let seen = format!("\"1.{}\"", client.incarnation);
+    for (tag, status) in [(&*seen, 412), ("\"1\"", 400)] {
+        let revise = client.command("/v1/parts/PCB-1/recipe-revisions").header("If-Match", tag);
+        client.call(revise.json(&recipe), status).await;
+    }
     let nothing = client.command("/v1/parts/PCB-2/recipe-revisions").json(&recipe);
     client.call(nothing, 404).await;
     artifact
@@ -212,8 +222,11 @@ async fn reads(client: &mut Client, inspection: &Value, golden_sample: &str) {
         assert_eq!(listed["items"].as_array().unwrap().len(), 1, "{list}");
         client.call(client.read(&format!("/v1/{list}?colour=red")), 400).await;
         client.call(client.request(Method::GET, &format!("/v1/{list}")), 401).await;
-        let ahead = format!("/v1/{list}?min_position=9000000");
+        let (ahead, lost) = (&client.incarnation, uuid::Uuid::nil().simple());
+        let ahead = format!("/v1/{list}?min_position=9000000.{ahead}");
+        let lost = format!("/v1/{list}?min_position=9000000.{lost}");
         client.call(client.read(&ahead), 503).await;
+        client.call(client.read(&lost), 409).await;
     }
     for (one, nothing) in [
         (format!("/v1/inspections/{id}"), "/v1/inspections/nothing"),
