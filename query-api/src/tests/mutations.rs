@@ -2,7 +2,7 @@
 
 use chrono::Utc;
 use domain::ProjectionRepair;
-use platform::event_log::{EventLog as _, Position, StreamId};
+use platform::event_log::{EventLog as _, LogPlace, Position, StreamId};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -77,7 +77,8 @@ async fn a_decision_is_recorded_and_shown_with_who_made_it_and_why() {
     let decided = &answer["data"]["discardParkedStream"];
     assert_eq!(decided["aggregateId"], json!(id), "{answer}");
     assert_eq!(decided["eventType"], "InspectionJudged");
-    assert!(decided["position"].as_str().unwrap().parse::<i64>().unwrap() > position);
+    let decided_at: LogPlace = decided["position"].as_str().unwrap().parse().unwrap();
+    assert!(decided_at.position.0 > position);
 
     let again = decide(&world, "admin", DISCARD, variables.clone()).await;
     assert_eq!(code(&again), "REJECTED", "{again}");
