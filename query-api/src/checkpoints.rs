@@ -29,7 +29,7 @@ const WAIT_MAX: Duration = Duration::from_secs(2);
 
 /// The serving checkpoints, as they were seen in one history of the log.
 #[derive(Clone)]
-struct Serving {
+struct ServingPositions {
     incarnation: Incarnation,
     positions: Arc<BTreeMap<String, Position>>,
 }
@@ -47,7 +47,7 @@ struct Seen {
     /// The hints that had come before the table was read.
     hints: u64,
     at: Instant,
-    serving: Serving,
+    serving: ServingPositions,
 }
 
 /// Who asks.
@@ -161,13 +161,13 @@ impl Checkpoints {
         asker: Asker,
         projection: ProjectionName,
     ) -> Result<LogPlace, QueryError> {
-        let Serving { incarnation, positions } = self.serving_for(asker).await?;
+        let ServingPositions { incarnation, positions } = self.serving_for(asker).await?;
         let position = positions.get(projection.as_str()).copied().ok_or(QueryError::NotBuilt)?;
         Ok(LogPlace { incarnation, position })
     }
 
     /// Whoever comes while another reads the table waits for that and shares it.
-    async fn serving_for(&self, asker: Asker) -> Result<Serving, QueryError> {
+    async fn serving_for(&self, asker: Asker) -> Result<ServingPositions, QueryError> {
         let mut seen = self.seen.lock().await;
         // Before the table is read: a hint that comes meanwhile may be of what was not seen.
         let hints = *self.hints.subscribe().borrow();
@@ -189,7 +189,7 @@ impl Checkpoints {
         .await?;
         let positions: BTreeMap<_, _> =
             rows.into_iter().map(|(name, position)| (name, Position(position))).collect();
-        let serving = Serving { incarnation, positions: Arc::new(positions) };
+        let serving = ServingPositions { incarnation, positions: Arc::new(positions) };
         *seen = Some(Seen { hints, at, serving: serving.clone() });
         Ok(serving)
     }

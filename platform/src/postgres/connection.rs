@@ -5,10 +5,10 @@
 //! other end fell silent looks well for a quarter of an hour, and a proxy between may answer for a server
 //! that does not; the only proof of a live database is an answer from it.
 
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+use std::{fmt, io};
 
 use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream};
@@ -23,9 +23,7 @@ use sqlx::{
 use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
-use super::Pool;
 use super::room::DiskRoom;
-use super::session_watch::SessionWatch;
 
 /// How long a server that is well may take to answer nothing at all.
 const PING_LIMIT: Duration = Duration::from_secs(2);
@@ -41,7 +39,7 @@ pub struct DatabaseConnection {
     /// How long a statement may go unanswered.
     limit: Duration,
     /// What tells of a long statement whether it may still be answered.
-    watch: Option<SessionWatch>,
+    watch: Option<Arc<dyn SessionWatch>>,
     standing: Standing,
     answered_at: Instant,
     doubt: Doubt,
@@ -49,6 +47,12 @@ pub struct DatabaseConnection {
     disk_room: DiskRoom,
     /// The history of the database that its session is in, once somebody has found it out.
     history: Option<Uuid>,
+}
+
+/// Tells of a session whether it is lost.
+pub(super) trait SessionWatch: fmt::Debug + Send + Sync {
+    /// Waits until it is, and says why.
+    fn wait_until_lost(&self) -> BoxFuture<'_, sqlx::Error>;
 }
 
 /// What is known of a connection between two statements.
@@ -85,16 +89,11 @@ impl DatabaseConnection {
         self.history = Some(history);
     }
 
-    /// Lets statements take as long as one may where none is ended by the server, for as long as the server has
-    /// the session, which is asked after by way of `pool`. For those that read whole tables, whose caller has
-    /// lifted the server's limit.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn allow_long_statements(&mut self, pool: &Pool) -> Result<(), sqlx::Error> {
-        self.watch = Some(SessionWatch::begin(&mut *self, pool).await?);
+    /// Lets statements take as long as one may where none is ended by the server, unless `watch` finds the
+    /// session lost.
+    pub(super) fn lift_limit(&mut self, watch: Arc<dyn SessionWatch>) {
+        self.watch = Some(watch);
         self.limit = super::UNLIMITED_STATEMENT;
-        Ok(())
     }
 
     /// Asks for an answer to nothing.
@@ -164,7 +163,7 @@ impl DatabaseConnection {
         self.limit
     }
 
-    /// Ends what [`Self::allow_long_statements`] has begun.
+    /// Ends what [`Self::lift_limit`] has begun.
     pub(super) fn restore_limit(&mut self, limit: Duration) {
         self.limit = limit;
         self.watch = None;
@@ -232,7 +231,7 @@ impl DatabaseConnection {
 /// The answer to a statement, unless it does not come within its limit or cannot come any more.
 async fn answer_within<T>(
     limit: Duration,
-    watch: Option<SessionWatch>,
+    watch: Option<Arc<dyn SessionWatch>>,
     statement: impl Future<Output = Result<T, sqlx::Error>>,
 ) -> Result<T, sqlx::Error> {
     let answered = timeout(limit, statement);
@@ -240,7 +239,7 @@ async fn answer_within<T>(
         None => answered.await,
         Some(watch) => tokio::select! {
             answered = answered => answered,
-            Err(lost) = watch.wait_until_lost() => return Err(lost),
+            lost = watch.wait_until_lost() => return Err(lost),
         },
     };
     answered.unwrap_or_else(|_| Err(silence(limit)))

@@ -9,7 +9,8 @@ use std::time::Duration;
 use sqlx::migrate::{Migrate as _, Migrator};
 use sqlx::{Connection as _, PgConnection};
 
-use super::session_watch::SessionWatch;
+use super::connection::SessionWatch as _;
+use super::session_watch::WatchedSession;
 use super::{Pool, PostgresError};
 
 /// The migrations of `schemas/migrations`, embedded when this crate is compiled.
@@ -69,10 +70,10 @@ async fn run_migrations(
 ) -> Result<(), PostgresError> {
     let mut connection = pool.open_unlimited().await?;
     sqlx::query("SET statement_timeout = 0").execute(&mut connection).await?;
-    let watch = SessionWatch::begin(&mut connection, pool).await?;
+    let watch = WatchedSession::begin(&mut connection, pool).await?;
     tokio::select! {
         migrated = run_on(connection, migrations, lock_limit) => migrated,
-        Err(lost) = watch.wait_until_lost() => Err(lost.into()),
+        lost = watch.wait_until_lost() => Err(lost.into()),
     }
 }
 
