@@ -23,6 +23,7 @@ use futures::TryStreamExt as _;
 use platform::artifact_store::UploadPermit;
 use platform::event_log::{ActorRef, EventMetadata};
 use platform::execute::{Executed, Request, execute, load};
+use platform::http::describe::FileBytes;
 use platform::http::{Problem, ShownRateLimit};
 use platform::telemetry::TraceContext;
 use serde::Serialize;
@@ -152,7 +153,7 @@ fn stored_command_id(artifact_id: ArtifactId, picture: &Picture) -> Uuid {
     ),
     request_body(
         description = "The file's bytes",
-        content(("image/jpeg"), ("image/png")),
+        content((FileBytes = "image/jpeg"), (FileBytes = "image/png")),
     ),
     security(()),
     responses(

@@ -45,6 +45,11 @@ struct FieldProblem {
     message: String,
 }
 
+/// The bytes of a file, as they are.
+#[derive(Debug, ToSchema)]
+#[schema(value_type = String, format = Binary)]
+pub struct FileBytes(#[expect(dead_code, reason = "describes a body without a shape")] Vec<u8>);
+
 /// A kind of problem, as a component of the document.
 struct ProblemComponent {
     component: &'static str,

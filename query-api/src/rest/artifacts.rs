@@ -7,6 +7,7 @@ use axum::response::{IntoResponse as _, Response};
 use domain::ArtifactId;
 use platform::auth::Scope;
 use platform::http::Problem;
+use platform::http::describe::FileBytes;
 use tracing::Span;
 use tracing::field::display;
 
@@ -26,7 +27,7 @@ const CACHE: &str = "private, max-age=31536000, immutable";
     tag = "reads",
     params(("artifact_id" = String, Path, description = "The picture's id")), responses(
     (status = 200, description = "The file",
-     content(("image/jpeg"), ("image/png")), headers(("etag" = String))),
+     content((FileBytes = "image/jpeg"), (FileBytes = "image/png")), headers(("etag" = String))),
     (status = 304, description = "As If-None-Match names it"), FileProblems), security(("oauth2" = ["inspections:read"]), ("bearer" = [])))]
 #[tracing::instrument(skip_all, fields(artifact_id))]
 pub(super) async fn get_picture(

@@ -7,6 +7,7 @@ use domain::{Lot, PartNumber, ProjectionName, Sha256, Station};
 use platform::auth::Scope;
 use platform::event_log::LogPlace;
 use platform::http::Problem;
+use platform::http::describe::FileBytes;
 use serde::{Deserialize, Serialize};
 use tracing::Span;
 use tracing::field::display;
@@ -102,7 +103,7 @@ pub(super) async fn list_reports(
     params(("report_id" = String, Path, description = "The report's id"), GetParams),
     responses(
     (status = 200, description = "The report, schemas/report.v4.schema.json, or its PDF",
-     content((Object = "application/json"), ("application/pdf")),
+     content((Object = "application/json"), (FileBytes = "application/pdf")),
      headers(("etag" = String), ("x-log-position" = String))),
     (status = 304, description = "As If-None-Match names it"), FormatProblems), security(("oauth2" = ["reports:read"]), ("bearer" = [])))]
 #[tracing::instrument(skip_all, fields(report_id))]
