@@ -25,8 +25,8 @@ struct Client {
     token: String,
     document: Document,
     commands: u32,
-    /// The incarnation of the log that was named last.
-    incarnation: String,
+    /// The place in the log that was named last: a position, and the log's incarnation.
+    place: (String, String),
 }
 
 impl Client {
@@ -35,8 +35,8 @@ impl Client {
         let document = http.get(format!("{url}/openapi.json")).send().await.unwrap();
         let document = Document::new(document.json().await.unwrap());
         let url = url.to_owned();
-        let (token, incarnation) = (String::new(), String::new());
-        let mut client = Self { http, url, token, document, commands: 0, incarnation };
+        let (token, place) = (String::new(), Default::default());
+        let mut client = Self { http, url, token, document, commands: 0, place };
         let token = |password| {
             client
                 .request(Method::POST, "/v1/token")
@@ -72,8 +72,8 @@ impl Client {
         let (method, path) = (request.method().clone(), request.url().path().to_owned());
         let response = self.http.execute(request).await.unwrap();
         if let Some(place) = response.headers().get("x-log-position") {
-            let (_, incarnation) = place.to_str().unwrap().split_once('.').unwrap();
-            self.incarnation = incarnation.to_owned();
+            let (position, incarnation) = place.to_str().unwrap().split_once('.').unwrap();
+            self.place = (position.to_owned(), incarnation.to_owned());
         }
         let media_type = response.headers().get("content-type");
         let media_type = media_type.map(|value| value.to_str().unwrap().to_owned());
@@ -160,7 +160,7 @@ async fn parts(client: &mut Client, golden: &[u8]) -> String {
         "reason": "the connector is fitted by hand" });
     let revise = client.command("/v1/parts/PCB-1/recipe-revisions").json(&recipe);
     client.call(revise, 201).await;
-    let seen = format!("\"1.{}\"", client.incarnation);
+    let seen = format!("\"1.{}\"", client.place.1);
     for (tag, status) in [(&*seen, 412), ("\"1\"", 400)] {
         let revise = client.command("/v1/parts/PCB-1/recipe-revisions").header("If-Match", tag);
         client.call(revise.json(&recipe), status).await;
@@ -217,12 +217,16 @@ async fn reads(client: &mut Client, inspection: &Value, golden_sample: &str) {
     let id = inspection["inspection_id"].as_str().unwrap();
     let report = inspection["report_id"].as_str().unwrap();
     let artifact = inspection["artifacts"][0]["artifact_id"].as_str().unwrap();
+    let (position, incarnation) = client.place.clone();
     for list in ["inspections", "parts", "reports", "defects"] {
+        // Each read model comes up in its own time.
+        let reached = format!("/v1/{list}?limit=1&min_position={position}.{incarnation}");
+        client.call(client.read(&reached), 200).await;
         let listed = client.call(client.read(&format!("/v1/{list}?limit=1")), 200).await;
         assert_eq!(listed["items"].as_array().unwrap().len(), 1, "{list}");
         client.call(client.read(&format!("/v1/{list}?colour=red")), 400).await;
         client.call(client.request(Method::GET, &format!("/v1/{list}")), 401).await;
-        let (ahead, lost) = (&client.incarnation, uuid::Uuid::nil().simple());
+        let (ahead, lost) = (&client.place.1, uuid::Uuid::nil().simple());
         let ahead = format!("/v1/{list}?min_position=9000000.{ahead}");
         let lost = format!("/v1/{list}?min_position=9000000.{lost}");
         client.call(client.read(&ahead), 503).await;
