@@ -141,16 +141,17 @@ async fn a_listener_on_a_silent_connection_closes_it_when_it_listens_again() {
     let listener = HintListener::start(world.pool.clone(), "chipq_test");
     let mut hints = listener.subscribe();
     back("listening", hints.changed()).await.unwrap();
-    assert_eq!(world.gateway.open_connections(), 1, "the control: nobody else is connected");
-    world.gateway.fall_silent();
-    world.gateway.lead_on();
-    back("listening again", hints.changed()).await.unwrap();
-    let only_one = async {
-        while world.gateway.open_connections() > 1 {
+    let only_one = async || {
+        while world.gateway.open_connections() != 1 {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    back("closing the connection that is silent", only_one).await;
+    // Whoever looked after the database before may be a moment in leaving.
+    back("the control: nobody else is connected", only_one()).await;
+    world.gateway.fall_silent();
+    world.gateway.lead_on();
+    back("listening again", hints.changed()).await.unwrap();
+    back("closing the connection that is silent", only_one()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
