@@ -101,17 +101,16 @@ impl DatabaseConnection {
     /// # Errors
     /// When none comes.
     pub async fn ping(&mut self) -> Result<(), sqlx::Error> {
-        self.ping_within(self.limit).await
+        let patience = self.patience();
+        let pinged = patience.answer_to(self.start_statement()?.ping()).await;
+        self.end_statement(pinged)
     }
 
     /// The same, for whoever can do without this connection: a server that is well answers at once.
     pub(super) async fn ping_at_once(&mut self) -> Result<(), sqlx::Error> {
-        self.ping_within(PING_LIMIT).await
-    }
-
-    async fn ping_within(&mut self, limit: Duration) -> Result<(), sqlx::Error> {
-        let pinged = timeout(limit, self.start_statement()?.ping()).await;
-        self.end_statement(pinged.unwrap_or_else(|_| Err(silence(limit))))
+        let patience = Patience { limit: PING_LIMIT, watch: None };
+        let pinged = patience.answer_to(self.start_statement()?.ping()).await;
+        self.end_statement(pinged)
     }
 
     /// Ends the session in good order.
@@ -158,9 +157,9 @@ impl DatabaseConnection {
         }
     }
 
-    /// How long a statement may go unanswered.
-    pub(super) const fn limit(&self) -> Duration {
-        self.limit
+    /// How long the next statement's answer is waited for.
+    pub(super) fn patience(&self) -> Patience {
+        Patience { limit: self.limit, watch: self.watch.clone() }
     }
 
     /// Ends what [`Self::lift_limit`] has begun.
@@ -211,9 +210,9 @@ impl DatabaseConnection {
     where
         E: Execute<'q, Postgres> + 'q,
     {
-        let (limit, watch) = (self.limit, self.watch.clone());
+        let patience = self.patience();
         let steps = self.start_statement()?.fetch_many(query).try_collect();
-        let steps = answer_within(limit, watch, steps).await;
+        let steps = patience.answer_to(steps).await;
         self.end_statement(steps)
     }
 
@@ -222,27 +221,34 @@ impl DatabaseConnection {
     where
         E: Execute<'q, Postgres> + 'q,
     {
-        let (limit, watch) = (self.limit, self.watch.clone());
-        let row = answer_within(limit, watch, self.start_statement()?.fetch_optional(query)).await;
+        let patience = self.patience();
+        let row = patience.answer_to(self.start_statement()?.fetch_optional(query)).await;
         self.end_statement(row)
     }
 }
 
-/// The answer to a statement, unless it does not come within its limit or cannot come any more.
-async fn answer_within<T>(
+/// How long an answer is waited for.
+pub(super) struct Patience {
     limit: Duration,
     watch: Option<Arc<dyn SessionWatch>>,
-    statement: impl Future<Output = Result<T, sqlx::Error>>,
-) -> Result<T, sqlx::Error> {
-    let answered = timeout(limit, statement);
-    let answered = match watch {
-        None => answered.await,
-        Some(watch) => tokio::select! {
-            answered = answered => answered,
-            lost = watch.wait_until_lost() => return Err(lost),
-        },
-    };
-    answered.unwrap_or_else(|_| Err(silence(limit)))
+}
+
+impl Patience {
+    /// The answer to a statement, unless it does not come within its limit or cannot come any more.
+    pub(super) async fn answer_to<T>(
+        self,
+        statement: impl Future<Output = Result<T, sqlx::Error>>,
+    ) -> Result<T, sqlx::Error> {
+        let answered = timeout(self.limit, statement);
+        let answered = match &self.watch {
+            None => answered.await,
+            Some(watch) => tokio::select! {
+                answered = answered => answered,
+                lost = watch.wait_until_lost() => return Err(lost),
+            },
+        };
+        answered.unwrap_or_else(|_| Err(silence(self.limit)))
+    }
 }
 
 /// What a statement brings: how many rows were changed, and the rows.

@@ -9,9 +9,8 @@ use std::ops::{Deref, DerefMut};
 
 use sqlx::TransactionManager as _;
 use sqlx::postgres::PgTransactionManager;
-use tokio::time::timeout;
 
-use super::connection::{DatabaseConnection, silence};
+use super::connection::DatabaseConnection;
 use super::pool::{Pool, PooledConnection};
 
 /// A transaction that has begun.
@@ -89,10 +88,10 @@ impl<'c> Transaction<'c> {
         statement: Option<&'static str>,
     ) -> Result<Self, sqlx::Error> {
         let held = connection.get_mut();
-        let limit = held.limit();
+        let patience = held.patience();
         let statement = statement.map(Cow::Borrowed);
         let begun = PgTransactionManager::begin(held.start_statement()?, statement);
-        let begun = timeout(limit, begun).await.unwrap_or_else(|_| Err(silence(limit)));
+        let begun = patience.answer_to(begun).await;
         held.end_statement(begun)?;
         Ok(Self { connection, is_open: true })
     }
@@ -102,9 +101,9 @@ impl<'c> Transaction<'c> {
     /// # Errors
     /// When the database fails; whether it was kept is then not known, unless the error is the server's.
     pub async fn commit(mut self) -> Result<(), sqlx::Error> {
-        let limit = self.limit();
-        let committed = timeout(limit, PgTransactionManager::commit(self.start_statement()?));
-        let committed = committed.await.unwrap_or_else(|_| Err(silence(limit)));
+        let patience = self.patience();
+        let committed = PgTransactionManager::commit(self.start_statement()?);
+        let committed = patience.answer_to(committed).await;
         self.end_statement(committed)?;
         self.is_open = false;
         Ok(())
@@ -115,9 +114,9 @@ impl<'c> Transaction<'c> {
     /// # Errors
     /// When the database fails; it is undone then, too.
     pub async fn rollback(mut self) -> Result<(), sqlx::Error> {
-        let limit = self.limit();
-        let undone = timeout(limit, PgTransactionManager::rollback(self.start_statement()?));
-        let undone = undone.await.unwrap_or_else(|_| Err(silence(limit)));
+        let patience = self.patience();
+        let undone = PgTransactionManager::rollback(self.start_statement()?);
+        let undone = patience.answer_to(undone).await;
         self.end_statement(undone)?;
         self.is_open = false;
         Ok(())
