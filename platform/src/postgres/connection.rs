@@ -108,7 +108,7 @@ impl DatabaseConnection {
 
     /// The same, for whoever can do without this connection: a server that is well answers at once.
     pub(super) async fn ping_at_once(&mut self) -> Result<(), sqlx::Error> {
-        let patience = Patience { limit: PING_LIMIT, watch: None };
+        let patience = StatementPatience { limit: PING_LIMIT, watch: None };
         let pinged = patience.answer_to(self.start_statement()?.ping()).await;
         self.end_statement(pinged)
     }
@@ -158,8 +158,8 @@ impl DatabaseConnection {
     }
 
     /// How long the next statement's answer is waited for.
-    pub(super) fn patience(&self) -> Patience {
-        Patience { limit: self.limit, watch: self.watch.clone() }
+    pub(super) fn patience(&self) -> StatementPatience {
+        StatementPatience { limit: self.limit, watch: self.watch.clone() }
     }
 
     /// Ends what [`Self::lift_limit`] has begun.
@@ -228,12 +228,12 @@ impl DatabaseConnection {
 }
 
 /// How long an answer is waited for.
-pub(super) struct Patience {
+pub(super) struct StatementPatience {
     limit: Duration,
     watch: Option<Arc<dyn SessionWatch>>,
 }
 
-impl Patience {
+impl StatementPatience {
     /// The answer to a statement, unless it does not come within its limit or cannot come any more.
     pub(super) async fn answer_to<T>(
         self,
