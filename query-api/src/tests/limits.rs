@@ -5,17 +5,23 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use chrono::{Duration, Utc};
 use serde_json::json;
+use tracing::Instrument as _;
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::{Context, SubscriberExt as _};
+use tracing_subscriber::registry::LookupSpan;
 
 use super::world::World;
+
+/// The span of what is counted: on the same thread others may be at work, such as who begins to listen.
+const COUNTED: &str = "counted";
 
 /// Counts the statements that sqlx logs.
 struct Statements(Arc<AtomicUsize>);
 
-impl<S: tracing::Subscriber> Layer<S> for Statements {
-    fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
-        if event.metadata().target() == "sqlx::query" {
+impl<S: tracing::Subscriber + for<'s> LookupSpan<'s>> Layer<S> for Statements {
+    fn on_event(&self, event: &tracing::Event<'_>, context: Context<'_, S>) {
+        let mut scope = context.event_scope(event).into_iter().flatten();
+        if event.metadata().target() == "sqlx::query" && scope.any(|span| span.name() == COUNTED) {
             self.0.fetch_add(1, Ordering::SeqCst);
         }
     }
@@ -26,7 +32,7 @@ pub(super) async fn statements<T>(work: impl Future<Output = T>) -> (usize, T) {
     let count = Arc::new(AtomicUsize::new(0));
     let subscriber = tracing_subscriber::registry().with(Statements(Arc::clone(&count)));
     let _guard = tracing::subscriber::set_default(subscriber);
-    let done = work.await;
+    let done = work.instrument(tracing::info_span!(COUNTED)).await;
     (count.load(Ordering::SeqCst), done)
 }
 
