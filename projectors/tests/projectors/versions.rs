@@ -165,8 +165,11 @@ async fn open_boards(world: &World, builds: &[(JoinHandle<()>, Arc<AtomicU32>); 
     let turns = || builds.each_ref().map(|(_, turns)| turns.load(Ordering::Relaxed));
     let (before, mut boards) = (turns(), 0);
     while turns().iter().zip(before).any(|(now, before)| *now < before + 5) {
+        assert!(builds.iter().all(|(process, _)| !process.is_finished()), "a build has ended");
         world.open("board-a").await;
         boards += 1;
+        // A turn ends when everything is projected: boards must not come faster than that.
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
     wait_for_head(world).await;
     boards
