@@ -5,13 +5,14 @@
 #[allow(dead_code, reason = "shared with tests that use the rest")]
 mod platform;
 
-use std::os::unix::fs::{MetadataExt as _, chown};
+use std::fs::Permissions;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use platform::{CHIPQ, Platform, chipq, finished, folder, postmaster, send};
+use platform::{CHIPQ, Platform, chipq, chipq_at, finished, folder, postmaster, send};
 use sqlx::{Connection as _, Executor as _, PgConnection};
 
 /// How long something may take that a busy machine does in between.
@@ -179,6 +180,14 @@ fn is_root() -> bool {
     is_root
 }
 
+/// The executable where every user reaches it: what was built may lie in one user's home.
+fn executable_for_everybody(folder: &Path) -> PathBuf {
+    let executable = folder.join("chipq");
+    std::fs::copy(CHIPQ, &executable).unwrap();
+    std::fs::set_permissions(&executable, Permissions::from_mode(0o755)).unwrap();
+    executable
+}
+
 #[test]
 fn a_folder_belongs_to_one_user_and_who_else_comes_is_told_what_to_do() {
     if !is_root() {
@@ -189,12 +198,13 @@ fn a_folder_belongs_to_one_user_and_who_else_comes_is_told_what_to_do() {
     std::fs::create_dir(&home).unwrap();
     chown(&home, Some(NOBODY), Some(NOBODY)).unwrap();
     let data = home.join("data");
+    let executable = executable_for_everybody(folder.path());
     let migrate = |user: Option<u32>| {
-        let mut command = chipq(&["migrate", "--data"]);
+        let mut command = chipq_at(&executable);
         if let Some(user) = user {
             command.uid(user).gid(user);
         }
-        finished(command.arg(&data))
+        finished(command.args(["migrate", "--data"]).arg(&data))
     };
     let (code, _, said) = migrate(Some(NOBODY));
     assert_eq!(code, 0, "{said}");
@@ -215,7 +225,9 @@ fn too_few_threads_are_said_before_anything_is_started() {
     if !is_root() {
         return;
     }
-    let script = format!("ulimit -u 8; exec {CHIPQ} rebuild nonsense");
+    let folder = folder();
+    let executable = executable_for_everybody(folder.path());
+    let script = format!("ulimit -u 8; exec {} rebuild nonsense", executable.display());
     let mut command = with_signals("bash");
     let (code, _, said) = finished(command.args(["-c", &script]).uid(NOBODY).gid(NOBODY));
     assert_eq!(code, 69, "{said}");

@@ -22,9 +22,16 @@ pub(crate) fn folder() -> tempfile::TempDir {
 
 /// A `chipq` that knows no database but its own.
 pub(crate) fn chipq(arguments: &[&str]) -> Command {
-    let mut command = Command::new(CHIPQ);
-    command.args(arguments).env_remove("CHIPQ_DATA");
-    command.env_remove("DATABASE_URL").env_remove("CHIPQ_DATABASE_URL").env_remove("CHIPQ_LOG");
+    let mut command = chipq_at(Path::new(CHIPQ));
+    command.args(arguments);
+    command
+}
+
+/// Another copy of the executable, that knows no database but its own either.
+pub(crate) fn chipq_at(executable: &Path) -> Command {
+    let mut command = Command::new(executable);
+    command.env_remove("CHIPQ_DATA").env_remove("CHIPQ_LOG");
+    command.env_remove("DATABASE_URL").env_remove("CHIPQ_DATABASE_URL");
     command
 }
 
