@@ -8,8 +8,16 @@ SHELL := /bin/bash
 CARGO ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 CHIPQ := $(TARGET)/debug/chipq
+# Where `make install` installs to; a package's build adds DESTDIR.
+PREFIX ?= /usr/local
+PROFILE ?= release
+INSTALLED := $(TARGET)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/chipq
+SHARE := $(DESTDIR)$(PREFIX)/share
+BASH_COMPLETION := $(SHARE)/bash-completion/completions/chipq
+ZSH_COMPLETION := $(SHARE)/zsh/site-functions/_chipq
+FISH_COMPLETION := $(SHARE)/fish/vendor_completions.d/chipq.fish
 
-.PHONY: help build demo test triton lint postgres
+.PHONY: help build demo install uninstall test triton lint postgres
 
 help: ## This list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -20,6 +28,20 @@ build: ## The executable; its path is the last line
 
 demo: postgres build ## Inspect a lot of generated boards and look at the result (ARGS="--once --count 6")
 	@exec "$(CHIPQ)" demo $(ARGS)
+
+install: ## The executable, its manual pages and shells' completions (PREFIX=/usr/local, DESTDIR=)
+	@$(CARGO) build --locked --package chipq --profile $(PROFILE)
+	@install -D --mode=755 "$(INSTALLED)" "$(DESTDIR)$(PREFIX)/bin/chipq"
+	@chipq="$(DESTDIR)$(PREFIX)/bin/chipq"
+	@"$$chipq" manual-pages "$(SHARE)/man/man1"
+	@"$$chipq" completions bash | install -D --mode=644 /dev/stdin "$(BASH_COMPLETION)"
+	@"$$chipq" completions zsh | install -D --mode=644 /dev/stdin "$(ZSH_COMPLETION)"
+	@"$$chipq" completions fish | install -D --mode=644 /dev/stdin "$(FISH_COMPLETION)"
+	@"$$chipq" --version
+
+uninstall: ## What `make install` installed
+	@rm -f "$(DESTDIR)$(PREFIX)/bin/chipq" "$(SHARE)"/man/man1/chipq.1 "$(SHARE)"/man/man1/chipq-*.1 \
+	    "$(BASH_COMPLETION)" "$(ZSH_COMPLETION)" "$(FISH_COMPLETION)"
 
 test: postgres ## Every test, on a real PostgreSQL and a real Triton (installed into a cache)
 	@trap 'deploy/stop-test-postgres' EXIT

@@ -7,8 +7,10 @@ mod projections;
 mod variables;
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap_complete::Shell;
 use platform::telemetry::TelemetryConfig;
 
 pub(crate) use arguments::{
@@ -44,7 +46,7 @@ exit with 1 when the version is worse.";
 
 /// Chip Quality Platform: pictures of boards in, verdicts that can be proved out.
 #[derive(Debug, Parser)]
-#[command(name = "chipq", version, after_help = EXAMPLES)]
+#[command(name = "chipq", version = env!("CHIPQ_VERSION"), after_help = EXAMPLES)]
 pub(crate) struct Cli {
     /// Threads that work on requests and events; by default as many as the machine has cores. Comparing
     /// pictures has its own.
@@ -148,6 +150,28 @@ Examples:
 
 It starts a private platform in a temporary folder and needs a quiet machine for fair figures.")]
     Bench(BenchArgs),
+    /// Print what a shell needs to complete what is typed behind `chipq`.
+    #[command(after_help = "\
+Examples:
+  source <(chipq completions bash)
+  chipq completions fish > ~/.config/fish/completions/chipq.fish
+
+`make install` puts them where the shells look.")]
+    Completions {
+        /// The shell that completes.
+        shell: Shell,
+    },
+    /// Write a manual page for `chipq` and for each of its subcommands.
+    #[command(after_help = "\
+Example:
+  chipq manual-pages man1 && man ./man1/chipq-inspect.1
+
+`make install` puts them where `man` looks.")]
+    ManualPages {
+        /// Where to write them; it is made when it is missing.
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
+    },
 }
 
 impl Command {
@@ -159,9 +183,12 @@ impl Command {
             | Self::QueryApi(_)
             | Self::Projectors(_)
             | Self::InferenceWorker(_) => return true,
-            Self::Evaluate(_) | Self::Inspect(_) | Self::GenerateBoards(_) | Self::Bench(_) => {
-                return false;
-            }
+            Self::Evaluate(_)
+            | Self::Inspect(_)
+            | Self::GenerateBoards(_)
+            | Self::Bench(_)
+            | Self::Completions { .. }
+            | Self::ManualPages { .. } => return false,
             Self::Up(args) => &args.installation.foundation,
             Self::Demo(args) => &args.foundation,
             Self::Migrate(args) => &args.foundation,

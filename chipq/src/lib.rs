@@ -22,6 +22,7 @@ mod operator_session;
 mod projections;
 mod roles;
 mod services;
+mod shell;
 mod statistics;
 mod temporary;
 mod up;
@@ -133,6 +134,13 @@ async fn run(command: Command, shutdown: &Shutdown) -> anyhow::Result<ExitCode> 
         }
         Command::Model(command) => model::run(command).boxed_local(),
         Command::Bench(args) => bench::run(args).boxed_local(),
+        Command::Completions { shell } => {
+            shell::completions(shell);
+            return Ok(ExitCode::SUCCESS);
+        }
+        Command::ManualPages { folder } => {
+            return shell::manual_pages(&folder).map(succeeded);
+        }
     };
     shutdown.run_until_requested(work).await
 }
