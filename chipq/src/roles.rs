@@ -16,6 +16,7 @@ use platform::foundation::{DataConfig, Foundation, FoundationConfig};
 use platform::health::{HealthConfig, Probe, serve_health, serve_with_health};
 use platform::http::HttpConfig;
 use platform::ownership::check_owner;
+use platform::picture_memory::PictureMemoryConfig;
 use platform::postgres::check_migrated;
 use platform::shutdown::Shutdown;
 
@@ -60,6 +61,8 @@ pub(crate) struct QueryApiArgs {
     foundation: FoundationConfig,
     #[command(flatten, next_help_heading = "Limits")]
     config: query_api::QueryApiConfig,
+    #[command(flatten)]
+    pictures: PictureMemoryConfig,
 }
 
 /// `chipq projectors`
@@ -86,6 +89,8 @@ pub(crate) struct InferenceWorkerArgs {
     health: HealthConfig,
     #[command(flatten)]
     config: WorkerConfig,
+    #[command(flatten)]
+    pictures: PictureMemoryConfig,
 }
 
 /// Serves commands until a signal.
@@ -118,7 +123,8 @@ pub(crate) async fn query_api(args: QueryApiArgs, shutdown: &Shutdown) -> anyhow
     let foundation = open(&args.foundation, shutdown).await?;
     let stores = ApiStores::open(&args.data)?;
     platform::metrics::install()?;
-    let api = build_query_api(&foundation, &stores, &args.config, shutdown.clone());
+    let memory = args.pictures.budget();
+    let api = build_query_api(&foundation, &stores, memory, &args.config, shutdown.clone());
     let listener = bind(args.listen, "--listen").await?;
     tracing::info!(address = %listener.local_addr()?, "the query API is listening");
     let probes = vec![api.probe()];
@@ -153,7 +159,7 @@ pub(crate) async fn inference_worker(
     let role = worker.run(
         foundation.lease_pool().clone(),
         foundation.tail().clone(),
-        artifacts,
+        (artifacts, args.pictures.budget()),
         shutdown.clone(),
     );
     run_with_health(&args.health, probe, shutdown, role).await

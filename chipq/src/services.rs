@@ -17,6 +17,7 @@ use platform::disk::check_room;
 use platform::foundation::Foundation;
 use platform::health::{Check, Probe, serve_with_health};
 use platform::http::HttpConfig;
+use platform::picture_memory::PictureMemoryConfig;
 use platform::shutdown::Shutdown;
 use projectors::ProjectorsConfig;
 use query_api::{QueryApi, QueryApiConfig};
@@ -45,6 +46,8 @@ pub(crate) struct Settings {
     pub(crate) commands: CommandApiConfig,
     #[command(flatten)]
     pub(crate) queries: QueryApiConfig,
+    #[command(flatten)]
+    pub(crate) pictures: PictureMemoryConfig,
     #[command(flatten)]
     pub(crate) worker: WorkerConfig,
     #[command(flatten)]
@@ -122,12 +125,20 @@ impl Services {
         }
         let commands = build_command_api(&self.foundation, &stores, users, &settings.commands);
         let stop_http = self.stop_http.clone();
-        let queries = build_query_api(&self.foundation, &stores, &settings.queries, stop_http);
+        let memory = settings.pictures.budget();
+        let queries = build_query_api(
+            &self.foundation,
+            &stores,
+            memory.clone(),
+            &settings.queries,
+            stop_http,
+        );
         self.serve_apis(listener, (commands, queries), &settings.commands.http(), probes);
 
         let (pool, tail) = (self.foundation.lease_pool(), self.foundation.tail());
         let stop = || self.stop_roles.child();
-        let worker = worker.run(pool.clone(), tail.clone(), stores.artifacts, stop());
+        let pictures = (stores.artifacts, memory);
+        let worker = worker.run(pool.clone(), tail.clone(), pictures, stop());
         let projectors = projectors.run(pool.clone(), tail.clone(), stop());
         let housekeeping = command_api::housekeeping(self.foundation.idempotency(), stop());
         self.roles.spawn(async { ("the inference worker", worker.await) });

@@ -9,6 +9,7 @@ use command_api::{CommandApi, CommandApiConfig};
 use platform::artifact_store::ArtifactStore;
 use platform::auth::{SigningKey, Users};
 use platform::foundation::{DataConfig, Foundation, FoundationError, TokenKeys};
+use platform::picture_memory::PictureMemory;
 use platform::shutdown::Shutdown;
 use query_api::{QueryApi, QueryApiConfig};
 use tokio::net::TcpListener;
@@ -51,10 +52,12 @@ pub(crate) fn build_command_api(
     CommandApi::new(on, config)
 }
 
-/// The query API on what it needs. `shutdown` ends its subscriptions.
+/// The query API on what it needs. Its pictures share `memory` with others of the process; `shutdown` ends
+/// its subscriptions.
 pub(crate) fn build_query_api(
     foundation: &Foundation,
     stores: &ApiStores,
+    memory: PictureMemory,
     config: &QueryApiConfig,
     shutdown: Shutdown,
 ) -> QueryApi {
@@ -62,6 +65,7 @@ pub(crate) fn build_query_api(
         pool: foundation.read_pool().clone(),
         tail: foundation.tail().clone(),
         artifacts: stores.artifacts.clone(),
+        memory,
         signing_key: stores.signing_key.clone(),
         verifier: Arc::clone(&stores.token_keys.verifier),
         shutdown,

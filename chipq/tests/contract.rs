@@ -108,7 +108,9 @@ async fn what_is_answered_is_what_the_document_says() {
     let pair = pairs.iter().find(|pair| pair.defects > 0).expect("a defective board");
     let picture = |path| std::fs::read(path).unwrap();
     let (golden, board) = (picture(&pair.golden), picture(&pair.test));
-    let platform = Platform::start(&folder.path().join("data"));
+    // So little that a picture can be too large to be shown.
+    let memory = [("CHIPQ_PICTURE_MEMORY_MIB", "64")];
+    let platform = Platform::start_with(&folder.path().join("data"), 0, &memory);
     let mut client = Client::sign_in(&platform.url).await;
     let client = &mut client;
     for path in ["/healthz", "/readyz", "/.well-known/jwks.json"] {
@@ -117,6 +119,7 @@ async fn what_is_answered_is_what_the_document_says() {
     let golden_sample = parts(client, &golden).await;
     let inspection = inspections(client, &board).await;
     reads(client, &inspection, &golden_sample).await;
+    large_report(client).await;
     platform.stop();
     let untried = client.document.untried();
     assert!(untried.is_empty(), "of the document nobody tried {untried:?}");
@@ -170,15 +173,17 @@ async fn parts(client: &mut Client, golden: &[u8]) -> String {
     artifact
 }
 
+/// One more inspection; answers with its path.
+async fn create_inspection(client: &mut Client) -> String {
+    let body = json!({ "lot": "L-1", "part": "PCB-1", "station": "AOI-1" });
+    let create = client.command("/v1/inspections").json(&body);
+    let created = client.call(create, 201).await;
+    format!("/v1/inspections/{}", created["inspection_id"].as_str().unwrap())
+}
+
 /// Two inspections, one withdrawn; answers with the other one's document.
 async fn inspections(client: &mut Client, board: &[u8]) -> Value {
-    let create = async |client: &mut Client| {
-        let body = json!({ "lot": "L-1", "part": "PCB-1", "station": "AOI-1" });
-        let create = client.command("/v1/inspections").json(&body);
-        let created = client.call(create, 201).await;
-        format!("/v1/inspections/{}", created["inspection_id"].as_str().unwrap())
-    };
-    let inspection = create(client).await;
+    let inspection = create_inspection(client).await;
     let early = client.command(&format!("{inspection}/infer"));
     client.call(early, 409).await;
     let announce = format!("{inspection}/artifacts?type=image/png&pixels_per_millimetre=48.3");
@@ -200,7 +205,7 @@ async fn inspections(client: &mut Client, board: &[u8]) -> Value {
     let judged = client.call(judged, 200).await;
     assert_eq!(judged["judgement"], "fail");
 
-    let withdrawn = create(client).await;
+    let withdrawn = create_inspection(client).await;
     let reason = json!({ "reason": "wrong board" });
     let void = client.command(&format!("{withdrawn}/void")).json(&reason);
     client.call(void, 200).await;
@@ -250,4 +255,20 @@ async fn reads(client: &mut Client, inspection: &Value, golden_sample: &str) {
     let report = format!("/v1/reports/{report}");
     client.call(client.read(&report).header("Accept", "application/pdf"), 200).await;
     client.call(client.read(&report).header("Accept", "text/csv"), 406).await;
+}
+
+/// A report whose picture takes more memory than all pictures have.
+async fn large_report(client: &mut Client) {
+    let mut picture = std::io::Cursor::new(Vec::new());
+    image::GrayImage::new(2_500, 2_500).write_to(&mut picture, image::ImageFormat::Png).unwrap();
+    let inspection = create_inspection(client).await;
+    let announce = client.command(&format!("{inspection}/artifacts?type=image/png"));
+    let announced = client.call(announce, 201).await;
+    client.upload(&announced, &picture.into_inner(), 201).await;
+    let judged = client.command(&format!("{inspection}/infer")).header("Prefer", "wait=20");
+    assert_eq!(client.call(judged, 200).await["judgement"], "review");
+    let read = client.read(&inspection).header("Prefer", "wait=20");
+    let report = client.call(read, 200).await["report_id"].as_str().unwrap().to_owned();
+    let pdf = client.read(&format!("/v1/reports/{report}")).header("Accept", "application/pdf");
+    assert_eq!(client.call(pdf, 422).await["type"], "urn:chipq:problem:report-too-large");
 }

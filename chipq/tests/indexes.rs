@@ -14,6 +14,7 @@ use platform::auth::{Actor, KeyRing, SigningKey, TokenConfig, TokenIssuer};
 use platform::event_log::postgres::PostgresEventLog;
 use platform::follower::LogTail;
 use platform::http::{ConnectionLimits, HttpConfig};
+use platform::picture_memory::PictureMemory;
 use platform::postgres::{self, DatabaseConfig, Pool};
 use platform::shutdown::Shutdown;
 use platform::test_support::{artifact_store_in, fresh_database};
@@ -135,6 +136,7 @@ impl World {
             tail: LogTail::new(Arc::new(PostgresEventLog::new(pool.clone()))),
             pool,
             artifacts: artifact_store_in(folder.path()),
+            memory: PictureMemory::default(),
             signing_key: SigningKey::open(folder.path()).unwrap(),
             verifier: Arc::new(issuer.verifier()),
             shutdown: Shutdown::new(),

@@ -7,10 +7,10 @@ use anyhow::Context as _;
 use inference::batcher::BatchingConfig;
 use inference::comparison::Comparer;
 use inference::engine::{EngineUrl, TritonConfig};
-use inference::memory::MemoryBudget;
 use inference::metrics::InferenceMetrics;
 use platform::artifact_store::ArtifactStore;
 use platform::follower::{LogTail, ReactorOptions};
+use platform::picture_memory::PictureMemory;
 use platform::postgres::Pool;
 use platform::shutdown::Shutdown;
 
@@ -30,12 +30,6 @@ pub struct WorkerConfig {
     #[arg(long, env = "CHIPQ_INFERENCE_CONCURRENCY", default_value_t = 8,
           value_parser = clap::value_parser!(u16).range(1..=256))]
     pub inference_concurrency: u16,
-    /// MiB for the pictures that are decoded and compared at a time; the others wait. A picture that
-    /// needs more is compared alone.
-    #[arg(long, env = "CHIPQ_COMPARISON_MEMORY_MIB",
-          default_value_t = MemoryBudget::DEFAULT_MIB,
-          value_parser = clap::value_parser!(u32).range(16..=1_048_576))]
-    pub comparison_memory_mib: u32,
     /// Most crops in a batch; fewer, when the model is built for fewer.
     #[arg(long, env = "CHIPQ_BATCH_SIZE", default_value_t = 32,
           value_parser = clap::value_parser!(u16).range(1..=1024))]
@@ -109,11 +103,10 @@ impl Service {
         self,
         pool: Pool,
         tail: LogTail,
-        artifacts: ArtifactStore,
+        (artifacts, memory): (ArtifactStore, PictureMemory),
         shutdown: Shutdown,
     ) -> anyhow::Result<()> {
         let (batching, options) = (self.config.batching(), self.config.options());
-        let memory = MemoryBudget::from_mib(self.config.comparison_memory_mib);
         let WorkerConfig { engine, triton, .. } = self.config;
         tracing::info!(%engine, "pictures are compared");
         let models = tokio::task::spawn_blocking(move || engine.connect(&triton))

@@ -19,6 +19,7 @@ pub mod http;
 pub mod idempotency;
 pub mod metrics;
 pub mod ownership;
+pub mod picture_memory;
 pub mod postgres;
 pub mod projection_repair;
 pub mod shutdown;

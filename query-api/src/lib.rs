@@ -31,6 +31,7 @@ use platform::auth::{SigningKey, TokenVerifier};
 use platform::follower::LogTail;
 use platform::health::Probe;
 use platform::http::{RateLimit, WaitPlaces};
+use platform::picture_memory::PictureMemory;
 use platform::postgres::Pool;
 use platform::shutdown::Shutdown;
 
@@ -54,6 +55,8 @@ pub struct QueryApiDependencies {
     pub tail: LogTail,
     /// Where pictures are.
     pub artifacts: ArtifactStore,
+    /// What pictures in PDFs may take of the process's memory.
+    pub memory: PictureMemory,
     /// The key of cursors is derived from it: processes that share it understand each other's.
     pub signing_key: SigningKey,
     /// Believes tokens.
@@ -108,7 +111,7 @@ impl QueryApi {
         Self(Arc::new(QueryApiState {
             schema: graphql::build_schema(Arc::clone(&context)),
             preparation: Preparation::new(),
-            pdfs: PdfService::new(on.artifacts.clone(), config.renders_max),
+            pdfs: PdfService::new(on.artifacts.clone(), on.memory, config.renders_max),
             artifacts: on.artifacts,
             verifier: on.verifier,
             context,

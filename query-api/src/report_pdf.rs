@@ -22,6 +22,8 @@ use chrono::{DateTime, Utc};
 use domain::report::{Report, ReportArtifact};
 use domain::{ArtifactId, Sha256};
 
+pub(crate) use raster::DECODE_BYTES_MAX;
+
 use glyphs::{Escape, Typesetter};
 use view::ReportView;
 use world::Compiler;

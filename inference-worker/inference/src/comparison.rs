@@ -5,7 +5,9 @@
 //! a batcher of its own. What nobody has asked for lately is let go; work under way on it is finished all
 //! the same.
 
+mod facts;
 mod golden_sets;
+mod room;
 #[cfg(test)]
 mod tests;
 
@@ -14,34 +16,35 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use domain::inspection::{ModelIdentity, Registration};
-use domain::{Coverage, Defect, NotComparable, Sha256, UnexplainedDifference};
+use domain::{Coverage, Defect, NotComparable, UnexplainedDifference};
+use platform::picture_memory::{IdleMemory, PictureMemory};
 use tokio::sync::OnceCell;
 use tracing::Span;
 use vision::{
     CropBatch, DecodeError, DecodedImage, Findings, Incomparable, Panel, PreparedPicture, decode,
 };
 
-pub use golden_sets::GoldenPictures;
+pub use facts::{GoldenFacts, LoggedPicture};
+pub use room::ComparisonRoom;
 
 use golden_sets::KeptSets;
 
 use crate::batcher::{Answers, Batcher, BatchingConfig, InferError};
 use crate::engine::{EngineError, Models};
-use crate::memory::MemoryBudget;
 use crate::metrics::InferenceMetrics;
 
 /// How long a network that nobody asks for is kept ready.
 const NETWORK_IDLE_MAX: Duration = Duration::from_secs(120);
 
-/// A picture at rest: its bytes are those of its digest, and its size is what its file declares.
+/// The files of a comparison, as they are at rest.
 #[derive(Debug, Clone)]
-pub struct StoredPicture {
-    /// Digest of the bytes.
-    pub sha256: Sha256,
-    /// Width × height.
-    pub pixels: u64,
-    /// The file.
-    pub bytes: Bytes,
+pub struct ComparisonFiles {
+    /// The picture.
+    pub test: Bytes,
+    /// Of what it is compared with, in the order of [`GoldenFacts`]; none when that is ready.
+    pub variants: Vec<Bytes>,
+    /// The same.
+    pub accepted: Vec<Bytes>,
 }
 
 /// The outcome of a comparison.
@@ -104,22 +107,25 @@ impl From<InferError> for ComparisonError {
 /// Compares pictures, several at a time, by the networks of one place.
 pub struct Comparer {
     batchers: Batchers,
-    memory: MemoryBudget,
-    golden_sets: KeptSets,
+    memory: PictureMemory,
+    golden_sets: Arc<KeptSets>,
 }
 
 impl Comparer {
     /// A comparer by the networks of `models`, whose crops share batches, one batcher per network, and
-    /// whose pixels share `memory`.
+    /// whose pictures share `memory` with all others of the process.
     #[must_use]
     pub fn new(
         models: Arc<dyn Models>,
         batching: BatchingConfig,
-        memory: MemoryBudget,
+        memory: PictureMemory,
         metrics: InferenceMetrics,
     ) -> Self {
         let batchers = Batchers::new(models, batching, metrics);
-        Self { batchers, memory, golden_sets: KeptSets::default() }
+        let golden_sets = Arc::<KeptSets>::default();
+        let keeper: Arc<dyn IdleMemory> = golden_sets.clone();
+        memory.add_keeper(Arc::downgrade(&keeper));
+        Self { batchers, memory, golden_sets }
     }
 
     /// The network to compare by until another one is routed to.
@@ -128,44 +134,58 @@ impl Comparer {
         self.batchers.models.shipped_model()
     }
 
-    /// Compares the picture `test` by `model` with that golden sample of `golden` that it is most like.
+    /// Compares a picture by `model` with that golden sample that it is most like, in the room that was
+    /// reserved for the two.
     ///
     /// # Errors
     /// When the picture is not comparable, the network cannot be asked, or the engine failed.
     #[tracing::instrument(skip_all, fields(
-        model = %model.name, version = %model.version, variants = golden.variants.len(),
+        model = %model.name, version = %model.version, variants = room.golden.variants.len(),
     ))]
     pub async fn compare(
         self: &Arc<Self>,
         model: &ModelIdentity,
-        test: StoredPicture,
-        golden: GoldenPictures,
+        room: ComparisonRoom,
+        files: ComparisonFiles,
     ) -> Result<ComparedPicture, ComparisonError> {
         let comparer = Arc::clone(self);
         let span = Span::current();
-        let ready = self.golden_sets.find_ready(&golden);
-        let pixels = std::iter::once(test.pixels).chain(golden.pixels(ready.is_some()));
-        let reserved = self.memory.reserve(pixels).await;
         let prepared = tokio::task::spawn_blocking(move || {
             let _entered = span.enter();
-            // Until the pixels are gone, also when nobody waits for the outcome any more.
-            let _reserved = reserved;
-            // While this one waited for memory, another may have made it ready.
-            let ready = ready.or_else(|| comparer.golden_sets.find_ready(&golden));
-            let set = match ready {
-                Some(set) => set,
-                None => comparer.golden_sets.make_ready(&golden)?,
-            };
-            let picture = ComparablePicture::decode_bytes(&test.bytes);
-            match picture.map_err(unreadable_picture("picture"))? {
-                ComparablePicture::Whole(picture) => set.prepare(&picture),
-                ComparablePicture::Panel(panel) => set.prepare_panel(panel),
-            }
-            .map_err(not_comparable)
+            comparer.prepare_picture(room, files)
         })
         .await
         .map_err(|error| ComparisonError::Failed(error.to_string()))??;
         self.infer(model, prepared).await
+    }
+
+    /// Registers the picture and cuts it into crops. Its room is given back when the pixels are gone, also
+    /// when nobody waits for the outcome any more.
+    fn prepare_picture(
+        &self,
+        mut room: ComparisonRoom,
+        files: ComparisonFiles,
+    ) -> Result<PreparedPicture, ComparisonError> {
+        let ComparisonFiles { test, variants, accepted } = files;
+        let ready = match room.ready.take() {
+            Some(ready) => ready,
+            // While this one waited for its files, another may have made the set ready.
+            None => match self.golden_sets.find_ready(&room.golden) {
+                Some(ready) => ready,
+                None => {
+                    let kept = room.share.split_off(room.golden.kept_bytes());
+                    self.golden_sets.make_ready(&room.golden, (&variants, &accepted), kept)?
+                }
+            },
+        };
+        drop((variants, accepted));
+        let set = &room.ready.insert(ready).set;
+        let picture = ComparablePicture::decode_bytes(&test);
+        match picture.map_err(unreadable_picture("picture"))? {
+            ComparablePicture::Whole(picture) => set.prepare(&picture),
+            ComparablePicture::Panel(panel) => set.prepare_panel(panel),
+        }
+        .map_err(not_comparable)
     }
 
     async fn infer(

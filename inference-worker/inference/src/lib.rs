@@ -8,7 +8,6 @@ pub mod availability;
 pub mod batcher;
 pub mod comparison;
 pub mod engine;
-pub mod memory;
 pub mod metrics;
 #[cfg(test)]
 mod test_support;

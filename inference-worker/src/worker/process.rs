@@ -26,7 +26,6 @@ use domain::{
 };
 use inference::availability::EngineAvailability;
 use inference::comparison::Comparer;
-use inference::memory::MemoryBudget;
 use platform::artifact_store::ArtifactStore;
 use platform::event_log::{
     EventLog, EventMetadata, Recorded, StreamId, Undecodable, UndecodableEvent,
@@ -40,10 +39,6 @@ use crate::metrics::Metrics;
 use compare::{PictureToCompare, no_golden_sample_result};
 use retries::{FailureCounter, Retries};
 
-/// MiB for the files of pictures that are being compared, as they are at rest; the others wait. One comparison
-/// with a full golden set of the largest files takes more, and is alone.
-const FILES_MIB: u32 = 256;
-
 pub(super) struct InspectionProcessor {
     log: Arc<dyn EventLog>,
     artifacts: ArtifactStore,
@@ -51,8 +46,6 @@ pub(super) struct InspectionProcessor {
     comparer: Arc<Comparer>,
     engine: Arc<EngineAvailability>,
     retries: Retries,
-    /// Room for the files of pictures that are being compared.
-    files: MemoryBudget,
     metrics: Metrics,
 }
 
@@ -77,8 +70,7 @@ impl InspectionProcessor {
         engine: Arc<EngineAvailability>,
         metrics: Metrics,
     ) -> Self {
-        let (retries, files) = (Retries::default(), MemoryBudget::from_mib(FILES_MIB));
-        Self { log, artifacts, attempts, comparer, engine, retries, files, metrics }
+        Self { log, artifacts, attempts, comparer, engine, retries: Retries::default(), metrics }
     }
 
     /// Whether nothing bad is known of the engine.

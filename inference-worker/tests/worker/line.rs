@@ -18,7 +18,6 @@ use image::{GrayImage, ImageFormat};
 use inference::batcher::BatchingConfig;
 use inference::comparison::Comparer;
 use inference::engine::{EmbeddedModels, Models};
-use inference::memory::MemoryBudget;
 use inference::metrics::InferenceMetrics;
 use inference_worker::metrics::Metrics;
 use inference_worker::worker::{Worker, WorkerHealth};
@@ -27,6 +26,7 @@ use platform::event_log::postgres::PostgresEventLog;
 use platform::event_log::{ActorRef, EventLog, EventMetadata, StreamId};
 use platform::execute::{Request, execute, load};
 use platform::follower::{LogTail, ReactorOptions};
+use platform::picture_memory::PictureMemory;
 use platform::shutdown::Shutdown;
 use platform::telemetry::TraceContext;
 use platform::test_support::{TestDatabase, artifact_store_in, fresh_database};
@@ -247,7 +247,7 @@ impl Line {
         let health = Arc::new(WorkerHealth::new(InferenceMetrics::for_process()));
         health.set_models(Arc::clone(&models));
         let batching = BatchingConfig::default();
-        let memory = MemoryBudget::default();
+        let memory = PictureMemory::default();
         let comparer = Comparer::new(models, batching, memory, InferenceMetrics::for_process());
         let options =
             ReactorOptions { concurrency: CONCURRENCY, lease: self.lease, member_name: None };

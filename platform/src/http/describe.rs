@@ -109,7 +109,7 @@ const PROBLEMS: &[ProblemComponent] = &[
         "Unprocessable",
         "422",
         "validation",
-        "Fields are wrong, or the Idempotency-Key was used for another request",
+        "Fields are wrong, the Idempotency-Key was used for another request, or it is too large to be made",
     ),
     ProblemComponent {
         headers: &[

@@ -8,7 +8,7 @@ use image::{DynamicImage, GrayImage, ImageReader, Limits, Luma, Rgb, RgbImage, i
 /// The longest side decoded, in pixels.
 const SIDE_MAX: u32 = 16_384;
 /// The most memory one decoder may take.
-const DECODE_BYTES_MAX: u64 = 512 * 1024 * 1024;
+pub(crate) const DECODE_BYTES_MAX: u64 = 512 * 1024 * 1024;
 /// The longest side of a picture in the document, in pixels: over 300 dpi across the page.
 const OVERVIEW_SIDE_MAX: u32 = 2_400;
 /// The longest side of a crop in the document, in pixels.

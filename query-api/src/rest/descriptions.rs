@@ -29,7 +29,9 @@ pub(super) struct FormatProblems;
 
 impl IntoResponses for FormatProblems {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        refer_to_problems(&["400", "401", "403", "404", "406", "409", "429", "500", "503", "504"])
+        refer_to_problems(&[
+            "400", "401", "403", "404", "406", "409", "422", "429", "500", "503", "504",
+        ])
     }
 }
 

@@ -17,6 +17,7 @@ use platform::event_log::{
 };
 use platform::follower::LogTail;
 use platform::http::HttpConfig;
+use platform::picture_memory::PictureMemory;
 use platform::postgres::Pool;
 use platform::postgres::channel::PROJECTED_CHANNEL;
 use platform::shutdown::Shutdown;
@@ -94,6 +95,7 @@ impl World {
             pool: pool.clone(),
             tail: LogTail::new(log.clone()),
             artifacts: artifacts.clone(),
+            memory: PictureMemory::default(),
             signing_key: SigningKey::open(folder.path()).unwrap(),
             verifier: Arc::new(issuer.verifier()),
             shutdown: shutdown.clone(),

@@ -5,43 +5,24 @@
 //! area and the same tolerated bend.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
 use domain::{InspectedArea, Sha256};
+use platform::picture_memory::{IdleMemory, MemoryShare};
 use vision::{PreparedGolden, PreparedGoldenSet};
 
-use super::{
-    ComparablePicture, ComparisonError, StoredPicture, not_comparable, unreadable_picture,
-};
+use super::facts::{GoldenFacts, LoggedPicture};
+use super::{ComparablePicture, ComparisonError, not_comparable, unreadable_picture};
 
 /// How many golden sets are kept ready; a line inspects few parts at a time.
 const GOLDEN_SETS_KEPT: usize = 16;
 /// The most pixels of all golden samples that are kept ready; the last set is kept whatever its size.
 const GOLDEN_PIXELS_KEPT: u64 = 48_000_000;
 
-/// What a picture is compared with, from rest.
-#[derive(Debug, Clone)]
-pub struct GoldenPictures {
-    /// The golden sample in force, then the variants that stand beside it; at least one.
-    pub variants: Vec<StoredPicture>,
-    /// Good boards, which show how good boards differ.
-    pub accepted: Vec<StoredPicture>,
-    /// What is inspected, in pixels of the golden sample in force.
-    pub area: InspectedArea,
-    /// How far a picture may be bent, pixels.
-    pub bend_max_px: f32,
-}
-
-impl GoldenPictures {
-    /// Pixels that are in memory while a picture is compared with these; `is_ready` says that the accepted
-    /// boards have been looked at.
-    pub(super) fn pixels(&self, is_ready: bool) -> impl Iterator<Item = u64> {
-        let accepted = if is_ready { &[] } else { self.accepted.as_slice() };
-        self.variants.iter().chain(accepted).map(|picture| picture.pixels)
-    }
-
+impl GoldenFacts {
     fn key(&self) -> SetKey {
-        let digests = |pictures: &[StoredPicture]| pictures.iter().map(|p| p.sha256).collect();
+        let digests = |pictures: &[LoggedPicture]| pictures.iter().map(|p| p.sha256).collect();
         SetKey {
             variants: digests(&self.variants),
             accepted: digests(&self.accepted),
@@ -70,69 +51,95 @@ pub(super) struct KeptSets {
 struct KeptSet {
     key: SetKey,
     pixels: u64,
-    set: Arc<PreparedGoldenSet>,
+    ready: Arc<ReadyGolden>,
+}
+
+/// A set that pictures can be compared with, and the memory that it takes.
+#[derive(Debug)]
+pub(super) struct ReadyGolden {
+    pub(super) set: PreparedGoldenSet,
+    _share: MemoryShare,
 }
 
 impl KeptSets {
     /// The set of these pictures, when it is ready.
-    pub(super) fn find_ready(&self, golden: &GoldenPictures) -> Option<Arc<PreparedGoldenSet>> {
+    pub(super) fn find_ready(&self, golden: &GoldenFacts) -> Option<Arc<ReadyGolden>> {
         let key = golden.key();
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.lock_kept();
         let at = kept.iter().position(|known| known.key == key)?;
         let found = kept.remove(at)?;
-        let set = Arc::clone(&found.set);
+        let ready = Arc::clone(&found.ready);
         kept.push_front(found);
-        Some(set)
+        Some(ready)
     }
 
-    /// Makes the set of these pictures ready, and keeps it.
+    /// Makes the set of these pictures ready from the files of its variants and of its accepted boards, and
+    /// keeps it in its share of the memory.
     pub(super) fn make_ready(
         &self,
-        golden: &GoldenPictures,
-    ) -> Result<Arc<PreparedGoldenSet>, ComparisonError> {
-        let mut variants = Vec::with_capacity(golden.variants.len());
+        golden: &GoldenFacts,
+        (variants, accepted): (&[Bytes], &[Bytes]),
+        share: MemoryShare,
+    ) -> Result<Arc<ReadyGolden>, ComparisonError> {
+        let mut prepared = Vec::with_capacity(variants.len());
         let mut has_panel = false;
-        for stored in &golden.variants {
-            let (variant, is_panel) = prepare_variant(stored)?;
-            variants.push(Arc::new(variant));
+        for file in variants {
+            let (variant, is_panel) = prepare_variant(file)?;
+            prepared.push(Arc::new(variant));
             has_panel |= is_panel;
         }
-        let mut variants = variants.into_iter();
-        let first = variants.next().ok_or_else(|| {
+        let mut prepared = prepared.into_iter();
+        let first = prepared.next().ok_or_else(|| {
             ComparisonError::Failed("there is no golden sample to compare with".to_owned())
         })?;
-        let others = variants.collect();
+        let others = prepared.collect();
         let mut set = PreparedGoldenSet::new(first, others, &golden.area, golden.bend_max_px)
             .map_err(not_comparable)?;
-        for stored in &golden.accepted {
-            let board = ComparablePicture::decode_bytes(&stored.bytes);
+        for file in accepted {
+            let board = ComparablePicture::decode_bytes(file);
             match board.map_err(unreadable_picture("accepted board"))? {
                 ComparablePicture::Whole(board) => set.add_accepted(&board),
                 ComparablePicture::Panel(board) => set.add_accepted_panel(board),
             }
             .map_err(not_comparable)?;
         }
-        let set = Arc::new(set);
+        let ready = Arc::new(ReadyGolden { set, _share: share });
         // Too large to keep: it is read again in a tenth of the time that it is compared in. What accepted
         // boards say of it is not.
-        if !has_panel || !golden.accepted.is_empty() {
-            self.keep(golden, &set);
+        if !has_panel || !accepted.is_empty() {
+            self.keep(golden, &ready);
         }
-        Ok(set)
+        Ok(ready)
     }
 
-    fn keep(&self, golden: &GoldenPictures, set: &Arc<PreparedGoldenSet>) {
-        let pixels = golden.pixels(true).fold(0, u64::saturating_add);
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.push_front(KeptSet { key: golden.key(), pixels, set: Arc::clone(set) });
+    fn keep(&self, golden: &GoldenFacts, ready: &Arc<ReadyGolden>) {
+        let (key, pixels, ready) = (golden.key(), golden.pixels(), Arc::clone(ready));
+        let mut kept = self.lock_kept();
+        // Two may have made it ready at once.
+        kept.retain(|known| known.key != key);
+        kept.push_front(KeptSet { key, pixels, ready });
         let fitting = count_fitting(kept.iter().map(|kept| kept.pixels));
         kept.truncate(fitting);
+    }
+
+    fn lock_kept(&self) -> MutexGuard<'_, VecDeque<KeptSet>> {
+        // Every change under this lock is whole.
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl IdleMemory for KeptSets {
+    /// The one of them that was used longest ago.
+    fn let_go(&self) -> bool {
+        let mut kept = self.lock_kept();
+        let idle = kept.iter().rposition(|kept| Arc::strong_count(&kept.ready) == 1);
+        idle.and_then(|at| kept.remove(at)).is_some()
     }
 }
 
 /// The golden sample made ready, and whether it is a panel that is too large to be decoded as a whole.
-fn prepare_variant(stored: &StoredPicture) -> Result<(PreparedGolden, bool), ComparisonError> {
-    let picture = ComparablePicture::decode_bytes(&stored.bytes);
+fn prepare_variant(file: &[u8]) -> Result<(PreparedGolden, bool), ComparisonError> {
+    let picture = ComparablePicture::decode_bytes(file);
     match picture.map_err(unreadable_picture("golden sample"))? {
         ComparablePicture::Whole(picture) => {
             Ok((PreparedGolden::new(&picture).map_err(not_comparable)?, false))

@@ -7,12 +7,14 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use domain::inspection::{Facts, GoldenReference, InferenceResult, ModelIdentity, Timing};
-use domain::part::GoldenSet;
+use domain::part::{GoldenSample, GoldenSet};
 use domain::{
     ArtifactId, ModelRoute, NotComparable, Part, PartNumber, Picture, PixelScale, Recipe,
     check_scale,
 };
-use inference::comparison::{ComparedPicture, ComparisonError, GoldenPictures, StoredPicture};
+use inference::comparison::{
+    ComparedPicture, ComparisonError, ComparisonFiles, GoldenFacts, LoggedPicture,
+};
 use platform::artifact_store::ArtifactStoreError;
 use platform::execute::load;
 use uuid::Uuid;
@@ -103,10 +105,15 @@ impl InspectionProcessor {
         if let Err(detail) = check_size(picture, golden) {
             return Ok(failed(NotComparable::SizeMismatch, detail));
         }
-        // Until the comparison is over: so long are the files in memory.
-        let _room = self.files.reserve_bytes(count_bytes(picture, golden)).await;
-        let (test, golden_pictures) = match self.fetch_pictures(task).await {
-            Ok(pictures) => pictures,
+        let test = LoggedPicture::from(picture);
+        let room = match self.comparer.reserve_room(&test, golden_facts(task)).await {
+            Ok(room) => room,
+            Err(exceeds) => {
+                return Ok(failed(NotComparable::InferenceFailed, exceeds.to_string()));
+            }
+        };
+        let files = match self.fetch_files(task, room.is_golden_ready()).await {
+            Ok(files) => files,
             Err(error)
                 if is_damaged(&error)
                     && failures.exhausted_by(artifact_id, FailureKind::Unreadable) =>
@@ -120,7 +127,7 @@ impl InspectionProcessor {
         if attempt.unended_before() >= UNENDED_ATTEMPTS_MAX {
             return Ok(failed(NotComparable::InferenceFailed, KILLS_WORKERS.to_owned()));
         }
-        let compared = self.comparer.compare(&model.identity, test, golden_pictures).await;
+        let compared = self.comparer.compare(&model.identity, room, files).await;
         drop(attempt);
         match compared {
             Ok(compared) => {
@@ -148,37 +155,39 @@ impl InspectionProcessor {
         }
     }
 
-    /// The picture and all that it is compared with, from rest.
-    async fn fetch_pictures(
+    /// The picture, and all that it is compared with unless that is ready, from rest.
+    async fn fetch_files(
         &self,
         task: &PictureToCompare<'_>,
-    ) -> Result<(StoredPicture, GoldenPictures), ArtifactStoreError> {
-        let GoldenSet { golden, variants, accepted_boards } = task.golden;
-        let test = self.fetch_picture(task.artifact_id, task.picture).await?;
-        let mut pictures = GoldenPictures {
-            variants: Vec::with_capacity(1 + variants.len()),
-            accepted: Vec::with_capacity(accepted_boards.len()),
-            area: task.recipe.area.clone(),
-            bend_max_px: task.recipe.bend_max_px,
-        };
-        for sample in std::iter::once(golden).chain(variants) {
-            let picture = self.fetch_picture(sample.artifact_id, &sample.picture).await?;
-            pictures.variants.push(picture);
+        is_golden_ready: bool,
+    ) -> Result<ComparisonFiles, ArtifactStoreError> {
+        let test = self.artifacts.get_verified(task.artifact_id, &task.picture.sha256).await?;
+        let (mut variants, mut accepted) = (Vec::new(), Vec::new());
+        if !is_golden_ready {
+            let GoldenSet { golden, variants: others, accepted_boards } = task.golden;
+            for sample in std::iter::once(golden).chain(others) {
+                variants.push(self.fetch_sample(sample).await?);
+            }
+            for sample in accepted_boards {
+                accepted.push(self.fetch_sample(sample).await?);
+            }
         }
-        for sample in accepted_boards {
-            let picture = self.fetch_picture(sample.artifact_id, &sample.picture).await?;
-            pictures.accepted.push(picture);
-        }
-        Ok((test, pictures))
+        Ok(ComparisonFiles { test, variants, accepted })
     }
 
-    async fn fetch_picture(
-        &self,
-        artifact_id: ArtifactId,
-        picture: &Picture,
-    ) -> Result<StoredPicture, ArtifactStoreError> {
-        let bytes = self.artifacts.get_verified(artifact_id, &picture.sha256).await?;
-        Ok(stored(picture, bytes))
+    async fn fetch_sample(&self, sample: &GoldenSample) -> Result<Bytes, ArtifactStoreError> {
+        self.artifacts.get_verified(sample.artifact_id, &sample.picture.sha256).await
+    }
+}
+
+fn golden_facts(task: &PictureToCompare<'_>) -> GoldenFacts {
+    let GoldenSet { golden, variants, accepted_boards } = task.golden;
+    let facts = |sample: &GoldenSample| LoggedPicture::from(&sample.picture);
+    GoldenFacts {
+        variants: std::iter::once(facts(golden)).chain(variants.iter().map(|s| facts(s))).collect(),
+        accepted: accepted_boards.iter().map(|s| facts(s)).collect(),
+        area: task.recipe.area.clone(),
+        bend_max_px: task.recipe.bend_max_px,
     }
 }
 
@@ -195,18 +204,6 @@ fn check_size(picture: &Picture, golden: &GoldenSet<'_>) -> Result<(), String> {
         "the picture is {width} × {height} pixels and the golden sample {} × {}",
         sample.width, sample.height
     ))
-}
-
-/// Bytes of all files that a picture is compared with, and its own.
-fn count_bytes(picture: &Picture, golden: &GoldenSet<'_>) -> u64 {
-    let samples = golden.variants.iter().chain(&golden.accepted_boards);
-    let samples = std::iter::once(&golden.golden).chain(samples).map(|sample| &sample.picture);
-    samples.chain([picture]).map(|picture| picture.bytes).fold(0, u64::saturating_add)
-}
-
-fn stored(picture: &Picture, bytes: Bytes) -> StoredPicture {
-    let pixels = u64::from(picture.width) * u64::from(picture.height);
-    StoredPicture { sha256: picture.sha256, pixels, bytes }
 }
 
 /// Bytes that are missing or altered stay so after a few looks; anything else may pass.
