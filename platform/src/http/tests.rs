@@ -3,6 +3,7 @@
 mod bodies;
 mod connections;
 mod content_headers;
+mod half_closed;
 mod hosts;
 mod refusals;
 mod unread_bodies;

@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use axum::body::{Body, Bytes};
 use hyper::body::{Frame, Incoming, SizeHint};
@@ -27,6 +27,20 @@ struct State {
     stalled_since: Option<Instant>,
     /// Since when nothing has come of a request's body that is read.
     body_awaited_since: Option<Instant>,
+    /// Whoever reads the body has looked for more since bytes came last, and there was none.
+    is_body_missing: bool,
+    /// Reads the body, and waits.
+    body_reader: Option<Waker>,
+    /// The client's side has ended, and HTTP is not told yet.
+    withheld_end: Option<WithheldEnd>,
+}
+
+/// The end of what a client sends, while it has an answer to get.
+#[derive(Debug)]
+struct WithheldEnd {
+    since: Instant,
+    /// Has to look again once it may be told.
+    connection: Waker,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,8 +49,19 @@ enum Phase {
     Head,
     /// Between an answer and the next request.
     Idle,
-    /// A request is being answered, or the connection speaks another protocol by now.
+    /// A request is being answered.
     Answering,
+    /// It speaks another protocol by now.
+    Upgraded,
+}
+
+impl State {
+    /// Lets the connection look again whether its client's side has ended.
+    fn tell_end(&mut self) {
+        if let Some(end) = self.withheld_end.take() {
+            end.connection.wake();
+        }
+    }
 }
 
 impl Activity {
@@ -47,6 +72,9 @@ impl Activity {
             since: Instant::now(),
             stalled_since: None,
             body_awaited_since: None,
+            is_body_missing: false,
+            body_reader: None,
+            withheld_end: None,
         };
         Arc::new(Self { state: Mutex::new(state), evicted: Notify::new() })
     }
@@ -58,11 +86,14 @@ impl Activity {
     fn begin(&self, phase: Phase) {
         let mut state = self.state();
         (state.phase, state.since) = (phase, Instant::now());
+        state.is_body_missing = false;
+        state.tell_end();
     }
 
     /// Bytes have come.
     pub(super) fn note_read(&self) {
         let mut state = self.state();
+        state.is_body_missing = false;
         if state.phase == Phase::Idle {
             (state.phase, state.since) = (Phase::Head, Instant::now());
         }
@@ -75,11 +106,33 @@ impl Activity {
         state.stalled_since = has_to_wait.then(|| since.unwrap_or_else(Instant::now));
     }
 
-    /// A piece of a request's body has come or is not needed any more, or has to be waited for.
-    fn note_body(&self, has_to_wait: bool) {
+    /// Whether HTTP is not told yet that the client's side has ended, since it has an answer to get; then
+    /// `connection` is woken when it may be told. A client that shuts only its sending side down is not gone, and one
+    /// that is gone looks the same until something is written to it. Whoever waits for more of a body is told at once.
+    pub(super) fn withhold_end(&self, connection: &Waker) -> bool {
+        let mut state = self.state();
+        if state.phase != Phase::Answering || state.is_body_missing {
+            return false;
+        }
+        let since = state.withheld_end.as_ref().map_or_else(Instant::now, |end| end.since);
+        state.withheld_end = Some(WithheldEnd { since, connection: connection.clone() });
+        // What has come may be all of the body, or not: whoever reads it finds out.
+        if let Some(reader) = state.body_reader.take() {
+            reader.wake();
+        }
+        true
+    }
+
+    /// A piece of a request's body has come or is not needed any more; or `reader` has to wait for it.
+    fn note_body(&self, reader: Option<&Waker>) {
         let mut state = self.state();
         let since = state.body_awaited_since;
-        state.body_awaited_since = has_to_wait.then(|| since.unwrap_or_else(Instant::now));
+        state.body_awaited_since = reader.map(|_| since.unwrap_or_else(Instant::now));
+        state.is_body_missing = reader.is_some();
+        state.body_reader = reader.cloned();
+        if state.is_body_missing {
+            state.tell_end();
+        }
     }
 
     /// A request has come; the connection is idle again when what is returned is dropped.
@@ -94,13 +147,17 @@ impl Activity {
         let state = self.state();
         match state.phase {
             Phase::Head | Phase::Idle => Some(state.since),
-            Phase::Answering => state.body_awaited_since.or(state.stalled_since),
+            Phase::Answering => {
+                let ended_since = state.withheld_end.as_ref().map(|end| end.since);
+                state.body_awaited_since.or(state.stalled_since).or(ended_since)
+            }
+            Phase::Upgraded => state.stalled_since,
         }
     }
 
     /// Whether no request is under way.
     pub(super) fn is_asked_nothing(&self) -> bool {
-        self.state().phase != Phase::Answering
+        matches!(self.state().phase, Phase::Head | Phase::Idle)
     }
 
     /// Asks the connection to end.
@@ -132,7 +189,7 @@ impl Activity {
         let of_phase = match state.phase {
             Phase::Head => Some(state.since + limits.head),
             Phase::Idle => Some(state.since + limits.idle),
-            Phase::Answering => None,
+            Phase::Answering | Phase::Upgraded => None,
         };
         let of_answer = state.stalled_since.map(|since| since + limits.stalled);
         of_phase.into_iter().chain(of_answer).min()
@@ -146,8 +203,8 @@ impl Answering {
     /// The answer's body, which keeps the request under way until it is sent; for ever when the connection
     /// goes on in another protocol.
     pub(super) fn until_sent(mut self, body: Body, is_upgrade: bool) -> AnswerBody {
-        if is_upgrade {
-            self.0 = None;
+        if is_upgrade && let Some(activity) = self.0.take() {
+            activity.begin(Phase::Upgraded);
         }
         AnswerBody { body, _answering: self }
     }
@@ -182,7 +239,7 @@ impl hyper::body::Body for RequestBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let polled = Pin::new(&mut self.body).poll_frame(context);
-        self.activity.note_body(polled.is_pending());
+        self.activity.note_body(polled.is_pending().then(|| context.waker()));
         polled
     }
 
@@ -197,7 +254,7 @@ impl hyper::body::Body for RequestBody {
 
 impl Drop for RequestBody {
     fn drop(&mut self) {
-        self.activity.note_body(false);
+        self.activity.note_body(None);
     }
 }
 

@@ -1,4 +1,5 @@
-//! A connection's stream while HTTP has it: it notes what goes on, and comes back when HTTP is done with it.
+//! A connection's stream while HTTP has it: it notes what goes on, keeps the end of what the client sends back
+//! while an answer is due, and comes back when HTTP is done with it.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -53,6 +54,11 @@ impl AsyncRead for LentStream {
         let polled = self.stream()?.poll_read(context, buffer);
         if buffer.filled().len() > before {
             self.activity.note_read();
+        } else if let Poll::Ready(Ok(())) = polled
+            && buffer.remaining() > 0
+            && self.activity.withhold_end(context.waker())
+        {
+            return Poll::Pending;
         }
         polled
     }

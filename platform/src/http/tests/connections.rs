@@ -19,14 +19,14 @@ use crate::http::{ConnectionLimits, HttpConfig, serve, wrap};
 use crate::shutdown::Shutdown;
 
 /// How long a test waits for what has to come.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 /// A limit that no test reaches.
 const NEVER: Duration = Duration::from_secs(3600);
 /// A limit that a test waits for.
 const SOON: Duration = Duration::from_millis(200);
 const PIECE: Bytes = Bytes::from_static(&[7; 65_536]);
 
-fn limits() -> ConnectionLimits {
+pub(super) fn limits() -> ConnectionLimits {
     ConnectionLimits { head: NEVER, idle: NEVER, stalled: NEVER, most: 100 }
 }
 
@@ -205,7 +205,7 @@ async fn while_every_place_is_taken_by_a_request_only_probes_are_answered() {
 }
 
 /// Tells when it is dropped.
-struct Told(mpsc::Sender<()>);
+pub(super) struct Told(pub(super) mpsc::Sender<()>);
 
 impl Drop for Told {
     fn drop(&mut self) {
