@@ -16,7 +16,6 @@ const UNUSED: &[(&str, &str)] = &[
         "LogReactorFollower",
         "the driver of reactors that act in the log's order; none of ours does yet",
     ),
-    ("command_line", "docs/configuration.md is written from it"),
     ("project_box", "photographs are generated for the tests of several crates"),
     ("stop_cluster", "ends the cluster of the tests"),
     ("take_photograph", "photographs are generated for the tests of several crates"),
