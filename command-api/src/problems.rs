@@ -94,7 +94,9 @@ pub(crate) fn from_log_error(error: EventLogError) -> Problem {
         }
         EventLogError::Failed(cause) => Problem::internal(cause),
         // No command asks for what comes after a place.
-        EventLogError::Reissued { .. } => Problem::internal(error),
+        EventLogError::Reissued { .. } | EventLogError::EndsBefore { .. } => {
+            Problem::internal(error)
+        }
     }
 }
 

@@ -38,6 +38,16 @@ pub const POLL_INTERVAL: Duration = Duration::from_millis(200);
 #[serde(transparent)]
 pub struct Position(pub i64);
 
+impl Position {
+    /// Whether a log that ends at `end`, and had come to this position, still has what it had.
+    ///
+    /// # Errors
+    /// [`EventLogError::EndsBefore`].
+    pub fn ensure_reached(self, end: Self) -> Result<(), EventLogError> {
+        if end < self { Err(EventLogError::EndsBefore { end, place: self }) } else { Ok(()) }
+    }
+}
+
 impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
@@ -213,6 +223,18 @@ pub enum EventLogError {
         /// Up to here nothing has changed; 0 when nobody can tell.
         after: Position,
     },
+    /// An earlier state of the log was put back under whoever had read on: what it had read is lost, and nobody
+    /// can tell from where on.
+    #[error(
+        "the log ends at position {end} and had come to {place}: an earlier state of it was put back; \
+         SELECT begin_log_incarnation() on its database leads out"
+    )]
+    EndsBefore {
+        /// Where it ends now.
+        end: Position,
+        /// Up to where it had been read.
+        place: Position,
+    },
     /// It will not work again by itself.
     #[error("the event log failed: {0}")]
     Failed(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -234,11 +256,12 @@ pub trait EventLog: Send + Sync + 'static {
     /// The position up to which the log is complete.
     fn head(&self) -> BoxFuture<'_, Result<Position, EventLogError>>;
 
-    /// The log's history at present.
-    fn incarnation(&self) -> BoxFuture<'_, Result<Incarnation, EventLogError>>;
+    /// The last event, which comes after the head while somebody appends before it, and the log's history at
+    /// present. The last event of a history never goes back: where it does, the log was replaced.
+    fn end(&self) -> BoxFuture<'_, Result<LogPlace, EventLogError>>;
 
     /// Whether what comes after a place that somebody kept is what came after it then:
-    /// [`EventLogError::Reissued`] when it is not, or when nobody can tell.
+    /// [`EventLogError::Reissued`] or [`EventLogError::EndsBefore`] when it is not, or when nobody can tell.
     fn check_place(&self, place: LogPlace) -> BoxFuture<'_, Result<(), EventLogError>>;
 
     /// The events that follow from a command, in order; empty when it never appended any.

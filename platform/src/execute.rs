@@ -309,7 +309,7 @@ async fn is_version<A>(
     let last_event = LogPlace { incarnation: seen.incarnation, position: loaded.position };
     match log.check_place(last_event).await {
         Ok(()) => Ok(true),
-        Err(EventLogError::Reissued { .. }) => Ok(false),
+        Err(EventLogError::Reissued { .. } | EventLogError::EndsBefore { .. }) => Ok(false),
         Err(error) => Err(error),
     }
 }

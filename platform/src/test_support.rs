@@ -8,6 +8,7 @@
 mod backup;
 mod gateway;
 mod intercepted_log;
+mod lost_log;
 mod ports;
 
 use std::path::{Path, PathBuf};
@@ -27,6 +28,7 @@ use crate::postgres::{self, DatabaseConfig, MIGRATOR, Pool, PostgresError};
 pub use backup::DatabaseBackup;
 pub use gateway::Gateway;
 pub use intercepted_log::{CountedLog, InterceptedLog, Interception};
+pub use lost_log::{cut_log, put_copy_back};
 pub use ports::free_port;
 
 /// Connections that one test may hold.

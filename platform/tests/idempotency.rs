@@ -294,7 +294,7 @@ async fn a_command_on_a_version_that_is_no_longer_current_is_refused_with_the_cu
 ) {
     execute(&*stage.log, request("P-1")).await.unwrap();
     let mut stale = request("P-1");
-    let incarnation = stage.log.incarnation().await.unwrap();
+    let incarnation = stage.log.end().await.unwrap().incarnation;
     stale.if_match = Some(StreamVersion { incarnation, number: 0 });
     let error = execute(&*stage.log, stale).await.unwrap_err();
     let is_told =

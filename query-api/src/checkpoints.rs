@@ -266,7 +266,7 @@ mod tests {
         assert_eq!(seen.position, Position(7));
         backup.restore().await;
         reconnect().await;
-        let incarnation = checkpoints.log.incarnation().await.unwrap();
+        let incarnation = checkpoints.log.end().await.unwrap().incarnation;
         let wanted = Some(LogPlace { incarnation, position: Position(5) });
         let told = checkpoints.reached(ProjectionName::Parts, wanted).await.unwrap_err();
         assert!(matches!(told, QueryError::Behind { at: Position(1), .. }), "{told}");

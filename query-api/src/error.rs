@@ -275,6 +275,7 @@ impl From<EventLogError> for QueryError {
                 Self::Unavailable
             }
             EventLogError::Reissued { after } => Self::Reissued { after },
+            EventLogError::EndsBefore { .. } => Self::Reissued { after: Position::default() },
             EventLogError::Failed(_) => Self::internal(error),
         }
     }

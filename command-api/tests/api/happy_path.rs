@@ -28,7 +28,7 @@ async fn a_board_goes_from_token_to_inference() {
     assert_eq!((created.status, created.header("etag")), (201, Some(&*api.tag(1).await)));
     let id = created.text("inspection_id");
     assert_eq!(created.header("location"), Some(&*format!("/v1/inspections/{id}")));
-    let (incarnation, position) = (api.log.incarnation().await.unwrap(), api.head().await);
+    let (incarnation, position) = (api.log.end().await.unwrap().incarnation, api.head().await);
     let place = LogPlace { incarnation, position };
     assert_eq!(created.header("x-log-position"), Some(&*place.to_string()));
     assert_eq!((created.text("state"), &created.json["version"]), ("open".into(), &json!(1)));

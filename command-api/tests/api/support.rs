@@ -84,7 +84,7 @@ impl TestApi {
 
     /// The entity tag of a resource that has had so many events.
     pub(crate) async fn tag(&self, number: u64) -> String {
-        let incarnation = self.log.incarnation().await.unwrap();
+        let incarnation = self.log.end().await.unwrap().incarnation;
         StreamVersion { incarnation, number }.entity_tag()
     }
 

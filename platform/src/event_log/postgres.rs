@@ -190,10 +190,10 @@ impl EventLog for PostgresEventLog {
         self.read_head().boxed()
     }
 
-    fn incarnation(&self) -> BoxFuture<'_, Result<Incarnation, EventLogError>> {
+    fn end(&self) -> BoxFuture<'_, Result<LogPlace, EventLogError>> {
         async move {
             let mut connection = self.pool.acquire().await.map_err(log_error)?;
-            find_session_incarnation(&mut connection).await
+            incarnations::read_end(&mut connection).await
         }
         .boxed()
     }

@@ -65,6 +65,7 @@ impl<R: LogReactor> Follower for LogReactorFollower<R> {
         let mut follow = begin_following(&self.tail, position, status).await?;
         loop {
             let page = connection.hold_while(follow.next_shared_page(self.page_events)).await??;
+            connection.ensure_history(page.incarnation).await?;
             let reacted = connection.hold_while(self.reactor.react(&page.events)).await?;
             reacted.map_err(FollowError::failed)?;
             save_checkpoint(&mut connection, name, epoch, (position, page.up_to)).await?;

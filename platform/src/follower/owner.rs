@@ -6,6 +6,9 @@
 //! owner that waits for work proves now and then that the database still answers ([`OwnerConnection::hold_while`]).
 //! Absent: the epoch itself, which stands beside the checkpoint.
 
+use super::session::FollowError;
+use crate::event_log::Incarnation;
+use crate::event_log::postgres::find_session_incarnation;
 use crate::postgres::{DatabaseConnection, Pool};
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
@@ -80,6 +83,19 @@ impl OwnerConnection {
                 Err(_) => self.0.ping().await?,
             }
         }
+    }
+
+    /// Makes sure that what was read of the log is in the history that this database has. It may have come from
+    /// another server, or from memory, and what is done about it is kept here.
+    ///
+    /// # Errors
+    /// When it is not, or the database fails.
+    pub(super) async fn ensure_history(&mut self, read: Incarnation) -> Result<(), FollowError> {
+        // Asked once in a session, which is in one history for as long as it lives.
+        if find_session_incarnation(&mut self.0).await? == read {
+            return Ok(());
+        }
+        Err(FollowError::failed("what was read of the log is of another history than the database"))
     }
 
     /// Takes a lock for the life of the connection, if nobody else has it.

@@ -56,6 +56,7 @@ impl<P: Projector> Follower for ProjectorFollower<P> {
         let mut follow = begin_following(&self.tail, position, status).await?;
         loop {
             let page = connection.hold_while(follow.next_page(self.page_events)).await??;
+            connection.ensure_history(page.incarnation).await?;
             self.projector.write_page(&mut connection, &page).await?;
             self.hint.send_hint();
             status.advance(page.up_to, page.head);
@@ -75,6 +76,7 @@ pub async fn project_to_end(
     page_events: usize,
 ) -> Result<u64, FollowError> {
     let (mut connection, mut position) = take_over(projector, pool, None).await?;
+    position.ensure_reached(log.end().await?.position)?;
     let mut events = 0;
     loop {
         let page = log.read_all(position, page_events).await?;

@@ -59,7 +59,9 @@ pub(super) async fn begin_following(
     status: &FollowerStatus,
 ) -> Result<Follow, FollowError> {
     status.resume_from(position);
-    let follow = tail.follow(position);
+    let mut follow = tail.follow(position);
+    // A checkpoint beyond the end of the log ends the session here: it would wait until the log comes there.
+    follow.incarnation().await?;
     if status.is_interrupted() && follow.is_at_end().await? {
         status.follow_from(position);
     }

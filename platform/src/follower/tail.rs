@@ -8,7 +8,9 @@
 //!
 //! Invariants: what followers are given is complete and in order, without a gap or a double where the
 //! kept stretch begins; the log is read only while somebody waits for more than was read, and then by
-//! one reader however many wait. Absent: the follower's pace, which nobody else waits for.
+//! one reader however many wait; once the log is seen to have gone back, nothing that was kept of it is given
+//! to anybody, and nobody goes on from a place that was reached before. Absent: the follower's pace, which
+//! nobody else waits for.
 
 mod reader;
 #[cfg(test)]
@@ -66,10 +68,12 @@ impl LogTail {
     /// A follower of the log from behind `after`, a position in the history that the log has when it is read
     /// first. Should another history begin, the follower goes on where nothing was given out again after its
     /// place, and is told where it was ([`EventLogError::Reissued`]).
+    /// Should the log go back within its history, the follower is told ([`EventLogError::EndsBefore`]) and gets
+    /// nothing any more.
     #[must_use]
     pub fn follow(&self, after: Position) -> Follow {
         let changed = self.shared.changed.subscribe();
-        Follow { tail: self.clone(), after, incarnation: None, changed }
+        Follow { tail: self.clone(), after, incarnation: None, losses_before: 0, changed }
     }
 }
 
@@ -79,6 +83,8 @@ pub struct Follow {
     after: Position,
     /// The history of the log in which its place is; not known before it reads.
     incarnation: Option<Incarnation>,
+    /// How often the log had gone back when it was found to come up to its place.
+    losses_before: u64,
     changed: watch::Receiver<()>,
 }
 
@@ -92,9 +98,10 @@ impl Follow {
     /// Whether no event comes after its place now. Asks the log itself.
     ///
     /// # Errors
-    /// When the log cannot be read.
-    pub(super) async fn is_at_end(&self) -> Result<bool, EventLogError> {
-        Ok(self.read_from_log(1).await?.events.is_empty())
+    /// When the log cannot be read, or ends before that place.
+    pub(super) async fn is_at_end(&mut self) -> Result<bool, EventLogError> {
+        let incarnation = self.incarnation().await?;
+        Ok(self.read_from_log(incarnation, 1).await?.events.is_empty())
     }
 
     /// The next events, at most `limit`, waiting until there are some. Cancel-safe: a page is either
@@ -114,11 +121,11 @@ impl Follow {
         loop {
             self.changed.mark_unchanged();
             let place = (self.incarnation().await?, self.after);
-            let next = self.tail.shared.state().stretch.continue_after(place, limit);
+            let next = self.continue_after(place, limit)?;
             let page = match next {
                 Continuation::Page(page) => page,
                 Continuation::Behind => {
-                    let page = self.read_from_log(limit).await?;
+                    let page = self.read_from_log(place.0, limit).await?;
                     self.enter(page.incarnation, page.head).await?;
                     page.into()
                 }
@@ -141,14 +148,42 @@ impl Follow {
         }
     }
 
-    /// The history in which its place is.
+    /// The history in which its place is. At first the log is asked, and so is whether it comes up to there.
     ///
     /// # Errors
-    /// When the log cannot be asked.
+    /// When the log cannot be asked, or ends before that place.
     pub async fn incarnation(&mut self) -> Result<Incarnation, EventLogError> {
-        match self.incarnation {
-            Some(known) => Ok(known),
-            None => Ok(*self.incarnation.insert(self.tail.log.incarnation().await?)),
+        if let Some(known) = self.incarnation {
+            return Ok(known);
+        }
+        loop {
+            // Before the log is asked: what is read meanwhile may be newer than the answer.
+            let (kept, losses_before) = self.tail.shared.kept_end();
+            let end = self.tail.log.end().await?;
+            if let Some(kept) = kept.filter(|kept| kept.incarnation == end.incarnation)
+                && let Err(lost) = kept.position.ensure_reached(end.position)
+            {
+                self.tail.shared.forget_if_lost(&lost);
+                continue;
+            }
+            self.after.ensure_reached(end.position)?;
+            self.losses_before = losses_before;
+            return Ok(*self.incarnation.insert(end.incarnation));
+        }
+    }
+
+    /// What is kept for its place, unless the log has gone back since that was taken.
+    fn continue_after(
+        &self,
+        place: (Incarnation, Position),
+        limit: usize,
+    ) -> Result<Continuation, EventLogError> {
+        let state = self.tail.shared.state();
+        match state.losses.last {
+            Some((end, place)) if state.losses.count != self.losses_before => {
+                Err(EventLogError::EndsBefore { end, place })
+            }
+            _ => Ok(state.stretch.continue_after(place, limit)),
         }
     }
 
@@ -169,9 +204,15 @@ impl Follow {
         Ok(())
     }
 
-    async fn read_from_log(&self, limit: usize) -> Result<Page, EventLogError> {
+    /// What comes after its place, which is in the history `incarnation`.
+    async fn read_from_log(
+        &self,
+        incarnation: Incarnation,
+        limit: usize,
+    ) -> Result<Page, EventLogError> {
         let (log, read_timeout) = (&*self.tail.log, self.tail.read_timeout);
-        read_page((log, read_timeout), self.after, limit).await
+        let read = read_page((log, read_timeout), (Some(incarnation), self.after), limit).await;
+        read.inspect_err(|error| self.tail.shared.forget_if_lost(error))
     }
 
     /// Waits until there may be more; an error when the log could not be read meanwhile.
@@ -230,6 +271,16 @@ struct State {
     /// How often the log could not be read, and what it said last.
     failures: u64,
     last_failure: Option<Failure>,
+    losses: Losses,
+}
+
+/// What is known of a log that went back within its history.
+#[derive(Default)]
+struct Losses {
+    /// How often.
+    count: u64,
+    /// Where it ended the last time, and what had been kept up to.
+    last: Option<(Position, Position)>,
 }
 
 impl Shared {
@@ -242,6 +293,23 @@ impl Shared {
         if self.state().stretch.enter(incarnation, head) {
             self.changed.send_replace(());
         }
+    }
+
+    /// Up to where the log is kept, if it was read, and how often it had gone back by then.
+    fn kept_end(&self) -> (Option<LogPlace>, u64) {
+        let state = self.state();
+        (state.stretch.end(), state.losses.count)
+    }
+
+    /// Forgets all that is kept, if the log turned out to end before it: nobody can tell what of it is lost.
+    fn forget_if_lost(&self, error: &EventLogError) {
+        let EventLogError::EndsBefore { end, place } = *error else { return };
+        tracing::error!(%error, "what was kept of the log is forgotten; followers begin anew");
+        let mut state = self.state();
+        state.stretch = Stretch::default();
+        state.losses = Losses { count: state.losses.count + 1, last: Some((end, place)) };
+        drop(state);
+        self.changed.send_replace(());
     }
 
     fn fail(&self, error: EventLogError) {
@@ -259,6 +327,7 @@ enum Failure {
     MayPass(Arc<dyn Error + Send + Sync>),
     ForGood(Arc<dyn Error + Send + Sync>),
     Reissued { after: Position },
+    EndsBefore { end: Position, place: Position },
 }
 
 impl Failure {
@@ -267,6 +336,7 @@ impl Failure {
             EventLogError::Unavailable(source) => Self::MayPass(source.into()),
             EventLogError::Failed(source) => Self::ForGood(source.into()),
             EventLogError::Reissued { after } => Self::Reissued { after },
+            EventLogError::EndsBefore { end, place } => Self::EndsBefore { end, place },
         }
     }
 
@@ -276,6 +346,9 @@ impl Failure {
             Self::MayPass(source) => EventLogError::Unavailable(told(source)),
             Self::ForGood(source) => EventLogError::Failed(told(source)),
             Self::Reissued { after } => EventLogError::Reissued { after: *after },
+            Self::EndsBefore { end, place } => {
+                EventLogError::EndsBefore { end: *end, place: *place }
+            }
         }
     }
 }

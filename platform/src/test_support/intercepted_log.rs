@@ -9,8 +9,8 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::event_log::{
-    Append, AppendError, Appended, EventLog, EventLogError, Incarnation, LogPlace, Page, Position,
-    Recorded, StreamEvents, StreamId, StreamTurns,
+    Append, AppendError, Appended, EventLog, EventLogError, LogPlace, Page, Position, Recorded,
+    StreamEvents, StreamId, StreamTurns,
 };
 
 /// What is done instead of handing a call on to `log`, the log beneath. What is left out is handed on.
@@ -87,8 +87,8 @@ impl<I: Interception> EventLog for InterceptedLog<I> {
         self.log.head()
     }
 
-    fn incarnation(&self) -> BoxFuture<'_, Result<Incarnation, EventLogError>> {
-        self.log.incarnation()
+    fn end(&self) -> BoxFuture<'_, Result<LogPlace, EventLogError>> {
+        self.log.end()
     }
 
     fn check_place(&self, place: LogPlace) -> BoxFuture<'_, Result<(), EventLogError>> {

@@ -234,13 +234,13 @@ impl World {
 
     /// The place of this position in the history that the log has now, as clients are given it.
     pub(super) async fn place(&self, position: i64) -> String {
-        let incarnation = self.log.incarnation().await.unwrap();
+        let incarnation = self.log.end().await.unwrap().incarnation;
         LogPlace { incarnation, position: Position(position) }.to_string()
     }
 
     /// The entity tag of a resource that has had so many events.
     pub(super) async fn tag(&self, number: u64) -> String {
-        let incarnation = self.log.incarnation().await.unwrap();
+        let incarnation = self.log.end().await.unwrap().incarnation;
         StreamVersion { incarnation, number }.entity_tag()
     }
 

@@ -4,15 +4,20 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use tokio::task::JoinHandle;
+use uuid::Uuid;
 
 use super::*;
 use crate::event_log::postgres::PostgresEventLog;
-use crate::event_log::{Append, EventLog as _, EventMetadata, NewEvent, StreamId};
+use crate::event_log::{
+    Append, EventLog, EventLogError, EventMetadata, Incarnation, NewEvent, Page, StreamId,
+};
 use crate::follower::status::FollowerState;
 use crate::follower::{Followers, run_follower};
 use crate::shutdown::Shutdown;
-use crate::test_support::{TestDatabase, fresh_database};
+use crate::test_support::{InterceptedLog, Interception, TestDatabase, fresh_database};
 
 /// The other end: what was written under which key, how often in all, and what happens to the writer.
 #[derive(Default)]
@@ -89,10 +94,18 @@ impl Bench {
 
     /// Another process that runs the reactor.
     fn start(&self, shutdown: &Shutdown) -> (FollowerStatus, JoinHandle<()>) {
+        self.start_on(self.log.clone(), shutdown)
+    }
+
+    fn start_on(
+        &self,
+        log: Arc<dyn EventLog>,
+        shutdown: &Shutdown,
+    ) -> (FollowerStatus, JoinHandle<()>) {
         let follower = LogReactorFollower {
             reactor: Scribe(Arc::clone(&self.ledger)),
             pool: self.database.pool(),
-            tail: LogTail::new(self.log.clone()),
+            tail: LogTail::new(log),
             page_events: 3,
         };
         let status = self.followers.register("scribe");
@@ -196,4 +209,32 @@ async fn an_error_is_tried_again_and_a_second_process_stands_by() {
     assert_eq!(second.state(), FollowerState::Following);
     shutdown.request();
     standing_by.await.unwrap();
+}
+
+/// Pages of a server that the database is not on.
+struct FromElsewhere;
+
+impl Interception for FromElsewhere {
+    fn read_all<'a>(
+        &'a self,
+        log: &'a dyn EventLog,
+        after: Position,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Page, EventLogError>> {
+        let incarnation = Incarnation(Uuid::from_u128(1));
+        let read = log.read_all(after, limit);
+        async move { Ok(Page { incarnation, ..read.await? }) }.boxed()
+    }
+}
+
+#[tokio::test]
+async fn what_was_read_of_another_history_than_the_checkpoints_is_not_acted_on() {
+    let (mut bench, shutdown) = (Bench::new().await, Shutdown::new());
+    bench.append(2).await;
+    let elsewhere = Arc::new(InterceptedLog::over(bench.log.clone(), FromElsewhere));
+    let (status, running) = bench.start_on(elsewhere, &shutdown);
+    bench.until(|| matches!(status.state(), FollowerState::Interrupted { .. })).await;
+    assert_eq!((bench.order(), bench.checkpoint().await), (vec![], 0));
+    shutdown.request();
+    running.await.unwrap();
 }

@@ -186,7 +186,7 @@ impl PartitionConsumer {
             Wakeup::PageRead(Err(error)) => {
                 tracing::warn!(%error, "the log cannot be read; trying again");
                 self.status.report_unreadable_log(&error);
-                if let EventLogError::Reissued { .. } = error {
+                if let EventLogError::Reissued { .. } | EventLogError::EndsBefore { .. } = error {
                     self.forget_everything();
                 }
                 self.read_at = Instant::now() + BACKOFF.delay(self.failed_reads);

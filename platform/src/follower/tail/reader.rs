@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::Shared;
 use crate::backoff::Backoff;
 use crate::event_log::{
-    EventLog, EventLogError, Incarnation, POLL_INTERVAL, Page, Position, Recorded,
+    EventLog, EventLogError, Incarnation, LogPlace, POLL_INTERVAL, Page, Position, Recorded,
 };
 
 /// The most events read at once.
@@ -38,19 +38,20 @@ pub(super) async fn read_while_awaited(
     let mut hints = log.hints();
     let mut failed_attempts = 0;
     loop {
-        let after = shared.awaited_after().await;
+        let place = shared.awaited_place().await;
         hints.mark_unchanged();
         let begun = Instant::now();
-        match read_page((&*log, read_timeout), after, READ_EVENTS_MAX).await {
+        match read_page((&*log, read_timeout), place, READ_EVENTS_MAX).await {
             Ok(page) => {
                 failed_attempts = 0;
                 let is_at_end = page.up_to >= page.head;
-                shared.take_in(page);
+                shared.take_in(place.1, page);
                 if is_at_end {
                     wait_for_reason(&mut hints, begun + POLL_INTERVAL).await;
                 }
             }
             Err(error) => {
+                shared.forget_if_lost(&error);
                 tracing::debug!(%error, "the end of the log cannot be read; trying again");
                 shared.fail(error);
                 BACKOFF.wait(failed_attempts).await;
@@ -64,17 +65,34 @@ pub(super) async fn read_while_awaited(
 /// waits for the one reader is told, and the reader goes on.
 pub(super) async fn read_page(
     (log, read_timeout): (&dyn EventLog, Duration),
-    after: Position,
+    place: (Option<Incarnation>, Position),
     limit: usize,
 ) -> Result<Page, EventLogError> {
     // What a panic leaves behind is the adapter's connection, which its pool looks after.
-    let reading = AssertUnwindSafe(async { log.read_all(after, limit).await }).catch_unwind();
+    let reading = AssertUnwindSafe(read_after(log, place, limit)).catch_unwind();
     let reason = match timeout(read_timeout, reading).await {
         Ok(Ok(read)) => return read,
         Ok(Err(_)) => "reading it panicked".to_owned(),
         Err(_) => format!("nothing was read for {} s", read_timeout.as_secs_f32()),
     };
     Err(EventLogError::Unavailable(reason.into()))
+}
+
+/// Reads what comes after a position that the log had come to in this history, and makes sure that it has: who
+/// appends may hold the head back for a moment, but never the end.
+async fn read_after(
+    log: &dyn EventLog,
+    (incarnation, after): (Option<Incarnation>, Position),
+    limit: usize,
+) -> Result<Page, EventLogError> {
+    let page = log.read_all(after, limit).await?;
+    if page.head < after && incarnation == Some(page.incarnation) {
+        let end = log.end().await?;
+        if end.incarnation == page.incarnation {
+            after.ensure_reached(end.position)?;
+        }
+    }
+    Ok(page)
 }
 
 /// Waits for a hint, but no longer than until `poll_at`.
@@ -90,27 +108,29 @@ async fn wait_for_reason(hints: &mut watch::Receiver<u64>, poll_at: Instant) {
 
 impl Shared {
     /// Where to read on, once somebody waits for more.
-    async fn awaited_after(&self) -> Position {
+    async fn awaited_place(&self) -> (Option<Incarnation>, Position) {
         loop {
-            if let Some(after) = self.next_read_after() {
-                return after;
+            if let Some(place) = self.next_read_place() {
+                return place;
             }
             self.awaited.notified().await;
         }
     }
 
     /// `None` when nobody waits.
-    fn next_read_after(&self) -> Option<Position> {
+    fn next_read_place(&self) -> Option<(Option<Incarnation>, Position)> {
         let state = self.state();
-        (state.waiting > 0).then(|| state.stretch.up_to())
+        (state.waiting > 0).then(|| (state.stretch.incarnation, state.stretch.up_to()))
     }
 
-    fn take_in(&self, page: Page) {
+    /// Takes in the page that was read after `after`.
+    pub(super) fn take_in(&self, after: Position, page: Page) {
         let mut state = self.state();
         let before = state.stretch.up_to();
         let head = page.head;
         let is_another = state.stretch.enter(page.incarnation, head);
-        if !is_another {
+        // A follower may have begun another stretch meanwhile, on which the page does not follow.
+        if !is_another && before == after {
             state.stretch.extend(page);
         }
         // Nobody waited for long, or appends outrun the reader: what is still to be read would push
@@ -178,6 +198,11 @@ pub(super) struct Stretch {
 impl Stretch {
     pub(super) const fn up_to(&self) -> Position {
         self.up_to
+    }
+
+    /// Up to where it is complete, and in which history; `None` before anything was read.
+    pub(super) fn end(&self) -> Option<LogPlace> {
+        self.incarnation.map(|incarnation| LogPlace { incarnation, position: self.up_to })
     }
 
     /// Whether reading on from the end to `position` would push out everything on the way. Positions

@@ -75,6 +75,11 @@ impl FakeLog {
         self.restores.fetch_add(1, Ordering::SeqCst);
     }
 
+    /// The same, without another history.
+    fn cut(&self, kept_up_to: i64) {
+        self.positions.lock().unwrap().retain(|position| *position <= kept_up_to);
+    }
+
     fn put(&self, positions: impl IntoIterator<Item = i64>) {
         self.positions.lock().unwrap().extend(positions);
         self.hints.send_modify(|count| *count += 1);
@@ -86,11 +91,12 @@ impl FakeLog {
 
     fn page(&self, after: Position, limit: usize) -> Page {
         let positions = self.positions.lock().unwrap();
-        let head = Position(positions.last().copied().unwrap_or_default()).max(after);
+        let head = Position(positions.last().copied().unwrap_or_default());
         let found = positions.iter().filter(|position| **position > after.0).take(limit);
         let events: Vec<_> = found.map(|position| recorded(*position)).collect();
         let last = events.last().filter(|_| events.len() == limit).map(|event| event.position);
-        Page { events, up_to: last.unwrap_or(head), head, incarnation: self.history() }
+        let up_to = last.unwrap_or(head).max(after);
+        Page { events, up_to, head, incarnation: self.history() }
     }
 }
 
@@ -133,8 +139,11 @@ impl EventLog for FakeLog {
         async { Ok(StreamEvents { events: Vec::new(), incarnation: self.history() }) }.boxed()
     }
 
-    fn incarnation(&self) -> BoxFuture<'_, Result<Incarnation, EventLogError>> {
-        async { Ok(self.history()) }.boxed()
+    fn end(&self) -> BoxFuture<'_, Result<LogPlace, EventLogError>> {
+        let positions = self.positions.lock().unwrap();
+        let position = Position(positions.last().copied().unwrap_or_default());
+        let end = LogPlace { incarnation: self.history(), position };
+        async move { Ok(end) }.boxed()
     }
 
     fn check_place(&self, place: LogPlace) -> BoxFuture<'_, Result<(), EventLogError>> {
