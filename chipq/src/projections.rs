@@ -135,8 +135,11 @@ fn explain_rebuild(error: RebuildError) -> Failure {
         RebuildError::Differs(_) => {
             "the old one serves; leave --expect-identical out to swap the new one in"
         }
+        RebuildError::BeyondLog(_) => {
+            "rebuild it, and each other one of which `chipq projections list` says so"
+        }
         RebuildError::LogTooShort(_) => {
-            "the event log was replaced or cut; restore it from its backup"
+            "a transaction is still appending before that; run it again"
         }
         RebuildError::Log(_) | RebuildError::Database(_) => {
             "check that the database answers, then run it again; the old one serves"

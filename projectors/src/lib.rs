@@ -7,6 +7,7 @@
 //! Invariants: only this crate writes read tables; a projection has one writer at a time; what an
 //! event cannot do to a read model stops its own stream and no other.
 
+mod beyond_log;
 mod checkpoint;
 mod generation;
 mod page_writer;
@@ -20,6 +21,7 @@ mod service;
 mod serving_projector;
 mod status;
 
+pub use beyond_log::BeyondLog;
 pub use generation::tables::{ensure, ensure_each};
 pub use parked_streams::Poison;
 pub use projection::{ApplyError, Projection, ProjectionDefinition};

@@ -20,6 +20,7 @@ use sqlx::Executor as _;
 
 pub use compare::{Comparison, TableDifference};
 
+use crate::beyond_log::BeyondLog;
 use crate::generation::{Generation, tables};
 use crate::parked_streams::Poison;
 use crate::projection::Projection;
@@ -104,8 +105,11 @@ pub enum RebuildError {
     /// The new generation differs, and was expected not to.
     #[error("the new generation differs: {0}")]
     Differs(Comparison),
-    /// The log ends before the checkpoint.
-    #[error("the log ends before position {0}, which the read model has reached")]
+    /// The generation that was verified is beyond the end of the log.
+    #[error(transparent)]
+    BeyondLog(#[from] BeyondLog),
+    /// The log is not complete up to where the old generation is.
+    #[error("the log is not complete up to position {0}, which the read model has reached")]
     LogTooShort(Position),
     /// Readers or other processes were in the way for too long.
     #[error("readers hold on to the old generation; try again when they have finished")]
@@ -181,15 +185,22 @@ pub async fn verify_each(
     let mut verified = Vec::with_capacity(projections.len());
     for projection in projections {
         let mut builder = Builder::begin(pool, Arc::clone(&log), *projection).await?;
-        let outcome = fill_and_compare(pool, &mut builder, &mut |_| {}).await;
+        let outcome = verify_one(pool, &mut builder).await;
         builder.remove_and_release().await;
         verified.push(outcome?);
     }
     Ok(verified)
 }
 
-/// Fills the new generation to where the old one is, and compares them there. The old one moves on
-/// meanwhile.
+/// A generation beyond the end of the log is wrong, whatever it holds.
+async fn verify_one(pool: &Pool, builder: &mut Builder) -> Result<Verified, RebuildError> {
+    let verified = fill_and_compare(pool, builder, &mut |_| {}).await?;
+    builder.refuse_beyond_log(verified.position).await?;
+    Ok(verified)
+}
+
+/// Fills the new generation to where the old one is, or to the end of a log that ends before, and compares
+/// them there. The old one moves on meanwhile.
 async fn fill_and_compare(
     pool: &Pool,
     builder: &mut Builder,
@@ -198,7 +209,7 @@ async fn fill_and_compare(
     builder.approach_serving(pool, progress).await?;
     let projection = builder.generation.projection;
     let mut snapshot = ServingSnapshot::open(pool, projection).await?;
-    builder.fill_to(snapshot.position, progress).await?;
+    builder.fill_to_or_end(snapshot.position, progress).await?;
     let comparison = builder.compare_with(pool, &mut snapshot).await?;
     let (generation, position) = (snapshot.generation, snapshot.position);
     snapshot.release().await;
@@ -247,7 +258,7 @@ async fn try_swap(
 ) -> Result<(), RebuildError> {
     let mut tx = pool.begin().await?;
     let old = hold_serving(&mut tx, builder.generation.projection).await?;
-    builder.fill_to(old.position, progress).await?;
+    builder.fill_to_or_end(old.position, progress).await?;
     refuse_poisons(builder).await?;
     swap_generations(&mut tx, &old, &builder.generation).await?;
     tx.commit().await?;

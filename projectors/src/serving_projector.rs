@@ -11,6 +11,7 @@ use platform::event_log::{EventLog, Page, Position, StreamId};
 use platform::follower::{FollowError, FollowerStatus, OwnerLock, Projector, project_to_end};
 use platform::postgres::{DatabaseConnection, DatabaseFlavour, Pool};
 
+use crate::beyond_log::find_beyond_log;
 use crate::checkpoint::WriteError;
 use crate::generation::{Generation, lock};
 use crate::page_writer::write_page;
@@ -65,6 +66,10 @@ impl Projector for ServingProjector {
             let mismatch = find_mismatch(connection, self.projection).await?;
             return Err(mismatch.map_or_else(nothing_serves, FollowError::failed));
         };
+        let (log, position) = (&*self.log, generation.position);
+        if let Some(beyond) = find_beyond_log(log, self.projection, position).await? {
+            return Err(FollowError::failed(beyond));
+        }
         generation.discarded = repair::load_discarded(&*self.log, self.projection).await?;
         parked_streams::mark_discarded(connection, &generation).await?;
         repair::retry_after_upgrade(connection, &*self.log, &mut generation).await?;

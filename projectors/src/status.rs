@@ -5,6 +5,7 @@ use domain::GenerationStatus;
 use platform::event_log::{EventLog, EventLogError, Position, StreamId};
 use platform::postgres::Pool;
 
+use crate::beyond_log::{BeyondLog, find_beyond_log};
 use crate::schema_version::{SchemaMismatch, find_mismatch};
 
 /// The most parked streams that are listed at once.
@@ -23,6 +24,8 @@ pub struct ProjectionStatus {
     pub schema_version: i32,
     /// Why this code does not write into it, if it does not.
     pub mismatch: Option<SchemaMismatch>,
+    /// Why nothing is written into it, if it is beyond the end of the log.
+    pub beyond_log: Option<BeyondLog>,
     /// Everything up to here is applied or parked.
     pub position: Position,
     /// The log is complete up to here.
@@ -148,7 +151,12 @@ async fn status_of(
     let oldest = next.events.first();
     let lag_events = oldest.map_or(0, |_| next.head.0.abs_diff(position.0));
     let lag = oldest.map_or(TimeDelta::zero(), |event| Utc::now() - event.recorded_at);
-    let mismatch = match crate::find(&row.projection) {
+    let projection = crate::find(&row.projection);
+    let beyond_log = match projection {
+        Some(projection) => find_beyond_log(log, projection, position).await?,
+        None => None,
+    };
+    let mismatch = match projection {
         Some(projection) if row.status == GenerationStatus::Serving.as_str() => {
             find_mismatch(&mut *pool.acquire().await?, projection).await?
         }
@@ -160,6 +168,7 @@ async fn status_of(
         status: row.status,
         schema_version: row.schema_version,
         mismatch,
+        beyond_log,
         position,
         head: next.head,
         lag_events,

@@ -47,6 +47,9 @@ async fn print_list(session: &OperatorSession) -> anyhow::Result<()> {
     for mismatch in statuses.iter().filter_map(|status| status.mismatch.as_ref()) {
         outln!("\n{} stands still: {mismatch}", mismatch.projection);
     }
+    for beyond in statuses.iter().filter_map(|status| status.beyond_log.as_ref()) {
+        outln!("\n{} stands still: {beyond}", beyond.projection);
+    }
     for parked in projectors::list_parked_streams(session.pool(), None).await? {
         print_parked(&parked);
     }

@@ -11,6 +11,7 @@ use platform::postgres::{DatabaseConnection, Pool};
 use super::compare::{Comparison, compare_generations};
 use super::serving_snapshot::ServingSnapshot;
 use super::{Progress, RebuildError};
+use crate::beyond_log::find_beyond_log;
 use crate::checkpoint::WriteError;
 use crate::generation::{Generation, lock, tables};
 use crate::page_writer::write_page;
@@ -72,7 +73,7 @@ impl Builder {
             let name = self.generation.projection.name();
             let serving = serving_position(pool, name).await?;
             let target = serving.ok_or(RebuildError::NothingServes(name))?;
-            self.fill_to(target, progress).await?;
+            self.fill_to_or_end(target, progress).await?;
             if self.events - before <= PAGE_EVENTS as u64 {
                 break;
             }
@@ -81,7 +82,7 @@ impl Builder {
     }
 
     /// Applies everything up to `target` and nothing after it.
-    pub(super) async fn fill_to(
+    async fn fill_to(
         &mut self,
         target: Position,
         progress: OnProgress<'_>,
@@ -90,6 +91,16 @@ impl Builder {
         let filled = self.fill_pages(target, progress).await;
         self.filling += begun.elapsed();
         filled
+    }
+
+    /// Applies everything up to `target`, or up to the end of a log that does not come there any more.
+    pub(super) async fn fill_to_or_end(
+        &mut self,
+        target: Position,
+        progress: OnProgress<'_>,
+    ) -> Result<(), RebuildError> {
+        let end = self.log.end().await?.position;
+        self.fill_to(target.min(end), progress).await
     }
 
     /// The next page is read while one is written.
@@ -127,6 +138,13 @@ impl Builder {
         self.generation.discarded = repair::load_discarded(&*self.log, projection).await?;
         parked_streams::mark_discarded(&mut self.connection, &self.generation).await?;
         Ok(parked_streams::list_poisons(&mut self.connection, &self.generation).await?)
+    }
+
+    /// Makes sure that the log comes up to `position`.
+    pub(super) async fn refuse_beyond_log(&self, position: Position) -> Result<(), RebuildError> {
+        let projection = self.generation.projection;
+        let beyond = find_beyond_log(&*self.log, projection, position).await?;
+        beyond.map_or(Ok(()), |beyond| Err(beyond.into()))
     }
 
     /// Compares the generation with one that is seen in a snapshot, at the same position.

@@ -5,6 +5,8 @@ mod comparing;
 #[cfg(test)]
 mod contract;
 #[cfg(test)]
+mod lost_log;
+#[cfg(test)]
 mod moody;
 #[cfg(test)]
 mod poison;
