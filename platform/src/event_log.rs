@@ -227,7 +227,7 @@ pub enum EventLogError {
     /// can tell from where on.
     #[error(
         "the log ends at position {end} and had come to {place}: an earlier state of it was put back; \
-         SELECT begin_log_incarnation() on its database leads out"
+         SELECT begin_log_incarnation() on its database, or a restart of its server, leads out"
     )]
     EndsBefore {
         /// Where it ends now.

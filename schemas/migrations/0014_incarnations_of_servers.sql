@@ -3,7 +3,7 @@
 -- lost, that one begins at the log's end, and every place before it stands.
 ALTER TABLE event_log_incarnations ADD COLUMN server_started_at timestamptz;
 
--- The one that is recorded last goes on, if the server still runs that it was recorded on.
+-- Whether the server was started since the last one was recorded nobody can tell any more: it is taken to go on.
 UPDATE event_log_incarnations SET server_started_at = pg_postmaster_start_time()
     WHERE number = (SELECT max(number) FROM event_log_incarnations);
 
