@@ -131,7 +131,10 @@ fn explain_rebuild(error: RebuildError) -> Failure {
             "correct the projection, or go on without each (chipq projections discard … \
              --not-parked), then run it again; the old one serves"
         }
-        RebuildError::Unknown(_) => "run it with the newer version; the old generation serves",
+        RebuildError::Unknown(_) => {
+            "run it with the newer version, or go on without the event (chipq projections discard … \
+             --not-parked); the old generation serves"
+        }
         RebuildError::Differs(_) => {
             "the old one serves; leave --expect-identical out to swap the new one in"
         }

@@ -163,12 +163,13 @@ async fn gauge(address: &str, name: &str, follower: &str) -> Option<String> {
     text.lines().find(line)?.rsplit(' ').next().map(str::to_owned)
 }
 
-/// A stream that begins in its middle: no read model of inspections can take it.
-async fn append_poison(url: &str) -> i64 {
+/// A stream that begins in its middle: no read model of inspections can take it. Of another version than 1 it
+/// is one that no read model knows.
+async fn append_poison(url: &str, event_version: &str) -> i64 {
     let config = ::platform::postgres::DatabaseConfig::from_url(url);
     let pool = ::platform::postgres::connect(&config).await.unwrap();
     let log = PostgresEventLog::new(pool);
-    let (event_type, event_version) = ("InspectionVoided".to_owned(), "1".to_owned());
+    let (event_type, event_version) = ("InspectionVoided".to_owned(), event_version.to_owned());
     let payload = json!({"type": event_type, "reason": "no beginning"});
     let event = NewEvent { event_type, event_version, payload };
     let stream = StreamId::for_aggregate::<domain::Inspection>(uuid::Uuid::new_v4());
@@ -187,7 +188,7 @@ async fn an_operator_retries_and_discards_what_a_read_model_cannot_take() {
         finished(command.env("CHIPQ_ACTOR", "ada"))
     };
     assert_eq!(operate(&["migrate"]).0, 0);
-    let position = append_poison(url).await.to_string();
+    let position = append_poison(url, "1").await.to_string();
     let metrics = free_address();
     let projectors = Role::start("projectors", url, folder.path(), &["--health-listen", &metrics]);
     let deadline = Instant::now() + READY_WITHIN;
@@ -220,5 +221,38 @@ async fn an_operator_retries_and_discards_what_a_read_model_cannot_take() {
     let (_, said, _) = operate(&["projections", "history", "reports"]);
     assert!(said.starts_with(&format!("reports: discard at position {position} ")), "{said}");
     assert!(said.contains(" by ada on ") && said.contains(": a tool wrote it"), "{said}");
+    projectors.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_lets_every_read_model_go_on_without_an_event_that_none_knows() {
+    let database = ::platform::test_support::fresh_database().await;
+    let url = database.url();
+    let folder = folder();
+    let operate = |arguments: &[&str]| {
+        let mut command = chipq(arguments);
+        command.env("CHIPQ_DATABASE_URL", url).env("CHIPQ_DATA", folder.path());
+        finished(command.env("CHIPQ_ACTOR", "ada"))
+    };
+    assert_eq!(operate(&["migrate"]).0, 0);
+    let position = append_poison(url, "99").await.to_string();
+    let health = free_address();
+    let projectors = Role::start("projectors", url, folder.path(), &["--health-listen", &health]);
+    let way_out = ["projections", "discard", "all", &position, "--reason"];
+    let said_in_list = || operate(&["projections", "list"]).1.matches(&way_out.join(" ")).count();
+    let deadline = Instant::now() + READY_WITHIN;
+    while said_in_list() < 4 {
+        assert!(Instant::now() < deadline, "every read model of inspections says the way out");
+    }
+
+    let (code, _, said) = operate(&["projections", "discard", "all", "999999", "--reason", "-"]);
+    assert_eq!(code, 64, "{said}");
+    let (code, said, errors) = operate(&[&way_out[..], &["a trial wrote it"]].concat());
+    assert_eq!(code, 0, "{said}{errors}");
+    assert_eq!(said.matches(&format!(": discard at position {position},")).count(), 4, "{said}");
+    assert!(!said.contains("it takes effect when"), "nobody waits for another try: {said}");
+    assert_eq!(said_in_list(), 0);
+    let (_, said, _) = operate(&["projections", "history"]);
+    assert_eq!(said.matches(" by ada on ").count(), 4, "{said}");
     projectors.stop();
 }

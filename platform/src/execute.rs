@@ -164,16 +164,31 @@ pub async fn execute<A: Aggregate>(
 where
     A::Command: Clone,
 {
+    execute_on(log, request, replay::<A>).await
+}
+
+/// [`execute`], on the aggregate that `replay` makes of its stream.
+pub(crate) async fn execute_on<A: Aggregate>(
+    log: &dyn EventLog,
+    request: Request<A>,
+    replay: fn(&StreamEvents) -> Result<Loaded<A>, UndecodableEvent>,
+) -> Result<Executed<A>, ExecuteError<A::Rejection>>
+where
+    A::Command: Clone,
+{
     let _turn = wait_for_turn::<A>(log, &request).await?;
+    let stream = StreamId::for_aggregate::<A>(&request.aggregate_id);
     for attempt in 0..ATTEMPTS_MAX {
-        let (decided, append) = decide(log, &request).await?;
+        let loaded = replay(&log.read_stream(&stream, 0).await?)?;
+        let (decided, append) = decide_on(log, &request, loaded).await?;
         if append.events.is_empty() {
             return Ok(Executed::unchanged(decided.loaded));
         }
         match log.append(append).await {
             Ok(appended) => return Ok(decided.after(&appended)),
             Err(AppendError::DuplicateCommand { .. }) => {
-                return Ok(Executed::unchanged(load::<A>(log, &request.aggregate_id).await?));
+                let loaded = replay(&log.read_stream(&stream, 0).await?)?;
+                return Ok(Executed::unchanged(loaded));
             }
             Err(AppendError::Conflict { .. }) => BACKOFF.wait(attempt).await,
             Err(AppendError::Log(error)) => return Err(error.into()),
@@ -267,16 +282,6 @@ impl<A: Aggregate> Decided<A> {
         let (version, incarnation) = (appended.version, appended.incarnation);
         Executed { state, version, position, incarnation, events: self.events }
     }
-}
-
-async fn decide<A: Aggregate>(
-    log: &dyn EventLog,
-    request: &Request<A>,
-) -> Result<(Decided<A>, Append), ExecuteError<A::Rejection>>
-where
-    A::Command: Clone,
-{
-    decide_on(log, request, load::<A>(log, &request.aggregate_id).await?).await
 }
 
 async fn decide_on<A: Aggregate>(

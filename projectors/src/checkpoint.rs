@@ -7,14 +7,16 @@ use platform::event_log::{EventLogError, Position};
 use platform::postgres::DatabaseConnection;
 
 use crate::generation::Generation;
+use crate::poison::Poison;
 
 /// Why what a page says was not written.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum WriteError {
     #[error("another process owns the generation now")]
     Fenced,
-    #[error("{0}")]
-    Unknown(String),
+    /// Newer software wrote this event.
+    #[error("{}", .0.reason)]
+    Unknown(Poison),
     #[error(transparent)]
     Log(#[from] EventLogError),
     #[error("the database failed: {0}")]
@@ -67,7 +69,7 @@ pub(crate) async fn advance_checkpoint(
         "UPDATE public.projection_checkpoints
          SET position = $3, events_read = events_read + $4 + $5,
              events_applied = events_applied + $4, events_parked = events_parked + $5,
-             updated_at = clock_timestamp()
+             updated_at = clock_timestamp(), blocked_by = NULL
          WHERE projection = $1 AND generation = $2",
     )
     .bind(generation.projection.name())

@@ -8,10 +8,12 @@
 //! event cannot do to a read model stops its own stream and no other.
 
 mod beyond_log;
+mod blockade;
 mod checkpoint;
 mod generation;
 mod page_writer;
 mod parked_streams;
+mod poison;
 mod projection;
 mod projections;
 mod rebuild;
@@ -23,7 +25,7 @@ mod status;
 
 pub use beyond_log::BeyondLog;
 pub use generation::tables::{ensure, ensure_each};
-pub use parked_streams::Poison;
+pub use poison::Poison;
 pub use projection::{ApplyError, Projection, ProjectionDefinition};
 pub use projections::{ALL, find};
 pub use rebuild::{
@@ -35,5 +37,5 @@ pub use service::{ProjectorsConfig, Service};
 pub use serving_projector::catch_up;
 pub use status::{
     ParkedStream, ProjectionStatus, StatusError, find_parked_stream, list_generations,
-    list_parked_streams, read_parked_stream, serving_position,
+    list_parked_streams, list_stopped_by, read_parked_stream, serving_position,
 };

@@ -4,8 +4,9 @@
 //! Invariants: the checkpoint moves with the rows and from where the page begins; events read =
 //! applied + parked. A page is applied as a whole; when an event in it is at fault, it is halved
 //! behind savepoints until that event is found, and its stream is parked. One that only newer software knows
-//! is not at fault: nothing of its page is written, and the page waits for that software. A decision about the
-//! projection's own streams divides its page: what stands before it is written first.
+//! is not at fault: nothing of its page is written, and the page waits for that software, or for a decision to go
+//! on without it. A decision about the projection's own streams divides its page: what stands before it is
+//! written first.
 
 #[cfg(test)]
 mod tests;
@@ -17,7 +18,8 @@ use platform::postgres::DatabaseConnection;
 
 use crate::checkpoint::{WriteError, advance_checkpoint, lock_checkpoint};
 use crate::generation::Generation;
-use crate::parked_streams::{self, Passed, Poison};
+use crate::parked_streams::{self, Passed};
+use crate::poison::Poison;
 use crate::projection::ApplyError;
 use crate::repair;
 
@@ -147,12 +149,15 @@ async fn apply_events(
                 tally.applied += stretch.len() as u64;
             }
             (Err(ApplyError::Transient(error)), _) => return Err(error.into()),
-            (Err(ApplyError::Unknown(reason)), _) => return Err(WriteError::Unknown(reason)),
+            // One that only newer software knows is looked for in the same way, and then nothing is written.
+            (Err(ApplyError::Unknown(reason)), [event]) => {
+                return Err(WriteError::Unknown(Poison::new(event, reason)));
+            }
             (Err(ApplyError::Permanent(reason)), [event]) => {
                 savepoint.rollback().await?;
                 tally.pass_over(&event.stream, Some(Poison::new(event, reason)));
             }
-            (Err(ApplyError::Permanent(_)), _) => {
+            (Err(ApplyError::Permanent(_) | ApplyError::Unknown(_)), _) => {
                 savepoint.rollback().await?;
                 let second = stretch.split_off(stretch.len() / 2);
                 stretches.extend([second, stretch]);

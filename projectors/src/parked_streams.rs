@@ -3,47 +3,15 @@
 //! Invariant: every event that was passed over is counted with its stream. Absent: who decides about them
 //! (`repair`).
 
-use std::fmt;
-
-use platform::event_log::{Position, Recorded, StreamId};
+use platform::event_log::{Position, StreamId};
 use platform::postgres::DatabaseConnection;
 
 use crate::checkpoint::to_bigint;
 use crate::generation::Generation;
+use crate::poison::Poison;
 
 /// The most poisons that are listed at once; how many there are is counted beside them.
 const LISTED_MAX: i64 = 1_000;
-
-/// An event that can never be applied.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Poison {
-    /// Where it is.
-    pub position: Position,
-    /// Its stream.
-    pub stream: StreamId,
-    /// Its stored name.
-    pub event_type: String,
-    /// Why it cannot be applied.
-    pub reason: String,
-}
-
-impl Poison {
-    pub(crate) fn new(event: &Recorded, reason: String) -> Self {
-        Self {
-            position: event.position,
-            stream: event.stream.clone(),
-            event_type: event.event_type.clone(),
-            reason,
-        }
-    }
-}
-
-impl fmt::Display for Poison {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { position, stream, event_type, reason } = self;
-        write!(f, "{event_type} of {stream} at position {position} cannot be applied: {reason}")
-    }
-}
 
 /// The events of one stream that a page passes over.
 #[derive(Debug, Default)]

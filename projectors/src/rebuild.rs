@@ -22,7 +22,7 @@ pub use compare::{Comparison, TableDifference};
 
 use crate::beyond_log::BeyondLog;
 use crate::generation::{Generation, tables};
-use crate::parked_streams::Poison;
+use crate::poison::Poison;
 use crate::projection::Projection;
 use builder::Builder;
 use serving_snapshot::ServingSnapshot;
@@ -99,9 +99,9 @@ pub enum RebuildError {
     /// Events can never be applied, and nobody has discarded them: the first ones, at most 1,000.
     #[error("{} of the log cannot be applied", count_events(.0))]
     Poison(Vec<Poison>),
-    /// Newer software wrote an event.
-    #[error("{0}")]
-    Unknown(String),
+    /// Newer software wrote an event, and nobody has discarded it.
+    #[error("{}", .0.reason)]
+    Unknown(Poison),
     /// The new generation differs, and was expected not to.
     #[error("the new generation differs: {0}")]
     Differs(Comparison),

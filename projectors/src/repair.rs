@@ -9,12 +9,13 @@
 use std::collections::HashMap;
 
 use domain::{Aggregate as _, PoisonedEvent, ProjectionRepair, ProjectionRepairEvent};
-use platform::event_log::{EventLog, EventLogError, Position, Recorded, StreamId, Undecodable};
+use platform::event_log::{EventLog, EventLogError, Position, Recorded, StreamId};
 use platform::postgres::DatabaseConnection;
 
 use crate::checkpoint::{WriteError, advance_checkpoint, lock_checkpoint};
 use crate::generation::Generation;
-use crate::parked_streams::{self, Poison};
+use crate::parked_streams;
+use crate::poison::Poison;
 use crate::projection::{ApplyError, Projection};
 
 /// Streams that are looked up at a time to be tried again.
@@ -31,29 +32,29 @@ pub(crate) fn is_decision(projection: &dyn Projection, event: &Recorded) -> bool
 pub(crate) async fn load_discarded(
     log: &dyn EventLog,
     projection: &dyn Projection,
-) -> Result<HashMap<StreamId, Position>, WriteError> {
+) -> Result<HashMap<StreamId, Position>, EventLogError> {
     let stream = StreamId::for_aggregate::<ProjectionRepair>(projection.name());
     let mut repair = ProjectionRepair::default();
     for event in log.read_stream(&stream, 0).await?.events {
-        if let Some(decision) = decode_decision(&event)? {
+        // One that cannot be read is told of when it is carried out.
+        if let Ok(decision) = event.decode::<ProjectionRepair>() {
             repair.evolve(&decision);
         }
     }
     Ok(repair.discarded().map(|poison| (stream_of(poison), Position(poison.position))).collect())
 }
 
-/// The decision; `None` when it is damaged, so that nobody can tell what was decided.
-fn decode_decision(event: &Recorded) -> Result<Option<ProjectionRepairEvent>, WriteError> {
-    match event.decode::<ProjectionRepair>() {
-        Ok(decision) => Ok(Some(decision)),
-        Err(error) if matches!(error.reason, Undecodable::Unknown(_)) => {
-            Err(WriteError::Unknown(error.to_string()))
-        }
-        Err(error) => {
-            tracing::error!(position = event.position.0, %error, "a decision is passed over");
-            Ok(None)
-        }
-    }
+/// The decision; `None` when it is damaged or newer than this software, so that nobody here can tell what was
+/// decided. That stops nothing: decisions are the way out of what cannot be read, and must always be open.
+fn decode_decision(event: &Recorded) -> Option<ProjectionRepairEvent> {
+    let decoded = event.decode::<ProjectionRepair>();
+    let projection = &event.stream.aggregate_id;
+    decoded
+        .inspect_err(|error| {
+            let position = event.position.0;
+            tracing::error!(%projection, position, %error, "a decision is passed over: make it again");
+        })
+        .ok()
 }
 
 fn stream_of(poison: &PoisonedEvent) -> StreamId {
@@ -70,7 +71,7 @@ pub(crate) async fn carry_out(
     generation: &mut Generation,
     event: &Recorded,
 ) -> Result<(), WriteError> {
-    let decision = decode_decision(event)?;
+    let decision = decode_decision(event);
     generation.discarded = load_discarded(log, generation.projection).await?;
     let parked = match &decision {
         Some(ProjectionRepairEvent::StreamRetryRequested { poison, .. }) => {

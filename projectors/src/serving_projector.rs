@@ -1,17 +1,21 @@
 //! The generation that serves, as what `platform::follower` keeps up to date.
 //!
-//! Invariant: this process writes the generation of the newest epoch or nothing; what it knows of it,
-//! such as which streams are parked, is read again with every take-over.
+//! Invariants: this process writes the generation of the newest epoch or nothing; what it knows of it,
+//! such as which streams are parked, is read again with every take-over. Who stands still before an event that
+//! only newer software knows owns nothing meanwhile, so that such software may take over (`blockade`).
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use domain::GenerationStatus;
 use platform::event_log::{EventLog, Page, Position, StreamId};
-use platform::follower::{FollowError, FollowerStatus, OwnerLock, Projector, project_to_end};
+use platform::follower::{
+    FollowError, FollowerStatus, LogTail, OwnerLock, Projector, project_to_end,
+};
 use platform::postgres::{DatabaseConnection, DatabaseFlavour, Pool};
 
 use crate::beyond_log::find_beyond_log;
+use crate::blockade::Blockade;
 use crate::checkpoint::WriteError;
 use crate::generation::{Generation, lock};
 use crate::page_writer::write_page;
@@ -28,11 +32,13 @@ pub(crate) struct ServingProjector {
     status: Option<FollowerStatus>,
     /// Owned since the last take-over.
     generation: Option<Generation>,
+    /// What ended the last session, if trying again alone cannot help.
+    blockade: Option<Blockade>,
 }
 
 impl ServingProjector {
     pub(crate) fn new(projection: &'static dyn Projection, log: Arc<dyn EventLog>) -> Self {
-        Self { projection, log, status: None, generation: None }
+        Self { projection, log, status: None, generation: None, blockade: None }
     }
 
     /// The same, which says in `status` how many streams are passed over.
@@ -56,6 +62,15 @@ impl ServingProjector {
 impl Projector for ServingProjector {
     fn owner_lock(&self) -> OwnerLock {
         OwnerLock { class: lock::OWNER, name: self.projection.name() }
+    }
+
+    async fn wait_while_blocked(&mut self, pool: &Pool, tail: &LogTail) -> Result<(), FollowError> {
+        // It is forgotten also when the wait is interrupted: what is then shown is the other reason, and only
+        // another try shows this one again.
+        match self.blockade.take() {
+            Some(blockade) => blockade.wait_until_worth_trying(self.projection, pool, tail).await,
+            None => Ok(()),
+        }
     }
 
     async fn take_over(
@@ -93,7 +108,15 @@ impl Projector for ServingProjector {
         page: &Page,
     ) -> Result<(), FollowError> {
         let mut generation = self.generation.take().ok_or_else(nothing_serves)?;
-        let written = write_page(connection, &*self.log, &mut generation, page).await?;
+        let written = match write_page(connection, &*self.log, &mut generation, page).await {
+            Err(WriteError::Unknown(poison)) => {
+                let blockade = Blockade::record(connection, &generation, poison).await?;
+                let error = FollowError::failed(blockade.to_string());
+                self.blockade = Some(blockade);
+                return Err(error);
+            }
+            written => written?,
+        };
         let projection = self.projection.name();
         for poison in &written.poisons {
             tracing::error!(projection, position = poison.position.0, %poison, "stream parked");
@@ -116,7 +139,7 @@ impl From<WriteError> for FollowError {
             WriteError::Fenced => Self::Fenced,
             WriteError::Database(error) => Self::Database(error),
             WriteError::Log(error) => Self::Log(error),
-            WriteError::Unknown(reason) => Self::failed(reason),
+            WriteError::Unknown(poison) => Self::failed(poison.reason),
         }
     }
 }

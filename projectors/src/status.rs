@@ -4,8 +4,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use domain::GenerationStatus;
 use platform::event_log::{EventLog, EventLogError, Position, StreamId};
 use platform::postgres::Pool;
+use sqlx::types::Json;
 
 use crate::beyond_log::{BeyondLog, find_beyond_log};
+use crate::poison::Poison;
 use crate::schema_version::{SchemaMismatch, find_mismatch};
 
 /// The most parked streams that are listed at once.
@@ -26,6 +28,8 @@ pub struct ProjectionStatus {
     pub mismatch: Option<SchemaMismatch>,
     /// Why nothing is written into it, if it is beyond the end of the log.
     pub beyond_log: Option<BeyondLog>,
+    /// The event before which it stands still, if this software does not know it.
+    pub blocked_by: Option<Poison>,
     /// Everything up to here is applied or parked.
     pub position: Position,
     /// The log is complete up to here.
@@ -95,6 +99,25 @@ struct CheckpointRow {
     parked_streams: i64,
     discarded_streams: i64,
     updated_at: DateTime<Utc>,
+    blocked_by: Option<Json<BlockedBy>>,
+}
+
+/// The event before which a generation stands still, as its checkpoint keeps it.
+#[derive(serde::Deserialize)]
+struct BlockedBy {
+    position: i64,
+    aggregate_type: String,
+    aggregate_id: String,
+    event_type: String,
+    error: String,
+}
+
+impl From<BlockedBy> for Poison {
+    fn from(blocked: BlockedBy) -> Self {
+        let BlockedBy { position, aggregate_type, aggregate_id, event_type, error } = blocked;
+        let stream = StreamId { aggregate_type, aggregate_id };
+        Self { position: Position(position), stream, event_type, reason: error }
+    }
 }
 
 /// Every generation that serves or is being built, by name and generation.
@@ -107,7 +130,7 @@ pub async fn list_generations(
 ) -> Result<Vec<ProjectionStatus>, StatusError> {
     let rows: Vec<CheckpointRow> = sqlx::query_as(
         "SELECT projection, generation, status, schema_version, c.position, events_read,
-                events_applied, events_parked, updated_at,
+                events_applied, events_parked, updated_at, blocked_by,
                 count(*) FILTER (WHERE NOT p.discarded) AS parked_streams,
                 count(*) FILTER (WHERE p.discarded) AS discarded_streams
          FROM public.projection_checkpoints c
@@ -169,6 +192,7 @@ async fn status_of(
         schema_version: row.schema_version,
         mismatch,
         beyond_log,
+        blocked_by: row.blocked_by.map(|Json(blocked)| blocked.into()),
         position,
         head: next.head,
         lag_events,
@@ -239,6 +263,29 @@ pub async fn read_parked_stream(
         .fetch_optional(pool)
         .await?;
     Ok(row.map(ParkedStream::from))
+}
+
+/// The read models that a decision about the event at `position` is for: those that it stops, those of which it
+/// has parked a stream, and those that have yet to come there. None when it is in the way of none.
+///
+/// # Errors
+/// When the database fails.
+pub async fn list_stopped_by(pool: &Pool, position: Position) -> Result<Vec<String>, sqlx::Error> {
+    let rows: Vec<(String, bool)> = sqlx::query_as(
+        "SELECT c.projection,
+                p.position IS NOT NULL OR coalesce((blocked_by ->> 'position')::bigint = $1, false)
+         FROM public.projection_checkpoints c
+         LEFT JOIN public.parked_streams p ON p.projection = c.projection
+              AND p.generation = c.generation AND p.position = $1 AND NOT p.discarded
+         WHERE c.status = 'serving' AND (p.position IS NOT NULL OR c.position < $1)
+         ORDER BY c.projection",
+    )
+    .bind(position.0)
+    .fetch_all(pool)
+    .await?;
+    let is_any_stopped = rows.iter().any(|(_, is_stopped)| *is_stopped);
+    let named = rows.into_iter().filter(|_| is_any_stopped);
+    Ok(named.map(|(projection, _)| projection).collect())
 }
 
 #[derive(sqlx::FromRow)]

@@ -261,7 +261,6 @@ impl From<RepairError> for QueryError {
                 Self::Rejected { rejection: rejection.name(), message: rejection.to_string() }
             }
             RepairError::Contended => Self::TooMany("decisions"),
-            RepairError::Unreadable(error) => Self::internal(error),
             RepairError::Log(error) => error.into(),
         }
     }

@@ -24,6 +24,7 @@ After an upgrade the new program tries by itself what the old one could not appl
     #[command(after_help = "\
 Examples:
   chipq projections discard reports 4711 --reason \"a tool wrote it; the board was inspected again\"
+  chipq projections discard all 4711 --reason \"...\"   every read model that it is in the way of
   chipq projections discard reports 4711 --not-parked --reason \"...\"   a rebuild has reported it
 
 The read model keeps what it had of the stream. A rebuild goes on past it, too. It can be taken back:
@@ -76,12 +77,13 @@ pub(crate) struct RetryStreamArgs {
 /// `chipq projections discard`
 #[derive(Debug, Clone, Args)]
 pub(crate) struct DiscardStreamArgs {
-    /// The read model: inspection_overview, defects, parts, yield or reports.
+    /// The read model: inspection_overview, defects, parts, yield or reports; or all: every one that the event
+    /// stops, or has parked a stream of.
     pub(crate) projection: String,
     /// Where the event is.
     #[arg(value_parser = clap::value_parser!(i64).range(1..))]
     pub(crate) position: i64,
-    /// Also when the read model that serves has not parked it: a rebuild has reported it.
+    /// Also when it is in the way of no read model that serves: a rebuild has reported it.
     #[arg(long)]
     pub(crate) not_parked: bool,
     #[command(flatten)]

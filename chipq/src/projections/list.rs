@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use projectors::ParkedStream;
+use projectors::{ParkedStream, Poison};
 
 use crate::installation::InstallationArgs;
 use crate::operator_session::OperatorSession;
@@ -50,10 +50,26 @@ async fn print_list(session: &OperatorSession) -> anyhow::Result<()> {
     for beyond in statuses.iter().filter_map(|status| status.beyond_log.as_ref()) {
         outln!("\n{} stands still: {beyond}", beyond.projection);
     }
+    for status in &statuses {
+        if let Some(event) = &status.blocked_by {
+            print_blocked(&status.projection, event);
+        }
+    }
     for parked in projectors::list_parked_streams(session.pool(), None).await? {
         print_parked(&parked);
     }
     Ok(())
+}
+
+fn print_blocked(projection: &str, event: &Poison) {
+    let Poison { position, stream, event_type, reason } = event;
+    outln!(
+        "\n{projection} stands still before position {position}: {event_type} of {stream}: {reason}"
+    );
+    outln!(
+        "  next: run the version that wrote it, or a newer one; or let every read model go on without it: \
+         chipq projections discard all {position} --reason \"…\""
+    );
 }
 
 fn print_parked(parked: &ParkedStream) {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use platform::event_log::Position;
 use platform::projection_repair::{
-    RepairAction, RepairError, RepairRequest, list_repairs, record_repair,
+    Decided, ReadRepair, RepairAction, RepairError, RepairRequest, list_repairs, record_repairs,
 };
 use platform::telemetry::TraceContext;
 use projectors::ParkedStream;
@@ -28,7 +28,11 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 /// Decisions of each read model that are shown.
 const HISTORY_MAX: usize = 200;
 
-const LOOK_AT_LIST: &str = "look at `chipq projections list` for what is parked";
+/// What is said in place of a read model's name for every one that an event is in the way of.
+const ALL: &str = "all";
+
+const LOOK_AT_LIST: &str =
+    "look at `chipq projections list` for what is parked, and for what stands still";
 
 /// Applies parked streams again; exits with 1 when one stays parked.
 pub(super) async fn retry(args: RetryStreamArgs) -> anyhow::Result<ExitCode> {
@@ -49,8 +53,9 @@ async fn retry_streams(
     };
     let mut decided_at = Position::default();
     for stream in &parked {
-        let action = RepairAction::Retry;
-        decided_at = record(session, projection, (action, stream.position), &args.decision).await?;
+        let retry = (RepairAction::Retry, stream.position);
+        let decided = record(session, vec![projection.to_owned()], retry, &args.decision).await?;
+        decided_at = decided.last().map_or(decided_at, |one| one.place.position);
     }
     if !wait_until_carried_out(session, projection, decided_at).await? {
         return Ok(ExitCode::SUCCESS);
@@ -67,9 +72,12 @@ async fn retry_streams(
     Ok(if left == 0 { ExitCode::SUCCESS } else { ExitCode::from(STAYS_PARKED) })
 }
 
-/// Gives a stream up.
+/// Gives a stream up, or whatever an event that this software does not know is of.
 pub(super) async fn discard(args: DiscardStreamArgs) -> anyhow::Result<ExitCode> {
-    let projection = find_projection(&args.projection)?.name();
+    let projection = match args.projection.as_str() {
+        ALL => None,
+        name => Some(find_projection(name)?.name()),
+    };
     let session = OperatorSession::open(&args.installation).await?;
     let outcome = discard_stream(&session, projection, &args).await;
     session.close(outcome).await
@@ -77,50 +85,82 @@ pub(super) async fn discard(args: DiscardStreamArgs) -> anyhow::Result<ExitCode>
 
 async fn discard_stream(
     session: &OperatorSession,
-    projection: &'static str,
+    projection: Option<&'static str>,
     args: &DiscardStreamArgs,
 ) -> anyhow::Result<ExitCode> {
-    if !args.not_parked {
-        find_parked(session, projection, args.position).await?;
+    let projections = choose_projections(session, projection, args).await?;
+    let discard = (RepairAction::Discard, Position(args.position));
+    for Decided { projection, place, .. } in
+        record(session, projections, discard, &args.decision).await?
+    {
+        if !wait_until_carried_out(session, &projection, place.position).await? {
+            break;
+        }
     }
-    let decision = (RepairAction::Discard, Position(args.position));
-    let decided_at = record(session, projection, decision, &args.decision).await?;
-    wait_until_carried_out(session, projection, decided_at).await?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Records a decision and says what it is about.
+/// The read models that the decision is for: the one that is named, or all that the event is in the way of.
+async fn choose_projections(
+    session: &OperatorSession,
+    projection: Option<&'static str>,
+    args: &DiscardStreamArgs,
+) -> anyhow::Result<Vec<String>> {
+    if args.not_parked {
+        let names = projectors::ALL.into_iter().map(|one| one.name());
+        let chosen = names.filter(|name| projection.is_none_or(|chosen| chosen == *name));
+        return Ok(chosen.map(str::to_owned).collect());
+    }
+    let at = Position(args.position);
+    let stopped = projectors::list_stopped_by(session.pool(), at).await?;
+    match projection {
+        None if stopped.is_empty() => {
+            let what = format_args!("the event at position {at} is in the way of no read model");
+            Err(Failure::new(what, LOOK_AT_LIST, exit::USAGE).into())
+        }
+        None => Ok(stopped),
+        Some(name) => {
+            if !stopped.iter().any(|one| one == name) {
+                find_parked(session, name, args.position).await?;
+            }
+            Ok(vec![name.to_owned()])
+        }
+    }
+}
+
+/// Records a decision for each of the read models, and says what it is about.
 async fn record(
     session: &OperatorSession,
-    projection: &'static str,
+    projections: Vec<String>,
     (action, position): (RepairAction, Position),
     decision: &DecisionArgs,
-) -> anyhow::Result<Position> {
-    let request = RepairRequest {
-        projection: projection.to_owned(),
+) -> anyhow::Result<Vec<Decided>> {
+    let requests = projections.into_iter().map(|projection| RepairRequest {
+        projection,
         action,
         position,
         reason: decision.reason.clone(),
         actor: operator(decision.actor.as_deref()),
         trace: TraceContext::new(None),
-    };
-    let (poison, decided_at) =
-        record_repair(&*session.log(), request).await.map_err(explain_repair)?;
-    outln!(
-        "{}: {} at position {position}, {} of {}/{}",
-        projection,
-        name_of(action),
-        poison.event_type,
-        poison.aggregate_type,
-        poison.aggregate_id,
-    );
-    Ok(decided_at.position)
+    });
+    let decided = record_repairs(&*session.log(), requests.collect()).await;
+    let decided = decided.map_err(explain_repair)?;
+    for Decided { projection, poison, .. } in &decided {
+        outln!(
+            "{projection}: {} at position {position}, {} of {}/{}",
+            name_of(action),
+            poison.event_type,
+            poison.aggregate_type,
+            poison.aggregate_id,
+        );
+    }
+    Ok(decided)
 }
 
 /// Waits until the projectors have come to a decision; false when they do not in time.
 async fn wait_until_carried_out(
     session: &OperatorSession,
-    projection: &'static str,
+    projection: &str,
     decided_at: Position,
 ) -> anyhow::Result<bool> {
     let begun = Instant::now();
@@ -168,7 +208,6 @@ fn explain_repair(error: RepairError) -> Failure {
     let (next, code) = match &error {
         RepairError::NoEvent(_) | RepairError::Refused(_) => (LOOK_AT_LIST, exit::USAGE),
         RepairError::Contended | RepairError::Log(_) => ("run it again", exit::UNAVAILABLE),
-        RepairError::Unreadable(_) => ("run it with the newer version", exit::UNAVAILABLE),
     };
     Failure::new(&error, next, code)
 }
@@ -188,17 +227,21 @@ async fn print_history(session: &OperatorSession, names: &[&str]) -> anyhow::Res
     for name in names {
         for repair in list_repairs(&*session.log(), name, HISTORY_MAX).await? {
             let actor = repair.actor.map_or_else(|| "unknown".to_owned(), |actor| actor.subject);
-            let poison = &repair.poison;
-            outln!(
-                "{name}: {} at position {} ({} of {}/{}) by {actor} on {}: {}",
-                name_of(repair.action),
-                poison.position,
-                poison.event_type,
-                poison.aggregate_type,
-                poison.aggregate_id,
-                repair.at.format("%FT%TZ"),
-                repair.reason,
-            );
+            let (position, at) = (repair.position, repair.at.format("%FT%TZ"));
+            match repair.decision {
+                Ok(ReadRepair { action, poison, reason }) => outln!(
+                    "{name}: {} at position {} ({} of {}/{}) by {actor} on {at}: {reason}",
+                    name_of(action),
+                    poison.position,
+                    poison.event_type,
+                    poison.aggregate_type,
+                    poison.aggregate_id,
+                ),
+                Err(error) => outln!(
+                    "{name}: unreadable decision at position {position} by {actor} on {at}, which \
+                     counts as not made: {error}"
+                ),
+            }
         }
     }
     Ok(())

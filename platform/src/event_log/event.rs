@@ -117,7 +117,7 @@ pub fn decode_stored<A: Aggregate>(
 }
 
 /// A stored event that this software cannot read.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[error(
     "event {event_type} version {event_version} at position {position} cannot be read: {reason}"
 )]
@@ -134,7 +134,7 @@ pub struct UndecodableEvent {
 }
 
 /// Why a stored event cannot be read, and what to do.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum Undecodable {
     /// The name or the version is not known here.
     #[error("{0}; if a newer version of the software wrote it, run that version or a newer one")]

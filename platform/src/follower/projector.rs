@@ -26,6 +26,16 @@ pub trait Projector: Send {
         connection: &mut DatabaseConnection,
     ) -> impl Future<Output = Result<Position, FollowError>> + Send;
 
+    /// Waits, owning nothing, while nothing that this process does would help: what ended the last session
+    /// is in the way of its code, and of no other's. Ends at once when nothing is.
+    fn wait_while_blocked(
+        &mut self,
+        _pool: &Pool,
+        _tail: &LogTail,
+    ) -> impl Future<Output = Result<(), FollowError>> + Send {
+        std::future::ready(Ok(()))
+    }
+
     /// Writes the page that follows on the checkpoint, and the checkpoint behind it, in one
     /// transaction: all of it, or nothing. [`FollowError::Fenced`] when the epoch is another.
     fn write_page(
@@ -51,6 +61,7 @@ pub struct ProjectorFollower<P> {
 
 impl<P: Projector> Follower for ProjectorFollower<P> {
     async fn follow(&mut self, status: &FollowerStatus) -> Result<Infallible, FollowError> {
+        self.projector.wait_while_blocked(&self.pool, &self.tail).await?;
         let owned = take_over(&mut self.projector, &self.pool, Some(status)).await?;
         let (mut connection, position) = owned;
         let mut follow = begin_following(&self.tail, position, status).await?;

@@ -15,7 +15,8 @@ use crate::beyond_log::find_beyond_log;
 use crate::checkpoint::WriteError;
 use crate::generation::{Generation, lock, tables};
 use crate::page_writer::write_page;
-use crate::parked_streams::{self, Poison};
+use crate::parked_streams;
+use crate::poison::Poison;
 use crate::projection::Projection;
 use crate::repair;
 use crate::status::serving_position;
@@ -210,7 +211,7 @@ fn cut_page(page: &mut Page, target: Position) {
 impl From<WriteError> for RebuildError {
     fn from(error: WriteError) -> Self {
         match error {
-            WriteError::Unknown(reason) => Self::Unknown(reason),
+            WriteError::Unknown(poison) => Self::Unknown(poison),
             WriteError::Log(error) => Self::Log(error),
             WriteError::Database(error) => Self::Database(error),
             // Only whoever holds the rebuild lock touches a generation that is being built.

@@ -1,6 +1,8 @@
 //! The projectors at their own edge: events in a real log on a real PostgreSQL, rows out.
 
 #[cfg(test)]
+mod blockade;
+#[cfg(test)]
 mod comparing;
 #[cfg(test)]
 mod contract;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use domain::{Inspection, InspectionId, ProjectionRepair};
-use platform::event_log::{ActorRef, Append, EventMetadata, NewEvent, Position, StreamId};
+use platform::event_log::{ActorRef, Position, StreamId};
 use platform::projection_repair::{RepairAction, RepairRequest, record_repair};
 use platform::telemetry::TraceContext;
 use projectors::{ParkedStream, RebuildError, RebuildOptions, RebuildReport, rebuild};
@@ -15,7 +15,12 @@ use crate::poison::COUNTS_ADD_UP;
 use crate::world::World;
 
 /// Records a decision, as the command line and GraphQL do.
-async fn decide(world: &World, projection: &str, action: RepairAction, position: Position) {
+pub(crate) async fn decide(
+    world: &World,
+    projection: &str,
+    action: RepairAction,
+    position: Position,
+) {
     let request = RepairRequest {
         projection: projection.to_owned(),
         action,
@@ -172,20 +177,26 @@ async fn what_was_discarded_before_the_projector_came_there_is_not_tried() {
 }
 
 #[tokio::test]
-async fn a_decision_that_is_damaged_is_passed_over() {
+async fn a_decision_that_cannot_be_read_is_passed_over_and_the_next_one_is_carried_out() {
     let world = World::new().await;
     let moody = moody(&world).await;
     let (_, position) = park_a_stream(&world, moody).await;
-    let stream = StreamId::for_aggregate::<ProjectionRepair>("moody");
-    let event_type = "StreamDiscarded".to_owned();
-    let payload = json!({"type": event_type, "poison": "torn"});
-    let event = NewEvent { event_type, event_version: "1".into(), payload };
-    let append = Append::new(stream, 0, vec![event], EventMetadata::by_service("a tool"));
-    world.log.append(append).await.unwrap();
-    world.open("board-b").await;
+    for (boards, (event_type, version)) in
+        [(2, ("StreamDiscarded", "1")), (3, ("StreamDiscarded", "7")), (4, ("StreamForgiven", "1"))]
+    {
+        let stream = StreamId::for_aggregate::<ProjectionRepair>("moody");
+        let payload = json!({"type": event_type, "poison": "torn"});
+        world.append_version(stream, event_type, version, payload).await;
+        world.open("board-b").await;
+        world.catch_up(moody, 10).await;
+        let [still] = &parked(&world).await[..] else { panic!() };
+        assert!(still.position == position && !still.is_discarded, "{still:?}");
+        assert_eq!(world.rows("noted").await.len(), boards, "and the projection goes on");
+    }
+    decide(&world, "moody", RepairAction::Discard, position).await;
     world.catch_up(moody, 10).await;
-    assert_eq!(parked(&world).await[0].position, position);
-    assert_eq!(world.rows("noted").await.len(), 2, "and the projection goes on");
+    assert!(parked(&world).await[0].is_discarded);
+    assert_equals_a_rebuild(&world, moody).await;
 }
 
 #[tokio::test]

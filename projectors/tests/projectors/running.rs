@@ -16,17 +16,17 @@ use tokio::task::JoinHandle;
 use crate::world::World;
 
 /// How long anything in these tests may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Runs an instance of the service with a log of its own.
-fn instance(world: &World, shutdown: &Shutdown) -> JoinHandle<anyhow::Result<()>> {
+pub(crate) fn instance(world: &World, shutdown: &Shutdown) -> JoinHandle<anyhow::Result<()>> {
     let tail = LogTail::new(Arc::new(PostgresEventLog::new(world.pool.clone())));
     let service = Service::new(ProjectorsConfig { projectors_page_events: 7 });
     tokio::spawn(service.run(world.pool.clone(), tail, shutdown.child()))
 }
 
 /// Waits until every read model has reached the end of the log.
-async fn caught_up(world: &World) {
+pub(crate) async fn caught_up(world: &World) {
     let waiting = async {
         loop {
             let statuses = projectors::list_generations(&world.pool, &*world.log).await.unwrap();
@@ -40,7 +40,7 @@ async fn caught_up(world: &World) {
     tokio::time::timeout(PATIENCE, waiting).await.expect("the projectors catch up");
 }
 
-async fn inspect_boards(world: &World, boards: usize) {
+pub(crate) async fn inspect_boards(world: &World, boards: usize) {
     let golden = world.register_part(&format!("board-{}", uuid::Uuid::new_v4())).await;
     for _ in 0..boards {
         world.inspect(&golden, &[0.9, 0.3]).await;

@@ -1,15 +1,17 @@
 //! The mutations: what operators decide about streams that a read model could not take.
 //!
-//! Invariant: a mutation appends one event and writes nothing else; the projectors carry it out. Everything
+//! Invariant: a mutation appends one event for a read model and writes nothing else; the projectors carry it out. Everything
 //! that stations and engineers command goes to the command API.
 
 use async_graphql::{Context, Object, Result, SimpleObject};
 use domain::ProjectionName;
 use platform::auth::Scope;
-use platform::projection_repair::{RepairAction, RepairRequest, record_repair};
+use platform::projection_repair::{
+    Decided, RepairAction, RepairRequest, record_repair, record_repairs,
+};
 use platform::telemetry::TraceContext;
 
-use super::cost::single_cost;
+use super::cost::{projections_cost, single_cost};
 use super::{Allowed, current_session, query_context};
 use crate::error::QueryError;
 use crate::read_model::projections;
@@ -23,6 +25,8 @@ pub(crate) struct RepairMutation;
 /// A decision, as it was recorded.
 #[derive(Debug, SimpleObject)]
 pub(super) struct RecordedDecision {
+    /// The read model that it is for.
+    projection: String,
     /// Its place in the log.
     position: KeptPlace,
     /// What kind of stream it is about.
@@ -66,6 +70,41 @@ impl RepairMutation {
     ) -> Result<RecordedDecision> {
         Ok(decide(ctx, RepairAction::Discard, (&projection, position), reason).await?)
     }
+
+    /// The same in every read model that the event at `position` is in the way of: those that stand still before
+    /// it since they do not know it (`blockedBy`), those of which it has parked a stream, and those that have yet
+    /// to come there. Where it is discarded already nothing is recorded.
+    #[graphql(
+        guard = "Allowed(Scope::ProjectionsWrite)",
+        complexity = "projections_cost(child_complexity)"
+    )]
+    async fn discard_event(
+        &self,
+        ctx: &Context<'_>,
+        position: LogPosition,
+        reason: String,
+    ) -> Result<Vec<RecordedDecision>> {
+        Ok(discard_everywhere(ctx, position, reason).await?)
+    }
+}
+
+async fn discard_everywhere(
+    ctx: &Context<'_>,
+    position: LogPosition,
+    reason: String,
+) -> Result<Vec<RecordedDecision>, QueryError> {
+    let context = query_context(ctx)?;
+    let stopped = projections::list_stopped_by(&context.pool, position).await?;
+    if stopped.is_empty() {
+        let what = format!("read model that the event at position {} is in the way of", position.0);
+        return Err(QueryError::NotFound(what));
+    }
+    let mut requests = Vec::with_capacity(stopped.len());
+    for projection in stopped {
+        requests.push(request(ctx, projection, RepairAction::Discard, position, &reason)?);
+    }
+    let decided = record_repairs(&**context.tail.log(), requests).await?;
+    Ok(decided.into_iter().map(RecordedDecision::from).collect())
 }
 
 async fn decide(
@@ -76,23 +115,40 @@ async fn decide(
 ) -> Result<RecordedDecision, QueryError> {
     let projection: ProjectionName = projection.parse()?;
     let context = query_context(ctx)?;
-    if !projections::is_parked(&context.pool, projection, position).await? {
-        let what = format!("stream that is parked in {projection} at position {}", position.0);
+    if !projections::is_stopped_by(&context.pool, projection, position).await? {
+        let what = format!("event at position {} that parks or stops {projection}", position.0);
         return Err(QueryError::NotFound(what));
     }
-    let request = RepairRequest {
-        projection: projection.to_string(),
+    let request = request(ctx, projection.to_string(), action, position, &reason)?;
+    Ok(record_repair(&**context.tail.log(), request).await?.into())
+}
+
+/// The caller's decision for one read model.
+fn request(
+    ctx: &Context<'_>,
+    projection: String,
+    action: RepairAction,
+    position: LogPosition,
+    reason: &str,
+) -> Result<RepairRequest, QueryError> {
+    Ok(RepairRequest {
+        projection,
         action,
         position: position.into(),
-        reason,
+        reason: reason.to_owned(),
         actor: current_session(ctx)?.actor_ref(),
         trace: ctx.data_opt().cloned().unwrap_or_else(|| TraceContext::new(None)),
-    };
-    let (poison, decided_at) = record_repair(&**context.tail.log(), request).await?;
-    Ok(RecordedDecision {
-        position: KeptPlace(decided_at),
-        aggregate_type: poison.aggregate_type,
-        aggregate_id: poison.aggregate_id,
-        event_type: poison.event_type,
     })
+}
+
+impl From<Decided> for RecordedDecision {
+    fn from(Decided { projection, poison, place }: Decided) -> Self {
+        Self {
+            projection,
+            position: KeptPlace(place),
+            aggregate_type: poison.aggregate_type,
+            aggregate_id: poison.aggregate_id,
+            event_type: poison.event_type,
+        }
+    }
 }

@@ -1,11 +1,13 @@
 //! How far each generation of each read model has come, and what it had to leave out.
 
-use async_graphql::{Enum, SimpleObject};
+use async_graphql::{ComplexObject, Enum, SimpleObject};
 use chrono::{DateTime, Utc};
 use domain::ProjectionName;
 use platform::postgres::Pool;
-use platform::projection_repair::{RecordedRepair, RepairAction};
+use platform::projection_repair::{ReadRepair, RecordedRepair, RepairAction};
+use serde::Deserialize;
 use sqlx::FromRow;
+use sqlx::types::Json;
 
 use super::LogPosition;
 use super::words::GenerationStatusWord;
@@ -13,7 +15,7 @@ use crate::error::QueryError;
 
 /// One generation of a read model.
 #[derive(Debug, Clone, FromRow, SimpleObject)]
-#[graphql(name = "Projection")]
+#[graphql(name = "Projection", complex)]
 pub(crate) struct GenerationObject {
     /// The read model's name.
     #[graphql(name = "name")]
@@ -32,6 +34,8 @@ pub(crate) struct GenerationObject {
     pub(crate) events_parked: i64,
     /// When the checkpoint moved last.
     pub(crate) updated_at: DateTime<Utc>,
+    #[graphql(skip)]
+    pub(crate) blocked_by: Option<Json<BlockingEventObject>>,
     /// The log is complete up to here.
     #[sqlx(skip)]
     pub(crate) head: LogPosition,
@@ -46,6 +50,45 @@ pub(crate) struct GenerationObject {
     #[sqlx(skip)]
     #[graphql(complexity = "100 * child_complexity")]
     pub(crate) parked_streams: Vec<ParkedStreamObject>,
+}
+
+#[ComplexObject]
+impl GenerationObject {
+    /// The event before which it stands still, since its projector does not know it; null when it moves.
+    async fn blocked_by(&self) -> Option<BlockingEventObject> {
+        self.blocked_by.as_ref().map(|Json(event)| event.clone())
+    }
+}
+
+/// An event of a name or version that the projector does not know. Nothing is skipped without a decision, so the
+/// read model stands still before it.
+#[derive(Debug, Clone, Deserialize, SimpleObject)]
+#[graphql(name = "BlockingEvent", complex)]
+pub(crate) struct BlockingEventObject {
+    /// Its place in the log.
+    position: LogPosition,
+    /// What kind of stream it is of.
+    aggregate_type: String,
+    /// Whose stream.
+    aggregate_id: String,
+    /// Its stored name.
+    event_type: String,
+    /// Why it could not be applied.
+    error: String,
+    /// Since when.
+    since: DateTime<Utc>,
+}
+
+#[ComplexObject]
+impl BlockingEventObject {
+    /// What to do.
+    async fn next(&self) -> String {
+        format!(
+            "run the version that wrote it, or a newer one; or let every read model go on without it: \
+             discardEvent(position: \"{0}\", reason: …), or chipq projections discard all {0} --reason …",
+            self.position.0
+        )
+    }
 }
 
 /// A stream that a projector could not go on with.
@@ -86,16 +129,16 @@ pub(crate) struct RepairObject {
     actor: Option<String>,
     /// What was decided.
     action: RepairActionWord,
-    /// Why.
+    /// Why; of an unreadable one, why it cannot be read.
     reason: String,
-    /// What kind of stream it is about.
-    aggregate_type: String,
-    /// Whose stream.
-    aggregate_id: String,
-    /// The place in the log of the event that could not be applied.
-    event_position: LogPosition,
-    /// That event's stored name.
-    event_type: String,
+    /// What kind of stream it is about; null of an unreadable one.
+    aggregate_type: Option<String>,
+    /// Whose stream; null of an unreadable one.
+    aggregate_id: Option<String>,
+    /// The place in the log of the event that could not be applied; null of an unreadable one.
+    event_position: Option<LogPosition>,
+    /// That event's stored name; null of an unreadable one.
+    event_type: Option<String>,
 }
 
 /// What to do about a stream that a projector could not go on with.
@@ -106,40 +149,51 @@ pub(crate) enum RepairActionWord {
     Retry,
     /// Go on for good without the event, and what comes after it in its stream.
     Discard,
+    /// Nobody can tell: the decision is damaged, or newer than this software. It counts as not made.
+    Unreadable,
 }
 
 impl From<RecordedRepair> for RepairObject {
     fn from(repair: RecordedRepair) -> Self {
-        let RecordedRepair { position, at, actor, action, poison, reason } = repair;
-        let action = match action {
-            RepairAction::Retry => RepairActionWord::Retry,
-            RepairAction::Discard => RepairActionWord::Discard,
+        let RecordedRepair { position, at, actor, decision } = repair;
+        let (action, reason, poison) = match decision {
+            Ok(ReadRepair { action: RepairAction::Retry, reason, poison }) => {
+                (RepairActionWord::Retry, reason, Some(poison))
+            }
+            Ok(ReadRepair { action: RepairAction::Discard, reason, poison }) => {
+                (RepairActionWord::Discard, reason, Some(poison))
+            }
+            Err(error) => (RepairActionWord::Unreadable, error.to_string(), None),
         };
+        let about = poison.as_ref();
         Self {
             position: LogPosition(position.0),
             at,
             actor: actor.map(|actor| actor.subject),
             action,
             reason,
-            aggregate_type: poison.aggregate_type,
-            aggregate_id: poison.aggregate_id,
-            event_position: LogPosition(poison.position),
-            event_type: poison.event_type,
+            aggregate_type: about.map(|poison| poison.aggregate_type.clone()),
+            aggregate_id: about.map(|poison| poison.aggregate_id.clone()),
+            event_position: about.map(|poison| LogPosition(poison.position)),
+            event_type: about.map(|poison| poison.event_type.clone()),
         }
     }
 }
 
 /// Whether the generation of a read model that serves has a stream parked, or discarded, since the event at
-/// `position`.
-pub(crate) async fn is_parked(
+/// `position`, or stands still before that event.
+pub(crate) async fn is_stopped_by(
     pool: &Pool,
     projection: ProjectionName,
     position: LogPosition,
 ) -> Result<bool, QueryError> {
     let found: bool = sqlx::query_scalar(
-        "SELECT EXISTS (SELECT FROM parked_streams p
-                        JOIN projection_checkpoints c USING (projection, generation)
-                        WHERE c.status = 'serving' AND p.projection = $1 AND p.position = $2)",
+        "SELECT EXISTS (SELECT FROM projection_checkpoints c
+                        LEFT JOIN parked_streams p ON p.projection = c.projection
+                             AND p.generation = c.generation AND p.position = $2
+                        WHERE c.status = 'serving' AND c.projection = $1
+                          AND (p.position IS NOT NULL
+                               OR (blocked_by ->> 'position')::bigint = $2))",
     )
     .bind(projection.as_str())
     .bind(position)
@@ -148,12 +202,35 @@ pub(crate) async fn is_parked(
     Ok(found)
 }
 
+/// The read models that a decision about the event at `position` is for: those that it stops, those of which it
+/// has parked a stream, and those that have yet to come there. None when it is in the way of none.
+pub(crate) async fn list_stopped_by(
+    pool: &Pool,
+    position: LogPosition,
+) -> Result<Vec<String>, QueryError> {
+    let rows: Vec<(String, bool)> = sqlx::query_as(
+        "SELECT c.projection,
+                p.position IS NOT NULL OR coalesce((blocked_by ->> 'position')::bigint = $1, false)
+         FROM projection_checkpoints c
+         LEFT JOIN parked_streams p ON p.projection = c.projection
+              AND p.generation = c.generation AND p.position = $1 AND NOT p.discarded
+         WHERE c.status = 'serving' AND (p.position IS NOT NULL OR c.position < $1)
+         ORDER BY c.projection",
+    )
+    .bind(position)
+    .fetch_all(pool)
+    .await?;
+    let is_any_stopped = rows.iter().any(|(_, is_stopped)| *is_stopped);
+    let named = rows.into_iter().filter(|_| is_any_stopped);
+    Ok(named.map(|(projection, _)| projection).collect())
+}
+
 /// Every generation that serves or is being filled, without its parked streams: a few rows, however many
 /// streams are parked.
 pub(crate) async fn read_generations(pool: &Pool) -> Result<Vec<GenerationObject>, QueryError> {
     let generations = sqlx::query_as(
         "SELECT projection, generation, status, position, events_read, events_applied,
-                events_parked, updated_at
+                events_parked, updated_at, blocked_by
          FROM projection_checkpoints WHERE status <> 'retired' ORDER BY projection, generation",
     )
     .fetch_all(pool)

@@ -102,3 +102,70 @@ async fn a_decision_is_recorded_and_shown_with_who_made_it_and_why() {
         assert_eq!(world.graphql_code(query, json!({"first": wrong})).await, "BAD_USER_INPUT");
     }
 }
+
+#[tokio::test]
+async fn one_decision_lets_every_read_model_go_on_that_stands_still() {
+    let world = World::new().await;
+    let id = Uuid::now_v7();
+    let Position(position) = world.append(id, 0, "InspectionExploded").await;
+    let discard = "mutation($position: Position!) {
+        discardEvent(position: $position, reason: \"written by a trial\") {
+            projection aggregateId eventType } }";
+    let variables = json!({"position": position.to_string()});
+    let early = decide(&world, "admin", discard, variables.clone()).await;
+    assert_eq!(code(&early), "NOT_FOUND", "it is in the way of none: {early}");
+    let sql = format!(
+        "UPDATE projection_checkpoints SET position = {position} WHERE projection = 'parts';
+         UPDATE projection_checkpoints SET blocked_by = '{{\"position\": {position},
+             \"aggregate_type\": \"inspection\", \"aggregate_id\": \"{id}\",
+             \"event_type\": \"InspectionExploded\", \"error\": \"nobody knows it\",
+             \"since\": \"2026-11-29T10:38:03Z\"}}' WHERE projection IN ('yield', 'reports')"
+    );
+    world.execute(&sql).await;
+
+    let query = "{ projections { name blockedBy {
+        position aggregateType aggregateId eventType error since next } } }";
+    let shown = world.query(query, json!({})).await;
+    let shown = shown["projections"].as_array().unwrap();
+    let of = |name: &str| &shown.iter().find(|one| one["name"] == name).unwrap()["blockedBy"];
+    assert_eq!(of("parts"), &Value::Null);
+    let blocked = of("yield");
+    assert_eq!(blocked["position"], json!(position.to_string()), "{blocked}");
+    assert_eq!(
+        (&blocked["aggregateId"], &blocked["error"]),
+        (&json!(id), &json!("nobody knows it"))
+    );
+    let next = blocked["next"].as_str().unwrap();
+    assert!(next.contains(&format!("discardEvent(position: \"{position}\"")), "{next}");
+
+    let refused = decide(&world, "engineer", discard, variables.clone()).await;
+    assert_eq!(code(&refused), "FORBIDDEN", "{refused}");
+    // One of them alone first: the others are decided about all the same.
+    let alone = decide(&world, "admin", DISCARD, about("yield", position, "a trial")).await;
+    assert_eq!(alone["data"]["discardParkedStream"]["aggregateId"], json!(id), "{alone}");
+    let answer = decide(&world, "admin", discard, variables.clone()).await;
+    let decided = answer["data"]["discardEvent"].as_array().unwrap();
+    let names: Vec<_> = decided.iter().map(|one| one["projection"].as_str().unwrap()).collect();
+    assert_eq!(names, ["defects", "inspection_overview", "reports"], "those that come there, too");
+    let again = decide(&world, "admin", discard, variables).await;
+    assert_eq!(again["errors"][0]["extensions"]["rejection"], "already-discarded", "{again}");
+}
+
+#[tokio::test]
+async fn a_decision_that_cannot_be_read_is_listed_and_in_the_way_of_none() {
+    let world = World::new().await;
+    let stream = StreamId::for_aggregate::<ProjectionRepair>("yield");
+    world.append_to(stream, 0, "StreamDiscarded").await;
+    let (_, Position(position)) = park_a_stream(&world).await;
+    let answer = decide(&world, "admin", DISCARD, about("yield", position, "torn")).await;
+    assert_eq!(answer["data"]["discardParkedStream"]["eventType"], "InspectionJudged", "{answer}");
+    let query = "{ projectionRepairs(projection: \"yield\") { action reason aggregateId } }";
+    let shown = world.query(query, json!({})).await;
+    assert_eq!(shown["projectionRepairs"][0]["action"], "DISCARD");
+    let unreadable = &shown["projectionRepairs"][1];
+    assert_eq!(
+        (&unreadable["action"], &unreadable["aggregateId"]),
+        (&json!("UNREADABLE"), &Value::Null)
+    );
+    assert!(unreadable["reason"].as_str().unwrap().contains("cannot be read"), "{unreadable}");
+}
