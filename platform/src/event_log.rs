@@ -249,6 +249,13 @@ pub trait EventLog: Send + Sync + 'static {
         after_sequence: u64,
     ) -> BoxFuture<'a, Result<StreamEvents, EventLogError>>;
 
+    /// The last events of a stream, at most `limit`, the latest first: for who need not know how it came there.
+    fn read_stream_end<'a>(
+        &'a self,
+        stream: &'a StreamId,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<StreamEvents, EventLogError>>;
+
     /// At most `limit` events after `after`, in order and without a gap.
     fn read_all(&self, after: Position, limit: usize)
     -> BoxFuture<'_, Result<Page, EventLogError>>;

@@ -203,13 +203,13 @@ pub async fn list_repairs(
     limit: usize,
 ) -> Result<Vec<RecordedRepair>, EventLogError> {
     let stream = StreamId::for_aggregate::<ProjectionRepair>(projection);
-    let events = log.read_stream(&stream, 0).await?.events;
-    let repairs = events.into_iter().rev().map(|event| {
+    let events = log.read_stream_end(&stream, limit).await?.events;
+    let repairs = events.into_iter().map(|event| {
         let decision = event.decode::<ProjectionRepair>().map(ReadRepair::from);
         let (position, at) = (event.position, event.occurred_at());
         RecordedRepair { position, at, actor: event.metadata.actor, decision }
     });
-    Ok(repairs.take(limit).collect())
+    Ok(repairs.collect())
 }
 
 impl From<ProjectionRepairEvent> for ReadRepair {
@@ -227,13 +227,17 @@ impl From<ProjectionRepairEvent> for ReadRepair {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use domain::{Aggregate as _, Inspection};
+    use futures::FutureExt as _;
+    use futures::future::BoxFuture;
     use serde_json::json;
 
     use super::*;
     use crate::event_log::postgres::PostgresEventLog;
     use crate::event_log::{Append, NewEvent};
-    use crate::test_support::fresh_database;
+    use crate::test_support::{InterceptedLog, Interception, fresh_database};
 
     fn request(action: RepairAction, position: Position) -> RepairRequest {
         let actor = ActorRef { subject: "ada".into(), roles: vec!["admin".into()] };
@@ -333,5 +337,31 @@ mod tests {
         );
         let again = record_repairs(&log, both.to_vec()).await;
         assert!(matches!(again, Err(RepairError::Refused(_))), "{again:?}");
+    }
+
+    /// A log whose streams are too long to be read as a whole.
+    struct Endless;
+
+    impl Interception for Endless {
+        fn read_stream<'a>(
+            &'a self,
+            _: &'a dyn EventLog,
+            _: &'a StreamId,
+            _: u64,
+        ) -> BoxFuture<'a, Result<StreamEvents, EventLogError>> {
+            async { Err(EventLogError::Failed("it has no end".into())) }.boxed()
+        }
+    }
+
+    #[tokio::test]
+    async fn the_latest_decisions_are_listed_however_many_there_are() {
+        let database = fresh_database().await;
+        let log = PostgresEventLog::new(database.pool());
+        let decisions = StreamId::for_aggregate::<ProjectionRepair>("reports");
+        for version in 0..3 {
+            append_torn(&log, decisions.clone(), version, ("StreamDiscarded", "1")).await;
+        }
+        let endless = InterceptedLog::over(Arc::new(log), Endless);
+        assert_eq!(list_repairs(&endless, "reports", 2).await.unwrap().len(), 2);
     }
 }

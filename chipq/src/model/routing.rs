@@ -38,8 +38,8 @@ impl Routing {
     /// The routing in force; `shipped` is while nobody routed.
     pub(super) async fn load(log: &dyn EventLog, shipped: &ModelIdentity) -> anyhow::Result<Self> {
         let stream = StreamId::for_aggregate::<ModelRoute>(&shipped.name);
-        let recorded = log.read_stream(&stream, 0).await?;
-        let last = recorded.events.last();
+        let recorded = log.read_stream_end(&stream, 1).await?;
+        let last = recorded.events.first();
         let number = last.map_or(0, |event| event.sequence);
         let version = StreamVersion { incarnation: recorded.incarnation, number };
         let Some(last) = last else {

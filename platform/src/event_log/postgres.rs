@@ -112,6 +112,30 @@ impl PostgresEventLog {
         Ok(Page { events, up_to, head, incarnation })
     }
 
+    /// The events of a stream that `which` says, with `$3` as its number.
+    async fn read_events_of(
+        &self,
+        stream: &StreamId,
+        which: &str,
+        number: i64,
+    ) -> Result<StreamEvents, EventLogError> {
+        let mut connection = self.pool.acquire().await.map_err(log_error)?;
+        let incarnation = find_session_incarnation(&mut connection).await?;
+        let sql = format!(
+            "SELECT {COLUMNS} FROM events
+             WHERE aggregate_type = $1 AND aggregate_id = $2 AND {which}"
+        );
+        let rows: Vec<EventRow> = sqlx::query_as(&sql)
+            .bind(&stream.aggregate_type)
+            .bind(&stream.aggregate_id)
+            .bind(number)
+            .fetch_all(&mut *connection)
+            .await
+            .map_err(log_error)?;
+        let events = rows.into_iter().map(Recorded::from).collect();
+        Ok(StreamEvents { events, incarnation })
+    }
+
     async fn append_in_transaction(&self, mut append: Append) -> Result<Appended, AppendError> {
         let attachment = append.attachment.take();
         let mut connection = self.pool.acquire().await.map_err(log_error)?;
@@ -157,25 +181,17 @@ impl EventLog for PostgresEventLog {
         stream: &'a StreamId,
         after_sequence: u64,
     ) -> BoxFuture<'a, Result<StreamEvents, EventLogError>> {
-        async move {
-            let mut connection = self.pool.acquire().await.map_err(log_error)?;
-            let incarnation = find_session_incarnation(&mut connection).await?;
-            let sql = format!(
-                "SELECT {COLUMNS} FROM events
-                 WHERE aggregate_type = $1 AND aggregate_id = $2 AND sequence > $3
-                 ORDER BY sequence"
-            );
-            let rows: Vec<EventRow> = sqlx::query_as(&sql)
-                .bind(&stream.aggregate_type)
-                .bind(&stream.aggregate_id)
-                .bind(i64::try_from(after_sequence).unwrap_or(i64::MAX))
-                .fetch_all(&mut *connection)
-                .await
-                .map_err(log_error)?;
-            let events = rows.into_iter().map(Recorded::from).collect();
-            Ok(StreamEvents { events, incarnation })
-        }
-        .boxed()
+        let after = i64::try_from(after_sequence).unwrap_or(i64::MAX);
+        self.read_events_of(stream, "sequence > $3 ORDER BY sequence", after).boxed()
+    }
+
+    fn read_stream_end<'a>(
+        &'a self,
+        stream: &'a StreamId,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<StreamEvents, EventLogError>> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        self.read_events_of(stream, "true ORDER BY sequence DESC LIMIT $3", limit).boxed()
     }
 
     fn read_all(

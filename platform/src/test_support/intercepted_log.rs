@@ -25,6 +25,16 @@ pub trait Interception: Send + Sync + 'static {
         log.read_all(after, limit)
     }
 
+    /// Instead of [`EventLog::read_stream`].
+    fn read_stream<'a>(
+        &'a self,
+        log: &'a dyn EventLog,
+        stream: &'a StreamId,
+        after_sequence: u64,
+    ) -> BoxFuture<'a, Result<StreamEvents, EventLogError>> {
+        log.read_stream(stream, after_sequence)
+    }
+
     /// Instead of [`EventLog::read_command`].
     fn read_command<'a>(
         &'a self,
@@ -72,7 +82,15 @@ impl<I: Interception> EventLog for InterceptedLog<I> {
         stream: &'a StreamId,
         after_sequence: u64,
     ) -> BoxFuture<'a, Result<StreamEvents, EventLogError>> {
-        self.log.read_stream(stream, after_sequence)
+        self.interception.read_stream(&*self.log, stream, after_sequence)
+    }
+
+    fn read_stream_end<'a>(
+        &'a self,
+        stream: &'a StreamId,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<StreamEvents, EventLogError>> {
+        self.log.read_stream_end(stream, limit)
     }
 
     fn read_all(

@@ -33,6 +33,7 @@ macro_rules! event_log_tests {
     ($open:path) => {
         $crate::event_log_suite::event_log_tests! { $open:
             a_stream_gives_back_what_was_appended_in_order
+            the_end_of_a_stream_is_given_the_latest_first_and_no_more_than_asked_for
             an_append_on_another_version_is_a_conflict_whether_behind_or_ahead
             of_many_appenders_on_one_version_exactly_one_wins
             a_command_is_appended_once_even_to_another_stream
@@ -106,6 +107,22 @@ pub(crate) async fn a_stream_gives_back_what_was_appended_in_order(empty: &impl 
     }
     assert_eq!(log.read_stream(&stream("a"), 2).await.unwrap().events.len(), 1);
     assert_eq!(log.read_stream(&stream("b"), 0).await.unwrap().events, []);
+}
+
+pub(crate) async fn the_end_of_a_stream_is_given_the_latest_first_and_no_more_than_asked_for(
+    empty: &impl EmptyLog,
+) {
+    let log = empty.open();
+    log.append(append("a", 0, 4)).await.unwrap();
+    log.append(append("b", 0, 1)).await.unwrap();
+    let end = async |id, limit| {
+        let found = log.read_stream_end(&stream(id), limit).await.unwrap();
+        assert_eq!(found.incarnation, log.end().await.unwrap().incarnation);
+        found.events.iter().map(|event| event.sequence).collect::<Vec<_>>()
+    };
+    assert_eq!(end("a", 2).await, [4, 3]);
+    assert_eq!(end("a", 9).await, [4, 3, 2, 1]);
+    assert!(end("c", 9).await.is_empty());
 }
 
 pub(crate) async fn an_append_on_another_version_is_a_conflict_whether_behind_or_ahead(
