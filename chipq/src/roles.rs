@@ -9,11 +9,14 @@ use std::sync::Arc;
 
 use ::projectors::ProjectorsConfig;
 use clap::Args;
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use inference_worker::WorkerConfig;
 use platform::auth::Users;
 use platform::config::{ConfigErrors, listen_address};
+use platform::event_log::EventLog;
 use platform::foundation::{DataConfig, Foundation, FoundationConfig};
-use platform::health::{HealthConfig, Probe, serve_health, serve_with_health};
+use platform::health::{Check, HealthConfig, Probe, serve_health, serve_with_health};
 use platform::http::HttpConfig;
 use platform::ownership::check_owner;
 use platform::picture_memory::PictureMemoryConfig;
@@ -139,10 +142,10 @@ pub(crate) async fn projectors(args: ProjectorsArgs, shutdown: &Shutdown) -> any
     let foundation = open(&args.foundation, shutdown).await?;
     platform::metrics::install()?;
     let service = ::projectors::Service::new(args.config);
-    let probe = service.probe();
+    let probes = probes_on(&foundation, service.probe());
     let role =
         service.run(foundation.lease_pool().clone(), foundation.tail().clone(), shutdown.clone());
-    run_with_health(&args.health, probe, shutdown, role).await
+    run_with_health(&args.health, probes, shutdown, role).await
 }
 
 /// Compares uploaded pictures until a signal.
@@ -155,14 +158,14 @@ pub(crate) async fn inference_worker(
     let artifacts = args.data.open_artifacts_to_read()?;
     platform::metrics::install()?;
     let worker = inference_worker::Service::new(args.config);
-    let probe = worker.health();
+    let probes = probes_on(&foundation, worker.health());
     let role = worker.run(
         foundation.lease_pool().clone(),
         foundation.tail().clone(),
         (artifacts, args.pictures.budget()),
         shutdown.clone(),
     );
-    run_with_health(&args.health, probe, shutdown, role).await
+    run_with_health(&args.health, probes, shutdown, role).await
 }
 
 /// Opens what a role stands on, in the shape that somebody has given it before.
@@ -186,16 +189,38 @@ fn check(foundation: &FoundationConfig, data: &DataConfig) -> Result<(), ConfigE
 /// Runs a role that serves nothing else, with its health and metrics beside it, if anywhere.
 async fn run_with_health(
     config: &HealthConfig,
-    probe: Arc<dyn Probe>,
+    probes: Vec<Arc<dyn Probe>>,
     shutdown: &Shutdown,
     role: impl Future<Output = anyhow::Result<()>>,
 ) -> anyhow::Result<()> {
     let Some(address) = config.health_listen else { return role.await };
     let listener = bind(address, "--health-listen").await?;
     tracing::info!(address = %listener.local_addr()?, "health and metrics are served");
-    let health = tokio::spawn(serve_health(listener, probe, shutdown.clone()));
+    let health = tokio::spawn(serve_health(listener, probes, shutdown.clone()));
     let outcome = role.await;
     shutdown.request();
     health.await??;
     outcome
+}
+
+/// What a role that follows the log needs: the log, and what the role itself knows.
+fn probes_on(foundation: &Foundation, role: Arc<dyn Probe>) -> Vec<Arc<dyn Probe>> {
+    vec![Arc::new(LogProbe(Arc::clone(foundation.tail().log()))), role]
+}
+
+/// Whether the log answers now: who waits for the next event notices only with its next look that it does not.
+struct LogProbe(Arc<dyn EventLog>);
+
+impl Probe for LogProbe {
+    fn name(&self) -> &'static str {
+        "event-log"
+    }
+
+    fn checks(&self) -> BoxFuture<'_, Vec<Check>> {
+        async {
+            let head = self.0.head().await;
+            vec![Check::new(self.name(), head.map(drop).map_err(|error| error.to_string()))]
+        }
+        .boxed()
+    }
 }

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use ::platform::event_log::postgres::PostgresEventLog;
 use ::platform::event_log::{Append, EventLog as _, EventMetadata, NewEvent, StreamId};
-use ::platform::test_support::free_port;
+use ::platform::test_support::{Gateway, free_port};
 use serde_json::json;
 
 use platform::{chipq, finished, folder, send};
@@ -136,6 +136,32 @@ async fn four_processes_judge_a_board_as_one_does() {
         answers_for_its_health(&station.at(&format!("http://{address}")), role, part).await;
     }
     roles.into_iter().for_each(Role::stop);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_that_only_follows_says_of_the_log_itself_that_it_is_silent() {
+    let database = ::platform::test_support::fresh_database().await;
+    let (gateway, url) = Gateway::before_url(database.url()).await;
+    let (folder, health) = (folder(), free_address());
+    let _role = Role::start("projectors", &url, folder.path(), &["--health-listen", &health]);
+    let until_said = async |said: &str| {
+        let deadline = Instant::now() + READY_WITHIN;
+        loop {
+            let answer = reqwest::get(format!("http://{health}/readyz")).await;
+            let body = match answer {
+                Ok(answer) => answer.text().await.unwrap_or_default(),
+                Err(error) => error.to_string(),
+            };
+            if body.contains(said) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "not said: {said}: {body}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    until_said(r#"{"ready":true,"#).await;
+    gateway.fall_silent();
+    until_said(r#"{"name":"event-log","ready":false,"#).await;
 }
 
 #[test]

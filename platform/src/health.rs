@@ -142,10 +142,10 @@ pub fn serve_with_health(
 /// As [`serve_with_health`].
 pub fn serve_health(
     listener: TcpListener,
-    probe: Arc<dyn Probe>,
+    probes: Vec<Arc<dyn Probe>>,
     shutdown: Shutdown,
 ) -> impl Future<Output = io::Result<()>> + Send {
-    serve_with_health(listener, Router::new(), vec![probe], &HttpConfig::default(), shutdown)
+    serve_with_health(listener, Router::new(), probes, &HttpConfig::default(), shutdown)
 }
 
 /// The process answers.
