@@ -226,8 +226,10 @@ async fn request_inference(
 ) -> Result<Response, Problem> {
     let inspection_id = parse_inspection_id(&inspection_id)?;
     let store = api.clone();
-    let accepted = dispatch_command(&api, mutation.without_body(), move |accepted| async move {
-        let at_rest = find_pictures_at_rest(&store, inspection_id).await?;
+    let request = mutation.without_body();
+    let seen = request.if_match;
+    let accepted = dispatch_command(&api, request, move |accepted| async move {
+        let at_rest = find_pictures_at_rest(&store, inspection_id, (seen, accepted.at)).await?;
         Ok(Plan::<Inspection> {
             aggregate_id: inspection_id.to_string(),
             command: InspectionCommand::RequestInference { at_rest, now: accepted.at },

@@ -74,6 +74,8 @@ pub struct Facts {
     pub scales: BTreeMap<ArtifactId, PixelScale>,
     /// The network that compared the first picture; it compares the others too.
     pub model: Option<ModelIdentity>,
+    /// How often a picture was announced or its announcement renewed, those that were taken back among them.
+    pub announcements: u32,
 }
 
 vocabulary! {
@@ -156,6 +158,7 @@ impl Inspection {
         scale: Option<PixelScale>,
     ) -> Self {
         if let Self::Open(facts) | Self::Inferring(facts) = &mut self {
+            facts.announcements = facts.announcements.saturating_add(1);
             facts.views.extend(view.map(|view| (id, view)));
             facts.scales.extend(scale.map(|scale| (id, scale)));
         }
@@ -167,6 +170,7 @@ impl Inspection {
             && let Some(Artifact::Reserved { expires_at, .. }) = facts.artifacts.get_mut(&id)
         {
             *expires_at = until;
+            facts.announcements = facts.announcements.saturating_add(1);
         }
         self
     }
@@ -217,6 +221,7 @@ impl Inspection {
             views: BTreeMap::new(),
             scales: BTreeMap::new(),
             model: None,
+            announcements: 0,
         })
     }
 

@@ -45,6 +45,8 @@ pub struct PartFacts {
     pub reserved: BTreeMap<ArtifactId, GoldenReservation>,
     /// Golden samples by revision.
     pub golden_samples: Vec<GoldenSample>,
+    /// How often a golden sample was announced or its announcement renewed, those that were taken back among them.
+    pub announcements: u32,
 }
 
 impl Part {
@@ -104,6 +106,7 @@ impl Aggregate for Part {
                     recipe: recipe.clone(),
                     reserved: BTreeMap::new(),
                     golden_samples: Vec::new(),
+                    announcements: 0,
                 });
             }
             // Events that cannot follow the rules.
@@ -139,10 +142,12 @@ impl PartFacts {
                     pixels_per_millimetre: *pixels_per_millimetre,
                     expires_at: *expires_at,
                 };
+                self.announcements = self.announcements.saturating_add(1);
                 self.reserved.insert(*artifact_id, reservation);
             }
             E::GoldenSampleReservationRenewed { artifact_id, expires_at } => {
                 if let Some(reserved) = self.reserved.get_mut(artifact_id) {
+                    self.announcements = self.announcements.saturating_add(1);
                     reserved.expires_at = *expires_at;
                 }
             }

@@ -221,6 +221,18 @@ impl ArtifactStore {
         Ok((length, found.into_stream().map(|piece| Ok(piece?)).boxed()))
     }
 
+    /// Whether something is at rest under `id`, without reading it.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn is_at_rest(&self, id: ArtifactId) -> Result<bool, ArtifactStoreError> {
+        match self.objects.head(&object_path(id)).await.map_err(|error| not_found(id, error)) {
+            Ok(_) => Ok(true),
+            Err(ArtifactStoreError::NotFound(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// What is at rest under `id`, derived again from its bytes; `None` when nothing is.
     ///
     /// # Errors

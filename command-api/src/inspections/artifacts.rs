@@ -8,12 +8,14 @@ use std::sync::Arc;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
+use chrono::{DateTime, Utc};
 use domain::inspection::Artifact;
 use domain::{
     ArtifactId, Inspection, InspectionCommand, InspectionId, InspectionRejection, Picture,
     PictureOwner as _, PixelScale, UploadSlot, ViewName,
 };
 use platform::artifact_store::ArtifactStoreError;
+use platform::event_log::StreamVersion;
 use platform::execute::{Executed, load};
 use platform::http::{NoBody, Problem};
 use utoipa_axum::router::OpenApiRouter;
@@ -40,18 +42,39 @@ pub(super) fn routes() -> OpenApiRouter<CommandApi> {
 }
 
 /// Every announced picture that is at rest without a word, for stations that never say so. One that cannot be
-/// read any more counts as not come: it can be sent again.
+/// read any more counts as not come: it can be sent again. No picture is read for a request that is refused
+/// whatever they are, however often it is sent: its caller has `seen` another version, or one of the pictures may still
+/// come at `now`.
 pub(super) async fn find_pictures_at_rest(
     api: &CommandApi,
     inspection_id: InspectionId,
+    (seen, now): (Option<StreamVersion>, DateTime<Utc>),
 ) -> Result<Vec<(ArtifactId, Picture)>, Problem> {
     let loaded = load::<Inspection>(api.log(), &inspection_id.to_string()).await;
-    let Inspection::Open(facts) = loaded.map_err(problems::from_execute_error)?.state else {
+    let loaded = loaded.map_err(problems::from_execute_error)?;
+    let is_stale = seen.is_some_and(|seen| seen != loaded.stream_version());
+    let Inspection::Open(facts) = loaded.state else { return Ok(Vec::new()) };
+    if is_stale {
         return Ok(Vec::new());
-    };
-    let mut at_rest = Vec::new();
+    }
+    let mut candidates = Vec::new();
     for (&artifact_id, artifact) in &facts.artifacts {
         let Artifact::Reserved { .. } = artifact else { continue };
+        if api.artifacts().is_at_rest(artifact_id).await? {
+            candidates.push(artifact_id);
+        } else if artifact.is_awaited(now) {
+            return Ok(Vec::new());
+        }
+    }
+    describe_pictures(api, candidates).await
+}
+
+async fn describe_pictures(
+    api: &CommandApi,
+    candidates: Vec<ArtifactId>,
+) -> Result<Vec<(ArtifactId, Picture)>, Problem> {
+    let mut at_rest = Vec::new();
+    for artifact_id in candidates {
         match api.artifacts().describe_stored(artifact_id).await {
             Ok(found) => at_rest.extend(found.map(|picture| (artifact_id, picture))),
             Err(error @ ArtifactStoreError::Unreadable { .. }) => {

@@ -143,6 +143,24 @@ async fn what_was_damaged_at_rest_before_it_was_recorded_counts_as_not_come_and_
     assert_eq!(infer.send().await.status, 202);
 }
 
+#[tokio::test]
+async fn a_request_for_the_verdict_that_is_refused_in_any_case_reads_no_picture() {
+    let api = TestApi::start().await;
+    let id = api.create().await;
+    let (artifact, _) = api.reserve(&id).await;
+    let (awaited, _) = api.reserve(&id).await;
+    api.put_to_rest(&artifact, jpeg(1)).await;
+    // Whoever reads it is not done before the request's time is over.
+    let file = std::fs::File::options().write(true).open(api.file_of(&artifact)).unwrap();
+    file.set_len(1 << 40).unwrap();
+    let infer = api.post(format!("/v1/inspections/{id}/infer"));
+    let refused = infer.clone().send().await;
+    assert_eq!(refused.problem(), (409, "artifacts-pending".into()));
+    api.put_to_rest(&awaited, jpeg(2)).await;
+    let stale = infer.header("if-match", &api.tag(1).await).send().await;
+    assert_eq!(stale.problem(), (412, "precondition-failed".into()));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fifty_clients_on_one_inspection_wait_for_each_other_and_none_is_put_off() {
     let api = TestApi::start().await;

@@ -4,7 +4,9 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::vocabulary::vocabulary;
-use crate::{Coverage, Defect, MediaType, NotComparable, Picture, UnexplainedDifference};
+use crate::{
+    Coverage, Defect, MediaType, NotComparable, Picture, UnexplainedDifference, is_awaited,
+};
 
 /// The state of one picture of the board.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -63,6 +65,15 @@ impl Artifact {
             Self::Uploaded(_) => ArtifactState::Uploaded,
             Self::Compared { .. } => ArtifactState::Compared,
             Self::NotComparable { .. } => ArtifactState::NotComparable,
+        }
+    }
+
+    /// Whether it is announced and may still come at `now`.
+    #[must_use]
+    pub fn is_awaited(&self, now: DateTime<Utc>) -> bool {
+        match self {
+            Self::Reserved { expires_at, .. } => is_awaited(*expires_at, now),
+            Self::Uploaded(_) | Self::Compared { .. } | Self::NotComparable { .. } => false,
         }
     }
 

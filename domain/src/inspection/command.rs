@@ -8,11 +8,14 @@ use super::{Artifact, Facts, Inspection, InspectionEvent, InspectionRejection as
 use crate::{
     Aggregate as _, ArtifactId, Coverage, Defect, InspectionId, Lot, MediaType, NotComparable,
     PartNumber, Picture, PictureOwner as _, PixelScale, Recipe, Renewal, Sha256, Station,
-    UnexplainedDifference, UploadSlot, ViewName, is_awaited, value::replace_nul,
+    UnexplainedDifference, UploadSlot, ViewName, value::replace_nul,
 };
 
 /// The most pictures one inspection may announce.
 pub(super) const ARTIFACTS_MAX: usize = 64;
+/// How often pictures of one inspection may be announced and their announcements renewed, what was taken back
+/// counted: every picture four times. So its stream, which every command on it reads, ends somewhere.
+pub(super) const ANNOUNCEMENTS_MAX: u32 = 256;
 
 /// The commands of an inspection.
 #[derive(Debug, Clone, PartialEq)]
@@ -244,10 +247,7 @@ pub(super) fn decide(state: &Inspection, command: InspectionCommand) -> Decision
         }
         C::UploadArtifact { artifact_id, picture } => record_upload(state, artifact_id, picture),
         C::RenewReservation { artifact_id, renewal } => {
-            let until = reserved_until(state.open_facts()?, artifact_id)?;
-            let expires_at = renewal.expires_at;
-            let renewed = InspectionEvent::ArtifactReservationRenewed { artifact_id, expires_at };
-            Ok(if renewal.is_needed(until) { vec![renewed] } else { Vec::new() })
+            renew_reservation(state.open_facts()?, artifact_id, renewal)
         }
         C::CancelReservation { artifact_id } => {
             reserved_until(state.open_facts()?, artifact_id)?;
@@ -273,7 +273,23 @@ fn check_announcement(facts: &Facts, artifact_id: ArtifactId) -> Result<(), Reje
     if facts.artifacts.len() >= ARTIFACTS_MAX {
         return Err(Rejection::TooManyArtifacts { max: ARTIFACTS_MAX });
     }
+    check_announcements(facts)
+}
+
+const fn check_announcements(facts: &Facts) -> Result<(), Rejection> {
+    if facts.announcements >= ANNOUNCEMENTS_MAX {
+        return Err(Rejection::TooManyAnnouncements { max: ANNOUNCEMENTS_MAX });
+    }
     Ok(())
+}
+
+fn renew_reservation(facts: &Facts, artifact_id: ArtifactId, renewal: Renewal) -> Decision {
+    if !renewal.is_needed(reserved_until(facts, artifact_id)?) {
+        return Ok(Vec::new());
+    }
+    check_announcements(facts)?;
+    let expires_at = renewal.expires_at;
+    Ok(vec![InspectionEvent::ArtifactReservationRenewed { artifact_id, expires_at }])
 }
 
 /// When the upload URL of a picture that has not come ends.
@@ -322,7 +338,7 @@ fn request_inference(
     let pending: Vec<_> = facts
         .artifacts
         .iter()
-        .filter(|(_, a)| matches!(a, Artifact::Reserved { expires_at, .. } if is_awaited(*expires_at, now)))
+        .filter(|(_, artifact)| artifact.is_awaited(now))
         .map(|(id, _)| *id)
         .collect();
     if !pending.is_empty() {

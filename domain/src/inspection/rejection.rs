@@ -92,6 +92,15 @@ pub enum InspectionRejection {
         /// The limit.
         max: usize,
     },
+    /// The limit of announcements and renewals is reached.
+    #[error(
+        "pictures of this inspection were announced or renewed {max} times; upload those that are announced, \
+         cancel what does not come, and request inference, or void it and create another inspection"
+    )]
+    TooManyAnnouncements {
+        /// The limit.
+        max: u32,
+    },
 }
 
 impl Rejection for InspectionRejection {
@@ -113,6 +122,7 @@ impl Rejection for InspectionRejection {
             Self::NoArtifact => "no-artifact",
             Self::ArtifactsPending { .. } => "artifacts-pending",
             Self::TooManyArtifacts { .. } => "too-many-artifacts",
+            Self::TooManyAnnouncements { .. } => "too-many-announcements",
         }
     }
 

@@ -11,7 +11,7 @@ mod views;
 use chrono::TimeDelta;
 use uuid::Uuid;
 
-use super::command::ARTIFACTS_MAX;
+use super::command::{ANNOUNCEMENTS_MAX, ARTIFACTS_MAX};
 use crate::inspection::{
     InspectionCommand as C, InspectionEvent as E, InspectionRejection as Rejected,
 };
@@ -320,6 +320,7 @@ fn only_what_is_addressed_and_missing_counts_as_not_found() {
         Rejected::NoArtifact,
         Rejected::ArtifactsPending { pending: vec![id] },
         Rejected::TooManyArtifacts { max: ARTIFACTS_MAX },
+        Rejected::TooManyAnnouncements { max: ANNOUNCEMENTS_MAX },
     ];
     assert!(not_found.iter().all(|rejection| rejection.is_not_found()));
     assert!(conflicts.iter().all(|rejection| !rejection.is_not_found()));

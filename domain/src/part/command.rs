@@ -13,6 +13,11 @@ use crate::{
 
 /// The most golden samples that may be announced and not uploaded at a time.
 pub(super) const RESERVATIONS_MAX: usize = 64;
+/// How often golden samples of one part may be announced and their announcements renewed, what was taken back
+/// counted. With the next bound a part's stream, which every inspection of it begins with, ends somewhere.
+pub(super) const ANNOUNCEMENTS_MAX: u32 = 500;
+/// The highest revision of a recipe: one a week for nearly ten years.
+pub(super) const RECIPE_REVISIONS_MAX: u32 = 500;
 
 /// The commands of a part.
 #[derive(Debug, Clone, PartialEq)]
@@ -82,7 +87,7 @@ pub(super) fn decide(state: &Part, command: PartCommand) -> Result<Vec<PartEvent
             | PartCommand::RegisterGoldenSample { .. },
         ) => Err(Rejection::NotFound),
         (Part::Registered(facts), PartCommand::ReviseRecipe { recipe, reason }) => {
-            Ok(revise_recipe(&facts.recipe, recipe, reason))
+            revise_recipe(&facts.recipe, recipe, reason)
         }
         (
             Part::Registered(facts),
@@ -129,7 +134,15 @@ fn check_announcement(
     if in_use || facts.reserved.contains_key(&artifact_id) {
         return Err(Rejection::ArtifactAlreadyReserved { artifact_id });
     }
+    check_announcements(facts)?;
     check_pending(facts, now)
+}
+
+const fn check_announcements(facts: &PartFacts) -> Result<(), Rejection> {
+    if facts.announcements >= ANNOUNCEMENTS_MAX {
+        return Err(Rejection::TooManyAnnouncements { max: ANNOUNCEMENTS_MAX });
+    }
+    Ok(())
 }
 
 fn check_pending(facts: &PartFacts, now: DateTime<Utc>) -> Result<(), Rejection> {
@@ -161,6 +174,7 @@ fn renew_reservation(
     if !renewal.is_needed(reserved.expires_at) {
         return Ok(Vec::new());
     }
+    check_announcements(facts)?;
     let Renewal { now, expires_at } = renewal;
     if !is_awaited(reserved.expires_at, now) {
         check_pending(facts, now)?;
@@ -220,12 +234,19 @@ fn are_of_one_scale(golden: Option<PixelScale>, sample: Option<PixelScale>) -> b
 }
 
 /// The same recipe again is no new revision.
-fn revise_recipe(in_force: &Recipe, recipe: Recipe, reason: String) -> Vec<PartEvent> {
+fn revise_recipe(
+    in_force: &Recipe,
+    recipe: Recipe,
+    reason: String,
+) -> Result<Vec<PartEvent>, Rejection> {
     if recipe.clone().with_revision(in_force.revision) == *in_force {
-        return Vec::new();
+        return Ok(Vec::new());
+    }
+    if in_force.revision >= RECIPE_REVISIONS_MAX {
+        return Err(Rejection::TooManyRevisions { max: RECIPE_REVISIONS_MAX });
     }
     let recipe = recipe.with_revision(in_force.revision.saturating_add(1));
-    vec![PartEvent::RecipeRevised { recipe, reason: replace_nul(reason) }]
+    Ok(vec![PartEvent::RecipeRevised { recipe, reason: replace_nul(reason) }])
 }
 
 fn register_golden_sample(

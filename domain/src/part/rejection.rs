@@ -81,6 +81,24 @@ pub enum PartRejection {
         /// The limit.
         max: usize,
     },
+    /// The limit of announcements and renewals is reached.
+    #[error(
+        "golden samples of this part were announced or renewed {max} times; upload those that are announced, \
+         and register the part under another number for more"
+    )]
+    TooManyAnnouncements {
+        /// The limit.
+        max: u32,
+    },
+    /// The limit of recipes is reached.
+    #[error(
+        "the part has had {max} recipes, and the last one stays in force; register it under another number \
+         for another"
+    )]
+    TooManyRevisions {
+        /// The limit.
+        max: u32,
+    },
 }
 
 fn stated(scale: Option<PixelScale>) -> String {
@@ -101,6 +119,8 @@ impl Rejection for PartRejection {
             Self::ScaleMismatch { .. } => "scale-mismatch",
             Self::TooManyGoldenSamples { .. } => "too-many-golden-samples",
             Self::TooManyReservations { .. } => "too-many-reservations",
+            Self::TooManyAnnouncements { .. } => "too-many-announcements",
+            Self::TooManyRevisions { .. } => "too-many-revisions",
         }
     }
 

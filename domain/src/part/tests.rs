@@ -14,6 +14,7 @@ use crate::{
 };
 
 mod golden;
+mod limits;
 
 fn given(events: impl IntoIterator<Item = E>) -> Given<Part> {
     test_support::given(events)
@@ -296,6 +297,8 @@ fn only_what_is_addressed_and_missing_counts_as_not_found() {
         Rejected::MediaTypeMismatch { announced: MediaType::Jpeg, found: MediaType::Png },
         Rejected::ReservationUsed { artifact_id },
         Rejected::TooManyReservations { max: 64 },
+        Rejected::TooManyAnnouncements { max: 500 },
+        Rejected::TooManyRevisions { max: 500 },
         Rejected::NoGoldenSample { usage: GoldenSampleUse::Variant },
         Rejected::ScaleMismatch { usage: GoldenSampleUse::Variant, golden: None, sample: None },
         Rejected::TooManyGoldenSamples { usage: GoldenSampleUse::Variant, max: 8 },

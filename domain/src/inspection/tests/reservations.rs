@@ -67,6 +67,33 @@ fn a_cancelled_picture_leaves_its_place_to_another() {
 }
 
 #[test]
+fn an_inspection_that_is_announced_and_renewed_without_end_is_refused_and_has_ways_out() {
+    let taken_back = |n| [reserved(n), cancelled(n)];
+    let often = |times: u32| {
+        let renewals = (1..times).map(|n| renewed(1, i64::from(600 + n)));
+        [created(), reserved(1)].into_iter().chain(renewals).collect::<Vec<_>>()
+    };
+    let others = (2..=u128::from(ANNOUNCEMENTS_MAX)).flat_map(taken_back);
+    let cancelling: Vec<_> = [created(), reserved(1)].into_iter().chain(others).collect();
+    let refused = Rejected::TooManyAnnouncements { max: ANNOUNCEMENTS_MAX };
+
+    given(often(ANNOUNCEMENTS_MAX - 1)).when(reserve(900)).then([reserved(900)]);
+    given(often(ANNOUNCEMENTS_MAX - 1)).when(renew(1, 10_000)).then([renewed(1, 10_000)]);
+    for full in [often(ANNOUNCEMENTS_MAX), cancelling] {
+        given(full.clone()).when(reserve(900)).then_rejected(refused.clone());
+        given(full.clone()).when(renew(1, 10_000)).then_rejected(refused.clone());
+        // What needs no event is answered as ever, and nothing else is in anybody's way.
+        given(full.clone()).when(renew(1, 1)).then_nothing();
+        given(full.clone()).when(upload(1, "board")).then([uploaded(1, "board")]);
+        given(full.clone()).when(cancel(1)).then([cancelled(1)]);
+        given(full.clone()).when(request_at(20_000)).then([requested([1]), missing_view()]);
+        let void = C::Void { reason: "wrong board".to_owned() };
+        let voided = E::InspectionVoided { reason: "wrong board".to_owned() };
+        given(full).when(void).then([voided]);
+    }
+}
+
+#[test]
 fn what_was_never_announced_or_was_cancelled_is_not_renewed_or_cancelled() {
     let unknown = Rejected::NoSuchArtifact { artifact_id: artifact(1) };
     for events in [vec![created()], vec![created(), reserved(1), cancelled(1)]] {
