@@ -59,7 +59,8 @@ impl Worker {
         let log = Arc::clone(tail.log());
         let attempts = Arc::new(AttemptLedger::new(pool.clone(), WORKER));
         let stores = (log, artifacts, Arc::clone(&attempts));
-        let processor = InspectionProcessor::new(stores, comparer, engine, metrics);
+        let places = options.concurrency;
+        let processor = InspectionProcessor::new(stores, comparer, engine, (places, metrics));
         Self { pool, tail, processor: Arc::new(processor), attempts, options, health }
     }
 

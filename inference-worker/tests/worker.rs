@@ -10,6 +10,8 @@ mod comparing;
 mod engines;
 #[path = "worker/golden_sets.rs"]
 mod golden_sets;
+#[path = "worker/large_pictures.rs"]
+mod large_pictures;
 #[path = "worker/line.rs"]
 mod line;
 #[path = "worker/resilience.rs"]

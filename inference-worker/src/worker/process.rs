@@ -18,6 +18,7 @@ mod retries;
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::inspection::{Artifact, InferenceResult};
 use domain::{
@@ -33,11 +34,12 @@ use platform::event_log::{
 use platform::execute::{ExecuteError, Request, execute};
 use platform::follower::{AttemptLedger, Handled};
 use platform::shutdown::Shutdown;
+use tokio::sync::Semaphore;
 
 use super::WORKER;
 use crate::metrics::Metrics;
 use compare::{PictureToCompare, no_golden_sample_result};
-use retries::{FailureCounter, Retries};
+use retries::{FailureCounter, Retries, Retry};
 
 pub(super) struct InspectionProcessor {
     log: Arc<dyn EventLog>,
@@ -46,8 +48,14 @@ pub(super) struct InspectionProcessor {
     comparer: Arc<Comparer>,
     engine: Arc<EngineAvailability>,
     retries: Retries,
+    /// Of the places for inspections, those that large pictures may have: they wait for memory in them, and
+    /// small ones always find another.
+    large_places: Semaphore,
     metrics: Metrics,
 }
+
+/// When an inspection of large pictures looks again for a place.
+const LARGE_PAUSE: Duration = Duration::from_secs(1);
 
 /// Why an inspection is not done yet.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +63,9 @@ enum ProcessingError {
     /// It may be possible later, here or for a newer version of the software.
     #[error("{0}")]
     Transient(String),
+    /// It will be possible when other large pictures are done.
+    #[error("large pictures have all places that they may have")]
+    NoLargePlace,
     /// It will be possible when the engine is back.
     #[error("{0}")]
     EngineAway(String),
@@ -68,9 +79,11 @@ impl InspectionProcessor {
         (log, artifacts, attempts): (Arc<dyn EventLog>, ArtifactStore, Arc<AttemptLedger>),
         comparer: Arc<Comparer>,
         engine: Arc<EngineAvailability>,
-        metrics: Metrics,
+        (places, metrics): (usize, Metrics),
     ) -> Self {
-        Self { log, artifacts, attempts, comparer, engine, retries: Retries::default(), metrics }
+        let large_places = Semaphore::new((places / 2).max(1));
+        let retries = Retries::default();
+        Self { log, artifacts, attempts, comparer, engine, retries, large_places, metrics }
     }
 
     /// Whether nothing bad is known of the engine.
@@ -97,6 +110,9 @@ impl InspectionProcessor {
         shutdown: &Shutdown,
     ) -> Handled {
         let mut retry = self.retries.take(inspection_id);
+        if retry.needs_large_place && self.large_places.available_permits() == 0 {
+            return self.put_off(inspection_id, retry);
+        }
         loop {
             let turn = tokio::select! {
                 turn = self.engine.wait_for_turn() => turn,
@@ -105,6 +121,7 @@ impl InspectionProcessor {
             match self.process_once(inspection_id, &mut retry.failures).await {
                 Ok(()) => return Handled::Done,
                 Err(ProcessingError::EngineAway(detail)) => turn.report_away(detail),
+                Err(ProcessingError::NoLargePlace) => return self.put_off(inspection_id, retry),
                 Err(ProcessingError::Permanent(error)) => {
                     tracing::error!(%inspection_id, error, "inspection cannot be processed; skipped");
                     return Handled::Done;
@@ -117,6 +134,14 @@ impl InspectionProcessor {
                 }
             }
         }
+    }
+
+    /// Until there is a place for large pictures: it leaves its own to the others, and looks before it reads
+    /// anything when it comes again.
+    fn put_off(&self, inspection_id: InspectionId, retry: Retry) -> Handled {
+        tracing::debug!(%inspection_id, "large pictures have all places that they may have");
+        self.retries.put_back(inspection_id, Retry { needs_large_place: true, ..retry });
+        Handled::Later { pause: LARGE_PAUSE }
     }
 
     /// Goes over all pictures once.

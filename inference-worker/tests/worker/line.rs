@@ -45,6 +45,8 @@ pub(crate) struct Line {
     pub(crate) log: Arc<dyn EventLog>,
     artifacts: ArtifactStore,
     models: Arc<dyn Models>,
+    /// What the pictures of a worker may take.
+    pub(crate) memory: PictureMemory,
     pub(crate) lease: Duration,
     folder: tempfile::TempDir,
 }
@@ -61,6 +63,7 @@ impl Line {
             log: Arc::new(PostgresEventLog::new(database.pool())),
             artifacts: artifact_store_in(folder.path()),
             models,
+            memory: PictureMemory::default(),
             lease: Duration::from_millis(500),
             folder,
             database,
@@ -247,7 +250,7 @@ impl Line {
         let health = Arc::new(WorkerHealth::new(InferenceMetrics::for_process()));
         health.set_models(Arc::clone(&models));
         let batching = BatchingConfig::default();
-        let memory = PictureMemory::default();
+        let memory = self.memory.clone();
         let comparer = Comparer::new(models, batching, memory, InferenceMetrics::for_process());
         let options =
             ReactorOptions { concurrency: CONCURRENCY, lease: self.lease, member_name: None };

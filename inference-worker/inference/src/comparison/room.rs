@@ -28,6 +28,13 @@ impl ComparisonRoom {
 }
 
 impl Comparer {
+    /// Whether a comparison of `test` with `golden` may have to wait for large ones: it takes more than what
+    /// small ones have for themselves.
+    #[must_use]
+    pub fn is_large(&self, test: &LoggedPicture, golden: &GoldenFacts) -> bool {
+        self.memory.is_large(bytes_with_golden(test, golden))
+    }
+
     /// Waits for room for the comparison of `test` with `golden`, their files among it.
     ///
     /// # Errors

@@ -105,8 +105,12 @@ impl InspectionProcessor {
         if let Err(detail) = check_size(picture, golden) {
             return Ok(failed(NotComparable::SizeMismatch, detail));
         }
-        let test = LoggedPicture::from(picture);
-        let room = match self.comparer.reserve_room(&test, golden_facts(task)).await {
+        let (test, golden_facts) = (LoggedPicture::from(picture), golden_facts(task));
+        let large = self.comparer.is_large(&test, &golden_facts);
+        // Until it is compared, or put off.
+        let place = large.then(|| self.large_places.try_acquire());
+        let _place = place.transpose().map_err(|_| ProcessingError::NoLargePlace)?;
+        let room = match self.comparer.reserve_room(&test, golden_facts).await {
             Ok(room) => room,
             Err(exceeds) => {
                 return Ok(failed(NotComparable::InferenceFailed, exceeds.to_string()));

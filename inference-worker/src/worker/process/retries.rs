@@ -49,6 +49,8 @@ pub(super) struct Retry {
     /// How often it was tried in vain before.
     pub(super) attempt: u32,
     pub(super) failures: FailureCounter,
+    /// It was put off because large pictures had all their places.
+    pub(super) needs_large_place: bool,
 }
 
 /// The inspections that are tried again later.
@@ -66,6 +68,12 @@ impl Retries {
     pub(super) fn keep(&self, inspection_id: InspectionId, mut retry: Retry) -> Duration {
         let pause = RETRY.delay(retry.attempt);
         retry.attempt = retry.attempt.saturating_add(1);
+        self.put_back(inspection_id, retry);
+        pause
+    }
+
+    /// The inspection was not tried: what is known of it is kept as it is.
+    pub(super) fn put_back(&self, inspection_id: InspectionId, retry: Retry) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() >= INSPECTIONS_MAX {
             // The one that was kept longest has moved to another worker: none here pauses that long.
@@ -73,7 +81,6 @@ impl Retries {
             oldest.map(|id| kept.remove(&id));
         }
         kept.insert(inspection_id, (Instant::now(), retry));
-        pause
     }
 }
 
