@@ -51,6 +51,23 @@ pub struct AttemptLedger {
 /// begun there, since the last ones were saved.
 type Ended = HashMap<Uuid, i32>;
 
+/// Attempts that are being saved: whatever keeps them from it, the end of the reactor in the middle of it too,
+/// they are saved later.
+struct Unsaved<'a> {
+    attempts: Ended,
+    ended: &'a Mutex<Ended>,
+}
+
+impl Drop for Unsaved<'_> {
+    fn drop(&mut self) {
+        let mut ended = lock(self.ended);
+        for (work, number) in self.attempts.drain() {
+            // One that ended again meanwhile has a later number.
+            ended.entry(work).or_insert(number);
+        }
+    }
+}
+
 /// An attempt that is under way. It ends when it is dropped.
 pub struct Attempt {
     work: Uuid,
@@ -161,23 +178,27 @@ impl AttemptLedger {
         }
     }
 
-    /// Saves what has ended. What cannot be saved now is saved with what ends later.
+    /// Saves what has ended. What cannot be saved now is saved with what ends later. Cancel-safe.
     pub async fn save_ended(&self) {
-        let ended = std::mem::take(&mut *lock(&self.ended));
-        if ended.is_empty() {
+        let attempts = std::mem::take(&mut *lock(&self.ended));
+        if attempts.is_empty() {
             return;
         }
+        let mut unsaved = Unsaved { attempts, ended: &self.ended };
         // One that was begun again meanwhile, here or elsewhere, has another number and stays.
         let statement = "WITH this_transaction AS MATERIALIZED (
                  SELECT set_config('synchronous_commit', 'off', true))
              DELETE FROM follower_attempts AS a
              USING unnest($2::uuid[], $3::integer[]) AS e (work, number), this_transaction
              WHERE a.follower = $1 AND a.work = e.work AND a.number = e.number";
-        let (works, numbers): (Vec<_>, Vec<_>) = ended.iter().map(|(w, n)| (*w, *n)).unzip();
+        let attempts = unsaved.attempts.iter().map(|(work, number)| (*work, *number));
+        let (works, numbers): (Vec<_>, Vec<_>) = attempts.unzip();
         let query = sqlx::query(statement).bind(self.reactor).bind(works).bind(numbers);
-        if let Err(error) = query.execute(&self.pool).await {
-            tracing::warn!(%error, "attempts that ended not saved; they will be later");
-            lock(&self.ended).extend(ended);
+        match query.execute(&self.pool).await {
+            Ok(_) => unsaved.attempts.clear(),
+            Err(error) => {
+                tracing::warn!(%error, "attempts that ended not saved; they will be later");
+            }
         }
     }
 

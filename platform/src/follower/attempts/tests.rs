@@ -36,6 +36,17 @@ async fn what_ends_leaves_nothing_behind_and_what_does_not_is_counted_across_pro
 }
 
 #[tokio::test]
+async fn what_is_being_saved_when_that_is_given_up_is_saved_by_whoever_saves_next() {
+    let database = fresh_database().await;
+    let ledger = ledger(&database);
+    drop(ledger.begin(WORK).await.unwrap());
+    // As when the reactor ends in the middle of it.
+    assert!(ledger.save_ended().now_or_never().is_none());
+    ledger.save_ended().await;
+    assert_eq!(kept(&database).await, 0);
+}
+
+#[tokio::test]
 async fn trying_again_before_the_end_was_saved_is_not_counted() {
     let database = fresh_database().await;
     let ledger = ledger(&database);
