@@ -22,7 +22,7 @@ said at start, before anything is touched. `chipq help COMMAND` shows one comman
 ";
 
 /// What is read without an option for it, and what it is for.
-const WITHOUT_OPTION: [(&str, &str); 11] = [
+const WITHOUT_OPTION: [(&str, &str); 12] = [
     ("DATABASE_URL", "stands in for `CHIPQ_DATABASE_URL` where that is not set"),
     ("CHIPQ_POSTGRES_BIN", "folder with PostgreSQL's programs, for the private server"),
     (
@@ -36,6 +36,10 @@ const WITHOUT_OPTION: [(&str, &str); 11] = [
     ("LOGNAME", "the same, without `USER`"),
     ("CHIPQ_CACHE", "where `make` keeps Triton; read by the scripts"),
     ("CHIPQ_TEST_DATABASE_URL", "tests: this server instead of a private one"),
+    (
+        "CHIPQ_INDEX_ROWS",
+        "tests: rows of each table whose filters are explained, instead of 100,000",
+    ),
     ("CHIPQ_TRITON", "tests: this Triton server instead of one of their own"),
 ];
 

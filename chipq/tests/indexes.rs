@@ -1,8 +1,11 @@
 //! Every filter of every list finds its rows by an index: the real statements of the query API, on the real
-//! tables of the projectors with a hundred thousand rows each, explained by the server that ran them.
+//! tables of the projectors with a hundred thousand rows each (`CHIPQ_INDEX_ROWS`), explained by the server that
+//! ran them.
 //!
 //! What counts is how many rows a statement reads for a page. That number does not grow with the table when an
-//! index serves the filter in the order of the list, so a tenth of a million rows tells as much as a million.
+//! index serves the filter in the order of the list, so a tenth of a million rows tells as much as a million. The
+//! values are not spread evenly: of what was made once, and on which line, only the oldest rows are, so that
+//! whoever looks for it in the order of the list goes through everything else.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
@@ -20,11 +23,11 @@ use platform::shutdown::Shutdown;
 use platform::test_support::{artifact_store_in, fresh_database};
 use query_api::{QueryApi, QueryApiConfig, QueryApiDependencies};
 use serde_json::{Value, json};
-use sqlx::Executor as _;
+use sqlx::{Connection as _, Executor as _};
 use tracing::field::{Field, Visit};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 
-/// Rows of each table.
+/// Rows of each table, when nothing else is said.
 const ROWS: usize = 100_000;
 /// Rows of a page.
 const PAGE: u64 = 20;
@@ -40,7 +43,7 @@ const EXPLAINED: &str = "options=-c%20session_preload_libraries%3Dauto_explain\
 /// Lots of 100 boards; parts, stations and judgements of which some are rare; times that grow.
 const FILL: &str = "
 INSERT INTO inspection_overview_g1.inspections
-SELECT gen_random_uuid(), 'L' || n / 100, 'P' || n % 3, CASE WHEN n % 5000 = 0 THEN 'rare' ELSE 'S' || n % 4 END,
+SELECT gen_random_uuid(), 'L' || n / 100, {PART}, {STATION},
     CASE WHEN n % 7000 = 0 THEN 'open' ELSE 'judged' END,
     CASE WHEN n % 7000 = 0 THEN NULL WHEN n % 3000 = 0 THEN 'review' WHEN n % 4 = 0 THEN 'fail' ELSE 'pass' END,
     '[]', '{RECIPE}', NULL, 0, 0, 0, to_timestamp(1.7e9 + n), NULL, NULL, NULL, 5, n, n
@@ -48,12 +51,11 @@ FROM generate_series(1, {ROWS}) AS n;
 INSERT INTO defects_g1.defects
 SELECT gen_random_uuid(), gen_random_uuid(), 1, CASE WHEN n % 9000 = 0 THEN 'short' ELSE 'open' END, 0.9,
     CASE WHEN n % 6000 = 0 THEN 'doubtful' ELSE 'defect' END, 1, 2, 3, 4,
-    'L' || n / 100, 'P' || n % 3, CASE WHEN n % 5000 = 0 THEN 'rare' ELSE 'S' || n % 4 END,
+    'L' || n / 100, {PART}, {STATION},
     to_timestamp(1.7e9 + n), n
 FROM generate_series(1, {ROWS}) AS n;
 INSERT INTO reports_g1.reports
-SELECT gen_random_uuid(), gen_random_uuid(), 'L' || n / 100, 'P' || n % 3,
-    CASE WHEN n % 5000 = 0 THEN 'rare' ELSE 'S' || n % 4 END,
+SELECT gen_random_uuid(), gen_random_uuid(), 'L' || n / 100, {PART}, {STATION},
     CASE WHEN n % 3000 = 0 THEN 'review' WHEN n % 4 = 0 THEN 'fail' ELSE 'pass' END,
     0, to_timestamp(1.7e9 + n), n, '{}'
 FROM generate_series(1, {ROWS}) AS n;
@@ -62,6 +64,15 @@ SELECT 'P' || n, '{RECIPE}', now(), CASE WHEN n % 8000 = 0 THEN NULL ELSE 1 END,
 FROM generate_series(1, {ROWS}) AS n;
 ANALYZE;
 ";
+
+/// What was made up to a while ago, and what is made now.
+const PART: &str = "CASE WHEN n < {ROWS} * 0.3 THEN 'old' ELSE 'P' || n % 3 END";
+const STATION: &str = "CASE WHEN n % 5000 = 0 THEN 'rare' WHEN n < {ROWS} * 0.3 THEN 'old-line'
+    ELSE 'S' || n % 4 END";
+
+fn rows() -> usize {
+    std::env::var("CHIPQ_INDEX_ROWS").map_or(ROWS, |rows| rows.parse().unwrap())
+}
 
 /// The plans of the statements that ran, as the server told them.
 #[derive(Clone, Default)]
@@ -193,12 +204,12 @@ impl World {
 /// Filters of one condition, values that many rows have, few, and none; and what bounds others.
 fn filters(list: &str) -> Vec<Value> {
     let at = |n: usize| chrono::DateTime::from_timestamp(1_700_000_000 + n as i64, 0).unwrap();
-    let (early, middle) = (at(ROWS / 100), at(ROWS / 2));
+    let (early, middle) = (at(rows() / 100), at(rows() / 2));
     let of_boards = ["lot", "part", "station"].into_iter().flat_map(|name| {
         let values = match name {
             "lot" => ["L7", "L500", "none"],
-            "part" => ["P0", "P2", "none"],
-            _ => ["S1", "rare", "none"],
+            "part" => ["P0", "old", "none"],
+            _ => ["old-line", "rare", "none"],
         };
         values.map(|value| json!({ name: value }))
     });
@@ -238,8 +249,11 @@ async fn every_filter_of_every_list_reads_little_more_than_its_page() {
     let database = fresh_database().await;
     projectors::ensure(&database.pool()).await.unwrap();
     let recipe = serde_json::to_string(&domain::Recipe::factory(1)).unwrap();
-    let fill = FILL.replace("{RECIPE}", &recipe).replace("{ROWS}", &ROWS.to_string());
-    database.pool().execute(fill.as_str()).await.unwrap();
+    let fill = FILL.replace("{RECIPE}", &recipe).replace("{PART}", PART);
+    let fill = fill.replace("{STATION}", STATION).replace("{ROWS}", &rows().to_string());
+    // A connection of its own: what fills a million rows takes longer than a statement of ours may.
+    let mut filler = sqlx::PgConnection::connect(database.url()).await.unwrap();
+    filler.execute(fill.as_str()).await.unwrap();
     let separator = if database.url().contains('?') { '&' } else { '?' };
     let explained = format!("{}{separator}{EXPLAINED}", database.url());
     let pool = postgres::connect(&DatabaseConfig::from_url(explained)).await.unwrap();

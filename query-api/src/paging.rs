@@ -1,8 +1,12 @@
 //! Keyset pages: `first/after` or `last/before` in, a slice of rows with its neighbours known out.
 //!
-//! Invariant: a page is found by the sort key of its neighbour, never by an offset, so rows that
-//! are inserted meanwhile neither repeat nor hide another.
+//! Invariants: a page is found by the sort key of its neighbour, never by an offset, so rows that
+//! are inserted meanwhile neither repeat nor hide another. How many rows are read for a page of one condition
+//! does not grow with the table (`paging/page_statement.rs`).
 
+mod page_statement;
+
+use chrono::{DateTime, Utc};
 use platform::postgres::Pool;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -21,7 +25,7 @@ pub(crate) const PAGE_MAX: usize = 200;
 /// Rows that are listed in the order of a unique key.
 pub(crate) trait Listed: for<'r> FromRow<'r, PgRow> + Send + Unpin {
     /// The values of the key, as they stand in a cursor.
-    type Key: Serialize + DeserializeOwned + Send;
+    type Key: Serialize + DeserializeOwned + Clone + Send + Sync;
     /// The list's name in its cursors; another order would be another name.
     const NAME: &'static str;
     /// `SELECT … FROM …`
@@ -38,13 +42,31 @@ pub(crate) trait Listed: for<'r> FromRow<'r, PgRow> + Send + Unpin {
 }
 
 /// What restricts a list; its JSON is part of every cursor.
-pub(crate) trait Filter: Serialize {
+pub(crate) trait Filter: Serialize + Sync {
     /// Appends ` AND column = value` for everything that is restricted.
     fn push_conditions(&self, sql: &mut QueryBuilder<'_, Postgres>);
+
+    /// What a column must hold, when that and [`Self::stretch`] are all that restricts, and an index of that column
+    /// goes on in the list's order.
+    fn only_value(&self) -> Option<IndexedValue> {
+        None
+    }
+
+    /// From when on, and before when, the first column of the key must be.
+    fn stretch(&self) -> (Option<DateTime<Utc>>, Option<DateTime<Utc>>) {
+        (None, None)
+    }
 
     /// Whether two conditions must hold of which each may hold for most rows: an index finds the rows of
     /// one, and how many of these are passed over for the other nobody knows.
     fn is_combined(&self) -> bool;
+}
+
+/// A column and the text that it must be.
+#[derive(Debug, Clone)]
+pub(crate) struct IndexedValue {
+    pub(crate) column: &'static str,
+    pub(crate) text: String,
 }
 
 /// The four arguments of a Relay connection, as they come.
@@ -101,7 +123,7 @@ pub(crate) fn parse_page<R: Listed>(
     Ok(PageRequest { backward, limit, beside })
 }
 
-/// Reads a page: one statement.
+/// Reads a page.
 ///
 /// # Errors
 /// When the database does not answer, takes too long to find rows for which several conditions hold, or the
@@ -111,29 +133,9 @@ pub(crate) async fn read_page<R: Listed>(
     page: PageRequest<R::Key>,
     filter: &impl Filter,
 ) -> Result<Slice<R>, QueryError> {
+    let mut rows: Vec<R> = page_statement::read_rows(pool, &page, filter).await?;
     let PageRequest { backward, limit, beside } = page;
     let is_beside = beside.is_some();
-    let descending = R::DESCENDING != backward;
-    let mut sql = QueryBuilder::new(R::SELECT);
-    sql.push(" WHERE true");
-    filter.push_conditions(&mut sql);
-    if let Some(key) = beside {
-        let comparison = if descending { "<" } else { ">" };
-        sql.push(format!(" AND ({}) {comparison} (", R::KEY.join(", ")));
-        R::bind_key(key, &mut sql.separated(", "));
-        sql.push(")");
-    }
-    let direction = if descending { " DESC" } else { " ASC" };
-    let order: Vec<_> = R::KEY.iter().map(|column| format!("{column}{direction}")).collect();
-    // One more than asked for tells whether more follow.
-    sql.push(format!(" ORDER BY {} LIMIT ", order.join(", ")));
-    sql.push_bind(i64::try_from(limit + 1).unwrap_or(i64::MAX));
-
-    let rows = sql.build_query_as().fetch_all(pool).await;
-    let mut rows: Vec<R> = rows.map_err(|error| match filter.is_combined() {
-        true => QueryError::from_broad_read(error),
-        false => error.into(),
-    })?;
     let has_more = rows.len() > limit;
     rows.truncate(limit);
     if backward {

@@ -9,11 +9,11 @@ use sqlx::{FromRow, Postgres, QueryBuilder};
 use uuid::Uuid;
 
 use super::LogPosition;
-use super::inspections::{check_names, check_times, is_more_than_one, restrict_text};
+use super::inspections::{check_names, check_times, is_more_than_one, only_given, restrict_text};
 use super::summed::{check_summed, push_summed_limit};
 use super::words::{DefectClassWord, GradeWord};
 use crate::error::QueryError;
-use crate::paging::{Filter, Listed};
+use crate::paging::{Filter, IndexedValue, Listed};
 
 /// One finding on one picture.
 #[derive(Debug, Clone, FromRow, SimpleObject)]
@@ -142,6 +142,23 @@ impl Filter for DefectFilter {
         if let Some(to) = self.to {
             sql.push(" AND found_at < ").push_bind(to);
         }
+    }
+
+    fn only_value(&self) -> Option<IndexedValue> {
+        if self.inspection_id.is_some() || self.min_confidence.is_some() {
+            return None;
+        }
+        only_given([
+            ("lot", self.lot.clone()),
+            ("station", self.station.clone()),
+            ("part", self.part.clone()),
+            ("class", self.class.map(|word| word.to_string())),
+            ("grade", self.grade.map(|word| word.to_string())),
+        ])
+    }
+
+    fn stretch(&self) -> (Option<DateTime<Utc>>, Option<DateTime<Utc>>) {
+        (self.from, self.to)
     }
 
     /// A lot and an inspection are small, and times are in the order of the list.

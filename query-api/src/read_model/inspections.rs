@@ -16,7 +16,7 @@ use super::LogPosition;
 use super::artifacts::{self, ArtifactObject};
 use super::words::{InspectionStateWord, JudgementWord};
 use crate::error::QueryError;
-use crate::paging::{Filter, Listed};
+use crate::paging::{Filter, IndexedValue, Listed};
 
 /// One inspection of one board.
 #[derive(Debug, Clone, FromRow, SimpleObject, Serialize, ToSchema)]
@@ -143,6 +143,17 @@ impl Filter for InspectionFilter {
         restrict_text(sql, "state", self.state.map(|word| word.to_string()));
     }
 
+    fn only_value(&self) -> Option<IndexedValue> {
+        let values = [
+            ("lot", self.lot.clone()),
+            ("station", self.station.clone()),
+            ("part", self.part.clone()),
+            ("judgement", self.judgement.map(|word| word.to_string())),
+            ("state", self.state.map(|word| word.to_string())),
+        ];
+        only_given(values)
+    }
+
     /// A lot is small.
     fn is_combined(&self) -> bool {
         let broad = [
@@ -164,6 +175,15 @@ pub(crate) fn restrict_text(
     if let Some(value) = value {
         sql.push(format!(" AND {column} = ")).push_bind(value);
     }
+}
+
+/// The one of `values` that is given, when no other is.
+pub(crate) fn only_given<const N: usize>(
+    values: [(&'static str, Option<String>); N],
+) -> Option<IndexedValue> {
+    let mut given = values.into_iter().filter_map(|(column, value)| Some((column, value?)));
+    let (column, text) = given.next()?;
+    given.next().is_none().then_some(IndexedValue { column, text })
 }
 
 /// Whether more than one of `conditions` is given.

@@ -10,10 +10,10 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::LogPosition;
-use super::inspections::{check_names, is_more_than_one, restrict_text};
+use super::inspections::{check_names, is_more_than_one, only_given, restrict_text};
 use super::words::JudgementWord;
 use crate::error::QueryError;
-use crate::paging::{Filter, Listed};
+use crate::paging::{Filter, IndexedValue, Listed};
 
 /// The report of a judged inspection.
 #[derive(Debug, Clone, FromRow, SimpleObject, Serialize, ToSchema)]
@@ -86,6 +86,16 @@ impl Filter for ReportFilter {
         restrict_text(sql, "part", self.part.clone());
         restrict_text(sql, "station", self.station.clone());
         restrict_text(sql, "judgement", self.judgement.map(|word| word.to_string()));
+    }
+
+    fn only_value(&self) -> Option<IndexedValue> {
+        let values = [
+            ("lot", self.lot.clone()),
+            ("station", self.station.clone()),
+            ("part", self.part.clone()),
+            ("judgement", self.judgement.map(|word| word.to_string())),
+        ];
+        only_given(values)
     }
 
     /// A lot is small.

@@ -1,0 +1,128 @@
+//! The statement that finds the rows of a page.
+//!
+//! A list that is restricted to one value of one column is read by that column's index, in the list's order. The
+//! server would choose among its indexes by estimates of how often values occur, which say nothing about where: of
+//! a part that is not made any more it would go through everything that came after it. So the statement asks for
+//! an order that only that index has: its column first. The column is bounded from both sides instead of
+//! compared, because what is known to be constant would be left out of the order again.
+//!
+//! Invariant: a page of one condition reads little more than its rows. Of several the server chooses one, and
+//! how many rows it passes over for the others nobody knows; that takes no longer than a statement may.
+
+use chrono::{DateTime, Utc};
+use platform::postgres::Pool;
+use sqlx::{Postgres, QueryBuilder};
+
+use super::{Filter, IndexedValue, Listed, PageRequest};
+use crate::error::QueryError;
+
+/// The rows of `page` and one more where there are more, in the order in which the page is read.
+///
+/// # Errors
+/// When the database does not answer, or rows for which several conditions hold take too long to find.
+pub(super) async fn read_rows<R: Listed>(
+    pool: &Pool,
+    page: &PageRequest<R::Key>,
+    filter: &impl Filter,
+) -> Result<Vec<R>, QueryError> {
+    let mut sql = QueryBuilder::new(R::SELECT);
+    sql.push(" WHERE true");
+    match filter.only_value() {
+        Some(value) => push_led::<R>(&mut sql, page, filter, &value),
+        None => {
+            filter.push_conditions(&mut sql);
+            push_place::<R>(&mut sql, page, None);
+            push_order::<R>(&mut sql, page, None);
+        }
+    }
+    // One more than asked for tells whether more follow.
+    sql.push(" LIMIT ").push_bind(i64::try_from(page.limit + 1).unwrap_or(i64::MAX));
+    let rows = sql.build_query_as().fetch_all(pool).await;
+    rows.map_err(|error| match filter.is_combined() {
+        true => QueryError::from_broad_read(error),
+        false => error.into(),
+    })
+}
+
+/// The rows of the leading value from the page's place on, in the order that only its index has. They have one
+/// bound on each side: a second one would be looked at for each row instead of being begun at.
+fn push_led<R: Listed>(
+    sql: &mut QueryBuilder<'_, Postgres>,
+    page: &PageRequest<R::Key>,
+    filter: &impl Filter,
+    value: &IndexedValue,
+) {
+    let (from, to) = filter.stretch();
+    let (is_placed, descending) = (page.beside.is_some(), is_descending::<R>(page));
+    // The place of a page is within the stretch, and within the rows of the value.
+    if !is_placed || descending {
+        value.push_bound(sql, R::KEY[0], ">=", from);
+    }
+    if !is_placed || !descending {
+        value.push_bound(sql, R::KEY[0], "<=", to);
+    }
+    if let Some(to) = to {
+        sql.push(format!(" AND {} < ", R::KEY[0])).push_bind(to);
+    }
+    push_place::<R>(sql, page, Some(value));
+    push_order::<R>(sql, page, Some(value));
+}
+
+/// Behind the row that the page is beside. Where a value leads, its index is begun at that row, and the row is
+/// left out by a condition of its own: of rows before (value, …) the server expects none, since it looks at the
+/// first column only, and would sort them all.
+fn push_place<R: Listed>(
+    sql: &mut QueryBuilder<'_, Postgres>,
+    page: &PageRequest<R::Key>,
+    leading: Option<&IndexedValue>,
+) {
+    let Some(key) = &page.beside else { return };
+    let comparison = if is_descending::<R>(page) { "<" } else { ">" };
+    let columns = R::KEY.join(", ");
+    if let Some(value) = leading {
+        sql.push(format!(" AND ({}, {columns}) {comparison}= (", value.column));
+        sql.push_bind(value.text.clone()).push(", ");
+        R::bind_key(key.clone(), &mut sql.separated(", "));
+        sql.push(")");
+    }
+    sql.push(format!(" AND ({columns}) {comparison} ("));
+    R::bind_key(key.clone(), &mut sql.separated(", "));
+    sql.push(")");
+}
+
+fn push_order<R: Listed>(
+    sql: &mut QueryBuilder<'_, Postgres>,
+    page: &PageRequest<R::Key>,
+    leading: Option<&IndexedValue>,
+) {
+    let direction = if is_descending::<R>(page) { "DESC" } else { "ASC" };
+    let columns = leading.map(|value| value.column).into_iter().chain(R::KEY.iter().copied());
+    let order: Vec<_> = columns.map(|column| format!("{column} {direction}")).collect();
+    sql.push(format!(" ORDER BY {}", order.join(", ")));
+}
+
+fn is_descending<R: Listed>(page: &PageRequest<R::Key>) -> bool {
+    R::DESCENDING != page.backward
+}
+
+impl IndexedValue {
+    /// ` AND column comparison value`, or with the first column of the key behind it.
+    fn push_bound(
+        &self,
+        sql: &mut QueryBuilder<'_, Postgres>,
+        key: &str,
+        comparison: &str,
+        at: Option<DateTime<Utc>>,
+    ) {
+        match at {
+            Some(at) => {
+                sql.push(format!(" AND ({}, {key}) {comparison} (", self.column));
+                sql.push_bind(self.text.clone()).push(", ").push_bind(at).push(")");
+            }
+            None => {
+                sql.push(format!(" AND {} {comparison} ", self.column));
+                sql.push_bind(self.text.clone());
+            }
+        }
+    }
+}
