@@ -10,11 +10,13 @@ mod cost;
 mod execution_span;
 mod expansion;
 mod http;
+mod introspection;
 mod limits;
 mod loaders;
 mod metrics;
 mod mutation;
 mod objects;
+mod pace;
 mod part_objects;
 mod preparation;
 mod query;
@@ -41,6 +43,7 @@ use execution_span::ExecutionSpan;
 use limits::QueryLimits;
 use loaders::RequestLoaders;
 use mutation::RepairMutation;
+use pace::{Pace, PacedAnswers};
 pub(crate) use preparation::Preparation;
 use query::Query;
 use subscription::Subscription;
@@ -78,8 +81,10 @@ pub fn sdl() -> String {
 /// The one answer to `request`, prepared off the async workers.
 async fn execute_once(api: &QueryApi, session: Session, request: Request) -> Response {
     let principal = session.principal().to_owned();
-    let (schema, request) = (api.graphql_schema().clone(), asked_by(session, api, request));
-    let answer = once(async move { schema.execute(request).await }).boxed();
+    let (schema, pace) = (api.graphql_schema().clone(), Pace::default());
+    let request = asked_by(session, api, &pace, request);
+    let answers = once(async move { schema.execute(request).await }).boxed();
+    let answer = PacedAnswers { answers, pace }.boxed();
     let mut answers = api.preparation().begin(&principal, answer).await;
     answers.next().await.unwrap_or_default()
 }
@@ -90,15 +95,17 @@ fn execute_stream(
     session: Session,
     request: Request,
 ) -> BoxStream<'static, Response> {
-    let principal = session.principal().to_owned();
-    let answers = api.graphql_schema().execute_stream(asked_by(session, api, request));
+    let (principal, pace) = (session.principal().to_owned(), Pace::default());
+    let answers = api.graphql_schema().execute_stream(asked_by(session, api, &pace, request));
+    let answers = PacedAnswers { answers, pace }.boxed();
     let api = api.clone();
     once(async move { api.preparation().begin(&principal, answers).await }).flatten().boxed()
 }
 
-/// `request` with who asks and loaders of its own.
-fn asked_by(session: Session, api: &QueryApi, request: Request) -> Request {
-    request.data(session).data(RequestLoaders::new(api.context().pool.clone()))
+/// `request` with who asks, loaders of its own, and its pace.
+fn asked_by(session: Session, api: &QueryApi, pace: &Pace, request: Request) -> Request {
+    let loaders = RequestLoaders::new(api.context().pool.clone(), pace.clone());
+    request.data(session).data(loaders).data(pace.clone())
 }
 
 /// A field that needs a scope.
@@ -125,3 +132,5 @@ fn request_loaders<'a>(ctx: &Context<'a>) -> Result<&'a RequestLoaders, QueryErr
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) use tests::introspection_as_tools_send_it;

@@ -4,6 +4,7 @@ mod changes;
 mod checkpoints;
 mod graphql;
 mod hostile_queries;
+mod introspection;
 mod limits;
 mod mutations;
 mod paging;

@@ -17,6 +17,7 @@ use async_graphql::{Name, Positioned, Variables};
 use async_graphql_value::Value;
 
 use super::argument_weight::VariableWeights;
+use super::introspection::SCHEMA_FIELD;
 use super::refusal::Refusal;
 
 /// The deepest nesting of fields. Introspection as tools send it needs 15.
@@ -41,7 +42,7 @@ const VARIABLES_MAX: usize = 256;
 ///
 /// # Errors
 /// Which bound is passed; a fragment that is not there, not used, or contains itself; a subscription
-/// to more than one thing.
+/// to more than one thing, or the whole schema more than once.
 pub(super) fn check_expansion(
     document: &ExecutableDocument,
     variables: &Variables,
@@ -94,7 +95,7 @@ impl<'d> Level<'d> {
 impl<'d> ExpandedWalk<'d> {
     fn walk_operation(&mut self, operation: &'d OperationDefinition) -> Result<(), Refusal> {
         self.count_definitions(operation)?;
-        let mut root_fields = 0;
+        let (mut root_fields, mut whole_schemas) = (0, 0);
         let mut path = vec![Level::for_field(&operation.selection_set.node, 0)];
         while let Some(level) = path.last_mut() {
             let Some(selection) = level.rest.next() else {
@@ -105,7 +106,9 @@ impl<'d> ExpandedWalk<'d> {
             self.count_selection(&selection.node, merged)?;
             let inner = match &selection.node {
                 Selection::Field(field) => {
+                    let is_whole_schema = field.node.name.node == SCHEMA_FIELD;
                     root_fields += usize::from(fields == 0);
+                    whole_schemas += usize::from(fields == 0 && is_whole_schema);
                     Level::for_field(&field.node.selection_set.node, fields + 1)
                 }
                 Selection::InlineFragment(inline) => {
@@ -130,6 +133,10 @@ impl<'d> ExpandedWalk<'d> {
         if operation.ty == OperationType::Subscription && root_fields > 1 {
             let message = "a subscription has one field: subscribe to each on its own";
             return Err(Refusal::Invalid(message.to_owned()));
+        }
+        if whole_schemas > 1 {
+            let message = format!("{SCHEMA_FIELD} answers the same each time: ask for it once");
+            return Err(Refusal::TooComplex(message));
         }
         Ok(())
     }

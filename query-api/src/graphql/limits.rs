@@ -5,8 +5,8 @@
 //! and [`expansion`](super::expansion) let pass.
 
 use std::num::NonZeroU32;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use async_graphql::async_trait::async_trait;
 use async_graphql::extensions::{
@@ -21,6 +21,8 @@ use futures::StreamExt as _;
 
 use super::cost::{COST_MAX, REQUEST_COST, requests_beyond_one};
 use super::expansion::check_expansion;
+use super::introspection::count_introspected;
+use super::pace::Pace;
 use super::query_text::check_query_text;
 use super::refusal::{Refusal, VALIDATION_FAILED};
 use crate::error::{QueryError, code_extensions, with_code};
@@ -37,12 +39,17 @@ pub(super) struct QueryLimits;
 
 impl ExtensionFactory for QueryLimits {
     fn create(&self) -> Arc<dyn Extension> {
-        Arc::new(OperationLimits { values: AtomicUsize::new(0), paid: AtomicUsize::new(0) })
+        Arc::new(OperationLimits::default())
     }
 }
 
 /// The bounds of one operation.
+#[derive(Default)]
 struct OperationLimits {
+    /// Values that its introspection answers with.
+    introspected: AtomicUsize,
+    /// At which its values are made.
+    pace: OnceLock<Pace>,
     /// Values of the answer that is being made.
     values: AtomicUsize,
     /// Values that were counted as requests: at first those that the query was reckoned to cost.
@@ -71,7 +78,10 @@ impl Extension for OperationLimits {
         next: NextPrepareRequest<'_>,
     ) -> ServerResult<Request> {
         let document = parse_within_bounds(&request)?;
-        check_variable_types(&document, |name| ctx.schema_env.registry.types.contains_key(name))?;
+        let registry = &ctx.schema_env.registry;
+        check_variable_types(&document, |name| registry.types.contains_key(name))?;
+        let introspected = count_introspected(&document, &request.variables, registry);
+        self.introspected.store(introspected, Ordering::Relaxed);
         request.set_parsed_query(document);
         next.run(ctx, request).await
     }
@@ -90,8 +100,13 @@ impl Extension for OperationLimits {
                 .map(|error| ServerError { extensions: extensions.clone(), ..error })
                 .collect::<Vec<_>>()
         })?;
-        check_cost(ctx, result.complexity).map_err(|error| vec![error])?;
-        self.paid.store(result.complexity.max(REQUEST_COST), Ordering::Relaxed);
+        // The library reckons with one value for each field of introspection.
+        let cost = result.complexity.saturating_add(self.introspected.load(Ordering::Relaxed));
+        check_cost(ctx, cost).map_err(|error| vec![error])?;
+        self.paid.store(cost.max(REQUEST_COST), Ordering::Relaxed);
+        if let Some(pace) = ctx.data_opt::<Pace>() {
+            self.pace.get_or_init(|| pace.clone());
+        }
         tokio::task::yield_now().await;
         Ok(result)
     }
@@ -120,8 +135,9 @@ impl Extension for OperationLimits {
         }
         if values.is_multiple_of(REQUEST_COST) {
             self.pay_for_values(ctx, values)?;
-            // Other tasks have their turn.
-            tokio::task::yield_now().await;
+        }
+        if let Some(pace) = self.pace.get() {
+            pace.take_step().await;
         }
         next.run(ctx, info).await
     }

@@ -13,6 +13,7 @@ use futures::future::BoxFuture;
 use platform::postgres::Pool;
 use uuid::Uuid;
 
+use super::pace::Pace;
 use crate::error::QueryError;
 use crate::read_model::artifacts::{self, ArtifactObject};
 use crate::read_model::defects::{self, DefectObject};
@@ -33,13 +34,13 @@ pub(super) struct RequestLoaders {
 }
 
 impl RequestLoaders {
-    pub(super) fn new(pool: Pool) -> Self {
+    pub(super) fn new(pool: Pool, pace: Pace) -> Self {
         let asked = Arc::new(AtomicUsize::new(0));
         let seen = Arc::clone(&asked);
         let spawn = move |batch: BoxFuture<'static, ()>| {
-            let seen = Arc::clone(&seen);
+            let (seen, pace) = (Arc::clone(&seen), pace.clone());
             tokio::spawn(async move {
-                wait_until_quiet(&seen).await;
+                wait_until_quiet(&seen, &pace).await;
                 batch.await;
             })
         };
@@ -64,11 +65,12 @@ impl RequestLoaders {
     }
 }
 
-async fn wait_until_quiet(asked: &AtomicUsize) {
+/// Nobody asked for a while, and nobody waits who may ask.
+async fn wait_until_quiet(asked: &AtomicUsize, pace: &Pace) {
     for _ in 0..SETTLE_MAX {
         let before = asked.load(Ordering::Relaxed);
         tokio::time::sleep(SETTLED_AFTER).await;
-        if asked.load(Ordering::Relaxed) == before {
+        if asked.load(Ordering::Relaxed) == before && !pace.is_held() {
             return;
         }
     }

@@ -98,43 +98,6 @@ async fn brackets_in_strings_and_comments_are_not_nesting() {
     assert_eq!(codes, ["BAD_USER_INPUT"; 2], "{answer:#}");
 }
 
-/// Introspection as graphql-js 16 and what is built on it send it: three fragments within one another, and
-/// nine levels of wrapped types.
-fn introspection() -> String {
-    let type_reference =
-        (0..9).fold("kind name".to_owned(), |inner, _| format!("kind name ofType {{ {inner} }}"));
-    format!(
-        "query IntrospectionQuery {{ __schema {{
-            queryType {{ name kind }} mutationType {{ name kind }} subscriptionType {{ name kind }}
-            types {{ ...FullType }}
-            directives {{ name description isRepeatable locations
-                args(includeDeprecated: true) {{ ...InputValue }} }} }} }}
-        fragment FullType on __Type {{ kind name description specifiedByURL
-            fields(includeDeprecated: true) {{ name description
-                args(includeDeprecated: true) {{ ...InputValue }}
-                type {{ ...TypeRef }} isDeprecated deprecationReason }}
-            inputFields(includeDeprecated: true) {{ ...InputValue }}
-            interfaces {{ ...TypeRef }}
-            enumValues(includeDeprecated: true) {{ name description isDeprecated deprecationReason }}
-            possibleTypes {{ ...TypeRef }} }}
-        fragment InputValue on __InputValue {{ name description
-            type {{ ...TypeRef }} defaultValue isDeprecated deprecationReason }}
-        fragment TypeRef on __Type {{ {type_reference} }}"
-    )
-}
-
-#[tokio::test]
-async fn tools_can_read_the_schema() {
-    let world = World::new().await;
-    let (count, data) = statements(world.query(&introspection(), json!({}))).await;
-    assert_eq!((count, &data["__schema"]["queryType"]["name"]), (0, &json!("Query")));
-    let types = data["__schema"]["types"].as_array().unwrap();
-    let inspection = types.iter().find(|one| one["name"] == "Inspection").unwrap();
-    let mut fields = inspection["fields"].as_array().unwrap().iter();
-    let id = fields.find(|field| field["name"] == "id").unwrap();
-    assert_eq!(id["type"]["ofType"]["name"], "ID", "{id}");
-}
-
 #[tokio::test]
 async fn a_body_that_is_no_request_is_a_problem() {
     let world = World::new().await;

@@ -142,8 +142,11 @@ async fn aliases_cost_what_they_read_and_what_they_return() {
 #[tokio::test]
 async fn the_values_of_an_answer_are_counted_while_it_is_made() {
     let world = World::with(reads_at_once(500)).await;
-    let aliases = repeat("__schema { types { fields { args { name type { name } } } } }", 120);
-    let answer = world.post_graphql(&world.token(), &json!({"query": aliases})).await;
+    // Ten findings are reckoned for each board.
+    world.insert_inspection(1, 15_000).await;
+    let findings =
+        "{ inspections { nodes { defects { number class grade lot part station position } } } }";
+    let answer = world.post_graphql(&world.token(), &json!({"query": findings})).await;
     assert_eq!(answer.json()["errors"][0]["extensions"]["code"], "QUERY_TOO_COMPLEX");
     let now_left = left(answer.header("ratelimit"));
     assert!(now_left < 480, "a hundred thousand values count as many requests: {now_left} left");
