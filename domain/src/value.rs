@@ -8,6 +8,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization as _;
+use unicode_normalization::char::is_combining_mark;
 use uuid::Uuid;
 
 /// A value that does not parse: which field, and what it must be.
@@ -54,10 +55,20 @@ fn parse_name(field: &'static str, text: &str) -> Result<String, Invalid> {
     if text.chars().any(is_unprintable) {
         return Err(Invalid::new(field, "must consist of printable characters"));
     }
+    if stands_alone(&text) {
+        return Err(Invalid::new(field, "must not hold an accent without a letter before it"));
+    }
     if matches!(text.as_str(), "." | "..") {
         return Err(Invalid::new(field, "must not be a relative path, . or .."));
     }
     Ok(text)
+}
+
+/// Whether a mark that belongs to the character before it has none: at the beginning it would be drawn on whatever
+/// stands before the name, on a label as in a list.
+fn stands_alone(text: &str) -> bool {
+    let before = std::iter::once(' ').chain(text.chars());
+    before.zip(text.chars()).any(|(before, c)| before == ' ' && is_combining_mark(c))
 }
 
 /// `text` composed; `None` when it is too long for a name however it is composed.
@@ -95,7 +106,8 @@ macro_rules! name {
 
         impl $name {
             /// # Errors
-            /// When the text is empty, longer than [`NAME_MAX_CHARS`], padded, not printable, `.` or `..`.
+            /// When the text is empty, longer than [`NAME_MAX_CHARS`], padded, not printable, `.` or `..`, or has an
+            /// accent without a letter.
             pub fn new(text: &str) -> Result<Self, Invalid> {
                 parse_name($field, text).map(Self)
             }

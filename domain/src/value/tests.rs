@@ -47,6 +47,17 @@ fn a_name_neither_begins_nor_ends_with_white_space() {
 }
 
 #[test]
+fn an_accent_has_a_letter_before_it() {
+    for alone in ["\u{301}", "\u{301}a", "a \u{301}", "a \u{20dd}b", "\u{903}", "\u{301}\u{302}"] {
+        let refused = refusal(alone);
+        assert_eq!(refused, "lot must not hold an accent without a letter before it", "{alone:?}");
+    }
+    for carried in ["x\u{301}", "x\u{301}\u{302} y\u{308}", "-\u{301}", "क\u{93f}"] {
+        assert!(Lot::new(carried).is_ok(), "{carried:?}");
+    }
+}
+
+#[test]
 fn a_name_holds_no_control_and_no_character_that_hides_or_turns_the_text() {
     let unprintable = [
         '\0',
