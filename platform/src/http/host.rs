@@ -1,6 +1,6 @@
 //! Which names a request may call this server by.
 //!
-//! Invariant: a request has exactly one host (RFC 9112, section 3.2). Behind a listener on loopback it is a
+//! Invariant: a request has exactly one host (RFC 9112, section 3.2), wherever it names it. Behind a listener on loopback it is a
 //! name of this machine: a page in a browser here that has pointed a name of its own at 127.0.0.1 (DNS
 //! rebinding) is refused, whatever credentials it has guessed.
 
@@ -45,7 +45,7 @@ impl AnsweredHosts {
     }
 }
 
-/// Middleware: refuses a request without a host or with two (400), and for another's (421).
+/// Middleware: refuses a request without a host, with two, or with two that differ (400), and for another's (421).
 pub(crate) async fn check_host(
     State(hosts): State<AnsweredHosts>,
     request: Request,
@@ -67,13 +67,27 @@ pub(crate) async fn check_host(
 fn find_host(request: &Request) -> Result<Option<Authority>, Problem> {
     let malformed = || Problem::bad_request("host-malformed", "send one Host header");
     let named = read_host(request.headers()).map_err(|()| malformed())?;
-    // A whole URL in the request line takes precedence, and needs a Host beside it all the same.
-    let authority = request.uri().authority().cloned().or_else(|| named.clone());
+    // A whole URL in the request line takes precedence, and needs the same Host beside it: who looks at the other
+    // one, as a proxy or what makes URLs here may, would answer for another.
+    let asked = request.uri().authority();
+    if let (Some(asked), Some(named)) = (asked, &named)
+        && !is_same_host(asked, named)
+    {
+        let detail = "the URL of the request names another host than Host: send one and the same";
+        return Err(Problem::bad_request("host-malformed", detail));
+    }
+    let authority = asked.cloned().or_else(|| named.clone());
     match (named, authority) {
         (None, _) if request.version() >= Version::HTTP_11 => Err(malformed()),
         (_, Some(authority)) if authority.as_str().contains('@') => Err(malformed()),
         (_, authority) => Ok(authority),
     }
+}
+
+/// This server speaks plain HTTP, whose port need not be said (RFC 9110, section 4.2.3).
+fn is_same_host(one: &Authority, other: &Authority) -> bool {
+    let port = |authority: &Authority| authority.port_u16().unwrap_or(80);
+    one.host().eq_ignore_ascii_case(other.host()) && port(one) == port(other)
 }
 
 fn read_host(headers: &HeaderMap) -> Result<Option<Authority>, ()> {

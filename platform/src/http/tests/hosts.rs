@@ -35,8 +35,35 @@ async fn a_listener_on_loopback_answers_to_the_names_of_this_machine_alone() {
         assert_eq!(status("[::1]:8080", named(host)).await, 421, "{host}");
         assert_eq!(status("0.0.0.0:8080", named(host)).await, 200, "{host}");
     }
-    let whole = Request::get("http://evil.example/").header("host", "localhost");
-    assert_eq!(status("127.0.0.1:8080", whole.body(Body::empty()).unwrap()).await, 421);
+    assert_eq!(status("127.0.0.1:8080", whole("evil.example", "evil.example")).await, 421);
+}
+
+/// A request for a whole URL, as a proxy is asked.
+fn whole(url: &str, host: &str) -> Request<Body> {
+    Request::get(format!("http://{url}/")).header("host", host).body(Body::empty()).unwrap()
+}
+
+#[tokio::test]
+async fn a_whole_url_and_its_host_name_one_and_the_same() {
+    for (url, host) in [
+        ("127.0.0.1:8080", "127.0.0.1:8080"),
+        ("LocalHost", "localhost"),
+        ("localhost:80", "localhost"),
+        ("localhost", "localhost:80"),
+    ] {
+        assert_eq!(status("127.0.0.1:8080", whole(url, host)).await, 200, "{url} {host}");
+    }
+    for (url, host) in [
+        ("127.0.0.1:8080", "evil.example"),
+        ("evil.example", "localhost"),
+        ("localhost:8080", "localhost:8081"),
+        ("localhost:8080", "localhost"),
+        ("localhost", "127.0.0.1"),
+    ] {
+        for listener in ["127.0.0.1:8080", "0.0.0.0:8080"] {
+            assert_eq!(status(listener, whole(url, host)).await, 400, "{url} {host}");
+        }
+    }
 }
 
 #[tokio::test]
