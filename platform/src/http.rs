@@ -11,6 +11,7 @@ mod json;
 mod layers;
 mod preferred_wait;
 mod problem;
+mod quote;
 mod rate_limit;
 mod refusals;
 mod serve;
@@ -24,6 +25,7 @@ pub use json::{parse_json, read_json};
 pub use layers::{HttpConfig, wrap};
 pub use preferred_wait::{PreferredWait, WaitPlaces, Waiting};
 pub use problem::{FieldError, Problem, TYPE_PREFIX};
+pub use quote::abbreviate;
 pub use rate_limit::{RateExceeded, RateLimit, ShownRateLimit};
 pub use serve::{ConnectionLimits, DRAIN_LIMIT, serve};
 

@@ -1,7 +1,7 @@
 //! RFC 9457 problem details: what a client is told when something is refused or fails.
 //!
 //! Invariant: `type` is `urn:chipq:problem:<name>` and never changes its meaning; causes are logged
-//! where the problem is made and never sent.
+//! where the problem is made and never sent. However long what is refused is, the answer is short.
 
 use std::fmt;
 
@@ -10,6 +10,11 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::{Map, Value};
+
+use super::abbreviate;
+
+/// The most fields of which is said that they are wrong: a list of 64 views has as many.
+const FIELDS_MAX: usize = 100;
 
 /// What precedes a problem's name in its `type`.
 pub const TYPE_PREFIX: &str = "urn:chipq:problem:";
@@ -44,11 +49,12 @@ impl Problem {
     /// A problem of this status and kebab-case name; the title is the name in words.
     #[must_use]
     pub fn new(status: StatusCode, name: &str, detail: impl Into<String>) -> Self {
+        let detail = detail.into();
         Self(Box::new(Details {
             status,
             name: name.to_owned(),
             title: title_from_name(name),
-            detail: detail.into(),
+            detail: abbreviate(&detail).into_owned(),
             instance: None,
             trace_id: None,
             errors: Vec::new(),
@@ -63,7 +69,7 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, name, detail)
     }
 
-    /// 422: the request is understood, and these fields are wrong.
+    /// 422: the request is understood, and these fields are wrong; of many, the first are named.
     #[must_use]
     pub fn validation(errors: Vec<FieldError>) -> Self {
         let detail = match errors.as_slice() {
@@ -72,7 +78,11 @@ impl Problem {
             many => format!("{} fields are wrong; see errors", many.len()),
         };
         let mut problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "validation", detail);
-        problem.0.errors = errors;
+        let named = errors.into_iter().take(FIELDS_MAX).map(|error| FieldError {
+            field: abbreviate(&error.field).into_owned(),
+            message: abbreviate(&error.message).into_owned(),
+        });
+        problem.0.errors = named.collect();
         problem
     }
 
@@ -191,7 +201,7 @@ impl Problem {
     /// With a reference to the occurrence (a path) and its trace; kept when already there.
     #[must_use]
     pub fn completed_at(mut self, instance: &str, trace_id: &str) -> Self {
-        self.0.instance.get_or_insert_with(|| instance.to_owned());
+        self.0.instance.get_or_insert_with(|| abbreviate(instance).into_owned());
         self.0.trace_id.get_or_insert_with(|| trace_id.to_owned());
         self
     }

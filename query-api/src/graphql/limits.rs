@@ -4,6 +4,7 @@
 //! Invariant: whatever walks a query with recursion walks one that [`query_text`](super::query_text)
 //! and [`expansion`](super::expansion) let pass.
 
+use std::borrow::Cow;
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -18,6 +19,7 @@ use async_graphql::parser::parse_query;
 use async_graphql::parser::types::{BaseType, ExecutableDocument};
 use async_graphql::{Request, Response, ServerError, ServerResult, ValidationResult, Value};
 use futures::StreamExt as _;
+use platform::http::abbreviate;
 
 use super::cost::{COST_MAX, REQUEST_COST, requests_beyond_one};
 use super::expansion::check_expansion;
@@ -156,6 +158,11 @@ impl OperationLimits {
 
 fn with_error_codes(mut response: Response) -> Response {
     response.errors.truncate(ERRORS_MAX);
+    for error in &mut response.errors {
+        if let Cow::Owned(short) = abbreviate(&error.message) {
+            error.message = short;
+        }
+    }
     response.errors = response.errors.into_iter().map(with_code).collect();
     response
 }
@@ -165,7 +172,9 @@ fn parse_within_bounds(request: &Request) -> ServerResult<ExecutableDocument> {
     check_query_text(&request.query)?;
     let document = parse_query(&request.query).map_err(|error| {
         let error = ServerError::from(error);
-        let unreadable = Refusal::Unreadable(error.message);
+        // The parser quotes the line before it says what it expected: all of it, where a query is one line.
+        let reason = error.message.rsplit_once("= ").map_or(&*error.message, |(_, reason)| reason);
+        let unreadable = Refusal::Unreadable(format!("the query cannot be read: {reason}"));
         ServerError { locations: error.locations, ..unreadable.into() }
     })?;
     check_expansion(&document, &request.variables)?;

@@ -132,6 +132,24 @@ async fn queries_that_ended_the_server_are_answered_over_post_and_websocket() {
 }
 
 #[tokio::test]
+async fn what_is_refused_is_not_quoted_at_length() {
+    let world = World::new().await;
+    let fields = "parts ".repeat(9_000 / "parts ".len());
+    let text = "x".repeat(20_000);
+    for (query, said) in [
+        (format!("{{ {fields} {{ part !"), "expected"),
+        (format!("{{ part(part: 1, text: \"{text}\") {{ part }} }}"), "part"),
+        (format!("{{ inspection(id: \"{text}\") {{ id }} }}"), "id"),
+        (format!("{{ defectPareto(from: \"{text}\") {{ total }} }}"), "from"),
+    ] {
+        let answer = world.ask(&query, json!({})).await;
+        let message = answer["errors"][0]["message"].as_str().unwrap();
+        assert!(message.len() < 1_100 && message.contains(said), "{said}: {message}");
+        assert!(answer.to_string().len() < 5_000, "{} bytes: {said}", answer.to_string().len());
+    }
+}
+
+#[tokio::test]
 async fn what_is_wrong_with_a_fragment_is_said() {
     let world = World::new().await;
     for (query, code) in [

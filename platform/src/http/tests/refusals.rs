@@ -66,6 +66,23 @@ async fn unknown_paths_and_methods_are_problems() {
 }
 
 #[tokio::test]
+async fn what_is_refused_is_not_quoted_at_length() {
+    let (_folder, issuer) = issuer();
+    let router = router(&issuer);
+    let long = "x".repeat(30_000);
+    for path in [format!("/{long}"), format!("/page?limit={long}"), format!("/number/{long}")] {
+        let answer = get_path(&router, &path).await;
+        assert!(answer.status.is_client_error());
+        assert!(answer.text.len() < 3_000, "{} bytes of /{:.8}", answer.text.len(), path);
+    }
+    let many = vec![FieldError { field: long.clone(), message: long }; 10_000];
+    let said = Problem::validation(many).to_json();
+    assert_eq!(said["errors"].as_array().unwrap().len(), 100);
+    assert!(said["detail"].as_str().unwrap().contains("10000 fields"), "{}", said["detail"]);
+    assert!(said["errors"][99].to_string().len() < 3_000);
+}
+
+#[tokio::test]
 async fn refusals_of_axums_own_extractors_are_problems() {
     let (_folder, issuer) = issuer();
     let router = router(&issuer);
