@@ -12,8 +12,8 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::descriptions::ListProblems;
-use super::list::{ListArguments, ListPage, read_list};
-use super::query::QueryParams;
+use super::list::{ListArguments, ListPage, PageSize, read_list};
+use super::query::{QueryParams, read_confidence, read_time};
 use super::respond::json_at_place;
 use crate::QueryApi;
 use crate::read_model::artifacts::PixelBoxObject;
@@ -43,13 +43,17 @@ pub(super) struct DefectListParams {
     /// Of this grade.
     grade: Option<GradeWord>,
     /// At least this confident, 0 to 1; only beside lot or inspection_id.
+    #[serde(deserialize_with = "read_confidence")]
     min_confidence: Option<f64>,
     /// Found at this time or later.
+    #[serde(deserialize_with = "read_time")]
     from: Option<DateTime<Utc>>,
     /// Found before this time.
+    #[serde(deserialize_with = "read_time")]
     to: Option<DateTime<Utc>>,
     /// Rows of the page, 1 to 200; 50 when nothing is said.
-    limit: Option<u32>,
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 200)]
+    limit: Option<PageSize>,
     /// The `next_cursor` of the page before.
     cursor: Option<String>,
     /// Wait up to 2 s until the answer reflects the log up to here.

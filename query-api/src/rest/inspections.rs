@@ -13,7 +13,7 @@ use tracing::field::display;
 use utoipa::{IntoParams, ToSchema};
 
 use super::descriptions::{ListProblems, ReadProblems};
-use super::list::{ListArguments, ListPage, read_list};
+use super::list::{ListArguments, ListPage, PageSize, read_list};
 use super::query::{QueryParams, parse_id};
 use super::respond::{json_at_place, resource_etag, with_etag};
 use crate::QueryApi;
@@ -42,7 +42,8 @@ pub(super) struct InspectionListParams {
     /// In this state.
     state: Option<InspectionStateWord>,
     /// Rows of the page, 1 to 200; 50 when nothing is said.
-    limit: Option<u32>,
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 200)]
+    limit: Option<PageSize>,
     /// The `next_cursor` of the page before.
     cursor: Option<String>,
     /// Wait up to 2 s until the answer reflects the log up to here.

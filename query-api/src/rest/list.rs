@@ -2,15 +2,31 @@
 
 use domain::ProjectionName;
 use platform::event_log::LogPlace;
+use serde::Deserialize;
 
 use crate::error::QueryError;
 use crate::paging::{Filter, Listed, PAGE_MAX, PageArguments, parse_page, read_page};
 use crate::query_context::QueryContext;
 use crate::session::Session;
 
+/// How many rows a page has: 1 to [`PAGE_MAX`].
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct PageSize(i32);
+
+impl TryFrom<String> for PageSize {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let size: Option<u8> = text.parse().ok();
+        let size = size.filter(|size| (1..=PAGE_MAX).contains(&usize::from(*size)));
+        size.map(|size| Self(size.into())).ok_or_else(|| format!("must be 1 to {PAGE_MAX}"))
+    }
+}
+
 /// The parameters that every list takes, as they come.
 pub(super) struct ListArguments {
-    pub(super) limit: Option<u32>,
+    pub(super) limit: Option<PageSize>,
     pub(super) cursor: Option<String>,
     pub(super) min_position: Option<LogPlace>,
 }
@@ -38,21 +54,13 @@ pub(super) async fn read_list<R: Listed>(
     arguments: ListArguments,
 ) -> Result<ListPage<R>, QueryError> {
     let ListArguments { limit, cursor, min_position } = arguments;
-    let page = parse_page::<R>(forward_page(limit, cursor)?, filter, &context.cursor_key)?;
+    let first = limit.map(|PageSize(size)| size);
+    let page = PageArguments { first, after: cursor, ..PageArguments::default() };
+    let page = parse_page::<R>(page, filter, &context.cursor_key)?;
     session.count_page(&context.rate, filter)?;
     let place = context.checkpoints.reached(projection, min_position).await?;
     let _turn = context.wait_for_page_turn(session, filter).await?;
     let slice = read_page::<R>(&context.pool, page, filter).await?;
     let next_cursor = slice.next_cursor(filter, &context.cursor_key);
     Ok(ListPage { rows: slice.rows, next_cursor, place })
-}
-
-/// The first page, or the one behind `cursor`.
-fn forward_page(limit: Option<u32>, cursor: Option<String>) -> Result<PageArguments, QueryError> {
-    let wrong = || QueryError::invalid("limit", format!("must be 1 to {PAGE_MAX}"));
-    let first = limit.map(i32::try_from).transpose().map_err(|_| wrong())?;
-    if first.is_some_and(|first| first < 1 || first as usize > PAGE_MAX) {
-        return Err(wrong());
-    }
-    Ok(PageArguments { first, after: cursor, ..PageArguments::default() })
 }

@@ -13,7 +13,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::descriptions::{ListProblems, ReadProblems};
 use super::inspections::GetParams;
-use super::list::{ListArguments, ListPage, read_list};
+use super::list::{ListArguments, ListPage, PageSize, read_list};
 use super::query::QueryParams;
 use super::respond::{json_at_place, resource_etag, with_etag};
 use crate::QueryApi;
@@ -29,7 +29,8 @@ pub(super) struct PartListParams {
     /// Whether there is a golden sample.
     has_golden_sample: Option<bool>,
     /// Rows of the page, 1 to 200; 50 when nothing is said.
-    limit: Option<u32>,
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 200)]
+    limit: Option<PageSize>,
     /// The `next_cursor` of the page before.
     cursor: Option<String>,
     /// Wait up to 2 s until the answer reflects the log up to here.

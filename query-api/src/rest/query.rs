@@ -1,9 +1,13 @@
-//! Strict query strings: unknown, repeated and malformed parameters are refused.
+//! Strict query strings: unknown, repeated and malformed parameters are refused, with what they must be.
+
+use std::str::FromStr;
 
 use axum::extract::{FromRequestParts, Query};
 use axum::http::request::Parts;
+use chrono::{DateTime, Utc};
 use platform::http::Problem;
-use serde::de::DeserializeOwned;
+use serde::Deserialize as _;
+use serde::de::{DeserializeOwned, Deserializer, Error as _};
 use uuid::Uuid;
 
 use crate::error::QueryError;
@@ -21,6 +25,28 @@ impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for QueryParams<T> {
             Problem::bad_request("invalid-query", detail.unwrap_or(&text))
         })
     }
+}
+
+/// A time, for serde's `deserialize_with`.
+pub(super) fn read_time<'de, D: Deserializer<'de>>(
+    parameter: D,
+) -> Result<Option<DateTime<Utc>>, D::Error> {
+    read_parameter(parameter, "must be a time such as 2026-01-31T12:00:00Z")
+}
+
+/// A confidence, for serde's `deserialize_with`; whether it is one is said by who filters by it.
+pub(super) fn read_confidence<'de, D: Deserializer<'de>>(
+    parameter: D,
+) -> Result<Option<f64>, D::Error> {
+    read_parameter(parameter, "must be a number from 0 to 1")
+}
+
+fn read_parameter<'de, D: Deserializer<'de>, T: FromStr>(
+    parameter: D,
+    must: &str,
+) -> Result<Option<T>, D::Error> {
+    let text = String::deserialize(parameter)?;
+    text.parse().map(Some).map_err(|_| D::Error::custom(must))
 }
 
 /// The id in a path. What is no id names nothing.

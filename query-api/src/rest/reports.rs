@@ -17,7 +17,7 @@ use uuid::Uuid;
 use super::accept::choose_offer;
 use super::descriptions::{FormatProblems, ListProblems};
 use super::inspections::GetParams;
-use super::list::{ListArguments, ListPage, read_list};
+use super::list::{ListArguments, ListPage, PageSize, read_list};
 use super::query::{QueryParams, parse_id};
 use super::respond::{json_at_place, matches_etag, with_etag, with_place};
 use crate::QueryApi;
@@ -46,7 +46,8 @@ pub(super) struct ReportListParams {
     /// Judged so.
     judgement: Option<JudgementWord>,
     /// Rows of the page, 1 to 200; 50 when nothing is said.
-    limit: Option<u32>,
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 200)]
+    limit: Option<PageSize>,
     /// The `next_cursor` of the page before.
     cursor: Option<String>,
     /// Wait up to 2 s until the answer reflects the log up to here.

@@ -30,6 +30,40 @@ async fn unknown_repeated_and_malformed_parameters_are_refused() {
 }
 
 #[tokio::test]
+async fn a_number_that_makes_no_sense_is_refused_with_what_it_must_be() {
+    let world = World::new().await;
+    let lists = ["/v1/inspections", "/v1/parts", "/v1/reports", "/v1/defects"];
+    for list in lists {
+        for size in ["0", "-1", "201", "1e2", "+-1", "ten", "99999999999", "1.5", "NaN", ""] {
+            let problem = world.get(&format!("{list}?limit={size}")).await;
+            assert_eq!(problem.problem(), (400, "invalid-query".into()), "{list} {size}");
+            let detail = problem.json()["detail"].to_string();
+            assert!(detail.contains("limit: must be 1 to 200"), "{detail}");
+        }
+        for place in ["-1", "1.5", "4711", "-1.00000000000000000000000000000000", "x", ""] {
+            let problem = world.get(&format!("{list}?min_position={place}")).await;
+            assert_eq!(problem.problem(), (400, "invalid-query".into()), "{list} {place}");
+            let detail = problem.json()["detail"].to_string();
+            assert!(detail.contains("min_position: must be an X-Log-Position"), "{detail}");
+        }
+    }
+    for (wrong, must) in [
+        ("min_confidence=much", "must be a number from 0 to 1"),
+        ("min_confidence=NaN", "must be a number from 0 to 1"),
+        ("min_confidence=-0.1", "must be a number from 0 to 1"),
+        ("min_confidence=inf", "must be a number from 0 to 1"),
+        ("from=yesterday", "from: must be a time such as"),
+        ("to=-1", "to: must be a time such as"),
+        ("from=9999999999", "from: must be a time such as"),
+    ] {
+        let problem = world.get(&format!("/v1/defects?lot=L&{wrong}")).await;
+        assert_eq!(problem.problem(), (400, "invalid-query".into()), "{wrong}");
+        let detail = problem.json()["detail"].to_string();
+        assert!(detail.contains(must), "{wrong}: {detail}");
+    }
+}
+
+#[tokio::test]
 async fn a_nul_character_is_refused_wherever_it_stands() {
     let world = World::new().await;
     for path in ["/v1/inspections?lot=a%00b", "/v1/inspections/%00"] {
