@@ -119,8 +119,8 @@ async fn a_flaw_that_a_new_recipe_keeps_out_passes_and_the_open_inspection_keeps
     assert!(!coverage["excluded"].as_array().unwrap().is_empty(), "{coverage}");
     assert_eq!(coverage["uncovered"], json!([]), "{coverage}");
 
-    let (_, part) = station.get("/v1/parts/PCB-1").await.unwrap();
-    let revision = &part["recipe_revisions"][1];
+    let (_, revisions) = station.get("/v1/parts/PCB-1/recipe-revisions").await.unwrap();
+    let revision = &revisions["items"][0];
     assert_eq!(
         (&revision["actor"], &revision["reason"]),
         (&json!("demo"), &json!("fitted by hand"))

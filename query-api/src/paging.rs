@@ -34,6 +34,8 @@ pub(crate) trait Listed: for<'r> FromRow<'r, PgRow> + Send + Unpin {
     const KEY: &'static [&'static str];
     /// Whether the greatest key comes first.
     const DESCENDING: bool;
+    /// The most rows of a page: fewer where one row may be large.
+    const PAGE_MAX: usize = PAGE_MAX;
 
     /// This row's key.
     fn sort_key(&self) -> Self::Key;
@@ -112,11 +114,12 @@ pub(crate) fn parse_page<R: Listed>(
     let (argument, size, cursor) =
         if backward { ("last", last, before) } else { ("first", first, after) };
     let limit = match size {
-        None => PAGE_DEFAULT,
-        Some(size) => usize::try_from(size)
-            .ok()
-            .filter(|size| (1..=PAGE_MAX).contains(size))
-            .ok_or_else(|| QueryError::invalid(argument, format!("must be 1 to {PAGE_MAX}")))?,
+        None => PAGE_DEFAULT.min(R::PAGE_MAX),
+        Some(size) => {
+            let size = usize::try_from(size).ok().filter(|size| (1..=R::PAGE_MAX).contains(size));
+            let must = || QueryError::invalid(argument, format!("must be 1 to {}", R::PAGE_MAX));
+            size.ok_or_else(must)?
+        }
     };
     let scope = CursorScope::new(R::NAME, filter);
     let beside = cursor.map(|cursor| key.open(&scope, &cursor)).transpose()?;

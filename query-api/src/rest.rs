@@ -26,6 +26,8 @@ pub(crate) fn routes() -> Router<QueryApi> {
         .route("/v1/defects", get(defects::list_defects))
         .route("/v1/parts", get(parts::list_parts))
         .route("/v1/parts/{part}", get(parts::get_part))
+        .route("/v1/parts/{part}/recipe-revisions", get(parts::list_recipe_revisions))
+        .route("/v1/parts/{part}/golden-samples", get(parts::list_golden_samples))
         .route("/v1/reports", get(reports::list_reports))
         .route("/v1/reports/{report_id}", get(reports::get_report))
         .route("/v1/artifacts/{artifact_id}", get(artifacts::get_picture))
@@ -43,6 +45,8 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
         defects::list_defects,
         parts::list_parts,
         parts::get_part,
+        parts::list_recipe_revisions,
+        parts::list_golden_samples,
         reports::list_reports,
         reports::get_report,
         artifacts::get_picture,

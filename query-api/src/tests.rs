@@ -8,6 +8,7 @@ mod introspection;
 mod limits;
 mod mutations;
 mod paging;
+mod parts;
 mod rates;
 mod reports;
 mod rest;

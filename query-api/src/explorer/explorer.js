@@ -45,9 +45,13 @@ const EXAMPLES = {
 }`, {}],
   "Parts": [`{
   parts {
-    nodes { part goldenRevision recipe { failAt reviewAt } goldenSamples { revision url } }
+    nodes { part goldenRevision recipe { failAt reviewAt } }
   }
 }`, {}],
+  "A part's recipes and golden samples": [`query Part($part: String!) {
+  recipeRevisions(part: $part, first: 20) { nodes { revision revisedAt actor reason } }
+  goldenSamples(part: $part, first: 20) { nodes { revision use view reason url } }
+}`, { part: "PCB-1" }],
   "Read models": [`{
   projections {
     name status generation position head lagEvents lagSeconds

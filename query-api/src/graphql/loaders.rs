@@ -18,7 +18,6 @@ use crate::error::QueryError;
 use crate::read_model::artifacts::{self, ArtifactObject};
 use crate::read_model::defects::{self, DefectObject};
 use crate::read_model::inspections::{self, InspectionObject, TimelineObject};
-use crate::read_model::parts::{self, GoldenSampleObject, RecipeRevisionObject};
 use crate::read_model::reports::{self, ReportObject};
 
 /// How long nobody must have asked before what was asked for is loaded.
@@ -113,14 +112,6 @@ key!(
     /// The document of a report.
     DocumentOf(Uuid)
 );
-key!(
-    /// The recipes of a part.
-    RecipeRevisionsOf(String)
-);
-key!(
-    /// The golden samples of a part.
-    GoldenSamplesOf(String)
-);
 
 type LoadedRows<K, V> = Result<HashMap<K, V>, Arc<QueryError>>;
 
@@ -187,34 +178,6 @@ impl Loader<DocumentOf> for RowLoader {
         let ids: Vec<_> = keys.iter().map(|key| key.0).collect();
         let rows = reports::read_documents(&self.pool, &ids).await?;
         Ok(rows.into_iter().map(|(id, document)| (DocumentOf(id), document)).collect())
-    }
-}
-
-impl Loader<RecipeRevisionsOf> for RowLoader {
-    type Value = Vec<RecipeRevisionObject>;
-    type Error = Arc<QueryError>;
-
-    async fn load(
-        &self,
-        keys: &[RecipeRevisionsOf],
-    ) -> LoadedRows<RecipeRevisionsOf, Vec<RecipeRevisionObject>> {
-        let parts: Vec<_> = keys.iter().map(|key| key.0.clone()).collect();
-        let rows = parts::recipe_revisions_of(&self.pool, &parts).await?;
-        Ok(group_rows(rows, |row| RecipeRevisionsOf(row.part.clone())))
-    }
-}
-
-impl Loader<GoldenSamplesOf> for RowLoader {
-    type Value = Vec<GoldenSampleObject>;
-    type Error = Arc<QueryError>;
-
-    async fn load(
-        &self,
-        keys: &[GoldenSamplesOf],
-    ) -> LoadedRows<GoldenSamplesOf, Vec<GoldenSampleObject>> {
-        let parts: Vec<_> = keys.iter().map(|key| key.0.clone()).collect();
-        let rows = parts::golden_samples_of(&self.pool, &parts).await?;
-        Ok(group_rows(rows, |row| GoldenSamplesOf(row.part.clone())))
     }
 }
 

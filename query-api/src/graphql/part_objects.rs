@@ -1,10 +1,8 @@
 //! The fields of parts that are shaped for GraphQL: recipes and golden samples.
 
-use async_graphql::{ComplexObject, Context, ID, Result, SimpleObject};
+use async_graphql::{ComplexObject, ID, Result, SimpleObject};
 use domain::{InspectedArea, PixelBox, Recipe};
 
-use super::loaders::{GoldenSamplesOf, RecipeRevisionsOf};
-use super::request_loaders;
 use crate::read_model::artifacts::{PixelBoxObject, picture_url};
 use crate::read_model::detection_limits::{DetectionLimitObject, detection_limits};
 use crate::read_model::parts::{GoldenSampleObject, PartObject, RecipeRevisionObject};
@@ -15,20 +13,6 @@ impl PartObject {
     /// The recipe in force.
     async fn recipe(&self) -> RecipeObject {
         RecipeObject::from_recipe(&self.recipe)
-    }
-
-    /// Every recipe it ever had, oldest first.
-    #[graphql(complexity = "4 * child_complexity")]
-    async fn recipe_revisions(&self, ctx: &Context<'_>) -> Result<Vec<RecipeRevisionObject>> {
-        let key = RecipeRevisionsOf(self.part.clone());
-        Ok(request_loaders(ctx)?.load_one_of(key).await?.unwrap_or_default())
-    }
-
-    /// Every golden sample it ever had, oldest first.
-    #[graphql(complexity = "4 * child_complexity")]
-    async fn golden_samples(&self, ctx: &Context<'_>) -> Result<Vec<GoldenSampleObject>> {
-        let key = GoldenSamplesOf(self.part.clone());
-        Ok(request_loaders(ctx)?.load_one_of(key).await?.unwrap_or_default())
     }
 }
 

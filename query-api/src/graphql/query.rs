@@ -19,7 +19,9 @@ use crate::paging::{Filter, Listed, PageArguments, Slice, cursor_of, parse_page,
 use crate::query_context::QueryContext;
 use crate::read_model::defects::{self, DefectFilter, DefectObject};
 use crate::read_model::inspections::{self, InspectionFilter, InspectionObject};
-use crate::read_model::parts::{self, PartFilter, PartObject};
+use crate::read_model::parts::{
+    self, GoldenSampleObject, OfPart, PartFilter, PartObject, RecipeRevisionObject,
+};
 use crate::read_model::projections::{self, GenerationObject, RepairObject};
 use crate::read_model::reports::{self, ReportFilter, ReportObject};
 use crate::read_model::words::GradeWord;
@@ -139,6 +141,48 @@ impl Query {
         min_position: Option<KeptPlace>,
     ) -> Result<ObjectPage<PartObject>> {
         let filter = filter.unwrap_or_default();
+        let page = PageArguments { first, after, last, before };
+        read_connection(ctx, page, &filter, &[ProjectionName::Parts], min_position).await
+    }
+
+    /// Every recipe that a part ever had, the latest first; `first` and `last` are 1 to 50.
+    #[graphql(
+        guard = "Allowed(Scope::PartsRead)",
+        complexity = "page_cost(first, last, child_complexity)"
+    )]
+    #[allow(clippy::too_many_arguments, reason = "they are GraphQL arguments")]
+    async fn recipe_revisions(
+        &self,
+        ctx: &Context<'_>,
+        part: String,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+        min_position: Option<KeptPlace>,
+    ) -> Result<ObjectPage<RecipeRevisionObject>> {
+        let filter = OfPart::parse(&part)?;
+        let page = PageArguments { first, after, last, before };
+        read_connection(ctx, page, &filter, &[ProjectionName::Parts], min_position).await
+    }
+
+    /// Every golden sample that a part ever had, the latest first.
+    #[graphql(
+        guard = "Allowed(Scope::PartsRead)",
+        complexity = "page_cost(first, last, child_complexity)"
+    )]
+    #[allow(clippy::too_many_arguments, reason = "they are GraphQL arguments")]
+    async fn golden_samples(
+        &self,
+        ctx: &Context<'_>,
+        part: String,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+        min_position: Option<KeptPlace>,
+    ) -> Result<ObjectPage<GoldenSampleObject>> {
+        let filter = OfPart::parse(&part)?;
         let page = PageArguments { first, after, last, before };
         read_connection(ctx, page, &filter, &[ProjectionName::Parts], min_position).await
     }

@@ -1,8 +1,9 @@
-//! Parts with their recipes and golden samples: one projection.
+//! Parts, their recipes and golden samples: one projection. A part may have any number of each, so they are lists
+//! of their own.
 
 use async_graphql::{InputObject, SimpleObject};
 use chrono::{DateTime, Utc};
-use domain::Recipe;
+use domain::{PartNumber, Recipe};
 use platform::postgres::Pool;
 use serde::{Deserialize, Serialize};
 use sqlx::query_builder::Separated;
@@ -13,9 +14,13 @@ use uuid::Uuid;
 
 use super::LogPosition;
 use super::detection_limits::{DetectionLimitObject, detection_limits};
+use super::inspections::restrict_text;
 use super::words::GoldenSampleUseWord;
 use crate::error::QueryError;
-use crate::paging::{Filter, Listed};
+use crate::paging::{Filter, IndexedValue, Listed};
+
+/// The most recipes of a page: one with all its boxes has 8 kB.
+pub(crate) const RECIPE_PAGE_MAX: usize = 50;
 
 /// One part: what a board is.
 #[derive(Debug, Clone, FromRow, SimpleObject, Serialize, ToSchema)]
@@ -78,14 +83,40 @@ impl Filter for PartFilter {
     }
 }
 
+/// Of which part something is.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct OfPart {
+    /// The part number.
+    pub(crate) part: String,
+}
+
+impl OfPart {
+    /// # Errors
+    /// When this is no part number.
+    pub(crate) fn parse(part: &str) -> Result<Self, QueryError> {
+        Ok(Self { part: PartNumber::new(part)?.to_string() })
+    }
+}
+
+impl Filter for OfPart {
+    fn push_conditions(&self, sql: &mut QueryBuilder<'_, Postgres>) {
+        restrict_text(sql, "part", Some(self.part.clone()));
+    }
+
+    fn only_value(&self) -> Option<IndexedValue> {
+        Some(IndexedValue { column: "part", text: self.part.clone() })
+    }
+
+    fn is_combined(&self) -> bool {
+        false
+    }
+}
+
 /// One golden sample of a part.
 #[derive(Debug, Clone, FromRow, SimpleObject, Serialize, ToSchema)]
 #[graphql(complex, name = "GoldenSample")]
 #[schema(as = GoldenSample)]
 pub(crate) struct GoldenSampleObject {
-    #[graphql(skip)]
-    #[serde(skip)]
-    pub(crate) part: String,
     /// From 1.
     pub(crate) revision: i32,
     #[graphql(skip)]
@@ -118,14 +149,30 @@ pub(crate) struct GoldenSampleObject {
     pub(crate) registered_at: DateTime<Utc>,
 }
 
+/// The latest first.
+impl Listed for GoldenSampleObject {
+    type Key = (i32,);
+    const NAME: &'static str = "golden_samples";
+    const SELECT: &'static str =
+        "SELECT revision, artifact_id, sha256, media_type, bytes, width, height,
+         use, view, reason, pixels_per_millimetre, actor, registered_at FROM read.golden_samples";
+    const KEY: &'static [&'static str] = &["revision"];
+    const DESCENDING: bool = true;
+
+    fn sort_key(&self) -> Self::Key {
+        (self.revision,)
+    }
+
+    fn bind_key(key: Self::Key, values: &mut Separated<'_, '_, Postgres, &'static str>) {
+        values.push_bind(key.0);
+    }
+}
+
 /// One revision of a part's recipe.
 #[derive(Debug, Clone, FromRow, SimpleObject, Serialize, ToSchema)]
 #[graphql(complex, name = "RecipeRevision")]
 #[schema(as = RecipeRevision)]
 pub(crate) struct RecipeRevisionObject {
-    #[graphql(skip)]
-    #[serde(skip)]
-    pub(crate) part: String,
     /// From 1.
     pub(crate) revision: i32,
     /// The whole recipe.
@@ -140,15 +187,23 @@ pub(crate) struct RecipeRevisionObject {
     pub(crate) reason: Option<String>,
 }
 
-/// A part with its recipes and golden samples.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-pub(crate) struct PartDetail {
-    #[serde(flatten)]
-    pub(crate) part: PartObject,
-    /// Every recipe it ever had, oldest first.
-    pub(crate) recipe_revisions: Vec<RecipeRevisionObject>,
-    /// Every golden sample it ever had, oldest first.
-    pub(crate) golden_samples: Vec<GoldenSampleDetail>,
+/// The latest first.
+impl Listed for RecipeRevisionObject {
+    type Key = (i32,);
+    const NAME: &'static str = "recipe_revisions";
+    const SELECT: &'static str =
+        "SELECT revision, recipe, revised_at, actor, reason FROM read.recipe_revisions";
+    const KEY: &'static [&'static str] = &["revision"];
+    const DESCENDING: bool = true;
+    const PAGE_MAX: usize = RECIPE_PAGE_MAX;
+
+    fn sort_key(&self) -> Self::Key {
+        (self.revision,)
+    }
+
+    fn bind_key(key: Self::Key, values: &mut Separated<'_, '_, Postgres, &'static str>) {
+        values.push_bind(key.0);
+    }
 }
 
 /// A golden sample with what comparisons with it find.
@@ -161,51 +216,14 @@ pub(crate) struct GoldenSampleDetail {
 }
 
 impl GoldenSampleDetail {
-    fn new(sample: GoldenSampleObject) -> Result<Self, QueryError> {
+    pub(crate) fn new(sample: GoldenSampleObject) -> Result<Self, QueryError> {
         let detection_limits = detection_limits(sample.pixels_per_millimetre)?;
         Ok(Self { sample, detection_limits })
     }
-}
-
-/// The golden samples of these parts, oldest first.
-pub(crate) async fn golden_samples_of<'e>(
-    executor: impl sqlx::PgExecutor<'e>,
-    parts: &[String],
-) -> Result<Vec<GoldenSampleObject>, QueryError> {
-    let sql = "SELECT part, revision, artifact_id, sha256, media_type, bytes, width, height,
-         use, view, reason, pixels_per_millimetre, actor, registered_at
-         FROM read.golden_samples WHERE part = ANY($1) ORDER BY part, revision";
-    Ok(sqlx::query_as(sql).bind(parts).fetch_all(executor).await?)
-}
-
-/// The recipes of these parts, oldest first.
-pub(crate) async fn recipe_revisions_of<'e>(
-    executor: impl sqlx::PgExecutor<'e>,
-    parts: &[String],
-) -> Result<Vec<RecipeRevisionObject>, QueryError> {
-    let sql = "SELECT part, revision, recipe, revised_at, actor, reason
-         FROM read.recipe_revisions WHERE part = ANY($1) ORDER BY part, revision";
-    Ok(sqlx::query_as(sql).bind(parts).fetch_all(executor).await?)
 }
 
 /// The part with this number.
 pub(crate) async fn by_number(pool: &Pool, part: &str) -> Result<Option<PartObject>, QueryError> {
     let sql = format!("{} WHERE part = $1", PartObject::SELECT);
     Ok(sqlx::query_as(&sql).bind(part).fetch_optional(pool).await?)
-}
-
-/// The part with everything of its projection, from one snapshot.
-pub(crate) async fn read_detail(pool: &Pool, part: &str) -> Result<Option<PartDetail>, QueryError> {
-    let mut snapshot = pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
-    let sql = format!("{} WHERE part = $1", PartObject::SELECT);
-    let found: Option<PartObject> =
-        sqlx::query_as(&sql).bind(part).fetch_optional(&mut *snapshot).await?;
-    let Some(found) = found else { return Ok(None) };
-    let number = [part.to_owned()];
-    let recipe_revisions = recipe_revisions_of(&mut *snapshot, &number).await?;
-    let golden_samples = golden_samples_of(&mut *snapshot, &number).await?;
-    snapshot.commit().await?;
-    let golden_samples = golden_samples.into_iter().map(GoldenSampleDetail::new);
-    let golden_samples = golden_samples.collect::<Result<_, _>>()?;
-    Ok(Some(PartDetail { part: found, recipe_revisions, golden_samples }))
 }

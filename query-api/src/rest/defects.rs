@@ -152,7 +152,7 @@ pub(super) async fn list_defects(
     filter.check_arguments()?;
     filter.check_list()?;
     let arguments = ListArguments {
-        limit: params.limit,
+        limit: params.limit.map(i32::from),
         cursor: params.cursor,
         min_position: params.min_position,
     };

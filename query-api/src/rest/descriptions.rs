@@ -15,7 +15,7 @@ impl IntoResponses for ListProblems {
     }
 }
 
-/// What can stand in the way of one resource.
+/// What can stand in the way of one resource, or of a list that belongs to one.
 pub(super) struct ReadProblems;
 
 impl IntoResponses for ReadProblems {

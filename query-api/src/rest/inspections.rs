@@ -80,7 +80,7 @@ pub(super) async fn list_inspections(
         state: params.state,
     };
     let arguments = ListArguments {
-        limit: params.limit,
+        limit: params.limit.map(i32::from),
         cursor: params.cursor,
         min_position: params.min_position,
     };

@@ -9,24 +9,30 @@ use crate::paging::{Filter, Listed, PAGE_MAX, PageArguments, parse_page, read_pa
 use crate::query_context::QueryContext;
 use crate::session::Session;
 
-/// How many rows a page has: 1 to [`PAGE_MAX`].
+/// How many rows a page has: 1 to `MAX`.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(try_from = "String")]
-pub(super) struct PageSize(i32);
+pub(super) struct PageSize<const MAX: usize = PAGE_MAX>(u8);
 
-impl TryFrom<String> for PageSize {
+impl<const MAX: usize> TryFrom<String> for PageSize<MAX> {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
         let size: Option<u8> = text.parse().ok();
-        let size = size.filter(|size| (1..=PAGE_MAX).contains(&usize::from(*size)));
-        size.map(|size| Self(size.into())).ok_or_else(|| format!("must be 1 to {PAGE_MAX}"))
+        let size = size.filter(|size| (1..=MAX).contains(&usize::from(*size)));
+        size.map(Self).ok_or_else(|| format!("must be 1 to {MAX}"))
+    }
+}
+
+impl<const MAX: usize> From<PageSize<MAX>> for i32 {
+    fn from(PageSize(size): PageSize<MAX>) -> Self {
+        size.into()
     }
 }
 
 /// The parameters that every list takes, as they come.
 pub(super) struct ListArguments {
-    pub(super) limit: Option<PageSize>,
+    pub(super) limit: Option<i32>,
     pub(super) cursor: Option<String>,
     pub(super) min_position: Option<LogPlace>,
 }
@@ -54,8 +60,7 @@ pub(super) async fn read_list<R: Listed>(
     arguments: ListArguments,
 ) -> Result<ListPage<R>, QueryError> {
     let ListArguments { limit, cursor, min_position } = arguments;
-    let first = limit.map(|PageSize(size)| size);
-    let page = PageArguments { first, after: cursor, ..PageArguments::default() };
+    let page = PageArguments { first: limit, after: cursor, ..PageArguments::default() };
     let page = parse_page::<R>(page, filter, &context.cursor_key)?;
     session.count_page(&context.rate, filter)?;
     let place = context.checkpoints.reached(projection, min_position).await?;

@@ -1,4 +1,4 @@
-//! `GET /v1/parts` and `GET /v1/parts/{part}`.
+//! `GET /v1/parts`, `GET /v1/parts/{part}`, and what belongs to a part, page by page.
 
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
@@ -18,7 +18,12 @@ use super::query::QueryParams;
 use super::respond::{json_at_place, resource_etag, with_etag};
 use crate::QueryApi;
 use crate::error::QueryError;
-use crate::read_model::parts::{self, PartFilter, PartObject};
+use crate::paging::Listed;
+use crate::query_context::QueryContext;
+use crate::read_model::parts::{
+    self, GoldenSampleDetail, GoldenSampleObject, OfPart, PartFilter, PartObject, RECIPE_PAGE_MAX,
+    RecipeRevisionObject,
+};
 use crate::session::Session;
 
 /// Which parts.
@@ -61,7 +66,7 @@ pub(super) async fn list_parts(
     session.require_scope(Scope::PartsRead)?;
     let filter = PartFilter { has_golden_sample: params.has_golden_sample };
     let arguments = ListArguments {
-        limit: params.limit,
+        limit: params.limit.map(i32::from),
         cursor: params.cursor,
         min_position: params.min_position,
     };
@@ -71,11 +76,11 @@ pub(super) async fn list_parts(
     Ok(json_at_place(place, &PartPage { items: rows, next_cursor }))
 }
 
-/// One part with its recipes and golden samples. The ETag is its version, as commands give it.
+/// One part with the recipe in force. The ETag is its version, as commands give it.
 #[utoipa::path(get, path = "/v1/parts/{part}", operation_id = "getPart",
     tag = "reads",
     params(("part" = String, Path, description = "The part number"), GetParams), responses(
-    (status = 200, description = "The part", body = parts::PartDetail, headers(("etag" = String), ("x-log-position" = String))),
+    (status = 200, description = "The part", body = PartObject, headers(("etag" = String), ("x-log-position" = String))),
     (status = 304, description = "As If-None-Match names it"), ReadProblems), security(("oauth2" = ["parts:read"]), ("bearer" = [])))]
 #[tracing::instrument(skip_all, fields(part))]
 pub(super) async fn get_part(
@@ -86,12 +91,139 @@ pub(super) async fn get_part(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     session.require_scope(Scope::PartsRead)?;
-    let nothing = || QueryError::NotFound(format!("part {text:?}"));
-    let part = PartNumber::new(&text).map_err(|_| nothing())?;
-    Span::current().record("part", part.as_str());
+    let number = parse_part_number(&text)?;
     let context = api.context();
     let place = context.checkpoints.reached(ProjectionName::Parts, params.min_position).await?;
-    let detail = parts::read_detail(&context.pool, part.as_str()).await?.ok_or_else(nothing)?;
-    let etag = resource_etag(place, detail.part.version);
-    Ok(with_etag(&headers, &etag, json_at_place(place, &detail)))
+    let part = read_part(context, &number).await?;
+    let etag = resource_etag(place, part.version);
+    Ok(with_etag(&headers, &etag, json_at_place(place, &part)))
+}
+
+/// Which page of what belongs to a part.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub(super) struct RecipeListParams {
+    /// Rows of the page, 1 to 50; 50 when nothing is said.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 50)]
+    limit: Option<PageSize<RECIPE_PAGE_MAX>>,
+    /// The `next_cursor` of the page before.
+    cursor: Option<String>,
+    /// Wait up to 2 s until the answer reflects the log up to here.
+    #[param(value_type = Option<String>)]
+    min_position: Option<LogPlace>,
+}
+
+/// A page of a part's recipes.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct RecipeRevisionPage {
+    /// The recipes, the latest first.
+    items: Vec<RecipeRevisionObject>,
+    /// Where the next page begins; absent on the last.
+    next_cursor: Option<String>,
+}
+
+/// Every recipe that a part ever had, the latest first: who put it in force, when and why.
+#[utoipa::path(get, path = "/v1/parts/{part}/recipe-revisions", operation_id = "listRecipeRevisions",
+    tag = "reads",
+    params(("part" = String, Path, description = "The part number"), RecipeListParams), responses(
+    (status = 200, description = "A page", body = RecipeRevisionPage, headers(("x-log-position" = String))),
+    ReadProblems), security(("oauth2" = ["parts:read"]), ("bearer" = [])))]
+#[tracing::instrument(skip_all, fields(part))]
+pub(super) async fn list_recipe_revisions(
+    State(api): State<QueryApi>,
+    session: Session,
+    Path(text): Path<String>,
+    QueryParams(params): QueryParams<RecipeListParams>,
+) -> Result<Response, Problem> {
+    let arguments = ListArguments {
+        limit: params.limit.map(i32::from),
+        cursor: params.cursor,
+        min_position: params.min_position,
+    };
+    let page = read_list_of_part::<RecipeRevisionObject>(&api, &session, &text, arguments).await?;
+    let ListPage { rows: items, next_cursor, place } = page;
+    Ok(json_at_place(place, &RecipeRevisionPage { items, next_cursor }))
+}
+
+/// Which page of a part's golden samples.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub(super) struct GoldenSampleListParams {
+    /// Rows of the page, 1 to 200; 50 when nothing is said.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 200)]
+    limit: Option<PageSize>,
+    /// The `next_cursor` of the page before.
+    cursor: Option<String>,
+    /// Wait up to 2 s until the answer reflects the log up to here.
+    #[param(value_type = Option<String>)]
+    min_position: Option<LogPlace>,
+}
+
+/// A page of a part's golden samples.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct GoldenSamplePage {
+    /// The golden samples, the latest first.
+    items: Vec<GoldenSampleDetail>,
+    /// Where the next page begins; absent on the last.
+    next_cursor: Option<String>,
+}
+
+/// Every golden sample that a part ever had, the latest first.
+#[utoipa::path(get, path = "/v1/parts/{part}/golden-samples", operation_id = "listGoldenSamples",
+    tag = "reads",
+    params(("part" = String, Path, description = "The part number"), GoldenSampleListParams), responses(
+    (status = 200, description = "A page", body = GoldenSamplePage, headers(("x-log-position" = String))),
+    ReadProblems), security(("oauth2" = ["parts:read"]), ("bearer" = [])))]
+#[tracing::instrument(skip_all, fields(part))]
+pub(super) async fn list_golden_samples(
+    State(api): State<QueryApi>,
+    session: Session,
+    Path(text): Path<String>,
+    QueryParams(params): QueryParams<GoldenSampleListParams>,
+) -> Result<Response, Problem> {
+    let arguments = ListArguments {
+        limit: params.limit.map(i32::from),
+        cursor: params.cursor,
+        min_position: params.min_position,
+    };
+    let page = read_list_of_part::<GoldenSampleObject>(&api, &session, &text, arguments).await?;
+    let ListPage { rows, next_cursor, place } = page;
+    let items = rows.into_iter().map(GoldenSampleDetail::new).collect::<Result<_, _>>()?;
+    Ok(json_at_place(place, &GoldenSamplePage { items, next_cursor }))
+}
+
+/// A page of what belongs to the part of this number.
+async fn read_list_of_part<R: Listed>(
+    api: &QueryApi,
+    session: &Session,
+    number: &str,
+    arguments: ListArguments,
+) -> Result<ListPage<R>, QueryError> {
+    session.require_scope(Scope::PartsRead)?;
+    let number = parse_part_number(number)?;
+    let filter = OfPart::parse(number.as_str())?;
+    let context = api.context();
+    let page = read_list(context, session, ProjectionName::Parts, &filter, arguments).await?;
+    if page.rows.is_empty() {
+        read_part(context, &number).await?;
+    }
+    Ok(page)
+}
+
+/// What cannot be a part number is nobody's.
+fn parse_part_number(text: &str) -> Result<PartNumber, QueryError> {
+    let number = PartNumber::new(text).map_err(|_| no_part(text))?;
+    Span::current().record("part", number.as_str());
+    Ok(number)
+}
+
+async fn read_part(context: &QueryContext, number: &PartNumber) -> Result<PartObject, QueryError> {
+    let found = parts::by_number(&context.pool, number.as_str()).await?;
+    found.ok_or_else(|| no_part(number.as_str()))
+}
+
+fn no_part(number: &str) -> QueryError {
+    QueryError::NotFound(format!("part {number:?}"))
 }

@@ -83,7 +83,7 @@ pub(super) async fn list_reports(
         judgement: params.judgement,
     };
     let arguments = ListArguments {
-        limit: params.limit,
+        limit: params.limit.map(i32::from),
         cursor: params.cursor,
         min_position: params.min_position,
     };

@@ -3,7 +3,6 @@
 use domain::Sha256;
 use serde_json::json;
 
-use super::tables::recipe_json;
 use super::world::{World, artifact_id};
 
 #[tokio::test]
@@ -181,70 +180,6 @@ async fn an_inspection_s_etag_is_its_version() {
     world.execute("UPDATE read.inspections SET version = 6").await;
     let changed = world.get_with(&path, &[("if-none-match", &tag)]).await;
     assert_eq!((changed.status.as_u16(), changed.header("etag")), (200, &*world.tag(6).await));
-}
-
-#[tokio::test]
-async fn a_part_shows_its_recipes_and_golden_samples() {
-    let world = World::new().await;
-    let recipe = recipe_json(2);
-    world
-        .execute(&format!("INSERT INTO read.parts VALUES ('Ä/1', '{recipe}', now(), 1, 3, 9)"))
-        .await;
-    world
-        .execute(&format!(
-            "INSERT INTO read.golden_samples VALUES
-             ('Ä/1', 1, '{}', 'aa', 'image/png', 5, 6, 7, 'variant', 'top', 'blue', 48.3,
-              'ada', now())",
-            artifact_id(1)
-        ))
-        .await;
-    world
-        .execute(&format!(
-            "INSERT INTO read.recipe_revisions VALUES
-             ('Ä/1', 2, '{recipe}', now(), 'ada', 'glare'),
-             ('Ä/1', 1, '{}', now(), 'bob', NULL)",
-            recipe_json(1)
-        ))
-        .await;
-    let answer = world.get("/v1/parts/%C3%84%2F1").await;
-    assert_eq!((answer.status.as_u16(), answer.header("etag")), (200, &*world.tag(3).await));
-    let body = answer.json();
-    assert_eq!((&body["part"], &body["recipe"]["revision"]), (&json!("Ä/1"), &json!(2)));
-    let revisions = body["recipe_revisions"].as_array().unwrap();
-    let said =
-        |n: usize| (&revisions[n]["revision"], &revisions[n]["actor"], &revisions[n]["reason"]);
-    assert_eq!(said(0), (&json!(1), &json!("bob"), &json!(null)));
-    assert_eq!(said(1), (&json!(2), &json!("ada"), &json!("glare")));
-    assert_eq!(revisions[1]["recipe"]["area"]["keep_outs"][0]["width"], 3);
-    let query = r#"{ parts { nodes { recipe { revision bendMaxPx views area {
-        regionOfInterest { x } keepOuts { x y width height } tolerated { x } } }
-        recipeRevisions { revision revisedAt actor reason recipe { failAt } } } } }"#;
-    let node = world.query(query, json!({})).await["parts"]["nodes"][0].clone();
-    assert_eq!(node["recipe"]["bendMaxPx"], 10.0);
-    let keep_out = json!({"x": 1, "y": 2, "width": 3, "height": 4});
-    assert_eq!(node["recipe"]["area"]["keepOuts"], json!([keep_out]));
-    assert_eq!(node["recipe"]["area"]["regionOfInterest"], json!(null));
-    assert_eq!(node["recipeRevisions"][1]["reason"], "glare");
-    assert_eq!(node["recipeRevisions"][0]["recipe"]["failAt"], 0.5);
-    let sample = &body["golden_samples"][0];
-    assert_eq!((&sample["use"], &sample["view"]), (&json!("variant"), &json!("top")));
-    assert_eq!((&sample["reason"], &sample["actor"]), (&json!("blue"), &json!("ada")));
-    assert_eq!(sample["pixels_per_millimetre"], 48.3);
-    assert_eq!(sample["detection_limits"][0]["method"], "copper");
-    let found = sample["detection_limits"][1]["finds"].as_str().unwrap();
-    assert!(found.contains("from 6 px (0.12 mm) across"), "in millimetres of its scale: {found}");
-    let query = "{ parts { nodes { goldenSamples { use view reason pixelsPerMillimetre actor
-            detectionLimits { method } } } } }";
-    let node = world.query(query, json!({})).await["parts"]["nodes"][0].clone();
-    assert_eq!(
-        node["goldenSamples"][0],
-        json!({"use": "VARIANT", "view": "top", "reason": "blue", "pixelsPerMillimetre": 48.3,
-               "actor": "ada",
-               "detectionLimits": [{"method": "COPPER"}, {"method": "LEVELS"}]})
-    );
-    assert_eq!(body["golden_samples"][0]["artifact_id"], artifact_id(1).to_string());
-    assert_eq!(world.get("/v1/parts?has_golden_sample=false").await.json()["items"], json!([]));
-    assert_eq!(world.get("/v1/parts").await.json()["items"][0]["golden_revision"], 1);
 }
 
 #[tokio::test]
