@@ -84,6 +84,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn start(cli: Cli) -> anyhow::Result<ExitCode> {
     telemetry::init(&telemetry_for(&cli))?;
+    // Before anything is made that measures.
+    platform::metrics::install()?;
     platform::descriptors::raise_limit();
     let workers = worker_threads(cli.threads);
     environment::check_threads(workers)?;

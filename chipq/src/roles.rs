@@ -109,7 +109,6 @@ pub(crate) async fn command_api(args: CommandApiArgs, shutdown: &Shutdown) -> an
     let foundation = open(&args.foundation, shutdown).await?;
     let stores = ApiStores::open(&args.data)?;
     let users = if args.demo_user { Users::demo() } else { Users::none() };
-    platform::metrics::install()?;
     let api = build_command_api(&foundation, &stores, users, &args.config);
     tokio::spawn(command_api::housekeeping(foundation.idempotency(), shutdown.clone()));
     let listener = bind(args.listen, "--listen").await?;
@@ -125,7 +124,6 @@ pub(crate) async fn query_api(args: QueryApiArgs, shutdown: &Shutdown) -> anyhow
     check_owner(&args.data.data_dir)?;
     let foundation = open(&args.foundation, shutdown).await?;
     let stores = ApiStores::open(&args.data)?;
-    platform::metrics::install()?;
     let memory = args.pictures.budget();
     let api = build_query_api(&foundation, &stores, memory, &args.config, shutdown.clone());
     let listener = bind(args.listen, "--listen").await?;
@@ -140,7 +138,6 @@ pub(crate) async fn query_api(args: QueryApiArgs, shutdown: &Shutdown) -> anyhow
 /// Keeps the read models up to date until a signal.
 pub(crate) async fn projectors(args: ProjectorsArgs, shutdown: &Shutdown) -> anyhow::Result<()> {
     let foundation = open(&args.foundation, shutdown).await?;
-    platform::metrics::install()?;
     let service = ::projectors::Service::new(args.config);
     let probes = probes_on(&foundation, service.probe());
     let role =
@@ -156,7 +153,6 @@ pub(crate) async fn inference_worker(
     check(&args.foundation, &args.data)?;
     let foundation = open(&args.foundation, shutdown).await?;
     let artifacts = args.data.open_artifacts_to_read()?;
-    platform::metrics::install()?;
     let worker = inference_worker::Service::new(args.config);
     let probes = probes_on(&foundation, worker.health());
     let role = worker.run(

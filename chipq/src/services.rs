@@ -114,7 +114,6 @@ impl Services {
         settings: &Settings,
     ) -> anyhow::Result<()> {
         let stores = ApiStores::open(self.installation.data())?;
-        platform::metrics::install()?;
         let mut worker = settings.worker.clone();
         worker.worker_name = worker.worker_name.or_else(|| worker_name(&self.installation));
         let worker = inference_worker::Service::new(worker);

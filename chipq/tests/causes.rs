@@ -43,7 +43,8 @@ async fn every_event_of_a_walked_inspection_names_who_gave_it_and_what_caused_it
             None => assert_caused_by_its_request(event),
             Some(service) => {
                 let cause = find_cause(&log, event);
-                assert_eq!(service, "inference-worker");
+                let is_judged = event.event_type == InspectionEvent::INSPECTION_JUDGED;
+                assert_eq!(service, if is_judged { "judge" } else { "inference-worker" });
                 assert_eq!(event.metadata.traceparent, cause.metadata.traceparent, "{event:?}");
             }
         }
@@ -57,7 +58,7 @@ async fn every_event_of_a_walked_inspection_names_who_gave_it_and_what_caused_it
     let judged = of_type(InspectionEvent::INSPECTION_JUDGED);
     let last = inspection[inspection.len() - 2];
     assert_eq!(judged.command_id, last.command_id);
-    assert_eq!(judged.metadata, last.metadata);
+    assert_eq!(find_cause(&log, judged).event_id, last.event_id);
 }
 
 /// Walks one inspection to the request for its judgement; answers with its id.

@@ -197,7 +197,8 @@ async fn append_poison(url: &str, event_version: &str) -> i64 {
     let log = PostgresEventLog::new(pool);
     let (event_type, event_version) = ("InspectionVoided".to_owned(), event_version.to_owned());
     let payload = json!({"type": event_type, "reason": "no beginning"});
-    let event = NewEvent { event_type, event_version, payload };
+    let event =
+        NewEvent { event_type, event_version, payload, labels: domain::EventLabels::default() };
     let stream = StreamId::for_aggregate::<domain::Inspection>(uuid::Uuid::new_v4());
     let append = Append::new(stream, 0, vec![event], EventMetadata::by_service("a tool"));
     log.append(append).await.unwrap().position.unwrap().0

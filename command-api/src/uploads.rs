@@ -24,7 +24,7 @@ use platform::artifact_store::UploadPermit;
 use platform::event_log::{ActorRef, EventMetadata};
 use platform::execute::{Executed, Request, execute, load};
 use platform::http::describe::FileBytes;
-use platform::http::{Problem, ShownRateLimit};
+use platform::http::{Problem, RequestCaller, ShownRateLimit};
 use platform::telemetry::TraceContext;
 use serde::Serialize;
 use sha2::Digest as _;
@@ -171,6 +171,7 @@ async fn upload_picture(
 ) -> Result<Response, Problem> {
     let now = api.idempotency().database_time().await.map_err(problems::from_log_error)?;
     let upload = PermittedUpload::from_url(&api, request.uri(), now, trace)?;
+    RequestCaller::of_request(request.extensions()).identify(&upload.by);
     api.principal_rate().count_request(&upload.by, &shown)?;
     let bytes = upload.check_headers(&api, request.headers())?;
     let by = upload.by.clone();

@@ -31,6 +31,11 @@ pub trait Aggregate: Default + Clone + Send + Sync + 'static {
     /// The state after `event`. Total: any stored event may be applied to any state.
     fn evolve(&mut self, event: &Self::Event);
 
+    /// What whoever keeps and counts events has to know of `event`, and its shape does not say.
+    fn labels(_event: &Self::Event) -> EventLabels {
+        EventLabels::default()
+    }
+
     /// Turns the stored JSON of an event into the shape that this software knows: as it is when that is
     /// the version written now, step by step when it is an older one. Whoever reads stored events comes
     /// through here before anything is made of them.
@@ -54,6 +59,17 @@ pub trait Aggregate: Default + Clone + Send + Sync + 'static {
         events.into_iter().for_each(|event| state.evolve(event));
         state
     }
+}
+
+/// What an event is to those who keep and count events, whatever has happened.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct EventLabels {
+    /// The part of the platform that decided it by itself, in consequence of what stands before it in the
+    /// same command; absent when who gave the command decided it.
+    pub decided_by: Option<&'static str>,
+    /// A word of a small closed set for how it came out, such as a judgement; absent when there is nothing
+    /// to tell apart.
+    pub outcome: Option<&'static str>,
 }
 
 /// A refusal by the rules, with a stable name for the wire.

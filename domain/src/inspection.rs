@@ -22,9 +22,9 @@ pub use rejection::InspectionRejection;
 
 use crate::vocabulary::vocabulary;
 use crate::{
-    Aggregate, ArtifactId, FiredRule, InspectionId, Judgement, Lot, PartNumber, Picture,
-    PictureOwner, PixelScale, Recipe, Renewal, Station, StoredEvent, UploadSlot, View, ViewName,
-    judge,
+    Aggregate, ArtifactId, EventLabels, FiredRule, InspectionId, Judgement, Lot, PartNumber,
+    Picture, PictureOwner, PixelScale, Recipe, Renewal, Station, StoredEvent, UploadSlot, View,
+    ViewName, judge,
 };
 
 /// The state of an inspection.
@@ -331,6 +331,9 @@ impl Facts {
     }
 }
 
+/// What the log calls the judge: the recipe's rules, applied by the platform itself.
+const JUDGE: &str = "judge";
+
 impl Aggregate for Inspection {
     const TYPE: &'static str = "inspection";
     const EVENTS: &'static [StoredEvent] = InspectionEvent::STORED;
@@ -347,6 +350,14 @@ impl Aggregate for Inspection {
 
     fn evolve(&mut self, event: &InspectionEvent) {
         *self = std::mem::take(self).after_event(event);
+    }
+
+    /// The recipe judges, whoever's command came last: the worker's result, or a station's request.
+    fn labels(event: &InspectionEvent) -> EventLabels {
+        let InspectionEvent::InspectionJudged { judgement, .. } = event else {
+            return EventLabels::default();
+        };
+        EventLabels { decided_by: Some(JUDGE), outcome: Some(judgement.as_str()) }
     }
 }
 

@@ -32,7 +32,9 @@ mod test_support;
 mod value;
 mod vocabulary;
 
-pub use aggregate::{Aggregate, Rejection, StoredEvent, UnknownStoredEvent, UpcastError, Upcaster};
+pub use aggregate::{
+    Aggregate, EventLabels, Rejection, StoredEvent, UnknownStoredEvent, UpcastError, Upcaster,
+};
 pub use area::InspectedArea;
 pub use defect::{Confidence, Defect, DefectClass, PixelBox};
 pub use detection_limit::{ComparisonMethod, DetectionLimit};

@@ -31,7 +31,7 @@ pub struct Entry {
     pub position: i64,
     /// When the command was accepted.
     pub occurred_at: DateTime<Utc>,
-    /// Who asked for it.
+    /// Who asked for it, or the part of the platform that decided it.
     pub actor: String,
     /// What happened.
     pub event: InspectionEvent,
@@ -169,7 +169,7 @@ pub struct TimelineEntry {
     pub occurred_at: DateTime<Utc>,
     /// The event's stored name.
     pub event: String,
-    /// Who asked for it.
+    /// Who asked for it, or the part of the platform that decided it.
     pub actor: String,
 }
 

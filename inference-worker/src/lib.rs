@@ -3,7 +3,7 @@
 //! How pictures become crops is `vision`'s, how crops become answers `inference`'s; `boards` generates
 //! what tests inspect. All three lie in this folder and know nothing of the worker.
 
-pub mod metrics;
+mod metrics;
 mod service;
 pub mod worker;
 

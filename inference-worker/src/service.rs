@@ -14,7 +14,6 @@ use platform::picture_memory::PictureMemory;
 use platform::postgres::Pool;
 use platform::shutdown::Shutdown;
 
-use crate::metrics::Metrics;
 use crate::worker::{Worker, WorkerHealth};
 
 /// How the worker works.
@@ -116,8 +115,7 @@ impl Service {
         InferenceMetrics::observe_breakers(Arc::clone(&models));
         let comparer = Comparer::new(models, batching, memory, self.inference_metrics);
         let comparer = Arc::new(comparer);
-        let told = (self.health, Metrics::of_process());
-        Worker::new((pool, tail), artifacts, comparer, options, told)
+        Worker::new((pool, tail), artifacts, comparer, options, self.health)
             .run(shutdown)
             .await
             .context("the inference worker cannot start")

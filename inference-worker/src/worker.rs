@@ -24,7 +24,7 @@ use platform::shutdown::Shutdown;
 
 pub use health::WorkerHealth;
 
-use crate::metrics::Metrics;
+use crate::metrics::observe_partitions;
 use process::InspectionProcessor;
 
 /// The worker's name: as an actor in the log, and as a follower of it.
@@ -53,14 +53,14 @@ impl Worker {
         artifacts: ArtifactStore,
         comparer: Arc<Comparer>,
         options: ReactorOptions,
-        (health, metrics): (Arc<WorkerHealth>, Metrics),
+        health: Arc<WorkerHealth>,
     ) -> Self {
         let engine = health.engine_availability();
         let log = Arc::clone(tail.log());
         let attempts = Arc::new(AttemptLedger::new(pool.clone(), WORKER));
         let stores = (log, artifacts, Arc::clone(&attempts));
         let places = options.concurrency;
-        let processor = InspectionProcessor::new(stores, comparer, engine, (places, metrics));
+        let processor = InspectionProcessor::new(stores, comparer, engine, places);
         Self { pool, tail, processor: Arc::new(processor), attempts, options, health }
     }
 
@@ -71,7 +71,7 @@ impl Worker {
     /// When the leases cannot be used at the start.
     pub async fn run(self, shutdown: Shutdown) -> Result<(), LeaseError> {
         let status = self.health.partitions();
-        Metrics::observe_partitions(&status);
+        observe_partitions(&status);
         let probing = Arc::clone(&self.processor);
         let log = (self.pool, self.tail);
         let ended = tokio::select! {

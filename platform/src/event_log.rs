@@ -109,6 +109,8 @@ pub struct Append {
     pub expected_version: u64,
     /// The events; none when only the attachment is to be kept.
     pub events: Vec<NewEvent>,
+    /// An id for each of them.
+    pub event_ids: Vec<Uuid>,
     /// The circumstances.
     pub metadata: EventMetadata,
     /// What to keep with the events.
@@ -126,7 +128,23 @@ impl Append {
         metadata: EventMetadata,
     ) -> Self {
         let metadata = metadata.completed_for(&stream.aggregate_id);
-        Self { stream, expected_version, events, metadata, attachment: None }
+        let id_of = |n| metadata.command_id.map_or_else(Uuid::new_v4, |id| event_id(id, n));
+        let event_ids = (0..events.len()).map(id_of).collect();
+        Self { stream, expected_version, events, event_ids, metadata, attachment: None }
+    }
+
+    /// The circumstances of each event: those of the command, but for what a part of the platform decided by
+    /// itself, which is caused by the event before it.
+    #[must_use]
+    pub fn circumstances(&self) -> Vec<EventMetadata> {
+        let causes = std::iter::once(None).chain(self.event_ids.iter().copied().map(Some));
+        let with_causes = self.events.iter().zip(causes);
+        with_causes
+            .map(|(event, cause)| match event.labels.decided_by {
+                Some(name) => self.metadata.clone().decided_by(name, cause),
+                None => self.metadata.clone(),
+            })
+            .collect()
     }
 
     /// The same, with something to keep with it.
@@ -135,6 +153,12 @@ impl Append {
         self.attachment = Some(attachment);
         self
     }
+}
+
+/// The id of the `n`-th event that follows from a command: unique in the log, so a command that is
+/// executed again collides with itself.
+fn event_id(command_id: Uuid, n: usize) -> Uuid {
+    Uuid::new_v5(&command_id, &(n as u64).to_be_bytes())
 }
 
 /// Something to keep with an append, such as the answer to the command that appends: kept only when the

@@ -346,7 +346,7 @@ fn to_append<A: Aggregate>(
     request: &Request<A>,
     decided: Decided<A>,
 ) -> Result<(Decided<A>, Append), ExecuteError<A::Rejection>> {
-    let events = decided.events.iter().map(NewEvent::from_domain).collect::<Result<_, _>>()?;
+    let events = decided.events.iter().map(NewEvent::from_domain::<A>).collect::<Result<_, _>>()?;
     let stream = StreamId::for_aggregate::<A>(&request.aggregate_id);
     let version = decided.loaded.version;
     let append = Append::new(stream, version, events, request.metadata.clone());

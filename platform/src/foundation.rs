@@ -116,6 +116,7 @@ impl Foundation {
         config.check(&mut errors);
         errors.finish()?;
         let pool = postgres::connect(&config.database).await?;
+        pool.observe_as("main");
         let log = event_log::open(config.event_log.url()?.as_ref(), &pool)?;
         // A page takes two statements.
         let tail = LogTail::with_read_timeout(log, config.database.read_limit(2));
@@ -130,6 +131,8 @@ impl Foundation {
     pub fn with_pools_apart(self, config: &FoundationConfig) -> Result<Self, FoundationError> {
         let reads = postgres::separate_pool(&config.database)?;
         let leases = postgres::separate_pool(&config.database)?;
+        reads.observe_as("reads");
+        leases.observe_as("leases");
         Ok(Self { reads, leases, ..self })
     }
 

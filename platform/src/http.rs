@@ -3,6 +3,7 @@
 //! Invariant: every error that leaves a wrapped router is `application/problem+json` with the trace
 //! id, and nothing internal is in it. Absent: routes, which belong to services.
 
+mod access_log;
 mod content_headers;
 pub mod describe;
 mod extract;
@@ -20,6 +21,7 @@ mod unread_body;
 #[cfg(test)]
 mod tests;
 
+pub use access_log::RequestCaller;
 pub use extract::{Authenticated, JSON_BODY_MAX_BYTES, JsonBody, NoBody};
 pub use json::{parse_json, read_json};
 pub use layers::{HttpConfig, wrap};

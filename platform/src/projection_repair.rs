@@ -254,7 +254,12 @@ mod tests {
         (event_type, event_version): (&str, &str),
     ) -> Position {
         let (event_type, event_version) = (event_type.to_owned(), event_version.to_owned());
-        let event = NewEvent { event_type, event_version, payload: json!({}) };
+        let event = NewEvent {
+            event_type,
+            event_version,
+            payload: json!({}),
+            labels: domain::EventLabels::default(),
+        };
         let by = EventMetadata::by_service("test");
         let append = Append::new(stream, expected_version, vec![event], by);
         log.append(append).await.unwrap().position.unwrap()

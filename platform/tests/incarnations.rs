@@ -21,6 +21,7 @@ async fn append(log: &dyn EventLog, stream: &str) -> Position {
         event_type: "Happened".into(),
         event_version: "1".into(),
         payload: serde_json::json!({}),
+        labels: domain::EventLabels::default(),
     };
     let stream = StreamId { aggregate_type: "test".into(), aggregate_id: stream.into() };
     let append = || {

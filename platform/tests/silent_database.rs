@@ -106,7 +106,12 @@ async fn a_transaction_on_a_silent_connection_is_unavailable_and_the_log_goes_on
     let append = |id: &str| {
         let stream = StreamId { aggregate_type: "thing".into(), aggregate_id: id.into() };
         let (event_type, event_version) = ("Asked".into(), "1".into());
-        let event = NewEvent { event_type, event_version, payload: serde_json::json!({}) };
+        let event = NewEvent {
+            event_type,
+            event_version,
+            payload: serde_json::json!({}),
+            labels: domain::EventLabels::default(),
+        };
         log.append(Append::new(stream, 0, vec![event], EventMetadata::by_service("test")))
     };
     append("a").await.unwrap();

@@ -105,7 +105,7 @@ async fn fill(pool: &Pool, boards: u32) -> anyhow::Result<()> {
         for board in first..last {
             let id = InspectionId(Uuid::now_v7());
             for (event, sequence) in events(id, board)?.iter().zip(1_i64..) {
-                let event = NewEvent::from_domain(event)?;
+                let event = NewEvent::from_domain::<Inspection>(event)?;
                 streams.push(id.to_string());
                 sequences.push(sequence);
                 types.push(event.event_type);

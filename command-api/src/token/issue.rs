@@ -12,7 +12,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use chrono::Utc;
 use platform::auth::{Actor, Scope};
-use platform::http::{Problem, ShownRateLimit};
+use platform::http::{Problem, RequestCaller, ShownRateLimit};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -83,11 +83,13 @@ pub(super) async fn issue_token(
     State(api): State<CommandApi>,
     PeerAddress(peer): PeerAddress,
     shown: ShownRateLimit,
+    caller: RequestCaller,
     form: Result<Form<Vec<(String, String)>>, FormRejection>,
 ) -> Result<Response, Problem> {
     api.peer_rate().count_request(&peer, &shown)?;
     match grant_token(&api, form) {
         Ok(actor) => {
+            caller.identify(&actor.subject);
             let token = api.issuer().issue(&actor, Utc::now())?;
             let scopes: Vec<_> = actor.scopes.iter().map(|scope| scope.as_str()).collect();
             let body = TokenBody {

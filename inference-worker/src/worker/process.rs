@@ -37,7 +37,6 @@ use platform::shutdown::Shutdown;
 use tokio::sync::Semaphore;
 
 use super::WORKER;
-use crate::metrics::Metrics;
 use compare::{PictureToCompare, no_golden_sample_result};
 use retries::{FailureCounter, Retries, Retry};
 
@@ -51,7 +50,6 @@ pub(super) struct InspectionProcessor {
     /// Of the places for inspections, those that large pictures may have: they wait for memory in them, and
     /// small ones always find another.
     large_places: Semaphore,
-    metrics: Metrics,
 }
 
 /// When an inspection of large pictures looks again for a place.
@@ -79,11 +77,11 @@ impl InspectionProcessor {
         (log, artifacts, attempts): (Arc<dyn EventLog>, ArtifactStore, Arc<AttemptLedger>),
         comparer: Arc<Comparer>,
         engine: Arc<EngineAvailability>,
-        (places, metrics): (usize, Metrics),
+        places: usize,
     ) -> Self {
         let large_places = Semaphore::new((places / 2).max(1));
         let retries = Retries::default();
-        Self { log, artifacts, attempts, comparer, engine, retries, large_places, metrics }
+        Self { log, artifacts, attempts, comparer, engine, retries, large_places }
     }
 
     /// Whether nothing bad is known of the engine.
@@ -224,7 +222,6 @@ impl InspectionProcessor {
         };
         for event in &executed.events {
             if let InspectionEvent::InspectionJudged { judgement, .. } = event {
-                self.metrics.judged(*judgement);
                 let position = executed.position.0;
                 tracing::info!(%inspection_id, %judgement, position, "inspection judged");
             }

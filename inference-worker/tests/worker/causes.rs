@@ -22,8 +22,21 @@ fn assert_caused(effect: &Recorded, cause: &Recorded) {
     assert_eq!(of.causation_id, Some(cause.event_id.to_string()), "{what}");
     assert!(by.correlation_id.is_some() && of.correlation_id == by.correlation_id, "{what}");
     assert!(by.traceparent.is_some() && of.traceparent == by.traceparent, "{what}");
-    let worker = ActorRef { subject: "inference-worker".into(), roles: vec!["service".into()] };
-    assert_eq!(of.actor, Some(worker), "{what}");
+    assert_decided_by("inference-worker", effect);
+}
+
+fn assert_decided_by(name: &str, event: &Recorded) {
+    let service = ActorRef { subject: name.into(), roles: vec!["service".into()] };
+    assert_eq!(event.metadata.actor, Some(service), "{}", event.event_type);
+}
+
+/// The result is the judgement's cause, and the judge, not the worker, decides it.
+fn assert_judged_after(judged: &Recorded, result: &Recorded) {
+    assert_eq!(judged.metadata.causation_id, Some(result.event_id.to_string()));
+    assert_decided_by("judge", judged);
+    let (of, by) = (&judged.metadata, &result.metadata);
+    assert_eq!(of.command_id, by.command_id, "one command recorded both");
+    assert_eq!((&of.correlation_id, &of.traceparent), (&by.correlation_id, &by.traceparent));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -50,7 +63,7 @@ async fn a_comparison_and_the_judgement_that_follows_are_caused_by_the_upload_of
     }
     let judged = all(&events, InspectionEvent::INSPECTION_JUDGED)[0];
     let completing = results.iter().max_by_key(|result| result.sequence).unwrap();
-    assert_eq!(judged.metadata, completing.metadata, "one command recorded both");
+    assert_judged_after(judged, completing);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -63,8 +76,9 @@ async fn a_review_for_want_of_a_golden_sample_is_caused_by_the_request_for_infer
 
     let events = recorded(&line, inspection).await;
     let requested = all(&events, InspectionEvent::INFERENCE_REQUESTED)[0];
-    assert_caused(all(&events, InspectionEvent::INFERENCE_FAILED)[0], requested);
-    assert_caused(all(&events, InspectionEvent::INSPECTION_JUDGED)[0], requested);
+    let failed = all(&events, InspectionEvent::INFERENCE_FAILED)[0];
+    assert_caused(failed, requested);
+    assert_judged_after(all(&events, InspectionEvent::INSPECTION_JUDGED)[0], failed);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -19,7 +19,6 @@ use inference::batcher::BatchingConfig;
 use inference::comparison::Comparer;
 use inference::engine::{EmbeddedModels, Models};
 use inference::metrics::InferenceMetrics;
-use inference_worker::metrics::Metrics;
 use inference_worker::worker::{Worker, WorkerHealth};
 use platform::artifact_store::{ArtifactStore, UploadLimits};
 use platform::event_log::postgres::PostgresEventLog;
@@ -246,7 +245,6 @@ impl Line {
     /// A worker whose networks are in a place of its own.
     pub(crate) fn start_worker_by(&self, models: Arc<dyn Models>) -> Running {
         let shutdown = Shutdown::new();
-        let metrics = Metrics::of_process();
         let health = Arc::new(WorkerHealth::new(InferenceMetrics::for_process()));
         health.set_models(Arc::clone(&models));
         let batching = BatchingConfig::default();
@@ -255,7 +253,7 @@ impl Line {
         let options =
             ReactorOptions { concurrency: CONCURRENCY, lease: self.lease, member_name: None };
         let on = (self.database.pool(), LogTail::new(Arc::clone(&self.log)));
-        let told = (Arc::clone(&health), metrics);
+        let told = Arc::clone(&health);
         let worker = Worker::new(on, self.artifacts.clone(), Arc::new(comparer), options, told);
         let running = worker.run(shutdown.clone());
         let task = tokio::spawn(async move { running.await.unwrap() });

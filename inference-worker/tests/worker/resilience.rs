@@ -119,7 +119,7 @@ async fn a_worker_that_has_not_started_is_not_ready_and_one_that_runs_measures()
         "chipq_inference_crops_total{",
         "chipq_inference_engine_available{",
         "chipq_inference_leases_held{",
-        "chipq_inference_boards_total{judgement=\"fail\"",
+        "chipq_event_log_events_total{",
     ] {
         assert!(text.contains(name), "{name} is missing from\n{text}");
     }
@@ -134,6 +134,7 @@ async fn append_unreadable(line: &Line, event_version: &str) -> InspectionId {
         event_type: InspectionEvent::INFERENCE_REQUESTED.to_owned(),
         event_version: event_version.to_owned(),
         payload: serde_json::json!({"type": InspectionEvent::INFERENCE_REQUESTED, "boards": []}),
+        labels: domain::EventLabels::default(),
     };
     let stream = StreamId::for_aggregate::<Inspection>(unreadable);
     let append = Append::new(stream, 3, vec![event], EventMetadata::by_service("test"));

@@ -106,13 +106,13 @@ where
         let (stream, version) = (context.stream, context.version);
         let events_to_store = events
             .iter()
-            .map(NewEvent::from_domain)
+            .map(NewEvent::from_domain::<A>)
             .collect::<Result<_, _>>()
             .map_err(unexpected)?;
         let metadata = EventMetadata::from_map(&metadata);
         let mut append = Append::new(stream.clone(), version, events_to_store, metadata);
         append.attachment = context.attachment;
-        let stored = append.metadata.to_map();
+        let stored = append.circumstances();
         match self.log.append(append).await {
             Ok(_) => {}
             // What was committed is in the log, and stays there.
@@ -124,11 +124,12 @@ where
         let sequences = (version + 1..).map(|sequence| sequence as usize);
         Ok(sequences
             .zip(events)
-            .map(|(sequence, payload)| EventEnvelope {
+            .zip(stored)
+            .map(|((sequence, payload), metadata)| EventEnvelope {
                 aggregate_id: stream.aggregate_id.clone(),
                 sequence,
                 payload,
-                metadata: stored.clone(),
+                metadata: metadata.to_map(),
             })
             .collect())
     }

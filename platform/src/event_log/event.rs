@@ -14,7 +14,7 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use cqrs_es::DomainEvent;
-use domain::{Aggregate, UnknownStoredEvent, UpcastError};
+use domain::{Aggregate, EventLabels, UnknownStoredEvent, UpcastError};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -30,6 +30,8 @@ pub struct NewEvent {
     pub event_version: String,
     /// Its stored shape.
     pub payload: serde_json::Value,
+    /// What its shape does not say.
+    pub labels: EventLabels,
 }
 
 impl NewEvent {
@@ -37,12 +39,13 @@ impl NewEvent {
     ///
     /// # Errors
     /// When the event has no JSON shape, which is a fault of its type.
-    pub fn from_domain<E: DomainEvent>(event: &E) -> Result<Self, EventLogError> {
+    pub fn from_domain<A: Aggregate>(event: &A::Event) -> Result<Self, EventLogError> {
         Ok(Self {
             event_type: event.event_type(),
             event_version: event.event_version(),
             payload: serde_json::to_value(event)
                 .map_err(|error| EventLogError::Failed(Box::new(error)))?,
+            labels: A::labels(event),
         })
     }
 }
@@ -159,13 +162,20 @@ impl From<UpcastError> for Undecodable {
     }
 }
 
-/// Who asked for a command.
+/// Who asked for a command, or which part of the platform decided an event by itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ActorRef {
     /// The token's subject.
     pub subject: String,
     /// The roles it had.
     pub roles: Vec<String>,
+}
+
+impl ActorRef {
+    /// A part of the platform.
+    fn for_service(name: &str) -> Self {
+        Self { subject: name.to_owned(), roles: vec!["service".to_owned()] }
+    }
 }
 
 /// The circumstances of an event, stored as a flat map of strings, so that cqrs-es reads it too. Whatever
@@ -210,8 +220,16 @@ impl EventMetadata {
     /// Of a command that a part of the platform, such as `inference-worker`, gives by itself.
     #[must_use]
     pub fn by_service(name: &str) -> Self {
-        let actor = ActorRef { subject: name.to_owned(), roles: vec!["service".to_owned()] };
-        Self { actor: Some(actor), ..Self::unknown() }
+        Self { actor: Some(ActorRef::for_service(name)), ..Self::unknown() }
+    }
+
+    /// The circumstances of an event that the platform's part `name` decided by itself in consequence of
+    /// `cause`, an event that stands before it in the same command.
+    #[must_use]
+    pub(super) fn decided_by(mut self, name: &str, cause: Option<Uuid>) -> Self {
+        self.actor = Some(ActorRef::for_service(name));
+        self.causation_id = cause.map(|id| id.to_string()).or(self.causation_id);
+        self
     }
 
     /// The command belongs to a request, whose trace goes on in what answers its events.

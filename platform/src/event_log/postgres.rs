@@ -7,10 +7,11 @@
 
 mod hold_up;
 mod incarnations;
+mod metrics;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use futures::FutureExt as _;
@@ -28,6 +29,7 @@ use crate::postgres::channel::{HintListener, HintSender};
 use crate::postgres::{DatabaseConnection, Pool, may_pass};
 pub use hold_up::HoldUp;
 pub use incarnations::find_session_incarnation;
+use metrics::{CountedEvents, EventLogMetrics};
 
 /// The channel of the hints that something may have been appended.
 const APPENDED_CHANNEL: &str = "chipq_events";
@@ -56,6 +58,7 @@ pub struct PostgresEventLog {
     hints: HintListener,
     hint_others: HintSender,
     turns: StreamTurns,
+    metrics: EventLogMetrics,
     _watch: Arc<AbortOnDropHandle<()>>,
 }
 
@@ -70,6 +73,7 @@ impl PostgresEventLog {
             hints: HintListener::start(pool.clone(), APPENDED_CHANNEL),
             hint_others: HintSender::start(pool.clone(), APPENDED_CHANNEL),
             turns: StreamTurns::default(),
+            metrics: EventLogMetrics::for_process(),
             pool,
             _watch: Arc::new(watch),
         }
@@ -241,7 +245,10 @@ impl EventLog for PostgresEventLog {
 
     fn append(&self, append: Append) -> BoxFuture<'_, Result<Appended, AppendError>> {
         async move {
+            let (started, counted) =
+                (Instant::now(), CountedEvents::new(&append.stream, &append.events));
             let outcome = self.append_in_transaction(append).await;
+            self.metrics.record_append(started.elapsed(), &outcome, &counted);
             // Also after a rollback: the floor it held is gone, and followers may go on.
             self.hints.wake_subscribers();
             self.hint_others.send_hint();
@@ -274,18 +281,17 @@ async fn insert_events(
         return Err(EventLogError::Failed(message.into()).into());
     }
     let command_id = append.metadata.command_id;
-    let event_ids: Vec<Uuid> = (0..append.events.len())
-        .map(|n| command_id.map_or_else(Uuid::new_v4, |id| event_id(id, n)))
-        .collect();
     let column =
         |value: fn(&NewEvent) -> String| append.events.iter().map(value).collect::<Vec<_>>();
     let payloads: Vec<_> = append.events.iter().map(|event| Json(&event.payload)).collect();
+    let circumstances = append.circumstances();
+    let circumstances: Vec<_> = circumstances.iter().map(|each| Json(each.to_map())).collect();
     let positions: Vec<i64> = sqlx::query_scalar(
         "INSERT INTO events (aggregate_type, aggregate_id, sequence, event_type, event_version,
                              payload, metadata, event_id, command_id)
-         SELECT $1, $2, $3 + n, event_type, event_version, payload, $4, event_id, $5
-         FROM unnest($6::text[], $7::text[], $8::jsonb[], $9::uuid[])
-              WITH ORDINALITY AS e (event_type, event_version, payload, event_id, n)
+         SELECT $1, $2, $3 + n, event_type, event_version, payload, metadata, event_id, $4
+         FROM unnest($5::text[], $6::text[], $7::jsonb[], $8::jsonb[], $9::uuid[])
+              WITH ORDINALITY AS e (event_type, event_version, payload, metadata, event_id, n)
          WHERE $3 = (SELECT coalesce(max(sequence), 0) FROM events
                      WHERE aggregate_type = $1 AND aggregate_id = $2)
          ORDER BY n
@@ -294,12 +300,12 @@ async fn insert_events(
     .bind(&append.stream.aggregate_type)
     .bind(&append.stream.aggregate_id)
     .bind(i64::try_from(expected).unwrap_or(i64::MAX))
-    .bind(Json(append.metadata.to_map()))
     .bind(command_id)
     .bind(column(|event| event.event_type.clone()))
     .bind(column(|event| event.event_version.clone()))
     .bind(payloads)
-    .bind(event_ids)
+    .bind(circumstances)
+    .bind(&append.event_ids)
     .fetch_all(connection)
     .await
     .map_err(|error| insert_error(error, &append.stream, command_id))?;
@@ -311,12 +317,6 @@ async fn insert_events(
         position: positions.into_iter().max().map(Position),
         incarnation,
     })
-}
-
-/// The id of the `n`-th event that follows from a command: unique in the log, so a command that is
-/// executed again collides with itself.
-fn event_id(command_id: Uuid, n: usize) -> Uuid {
-    Uuid::new_v5(&command_id, &(n as u64).to_be_bytes())
 }
 
 fn insert_error(error: sqlx::Error, stream: &StreamId, command_id: Option<Uuid>) -> AppendError {

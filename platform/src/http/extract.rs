@@ -9,7 +9,7 @@ use chrono::Utc;
 use futures::StreamExt as _;
 use serde::de::DeserializeOwned;
 
-use super::{Problem, parse_json};
+use super::{Problem, RequestCaller, parse_json};
 use crate::auth::{Actor, AuthError, Scope, TokenVerifier};
 
 /// The largest JSON body, in bytes.
@@ -32,7 +32,9 @@ where
         let header = parts.headers.get(header::AUTHORIZATION).ok_or(AuthError::MissingToken)?;
         let token = header.to_str().ok().and_then(bearer_token).ok_or(AuthError::NotBearer)?;
         let verifier = Arc::<TokenVerifier>::from_ref(state);
-        Ok(Self(verifier.verify(token, Utc::now())?))
+        let actor = verifier.verify(token, Utc::now())?;
+        RequestCaller::of_request(&parts.extensions).identify(&actor.subject);
+        Ok(Self(actor))
     }
 }
 

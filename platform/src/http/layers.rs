@@ -1,24 +1,22 @@
-//! What every router is wrapped in: the trace and one log line per request, and layers that each turn one
-//! kind of failure into a problem.
-//!
-//! Invariant: the log line names the route, never the path or query, which may hold a signature.
+//! What every router is wrapped in: the record of each request, and layers that each turn one kind of failure
+//! into a problem.
 
 use std::any::Any;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::to_bytes;
-use axum::extract::{FromRequestParts, MatchedPath, Request, State};
+use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
 use tower_http::limit::RequestBodyLimitLayer;
-use tracing::Instrument as _;
 
+use super::access_log::{HttpMetrics, method_name, record_request};
 use super::content_headers::check_content_headers;
 use super::rate_limit::show_rate_limit;
 use super::serve::refuse_in_reserve;
@@ -30,9 +28,6 @@ use crate::telemetry::TraceContext;
 const COMPRESSED_FROM_BYTES: u64 = 1024;
 /// The longest plain-text rejection that is quoted in a problem, in bytes.
 const QUOTED_MAX_BYTES: usize = 1024;
-
-static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// How a router is served.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,7 +75,7 @@ pub fn wrap(router: Router, config: &HttpConfig) -> Router {
         .layer(from_fn(errors_are_problems))
         .layer(from_fn(security_headers))
         .layer(from_fn(show_rate_limit))
-        .layer(from_fn(trace_request))
+        .layer(from_fn_with_state(HttpMetrics::for_process(), record_request))
         .layer(compression())
         .layer(from_fn(settle_unread_body))
 }
@@ -102,85 +97,6 @@ impl<S: Sync> FromRequestParts<S> for TraceContext {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
         Ok(parts.extensions.get().cloned().unwrap_or_else(|| Self::new(None)))
     }
-}
-
-/// Middleware: sets the [`TraceContext`], answers with it, completes problems and logs the request.
-async fn trace_request(mut request: Request, next: Next) -> Response {
-    let started = Instant::now();
-    let context = TraceContext::new(header_text(request.headers(), &TRACEPARENT));
-    let request_id = request_id(request.headers(), &context);
-    let path = request.uri().path().to_owned();
-    let method = method_name(request.method());
-    let route = request.extensions().get::<MatchedPath>().cloned();
-    request.extensions_mut().insert(context.clone());
-
-    // What is done for the request stands under it.
-    let span = tracing::info_span!(
-        "request",
-        method,
-        route = route.as_ref().map_or("(none)", MatchedPath::as_str),
-        trace_id = context.trace_id,
-    );
-    let mut response = next.run(request).instrument(span).await;
-    let problem = response.extensions_mut().remove::<Problem>();
-    let name = problem.as_ref().map(|p| p.name().to_owned());
-    if let Some(problem) = problem {
-        response = complete_problem(response, problem.completed_at(&path, &context.trace_id));
-    }
-    response.headers_mut().insert(REQUEST_ID.clone(), request_id);
-    if let Ok(value) = HeaderValue::from_str(&context.traceparent) {
-        response.headers_mut().insert(TRACEPARENT.clone(), value);
-    }
-    tracing::info!(
-        method,
-        route = route.as_ref().map_or("(none)", MatchedPath::as_str),
-        status = response.status().as_u16(),
-        duration_ms = started.elapsed().as_millis(),
-        trace_id = context.trace_id,
-        problem = name,
-        "request"
-    );
-    response
-}
-
-/// The method as the log names it. One that nobody defined may be as long as its sender likes, and is
-/// `_OTHER` (OpenTelemetry semantic conventions, `http.request.method`).
-fn method_name(method: &Method) -> &'static str {
-    match *method {
-        Method::GET => "GET",
-        Method::HEAD => "HEAD",
-        Method::POST => "POST",
-        Method::PUT => "PUT",
-        Method::PATCH => "PATCH",
-        Method::DELETE => "DELETE",
-        Method::OPTIONS => "OPTIONS",
-        Method::CONNECT => "CONNECT",
-        Method::TRACE => "TRACE",
-        _ => "_OTHER",
-    }
-}
-
-fn header_text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
-    headers.get(name).and_then(|value| value.to_str().ok())
-}
-
-/// The caller's `X-Request-Id` when it is short and harmless, else the trace id.
-fn request_id(headers: &HeaderMap, context: &TraceContext) -> HeaderValue {
-    let harmless = |id: &&str| {
-        (1..=128).contains(&id.len())
-            && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:/+=".contains(&b))
-    };
-    let id = header_text(headers, &REQUEST_ID).filter(harmless).unwrap_or(&context.trace_id);
-    HeaderValue::from_str(id).unwrap_or(HeaderValue::from_static("unknown"))
-}
-
-/// The same answer, with the body of the completed problem.
-fn complete_problem(response: Response, problem: Problem) -> Response {
-    let (mut parts, _) = response.into_parts();
-    let (problem_parts, body) = problem.into_response().into_parts();
-    parts.headers.remove(header::CONTENT_LENGTH);
-    parts.headers.extend(problem_parts.headers);
-    Response::from_parts(parts, body)
 }
 
 async fn not_found(uri: Uri) -> Problem {

@@ -6,6 +6,8 @@
 //! for an answer; sqlx's own pool, which waits for what is owed on a connection, without a limit, before
 //! anybody else has its place.
 
+mod metrics;
+
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

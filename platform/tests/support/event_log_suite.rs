@@ -67,6 +67,7 @@ fn append_by(id: &str, expected_version: u64, events: usize, metadata: EventMeta
         event_type: "Happened".into(),
         event_version: "1".into(),
         payload: json!({ "n": n }),
+        labels: domain::EventLabels::default(),
     };
     Append::new(stream(id), expected_version, (0..events).map(event).collect(), metadata)
 }

@@ -31,6 +31,7 @@ async fn page_of_one(pool: &Pool) -> Page {
             "type": "InspectionCreated", "inspection_id": id, "lot": "L", "part": "P",
             "station": "S", "recipe": {"revision": 1, "fail_at": 0.5, "review_at": 0.25},
         }),
+        labels: domain::EventLabels::default(),
     };
     let stream = StreamId::for_aggregate::<Inspection>(id);
     let metadata = EventMetadata::by_service("test");

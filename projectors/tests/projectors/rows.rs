@@ -3,8 +3,8 @@
 use chrono::{TimeDelta, Utc};
 use domain::report::Entry;
 use domain::{
-    ArtifactId, GoldenPurpose, GoldenSampleUse, Inspection, InspectionCommand, MediaType, Part,
-    PartCommand, RESERVATION_MAX, Recipe, Renewal, Report, ReportId,
+    ArtifactId, GoldenPurpose, GoldenSampleUse, Inspection, InspectionCommand, InspectionEvent,
+    MediaType, Part, PartCommand, RESERVATION_MAX, Recipe, Renewal, Report, ReportId,
 };
 use platform::event_log::{Recorded, StreamId};
 use rand::SeedableRng as _;
@@ -87,7 +87,10 @@ async fn a_board_with_findings_on_one_of_two_pictures_fails() {
     assert_eq!(yields, [bucket]);
     let timeline = world.rows("timeline").await;
     assert_eq!(timeline.len(), 9);
-    assert!(timeline.iter().all(|row| row["actor"] == "station-7"), "{timeline:#?}");
+    for row in &timeline {
+        let judges = row["event_type"] == InspectionEvent::INSPECTION_JUDGED;
+        assert_eq!(row["actor"], if judges { "judge" } else { "station-7" }, "{row}");
+    }
 }
 
 #[tokio::test]
@@ -247,7 +250,7 @@ fn entry(recorded: &Recorded) -> Entry {
         sequence: recorded.sequence,
         position: recorded.position.0,
         occurred_at: recorded.occurred_at(),
-        actor: "station-7".into(),
+        actor: recorded.metadata.actor.clone().unwrap().subject,
         event: recorded.decode::<Inspection>().unwrap(),
     }
 }

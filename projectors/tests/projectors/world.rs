@@ -137,7 +137,8 @@ impl World {
     ) {
         let expected_version = self.log.read_stream(&stream, 0).await.unwrap().events.len() as u64;
         let (event_type, event_version) = (event_type.to_owned(), event_version.to_owned());
-        let event = NewEvent { event_type, event_version, payload };
+        let event =
+            NewEvent { event_type, event_version, payload, labels: domain::EventLabels::default() };
         let metadata = self.metadata();
         let append = Append::new(stream, expected_version, vec![event], metadata);
         self.log.append(append).await.unwrap();

@@ -281,6 +281,7 @@ impl World {
             event_type: event_type.into(),
             event_version: "1".into(),
             payload: json!({}),
+            labels: domain::EventLabels::default(),
         };
         let metadata = EventMetadata::by_service("test");
         let append = Append::new(stream, expected_version, vec![event], metadata);

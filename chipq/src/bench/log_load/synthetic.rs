@@ -20,7 +20,7 @@ pub(super) async fn append_part(log: &dyn EventLog) -> anyhow::Result<Position> 
     let event = PartEvent::PartRegistered { part: name.parse()?, recipe: Recipe::factory(1) };
     let append = append_request(
         StreamId::for_aggregate::<Part>(&name),
-        vec![NewEvent::from_domain(&event)?],
+        vec![NewEvent::from_domain::<Part>(&event)?],
     );
     log.append(append).await?.position.context("nothing was appended")
 }
@@ -91,7 +91,7 @@ fn synthetic_inspection(n: usize) -> anyhow::Result<(StreamId, Vec<NewEvent>)> {
             recipe_revision: 1,
         },
     ];
-    let new = events.iter().map(NewEvent::from_domain).collect::<Result<_, _>>()?;
+    let new = events.iter().map(NewEvent::from_domain::<Inspection>).collect::<Result<_, _>>()?;
     Ok((StreamId::for_aggregate::<Inspection>(inspection_id), new))
 }
 

@@ -85,6 +85,7 @@ impl Bench {
             event_type: format!("Happened{n}"),
             event_version: "1".into(),
             payload: serde_json::json!({}),
+            labels: domain::EventLabels::default(),
         };
         let events: Vec<_> = (self.version..self.version + events).map(event).collect();
         let stream = StreamId { aggregate_type: "test".into(), aggregate_id: "a".into() };

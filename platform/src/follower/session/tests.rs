@@ -99,6 +99,7 @@ async fn who_has_nothing_to_do_is_well_and_who_has_is_so_once_it_is_done() {
         event_type: "Happened".into(),
         event_version: "1".into(),
         payload: serde_json::json!({}),
+        labels: domain::EventLabels::default(),
     };
     let stream = StreamId { aggregate_type: "test".into(), aggregate_id: "a".into() };
     let append = Append::new(stream, 0, vec![event], EventMetadata::by_service("test"));

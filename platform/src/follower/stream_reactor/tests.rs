@@ -93,14 +93,10 @@ async fn append(log: &dyn EventLog, id: u128, version: u64, event_type: &str) ->
         event_type: event_type.into(),
         event_version: "1".into(),
         payload: serde_json::json!({}),
+        labels: domain::EventLabels::default(),
     };
-    let append = Append {
-        stream: stream(id),
-        expected_version: version,
-        events: vec![event],
-        metadata: EventMetadata::by_service("test"),
-        attachment: None,
-    };
+    let metadata = EventMetadata::by_service("test");
+    let append = Append::new(stream(id), version, vec![event], metadata);
     log.append(append).await.unwrap().position.unwrap()
 }
 

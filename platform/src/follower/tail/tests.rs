@@ -214,6 +214,7 @@ async fn reads_with(followers: usize) -> usize {
             event_type: "Happened".into(),
             event_version: "1".into(),
             payload: serde_json::json!({}),
+            labels: domain::EventLabels::default(),
         };
         let stream = StreamId { aggregate_type: "test".into(), aggregate_id: "a".into() };
         let append = Append::new(stream, n, vec![event], EventMetadata::by_service("test"));

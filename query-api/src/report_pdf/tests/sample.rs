@@ -168,7 +168,7 @@ fn timeline() -> Vec<TimelineEntry> {
         ("ArtifactUploaded", "station:aoi-2"),
         ("InferenceRequested", "station:aoi-2"),
         ("InferenceCompleted", "inference-worker"),
-        ("InspectionJudged", "inference-worker"),
+        ("InspectionJudged", "judge"),
     ];
     let entry = |((event, actor), index): ((&str, &str), i32)| TimelineEntry {
         sequence: index.unsigned_abs().into(),

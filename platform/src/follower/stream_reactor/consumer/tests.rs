@@ -104,6 +104,7 @@ async fn a_partition_that_is_leased_again_under_another_epoch_is_dropped_first()
         event_type: "Asked".into(),
         event_version: "1".into(),
         payload: serde_json::json!({}),
+        labels: domain::EventLabels::default(),
     };
     let metadata = EventMetadata::by_service("test");
     log.append(Append::new(stream.clone(), 0, vec![asked], metadata)).await.unwrap();
