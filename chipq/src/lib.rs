@@ -83,9 +83,9 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn start(cli: Cli) -> anyhow::Result<ExitCode> {
-    telemetry::init(&telemetry_for(&cli))?;
-    // Before anything is made that measures.
+    // Before anything is made that measures, and before it would say so in the log.
     platform::metrics::install()?;
+    telemetry::init(&telemetry_for(&cli))?;
     platform::descriptors::raise_limit();
     let workers = worker_threads(cli.threads);
     environment::check_threads(workers)?;

@@ -240,6 +240,14 @@ async fn reads(client: &mut Client, inspection: &Value, golden_sample: &str) {
         client.call(client.read(&ahead), 503).await;
         client.call(client.read(&lost), 409).await;
     }
+    for list in ["golden-samples", "recipe-revisions"] {
+        let path = format!("/v1/parts/PCB-1/{list}");
+        let listed = client.call(client.read(&format!("{path}?limit=1")), 200).await;
+        assert_eq!(listed["items"].as_array().unwrap().len(), 1, "{list}");
+        client.call(client.read(&format!("{path}?colour=red")), 400).await;
+        client.call(client.request(Method::GET, &path), 401).await;
+        client.call(client.read(&format!("/v1/parts/nothing/{list}")), 404).await;
+    }
     for (one, nothing) in [
         (format!("/v1/inspections/{id}"), "/v1/inspections/nothing"),
         (format!("/v1/reports/{report}"), "/v1/reports/nothing"),

@@ -77,10 +77,7 @@ impl Projector for ServingProjector {
         &mut self,
         connection: &mut DatabaseConnection,
     ) -> Result<Position, FollowError> {
-        let Some(mut generation) = take_over_serving(connection, self.projection).await? else {
-            let mismatch = find_mismatch(connection, self.projection).await?;
-            return Err(mismatch.map_or_else(nothing_serves, FollowError::failed));
-        };
+        let mut generation = self.take_over_serving(connection).await?;
         let (log, position) = (&*self.log, generation.position);
         if let Some(beyond) = find_beyond_log(log, self.projection, position).await? {
             return Err(FollowError::failed(beyond));
@@ -126,6 +123,25 @@ impl Projector for ServingProjector {
         }
         self.generation = Some(generation);
         Ok(())
+    }
+}
+
+impl ServingProjector {
+    /// Where a swap comes in between, the statement waits for it, sees the generation retire that it had found,
+    /// and not yet the one that serves instead: so it is tried twice.
+    async fn take_over_serving(
+        &self,
+        connection: &mut DatabaseConnection,
+    ) -> Result<Generation, FollowError> {
+        for _ in 0..2 {
+            if let Some(generation) = take_over_serving(connection, self.projection).await? {
+                return Ok(generation);
+            }
+            if let Some(mismatch) = find_mismatch(connection, self.projection).await? {
+                return Err(FollowError::failed(mismatch));
+            }
+        }
+        Err(nothing_serves())
     }
 }
 

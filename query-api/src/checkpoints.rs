@@ -111,8 +111,12 @@ impl Checkpoints {
         let mut stands_in = wanted.incarnation;
         while !wanted.is_beginning() {
             if at.incarnation != stands_in {
+                // What was seen may be of a history before that of the place.
+                at = self.place_for(Asker::LooksAnew, projection).await?;
+            }
+            if at.incarnation != stands_in {
                 self.log.check_place(wanted).await?;
-                // What was seen may be of a history before the one that was asked just now.
+                // Or of one before that of the log, as it was asked just now.
                 at = self.place_for(Asker::LooksAnew, projection).await?;
                 stands_in = at.incarnation;
             }
