@@ -61,7 +61,7 @@ fn push_led<R: Listed>(
     if !is_placed || !descending {
         value.push_bound(sql, R::KEY[0], "<=", to);
     }
-    if let Some(to) = to {
+    if let Some(to) = to.filter(|_| !is_placed || !descending) {
         sql.push(format!(" AND {} < ", R::KEY[0])).push_bind(to);
     }
     push_place::<R>(sql, page, Some(value));
@@ -69,23 +69,27 @@ fn push_led<R: Listed>(
 }
 
 /// Behind the row that the page is beside. Where a value leads, its index is begun at that row, and the row is
-/// left out by a condition of its own: of rows before (value, …) the server expects none, since it looks at the
-/// first column only, and would sort them all.
+/// left out by a condition that no index serves: those of the key alone are before it in any value, and where few
+/// are, the server would read and sort them all.
 fn push_place<R: Listed>(
     sql: &mut QueryBuilder<'_, Postgres>,
     page: &PageRequest<R::Key>,
     leading: Option<&IndexedValue>,
 ) {
     let Some(key) = &page.beside else { return };
-    let comparison = if is_descending::<R>(page) { "<" } else { ">" };
+    let (before, behind) = if is_descending::<R>(page) { ("<", ">") } else { (">", "<") };
     let columns = R::KEY.join(", ");
-    if let Some(value) = leading {
-        sql.push(format!(" AND ({}, {columns}) {comparison}= (", value.column));
-        sql.push_bind(value.text.clone()).push(", ");
-        R::bind_key(key.clone(), &mut sql.separated(", "));
-        sql.push(")");
+    match leading {
+        Some(value) => {
+            sql.push(format!(" AND ({}, {columns}) {before}= (", value.column));
+            sql.push_bind(value.text.clone()).push(", ");
+            R::bind_key(key.clone(), &mut sql.separated(", "));
+            sql.push(format!(") AND NOT ({columns}) {behind}= ("));
+        }
+        None => {
+            sql.push(format!(" AND ({columns}) {before} ("));
+        }
     }
-    sql.push(format!(" AND ({columns}) {comparison} ("));
     R::bind_key(key.clone(), &mut sql.separated(", "));
     sql.push(")");
 }
