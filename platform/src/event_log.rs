@@ -7,6 +7,7 @@ pub mod cqrs;
 mod event;
 mod incarnation;
 pub mod postgres;
+mod snapshots;
 mod turns;
 mod url;
 
@@ -25,6 +26,8 @@ pub use event::{
 pub use incarnation::{
     Incarnation, InvalidLogPlace, InvalidStreamVersion, LogPlace, StreamVersion,
 };
+pub(crate) use snapshots::Snapshot;
+pub use snapshots::Snapshots;
 pub use turns::{StreamTurn, StreamTurns};
 pub use url::{EventLogConfig, EventLogUrl, InvalidEventLogUrl, open};
 
@@ -320,4 +323,7 @@ pub trait EventLog: Send + Sync + 'static {
     /// Whose turn it is to append to a stream, among those in this process who decide on what it holds.
     /// Appending without a turn is no fault: the version is checked all the same.
     fn turns(&self) -> &StreamTurns;
+
+    /// What this process has made of long streams already.
+    fn snapshots(&self) -> &Snapshots;
 }

@@ -5,6 +5,8 @@
 //!
 //! [`StreamTurns`]: crate::event_log::StreamTurns
 
+mod load;
+
 use std::time::Duration;
 
 use domain::Aggregate;
@@ -16,6 +18,8 @@ use crate::event_log::{
     StreamVersion, UndecodableEvent,
 };
 use crate::idempotency::{Answer, Claim};
+use load::load_beside;
+pub use load::{Loaded, load};
 
 /// How often a command is decided at most. Each time but the last another process appended first, since those
 /// of this one wait for their turn; and each of those is one command done: so this is how many processes
@@ -37,19 +41,6 @@ pub struct Request<A: Aggregate> {
     pub metadata: EventMetadata,
 }
 
-/// An aggregate as its stream says.
-#[derive(Debug, Clone)]
-pub struct Loaded<A> {
-    /// Its state.
-    pub state: A,
-    /// How many events its stream has.
-    pub version: u64,
-    /// The position of its last event; 0 when it has none.
-    pub position: Position,
-    /// In which history of the log.
-    pub incarnation: Incarnation,
-}
-
 /// What came of a command.
 #[derive(Debug, Clone)]
 pub struct Executed<A: Aggregate> {
@@ -63,14 +54,6 @@ pub struct Executed<A: Aggregate> {
     pub incarnation: Incarnation,
     /// The events that followed; none when the command changed nothing.
     pub events: Vec<A::Event>,
-}
-
-impl<A> Loaded<A> {
-    /// The version in its history of the log.
-    #[must_use]
-    pub const fn stream_version(&self) -> StreamVersion {
-        StreamVersion { incarnation: self.incarnation, number: self.version }
-    }
 }
 
 impl<A: Aggregate> Executed<A> {
@@ -120,34 +103,6 @@ pub enum ExecuteError<R: std::error::Error> {
     Log(#[from] EventLogError),
 }
 
-/// Loads an aggregate from its stream.
-///
-/// # Errors
-/// When the log cannot be read or holds an event that this version cannot read.
-#[tracing::instrument(skip_all, fields(aggregate_type = A::TYPE, aggregate_id))]
-pub async fn load<A: Aggregate>(
-    log: &dyn EventLog,
-    aggregate_id: &str,
-) -> Result<Loaded<A>, ExecuteError<A::Rejection>> {
-    let stream = StreamId::for_aggregate::<A>(aggregate_id);
-    Ok(replay(&log.read_stream(&stream, 0).await?)?)
-}
-
-/// The aggregate whose stream holds these events.
-fn replay<A: Aggregate>(recorded: &StreamEvents) -> Result<Loaded<A>, UndecodableEvent> {
-    let mut state = A::default();
-    for event in &recorded.events {
-        state.evolve(&event.decode::<A>()?);
-    }
-    let last = recorded.events.last();
-    Ok(Loaded {
-        state,
-        version: last.map_or(0, |event| event.sequence),
-        position: last.map_or(Position::default(), |event| event.position),
-        incarnation: recorded.incarnation,
-    })
-}
-
 /// Executes a command. A command whose id is in the log already changes nothing.
 ///
 /// # Errors
@@ -164,10 +119,18 @@ pub async fn execute<A: Aggregate>(
 where
     A::Command: Clone,
 {
-    execute_on(log, request, replay::<A>).await
+    execute_loading(log, request, Loading::FromSnapshot).await
 }
 
-/// [`execute`], on the aggregate that `replay` makes of its stream.
+/// What the aggregate of a command is made of.
+enum Loading<A> {
+    /// What this process has of it already, and what came since.
+    FromSnapshot,
+    /// Its whole stream, by this function.
+    ByReplay(fn(&StreamEvents) -> Result<Loaded<A>, UndecodableEvent>),
+}
+
+/// [`execute`], on the aggregate that `replay` makes of its whole stream.
 pub(crate) async fn execute_on<A: Aggregate>(
     log: &dyn EventLog,
     request: Request<A>,
@@ -176,10 +139,20 @@ pub(crate) async fn execute_on<A: Aggregate>(
 where
     A::Command: Clone,
 {
+    execute_loading(log, request, Loading::ByReplay(replay)).await
+}
+
+async fn execute_loading<A: Aggregate>(
+    log: &dyn EventLog,
+    request: Request<A>,
+    loading: Loading<A>,
+) -> Result<Executed<A>, ExecuteError<A::Rejection>>
+where
+    A::Command: Clone,
+{
     let _turn = wait_for_turn::<A>(log, &request).await?;
-    let stream = StreamId::for_aggregate::<A>(&request.aggregate_id);
     for attempt in 0..ATTEMPTS_MAX {
-        let loaded = replay(&log.read_stream(&stream, 0).await?)?;
+        let loaded = loading.load(log, &request.aggregate_id).await?;
         let (decided, append) = decide_on(log, &request, loaded).await?;
         if append.events.is_empty() {
             return Ok(Executed::unchanged(decided.loaded));
@@ -187,7 +160,7 @@ where
         match log.append(append).await {
             Ok(appended) => return Ok(decided.after(&appended)),
             Err(AppendError::DuplicateCommand { .. }) => {
-                let loaded = replay(&log.read_stream(&stream, 0).await?)?;
+                let loaded = loading.load(log, &request.aggregate_id).await?;
                 return Ok(Executed::unchanged(loaded));
             }
             Err(AppendError::Conflict { .. }) => BACKOFF.wait(attempt).await,
@@ -197,6 +170,22 @@ where
         }
     }
     Err(ExecuteError::Contended)
+}
+
+impl<A: Aggregate> Loading<A> {
+    async fn load(
+        &self,
+        log: &dyn EventLog,
+        aggregate_id: &str,
+    ) -> Result<Loaded<A>, ExecuteError<A::Rejection>> {
+        match self {
+            Self::FromSnapshot => load(log, aggregate_id).await,
+            Self::ByReplay(replay) => {
+                let stream = StreamId::for_aggregate::<A>(aggregate_id);
+                Ok(replay(&log.read_stream(&stream, 0).await?)?)
+            }
+        }
+    }
 }
 
 /// Executes the command of a claimed key and keeps its answer with what it appends. When an owner that
@@ -329,11 +318,10 @@ async fn decide_once<A: Aggregate>(
 where
     A::Command: Clone,
 {
-    let stream = StreamId::for_aggregate::<A>(&request.aggregate_id);
-    let recorded = log.read_stream(&stream, 0).await?;
-    let loaded = replay::<A>(&recorded)?;
-    let of_command = |event: &&Recorded| event.command_id == Some(claim.command_id());
-    match recorded.events.iter().chain(claim.recorded()).find(of_command) {
+    let command_id = claim.command_id();
+    let (loaded, appended) = load_beside::<A>(log, &request.aggregate_id, command_id).await?;
+    let of_command = |event: &&Recorded| event.command_id == Some(command_id);
+    match appended.as_ref().or_else(|| claim.recorded().iter().find(of_command)) {
         None => decide_on(log, request, loaded).await,
         Some(event) if claim.is_of_same_request(event) => {
             to_append(request, Decided { loaded, events: Vec::new() })

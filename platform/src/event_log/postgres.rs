@@ -23,7 +23,8 @@ use uuid::Uuid;
 
 use super::{
     Append, AppendError, AppendScope, Appended, Attachment, EventLog, EventLogError, EventMetadata,
-    Incarnation, LogPlace, NewEvent, Page, Position, Recorded, StreamEvents, StreamId, StreamTurns,
+    Incarnation, LogPlace, NewEvent, Page, Position, Recorded, Snapshots, StreamEvents, StreamId,
+    StreamTurns,
 };
 use crate::postgres::channel::{HintListener, HintSender};
 use crate::postgres::{DatabaseConnection, Pool, may_pass};
@@ -59,6 +60,7 @@ pub struct PostgresEventLog {
     hint_others: HintSender,
     turns: StreamTurns,
     metrics: EventLogMetrics,
+    snapshots: Snapshots,
     _watch: Arc<AbortOnDropHandle<()>>,
 }
 
@@ -74,6 +76,7 @@ impl PostgresEventLog {
             hint_others: HintSender::start(pool.clone(), APPENDED_CHANNEL),
             turns: StreamTurns::default(),
             metrics: EventLogMetrics::for_process(),
+            snapshots: Snapshots::default(),
             pool,
             _watch: Arc::new(watch),
         }
@@ -263,6 +266,10 @@ impl EventLog for PostgresEventLog {
 
     fn turns(&self) -> &StreamTurns {
         &self.turns
+    }
+
+    fn snapshots(&self) -> &Snapshots {
+        &self.snapshots
     }
 }
 

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::event_log::{
     Append, AppendError, Appended, EventLog, EventLogError, LogPlace, Page, Position, Recorded,
-    StreamEvents, StreamId, StreamTurns,
+    Snapshots, StreamEvents, StreamId, StreamTurns,
 };
 
 /// What is done instead of handing a call on to `log`, the log beneath. What is left out is handed on.
@@ -130,6 +130,10 @@ impl<I: Interception> EventLog for InterceptedLog<I> {
 
     fn turns(&self) -> &StreamTurns {
         self.log.turns()
+    }
+
+    fn snapshots(&self) -> &Snapshots {
+        self.log.snapshots()
     }
 }
 

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::event_log::{
     Append, AppendError, Appended, EventLog, EventLogError, EventMetadata, Incarnation, LogPlace,
-    Page, Position, Recorded, StreamEvents, StreamId, StreamTurns,
+    Page, Position, Recorded, Snapshots, StreamEvents, StreamId, StreamTurns,
 };
 
 /// What happens to one read.
@@ -35,6 +35,7 @@ pub(super) struct FakeLog {
     pub(super) kept_up_to: AtomicI64,
     pub(super) hints: watch::Sender<u64>,
     pub(super) turns: StreamTurns,
+    pub(super) snapshots: Snapshots,
 }
 
 impl FakeLog {
@@ -48,6 +49,7 @@ impl FakeLog {
             kept_up_to: AtomicI64::new(0),
             hints: watch::Sender::new(0),
             turns: StreamTurns::default(),
+            snapshots: Snapshots::default(),
         })
     }
 
@@ -163,6 +165,10 @@ impl EventLog for FakeLog {
 
     fn turns(&self) -> &StreamTurns {
         &self.turns
+    }
+
+    fn snapshots(&self) -> &Snapshots {
+        &self.snapshots
     }
 }
 
