@@ -34,6 +34,9 @@ pub const DATABASE: &str = "chipq";
 
 /// How long another process may hold a shared cluster's lock: it may be running initdb.
 const SHARED_LOCK_PATIENCE: Duration = Duration::from_secs(120);
+/// How long a lock is waited for that somebody may just have let go: a child of theirs that has not begun its own
+/// program yet holds it, too.
+const LEFT_LOCK_PATIENCE: Duration = Duration::from_millis(500);
 
 /// Where a cluster lives and what it is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -324,7 +327,7 @@ async fn prepare_cluster(
     Ok((Cluster::new(data_dir, config.purpose, account, binaries)?, Some(lock)))
 }
 
-/// Takes the lock of the folder: at once or not at all for serving, with patience for tests.
+/// Takes the lock of the folder: within a moment or not at all for serving, with patience for tests.
 async fn lock_data_folder(
     data_dir: &Path,
     purpose: Purpose,
@@ -337,7 +340,11 @@ async fn lock_data_folder(
         let closed = file.set_permissions(Permissions::from_mode(0o600));
         closed.map_err(EmbeddedPostgresError::io(&path))?;
     }
-    let deadline = tokio::time::Instant::now() + SHARED_LOCK_PATIENCE;
+    let patience = match purpose {
+        Purpose::Serving => LEFT_LOCK_PATIENCE,
+        Purpose::Testing => SHARED_LOCK_PATIENCE,
+    };
+    let deadline = tokio::time::Instant::now() + patience;
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(file),
@@ -346,7 +353,7 @@ async fn lock_data_folder(
             }
             Err(std::fs::TryLockError::WouldBlock) => {}
         }
-        if purpose == Purpose::Serving || tokio::time::Instant::now() >= deadline {
+        if tokio::time::Instant::now() >= deadline {
             return Err(EmbeddedPostgresError::InUse(data_dir.to_owned()));
         }
         tokio::time::sleep(Duration::from_millis(50)).await;

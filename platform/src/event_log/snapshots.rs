@@ -46,7 +46,7 @@ pub struct Snapshots(Arc<Mutex<Remembered>>);
 
 #[derive(Debug, Default)]
 struct Remembered {
-    streams: HashMap<StreamId, Entry>,
+    streams: HashMap<StreamId, RememberedStream>,
     /// Counts how often something was asked for.
     clock: u64,
     /// The events of all streams.
@@ -54,7 +54,7 @@ struct Remembered {
 }
 
 #[derive(Debug)]
-struct Entry {
+struct RememberedStream {
     snapshot: Arc<dyn Any + Send + Sync>,
     version: u64,
     last_asked: u64,
@@ -82,7 +82,7 @@ impl Snapshots {
         let mut remembered = self.remembered();
         remembered.clock += 1;
         let last_asked = remembered.clock;
-        let entry = Entry { snapshot: Arc::new(snapshot), version, last_asked };
+        let entry = RememberedStream { snapshot: Arc::new(snapshot), version, last_asked };
         remembered.forget(stream);
         remembered.streams.insert(stream.clone(), entry);
         remembered.events += version;
