@@ -1,9 +1,14 @@
 //! A test's database as it was, to be put back: what was appended since is lost, and its positions are given
 //! out again.
 
+use std::time::Duration;
+
 use sqlx::{Connection as _, PgConnection};
 
 use super::{TestDatabase, with_database};
+
+/// How often a statement is tried that needs the database for itself.
+const ATTEMPTS_MAX: u32 = 100;
 
 /// A copy of a [`TestDatabase`].
 #[derive(Debug)]
@@ -46,8 +51,23 @@ impl DatabaseBackup {
         let open = "ALTER DATABASE \"{}\" ALLOW_CONNECTIONS true";
         for statement in [shut, end].iter().chain(statements).chain([&open]) {
             let statement = statement.replace("{}", &self.name);
-            let done = sqlx::query(&statement).execute(&mut self.server).await;
-            done.unwrap_or_else(|error| panic!("{statement}: {error}"));
+            let end = end.replace("{}", &self.name);
+            // Who was let in just before the door was shut is seen only now.
+            for attempt in 1..=ATTEMPTS_MAX {
+                match sqlx::query(&statement).execute(&mut self.server).await {
+                    Ok(_) => break,
+                    Err(error) if is_in_use(&error) && attempt < ATTEMPTS_MAX => {
+                        tokio::time::sleep(Duration::from_millis(50)).await;
+                        let _ = sqlx::query(&end).execute(&mut self.server).await;
+                    }
+                    Err(error) => panic!("{statement}: {error}"),
+                }
+            }
         }
     }
+}
+
+/// Whether somebody else is connected to the database.
+fn is_in_use(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(|error| error.code().as_deref() == Some("55006"))
 }
