@@ -43,9 +43,12 @@ pub(crate) trait Listed: for<'r> FromRow<'r, PgRow> + Send + Unpin {
     fn bind_key(key: Self::Key, values: &mut Separated<'_, '_, Postgres, &'static str>);
 }
 
+/// From when on, and before when.
+pub(crate) type TimeRange = (Option<DateTime<Utc>>, Option<DateTime<Utc>>);
+
 /// What restricts a list; its JSON is part of every cursor.
 pub(crate) trait Filter: Serialize + Sync {
-    /// Appends ` AND column = value` for everything that is restricted.
+    /// Appends ` AND column = value` for everything that is restricted, but for [`Self::stretch`].
     fn push_conditions(&self, sql: &mut QueryBuilder<'_, Postgres>);
 
     /// What a column must hold, when that and [`Self::stretch`] are all that restricts, and an index of that column
@@ -55,7 +58,7 @@ pub(crate) trait Filter: Serialize + Sync {
     }
 
     /// From when on, and before when, the first column of the key must be.
-    fn stretch(&self) -> (Option<DateTime<Utc>>, Option<DateTime<Utc>>) {
+    fn stretch(&self) -> TimeRange {
         (None, None)
     }
 
@@ -158,5 +161,19 @@ impl<R: Listed> Slice<R> {
     /// The cursor behind the last row, when more rows follow.
     pub(crate) fn next_cursor(&self, filter: &impl Filter, key: &CursorKey) -> Option<String> {
         self.rows.last().filter(|_| self.has_next).map(|row| cursor_of(row, filter, key))
+    }
+}
+
+/// Appends what keeps `column` within `range`.
+pub(crate) fn restrict_time(
+    sql: &mut QueryBuilder<'_, Postgres>,
+    column: &str,
+    (from, to): TimeRange,
+) {
+    if let Some(from) = from {
+        sql.push(format!(" AND {column} >= ")).push_bind(from);
+    }
+    if let Some(to) = to {
+        sql.push(format!(" AND {column} < ")).push_bind(to);
     }
 }

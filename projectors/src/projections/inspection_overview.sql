@@ -20,12 +20,13 @@ CREATE TABLE inspections (
     position               bigint      NOT NULL,
     PRIMARY KEY (inspection_id, created_at)
 );
-CREATE INDEX ON inspections (created_position, inspection_id);
-CREATE INDEX ON inspections (lot, created_position);
-CREATE INDEX ON inspections (part, created_position);
-CREATE INDEX ON inspections (station, created_position);
-CREATE INDEX ON inspections (judgement, created_position);
-CREATE INDEX ON inspections (state, created_position);
+-- Every filter of the list, in the order of the list.
+CREATE INDEX ON inspections (created_at, created_position);
+CREATE INDEX ON inspections (lot, created_at, created_position);
+CREATE INDEX ON inspections (part, created_at, created_position);
+CREATE INDEX ON inspections (station, created_at, created_position);
+CREATE INDEX ON inspections (judgement, created_at, created_position);
+CREATE INDEX ON inspections (state, created_at, created_position);
 CREATE INDEX ON inspections (position);
 
 CREATE TABLE artifacts (

@@ -13,10 +13,12 @@ CREATE TABLE reports (
     UNIQUE (inspection_id, judged_at),
     UNIQUE (position, judged_at)
 );
-CREATE INDEX ON reports (lot, position);
-CREATE INDEX ON reports (part, position);
-CREATE INDEX ON reports (station, position);
-CREATE INDEX ON reports (judgement, position);
+-- Every filter of the list, in the order of the list.
+CREATE INDEX ON reports (judged_at, position);
+CREATE INDEX ON reports (lot, judged_at, position);
+CREATE INDEX ON reports (part, judged_at, position);
+CREATE INDEX ON reports (station, judged_at, position);
+CREATE INDEX ON reports (judgement, judged_at, position);
 
 -- The events of inspections that are not judged yet, as the log stores them. Their reports will be folded
 -- from these.

@@ -4,8 +4,8 @@ use async_graphql::SimpleObject;
 use chrono::{DateTime, Duration, Utc};
 
 use crate::error::QueryError;
+use crate::read_model::conditions::check_times;
 use crate::read_model::defects::ClassCount;
-use crate::read_model::inspections::check_times;
 use crate::read_model::words::DefectClassWord;
 use crate::read_model::yields::YieldHour;
 
@@ -106,7 +106,7 @@ pub(super) fn resolve_stretch(
     to: Option<DateTime<Utc>>,
     now: DateTime<Utc>,
 ) -> Result<(DateTime<Utc>, DateTime<Utc>), QueryError> {
-    check_times(from, to)?;
+    check_times((from, to))?;
     let to = to.unwrap_or_else(|| from.map_or(now, |from| now.max(from + SERIES_DEFAULT)));
     let from = from.unwrap_or(to - SERIES_DEFAULT);
     if to - from > SERIES_MAX {

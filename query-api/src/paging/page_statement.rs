@@ -13,7 +13,7 @@ use chrono::{DateTime, Utc};
 use platform::postgres::Pool;
 use sqlx::{Postgres, QueryBuilder};
 
-use super::{Filter, IndexedValue, Listed, PageRequest};
+use super::{Filter, IndexedValue, Listed, PageRequest, TimeRange, restrict_time};
 use crate::error::QueryError;
 
 /// The rows of `page` and one more where there are more, in the order in which the page is read.
@@ -31,6 +31,7 @@ pub(super) async fn read_rows<R: Listed>(
         Some(value) => push_led::<R>(&mut sql, page, filter, &value),
         None => {
             filter.push_conditions(&mut sql);
+            restrict_time(&mut sql, R::KEY[0], stretch_beside::<R>(page, filter));
             push_place::<R>(&mut sql, page, None);
             push_order::<R>(&mut sql, page, None);
         }
@@ -52,20 +53,31 @@ fn push_led<R: Listed>(
     filter: &impl Filter,
     value: &IndexedValue,
 ) {
-    let (from, to) = filter.stretch();
+    let (from, to) = stretch_beside::<R>(page, filter);
     let (is_placed, descending) = (page.beside.is_some(), is_descending::<R>(page));
-    // The place of a page is within the stretch, and within the rows of the value.
+    // The place of a page is within the rows of the value.
     if !is_placed || descending {
         value.push_bound(sql, R::KEY[0], ">=", from);
     }
     if !is_placed || !descending {
         value.push_bound(sql, R::KEY[0], "<=", to);
     }
-    if let Some(to) = to.filter(|_| !is_placed || !descending) {
+    if let Some(to) = to {
         sql.push(format!(" AND {} < ", R::KEY[0])).push_bind(to);
     }
     push_place::<R>(sql, page, Some(value));
     push_order::<R>(sql, page, Some(value));
+}
+
+/// The filter's stretch, without the end that the page's place is the nearer bound for: the place is within it, and
+/// the server begins at the first bound that it is told, not at the nearest.
+fn stretch_beside<R: Listed>(page: &PageRequest<R::Key>, filter: &impl Filter) -> TimeRange {
+    let (from, to) = filter.stretch();
+    match (&page.beside, is_descending::<R>(page)) {
+        (None, _) => (from, to),
+        (Some(_), true) => (from, None),
+        (Some(_), false) => (None, to),
+    }
 }
 
 /// Behind the row that the page is beside. Where a value leads, its index is begun at that row, and the row is

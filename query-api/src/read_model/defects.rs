@@ -9,11 +9,11 @@ use sqlx::{FromRow, Postgres, QueryBuilder};
 use uuid::Uuid;
 
 use super::LogPosition;
-use super::inspections::{check_names, check_times, is_more_than_one, only_given, restrict_text};
+use super::conditions::{check_names, check_times, is_more_than_one, only_given, restrict_text};
 use super::summed::{check_summed, push_summed_limit};
 use super::words::{DefectClassWord, GradeWord};
 use crate::error::QueryError;
-use crate::paging::{Filter, IndexedValue, Listed};
+use crate::paging::{Filter, IndexedValue, Listed, TimeRange, restrict_time};
 
 /// One finding on one picture.
 #[derive(Debug, Clone, FromRow, SimpleObject)]
@@ -102,7 +102,7 @@ impl DefectFilter {
         if self.min_confidence.is_some_and(|value| !(0.0..=1.0).contains(&value)) {
             return Err(QueryError::invalid("minConfidence", "must be a number from 0 to 1"));
         }
-        check_times(self.from, self.to)
+        check_times(self.stretch())
     }
 
     /// Refuses what no index finds in the order of the list.
@@ -136,12 +136,6 @@ impl Filter for DefectFilter {
             // The column is single precision: compare as it was stored.
             sql.push(" AND confidence >= ").push_bind(least as f32);
         }
-        if let Some(from) = self.from {
-            sql.push(" AND found_at >= ").push_bind(from);
-        }
-        if let Some(to) = self.to {
-            sql.push(" AND found_at < ").push_bind(to);
-        }
     }
 
     fn only_value(&self) -> Option<IndexedValue> {
@@ -157,7 +151,7 @@ impl Filter for DefectFilter {
         ])
     }
 
-    fn stretch(&self) -> (Option<DateTime<Utc>>, Option<DateTime<Utc>>) {
+    fn stretch(&self) -> TimeRange {
         (self.from, self.to)
     }
 
@@ -205,6 +199,7 @@ pub(crate) async fn count_by_class(
         "SELECT class, count(*) AS count FROM (SELECT class FROM read.defects WHERE true",
     );
     filter.push_conditions(&mut sql);
+    restrict_time(&mut sql, "found_at", filter.stretch());
     push_summed_limit(&mut sql);
     sql.push(" GROUP BY class ORDER BY count(*) DESC, class");
     let counts = sql.build_query_as().fetch_all(pool).await;

@@ -2,7 +2,7 @@
 //! each other when they are read in one snapshot.
 
 use async_graphql::{InputObject, SimpleObject};
-use chrono::{DateTime, Datelike as _, Utc};
+use chrono::{DateTime, Utc};
 use domain::{FiredRule, Recipe};
 use platform::postgres::Pool;
 use serde::{Deserialize, Serialize};
@@ -14,9 +14,10 @@ use uuid::Uuid;
 
 use super::LogPosition;
 use super::artifacts::{self, ArtifactObject};
+use super::conditions::{check_names, check_times, is_more_than_one, only_given, restrict_text};
 use super::words::{InspectionStateWord, JudgementWord};
 use crate::error::QueryError;
-use crate::paging::{Filter, IndexedValue, Listed};
+use crate::paging::{Filter, IndexedValue, Listed, TimeRange};
 
 /// One inspection of one board.
 #[derive(Debug, Clone, FromRow, SimpleObject, Serialize, ToSchema)]
@@ -70,19 +71,20 @@ pub(crate) struct InspectionObject {
     pub(crate) position: LogPosition,
 }
 
-/// Newest first.
+/// Newest first: by time, so that a stretch of time is found by the index that the list is read by. A
+/// position is one event, which creates one inspection, so positions are unique.
 impl Listed for InspectionObject {
-    type Key = (i64, Uuid);
-    const NAME: &'static str = "inspections";
+    type Key = (DateTime<Utc>, i64);
+    const NAME: &'static str = "inspections by time";
     const SELECT: &'static str =
         "SELECT inspection_id, lot, part, station, state, judgement, rules,
         recipe, golden_sample_revision, defect_count, doubtful_count, difference_count, created_at, judged_at, voided_at,
         void_reason, version, created_position, position FROM read.inspections";
-    const KEY: &'static [&'static str] = &["created_position", "inspection_id"];
+    const KEY: &'static [&'static str] = &["created_at", "created_position"];
     const DESCENDING: bool = true;
 
     fn sort_key(&self) -> Self::Key {
-        (self.created_position.0, self.inspection_id)
+        (self.created_at, self.created_position.0)
     }
 
     fn bind_key(key: Self::Key, values: &mut Separated<'_, '_, Postgres, &'static str>) {
@@ -103,13 +105,18 @@ pub(crate) struct InspectionFilter {
     pub(crate) judgement: Option<JudgementWord>,
     /// In this state.
     pub(crate) state: Option<InspectionStateWord>,
+    /// Created at this time or later.
+    pub(crate) from: Option<DateTime<Utc>>,
+    /// Created before this time.
+    pub(crate) to: Option<DateTime<Utc>>,
 }
 
 impl InspectionFilter {
     /// # Errors
-    /// When a name could not be one.
+    /// When a name or the times could not be ones.
     pub(crate) fn check_arguments(&self) -> Result<(), QueryError> {
-        check_names(self.lot.as_deref(), self.part.as_deref(), self.station.as_deref())
+        check_names(self.lot.as_deref(), self.part.as_deref(), self.station.as_deref())?;
+        check_times(self.stretch())
     }
 
     /// Whether `inspection` passes.
@@ -122,6 +129,8 @@ impl InspectionFilter {
             && fits(&self.station, &inspection.station)
             && (self.judgement.is_none() || self.judgement == inspection.judgement)
             && self.state.is_none_or(|state| state == inspection.state)
+            && self.from.is_none_or(|from| from <= inspection.created_at)
+            && self.to.is_none_or(|to| inspection.created_at < to)
     }
 
     /// Whether everything passes.
@@ -131,6 +140,7 @@ impl InspectionFilter {
             && self.station.is_none()
             && self.judgement.is_none()
             && self.state.is_none()
+            && self.stretch() == (None, None)
     }
 }
 
@@ -154,7 +164,11 @@ impl Filter for InspectionFilter {
         only_given(values)
     }
 
-    /// A lot is small.
+    fn stretch(&self) -> TimeRange {
+        (self.from, self.to)
+    }
+
+    /// A lot is small, and times are in the order of the list.
     fn is_combined(&self) -> bool {
         let broad = [
             self.part.is_some(),
@@ -164,46 +178,6 @@ impl Filter for InspectionFilter {
         ];
         self.lot.is_none() && is_more_than_one(broad)
     }
-}
-
-/// Appends ` AND column = value` when there is a value.
-pub(crate) fn restrict_text(
-    sql: &mut QueryBuilder<'_, Postgres>,
-    column: &str,
-    value: Option<String>,
-) {
-    if let Some(value) = value {
-        sql.push(format!(" AND {column} = ")).push_bind(value);
-    }
-}
-
-/// The one of `values` that is given, when no other is.
-pub(crate) fn only_given<const N: usize>(
-    values: [(&'static str, Option<String>); N],
-) -> Option<IndexedValue> {
-    let mut given = values.into_iter().filter_map(|(column, value)| Some((column, value?)));
-    let (column, text) = given.next()?;
-    given.next().is_none().then_some(IndexedValue { column, text })
-}
-
-/// Whether more than one of `conditions` is given.
-pub(crate) fn is_more_than_one<const N: usize>(conditions: [bool; N]) -> bool {
-    conditions.into_iter().filter(|is_given| *is_given).count() > 1
-}
-
-/// Refuses what can be no lot, part or station: too long, blank, unprintable.
-///
-/// # Errors
-/// Which one, and what it must be.
-pub(crate) fn check_names(
-    lot: Option<&str>,
-    part: Option<&str>,
-    station: Option<&str>,
-) -> Result<(), QueryError> {
-    lot.map(domain::Lot::new).transpose()?;
-    part.map(domain::PartNumber::new).transpose()?;
-    station.map(domain::Station::new).transpose()?;
-    Ok(())
 }
 
 /// One event of an inspection.
@@ -275,28 +249,4 @@ pub(crate) async fn read_detail(
     let judged = inspection.judgement.is_some();
     let report_id = judged.then(|| domain::ReportId::for_inspection(domain::InspectionId(id)).0);
     Ok(Some(InspectionDetail { inspection, report_id, artifacts, timeline }))
-}
-
-/// The years of which a time can be asked for; outside them PostgreSQL may have no such time.
-const YEARS: std::ops::RangeInclusive<i32> = 1970..=9999;
-
-/// Refuses a stretch of time that is empty or lies outside any calendar in use.
-///
-/// # Errors
-/// Which end, and what it must be.
-pub(crate) fn check_times(
-    from: Option<DateTime<Utc>>,
-    to: Option<DateTime<Utc>>,
-) -> Result<(), QueryError> {
-    for (argument, time) in [("from", from), ("to", to)] {
-        if time.is_some_and(|time| !YEARS.contains(&time.year())) {
-            return Err(QueryError::invalid(argument, "must be in the years 1970 to 9999"));
-        }
-    }
-    match (from, to) {
-        (Some(from), Some(to)) if from >= to => {
-            Err(QueryError::invalid("to", "must be later than from"))
-        }
-        _ => Ok(()),
-    }
 }

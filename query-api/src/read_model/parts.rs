@@ -13,8 +13,8 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::LogPosition;
+use super::conditions::restrict_text;
 use super::detection_limits::{DetectionLimitObject, detection_limits};
-use super::inspections::restrict_text;
 use super::words::GoldenSampleUseWord;
 use crate::error::QueryError;
 use crate::paging::{Filter, IndexedValue, Listed};

@@ -10,10 +10,10 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::LogPosition;
-use super::inspections::{check_names, is_more_than_one, only_given, restrict_text};
+use super::conditions::{check_names, check_times, is_more_than_one, only_given, restrict_text};
 use super::words::JudgementWord;
 use crate::error::QueryError;
-use crate::paging::{Filter, IndexedValue, Listed};
+use crate::paging::{Filter, IndexedValue, Listed, TimeRange};
 
 /// The report of a judged inspection.
 #[derive(Debug, Clone, FromRow, SimpleObject, Serialize, ToSchema)]
@@ -41,17 +41,18 @@ pub(crate) struct ReportObject {
     pub(crate) position: LogPosition,
 }
 
-/// Newest first.
+/// Newest first: by time, so that a stretch of time is found by the index that the list is read by. A
+/// position is one judgement, so positions are unique.
 impl Listed for ReportObject {
-    type Key = (i64, Uuid);
-    const NAME: &'static str = "reports";
+    type Key = (DateTime<Utc>, i64);
+    const NAME: &'static str = "reports by time";
     const SELECT: &'static str = "SELECT report_id, inspection_id, judgement, lot, part, station,
         defect_count, judged_at, position FROM read.reports";
-    const KEY: &'static [&'static str] = &["position", "report_id"];
+    const KEY: &'static [&'static str] = &["judged_at", "position"];
     const DESCENDING: bool = true;
 
     fn sort_key(&self) -> Self::Key {
-        (self.position.0, self.report_id)
+        (self.judged_at, self.position.0)
     }
 
     fn bind_key(key: Self::Key, values: &mut Separated<'_, '_, Postgres, &'static str>) {
@@ -70,13 +71,18 @@ pub(crate) struct ReportFilter {
     pub(crate) station: Option<String>,
     /// Judged so.
     pub(crate) judgement: Option<JudgementWord>,
+    /// Judged at this time or later.
+    pub(crate) from: Option<DateTime<Utc>>,
+    /// Judged before this time.
+    pub(crate) to: Option<DateTime<Utc>>,
 }
 
 impl ReportFilter {
     /// # Errors
-    /// When a name could not be one.
+    /// When a name or the times could not be ones.
     pub(crate) fn check_arguments(&self) -> Result<(), QueryError> {
-        check_names(self.lot.as_deref(), self.part.as_deref(), self.station.as_deref())
+        check_names(self.lot.as_deref(), self.part.as_deref(), self.station.as_deref())?;
+        check_times(self.stretch())
     }
 }
 
@@ -98,7 +104,11 @@ impl Filter for ReportFilter {
         only_given(values)
     }
 
-    /// A lot is small.
+    fn stretch(&self) -> TimeRange {
+        (self.from, self.to)
+    }
+
+    /// A lot is small, and times are in the order of the list.
     fn is_combined(&self) -> bool {
         let broad = [self.part.is_some(), self.station.is_some(), self.judgement.is_some()];
         self.lot.is_none() && is_more_than_one(broad)

@@ -6,7 +6,7 @@ use platform::postgres::Pool;
 use serde::{Deserialize, Serialize};
 use sqlx::{FromRow, Postgres, QueryBuilder};
 
-use super::inspections::{check_names, restrict_text};
+use super::conditions::{check_names, restrict_text};
 use super::summed::{check_summed, push_summed_limit};
 use crate::error::QueryError;
 use crate::paging::Filter;

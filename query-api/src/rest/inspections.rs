@@ -3,6 +3,7 @@
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
+use chrono::{DateTime, Utc};
 use domain::{Lot, PartNumber, ProjectionName, Station};
 use platform::auth::Scope;
 use platform::event_log::LogPlace;
@@ -14,7 +15,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::descriptions::{ListProblems, ReadProblems};
 use super::list::{ListArguments, ListPage, PageSize, read_list};
-use super::query::{QueryParams, parse_id};
+use super::query::{QueryParams, parse_id, read_time};
 use super::respond::{json_at_place, resource_etag, with_etag};
 use crate::QueryApi;
 use crate::error::QueryError;
@@ -41,6 +42,12 @@ pub(super) struct InspectionListParams {
     judgement: Option<JudgementWord>,
     /// In this state.
     state: Option<InspectionStateWord>,
+    /// Created at this time or later.
+    #[serde(deserialize_with = "read_time")]
+    from: Option<DateTime<Utc>>,
+    /// Created before this time.
+    #[serde(deserialize_with = "read_time")]
+    to: Option<DateTime<Utc>>,
     /// Rows of the page, 1 to 200; 50 when nothing is said.
     #[param(value_type = Option<u32>, minimum = 1, maximum = 200)]
     limit: Option<PageSize>,
@@ -78,7 +85,10 @@ pub(super) async fn list_inspections(
         station: params.station.map(String::from),
         judgement: params.judgement,
         state: params.state,
+        from: params.from,
+        to: params.to,
     };
+    filter.check_arguments()?;
     let arguments = ListArguments {
         limit: params.limit.map(i32::from),
         cursor: params.cursor,

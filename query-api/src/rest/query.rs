@@ -27,11 +27,18 @@ impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for QueryParams<T> {
     }
 }
 
-/// A time, for serde's `deserialize_with`.
+/// A time (RFC 3339), for serde's `deserialize_with`. In a query string a `+` that is not encoded is a space.
 pub(super) fn read_time<'de, D: Deserializer<'de>>(
     parameter: D,
 ) -> Result<Option<DateTime<Utc>>, D::Error> {
-    read_parameter(parameter, "must be a time such as 2026-01-31T12:00:00Z")
+    let text = String::deserialize(parameter)?;
+    let time = DateTime::parse_from_rfc3339(&text).map_err(|_| {
+        D::Error::custom(
+            "must be a time with its offset from UTC, such as 2026-01-31T12:00:00Z or \
+             2026-01-31T12:00:00%2B01:00",
+        )
+    })?;
+    Ok(Some(time.to_utc()))
 }
 
 /// A confidence, for serde's `deserialize_with`; whether it is one is said by who filters by it.

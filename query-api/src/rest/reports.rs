@@ -3,6 +3,7 @@
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
+use chrono::{DateTime, Utc};
 use domain::{Lot, PartNumber, ProjectionName, Sha256, Station};
 use platform::auth::Scope;
 use platform::event_log::LogPlace;
@@ -18,7 +19,7 @@ use super::accept::choose_offer;
 use super::descriptions::{FormatProblems, ListProblems};
 use super::inspections::GetParams;
 use super::list::{ListArguments, ListPage, PageSize, read_list};
-use super::query::{QueryParams, parse_id};
+use super::query::{QueryParams, parse_id, read_time};
 use super::respond::{json_at_place, matches_etag, with_etag, with_place};
 use crate::QueryApi;
 use crate::error::QueryError;
@@ -45,6 +46,12 @@ pub(super) struct ReportListParams {
     station: Option<Station>,
     /// Judged so.
     judgement: Option<JudgementWord>,
+    /// Judged at this time or later.
+    #[serde(deserialize_with = "read_time")]
+    from: Option<DateTime<Utc>>,
+    /// Judged before this time.
+    #[serde(deserialize_with = "read_time")]
+    to: Option<DateTime<Utc>>,
     /// Rows of the page, 1 to 200; 50 when nothing is said.
     #[param(value_type = Option<u32>, minimum = 1, maximum = 200)]
     limit: Option<PageSize>,
@@ -81,7 +88,10 @@ pub(super) async fn list_reports(
         part: params.part.map(String::from),
         station: params.station.map(String::from),
         judgement: params.judgement,
+        from: params.from,
+        to: params.to,
     };
+    filter.check_arguments()?;
     let arguments = ListArguments {
         limit: params.limit.map(i32::from),
         cursor: params.cursor,

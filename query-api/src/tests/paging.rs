@@ -183,3 +183,91 @@ async fn a_page_goes_one_way_and_has_a_sensible_size() {
         assert_eq!(answer.problem(), (400, "invalid-query".into()), "{limit}");
     }
 }
+
+/// RFC 3339, of the second at which the world's n-th board was created, judged, and found to be flawed.
+fn second(n: i64) -> String {
+    chrono::DateTime::from_timestamp(1_700_000_000 + n, 0).unwrap().to_rfc3339()
+}
+
+#[tokio::test]
+async fn a_stretch_of_time_begins_with_its_first_moment_and_ends_before_its_last() {
+    let world = World::new().await;
+    for n in 1..=9 {
+        world.insert_inspection(n, 1).await;
+        world.insert_report(n, "{}").await;
+    }
+    for list in ["inspections", "defects", "reports"] {
+        let query = format!(
+            "query($filter: {}Filter, $first: Int, $after: String, $last: Int, $before: String) {{
+                 {list}(filter: $filter, first: $first, after: $after, last: $last, before: $before) {{
+                     nodes {{ position }} pageInfo {{ endCursor startCursor }} }} }}",
+            match list {
+                "inspections" => "Inspection",
+                "defects" => "Defect",
+                _ => "Report",
+            }
+        );
+        let positions = |page: &Value| {
+            let nodes = page[list]["nodes"].as_array().unwrap().iter();
+            nodes.map(|node| node["position"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        for (filter, wanted) in [
+            (json!({"from": second(3), "to": second(7)}), ["6", "5", "4", "3"]),
+            (json!({"from": second(6)}), ["9", "8", "7", "6"]),
+            (json!({"to": second(5), "part": "P"}), ["4", "3", "2", "1"]),
+        ] {
+            let mut place = json!({"filter": filter, "first": 3});
+            let page = world.query(&query, place.clone()).await;
+            assert_eq!(positions(&page), wanted[..3], "{list} {filter}");
+            place["after"] = page[list]["pageInfo"]["endCursor"].clone();
+            assert_eq!(positions(&world.query(&query, place).await), wanted[3..], "{list}");
+            let mut place = json!({"filter": filter, "last": 3});
+            let page = world.query(&query, place.clone()).await;
+            assert_eq!(positions(&page), wanted[1..], "{list} {filter}");
+            place["before"] = page[list]["pageInfo"]["startCursor"].clone();
+            assert_eq!(positions(&world.query(&query, place).await), wanted[..1], "{list}");
+        }
+        let (from, to) = (second(3).replace("+00:00", "Z"), "2023-11-14T23:13:27%2B01:00");
+        let page = world.get(&format!("/v1/{list}?from={from}&to={to}")).await.json();
+        let items = page["items"].as_array().unwrap().iter();
+        let items: Vec<_> = items.map(|item| item["position"].as_i64().unwrap()).collect();
+        assert_eq!(items, [6, 5, 4, 3], "{list}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_stretch_of_time_is_refused_with_the_name_of_the_end_that_is_wrong() {
+    let world = World::new().await;
+    for list in ["inspections", "defects", "reports"] {
+        for (wrong, must) in [
+            ("from=yesterday", "from: must be a time with its offset"),
+            ("from=2026-01-31", "from: must be a time with its offset"),
+            ("to=2026-01-31T12:00:00", "to: must be a time with its offset"),
+            ("to=2026-01-31T12:00:00+01:00", "to: must be a time with its offset"),
+            ("to=", "to: must be a time with its offset"),
+            ("from=1969-12-31T23:59:59Z", "from: must be in the years"),
+            ("from=2026-01-31T12:00:00Z&to=2026-01-31T13:00:00%2B01:00", "to: must be later"),
+            ("from=2026-01-31T12:00:00Z&to=2026-01-31T11:00:00Z", "to: must be later"),
+        ] {
+            let answer = world.get(&format!("/v1/{list}?{wrong}")).await;
+            assert_eq!(answer.problem(), (400, "invalid-query".into()), "{list} {wrong}");
+            let detail = answer.json()["detail"].to_string();
+            assert!(detail.contains(must), "{list} {wrong}: {detail}");
+        }
+        let query = format!(
+            "query($from: DateTime, $to: DateTime) {{
+                 {list}(filter: {{from: $from, to: $to}}) {{ nodes {{ position }} }} }}"
+        );
+        for wrong in [
+            json!({"from": second(3), "to": second(3)}),
+            json!({"from": "2026-01-31"}),
+            json!({"to": "2026-01-31T12:00:00"}),
+        ] {
+            assert_eq!(
+                world.graphql_code(&query, wrong.clone()).await,
+                "BAD_USER_INPUT",
+                "{wrong}"
+            );
+        }
+    }
+}

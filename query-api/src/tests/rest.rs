@@ -51,9 +51,9 @@ async fn a_number_that_makes_no_sense_is_refused_with_what_it_must_be() {
         ("min_confidence=NaN", "must be a number from 0 to 1"),
         ("min_confidence=-0.1", "must be a number from 0 to 1"),
         ("min_confidence=inf", "must be a number from 0 to 1"),
-        ("from=yesterday", "from: must be a time such as"),
-        ("to=-1", "to: must be a time such as"),
-        ("from=9999999999", "from: must be a time such as"),
+        ("from=yesterday", "from: must be a time with its offset"),
+        ("to=-1", "to: must be a time with its offset"),
+        ("from=9999999999", "from: must be a time with its offset"),
     ] {
         let problem = world.get(&format!("/v1/defects?lot=L&{wrong}")).await;
         assert_eq!(problem.problem(), (400, "invalid-query".into()), "{wrong}");

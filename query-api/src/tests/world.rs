@@ -288,7 +288,7 @@ impl World {
         self.log.append(append).await.unwrap().position.unwrap()
     }
 
-    /// A judged inspection of lot `L<n % 3>`, part `P`, with `defects` findings on one picture.
+    /// A judged inspection of lot `L<n % 3>`, part `P`, of the second `1.7e9 + n`, with `defects` findings on one picture.
     pub(super) async fn insert_inspection(&self, n: i64, defects: i32) -> Uuid {
         let id = inspection_id(n);
         let lot = format!("L{}", n % 3);
@@ -299,7 +299,7 @@ impl World {
         };
         sqlx::query(
             "INSERT INTO read.inspections VALUES ($1, $2, 'P', 'AOI-1', 'judged', $3, $4, $5, 3, $6, 0, 1,
-                now(), now(), NULL, NULL, 5, $7, $7)",
+                to_timestamp(1.7e9 + $7), to_timestamp(1.7e9 + $7), NULL, NULL, 5, $7, $7)",
         )
         .bind(id)
         .bind(&lot)
@@ -340,7 +340,8 @@ impl World {
         .unwrap();
         sqlx::query(
             "INSERT INTO read.defects
-             SELECT $1, $2, number, 'open', 0.9, 'defect', 1, 2, 3, 4, $3, 'P', 'AOI-1', now(), $4
+             SELECT $1, $2, number, 'open', 0.9, 'defect', 1, 2, 3, 4, $3, 'P', 'AOI-1',
+                to_timestamp(1.7e9 + $4), $4
              FROM generate_series(1, $5) AS number",
         )
         .bind(id)
@@ -368,7 +369,7 @@ impl World {
         let id = domain::ReportId::for_inspection(domain::InspectionId(inspection_id(n))).0;
         sqlx::query(
             "INSERT INTO read.reports
-             VALUES ($1, $2, $3, 'P', 'AOI-1', 'fail', 1, now(), $4, $5::json)",
+             VALUES ($1, $2, $3, 'P', 'AOI-1', 'fail', 1, to_timestamp(1.7e9 + $4), $4, $5::json)",
         )
         .bind(id)
         .bind(inspection_id(n))
