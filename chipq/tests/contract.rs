@@ -113,9 +113,12 @@ async fn what_is_answered_is_what_the_document_says() {
     let platform = Platform::start_with(&folder.path().join("data"), 0, &memory);
     let mut client = Client::sign_in(&platform.url).await;
     let client = &mut client;
-    for path in ["/healthz", "/readyz", "/.well-known/jwks.json"] {
+    for path in
+        ["/healthz", "/readyz", "/.well-known/jwks.json", "/problems", "/problems/validation"]
+    {
         client.call(client.request(Method::GET, path), 200).await;
     }
+    client.call(client.request(Method::GET, "/problems/nothing"), 404).await;
     let golden_sample = parts(client, &golden).await;
     let inspection = inspections(client, &board).await;
     reads(client, &inspection, &golden_sample).await;

@@ -4,7 +4,7 @@ use axum::extract::FromRequestParts;
 use axum::http::header;
 use axum::http::request::Parts;
 use axum::http::uri::Authority;
-use platform::http::Problem;
+use platform::http::{Problem, ProblemType};
 
 use crate::CommandApi;
 
@@ -29,7 +29,7 @@ impl FromRequestParts<CommandApi> for BaseUrl {
         let host = host.or_else(|| parts.uri.authority().map(Authority::as_str));
         match host.map(str::parse::<Authority>) {
             Some(Ok(host)) => Ok(Self(format!("http://{host}"))),
-            _ => Err(Problem::bad_request("host-malformed", "send a Host header")),
+            _ => Err(Problem::new(ProblemType::HostMalformed, "send a Host header")),
         }
     }
 }

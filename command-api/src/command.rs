@@ -20,7 +20,7 @@ use domain::Aggregate;
 use platform::auth::{Actor, Scope};
 use platform::event_log::{ActorRef, EventMetadata, StreamVersion};
 use platform::execute::{ExecuteError, Executed, Request, execute_once};
-use platform::http::{Authenticated, Problem, ShownRateLimit};
+use platform::http::{Authenticated, Problem, ProblemType, ShownRateLimit};
 use platform::idempotency::{Answer, Claim, Claimed, Fingerprint, IdempotencyKey};
 use platform::telemetry::TraceContext;
 use serde::Serialize;
@@ -145,9 +145,9 @@ fn idempotency_key(parts: &Parts) -> Result<IdempotencyKey, Problem> {
     let missing = || {
         let detail =
             "send an Idempotency-Key: any text that is new for this command, such as a UUID";
-        Problem::bad_request("idempotency-key-missing", detail)
+        Problem::new(ProblemType::IdempotencyKeyMissing, detail)
     };
-    let malformed = |detail: String| Problem::bad_request("idempotency-key-malformed", detail);
+    let malformed = |detail: String| Problem::new(ProblemType::IdempotencyKeyMalformed, detail);
     let mut values = parts.headers.get_all(&IDEMPOTENCY_KEY).iter();
     let value = values.next().ok_or_else(missing)?;
     if values.next().is_some() {
@@ -186,7 +186,7 @@ fn parse_if_match(header: &str) -> Result<Option<StreamVersion>, Problem> {
 
 fn if_match_malformed() -> Problem {
     let detail = "If-Match takes * or one strong entity tag as it stood in ETag, with its quotes";
-    Problem::bad_request("if-match-malformed", detail)
+    Problem::new(ProblemType::IfMatchMalformed, detail)
 }
 
 /// A command whose key is claimed.

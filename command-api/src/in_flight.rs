@@ -9,9 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::http::StatusCode;
 use futures::{Stream, StreamExt as _, stream};
-use platform::http::Problem;
+use platform::http::{Problem, ProblemType};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
@@ -182,11 +181,11 @@ impl From<&BodyError> for Problem {
         match error {
             BodyError::Paused => {
                 let detail = format!("{error}; send the picture again");
-                Self::new(StatusCode::REQUEST_TIMEOUT, "upload-paused", detail)
+                Self::new(ProblemType::UploadPaused, detail)
             }
             BodyError::Ended(_) => {
                 let detail = "the upload was interrupted; send it again";
-                Self::bad_request("interrupted-upload", detail)
+                Self::new(ProblemType::InterruptedUpload, detail)
             }
         }
     }

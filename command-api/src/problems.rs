@@ -5,7 +5,7 @@ use domain::{Invalid, Rejection};
 use platform::artifact_store::UploadError;
 use platform::event_log::{EventLogError, StreamId};
 use platform::execute::ExecuteError;
-use platform::http::{FieldError, Problem};
+use platform::http::{FieldError, Problem, ProblemType};
 use platform::idempotency::ClaimError;
 
 use crate::base_url::encode_segment;
@@ -21,7 +21,7 @@ const KEY_RETRY_AFTER_MAX_S: u64 = 2;
 pub(crate) fn from_rejection(rejection: &impl Rejection) -> Problem {
     let status =
         if rejection.is_not_found() { StatusCode::NOT_FOUND } else { StatusCode::CONFLICT };
-    Problem::new(status, rejection.name(), rejection.to_string())
+    Problem::new(ProblemType::from_rejection(rejection), rejection.to_string()).with_status(status)
 }
 
 /// What came of a command that was not executed.
@@ -29,8 +29,7 @@ pub(crate) fn from_execute_error<R: Rejection>(error: ExecuteError<R>) -> Proble
     match error {
         ExecuteError::Rejected(refused) => from_rejection(&refused),
         ExecuteError::VersionMismatch { current } if current.number == 0 => Problem::new(
-            StatusCode::PRECONDITION_FAILED,
-            "precondition-failed",
+            ProblemType::PreconditionFailed,
             "nothing with that version exists; send the command without If-Match",
         ),
         ExecuteError::VersionMismatch { current } => {
@@ -47,12 +46,12 @@ pub(crate) fn from_execute_error<R: Rejection>(error: ExecuteError<R>) -> Proble
 pub(crate) fn from_claim_error(error: ClaimError) -> Problem {
     let detail = error.to_string();
     match error {
-        ClaimError::OtherRequest => Problem::unprocessable("idempotency-key-reused", detail),
+        ClaimError::OtherRequest => Problem::new(ProblemType::IdempotencyKeyReused, detail),
         ClaimError::InProgress { retry_after } => {
             in_progress(detail, retry_after.as_secs().clamp(1, KEY_RETRY_AFTER_MAX_S))
         }
         ClaimError::KeyExpired { stream } => {
-            let problem = Problem::conflict("key-expired", detail);
+            let problem = Problem::new(ProblemType::KeyExpired, detail);
             match resource_link(&stream) {
                 Some(link) => problem
                     .with_header(header::LINK, &format!("<{link}>; rel=\"related\""))
@@ -82,7 +81,7 @@ pub(crate) fn from_upload_error(error: UploadError) -> Problem {
 
 /// 409: other bytes are at rest.
 pub(crate) fn already_uploaded(detail: impl Into<String>) -> Problem {
-    Problem::conflict("artifact-already-uploaded", detail)
+    Problem::new(ProblemType::ArtifactAlreadyUploaded, detail)
 }
 
 /// 503 when it may pass by itself, else 500; the cause is logged only.
@@ -101,7 +100,7 @@ pub(crate) fn from_log_error(error: EventLogError) -> Problem {
 }
 
 fn in_progress(detail: String, retry_after_s: u64) -> Problem {
-    Problem::conflict("idempotency-key-in-progress", detail).with_retry_after(retry_after_s)
+    Problem::new(ProblemType::IdempotencyKeyInProgress, detail).with_retry_after(retry_after_s)
 }
 
 /// Where the resource of a stream can be read.

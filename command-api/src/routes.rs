@@ -87,6 +87,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
         (name = "inspections", description = "One look at one board"),
         (name = "uploads", description = "Pictures"),
         (name = "reads", description = "What was found, as far as the log was projected"),
+        (name = "problems", description = "What each kind of problem means; without a token"),
         (name = "health", description = "For probes; without a token"),
     ),
     components(schemas(GoldenSampleUseBody)),

@@ -24,7 +24,7 @@ use platform::artifact_store::UploadPermit;
 use platform::event_log::{ActorRef, EventMetadata};
 use platform::execute::{Executed, Request, execute, load};
 use platform::http::describe::FileBytes;
-use platform::http::{Problem, RequestCaller, ShownRateLimit};
+use platform::http::{Problem, ProblemType, RequestCaller, ShownRateLimit};
 use platform::telemetry::TraceContext;
 use serde::Serialize;
 use sha2::Digest as _;
@@ -128,7 +128,7 @@ pub(crate) struct PictureFacts {
 pub(crate) fn parse_artifact_id(text: &str) -> Result<ArtifactId, Problem> {
     text.parse().map_err(|_| {
         let detail = "there is no artifact with this id";
-        Problem::new(StatusCode::NOT_FOUND, "artifact-not-found", detail)
+        Problem::new(ProblemType::ArtifactNotFound, detail)
     })
 }
 
@@ -300,8 +300,7 @@ impl PermittedUpload {
         let essence = text(header::CONTENT_TYPE).map(|t| t.split(';').next().unwrap_or(t).trim());
         if let Some(sent) = essence.filter(|sent| !sent.eq_ignore_ascii_case(announced)) {
             let detail = format!("Content-Type is {sent}, but {announced} was announced");
-            let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
-            return Err(Problem::new(status, "media-type-mismatch", detail));
+            return Err(Problem::new(ProblemType::MediaTypeMismatch, detail));
         }
         let limit = api.upload_limits().max_bytes;
         match text(header::CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok()) {

@@ -21,7 +21,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 use utoipa::ToSchema;
 
-use crate::http::{self, AnsweredHosts, HttpConfig, check_host};
+use crate::http::{self, AnsweredHosts, HttpConfig, check_host, problem_pages};
 use crate::metrics;
 use crate::shutdown::Shutdown;
 
@@ -114,7 +114,7 @@ pub fn router(probes: Vec<Arc<dyn Probe>>) -> Router {
     ready.route("/healthz", get(get_liveness))
 }
 
-/// Serves `router` until `shutdown`, with health and metrics beside it.
+/// Serves `router` until `shutdown`, with health, metrics and the pages about problems beside it.
 ///
 /// # Errors
 /// When the listener does not know its own address.
@@ -125,7 +125,8 @@ pub fn serve_with_health(
     config: &HttpConfig,
     shutdown: Shutdown,
 ) -> impl Future<Output = io::Result<()>> + Send + use<> {
-    let router_with_health = router.merge(self::router(probes)).merge(metrics::router());
+    let router_with_health =
+        router.merge(self::router(probes)).merge(metrics::router()).merge(problem_pages());
     let config = config.clone();
     async move {
         let hosts = AnsweredHosts::behind(listener.local_addr()?, config.public_host.as_deref());

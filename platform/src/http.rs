@@ -3,6 +3,7 @@
 //! Invariant: every error that leaves a wrapped router is `application/problem+json` with the trace
 //! id, and nothing internal is in it. Absent: routes, which belong to services.
 
+mod accept;
 mod access_log;
 mod content_headers;
 pub mod describe;
@@ -10,8 +11,11 @@ mod extract;
 mod host;
 mod json;
 mod layers;
+mod page;
 mod preferred_wait;
 mod problem;
+pub mod problem_pages;
+mod problem_type;
 mod quote;
 mod rate_limit;
 mod refusals;
@@ -21,14 +25,17 @@ mod unread_body;
 #[cfg(test)]
 mod tests;
 
+pub use accept::choose_offer;
 pub use access_log::RequestCaller;
 pub use extract::{Authenticated, JSON_BODY_MAX_BYTES, JsonBody, NoBody};
 pub use json::{parse_json, read_json};
 pub use layers::{HttpConfig, wrap};
 pub use preferred_wait::{PreferredWait, WaitPlaces, Waiting};
-pub use problem::{FieldError, Problem, TYPE_PREFIX};
+pub use problem::{FieldError, Problem};
+pub use problem_type::ProblemType;
 pub use quote::abbreviate;
 pub use rate_limit::{RateExceeded, RateLimit, ShownRateLimit};
 pub use serve::{ConnectionLimits, DRAIN_LIMIT, serve};
 
 pub(crate) use host::{AnsweredHosts, check_host};
+pub(crate) use problem_pages::problem_pages;

@@ -6,10 +6,11 @@
 use std::sync::Arc;
 
 use async_graphql::{ErrorExtensionValues, ServerError};
+use axum::http::StatusCode;
 use domain::Rejection as _;
 use platform::auth::{AuthError, Scope};
 use platform::event_log::{EventLogError, LogPlace, Position};
-use platform::http::Problem;
+use platform::http::{Problem, ProblemType};
 use platform::postgres::may_pass;
 use platform::projection_repair::RepairError;
 
@@ -201,14 +202,16 @@ impl From<QueryError> for Problem {
         let detail = error.to_string();
         match error {
             QueryError::Invalid { argument, .. } => {
-                Self::bad_request("invalid-query", detail).with_extension("parameter", argument)
+                Self::new(ProblemType::InvalidQuery, detail).with_extension("parameter", argument)
             }
-            QueryError::InvalidCursor => Self::bad_request("invalid-cursor", detail),
-            QueryError::TooBroad(_) => Self::bad_request("query-too-broad", detail),
+            QueryError::InvalidCursor => Self::new(ProblemType::InvalidCursor, detail),
+            QueryError::TooBroad(_) => Self::new(ProblemType::QueryTooBroad, detail),
             QueryError::Unauthenticated(error) => error.into(),
             QueryError::Forbidden(scope) => AuthError::MissingScope(scope).into(),
             QueryError::NotFound(_) => Self::not_found(detail),
-            QueryError::Rejected { rejection, .. } => Self::conflict(rejection, detail),
+            QueryError::Rejected { .. } => {
+                Self::new(ProblemType::Refused, detail).with_status(StatusCode::CONFLICT)
+            }
             QueryError::Behind { .. } | QueryError::NotBuilt => {
                 Self::unavailable(detail, NOT_READY_RETRY_S)
             }
@@ -218,7 +221,7 @@ impl From<QueryError> for Problem {
             }
             QueryError::FeedEnded { reason, .. } => (*reason).into(),
             QueryError::Unavailable => Self::unavailable(detail, UNAVAILABLE_RETRY_S),
-            QueryError::Reissued { .. } => Self::conflict("positions-reissued", detail),
+            QueryError::Reissued { .. } => Self::new(ProblemType::PositionsReissued, detail),
             QueryError::Internal => Self::internal(detail),
         }
     }

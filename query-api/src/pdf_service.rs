@@ -7,7 +7,7 @@ use std::time::Duration;
 use domain::report::SCHEMA_VERSION;
 use domain::{ArtifactId, Report, Sha256};
 use platform::artifact_store::{ArtifactStore, ArtifactStoreError};
-use platform::http::Problem;
+use platform::http::{Problem, ProblemType};
 use platform::picture_memory::{MemoryShare, PictureMemory};
 use tokio::time::timeout;
 
@@ -81,7 +81,7 @@ impl PdfService {
         }
         let reserved = self.memory.reserve(memory_for(report, file_bytes)).await;
         reserved.map_err(|exceeds| {
-            Problem::unprocessable("report-too-large", format!("the PDF is not made: {exceeds}"))
+            Problem::new(ProblemType::ReportTooLarge, format!("the PDF is not made: {exceeds}"))
         })
     }
 

@@ -2,7 +2,6 @@
 //!
 //! Invariant: an ETag names bytes of one projection only, so that it never lies when another lags.
 
-mod accept;
 mod artifacts;
 mod defects;
 mod descriptions;
@@ -51,7 +50,9 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
         reports::get_report,
         artifacts::get_picture,
         platform::health::get_liveness,
-        platform::health::get_readiness
+        platform::health::get_readiness,
+        platform::http::problem_pages::list_problem_types,
+        platform::http::problem_pages::get_problem_type
     ))]
     struct RestReads;
 

@@ -15,7 +15,7 @@ use domain::{
 };
 use platform::artifact_store::UploadNotes;
 use platform::execute::{Executed, load};
-use platform::http::{NoBody, Problem};
+use platform::http::{NoBody, Problem, ProblemType};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -105,7 +105,7 @@ pub(crate) struct AnnouncementQuery(BTreeMap<String, String>);
 impl AnnouncementQuery {
     fn read(uri: &Uri, known: &[&str]) -> Result<Self, Problem> {
         let Query(query) = Query::<Vec<(String, String)>>::try_from_uri(uri)
-            .map_err(|error| Problem::bad_request("malformed-query", error.body_text()))?;
+            .map_err(|error| Problem::new(ProblemType::MalformedQuery, error.body_text()))?;
         let mut values = BTreeMap::new();
         for (name, value) in query {
             if name != "type" && !known.contains(&name.as_str()) {

@@ -20,7 +20,7 @@ use base64::engine::general_purpose::STANDARD;
 use hyper::body::{Frame, SizeHint};
 use sha2::{Digest as _, Sha256, Sha512};
 
-use super::Problem;
+use super::{Problem, ProblemType};
 
 /// Of the content as it is sent; without an encoding both say the same (RFC 9530).
 const DIGESTS: [HeaderName; 2] =
@@ -47,7 +47,7 @@ pub(super) async fn check_content_headers(request: Request, next: Next) -> Respo
     let response = next.run(request.map(compared)).await;
     if differs.load(Ordering::Acquire) {
         let detail = "the body is not what its digest says; send it again";
-        return Problem::bad_request("wrong-content-digest", detail).into_response();
+        return Problem::new(ProblemType::WrongContentDigest, detail).into_response();
     }
     response
 }
@@ -63,7 +63,7 @@ fn read_headers(headers: &HeaderMap) -> Result<Vec<ExpectedDigest>, Problem> {
     }
     if headers.contains_key(CONTENT_RANGE) {
         let detail = "a part of a body cannot be sent alone; send it whole, without Content-Range";
-        return Err(Problem::bad_request("partial-content", detail));
+        return Err(Problem::new(ProblemType::PartialContent, detail));
     }
     if let Some(former) = FORMER_DIGESTS.iter().find(|name| headers.contains_key(*name)) {
         return Err(refuse_digest(&format!("{former} is not compared")));
@@ -100,7 +100,7 @@ fn parse_digests(name: &HeaderName, value: &HeaderValue) -> Result<Vec<ExpectedD
 
 fn refuse_digest(why: &str) -> Problem {
     let detail = format!("{why}; send Content-Digest: sha-256=:<Base64>: (RFC 9530), or none");
-    Problem::bad_request("unsupported-digest", detail).with_header(WANT_CONTENT_DIGEST, WANTED)
+    Problem::new(ProblemType::UnsupportedDigest, detail).with_header(WANT_CONTENT_DIGEST, WANTED)
 }
 
 /// A digest that the body must have, and that of what came so far.

@@ -9,11 +9,13 @@ use utoipa::openapi::{
 };
 use utoipa::{PartialSchema as _, ToSchema};
 
+use super::ProblemType;
+
 /// A problem (RFC 9457).
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes Problem, which knows no OpenAPI")]
 struct ProblemDetails {
-    /// `urn:chipq:problem:<name>`; stable.
+    /// `urn:chipq:problem:<name>`; stable. `/problems/<name>` explains it.
     #[schema(example = "urn:chipq:problem:validation")]
     r#type: String,
     /// The name in words.
@@ -55,60 +57,90 @@ struct ProblemComponent {
     component: &'static str,
     status: &'static str,
     description: &'static str,
-    name: &'static str,
+    kind: ProblemType,
     headers: &'static [(&'static str, &'static str)],
 }
 
 const fn component(
     component: &'static str,
     status: &'static str,
-    name: &'static str,
+    kind: ProblemType,
     description: &'static str,
 ) -> ProblemComponent {
-    ProblemComponent { component, status, description, name, headers: &[] }
+    ProblemComponent { component, status, description, kind, headers: &[] }
 }
 
 const RETRY_AFTER: (&str, &str) = ("Retry-After", "Seconds to wait");
 
 const PROBLEMS: &[ProblemComponent] = &[
-    component("BadRequest", "400", "idempotency-key-missing", "The request cannot be understood"),
+    component(
+        "BadRequest",
+        "400",
+        ProblemType::IdempotencyKeyMissing,
+        "The request cannot be understood",
+    ),
     ProblemComponent {
         headers: &[("WWW-Authenticate", "RFC 6750")],
-        ..component("Unauthorized", "401", "unauthorized", "No token, or one that is not believed")
+        ..component(
+            "Unauthorized",
+            "401",
+            ProblemType::Unauthorized,
+            "No token, or one that is not believed",
+        )
     },
     component(
         "Forbidden",
         "403",
-        "missing-scope",
+        ProblemType::MissingScope,
         "The token, or the signed URL, does not allow this",
     ),
-    component("NotFound", "404", "inspection-not-found", "What the path names does not exist"),
-    component("UploadPaused", "408", "upload-paused", "Nothing came for a while; send it again"),
+    component(
+        "NotFound",
+        "404",
+        ProblemType::InspectionNotFound,
+        "What the path names does not exist",
+    ),
+    component(
+        "UploadPaused",
+        "408",
+        ProblemType::UploadPaused,
+        "Nothing came for a while; send it again",
+    ),
     ProblemComponent {
         headers: &[("Retry-After", "When the first request with the key is still running")],
         ..component(
             "Conflict",
             "409",
-            "already-judged",
+            ProblemType::AlreadyJudged,
             "The rules forbid it in this state, or the log has lost the place that was named",
         )
     },
     ProblemComponent {
         headers: &[("ETag", "The version now")],
-        ..component("PreconditionFailed", "412", "precondition-failed", "If-Match is stale")
+        ..component(
+            "PreconditionFailed",
+            "412",
+            ProblemType::PreconditionFailed,
+            "If-Match is stale",
+        )
     },
-    component("NotAcceptable", "406", "not-acceptable", "None of the formats that Accept names"),
-    component("PayloadTooLarge", "413", "payload-too-large", "The body is too large"),
+    component(
+        "NotAcceptable",
+        "406",
+        ProblemType::NotAcceptable,
+        "None of the formats that Accept names",
+    ),
+    component("PayloadTooLarge", "413", ProblemType::PayloadTooLarge, "The body is too large"),
     component(
         "UnsupportedMediaType",
         "415",
-        "unsupported-media-type",
+        ProblemType::UnsupportedMediaType,
         "The body is of another format",
     ),
     component(
         "Unprocessable",
         "422",
-        "validation",
+        ProblemType::Validation,
         "Fields are wrong, the Idempotency-Key was used for another request, or it is too large to be made",
     ),
     ProblemComponent {
@@ -117,32 +149,42 @@ const PROBLEMS: &[ProblemComponent] = &[
             ("RateLimit", "draft-ietf-httpapi-ratelimit-headers"),
             ("RateLimit-Policy", "draft-ietf-httpapi-ratelimit-headers"),
         ],
-        ..component("TooManyRequests", "429", "too-many-requests", "Too many requests")
+        ..component("TooManyRequests", "429", ProblemType::TooManyRequests, "Too many requests")
     },
-    component("Internal", "500", "internal", "Something failed here; nothing was half-done"),
+    component(
+        "Internal",
+        "500",
+        ProblemType::Internal,
+        "Something failed here; nothing was half-done",
+    ),
     ProblemComponent {
         headers: &[RETRY_AFTER],
         ..component(
             "Unavailable",
             "503",
-            "unavailable",
+            ProblemType::Unavailable,
             "The database, the picture store or a read model is away or behind",
         )
     },
     component(
         "Timeout",
         "504",
-        "timeout",
+        ProblemType::Timeout,
         "Too slow; repeat it with the same key to learn the outcome",
     ),
-    component("StorageFull", "507", "storage-full", "There is no space left for pictures"),
+    component(
+        "StorageFull",
+        "507",
+        ProblemType::StorageFull,
+        "There is no space left for pictures",
+    ),
 ];
 
 impl ProblemComponent {
     fn describe_response(&self) -> Response {
         let example = json!({
-            "type": format!("urn:chipq:problem:{}", self.name),
-            "title": self.description,
+            "type": self.kind.uri(),
+            "title": self.kind.title(),
             "status": self.status.parse::<u16>().unwrap_or_default(),
             "detail": self.description,
             "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736",
@@ -153,6 +195,8 @@ impl ProblemComponent {
             .build();
         let described = ResponseBuilder::new().description(self.description);
         let described = described.content("application/problem+json", content);
+        let described =
+            described.header("Link", text_header("The page about this problem, as rel=help"));
         self.headers
             .iter()
             .fold(described, |d, (name, text)| d.header(*name, text_header(text)))

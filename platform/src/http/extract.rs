@@ -9,7 +9,7 @@ use chrono::Utc;
 use futures::StreamExt as _;
 use serde::de::DeserializeOwned;
 
-use super::{Problem, RequestCaller, parse_json};
+use super::{Problem, ProblemType, RequestCaller, parse_json};
 use crate::auth::{Actor, AuthError, Scope, TokenVerifier};
 
 /// The largest JSON body, in bytes.
@@ -80,11 +80,11 @@ impl<S: Sync> FromRequest<S> for NoBody {
         let mut chunks = request.into_body().into_data_stream();
         while let Some(chunk) = chunks.next().await {
             let chunk = chunk.map_err(|_| {
-                Problem::bad_request("interrupted", "the body ended before its time")
+                Problem::new(ProblemType::Interrupted, "the body ended before its time")
             })?;
             if !chunk.is_empty() {
                 let detail = "this command takes no body; send none";
-                return Err(Problem::bad_request("unexpected-body", detail));
+                return Err(Problem::new(ProblemType::UnexpectedBody, detail));
             }
         }
         Ok(Self)
@@ -115,8 +115,9 @@ async fn read(request: Request) -> Result<Vec<u8>, Problem> {
     let mut bytes = Vec::new();
     let mut chunks = request.into_body().into_data_stream();
     while let Some(chunk) = chunks.next().await {
-        let chunk = chunk
-            .map_err(|_| Problem::bad_request("interrupted", "the body ended before its time"))?;
+        let chunk = chunk.map_err(|_| {
+            Problem::new(ProblemType::Interrupted, "the body ended before its time")
+        })?;
         if bytes.len() + chunk.len() > JSON_BODY_MAX_BYTES {
             return Err(too_large());
         }

@@ -8,11 +8,11 @@ use std::net::{IpAddr, SocketAddr};
 
 use axum::extract::{Request, State};
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, StatusCode, Version, header};
+use axum::http::{HeaderMap, Version, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
-use super::Problem;
+use super::{Problem, ProblemType};
 
 /// The names that are answered to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,7 +57,7 @@ pub(crate) async fn check_host(
         Ok(Some(_)) => {
             let detail = "this server listens on this machine only and does not answer to that \
                  Host; call it localhost, or set CHIPQ_PUBLIC_URL to the name it is reached by";
-            Problem::new(StatusCode::MISDIRECTED_REQUEST, "foreign-host", detail).into_response()
+            Problem::new(ProblemType::ForeignHost, detail).into_response()
         }
         Err(problem) => problem.into_response(),
     }
@@ -65,7 +65,7 @@ pub(crate) async fn check_host(
 
 /// What the request calls this server; `None` in HTTP/1.0, which knows no Host.
 fn find_host(request: &Request) -> Result<Option<Authority>, Problem> {
-    let malformed = || Problem::bad_request("host-malformed", "send one Host header");
+    let malformed = || Problem::new(ProblemType::HostMalformed, "send one Host header");
     let named = read_host(request.headers()).map_err(|()| malformed())?;
     // A whole URL in the request line takes precedence, and needs the same Host beside it: who looks at the other
     // one, as a proxy or what makes URLs here may, would answer for another.
@@ -74,7 +74,7 @@ fn find_host(request: &Request) -> Result<Option<Authority>, Problem> {
         && !is_same_host(asked, named)
     {
         let detail = "the URL of the request names another host than Host: send one and the same";
-        return Err(Problem::bad_request("host-malformed", detail));
+        return Err(Problem::new(ProblemType::HostMalformed, detail));
     }
     let authority = asked.cloned().or_else(|| named.clone());
     match (named, authority) {

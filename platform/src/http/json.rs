@@ -14,7 +14,7 @@ use serde::{Deserialize, forward_to_deserialize_any};
 use serde_json::error::Category;
 use serde_json::{Error, Map, Number, Value};
 
-use super::{FieldError, Problem};
+use super::{FieldError, Problem, ProblemType};
 
 /// U+FEFF in UTF-8.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -64,7 +64,7 @@ fn explain_refusal(path: &str, error: &Error) -> Problem {
         Category::Syntax | Category::Eof | Category::Io => {
             let (line, column) = (error.line(), error.column());
             let detail = format!("the body is not JSON: {message} at line {line}, column {column}");
-            Problem::bad_request("malformed-json", detail)
+            Problem::new(ProblemType::MalformedJson, detail)
                 .with_extension("line", line)
                 .with_extension("column", column)
         }

@@ -21,7 +21,7 @@ use super::content_headers::check_content_headers;
 use super::rate_limit::show_rate_limit;
 use super::serve::refuse_in_reserve;
 use super::unread_body::settle_unread_body;
-use super::{ConnectionLimits, Problem};
+use super::{ConnectionLimits, Problem, ProblemType};
 use crate::telemetry::TraceContext;
 
 /// Answers shorter than this are sent as they are.
@@ -108,14 +108,14 @@ async fn method_not_allowed(method: Method, uri: Uri) -> Problem {
         "_OTHER" => format!("{} does not answer to that method", uri.path()),
         name => format!("{} does not answer to {name}", uri.path()),
     };
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", detail)
+    Problem::new(ProblemType::MethodNotAllowed, detail)
 }
 
 /// Nothing is named with NUL, and PostgreSQL takes none: in a path or a query it is a mistake or an attack.
 async fn refuse_nul(request: Request, next: Next) -> Response {
     match request.uri().path_and_query() {
         Some(text) if text.as_str().contains("%00") => {
-            Problem::bad_request("nul-character", "the URL holds a NUL character").into_response()
+            Problem::new(ProblemType::NulCharacter, "the URL holds a NUL character").into_response()
         }
         _ => next.run(request).await,
     }
@@ -151,10 +151,10 @@ async fn errors_are_problems(request: Request, next: Next) -> Response {
     let text = String::from_utf8_lossy(&text).into_owned();
     let problem = match parts.status {
         StatusCode::PAYLOAD_TOO_LARGE => {
-            Problem::new(parts.status, "payload-too-large", "the body is larger than allowed")
+            Problem::new(ProblemType::PayloadTooLarge, "the body is larger than allowed")
         }
         status if status.is_server_error() => Problem::internal(text),
-        status => Problem::new(status, name_of(status), text),
+        status => Problem::new(type_of(status), text).with_status(status),
     };
     let mut answer = problem.into_response();
     let kept = [header::ALLOW, header::RETRY_AFTER, header::WWW_AUTHENTICATE];
@@ -173,14 +173,14 @@ fn is_plain_error(response: &Response) -> bool {
         && media_type.is_none_or(|text| text.starts_with("text/plain"))
 }
 
-fn name_of(status: StatusCode) -> &'static str {
+fn type_of(status: StatusCode) -> ProblemType {
     match status {
-        StatusCode::BAD_REQUEST => "bad-request",
-        StatusCode::NOT_FOUND => "not-found",
-        StatusCode::METHOD_NOT_ALLOWED => "method-not-allowed",
-        StatusCode::UNSUPPORTED_MEDIA_TYPE => "unsupported-media-type",
-        StatusCode::UNPROCESSABLE_ENTITY => "validation",
-        _ => "refused",
+        StatusCode::BAD_REQUEST => ProblemType::BadRequest,
+        StatusCode::NOT_FOUND => ProblemType::NotFound,
+        StatusCode::METHOD_NOT_ALLOWED => ProblemType::MethodNotAllowed,
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => ProblemType::UnsupportedMediaType,
+        StatusCode::UNPROCESSABLE_ENTITY => ProblemType::Validation,
+        _ => ProblemType::Refused,
     }
 }
 

@@ -1,6 +1,6 @@
 //! RFC 9457 problem details: what a client is told when something is refused or fails.
 //!
-//! Invariant: `type` is `urn:chipq:problem:<name>` and never changes its meaning; causes are logged
+//! Invariant: each is of a registered [`ProblemType`], and its answer links to the page about it; causes are logged
 //! where the problem is made and never sent. However long what is refused is, the answer is short.
 
 use std::fmt;
@@ -11,13 +11,10 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::abbreviate;
+use super::{ProblemType, abbreviate};
 
 /// The most fields of which is said that they are wrong: a list of 64 views has as many.
 const FIELDS_MAX: usize = 100;
-
-/// What precedes a problem's name in its `type`.
-pub const TYPE_PREFIX: &str = "urn:chipq:problem:";
 
 /// One field that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -34,9 +31,8 @@ pub struct Problem(Box<Details>);
 
 #[derive(Clone)]
 struct Details {
+    kind: ProblemType,
     status: StatusCode,
-    name: String,
-    title: String,
     detail: String,
     instance: Option<String>,
     trace_id: Option<String>,
@@ -46,14 +42,13 @@ struct Details {
 }
 
 impl Problem {
-    /// A problem of this status and kebab-case name; the title is the name in words.
+    /// A problem of this type, with the type's usual status.
     #[must_use]
-    pub fn new(status: StatusCode, name: &str, detail: impl Into<String>) -> Self {
+    pub fn new(kind: ProblemType, detail: impl Into<String>) -> Self {
         let detail = detail.into();
         Self(Box::new(Details {
-            status,
-            name: name.to_owned(),
-            title: title_from_name(name),
+            kind,
+            status: kind.status(),
             detail: abbreviate(&detail).into_owned(),
             instance: None,
             trace_id: None,
@@ -61,12 +56,6 @@ impl Problem {
             extensions: Map::new(),
             headers: HeaderMap::new(),
         }))
-    }
-
-    /// 400: the request cannot be understood.
-    #[must_use]
-    pub fn bad_request(name: &str, detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, name, detail)
     }
 
     /// 422: the request is understood, and these fields are wrong; of many, the first are named.
@@ -77,7 +66,7 @@ impl Problem {
             [one] => one.message.clone(),
             many => format!("{} fields are wrong; see errors", many.len()),
         };
-        let mut problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "validation", detail);
+        let mut problem = Self::new(ProblemType::Validation, detail);
         let named = errors.into_iter().take(FIELDS_MAX).map(|error| FieldError {
             field: abbreviate(&error.field).into_owned(),
             message: abbreviate(&error.message).into_owned(),
@@ -95,69 +84,47 @@ impl Problem {
     /// 401 with `challenge` as its `WWW-Authenticate`.
     #[must_use]
     pub fn unauthorized(challenge: &str, detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", detail)
+        Self::new(ProblemType::Unauthorized, detail)
             .with_header(header::WWW_AUTHENTICATE, challenge)
-    }
-
-    /// 403.
-    #[must_use]
-    pub fn forbidden(name: &str, detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::FORBIDDEN, name, detail)
     }
 
     /// 404.
     #[must_use]
     pub fn not_found(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::NOT_FOUND, "not-found", detail)
-    }
-
-    /// 409: the rules of the domain forbid it; `name` is the rejection's.
-    #[must_use]
-    pub fn conflict(name: &str, detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::CONFLICT, name, detail)
+        Self::new(ProblemType::NotFound, detail)
     }
 
     /// 412: `If-Match` is stale; `current` is the resource's `ETag` now.
     #[must_use]
     pub fn precondition_failed(current: &str) -> Self {
         let detail = format!("the resource has changed: its ETag is now {current}; read it again");
-        Self::new(StatusCode::PRECONDITION_FAILED, "precondition-failed", detail)
-            .with_header(header::ETAG, current)
+        Self::new(ProblemType::PreconditionFailed, detail).with_header(header::ETAG, current)
     }
 
     /// 413.
     #[must_use]
     pub fn payload_too_large(limit_bytes: u64) -> Self {
         let detail = format!("the body is larger than {limit_bytes} bytes");
-        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "payload-too-large", detail)
-            .with_extension("limit_bytes", limit_bytes)
+        Self::new(ProblemType::PayloadTooLarge, detail).with_extension("limit_bytes", limit_bytes)
     }
 
     /// 415.
     #[must_use]
     pub fn unsupported_media_type(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", detail)
-    }
-
-    /// 422 with a name of its own.
-    #[must_use]
-    pub fn unprocessable(name: &str, detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::UNPROCESSABLE_ENTITY, name, detail)
+        Self::new(ProblemType::UnsupportedMediaType, detail)
     }
 
     /// 429 with `Retry-After` in whole seconds.
     #[must_use]
     pub fn too_many_requests(retry_after_s: u64) -> Self {
         let detail = format!("too many requests; try again in {retry_after_s} s");
-        Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many-requests", detail)
-            .with_retry_after(retry_after_s)
+        Self::new(ProblemType::TooManyRequests, detail).with_retry_after(retry_after_s)
     }
 
     /// 503 with `Retry-After` in whole seconds.
     #[must_use]
     pub fn unavailable(detail: impl Into<String>, retry_after_s: u64) -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail)
-            .with_retry_after(retry_after_s)
+        Self::new(ProblemType::Unavailable, detail).with_retry_after(retry_after_s)
     }
 
     /// 504.
@@ -165,7 +132,7 @@ impl Problem {
     pub fn timeout() -> Self {
         let detail =
             "the request took too long; its outcome is unknown: repeat it with the same key";
-        Self::new(StatusCode::GATEWAY_TIMEOUT, "timeout", detail)
+        Self::new(ProblemType::Timeout, detail)
     }
 
     /// 500. Logs `cause`, and tells the client nothing of it.
@@ -173,7 +140,14 @@ impl Problem {
     pub fn internal(cause: impl fmt::Display) -> Self {
         tracing::error!(%cause, "internal error");
         let detail = "something failed on our side; quote the trace id when you report it";
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail)
+        Self::new(ProblemType::Internal, detail)
+    }
+
+    /// With this status, where the type comes with several.
+    #[must_use]
+    pub fn with_status(mut self, status: StatusCode) -> Self {
+        self.0.status = status;
+        self
     }
 
     /// With this header in the answer; one that cannot stand in a header is left out.
@@ -212,10 +186,10 @@ impl Problem {
         self.0.status
     }
 
-    /// The name, without [`TYPE_PREFIX`].
+    /// The name of its type.
     #[must_use]
-    pub fn name(&self) -> &str {
-        &self.0.name
+    pub fn name(&self) -> &'static str {
+        self.0.kind.name()
     }
 
     /// What is wrong, for a person.
@@ -235,8 +209,8 @@ impl Problem {
     pub fn to_json(&self) -> Value {
         let mut body = self.0.extensions.clone();
         let mut set = |name: &str, value: Value| body.insert(name.to_owned(), value);
-        set("type", format!("{TYPE_PREFIX}{}", self.0.name).into());
-        set("title", self.0.title.clone().into());
+        set("type", self.0.kind.uri().into());
+        set("title", self.0.kind.title().into());
         set("status", self.0.status.as_u16().into());
         set("detail", self.0.detail.clone().into());
         if let Some(instance) = &self.0.instance {
@@ -259,6 +233,11 @@ impl IntoResponse for Problem {
         let media_type = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, media_type);
         response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        // A header beside those of the problem, which may link to something, too.
+        let help = format!("<{}>; rel=\"help\"", self.0.kind.page());
+        if let Ok(help) = HeaderValue::from_str(&help) {
+            response.headers_mut().append(header::LINK, help);
+        }
         response.extensions_mut().insert(self);
         response
     }
@@ -272,17 +251,8 @@ impl fmt::Debug for Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}: {}", self.0.status.as_u16(), self.0.name, self.0.detail)
+        write!(f, "{} {}: {}", self.0.status.as_u16(), self.name(), self.0.detail)
     }
 }
 
 impl std::error::Error for Problem {}
-
-/// `golden-sample-missing` as "Golden sample missing".
-fn title_from_name(name: &str) -> String {
-    let words = name.replace('-', " ");
-    let mut letters = words.chars();
-    letters.next().map_or_else(String::new, |first| {
-        first.to_uppercase().collect::<String>() + letters.as_str()
-    })
-}

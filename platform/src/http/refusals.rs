@@ -1,8 +1,6 @@
 //! The one place where this crate's own errors become problems.
 
-use axum::http::StatusCode;
-
-use super::Problem;
+use super::{Problem, ProblemType};
 use crate::artifact_store::{ArtifactStoreError, SignatureError, UploadError};
 use crate::auth::AuthError;
 
@@ -18,7 +16,7 @@ impl From<AuthError> for Problem {
                 let challenge = format!(
                     "Bearer realm=\"chipq\", error=\"insufficient_scope\", scope=\"{scope}\""
                 );
-                Self::forbidden("missing-scope", detail)
+                Self::new(ProblemType::MissingScope, detail)
                     .with_extension("scope", scope.as_str())
                     .with_header(axum::http::header::WWW_AUTHENTICATE, &challenge)
             }
@@ -45,11 +43,11 @@ impl From<AuthError> for Problem {
 
 impl From<SignatureError> for Problem {
     fn from(error: SignatureError) -> Self {
-        let name = match error {
-            SignatureError::Missing | SignatureError::Tampered => "url-signature",
-            SignatureError::Expired => "url-expired",
+        let kind = match error {
+            SignatureError::Missing | SignatureError::Tampered => ProblemType::UrlSignature,
+            SignatureError::Expired => ProblemType::UrlExpired,
         };
-        Self::forbidden(name, error.to_string())
+        Self::new(kind, error.to_string())
     }
 }
 
@@ -58,23 +56,18 @@ impl From<UploadError> for Problem {
         let detail = error.to_string();
         match error {
             UploadError::TooLarge { limit_bytes } => Self::payload_too_large(limit_bytes),
-            UploadError::Empty => Self::unprocessable("empty-upload", detail),
-            UploadError::NotAPicture => {
-                Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-a-picture", detail)
-            }
-            UploadError::Mismatch { .. } => {
-                Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type-mismatch", detail)
-            }
-            UploadError::Truncated => Self::unprocessable("truncated-upload", detail),
-            UploadError::Malformed(_) => Self::unprocessable("malformed-picture", detail),
-            UploadError::TooManyPixels { .. } => Self::unprocessable("too-many-pixels", detail),
-            UploadError::WrongDigest { .. } => Self::unprocessable("wrong-digest", detail),
-            UploadError::WrongLength { .. } => Self::unprocessable("wrong-length", detail),
-            UploadError::AlreadyStored => Self::conflict("already-uploaded", detail),
-            UploadError::Interrupted(_) => Self::bad_request("interrupted-upload", detail),
+            UploadError::Empty => Self::new(ProblemType::EmptyUpload, detail),
+            UploadError::NotAPicture => Self::new(ProblemType::NotAPicture, detail),
+            UploadError::Mismatch { .. } => Self::new(ProblemType::MediaTypeMismatch, detail),
+            UploadError::Truncated => Self::new(ProblemType::TruncatedUpload, detail),
+            UploadError::Malformed(_) => Self::new(ProblemType::MalformedPicture, detail),
+            UploadError::TooManyPixels { .. } => Self::new(ProblemType::TooManyPixels, detail),
+            UploadError::WrongDigest { .. } => Self::new(ProblemType::WrongDigest, detail),
+            UploadError::WrongLength { .. } => Self::new(ProblemType::WrongLength, detail),
+            UploadError::AlreadyStored => Self::new(ProblemType::AlreadyUploaded, detail),
+            UploadError::Interrupted(_) => Self::new(ProblemType::InterruptedUpload, detail),
             UploadError::StorageFull => {
-                Self::new(StatusCode::INSUFFICIENT_STORAGE, "storage-full", detail)
-                    .with_retry_after(RETRY_AFTER_S)
+                Self::new(ProblemType::StorageFull, detail).with_retry_after(RETRY_AFTER_S)
             }
             UploadError::Store(error) => error.into(),
         }

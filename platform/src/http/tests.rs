@@ -5,6 +5,7 @@ mod connections;
 mod content_headers;
 mod half_closed;
 mod hosts;
+mod problem_pages;
 mod refusals;
 mod unread_bodies;
 
@@ -82,7 +83,7 @@ fn router(issuer: &TokenIssuer) -> Router {
         .route("/picture", get(async || ([(header::CONTENT_TYPE, "image/png")], vec![0; 4096])))
         .route("/bytes", put(async |body: axum::body::Bytes| body.len().to_string()))
         .with_state(App { verifier: Arc::new(issuer.verifier()) });
-    wrap(routes, &config)
+    wrap(routes.merge(problem_pages()), &config)
 }
 
 async fn void(Authenticated(actor): Authenticated) -> Result<&'static str, Problem> {

@@ -20,7 +20,7 @@ use axum::http::header::{AUTHORIZATION, SEC_WEBSOCKET_PROTOCOL};
 use axum::response::{IntoResponse as _, Response};
 use futures::StreamExt as _;
 use futures::stream::{BoxStream, iter, once};
-use platform::http::{JSON_BODY_MAX_BYTES, Problem, parse_json, read_json};
+use platform::http::{JSON_BODY_MAX_BYTES, Problem, ProblemType, parse_json, read_json};
 use platform::shutdown::Shutdown;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, Interval};
@@ -59,13 +59,14 @@ pub(super) async fn upgrade_connection(
         true => Some(Session::from_request_parts(&mut parts, &api).await?),
         false => None,
     };
-    let upgrade = upgrade
-        .map_err(|error| Problem::new(error.status(), "websocket-expected", error.body_text()))?;
+    let upgrade = upgrade.map_err(|error| {
+        Problem::new(ProblemType::WebsocketExpected, error.body_text()).with_status(error.status())
+    })?;
     let offered = parts.headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter();
     let mut offered = offered.filter_map(|value| value.to_str().ok()).flat_map(|v| v.split(','));
     if !offered.any(|protocol| protocol.trim() == PROTOCOL) {
         let detail = format!("offer the WebSocket protocol {PROTOCOL}");
-        return Err(Problem::bad_request("websocket-protocol", detail));
+        return Err(Problem::new(ProblemType::WebsocketProtocol, detail));
     }
     let upgrade = upgrade
         .protocols([PROTOCOL])

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use axum::extract::{FromRequestParts, Query};
 use axum::http::request::Parts;
 use chrono::{DateTime, Utc};
-use platform::http::Problem;
+use platform::http::{Problem, ProblemType};
 use serde::Deserialize as _;
 use serde::de::{DeserializeOwned, Deserializer, Error as _};
 use uuid::Uuid;
@@ -22,7 +22,7 @@ impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for QueryParams<T> {
         Query::try_from_uri(&parts.uri).map(|Query(params)| Self(params)).map_err(|rejection| {
             let text = rejection.body_text();
             let detail = text.strip_prefix("Failed to deserialize query string: ");
-            Problem::bad_request("invalid-query", detail.unwrap_or(&text))
+            Problem::new(ProblemType::InvalidQuery, detail.unwrap_or(&text))
         })
     }
 }

@@ -1,21 +1,20 @@
 //! `GET /v1/reports` and `GET /v1/reports/{id}`, the latter with two faces: JSON and PDF.
 
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse as _, Response};
 use chrono::{DateTime, Utc};
 use domain::{Lot, PartNumber, ProjectionName, Sha256, Station};
 use platform::auth::Scope;
 use platform::event_log::LogPlace;
-use platform::http::Problem;
 use platform::http::describe::FileBytes;
+use platform::http::{Problem, ProblemType, choose_offer};
 use serde::{Deserialize, Serialize};
 use tracing::Span;
 use tracing::field::display;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::accept::choose_offer;
 use super::descriptions::{FormatProblems, ListProblems};
 use super::inspections::GetParams;
 use super::list::{ListArguments, ListPage, PageSize, read_list};
@@ -166,6 +165,5 @@ async fn respond_with_pdf(
 
 fn not_acceptable() -> Problem {
     let detail = "a report is served as application/json or application/pdf";
-    Problem::new(StatusCode::NOT_ACCEPTABLE, "not-acceptable", detail)
-        .with_extension("offers", vec![JSON, PDF])
+    Problem::new(ProblemType::NotAcceptable, detail).with_extension("offers", vec![JSON, PDF])
 }

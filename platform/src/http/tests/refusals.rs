@@ -164,7 +164,7 @@ fn a_problem_carries_its_headers_fields_and_extensions() {
     ]);
     assert_eq!(problem.to_json()["errors"][1]["field"], "part");
     assert_eq!(problem.detail(), "2 fields are wrong; see errors");
-    let problem = Problem::conflict("already-judged", "it is judged")
+    let problem = Problem::new(ProblemType::AlreadyJudged, "it is judged")
         .completed_at("/v1/x", "t1")
         .completed_at("/y", "t2");
     assert_eq!(problem.to_json()["title"], "Already judged");

@@ -6,7 +6,8 @@ use axum::http::{HeaderMap, header};
 ///
 /// The most specific range decides an offer's quality; of equals the more specific, then the
 /// earlier offer wins.
-pub(super) fn choose_offer(headers: &HeaderMap, offers: &[&'static str]) -> Option<&'static str> {
+#[must_use]
+pub fn choose_offer(headers: &HeaderMap, offers: &[&'static str]) -> Option<&'static str> {
     let values = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let ranges: Vec<MediaRange> =
         values.flat_map(|value| value.split(',')).filter_map(MediaRange::parse).collect();
