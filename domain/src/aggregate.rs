@@ -9,6 +9,8 @@ use std::borrow::Cow;
 use cqrs_es::DomainEvent;
 use serde_json::Value;
 
+use crate::Reach;
+
 /// A consistency boundary whose state is folded from its own stream of events.
 pub trait Aggregate: Default + Clone + Send + Sync + 'static {
     /// The stored name of the aggregate's type; a constant, never derived from a Rust name.
@@ -30,6 +32,12 @@ pub trait Aggregate: Default + Clone + Send + Sync + 'static {
 
     /// The state after `event`. Total: any stored event may be applied to any state.
     fn evolve(&mut self, event: &Self::Event);
+
+    /// Whether somebody who is limited to `reach` may give it `command`. What is neither at a station nor of a part is
+    /// within every reach.
+    fn is_within(&self, _reach: &Reach, _command: &Self::Command) -> bool {
+        true
+    }
 
     /// What whoever keeps and counts events has to know of `event`, and its shape does not say.
     fn labels(_event: &Self::Event) -> EventLabels {

@@ -2,7 +2,7 @@
 
 use cqrs_es::event_sink::EventSink;
 
-use crate::{Aggregate, Inspection, ModelRoute, Part, ProjectionRepair};
+use crate::{AccessControl, Aggregate, Inspection, ModelRoute, Part, ProjectionRepair};
 
 macro_rules! cqrs_aggregate {
     ($aggregate:ty) => {
@@ -36,3 +36,4 @@ cqrs_aggregate!(Inspection);
 cqrs_aggregate!(Part);
 cqrs_aggregate!(ModelRoute);
 cqrs_aggregate!(ProjectionRepair);
+cqrs_aggregate!(AccessControl);

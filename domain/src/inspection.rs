@@ -9,6 +9,7 @@ mod event;
 mod rejection;
 #[cfg(test)]
 mod tests;
+mod within;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,8 +24,8 @@ pub use rejection::InspectionRejection;
 use crate::vocabulary::vocabulary;
 use crate::{
     Aggregate, ArtifactId, EventLabels, FiredRule, InspectionId, Judgement, Lot, PartNumber,
-    Picture, PictureOwner, PixelScale, Recipe, Renewal, Station, StoredEvent, UploadSlot, View,
-    ViewName, judge,
+    Picture, PictureOwner, PixelScale, Reach, Recipe, Renewal, Station, StoredEvent, UploadSlot,
+    View, ViewName, judge,
 };
 
 /// The state of an inspection.
@@ -346,6 +347,10 @@ impl Aggregate for Inspection {
         command: InspectionCommand,
     ) -> Result<Vec<InspectionEvent>, InspectionRejection> {
         command::decide(self, command)
+    }
+
+    fn is_within(&self, reach: &Reach, command: &InspectionCommand) -> bool {
+        within::is_within(self, reach, command)
     }
 
     fn evolve(&mut self, event: &InspectionEvent) {

@@ -3,7 +3,7 @@
 //! Stations open an [`Inspection`] of a part, upload pictures, and ask for a [`Judgement`]. A [`Part`]
 //! owns the golden sample that pictures are compared with and the [`Recipe`] that they are judged by.
 //! A [`ModelRoute`] says which version of a network compares them. A [`ProjectionRepair`] says what was
-//! decided about events that a read model cannot take.
+//! decided about events that a read model cannot take. [`AccessControl`] says who may do what, and where.
 //! Commands are decided and events evolved by pure functions (see [`Aggregate`]); a [`Report`] is a
 //! pure function of an inspection's events.
 //!
@@ -11,6 +11,7 @@
 
 #![warn(clippy::wildcard_enum_match_arm)]
 
+mod access_control;
 mod aggregate;
 mod area;
 mod cqrs;
@@ -23,6 +24,7 @@ pub mod model_route;
 pub mod part;
 mod picture;
 mod projection_repair;
+mod reach;
 mod read_model;
 mod recipe;
 pub mod report;
@@ -32,6 +34,10 @@ mod test_support;
 mod value;
 mod vocabulary;
 
+pub use access_control::{
+    AccessControl, AccessControlCommand, AccessControlEvent, AccessControlRejection, DisplayName,
+    NewPrincipal, Principal, PrincipalKind, PrincipalName, Role,
+};
 pub use aggregate::{
     Aggregate, EventLabels, Rejection, StoredEvent, UnknownStoredEvent, UpcastError, Upcaster,
 };
@@ -52,6 +58,7 @@ pub use projection_repair::{
     PoisonedEvent, ProjectionRepair, ProjectionRepairCommand, ProjectionRepairEvent,
     ProjectionRepairRejection,
 };
+pub use reach::{REACH_MAX, Reach};
 pub use read_model::{GenerationStatus, ProjectionName};
 pub use recipe::{Grade, Recipe, ViewName};
 pub use report::Report;

@@ -20,7 +20,7 @@ pub use golden::{GoldenPurpose, GoldenReservation, GoldenSample, GoldenSampleUse
 pub use rejection::PartRejection;
 
 use crate::{
-    Aggregate, ArtifactId, PartNumber, Picture, PictureOwner, Recipe, Renewal, StoredEvent,
+    Aggregate, ArtifactId, PartNumber, Picture, PictureOwner, Reach, Recipe, Renewal, StoredEvent,
     UploadSlot, ViewName,
 };
 
@@ -94,6 +94,15 @@ impl Aggregate for Part {
 
     fn decide(&self, command: PartCommand) -> Result<Vec<PartEvent>, PartRejection> {
         command::decide(self, command)
+    }
+
+    fn is_within(&self, reach: &Reach, command: &PartCommand) -> bool {
+        match (self, command) {
+            (Self::Registered(facts), _) => reach.covers_part(&facts.part),
+            (Self::Unregistered, PartCommand::RegisterPart { part }) => reach.covers_part(part),
+            // There is nothing to keep anybody from.
+            (Self::Unregistered, _) => true,
+        }
     }
 
     fn evolve(&mut self, event: &PartEvent) {

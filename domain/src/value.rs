@@ -41,7 +41,7 @@ const COMPOSED_MAX_CHARS: usize = 4;
 /// Printable, not blank at either end, and short enough to stand on a label. Composed (Unicode's NFC), so that
 /// two names that look the same and only differ in how their accents were typed are one; no relative path, which
 /// a client would resolve away before it asks for it.
-fn parse_name(field: &'static str, text: &str) -> Result<String, Invalid> {
+pub(crate) fn parse_name(field: &'static str, text: &str) -> Result<String, Invalid> {
     let text = compose(text).ok_or(Invalid::new(field, TOO_LONG))?;
     if text.is_empty() {
         return Err(Invalid::new(field, "must not be empty"));

@@ -72,7 +72,7 @@ mod tests {
     use crate::{
         ArtifactState, ComparisonMethod, DefectClass, DifferenceKind, GenerationStatus,
         GoldenSampleUse, Grade, InspectionState, Judgement, MediaType, NotComparable,
-        ProjectionName,
+        PrincipalKind, ProjectionName, Role,
     };
 
     /// Each word reads back, is what serde writes, and stands among `ALL` once.
@@ -108,7 +108,9 @@ mod tests {
             InspectionState,
             ArtifactState,
             ProjectionName,
-            GenerationStatus
+            GenerationStatus,
+            PrincipalKind,
+            Role
         );
     }
 

@@ -2,83 +2,25 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+#[path = "golden_events/stored.rs"]
+mod stored;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use cqrs_es::DomainEvent;
 use domain::{
-    Aggregate, ComparisonMethod, FiredRule, GoldenPurpose, GoldenSampleUse, Inspection,
-    InspectionEvent, ModelRoute, ModelRouteEvent, Part, PartEvent, PixelScale, ProjectionRepair,
-    ProjectionRepairEvent, Recipe,
+    AccessControl, Aggregate, ComparisonMethod, GoldenPurpose, GoldenSampleUse, Inspection,
+    InspectionEvent, ModelRoute, Part, PartEvent, PixelScale, ProjectionRepair, Recipe,
 };
 use proptest::prelude::*;
-use serde::Deserialize as _;
 use serde_json::Value;
 
-/// The names of an enum's variants. The match has no wildcard: a variant that is missing from the
-/// list does not compile, and a name in the list needs a golden file.
-macro_rules! variant_names {
-    ($constant:ident, $function:ident, $event:ident: $($variant:ident),+ $(,)?) => {
-        const $constant: &[&str] = &[$(stringify!($variant)),+];
-
-        fn $function(event: &$event) -> &'static str {
-            match event {
-                $($event::$variant { .. } => stringify!($variant)),+
-            }
-        }
-    };
-}
-
-variant_names!(
-    INSPECTION_EVENTS, inspection_event, InspectionEvent:
-    InspectionCreated,
-    ArtifactReserved,
-    ArtifactReservationRenewed,
-    ArtifactReservationCancelled,
-    ArtifactUploaded,
-    InferenceRequested,
-    InferenceCompleted,
-    InferenceFailed,
-    InspectionJudged,
-    InspectionVoided,
-);
-variant_names!(
-    PART_EVENTS, part_event, PartEvent:
-    PartRegistered,
-    RecipeRevised,
-    GoldenSampleReserved,
-    GoldenSampleReservationRenewed,
-    GoldenSampleReservationCancelled,
-    GoldenSampleRegistered,
-);
-
-variant_names!(
-    MODEL_ROUTE_EVENTS, model_route_event, ModelRouteEvent:
-    ModelRouted,
-);
-
-variant_names!(
-    PROJECTION_REPAIR_EVENTS, projection_repair_event, ProjectionRepairEvent:
-    StreamRetryRequested,
-    StreamDiscarded,
-);
-
-variant_names!(
-    RULES, rule, FiredRule:
-    Defect,
-    DoubtfulFinding,
-    UnexplainedDifference,
-    NotCovered,
-    NotCompared,
-    MissingView,
-    DuplicateView,
-    UnknownView,
-    NothingFound,
-);
+use stored::{AGGREGATES, RULES, Stored, current_versions, rule};
 
 /// Fields that may be absent.
-const OPTIONAL: [&str; 7] = [
+const OPTIONAL: [&str; 8] = [
     "golden",
+    "display_name",
     "from",
     "comparison",
     "coverage",
@@ -89,62 +31,6 @@ const OPTIONAL: [&str; 7] = [
 
 /// Of these also the reason may be absent.
 const PART_SAMPLES: [&str; 2] = ["GoldenSampleReserved", "GoldenSampleRegistered"];
-
-/// The names by aggregate.
-const AGGREGATES: [&[&str]; 4] =
-    [INSPECTION_EVENTS, PART_EVENTS, MODEL_ROUTE_EVENTS, PROJECTION_REPAIR_EVENTS];
-
-/// What a golden file decodes to.
-enum Stored {
-    Inspection(InspectionEvent),
-    Part(PartEvent),
-    ModelRoute(ModelRouteEvent),
-    ProjectionRepair(ProjectionRepairEvent),
-}
-
-impl Stored {
-    /// As the log's reader does: upcast first, then decoded.
-    fn decode(name: &str, version: &str, payload: &Value) -> Result<Self, String> {
-        match AGGREGATES.iter().position(|names| names.contains(&name)) {
-            Some(0) => of::<Inspection>(name, version, payload).map(Self::Inspection),
-            Some(1) => of::<Part>(name, version, payload).map(Self::Part),
-            Some(2) => of::<ModelRoute>(name, version, payload).map(Self::ModelRoute),
-            Some(_) => of::<ProjectionRepair>(name, version, payload).map(Self::ProjectionRepair),
-            None => Err("no event has this name".to_owned()),
-        }
-    }
-
-    /// Name and version as the log stores them, the variant's name, and the payload.
-    fn encode(&self) -> (String, String, &'static str, Value) {
-        fn of<E: DomainEvent>(
-            event: &E,
-            variant: &'static str,
-        ) -> (String, String, &'static str, Value) {
-            let payload = serde_json::to_value(event).unwrap();
-            (event.event_type(), event.event_version(), variant, payload)
-        }
-        match self {
-            Self::Inspection(event) => of(event, inspection_event(event)),
-            Self::Part(event) => of(event, part_event(event)),
-            Self::ModelRoute(event) => of(event, model_route_event(event)),
-            Self::ProjectionRepair(event) => of(event, projection_repair_event(event)),
-        }
-    }
-}
-
-fn of<A: Aggregate>(name: &str, version: &str, payload: &Value) -> Result<A::Event, String> {
-    let payload = A::upcast(name, version, payload).map_err(|error| error.to_string())?;
-    A::Event::deserialize(&*payload).map_err(|error| error.to_string())
-}
-
-/// The version that is written now of every event, by name.
-fn current_versions() -> BTreeMap<&'static str, usize> {
-    [Inspection::EVENTS, Part::EVENTS, ModelRoute::EVENTS, ProjectionRepair::EVENTS]
-        .concat()
-        .into_iter()
-        .map(|stored| (stored.name, stored.current_version()))
-        .collect()
-}
 
 /// The golden payloads by (name, version), as the file names say.
 fn golden_files() -> BTreeMap<(String, String), Value> {
@@ -372,6 +258,8 @@ fn the_aggregates_are_stored_under_their_names() {
     assert_eq!(<ModelRoute as cqrs_es::Aggregate>::TYPE, "model-route");
     assert_eq!(<ProjectionRepair as Aggregate>::TYPE, "projection");
     assert_eq!(<ProjectionRepair as cqrs_es::Aggregate>::TYPE, "projection");
+    assert_eq!(<AccessControl as Aggregate>::TYPE, "access-control");
+    assert_eq!(<AccessControl as cqrs_es::Aggregate>::TYPE, "access-control");
 }
 
 /// Some of the events, some of them several times, in any order.

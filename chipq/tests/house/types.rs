@@ -13,6 +13,7 @@ const SHARED: &[(&str, &str)] = &[
         "Progress",
         "of a bar on the terminal, of a follower, of a rebuild: each private or the only one in its API",
     ),
+    ("Reach", "where a principal may act; a box with its borders, private to vision"),
     ("Service", "each service calls itself so, and only chipq sees both"),
     ("State", "private everywhere"),
 ];
