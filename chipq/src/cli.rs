@@ -1,5 +1,6 @@
 //! The command line. Every subcommand's arguments are one struct; nothing here does any work.
 
+mod access;
 mod arguments;
 mod bench;
 mod model;
@@ -13,6 +14,11 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use clap_complete::Shell;
 use platform::telemetry::TelemetryConfig;
 
+pub(crate) use access::{
+    AccountsCommand, ChangePrincipalArgs, ChangeReachArgs, ChangeRoleArgs, ClaimArgs,
+    ClaimCodeArgs, ClientsCommand, CreateAccountArgs, CreateClientArgs, ListPrincipalsArgs,
+    PasswordArgs, ReplacePasswordArgs, RotateSecretArgs,
+};
 pub(crate) use arguments::{
     DemoArgs, EvaluateArgs, GenerateBoardsArgs, InspectArgs, PhotographUnits, RebuildArgs, UpArgs,
     VerifyArgs,
@@ -112,6 +118,12 @@ Examples:
     /// Look after the read models: how far they are, and the streams that they could not take.
     #[command(subcommand)]
     Projections(ProjectionsCommand),
+    /// Keep the accounts of people: who may do what, and where.
+    #[command(subcommand)]
+    Accounts(AccountsCommand),
+    /// Keep the clients of stations and other machines, and their secrets.
+    #[command(subcommand)]
+    Clients(ClientsCommand),
     /// Check that every read model equals a rebuild from the event log.
     #[command(after_help = "Exits with 1 and names the differences when one does not.")]
     Verify(VerifyArgs),
@@ -195,6 +207,8 @@ impl Command {
             Self::Rebuild(args) => &args.installation.foundation,
             Self::Verify(args) => &args.installation.foundation,
             Self::Projections(command) => &command.installation().foundation,
+            Self::Accounts(command) => &command.installation().foundation,
+            Self::Clients(command) => &command.installation().foundation,
             Self::Model(command) => &command.server().installation.foundation,
         };
         foundation.database.url().is_some()

@@ -7,6 +7,7 @@
 #[macro_use]
 mod output;
 
+mod access;
 mod bench;
 mod cli;
 mod demo;
@@ -126,6 +127,8 @@ async fn run(command: Command, shutdown: &Shutdown) -> anyhow::Result<ExitCode> 
         Command::Migrate(args) => projections::migrate(args).map_ok(succeeded).boxed_local(),
         Command::Rebuild(args) => projections::rebuild(args).map_ok(succeeded).boxed_local(),
         Command::Projections(command) => projections::run(command).boxed_local(),
+        Command::Accounts(command) => access::run_accounts(command).boxed_local(),
+        Command::Clients(command) => access::run_clients(command).boxed_local(),
         Command::Verify(args) => projections::verify(args).boxed_local(),
         Command::Evaluate(args) => {
             compute(move || offline::evaluate(&args)).map_ok(succeeded).boxed_local()

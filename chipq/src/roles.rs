@@ -12,6 +12,7 @@ use clap::Args;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use inference_worker::WorkerConfig;
+use platform::access::follow_access;
 use platform::auth::Users;
 use platform::config::{ConfigErrors, listen_address};
 use platform::event_log::EventLog;
@@ -108,6 +109,7 @@ pub(crate) async fn command_api(args: CommandApiArgs, shutdown: &Shutdown) -> an
     check_owner(&args.data.data_dir)?;
     let foundation = open(&args.foundation, shutdown).await?;
     let stores = ApiStores::open(&args.data)?;
+    follow_accounts(&foundation, &stores, shutdown);
     let users = if args.demo_user { Users::demo() } else { Users::none() };
     let api = build_command_api(&foundation, &stores, users, &args.config);
     tokio::spawn(command_api::housekeeping(foundation.idempotency(), shutdown.clone()));
@@ -124,6 +126,7 @@ pub(crate) async fn query_api(args: QueryApiArgs, shutdown: &Shutdown) -> anyhow
     check_owner(&args.data.data_dir)?;
     let foundation = open(&args.foundation, shutdown).await?;
     let stores = ApiStores::open(&args.data)?;
+    follow_accounts(&foundation, &stores, shutdown);
     let memory = args.pictures.budget();
     let api = build_query_api(&foundation, &stores, memory, &args.config, shutdown.clone());
     let listener = bind(args.listen, "--listen").await?;
@@ -133,6 +136,12 @@ pub(crate) async fn query_api(args: QueryApiArgs, shutdown: &Shutdown) -> anyhow
     let public_host = args.public_url.map(|url| url.host());
     let config = HttpConfig { public_host, ..HttpConfig::default() };
     Ok(serve_with_health(listener, router, probes, &config, shutdown.clone()).await?)
+}
+
+/// Keeps what this role believes about accounts and clients as the log says.
+fn follow_accounts(foundation: &Foundation, stores: &ApiStores, shutdown: &Shutdown) {
+    let (register, tail) = (stores.register.clone(), foundation.tail().clone());
+    tokio::spawn(follow_access(register, tail, shutdown.clone()));
 }
 
 /// Keeps the read models up to date until a signal.

@@ -12,6 +12,7 @@ use command_api::{CommandApi, CommandApiConfig};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use inference_worker::WorkerConfig;
+use platform::access::{AccessAdministration, follow_access};
 use platform::auth::Users;
 use platform::disk::check_room;
 use platform::foundation::Foundation;
@@ -136,15 +137,20 @@ impl Services {
 
         let (pool, tail) = (self.foundation.lease_pool(), self.foundation.tail());
         let stop = || self.stop_roles.child();
-        let pictures = (stores.artifacts, memory);
+        let pictures = (stores.artifacts.clone(), memory);
         let worker = worker.run(pool.clone(), tail.clone(), pictures, stop());
         let projectors = projectors.run(pool.clone(), tail.clone(), stop());
         let housekeeping = command_api::housekeeping(self.foundation.idempotency(), stop());
         self.roles.spawn(async { ("the inference worker", worker.await) });
         self.roles.spawn(async { ("the projectors", projectors.await) });
+        let access = follow_access(stores.register, self.foundation.tail().clone(), stop());
         self.roles.spawn(async {
             housekeeping.await;
             ("housekeeping", Ok(()))
+        });
+        self.roles.spawn(async {
+            access.await;
+            ("access control", Ok(()))
         });
         Ok(())
     }
@@ -162,6 +168,11 @@ impl Services {
         let router = router.merge(query_api::router(queries));
         let serving = serve_with_health(listener, router, probes, config, self.stop_http.clone());
         self.http = Some(tokio::spawn(serving));
+    }
+
+    /// Accounts and clients.
+    pub(crate) fn access_administration(&self) -> AccessAdministration {
+        AccessAdministration::new(self.foundation.log(), self.foundation.pool().clone())
     }
 
     /// Where it serves.

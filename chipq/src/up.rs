@@ -3,7 +3,9 @@
 use std::net::SocketAddr;
 
 use platform::auth::Users;
+use platform::event_log::ActorRef;
 use platform::shutdown::Shutdown;
+use secrecy::ExposeSecret as _;
 
 use crate::cli::UpArgs;
 use crate::failure::{Failure, exit};
@@ -33,7 +35,12 @@ async fn serve(services: &mut Services, args: &UpArgs, shutdown: &Shutdown) -> a
     if let StartOutcome::NotYet(said) = shutdown.run_until_requested(ready).await? {
         tracing::warn!(said, "serving, but not everything is ready; what needs it waits");
     }
-    out!("{}", welcome_text(services, !args.without_demo_user));
+    let login = if args.without_demo_user {
+        describe_login(services).await?
+    } else {
+        "user demo, password demo (this machine only)".to_owned()
+    };
+    out!("{}", welcome_text(services, &login));
     tokio::select! {
         () = shutdown.requested() => Ok(()),
         error = services.wait_for_failure() => Err(error),
@@ -55,10 +62,23 @@ pub(crate) fn users(listen: SocketAddr, without_demo_user: bool) -> Result<Users
     }
 }
 
-fn welcome_text(services: &Services, demo_user: bool) -> String {
+/// How to sign in: by a code that makes the first administrator, while there is none. It is printed and never logged.
+async fn describe_login(services: &Services) -> anyhow::Result<String> {
+    let access = services.access_administration();
+    if access.read().await?.is_claimed() {
+        return Ok("as an account or a client".to_owned());
+    }
+    let reason = "the platform started without an administrator".to_owned();
+    let issued = access.issue_claim_code(ActorRef::for_service("chipq"), reason).await?;
+    Ok(format!(
+        "nobody yet; within an hour: chipq accounts claim {} --name NAME",
+        issued.code.expose_secret()
+    ))
+}
+
+fn welcome_text(services: &Services, login: &str) -> String {
     let url = services.url();
     let data = services.installation().data_dir();
-    let login = if demo_user { "user demo, password demo (this machine only)" } else { "none" };
     let database =
         if services.installation().is_private() { "private, in that folder" } else { "yours" };
     format!(
@@ -81,8 +101,8 @@ mod tests {
     fn the_demo_user_never_signs_in_from_elsewhere() {
         let everywhere: SocketAddr = "0.0.0.0:8080".parse().unwrap();
         assert!(users(everywhere, false).unwrap_err().next.contains("--without-demo-user"));
-        assert!(users(everywhere, true).unwrap().authenticate("demo", "demo").is_none());
+        assert!(users(everywhere, true).unwrap().authenticate("demo", &"demo".into()).is_none());
         let loopback = "127.0.0.1:8080".parse().unwrap();
-        assert!(users(loopback, false).unwrap().authenticate("demo", "demo").is_some());
+        assert!(users(loopback, false).unwrap().authenticate("demo", &"demo".into()).is_some());
     }
 }

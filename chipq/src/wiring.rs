@@ -6,8 +6,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use command_api::{CommandApi, CommandApiConfig};
+use platform::access::CredentialStore;
 use platform::artifact_store::ArtifactStore;
-use platform::auth::{SigningKey, Users};
+use platform::auth::{AccessRegister, SigningKey, Users};
 use platform::foundation::{DataConfig, Foundation, FoundationError, TokenKeys};
 use platform::picture_memory::PictureMemory;
 use platform::shutdown::Shutdown;
@@ -21,15 +22,19 @@ pub(crate) struct ApiStores {
     pub(crate) artifacts: ArtifactStore,
     signing_key: SigningKey,
     token_keys: TokenKeys,
+    /// Who may use the installation; see [`platform::access::follow_access`].
+    pub(crate) register: AccessRegister,
 }
 
 impl ApiStores {
     /// Opens the folders and keys; makes what is missing.
     pub(crate) fn open(data: &DataConfig) -> Result<Self, FoundationError> {
+        let register = AccessRegister::new();
         Ok(Self {
             artifacts: data.open_artifacts()?,
             signing_key: data.open_signing_key()?,
-            token_keys: data.open_token_keys()?,
+            token_keys: data.open_token_keys(register.clone())?,
+            register,
         })
     }
 }
@@ -48,6 +53,8 @@ pub(crate) fn build_command_api(
         issuer: Arc::clone(&stores.token_keys.issuer),
         verifier: Arc::clone(&stores.token_keys.verifier),
         users,
+        register: stores.register.clone(),
+        credentials: CredentialStore::new(foundation.pool().clone()),
     };
     CommandApi::new(on, config)
 }

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use axum::extract::FromRef;
+use platform::access::CredentialStore;
 use platform::artifact_store::{ArtifactStore, UploadLimits};
-use platform::auth::{TokenIssuer, TokenVerifier, Users};
+use platform::auth::{AccessRegister, TokenIssuer, TokenVerifier, Users};
 use platform::event_log::EventLog;
 use platform::http::{RateLimit, WaitPlaces};
 use platform::idempotency::IdempotencyStore;
@@ -25,8 +26,12 @@ pub struct Dependencies {
     pub issuer: Arc<TokenIssuer>,
     /// Believes tokens.
     pub verifier: Arc<TokenVerifier>,
-    /// Development users; nobody in production.
+    /// The demonstration's account; nobody in production.
     pub users: Users,
+    /// Who may use the installation.
+    pub register: AccessRegister,
+    /// What they prove that with.
+    pub credentials: CredentialStore,
 }
 
 /// The command API. Clones share everything.
@@ -84,6 +89,14 @@ impl CommandApi {
 
     pub(crate) fn users(&self) -> &Users {
         &self.0.dependencies.users
+    }
+
+    pub(crate) fn register(&self) -> &AccessRegister {
+        &self.0.dependencies.register
+    }
+
+    pub(crate) fn credentials(&self) -> &CredentialStore {
+        &self.0.dependencies.credentials
     }
 
     pub(crate) fn upload_limits(&self) -> &UploadLimits {

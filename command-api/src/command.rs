@@ -16,7 +16,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use chrono::{DateTime, Utc};
-use domain::Aggregate;
+use domain::{Aggregate, Reach};
 use platform::auth::{Actor, Scope};
 use platform::event_log::{ActorRef, EventMetadata, StreamVersion};
 use platform::execute::{ExecuteError, Executed, Request, execute_once};
@@ -85,6 +85,8 @@ pub(crate) struct KeyedRequest {
     pub(crate) fingerprint: Fingerprint,
     pub(crate) if_match: Option<StreamVersion>,
     pub(crate) metadata: EventMetadata,
+    /// Where the caller may do that.
+    pub(crate) reach: Reach,
 }
 
 impl<P> Mutation<P> {
@@ -115,8 +117,9 @@ impl<P> Mutation<P> {
         );
         let actor = ActorRef { subject: self.actor.subject.clone(), roles: self.actor.roles };
         let metadata = EventMetadata::by_actor(actor, &self.trace);
+        let Actor { subject: principal, reach, .. } = self.actor;
         let (key, if_match) = (self.key, self.if_match);
-        KeyedRequest { principal: self.actor.subject, key, fingerprint, if_match, metadata }
+        KeyedRequest { principal, key, fingerprint, if_match, metadata, reach }
     }
 }
 
@@ -276,7 +279,8 @@ where
         metadata: keyed.metadata.with_occurred_at(AcceptedCommand::from_claim(claim).at),
     };
     let answer = plan.answer;
-    execute_once(api.log(), request, claim, move |done| answer(done)).await.map_err(|error| {
+    let by = (claim, &keyed.reach);
+    execute_once(api.log(), request, by, move |done| answer(done)).await.map_err(|error| {
         match (error, A::default().decide(plan.command)) {
             // RFC 9110, 13.2.1: what does not exist is not found, whatever the precondition says.
             (ExecuteError::VersionMismatch { current }, Err(missing)) if current.number == 0 => {

@@ -35,6 +35,7 @@ pub(crate) fn from_execute_error<R: Rejection>(error: ExecuteError<R>) -> Proble
         ExecuteError::VersionMismatch { current } => {
             Problem::precondition_failed(&current.entity_tag())
         }
+        ExecuteError::OutOfReach => Problem::new(ProblemType::OutOfReach, error.to_string()),
         ExecuteError::Contended => Problem::unavailable(error.to_string(), RETRY_AFTER_S),
         ExecuteError::ClaimLost => in_progress(error.to_string(), RETRY_AFTER_S),
         ExecuteError::Unreadable(error) => Problem::internal(error),

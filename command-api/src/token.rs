@@ -1,8 +1,10 @@
-//! Tokens for development users, and the keys that every token is checked with.
+//! Tokens for accounts and clients, and the keys that every token is checked with.
 
+mod grant;
 mod issue;
 mod key_set;
 mod peer_address;
+mod refusal;
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;

@@ -1,11 +1,12 @@
-//! Who may do what: actors, roles, scopes, signed access tokens and the people of a development
-//! set-up.
+//! Who may do what: actors, roles, scopes, signed access tokens, what is known of accounts and clients, and the
+//! demonstration's account.
 //!
 //! Invariant: a token is believed only when it is signed with Ed25519 by a known key for this
 //! issuer and audience, and is in its time. Absent: refresh tokens and HTTP (see
 //! `http::Authenticated`).
 
 mod keys;
+mod register;
 mod scope;
 mod signing_key;
 mod tokens;
@@ -15,6 +16,7 @@ mod users;
 mod tests;
 
 pub use keys::{KeyError, KeyRing};
+pub use register::{AccessRegister, AccessUnknown};
 pub use scope::{ROLES, Scope, scopes_of};
 pub use signing_key::SigningKey;
 pub(crate) use signing_key::hmac_sha256;
@@ -57,6 +59,15 @@ pub enum AuthError {
     /// Its time has not come.
     #[error("the token is not valid yet; check the clock")]
     NotYetValid,
+    /// There is no account and no client of this name.
+    #[error("the account or client that the token was issued to is not known here")]
+    NoPrincipal,
+    /// The account or client was disabled, or what it may do was changed, after it was issued.
+    #[error("what the token was granted to was changed since; get a new one")]
+    Revoked,
+    /// This process cannot tell who may do what.
+    #[error("accounts and clients could not be read yet; try again in a moment")]
+    AccessUnknown,
     /// The token is good but does not allow this.
     #[error("the token lacks the scope {0}")]
     MissingScope(Scope),

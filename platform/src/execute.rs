@@ -9,7 +9,7 @@ mod load;
 
 use std::time::Duration;
 
-use domain::Aggregate;
+use domain::{Aggregate, Reach};
 
 use crate::backoff::Backoff;
 use crate::event_log::{
@@ -89,6 +89,9 @@ pub enum ExecuteError<R: std::error::Error> {
         /// The version now.
         current: StreamVersion,
     },
+    /// Who asks is limited to other stations or parts.
+    #[error("you are limited to other stations or parts than this is of")]
+    OutOfReach,
     /// Others kept appending to the stream, or too many waited for their turn on it.
     #[error("the resource is being changed by too many requests at once")]
     Contended,
@@ -188,7 +191,8 @@ impl<A: Aggregate> Loading<A> {
     }
 }
 
-/// Executes the command of a claimed key and keeps its answer with what it appends. When an owner that
+/// Executes the command of a claimed key, by somebody who is limited to `reach`, and keeps its answer with what it
+/// appends. When an owner that
 /// died had executed it already, answers from what is in the log. `answer` must be pure.
 ///
 /// Where log and answers share no transaction, a crash may come in between. The command is executed once
@@ -205,7 +209,7 @@ impl<A: Aggregate> Loading<A> {
 pub async fn execute_once<A: Aggregate>(
     log: &dyn EventLog,
     mut request: Request<A>,
-    claim: &Claim,
+    (claim, reach): (&Claim, &Reach),
     answer: impl Fn(&Executed<A>) -> Answer + Clone + Send + 'static,
 ) -> Result<Answer, ExecuteError<A::Rejection>>
 where
@@ -215,7 +219,7 @@ where
         request.metadata.with_command_id(claim.command_id()).with_fingerprint(claim.fingerprint());
     let _turn = wait_for_turn::<A>(log, &request).await?;
     for attempt in 0..ATTEMPTS_MAX {
-        let (decided, append) = decide_once(log, &request, claim).await?;
+        let (decided, append) = decide_once(log, &request, (claim, reach)).await?;
         let (kept, answer_to_keep) = (decided.clone(), answer.clone());
         let keep = move |appended: &Appended| answer_to_keep(&kept.after(appended));
         match log.append(append.keeping(claim.clone().complete_with(keep))).await {
@@ -313,13 +317,16 @@ async fn is_version<A>(
 async fn decide_once<A: Aggregate>(
     log: &dyn EventLog,
     request: &Request<A>,
-    claim: &Claim,
+    (claim, reach): (&Claim, &Reach),
 ) -> Result<(Decided<A>, Append), ExecuteError<A::Rejection>>
 where
     A::Command: Clone,
 {
     let command_id = claim.command_id();
     let (loaded, appended) = load_beside::<A>(log, &request.aggregate_id, command_id).await?;
+    if !loaded.state.is_within(reach, &request.command) {
+        return Err(ExecuteError::OutOfReach);
+    }
     let of_command = |event: &&Recorded| event.command_id == Some(command_id);
     match appended.as_ref().or_else(|| claim.recorded().iter().find(of_command)) {
         None => decide_on(log, request, loaded).await,

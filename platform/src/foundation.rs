@@ -12,7 +12,9 @@ use chrono::Utc;
 use crate::artifact_store::{
     self, ArtifactStore, ArtifactStoreConfig, ArtifactStoreError, InvalidArtifactStoreUrl,
 };
-use crate::auth::{KeyError, KeyRing, SigningKey, TokenConfig, TokenIssuer, TokenVerifier};
+use crate::auth::{
+    AccessRegister, KeyError, KeyRing, SigningKey, TokenConfig, TokenIssuer, TokenVerifier,
+};
 use crate::config::{ConfigErrors, SecretFileError};
 use crate::event_log::{self, EventLog, EventLogConfig, InvalidEventLogUrl};
 use crate::follower::LogTail;
@@ -210,14 +212,15 @@ impl DataConfig {
         Ok(SigningKey::open(&self.data_dir)?)
     }
 
-    /// Opens the keys of tokens; makes them when they are missing.
+    /// Opens the keys of tokens; makes them when they are missing. What a token says is believed while `register`
+    /// says so, too.
     ///
     /// # Errors
     /// When they cannot be read, or can be read by others.
-    pub fn open_token_keys(&self) -> Result<TokenKeys, FoundationError> {
+    pub fn open_token_keys(&self, register: AccessRegister) -> Result<TokenKeys, FoundationError> {
         let ring = KeyRing::open(&self.data_dir, Utc::now())?;
         let issuer = Arc::new(TokenIssuer::new(ring, TokenConfig::default()));
-        let verifier = Arc::new(issuer.verifier());
+        let verifier = Arc::new(issuer.verifier().with_register(register));
         Ok(TokenKeys { issuer, verifier })
     }
 }

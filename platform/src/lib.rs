@@ -3,6 +3,7 @@
 //! Nothing here names a service, and `domain` is imported only for the aggregate trait and the
 //! values that every service shares. See `docs/architecture.md` for who may touch what.
 
+pub mod access;
 pub mod artifact_store;
 pub mod auth;
 pub mod backoff;

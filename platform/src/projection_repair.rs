@@ -124,12 +124,13 @@ pub async fn record_repair(
         Ok(executed) => Ok(Decided { projection, poison: about, place: executed.place() }),
         Err(ExecuteError::Rejected(rejection)) => Err(RepairError::Refused(rejection)),
         Err(ExecuteError::Log(error)) => Err(error.into()),
-        // No version and no key were given, and what cannot be read is passed over, so that only the first of
+        // No version, no key and no reach were given, and what cannot be read is passed over, so that only the first of
         // these can be.
         Err(
             ExecuteError::Contended
             | ExecuteError::Unreadable(_)
             | ExecuteError::VersionMismatch { .. }
+            | ExecuteError::OutOfReach
             | ExecuteError::ClaimLost,
         ) => Err(RepairError::Contended),
     }

@@ -9,7 +9,7 @@ mod two_step_log;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{Part, PartCommand, PartNumber};
+use domain::{Part, PartCommand, PartNumber, Reach};
 use platform::event_log::postgres::PostgresEventLog;
 use platform::event_log::{EventLog, EventMetadata, Position, StreamVersion};
 use platform::execute::{ExecuteError, Executed, Request, execute, execute_once};
@@ -92,7 +92,9 @@ impl Stage {
     }
 
     async fn run(&self, part: &str, claim: &Claim) -> Result<Answer, String> {
-        execute_once(&*self.log, request(part), claim, answer).await.map_err(|e| e.to_string())
+        execute_once(&*self.log, request(part), (claim, &Reach::everywhere()), answer)
+            .await
+            .map_err(|e| e.to_string())
     }
 
     async fn end_leases(&self) {
@@ -177,7 +179,9 @@ async fn a_late_owner_that_lost_its_claim_appends_nothing() {
     let dead = stage.fresh("k", "a").await;
     stage.end_leases().await;
     let heir = stage.fresh("k", "a").await;
-    let refused = execute_once(&*stage.log, request("P-1"), &dead, answer).await.unwrap_err();
+    let refused = execute_once(&*stage.log, request("P-1"), (&dead, &Reach::everywhere()), answer)
+        .await
+        .unwrap_err();
     assert!(matches!(refused, ExecuteError::ClaimLost));
     assert_eq!(stage.head().await, Position(0));
     stage.run("P-1", &heir).await.unwrap();
@@ -309,7 +313,9 @@ async fn an_owner_that_dies_between_append_and_answer_is_answered_for_from_the_l
     let dead = stage.fresh("k", "a").await;
     let owner = {
         let log = Arc::clone(&stage.log);
-        tokio::spawn(async move { execute_once(&*log, request("P-1"), &dead, answer).await })
+        tokio::spawn(async move {
+            execute_once(&*log, request("P-1"), (&dead, &Reach::everywhere()), answer).await
+        })
     };
     log.died().await;
     owner.abort();
@@ -331,7 +337,9 @@ async fn an_owner_that_appends_after_its_heir_has_looked_does_not_make_it_execut
     stage.end_leases().await;
     let heir = stage.fresh("k", "a").await;
     assert!(heir.recorded().is_empty());
-    let refused = execute_once(&*stage.log, request("P-1"), &slow, answer).await.unwrap_err();
+    let refused = execute_once(&*stage.log, request("P-1"), (&slow, &Reach::everywhere()), answer)
+        .await
+        .unwrap_err();
     assert!(matches!(refused, ExecuteError::ClaimLost), "{refused}");
 
     let first = stage.run("P-1", &heir).await.unwrap();

@@ -22,10 +22,14 @@ impl Station {
     }
 
     pub(crate) async fn try_sign_in(url: &str) -> Option<Self> {
+        Self::try_sign_in_by(url, &[("username", "demo"), ("password", "demo")]).await
+    }
+
+    /// Signs in by what this form proves.
+    pub(crate) async fn try_sign_in_by(url: &str, form: &[(&str, &str)]) -> Option<Self> {
         let http =
             reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build().unwrap();
-        let form = [("username", "demo"), ("password", "demo")];
-        let answer = http.post(format!("{url}/v1/token")).form(&form).send().await.ok()?;
+        let answer = http.post(format!("{url}/v1/token")).form(form).send().await.ok()?;
         let body: Value = answer.json().await.ok()?;
         let token = body["access_token"].as_str()?.to_owned();
         Some(Self { http, url: url.to_owned(), token })

@@ -9,9 +9,13 @@ use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
 use chrono::Utc;
 use command_api::{CommandApi, CommandApiConfig, Dependencies, router};
-use domain::MediaType;
+use domain::{
+    AccessControl, AccessControlEvent, Aggregate as _, MediaType, PrincipalKind, PrincipalName,
+    Reach,
+};
+use platform::access::CredentialStore;
 use platform::artifact_store::{ArtifactStore, UploadLimits};
-use platform::auth::{Actor, KeyRing, TokenConfig, TokenIssuer, Users};
+use platform::auth::{AccessRegister, Actor, KeyRing, TokenConfig, TokenIssuer, Users};
 use platform::event_log::postgres::PostgresEventLog;
 use platform::event_log::{EventLog, Position, Recorded, StreamVersion};
 use platform::health::Probe;
@@ -21,6 +25,7 @@ use platform::test_support::{TestDatabase, artifact_store_in, fresh_database};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tower::ServiceExt as _;
+use uuid::Uuid;
 
 pub(crate) struct TestApi {
     pub(crate) router: Router,
@@ -28,6 +33,7 @@ pub(crate) struct TestApi {
     pub(crate) pool: Pool,
     pub(crate) artifacts: ArtifactStore,
     pub(crate) issuer: Arc<TokenIssuer>,
+    pub(crate) register: AccessRegister,
     pub(crate) token: String,
     pub(crate) probe: Arc<dyn Probe>,
     pub(crate) data: TempDir,
@@ -51,24 +57,41 @@ impl TestApi {
         let keys = KeyRing::open(data.path(), Utc::now()).unwrap();
         let issuer = Arc::new(TokenIssuer::new(keys, TokenConfig::default()));
         let artifacts = artifact_store_in(data.path());
+        let register = AccessRegister::new();
+        register.publish(AccessControl::default());
         let on = Dependencies {
             idempotency: IdempotencyStore::new(pool.clone(), log.clone()),
             log: log.clone(),
             artifacts: artifacts.clone(),
-            verifier: Arc::new(issuer.verifier()),
+            verifier: Arc::new(issuer.verifier().with_register(register.clone())),
             issuer: issuer.clone(),
             users: Users::demo(),
+            register: register.clone(),
+            credentials: CredentialStore::new(pool.clone()),
         };
         let api = CommandApi::new(on, &config);
         let probe = api.probe();
         let router = platform::http::wrap(router(api), &config.http());
         let demo = Actor::with_roles("demo", &["engineer"]);
         let token = issuer.issue(&demo, Utc::now()).unwrap().token;
-        Self { router, log, pool, artifacts, issuer, token, probe, data, database }
+        Self { router, log, pool, artifacts, issuer, register, token, probe, data, database }
     }
 
+    /// A token of an account that there is from now on.
     pub(crate) fn token_of(&self, subject: &str, roles: &[&str]) -> String {
-        let actor = Actor::with_roles(subject, roles);
+        let (name, role) = (subject.parse::<PrincipalName>().unwrap(), roles[0].parse().unwrap());
+        let mut access = AccessControl::clone(&self.register.current().unwrap());
+        access.evolve(&AccessControlEvent::PrincipalCreated {
+            name: name.clone(),
+            kind: PrincipalKind::Account,
+            display_name: None,
+            role,
+            reach: Reach::everywhere(),
+            credential: Uuid::nil(),
+            reason: "a test".to_owned(),
+        });
+        let actor = Actor::for_principal(&name, access.principal(&name).unwrap());
+        self.register.publish(access);
         self.issuer.issue(&actor, Utc::now()).unwrap().token
     }
 

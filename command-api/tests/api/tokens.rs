@@ -1,11 +1,16 @@
 //! Tokens: given, believed and refused.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use chrono::{TimeDelta, Utc};
+use domain::{Reach, Role};
+use platform::access::{AccessAdministration, NewClient};
 use platform::auth::{Actor, KeyRing, TokenConfig, TokenIssuer, TokenVerifier};
+use platform::event_log::ActorRef;
+use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
 use crate::support::{Reply, TestApi, board};
@@ -47,7 +52,9 @@ async fn a_token_is_refused_as_oauth_does() {
         ("username=demo", "invalid_request"),
         ("", "invalid_request"),
         ("username=demo&password=demo&password=demo", "invalid_request"),
-        ("grant_type=client_credentials", "unsupported_grant_type"),
+        ("grant_type=client_credentials", "invalid_request"),
+        ("grant_type=client_credentials&client_id=aoi-1", "invalid_request"),
+        ("grant_type=refresh_token", "unsupported_grant_type"),
         ("grant_type=&username=demo&password=demo", "unsupported_grant_type"),
         ("username=demo&password=demo&scope=projections:write", "invalid_scope"),
         ("username=demo&password=demo&scope=everything", "invalid_scope"),
@@ -60,6 +67,105 @@ async fn a_token_is_refused_as_oauth_does() {
     }
     let json = api.post("/v1/token").json(json!({ "username": "demo", "password": "demo" }));
     assert_eq!(json.send().await.text("error"), "invalid_request");
+}
+
+/// A client for the station AOI-1, with its secret.
+async fn create_client(api: &TestApi) -> String {
+    let administration = AccessAdministration::new(api.log.clone(), api.pool.clone());
+    let by = ActorRef { subject: "ada".to_owned(), roles: vec!["admin".to_owned()] };
+    let stations = BTreeSet::from(["AOI-1".parse().unwrap()]);
+    let reach = Reach::new(stations, BTreeSet::new()).unwrap();
+    let client = NewClient { name: "aoi-1".parse().unwrap(), role: Role::Station, reach };
+    let created = administration.create_client(by, client, "new".to_owned()).await.unwrap();
+    api.register.publish(administration.read().await.unwrap());
+    created.client_secret.expose_secret().to_owned()
+}
+
+#[tokio::test]
+async fn a_client_gets_a_token_by_its_secret_in_the_header_or_in_the_form() {
+    let api = TestApi::start().await;
+    let secret = create_client(&api).await;
+    let basic =
+        |id: &str, secret: &str| format!("Basic {}", STANDARD.encode(format!("{id}:{secret}")));
+    let ask_with = async |basic: &str, form: &str| {
+        let call = api.post("/v1/token").without("authorization").without("idempotency-key");
+        let call = call.header("content-type", FORM).header("authorization", basic);
+        call.body(form.to_owned()).send().await
+    };
+    let grant = "grant_type=client_credentials";
+    let by_form = ask(&api, &format!("{grant}&client_id=AOI-1&client_secret={secret}")).await;
+    let by_header = ask_with(&basic("aoi-1", &secret), grant).await;
+    let escaped = ask_with(&basic("aoi%2D1", &secret), &format!("{grant}&client_id=aoi-1")).await;
+    for reply in [by_form, by_header, escaped] {
+        assert_eq!(reply.status, 200, "{reply:?}");
+        assert_eq!(reply.text("scope"), "inspections:read inspections:write parts:read");
+        let call = api.post("/v1/inspections").token(&reply.text("access_token"));
+        assert_eq!(call.json(board()).send().await.status, 201);
+    }
+    let wrong = ask_with(&basic("aoi-1", "x"), grant).await;
+    assert_eq!((wrong.status, wrong.text("error")), (401, "invalid_client".into()));
+    assert_eq!(wrong.header("www-authenticate"), Some("Basic realm=\"chipq\""));
+    let wrong = ask(&api, &format!("{grant}&client_id=aoi-2&client_secret={secret}")).await;
+    assert_eq!((wrong.status, wrong.text("error")), (401, "invalid_client".into()));
+    assert_eq!(wrong.header("www-authenticate"), None);
+    for malformed in ["Basic", "Basic !", "Bearer x", "Basic YW9pLTE="] {
+        let reply = ask_with(malformed, grant).await;
+        assert_eq!(
+            (reply.status, reply.text("error")),
+            (401, "invalid_client".into()),
+            "{malformed}"
+        );
+    }
+    let both = ask_with(&basic("aoi-1", &secret), &format!("{grant}&client_secret={secret}")).await;
+    assert_eq!((both.status, both.text("error")), (400, "invalid_request".into()));
+    let as_person = ask(&api, &format!("username=aoi-1&password={secret}")).await;
+    assert_eq!((as_person.status, as_person.text("error")), (400, "invalid_grant".into()));
+}
+
+/// The answer's status and problem, in short.
+fn outcome(reply: &Reply) -> (u16, String) {
+    if reply.status < 400 { (reply.status, String::new()) } else { reply.problem() }
+}
+
+#[tokio::test]
+async fn a_station_does_nothing_at_another_station() {
+    let api = TestApi::start().await;
+    api.register_part("PCB-1").await;
+    let at = |station: &str| json!({ "lot": "L-1", "part": "PCB-1", "station": station });
+    let created = api.post("/v1/inspections").json(at("AOI-2")).send().await;
+    let elsewhere = created.text("inspection_id");
+    let (artifact, url) = api.reserve(&elsewhere).await;
+    let secret = create_client(&api).await;
+    let form = format!("grant_type=client_credentials&client_id=aoi-1&client_secret={secret}");
+    let token = ask(&api, &form).await.text("access_token");
+    let post = async |path: &str, body: Option<Value>| {
+        let call = api.post(path).token(&token);
+        let call = if let Some(body) = body { call.json(body) } else { call };
+        call.send().await
+    };
+    let out_of_reach = (403, "out-of-reach".to_owned());
+    let own = post("/v1/inspections", Some(at("AOI-1"))).await;
+    assert_eq!(outcome(&own), (201, String::new()));
+    let own = format!("/v1/inspections/{}", own.text("inspection_id"));
+    assert_eq!(outcome(&post(&format!("{own}/artifacts?type=image/jpeg"), None).await).0, 201);
+
+    let before = api.head().await;
+    assert_eq!(outcome(&post("/v1/inspections", Some(at("AOI-2"))).await), out_of_reach);
+    let other = format!("/v1/inspections/{elsewhere}");
+    let picture = format!("{other}/artifacts/{artifact}");
+    for path in [
+        format!("{other}/artifacts?type=image/jpeg"),
+        format!("{other}/infer"),
+        format!("{picture}/renew"),
+        format!("{picture}/cancel"),
+    ] {
+        assert_eq!(outcome(&post(&path, None).await), out_of_reach, "{path}");
+    }
+    // That nothing has come is said first.
+    assert!(outcome(&post(&format!("{picture}/complete"), None).await).0 >= 400);
+    assert_eq!(api.head().await, before, "nothing was appended");
+    // The URL of a picture carries its own permission, given to whoever might announce it.
+    assert_eq!(api.put(&url, crate::pictures::jpeg(1)).send().await.status, 201);
 }
 
 #[tokio::test]

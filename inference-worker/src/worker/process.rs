@@ -270,9 +270,9 @@ impl ProcessingError {
                 Self::Transient(error.to_string())
             }
             ExecuteError::Unreadable(undecodable) => Self::from_undecodable(undecodable),
-            ExecuteError::Rejected(_) | ExecuteError::VersionMismatch { .. } => {
-                Self::Permanent(error.to_string())
-            }
+            ExecuteError::Rejected(_)
+            | ExecuteError::OutOfReach
+            | ExecuteError::VersionMismatch { .. } => Self::Permanent(error.to_string()),
         }
     }
 

@@ -86,7 +86,7 @@ impl From<Scope> for &'static str {
 }
 
 /// Every role with what it allows.
-pub const ROLES: [(&str, &[Scope]); 5] = [
+pub const ROLES: [(&str, &[Scope]); 6] = [
     ("station", &[Scope::InspectionsRead, Scope::InspectionsWrite, Scope::PartsRead]),
     (
         "operator",
@@ -100,6 +100,16 @@ pub const ROLES: [(&str, &[Scope]); 5] = [
             Scope::InspectionsVoid,
             Scope::PartsRead,
             Scope::PartsWrite,
+            Scope::ReportsRead,
+            Scope::ProjectionsRead,
+        ],
+    ),
+    (
+        "quality",
+        &[
+            Scope::InspectionsRead,
+            Scope::InspectionsVoid,
+            Scope::PartsRead,
             Scope::ReportsRead,
             Scope::ProjectionsRead,
         ],

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::tokens::TokenClaims;
 use super::*;
+use domain::Role;
 
 fn issuer(folder: &Path) -> TokenIssuer {
     TokenIssuer::new(KeyRing::open(folder, Utc::now()).unwrap(), TokenConfig::default())
@@ -211,12 +212,12 @@ fn a_damaged_key_file_is_named() {
 #[test]
 fn the_demo_user_has_one_password_and_nobody_has_none() {
     let users = Users::demo();
-    let actor = users.authenticate("demo", "demo").unwrap();
+    let actor = users.authenticate("demo", &"demo".into()).unwrap();
     assert!(actor.allows(Scope::InspectionsWrite) && actor.allows(Scope::PartsWrite));
     assert!(!actor.allows(Scope::ProjectionsWrite));
     for (name, password) in [("demo", ""), ("demo", "Demo"), ("", ""), ("root", "demo")] {
-        assert_eq!(users.authenticate(name, password), None);
-        assert_eq!(Users::none().authenticate(name, password), None);
+        assert_eq!(users.authenticate(name, &password.into()), None);
+        assert_eq!(Users::none().authenticate(name, &password.into()), None);
     }
     assert!(!format!("{users:?}").contains("password"));
 }
@@ -227,6 +228,7 @@ fn every_scope_reads_back_and_roles_only_allow_what_they_list() {
         assert_eq!(scope.as_str().parse(), Ok(scope));
     }
     assert_eq!(scopes_of("nobody"), &[]);
+    assert_eq!(ROLES.map(|(role, _)| role), Role::ALL.map(Role::as_str));
     assert!(!Actor::with_roles("aoi-1", &["station"]).allows(Scope::ReportsRead));
     assert_eq!(Actor::with_roles("root", &["admin"]).scopes.len(), Scope::ALL.len());
     assert_eq!(TokenConfig::default().lifetime, Duration::from_secs(900));
@@ -243,6 +245,7 @@ fn claims(now: DateTime<Utc>) -> Value {
         exp: now + 900,
         jti: "1".to_owned(),
         roles: vec!["admin".to_owned()],
+        revision: None,
         scope: "projections:write".to_owned(),
     })
     .unwrap()

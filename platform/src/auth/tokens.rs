@@ -8,14 +8,18 @@ use std::sync::{PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
+use domain::{Principal, PrincipalName, Reach};
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::keys::PublicKeys;
+use super::register::{AccessRegister, AccessUnknown};
 use super::{AuthError, KeyError, KeyRing, Scope, scopes_of};
 
+/// The name of the demonstration's account, which is not in the log; no other account can have it.
+pub(super) const DEMO_ACCOUNT: &str = "demo";
 /// The only algorithm that is signed with and accepted.
 const ALGORITHM: Algorithm = Algorithm::EdDSA;
 /// How far clocks may differ, in seconds.
@@ -36,6 +40,10 @@ pub struct Actor {
     pub roles: Vec<String>,
     /// What may be done.
     pub scopes: BTreeSet<Scope>,
+    /// Where it may be done.
+    pub reach: Reach,
+    /// The revision of the principal that this was granted to; absent for the demonstration's account.
+    pub revision: Option<u32>,
 }
 
 impl Actor {
@@ -46,6 +54,18 @@ impl Actor {
             subject: subject.into(),
             roles: roles.iter().map(|&role| role.to_owned()).collect(),
             scopes: roles.iter().flat_map(|role| scopes_of(role)).copied().collect(),
+            reach: Reach::everywhere(),
+            revision: None,
+        }
+    }
+
+    /// An account or a client, as it is now.
+    #[must_use]
+    pub fn for_principal(name: &PrincipalName, principal: &Principal) -> Self {
+        Self {
+            reach: principal.reach.clone(),
+            revision: Some(principal.revision),
+            ..Self::with_roles(name.as_str(), &[principal.role.as_str()])
         }
     }
 
@@ -103,6 +123,9 @@ pub(super) struct TokenClaims {
     pub(super) jti: String,
     #[serde(default)]
     pub(super) roles: Vec<String>,
+    /// The revision of the account or client that it was issued to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) revision: Option<u32>,
     /// Scopes with a space between them.
     pub(super) scope: String,
 }
@@ -137,6 +160,7 @@ impl TokenIssuer {
             exp: now.timestamp().saturating_add_unsigned(expires_in),
             jti: Uuid::new_v4().to_string(),
             roles: actor.roles.clone(),
+            revision: actor.revision,
             scope: scopes.join(" "),
         };
         let signing = &self.keys.signing;
@@ -157,6 +181,7 @@ impl TokenIssuer {
             keys: RwLock::new(KnownKeys { keys: self.keys.public.clone(), reloaded: None }),
             folder: Some(self.keys.key_folder().to_owned()),
             config: self.config.clone(),
+            register: None,
         }
     }
 
@@ -172,6 +197,7 @@ pub struct TokenVerifier {
     keys: RwLock<KnownKeys>,
     folder: Option<PathBuf>,
     config: TokenConfig,
+    register: Option<AccessRegister>,
 }
 
 struct KnownKeys {
@@ -188,7 +214,7 @@ impl TokenVerifier {
     pub fn from_jwks(set: &serde_json::Value, config: TokenConfig) -> Result<Self, KeyError> {
         let keys = PublicKeys::from_jwks(set)?;
         let keys = RwLock::new(KnownKeys { keys, reloaded: None });
-        Ok(Self { keys, folder: None, config })
+        Ok(Self { keys, folder: None, config, register: None })
     }
 
     /// The actor that `token` proves at `now`.
@@ -213,7 +239,17 @@ impl TokenVerifier {
             .map_err(|error| explain_failure(error.kind()))?;
         check_time(&decoded.claims, now)?;
         check_names(&decoded.claims)?;
-        Ok(actor_from_claims(decoded.claims))
+        let actor = actor_from_claims(decoded.claims);
+        match &self.register {
+            Some(register) => confirm(actor, register),
+            None => Ok(actor),
+        }
+    }
+
+    /// Believes what a token says of its subject only while `register` says so, too.
+    #[must_use]
+    pub fn with_register(self, register: AccessRegister) -> Self {
+        Self { register: Some(register), ..self }
     }
 
     /// The key set (RFC 7517) that is believed here.
@@ -284,7 +320,24 @@ fn check_names(claims: &TokenClaims) -> Result<(), AuthError> {
 /// Scopes that this version does not know are left out: they allow nothing here.
 fn actor_from_claims(claims: TokenClaims) -> Actor {
     let scopes = claims.scope.split_whitespace().filter_map(|scope| scope.parse().ok()).collect();
-    Actor { subject: claims.sub, roles: claims.roles, scopes }
+    let (reach, revision) = (Reach::everywhere(), claims.revision);
+    Actor { subject: claims.sub, roles: claims.roles, scopes, reach, revision }
+}
+
+/// The actor, as the account or client is now, where it is the one that the token was issued to. What is changed
+/// about it takes its tokens away, whichever process issued them; one that this process has not heard of yet is
+/// newer than what it knows.
+fn confirm(actor: Actor, register: &AccessRegister) -> Result<Actor, AuthError> {
+    let Some(revision) = actor.revision else {
+        return if actor.subject == DEMO_ACCOUNT { Ok(actor) } else { Err(AuthError::NoPrincipal) };
+    };
+    let name = actor.subject.parse().map_err(|_| AuthError::Malformed)?;
+    let found = register.find(&name).map_err(|AccessUnknown| AuthError::AccessUnknown)?;
+    let principal = found.ok_or(AuthError::NoPrincipal)?;
+    if revision < principal.revision || !principal.is_enabled {
+        return Err(AuthError::Revoked);
+    }
+    Ok(Actor { reach: principal.reach, ..actor })
 }
 
 fn explain_failure(kind: &ErrorKind) -> AuthError {

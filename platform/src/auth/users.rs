@@ -1,12 +1,13 @@
-//! The people of a development set-up, with passwords. Never for production: there, an identity
-//! provider issues the tokens.
+//! The demonstration's account. Never for production: accounts and clients are in the log there.
 
 use std::fmt;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use domain::Sha256;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use super::Actor;
+use super::tokens::DEMO_ACCOUNT;
 
 /// Development users. Only password digests are kept.
 #[derive(Clone, Default)]
@@ -30,7 +31,7 @@ impl Users {
     /// caller decides that.
     #[must_use]
     pub fn demo() -> Self {
-        Self::none().with_user("demo", "demo", &["engineer"])
+        Self::none().with_user(DEMO_ACCOUNT, "demo", &["engineer"])
     }
 
     /// These and one more.
@@ -47,9 +48,9 @@ impl Users {
     /// The actor with this name and password. Takes as long for an unknown name as for a wrong
     /// password: every user is compared, digest with digest.
     #[must_use]
-    pub fn authenticate(&self, name: &str, password: &str) -> Option<Actor> {
-        let (given_name, given) =
-            (Sha256::digest_of(name.as_bytes()), Sha256::digest_of(password.as_bytes()));
+    pub fn authenticate(&self, name: &str, password: &SecretString) -> Option<Actor> {
+        let password = password.expose_secret().as_bytes();
+        let (given_name, given) = (Sha256::digest_of(name.as_bytes()), Sha256::digest_of(password));
         let mut found = None;
         for user in &self.0 {
             let name_fits = is_equal(&Sha256::digest_of(user.name.as_bytes()), &given_name);

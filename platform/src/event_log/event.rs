@@ -173,7 +173,8 @@ pub struct ActorRef {
 
 impl ActorRef {
     /// A part of the platform.
-    fn for_service(name: &str) -> Self {
+    #[must_use]
+    pub fn for_service(name: &str) -> Self {
         Self { subject: name.to_owned(), roles: vec!["service".to_owned()] }
     }
 }

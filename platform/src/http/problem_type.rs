@@ -103,6 +103,8 @@ problem_types! {
     NotFound, "not-found", [404],
         "look at the path and the id, and whether the read has caught up (`min_position`)";
     NulCharacter, "nul-character", [400], "the URL holds a NUL";
+    OutOfReach, "out-of-reach", [403],
+        "the account or client is limited to other stations or parts: act there, or ask an administrator";
     PartAlreadyRegistered, "part-already-registered", [409], "it is there already";
     PartNotFound, "part-not-found", [404], "look at the part number, or register the part first";
     PartialContent, "partial-content", [400], "send the whole body, without `Content-Range`";

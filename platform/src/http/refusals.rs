@@ -21,6 +21,7 @@ impl From<AuthError> for Problem {
                     .with_header(axum::http::header::WWW_AUTHENTICATE, &challenge)
             }
             AuthError::Sign(_) => Self::internal(detail),
+            AuthError::AccessUnknown => Self::unavailable(detail, RETRY_AFTER_S),
             AuthError::NotBearer
             | AuthError::Malformed
             | AuthError::WrongAlgorithm
@@ -30,7 +31,9 @@ impl From<AuthError> for Problem {
             | AuthError::WrongIssuer
             | AuthError::WrongAudience
             | AuthError::Expired
-            | AuthError::NotYetValid => {
+            | AuthError::NotYetValid
+            | AuthError::NoPrincipal
+            | AuthError::Revoked => {
                 let challenge = format!(
                     "Bearer realm=\"chipq\", error=\"invalid_token\", \
                      error_description=\"{detail}\""

@@ -1,0 +1,21 @@
+//! Who may use this installation: what the log says about accounts and clients, in the memory of each process,
+//! and the secrets by which they prove to be who they say.
+//!
+//! Invariants: a secret is kept as an Argon2id digest and nowhere else; a digest counts only while the log names
+//! its id, so that nothing but an event changes who gets in. Absent: tokens, and what a process knows of all that (`auth`).
+
+mod administration;
+mod credentials;
+mod follow;
+mod password;
+mod secret_hasher;
+#[cfg(test)]
+mod tests;
+
+pub use administration::{
+    AccessAdministration, AccessError, ClientSecret, IssuedClaimCode, NewAccount, NewClient,
+};
+pub use credentials::{CredentialStore, SignInError};
+pub use follow::follow_access;
+pub use password::{PasswordFlaw, check_password};
+pub use secret_hasher::{HasherBusy, SecretHasher};
