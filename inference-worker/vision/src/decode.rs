@@ -11,6 +11,7 @@ use image::{DynamicImage, GrayImage, ImageDecoder, ImageFormat, ImageReader, Lim
 use jpeg::FrameSize;
 
 mod jpeg;
+pub(crate) mod png;
 #[cfg(test)]
 mod tests;
 
@@ -31,7 +32,8 @@ pub enum DecodeError {
     /// More pixels than allowed.
     #[error(
         "the picture is {width} × {height} pixels; at most {MAX_PIXELS} pixels are decoded, \
-             and up to {MAX_SIDE} × {MAX_SIDE} of a binarised grey PNG"
+             and up to {MAX_SIDE} × {MAX_SIDE} of a binarised grey PNG that is neither interlaced nor \
+             transparent"
     )]
     TooLarge {
         /// Declared width.
@@ -45,6 +47,9 @@ pub enum DecodeError {
     /// Some pixels are transparent.
     #[error("the picture is transparent in places; store it without an alpha channel")]
     Transparent,
+    /// More than one picture in a PNG.
+    #[error("the picture is an animated PNG, which holds several; store one of them")]
+    Animated,
     /// Four inks instead of grey or red, green and blue.
     #[error("the picture is in CMYK; store it in grey or RGB")]
     Inks,
@@ -156,6 +161,9 @@ pub fn decode(bytes: &[u8]) -> Result<DecodedImage, DecodeError> {
     let mut decoder = reader.into_decoder().map_err(damaged)?;
     let (width, height) = decoder.dimensions();
     require_size(width, height)?;
+    if media_type == MediaType::Png {
+        png::check_chunks(bytes)?;
+    }
     if decoder.orientation().map_err(damaged)? != Orientation::NoTransforms {
         return Err(DecodeError::Turned);
     }

@@ -25,9 +25,9 @@ const EXTREME_MARGIN: u8 = 48;
 /// Rows that are looked at to tell a binarised picture from a photograph: every eighth.
 const ROWS_LOOKED_AT: usize = 8;
 /// A golden sample is binarised when at most one pixel in this many is neither black nor white ...
-const BINARY_GOLDEN: usize = 50;
+pub(super) const BINARY_GOLDEN: usize = 50;
 /// ... and the pictures compared with it when at most one in this many is.
-const BINARY_PICTURE: usize = 20;
+pub(super) const BINARY_PICTURE: usize = 20;
 /// A photograph has at least this part of the golden sample's contrast.
 const MIN_OF_CONTRAST: f32 = 0.35;
 /// Edges may be this many times as wide as the golden sample's.

@@ -12,10 +12,11 @@ mod connecting;
 mod covering;
 mod decoding;
 mod merging;
+mod odd_files;
 mod packed;
 mod panels;
 
-fn golden_picture(part: u64) -> GrayImage {
+pub(crate) fn golden_picture(part: u64) -> GrayImage {
     Design::new(part, 640).golden_sample()
 }
 

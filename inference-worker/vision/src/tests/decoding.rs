@@ -8,7 +8,7 @@ use super::golden_picture;
 use crate::binary_image::BinaryImage;
 use crate::*;
 
-fn png(picture: &GrayImage) -> Vec<u8> {
+pub(super) fn png(picture: &GrayImage) -> Vec<u8> {
     encoded(picture, ImageFormat::Png)
 }
 
@@ -73,7 +73,7 @@ fn declared(width: u32, height: u32) -> Vec<u8> {
     bytes
 }
 
-fn crc32(bytes: &[u8]) -> u32 {
+pub(super) fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0, |crc, &byte| {
         (0..8).fold(crc ^ u32::from(byte), |crc, _| {
             if crc & 1 == 1 { (crc >> 1) ^ 0xedb8_8320 } else { crc >> 1 }
