@@ -45,6 +45,8 @@ pub(crate) struct CommandApiArgs {
     foundation: FoundationConfig,
     #[command(flatten, next_help_heading = "Limits")]
     config: command_api::CommandApiConfig,
+    #[command(flatten)]
+    pictures: PictureMemoryConfig,
 }
 
 /// `chipq query-api`
@@ -111,7 +113,7 @@ pub(crate) async fn command_api(args: CommandApiArgs, shutdown: &Shutdown) -> an
     let stores = ApiStores::open(&args.data)?;
     follow_accounts(&foundation, &stores, shutdown);
     let users = if args.demo_user { Users::demo() } else { Users::none() };
-    let api = build_command_api(&foundation, &stores, users, &args.config);
+    let api = build_command_api(&foundation, &stores, args.pictures.budget(), users, &args.config);
     tokio::spawn(command_api::housekeeping(foundation.idempotency(), shutdown.clone()));
     let listener = bind(args.listen, "--listen").await?;
     tracing::info!(address = %listener.local_addr()?, "the command API is listening");

@@ -123,9 +123,10 @@ impl Services {
         if self.installation.is_private() {
             probes.push(Arc::new(DiskProbe(self.installation.data_dir().to_owned())));
         }
-        let commands = build_command_api(&self.foundation, &stores, users, &settings.commands);
-        let stop_http = self.stop_http.clone();
         let memory = settings.pictures.budget();
+        let commands =
+            build_command_api(&self.foundation, &stores, memory.clone(), users, &settings.commands);
+        let stop_http = self.stop_http.clone();
         let queries = build_query_api(
             &self.foundation,
             &stores,

@@ -39,10 +39,11 @@ impl ApiStores {
     }
 }
 
-/// The command API on what it needs.
+/// The command API on what it needs. Golden samples share `memory` with other pictures of the process.
 pub(crate) fn build_command_api(
     foundation: &Foundation,
     stores: &ApiStores,
+    memory: PictureMemory,
     users: Users,
     config: &CommandApiConfig,
 ) -> CommandApi {
@@ -50,6 +51,7 @@ pub(crate) fn build_command_api(
         log: foundation.log(),
         idempotency: foundation.idempotency(),
         artifacts: stores.artifacts.clone(),
+        memory,
         issuer: Arc::clone(&stores.token_keys.issuer),
         verifier: Arc::clone(&stores.token_keys.verifier),
         users,

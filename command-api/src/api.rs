@@ -9,7 +9,9 @@ use platform::auth::{AccessRegister, TokenIssuer, TokenVerifier, Users};
 use platform::event_log::EventLog;
 use platform::http::{RateLimit, WaitPlaces};
 use platform::idempotency::IdempotencyStore;
+use platform::picture_memory::PictureMemory;
 
+use crate::golden_check::GoldenCheck;
 use crate::in_flight::UploadsInFlight;
 use crate::{CommandApiConfig, PublicUrl};
 
@@ -22,6 +24,8 @@ pub struct Dependencies {
     pub idempotency: IdempotencyStore,
     /// Where pictures go, and how.
     pub artifacts: ArtifactStore,
+    /// For the golden samples that are looked at.
+    pub memory: PictureMemory,
     /// Makes tokens.
     pub issuer: Arc<TokenIssuer>,
     /// Believes tokens.
@@ -42,6 +46,7 @@ struct ApiState {
     dependencies: Dependencies,
     upload_limits: UploadLimits,
     uploads_in_flight: UploadsInFlight,
+    golden_check: GoldenCheck,
     public_url: Option<PublicUrl>,
     principal_rate: RateLimit,
     peer_rate: RateLimit,
@@ -52,8 +57,10 @@ impl CommandApi {
     /// The command API on its dependencies, as configured.
     #[must_use]
     pub fn new(dependencies: Dependencies, config: &CommandApiConfig) -> Self {
+        let golden_check = GoldenCheck::new(dependencies.memory.clone());
         Self(Arc::new(ApiState {
             dependencies,
+            golden_check,
             upload_limits: config.upload_limits(),
             uploads_in_flight: UploadsInFlight::new(
                 config.uploads_max,
@@ -105,6 +112,10 @@ impl CommandApi {
 
     pub(crate) fn uploads_in_flight(&self) -> &UploadsInFlight {
         &self.0.uploads_in_flight
+    }
+
+    pub(crate) fn golden_check(&self) -> &GoldenCheck {
+        &self.0.golden_check
     }
 
     pub(crate) fn public_url(&self) -> Option<&PublicUrl> {

@@ -20,7 +20,7 @@ use domain::{
     Sha256, UploadSlot,
 };
 use futures::TryStreamExt as _;
-use platform::artifact_store::UploadPermit;
+use platform::artifact_store::{StagedPicture, UploadPermit};
 use platform::event_log::{ActorRef, EventMetadata};
 use platform::execute::{Executed, Request, execute, load};
 use platform::http::describe::FileBytes;
@@ -35,6 +35,7 @@ use uuid::Uuid;
 
 use crate::command::{finish_regardless, make_answer, make_response};
 use crate::descriptions::UploadProblems;
+use crate::golden_check::{ComparedOwner, GoldenSlot};
 use crate::in_flight::pieces_of;
 use crate::{CommandApi, problems};
 
@@ -140,7 +141,8 @@ fn stored_command_id(artifact_id: ArtifactId, picture: &Picture) -> Uuid {
 /// Upload a picture
 ///
 /// The URL comes from announcing the picture. The body is the file as it is. Interrupted or refused
-/// uploads leave nothing behind and may be repeated until the URL expires.
+/// uploads leave nothing behind and may be repeated until the URL expires. A golden sample that boards cannot
+/// be compared with is refused with 422 and why.
 #[utoipa::path(
     put, path = "/v1/uploads/{artifact_id}", tag = "uploads", operation_id = "uploadPicture",
     params(
@@ -179,24 +181,24 @@ async fn upload_picture(
     let body = request.into_body();
     match upload.owner.clone() {
         PictureOwnerId::Inspection(id) => {
-            receive_picture::<Inspection>(&api, upload, &id.to_string(), body).await
+            receive_picture::<Inspection>(&api, upload, id.to_string(), body).await
         }
         PictureOwnerId::Part(part) => {
-            receive_picture::<Part>(&api, upload, part.as_str(), body).await
+            receive_picture::<Part>(&api, upload, part.to_string(), body).await
         }
     }
 }
 
-async fn receive_picture<A: PictureOwner>(
+async fn receive_picture<A: ComparedOwner>(
     api: &CommandApi,
     upload: PermittedUpload,
-    aggregate_id: &str,
+    aggregate_id: String,
     body: Body,
 ) -> Result<Response, Problem>
 where
     A::Command: Clone + Sync,
 {
-    let loaded = load::<A>(api.log(), aggregate_id).await.map_err(problems::from_execute_error)?;
+    let loaded = load::<A>(api.log(), &aggregate_id).await.map_err(problems::from_execute_error)?;
     let artifact_id = upload.artifact_id;
     match loaded
         .state
@@ -215,20 +217,59 @@ where
             Ok(make_response(&make_answer(StatusCode::OK, &unchanged, None, body)))
         }
         UploadSlot::Free { .. } => {
-            let pieces = pieces_of(body);
-            let limits = api.upload_limits();
-            let stored = api.artifacts().put_stream(artifact_id, pieces, limits, upload.media_type);
-            let picture = stored.await.map_err(problems::from_upload_error)?;
-            append_upload::<A>(api, upload, aggregate_id, picture).await
+            let (pieces, limits) = (pieces_of(body), api.upload_limits());
+            let (store, media_type) = (api.artifacts().clone(), upload.media_type);
+            let received = match loaded.state.golden_slot(artifact_id) {
+                None => {
+                    let stored = store.put_stream(artifact_id, pieces, limits, media_type).await;
+                    Received::AtRest(stored.map_err(problems::from_upload_error)?)
+                }
+                Some(slot) => {
+                    let staged = store.stage_stream(pieces, limits, media_type).await;
+                    let staged = staged.map_err(problems::from_upload_error)?;
+                    Received::Staged(staged, Box::new(slot))
+                }
+            };
+            let api = api.clone();
+            finish_regardless(async move {
+                let picture = match received {
+                    Received::AtRest(picture) => picture,
+                    Received::Staged(staged, slot) => store_golden(&api, staged, *slot).await?,
+                };
+                append_upload::<A>(&api, upload, aggregate_id, picture).await
+            })
+            .await
         }
     }
+}
+
+/// A picture of which all bytes have come.
+enum Received {
+    /// Of a board: a worker says what is wrong with it.
+    AtRest(Picture),
+    /// A golden sample, which is looked at before it is stored.
+    Staged(StagedPicture, Box<GoldenSlot>),
+}
+
+/// Puts a golden sample to rest, when boards can be compared with it.
+async fn store_golden(
+    api: &CommandApi,
+    staged: StagedPicture,
+    slot: GoldenSlot,
+) -> Result<Picture, Problem> {
+    let (store, artifact_id) = (api.artifacts(), slot.artifact_id());
+    if let Err(unusable) = api.golden_check().check(slot, store, &staged).await {
+        store.discard_staged(staged).await;
+        return Err(unusable);
+    }
+    store.publish_staged(artifact_id, staged).await.map_err(problems::from_upload_error)
 }
 
 /// Appends that the picture is at rest.
 async fn append_upload<A: PictureOwner>(
     api: &CommandApi,
     upload: PermittedUpload,
-    aggregate_id: &str,
+    aggregate_id: String,
     picture: Picture,
 ) -> Result<Response, Problem>
 where
@@ -239,18 +280,14 @@ where
     let metadata = EventMetadata::by_actor(by, &upload.trace)
         .with_command_id(stored_command_id(artifact_id, &picture));
     let request = Request::<A> {
-        aggregate_id: aggregate_id.to_owned(),
+        aggregate_id,
         command: A::upload_command(artifact_id, picture.clone()),
         if_match: None,
         metadata,
     };
-    let api = api.clone();
-    finish_regardless(async move {
-        let done = execute(api.log(), request).await.map_err(problems::from_execute_error)?;
-        let status = if done.events.is_empty() { StatusCode::OK } else { StatusCode::CREATED };
-        Ok(make_response(&make_answer(status, &done, None, PictureBody { artifact_id, picture })))
-    })
-    .await
+    let done = execute(api.log(), request).await.map_err(problems::from_execute_error)?;
+    let status = if done.events.is_empty() { StatusCode::OK } else { StatusCode::CREATED };
+    Ok(make_response(&make_answer(status, &done, None, PictureBody { artifact_id, picture })))
 }
 
 /// The digest of the body, `None` as soon as it has more than `bytes`.

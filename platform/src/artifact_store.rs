@@ -29,7 +29,7 @@ use object_store::path::Path;
 use object_store::{GetOptions, ObjectStore, ObjectStoreExt as _};
 
 pub use error::{ArtifactStoreError, SignatureError, UploadError};
-pub use upload::{ExpectedUpload, UploadLimits};
+pub use upload::{ExpectedUpload, StagedPicture, UploadLimits};
 pub use url::{ArtifactStoreConfig, ArtifactStoreUrl, InvalidArtifactStoreUrl};
 
 use crate::auth::SigningKey;

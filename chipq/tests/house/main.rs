@@ -33,7 +33,7 @@ platform: argon2 aws-lc-rs axum base64 bytes chrono clap cqrs-es domain futures 
     thiserror tokio tokio-util tower tower-http tracing tracing-subscriber unicode-normalization
     utoipa uuid zxcvbn
 command-api: axum base64 chrono clap domain futures platform secrecy serde serde_json serde_urlencoded sha2
-    thiserror tokio tracing utoipa utoipa-axum utoipa-swagger-ui uuid
+    thiserror tokio tracing utoipa utoipa-axum utoipa-swagger-ui uuid vision
 query-api: async-graphql async-graphql-value axum base64 chrono clap domain futures hmac image platform serde
     serde_json sha2 sqlx thiserror tokio tokio-stream tokio-tungstenite tracing typst typst-kit
     typst-pdf utoipa uuid

@@ -4,7 +4,7 @@ use domain::{Inspection, Part};
 use platform::event_log::StreamId;
 use serde_json::json;
 
-use crate::pictures::jpeg;
+use crate::pictures::{blank, jpeg, thumbnail};
 use crate::support::TestApi;
 
 async fn upload(api: &TestApi, query: &str, seed: u8) {
@@ -103,4 +103,60 @@ async fn a_sample_of_another_scale_does_not_stand_beside_a_golden_sample() {
         assert!(reply.text("detail").contains("the golden sample in force 48 px/mm"), "{reply:?}");
     }
     upload(&api, "&use=variant&reason=blue&pixels_per_millimetre=48.4", 2).await;
+}
+
+/// Announces a golden sample: where it is to be sent.
+async fn announce(api: &TestApi, query: &str) -> String {
+    let path = format!("/v1/parts/PCB-1/golden-sample?type=image/jpeg{query}");
+    let reply = api.post(path).send().await;
+    assert_eq!(reply.status, 201, "{reply:?}");
+    reply.text("upload_url")
+}
+
+/// A board whose scan says nothing of its last rows.
+fn damaged() -> Vec<u8> {
+    let whole = jpeg(1);
+    let cut = whole.len() * 3 / 4;
+    [&whole[..cut], b"\xff\xd9"].concat()
+}
+
+#[tokio::test]
+async fn a_golden_sample_that_nothing_can_be_compared_with_is_refused_and_its_slot_stays_free() {
+    let api = TestApi::start().await;
+    api.register_part("PCB-1").await;
+    let url = announce(&api, "").await;
+    let before = (api.stored_files(), api.event_types().await);
+    for (bytes, why) in [
+        (damaged(), "truncated or damaged"),
+        (blank(), "shows nothing"),
+        (thumbnail(), "smaller than 96 × 96"),
+    ] {
+        let reply = api.put(&url, bytes).send().await;
+        assert_eq!(reply.problem(), (422, "golden-sample-unusable".into()), "{reply:?}");
+        assert!(reply.text("detail").contains(why), "{why}: {reply:?}");
+        assert_eq!((api.stored_files(), api.event_types().await), before, "nothing is left");
+    }
+    assert_eq!(api.put(&url, jpeg(1)).send().await.status, 201);
+    assert_eq!(api.put(&url, jpeg(1)).send().await.status, 200, "the same bytes again");
+}
+
+#[tokio::test]
+async fn what_stands_beside_a_golden_sample_has_to_go_with_it() {
+    let api = TestApi::start().await;
+    api.register_part("PCB-1").await;
+    upload(&api, "", 1).await;
+    for (usage, bytes, which) in [
+        ("variant", blank(), "variant 1 of the golden sample: the golden sample shows"),
+        ("variant", damaged(), "variant 1 of the golden sample: the picture is truncated"),
+        ("accepted-board", blank(), "accepted board 1: the picture shows nothing"),
+        ("accepted-board", thumbnail(), "accepted board 1: the picture is (64, 48) pixels"),
+        ("accepted-board", damaged(), "accepted board 1: the picture is truncated"),
+    ] {
+        let url = announce(&api, &format!("&use={usage}&reason=good")).await;
+        let reply = api.put(&url, bytes).send().await;
+        assert_eq!(reply.problem(), (422, "golden-sample-unusable".into()), "{reply:?}");
+        assert!(reply.text("detail").contains(which), "{which}: {reply:?}");
+    }
+    upload(&api, "&use=variant&reason=second%20supplier", 2).await;
+    upload(&api, "&use=accepted-board&reason=tenth%20good%20board", 3).await;
 }

@@ -36,7 +36,7 @@ async fn a_board_goes_from_token_to_inference() {
     let (artifact, url) = api.reserve(&id).await;
     let put = api.put(&url, jpeg(2)).send().await;
     assert_eq!((put.status, put.text("artifact_id")), (201, artifact));
-    assert_eq!((&put.json["width"], &put.json["height"]), (&json!(64), &json!(48)));
+    assert_eq!((&put.json["width"], &put.json["height"]), (&json!(192), &json!(160)));
     assert_eq!(put.text("sha256"), domain::Sha256::digest_of(&jpeg(2)).to_string());
 
     let infer = api.post(format!("/v1/inspections/{id}/infer")).token(&token).send().await;

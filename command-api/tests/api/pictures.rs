@@ -2,24 +2,41 @@
 
 use std::io::Cursor;
 
-use image::{DynamicImage, GrayImage, ImageFormat, Luma};
+use image::{GrayImage, ImageFormat, Luma};
 
-/// A whole picture; another `seed` gives other bytes.
+/// A whole picture that others can be compared with; another `seed` gives one that differs in one place.
 pub(crate) fn jpeg(seed: u8) -> Vec<u8> {
-    encode(seed, ImageFormat::Jpeg)
+    encode(&draw_board(192, 160, seed), ImageFormat::Jpeg)
 }
 
 /// As [`jpeg`].
 pub(crate) fn png(seed: u8) -> Vec<u8> {
-    encode(seed, ImageFormat::Png)
+    encode(&draw_board(192, 160, seed), ImageFormat::Png)
 }
 
-fn encode(seed: u8, format: ImageFormat) -> Vec<u8> {
-    let board = GrayImage::from_fn(64, 48, |x, y| {
-        Luma([seed.wrapping_mul(31).wrapping_add((x * y) as u8)])
-    });
+/// A JPEG that is smaller than what is compared.
+pub(crate) fn thumbnail() -> Vec<u8> {
+    encode(&draw_board(64, 48, 1), ImageFormat::Jpeg)
+}
+
+/// A JPEG that shows nothing: all of it is white.
+pub(crate) fn blank() -> Vec<u8> {
+    encode(&GrayImage::from_pixel(192, 160, Luma([255])), ImageFormat::Jpeg)
+}
+
+/// Copper in squares of eight pixels, which a JPEG keeps as they are.
+fn draw_board(width: u32, height: u32, seed: u8) -> GrayImage {
+    GrayImage::from_fn(width, height, |x, y| {
+        let (column, row) = (x / 8, y / 8);
+        let is_copper = (column * 7 + row * 13 + column * row * 3) % 5 < 2;
+        let is_other = (column, row) == (u32::from(seed % 20) + 2, 9);
+        Luma([if is_copper == is_other { 255 } else { 0 }])
+    })
+}
+
+fn encode(board: &GrayImage, format: ImageFormat) -> Vec<u8> {
     let mut bytes = Cursor::new(Vec::new());
-    DynamicImage::ImageLuma8(board).write_to(&mut bytes, format).unwrap();
+    board.write_to(&mut bytes, format).unwrap();
     bytes.into_inner()
 }
 

@@ -20,6 +20,7 @@ use platform::event_log::postgres::PostgresEventLog;
 use platform::event_log::{EventLog, Position, Recorded, StreamVersion};
 use platform::health::Probe;
 use platform::idempotency::IdempotencyStore;
+use platform::picture_memory::PictureMemory;
 use platform::postgres::Pool;
 use platform::test_support::{TestDatabase, artifact_store_in, fresh_database};
 use serde_json::{Value, json};
@@ -63,6 +64,7 @@ impl TestApi {
             idempotency: IdempotencyStore::new(pool.clone(), log.clone()),
             log: log.clone(),
             artifacts: artifacts.clone(),
+            memory: PictureMemory::default(),
             verifier: Arc::new(issuer.verifier().with_register(register.clone())),
             issuer: issuer.clone(),
             users: Users::demo(),

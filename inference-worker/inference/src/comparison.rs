@@ -21,7 +21,8 @@ use platform::picture_memory::{IdleMemory, PictureMemory};
 use tokio::sync::OnceCell;
 use tracing::Span;
 use vision::{
-    CropBatch, DecodeError, DecodedImage, Findings, Incomparable, Panel, PreparedPicture, decode,
+    ComparablePicture, CropBatch, DecodeError, Findings, Incomparable, PreparedPicture,
+    UnusableGolden,
 };
 
 pub use facts::{GoldenFacts, LoggedPicture};
@@ -104,6 +105,24 @@ impl From<InferError> for ComparisonError {
     }
 }
 
+impl From<Incomparable> for ComparisonError {
+    fn from(error: Incomparable) -> Self {
+        Self::NotComparable { reason: error.reason(), detail: error.to_string() }
+    }
+}
+
+impl From<UnusableGolden> for ComparisonError {
+    fn from(error: UnusableGolden) -> Self {
+        match error {
+            UnusableGolden::Missing => Self::Failed(error.to_string()),
+            UnusableGolden::Unreadable { .. } => {
+                Self::NotComparable { reason: NotComparable::Unreadable, detail: error.to_string() }
+            }
+            UnusableGolden::Incomparable(error) => error.into(),
+        }
+    }
+}
+
 /// Compares pictures, several at a time, by the networks of one place.
 pub struct Comparer {
     batchers: Batchers,
@@ -180,12 +199,8 @@ impl Comparer {
         };
         drop((variants, accepted));
         let set = &room.ready.insert(ready).set;
-        let picture = ComparablePicture::decode_bytes(&test);
-        match picture.map_err(unreadable_picture("picture"))? {
-            ComparablePicture::Whole(picture) => set.prepare(&picture),
-            ComparablePicture::Panel(panel) => set.prepare_panel(panel),
-        }
-        .map_err(not_comparable)
+        let picture = ComparablePicture::decode(&test).map_err(unreadable_picture)?;
+        Ok(picture.compare_with(set)?)
     }
 
     async fn infer(
@@ -290,29 +305,7 @@ impl Batchers {
     }
 }
 
-/// A picture as it is compared.
-enum ComparablePicture {
-    Whole(DecodedImage),
-    /// Binarised and too large to be decoded as a whole.
-    Panel(Panel),
-}
-
-impl ComparablePicture {
-    fn decode_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
-        match decode(bytes) {
-            Err(DecodeError::TooLarge { .. }) => Panel::decode(bytes).map(Self::Panel),
-            decoded => decoded.map(Self::Whole),
-        }
-    }
-}
-
-fn unreadable_picture<E: std::fmt::Display>(which: &'static str) -> impl Fn(E) -> ComparisonError {
-    move |error| ComparisonError::NotComparable {
-        reason: NotComparable::Unreadable,
-        detail: format!("{which}: {error}"),
-    }
-}
-
-fn not_comparable(error: Incomparable) -> ComparisonError {
-    ComparisonError::NotComparable { reason: error.reason(), detail: error.to_string() }
+fn unreadable_picture(error: DecodeError) -> ComparisonError {
+    let detail = format!("picture: {error}");
+    ComparisonError::NotComparable { reason: NotComparable::Unreadable, detail }
 }

@@ -14,6 +14,7 @@ mod appearance;
 mod area;
 mod binary_image;
 mod candidates;
+mod comparable;
 mod connectivity;
 mod copper;
 mod coverage;
@@ -23,6 +24,7 @@ mod field;
 mod golden_set;
 mod incomparable;
 mod measure;
+pub mod memory;
 mod merge;
 mod named_differences;
 mod normalised_pair;
@@ -36,6 +38,7 @@ mod tests;
 mod tile;
 
 pub use annotate::{Annotations, annotate};
+pub use comparable::{ComparablePicture, GoldenSetFiles, UnusableGolden};
 pub use crops::{CROP_LEN, CROP_PLANES, CROP_SIDE, CropBatch, RegisteredPair};
 pub use decode::{
     DecodeError, DecodedImage, ImageView, MAX_PIXELS, MAX_SIDE, decode, media_type_of,

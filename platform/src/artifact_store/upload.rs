@@ -53,6 +53,22 @@ impl From<MediaType> for ExpectedUpload {
     }
 }
 
+/// A picture that was received whole and is not stored: nobody finds it, and the next start removes it.
+#[derive(Debug)]
+#[must_use]
+pub struct StagedPicture {
+    picture: Picture,
+    path: Path,
+}
+
+impl StagedPicture {
+    /// What is known of it.
+    #[must_use]
+    pub const fn picture(&self) -> &Picture {
+        &self.picture
+    }
+}
+
 impl ArtifactStore {
     /// Stores the picture in `body` under `id`, durably, if it is whole and what was announced.
     /// Repeating it with the same bytes gives the same answer.
@@ -69,40 +85,75 @@ impl ArtifactStore {
     where
         E: Into<Box<dyn StdError + Send + Sync>>,
     {
+        let staged = self.stage_stream(body, limits, expected).await?;
+        self.publish_staged(id, staged).await
+    }
+
+    /// Receives the picture in `body`, durably and whole, without storing it yet: [`Self::publish_staged`] or
+    /// [`Self::discard_staged`] comes next.
+    ///
+    /// # Errors
+    /// As [`Self::put_stream`].
+    pub async fn stage_stream<E>(
+        &self,
+        body: impl Stream<Item = Result<Bytes, E>> + Send,
+        limits: &UploadLimits,
+        expected: impl Into<ExpectedUpload> + Send,
+    ) -> Result<StagedPicture, UploadError>
+    where
+        E: Into<Box<dyn StdError + Send + Sync>>,
+    {
         let check = UploadCheck { limits: *limits, expected: expected.into() };
-        let staged = self.staging.new_path();
-        let mut upload = self.objects.put_multipart(&staged).await?;
-        let picture = match receive_body(upload.as_mut(), body, check).await {
-            Ok(picture) => picture,
+        let path = self.staging.new_path();
+        let mut upload = self.objects.put_multipart(&path).await?;
+        match receive_body(upload.as_mut(), body, check).await {
+            Ok(picture) => Ok(StagedPicture { picture, path }),
             Err(error) => {
                 if let Err(error) = upload.abort().await {
                     tracing::warn!(%error, "a failed upload could not be removed");
                 }
-                return Err(error);
+                Err(error)
             }
-        };
-        self.publish_staged(id, &staged, picture).await
+        }
     }
 
-    /// Renames a staged picture to its key, unless one is there that can be read.
-    async fn publish_staged(
+    /// The bytes of a picture that is not stored yet.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn read_staged(&self, staged: &StagedPicture) -> Result<Bytes, ArtifactStoreError> {
+        Ok(self.objects.get(&staged.path).await?.bytes().await?)
+    }
+
+    /// Removes a picture that is not to be stored.
+    pub async fn discard_staged(&self, staged: StagedPicture) {
+        if let Err(error) = self.objects.delete(&staged.path).await {
+            tracing::warn!(%error, "a staged upload could not be removed");
+        }
+    }
+
+    /// Stores a staged picture under `id`, unless one is there that can be read.
+    ///
+    /// # Errors
+    /// [`UploadError::AlreadyStored`] when another one is, or the store fails. The staged one is gone then.
+    pub async fn publish_staged(
         &self,
         id: ArtifactId,
-        staged: &Path,
-        picture: Picture,
+        staged: StagedPicture,
     ) -> Result<Picture, UploadError> {
         let key = object_path(id);
-        let outcome = match self.objects.rename_if_not_exists(staged, &key).await {
-            Ok(()) => return Ok(picture),
+        let StagedPicture { ref picture, ref path } = staged;
+        let outcome = match self.objects.rename_if_not_exists(path, &key).await {
+            Ok(()) => return Ok(staged.picture),
             Err(object_store::Error::AlreadyExists { .. }) => {
                 match self.describe_stored(id).await {
-                    Ok(stored) if stored.as_ref() == Some(&picture) => Ok(picture),
+                    Ok(stored) if stored.as_ref() == Some(picture) => Ok(picture.clone()),
                     Ok(_) => Err(UploadError::AlreadyStored),
                     // Nobody has any use for what is there, and this picture is whole.
                     Err(damage @ ArtifactStoreError::Unreadable { .. }) => {
                         tracing::warn!(error = %damage, "a damaged picture is replaced");
-                        match self.objects.rename(staged, &key).await {
-                            Ok(()) => return Ok(picture),
+                        match self.objects.rename(path, &key).await {
+                            Ok(()) => return Ok(staged.picture),
                             Err(error) => Err(error.into()),
                         }
                     }
@@ -111,9 +162,7 @@ impl ArtifactStore {
             }
             Err(error) => Err(error.into()),
         };
-        if let Err(error) = self.objects.delete(staged).await {
-            tracing::warn!(%error, "a staged upload could not be removed");
-        }
+        self.discard_staged(staged).await;
         outcome
     }
 }

@@ -62,6 +62,8 @@ problem_types! {
     EmptyUpload, "empty-upload", [422], "no byte of the picture came: send it whole";
     ForeignHost, "foreign-host", [421],
         "the listener is on loopback and answers to this machine's names, and to `CHIPQ_PUBLIC_URL`";
+    GoldenSampleUnusable, "golden-sample-unusable", [422],
+        "boards cannot be compared with it, `detail` says why: send another to the same URL";
     HostMalformed, "host-malformed", [400], "send one `Host`";
     IdempotencyKeyInProgress, "idempotency-key-in-progress", [409],
         "the first request is still being executed: send it again after `Retry-After`";

@@ -2,18 +2,7 @@
 //! any of them is read.
 
 use domain::{InspectedArea, Picture, Sha256};
-use vision::MAX_PIXELS;
-
-/// Bytes of a pixel of a golden sample that is kept ready. Of colour photographs 6.1 were measured
-/// (`docs/measurements.md`), and less of all others.
-const KEPT_BYTES_PER_PIXEL: u64 = 7;
-/// The same when accepted boards have shown how far good ones differ from it; measured: 17.3.
-const LEARNT_BYTES_PER_PIXEL: u64 = 18;
-/// Bytes of a pixel of the one picture that is being decoded and compared, or made ready, or learnt from;
-/// measured: up to 15.0.
-const WORK_BYTES_PER_PIXEL: u64 = 16;
-/// Of a panel that is too large to be decoded as a whole only bits are kept: so many pixels take a byte.
-const PANEL_PIXELS_PER_BYTE: u64 = 4;
+use vision::memory;
 
 /// A picture as the log knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,17 +23,14 @@ impl From<&Picture> for LoggedPicture {
 }
 
 impl LoggedPicture {
-    /// While it is decoded and compared, or made ready.
-    const fn work_bytes(&self) -> u64 {
-        self.pixel_bytes(WORK_BYTES_PER_PIXEL)
+    /// Whether it is too large to be decoded as a whole.
+    pub(super) const fn is_panel(&self) -> bool {
+        memory::is_panel(self.pixels)
     }
 
-    const fn pixel_bytes(&self, bytes_per_pixel: u64) -> u64 {
-        if self.pixels > MAX_PIXELS {
-            self.pixels / PANEL_PIXELS_PER_BYTE
-        } else {
-            self.pixels.saturating_mul(bytes_per_pixel)
-        }
+    /// While it is decoded and compared, or made ready.
+    const fn work_bytes(&self) -> u64 {
+        memory::work_bytes(self.pixels)
     }
 }
 
@@ -74,8 +60,7 @@ impl GoldenFacts {
     /// The set for as long as it is kept ready.
     pub(super) fn kept_bytes(&self) -> u64 {
         let is_learnt = !self.accepted.is_empty();
-        let per_pixel = if is_learnt { LEARNT_BYTES_PER_PIXEL } else { KEPT_BYTES_PER_PIXEL };
-        sum(self.variants.iter().map(|variant| variant.pixel_bytes(per_pixel)))
+        sum(self.variants.iter().map(|variant| memory::kept_bytes(variant.pixels, is_learnt)))
     }
 }
 

@@ -10,10 +10,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use domain::{InspectedArea, Sha256};
 use platform::picture_memory::{IdleMemory, MemoryShare};
-use vision::{PreparedGolden, PreparedGoldenSet};
+use vision::{GoldenSetFiles, PreparedGoldenSet};
 
+use super::ComparisonError;
 use super::facts::{GoldenFacts, LoggedPicture};
-use super::{ComparablePicture, ComparisonError, not_comparable, unreadable_picture};
 
 /// How many golden sets are kept ready; a line inspects few parts at a time.
 const GOLDEN_SETS_KEPT: usize = 16;
@@ -81,31 +81,13 @@ impl KeptSets {
         (variants, accepted): (&[Bytes], &[Bytes]),
         share: MemoryShare,
     ) -> Result<Arc<ReadyGolden>, ComparisonError> {
-        let mut prepared = Vec::with_capacity(variants.len());
-        let mut has_panel = false;
-        for file in variants {
-            let (variant, is_panel) = prepare_variant(file)?;
-            prepared.push(Arc::new(variant));
-            has_panel |= is_panel;
-        }
-        let mut prepared = prepared.into_iter();
-        let first = prepared.next().ok_or_else(|| {
-            ComparisonError::Failed("there is no golden sample to compare with".to_owned())
-        })?;
-        let others = prepared.collect();
-        let mut set = PreparedGoldenSet::new(first, others, &golden.area, golden.bend_max_px)
-            .map_err(not_comparable)?;
-        for file in accepted {
-            let board = ComparablePicture::decode_bytes(file);
-            match board.map_err(unreadable_picture("accepted board"))? {
-                ComparablePicture::Whole(board) => set.add_accepted(&board),
-                ComparablePicture::Panel(board) => set.add_accepted_panel(board),
-            }
-            .map_err(not_comparable)?;
-        }
+        let GoldenFacts { area, bend_max_px, .. } = golden;
+        let files = GoldenSetFiles { variants, accepted, area, bend_max_px: *bend_max_px };
+        let set = files.prepare()?;
         let ready = Arc::new(ReadyGolden { set, _share: share });
-        // Too large to keep: it is read again in a tenth of the time that it is compared in. What accepted
-        // boards say of it is not.
+        // A panel is too large to keep: it is read again in a tenth of the time that it is compared in. What
+        // accepted boards say of it is not.
+        let has_panel = golden.variants.iter().any(LoggedPicture::is_panel);
         if !has_panel || !accepted.is_empty() {
             self.keep(golden, &ready);
         }
@@ -134,19 +116,6 @@ impl IdleMemory for KeptSets {
         let mut kept = self.lock_kept();
         let idle = kept.iter().rposition(|kept| Arc::strong_count(&kept.ready) == 1);
         idle.and_then(|at| kept.remove(at)).is_some()
-    }
-}
-
-/// The golden sample made ready, and whether it is a panel that is too large to be decoded as a whole.
-fn prepare_variant(file: &[u8]) -> Result<(PreparedGolden, bool), ComparisonError> {
-    let picture = ComparablePicture::decode_bytes(file);
-    match picture.map_err(unreadable_picture("golden sample"))? {
-        ComparablePicture::Whole(picture) => {
-            Ok((PreparedGolden::new(&picture).map_err(not_comparable)?, false))
-        }
-        ComparablePicture::Panel(panel) => {
-            Ok((PreparedGolden::from_panel(panel).map_err(not_comparable)?, true))
-        }
     }
 }
 
