@@ -150,9 +150,10 @@ impl HttpClient {
         if !pdf.starts_with(b"%PDF-") {
             return Err(anyhow!("{path} did not come as a PDF"));
         }
-        let saved = tokio::fs::write(to, &pdf).await;
-        saved.with_context(|| format!("cannot write {}", to.display()))?;
-        Ok(pdf.len())
+        let (place, length) = (to.to_owned(), pdf.len());
+        let saved = tokio::task::spawn_blocking(move || boards::write_whole_file(&place, &pdf));
+        saved.await?.with_context(|| format!("cannot write {}", to.display()))?;
+        Ok(length)
     }
 
     async fn post(&self, path: &str, key: &str, body: Body<'_>) -> anyhow::Result<Value> {

@@ -7,6 +7,7 @@ use clap_complete::Shell;
 
 use crate::command_line;
 use crate::failure::{Failure, exit};
+use crate::temporary::TemporaryFolder;
 
 /// Prints the script by which `shell` completes what is typed behind `chipq`.
 pub(crate) fn completions(shell: Shell) {
@@ -28,6 +29,12 @@ pub(crate) fn manual_pages(folder: &Path) -> anyhow::Result<()> {
         )
     };
     std::fs::create_dir_all(folder).map_err(cannot_write)?;
-    clap_mangen::generate_to(command_line(), folder).map_err(cannot_write)?;
+    let drafts = TemporaryFolder::new("man")?;
+    clap_mangen::generate_to(command_line(), drafts.path()).map_err(cannot_write)?;
+    for page in std::fs::read_dir(drafts.path()).map_err(cannot_write)? {
+        let page = page.map_err(cannot_write)?;
+        let text = std::fs::read(page.path()).map_err(cannot_write)?;
+        boards::write_whole_file(&folder.join(page.file_name()), &text).map_err(cannot_write)?;
+    }
     Ok(())
 }

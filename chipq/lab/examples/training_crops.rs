@@ -2,11 +2,13 @@
 //! board gave how many of them to FILE.boards.jsonl. Counts go to standard error.
 
 use std::error::Error;
-use std::fs::{self, File};
-use std::io::{BufWriter, Write};
+use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use boards::{BoardOptions, GeneratedBoard, LabelledBox, Manifest, ManifestItem, board_sequence};
+use boards::{
+    BoardOptions, GeneratedBoard, LabelledBox, Manifest, ManifestItem, WholeFile, board_sequence,
+};
 use clap::Parser;
 use lab::training::{photographed_pairs, write_photograph_records, write_records};
 use vision::{DecodedImage, PreparedGolden};
@@ -44,8 +46,8 @@ struct Arguments {
 
 struct Sink {
     repaired: bool,
-    crops: BufWriter<File>,
-    boards: BufWriter<File>,
+    crops: WholeFile,
+    boards: WholeFile,
     counts: [u64; 4],
 }
 
@@ -55,8 +57,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     beside.push(".boards.jsonl");
     let mut sink = Sink {
         repaired: arguments.repaired,
-        crops: BufWriter::new(File::create(&arguments.out)?),
-        boards: BufWriter::new(File::create(PathBuf::from(beside))?),
+        crops: WholeFile::create(&arguments.out)?,
+        boards: WholeFile::create(&PathBuf::from(beside))?,
         counts: [0; 4],
     };
     if let Some(manifest) = &arguments.manifest {
@@ -88,10 +90,10 @@ fn main() -> Result<(), Box<dyn Error>> {
             sink.take(&index.to_string(), &group.to_string(), board)?;
         }
     }
-    sink.crops.flush()?;
-    sink.boards.flush()?;
-    let [boards, labels, records, refused] = sink.counts;
-    eprintln!("{boards} boards, {labels} labels, {records} records, {refused} not comparable");
+    let Sink { crops, boards, counts: [count, labels, records, refused], .. } = sink;
+    crops.finish()?;
+    boards.finish()?;
+    eprintln!("{count} boards, {labels} labels, {records} records, {refused} not comparable");
     Ok(())
 }
 

@@ -3,15 +3,15 @@
 //!
 //! Scores are computed elsewhere, by a script that knows nothing of this code.
 
-use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
+use std::fs;
+use std::io::{self, Write as _};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use boards::{LabelledBox, Manifest, ManifestItem, paste_golden};
+use boards::{LabelledBox, Manifest, ManifestItem, WholeFile, paste_golden};
 use domain::{Defect, NotComparable, PixelBox, UnexplainedDifference};
 use inference::engine::{EmbeddedEngine, EngineError};
 use serde::Serialize;
@@ -265,13 +265,14 @@ fn read(path: &Path) -> Result<Vec<u8>, EvaluateError> {
     fs::read(path).map_err(|source| EvaluateError::Read { path: path.to_owned(), source })
 }
 
+/// All of them or none: predictions that end early count as pairs without findings.
 fn write(out: &Path, lines: &[(usize, String)]) -> Result<(), EvaluateError> {
     let failed = |source| EvaluateError::Write { path: out.to_owned(), source };
-    let mut file = BufWriter::new(File::create(out).map_err(failed)?);
+    let mut file = WholeFile::create(out).map_err(failed)?;
     for (_, line) in lines {
         writeln!(file, "{line}").map_err(failed)?;
     }
-    file.flush().map_err(failed)
+    file.finish().map_err(failed)
 }
 
 /// Confidence from which a finding counts as a call.

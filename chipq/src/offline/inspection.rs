@@ -1,6 +1,7 @@
 //! One board against its golden sample, by the shipped pipeline and the factory recipe.
 
 use std::fmt::Write as _;
+use std::io::Cursor;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -133,9 +134,11 @@ impl InspectedBoard {
         let differences = &self.differences;
         let border = self.border_px().unwrap_or(0);
         let shown = Annotations { defects: &defects, differences, uncovered, excluded, border };
+        let mut file = Cursor::new(Vec::new());
         vision::annotate(&self.picture, shown)
-            .save_with_format(out, ImageFormat::Png)
-            .map_err(|error| cannot_write(out, error))
+            .write_to(&mut file, ImageFormat::Png)
+            .map_err(|error| cannot_write(out, error))?;
+        boards::write_whole_file(out, file.get_ref()).map_err(|error| cannot_write(out, error))
     }
 
     /// How wide the border is that was not inspected; nothing when nothing was.

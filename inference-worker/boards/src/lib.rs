@@ -22,12 +22,14 @@ mod random;
 mod stroke;
 #[cfg(test)]
 mod tests;
+mod whole_file;
 
 pub use flaw::LABEL_MARGIN;
 pub use manifest::{
     BoardsError, BoardsSummary, LabelClass, LabelledBox, Manifest, ManifestFile, ManifestItem,
     write_boards,
 };
+pub use whole_file::{WholeFile, write_whole_file};
 
 use canvas::{Area, Canvas};
 use print::{Density, Deviation, UnevenStretch, Warp};

@@ -3,14 +3,17 @@
 //! The same types read real data sets; fields that nothing here needs are passed over.
 
 use std::fs;
-use std::io::Cursor;
+use std::io::{self, Cursor};
 use std::path::{Path, PathBuf};
 
 use domain::{DefectClass, PixelBox, Sha256};
 use image::{GrayImage, ImageFormat};
 use serde::{Deserialize, Serialize};
 
-use super::{BoardOptions, Design, design_seed};
+use super::{BoardOptions, Design, design_seed, write_whole_file};
+
+/// The file that says what is in the folder.
+const MANIFEST: &str = "manifest.json";
 
 /// Why boards could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -208,7 +211,7 @@ pub fn write_boards(
     options: &BoardOptions,
     out: &Path,
 ) -> Result<BoardsSummary, BoardsError> {
-    create_images(out)?;
+    begin_set(out)?;
     let per_design = u64::from(options.units_per_design.max(1));
     let mut items = Vec::new();
     let mut part: Option<(u64, Design, ManifestFile)> = None;
@@ -256,9 +259,10 @@ pub(super) fn write_manifest(
     out: &Path,
     manifest: &Manifest,
 ) -> Result<BoardsSummary, BoardsError> {
-    let path = out.join("manifest.json");
+    let path = out.join(MANIFEST);
     let json = serde_json::to_vec_pretty(manifest)?;
-    fs::write(&path, json).map_err(|source| BoardsError::Write { path: path.clone(), source })?;
+    let written = write_whole_file(&path, &json);
+    written.map_err(|source| BoardsError::Write { path: path.clone(), source })?;
     let defects = manifest.items.iter().map(|item| item.boxes.len() as u64).sum();
     Ok(BoardsSummary { manifest: path, boards: manifest.count, defects })
 }
@@ -269,10 +273,17 @@ fn write_picture(out: &Path, name: &str, picture: &GrayImage) -> Result<Manifest
     write_image(out, name, &bytes)
 }
 
-/// Makes the folder for images.
-pub(super) fn create_images(out: &Path) -> Result<(), BoardsError> {
-    let images = out.join("images");
-    fs::create_dir_all(&images).map_err(|source| BoardsError::Write { path: images, source })
+/// Makes the folder for images. A manifest of another set, which is being written over, goes first: none says
+/// what is no longer there, however this ends.
+pub(super) fn begin_set(out: &Path) -> Result<(), BoardsError> {
+    let (images, manifest) = (out.join("images"), out.join(MANIFEST));
+    fs::create_dir_all(&images).map_err(|source| BoardsError::Write { path: images, source })?;
+    match fs::remove_file(&manifest) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => {
+            Err(BoardsError::Write { path: manifest, source })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Writes an encoded picture into the folder for images.
@@ -283,7 +294,7 @@ pub(super) fn write_image(
 ) -> Result<ManifestFile, BoardsError> {
     let file = Path::new("images").join(name);
     let path = out.join(&file);
-    fs::write(&path, bytes).map_err(|source| BoardsError::Write { path, source })?;
+    write_whole_file(&path, bytes).map_err(|source| BoardsError::Write { path, source })?;
     Ok(ManifestFile { file, sha256: Sha256::digest_of(bytes), bytes: bytes.len() as u64 })
 }
 

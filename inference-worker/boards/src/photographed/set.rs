@@ -7,7 +7,7 @@ use domain::DefectClass;
 
 use crate::camera::encode_jpeg;
 use crate::manifest::{
-    BoardsError, BoardsSummary, Manifest, ManifestFile, ManifestItem, create_images, write_image,
+    BoardsError, BoardsSummary, Manifest, ManifestFile, ManifestItem, begin_set, write_image,
     write_manifest,
 };
 use crate::random::Random;
@@ -72,7 +72,7 @@ pub fn write_photographs(
     options: &PhotographOptions,
     out: &Path,
 ) -> Result<BoardsSummary, BoardsError> {
-    create_images(out)?;
+    begin_set(out)?;
     let per_design = u64::from(options.units_per_design.max(1));
     let mut items = Vec::new();
     for number in 0..count.div_ceil(per_design) {
