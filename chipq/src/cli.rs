@@ -184,6 +184,12 @@ Example:
         #[arg(value_name = "DIR")]
         folder: PathBuf,
     },
+    /// End what a run that was killed left in its temporary folder, and remove that; run by its guard.
+    #[command(hide = true)]
+    RemoveAbandoned {
+        /// The folder.
+        folder: PathBuf,
+    },
 }
 
 impl Command {
@@ -200,7 +206,8 @@ impl Command {
             | Self::GenerateBoards(_)
             | Self::Bench(_)
             | Self::Completions { .. }
-            | Self::ManualPages { .. } => return false,
+            | Self::ManualPages { .. }
+            | Self::RemoveAbandoned { .. } => return false,
             Self::Up(args) => &args.installation.foundation,
             Self::Demo(args) => &args.foundation,
             Self::Migrate(args) => &args.foundation,

@@ -39,7 +39,7 @@ pub(crate) async fn run(args: DemoArgs, shutdown: &Shutdown) -> anyhow::Result<E
     let listener = bind(address, any_port).await?;
     let temporary = match args.data {
         Some(_) => None,
-        None => Some(TemporaryFolder::new("demo")?),
+        None => Some(TemporaryFolder::for_installation("demo")?),
     };
     let kept = args.data.clone();
     let folder = kept.or_else(|| temporary.as_ref().map(|folder| folder.path().to_owned()));

@@ -23,6 +23,9 @@ use platform::postgres::{self, DatabaseConfig};
 use crate::failure::{Failure, exit};
 use new_folder::NewFolder;
 
+/// The folder of the private PostgreSQL in the data folder.
+pub(crate) const POSTGRES: &str = "postgres";
+
 /// Where data is kept.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct InstallationArgs {
@@ -65,7 +68,7 @@ impl Installation {
         }
         let folder = NewFolder::make(data.data_dir.clone());
         let folder = folder.map_err(|error| cannot_use(&data.data_dir, &error))?;
-        let config = EmbeddedPostgresConfig::new(data.data_dir.join("postgres"));
+        let config = EmbeddedPostgresConfig::new(data.data_dir.join(POSTGRES));
         let postgres = EmbeddedPostgres::start(config).await?;
         folder.keep();
         let url = postgres.service_url(DATABASE);

@@ -139,6 +139,9 @@ async fn run(command: Command, shutdown: &Shutdown) -> anyhow::Result<ExitCode> 
         }
         Command::Model(command) => model::run(command).boxed_local(),
         Command::Bench(args) => bench::run(args).boxed_local(),
+        Command::RemoveAbandoned { folder } => {
+            temporary::remove_abandoned(folder).map_ok(succeeded).boxed_local()
+        }
         Command::Completions { shell } => {
             shell::completions(shell);
             return Ok(ExitCode::SUCCESS);

@@ -85,7 +85,8 @@ fn document(root: &Command) -> String {
 /// Every command below this one, with the names that lead to it.
 fn all_commands<'a>(command: &'a Command, name: &str) -> Vec<(String, &'a Command)> {
     let mut found = vec![(name.to_owned(), command)];
-    for below in command.get_subcommands() {
+    // What is hidden is for nobody to type.
+    for below in command.get_subcommands().filter(|below| !below.is_hide_set()) {
         let name = format!("{name} {}", below.get_name()).trim_start().to_owned();
         found.extend(all_commands(below, &name));
     }

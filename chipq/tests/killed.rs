@@ -8,11 +8,74 @@ mod boards;
 #[allow(dead_code, reason = "shared with tests that use the rest")]
 mod platform;
 
-use std::path::Path;
-use std::process::Command;
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use boards::boards;
-use platform::{CHIPQ, chipq, finished, folder};
+use platform::{CHIPQ, chipq, finished, folder, postmaster};
+
+/// How long what is left may take to be cleared away: the machine may be busy.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Between two looks.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// The temporary folder of a demo, once it has one.
+fn folder_of_demo(temporary: &Path) -> Option<PathBuf> {
+    let entries = std::fs::read_dir(temporary).unwrap().map(|entry| entry.unwrap().path());
+    let is_of_demo = |path: &PathBuf| path.to_string_lossy().contains("chipq-demo-");
+    entries.filter(|path| is_of_demo(path)).find(|path| path.is_dir())
+}
+
+fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "{what}");
+        std::thread::sleep(PAUSE);
+    }
+}
+
+/// Kills a demo as `kill -9` does, as soon as `is_time`.
+fn kill_demo(temporary: &Path, is_time: impl Fn(&Path) -> bool) {
+    let mut demo = chipq(&["demo", "--count", "1", "--listen", "127.0.0.1:0"]);
+    demo.env("TMPDIR", temporary).stdin(Stdio::null());
+    let mut demo = demo.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    // Read, so that it never waits for us.
+    let said = BufReader::new(demo.stderr.take().unwrap()).lines();
+    let said = std::thread::spawn(move || said.map_while(Result::ok).collect::<Vec<_>>());
+    let reached = || folder_of_demo(temporary).is_some_and(|folder| is_time(&folder));
+    wait_until("the demo does not begin", || reached() || demo_has_ended(&demo));
+    let left = folder_of_demo(temporary).map(|folder| (postmaster(&folder), folder));
+    demo.kill().unwrap();
+    demo.wait().unwrap();
+    let said = said.join().unwrap().join("\n");
+    let (server, left) = left.unwrap_or_else(|| panic!("it ended before: {said}"));
+    wait_until("its folder is still there", || !left.exists());
+    let is_gone = |pid: u32| !Path::new(&format!("/proc/{pid}")).exists();
+    wait_until("its PostgreSQL runs on", || server.is_none_or(is_gone));
+}
+
+fn demo_has_ended(demo: &std::process::Child) -> bool {
+    !Path::new(&format!("/proc/{}/cwd", demo.id())).exists()
+}
+
+#[test]
+fn a_demo_that_is_killed_leaves_neither_its_server_nor_its_folder() {
+    let temporary = folder();
+    // Long before it is ready, and when its server runs.
+    kill_demo(temporary.path(), |_| true);
+    kill_demo(temporary.path(), |folder| postmaster(folder).is_some());
+    assert_eq!(folder_of_demo(temporary.path()), None);
+}
+
+#[test]
+fn only_what_was_made_for_one_run_is_removed_as_abandoned() {
+    let kept = folder();
+    let (code, _, said) = finished(chipq(&["remove-abandoned"]).arg(kept.path()));
+    assert_eq!(code, 64, "{said}");
+    assert!(kept.path().exists() && said.contains("was not made for one run"), "{said}");
+}
 
 /// A `chipq` that is killed by the system when a file of its grows beyond two blocks.
 fn killed_while_writing(arguments: &str, files: &[&Path]) {

@@ -9,6 +9,11 @@ use std::process::Command;
 
 use platform::{chipq, finished, folder};
 
+/// Those that people type.
+fn shown_subcommands(line: &clap::Command) -> impl Iterator<Item = &clap::Command> {
+    line.get_subcommands().filter(|command| !command.is_hide_set())
+}
+
 fn completions(shell: &str) -> String {
     let (code, script, said) = finished(&mut chipq(&["completions", shell]));
     assert_eq!(code, 0, "{said}");
@@ -39,7 +44,7 @@ fn a_shell_completes_subcommands_and_options() {
 fn every_shell_gets_a_script_of_every_subcommand() {
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
         let script = completions(shell);
-        for command in ::chipq::command_line().get_subcommands() {
+        for command in shown_subcommands(&::chipq::command_line()) {
             assert!(script.contains(command.get_name()), "{shell}: {}", command.get_name());
         }
     }
@@ -51,7 +56,7 @@ fn every_subcommand_has_a_manual_page() {
     let pages = folder.path().join("share/man1");
     let (code, _, said) = finished(chipq(&["manual-pages"]).arg(&pages));
     assert_eq!(code, 0, "{said}");
-    for command in ::chipq::command_line().get_subcommands() {
+    for command in shown_subcommands(&::chipq::command_line()) {
         let page = pages.join(format!("chipq-{}.1", command.get_name()));
         let text = std::fs::read_to_string(&page).unwrap();
         assert!(text.contains(".TH chipq"), "{}", page.display());

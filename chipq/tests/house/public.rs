@@ -17,7 +17,6 @@ const UNUSED: &[(&str, &str)] = &[
         "the driver of reactors that act in the log's order; none of ours does yet",
     ),
     ("project_box", "photographs are generated for the tests of several crates"),
-    ("stop_cluster", "ends the cluster of the tests"),
     ("take_photograph", "photographs are generated for the tests of several crates"),
 ];
 
