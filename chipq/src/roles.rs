@@ -17,14 +17,16 @@ use platform::auth::Users;
 use platform::config::{ConfigErrors, listen_address};
 use platform::event_log::EventLog;
 use platform::foundation::{DataConfig, Foundation, FoundationConfig};
-use platform::health::{Check, HealthConfig, Probe, serve_health, serve_with_health};
-use platform::http::HttpConfig;
+use platform::health::{
+    Check, HealthConfig, Probe, ServerSurface, serve_health, serve_with_health,
+};
+use platform::http::{HttpConfig, ServerEntry};
 use platform::ownership::check_owner;
 use platform::picture_memory::PictureMemoryConfig;
 use platform::postgres::check_migrated;
 use platform::shutdown::Shutdown;
 
-use crate::wiring::{ApiStores, bind, build_command_api, build_query_api};
+use crate::wiring::{ApiStores, bind, build_command_api, build_query_api, describe_server};
 
 const LATER: &str = "run `chipq migrate` first; see docs/architecture.md for which role needs what";
 
@@ -118,8 +120,9 @@ pub(crate) async fn command_api(args: CommandApiArgs, shutdown: &Shutdown) -> an
     let listener = bind(args.listen, "--listen").await?;
     tracing::info!(address = %listener.local_addr()?, "the command API is listening");
     let probes = vec![api.probe()];
-    let router = command_api::router(api);
-    Ok(serve_with_health(listener, router, probes, &args.config.http(), shutdown.clone()).await?)
+    let entry = describe_server("Commands over REST", &command_api::PAGES);
+    let surface = ServerSurface { entry, router: command_api::router(api), probes };
+    Ok(serve_with_health(listener, surface, &args.config.http(), shutdown.clone()).await?)
 }
 
 /// Serves queries until a signal. Read models may still be missing; `/readyz` then says so.
@@ -134,10 +137,11 @@ pub(crate) async fn query_api(args: QueryApiArgs, shutdown: &Shutdown) -> anyhow
     let listener = bind(args.listen, "--listen").await?;
     tracing::info!(address = %listener.local_addr()?, "the query API is listening");
     let probes = vec![api.probe()];
-    let router = query_api::router(api);
+    let entry = describe_server("GraphQL, REST reads and report PDFs", &query_api::PAGES);
+    let surface = ServerSurface { entry, router: query_api::router(api), probes };
     let public_host = args.public_url.map(|url| url.host());
     let config = HttpConfig { public_host, ..HttpConfig::default() };
-    Ok(serve_with_health(listener, router, probes, &config, shutdown.clone()).await?)
+    Ok(serve_with_health(listener, surface, &config, shutdown.clone()).await?)
 }
 
 /// Keeps what this role believes about accounts and clients as the log says.
@@ -153,7 +157,8 @@ pub(crate) async fn projectors(args: ProjectorsArgs, shutdown: &Shutdown) -> any
     let probes = probes_on(&foundation, service.probe());
     let role =
         service.run(foundation.lease_pool().clone(), foundation.tail().clone(), shutdown.clone());
-    run_with_health(&args.health, probes, shutdown, role).await
+    let entry = describe_server("Builds the read models and reports from the event log", &[]);
+    run_with_health((&args.health, entry), probes, shutdown, role).await
 }
 
 /// Compares uploaded pictures until a signal.
@@ -172,7 +177,8 @@ pub(crate) async fn inference_worker(
         (artifacts, args.pictures.budget()),
         shutdown.clone(),
     );
-    run_with_health(&args.health, probes, shutdown, role).await
+    let entry = describe_server("Compares uploaded pictures with their golden samples", &[]);
+    run_with_health((&args.health, entry), probes, shutdown, role).await
 }
 
 /// Opens what a role stands on, in the shape that somebody has given it before.
@@ -195,7 +201,7 @@ fn check(foundation: &FoundationConfig, data: &DataConfig) -> Result<(), ConfigE
 
 /// Runs a role that serves nothing else, with its health and metrics beside it, if anywhere.
 async fn run_with_health(
-    config: &HealthConfig,
+    (config, entry): (&HealthConfig, ServerEntry),
     probes: Vec<Arc<dyn Probe>>,
     shutdown: &Shutdown,
     role: impl Future<Output = anyhow::Result<()>>,
@@ -203,7 +209,7 @@ async fn run_with_health(
     let Some(address) = config.health_listen else { return role.await };
     let listener = bind(address, "--health-listen").await?;
     tracing::info!(address = %listener.local_addr()?, "health and metrics are served");
-    let health = tokio::spawn(serve_health(listener, probes, shutdown.clone()));
+    let health = tokio::spawn(serve_health(listener, entry, probes, shutdown.clone()));
     let outcome = role.await;
     shutdown.request();
     health.await??;

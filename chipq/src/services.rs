@@ -16,7 +16,7 @@ use platform::access::{AccessAdministration, follow_access};
 use platform::auth::Users;
 use platform::disk::check_room;
 use platform::foundation::Foundation;
-use platform::health::{Check, Probe, serve_with_health};
+use platform::health::{Check, Probe, ServerSurface, serve_with_health};
 use platform::http::HttpConfig;
 use platform::picture_memory::PictureMemoryConfig;
 use platform::shutdown::Shutdown;
@@ -27,7 +27,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use crate::installation::Installation;
 use crate::openapi::openapi;
-use crate::wiring::{ApiStores, build_command_api, build_query_api};
+use crate::wiring::{ApiStores, build_command_api, build_query_api, describe_server};
 
 /// How long everything together may take to get ready before somebody is told what is not.
 pub(crate) const READY_WITHIN: Duration = Duration::from_secs(60);
@@ -167,7 +167,10 @@ impl Services {
         probes.splice(0..0, [queries.probe(), commands.probe()]);
         let router = command_api::router_described_by(commands, openapi());
         let router = router.merge(query_api::router(queries));
-        let serving = serve_with_health(listener, router, probes, config, self.stop_http.clone());
+        let pages = [&command_api::PAGES[..], &query_api::PAGES].concat();
+        let entry = describe_server("All of it in one process", &pages);
+        let surface = ServerSurface { entry, router, probes };
+        let serving = serve_with_health(listener, surface, config, self.stop_http.clone());
         self.http = Some(tokio::spawn(serving));
     }
 

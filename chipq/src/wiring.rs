@@ -10,6 +10,7 @@ use platform::access::CredentialStore;
 use platform::artifact_store::ArtifactStore;
 use platform::auth::{AccessRegister, SigningKey, Users};
 use platform::foundation::{DataConfig, Foundation, FoundationError, TokenKeys};
+use platform::http::{PageLink, ServerEntry};
 use platform::picture_memory::PictureMemory;
 use platform::shutdown::Shutdown;
 use query_api::{QueryApi, QueryApiConfig};
@@ -80,6 +81,11 @@ pub(crate) fn build_query_api(
         shutdown,
     };
     QueryApi::new(on, config)
+}
+
+/// What a server says of itself: which part of the platform it is, and what its services have to show.
+pub(crate) fn describe_server(role: &'static str, pages: &[PageLink]) -> ServerEntry {
+    ServerEntry { role, version: env!("CHIPQ_VERSION"), links: pages.to_vec() }
 }
 
 /// Listens on `address`, which `option` of the command line names.

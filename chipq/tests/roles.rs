@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use ::platform::event_log::postgres::PostgresEventLog;
 use ::platform::event_log::{Append, EventLog as _, EventMetadata, NewEvent, StreamId};
 use ::platform::test_support::{Gateway, free_port};
+use reqwest::Method;
 use serde_json::json;
 
 use platform::{chipq, finished, folder, send};
@@ -77,7 +78,7 @@ async fn stations(commands: &str, queries: &str) -> (Station, Station) {
 async fn answers_for_its_health(role: &Station, name: &str, part: &str) {
     let get = async |path: &str| {
         let url = format!("{}{path}", role.url);
-        let answer = role.anonymous(reqwest::Method::GET, &url).send().await.unwrap();
+        let answer = role.anonymous(Method::GET, &url).send().await.unwrap();
         let (status, body) = (answer.status(), answer.text().await.unwrap());
         assert!(status.is_success(), "{name}{path}: {status} {body}");
         body
@@ -86,6 +87,30 @@ async fn answers_for_its_health(role: &Station, name: &str, part: &str) {
     let ready = get("/readyz").await;
     assert!(ready.contains(part), "{name}: {ready}");
     get("/metrics").await;
+}
+
+/// Without a token: `/` links to what this role has to show and to nothing that is not there.
+async fn leads_to_what_it_serves(role: &Station, name: &str, shows: &[&str]) {
+    let entry = role.get("/").await.unwrap().1;
+    assert!(entry["version"].as_str().unwrap().starts_with(env!("CARGO_PKG_VERSION")), "{entry}");
+    let links = entry["links"].as_array().unwrap().iter();
+    let links: Vec<_> = links.map(|link| link["href"].as_str().unwrap()).collect();
+    let expected = [shows, &["/problems", "/readyz", "/healthz", "/metrics"]].concat();
+    assert_eq!(links, expected, "{name}");
+    let ask = async |method, path: &str, accept: &str| {
+        let asked = role.anonymous(method, &format!("{}{path}", role.url));
+        asked.header("Accept", accept).send().await.unwrap()
+    };
+    let page = ask(Method::GET, "/", "text/html,*/*;q=0.8").await.text().await.unwrap();
+    for link in links {
+        assert!(page.contains(&format!("<a href=\"{link}\">")), "{name}{link}: {page}");
+        let status = ask(Method::GET, link, "*/*").await.status();
+        assert!(status.is_success(), "{name}{link}: {status}");
+    }
+    let head = ask(Method::HEAD, "/", "text/html").await;
+    assert_eq!(head.status(), 200, "{name}");
+    assert_eq!(head.headers()["content-type"], "text/html; charset=utf-8", "{name}");
+    assert!(head.text().await.unwrap().is_empty(), "{name}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -127,13 +152,16 @@ async fn four_processes_judge_a_board_as_one_does() {
     assert!(station.post(&path, "infer", None).await.unwrap().0.is_success());
     let report = reads.report(id).await;
     assert_eq!(report["judgement"], "fail", "{report}");
-    for (role, address, part) in [
-        ("command-api", &commands, "artifact-store"),
-        ("query-api", &queries, "projection:reports"),
-        ("projectors", &projectors, "follower:reports"),
-        ("inference-worker", &worker, "inference-engine"),
+    let (rest, graphql) = (["/docs", "/openapi.json", "/.well-known/jwks.json"], ["/graphiql"]);
+    for (role, address, part, shows) in [
+        ("command-api", &commands, "artifact-store", &rest[..]),
+        ("query-api", &queries, "projection:reports", &graphql),
+        ("projectors", &projectors, "follower:reports", &[]),
+        ("inference-worker", &worker, "inference-engine", &[]),
     ] {
-        answers_for_its_health(&station.at(&format!("http://{address}")), role, part).await;
+        let at = station.at(&format!("http://{address}"));
+        answers_for_its_health(&at, role, part).await;
+        leads_to_what_it_serves(&at, role, shows).await;
     }
     roles.into_iter().for_each(Role::stop);
 }

@@ -32,4 +32,4 @@ mod uploads;
 pub use api::{CommandApi, Dependencies};
 pub use config::{CommandApiConfig, PublicUrl};
 pub use housekeeping::housekeeping;
-pub use routes::{openapi, router, router_described_by};
+pub use routes::{PAGES, openapi, router, router_described_by};

@@ -6,6 +6,7 @@
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use platform::auth::Scope;
+use platform::http::PageLink;
 use platform::http::describe::{describe_problems, text_header};
 use utoipa::OpenApi;
 use utoipa::openapi::path::Operation;
@@ -18,6 +19,13 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use crate::parts::GoldenSampleUseBody;
 use crate::{CommandApi, inspections, parts, token, uploads};
+
+/// What of the commands is there to be looked at.
+pub const PAGES: [PageLink; 3] = [
+    PageLink { href: "/docs", title: "Every call over REST, to read and to try" },
+    PageLink { href: "/openapi.json", title: "The same for generators of clients (OpenAPI 3.1)" },
+    PageLink { href: "/.well-known/jwks.json", title: "The keys that tokens are checked with" },
+];
 
 /// The largest body of a request for a token, in bytes.
 const FORM_MAX_BYTES: usize = 64 << 10;

@@ -21,7 +21,9 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 use utoipa::ToSchema;
 
-use crate::http::{self, AnsweredHosts, HttpConfig, check_host, problem_pages};
+use crate::http::{
+    self, AnsweredHosts, HttpConfig, ServerEntry, check_host, entry_page, problem_pages,
+};
 use crate::metrics;
 use crate::shutdown::Shutdown;
 
@@ -114,23 +116,34 @@ pub fn router(probes: Vec<Arc<dyn Probe>>) -> Router {
     ready.route("/healthz", get(get_liveness))
 }
 
-/// Serves `router` until `shutdown`, with health, metrics and the pages about problems beside it.
+/// What a process serves.
+pub struct ServerSurface {
+    /// What it says of itself.
+    pub entry: ServerEntry,
+    /// What its services answer.
+    pub router: Router,
+    /// What has to be ready.
+    pub probes: Vec<Arc<dyn Probe>>,
+}
+
+/// Serves `surface` until `shutdown`, with health, metrics and the pages about problems beside it, and one that
+/// leads to all of them.
 ///
 /// # Errors
 /// When the listener does not know its own address.
 pub fn serve_with_health(
     listener: TcpListener,
-    router: Router,
-    probes: Vec<Arc<dyn Probe>>,
+    surface: ServerSurface,
     config: &HttpConfig,
     shutdown: Shutdown,
 ) -> impl Future<Output = io::Result<()>> + Send + use<> {
-    let router_with_health =
-        router.merge(self::router(probes)).merge(metrics::router()).merge(problem_pages());
+    let ServerSurface { entry, router, probes } = surface;
+    let router_with_health = router.merge(self::router(probes)).merge(metrics::router());
+    let router_with_pages = router_with_health.merge(problem_pages()).merge(entry_page(entry));
     let config = config.clone();
     async move {
         let hosts = AnsweredHosts::behind(listener.local_addr()?, config.public_host.as_deref());
-        let checked = router_with_health.layer(from_fn_with_state(hosts, check_host));
+        let checked = router_with_pages.layer(from_fn_with_state(hosts, check_host));
         let router = http::wrap(checked, &config);
         http::serve(listener, router, config.connections, shutdown).await;
         Ok(())
@@ -143,10 +156,12 @@ pub fn serve_with_health(
 /// As [`serve_with_health`].
 pub fn serve_health(
     listener: TcpListener,
+    entry: ServerEntry,
     probes: Vec<Arc<dyn Probe>>,
     shutdown: Shutdown,
 ) -> impl Future<Output = io::Result<()>> + Send {
-    serve_with_health(listener, Router::new(), probes, &HttpConfig::default(), shutdown)
+    let surface = ServerSurface { entry, router: Router::new(), probes };
+    serve_with_health(listener, surface, &HttpConfig::default(), shutdown)
 }
 
 /// The process answers.

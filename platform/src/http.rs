@@ -7,6 +7,7 @@ mod accept;
 mod access_log;
 mod content_headers;
 pub mod describe;
+mod entry_page;
 mod extract;
 mod host;
 mod json;
@@ -27,6 +28,7 @@ mod tests;
 
 pub use accept::choose_offer;
 pub use access_log::RequestCaller;
+pub use entry_page::{PageLink, ServerEntry};
 pub use extract::{Authenticated, JSON_BODY_MAX_BYTES, JsonBody, NoBody};
 pub use json::{parse_json, read_json};
 pub use layers::{HttpConfig, wrap};
@@ -37,5 +39,6 @@ pub use quote::abbreviate;
 pub use rate_limit::{RateExceeded, RateLimit, ShownRateLimit};
 pub use serve::{ConnectionLimits, DRAIN_LIMIT, serve};
 
+pub(crate) use entry_page::entry_page;
 pub(crate) use host::{AnsweredHosts, check_host};
 pub(crate) use problem_pages::problem_pages;

@@ -7,9 +7,14 @@ use axum::Router;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use platform::http::PageLink;
 
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
     img-src 'self' data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+
+/// What of the queries is there to be looked at.
+pub const PAGES: [PageLink; 1] =
+    [PageLink { href: "/graphiql", title: "GraphQL, to write queries and to run them" }];
 
 pub(crate) fn routes() -> Router {
     let page = serve_asset("text/html; charset=utf-8", include_str!("explorer/index.html"));

@@ -36,6 +36,7 @@ use platform::postgres::Pool;
 use platform::shutdown::Shutdown;
 
 pub use config::QueryApiConfig;
+pub use explorer::PAGES;
 pub use graphql::sdl;
 pub use rest::openapi;
 
