@@ -20,7 +20,7 @@ use platform::foundation::{DataConfig, Foundation, FoundationConfig};
 use platform::health::{
     Check, HealthConfig, Probe, ServerSurface, serve_health, serve_with_health,
 };
-use platform::http::{HttpConfig, ServerEntry};
+use platform::http::{CorsConfig, HttpConfig, ServerEntry};
 use platform::ownership::check_owner;
 use platform::picture_memory::PictureMemoryConfig;
 use platform::postgres::check_migrated;
@@ -49,6 +49,8 @@ pub(crate) struct CommandApiArgs {
     config: command_api::CommandApiConfig,
     #[command(flatten)]
     pictures: PictureMemoryConfig,
+    #[command(flatten, next_help_heading = "Limits")]
+    cors: CorsConfig,
 }
 
 /// `chipq query-api`
@@ -69,6 +71,8 @@ pub(crate) struct QueryApiArgs {
     foundation: FoundationConfig,
     #[command(flatten, next_help_heading = "Limits")]
     config: query_api::QueryApiConfig,
+    #[command(flatten, next_help_heading = "Limits")]
+    cors: CorsConfig,
     #[command(flatten)]
     pictures: PictureMemoryConfig,
 }
@@ -122,7 +126,8 @@ pub(crate) async fn command_api(args: CommandApiArgs, shutdown: &Shutdown) -> an
     let probes = vec![api.probe()];
     let entry = describe_server("Commands over REST", &command_api::PAGES);
     let surface = ServerSurface { entry, router: command_api::router(api), probes };
-    Ok(serve_with_health(listener, surface, &args.config.http(), shutdown.clone()).await?)
+    let config = HttpConfig { cors: args.cors, ..args.config.http() };
+    Ok(serve_with_health(listener, surface, &config, shutdown.clone()).await?)
 }
 
 /// Serves queries until a signal. Read models may still be missing; `/readyz` then says so.
@@ -140,7 +145,7 @@ pub(crate) async fn query_api(args: QueryApiArgs, shutdown: &Shutdown) -> anyhow
     let entry = describe_server("GraphQL, REST reads and report PDFs", &query_api::PAGES);
     let surface = ServerSurface { entry, router: query_api::router(api), probes };
     let public_host = args.public_url.map(|url| url.host());
-    let config = HttpConfig { public_host, ..HttpConfig::default() };
+    let config = HttpConfig { public_host, cors: args.cors, ..HttpConfig::default() };
     Ok(serve_with_health(listener, surface, &config, shutdown.clone()).await?)
 }
 

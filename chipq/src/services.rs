@@ -17,7 +17,7 @@ use platform::auth::Users;
 use platform::disk::check_room;
 use platform::foundation::Foundation;
 use platform::health::{Check, Probe, ServerSurface, serve_with_health};
-use platform::http::HttpConfig;
+use platform::http::{CorsConfig, HttpConfig};
 use platform::picture_memory::PictureMemoryConfig;
 use platform::shutdown::Shutdown;
 use projectors::ProjectorsConfig;
@@ -47,6 +47,8 @@ pub(crate) struct Settings {
     pub(crate) commands: CommandApiConfig,
     #[command(flatten)]
     pub(crate) queries: QueryApiConfig,
+    #[command(flatten)]
+    pub(crate) cors: CorsConfig,
     #[command(flatten)]
     pub(crate) pictures: PictureMemoryConfig,
     #[command(flatten)]
@@ -134,7 +136,8 @@ impl Services {
             &settings.queries,
             stop_http,
         );
-        self.serve_apis(listener, (commands, queries), &settings.commands.http(), probes);
+        let http = HttpConfig { cors: settings.cors.clone(), ..settings.commands.http() };
+        self.serve_apis(listener, (commands, queries), &http, probes);
 
         let (pool, tail) = (self.foundation.lease_pool(), self.foundation.tail());
         let stop = || self.stop_roles.child();

@@ -6,6 +6,7 @@
 mod accept;
 mod access_log;
 mod content_headers;
+mod cors;
 pub mod describe;
 mod entry_page;
 mod extract;
@@ -28,6 +29,7 @@ mod tests;
 
 pub use accept::choose_offer;
 pub use access_log::RequestCaller;
+pub use cors::{CorsConfig, Origin};
 pub use entry_page::{PageLink, ServerEntry};
 pub use extract::{Authenticated, JSON_BODY_MAX_BYTES, JsonBody, NoBody};
 pub use json::{parse_json, read_json};

@@ -18,10 +18,11 @@ use tower_http::limit::RequestBodyLimitLayer;
 
 use super::access_log::{HttpMetrics, method_name, record_request};
 use super::content_headers::check_content_headers;
+use super::cors::{SocketOrigins, check_socket_origin};
 use super::rate_limit::show_rate_limit;
 use super::serve::refuse_in_reserve;
 use super::unread_body::settle_unread_body;
-use super::{ConnectionLimits, Problem, ProblemType};
+use super::{ConnectionLimits, CorsConfig, Problem, ProblemType};
 use crate::telemetry::TraceContext;
 
 /// Answers shorter than this are sent as they are.
@@ -43,6 +44,8 @@ pub struct HttpConfig {
     /// The name that a proxy in front is reached by, which a listener on loopback answers to beside those
     /// of this machine. Default none.
     pub public_host: Option<String>,
+    /// The pages of other servers that may use this one. Default none.
+    pub cors: CorsConfig,
 }
 
 impl Default for HttpConfig {
@@ -53,6 +56,7 @@ impl Default for HttpConfig {
             max_body_bytes: 33 << 20,
             connections: ConnectionLimits::default(),
             public_host: None,
+            cors: CorsConfig::default(),
         }
     }
 }
@@ -63,7 +67,8 @@ impl Default for HttpConfig {
 /// It sets the router's fallback: serve a single-page application from a wildcard route, not from a
 /// fallback. Call it once, on the outermost router.
 pub fn wrap(router: Router, config: &HttpConfig) -> Router {
-    router
+    let sockets = SocketOrigins::new(&config.cors, config.public_host.as_deref());
+    let router = router
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(RequestBodyLimitLayer::new(config.max_body_bytes))
@@ -71,8 +76,15 @@ pub fn wrap(router: Router, config: &HttpConfig) -> Router {
         .layer(CatchPanicLayer::custom(answer_panic))
         .layer(from_fn(check_content_headers))
         .layer(from_fn(refuse_nul))
+        .layer(from_fn_with_state(sockets, check_socket_origin))
         .layer(from_fn(refuse_in_reserve))
-        .layer(from_fn(errors_are_problems))
+        .layer(from_fn(errors_are_problems));
+    // Around everything that refuses: a page has to be able to read why.
+    let router = match config.cors.layer() {
+        Some(cors) => router.layer(cors),
+        None => router,
+    };
+    router
         .layer(from_fn(security_headers))
         .layer(from_fn(show_rate_limit))
         .layer(from_fn_with_state(HttpMetrics::for_process(), record_request))

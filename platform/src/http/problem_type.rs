@@ -62,6 +62,8 @@ problem_types! {
     EmptyUpload, "empty-upload", [422], "no byte of the picture came: send it whole";
     ForeignHost, "foreign-host", [421],
         "the listener is on loopback and answers to this machine's names, and to `CHIPQ_PUBLIC_URL`";
+    ForeignOrigin, "foreign-origin", [403],
+        "the page that opens the WebSocket is of another server: name its origin in `CHIPQ_CORS_ORIGINS`";
     GoldenSampleUnusable, "golden-sample-unusable", [422],
         "boards cannot be compared with it, `detail` says why: send another to the same URL";
     HostMalformed, "host-malformed", [400], "send one `Host`";

@@ -3,6 +3,7 @@
 mod bodies;
 mod connections;
 mod content_headers;
+mod cors;
 mod half_closed;
 mod hosts;
 mod problem_pages;
