@@ -21,6 +21,23 @@ fn the_copy_in_schemas_is_up_to_date() {
     );
 }
 
+/// The page of the documentation shows the calls of a first board at its top, by the names of their operations.
+#[test]
+fn the_first_board_of_the_page_is_made_of_calls_that_there_are() {
+    let script = include_str!("../../command-api/src/docs_page/docs.js");
+    let (steps, _) =
+        script.split_once("const FIRST_BOARD = [").unwrap().1.split_once("];").unwrap();
+    let steps = steps.lines().filter_map(|line| line.split('"').nth(3));
+    let steps: Vec<_> = steps.collect();
+    assert_eq!(steps.len(), 6, "{steps:?}");
+    let document = serde_json::to_value(chipq::openapi()).unwrap();
+    let items = document["paths"].as_object().unwrap().values();
+    let operations = items.flat_map(|item| item.as_object().unwrap().values());
+    let names: Vec<_> =
+        operations.filter_map(|operation| operation["operationId"].as_str()).collect();
+    assert!(steps.iter().all(|step| names.contains(step)), "{steps:?} and {names:?}");
+}
+
 #[test]
 fn the_document_holds_commands_and_reads_and_every_reference_leads_somewhere() {
     let document = serde_json::to_value(chipq::openapi()).unwrap();

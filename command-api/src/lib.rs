@@ -17,6 +17,7 @@ mod base_url;
 mod command;
 mod config;
 mod descriptions;
+mod docs_page;
 mod golden_check;
 mod health;
 mod housekeeping;

@@ -15,10 +15,9 @@ use utoipa::openapi::security::{
 };
 use utoipa::openapi::{Components, RefOr};
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use crate::parts::GoldenSampleUseBody;
-use crate::{CommandApi, inspections, parts, token, uploads};
+use crate::{CommandApi, docs_page, inspections, parts, token, uploads};
 
 /// What of the commands is there to be looked at.
 pub const PAGES: [PageLink; 3] = [
@@ -39,10 +38,7 @@ pub fn router(api: CommandApi) -> Router {
 /// The same, with a document that describes more than the commands.
 pub fn router_described_by(api: CommandApi, document: utoipa::openapi::OpenApi) -> Router {
     let commands: Router = Router::from(described_routes()).with_state(api);
-    // The page must work without the network: no badge from validator.swagger.io.
-    let page = Config::from("/openapi.json").validator_url("none");
-    let docs = SwaggerUi::new("/docs").url("/openapi.json", document).config(page);
-    commands.layer(DefaultBodyLimit::max(FORM_MAX_BYTES)).merge(docs)
+    commands.layer(DefaultBodyLimit::max(FORM_MAX_BYTES)).merge(docs_page::routes(document))
 }
 
 /// Routes and their descriptions, by resource.

@@ -1,0 +1,126 @@
+// Shows /openapi.json with Swagger UI, and makes it a page on which a newcomer gets a verdict: the calls of a first
+// board stand at its top, a command needs no key to be made up, and what a call answers is filled into the next.
+"use strict";
+
+// A first board, call by call: what is done, and which operation does it.
+const FIRST_BOARD = [
+  ["Sign in", "issueToken"],
+  ["Create the inspection", "createInspection"],
+  ["Announce its picture", "reserveArtifact"],
+  ["Upload it", "uploadPicture"],
+  ["Ask for the verdict", "requestInference"],
+  ["Read the verdict", "getInspection"],
+];
+const FIRST_BOARD_TAG = "a first board";
+// Of the form of a token, what a person fills in.
+const SIGN_IN_FIELDS = ["username", "password"];
+const KEY_PARAMETER = "Idempotency-Key";
+
+/** The document as the page shows it. What /openapi.json says stays as it is: programs are made from it. */
+function arrange(document) {
+  const operations = new Map();
+  for (const [path, item] of Object.entries(document.paths)) {
+    for (const [method, operation] of Object.entries(item)) {
+      operations.set(operation.operationId, { path, method, operation });
+      for (const parameter of operation.parameters ?? []) {
+        if (parameter.name === KEY_PARAMETER) {
+          parameter.required = false;
+          parameter.description += " Left empty, this page sends a new one with every click.";
+        }
+      }
+    }
+  }
+  const steps = FIRST_BOARD.filter(([, id]) => operations.has(id));
+  steps.forEach(([title, id], number) => {
+    const { operation } = operations.get(id);
+    operation.tags = [FIRST_BOARD_TAG, ...(operation.tags ?? [])];
+    operation.summary = `${number + 1}. ${title}`;
+  });
+  const description = "Make these calls in this order: open one, “Try it out”, “Execute”. What a call answers is filled " +
+    "into those after it. A board whose part has no golden sample yet is judged review: see parts.";
+  document.tags = [{ name: FIRST_BOARD_TAG, description }, ...(document.tags ?? [])];
+  return operations;
+}
+
+/**
+ * Takes out what need not be sent: Swagger UI would send its example, or the word "string", as if somebody had typed
+ * it. Of parameters the field stays, and is empty; a form has no empty fields, so that they go.
+ */
+function dropOptionalExamples(document, operations) {
+  for (const { operation } of operations.values()) {
+    for (const parameter of operation.parameters ?? []) {
+      if (!parameter.required) {
+        delete parameter.example;
+        delete parameter.schema?.example;
+      }
+      // Who clicks does not want to ask twice.
+      if (parameter.name === "Prefer") parameter.example = "wait=20";
+    }
+    const form = operation.requestBody?.content?.["application/x-www-form-urlencoded"]?.schema;
+    if (form) {
+      const name = form.$ref?.replace("#/components/schemas/", "");
+      const { properties = {} } = name ? document.components.schemas[name] : form;
+      Object.keys(properties).filter((one) => !SIGN_IN_FIELDS.includes(one)).forEach((one) => delete properties[one]);
+    }
+  }
+}
+
+/** A new key. crypto.randomUUID is there on https and localhost only. */
+function newKey() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/** What a command gets that it does not have yet. */
+function completeRequest(request) {
+  const isCommand = request.method === "POST" && !request.url.endsWith("/v1/token");
+  if (isCommand && !request.headers[KEY_PARAMETER]) {
+    request.headers[KEY_PARAMETER] = newKey();
+  }
+  return request;
+}
+
+/** Fills what a call has answered into the calls that come after it, and signs in with a token. */
+function useAnswer(ui, operations, response) {
+  const path = new URL(response.url, location.href).pathname;
+  const answer = response.ok ? response.obj ?? response.body : null;
+  if (answer === null || typeof answer !== "object") return response;
+  if (path === "/v1/token") ui.preauthorizeApiKey("bearer", answer.access_token);
+  const known = { inspection_id: answer.inspection_id, report_id: answer.report_id };
+  if (answer.upload_url) {
+    const url = new URL(answer.upload_url);
+    fill(ui, operations.get("uploadPicture"), Object.fromEntries([
+      ["artifact_id", answer.artifact_id], ...url.searchParams]));
+  }
+  for (const target of operations.values()) fill(ui, target, known);
+  return response;
+}
+
+function fill(ui, { path, method, operation }, values) {
+  for (const parameter of operation.parameters ?? []) {
+    const value = values[parameter.name];
+    if (parameter.required && value !== undefined && value !== null) {
+      ui.specActions.changeParam([path, method], parameter.name, parameter.in, value, false);
+    }
+  }
+}
+
+async function show() {
+  const answer = await fetch("/openapi.json");
+  const document_ = await answer.json();
+  const operations = arrange(document_);
+  dropOptionalExamples(document_, operations);
+  const order = new Map(FIRST_BOARD.map(([, id], number) => [id, number]));
+  const placeOf = (operation) => order.get(operation.getIn(["operation", "operationId"])) ?? order.size;
+  const ui = SwaggerUIBundle({
+    dom_id: "#page",
+    spec: document_,
+    validatorUrl: null,
+    docExpansion: "list",
+    operationsSorter: (one, other) => placeOf(one) - placeOf(other),
+    requestInterceptor: completeRequest,
+    responseInterceptor: (response) => useAnswer(ui, operations, response),
+  });
+}
+
+show();
