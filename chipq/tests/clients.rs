@@ -1,0 +1,58 @@
+//! The client in docs/clients, against a platform: what it shows is what works.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
+
+#[path = "support/boards.rs"]
+#[allow(dead_code, reason = "shared with tests that use the rest")]
+mod boards;
+#[path = "support/platform.rs"]
+#[allow(dead_code, reason = "shared with tests that use the rest")]
+mod platform;
+
+use std::path::Path;
+use std::process::Command;
+
+use boards::boards;
+use platform::{Platform, finished, folder};
+
+fn station(url: &str) -> Command {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/clients/station.py");
+    let known = Command::new("python3").arg("--version").output();
+    assert!(known.is_ok(), "python3 is needed to try docs/clients/station.py: install it");
+    let mut command = Command::new("python3");
+    command.arg(script).args(["--base", url]).env("NO_PROXY", "*");
+    command.env_remove("CHIPQ_USER").env_remove("CHIPQ_PASSWORD");
+    command
+}
+
+#[test]
+fn the_sample_station_gets_its_verdict_although_it_is_put_off_again_and_again() {
+    let folder = folder();
+    let pairs = boards(&folder.path().join("boards"), 1, 0);
+    let (pair, pdf) = (&pairs[0], folder.path().join("report.pdf"));
+    assert!(pair.defects > 0);
+    // One command at once: the next one is told to come back after a second.
+    let slow = [("CHIPQ_RATE_PER_SECOND", "1"), ("CHIPQ_RATE_BURST", "1")];
+    let platform = Platform::start_with(&folder.path().join("data"), 0, &slow);
+    // The second time the part is there, and its golden sample stays.
+    for lot in ["L-1", "L-2"] {
+        let mut command = station(&platform.url);
+        command.args([&pair.golden, &pair.test]).args(["--lot", lot, "--pdf"]).arg(&pdf);
+        let (code, said, complained) = finished(&mut command);
+        assert_eq!(code, 1, "{said}{complained}");
+        let lines: Vec<_> = said.lines().collect();
+        assert_eq!(lines.first(), Some(&"fail"), "{said}");
+        assert!(lines.iter().any(|line| line.contains(" defect at ")), "{said}");
+        assert!(std::fs::read(&pdf).unwrap().starts_with(b"%PDF-"));
+        std::fs::remove_file(&pdf).unwrap();
+    }
+    let manifest = folder.path().join("boards/manifest.json");
+    let mut refused = station(&platform.url);
+    let (code, _, complained) = finished(refused.args([&pair.golden, &manifest]));
+    assert_eq!(code, 69, "{complained}");
+    assert!(complained.starts_with("station: 415: the upload is neither"), "{complained}");
+    let mut unknown = station(&platform.url);
+    let (code, _, complained) =
+        finished(unknown.env("CHIPQ_PASSWORD", "else").args([&pair.golden, &pair.test]));
+    assert_eq!((code, &*complained), (69, "station: 400: user name or password is wrong\n"));
+    platform.stop();
+}
