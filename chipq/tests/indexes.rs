@@ -51,7 +51,7 @@ FROM generate_series(1, {ROWS}) AS n;
 INSERT INTO defects_g1.defects
 SELECT gen_random_uuid(), gen_random_uuid(), 1, CASE WHEN n % 9000 = 0 THEN 'short' ELSE 'open' END, 0.9,
     CASE WHEN n % 6000 = 0 THEN 'doubtful' ELSE 'defect' END, 1, 2, 3, 4,
-    'L' || n / 100, {PART}, {STATION},
+    'L' || n / 100, {PART}, {STATION}, 2,
     to_timestamp(1.7e9 + n), n
 FROM generate_series(1, {ROWS}) AS n;
 INSERT INTO reports_g1.reports

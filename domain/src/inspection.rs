@@ -14,6 +14,7 @@ mod within;
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
+use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 pub use artifact::{Artifact, ArtifactState};
@@ -67,8 +68,8 @@ pub struct Facts {
     /// The part's latest golden sample when the inspection was created. `None` when it had none, or when
     /// nobody wrote it down: then those in force when a picture is compared are meant.
     pub golden_sample_revision: Option<u32>,
-    /// Every picture announced so far.
-    pub artifacts: BTreeMap<ArtifactId, Artifact>,
+    /// Every picture announced so far, in the order in which they were announced.
+    pub artifacts: IndexMap<ArtifactId, Artifact>,
     /// The view that each of them was announced as; those without a name are not here.
     pub views: BTreeMap<ArtifactId, ViewName>,
     /// The scale that each of them was announced with; those without one are not here.
@@ -140,14 +141,10 @@ impl Inspection {
         }
     }
 
-    fn with_artifact(
-        mut self,
-        id: ArtifactId,
-        change: impl FnOnce(Option<Artifact>) -> Artifact,
-    ) -> Self {
+    /// One that was announced before keeps its place.
+    fn with_artifact(mut self, id: ArtifactId, artifact: Artifact) -> Self {
         if let Self::Open(facts) | Self::Inferring(facts) = &mut self {
-            let changed = change(facts.artifacts.remove(&id));
-            facts.artifacts.insert(id, changed);
+            facts.artifacts.insert(id, artifact);
         }
         self
     }
@@ -181,7 +178,7 @@ impl Inspection {
         if let Self::Open(facts) | Self::Inferring(facts) = &mut self
             && let Some(Artifact::Reserved { .. }) = facts.artifacts.get(&id)
         {
-            facts.artifacts.remove(&id);
+            facts.artifacts.shift_remove(&id);
             facts.views.remove(&id);
             facts.scales.remove(&id);
         }
@@ -218,7 +215,7 @@ impl Inspection {
             station: station.clone(),
             recipe: recipe.clone(),
             golden_sample_revision: *golden_sample_revision,
-            artifacts: BTreeMap::new(),
+            artifacts: IndexMap::new(),
             views: BTreeMap::new(),
             scales: BTreeMap::new(),
             model: None,
@@ -239,7 +236,7 @@ impl Inspection {
             } => {
                 let reserved =
                     Artifact::Reserved { media_type: *media_type, expires_at: *expires_at };
-                self.with_artifact(*artifact_id, |_| reserved).with_announced(
+                self.with_artifact(*artifact_id, reserved).with_announced(
                     *artifact_id,
                     view.clone(),
                     *pixels_per_millimetre,
@@ -252,7 +249,7 @@ impl Inspection {
                 self.without_reservation(*artifact_id)
             }
             E::ArtifactUploaded { artifact_id, picture } => {
-                self.with_artifact(*artifact_id, |_| Artifact::Uploaded(picture.clone()))
+                self.with_artifact(*artifact_id, Artifact::Uploaded(picture.clone()))
             }
             E::InferenceRequested { .. } => match self {
                 Self::Open(facts) => Self::Inferring(facts),
@@ -275,11 +272,11 @@ impl Inspection {
                     differences: differences.clone(),
                     coverage: coverage.clone(),
                 };
-                self.pinned_to(model).with_artifact(*artifact_id, |_| compared)
+                self.pinned_to(model).with_artifact(*artifact_id, compared)
             }
             E::InferenceFailed { artifact_id, reason, picture, .. } => {
                 let failed = Artifact::NotComparable { picture: picture.clone(), reason: *reason };
-                self.with_artifact(*artifact_id, |_| failed)
+                self.with_artifact(*artifact_id, failed)
             }
             E::InspectionJudged { judgement, rules, .. } => match self {
                 Self::Open(facts) | Self::Inferring(facts) => {

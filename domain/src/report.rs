@@ -5,17 +5,15 @@ mod fold;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
-
 use chrono::{DateTime, Utc};
 use cqrs_es::DomainEvent as _;
 use serde::{Deserialize, Serialize};
 
 use crate::inspection::{GoldenReference, ModelIdentity, Registration, Timing};
 use crate::{
-    ArtifactId, Confidence, Coverage, Defect, DefectClass, DetectionLimit, DifferenceKind,
-    FiredRule, Grade, InspectionEvent, InspectionId, Judgement, Lot, NotComparable, PartNumber,
-    Picture, PixelBox, PixelScale, Recipe, ReportId, Station, UnexplainedDifference, ViewName,
+    ArtifactId, Confidence, Coverage, DefectClass, DetectionLimit, DifferenceKind, FiredRule,
+    Grade, InspectionEvent, InspectionId, Judgement, Lot, NotComparable, PartNumber, Picture,
+    PixelBox, PixelScale, Recipe, ReportId, Station, ViewName,
 };
 use fold::{Created, ReportFold};
 
@@ -65,13 +63,13 @@ pub struct Report {
     pub created_at: DateTime<Utc>,
     /// When it was judged.
     pub judged_at: DateTime<Utc>,
-    /// Every required picture and what became of it.
+    /// Every required picture and what became of it, in the order in which they were announced.
     pub artifacts: Vec<ReportArtifact>,
-    /// Findings from the recipe's `review_at`, numbered from 1: pictures in order of their ids, most
+    /// Findings from the recipe's `review_at`, numbered from 1: pictures as they were announced, most
     /// confident first.
     pub defects: Vec<ReportDefect>,
-    /// What differs and is not explained by the findings, numbered from 1: pictures in order of their
-    /// ids, strongest first.
+    /// What differs and is not explained by the findings, numbered from 1: pictures as they were
+    /// announced, strongest first.
     pub differences: Vec<ReportDifference>,
     /// The inspection's events in order.
     pub timeline: Vec<TimelineEntry>,
@@ -179,6 +177,7 @@ impl Report {
     pub fn from_entries(entries: &[Entry]) -> Option<Self> {
         let mut draft = ReportFold::default();
         entries.iter().for_each(|entry| draft.add_entry(entry));
+        let differences = numbered_differences(&draft);
         let Created {
             inspection_id,
             lot,
@@ -187,10 +186,9 @@ impl Report {
             recipe,
             golden_sample_revision,
             created_at,
-        } = draft.created?;
-        let (judgement, rules, judged_at) = draft.judged?;
-        let (defects, differences) =
-            (numbered_defects(&draft.findings, &recipe), numbered_differences(&draft.differences));
+        } = draft.created.take()?;
+        let (judgement, rules, judged_at) = draft.judged.take()?;
+        let defects = numbered_defects(&draft, &recipe);
         Some(Self {
             schema_version: SCHEMA_VERSION,
             report_id: ReportId::for_inspection(inspection_id),
@@ -224,17 +222,15 @@ impl TimelineEntry {
     }
 }
 
-fn numbered_defects(
-    findings: &BTreeMap<ArtifactId, Vec<Defect>>,
-    recipe: &Recipe,
-) -> Vec<ReportDefect> {
-    let all = findings.iter().flat_map(|(id, found)| found.iter().map(move |d| (*id, d)));
-    all.map(|(id, defect)| (id, defect, recipe.grade(defect.confidence)))
+fn numbered_defects(draft: &ReportFold, recipe: &Recipe) -> Vec<ReportDefect> {
+    draft
+        .findings()
+        .map(|(artifact, defect)| (artifact, defect, recipe.grade(defect.confidence)))
         .filter(|(_, _, grade)| *grade > Grade::Negligible)
         .zip(1..)
-        .map(|((artifact_id, defect, grade), number)| ReportDefect {
+        .map(|((artifact, defect, grade), number)| ReportDefect {
             number,
-            artifact_id,
+            artifact_id: artifact.artifact_id,
             class: defect.class,
             confidence: defect.confidence,
             grade,
@@ -243,14 +239,13 @@ fn numbered_defects(
         .collect()
 }
 
-fn numbered_differences(
-    differences: &BTreeMap<ArtifactId, Vec<UnexplainedDifference>>,
-) -> Vec<ReportDifference> {
-    let all = differences.iter().flat_map(|(id, seen)| seen.iter().map(move |d| (*id, d)));
-    all.zip(1..)
-        .map(|((artifact_id, difference), number)| ReportDifference {
+fn numbered_differences(draft: &ReportFold) -> Vec<ReportDifference> {
+    draft
+        .differences()
+        .zip(1..)
+        .map(|((artifact, difference), number)| ReportDifference {
             number,
-            artifact_id,
+            artifact_id: artifact.artifact_id,
             kind: difference.kind,
             strength: difference.strength,
             bounds: difference.bounds,

@@ -262,7 +262,7 @@ fn inference_is_refused_while_an_announced_picture_may_still_come() {
     let events = [created(), reserved(3), reserved(1), reserved(2), uploaded(1, "board")];
     given(events)
         .when(request())
-        .then_rejected(Rejected::ArtifactsPending { pending: vec![artifact(2), artifact(3)] });
+        .then_rejected(Rejected::ArtifactsPending { pending: vec![artifact(3), artifact(2)] });
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
+use indexmap::IndexMap;
 
 use super::{Entry, Outcome, ReportArtifact};
 use crate::inspection::GoldenReference;
@@ -58,9 +59,10 @@ pub(super) struct ReportFold {
     pub(super) judged: Option<(Judgement, Vec<FiredRule>, DateTime<Utc>)>,
     views: BTreeMap<ArtifactId, ViewName>,
     scales: BTreeMap<ArtifactId, PixelScale>,
-    pub(super) artifacts: BTreeMap<ArtifactId, ReportArtifact>,
-    pub(super) findings: BTreeMap<ArtifactId, Vec<Defect>>,
-    pub(super) differences: BTreeMap<ArtifactId, Vec<UnexplainedDifference>>,
+    /// In the order in which they were announced.
+    pub(super) artifacts: IndexMap<ArtifactId, ReportArtifact>,
+    findings: BTreeMap<ArtifactId, Vec<Defect>>,
+    differences: BTreeMap<ArtifactId, Vec<UnexplainedDifference>>,
 }
 
 impl ReportFold {
@@ -133,6 +135,28 @@ impl ReportFold {
         }
     }
 
+    /// Every finding with its picture: pictures as they were announced, most confident first.
+    pub(super) fn findings(&self) -> impl Iterator<Item = (&ReportArtifact, &Defect)> {
+        self.of_pictures(&self.findings)
+    }
+
+    /// Every unexplained difference with its picture: pictures as they were announced, strongest first.
+    pub(super) fn differences(
+        &self,
+    ) -> impl Iterator<Item = (&ReportArtifact, &UnexplainedDifference)> {
+        self.of_pictures(&self.differences)
+    }
+
+    fn of_pictures<'a, T>(
+        &'a self,
+        results: &'a BTreeMap<ArtifactId, Vec<T>>,
+    ) -> impl Iterator<Item = (&'a ReportArtifact, &'a T)> {
+        self.artifacts.iter().flat_map(move |(id, artifact)| {
+            let result = results.get(id).map_or(&[][..], Vec::as_slice);
+            result.iter().map(move |seen| (artifact, seen))
+        })
+    }
+
     fn detection_limit(
         &self,
         artifact_id: ArtifactId,
@@ -147,7 +171,7 @@ impl ReportFold {
         if self.artifacts.get(artifact_id).is_some_and(|artifact| artifact.picture.is_none()) {
             self.views.remove(artifact_id);
             self.scales.remove(artifact_id);
-            self.artifacts.remove(artifact_id);
+            self.artifacts.shift_remove(artifact_id);
         }
     }
 

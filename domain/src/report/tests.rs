@@ -152,6 +152,34 @@ fn unexplained_differences_are_numbered_by_themselves_and_every_picture_says_wha
 }
 
 #[test]
+fn pictures_stand_in_the_report_as_they_were_announced_whatever_their_ids_are_and_whoever_is_first_compared()
+ {
+    let found = |class| vec![defect(class, 0.9)];
+    let cancelled = InspectionEvent::ArtifactReservationCancelled { artifact_id: artifact(9) };
+    let board = recorded([
+        created(),
+        reserved(9),
+        reserved(3),
+        reserved(1),
+        cancelled,
+        reserved(2),
+        uploaded(2, "last"),
+        uploaded(1, "middle"),
+        uploaded(3, "first"),
+        requested([3, 1, 2]),
+        completed(1, "middle", found(DefectClass::Spur)),
+        completed(2, "last", found(DefectClass::Short)),
+        completed(3, "first", found(DefectClass::Open)),
+        judged(Judgement::Fail, Vec::new()),
+    ]);
+    let report = Report::from_entries(&board).unwrap();
+    let pictures: Vec<_> = report.artifacts.iter().map(|picture| picture.artifact_id).collect();
+    assert_eq!(pictures, [3, 1, 2].map(artifact));
+    let defects: Vec<_> = report.defects.iter().map(|d| (d.number, d.artifact_id)).collect();
+    assert_eq!(defects, [(1, artifact(3)), (2, artifact(1)), (3, artifact(2))]);
+}
+
+#[test]
 fn the_timeline_has_every_event_in_order() {
     let report = Report::from_entries(&board()).unwrap();
     assert_eq!(report.timeline.len(), 13);

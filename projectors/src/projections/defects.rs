@@ -20,7 +20,7 @@ pub(super) struct Defects(Vec<DefectRow>);
 impl FindingRows for Defects {
     const DEFINITION: ProjectionDefinition = ProjectionDefinition {
         name: ProjectionName::Defects.as_str(),
-        schema_version: 4,
+        schema_version: 5,
         schema_sql: |_| {
             concat!(include_str!("defects.sql"), include_str!("inspection_context.sql"))
         },
@@ -36,7 +36,7 @@ impl FindingRows for Defects {
         use InspectionEvent as E;
         match &record.event {
             E::InferenceCompleted { artifact_id, defects, .. } if takes_results => {
-                self.0.extend(graded_rows(context, record, *artifact_id, defects));
+                self.0.extend(graded_rows(context, record, *artifact_id, defects)?);
             }
             // Nothing that is found, and results that come after the judgement.
             E::InspectionCreated { .. }
@@ -64,8 +64,9 @@ fn graded_rows<'a>(
     record: &'a InspectionRecord<'_>,
     artifact_id: ArtifactId,
     defects: &'a [Defect],
-) -> impl Iterator<Item = DefectRow> + 'a {
-    defects
+) -> Result<impl Iterator<Item = DefectRow> + 'a, ApplyError> {
+    let announced = context.announced(artifact_id)?;
+    let rows = defects
         .iter()
         .map(|defect| (defect, context.recipe.grade(defect.confidence)))
         .filter(|(_, grade)| *grade > Grade::Negligible)
@@ -84,9 +85,11 @@ fn graded_rows<'a>(
             lot: context.lot.clone(),
             part: context.part.clone(),
             station: context.station.clone(),
+            announced_sequence: announced.sequence,
             found_at: record.recorded.occurred_at(),
             position: record.recorded.position,
-        })
+        });
+    Ok(rows)
 }
 
 #[derive(Serialize, Deserialize)]
@@ -104,6 +107,7 @@ struct DefectRow {
     lot: Lot,
     part: PartNumber,
     station: Station,
+    announced_sequence: u64,
     found_at: DateTime<Utc>,
     position: Position,
 }

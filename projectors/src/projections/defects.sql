@@ -12,6 +12,7 @@ CREATE TABLE defects (
     lot           text        NOT NULL,
     part          text        NOT NULL,
     station       text        NOT NULL,
+    announced_sequence bigint NOT NULL,
     found_at      timestamptz NOT NULL,
     position      bigint      NOT NULL,
     PRIMARY KEY (artifact_id, number, found_at)

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use domain::{InspectionEvent, Lot, PartNumber, Recipe, Station};
+use domain::{ArtifactId, InspectionEvent, Lot, PartNumber, Recipe, Station};
 use platform::postgres::DatabaseConnection;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -77,6 +77,8 @@ pub(super) struct InspectionContext {
     pub(super) part: PartNumber,
     pub(super) station: Station,
     pub(super) recipe: Recipe,
+    /// The pictures that were announced so far: few, since they are bounded by the domain.
+    pictures: Vec<AnnouncedPicture>,
     /// FindingRows graded `defect` so far.
     pub(super) defects: u64,
     /// Judged or voided: no more results count.
@@ -98,18 +100,47 @@ impl InspectionContext {
             part: part.clone(),
             station: station.clone(),
             recipe: recipe.clone(),
+            pictures: Vec::new(),
             defects: 0,
             closed: false,
             version: 0,
         })
     }
+
+    /// What was said of a picture when it was announced.
+    ///
+    /// # Errors
+    /// When it never was.
+    pub(super) fn announced(
+        &self,
+        artifact_id: ArtifactId,
+    ) -> Result<AnnouncedPicture, ApplyError> {
+        let mut pictures = self.pictures.iter();
+        let announced = pictures.find(|picture| picture.artifact_id == artifact_id).copied();
+        announced.ok_or_else(|| ApplyError::permanent("the picture was never announced here"))
+    }
+
+    fn remember_announced(&mut self, record: &InspectionRecord<'_>) {
+        if let InspectionEvent::ArtifactReserved { artifact_id, .. } = &record.event {
+            let sequence = record.recorded.sequence;
+            self.pictures.push(AnnouncedPicture { artifact_id: *artifact_id, sequence });
+        }
+    }
+}
+
+/// A picture as it was announced.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(super) struct AnnouncedPicture {
+    artifact_id: ArtifactId,
+    /// The place of its announcement in the inspection's stream.
+    pub(super) sequence: u64,
 }
 
 impl TableRow for InspectionContext {
     const TABLE: &'static str = "inspection_contexts";
     const LOOKUP: &'static str = "inspection_id";
     const KEY: &'static str = "inspection_id, created_at";
-    const CHANGING: &'static [&'static str] = &["defects", "closed", "version"];
+    const CHANGING: &'static [&'static str] = &["pictures", "defects", "closed", "version"];
 }
 
 /// A context after one more event.
@@ -146,6 +177,7 @@ impl InspectionContexts {
         }
         Ok(self.0.get_mut(&record.aggregate_id).map(|context| {
             let takes_results = !context.closed;
+            context.remember_announced(record);
             context.version = record.recorded.sequence;
             context.closed |=
                 matches!(&record.event, E::InspectionJudged { .. } | E::InspectionVoided { .. });

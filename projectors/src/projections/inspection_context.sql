@@ -6,6 +6,7 @@ CREATE TABLE inspection_contexts (
     part          text        NOT NULL,
     station       text        NOT NULL,
     recipe        jsonb       NOT NULL,
+    pictures      jsonb       NOT NULL,
     defects       bigint      NOT NULL,
     closed        boolean     NOT NULL,
     version       bigint      NOT NULL,

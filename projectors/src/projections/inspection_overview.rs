@@ -26,7 +26,7 @@ pub(super) struct InspectionOverview {
 impl ReadModel for InspectionOverview {
     const DEFINITION: ProjectionDefinition = ProjectionDefinition {
         name: ProjectionName::InspectionOverview.as_str(),
-        schema_version: 10,
+        schema_version: 11,
         schema_sql: |_| include_str!("inspection_overview.sql"),
         views: &["inspections", "artifacts", "timeline"],
         aggregate_types: &[Inspection::TYPE],

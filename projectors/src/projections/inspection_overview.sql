@@ -40,6 +40,7 @@ CREATE TABLE artifacts (
     bytes                 bigint,
     width                 integer,
     height                integer,
+    announced_sequence    bigint      NOT NULL,
     reserved_at           timestamptz NOT NULL,
     uploaded_at           timestamptz,
     inferred_at           timestamptz,

@@ -35,14 +35,14 @@ impl InspectionObject {
         RecipeObject::from_recipe(&self.recipe)
     }
 
-    /// The findings from the recipe's review_at: pictures by id, most confident first.
+    /// The findings from the recipe's review_at: pictures as they were announced, most confident first.
     #[graphql(complexity = "10 * child_complexity")]
     async fn defects(&self, ctx: &Context<'_>) -> Result<Vec<DefectObject>> {
         let key = DefectsOf(self.inspection_id);
         Ok(request_loaders(ctx)?.load_one_of(key).await?.unwrap_or_default())
     }
 
-    /// Its pictures.
+    /// Its pictures, in the order in which they were announced.
     #[graphql(complexity = "4 * child_complexity")]
     async fn artifacts(&self, ctx: &Context<'_>) -> Result<Vec<ArtifactObject>> {
         let key = ArtifactsOf(self.inspection_id);

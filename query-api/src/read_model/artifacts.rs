@@ -91,14 +91,14 @@ const ARTIFACT_COLUMNS: &str =
     golden_revision, model_name, model_version, model_sha256, registration, coverage, differences,
     queue_ms, compute_ms, total_ms, reason, detail";
 
-/// The pictures of these inspections, in order of their ids.
+/// The pictures of these inspections, in the order in which they were announced.
 pub(crate) async fn of_inspections<'e>(
     executor: impl sqlx::PgExecutor<'e>,
     inspections: &[Uuid],
 ) -> Result<Vec<ArtifactObject>, QueryError> {
     let sql = format!(
         "SELECT {ARTIFACT_COLUMNS} FROM read.artifacts WHERE inspection_id = ANY($1)
-         ORDER BY artifact_id"
+         ORDER BY announced_sequence"
     );
     Ok(sqlx::query_as(&sql).bind(inspections).fetch_all(executor).await?)
 }

@@ -174,14 +174,14 @@ pub(crate) struct ClassCount {
     pub(crate) count: i64,
 }
 
-/// The findings on these inspections, as the reports number them: pictures by id, most confident
-/// first.
+/// The findings on these inspections, as the reports number them: pictures as they were announced, most
+/// confident first.
 pub(crate) async fn of_inspections(
     pool: &Pool,
     inspections: &[Uuid],
 ) -> Result<Vec<DefectObject>, QueryError> {
     let sql = format!(
-        "{} WHERE inspection_id = ANY($1) ORDER BY artifact_id, number",
+        "{} WHERE inspection_id = ANY($1) ORDER BY announced_sequence, number",
         DefectObject::SELECT
     );
     Ok(sqlx::query_as(&sql).bind(inspections).fetch_all(pool).await?)

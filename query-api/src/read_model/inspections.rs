@@ -210,7 +210,7 @@ pub(crate) struct InspectionDetail {
     pub(crate) inspection: InspectionObject,
     /// Its report, once it is judged.
     pub(crate) report_id: Option<Uuid>,
-    /// Its pictures.
+    /// Its pictures, in the order in which they were announced.
     pub(crate) artifacts: Vec<ArtifactObject>,
     /// Its events, in order.
     pub(crate) timeline: Vec<TimelineObject>,

@@ -217,3 +217,32 @@ pub(super) fn picture() -> (Vec<u8>, Sha256) {
     let sha256 = Sha256::digest_of(&png);
     (png, sha256)
 }
+
+#[tokio::test]
+async fn pictures_and_their_findings_come_in_the_order_in_which_they_were_announced() {
+    let world = World::new().await;
+    let id = world.insert_inspection(3, 2).await;
+    // Announced later, with a smaller id, and compared earlier.
+    let (earlier, later) = (artifact_id(3), artifact_id(-9));
+    assert!(later < earlier);
+    for table in ["artifacts", "defects"] {
+        world
+            .execute(&format!(
+                "CREATE TEMPORARY TABLE one AS SELECT * FROM read.{table};
+                 UPDATE one SET artifact_id = '{later}', announced_sequence = 3;
+                 INSERT INTO read.{table} SELECT * FROM one;
+                 DROP TABLE one"
+            ))
+            .await;
+    }
+    let wanted = [earlier.to_string(), later.to_string()];
+    let detail = world.get(&format!("/v1/inspections/{id}")).await.json();
+    let pictures = detail["artifacts"].as_array().unwrap().iter();
+    assert_eq!(pictures.map(|one| one["artifact_id"].clone()).collect::<Vec<_>>(), wanted);
+    let query =
+        "query($id: ID!) { inspection(id: $id) { artifacts { id } defects { artifactId } } }";
+    let found = world.query(query, json!({"id": id})).await["inspection"].clone();
+    assert_eq!(found["artifacts"], json!(wanted.clone().map(|id| json!({"id": id}))));
+    let [one, two] = wanted.map(|id| json!({"artifactId": id}));
+    assert_eq!(found["defects"], json!([one, one, two, two]));
+}

@@ -22,7 +22,7 @@ CREATE TABLE read.artifacts (
     artifact_id uuid PRIMARY KEY, inspection_id uuid NOT NULL, view text,
     pixels_per_millimetre real, state text NOT NULL,
     media_type text NOT NULL, sha256 text, bytes bigint, width integer, height integer,
-    reserved_at timestamptz NOT NULL, uploaded_at timestamptz, inferred_at timestamptz,
+    announced_sequence bigint NOT NULL, reserved_at timestamptz NOT NULL, uploaded_at timestamptz, inferred_at timestamptz,
     golden_artifact_id uuid, golden_sha256 text, golden_revision integer,
     model_name text, model_version text, model_sha256 text, registration jsonb,
     coverage jsonb, differences jsonb,
@@ -35,7 +35,7 @@ CREATE TABLE read.defects (
     inspection_id uuid NOT NULL, artifact_id uuid NOT NULL, number integer NOT NULL,
     class text NOT NULL, confidence real NOT NULL, grade text NOT NULL,
     x integer NOT NULL, y integer NOT NULL, width integer NOT NULL, height integer NOT NULL,
-    lot text NOT NULL, part text NOT NULL, station text NOT NULL,
+    lot text NOT NULL, part text NOT NULL, station text NOT NULL, announced_sequence bigint NOT NULL,
     found_at timestamptz NOT NULL, position bigint NOT NULL, PRIMARY KEY (artifact_id, number));
 CREATE TABLE read.parts (
     part text PRIMARY KEY, recipe jsonb NOT NULL, registered_at timestamptz NOT NULL,

@@ -314,8 +314,8 @@ impl World {
         sqlx::query(
             "INSERT INTO read.artifacts (artifact_id, inspection_id, pixels_per_millimetre, state,
                 media_type, sha256, bytes,
-                width, height, reserved_at, registration, coverage, differences)
-             VALUES ($1, $2, 48.3, 'compared', 'image/png', repeat('ab', 32), 9, 640, 480, now(),
+                width, height, announced_sequence, reserved_at, registration, coverage, differences)
+             VALUES ($1, $2, 48.3, 'compared', 'image/png', repeat('ab', 32), 9, 640, 480, 2, now(),
                 '{\"dx\": 0.1, \"dy\": -2, \"score\": 0.95, \"bend\": 1.25}', $3, $4)",
         )
         .bind(artifact_id(n))
@@ -340,7 +340,7 @@ impl World {
         .unwrap();
         sqlx::query(
             "INSERT INTO read.defects
-             SELECT $1, $2, number, 'open', 0.9, 'defect', 1, 2, 3, 4, $3, 'P', 'AOI-1',
+             SELECT $1, $2, number, 'open', 0.9, 'defect', 1, 2, 3, 4, $3, 'P', 'AOI-1', 2,
                 to_timestamp(1.7e9 + $4), $4
              FROM generate_series(1, $5) AS number",
         )

@@ -358,3 +358,24 @@ fn the_recipe_of_the_inspection_decides_not_the_factory() {
     };
     assert_eq!(events.last(), Some(&expected));
 }
+
+#[test]
+fn rules_stand_in_the_order_in_which_the_pictures_were_announced() {
+    let reasons = [NotComparable::Unreadable, NotComparable::SizeMismatch];
+    for [first, second] in [[1, 2], [2, 1]] {
+        let last = not_comparable(first, "one", reasons[0]);
+        let events = [
+            created(),
+            reserved(first),
+            reserved(second),
+            uploaded(second, "two"),
+            uploaded(first, "one"),
+            requested([first, second]),
+            failed(second, "two", reasons[1]),
+        ];
+        let rules = reasons.map(|reason| FiredRule::NotCompared { reason });
+        given(events)
+            .when(C::RecordInference(Box::new(last)))
+            .then([failed(first, "one", reasons[0]), judged(Judgement::Review, rules)]);
+    }
+}
