@@ -235,6 +235,8 @@ async fn reads(client: &mut Client, inspection: &Value, golden_sample: &str) {
         client.call(client.read(&reached), 200).await;
         let listed = client.call(client.read(&format!("/v1/{list}?limit=1")), 200).await;
         assert_eq!(listed["items"].as_array().unwrap().len(), 1, "{list}");
+        let counted = format!("/v1/{list}?limit=1&count=true");
+        assert!(client.call(client.read(&counted), 200).await["total_count"].is_u64(), "{list}");
         client.call(client.read(&format!("/v1/{list}?colour=red")), 400).await;
         client.call(client.request(Method::GET, &format!("/v1/{list}")), 401).await;
         let (ahead, lost) = (&client.place.1, uuid::Uuid::nil().simple());

@@ -34,6 +34,9 @@ const PAGE: u64 = 20;
 /// Rows that the statement for one page may read: the server may read a small lot whole and sort it.
 const READ_MAX: u64 = 10 * PAGE;
 
+/// Rows that the statement may read that counts up to 10,000 of them.
+const COUNTED_MAX: u64 = 10_001;
+
 /// The server explains every statement to whoever sent it.
 const EXPLAINED: &str = "options=-c%20session_preload_libraries%3Dauto_explain\
     %20-c%20auto_explain.log_min_duration%3D0%20-c%20auto_explain.log_analyze%3Don\
@@ -174,10 +177,11 @@ impl World {
             "reports" => "ReportFilter",
             _ => "PartFilter",
         };
+        let counted = if page["counted"] == true { "totalCount" } else { "" };
         let query = format!(
             "query($filter: {kind}, $first: Int, $after: String, $last: Int) {{
                  {list}(filter: $filter, first: $first, after: $after, last: $last) {{
-                     nodes {{ position }} pageInfo {{ endCursor hasNextPage }} }} }}"
+                     nodes {{ position }} pageInfo {{ endCursor hasNextPage }} {counted} }} }}"
         );
         let mut variables = page.clone();
         variables["filter"] = filter.clone();
@@ -204,6 +208,13 @@ impl World {
             plans.extend(self.page(list, filter, &behind).await.1);
         }
         plans.extend(self.page(list, filter, &json!({"last": PAGE})).await.1);
+        assert!(plans.len() >= 2, "the server did not explain {list} {filter}");
+        plans.iter().map(|plan| rows_read(plan, list)).max().unwrap_or_default()
+    }
+
+    /// The most rows that counting a list reads.
+    async fn most_rows_counted(&self, list: &str, filter: &Value) -> u64 {
+        let (_, plans) = self.page(list, filter, &json!({"first": 1, "counted": true})).await;
         assert!(plans.len() >= 2, "the server did not explain {list} {filter}");
         plans.iter().map(|plan| rows_read(plan, list)).max().unwrap_or_default()
     }
@@ -276,6 +287,10 @@ async fn every_filter_of_every_list_reads_little_more_than_its_page() {
             let rows = world.most_rows_read(list, &filter).await;
             if rows > READ_MAX {
                 too_much.push(format!("{list} {filter}: {rows} rows"));
+            }
+            let counted = world.most_rows_counted(list, &filter).await;
+            if counted > COUNTED_MAX {
+                too_much.push(format!("{list} {filter}: {counted} rows to count them"));
             }
         }
     }

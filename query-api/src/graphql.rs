@@ -6,6 +6,7 @@
 //! API.
 
 mod argument_weight;
+mod connection;
 mod cost;
 mod execution_span;
 mod expansion;
@@ -15,6 +16,7 @@ mod limits;
 mod loaders;
 mod metrics;
 mod mutation;
+mod node;
 mod objects;
 mod pace;
 mod part_objects;

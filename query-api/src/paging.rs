@@ -22,6 +22,10 @@ pub(crate) const PAGE_DEFAULT: usize = 50;
 /// The most rows of a page.
 pub(crate) const PAGE_MAX: usize = 200;
 
+/// The most rows of a list that are counted: how many a longer one has is not said, so that what counting
+/// takes does not grow with the table.
+pub(crate) const COUNTED_MAX: i32 = 10_000;
+
 /// Rows that are listed in the order of a unique key.
 pub(crate) trait Listed: for<'r> FromRow<'r, PgRow> + Send + Unpin {
     /// The values of the key, as they stand in a cursor.
@@ -150,6 +154,20 @@ pub(crate) async fn read_page<R: Listed>(
     let (has_previous, has_next) =
         if backward { (has_more, is_beside) } else { (is_beside, has_more) };
     Ok(Slice { rows, has_previous, has_next })
+}
+
+/// How many rows a list has; `None` when they are more than [`COUNTED_MAX`].
+///
+/// # Errors
+/// As [`read_page`].
+pub(crate) async fn count_rows<R: Listed>(
+    pool: &Pool,
+    filter: &impl Filter,
+) -> Result<Option<i32>, QueryError> {
+    let limit = usize::try_from(COUNTED_MAX).unwrap_or(usize::MAX);
+    let from_the_first = PageRequest::<R::Key> { backward: false, limit, beside: None };
+    let count = page_statement::count_rows::<R>(pool, &from_the_first, filter).await?;
+    Ok(i32::try_from(count).ok().filter(|count| *count <= COUNTED_MAX))
 }
 
 /// The cursor of a row in the list with this filter.

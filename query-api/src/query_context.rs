@@ -16,7 +16,7 @@ use crate::concurrency_limit::ConcurrencyLimit;
 use crate::cursor::CursorKey;
 use crate::error::QueryError;
 use crate::fair_turns::{FairTurn, FairTurns};
-use crate::paging::Filter;
+use crate::paging::{Filter, Listed, count_rows};
 use crate::session::Session;
 
 /// Statements at work at once that may go through many rows, and those of one principal: the pool has sixteen
@@ -75,6 +75,21 @@ impl QueryContext {
             return Ok(None);
         }
         self.wait_for_broad_turn(session).await.map(Some)
+    }
+
+    /// How many rows a list has; `None` when they are more than are counted. Hold no turn meanwhile: who waits
+    /// for a second one while others do the same waits for nobody's end.
+    ///
+    /// # Errors
+    /// When the caller has read too often, too many are at work, or the database does not answer.
+    pub(crate) async fn count_list<R: Listed>(
+        &self,
+        session: &Session,
+        filter: &impl Filter,
+    ) -> Result<Option<i32>, QueryError> {
+        session.count_total(&self.rate, filter)?;
+        let _turn = self.wait_for_broad_turn(session).await?;
+        count_rows::<R>(&self.pool, filter).await
     }
 
     /// How far behind the log a read model at each of `positions` is, in seconds: the age of the

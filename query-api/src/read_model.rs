@@ -7,6 +7,7 @@ pub(crate) mod artifacts;
 pub(crate) mod conditions;
 pub(crate) mod defects;
 pub(crate) mod detection_limits;
+pub(crate) mod identities;
 pub(crate) mod inspections;
 pub(crate) mod parts;
 pub(crate) mod projections;

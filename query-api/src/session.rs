@@ -19,6 +19,9 @@ use crate::paging::Filter;
 /// As how many reads more a page counts of whose conditions an index serves only one.
 const COMBINED_READS: NonZeroU32 = NonZeroU32::MIN.saturating_add(19);
 
+/// As how many reads more counting the rows of a list counts: of as many as are counted at most, by an index.
+const COUNT_READS: NonZeroU32 = NonZeroU32::MIN;
+
 /// A caller whose token was believed, and can be asked about again.
 #[derive(Clone)]
 pub(crate) struct Session {
@@ -68,6 +71,19 @@ impl Session {
         filter: &impl Filter,
     ) -> Result<(), QueryError> {
         if filter.is_combined() { self.count_reads(limit, COMBINED_READS) } else { Ok(()) }
+    }
+
+    /// Counts what counting the rows of a list takes.
+    ///
+    /// # Errors
+    /// When the caller has read too often.
+    pub(crate) fn count_total(
+        &self,
+        limit: &RateLimit,
+        filter: &impl Filter,
+    ) -> Result<(), QueryError> {
+        self.count_reads(limit, COUNT_READS)?;
+        self.count_page(limit, filter)
     }
 
     /// # Errors

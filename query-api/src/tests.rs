@@ -7,6 +7,7 @@ mod hostile_queries;
 mod introspection;
 mod limits;
 mod mutations;
+mod nodes;
 mod paging;
 mod parts;
 mod rates;

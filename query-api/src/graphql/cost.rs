@@ -3,7 +3,9 @@
 //!
 //! Invariant: every field counts as often as it may be answered, aliases included. How many values
 //! a list holds is a guess where nothing bounds it; the answer itself is counted
-//! ([`limits`](super::limits)) while it is made.
+//! ([`limits`](super::limits)) while it is made. Counting a list's rows (`totalCount`) is paid for when it is done
+//! ([`Session::count_total`](crate::session::Session::count_total)): as a field of a page it would cost as often as the
+//! page has rows.
 
 use std::num::NonZeroU32;
 
@@ -49,6 +51,12 @@ pub(super) fn requests_for_rows(rows: i64) -> Option<NonZeroU32> {
 /// What one thing that is found by its id costs.
 pub(super) fn single_cost(child: usize) -> usize {
     STATEMENT_COST.saturating_add(child)
+}
+
+/// What so many things cost that are found by their ids: one statement says what they are, and one finds those
+/// of each kind.
+pub(super) fn nodes_cost(ids: usize, child: usize) -> usize {
+    ids.saturating_mul(child).saturating_add(2 * STATEMENT_COST)
 }
 
 /// What a page of `child` costs; an absurd size is refused later.

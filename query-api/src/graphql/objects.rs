@@ -6,6 +6,7 @@ use platform::auth::Scope;
 
 use super::cost::DOCUMENT_COST;
 use super::loaders::{ArtifactsOf, DefectsOf, DocumentOf, InspectionOf, ReportOf, TimelineOf};
+use super::node::id_of_defect;
 use super::part_objects::RecipeObject;
 use super::{Allowed, request_loaders};
 use crate::error::QueryError;
@@ -19,7 +20,7 @@ use crate::read_model::words::{DefectClassWord, JudgementWord};
 #[ComplexObject]
 impl InspectionObject {
     /// The inspection's id.
-    async fn id(&self) -> ID {
+    pub(super) async fn id(&self) -> ID {
         self.inspection_id.into()
     }
 
@@ -112,6 +113,11 @@ impl RuleObject {
 
 #[ComplexObject]
 impl DefectObject {
+    /// Its id: opaque, and of no use in REST.
+    pub(super) async fn id(&self) -> ID {
+        id_of_defect(self.artifact_id, self.number)
+    }
+
     /// How sure the network is, 0 to 1.
     async fn confidence(&self) -> f64 {
         round_to_single(self.confidence)
@@ -142,7 +148,7 @@ impl DefectObject {
 #[ComplexObject]
 impl ReportObject {
     /// The report's id.
-    async fn id(&self) -> ID {
+    pub(super) async fn id(&self) -> ID {
         self.report_id.into()
     }
 

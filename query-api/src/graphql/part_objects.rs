@@ -3,6 +3,7 @@
 use async_graphql::{ComplexObject, ID, Result, SimpleObject};
 use domain::{InspectedArea, PixelBox, Recipe};
 
+use super::node::id_of_part;
 use crate::read_model::artifacts::{PixelBoxObject, picture_url};
 use crate::read_model::detection_limits::{DetectionLimitObject, detection_limits};
 use crate::read_model::parts::{GoldenSampleObject, PartObject, RecipeRevisionObject};
@@ -10,6 +11,11 @@ use crate::read_model::round_to_single;
 
 #[ComplexObject]
 impl PartObject {
+    /// Its id: opaque, and of no use in REST.
+    pub(super) async fn id(&self) -> ID {
+        id_of_part(&self.part)
+    }
+
     /// The recipe in force.
     async fn recipe(&self) -> RecipeObject {
         RecipeObject::from_recipe(&self.recipe)
@@ -82,6 +88,11 @@ impl AreaObject {
 
 #[ComplexObject]
 impl GoldenSampleObject {
+    /// The picture's id.
+    pub(super) async fn id(&self) -> ID {
+        self.artifact_id.into()
+    }
+
     /// The picture's id.
     async fn artifact_id(&self) -> ID {
         self.artifact_id.into()

@@ -1,22 +1,22 @@
 //! The queries.
 
-use async_graphql::connection::{Connection, Edge, EmptyFields};
-use async_graphql::{Context, ID, Lookahead, Object, OutputType, Result, SimpleObject};
+use async_graphql::{Context, ID, Object, Result};
 use chrono::{DateTime, Utc};
 use domain::ProjectionName;
 use platform::auth::Scope;
 use platform::event_log::Position;
 use platform::projection_repair::list_repairs;
-use uuid::Uuid;
 
+use super::connection::{ObjectPage, await_all, models_behind_fields, parse_id, read_connection};
 use super::cost::{
-    page_cost, pareto_cost, projections_cost, requests_for_rows, series_cost, single_cost,
+    nodes_cost, page_cost, pareto_cost, projections_cost, requests_for_rows, series_cost,
+    single_cost,
 };
 use super::metrics::{DefectPareto, YieldSeries, resolve_stretch};
+use super::node::{Node, find_nodes};
 use super::{Allowed, current_session, query_context};
 use crate::error::QueryError;
-use crate::paging::{Filter, Listed, PageArguments, Slice, cursor_of, parse_page, read_page};
-use crate::query_context::QueryContext;
+use crate::paging::PageArguments;
 use crate::read_model::defects::{self, DefectFilter, DefectObject};
 use crate::read_model::inspections::{self, InspectionFilter, InspectionObject};
 use crate::read_model::parts::{
@@ -31,21 +31,34 @@ use crate::read_model::{KeptPlace, LogPosition};
 /// The most decisions that are listed.
 const REPAIRS_MAX: usize = 200;
 
-/// What a page says about itself beyond Relay.
-#[derive(Debug, SimpleObject)]
-pub(super) struct Reflects {
-    /// The page reflects the log at least up to here.
-    position: KeptPlace,
-}
-
-type ObjectPage<R> = Connection<String, R, Reflects, EmptyFields>;
-
 /// Reads. Every argument `minPosition` takes the X-Log-Position of a command's answer: the read
 /// then waits up to 2 s until it reflects that, and is refused with NOT_READY otherwise.
 pub(crate) struct Query;
 
 #[Object]
 impl Query {
+    /// Whatever has this `id`: an inspection, a picture of a board, a golden sample, a report, a finding or a part.
+    #[graphql(complexity = "nodes_cost(1, child_complexity)")]
+    async fn node(
+        &self,
+        ctx: &Context<'_>,
+        id: ID,
+        min_position: Option<KeptPlace>,
+    ) -> Result<Option<Node>> {
+        Ok(find_nodes(ctx, &[id], min_position).await?.pop().flatten())
+    }
+
+    /// Whatever has these ids, up to 200, in their order; null for one that nothing has.
+    #[graphql(complexity = "nodes_cost(ids.len(), child_complexity)")]
+    async fn nodes(
+        &self,
+        ctx: &Context<'_>,
+        ids: Vec<ID>,
+        min_position: Option<KeptPlace>,
+    ) -> Result<Vec<Option<Node>>> {
+        find_nodes(ctx, &ids, min_position).await
+    }
+
     /// The inspection of this id.
     #[graphql(
         guard = "Allowed(Scope::InspectionsRead)",
@@ -245,7 +258,7 @@ impl Query {
     ) -> Result<Option<ReportObject>> {
         let (id, context) = (parse_id("id", &id)?, query_context(ctx)?);
         await_all(context, &[ProjectionName::Reports], min_position).await?;
-        Ok(reports::by_id(&context.pool, id).await?)
+        Ok(reports::by_ids(&context.pool, &[id]).await?.pop())
     }
 
     /// Reports, newest first.
@@ -307,55 +320,4 @@ impl Query {
         let repairs = list_repairs(&**log, projection.as_str(), limit).await;
         Ok(repairs.map_err(QueryError::from)?.into_iter().map(RepairObject::from).collect())
     }
-}
-
-/// The read models that an inspection's selected fields come from.
-fn models_behind_fields(inspection: &Lookahead<'_>) -> Vec<ProjectionName> {
-    let mut models = vec![ProjectionName::InspectionOverview];
-    for (field, model) in
-        [("defects", ProjectionName::Defects), ("report", ProjectionName::Reports)]
-    {
-        if inspection.field(field).exists() {
-            models.push(model);
-        }
-    }
-    models
-}
-
-/// Waits until all `models` have reached `wanted`; the place is that of the first.
-async fn await_all(
-    context: &QueryContext,
-    models: &[ProjectionName],
-    wanted: Option<KeptPlace>,
-) -> Result<KeptPlace, QueryError> {
-    let wanted = wanted.map(|KeptPlace(place)| place);
-    Ok(KeptPlace(context.checkpoints.all_reached(models, wanted).await?))
-}
-
-/// A page of a list. The arguments are checked before any SQL runs.
-async fn read_connection<R: Listed + OutputType>(
-    ctx: &Context<'_>,
-    arguments: PageArguments,
-    filter: &impl Filter,
-    models: &[ProjectionName],
-    wanted: Option<KeptPlace>,
-) -> Result<ObjectPage<R>> {
-    let context = query_context(ctx)?;
-    let asked = parse_page::<R>(arguments, filter, &context.cursor_key)?;
-    let session = current_session(ctx)?;
-    session.count_page(&context.rate, filter)?;
-    let position = await_all(context, models, wanted).await?;
-    let _turn = context.wait_for_page_turn(session, filter).await?;
-    let slice: Slice<R> = read_page(&context.pool, asked, filter).await?;
-    let reflects = Reflects { position };
-    let mut page = Connection::with_additional_fields(slice.has_previous, slice.has_next, reflects);
-    page.edges.extend(slice.rows.into_iter().map(|row| {
-        let cursor = cursor_of(&row, filter, &context.cursor_key);
-        Edge::new(cursor, row)
-    }));
-    Ok(page)
-}
-
-fn parse_id(argument: &'static str, id: &ID) -> Result<Uuid, QueryError> {
-    Uuid::parse_str(id).map_err(|_| QueryError::invalid(argument, "must be a UUID"))
 }

@@ -25,24 +25,54 @@ pub(super) async fn read_rows<R: Listed>(
     page: &PageRequest<R::Key>,
     filter: &impl Filter,
 ) -> Result<Vec<R>, QueryError> {
-    let mut sql = QueryBuilder::new(R::SELECT);
-    sql.push(" WHERE true");
+    let mut sql = QueryBuilder::new("");
+    push_rows::<R>(&mut sql, page, filter);
+    let rows = sql.build_query_as().fetch_all(pool).await;
+    rows.map_err(|error| explain_failure(error, filter))
+}
+
+/// How many rows [`read_rows`] finds, at most one more than the page holds: what is found by an index in the
+/// order of the list is counted by it as well.
+///
+/// # Errors
+/// As there.
+pub(super) async fn count_rows<R: Listed>(
+    pool: &Pool,
+    page: &PageRequest<R::Key>,
+    filter: &impl Filter,
+) -> Result<i64, QueryError> {
+    let mut sql = QueryBuilder::new("SELECT count(*) FROM (");
+    push_rows::<R>(&mut sql, page, filter);
+    sql.push(") AS counted");
+    let count = sql.build_query_scalar().fetch_one(pool).await;
+    count.map_err(|error| explain_failure(error, filter))
+}
+
+/// Rows of which an index serves only one of several conditions may take too long to find.
+fn explain_failure(error: sqlx::Error, filter: &impl Filter) -> QueryError {
+    match filter.is_combined() {
+        true => QueryError::from_broad_read(error),
+        false => error.into(),
+    }
+}
+
+fn push_rows<R: Listed>(
+    sql: &mut QueryBuilder<'_, Postgres>,
+    page: &PageRequest<R::Key>,
+    filter: &impl Filter,
+) {
+    sql.push(R::SELECT).push(" WHERE true");
     match filter.only_value() {
-        Some(value) => push_led::<R>(&mut sql, page, filter, &value),
+        Some(value) => push_led::<R>(sql, page, filter, &value),
         None => {
-            filter.push_conditions(&mut sql);
-            restrict_time(&mut sql, R::KEY[0], stretch_beside::<R>(page, filter));
-            push_place::<R>(&mut sql, page, None);
-            push_order::<R>(&mut sql, page, None);
+            filter.push_conditions(sql);
+            restrict_time(sql, R::KEY[0], stretch_beside::<R>(page, filter));
+            push_place::<R>(sql, page, None);
+            push_order::<R>(sql, page, None);
         }
     }
     // One more than asked for tells whether more follow.
     sql.push(" LIMIT ").push_bind(i64::try_from(page.limit + 1).unwrap_or(i64::MAX));
-    let rows = sql.build_query_as().fetch_all(pool).await;
-    rows.map_err(|error| match filter.is_combined() {
-        true => QueryError::from_broad_read(error),
-        false => error.into(),
-    })
 }
 
 /// The rows of the leading value from the page's place on, in the order that only its index has. They have one

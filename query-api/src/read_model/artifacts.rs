@@ -103,6 +103,12 @@ pub(crate) async fn of_inspections<'e>(
     Ok(sqlx::query_as(&sql).bind(inspections).fetch_all(executor).await?)
 }
 
+/// The pictures of boards that have these ids, in any order.
+pub(crate) async fn by_ids(pool: &Pool, ids: &[Uuid]) -> Result<Vec<ArtifactObject>, QueryError> {
+    let sql = format!("SELECT {ARTIFACT_COLUMNS} FROM read.artifacts WHERE artifact_id = ANY($1)");
+    Ok(sqlx::query_as(&sql).bind(ids).fetch_all(pool).await?)
+}
+
 /// A picture at rest: what is needed to serve its file.
 #[derive(Debug, Clone, FromRow)]
 pub(crate) struct ServedPicture {
@@ -134,7 +140,7 @@ pub(crate) fn picture_url(artifact_id: Uuid) -> String {
 #[ComplexObject]
 impl ArtifactObject {
     /// The picture's id.
-    async fn id(&self) -> async_graphql::ID {
+    pub(crate) async fn id(&self) -> async_graphql::ID {
         self.artifact_id.into()
     }
 

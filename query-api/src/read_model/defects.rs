@@ -187,6 +187,19 @@ pub(crate) async fn of_inspections(
     Ok(sqlx::query_as(&sql).bind(inspections).fetch_all(pool).await?)
 }
 
+/// The findings with these numbers on these pictures, in any order.
+pub(crate) async fn by_places(
+    pool: &Pool,
+    places: &[(Uuid, i32)],
+) -> Result<Vec<DefectObject>, QueryError> {
+    let (pictures, numbers): (Vec<Uuid>, Vec<i32>) = places.iter().copied().unzip();
+    let sql = format!(
+        "{} WHERE (artifact_id, number) IN (SELECT * FROM unnest($1::uuid[], $2::integer[]))",
+        DefectObject::SELECT
+    );
+    Ok(sqlx::query_as(&sql).bind(pictures).bind(numbers).fetch_all(pool).await?)
+}
+
 /// Findings per class, the most frequent first.
 ///
 /// # Errors

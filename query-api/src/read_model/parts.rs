@@ -227,3 +227,21 @@ pub(crate) async fn by_number(pool: &Pool, part: &str) -> Result<Option<PartObje
     let sql = format!("{} WHERE part = $1", PartObject::SELECT);
     Ok(sqlx::query_as(&sql).bind(part).fetch_optional(pool).await?)
 }
+
+/// The parts with these numbers, in any order.
+pub(crate) async fn by_numbers(
+    pool: &Pool,
+    numbers: &[String],
+) -> Result<Vec<PartObject>, QueryError> {
+    let sql = format!("{} WHERE part = ANY($1)", PartObject::SELECT);
+    Ok(sqlx::query_as(&sql).bind(numbers).fetch_all(pool).await?)
+}
+
+/// The golden samples that have these pictures, in any order.
+pub(crate) async fn golden_samples_by_ids(
+    pool: &Pool,
+    ids: &[Uuid],
+) -> Result<Vec<GoldenSampleObject>, QueryError> {
+    let sql = format!("{} WHERE artifact_id = ANY($1)", GoldenSampleObject::SELECT);
+    Ok(sqlx::query_as(&sql).bind(ids).fetch_all(pool).await?)
+}

@@ -115,10 +115,10 @@ impl Filter for ReportFilter {
     }
 }
 
-/// The report with this id.
-pub(crate) async fn by_id(pool: &Pool, id: Uuid) -> Result<Option<ReportObject>, QueryError> {
-    let sql = format!("{} WHERE report_id = $1", ReportObject::SELECT);
-    Ok(sqlx::query_as(&sql).bind(id).fetch_optional(pool).await?)
+/// The reports of these ids, in any order.
+pub(crate) async fn by_ids(pool: &Pool, ids: &[Uuid]) -> Result<Vec<ReportObject>, QueryError> {
+    let sql = format!("{} WHERE report_id = ANY($1)", ReportObject::SELECT);
+    Ok(sqlx::query_as(&sql).bind(ids).fetch_all(pool).await?)
 }
 
 /// The reports of these inspections.

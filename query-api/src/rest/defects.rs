@@ -12,7 +12,7 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::descriptions::ListProblems;
-use super::list::{ListArguments, ListPage, PageSize, read_list};
+use super::list::{ListArguments, ListPage, PageSize, TotalCount, read_list};
 use super::query::{QueryParams, read_confidence, read_time};
 use super::respond::json_at_place;
 use crate::QueryApi;
@@ -56,6 +56,8 @@ pub(super) struct DefectListParams {
     limit: Option<PageSize>,
     /// The `next_cursor` of the page before.
     cursor: Option<String>,
+    /// Also say how many rows the list has, which counts as a request more.
+    count: Option<bool>,
     /// Wait up to 2 s until the answer reflects the log up to here.
     #[param(value_type = Option<String>)]
     min_position: Option<LogPlace>,
@@ -124,6 +126,9 @@ pub(super) struct DefectPage {
     items: Vec<DefectBody>,
     /// Where the next page begins; absent on the last.
     next_cursor: Option<String>,
+    /// How many rows the list has, where `count` asks for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total_count: Option<TotalCount>,
 }
 
 /// Findings from the recipe's review_at, newest first.
@@ -154,9 +159,10 @@ pub(super) async fn list_defects(
     let arguments = ListArguments {
         limit: params.limit.map(i32::from),
         cursor: params.cursor,
+        count: params.count,
         min_position: params.min_position,
     };
-    let ListPage { rows, next_cursor, place } = read_list::<DefectObject>(
+    let ListPage { rows, next_cursor, total_count, place } = read_list::<DefectObject>(
         api.context(),
         &session,
         ProjectionName::Defects,
@@ -165,5 +171,5 @@ pub(super) async fn list_defects(
     )
     .await?;
     let items = rows.into_iter().map(DefectBody::from).collect();
-    Ok(json_at_place(place, &DefectPage { items, next_cursor }))
+    Ok(json_at_place(place, &DefectPage { items, next_cursor, total_count }))
 }

@@ -14,7 +14,7 @@ use tracing::field::display;
 use utoipa::{IntoParams, ToSchema};
 
 use super::descriptions::{ListProblems, ReadProblems};
-use super::list::{ListArguments, ListPage, PageSize, read_list};
+use super::list::{ListArguments, ListPage, PageSize, TotalCount, read_list};
 use super::query::{QueryParams, parse_id, read_time};
 use super::respond::{json_at_place, resource_etag, with_etag};
 use crate::QueryApi;
@@ -53,6 +53,8 @@ pub(super) struct InspectionListParams {
     limit: Option<PageSize>,
     /// The `next_cursor` of the page before.
     cursor: Option<String>,
+    /// Also say how many rows the list has, which counts as a request more.
+    count: Option<bool>,
     /// Wait up to 2 s until the answer reflects the log up to here.
     #[param(value_type = Option<String>)]
     min_position: Option<LogPlace>,
@@ -65,6 +67,9 @@ pub(super) struct InspectionPage {
     items: Vec<InspectionObject>,
     /// Where the next page begins; absent on the last.
     next_cursor: Option<String>,
+    /// How many rows the list has, where `count` asks for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total_count: Option<TotalCount>,
 }
 
 /// Inspections, newest first.
@@ -92,9 +97,10 @@ pub(super) async fn list_inspections(
     let arguments = ListArguments {
         limit: params.limit.map(i32::from),
         cursor: params.cursor,
+        count: params.count,
         min_position: params.min_position,
     };
-    let ListPage { rows, next_cursor, place } = read_list::<InspectionObject>(
+    let ListPage { rows, next_cursor, total_count, place } = read_list::<InspectionObject>(
         api.context(),
         &session,
         ProjectionName::InspectionOverview,
@@ -102,7 +108,7 @@ pub(super) async fn list_inspections(
         arguments,
     )
     .await?;
-    Ok(json_at_place(place, &InspectionPage { items: rows, next_cursor }))
+    Ok(json_at_place(place, &InspectionPage { items: rows, next_cursor, total_count }))
 }
 
 /// What a read of one resource takes.

@@ -2,7 +2,8 @@
 
 use domain::ProjectionName;
 use platform::event_log::LogPlace;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::error::QueryError;
 use crate::paging::{Filter, Listed, PAGE_MAX, PageArguments, parse_page, read_page};
@@ -34,6 +35,7 @@ impl<const MAX: usize> From<PageSize<MAX>> for i32 {
 pub(super) struct ListArguments {
     pub(super) limit: Option<i32>,
     pub(super) cursor: Option<String>,
+    pub(super) count: Option<bool>,
     pub(super) min_position: Option<LogPlace>,
 }
 
@@ -42,9 +44,17 @@ pub(super) struct ListPage<R> {
     pub(super) rows: Vec<R>,
     /// Where the next page begins; absent on the last.
     pub(super) next_cursor: Option<String>,
+    /// How many rows the list has, where that is asked for.
+    pub(super) total_count: Option<TotalCount>,
     /// The page reflects the log at least up to here.
     pub(super) place: LogPlace,
 }
+
+/// How many rows a list has; null when they are more than 10,000.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[serde(transparent)]
+#[schema(value_type = Option<i32>)]
+pub(super) struct TotalCount(Option<i32>);
 
 /// Reads a page of a list once `projection` has reached the position asked for. The arguments are
 /// checked before any SQL runs.
@@ -59,13 +69,18 @@ pub(super) async fn read_list<R: Listed>(
     filter: &impl Filter,
     arguments: ListArguments,
 ) -> Result<ListPage<R>, QueryError> {
-    let ListArguments { limit, cursor, min_position } = arguments;
+    let ListArguments { limit, cursor, count, min_position } = arguments;
     let page = PageArguments { first: limit, after: cursor, ..PageArguments::default() };
     let page = parse_page::<R>(page, filter, &context.cursor_key)?;
     session.count_page(&context.rate, filter)?;
     let place = context.checkpoints.reached(projection, min_position).await?;
-    let _turn = context.wait_for_page_turn(session, filter).await?;
+    let turn = context.wait_for_page_turn(session, filter).await?;
     let slice = read_page::<R>(&context.pool, page, filter).await?;
+    drop(turn);
     let next_cursor = slice.next_cursor(filter, &context.cursor_key);
-    Ok(ListPage { rows: slice.rows, next_cursor, place })
+    let total_count = match count {
+        Some(true) => Some(TotalCount(context.count_list::<R>(session, filter).await?)),
+        Some(false) | None => None,
+    };
+    Ok(ListPage { rows: slice.rows, next_cursor, total_count, place })
 }

@@ -13,7 +13,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::descriptions::{ListProblems, ReadProblems};
 use super::inspections::GetParams;
-use super::list::{ListArguments, ListPage, PageSize, read_list};
+use super::list::{ListArguments, ListPage, PageSize, TotalCount, read_list};
 use super::query::QueryParams;
 use super::respond::{json_at_place, resource_etag, with_etag};
 use crate::QueryApi;
@@ -38,6 +38,8 @@ pub(super) struct PartListParams {
     limit: Option<PageSize>,
     /// The `next_cursor` of the page before.
     cursor: Option<String>,
+    /// Also say how many rows the list has, which counts as a request more.
+    count: Option<bool>,
     /// Wait up to 2 s until the answer reflects the log up to here.
     #[param(value_type = Option<String>)]
     min_position: Option<LogPlace>,
@@ -50,6 +52,9 @@ pub(super) struct PartPage {
     items: Vec<PartObject>,
     /// Where the next page begins; absent on the last.
     next_cursor: Option<String>,
+    /// How many rows the list has, where `count` asks for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total_count: Option<TotalCount>,
 }
 
 /// Parts, by number.
@@ -68,12 +73,13 @@ pub(super) async fn list_parts(
     let arguments = ListArguments {
         limit: params.limit.map(i32::from),
         cursor: params.cursor,
+        count: params.count,
         min_position: params.min_position,
     };
-    let ListPage { rows, next_cursor, place } =
+    let ListPage { rows, next_cursor, total_count, place } =
         read_list::<PartObject>(api.context(), &session, ProjectionName::Parts, &filter, arguments)
             .await?;
-    Ok(json_at_place(place, &PartPage { items: rows, next_cursor }))
+    Ok(json_at_place(place, &PartPage { items: rows, next_cursor, total_count }))
 }
 
 /// One part with the recipe in force. The ETag is its version, as commands give it.
@@ -109,6 +115,8 @@ pub(super) struct RecipeListParams {
     limit: Option<PageSize<RECIPE_PAGE_MAX>>,
     /// The `next_cursor` of the page before.
     cursor: Option<String>,
+    /// Also say how many rows the list has, which counts as a request more.
+    count: Option<bool>,
     /// Wait up to 2 s until the answer reflects the log up to here.
     #[param(value_type = Option<String>)]
     min_position: Option<LogPlace>,
@@ -121,6 +129,9 @@ pub(super) struct RecipeRevisionPage {
     items: Vec<RecipeRevisionObject>,
     /// Where the next page begins; absent on the last.
     next_cursor: Option<String>,
+    /// How many rows the list has, where `count` asks for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total_count: Option<TotalCount>,
 }
 
 /// Every recipe that a part ever had, the latest first: who put it in force, when and why.
@@ -139,11 +150,12 @@ pub(super) async fn list_recipe_revisions(
     let arguments = ListArguments {
         limit: params.limit.map(i32::from),
         cursor: params.cursor,
+        count: params.count,
         min_position: params.min_position,
     };
     let page = read_list_of_part::<RecipeRevisionObject>(&api, &session, &text, arguments).await?;
-    let ListPage { rows: items, next_cursor, place } = page;
-    Ok(json_at_place(place, &RecipeRevisionPage { items, next_cursor }))
+    let ListPage { rows: items, next_cursor, total_count, place } = page;
+    Ok(json_at_place(place, &RecipeRevisionPage { items, next_cursor, total_count }))
 }
 
 /// Which page of a part's golden samples.
@@ -156,6 +168,8 @@ pub(super) struct GoldenSampleListParams {
     limit: Option<PageSize>,
     /// The `next_cursor` of the page before.
     cursor: Option<String>,
+    /// Also say how many rows the list has, which counts as a request more.
+    count: Option<bool>,
     /// Wait up to 2 s until the answer reflects the log up to here.
     #[param(value_type = Option<String>)]
     min_position: Option<LogPlace>,
@@ -168,6 +182,9 @@ pub(super) struct GoldenSamplePage {
     items: Vec<GoldenSampleDetail>,
     /// Where the next page begins; absent on the last.
     next_cursor: Option<String>,
+    /// How many rows the list has, where `count` asks for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total_count: Option<TotalCount>,
 }
 
 /// Every golden sample that a part ever had, the latest first.
@@ -186,12 +203,13 @@ pub(super) async fn list_golden_samples(
     let arguments = ListArguments {
         limit: params.limit.map(i32::from),
         cursor: params.cursor,
+        count: params.count,
         min_position: params.min_position,
     };
     let page = read_list_of_part::<GoldenSampleObject>(&api, &session, &text, arguments).await?;
-    let ListPage { rows, next_cursor, place } = page;
+    let ListPage { rows, next_cursor, total_count, place } = page;
     let items = rows.into_iter().map(GoldenSampleDetail::new).collect::<Result<_, _>>()?;
-    Ok(json_at_place(place, &GoldenSamplePage { items, next_cursor }))
+    Ok(json_at_place(place, &GoldenSamplePage { items, next_cursor, total_count }))
 }
 
 /// A page of what belongs to the part of this number.

@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use super::descriptions::{FormatProblems, ListProblems};
 use super::inspections::GetParams;
-use super::list::{ListArguments, ListPage, PageSize, read_list};
+use super::list::{ListArguments, ListPage, PageSize, TotalCount, read_list};
 use super::query::{QueryParams, parse_id, read_time};
 use super::respond::{json_at_place, matches_etag, with_etag, with_place};
 use crate::QueryApi;
@@ -56,6 +56,8 @@ pub(super) struct ReportListParams {
     limit: Option<PageSize>,
     /// The `next_cursor` of the page before.
     cursor: Option<String>,
+    /// Also say how many rows the list has, which counts as a request more.
+    count: Option<bool>,
     /// Wait up to 2 s until the answer reflects the log up to here.
     #[param(value_type = Option<String>)]
     min_position: Option<LogPlace>,
@@ -68,6 +70,9 @@ pub(super) struct ReportPage {
     items: Vec<ReportObject>,
     /// Where the next page begins; absent on the last.
     next_cursor: Option<String>,
+    /// How many rows the list has, where `count` asks for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total_count: Option<TotalCount>,
 }
 
 /// Reports, newest first.
@@ -94,9 +99,10 @@ pub(super) async fn list_reports(
     let arguments = ListArguments {
         limit: params.limit.map(i32::from),
         cursor: params.cursor,
+        count: params.count,
         min_position: params.min_position,
     };
-    let ListPage { rows, next_cursor, place } = read_list::<ReportObject>(
+    let ListPage { rows, next_cursor, total_count, place } = read_list::<ReportObject>(
         api.context(),
         &session,
         ProjectionName::Reports,
@@ -104,7 +110,7 @@ pub(super) async fn list_reports(
         arguments,
     )
     .await?;
-    Ok(json_at_place(place, &ReportPage { items: rows, next_cursor }))
+    Ok(json_at_place(place, &ReportPage { items: rows, next_cursor, total_count }))
 }
 
 /// One report: as JSON, byte for byte as it is stored, or as PDF when Accept asks for it.

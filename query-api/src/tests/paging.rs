@@ -271,3 +271,43 @@ async fn what_is_no_stretch_of_time_is_refused_with_the_name_of_the_end_that_is_
         }
     }
 }
+
+#[tokio::test]
+async fn a_list_says_how_many_rows_it_has_when_that_is_asked_for_and_not_beyond_a_bound() {
+    let world = World::new().await;
+    for n in 1..=9 {
+        world.insert_inspection(n, 2).await;
+        world.insert_report(n, "{}").await;
+    }
+    world
+        .execute(&format!(
+            "INSERT INTO read.parts SELECT 'P' || n, '{}', now(), NULLIF(n % 10001, 0), 1, n
+             FROM generate_series(1, 10001) AS n",
+            recipe_json(1)
+        ))
+        .await;
+    for (list, restricted, (all, some)) in [
+        ("inspections", "lot=L1", (json!(9), json!(3))),
+        ("defects", "lot=L1", (json!(18), json!(6))),
+        ("reports", "lot=L1", (json!(9), json!(3))),
+        ("parts", "has_golden_sample=true", (Value::Null, json!(10_000))),
+    ] {
+        let total =
+            world.query(&format!("{{ {list}(first: 1) {{ totalCount }} }}"), json!({})).await;
+        assert_eq!(total[list]["totalCount"], all, "{list}");
+        let page = world.get(&format!("/v1/{list}?limit=1&count=true")).await.json();
+        assert_eq!(page.get("total_count"), Some(&all), "{list}: {page}");
+        let page = world.get(&format!("/v1/{list}?limit=1&count=true&{restricted}")).await.json();
+        assert_eq!(page.get("total_count"), Some(&some), "{list}: {page}");
+        for unasked in ["limit=1", "limit=1&count=false"] {
+            let page = world.get(&format!("/v1/{list}?{unasked}")).await.json();
+            assert_eq!(page.get("total_count"), None, "{list}: {page}");
+        }
+        let wrong = world.get(&format!("/v1/{list}?count=maybe")).await;
+        assert_eq!(wrong.problem(), (400, "invalid-query".into()), "{list}");
+    }
+    // A page behind the first has as many before and behind it.
+    let cursor = world.get("/v1/reports?limit=4").await.json()["next_cursor"].clone();
+    let path = format!("/v1/reports?limit=4&count=true&cursor={}", cursor.as_str().unwrap());
+    assert_eq!(world.get(&path).await.json()["total_count"], 9);
+}

@@ -288,3 +288,18 @@ async fn operations_of_a_connection_are_counted_too() {
         (&json!("TOO_MANY_REQUESTS"), &json!(1))
     );
 }
+
+#[tokio::test]
+async fn counting_a_list_counts_as_a_read_more_and_is_done_only_when_it_is_asked_for() {
+    let world = World::with(reads_at_once(100)).await;
+    let paid = async |path: &str| {
+        let before = left(world.get("/v1/parts?limit=0").await.header("ratelimit"));
+        before - left(world.get(path).await.header("ratelimit"))
+    };
+    assert_eq!(paid("/v1/parts?count=true").await, paid("/v1/parts").await + 1);
+    let uncounted = "{ parts { nodes { part } } }";
+    let (few, _) = statements(world.query(uncounted, json!({}))).await;
+    let counted = "{ parts { nodes { part } totalCount } }";
+    let (more, _) = statements(world.query(counted, json!({}))).await;
+    assert_eq!(more, few + 1);
+}
