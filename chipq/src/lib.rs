@@ -8,6 +8,7 @@
 mod output;
 
 mod access;
+mod annotation;
 mod bench;
 mod cli;
 mod demo;

@@ -4,6 +4,7 @@
 //! decisions of operators about the read models, as events; what a read claims to reflect, it reflects. Absent
 //! on purpose: commands, and tables of its own.
 
+mod annotated_picture;
 mod checkpoints;
 mod concurrency_limit;
 mod config;
@@ -12,7 +13,10 @@ mod error;
 mod explorer;
 mod fair_turns;
 mod graphql;
+mod labels;
+mod lettering;
 mod paging;
+mod palette;
 mod pdf_service;
 mod query_context;
 mod read_model;
@@ -35,6 +39,7 @@ use platform::picture_memory::PictureMemory;
 use platform::postgres::Pool;
 use platform::shutdown::Shutdown;
 
+pub use annotated_picture::{PictureMarks, annotate};
 pub use config::QueryApiConfig;
 pub use explorer::PAGES;
 pub use graphql::sdl;

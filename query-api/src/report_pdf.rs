@@ -6,7 +6,6 @@
 
 mod evidence;
 mod glyphs;
-mod labels;
 mod marks;
 mod raster;
 #[cfg(test)]
@@ -24,6 +23,7 @@ use domain::{ArtifactId, Sha256};
 
 pub(crate) use raster::DECODE_BYTES_MAX;
 
+use crate::palette;
 use glyphs::{Escape, Typesetter};
 use view::ReportView;
 use world::Compiler;
@@ -41,6 +41,7 @@ pub const MAX_EVENTS: usize = 200;
 pub const ATTACHMENT: &str = "report.json";
 
 const VIEW: &str = "view.json";
+const PALETTE: &str = "palette.json";
 
 /// Why a report was not rendered.
 #[derive(Debug, thiserror::Error)]
@@ -166,6 +167,7 @@ impl ReportRenderer {
         let evidence::Evidence { boards, cards, mut files } =
             evidence::collect_evidence(report, pictures)?;
         files.insert(ATTACHMENT.to_owned(), json);
+        files.insert(PALETTE.to_owned(), palette::to_json()?);
         // Whether shaping found every glyph shows only when the PDF is written, and PDF/A forbids a
         // missing one: then everything beyond ASCII is written as code points.
         let mut last = None;

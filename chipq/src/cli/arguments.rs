@@ -4,12 +4,13 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Args;
-use clap::builder::RangedU64ValueParser;
+use clap::builder::{PathBufValueParser, RangedU64ValueParser, TypedValueParser as _};
 use domain::{PixelBox, PixelScale, Recipe};
 use platform::artifact_store::ArtifactStoreConfig;
 use platform::config::listen_address;
 use platform::foundation::FoundationConfig;
 
+use crate::annotation::annotated_file;
 use crate::installation::InstallationArgs;
 use crate::services::Settings;
 
@@ -153,8 +154,10 @@ pub(crate) struct InspectArgs {
     /// Print JSON for machines.
     #[arg(long)]
     pub(crate) json: bool,
-    /// Write the board with numbered boxes around what was found, and hatched where it was not inspected.
-    #[arg(long, value_name = "OUT.png")]
+    /// Write the board with boxes around what was found, hatched where it was not inspected, and a legend; as PNG or
+    /// JPEG, by the suffix.
+    #[arg(long, value_name = "OUT.png",
+          value_parser = PathBufValueParser::new().try_map(annotated_file))]
     pub(crate) annotate: Option<PathBuf>,
     /// Write the annotated picture also over one of the pictures that are read.
     #[arg(long, requires = "annotate")]

@@ -13,11 +13,13 @@ use domain::{
 use image::{GrayImage, ImageFormat};
 use inference::engine::{EmbeddedEngine, Engine as _};
 use lab::evaluate::{DIFFERENCE, confidence_of_difference};
+use query_api::PictureMarks;
 use serde_json::{Value, json};
-use vision::{Annotations, DecodedImage, PreparedPicture};
+use vision::{DecodedImage, PreparedPicture};
 
 use super::cannot_write;
 use super::golden_set::{self, GoldenFiles, SourceFile};
+use crate::annotation::annotation_format;
 use crate::cli::InspectArgs;
 use crate::failure::Failure;
 
@@ -125,18 +127,18 @@ impl InspectedBoard {
         }
     }
 
-    /// Writes the board as PNG with numbered boxes, and hatched where it was not compared or not
-    /// to be inspected.
+    /// Writes the board with what was found on it, in the format of the file's suffix.
     pub(super) fn write_annotated(&self, out: &Path) -> Result<(), Failure> {
-        let defects: Vec<Defect> = self.defects.iter().map(|(defect, _)| defect.clone()).collect();
+        let format = annotation_format(out).unwrap_or(ImageFormat::Png);
         let uncovered = self.coverage.as_ref().map_or(&[][..], Coverage::uncovered);
         let excluded = self.coverage.as_ref().map_or(&[][..], Coverage::excluded);
         let differences = &self.differences;
         let border = self.border_px().unwrap_or(0);
-        let shown = Annotations { defects: &defects, differences, uncovered, excluded, border };
+        let defects = &self.defects;
+        let marks = PictureMarks { defects, differences, uncovered, excluded, border };
         let mut file = Cursor::new(Vec::new());
-        vision::annotate(&self.picture, shown)
-            .write_to(&mut file, ImageFormat::Png)
+        query_api::annotate(&self.picture, marks)
+            .write_to(&mut file, format)
             .map_err(|error| cannot_write(out, error))?;
         boards::write_whole_file(out, file.get_ref()).map_err(|error| cannot_write(out, error))
     }

@@ -35,8 +35,8 @@ platform: argon2 aws-lc-rs axum base64 bytes chrono clap cqrs-es domain futures 
 command-api: axum base64 chrono clap domain futures platform secrecy serde serde_json serde_urlencoded sha2
     thiserror tokio tracing utoipa utoipa-axum utoipa-swagger-ui uuid vision
 query-api: async-graphql async-graphql-value axum base64 chrono clap domain futures hmac image platform serde
-    serde_json sha2 sqlx thiserror tokio tokio-stream tokio-tungstenite tracing typst typst-kit
-    typst-pdf utoipa uuid
+    serde_json sha2 sqlx thiserror tiny-skia tokio tokio-stream tokio-tungstenite tracing ttf-parser
+    typst typst-kit typst-pdf utoipa uuid
 projectors: anyhow chrono clap domain futures platform serde serde_json sqlx thiserror tokio
     tokio-util tracing uuid
 inference-worker: anyhow bytes chrono clap domain futures inference opentelemetry platform sqlx

@@ -9,7 +9,6 @@
 use domain::inspection::Registration;
 use domain::{Coverage, Recipe};
 
-mod annotate;
 mod appearance;
 mod area;
 mod binary_image;
@@ -37,7 +36,6 @@ mod stage;
 mod tests;
 mod tile;
 
-pub use annotate::{Annotations, annotate};
 pub use comparable::{ComparablePicture, GoldenSetFiles, UnusableGolden};
 pub use crops::{CROP_LEN, CROP_PLANES, CROP_SIDE, CropBatch, RegisteredPair};
 pub use decode::{

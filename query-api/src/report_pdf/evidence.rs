@@ -10,10 +10,10 @@ use domain::PixelBox;
 use domain::report::{Outcome, Report, ReportArtifact};
 use serde::Serialize;
 
-use super::labels::{self, PageRect};
 use super::marks::{Mark, marks_on_picture, marks_with_cards};
 use super::raster::{EncodedPicture, Raster};
 use super::{MAX_PICTURES, Pictures, ReportPdfError, golden_shown};
+use crate::labels::{PlacedRect, place_labels};
 
 /// The room for a picture, in points: A4 between its margins.
 const BOARD_WIDTH: f64 = 493.2;
@@ -23,6 +23,10 @@ const BOARD_HEIGHT: f64 = 372.0;
 const RULE_HEIGHT: f64 = 14.0;
 const RULES_FREE: usize = 3;
 const BOARD_HEIGHT_MIN: f64 = 230.0;
+/// The label of a mark, in points: its height, and its width without its digits and for each of them.
+const LABEL_HEIGHT: f64 = 8.5;
+const LABEL_PADDING: f64 = 3.5;
+const LABEL_DIGIT_WIDTH: f64 = 4.3;
 /// The least context around a finding, in pixels.
 const MARGIN: u32 = 16;
 /// The least and the most a crop shows, in pixels.
@@ -57,9 +61,9 @@ pub(super) struct BoardView {
     /// Marks on this picture that are not drawn.
     undrawn: usize,
     /// What of it was not compared.
-    uncovered: Vec<PageRect>,
+    uncovered: Vec<PlacedRect>,
     /// What of it was not inspected, on purpose.
-    excluded: Vec<PageRect>,
+    excluded: Vec<PlacedRect>,
 }
 
 #[derive(Serialize)]
@@ -67,8 +71,8 @@ struct BoxView {
     number: String,
     name: &'static str,
     grade: &'static str,
-    bounds: PageRect,
-    label: PageRect,
+    bounds: PlacedRect,
+    label: PlacedRect,
 }
 
 /// A mark's two crops; the box in parts of their side.
@@ -76,7 +80,7 @@ struct BoxView {
 pub(super) struct CardView {
     test: PictureView,
     golden: PictureView,
-    bounds: PageRect,
+    bounds: PlacedRect,
     /// What each crop shows, in pixels each way.
     side: u32,
     /// The length of the scale bar, in pixels.
@@ -185,9 +189,11 @@ fn draw_board(
     let (across, down) = (f64::from(width_px), f64::from(height_px));
     let scale = (BOARD_WIDTH / across).min(height_max / down);
     let (width, height) = (across * scale, down * scale);
+    let label_size =
+        |label: &str| (LABEL_PADDING + LABEL_DIGIT_WIDTH * label.len() as f64, LABEL_HEIGHT);
     let bounds: Vec<_> =
-        marks.iter().map(|mark| (mark.label.as_str(), scale_box(mark.bounds, scale))).collect();
-    let labels = labels::place_labels(&bounds, (width, height));
+        marks.iter().map(|mark| (label_size(&mark.label), scale_box(mark.bounds, scale))).collect();
+    let labels = place_labels(&bounds, (width, height));
     let boxes = marks.iter().zip(bounds.iter().zip(labels)).map(|(mark, ((_, bounds), label))| {
         let (number, name, grade) = (mark.label.clone(), mark.name, mark.grade);
         BoxView { number, name, grade, bounds: *bounds, label }
@@ -214,10 +220,10 @@ impl BoardView {
     }
 }
 
-fn scale_box(bounds: PixelBox, scale: f64) -> PageRect {
+fn scale_box(bounds: PixelBox, scale: f64) -> PlacedRect {
     let PixelBox { x, y, width, height } = bounds;
     let [x, y, width, height] = [x, y, width, height].map(|length| f64::from(length) * scale);
-    PageRect { x, y, width, height }
+    PlacedRect { x, y, width, height }
 }
 
 fn draw_card(
@@ -271,7 +277,7 @@ impl CropSquare {
     fn to_card(&self, test: PictureView, golden: PictureView) -> CardView {
         let part = |pixels: i64| pixels as f64 / f64::from(self.side);
         let PixelBox { x, y, width, height } = self.bounds;
-        let bounds = PageRect {
+        let bounds = PlacedRect {
             x: part(i64::from(x) - self.origin.0),
             y: part(i64::from(y) - self.origin.1),
             width: part(i64::from(width)),

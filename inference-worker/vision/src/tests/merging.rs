@@ -1,7 +1,6 @@
 //! From the network's answers to findings, and onto the picture.
 
 use domain::{Defect, DefectClass, PixelBox};
-use image::{GrayImage, Luma};
 use proptest::prelude::*;
 
 use crate::candidates::Candidates;
@@ -78,59 +77,6 @@ fn a_missing_answer_is_an_error_and_not_a_passed_board() {
         (640, 640),
     );
     assert_eq!(wrong, Err(UnusableAnswers::Count { crops: 2, answers: 1 }));
-}
-
-#[test]
-fn an_annotated_picture_keeps_its_size_and_shows_the_class_colour() {
-    let picture = GrayImage::from_pixel(100, 80, Luma([255]));
-    let bounds = PixelBox { x: 90, y: 2, width: 30, height: 90 };
-    let confidence = domain::Confidence::HALF;
-    let defects = vec![Defect { class: DefectClass::Short, confidence, bounds }; 12];
-    let out = annotate(&picture, Annotations { defects: &defects, ..Annotations::default() });
-    assert_eq!(out.dimensions(), (100, 80));
-    assert_eq!(out.get_pixel(90, 60).0, [0, 114, 178]);
-}
-
-#[test]
-fn what_is_unexplained_has_a_colour_of_its_own_and_what_was_not_compared_is_hatched() {
-    let picture = GrayImage::from_pixel(100, 80, Luma([255]));
-    let bounds = PixelBox { x: 10, y: 40, width: 30, height: 20 };
-    let differences = [domain::UnexplainedDifference {
-        kind: domain::DifferenceKind::Joined,
-        bounds,
-        strength: 2.0,
-    }];
-    let uncovered = [PixelBox { x: 80, y: 0, width: 200, height: 200 }];
-    let excluded = [PixelBox { x: 60, y: 8, width: 16, height: 16 }];
-    let shown = Annotations {
-        defects: &[],
-        differences: &differences,
-        uncovered: &uncovered,
-        excluded: &excluded,
-        border: 0,
-    };
-    let out = annotate(&picture, shown);
-    let grey = |x, y| out.get_pixel(x, y) == &image::Rgb([120; 3]);
-    let hatched = (60..76).flat_map(|x| (8..24).map(move |y| (x, y)));
-    assert_eq!(hatched.filter(|&(x, y)| grey(x, y)).count(), 64, "a quarter of it");
-    assert_eq!(out.get_pixel(10, 50).0, [230, 0, 160], "its frame");
-    let colours = |x| (0..80).map(|y| out.get_pixel(x, y).0).collect::<Vec<_>>();
-    let hatched = colours(90).iter().filter(|colour| **colour == [240, 228, 66]).count();
-    assert_eq!(hatched, 20, "two lines of eight");
-    assert!(colours(79).iter().all(|colour| *colour == [255; 3]), "beside the piece");
-}
-
-#[test]
-fn the_border_that_is_not_inspected_is_hatched_on_all_sides() {
-    let picture = GrayImage::from_pixel(96, 64, Luma([255]));
-    for (border, hatched) in [(0, 0), (8, 96 * 64 - 80 * 48), (500, 96 * 64)] {
-        let out = annotate(&picture, Annotations { border, ..Annotations::default() });
-        let is_hatched = |(_, _, pixel): &(u32, u32, &image::Rgb<u8>)| pixel.0 == [120; 3];
-        let grey: Vec<_> = out.enumerate_pixels().filter(is_hatched).collect();
-        assert_eq!(grey.len(), hatched / 4, "a quarter of it");
-        let beside = |x: u32, y: u32| x.min(95 - x).min(y).min(63 - y) < border;
-        assert!(grey.iter().all(|(x, y, _)| beside(*x, *y)));
-    }
 }
 
 /// A row of a network: eight shares that sum to 1, and sides that open a box around the centre.
