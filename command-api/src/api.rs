@@ -11,6 +11,7 @@ use platform::http::{RateLimit, WaitPlaces};
 use platform::idempotency::IdempotencyStore;
 use platform::picture_memory::PictureMemory;
 
+use crate::file_check::FileCheck;
 use crate::golden_check::GoldenCheck;
 use crate::in_flight::UploadsInFlight;
 use crate::{CommandApiConfig, PublicUrl};
@@ -47,6 +48,7 @@ struct ApiState {
     upload_limits: UploadLimits,
     uploads_in_flight: UploadsInFlight,
     golden_check: GoldenCheck,
+    file_check: FileCheck,
     public_url: Option<PublicUrl>,
     principal_rate: RateLimit,
     peer_rate: RateLimit,
@@ -61,6 +63,7 @@ impl CommandApi {
         Self(Arc::new(ApiState {
             dependencies,
             golden_check,
+            file_check: FileCheck::default(),
             upload_limits: config.upload_limits(),
             uploads_in_flight: UploadsInFlight::new(
                 config.uploads_max,
@@ -112,6 +115,10 @@ impl CommandApi {
 
     pub(crate) fn uploads_in_flight(&self) -> &UploadsInFlight {
         &self.0.uploads_in_flight
+    }
+
+    pub(crate) fn file_check(&self) -> &FileCheck {
+        &self.0.file_check
     }
 
     pub(crate) fn golden_check(&self) -> &GoldenCheck {

@@ -113,11 +113,6 @@ impl GoldenCheck {
 }
 
 impl GoldenSlot {
-    /// Where the picture will lie.
-    pub(crate) const fn artifact_id(&self) -> ArtifactId {
-        self.artifact_id
-    }
-
     /// What boards are compared with when the picture has come.
     fn filled_by(mut self, picture: &Picture) -> Self {
         let new = SetPicture { artifact_id: self.artifact_id, picture: picture.clone() };

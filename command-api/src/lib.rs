@@ -18,6 +18,7 @@ mod command;
 mod config;
 mod descriptions;
 mod docs_page;
+mod file_check;
 mod golden_check;
 mod health;
 mod housekeeping;

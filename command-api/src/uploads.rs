@@ -141,8 +141,8 @@ fn stored_command_id(artifact_id: ArtifactId, picture: &Picture) -> Uuid {
 /// Upload a picture
 ///
 /// The URL comes from announcing the picture. The body is the file as it is. Interrupted or refused
-/// uploads leave nothing behind and may be repeated until the URL expires. A golden sample that boards cannot
-/// be compared with is refused with 422 and why.
+/// uploads leave nothing behind and may be repeated until the URL expires. A damaged picture, and a golden
+/// sample that boards cannot be compared with, are refused with 422 and why.
 #[utoipa::path(
     put, path = "/v1/uploads/{artifact_id}", tag = "uploads", operation_id = "uploadPicture",
     params(
@@ -217,25 +217,13 @@ where
             Ok(make_response(&make_answer(StatusCode::OK, &unchanged, None, body)))
         }
         UploadSlot::Free { .. } => {
+            let golden = loaded.state.golden_slot(artifact_id);
             let (pieces, limits) = (pieces_of(body), api.upload_limits());
-            let (store, media_type) = (api.artifacts().clone(), upload.media_type);
-            let received = match loaded.state.golden_slot(artifact_id) {
-                None => {
-                    let stored = store.put_stream(artifact_id, pieces, limits, media_type).await;
-                    Received::AtRest(stored.map_err(problems::from_upload_error)?)
-                }
-                Some(slot) => {
-                    let staged = store.stage_stream(pieces, limits, media_type).await;
-                    let staged = staged.map_err(problems::from_upload_error)?;
-                    Received::Staged(staged, Box::new(slot))
-                }
-            };
+            let staged = api.artifacts().stage_stream(pieces, limits, upload.media_type).await;
+            let staged = staged.map_err(problems::from_upload_error)?;
             let api = api.clone();
             finish_regardless(async move {
-                let picture = match received {
-                    Received::AtRest(picture) => picture,
-                    Received::Staged(staged, slot) => store_golden(&api, staged, *slot).await?,
-                };
+                let picture = store_checked(&api, artifact_id, staged, golden).await?;
                 append_upload::<A>(&api, upload, aggregate_id, picture).await
             })
             .await
@@ -243,24 +231,21 @@ where
     }
 }
 
-/// A picture of which all bytes have come.
-enum Received {
-    /// Of a board: a worker says what is wrong with it.
-    AtRest(Picture),
-    /// A golden sample, which is looked at before it is stored.
-    Staged(StagedPicture, Box<GoldenSlot>),
-}
-
-/// Puts a golden sample to rest, when boards can be compared with it.
-async fn store_golden(
+/// Puts a picture to rest when its file is whole and, where boards will be compared with it, they can be.
+async fn store_checked(
     api: &CommandApi,
+    artifact_id: ArtifactId,
     staged: StagedPicture,
-    slot: GoldenSlot,
+    golden: Option<GoldenSlot>,
 ) -> Result<Picture, Problem> {
-    let (store, artifact_id) = (api.artifacts(), slot.artifact_id());
-    if let Err(unusable) = api.golden_check().check(slot, store, &staged).await {
+    let store = api.artifacts();
+    let checked = match golden {
+        Some(slot) => api.golden_check().check(slot, store, &staged).await,
+        None => api.file_check().check(store, &staged).await,
+    };
+    if let Err(refused) = checked {
         store.discard_staged(staged).await;
-        return Err(unusable);
+        return Err(refused);
     }
     store.publish_staged(artifact_id, staged).await.map_err(problems::from_upload_error)
 }

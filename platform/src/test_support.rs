@@ -18,7 +18,9 @@ use sqlx::{Connection as _, Executor as _, PgConnection};
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
-use crate::artifact_store::{self, ArtifactStore, ArtifactStoreUrl};
+use crate::artifact_store::{
+    self, ArtifactStore, ArtifactStoreUrl, ExpectedUpload, UploadError, UploadLimits,
+};
 use crate::auth::SigningKey;
 use crate::embedded_postgres::{
     EmbeddedPostgres, EmbeddedPostgresConfig, EmbeddedPostgresError, Purpose, stop_cluster,
@@ -245,6 +247,20 @@ impl Drop for TestDatabase {
             })
         });
     }
+}
+
+/// Receives the picture in `body` and stores it under `id`, as the command API does it with one that is in order.
+///
+/// # Errors
+/// Why it does not count.
+pub async fn put_stream<E: Into<Box<dyn std::error::Error + Send + Sync>>>(
+    store: &ArtifactStore,
+    id: domain::ArtifactId,
+    body: impl futures::Stream<Item = Result<bytes::Bytes, E>> + Send,
+    (limits, expected): (&UploadLimits, impl Into<ExpectedUpload> + Send),
+) -> Result<domain::Picture, UploadError> {
+    let staged = store.stage_stream(body, limits, expected).await?;
+    store.publish_staged(id, staged).await
 }
 
 #[cfg(test)]

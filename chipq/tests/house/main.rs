@@ -41,7 +41,7 @@ projectors: anyhow chrono clap domain futures platform serde serde_json sqlx thi
     tokio-util tracing uuid
 inference-worker: anyhow bytes chrono clap domain futures inference opentelemetry platform sqlx
     thiserror tokio tracing uuid
-vision: domain image png thiserror
+vision: crc32fast domain image png thiserror
 boards: domain image serde serde_json thiserror
 inference: bytes clap domain futures opentelemetry platform proto rten rten-tensor thiserror tokio
     tokio-util tonic tracing vision

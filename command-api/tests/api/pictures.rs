@@ -40,6 +40,26 @@ fn encode(board: &GrayImage, format: ImageFormat) -> Vec<u8> {
     bytes.into_inner()
 }
 
+/// A JPEG of which the last half never came, with an end marker where it stopped.
+pub(crate) fn ended_early() -> Vec<u8> {
+    let mut bytes = jpeg(1);
+    bytes.truncate(bytes.len() * 3 / 4);
+    // Not between the two bytes of a marker.
+    while bytes.last() == Some(&0xff) {
+        bytes.pop();
+    }
+    bytes.extend(b"\xff\xd9");
+    bytes
+}
+
+/// A PNG with a bit of its pixels flipped.
+pub(crate) fn flipped() -> Vec<u8> {
+    let mut bytes = png(1);
+    let data = bytes.windows(4).position(|name| name == b"IDAT").unwrap() + 4;
+    bytes[data + 20] ^= 1;
+    bytes
+}
+
 /// A whole PNG of a few bytes that says it has 3.6 × 10⁹ pixels.
 pub(crate) fn bomb() -> Vec<u8> {
     let mut header = 60_000_u32.to_be_bytes().to_vec();

@@ -22,7 +22,7 @@ use platform::health::Probe;
 use platform::idempotency::IdempotencyStore;
 use platform::picture_memory::PictureMemory;
 use platform::postgres::Pool;
-use platform::test_support::{TestDatabase, artifact_store_in, fresh_database};
+use platform::test_support::{TestDatabase, artifact_store_in, fresh_database, put_stream};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tower::ServiceExt as _;
@@ -153,7 +153,7 @@ impl TestApi {
     pub(crate) async fn put_to_rest(&self, artifact: &str, jpeg: Vec<u8>) {
         let body = futures::stream::iter([Ok::<_, std::io::Error>(bytes::Bytes::from(jpeg))]);
         let (id, limits) = (artifact.parse().unwrap(), UploadLimits::default());
-        self.artifacts.put_stream(id, body, &limits, MediaType::Jpeg).await.unwrap();
+        put_stream(&self.artifacts, id, body, (&limits, MediaType::Jpeg)).await.unwrap();
     }
 
     /// The file of a picture at rest.

@@ -12,7 +12,7 @@ use platform::artifact_store::{ArtifactStore, UploadNotes};
 use platform::test_support::artifact_store_in;
 use serde_json::json;
 
-use crate::pictures::{bomb, jpeg, png};
+use crate::pictures::{bomb, ended_early, flipped, jpeg, png};
 use crate::support::TestApi;
 
 #[tokio::test]
@@ -51,6 +51,8 @@ async fn uploads_that_do_not_count_leave_nothing_and_the_place_stays_free() {
         ),
         ("announced too large", length(100_001), 413, "payload-too-large"),
         ("too large", put(&long), 413, "payload-too-large"),
+        ("ended early", put(&ended_early()), 422, "unreadable-picture"),
+        ("flipped", api.put(&png_url, flipped()), 422, "unreadable-picture"),
         ("a bomb", api.put(&png_url, bomb()), 422, "too-many-pixels"),
     ];
     for (what, call, status, name) in cases {

@@ -28,7 +28,7 @@ use platform::follower::{LogTail, ReactorOptions};
 use platform::picture_memory::PictureMemory;
 use platform::shutdown::Shutdown;
 use platform::telemetry::TraceContext;
-use platform::test_support::{TestDatabase, artifact_store_in, fresh_database};
+use platform::test_support::{TestDatabase, artifact_store_in, fresh_database, put_stream};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 use vision::{CropBatch, PreparedGolden, decode, prepare};
@@ -142,7 +142,7 @@ impl Line {
     pub(crate) async fn store(&self, id: ArtifactId, bytes: Bytes) -> domain::Picture {
         let body = stream::iter([Ok::<_, std::io::Error>(bytes)]);
         let limits = UploadLimits::default();
-        self.artifacts.put_stream(id, body, &limits, MediaType::Png).await.unwrap()
+        put_stream(&self.artifacts, id, body, (&limits, MediaType::Png)).await.unwrap()
     }
 
     /// The file of a picture at rest.

@@ -137,6 +137,24 @@ impl<'a> From<&'a DecodedImage> for ImageView<'a> {
     }
 }
 
+/// Whether the file of a picture is whole, and of a kind that is read, as far as that shows without its pixels: every
+/// block of a JPEG, every chunk of a PNG with its checksum, and what they say of the picture. A PNG may be larger than
+/// [`MAX_PIXELS`]: see [`Panel`](crate::Panel).
+///
+/// # Errors
+/// What [`decode`] would say.
+pub fn check_file(bytes: &[u8]) -> Result<(), DecodeError> {
+    match media_type_of(bytes) {
+        None if bytes.is_empty() => Err(DecodeError::Empty),
+        None => Err(DecodeError::NotAPicture),
+        Some(MediaType::Jpeg) => open_decoder(bytes, MediaType::Jpeg).map(drop),
+        Some(MediaType::Png) => {
+            png::check_chunks(bytes)?;
+            png::check_sums(bytes)
+        }
+    }
+}
+
 /// Decodes an upright, opaque JPEG or PNG in grey or RGB; 16 bits a channel are rounded to 8.
 ///
 /// # Errors
@@ -146,11 +164,23 @@ pub fn decode(bytes: &[u8]) -> Result<DecodedImage, DecodeError> {
         return Err(DecodeError::Empty);
     }
     let media_type = media_type_of(bytes).ok_or(DecodeError::NotAPicture)?;
+    let decoder = open_decoder(bytes, media_type)?;
+    require_opaque(DynamicImage::from_decoder(decoder).map_err(damaged)?)
+}
+
+fn damaged(error: image::ImageError) -> DecodeError {
+    DecodeError::Damaged { detail: error.to_string() }
+}
+
+/// A decoder of a file that is whole, upright and within the limits.
+fn open_decoder(
+    bytes: &[u8],
+    media_type: MediaType,
+) -> Result<impl ImageDecoder + '_, DecodeError> {
     let format = match media_type {
         MediaType::Png => ImageFormat::Png,
         MediaType::Jpeg => ImageFormat::Jpeg,
     };
-    let damaged = |error: image::ImageError| DecodeError::Damaged { detail: error.to_string() };
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     let mut limits = Limits::default();
     limits.max_alloc = Some(MAX_PIXELS * 8);
@@ -167,7 +197,7 @@ pub fn decode(bytes: &[u8]) -> Result<DecodedImage, DecodeError> {
     if decoder.orientation().map_err(damaged)? != Orientation::NoTransforms {
         return Err(DecodeError::Turned);
     }
-    require_opaque(DynamicImage::from_decoder(decoder).map_err(damaged)?)
+    Ok(decoder)
 }
 
 /// Refuses a JPEG that is too large, is coded in a way that is not decoded here, or lacks a part of its

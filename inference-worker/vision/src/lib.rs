@@ -39,7 +39,7 @@ mod tile;
 pub use comparable::{ComparablePicture, GoldenSetFiles, UnusableGolden};
 pub use crops::{CROP_LEN, CROP_PLANES, CROP_SIDE, CropBatch, RegisteredPair};
 pub use decode::{
-    DecodeError, DecodedImage, ImageView, MAX_PIXELS, MAX_SIDE, decode, media_type_of,
+    DecodeError, DecodedImage, ImageView, MAX_PIXELS, MAX_SIDE, check_file, decode, media_type_of,
 };
 pub use golden_set::PreparedGoldenSet;
 pub use incomparable::{Incomparable, Misplacement, SetMember};

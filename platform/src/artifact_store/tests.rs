@@ -15,6 +15,7 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 use super::*;
+use crate::test_support::put_stream;
 
 fn store() -> (TempDir, ArtifactStore) {
     let folder = tempfile::tempdir().unwrap();
@@ -74,7 +75,8 @@ async fn put_in_pieces(
         .chunks(piece)
         .map(|piece| Ok::<_, io::Error>(Bytes::copy_from_slice(piece)))
         .collect();
-    store.put_stream(id, stream::iter(pieces), &UploadLimits::default(), expected).await
+    let limits = UploadLimits::default();
+    put_stream(store, id, stream::iter(pieces), (&limits, expected)).await
 }
 
 /// How many files lie in the folder, whatever their names.

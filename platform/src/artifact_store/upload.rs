@@ -70,25 +70,6 @@ impl StagedPicture {
 }
 
 impl ArtifactStore {
-    /// Stores the picture in `body` under `id`, durably, if it is whole and what was announced.
-    /// Repeating it with the same bytes gives the same answer.
-    ///
-    /// # Errors
-    /// Why it does not count; see [`UploadError`]. Nothing is kept then.
-    pub async fn put_stream<E>(
-        &self,
-        id: ArtifactId,
-        body: impl Stream<Item = Result<Bytes, E>> + Send,
-        limits: &UploadLimits,
-        expected: impl Into<ExpectedUpload> + Send,
-    ) -> Result<Picture, UploadError>
-    where
-        E: Into<Box<dyn StdError + Send + Sync>>,
-    {
-        let staged = self.stage_stream(body, limits, expected).await?;
-        self.publish_staged(id, staged).await
-    }
-
     /// Receives the picture in `body`, durably and whole, without storing it yet: [`Self::publish_staged`] or
     /// [`Self::discard_staged`] comes next.
     ///

@@ -145,6 +145,8 @@ problem_types! {
     Unauthorized, "unauthorized", [401], "get a token";
     Unavailable, "unavailable", [503], "send it again after `Retry-After`";
     UnexpectedBody, "unexpected-body", [400], "the command takes no body: send none";
+    UnreadablePicture, "unreadable-picture", [422],
+        "the file is damaged, or of a kind that is not compared, as `detail` says: send it whole, or store it otherwise";
     UnsupportedDigest, "unsupported-digest", [400],
         "send a digest that is compared here (sha-256, sha-512), or none";
     UnsupportedMediaType, "unsupported-media-type", [415],

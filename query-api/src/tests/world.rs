@@ -21,7 +21,9 @@ use platform::picture_memory::PictureMemory;
 use platform::postgres::Pool;
 use platform::postgres::channel::PROJECTED_CHANNEL;
 use platform::shutdown::Shutdown;
-use platform::test_support::{CountedLog, TestDatabase, artifact_store_in, fresh_database};
+use platform::test_support::{
+    CountedLog, TestDatabase, artifact_store_in, fresh_database, put_stream,
+};
 use serde_json::{Value, json};
 use sqlx::Executor as _;
 use tower::ServiceExt as _;
@@ -358,10 +360,9 @@ impl World {
     /// Puts a PNG to rest.
     pub(super) async fn store(&self, id: Uuid, png: &[u8]) {
         let pieces = futures::stream::iter([Ok::<_, std::io::Error>(png.to_vec().into())]);
-        self.artifacts
-            .put_stream(ArtifactId(id), pieces, &UploadLimits::default(), MediaType::Png)
-            .await
-            .unwrap();
+        let limits = UploadLimits::default();
+        let expected = (&limits, MediaType::Png);
+        put_stream(&self.artifacts, ArtifactId(id), pieces, expected).await.unwrap();
     }
 
     /// The report of an inspection, with this document.

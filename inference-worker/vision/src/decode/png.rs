@@ -6,7 +6,8 @@ use image::metadata::Orientation;
 use super::DecodeError;
 
 const SIGNATURE_BYTES: usize = 8;
-/// A chunk's length and type, and the checksum after its data.
+/// A chunk's length, its length and type, and the checksum after its data.
+const LENGTH_BYTES: usize = 4;
 const HEADER_BYTES: usize = 8;
 const CHECKSUM_BYTES: usize = 4;
 
@@ -23,6 +24,23 @@ pub(crate) fn check_chunks(bytes: &[u8]) -> Result<(), DecodeError> {
         }
     }
     Err(DecodeError::Damaged { detail: "the file ends before its last chunk".to_owned() })
+}
+
+/// Refuses a PNG of which a chunk is not as its checksum says.
+pub(super) fn check_sums(bytes: &[u8]) -> Result<(), DecodeError> {
+    let mut rest = bytes.get(SIGNATURE_BYTES..).unwrap_or_default();
+    while let Some((name, data, after)) = split_chunk(rest) {
+        let summed = rest.get(LENGTH_BYTES..HEADER_BYTES + data.len()).unwrap_or_default();
+        let sum = rest.get(HEADER_BYTES + data.len()..).and_then(|rest| rest.first_chunk::<4>());
+        if sum != Some(&crc32fast::hash(summed).to_be_bytes()) {
+            let name = String::from_utf8_lossy(name);
+            return Err(DecodeError::Damaged {
+                detail: format!("the checksum of {name} is wrong"),
+            });
+        }
+        rest = after;
+    }
+    Ok(())
 }
 
 /// The first chunk's type and data, and what comes after it; none when the bytes end before.

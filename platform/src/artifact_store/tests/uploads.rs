@@ -91,7 +91,7 @@ async fn an_oversized_upload_is_refused_before_it_has_all_arrived() {
     let endless = stream::iter([Bytes::from(header), Bytes::from_static(b"\x7f\xff\xff\xffIDAT")])
         .chain(stream::repeat(Bytes::from_static(&[0; 512])))
         .map(Ok::<_, io::Error>);
-    let error = store.put_stream(id, endless, &limits, MediaType::Png).await.unwrap_err();
+    let error = put_stream(&store, id, endless, (&limits, MediaType::Png)).await.unwrap_err();
     assert!(matches!(error, UploadError::TooLarge { limit_bytes: 10_000 }), "{error}");
     assert_eq!(files_in(folder.path()), 0);
 }
@@ -157,7 +157,7 @@ async fn an_interrupted_upload_leaves_nothing_behind() {
     let start = Bytes::from(picture(ImageFormat::Png)[..500].to_vec());
     let broken = stream::iter([Ok(start), Err(io::Error::from(io::ErrorKind::ConnectionReset))]);
     let limits = UploadLimits::default();
-    let error = store.put_stream(id, broken, &limits, MediaType::Png).await.unwrap_err();
+    let error = put_stream(&store, id, broken, (&limits, MediaType::Png)).await.unwrap_err();
     assert!(matches!(error, UploadError::Interrupted(_)), "{error}");
     assert_eq!(files_in(folder.path()), 0);
 }
@@ -304,7 +304,7 @@ async fn an_upload_whose_handler_is_dropped_leaves_nothing_behind() {
     let start = Bytes::from(picture(ImageFormat::Png)[..500].to_vec());
     let stalled = stream::iter([Ok::<_, io::Error>(start)]).chain(stream::pending());
     let limits = UploadLimits::default();
-    let upload = store.put_stream(id, stalled, &limits, MediaType::Png);
+    let upload = put_stream(&store, id, stalled, (&limits, MediaType::Png));
     assert!(tokio::time::timeout(Duration::from_millis(100), upload).await.is_err());
     let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
     while files_in(folder.path()) > 0 {
