@@ -78,7 +78,7 @@ pub(super) struct InspectionContext {
     pub(super) station: Station,
     pub(super) recipe: Recipe,
     /// The pictures that were announced so far: few, since they are bounded by the domain.
-    pictures: Vec<AnnouncedPicture>,
+    pictures: Vec<NumberedPicture>,
     /// FindingRows graded `defect` so far.
     pub(super) defects: u64,
     /// Judged or voided: no more results count.
@@ -111,10 +111,7 @@ impl InspectionContext {
     ///
     /// # Errors
     /// When it never was.
-    pub(super) fn announced(
-        &self,
-        artifact_id: ArtifactId,
-    ) -> Result<AnnouncedPicture, ApplyError> {
+    pub(super) fn announced(&self, artifact_id: ArtifactId) -> Result<NumberedPicture, ApplyError> {
         let mut pictures = self.pictures.iter();
         let announced = pictures.find(|picture| picture.artifact_id == artifact_id).copied();
         announced.ok_or_else(|| ApplyError::permanent("the picture was never announced here"))
@@ -123,14 +120,14 @@ impl InspectionContext {
     fn remember_announced(&mut self, record: &InspectionRecord<'_>) {
         if let InspectionEvent::ArtifactReserved { artifact_id, .. } = &record.event {
             let sequence = record.recorded.sequence;
-            self.pictures.push(AnnouncedPicture { artifact_id: *artifact_id, sequence });
+            self.pictures.push(NumberedPicture { artifact_id: *artifact_id, sequence });
         }
     }
 }
 
 /// A picture as it was announced.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-pub(super) struct AnnouncedPicture {
+pub(super) struct NumberedPicture {
     artifact_id: ArtifactId,
     /// The place of its announcement in the inspection's stream.
     pub(super) sequence: u64,
