@@ -289,7 +289,8 @@ async fn every_filter_of_every_list_reads_little_more_than_its_page() {
                 too_much.push(format!("{list} {filter}: {rows} rows"));
             }
             let counted = world.most_rows_counted(list, &filter).await;
-            if counted > COUNTED_MAX {
+            // As for a page, a few rows may be passed over on the way.
+            if counted > COUNTED_MAX + READ_MAX {
                 too_much.push(format!("{list} {filter}: {counted} rows to count them"));
             }
         }

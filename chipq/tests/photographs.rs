@@ -43,7 +43,8 @@ fn a_flawed_board_in_a_photograph_fails_with_its_defects() {
     assert!(found["defects"].as_array().unwrap().len() >= 3, "{said}");
     let lies = found["registration"]["dx"].as_f64().unwrap();
     assert!((lies - 11.0).abs() < 4.0, "{said}");
-    assert_eq!(image::open(&out).unwrap().into_rgb8().dimensions(), (640, 640));
+    let (width, height) = image::open(&out).unwrap().into_rgb8().dimensions();
+    assert!(width == 640 && (650..760).contains(&height), "the picture and its legend: {height}");
 }
 
 #[test]
