@@ -74,7 +74,7 @@ impl ArtifactStore {
     /// [`Self::discard_staged`] comes next.
     ///
     /// # Errors
-    /// As [`Self::put_stream`].
+    /// Why it does not count; see [`UploadError`]. Nothing is kept then.
     pub async fn stage_stream<E>(
         &self,
         body: impl Stream<Item = Result<Bytes, E>> + Send,
