@@ -3,7 +3,8 @@
 
     python3 station.py golden.jpg board.jpg --part PCB-7 --lot L-1 --pdf report.pdf
 
-It needs Python 3.9 and nothing else. The part and its golden sample are registered when they are missing. Exits with
+It needs Python 3.9 and nothing else. It signs in with CHIPQ_CLIENT_ID and CHIPQ_CLIENT_SECRET, or with CHIPQ_USER and
+CHIPQ_PASSWORD. The part and its golden sample are registered when they are missing, by whoever may do so. Exits with
 the judgement, as `chipq inspect` does: 0 pass, 1 fail, 2 review; with 69 when the platform refuses or does not answer.
 
 What a client of yours should keep of it: one Idempotency-Key for a command, however often it is sent; Retry-After;
@@ -110,18 +111,28 @@ def pause_before(attempt, retry_after=None):
     return float(retry_after) if (retry_after or "").isdigit() else min(0.25 * 2**attempt, PAUSE_MAX_S)
 
 
-def sign_in_with_password(username, password):
-    """Gets an access token. Whoever signs in otherwise replaces this function alone."""
+def sign_in_by(form):
+    """Gets an access token by what this form proves. Whoever signs in otherwise replaces this function alone."""
 
     def sign_in(base):
-        form = urllib.parse.urlencode({"username": username, "password": password}).encode()
+        encoded = urllib.parse.urlencode(form).encode()
         try:
-            with urllib.request.urlopen(base + "/v1/token", form, timeout=ANSWER_WITHIN_S) as answer:
+            with urllib.request.urlopen(base + "/v1/token", encoded, timeout=ANSWER_WITHIN_S) as answer:
                 return json.load(answer)["access_token"]
         except urllib.error.HTTPError as refusal:
             raise read_problem(refusal) from None
 
     return sign_in
+
+
+def form_from_environment():
+    """A client's id and secret, or a person's name and password."""
+    client_id = os.environ.get("CHIPQ_CLIENT_ID")
+    if client_id:
+        secret = os.environ.get("CHIPQ_CLIENT_SECRET", "")
+        return {"grant_type": "client_credentials", "client_id": client_id, "client_secret": secret}
+    username, password = os.environ.get("CHIPQ_USER", "demo"), os.environ.get("CHIPQ_PASSWORD", "demo")
+    return {"grant_type": "password", "username": username, "password": password}
 
 
 def media_type(path):
@@ -137,16 +148,25 @@ def announce_and_upload(platform, path, file, **query):
     platform.upload(ticket, picture)
 
 
+def register_part(platform, part):
+    try:
+        platform.command("/v1/parts", {"part": part})
+    except Problem as problem:
+        # What was registered a moment ago is not read yet.
+        if problem.type != "urn:chipq:problem:part-already-registered":
+            raise
+
+
 def ensure_part(platform, part, golden):
     """Registers the part and its golden sample, as far as they are missing."""
     path = "/v1/parts/" + urllib.parse.quote(part, safe="")
     try:
-        platform.command("/v1/parts", {"part": part})
-    except Problem as problem:
-        if problem.type != "urn:chipq:problem:part-already-registered":
-            raise
         if platform.read(path)["golden_revision"] is not None:
             return
+    except Problem as problem:
+        if problem.status != 404:
+            raise
+        register_part(platform, part)
     announce_and_upload(platform, path + "/golden-sample", golden)
 
 
@@ -187,8 +207,7 @@ def main():
     parser.add_argument("--base", default=os.environ.get("CHIPQ_BASE", "http://127.0.0.1:8080"))
     args = parser.parse_args()
 
-    username, password = os.environ.get("CHIPQ_USER", "demo"), os.environ.get("CHIPQ_PASSWORD", "demo")
-    platform = Platform(args.base, sign_in_with_password(username, password))
+    platform = Platform(args.base, sign_in_by(form_from_environment()))
     ensure_part(platform, args.part, args.golden)
     inspection = inspect(platform, args.board, lot=args.lot, part=args.part, station=args.station)
     print(inspection["judgement"])
