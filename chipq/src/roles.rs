@@ -12,7 +12,7 @@ use clap::Args;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use inference_worker::WorkerConfig;
-use platform::access::follow_access;
+use platform::access::{AccessProbe, follow_access};
 use platform::auth::Users;
 use platform::config::{ConfigErrors, listen_address};
 use platform::event_log::EventLog;
@@ -117,13 +117,12 @@ pub(crate) async fn command_api(args: CommandApiArgs, shutdown: &Shutdown) -> an
     check_owner(&args.data.data_dir)?;
     let foundation = open(&args.foundation, shutdown).await?;
     let stores = ApiStores::open(&args.data)?;
-    follow_accounts(&foundation, &stores, shutdown);
     let users = if args.demo_user { Users::demo() } else { Users::none() };
     let api = build_command_api(&foundation, &stores, args.pictures.budget(), users, &args.config);
     tokio::spawn(command_api::housekeeping(foundation.idempotency(), shutdown.clone()));
     let listener = bind(args.listen, "--listen").await?;
     tracing::info!(address = %listener.local_addr()?, "the command API is listening");
-    let probes = vec![api.probe()];
+    let probes = vec![api.probe(), follow_accounts(&foundation, &stores, shutdown)];
     let entry = describe_server("Commands over REST", &command_api::PAGES);
     let surface = ServerSurface { entry, router: command_api::router(api), probes };
     let config = HttpConfig { cors: args.cors, ..args.config.http() };
@@ -136,12 +135,11 @@ pub(crate) async fn query_api(args: QueryApiArgs, shutdown: &Shutdown) -> anyhow
     check_owner(&args.data.data_dir)?;
     let foundation = open(&args.foundation, shutdown).await?;
     let stores = ApiStores::open(&args.data)?;
-    follow_accounts(&foundation, &stores, shutdown);
     let memory = args.pictures.budget();
     let api = build_query_api(&foundation, &stores, memory, &args.config, shutdown.clone());
     let listener = bind(args.listen, "--listen").await?;
     tracing::info!(address = %listener.local_addr()?, "the query API is listening");
-    let probes = vec![api.probe()];
+    let probes = vec![api.probe(), follow_accounts(&foundation, &stores, shutdown)];
     let entry = describe_server("GraphQL, REST reads and report PDFs", &query_api::PAGES);
     let surface = ServerSurface { entry, router: query_api::router(api), probes };
     let public_host = args.public_url.map(|url| url.host());
@@ -149,10 +147,15 @@ pub(crate) async fn query_api(args: QueryApiArgs, shutdown: &Shutdown) -> anyhow
     Ok(serve_with_health(listener, surface, &config, shutdown.clone()).await?)
 }
 
-/// Keeps what this role believes about accounts and clients as the log says.
-fn follow_accounts(foundation: &Foundation, stores: &ApiStores, shutdown: &Shutdown) {
+/// Keeps what this role believes about accounts and clients as the log says, and tells whether it could.
+fn follow_accounts(
+    foundation: &Foundation,
+    stores: &ApiStores,
+    shutdown: &Shutdown,
+) -> Arc<dyn Probe> {
     let (register, tail) = (stores.register.clone(), foundation.tail().clone());
-    tokio::spawn(follow_access(register, tail, shutdown.clone()));
+    tokio::spawn(follow_access(register.clone(), tail, shutdown.clone()));
+    Arc::new(AccessProbe::new(register))
 }
 
 /// Keeps the read models up to date until a signal.

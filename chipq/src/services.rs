@@ -12,7 +12,7 @@ use command_api::{CommandApi, CommandApiConfig};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use inference_worker::WorkerConfig;
-use platform::access::{AccessAdministration, follow_access};
+use platform::access::{AccessAdministration, AccessProbe, follow_access};
 use platform::auth::Users;
 use platform::disk::check_room;
 use platform::foundation::Foundation;
@@ -121,7 +121,8 @@ impl Services {
         worker.worker_name = worker.worker_name.or_else(|| worker_name(&self.installation));
         let worker = inference_worker::Service::new(worker);
         let projectors = projectors::Service::new(settings.projectors.clone());
-        let mut probes: Vec<Arc<dyn Probe>> = vec![worker.health(), projectors.probe()];
+        let access = Arc::new(AccessProbe::new(stores.register.clone()));
+        let mut probes: Vec<Arc<dyn Probe>> = vec![worker.health(), projectors.probe(), access];
         if self.installation.is_private() {
             probes.push(Arc::new(DiskProbe(self.installation.data_dir().to_owned())));
         }

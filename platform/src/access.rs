@@ -16,6 +16,6 @@ pub use administration::{
     AccessAdministration, AccessError, ClientSecret, IssuedClaimCode, NewAccount, NewClient,
 };
 pub use credentials::{CredentialStore, SignInError};
-pub use follow::follow_access;
+pub use follow::{AccessProbe, follow_access};
 pub use password::{PasswordFlaw, check_password};
 pub use secret_hasher::{HasherBusy, SecretHasher};

@@ -18,6 +18,7 @@ use crate::auth::{
 use crate::event_log::ActorRef;
 use crate::event_log::postgres::PostgresEventLog;
 use crate::follower::LogTail;
+use crate::health::Probe as _;
 use crate::shutdown::Shutdown;
 use crate::test_support::{TestDatabase, fresh_database};
 
@@ -178,9 +179,33 @@ async fn a_token_of_nobody_and_of_somebody_unknown_is_not_believed() {
     let demo = Actor::with_roles("demo", &["engineer"]);
     assert!(world.believe(&world.token(&demo)).is_ok(), "nobody else can have that name");
 
+    let is_ready = async |register: AccessRegister| {
+        AccessProbe::new(register).checks().await.iter().all(|check| check.ready)
+    };
+    assert!(is_ready(world.register.clone()).await);
+    assert!(!is_ready(AccessRegister::new()).await);
     let unread = world.issuer.verifier().with_register(AccessRegister::new());
     let token = world.token(&gone);
     assert_eq!(unread.verify(&token, Utc::now()), Err(AuthError::AccessUnknown));
+}
+
+#[tokio::test]
+async fn who_cannot_read_what_a_newer_version_wrote_lets_nobody_in() {
+    let world = World::start().await;
+    let secret = world.create_station().await.client_secret;
+    let token = world.token(&world.sign_in("aoi-1", secret.expose_secret()).await.unwrap());
+    let unknown = "INSERT INTO events (aggregate_type, aggregate_id, sequence, event_type, event_version, payload, \
+         metadata) VALUES ('access-control', 'installation', 2, 'PrincipalBanished', '1', '{}', '{}')";
+    sqlx::query(unknown).execute(&world.database.pool()).await.unwrap();
+    let mut changes = world.register.changes();
+    let forgotten = changes.wait_for(Option::is_none);
+    drop(tokio::time::timeout(PATIENCE, forgotten).await.expect("it is seen in time").unwrap());
+    assert_eq!(world.believe(&token), Err(AuthError::AccessUnknown));
+    let refused = world.sign_in("aoi-1", secret.expose_secret()).await;
+    assert!(
+        matches!(refused, Err(SignInError::Unknown(crate::auth::AccessUnknown))),
+        "{refused:?}"
+    );
 }
 
 #[tokio::test]
