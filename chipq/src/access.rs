@@ -12,7 +12,9 @@ use domain::{
 use platform::access::{AccessAdministration, AccessError};
 use serde_json::json;
 
-use crate::cli::{ChangeReachArgs, ChangeRoleArgs, DecisionArgs, ListPrincipalsArgs};
+use crate::cli::{
+    ChangePrincipalArgs, ChangeReachArgs, ChangeRoleArgs, DecisionArgs, ListPrincipalsArgs,
+};
 use crate::failure::{Failure, exit};
 use crate::installation::InstallationArgs;
 use crate::operator_session::{OperatorSession, operator};
@@ -55,6 +57,18 @@ async fn change(
         outln!("{kind} {name} is so already; nothing was changed");
     }
     Ok(ExitCode::SUCCESS)
+}
+
+async fn disable(args: ChangePrincipalArgs, kind: PrincipalKind) -> anyhow::Result<ExitCode> {
+    let ChangePrincipalArgs { name, decision, installation } = args;
+    let disable = |name, reason| AccessControlCommand::DisablePrincipal { name, reason };
+    change((name, kind), decision, &installation, disable).await
+}
+
+async fn enable(args: ChangePrincipalArgs, kind: PrincipalKind) -> anyhow::Result<ExitCode> {
+    let ChangePrincipalArgs { name, decision, installation } = args;
+    let enable = |name, reason| AccessControlCommand::EnablePrincipal { name, reason };
+    change((name, kind), decision, &installation, enable).await
 }
 
 async fn change_role(args: ChangeRoleArgs, kind: PrincipalKind) -> anyhow::Result<ExitCode> {

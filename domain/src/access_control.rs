@@ -4,7 +4,7 @@
 //! it never comes to mean somebody else; once an installation is claimed, somebody who may administer it is
 //! left; nothing changes without a reason. One stream holds all of it, because all of that spans principals.
 //! Absent on purpose: secrets, which are kept beside the log as digests that only the current
-//! [`Principal::credential`] finds, and what a role allows, which is configuration.
+//! [`Principal::credential`] finds, and what a role allows, which whoever lets somebody in knows.
 
 mod command;
 mod event;
@@ -29,11 +29,9 @@ use crate::{Aggregate, Reach, Sha256, StoredEvent};
 
 /// The most principals of an installation.
 const PRINCIPALS_MAX: usize = 10_000;
-/// The longest reason, in characters.
-const REASON_MAX_CHARS: usize = 500;
 
 vocabulary! {
-    /// What somebody is to the platform. What each role allows is configuration.
+    /// What somebody is to the platform. What each role allows is said where tokens are believed.
     pub enum Role("role") {
         /// A machine that takes pictures of boards.
         Station = "station",

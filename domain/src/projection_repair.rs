@@ -20,9 +20,6 @@ pub use rejection::ProjectionRepairRejection;
 
 use crate::{Aggregate, StoredEvent};
 
-/// The longest reason, in characters.
-const REASON_MAX_CHARS: usize = 500;
-
 /// What is discarded of a projection; the stream's id is the projection's stored name.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProjectionRepair {

@@ -32,6 +32,28 @@ pub(crate) fn replace_nul(text: String) -> String {
     if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text }
 }
 
+/// The longest reason of an operator, in characters.
+pub(crate) const REASON_MAX_CHARS: usize = 500;
+
+/// Why a reason is none.
+pub(crate) enum ReasonFlaw {
+    /// It says nothing.
+    Empty,
+    /// It has more than [`REASON_MAX_CHARS`].
+    Long,
+}
+
+/// The reason that an operator gives, as it can be stored.
+pub(crate) fn check_reason(reason: String) -> Result<String, ReasonFlaw> {
+    if reason.trim().is_empty() {
+        return Err(ReasonFlaw::Empty);
+    }
+    if reason.chars().count() > REASON_MAX_CHARS {
+        return Err(ReasonFlaw::Long);
+    }
+    Ok(replace_nul(reason))
+}
+
 /// The longest lot, part or station name, in characters.
 pub const NAME_MAX_CHARS: usize = 64;
 const TOO_LONG: &str = "must be at most 64 characters long";

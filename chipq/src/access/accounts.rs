@@ -2,15 +2,14 @@
 
 use std::process::ExitCode;
 
-use domain::{AccessControlCommand, PrincipalKind};
+use domain::PrincipalKind;
 use platform::access::NewAccount;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::password::read_password;
-use super::{administer, change, change_reach, change_role, list, wrong_arguments};
+use super::{administer, change_reach, change_role, disable, enable, list, wrong_arguments};
 use crate::cli::{
-    AccountsCommand, ChangePrincipalArgs, ClaimArgs, ClaimCodeArgs, CreateAccountArgs,
-    ReplacePasswordArgs,
+    AccountsCommand, ClaimArgs, ClaimCodeArgs, CreateAccountArgs, ReplacePasswordArgs,
 };
 use crate::operator_session::operator;
 
@@ -21,16 +20,8 @@ pub(crate) async fn run(command: AccountsCommand) -> anyhow::Result<ExitCode> {
     match command {
         AccountsCommand::Create(args) => create(args).await,
         AccountsCommand::List(args) => list(args, KIND).await,
-        AccountsCommand::Disable(args) => {
-            let ChangePrincipalArgs { name, decision, installation } = args;
-            let disable = |name, reason| AccessControlCommand::DisablePrincipal { name, reason };
-            change((name, KIND), decision, &installation, disable).await
-        }
-        AccountsCommand::Enable(args) => {
-            let ChangePrincipalArgs { name, decision, installation } = args;
-            let enable = |name, reason| AccessControlCommand::EnablePrincipal { name, reason };
-            change((name, KIND), decision, &installation, enable).await
-        }
+        AccountsCommand::Disable(args) => disable(args, KIND).await,
+        AccountsCommand::Enable(args) => enable(args, KIND).await,
         AccountsCommand::Role(args) => change_role(args, KIND).await,
         AccountsCommand::Reach(args) => change_reach(args, KIND).await,
         AccountsCommand::Password(args) => replace_password(args).await,

@@ -2,13 +2,13 @@
 
 use std::process::ExitCode;
 
-use domain::{AccessControlCommand, PrincipalKind};
+use domain::PrincipalKind;
 use platform::access::{ClientSecret, NewClient};
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 
-use super::{administer, change, change_reach, change_role, list, wrong_arguments};
-use crate::cli::{ChangePrincipalArgs, ClientsCommand, CreateClientArgs, RotateSecretArgs};
+use super::{administer, change_reach, change_role, disable, enable, list, wrong_arguments};
+use crate::cli::{ClientsCommand, CreateClientArgs, RotateSecretArgs};
 use crate::operator_session::operator;
 
 const KIND: PrincipalKind = PrincipalKind::Client;
@@ -18,16 +18,8 @@ pub(crate) async fn run(command: ClientsCommand) -> anyhow::Result<ExitCode> {
     match command {
         ClientsCommand::Create(args) => create(args).await,
         ClientsCommand::List(args) => list(args, KIND).await,
-        ClientsCommand::Disable(args) => {
-            let ChangePrincipalArgs { name, decision, installation } = args;
-            let disable = |name, reason| AccessControlCommand::DisablePrincipal { name, reason };
-            change((name, KIND), decision, &installation, disable).await
-        }
-        ClientsCommand::Enable(args) => {
-            let ChangePrincipalArgs { name, decision, installation } = args;
-            let enable = |name, reason| AccessControlCommand::EnablePrincipal { name, reason };
-            change((name, KIND), decision, &installation, enable).await
-        }
+        ClientsCommand::Disable(args) => disable(args, KIND).await,
+        ClientsCommand::Enable(args) => enable(args, KIND).await,
         ClientsCommand::Role(args) => change_role(args, KIND).await,
         ClientsCommand::Reach(args) => change_reach(args, KIND).await,
         ClientsCommand::Rotate(args) => rotate(args).await,

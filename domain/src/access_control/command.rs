@@ -5,9 +5,9 @@ use uuid::Uuid;
 
 use super::{
     AccessControl, AccessControlEvent, AccessControlRejection as Rejection, DisplayName,
-    PRINCIPALS_MAX, Principal, PrincipalKind, PrincipalName, REASON_MAX_CHARS, Role,
+    PRINCIPALS_MAX, Principal, PrincipalKind, PrincipalName, Role,
 };
-use crate::value::replace_nul;
+use crate::value::{self, ReasonFlaw};
 use crate::{Reach, Sha256};
 
 /// A principal that is to be created.
@@ -231,11 +231,8 @@ fn check_grant(kind: PrincipalKind, role: Role, reach: &Reach) -> Result<(), Rej
 }
 
 fn check_reason(reason: String) -> Result<String, Rejection> {
-    if reason.trim().is_empty() {
-        return Err(Rejection::EmptyReason);
-    }
-    if reason.chars().count() > REASON_MAX_CHARS {
-        return Err(Rejection::LongReason);
-    }
-    Ok(replace_nul(reason))
+    value::check_reason(reason).map_err(|flaw| match flaw {
+        ReasonFlaw::Empty => Rejection::EmptyReason,
+        ReasonFlaw::Long => Rejection::LongReason,
+    })
 }

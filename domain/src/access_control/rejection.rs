@@ -1,7 +1,8 @@
 //! Why a command on access control is refused.
 
-use super::{PrincipalName, REASON_MAX_CHARS};
+use super::PrincipalName;
 use crate::Rejection;
+use crate::value::REASON_MAX_CHARS;
 
 /// A refusal; its message tells a person what is in the way.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -2,9 +2,8 @@
 
 use super::{
     PoisonedEvent, ProjectionRepair, ProjectionRepairEvent, ProjectionRepairRejection as Rejection,
-    REASON_MAX_CHARS,
 };
-use crate::value::replace_nul;
+use crate::value::{self, ReasonFlaw};
 
 /// The commands of a projection's repair.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,11 +43,8 @@ pub(super) fn decide(
 }
 
 fn check_reason(reason: String) -> Result<String, Rejection> {
-    if reason.trim().is_empty() {
-        return Err(Rejection::EmptyReason);
-    }
-    if reason.chars().count() > REASON_MAX_CHARS {
-        return Err(Rejection::LongReason);
-    }
-    Ok(replace_nul(reason))
+    value::check_reason(reason).map_err(|flaw| match flaw {
+        ReasonFlaw::Empty => Rejection::EmptyReason,
+        ReasonFlaw::Long => Rejection::LongReason,
+    })
 }

@@ -1,7 +1,7 @@
 //! Why a decision about a projection's parked streams is refused.
 
-use super::REASON_MAX_CHARS;
 use crate::Rejection;
+use crate::value::REASON_MAX_CHARS;
 
 /// A refusal; its message tells a person what is in the way.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -332,12 +332,12 @@ fn confirm(actor: Actor, register: &AccessRegister) -> Result<Actor, AuthError> 
         return if actor.subject == DEMO_ACCOUNT { Ok(actor) } else { Err(AuthError::NoPrincipal) };
     };
     let name = actor.subject.parse().map_err(|_| AuthError::Malformed)?;
-    let found = register.find(&name).map_err(|AccessUnknown| AuthError::AccessUnknown)?;
-    let principal = found.ok_or(AuthError::NoPrincipal)?;
+    let access = register.current().map_err(|AccessUnknown| AuthError::AccessUnknown)?;
+    let principal = access.principal(&name).ok_or(AuthError::NoPrincipal)?;
     if revision < principal.revision || !principal.is_enabled {
         return Err(AuthError::Revoked);
     }
-    Ok(Actor { reach: principal.reach, ..actor })
+    Ok(Actor { reach: principal.reach.clone(), ..actor })
 }
 
 fn explain_failure(kind: &ErrorKind) -> AuthError {
