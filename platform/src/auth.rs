@@ -5,23 +5,29 @@
 //! issuer and audience, and is in its time. Absent: refresh tokens and HTTP (see
 //! `http::Authenticated`).
 
+mod actor;
+mod issuer;
 mod keys;
 mod register;
 mod scope;
 mod signing_key;
 mod tokens;
 mod users;
+mod verifier;
 
 #[cfg(test)]
 mod tests;
 
+pub use actor::Actor;
+pub use issuer::TokenIssuer;
 pub use keys::{KeyError, KeyRing};
 pub use register::{AccessRegister, AccessUnknown};
 pub use scope::{ROLES, Scope, scopes_of};
 pub use signing_key::SigningKey;
 pub(crate) use signing_key::hmac_sha256;
-pub use tokens::{AccessToken, Actor, TokenConfig, TokenIssuer, TokenVerifier};
+pub use tokens::{AccessToken, TokenConfig};
 pub use users::Users;
+pub use verifier::TokenVerifier;
 
 /// Why somebody is not let in.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -7,7 +7,9 @@ use domain::Sha256;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::Actor;
-use super::tokens::DEMO_ACCOUNT;
+
+/// The name of the demonstration's account, which is not in the log; no other account can have it.
+pub(super) const DEMO_ACCOUNT: &str = "demo";
 
 /// Development users. Only password digests are kept.
 #[derive(Clone, Default)]
