@@ -8,6 +8,7 @@ mod figures;
 mod http_load;
 mod log_load;
 mod pairs;
+mod sign_ins;
 mod triton;
 mod workers;
 
@@ -27,6 +28,7 @@ use figures::{Figure, Figures};
 pub(crate) async fn run(args: BenchArgs) -> anyhow::Result<ExitCode> {
     match args.what {
         Some(BenchCommand::Pairs(args)) => pairs::run(args).await,
+        Some(BenchCommand::SignIns(args)) => sign_ins::run(args).await,
         Some(BenchCommand::Triton(args)) => triton::run(args).await,
         Some(BenchCommand::Workers(args)) => workers::run(args).await,
         None => measure_platform(args).await,

@@ -24,7 +24,7 @@ pub(crate) use arguments::{
     VerifyArgs,
 };
 pub(crate) use bench::{
-    BenchArgs, BenchCommand, BenchPairsArgs, BenchTritonArgs, BenchWorkersArgs,
+    BenchArgs, BenchCommand, BenchPairsArgs, BenchSignInsArgs, BenchTritonArgs, BenchWorkersArgs,
 };
 
 pub(crate) use model::{
@@ -88,7 +88,7 @@ pub(crate) enum Command {
 Examples:
   chipq up
   chipq up --listen 127.0.0.1:9000 --data ./chipq-data
-  CHIPQ_DATABASE_URL=postgres://chipq@db/chipq chipq up --listen 0.0.0.0:8080 --without-demo-user")]
+  CHIPQ_DATABASE_URL=postgres://chipq@db/chipq chipq up --listen 0.0.0.0:8080")]
     Up(UpArgs),
     /// Start everything, push a lot of boards through the public API, show verdicts and reports.
     #[command(after_help = "\

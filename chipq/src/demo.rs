@@ -12,7 +12,6 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use chrono::Local;
-use platform::auth::Users;
 use platform::shutdown::Shutdown;
 use tokio::net::TcpListener;
 
@@ -35,7 +34,7 @@ const NOT_JUDGED: u8 = 1;
 pub(crate) async fn run(args: DemoArgs, shutdown: &Shutdown) -> anyhow::Result<ExitCode> {
     let lot = load(&args)?;
     let (address, any_port) = args.listen();
-    up::users(address, false)?;
+    let users = up::users(address, true)?;
     let listener = bind(address, any_port).await?;
     let temporary = match args.data {
         Some(_) => None,
@@ -51,7 +50,7 @@ pub(crate) async fn run(args: DemoArgs, shutdown: &Shutdown) -> anyhow::Result<E
     };
     let starting = async {
         let installation = Installation::open(&installation).await?;
-        Services::start(installation, listener, Users::demo(), &args.settings).await
+        Services::start(installation, listener, users, &args.settings).await
     };
     let mut services = shutdown.run_until_requested(starting).await?;
     let url = services.url().to_owned();

@@ -38,9 +38,9 @@ pub(crate) struct CommandApiArgs {
     #[arg(long, env = "CHIPQ_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDR")]
     #[arg(value_parser = listen_address)]
     listen: SocketAddr,
-    /// Let the development user demo/demo in; refused unless the listener is on loopback.
-    #[arg(long, env = "CHIPQ_DEMO_USER", default_value_t = false)]
-    demo_user: bool,
+    /// Let the user demo (password demo) in, to try it out; refused unless the listener is on loopback.
+    #[arg(long, env = "CHIPQ_DEMO", default_value_t = false)]
+    demo: bool,
     #[command(flatten)]
     data: DataConfig,
     #[command(flatten, next_help_heading = "Database")]
@@ -110,14 +110,14 @@ pub(crate) async fn command_api(args: CommandApiArgs, shutdown: &Shutdown) -> an
     let mut errors = ConfigErrors::new();
     args.foundation.check(&mut errors);
     args.data.check(&mut errors);
-    let is_local = !args.demo_user || args.listen.ip().is_loopback();
+    let is_local = !args.demo || args.listen.ip().is_loopback();
     let refusal = "demo/demo is let in on loopback only; listen on 127.0.0.1, or leave it out";
-    errors.require(is_local, "CHIPQ_DEMO_USER", refusal);
+    errors.require(is_local, "CHIPQ_DEMO", refusal);
     errors.finish()?;
     check_owner(&args.data.data_dir)?;
     let foundation = open(&args.foundation, shutdown).await?;
     let stores = ApiStores::open(&args.data)?;
-    let users = if args.demo_user { Users::demo() } else { Users::none() };
+    let users = if args.demo { Users::demo() } else { Users::none() };
     let api = build_command_api(&foundation, &stores, args.pictures.budget(), users, &args.config);
     tokio::spawn(command_api::housekeeping(foundation.idempotency(), shutdown.clone()));
     let listener = bind(args.listen, "--listen").await?;

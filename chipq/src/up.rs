@@ -18,7 +18,7 @@ pub(crate) const READY: &str = "chipq is ready at ";
 
 /// Runs every role until a signal comes.
 pub(crate) async fn run(args: UpArgs, shutdown: &Shutdown) -> anyhow::Result<()> {
-    let users = users(args.listen, args.without_demo_user)?;
+    let users = users(args.listen, args.demo)?;
     let starting = async {
         let listener = bind(args.listen, "--listen").await?;
         let installation = Installation::open(&args.installation).await?;
@@ -35,10 +35,10 @@ async fn serve(services: &mut Services, args: &UpArgs, shutdown: &Shutdown) -> a
     if let StartOutcome::NotYet(said) = shutdown.run_until_requested(ready).await? {
         tracing::warn!(said, "serving, but not everything is ready; what needs it waits");
     }
-    let login = if args.without_demo_user {
-        describe_login(services).await?
-    } else {
+    let login = if args.demo {
         "user demo, password demo (this machine only)".to_owned()
+    } else {
+        describe_login(services).await?
     };
     out!("{}", welcome_text(services, &login));
     tokio::select! {
@@ -47,16 +47,16 @@ async fn serve(services: &mut Services, args: &UpArgs, shutdown: &Shutdown) -> a
     }
 }
 
-/// Who may sign in by password: the demo user, and only from this machine.
-pub(crate) fn users(listen: SocketAddr, without_demo_user: bool) -> Result<Users, Failure> {
-    match (without_demo_user, listen.ip().is_loopback()) {
-        (true, _) => Ok(Users::none()),
-        (false, true) => Ok(Users::demo()),
-        (false, false) => Err(Failure::new(
+/// Who may sign in beside accounts and clients: the demo user where it is asked for, and only from this machine.
+pub(crate) fn users(listen: SocketAddr, demo: bool) -> Result<Users, Failure> {
+    match (demo, listen.ip().is_loopback()) {
+        (false, _) => Ok(Users::none()),
+        (true, true) => Ok(Users::demo()),
+        (true, false) => Err(Failure::new(
             format_args!(
                 "{listen} can be reached from other machines, and the demo user could sign in"
             ),
-            "add --without-demo-user, or listen on 127.0.0.1",
+            "leave --demo out, or listen on 127.0.0.1",
             exit::USAGE,
         )),
     }
@@ -100,9 +100,10 @@ mod tests {
     #[test]
     fn the_demo_user_never_signs_in_from_elsewhere() {
         let everywhere: SocketAddr = "0.0.0.0:8080".parse().unwrap();
-        assert!(users(everywhere, false).unwrap_err().next.contains("--without-demo-user"));
-        assert!(users(everywhere, true).unwrap().authenticate("demo", &"demo".into()).is_none());
+        assert!(users(everywhere, true).unwrap_err().next.contains("--demo"));
+        assert!(users(everywhere, false).unwrap().authenticate("demo", &"demo".into()).is_none());
         let loopback = "127.0.0.1:8080".parse().unwrap();
-        assert!(users(loopback, false).unwrap().authenticate("demo", &"demo".into()).is_some());
+        assert!(users(loopback, true).unwrap().authenticate("demo", &"demo".into()).is_some());
+        assert!(users(loopback, false).unwrap().authenticate("demo", &"demo".into()).is_none());
     }
 }

@@ -70,7 +70,7 @@ async fn an_administrator_claims_the_platform_and_lets_a_station_in_and_out_whil
     let folder = folder();
     let (data, password_file) = (folder.path().join("data"), folder.path().join("password"));
     std::fs::write(&password_file, format!("{PASSWORD}\n")).unwrap();
-    let platform = Platform::start_with(&data, 0, &[("CHIPQ_WITHOUT_DEMO_USER", "1")]);
+    let platform = Platform::start_with(&data, 0, &[("CHIPQ_DEMO", "0")]);
     let operator = Operator { data: &data, password_file: &password_file };
     assert!(Station::try_sign_in(&platform.url).await.is_none(), "nobody has any rights");
 

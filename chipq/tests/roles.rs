@@ -127,7 +127,7 @@ async fn four_processes_judge_a_board_as_one_does() {
     let (commands, queries) = (free_address(), free_address());
     let (projectors, worker) = (free_address(), free_address());
     let roles = [
-        Role::start("command-api", url, &data, &["--listen", &commands, "--demo-user"]),
+        Role::start("command-api", url, &data, &["--listen", &commands, "--demo"]),
         Role::start("query-api", url, &data, &["--listen", &queries]),
         Role::start("projectors", url, &data, &["--health-listen", &projectors]),
         Role::start("inference-worker", url, &data, &["--health-listen", &worker]),
@@ -195,7 +195,7 @@ async fn a_role_that_only_follows_says_of_the_log_itself_that_it_is_silent() {
 #[test]
 fn everything_that_is_wrong_with_a_role_is_said_at_once_before_it_starts() {
     let folder = folder();
-    let mut command = chipq(&["command-api", "--listen", "0.0.0.0:0", "--demo-user", "--data"]);
+    let mut command = chipq(&["command-api", "--listen", "0.0.0.0:0", "--demo", "--data"]);
     command
         .arg(folder.path())
         .env("CHIPQ_DATABASE_URL", "mysql://db/chipq")

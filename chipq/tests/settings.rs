@@ -122,7 +122,7 @@ fn the_platform_runs_with_every_limit_at_its_smallest_and_at_its_largest() {
 
 /// A platform that is refused for its address when everything else is right.
 fn up_that_listens_to_all() -> Process {
-    chipq(&["up", "--listen", "0.0.0.0:0"])
+    chipq(&["up", "--demo", "--listen", "0.0.0.0:0"])
 }
 
 #[test]
@@ -143,13 +143,13 @@ fn a_switch_takes_what_people_write_for_yes_and_no() {
     for (value, is_on) in
         [("1", true), ("yes", true), ("on", true), ("TRUE", true), ("0", false), ("no", false)]
     {
-        // With the switch on, what is refused is the data folder, which cannot be made.
-        let mut command = up_that_listens_to_all();
-        command.args(["--data", "/dev/null/no"]).env("CHIPQ_WITHOUT_DEMO_USER", value);
+        // With the switch off, what is refused is the data folder, which cannot be made.
+        let mut command = chipq(&["up", "--listen", "0.0.0.0:0"]);
+        command.args(["--data", "/dev/null/no"]).env("CHIPQ_DEMO", value);
         let (code, _, said) = finished(command.env("CHIPQ_LOG_JSON", value));
         assert_eq!(
             (code, said.contains("other machines")),
-            if is_on { (73, false) } else { (64, true) },
+            if is_on { (64, true) } else { (73, false) },
             "{said}"
         );
     }
@@ -177,9 +177,7 @@ fn what_is_refused_is_named_by_option_and_variable() {
         code == 64 && said.contains("CHIPQ_LISTEN") && said.contains("localhost:8080"),
         "{said}"
     );
-    let mut command = up_that_listens_to_all();
-    let command = command.arg("--without-demo-user").env("DATABASE_URL", "sqlite:///other.db");
-    let (code, _, said) = finished(command);
+    let (code, _, said) = finished(chipq(&["up"]).env("DATABASE_URL", "sqlite:///other.db"));
     assert!(code == 64 && said.starts_with("error: DATABASE_URL"), "{said}");
 }
 

@@ -88,8 +88,8 @@ fn a_database_that_does_not_answer_is_named() {
 #[test]
 fn the_demo_user_is_not_offered_to_other_machines() {
     let folder = folder();
-    let mut command = chipq(&["up", "--listen", "0.0.0.0:0", "--data"]);
-    assert_failed(command.arg(folder.path()), 64, "other machines", "--without-demo-user");
+    let mut command = chipq(&["up", "--demo", "--listen", "0.0.0.0:0", "--data"]);
+    assert_failed(command.arg(folder.path()), 64, "other machines", "leave --demo out");
 }
 
 #[test]

@@ -29,13 +29,14 @@ impl PlatformProcess {
     /// Starts it on a free port and waits until it is ready.
     pub(super) async fn start(data: &Path) -> anyhow::Result<Self> {
         let mut process = tokio::process::Command::new(std::env::current_exe()?)
-            .args(["--log", "warn", "up", "--listen", "127.0.0.1:0", "--data"])
+            .args(["--log", "warn", "up", "--demo", "--listen", "127.0.0.1:0", "--data"])
             .arg(data)
             .env_remove("DATABASE_URL")
             .env_remove("CHIPQ_DATABASE_URL")
             // What is offered must not be turned away by the limit for a single station.
             .env("CHIPQ_RATE_PER_SECOND", "100000")
             .env("CHIPQ_RATE_BURST", "100000")
+            .env("CHIPQ_TOKEN_RATE_BURST", "10000")
             .stdout(Stdio::piped())
             .spawn()?;
         let pid = process.id().context("the platform ended at once")?;

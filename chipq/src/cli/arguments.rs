@@ -24,9 +24,9 @@ pub(crate) struct UpArgs {
     #[arg(long, env = "CHIPQ_LISTEN", default_value = LISTEN, value_name = "ADDR")]
     #[arg(value_parser = listen_address)]
     pub(crate) listen: SocketAddr,
-    /// Do not create the user demo (password demo); needed to listen beyond this machine.
-    #[arg(long, env = "CHIPQ_WITHOUT_DEMO_USER")]
-    pub(crate) without_demo_user: bool,
+    /// Let the user demo (password demo) in, to try it out; refused unless the listener is on loopback.
+    #[arg(long, env = "CHIPQ_DEMO")]
+    pub(crate) demo: bool,
     #[command(flatten)]
     pub(crate) installation: InstallationArgs,
     #[command(flatten, next_help_heading = "Limits")]

@@ -64,6 +64,15 @@ Examples:
 Both are swept over batch sizes and requests in flight; the best setting of each is measured again in
 turns. The goal is a ratio of 0.9.")]
     Triton(BenchTritonArgs),
+    /// What those who sign in cost the commands of everybody else.
+    #[command(after_help = "\
+Examples:
+  chipq bench sign-ins
+  chipq bench sign-ins --per-second 20 --rounds 9
+
+Commands are sent one after the other, alone and beside sign-ins, in turns. The goal is that the slowest of a
+hundred takes at most half as long again.")]
+    SignIns(BenchSignInsArgs),
     /// Boards a second as workers are added, and what becomes of the share of one that is killed.
     #[command(after_help = "\
 Examples:
@@ -91,6 +100,25 @@ pub(crate) struct BenchPairsArgs {
     #[arg(long, value_name = "SIDE", conflicts_with = "manifest",
           value_parser = clap::value_parser!(u32).range(640..=16_384))]
     pub(crate) panel: Option<u32>,
+    /// Print JSON for machines.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `chipq bench sign-ins`
+#[derive(Debug, Clone, Args)]
+pub(crate) struct BenchSignInsArgs {
+    /// Sign-ins that are offered per second, whether or not the platform keeps up.
+    #[arg(long, default_value_t = 50.0, value_name = "RATE", value_parser = parse_rate)]
+    pub(crate) per_second: f64,
+    /// Seconds that commands are sent alone, and beside sign-ins, in every round.
+    #[arg(long, default_value_t = 5, value_name = "N",
+          value_parser = clap::value_parser!(u64).range(1..=600))]
+    pub(crate) seconds: u64,
+    /// How often both are done, in turns.
+    #[arg(long, default_value_t = 5, value_name = "N",
+          value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) rounds: u32,
     /// Print JSON for machines.
     #[arg(long)]
     pub(crate) json: bool,

@@ -81,6 +81,7 @@ impl Platform {
         let mut process = command
             .args(["up", "--listen", &listen, "--data"])
             .arg(data)
+            .env("CHIPQ_DEMO", "1")
             .env("CHIPQ_TOKEN_RATE_BURST", "10000")
             .envs(environment.iter().copied())
             .stdin(Stdio::null())

@@ -1,14 +1,14 @@
 //! Argon2id (RFC 9106), with a bound on how many are computed and how many wait.
 //!
-//! Invariant: signing in takes at most half of the machine's cores and a named amount of memory, however many try:
-//! whoever is too many is told so at once, and everybody else goes on.
+//! Invariant: signing in takes at most half of the machine's cores and a named amount of memory, however many try, and
+//! waits for whatever else the process has to do: whoever is too many is told so at once, and everybody else goes on.
 
 use std::sync::{Arc, OnceLock};
 
 use argon2::password_hash::{PasswordHash, PasswordHasher as _, PasswordVerifier as _, SaltString};
 use argon2::{Algorithm, Argon2, Params, Version};
 use secrecy::{ExposeSecret as _, SecretString};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 
 /// OWASP's *Password Storage Cheat Sheet*: 19 MiB, two passes, one lane.
 const MEMORY_KIB: u32 = 19_456;
@@ -16,6 +16,9 @@ const PASSES: u32 = 2;
 const LANES: u32 = 1;
 /// How many wait for their turn.
 const WAITING_MAX: usize = 64;
+/// By how much a thread that computes a digest stands back behind the others (`nice`): where both cores are busy, it
+/// gets a tenth of one, and a command is not kept waiting for 20 ms of Argon2.
+const NICENESS: i32 = 10;
 /// Bytes of a salt.
 const SALT_BYTES: usize = 16;
 
@@ -82,12 +85,25 @@ impl SecretHasher {
     ) -> Result<T, HasherBusy> {
         let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| HasherBusy)?;
         let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(|_| HasherBusy)?;
-        // Both go with the computation, which ends even where nobody waits for it any more.
-        let computing = tokio::task::spawn_blocking(move || {
+        // Both go with the computation, which ends even where nobody waits for it any more. A thread that stood back
+        // may not come forward again, so it is of no use to anything else.
+        let (done, computed) = oneshot::channel();
+        let thread = std::thread::Builder::new().name("secret-hasher".to_owned());
+        let started = thread.spawn(move || {
             let _held = (place, turn);
-            compute()
+            stand_back();
+            let _ = done.send(compute());
         });
-        computing.await.map_err(|_| HasherBusy)
+        started.map_err(|_| HasherBusy)?;
+        computed.await.map_err(|_| HasherBusy)
+    }
+}
+
+/// Lets other threads go first. On Linux that is of the calling thread alone, elsewhere it would be of the whole process.
+fn stand_back() {
+    if cfg!(target_os = "linux") {
+        // Where it is forbidden, the digest is computed all the same.
+        let _ = rustix::process::setpriority_process(None, NICENESS);
     }
 }
 

@@ -57,7 +57,7 @@ impl WorkerFleet {
             std::fs::read_to_string(installation.data_dir().join("private-postgres-url"))?;
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
         let mut command = role_command("command-api", &installation, &database)?;
-        command.args(["--listen", &address, "--demo-user"]);
+        command.args(["--listen", &address, "--demo"]);
         command.env("CHIPQ_RATE_PER_SECOND", "100000").env("CHIPQ_RATE_BURST", "100000");
         let commands = WorkerProcess::start(command)?;
         let client = HttpClient::sign_in(&format!("http://{address}"), Patience(PATIENCE)).await?;
