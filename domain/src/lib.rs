@@ -3,7 +3,8 @@
 //! Stations open an [`Inspection`] of a part, upload pictures, and ask for a [`Judgement`]. A [`Part`]
 //! owns the golden sample that pictures are compared with and the [`Recipe`] that they are judged by.
 //! A [`ModelRoute`] says which version of a network compares them. A [`ProjectionRepair`] says what was
-//! decided about events that a read model cannot take. [`AccessControl`] says who may do what, and where.
+//! decided about events that a read model cannot take. [`AccessControl`] says who may do what, and where, and
+//! [`AccessAttempts`] who was let in and who was not.
 //! Commands are decided and events evolved by pure functions (see [`Aggregate`]); a [`Report`] is a
 //! pure function of an inspection's events.
 //!
@@ -11,6 +12,7 @@
 
 #![warn(clippy::wildcard_enum_match_arm)]
 
+mod access_attempts;
 mod access_control;
 mod aggregate;
 mod area;
@@ -34,6 +36,9 @@ mod test_support;
 mod value;
 mod vocabulary;
 
+pub use access_attempts::{
+    AccessAttemptEvent, AccessAttempts, AccessAttemptsCommand, AccessAttemptsRejection,
+};
 pub use access_control::{
     AccessControl, AccessControlCommand, AccessControlEvent, AccessControlRejection, DisplayName,
     NewPrincipal, Principal, PrincipalKind, PrincipalName, Role,
