@@ -31,6 +31,8 @@ pub struct Entry {
     pub occurred_at: DateTime<Utc>,
     /// Who asked for it, or the part of the platform that decided it.
     pub actor: String,
+    /// What that person was called then.
+    pub actor_name: Option<String>,
     /// What happened.
     pub event: InspectionEvent,
 }
@@ -169,6 +171,9 @@ pub struct TimelineEntry {
     pub event: String,
     /// Who asked for it, or the part of the platform that decided it.
     pub actor: String,
+    /// What that person was called then; absent of machines, and of events from before it was written down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor_name: Option<String>,
 }
 
 impl Report {
@@ -218,6 +223,7 @@ impl TimelineEntry {
             occurred_at: entry.occurred_at,
             event: entry.event.event_type(),
             actor: entry.actor.clone(),
+            actor_name: entry.actor_name.clone(),
         }
     }
 }

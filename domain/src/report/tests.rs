@@ -14,6 +14,7 @@ fn recorded(events: impl IntoIterator<Item = InspectionEvent>) -> Vec<Entry> {
         position: 10 * n as i64,
         occurred_at: at(n as i64),
         actor: if n < 4 { "station-3" } else { "inference-worker" }.into(),
+        actor_name: (n == 1).then(|| "Ada Lovelace".into()),
         event,
     };
     (1..).zip(events).map(entry).collect()
@@ -189,6 +190,7 @@ fn the_timeline_has_every_event_in_order() {
         occurred_at: at(1),
         event: "InspectionCreated".into(),
         actor: "station-3".into(),
+        actor_name: Some("Ada Lovelace".into()),
     };
     assert_eq!(report.timeline.first(), Some(&first));
     let last = report.timeline.last().unwrap();

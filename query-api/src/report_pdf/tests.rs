@@ -129,6 +129,7 @@ fn hostile_text_is_printed_and_never_run() {
         report.part = PartNumber::new(name.trim()).unwrap_or(report.part);
         let told = format!("{name}\n\0\u{202e}{name}\u{e000}\u{10ffff}");
         report.timeline[0].actor = told.clone();
+        report.timeline[0].actor_name = Some(told.clone());
         report.timeline[0].event = told.clone();
         report.artifacts[1].outcome =
             Outcome::NotComparable { reason: NotComparable::Unreadable, detail: told };

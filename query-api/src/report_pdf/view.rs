@@ -275,7 +275,7 @@ fn event_views(report: &Report, text: &Typesetter<'_>) -> Vec<EventView> {
         position: entry.position,
         at: words::format_instant(entry.occurred_at),
         event: text.set(&entry.event),
-        actor: text.set(&entry.actor),
+        actor: text.set(&words::name_actor(&entry.actor, entry.actor_name.as_deref())),
     });
     event.collect()
 }

@@ -239,9 +239,20 @@ fn group_thousands(count: u64) -> String {
     grouped
 }
 
+/// A person as it was called then, with what identifies it for ever; anybody else as the log names it.
+pub(super) fn name_actor(subject: &str, name: Option<&str>) -> String {
+    name.map_or_else(|| subject.to_owned(), |name| format!("{name} ({subject})"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_person_is_named_with_what_identifies_it() {
+        assert_eq!(name_actor("ada", Some("Ada Lovelace")), "Ada Lovelace (ada)");
+        assert_eq!(name_actor("judge", None), "judge");
+    }
 
     #[test]
     fn a_rounded_confidence_never_contradicts_its_grade() {

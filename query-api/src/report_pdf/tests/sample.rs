@@ -176,6 +176,7 @@ fn timeline() -> Vec<TimelineEntry> {
         occurred_at: at(i64::from(index - 1) * 400),
         event: event.to_owned(),
         actor: actor.to_owned(),
+        actor_name: (index == 4).then(|| "Ada Lovelace".to_owned()),
     };
     events.into_iter().zip(1..).map(entry).collect()
 }
