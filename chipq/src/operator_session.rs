@@ -61,8 +61,7 @@ fn for_one_command(args: &InstallationArgs) -> InstallationArgs {
 
 /// Who decides at the command line: whoever is named, or the account that the command runs in.
 pub(crate) fn operator(name: Option<&str>) -> ActorRef {
-    let subject = name.map_or_else(account_name, str::to_owned);
-    ActorRef { subject, roles: vec!["operator".to_owned()] }
+    ActorRef::new(name.map_or_else(account_name, str::to_owned), &["operator"])
 }
 
 /// The account that this command runs in, as the log names it.

@@ -13,11 +13,12 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use inference_worker::WorkerConfig;
 use platform::access::{AccessAdministration, AccessProbe, follow_access};
+use platform::access_attempts::{AttemptRecorder, record_attempts};
 use platform::auth::Users;
 use platform::disk::check_room;
 use platform::foundation::Foundation;
 use platform::health::{Check, Probe, ServerSurface, serve_with_health};
-use platform::http::{CorsConfig, HttpConfig};
+use platform::http::{CorsConfig, HttpConfig, ProxyConfig};
 use platform::picture_memory::PictureMemoryConfig;
 use platform::shutdown::Shutdown;
 use projectors::ProjectorsConfig;
@@ -49,6 +50,8 @@ pub(crate) struct Settings {
     pub(crate) queries: QueryApiConfig,
     #[command(flatten)]
     pub(crate) cors: CorsConfig,
+    #[command(flatten)]
+    pub(crate) proxies: ProxyConfig,
     #[command(flatten)]
     pub(crate) pictures: PictureMemoryConfig,
     #[command(flatten)]
@@ -137,8 +140,10 @@ impl Services {
             &settings.queries,
             stop_http,
         );
-        let http = HttpConfig { cors: settings.cors.clone(), ..settings.commands.http() };
-        self.serve_apis(listener, (commands, queries), &http, probes);
+        let (cors, proxies) = (settings.cors.clone(), settings.proxies.clone());
+        let http = HttpConfig { cors, proxies, ..settings.commands.http() };
+        let (attempts, noted) = AttemptRecorder::new();
+        self.serve_apis(listener, (commands, queries), &http, (probes, attempts));
 
         let (pool, tail) = (self.foundation.lease_pool(), self.foundation.tail());
         let stop = || self.stop_roles.child();
@@ -157,6 +162,12 @@ impl Services {
             access.await;
             ("access control", Ok(()))
         });
+        // Stopped after HTTP, as all of them: whatever was tried before is recorded.
+        let recording = record_attempts(noted, self.foundation.log(), "chipq", stop());
+        self.roles.spawn(async {
+            recording.await;
+            ("the record of attempts", Ok(()))
+        });
         Ok(())
     }
 
@@ -166,14 +177,14 @@ impl Services {
         listener: TcpListener,
         (commands, queries): (CommandApi, QueryApi),
         config: &HttpConfig,
-        mut probes: Vec<Arc<dyn Probe>>,
+        (mut probes, attempts): (Vec<Arc<dyn Probe>>, AttemptRecorder),
     ) {
         probes.splice(0..0, [queries.probe(), commands.probe()]);
         let router = command_api::router_described_by(commands, openapi());
         let router = router.merge(query_api::router(queries));
         let pages = [&command_api::PAGES[..], &query_api::PAGES].concat();
         let entry = describe_server("All of it in one process", &pages);
-        let surface = ServerSurface { entry, router, probes };
+        let surface = ServerSurface { entry, router, probes, attempts };
         let serving = serve_with_health(listener, surface, config, self.stop_http.clone());
         self.http = Some(tokio::spawn(serving));
     }

@@ -9,6 +9,7 @@
 //! same key then finds the answer.
 
 use std::marker::PhantomData;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
@@ -18,9 +19,9 @@ use axum::response::{IntoResponse as _, Response};
 use chrono::{DateTime, Utc};
 use domain::{Aggregate, Reach};
 use platform::auth::{Actor, Scope};
-use platform::event_log::{ActorRef, EventMetadata, StreamVersion};
+use platform::event_log::{EventMetadata, StreamVersion};
 use platform::execute::{ExecuteError, Executed, Request, execute_once};
-use platform::http::{Authenticated, Problem, ProblemType, ShownRateLimit};
+use platform::http::{Authenticated, ClientAddress, Problem, ProblemType, ShownRateLimit};
 use platform::idempotency::{Answer, Claim, Claimed, Fingerprint, IdempotencyKey};
 use platform::telemetry::TraceContext;
 use serde::Serialize;
@@ -28,6 +29,7 @@ use tracing::Instrument as _;
 use uuid::Uuid;
 
 use crate::CommandApi;
+use crate::announcer::Announcer;
 use crate::problems;
 
 #[cfg(test)]
@@ -63,6 +65,7 @@ impl Permission for VoidInspections {
 /// A mutation by a caller who may do it.
 pub(crate) struct Mutation<P> {
     actor: Actor,
+    client: ClientAddress,
     key: IdempotencyKey,
     if_match: Option<StreamVersion>,
     line: RequestLine,
@@ -90,9 +93,9 @@ pub(crate) struct KeyedRequest {
 }
 
 impl<P> Mutation<P> {
-    /// The subject of the caller's token.
-    pub(crate) fn subject(&self) -> &str {
-        &self.actor.subject
+    /// Who announces a picture by this.
+    pub(crate) fn announcer(&self) -> Announcer {
+        Announcer { subject: self.actor.subject.clone(), token_id: self.actor.token_id.clone() }
     }
 
     /// With `body`, whose serialisation is canonical: strict parsing has left nothing out, and a
@@ -115,7 +118,7 @@ impl<P> Mutation<P> {
             self.line.if_match.as_deref(),
             canonical_body,
         );
-        let actor = ActorRef { subject: self.actor.subject.clone(), roles: self.actor.roles };
+        let actor = self.actor.acting_from(self.client.address);
         let metadata = EventMetadata::by_actor(actor, &self.trace);
         let Actor { subject: principal, reach, .. } = self.actor;
         let (key, if_match) = (self.key, self.if_match);
@@ -129,8 +132,9 @@ impl<P: Permission> FromRequestParts<CommandApi> for Mutation<P> {
     async fn from_request_parts(parts: &mut Parts, api: &CommandApi) -> Result<Self, Problem> {
         let Authenticated(actor) = Authenticated::from_request_parts(parts, api).await?;
         let Ok(shown) = ShownRateLimit::from_request_parts(parts, api).await;
-        api.principal_rate().count_request(&actor.subject, &shown)?;
+        api.command_rate().count_requests(&actor, NonZeroU32::MIN, &shown)?;
         actor.require(P::SCOPE)?;
+        let Ok(client) = ClientAddress::from_request_parts(parts, api).await;
         let Ok(trace) = TraceContext::from_request_parts(parts, api).await;
         let key = idempotency_key(parts)?;
         let line = RequestLine {
@@ -140,7 +144,7 @@ impl<P: Permission> FromRequestParts<CommandApi> for Mutation<P> {
             if_match: single_header(parts, &header::IF_MATCH)?.map(str::to_owned),
         };
         let if_match = line.if_match.as_deref().map(parse_if_match).transpose()?.flatten();
-        Ok(Self { actor, key, if_match, line, trace, permission: PhantomData })
+        Ok(Self { actor, client, key, if_match, line, trace, permission: PhantomData })
     }
 }
 

@@ -3,7 +3,6 @@
 mod grant;
 mod issue;
 mod key_set;
-mod peer_address;
 mod refusal;
 
 use utoipa_axum::router::OpenApiRouter;

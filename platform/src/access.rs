@@ -9,6 +9,7 @@ mod credentials;
 mod follow;
 mod password;
 mod secret_hasher;
+mod sign_in_guard;
 #[cfg(test)]
 mod tests;
 
@@ -19,3 +20,4 @@ pub use credentials::{CredentialStore, SignInError};
 pub use follow::{AccessProbe, follow_access};
 pub use password::{PasswordFlaw, check_password};
 pub use secret_hasher::{HasherBusy, SecretHasher};
+pub use sign_in_guard::{LockedOut, SignInGuard, SignInTry};

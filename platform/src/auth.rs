@@ -81,3 +81,34 @@ pub enum AuthError {
     #[error("the token could not be signed: {0}")]
     Sign(String),
 }
+
+impl AuthError {
+    /// The kind of failure in a word that stays.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::MissingToken => "missing-token",
+            Self::NotBearer => "not-bearer",
+            Self::Malformed => "malformed-token",
+            Self::WrongAlgorithm => "wrong-algorithm",
+            Self::UnknownKey => "unknown-key",
+            Self::BadSignature => "bad-signature",
+            Self::CriticalExtension => "critical-extension",
+            Self::WrongIssuer => "wrong-issuer",
+            Self::WrongAudience => "wrong-audience",
+            Self::Expired => "expired-token",
+            Self::NotYetValid => "token-not-yet-valid",
+            Self::NoPrincipal => "no-principal",
+            Self::Revoked => "revoked-token",
+            Self::AccessUnknown => "access-unknown",
+            Self::MissingScope(_) => "missing-scope",
+            Self::Sign(_) => "not-signed",
+        }
+    }
+
+    /// Whether somebody is refused, and not only our own trouble told.
+    #[must_use]
+    pub const fn is_refusal(&self) -> bool {
+        !matches!(self, Self::AccessUnknown | Self::Sign(_))
+    }
+}

@@ -4,6 +4,7 @@
 //! values that every service shares. See `docs/architecture.md` for who may touch what.
 
 pub mod access;
+pub mod access_attempts;
 pub mod artifact_store;
 pub mod auth;
 pub mod backoff;

@@ -3,6 +3,8 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use platform::http::RoleRates;
+
 /// Limits of the query API, however it is served.
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
 pub struct QueryApiConfig {
@@ -30,6 +32,9 @@ pub struct QueryApiConfig {
     #[arg(long, env = "CHIPQ_READ_RATE_BURST", default_value = "1000")]
     #[arg(value_parser = platform::config::rate())]
     pub read_rate_burst: NonZeroU32,
+    /// The same of roles that have other rates: a second over time, and at once.
+    #[arg(long, env = "CHIPQ_READ_RATE_BY_ROLE", value_name = "ROLE=N/N,…")]
+    pub read_rate_by_role: Option<RoleRates>,
     /// Milliseconds that a subscriber may take for one item before it is told to go on later.
     #[arg(long, env = "CHIPQ_SLOW_AFTER_MS", default_value_t = 5_000)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..=600_000))]
@@ -62,6 +67,7 @@ impl Default for QueryApiConfig {
             sockets_per_principal: 100,
             read_rate_per_second: positive(500),
             read_rate_burst: positive(1_000),
+            read_rate_by_role: None,
             slow_after_ms: 5_000,
             slow_behind: 10_000,
             send_timeout_ms: 30_000,

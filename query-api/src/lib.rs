@@ -34,7 +34,7 @@ use platform::artifact_store::ArtifactStore;
 use platform::auth::{SigningKey, TokenVerifier};
 use platform::follower::LogTail;
 use platform::health::Probe;
-use platform::http::{RateLimit, WaitPlaces};
+use platform::http::{PrincipalRate, WaitPlaces};
 use platform::picture_memory::PictureMemory;
 use platform::postgres::Pool;
 use platform::shutdown::Shutdown;
@@ -96,7 +96,11 @@ impl QueryApi {
         let context = Arc::new(QueryContext {
             checkpoints: Checkpoints::new(on.pool.clone(), Arc::clone(on.tail.log())),
             cursor_key: CursorKey::derived_from(&on.signing_key),
-            rate: RateLimit::new("reads", config.read_rate_per_second, config.read_rate_burst),
+            rate: PrincipalRate::new(
+                "query",
+                (config.read_rate_per_second, config.read_rate_burst),
+                config.read_rate_by_role.as_ref(),
+            ),
             subscriptions: ConcurrencyLimit::new(
                 "subscriptions",
                 config.subscriptions_max,

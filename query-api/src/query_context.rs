@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use platform::event_log::Position;
 use platform::follower::LogTail;
-use platform::http::{RateLimit, WaitPlaces};
+use platform::http::{PrincipalRate, WaitPlaces};
 use platform::postgres::Pool;
 use platform::shutdown::Shutdown;
 
@@ -34,7 +34,7 @@ pub(crate) struct QueryContext {
     pub(crate) cursor_key: CursorKey,
     pub(crate) config: QueryApiConfig,
     /// Reads, by principal.
-    pub(crate) rate: RateLimit,
+    pub(crate) rate: PrincipalRate,
     pub(crate) subscriptions: Arc<ConcurrencyLimit>,
     /// WebSocket connections whose token was believed.
     pub(crate) sockets: Arc<ConcurrencyLimit>,

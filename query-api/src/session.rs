@@ -10,7 +10,10 @@ use axum::http::request::Parts;
 use chrono::Utc;
 use platform::auth::{Actor, AuthError, Scope, TokenVerifier};
 use platform::event_log::ActorRef;
-use platform::http::{Authenticated, Problem, RateExceeded, RateLimit, ShownRateLimit};
+use platform::http::{
+    AttemptNotes, Authenticated, ClientAddress, PrincipalRate, Problem, RateExceeded,
+    ShownRateLimit,
+};
 
 use crate::QueryApi;
 use crate::error::QueryError;
@@ -30,6 +33,8 @@ pub(crate) struct Session {
     verifier: Arc<TokenVerifier>,
     /// What the answer says about the caller's rate; nobody sees that of a WebSocket.
     rate: ShownRateLimit,
+    client: ClientAddress,
+    notes: AttemptNotes,
 }
 
 impl Session {
@@ -37,10 +42,21 @@ impl Session {
     ///
     /// # Errors
     /// Why it is not believed.
-    pub(crate) fn open(verifier: Arc<TokenVerifier>, token: &str) -> Result<Self, QueryError> {
+    pub(crate) fn open(
+        verifier: Arc<TokenVerifier>,
+        token: &str,
+        (client, notes): (ClientAddress, AttemptNotes),
+    ) -> Result<Self, QueryError> {
         let token = bearer_token(token);
-        let actor = verifier.verify(token, Utc::now()).map_err(QueryError::Unauthenticated)?;
-        Ok(Self { actor, token: token.into(), verifier, rate: ShownRateLimit::default() })
+        let actor = verifier.verify(token, Utc::now()).map_err(|error| {
+            if error.is_refusal() {
+                notes.refuse(error.name());
+            }
+            QueryError::Unauthenticated(error)
+        })?;
+        notes.concern(&actor.subject);
+        let rate = ShownRateLimit::default();
+        Ok(Self { actor, token: token.into(), verifier, rate, client, notes })
     }
 
     /// The subject of the token.
@@ -54,10 +70,10 @@ impl Session {
     /// When it has read too often.
     pub(crate) fn count_reads(
         &self,
-        limit: &RateLimit,
+        limit: &PrincipalRate,
         reads: NonZeroU32,
     ) -> Result<(), QueryError> {
-        let counted = limit.count_requests(self.principal(), reads, &self.rate);
+        let counted = limit.count_requests(&self.actor, reads, &self.rate);
         counted.map_err(|RateExceeded { retry_after_s }| QueryError::TooOften { retry_after_s })
     }
 
@@ -67,7 +83,7 @@ impl Session {
     /// When the caller has read too often.
     pub(crate) fn count_page(
         &self,
-        limit: &RateLimit,
+        limit: &PrincipalRate,
         filter: &impl Filter,
     ) -> Result<(), QueryError> {
         if filter.is_combined() { self.count_reads(limit, COMBINED_READS) } else { Ok(()) }
@@ -79,7 +95,7 @@ impl Session {
     /// When the caller has read too often.
     pub(crate) fn count_total(
         &self,
-        limit: &RateLimit,
+        limit: &PrincipalRate,
         filter: &impl Filter,
     ) -> Result<(), QueryError> {
         self.count_reads(limit, COUNT_READS)?;
@@ -96,13 +112,16 @@ impl Session {
     /// # Errors
     /// When the token does not allow `scope`.
     pub(crate) fn require_scope(&self, scope: Scope) -> Result<(), QueryError> {
-        if self.actor.allows(scope) { Ok(()) } else { Err(QueryError::Forbidden(scope)) }
+        if self.actor.allows(scope) {
+            return Ok(());
+        }
+        self.notes.refuse(AuthError::MissingScope(scope).name());
+        Err(QueryError::Forbidden(scope))
     }
 
     /// Who asks, as the event log names it.
     pub(crate) fn actor_ref(&self) -> ActorRef {
-        let Actor { subject, roles, .. } = &self.actor;
-        ActorRef { subject: subject.clone(), roles: roles.clone() }
+        self.actor.acting_from(self.client.address)
     }
 
     /// Whether the token allows `scope`.
@@ -122,7 +141,9 @@ impl FromRequestParts<QueryApi> for Session {
         let token = header.map(bearer_token).ok_or(AuthError::MissingToken)?.into();
         let Ok(rate) = ShownRateLimit::from_request_parts(parts, api).await;
         let verifier = Arc::clone(api.token_verifier());
-        let session = Self { actor, token, verifier, rate };
+        let Ok(client) = ClientAddress::from_request_parts(parts, api).await;
+        let Ok(notes) = AttemptNotes::from_request_parts(parts, api).await;
+        let session = Self { actor, token, verifier, rate, client, notes };
         session.count_reads(&api.context().rate, NonZeroU32::MIN)?;
         Ok(session)
     }

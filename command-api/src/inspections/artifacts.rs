@@ -130,7 +130,7 @@ async fn reserve_artifact(
 ) -> Result<Response, Problem> {
     let Announcement { picture, terms: PictureTerms { view, scale } } = announced;
     let owner = PictureOwnerId::Inspection(parse_inspection_id(&inspection_id)?);
-    let by = mutation.subject().to_owned();
+    let by = mutation.announcer();
     let request = ReservationRequest { owner, by, picture };
     reserve_slot::<Inspection, _>(&api, mutation.without_body(), request, move |slot| {
         InspectionCommand::ReserveArtifact {
@@ -169,7 +169,7 @@ async fn renew_artifact(
 ) -> Result<Response, Problem> {
     let owner = PictureOwnerId::Inspection(parse_inspection_id(&inspection_id)?);
     let artifact_id = parse_artifact_id(&artifact_id)?;
-    let by = mutation.subject().to_owned();
+    let by = mutation.announcer();
     let request = RenewalRequest { owner, artifact_id, by, base };
     renew_slot::<Inspection>(&api, mutation.without_body(), request).await
 }

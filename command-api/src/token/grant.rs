@@ -7,10 +7,10 @@ use axum::extract::rejection::FormRejection;
 use axum::http::HeaderValue;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use domain::PrincipalKind;
-use platform::access::SignInError;
+use domain::{PrincipalKind, PrincipalName};
+use platform::access::{LockedOut, SignInError};
 use platform::auth::{Actor, Scope};
-use platform::http::Problem;
+use platform::http::{AttemptNotes, ClientAddress, Problem};
 use secrecy::SecretString;
 
 use super::refusal::{TokenError, TokenRefusal};
@@ -31,12 +31,23 @@ struct Grant {
     by_header: bool,
 }
 
+impl Grant {
+    const fn grant_type(&self) -> &'static str {
+        match self.kind {
+            PrincipalKind::Account => "password",
+            PrincipalKind::Client => "client_credentials",
+        }
+    }
+}
+
 /// Why there is no token.
 pub(super) enum NotGranted {
     /// In the words of OAuth.
     Refused(TokenRefusal),
     /// The platform's own trouble.
     Problem(Box<Problem>),
+    /// After too many wrong ones.
+    LockedOut(LockedOut),
 }
 
 impl From<TokenError> for NotGranted {
@@ -45,19 +56,23 @@ impl From<TokenError> for NotGranted {
     }
 }
 
-/// Who the token is for, with the scopes that are asked for.
+/// Who the token is for, with the scopes that are asked for, and by which kind of grant.
 pub(super) async fn grant_token(
     api: &CommandApi,
+    (client, notes): (ClientAddress, &AttemptNotes),
     authorization: Option<&HeaderValue>,
     form: TokenForm,
-) -> Result<Actor, NotGranted> {
+) -> Result<(Actor, &'static str), NotGranted> {
     let mut form = read_form(form)?;
     let grant = read_grant(authorization, &mut form)?;
-    let actor = sign_in(api, grant).await?;
-    match form.get("scope") {
-        Some(wanted) => Ok(narrow_scopes(actor, wanted)?),
-        None => Ok(actor),
-    }
+    note_concerned(api, &grant.name, notes);
+    let grant_type = grant.grant_type();
+    let actor = sign_in(api, client, grant).await?;
+    let actor = match form.get("scope") {
+        Some(wanted) => narrow_scopes(actor, wanted)?,
+        None => actor,
+    };
+    Ok((actor, grant_type))
 }
 
 fn read_form(form: TokenForm) -> Result<BTreeMap<String, String>, TokenError> {
@@ -144,14 +159,38 @@ fn decode_form(text: &str) -> Option<String> {
     }
 }
 
-async fn sign_in(api: &CommandApi, grant: Grant) -> Result<Actor, NotGranted> {
+/// Notes whom it is about, if there is anybody of that name.
+fn note_concerned(api: &CommandApi, name: &str, notes: &AttemptNotes) {
+    let Ok(name) = name.parse::<PrincipalName>() else { return };
+    if let Ok(Some(_)) = api.register().find(&name) {
+        notes.concern(name.as_str());
+    }
+}
+
+async fn sign_in(
+    api: &CommandApi,
+    client: ClientAddress,
+    grant: Grant,
+) -> Result<Actor, NotGranted> {
     let Grant { kind, name, secret, by_header } = grant;
+    let guard = api.sign_in_guard();
+    let attempt = guard.begin_try(&name, &client.network()).map_err(NotGranted::LockedOut)?;
     if kind == PrincipalKind::Account
         && let Some(demo) = api.users().authenticate(&name, &secret)
     {
+        if !client.is_on_this_machine() {
+            return Err(refuse_demo().into());
+        }
+        attempt.succeed();
         return Ok(demo);
     }
     let signed_in = api.credentials().sign_in(api.register(), (&name, kind), &secret).await;
+    match &signed_in {
+        Ok(_) => attempt.succeed(),
+        Err(SignInError::Refused) => attempt.fail(),
+        // It was not looked at.
+        Err(_) => drop(attempt),
+    }
     let problem = |problem| NotGranted::Problem(Box::new(problem));
     signed_in.map_err(|error| match (error, kind) {
         (SignInError::Refused, PrincipalKind::Account) => {
@@ -167,6 +206,13 @@ async fn sign_in(api: &CommandApi, grant: Grant) -> Result<Actor, NotGranted> {
         }
         (SignInError::Storage(error), _) => problem(problems::from_log_error(error)),
     })
+}
+
+/// A proxy on this machine would let everybody in whom it lets through.
+fn refuse_demo() -> TokenError {
+    let detail = "demo signs in on this machine only, and not through a proxy: create an account with chipq \
+                  accounts create";
+    TokenError::new("unauthorized_client", detail)
 }
 
 /// The actor with the scopes that it wants, all of which it must have.

@@ -8,12 +8,13 @@ use axum::extract::{Form, FromRequest as _, Request, State};
 use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
 use chrono::Utc;
-use platform::http::{Problem, RequestCaller, ShownRateLimit};
+use platform::http::{
+    AttemptNotes, ClientAddress, Problem, ProblemType, RequestCaller, ShownRateLimit,
+};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::grant::{NotGranted, grant_token};
-use super::peer_address::PeerAddress;
 use super::refusal::TokenError;
 use crate::CommandApi;
 use crate::descriptions::TokenProblems;
@@ -74,19 +75,22 @@ pub(crate) struct TokenBody {
 )]
 pub(super) async fn issue_token(
     State(api): State<CommandApi>,
-    PeerAddress(peer): PeerAddress,
+    client: ClientAddress,
+    notes: AttemptNotes,
     shown: ShownRateLimit,
     caller: RequestCaller,
     request: Request,
 ) -> Result<Response, Problem> {
-    api.peer_rate().count_request(&peer, &shown)?;
+    api.token_rate().count_request(&client.network(), &shown)?;
     let authorization = request.headers().get(header::AUTHORIZATION).cloned();
     let form = Form::from_request(request, &()).await;
-    match grant_token(&api, authorization.as_ref(), form).await {
-        Ok(actor) => {
+    match grant_token(&api, (client, &notes), authorization.as_ref(), form).await {
+        Ok((actor, grant_type)) => {
             caller.identify(&actor.subject);
             let token = api.issuer().issue(&actor, Utc::now())?;
-            let scopes: Vec<_> = actor.scopes.iter().map(|scope| scope.as_str()).collect();
+            let scopes: Vec<_> =
+                actor.scopes.iter().map(|scope| scope.as_str().to_owned()).collect();
+            notes.grant((&actor.subject, grant_type), &token.token_id, scopes.clone());
             let body = TokenBody {
                 access_token: token.token,
                 token_type: "Bearer",
@@ -95,7 +99,15 @@ pub(super) async fn issue_token(
             };
             Ok(([(header::CACHE_CONTROL, "no-store")], Json(body)).into_response())
         }
-        Err(NotGranted::Refused(refusal)) => Ok(refusal.into_response()),
+        Err(NotGranted::Refused(refusal)) => {
+            notes.refuse(refusal.code());
+            Ok(refusal.into_response())
+        }
         Err(NotGranted::Problem(problem)) => Err(*problem),
+        Err(NotGranted::LockedOut(locked_out)) => {
+            notes.refuse("locked-out");
+            let problem = Problem::new(ProblemType::TooManyRequests, locked_out.to_string());
+            Err(problem.with_retry_after(locked_out.retry_after_s()))
+        }
     }
 }

@@ -9,7 +9,8 @@ use utoipa::ToSchema;
 /// Why there is no token (RFC 6749, section 5.2).
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct TokenError {
-    /// `invalid_request`, `invalid_client`, `invalid_grant`, `invalid_scope` or `unsupported_grant_type`.
+    /// `invalid_request`, `invalid_client`, `invalid_grant`, `invalid_scope`, `unauthorized_client` or
+    /// `unsupported_grant_type`.
     #[schema(example = "invalid_grant")]
     error: &'static str,
     /// What to do about it.
@@ -36,6 +37,13 @@ impl TokenRefusal {
     pub(super) fn of_client(description: &str, by_header: bool) -> Self {
         let error = TokenError::new("invalid_client", description);
         Self { error, status: StatusCode::UNAUTHORIZED, challenges: by_header }
+    }
+}
+
+impl TokenRefusal {
+    /// The error in a word that stays.
+    pub(super) const fn code(&self) -> &'static str {
+        self.error.error
     }
 }
 

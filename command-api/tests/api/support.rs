@@ -1,27 +1,32 @@
 //! A command API with everything under it, and a client that says what it sends.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use axum::Router;
 use axum::body::{Body, to_bytes};
+use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, Request, StatusCode};
+use axum::{Extension, Router};
 use chrono::Utc;
 use command_api::{CommandApi, CommandApiConfig, Dependencies, router};
 use domain::{
-    AccessControl, AccessControlEvent, Aggregate as _, MediaType, PrincipalKind, PrincipalName,
-    Reach,
+    AccessAttemptEvent, AccessAttempts, AccessControl, AccessControlEvent, Aggregate as _,
+    MediaType, PrincipalKind, PrincipalName, Reach,
 };
 use platform::access::CredentialStore;
+use platform::access_attempts::{AttemptRecorder, NotedAttempts, record_attempts};
 use platform::artifact_store::{ArtifactStore, UploadLimits};
 use platform::auth::{AccessRegister, Actor, KeyRing, TokenConfig, TokenIssuer, Users};
 use platform::event_log::postgres::PostgresEventLog;
 use platform::event_log::{EventLog, Position, Recorded, StreamVersion};
 use platform::health::Probe;
+use platform::http::{HttpConfig, ProxyConfig};
 use platform::idempotency::IdempotencyStore;
 use platform::picture_memory::PictureMemory;
 use platform::postgres::Pool;
+use platform::shutdown::Shutdown;
 use platform::test_support::{TestDatabase, artifact_store_in, fresh_database, put_stream};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -39,7 +44,11 @@ pub(crate) struct TestApi {
     pub(crate) probe: Arc<dyn Probe>,
     pub(crate) data: TempDir,
     pub(crate) database: TestDatabase,
+    noted: NotedAttempts,
 }
+
+/// Where proxies are that are believed.
+pub(crate) const PROXY: &str = "10.0.0.1";
 
 impl TestApi {
     pub(crate) async fn start() -> Self {
@@ -73,10 +82,24 @@ impl TestApi {
         };
         let api = CommandApi::new(on, &config);
         let probe = api.probe();
-        let router = platform::http::wrap(router(api), &config.http());
+        let proxies = ProxyConfig { trusted_proxies: vec![PROXY.parse().unwrap()] };
+        let http = HttpConfig { proxies, ..config.http() };
+        let (attempts, noted) = AttemptRecorder::new();
+        let router = platform::http::wrap(router(api), &http).layer(Extension(attempts));
         let demo = Actor::with_roles("demo", &["engineer"]);
         let token = issuer.issue(&demo, Utc::now()).unwrap().token;
-        Self { router, log, pool, artifacts, issuer, register, token, probe, data, database }
+        Self { router, log, pool, artifacts, issuer, register, token, probe, data, database, noted }
+    }
+
+    /// What is recorded in the end of who was let in and refused.
+    pub(crate) async fn recorded_attempts(self) -> Vec<AccessAttemptEvent> {
+        let stop = Shutdown::new();
+        stop.request();
+        record_attempts(self.noted, Arc::clone(&self.log), "command-api", stop).await;
+        let events = self.log.read_all(Position(0), 1_000).await.unwrap().events;
+        let is_attempt = |event: &&Recorded| event.stream.aggregate_type == AccessAttempts::TYPE;
+        let attempts = events.iter().filter(is_attempt);
+        attempts.map(|event| event.decode::<AccessAttempts>().unwrap()).collect()
     }
 
     /// A token of an account that there is from now on.
@@ -199,12 +222,15 @@ pub(crate) struct Call {
     path: String,
     headers: Vec<(String, String)>,
     body: Vec<u8>,
+    /// Where it comes from.
+    peer: SocketAddr,
 }
 
 impl Call {
     fn new(api: &TestApi, method: &'static str, path: String) -> Self {
         let headers = vec![("host".to_owned(), "chipq.test".to_owned())];
-        Self { router: api.router.clone(), method, path, headers, body: Vec::new() }
+        let (router, peer) = (api.router.clone(), SocketAddr::from(([127, 0, 0, 1], 4711)));
+        Self { router, method, path, headers, body: Vec::new(), peer }
     }
 
     /// With this header instead of an earlier one of that name.
@@ -217,6 +243,11 @@ impl Call {
     pub(crate) fn without(mut self, name: &str) -> Self {
         self.headers.retain(|(known, _)| known != name);
         self
+    }
+
+    pub(crate) fn sent_from(self, address: &str) -> Self {
+        let peer = SocketAddr::new(address.parse().unwrap(), self.peer.port());
+        Self { peer, ..self }
     }
 
     pub(crate) fn key(self, key: &str) -> Self {
@@ -247,7 +278,7 @@ impl Call {
         for (name, value) in &self.headers {
             request = request.header(name, value.as_bytes());
         }
-        let request = request.body(body).unwrap();
+        let request = request.extension(ConnectInfo(self.peer)).body(body).unwrap();
         let response = self.router.oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let bytes = to_bytes(body, usize::MAX).await.unwrap().to_vec();

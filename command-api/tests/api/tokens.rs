@@ -15,9 +15,9 @@ use serde_json::{Value, json};
 
 use crate::support::{Reply, TestApi, board};
 
-const FORM: &str = "application/x-www-form-urlencoded";
+pub(crate) const FORM: &str = "application/x-www-form-urlencoded";
 
-async fn ask(api: &TestApi, form: &str) -> Reply {
+pub(crate) async fn ask(api: &TestApi, form: &str) -> Reply {
     let call = api.post("/v1/token").without("authorization").without("idempotency-key");
     call.header("content-type", FORM).body(form).send().await
 }
@@ -70,9 +70,9 @@ async fn a_token_is_refused_as_oauth_does() {
 }
 
 /// A client for the station AOI-1, with its secret.
-async fn create_client(api: &TestApi) -> String {
+pub(crate) async fn create_client(api: &TestApi) -> String {
     let administration = AccessAdministration::new(api.log.clone(), api.pool.clone());
-    let by = ActorRef { subject: "ada".to_owned(), roles: vec!["admin".to_owned()] };
+    let by = ActorRef::new("ada", &["admin"]);
     let stations = BTreeSet::from(["AOI-1".parse().unwrap()]);
     let reach = Reach::new(stations, BTreeSet::new()).unwrap();
     let client = NewClient { name: "aoi-1".parse().unwrap(), role: Role::Station, reach };

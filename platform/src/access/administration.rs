@@ -225,7 +225,8 @@ impl AccessAdministration {
     ) -> Result<(), AccessError> {
         let code_sha256 = Sha256::digest_of(code.expose_secret().trim().as_bytes());
         let password = check_password(password, &words_of(&name, display_name.as_ref()))?;
-        let by = ActorRef { subject: name.to_string(), roles: Vec::new() };
+        let called = display_name.as_ref().map(|name| name.as_str().to_owned());
+        let by = ActorRef { name: called, ..ActorRef::new(name.as_str(), &[]) };
         let claim = |credential| {
             let at = Utc::now();
             AccessControlCommand::ClaimInstallation {

@@ -108,7 +108,7 @@ fn name(text: &str) -> PrincipalName {
 }
 
 fn ada() -> ActorRef {
-    ActorRef { subject: "ada".to_owned(), roles: vec!["admin".to_owned()] }
+    ActorRef::new("ada", &["admin"])
 }
 
 #[tokio::test]

@@ -48,7 +48,7 @@ impl TokenIssuer {
         };
         let token = jsonwebtoken::encode(&header, &claims, &signing.key)
             .map_err(|error| AuthError::Sign(error.to_string()))?;
-        Ok(AccessToken { token, expires_in })
+        Ok(AccessToken { token, token_id: claims.jti, expires_in })
     }
 
     /// A verifier of the tokens issued here, which notices rotated keys.

@@ -35,6 +35,8 @@ impl Default for TokenConfig {
 pub struct AccessToken {
     /// The JWT.
     pub token: String,
+    /// Its `jti`, which is no secret.
+    pub token_id: String,
     /// Seconds until it expires.
     pub expires_in: u64,
 }

@@ -150,20 +150,29 @@ fn check_time(claims: &TokenClaims, now: DateTime<Utc>) -> Result<(), AuthError>
     Ok(())
 }
 
-/// The subject and the roles stand in every event that is caused: as texts that can be stored and shown.
+/// The subject, the roles and the id of the token stand in every event that is caused: as texts that can be
+/// stored and shown.
 fn check_names(claims: &TokenClaims) -> Result<(), AuthError> {
     let is_name = |text: &str| {
         (1..=NAME_MAX_BYTES).contains(&text.len()) && !text.chars().any(char::is_control)
     };
-    let names = claims.roles.iter().chain([&claims.sub]);
+    let names = claims.roles.iter().chain([&claims.sub, &claims.jti]);
     if names.map(String::as_str).all(is_name) { Ok(()) } else { Err(AuthError::Malformed) }
 }
 
 /// Scopes that this version does not know are left out: they allow nothing here.
 fn actor_from_claims(claims: TokenClaims) -> Actor {
     let scopes = claims.scope.split_whitespace().filter_map(|scope| scope.parse().ok()).collect();
-    let (reach, revision) = (Reach::everywhere(), claims.revision);
-    Actor { subject: claims.sub, roles: claims.roles, scopes, reach, revision }
+    Actor {
+        subject: claims.sub,
+        roles: claims.roles,
+        scopes,
+        reach: Reach::everywhere(),
+        revision: claims.revision,
+        client: None,
+        token_id: Some(claims.jti),
+        display_name: None,
+    }
 }
 
 /// The actor, as the account or client is now, where it is the one that the token was issued to. What is changed
@@ -179,7 +188,7 @@ fn confirm(actor: Actor, register: &AccessRegister) -> Result<Actor, AuthError> 
     if revision < principal.revision || !principal.is_enabled {
         return Err(AuthError::Revoked);
     }
-    Ok(Actor { reach: principal.reach.clone(), ..actor })
+    Ok(actor.as_known(principal))
 }
 
 fn explain_failure(kind: &ErrorKind) -> AuthError {

@@ -20,7 +20,9 @@ use axum::http::header::{AUTHORIZATION, SEC_WEBSOCKET_PROTOCOL};
 use axum::response::{IntoResponse as _, Response};
 use futures::StreamExt as _;
 use futures::stream::{BoxStream, iter, once};
-use platform::http::{JSON_BODY_MAX_BYTES, Problem, ProblemType, parse_json, read_json};
+use platform::http::{
+    AttemptNotes, ClientAddress, JSON_BODY_MAX_BYTES, Problem, ProblemType, parse_json, read_json,
+};
 use platform::shutdown::Shutdown;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, Interval};
@@ -59,6 +61,8 @@ pub(super) async fn upgrade_connection(
         true => Some(Session::from_request_parts(&mut parts, &api).await?),
         false => None,
     };
+    let Ok(client) = ClientAddress::from_request_parts(&mut parts, &api).await;
+    let Ok(notes) = AttemptNotes::from_request_parts(&mut parts, &api).await;
     let upgrade = upgrade.map_err(|error| {
         Problem::new(ProblemType::WebsocketExpected, error.body_text()).with_status(error.status())
     })?;
@@ -73,7 +77,7 @@ pub(super) async fn upgrade_connection(
         .max_message_size(JSON_BODY_MAX_BYTES)
         .max_frame_size(JSON_BODY_MAX_BYTES);
     Ok(upgrade
-        .on_upgrade(|socket| WebSocketConnection::new(api, socket, session).run())
+        .on_upgrade(|socket| WebSocketConnection::new(api, socket, session, (client, notes)).run())
         .into_response())
 }
 
@@ -114,6 +118,8 @@ struct WebSocketConnection {
     socket: WebSocket,
     /// From the header; used up by `connection_init`.
     from_header: Option<Session>,
+    /// From where it is, and who hears of what is refused.
+    opened_by: (ClientAddress, AttemptNotes),
     session: Option<Session>,
     /// Among the connections of its principal, once that is known.
     permit: Option<ConcurrencyPermit>,
@@ -125,10 +131,16 @@ struct WebSocketConnection {
 }
 
 impl WebSocketConnection {
-    fn new(api: QueryApi, socket: WebSocket, from_header: Option<Session>) -> Self {
+    fn new(
+        api: QueryApi,
+        socket: WebSocket,
+        from_header: Option<Session>,
+        opened_by: (ClientAddress, AttemptNotes),
+    ) -> Self {
         let ping = tokio::time::interval_at(Instant::now() + PING_EVERY, PING_EVERY);
         let (closing, operations) = (api.context().shutdown.child(), StreamMap::new());
-        Self { api, socket, from_header, session: None, permit: None, operations, ping, closing }
+        let (session, permit) = (None, None);
+        Self { api, socket, from_header, opened_by, session, permit, operations, ping, closing }
     }
 
     async fn run(mut self) {
@@ -222,7 +234,7 @@ impl WebSocketConnection {
         let session = match (payload.and_then(token_of), self.from_header.take()) {
             (Some(token), _) => {
                 let verifier = std::sync::Arc::clone(self.api.token_verifier());
-                Session::open(verifier, token).map_err(|_| FORBIDDEN)?
+                Session::open(verifier, token, self.opened_by.clone()).map_err(|_| FORBIDDEN)?
             }
             (None, Some(session)) => session,
             (None, None) => return Err(FORBIDDEN),

@@ -199,7 +199,8 @@ impl World {
     /// The answers of the subscription, taken from the schema as fast as they are asked for.
     pub(super) fn changes(&self, variables: Value) -> BoxStream<'static, Value> {
         let token = self.token();
-        let session = Session::open(Arc::clone(self.api.token_verifier()), &token).unwrap();
+        let verifier = Arc::clone(self.api.token_verifier());
+        let session = Session::open(verifier, &token, Default::default()).unwrap();
         let request = async_graphql::Request::new(CHANGES)
             .variables(async_graphql::Variables::from_json(variables))
             .data(session);
