@@ -13,7 +13,7 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use inference_worker::WorkerConfig;
 use platform::access::{AccessProbe, follow_access};
-use platform::auth::Users;
+use platform::auth::{RolesConfig, Users};
 use platform::config::{ConfigErrors, listen_address};
 use platform::event_log::EventLog;
 use platform::foundation::{DataConfig, Foundation, FoundationConfig};
@@ -48,6 +48,8 @@ pub(crate) struct CommandApiArgs {
     #[command(flatten, next_help_heading = "Limits")]
     config: command_api::CommandApiConfig,
     #[command(flatten)]
+    roles: RolesConfig,
+    #[command(flatten)]
     pictures: PictureMemoryConfig,
     #[command(flatten, next_help_heading = "Limits")]
     cors: CorsConfig,
@@ -71,6 +73,8 @@ pub(crate) struct QueryApiArgs {
     foundation: FoundationConfig,
     #[command(flatten, next_help_heading = "Limits")]
     config: query_api::QueryApiConfig,
+    #[command(flatten)]
+    roles: RolesConfig,
     #[command(flatten, next_help_heading = "Limits")]
     cors: CorsConfig,
     #[command(flatten)]
@@ -116,7 +120,7 @@ pub(crate) async fn command_api(args: CommandApiArgs, shutdown: &Shutdown) -> an
     errors.finish()?;
     check_owner(&args.data.data_dir)?;
     let foundation = open(&args.foundation, shutdown).await?;
-    let stores = ApiStores::open(&args.data)?;
+    let stores = ApiStores::open(&args.data, &args.roles)?;
     let users = if args.demo { Users::demo() } else { Users::none() };
     let api = build_command_api(&foundation, &stores, args.pictures.budget(), users, &args.config);
     tokio::spawn(command_api::housekeeping(foundation.idempotency(), shutdown.clone()));
@@ -134,7 +138,7 @@ pub(crate) async fn query_api(args: QueryApiArgs, shutdown: &Shutdown) -> anyhow
     check(&args.foundation, &args.data)?;
     check_owner(&args.data.data_dir)?;
     let foundation = open(&args.foundation, shutdown).await?;
-    let stores = ApiStores::open(&args.data)?;
+    let stores = ApiStores::open(&args.data, &args.roles)?;
     let memory = args.pictures.budget();
     let api = build_query_api(&foundation, &stores, memory, &args.config, shutdown.clone());
     let listener = bind(args.listen, "--listen").await?;

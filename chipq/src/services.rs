@@ -13,7 +13,7 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use inference_worker::WorkerConfig;
 use platform::access::{AccessAdministration, AccessProbe, follow_access};
-use platform::auth::Users;
+use platform::auth::{RolesConfig, Users};
 use platform::disk::check_room;
 use platform::foundation::Foundation;
 use platform::health::{Check, Probe, ServerSurface, serve_with_health};
@@ -47,6 +47,8 @@ pub(crate) struct Settings {
     pub(crate) commands: CommandApiConfig,
     #[command(flatten)]
     pub(crate) queries: QueryApiConfig,
+    #[command(flatten)]
+    pub(crate) roles: RolesConfig,
     #[command(flatten)]
     pub(crate) cors: CorsConfig,
     #[command(flatten)]
@@ -116,7 +118,7 @@ impl Services {
         users: Users,
         settings: &Settings,
     ) -> anyhow::Result<()> {
-        let stores = ApiStores::open(self.installation.data())?;
+        let stores = ApiStores::open(self.installation.data(), &settings.roles)?;
         let mut worker = settings.worker.clone();
         worker.worker_name = worker.worker_name.or_else(|| worker_name(&self.installation));
         let worker = inference_worker::Service::new(worker);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use command_api::{CommandApi, CommandApiConfig};
 use platform::access::CredentialStore;
 use platform::artifact_store::ArtifactStore;
-use platform::auth::{AccessRegister, SigningKey, Users};
+use platform::auth::{AccessRegister, RolesConfig, SigningKey, Users};
 use platform::foundation::{DataConfig, Foundation, FoundationError, TokenKeys};
 use platform::http::{PageLink, ServerEntry};
 use platform::picture_memory::PictureMemory;
@@ -29,8 +29,8 @@ pub(crate) struct ApiStores {
 
 impl ApiStores {
     /// Opens the folders and keys; makes what is missing.
-    pub(crate) fn open(data: &DataConfig) -> Result<Self, FoundationError> {
-        let register = AccessRegister::new();
+    pub(crate) fn open(data: &DataConfig, roles: &RolesConfig) -> Result<Self, FoundationError> {
+        let register = AccessRegister::new().with_roles(roles.role_scopes());
         Ok(Self {
             artifacts: data.open_artifacts()?,
             signing_key: data.open_signing_key()?,
@@ -58,6 +58,7 @@ pub(crate) fn build_command_api(
         users,
         register: stores.register.clone(),
         credentials: CredentialStore::new(foundation.pool().clone()),
+        signing_key: stores.signing_key.clone(),
     };
     CommandApi::new(on, config)
 }

@@ -14,12 +14,13 @@ mod rejection;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-pub use command::{AccessControlCommand, NewPrincipal};
+pub use command::{AccessControlCommand, Holdings, NewPrincipal};
 pub use event::AccessControlEvent;
 pub use name::{DisplayName, PrincipalName};
 pub use rejection::AccessControlRejection;
@@ -111,6 +112,14 @@ impl AccessControl {
     /// Every principal, by name.
     pub fn principals(&self) -> impl Iterator<Item = (&PrincipalName, &Principal)> {
         self.principals.iter()
+    }
+
+    /// Every principal from a name on, by name.
+    pub fn principals_from(
+        &self,
+        from: Bound<PrincipalName>,
+    ) -> impl Iterator<Item = (&PrincipalName, &Principal)> {
+        self.principals.range((from, Bound::Unbounded))
     }
 
     /// Whether somebody may administer the installation; until then it can be claimed.

@@ -36,7 +36,7 @@ mod vocabulary;
 
 pub use access_control::{
     AccessControl, AccessControlCommand, AccessControlEvent, AccessControlRejection, DisplayName,
-    NewPrincipal, Principal, PrincipalKind, PrincipalName, Role,
+    Holdings, NewPrincipal, Principal, PrincipalKind, PrincipalName, Role,
 };
 pub use aggregate::{
     Aggregate, EventLabels, Rejection, StoredEvent, UnknownStoredEvent, UpcastError, Upcaster,

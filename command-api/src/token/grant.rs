@@ -149,7 +149,7 @@ async fn sign_in(api: &CommandApi, grant: Grant) -> Result<Actor, NotGranted> {
     if kind == PrincipalKind::Account
         && let Some(demo) = api.users().authenticate(&name, &secret)
     {
-        return Ok(demo);
+        return Ok(demo.with_scopes_of(api.register().role_scopes()));
     }
     let signed_in = api.credentials().sign_in(api.register(), (&name, kind), &secret).await;
     let problem = |problem| NotGranted::Problem(Box::new(problem));

@@ -1,5 +1,7 @@
 //! What may be asked about the principals of an installation, and what follows.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
@@ -25,6 +27,21 @@ pub struct NewPrincipal {
     pub reach: Reach,
     /// Under which id its secret is kept.
     pub credential: Uuid,
+}
+
+/// What somebody holds, and so may give to others, take from them, and change about them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holdings {
+    /// The roles that allow nothing beyond what is held.
+    pub roles: BTreeSet<Role>,
+    /// Where it is held.
+    pub reach: Reach,
+}
+
+impl Holdings {
+    fn cover(&self, role: Role, reach: &Reach) -> bool {
+        self.roles.contains(&role) && self.reach.covers_reach(reach)
+    }
 }
 
 /// The commands of access control. Every reason is in the words of whoever asks.
@@ -100,6 +117,14 @@ pub enum AccessControlCommand {
         /// Why.
         reason: String,
     },
+    /// Any of these, by somebody who holds only so much. Whoever can write into the log holds everything, and needs
+    /// no such leave.
+    Delegated {
+        /// What whoever asks holds.
+        holdings: Holdings,
+        /// What is asked for.
+        command: Box<AccessControlCommand>,
+    },
 }
 
 pub(super) fn decide(
@@ -163,6 +188,37 @@ pub(super) fn decide(
             let reason = check_reason(reason)?;
             Ok(unless(is_done, Event::CredentialReplaced { name, credential, reason }))
         }
+        Command::Delegated { holdings, command } => {
+            check_holdings(state, &holdings, &command)?;
+            decide(state, *command)
+        }
+    }
+}
+
+/// Nobody gives what they do not hold, nor takes it from somebody who does: whoever may set the secret of somebody
+/// else may be them.
+fn check_holdings(
+    state: &AccessControl,
+    holdings: &Holdings,
+    command: &AccessControlCommand,
+) -> Result<(), Rejection> {
+    use AccessControlCommand as Command;
+    let covers = |role: Role, reach: &Reach| {
+        if holdings.cover(role, reach) { Ok(()) } else { Err(Rejection::NotHeld) }
+    };
+    let covers_all_of =
+        |name| find(state, name).and_then(|found| covers(found.role, &found.reach).map(|()| found));
+    match command {
+        Command::IssueClaimCode { .. } => covers(Role::Admin, &Reach::everywhere()),
+        // What it gives is held by the code.
+        Command::ClaimInstallation { .. } => Ok(()),
+        Command::Delegated { command, .. } => check_holdings(state, holdings, command),
+        Command::CreatePrincipal { principal, .. } => covers(principal.role, &principal.reach),
+        Command::DisablePrincipal { name, .. }
+        | Command::EnablePrincipal { name, .. }
+        | Command::ReplaceCredential { name, .. } => covers_all_of(name).map(drop),
+        Command::ChangeRole { name, role, .. } => covers(*role, &covers_all_of(name)?.reach),
+        Command::ChangeReach { name, reach, .. } => covers(covers_all_of(name)?.role, reach),
     }
 }
 

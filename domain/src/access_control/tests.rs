@@ -1,5 +1,7 @@
 //! Given / when / then over the principals of an installation, and what holds after any commands.
 
+mod holdings;
+
 use std::collections::BTreeSet;
 
 use proptest::collection::vec;

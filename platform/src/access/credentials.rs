@@ -68,7 +68,9 @@ impl CredentialStore {
         let secret = as_digested(secret, kind).ok_or(SignInError::Refused)?;
         let fits = self.hasher.verify(secret, digest).await?;
         match (name, principal) {
-            (Some(name), Some(principal)) if fits => Ok(Actor::for_principal(&name, &principal)),
+            (Some(name), Some(principal)) if fits => {
+                Ok(Actor::for_principal(&name, &principal, register.role_scopes()))
+            }
             _ => Err(SignInError::Refused),
         }
     }
