@@ -25,6 +25,7 @@ mod rest;
 mod session;
 #[cfg(test)]
 mod tests;
+mod visibility;
 
 use std::sync::Arc;
 

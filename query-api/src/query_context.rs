@@ -16,7 +16,7 @@ use crate::concurrency_limit::ConcurrencyLimit;
 use crate::cursor::CursorKey;
 use crate::error::QueryError;
 use crate::fair_turns::{FairTurn, FairTurns};
-use crate::paging::{Filter, Listed, count_rows};
+use crate::paging::{Filter, Listed, Within, count_rows};
 use crate::session::Session;
 
 /// Statements at work at once that may go through many rows, and those of one principal: the pool has sixteen
@@ -69,7 +69,7 @@ impl QueryContext {
     pub(crate) async fn wait_for_page_turn(
         &self,
         session: &Session,
-        filter: &impl Filter,
+        filter: &Within<'_, impl Filter>,
     ) -> Result<Option<FairTurn>, QueryError> {
         if !filter.is_combined() {
             return Ok(None);
@@ -85,7 +85,7 @@ impl QueryContext {
     pub(crate) async fn count_list<R: Listed>(
         &self,
         session: &Session,
-        filter: &impl Filter,
+        filter: &Within<'_, impl Filter>,
     ) -> Result<Option<i32>, QueryError> {
         session.count_total(&self.rate, filter)?;
         let _turn = self.wait_for_broad_turn(session).await?;

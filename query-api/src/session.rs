@@ -8,13 +8,14 @@ use axum::extract::FromRequestParts;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use chrono::Utc;
+use domain::Reach;
 use platform::auth::{Actor, AuthError, Scope, TokenVerifier};
 use platform::event_log::ActorRef;
 use platform::http::{Authenticated, Problem, RateExceeded, RateLimit, ShownRateLimit};
 
 use crate::QueryApi;
 use crate::error::QueryError;
-use crate::paging::Filter;
+use crate::paging::{Filter, Within};
 
 /// As how many reads more a page counts of whose conditions an index serves only one.
 const COMBINED_READS: NonZeroU32 = NonZeroU32::MIN.saturating_add(19);
@@ -43,6 +44,26 @@ impl Session {
         Ok(Self { actor, token: token.into(), verifier, rate: ShownRateLimit::default() })
     }
 
+    /// The same caller as it is now, which may be limited otherwise than before.
+    ///
+    /// # Errors
+    /// When the token is not believed any more.
+    pub(crate) fn renewed(&self) -> Result<Self, QueryError> {
+        let actor = self.verifier.verify(&self.token, Utc::now());
+        Ok(Self { actor: actor.map_err(QueryError::Unauthenticated)?, ..self.clone() })
+    }
+
+    /// Where the caller may see, as it was when the token was verified.
+    pub(crate) fn reach(&self) -> &Reach {
+        &self.actor.reach
+    }
+
+    /// # Errors
+    /// When the caller is limited to stations or parts: what is asked for is of the whole installation.
+    pub(crate) fn require_everywhere(&self) -> Result<(), QueryError> {
+        if self.reach().is_everywhere() { Ok(()) } else { Err(QueryError::OutOfReach) }
+    }
+
     /// The subject of the token.
     pub(crate) fn principal(&self) -> &str {
         &self.actor.subject
@@ -68,7 +89,7 @@ impl Session {
     pub(crate) fn count_page(
         &self,
         limit: &RateLimit,
-        filter: &impl Filter,
+        filter: &Within<'_, impl Filter>,
     ) -> Result<(), QueryError> {
         if filter.is_combined() { self.count_reads(limit, COMBINED_READS) } else { Ok(()) }
     }
@@ -80,7 +101,7 @@ impl Session {
     pub(crate) fn count_total(
         &self,
         limit: &RateLimit,
-        filter: &impl Filter,
+        filter: &Within<'_, impl Filter>,
     ) -> Result<(), QueryError> {
         self.count_reads(limit, COUNT_READS)?;
         self.count_page(limit, filter)

@@ -238,8 +238,9 @@ impl WebSocketConnection {
         id: String,
         request: async_graphql::Request,
     ) -> Result<(), CloseReason> {
+        // As the caller is now, which may be limited otherwise than when it connected.
         let session = self.session.as_ref().ok_or(UNAUTHORIZED)?;
-        session.check_token().map_err(|_| FORBIDDEN)?;
+        let session = session.renewed().map_err(|_| FORBIDDEN)?;
         if self.operations.contains_key(&id) {
             return Err(DUPLICATE_ID);
         }
@@ -248,9 +249,7 @@ impl WebSocketConnection {
         }
         let counted = session.count_reads(&self.api.context().rate, NonZeroU32::MIN);
         let answers = match counted {
-            Ok(()) => {
-                execute_stream(&self.api, session.clone(), request.data(self.closing.clone()))
-            }
+            Ok(()) => execute_stream(&self.api, session, request.data(self.closing.clone())),
             Err(refused) => iter([Answer::from_errors(vec![refused.into()])]).boxed(),
         };
         let answers = run_apart(answers).map(Some).chain(once(async { None }));

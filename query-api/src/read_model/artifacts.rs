@@ -3,11 +3,11 @@
 use async_graphql::{ComplexObject, Result, SimpleObject};
 use chrono::{DateTime, Utc};
 use domain::inspection::Registration;
-use domain::{Coverage, PixelBox, UnexplainedDifference};
+use domain::{Coverage, PixelBox, Reach, UnexplainedDifference};
 use platform::postgres::Pool;
 use serde::Serialize;
-use sqlx::FromRow;
 use sqlx::types::Json;
+use sqlx::{FromRow, QueryBuilder};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -15,6 +15,7 @@ use super::detection_limits::{DetectionLimitObject, detection_limit};
 use super::round_to_single;
 use super::words::{ArtifactStateWord, ComparisonMethodWord, DifferenceKindWord};
 use crate::error::QueryError;
+use crate::visibility::{Placed, restrict_to_reach};
 
 /// One picture of an inspection.
 #[derive(Debug, Clone, FromRow, SimpleObject, Serialize, ToSchema)]
@@ -103,10 +104,19 @@ pub(crate) async fn of_inspections<'e>(
     Ok(sqlx::query_as(&sql).bind(inspections).fetch_all(executor).await?)
 }
 
-/// The pictures of boards that have these ids, in any order.
-pub(crate) async fn by_ids(pool: &Pool, ids: &[Uuid]) -> Result<Vec<ArtifactObject>, QueryError> {
-    let sql = format!("SELECT {ARTIFACT_COLUMNS} FROM read.artifacts WHERE artifact_id = ANY($1)");
-    Ok(sqlx::query_as(&sql).bind(ids).fetch_all(pool).await?)
+const PLACED: Placed = Placed::OfInspection("artifacts.inspection_id");
+
+/// The pictures of boards within `reach` that have these ids, in any order.
+pub(crate) async fn by_ids(
+    pool: &Pool,
+    ids: &[Uuid],
+    reach: &Reach,
+) -> Result<Vec<ArtifactObject>, QueryError> {
+    let mut sql = QueryBuilder::new("SELECT ");
+    sql.push(ARTIFACT_COLUMNS).push(" FROM read.artifacts WHERE artifact_id = ANY(");
+    sql.push_bind(ids).push(")");
+    restrict_to_reach(&mut sql, PLACED, reach);
+    Ok(sql.build_query_as().fetch_all(pool).await?)
 }
 
 /// A picture at rest: what is needed to serve its file.
@@ -118,17 +128,24 @@ pub(crate) struct ServedPicture {
     pub(crate) sha256: Option<String>,
 }
 
-/// The picture of a board, or the golden sample, with this id.
+/// The picture of a board, or the golden sample, with this id, if it is within `reach`.
 pub(crate) async fn stored_picture(
     pool: &Pool,
     id: Uuid,
+    reach: &Reach,
 ) -> Result<Option<ServedPicture>, QueryError> {
-    let sql = "SELECT false AS is_golden, media_type, sha256 FROM read.artifacts
-               WHERE artifact_id = $1
-         UNION ALL
-         SELECT true, media_type, sha256 FROM read.golden_samples WHERE artifact_id = $1
-         LIMIT 1";
-    Ok(sqlx::query_as(sql).bind(id).fetch_optional(pool).await?)
+    let mut sql = QueryBuilder::new(
+        "SELECT false AS is_golden, media_type, sha256 FROM read.artifacts WHERE artifact_id = ",
+    );
+    sql.push_bind(id);
+    restrict_to_reach(&mut sql, PLACED, reach);
+    sql.push(
+        " UNION ALL SELECT true, media_type, sha256 FROM read.golden_samples WHERE artifact_id = ",
+    );
+    sql.push_bind(id);
+    restrict_to_reach(&mut sql, Placed::OfPart, reach);
+    sql.push(" LIMIT 1");
+    Ok(sql.build_query_as().fetch_optional(pool).await?)
 }
 
 /// The path at which a picture's file is served.

@@ -137,7 +137,7 @@ pub(super) async fn get_report(
     let face = choose_offer(&headers, &[JSON, PDF]).ok_or_else(not_acceptable)?;
     let context = api.context();
     let place = context.checkpoints.reached(ProjectionName::Reports, params.min_position).await?;
-    let found = reports::read_documents(&context.pool, &[id]).await?.pop();
+    let found = reports::read_documents(&context.pool, &[id], session.reach()).await?.pop();
     let (_, document) = found.ok_or_else(|| QueryError::NotFound(nothing()))?;
     let mut response = if face == PDF {
         respond_with_pdf(&api, &session, (id, &document), &headers).await?
