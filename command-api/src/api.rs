@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use axum::extract::FromRef;
-use platform::access::CredentialStore;
+use platform::access::{AccessAdministration, CredentialStore};
 use platform::artifact_store::{ArtifactStore, UploadLimits};
-use platform::auth::{AccessRegister, TokenIssuer, TokenVerifier, Users};
+use platform::auth::{AccessRegister, SigningKey, TokenIssuer, TokenVerifier, Users};
 use platform::event_log::EventLog;
 use platform::http::{RateLimit, WaitPlaces};
 use platform::idempotency::IdempotencyStore;
 use platform::picture_memory::PictureMemory;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::file_check::FileCheck;
 use crate::golden_check::GoldenCheck;
@@ -37,6 +38,8 @@ pub struct Dependencies {
     pub register: AccessRegister,
     /// What they prove that with.
     pub credentials: CredentialStore,
+    /// What is told apart by a secret, and is one, is told apart by a key that is derived from it.
+    pub signing_key: SigningKey,
 }
 
 /// The command API. Clones share everything.
@@ -107,6 +110,18 @@ impl CommandApi {
 
     pub(crate) fn credentials(&self) -> &CredentialStore {
         &self.0.dependencies.credentials
+    }
+
+    /// Accounts and clients, to be changed.
+    pub(crate) fn administration(&self) -> AccessAdministration {
+        let Dependencies { log, credentials, .. } = &self.0.dependencies;
+        AccessAdministration::with_credentials(Arc::clone(log), credentials.clone())
+    }
+
+    /// Stands for a secret where two have to be told apart, and tells nothing of it to whoever lacks the key.
+    pub(crate) fn mark_of(&self, secret: &SecretString) -> [u8; 32] {
+        let purpose = format!("mark of a secret\n{}", secret.expose_secret());
+        self.0.dependencies.signing_key.derive_key(&purpose)
     }
 
     pub(crate) fn upload_limits(&self) -> &UploadLimits {

@@ -60,6 +60,12 @@ impl Permission for VoidInspections {
     const SCOPE: Scope = Scope::InspectionsVoid;
 }
 
+pub(crate) struct WriteAccess;
+
+impl Permission for WriteAccess {
+    const SCOPE: Scope = Scope::AccessWrite;
+}
+
 /// A mutation by a caller who may do it.
 pub(crate) struct Mutation<P> {
     actor: Actor,
@@ -93,6 +99,11 @@ impl<P> Mutation<P> {
     /// The subject of the caller's token.
     pub(crate) fn subject(&self) -> &str {
         &self.actor.subject
+    }
+
+    /// Who sends it.
+    pub(crate) const fn actor(&self) -> &Actor {
+        &self.actor
     }
 
     /// With `body`, whose serialisation is canonical: strict parsing has left nothing out, and a
@@ -223,6 +234,27 @@ pub(crate) struct Plan<A: Aggregate> {
     pub(crate) answer: AnswerMaker<A>,
 }
 
+/// What a command was answered.
+pub(crate) enum CommandAnswer {
+    /// It was executed now, or its answer made again from the log.
+    Made(Answer),
+    /// The answer of an earlier request with its key.
+    Replayed(Answer),
+}
+
+impl CommandAnswer {
+    pub(crate) fn into_response(self) -> Response {
+        match self {
+            Self::Made(answer) => make_response(&answer),
+            Self::Replayed(answer) => {
+                let mut response = make_response(&answer);
+                response.headers_mut().insert(REPLAYED.clone(), HeaderValue::from_static("true"));
+                response
+            }
+        }
+    }
+}
+
 /// Executes what `plan` makes of the accepted command, once, and answers; or replays the answer.
 pub(crate) async fn dispatch_command<A, Planning>(
     api: &CommandApi,
@@ -234,12 +266,26 @@ where
     A::Command: Clone + Sync,
     Planning: Future<Output = Result<Plan<A>, Problem>> + Send,
 {
+    answer_command(api, keyed, plan).await.map(CommandAnswer::into_response)
+}
+
+/// The same, before it is sent: what is sent once, and kept nowhere, can be added.
+pub(crate) async fn answer_command<A, Planning>(
+    api: &CommandApi,
+    keyed: KeyedRequest,
+    plan: impl FnOnce(AcceptedCommand) -> Planning + Send + 'static,
+) -> Result<CommandAnswer, Problem>
+where
+    A: Aggregate,
+    A::Command: Clone + Sync,
+    Planning: Future<Output = Result<Plan<A>, Problem>> + Send,
+{
     let api = api.clone();
     finish_regardless(async move {
         let keys = api.idempotency();
         let claimed = keys.claim(&keyed.principal, &keyed.key, keyed.fingerprint).await;
         let claim = match claimed.map_err(problems::from_claim_error)? {
-            Claimed::Answered(answer) => return Ok(make_replay(&answer)),
+            Claimed::Answered(answer) => return Ok(CommandAnswer::Replayed(answer)),
             Claimed::Fresh(claim) => claim,
         };
         let work = async {
@@ -250,7 +296,7 @@ where
         if outcome.is_err() {
             keys.release(&claim).await;
         }
-        outcome.map(|answer| make_response(&answer))
+        outcome.map(CommandAnswer::Made)
     })
     .await
 }
@@ -318,11 +364,5 @@ pub(crate) fn make_response(answer: &Answer) -> Response {
             response.headers_mut().insert(name, value);
         }
     }
-    response
-}
-
-fn make_replay(answer: &Answer) -> Response {
-    let mut response = make_response(answer);
-    response.headers_mut().insert(REPLAYED.clone(), HeaderValue::from_static("true"));
     response
 }

@@ -6,6 +6,7 @@ mod key_set;
 mod peer_address;
 mod refusal;
 
+pub(crate) use peer_address::PeerAddress;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 

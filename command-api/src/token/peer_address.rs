@@ -7,7 +7,7 @@ use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::request::Parts;
 
 /// The network address that a request comes from.
-pub(super) struct PeerAddress(pub(super) String);
+pub(crate) struct PeerAddress(pub(crate) String);
 
 impl<S: Sync> FromRequestParts<S> for PeerAddress {
     type Rejection = Infallible;

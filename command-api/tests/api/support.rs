@@ -13,9 +13,11 @@ use domain::{
     AccessControl, AccessControlEvent, Aggregate as _, MediaType, PrincipalKind, PrincipalName,
     Reach,
 };
-use platform::access::CredentialStore;
+use platform::access::{AccessAdministration, CredentialStore};
 use platform::artifact_store::{ArtifactStore, UploadLimits};
-use platform::auth::{AccessRegister, Actor, KeyRing, TokenConfig, TokenIssuer, Users};
+use platform::auth::{
+    AccessRegister, Actor, KeyRing, RoleScopes, SigningKey, TokenConfig, TokenIssuer, Users,
+};
 use platform::event_log::postgres::PostgresEventLog;
 use platform::event_log::{EventLog, Position, Recorded, StreamVersion};
 use platform::health::Probe;
@@ -51,6 +53,15 @@ impl TestApi {
         config: CommandApiConfig,
         wrap_log: impl FnOnce(Arc<dyn EventLog>) -> Arc<dyn EventLog>,
     ) -> Self {
+        Self::start_where(config, RoleScopes::default(), wrap_log).await
+    }
+
+    /// Where roles allow something else.
+    pub(crate) async fn start_where(
+        config: CommandApiConfig,
+        roles: RoleScopes,
+        wrap_log: impl FnOnce(Arc<dyn EventLog>) -> Arc<dyn EventLog>,
+    ) -> Self {
         let database = fresh_database().await;
         let pool = database.pool();
         let data = tempfile::tempdir().unwrap();
@@ -58,7 +69,7 @@ impl TestApi {
         let keys = KeyRing::open(data.path(), Utc::now()).unwrap();
         let issuer = Arc::new(TokenIssuer::new(keys, TokenConfig::default()));
         let artifacts = artifact_store_in(data.path());
-        let register = AccessRegister::new();
+        let register = AccessRegister::new().with_roles(roles);
         register.publish(AccessControl::default());
         let on = Dependencies {
             idempotency: IdempotencyStore::new(pool.clone(), log.clone()),
@@ -70,6 +81,7 @@ impl TestApi {
             users: Users::demo(),
             register: register.clone(),
             credentials: CredentialStore::new(pool.clone()),
+            signing_key: SigningKey::open(data.path()).unwrap(),
         };
         let api = CommandApi::new(on, &config);
         let probe = api.probe();
@@ -92,9 +104,20 @@ impl TestApi {
             credential: Uuid::nil(),
             reason: "a test".to_owned(),
         });
-        let actor = Actor::for_principal(&name, access.principal(&name).unwrap());
+        let actor =
+            Actor::for_principal(&name, access.principal(&name).unwrap(), &RoleScopes::default());
         self.register.publish(access);
         self.issuer.issue(&actor, Utc::now()).unwrap().token
+    }
+
+    /// Accounts and clients, to be changed beside the API.
+    pub(crate) fn administration(&self) -> AccessAdministration {
+        AccessAdministration::new(self.log.clone(), self.pool.clone())
+    }
+
+    /// Makes the process believe what the log says of accounts and clients.
+    pub(crate) async fn follow_access(&self) {
+        self.register.publish(self.administration().read().await.unwrap());
     }
 
     /// Goes on after everybody's connections were ended: the first to use one is told so.
