@@ -3,6 +3,10 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use clap::builder::{PathBufValueParser, TypedValueParser as _};
+
+use crate::report_font::ReportFont;
+
 /// Limits of the query API, however it is served.
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
 pub struct QueryApiConfig {
@@ -46,6 +50,11 @@ pub struct QueryApiConfig {
     #[arg(long, env = "CHIPQ_RENDERS_MAX", default_value_t = 2)]
     #[arg(value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=1_024))]
     pub renders_max: usize,
+    /// Font file in which reports print Chinese, Japanese and Korean letters; by default one that is found where
+    /// systems put them, and where there is none, their code points are printed.
+    #[arg(long, env = "CHIPQ_REPORT_FONT", value_name = "FILE")]
+    #[arg(value_parser = PathBufValueParser::new().try_map(|path| ReportFont::read(&path)))]
+    pub report_font: Option<ReportFont>,
     /// Seconds that a read model may be behind the log and still count as ready.
     #[arg(long, env = "CHIPQ_READY_LAG", default_value_t = 30)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..=86_400))]
@@ -66,6 +75,7 @@ impl Default for QueryApiConfig {
             slow_behind: 10_000,
             send_timeout_ms: 30_000,
             renders_max: 2,
+            report_font: None,
             ready_lag_s: 30,
         }
     }

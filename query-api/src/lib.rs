@@ -20,6 +20,7 @@ mod palette;
 mod pdf_service;
 mod query_context;
 mod read_model;
+mod report_font;
 pub mod report_pdf;
 mod rest;
 mod session;
@@ -43,6 +44,7 @@ pub use annotated_picture::{PictureMarks, annotate};
 pub use config::QueryApiConfig;
 pub use explorer::PAGES;
 pub use graphql::sdl;
+pub use report_font::ReportFont;
 pub use rest::openapi;
 
 use checkpoints::Checkpoints;
@@ -114,10 +116,11 @@ impl QueryApi {
             wait_places: WaitPlaces::default(),
             shutdown: on.shutdown,
         });
+        let font = config.report_font.clone().or_else(ReportFont::of_this_machine);
         Self(Arc::new(QueryApiState {
             schema: graphql::build_schema(Arc::clone(&context)),
             preparation: Preparation::new(),
-            pdfs: PdfService::new(on.artifacts.clone(), on.memory, config.renders_max),
+            pdfs: PdfService::new(on.artifacts.clone(), on.memory, font, config.renders_max),
             artifacts: on.artifacts,
             verifier: on.verifier,
             context,

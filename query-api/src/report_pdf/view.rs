@@ -128,6 +128,14 @@ impl<'a> ReportView<'a> {
             digests: digest_views(report, text),
             escaped: false,
         };
+        // All other texts are set: now it is known what they were set in.
+        if let Some(font) = text.machine_font_used() {
+            view.digests.push(DigestView {
+                what: "Font of this machine, for Chinese, Japanese and Korean".to_owned(),
+                id: text.set(&font.name()),
+                sha256: font.sha256().to_string(),
+            });
+        }
         view.escaped = text.has_escaped();
         view
     }

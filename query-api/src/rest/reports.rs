@@ -149,7 +149,7 @@ pub(super) async fn get_report(
     Ok(with_place(place, response))
 }
 
-/// The same report and the same renderer give the same bytes, so their names make the ETag and a
+/// The same report, the same renderer and the same font give the same bytes, so their names make the ETag and a
 /// caller that has the PDF costs no rendering.
 async fn respond_with_pdf(
     api: &QueryApi,
@@ -158,7 +158,7 @@ async fn respond_with_pdf(
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
     let digest = Sha256::digest_of(document.as_bytes());
-    let etag = format!("\"{digest}-pdf-{}\"", env!("CARGO_PKG_VERSION"));
+    let etag = format!("\"{digest}-pdf-{}\"", api.pdf_service().edition());
     let bytes = match matches_etag(headers, &etag) {
         true => Vec::new(),
         false => api.pdf_service().render_stored(session.principal(), document).await?,
