@@ -63,6 +63,8 @@ pub(super) async fn grant_token(
 fn read_form(form: TokenForm) -> Result<BTreeMap<String, String>, TokenError> {
     let Form(pairs) =
         form.map_err(|error| TokenError::new("invalid_request", error.body_text()))?;
+    // One without a value counts as left out (RFC 6749, section 3.2).
+    let pairs: Vec<_> = pairs.into_iter().filter(|(_, value)| !value.is_empty()).collect();
     let count = pairs.len();
     let form: BTreeMap<String, String> = pairs.into_iter().collect();
     if form.len() < count {
