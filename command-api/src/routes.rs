@@ -11,7 +11,7 @@ use platform::http::describe::{describe_problems, text_header};
 use utoipa::OpenApi;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{
-    Flow, HttpAuthScheme, HttpBuilder, OAuth2, Password, Scopes, SecurityScheme,
+    ClientCredentials, Flow, HttpAuthScheme, HttpBuilder, OAuth2, Password, Scopes, SecurityScheme,
 };
 use utoipa::openapi::{Components, RefOr};
 use utoipa_axum::router::OpenApiRouter;
@@ -124,8 +124,14 @@ fn add_common_headers(operation: &mut Operation) {
 
 fn add_security_schemes(components: &mut Components) {
     let scopes = Scope::ALL.map(|scope| (scope.as_str(), scope.as_str()));
-    let password = Flow::Password(Password::new("/v1/token", Scopes::from_iter(scopes)));
-    let oauth2 = OAuth2::with_description([password], "Development users get a token here");
+    let scopes = Scopes::from_iter(scopes);
+    let client = Flow::ClientCredentials(ClientCredentials::new("/v1/token", scopes.clone()));
+    let account = Flow::Password(Password::new("/v1/token", scopes));
+    let oauth2 = OAuth2::with_description(
+        [account, client],
+        "Sign in: a person with account and password, a station or another machine with client_id and client_secret. \
+         Without any scope chosen, the token has all that are granted.",
+    );
     let bearer = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
         .bearer_format("JWT")
