@@ -5,6 +5,7 @@ mod arguments;
 mod bench;
 mod model;
 mod projections;
+mod token;
 mod variables;
 
 use std::ffi::OsString;
@@ -34,6 +35,7 @@ pub(crate) use model::{
 pub(crate) use projections::{
     DecisionArgs, DiscardStreamArgs, ProjectionsCommand, RepairHistoryArgs, RetryStreamArgs,
 };
+pub(crate) use token::{TokenArgs, TokenPrincipalArgs};
 
 use crate::installation::InstallationArgs;
 use crate::roles;
@@ -124,6 +126,15 @@ Examples:
     /// Keep the clients of stations and other machines, and their secrets.
     #[command(subcommand)]
     Clients(ClientsCommand),
+    /// Print an access token of a platform that serves, for curl and scripts.
+    #[command(after_help = "\
+Examples:
+  TOKEN=$(chipq token --client aoi-1 --secret-file aoi-1.secret)
+  TOKEN=$(CHIPQ_CLIENT_SECRET=chipq_secret_… chipq token --client aoi-1 --url http://chipq.example:8080)
+  chipq token --account ada
+
+It is good for 15 minutes. A secret is never an argument.")]
+    Token(TokenArgs),
     /// Check that every read model equals a rebuild from the event log.
     #[command(after_help = "Exits with 1 and names the differences when one does not.")]
     Verify(VerifyArgs),
@@ -201,7 +212,8 @@ impl Command {
             | Self::QueryApi(_)
             | Self::Projectors(_)
             | Self::InferenceWorker(_) => return true,
-            Self::Evaluate(_)
+            Self::Token(_)
+            | Self::Evaluate(_)
             | Self::Inspect(_)
             | Self::GenerateBoards(_)
             | Self::Bench(_)

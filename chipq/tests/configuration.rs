@@ -22,7 +22,7 @@ said at start, before anything is touched. `chipq help COMMAND` shows one comman
 ";
 
 /// What is read without an option for it, and what it is for.
-const WITHOUT_OPTION: [(&str, &str); 12] = [
+const WITHOUT_OPTION: [(&str, &str); 13] = [
     ("DATABASE_URL", "stands in for `CHIPQ_DATABASE_URL` where that is not set"),
     ("CHIPQ_POSTGRES_BIN", "folder with PostgreSQL's programs, for the private server"),
     (
@@ -34,6 +34,10 @@ const WITHOUT_OPTION: [(&str, &str); 12] = [
     ("HOME", "the same, without `XDG_DATA_HOME`"),
     ("USER", "who routes a model, or decides about a stream, when `CHIPQ_ACTOR` is not set"),
     ("LOGNAME", "the same, without `USER`"),
+    (
+        "CHIPQ_CLIENT_SECRET",
+        "the client's secret for `chipq token`, and for the sample client; no option, since arguments can be read by others",
+    ),
     ("CHIPQ_CACHE", "where `make` keeps Triton; read by the scripts"),
     ("CHIPQ_TEST_DATABASE_URL", "tests: this server instead of a private one"),
     (

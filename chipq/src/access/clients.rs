@@ -8,7 +8,7 @@ use secrecy::ExposeSecret as _;
 use serde_json::json;
 
 use super::{administer, change_reach, change_role, disable, enable, list, wrong_arguments};
-use crate::cli::{ClientsCommand, CreateClientArgs, RotateSecretArgs};
+use crate::cli::{ChangePrincipalArgs, ClientsCommand, CreateClientArgs, RotateSecretArgs};
 use crate::operator_session::operator;
 
 const KIND: PrincipalKind = PrincipalKind::Client;
@@ -39,7 +39,8 @@ async fn create(args: CreateClientArgs) -> anyhow::Result<ExitCode> {
 }
 
 async fn rotate(args: RotateSecretArgs) -> anyhow::Result<ExitCode> {
-    let RotateSecretArgs { name, json, decision, installation } = args;
+    let RotateSecretArgs { principal, json } = args;
+    let ChangePrincipalArgs { name, decision, installation } = principal;
     let by = operator(decision.actor.as_deref());
     let rotated = administer(&installation, async |access| {
         access.rotate_secret(by, name, decision.reason).await

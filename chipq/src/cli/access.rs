@@ -73,9 +73,9 @@ impl AccountsCommand {
             Self::Create(args) => &args.installation,
             Self::List(args) => &args.installation,
             Self::Disable(args) | Self::Enable(args) => &args.installation,
-            Self::Role(args) => &args.installation,
-            Self::Reach(args) => &args.installation,
-            Self::Password(args) => &args.installation,
+            Self::Role(args) => &args.principal.installation,
+            Self::Reach(args) => &args.principal.installation,
+            Self::Password(args) => &args.principal.installation,
             Self::Claim(args) => &args.installation,
             Self::ClaimCode(args) => &args.installation,
         }
@@ -89,9 +89,9 @@ impl ClientsCommand {
             Self::Create(args) => &args.installation,
             Self::List(args) => &args.installation,
             Self::Disable(args) | Self::Enable(args) => &args.installation,
-            Self::Role(args) => &args.installation,
-            Self::Reach(args) => &args.installation,
-            Self::Rotate(args) => &args.installation,
+            Self::Role(args) => &args.principal.installation,
+            Self::Reach(args) => &args.principal.installation,
+            Self::Rotate(args) => &args.principal.installation,
         }
     }
 }
@@ -176,7 +176,7 @@ pub(crate) struct ListPrincipalsArgs {
     pub(crate) installation: InstallationArgs,
 }
 
-/// `disable`, `enable`
+/// `disable`, `enable`, and what every other change needs, too: whose, why, and where.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ChangePrincipalArgs {
     /// Which.
@@ -190,54 +190,38 @@ pub(crate) struct ChangePrincipalArgs {
 /// `role`
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ChangeRoleArgs {
-    /// Which.
-    pub(crate) name: PrincipalName,
+    #[command(flatten)]
+    pub(crate) principal: ChangePrincipalArgs,
     /// What it may do from now on: station, operator, engineer, quality, auditor or admin.
     pub(crate) role: Role,
-    #[command(flatten)]
-    pub(crate) decision: DecisionArgs,
-    #[command(flatten)]
-    pub(crate) installation: InstallationArgs,
 }
 
 /// `reach`
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ChangeReachArgs {
-    /// Which.
-    pub(crate) name: PrincipalName,
+    #[command(flatten)]
+    pub(crate) principal: ChangePrincipalArgs,
     #[command(flatten)]
     pub(crate) reach: ReachArgs,
-    #[command(flatten)]
-    pub(crate) decision: DecisionArgs,
-    #[command(flatten)]
-    pub(crate) installation: InstallationArgs,
 }
 
 /// `chipq clients rotate`
 #[derive(Debug, Clone, Args)]
 pub(crate) struct RotateSecretArgs {
-    /// Which.
-    pub(crate) name: PrincipalName,
+    #[command(flatten)]
+    pub(crate) principal: ChangePrincipalArgs,
     /// Print client_id and client_secret as JSON.
     #[arg(long)]
     pub(crate) json: bool,
-    #[command(flatten)]
-    pub(crate) decision: DecisionArgs,
-    #[command(flatten)]
-    pub(crate) installation: InstallationArgs,
 }
 
 /// `chipq accounts password`
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ReplacePasswordArgs {
-    /// Which.
-    pub(crate) name: PrincipalName,
+    #[command(flatten)]
+    pub(crate) principal: ChangePrincipalArgs,
     #[command(flatten)]
     pub(crate) password: PasswordArgs,
-    #[command(flatten)]
-    pub(crate) decision: DecisionArgs,
-    #[command(flatten)]
-    pub(crate) installation: InstallationArgs,
 }
 
 /// `chipq accounts claim`
