@@ -13,7 +13,7 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use inference_worker::WorkerConfig;
 use platform::access::{AccessProbe, follow_access};
-use platform::auth::Users;
+use platform::auth::{TokenIssuerConfig, Users};
 use platform::config::{ConfigErrors, listen_address};
 use platform::event_log::EventLog;
 use platform::foundation::{DataConfig, Foundation, FoundationConfig};
@@ -26,7 +26,9 @@ use platform::picture_memory::PictureMemoryConfig;
 use platform::postgres::check_migrated;
 use platform::shutdown::Shutdown;
 
-use crate::wiring::{ApiStores, bind, build_command_api, build_query_api, describe_server};
+use crate::wiring::{
+    ApiStores, bind, build_command_api, build_query_api, describe_server, sessions,
+};
 
 const LATER: &str = "run `chipq migrate` first; see docs/architecture.md for which role needs what";
 
@@ -41,6 +43,8 @@ pub(crate) struct CommandApiArgs {
     /// Let the user demo (password demo) in, to try it out; refused unless the listener is on loopback.
     #[arg(long, env = "CHIPQ_DEMO", default_value_t = false)]
     demo: bool,
+    #[command(flatten)]
+    issuer: TokenIssuerConfig,
     #[command(flatten)]
     data: DataConfig,
     #[command(flatten, next_help_heading = "Database")]
@@ -65,6 +69,8 @@ pub(crate) struct QueryApiArgs {
     /// its host too.
     #[arg(long, env = "CHIPQ_PUBLIC_URL")]
     public_url: Option<command_api::PublicUrl>,
+    #[command(flatten)]
+    issuer: TokenIssuerConfig,
     #[command(flatten)]
     data: DataConfig,
     #[command(flatten, next_help_heading = "Database")]
@@ -116,10 +122,11 @@ pub(crate) async fn command_api(args: CommandApiArgs, shutdown: &Shutdown) -> an
     errors.finish()?;
     check_owner(&args.data.data_dir)?;
     let foundation = open(&args.foundation, shutdown).await?;
-    let stores = ApiStores::open(&args.data)?;
+    let stores = ApiStores::open(&args.data, &args.issuer)?;
     let users = if args.demo { Users::demo() } else { Users::none() };
     let api = build_command_api(&foundation, &stores, args.pictures.budget(), users, &args.config);
-    tokio::spawn(command_api::housekeeping(foundation.idempotency(), shutdown.clone()));
+    let (idempotency, sessions) = (foundation.idempotency(), sessions(&foundation));
+    tokio::spawn(command_api::housekeeping(idempotency, sessions, shutdown.clone()));
     let listener = bind(args.listen, "--listen").await?;
     tracing::info!(address = %listener.local_addr()?, "the command API is listening");
     let probes = vec![api.probe(), follow_accounts(&foundation, &stores, shutdown)];
@@ -134,7 +141,7 @@ pub(crate) async fn query_api(args: QueryApiArgs, shutdown: &Shutdown) -> anyhow
     check(&args.foundation, &args.data)?;
     check_owner(&args.data.data_dir)?;
     let foundation = open(&args.foundation, shutdown).await?;
-    let stores = ApiStores::open(&args.data)?;
+    let stores = ApiStores::open(&args.data, &args.issuer)?;
     let memory = args.pictures.budget();
     let api = build_query_api(&foundation, &stores, memory, &args.config, shutdown.clone());
     let listener = bind(args.listen, "--listen").await?;

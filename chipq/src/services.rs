@@ -13,7 +13,7 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use inference_worker::WorkerConfig;
 use platform::access::{AccessAdministration, AccessProbe, follow_access};
-use platform::auth::Users;
+use platform::auth::{TokenIssuerConfig, Users};
 use platform::disk::check_room;
 use platform::foundation::Foundation;
 use platform::health::{Check, Probe, ServerSurface, serve_with_health};
@@ -27,7 +27,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use crate::installation::Installation;
 use crate::openapi::openapi;
-use crate::wiring::{ApiStores, build_command_api, build_query_api, describe_server};
+use crate::wiring::{ApiStores, build_command_api, build_query_api, describe_server, sessions};
 
 /// How long everything together may take to get ready before somebody is told what is not.
 pub(crate) const READY_WITHIN: Duration = Duration::from_secs(60);
@@ -55,6 +55,8 @@ pub(crate) struct Settings {
     pub(crate) worker: WorkerConfig,
     #[command(flatten)]
     pub(crate) projectors: ProjectorsConfig,
+    #[command(flatten)]
+    pub(crate) issuer: TokenIssuerConfig,
 }
 
 /// All roles, running.
@@ -116,7 +118,7 @@ impl Services {
         users: Users,
         settings: &Settings,
     ) -> anyhow::Result<()> {
-        let stores = ApiStores::open(self.installation.data())?;
+        let stores = ApiStores::open(self.installation.data(), &settings.issuer)?;
         let mut worker = settings.worker.clone();
         worker.worker_name = worker.worker_name.or_else(|| worker_name(&self.installation));
         let worker = inference_worker::Service::new(worker);
@@ -145,7 +147,8 @@ impl Services {
         let pictures = (stores.artifacts.clone(), memory);
         let worker = worker.run(pool.clone(), tail.clone(), pictures, stop());
         let projectors = projectors.run(pool.clone(), tail.clone(), stop());
-        let housekeeping = command_api::housekeeping(self.foundation.idempotency(), stop());
+        let kept = (self.foundation.idempotency(), sessions(&self.foundation));
+        let housekeeping = command_api::housekeeping(kept.0, kept.1, stop());
         self.roles.spawn(async { ("the inference worker", worker.await) });
         self.roles.spawn(async { ("the projectors", projectors.await) });
         let access = follow_access(stores.register, self.foundation.tail().clone(), stop());

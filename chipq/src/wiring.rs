@@ -6,9 +6,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use command_api::{CommandApi, CommandApiConfig};
-use platform::access::CredentialStore;
+use platform::access::{CredentialStore, Sessions};
 use platform::artifact_store::ArtifactStore;
-use platform::auth::{AccessRegister, SigningKey, Users};
+use platform::auth::{AccessRegister, SigningKey, TokenIssuerConfig, Users};
 use platform::foundation::{DataConfig, Foundation, FoundationError, TokenKeys};
 use platform::http::{PageLink, ServerEntry};
 use platform::picture_memory::PictureMemory;
@@ -29,12 +29,15 @@ pub(crate) struct ApiStores {
 
 impl ApiStores {
     /// Opens the folders and keys; makes what is missing.
-    pub(crate) fn open(data: &DataConfig) -> Result<Self, FoundationError> {
+    pub(crate) fn open(
+        data: &DataConfig,
+        issuer: &TokenIssuerConfig,
+    ) -> Result<Self, FoundationError> {
         let register = AccessRegister::new();
         Ok(Self {
             artifacts: data.open_artifacts()?,
             signing_key: data.open_signing_key()?,
-            token_keys: data.open_token_keys(register.clone())?,
+            token_keys: data.open_token_keys(issuer, register.clone())?,
             register,
         })
     }
@@ -58,8 +61,14 @@ pub(crate) fn build_command_api(
         users,
         register: stores.register.clone(),
         credentials: CredentialStore::new(foundation.pool().clone()),
+        sessions: sessions(foundation),
     };
     CommandApi::new(on, config)
+}
+
+/// Who is signed in.
+pub(crate) fn sessions(foundation: &Foundation) -> Sessions {
+    Sessions::new(foundation.log(), foundation.pool().clone())
 }
 
 /// The query API on what it needs. Its pictures share `memory` with others of the process; `shutdown` ends

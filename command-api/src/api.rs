@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::FromRef;
-use platform::access::CredentialStore;
+use platform::access::{CredentialStore, Sessions};
 use platform::artifact_store::{ArtifactStore, UploadLimits};
 use platform::auth::{AccessRegister, TokenIssuer, TokenVerifier, Users};
 use platform::event_log::EventLog;
@@ -37,6 +37,8 @@ pub struct Dependencies {
     pub register: AccessRegister,
     /// What they prove that with.
     pub credentials: CredentialStore,
+    /// Who is signed in.
+    pub sessions: Sessions,
 }
 
 /// The command API. Clones share everything.
@@ -107,6 +109,15 @@ impl CommandApi {
 
     pub(crate) fn credentials(&self) -> &CredentialStore {
         &self.0.dependencies.credentials
+    }
+
+    pub(crate) fn sessions(&self) -> &Sessions {
+        &self.0.dependencies.sessions
+    }
+
+    /// Believes tokens.
+    pub(crate) fn verifier(&self) -> &TokenVerifier {
+        &self.0.dependencies.verifier
     }
 
     pub(crate) fn upload_limits(&self) -> &UploadLimits {

@@ -64,6 +64,15 @@ pub(crate) struct TokenProblems;
 
 impl IntoResponses for TokenProblems {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        refer_to_problems(&["429", "500", "504"])
+        refer_to_problems(&["429", "500", "503", "504"])
+    }
+}
+
+/// What stands in the way of metadata, where tokens name no address as their issuer.
+pub(crate) struct MetadataProblems;
+
+impl IntoResponses for MetadataProblems {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        refer_to_problems(&["404", "500", "504"])
     }
 }

@@ -6,12 +6,14 @@
 //! Absent on purpose: secrets, which are kept beside the log as digests that only the current
 //! [`Principal::credential`] finds, and what a role allows, which whoever lets somebody in knows.
 
+mod client_key;
 mod command;
 mod event;
 mod name;
 mod rejection;
 #[cfg(test)]
 mod tests;
+mod withdrawal;
 
 use std::collections::BTreeMap;
 
@@ -19,10 +21,12 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+pub use client_key::{ClientKey, KeyAlgorithm};
 pub use command::{AccessControlCommand, NewPrincipal};
 pub use event::AccessControlEvent;
 pub use name::{DisplayName, PrincipalName};
 pub use rejection::AccessControlRejection;
+use withdrawal::Withdrawal;
 
 use crate::vocabulary::vocabulary;
 use crate::{Aggregate, Reach, Sha256, StoredEvent};
@@ -58,6 +62,16 @@ vocabulary! {
     }
 }
 
+vocabulary! {
+    /// Why a session ended before its time.
+    pub enum SessionEndCause("cause") {
+        /// One of its refresh tokens was used a second time: somebody else has, or had, a copy of it.
+        RefreshTokenReused = "refresh-token-reused",
+        /// Whoever had a token of it took it back, as when signing out.
+        Revoked = "revoked",
+    }
+}
+
 /// Somebody or something that may use the platform.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Principal {
@@ -73,6 +87,8 @@ pub struct Principal {
     pub is_enabled: bool,
     /// Under which id its secret is kept; every other one is of the past.
     pub credential: Uuid,
+    /// The key that it signs with, of a client that has no secret.
+    pub public_key: Option<ClientKey>,
     /// How often anything about it was changed. What was granted at a lower number holds no more.
     pub revision: u32,
 }
@@ -96,6 +112,8 @@ struct ClaimCode {
 pub struct AccessControl {
     principals: BTreeMap<PrincipalName, Principal>,
     claim_code: Option<ClaimCode>,
+    /// By the id of the session, or of the token that belongs to none.
+    withdrawals: BTreeMap<Uuid, Withdrawal>,
 }
 
 impl AccessControl {

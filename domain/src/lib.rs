@@ -35,8 +35,9 @@ mod value;
 mod vocabulary;
 
 pub use access_control::{
-    AccessControl, AccessControlCommand, AccessControlEvent, AccessControlRejection, DisplayName,
-    NewPrincipal, Principal, PrincipalKind, PrincipalName, Role,
+    AccessControl, AccessControlCommand, AccessControlEvent, AccessControlRejection, ClientKey,
+    DisplayName, KeyAlgorithm, NewPrincipal, Principal, PrincipalKind, PrincipalName, Role,
+    SessionEndCause,
 };
 pub use aggregate::{
     Aggregate, EventLabels, Rejection, StoredEvent, UnknownStoredEvent, UpcastError, Upcaster,

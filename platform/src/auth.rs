@@ -2,14 +2,17 @@
 //! demonstration's account.
 //!
 //! Invariant: a token is believed only when it is signed with Ed25519 by a known key for this
-//! issuer and audience, and is in its time. Absent: refresh tokens and HTTP (see
+//! issuer and audience, and is in its time. Absent: refresh tokens (`access::Sessions`) and HTTP (see
 //! `http::Authenticated`).
 
 mod actor;
+mod followed_keys;
 mod issuer;
+mod issuer_config;
 mod keys;
 mod register;
 mod scope;
+mod signed_tokens;
 mod signing_key;
 mod tokens;
 mod users;
@@ -20,12 +23,13 @@ mod tests;
 
 pub use actor::Actor;
 pub use issuer::TokenIssuer;
-pub use keys::{KeyError, KeyRing};
+pub use issuer_config::TokenIssuerConfig;
+pub use keys::{KeyError, KeyRing, KeySummary, KeyUse};
 pub use register::{AccessRegister, AccessUnknown};
 pub use scope::{ROLES, Scope, scopes_of};
 pub use signing_key::SigningKey;
 pub(crate) use signing_key::hmac_sha256;
-pub use tokens::{AccessToken, TokenConfig};
+pub use tokens::{AccessToken, TokenConfig, VerifiedToken};
 pub use users::Users;
 pub use verifier::TokenVerifier;
 
@@ -50,6 +54,9 @@ pub enum AuthError {
     /// Altered, or signed by somebody else.
     #[error("the signature of the token is wrong; get a new one")]
     BadSignature,
+    /// Something else that was signed here, or an ID token.
+    #[error("the token is no access token: its typ is not at+jwt")]
+    NotAnAccessToken,
     /// It must be understood by rules that are not known here (RFC 7515, section 4.1.11).
     #[error("the token relies on extensions that are not known here")]
     CriticalExtension,

@@ -13,7 +13,7 @@ use crate::artifact_store::{
     self, ArtifactStore, ArtifactStoreConfig, ArtifactStoreError, InvalidArtifactStoreUrl,
 };
 use crate::auth::{
-    AccessRegister, KeyError, KeyRing, SigningKey, TokenConfig, TokenIssuer, TokenVerifier,
+    AccessRegister, KeyError, KeyRing, SigningKey, TokenIssuer, TokenIssuerConfig, TokenVerifier,
 };
 use crate::config::{ConfigErrors, SecretFileError};
 use crate::event_log::{self, EventLog, EventLogConfig, InvalidEventLogUrl};
@@ -217,9 +217,13 @@ impl DataConfig {
     ///
     /// # Errors
     /// When they cannot be read, or can be read by others.
-    pub fn open_token_keys(&self, register: AccessRegister) -> Result<TokenKeys, FoundationError> {
+    pub fn open_token_keys(
+        &self,
+        issuer: &TokenIssuerConfig,
+        register: AccessRegister,
+    ) -> Result<TokenKeys, FoundationError> {
         let ring = KeyRing::open(&self.data_dir, Utc::now())?;
-        let issuer = Arc::new(TokenIssuer::new(ring, TokenConfig::default()));
+        let issuer = Arc::new(TokenIssuer::new(ring, issuer.token_config()));
         let verifier = Arc::new(issuer.verifier().with_register(register));
         Ok(TokenKeys { issuer, verifier })
     }

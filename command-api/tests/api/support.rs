@@ -13,7 +13,7 @@ use domain::{
     AccessControl, AccessControlEvent, Aggregate as _, MediaType, PrincipalKind, PrincipalName,
     Reach,
 };
-use platform::access::CredentialStore;
+use platform::access::{CredentialStore, Sessions};
 use platform::artifact_store::{ArtifactStore, UploadLimits};
 use platform::auth::{AccessRegister, Actor, KeyRing, TokenConfig, TokenIssuer, Users};
 use platform::event_log::postgres::PostgresEventLog;
@@ -51,12 +51,21 @@ impl TestApi {
         config: CommandApiConfig,
         wrap_log: impl FnOnce(Arc<dyn EventLog>) -> Arc<dyn EventLog>,
     ) -> Self {
+        Self::start_as(TokenConfig::default(), config, wrap_log).await
+    }
+
+    /// By another issuer, too.
+    pub(crate) async fn start_as(
+        tokens: TokenConfig,
+        config: CommandApiConfig,
+        wrap_log: impl FnOnce(Arc<dyn EventLog>) -> Arc<dyn EventLog>,
+    ) -> Self {
         let database = fresh_database().await;
         let pool = database.pool();
         let data = tempfile::tempdir().unwrap();
         let log = wrap_log(Arc::new(PostgresEventLog::new(pool.clone())));
         let keys = KeyRing::open(data.path(), Utc::now()).unwrap();
-        let issuer = Arc::new(TokenIssuer::new(keys, TokenConfig::default()));
+        let issuer = Arc::new(TokenIssuer::new(keys, tokens));
         let artifacts = artifact_store_in(data.path());
         let register = AccessRegister::new();
         register.publish(AccessControl::default());
@@ -70,6 +79,7 @@ impl TestApi {
             users: Users::demo(),
             register: register.clone(),
             credentials: CredentialStore::new(pool.clone()),
+            sessions: Sessions::new(log.clone(), pool.clone()),
         };
         let api = CommandApi::new(on, &config);
         let probe = api.probe();

@@ -54,7 +54,8 @@ async fn a_token_is_refused_as_oauth_does() {
         ("username=demo&password=demo&password=demo", "invalid_request"),
         ("grant_type=client_credentials", "invalid_request"),
         ("grant_type=client_credentials&client_id=aoi-1", "invalid_request"),
-        ("grant_type=refresh_token", "unsupported_grant_type"),
+        ("grant_type=refresh_token", "invalid_request"),
+        ("grant_type=authorization_code", "unsupported_grant_type"),
         ("grant_type=&username=demo&password=demo", "unsupported_grant_type"),
         ("username=demo&password=demo&scope=projections:write", "invalid_scope"),
         ("username=demo&password=demo&scope=everything", "invalid_scope"),
@@ -253,7 +254,7 @@ async fn the_published_keys_verify_the_tokens() {
     assert_eq!(actor.subject, "demo");
 }
 
-fn decode(part: &str) -> Value {
+pub(crate) fn decode(part: &str) -> Value {
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
 }
 

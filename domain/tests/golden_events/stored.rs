@@ -68,6 +68,12 @@ variant_names!(
     RoleChanged,
     ReachChanged,
     CredentialReplaced,
+    PublicKeyRegistered,
+    SessionEnded,
+    TokenRevoked,
+    AllTokensRevoked,
+    SigningKeyAdded,
+    SigningKeyRetired,
 );
 
 variant_names!(

@@ -8,8 +8,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
 use domain::{
-    AccessControl, AccessControlCommand, AccessControlRejection, DisplayName, NewPrincipal,
-    PrincipalKind, PrincipalName, Reach, Role, Sha256,
+    AccessControl, AccessControlCommand, AccessControlRejection, ClientKey, DisplayName,
+    NewPrincipal, PrincipalKind, PrincipalName, Reach, Role, Sha256,
 };
 use secrecy::{ExposeSecret as _, SecretString};
 use uuid::Uuid;
@@ -131,12 +131,28 @@ impl AccessAdministration {
         let NewClient { name, role, reach } = client;
         let (client_id, client_secret) = (name.clone(), make_secret()?);
         let create = |credential| {
-            let (kind, display_name) = (PrincipalKind::Client, None);
-            let principal = NewPrincipal { name, kind, display_name, role, reach, credential };
+            let principal = new_client(NewClient { name, role, reach }, credential, None);
             AccessControlCommand::CreatePrincipal { principal, reason }
         };
         self.execute_with(by, client_secret.clone(), create).await?;
         Ok(ClientSecret { client_id, client_secret })
+    }
+
+    /// Creates a client that signs with a key of its own, and has no secret.
+    ///
+    /// # Errors
+    /// When the rules refuse it, or it cannot be recorded.
+    pub async fn create_client_with_key(
+        &self,
+        by: ActorRef,
+        client: NewClient,
+        key: ClientKey,
+        reason: String,
+    ) -> Result<(), AccessError> {
+        // Nothing is kept under this id.
+        let principal = new_client(client, Uuid::new_v4(), Some(key));
+        let create = AccessControlCommand::CreatePrincipal { principal, reason };
+        self.execute(by, create).await.map(drop)
     }
 
     /// Gives a client another secret, which is returned; the one before is worth nothing.
@@ -171,8 +187,9 @@ impl AccessAdministration {
         let NewAccount { name, display_name, role, reach } = account;
         let password = check_password(password, &words_of(&name, display_name.as_ref()))?;
         let create = |credential| {
-            let kind = PrincipalKind::Account;
-            let principal = NewPrincipal { name, kind, display_name, role, reach, credential };
+            let (kind, public_key) = (PrincipalKind::Account, None);
+            let principal =
+                NewPrincipal { name, kind, display_name, role, reach, credential, public_key };
             AccessControlCommand::CreatePrincipal { principal, reason }
         };
         self.execute_with(by, password, create).await.map(drop)
@@ -281,6 +298,12 @@ impl AccessAdministration {
             _ => Err(AccessControlRejection::PrincipalNotFound { name: name.clone() }.into()),
         }
     }
+}
+
+fn new_client(client: NewClient, credential: Uuid, public_key: Option<ClientKey>) -> NewPrincipal {
+    let NewClient { name, role, reach } = client;
+    let (kind, display_name) = (PrincipalKind::Client, None);
+    NewPrincipal { name, kind, display_name, role, reach, credential, public_key }
 }
 
 fn make_secret() -> Result<SecretString, AccessError> {

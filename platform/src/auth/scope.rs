@@ -25,11 +25,13 @@ pub enum Scope {
     ProjectionsRead,
     /// `projections:write`: retry or discard parked streams, rebuild.
     ProjectionsWrite,
+    /// `tokens:introspect`: ask whether a token is believed, and what it proves.
+    TokensIntrospect,
 }
 
 impl Scope {
     /// Every scope.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::InspectionsRead,
         Self::InspectionsWrite,
         Self::InspectionsVoid,
@@ -38,6 +40,7 @@ impl Scope {
         Self::ReportsRead,
         Self::ProjectionsRead,
         Self::ProjectionsWrite,
+        Self::TokensIntrospect,
     ];
 
     /// The name on the wire.
@@ -52,6 +55,7 @@ impl Scope {
             Self::ReportsRead => "reports:read",
             Self::ProjectionsRead => "projections:read",
             Self::ProjectionsWrite => "projections:write",
+            Self::TokensIntrospect => "tokens:introspect",
         }
     }
 }
@@ -116,7 +120,13 @@ pub const ROLES: [(&str, &[Scope]); 6] = [
     ),
     (
         "auditor",
-        &[Scope::InspectionsRead, Scope::PartsRead, Scope::ReportsRead, Scope::ProjectionsRead],
+        &[
+            Scope::InspectionsRead,
+            Scope::PartsRead,
+            Scope::ReportsRead,
+            Scope::ProjectionsRead,
+            Scope::TokensIntrospect,
+        ],
     ),
     ("admin", &Scope::ALL),
 ];

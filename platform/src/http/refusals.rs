@@ -27,6 +27,7 @@ impl From<AuthError> for Problem {
             | AuthError::WrongAlgorithm
             | AuthError::UnknownKey
             | AuthError::CriticalExtension
+            | AuthError::NotAnAccessToken
             | AuthError::BadSignature
             | AuthError::WrongIssuer
             | AuthError::WrongAudience
