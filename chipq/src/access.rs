@@ -1,7 +1,8 @@
-//! Accounts and clients at the command line, also while a platform serves: it follows the log.
+//! Accounts, clients and the keys of tokens at the command line, also while a platform serves: it follows the log.
 
 mod accounts;
 mod clients;
+mod keys;
 mod password;
 
 use std::process::ExitCode;
@@ -21,6 +22,7 @@ use crate::operator_session::{OperatorSession, operator};
 
 pub(crate) use accounts::run as run_accounts;
 pub(crate) use clients::run as run_clients;
+pub(crate) use keys::run as run_keys;
 
 /// Opens an installation, does `work` on its accounts and clients, and closes it.
 async fn administer<T>(

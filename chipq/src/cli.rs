@@ -3,6 +3,7 @@
 mod access;
 mod arguments;
 mod bench;
+mod keys;
 mod model;
 mod projections;
 mod variables;
@@ -17,15 +18,17 @@ use platform::telemetry::TelemetryConfig;
 pub(crate) use access::{
     AccountsCommand, ChangePrincipalArgs, ChangeReachArgs, ChangeRoleArgs, ClaimArgs,
     ClaimCodeArgs, ClientsCommand, CreateAccountArgs, CreateClientArgs, ListPrincipalsArgs,
-    PasswordArgs, ReplacePasswordArgs, RotateSecretArgs,
+    PasswordArgs, PublicKeyArgs, ReplacePasswordArgs, RotateSecretArgs,
 };
 pub(crate) use arguments::{
     DemoArgs, EvaluateArgs, GenerateBoardsArgs, InspectArgs, PhotographUnits, RebuildArgs, UpArgs,
     VerifyArgs,
 };
 pub(crate) use bench::{
-    BenchArgs, BenchCommand, BenchPairsArgs, BenchSignInsArgs, BenchTritonArgs, BenchWorkersArgs,
+    BenchArgs, BenchCommand, BenchPairsArgs, BenchSignInsArgs, BenchTokensArgs, BenchTritonArgs,
+    BenchWorkersArgs,
 };
+pub(crate) use keys::{KeysCommand, ListKeysArgs, RetireKeyArgs, RotateKeyArgs};
 
 pub(crate) use model::{
     CompareModelsArgs, FixedSetArgs, LoadModelArgs, ModelCommand, ModelServerArgs, RouteModelArgs,
@@ -124,6 +127,9 @@ Examples:
     /// Keep the clients of stations and other machines, and their secrets.
     #[command(subcommand)]
     Clients(ClientsCommand),
+    /// Keep the keys that tokens are signed with.
+    #[command(subcommand)]
+    Keys(KeysCommand),
     /// Check that every read model equals a rebuild from the event log.
     #[command(after_help = "Exits with 1 and names the differences when one does not.")]
     Verify(VerifyArgs),
@@ -216,6 +222,7 @@ impl Command {
             Self::Projections(command) => &command.installation().foundation,
             Self::Accounts(command) => &command.installation().foundation,
             Self::Clients(command) => &command.installation().foundation,
+            Self::Keys(command) => &command.installation().foundation,
             Self::Model(command) => &command.server().installation.foundation,
         };
         foundation.database.url().is_some()

@@ -1,6 +1,7 @@
 //! What the commands of an operator work on: an installation's database and log, also while a platform
 //! serves from it.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use platform::event_log::{ActorRef, EventLog};
@@ -37,6 +38,11 @@ impl OperatorSession {
     /// The database.
     pub(crate) const fn pool(&self) -> &Pool {
         self.foundation.pool()
+    }
+
+    /// The data folder.
+    pub(crate) fn data_dir(&self) -> &Path {
+        self.installation.data_dir()
     }
 
     /// The log.

@@ -49,7 +49,8 @@ pub(crate) enum ClientsCommand {
     #[command(after_help = "\
 Examples:
   chipq clients create aoi-1 --role station --station AOI-1 --reason \"new on line 2\"
-  chipq clients create mes --role auditor --reason \"the MES reads verdicts\" --json")]
+  chipq clients create mes --role auditor --reason \"the MES reads verdicts\" --json
+  chipq clients create mes --role auditor --public-key mes.pem --reason \"its key never leaves it\"")]
     Create(CreateClientArgs),
     /// Show every client, and what it may do.
     List(ListPrincipalsArgs),
@@ -62,7 +63,7 @@ Examples:
     /// Let a client do so elsewhere.
     #[command(visible_alias = "scope")]
     Reach(ChangeReachArgs),
-    /// Print another secret, once; the one before is worth nothing.
+    /// Print another secret, once, or take another key; what it had before is worth nothing.
     Rotate(RotateSecretArgs),
 }
 
@@ -118,6 +119,15 @@ impl ReachArgs {
     }
 }
 
+/// A key of the client, instead of a secret.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct PublicKeyArgs {
+    /// A file with the client's public key (PEM; Ed25519, P-256, or RSA of 2,048 bits and more): it then signs
+    /// assertions, and has no secret.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) public_key: Option<PathBuf>,
+}
+
 /// Where a password comes from.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct PasswordArgs {
@@ -157,6 +167,8 @@ pub(crate) struct CreateClientArgs {
     pub(crate) role: Role,
     #[command(flatten)]
     pub(crate) reach: ReachArgs,
+    #[command(flatten)]
+    pub(crate) key: PublicKeyArgs,
     /// Print client_id and client_secret as JSON.
     #[arg(long)]
     pub(crate) json: bool,
@@ -218,6 +230,8 @@ pub(crate) struct ChangeReachArgs {
 pub(crate) struct RotateSecretArgs {
     /// Which.
     pub(crate) name: PrincipalName,
+    #[command(flatten)]
+    pub(crate) key: PublicKeyArgs,
     /// Print client_id and client_secret as JSON.
     #[arg(long)]
     pub(crate) json: bool,
