@@ -62,7 +62,7 @@ pub use reach::{REACH_MAX, Reach};
 pub use read_model::{GenerationStatus, ProjectionName};
 pub use recipe::{Grade, Recipe, ViewName};
 pub use report::Report;
-pub use scale::{PixelScale, ScaleConflict, check_scale};
+pub use scale::{MillimetreBox, PixelScale, ScaleConflict, check_scale};
 pub use value::{
     ArtifactId, InspectionId, Invalid, Lot, NAME_MAX_CHARS, PartNumber, ReportId, Sha256, Station,
 };

@@ -1,5 +1,5 @@
 //! The report of a judged inspection: a pure function of its events, so that the same events give the
-//! same report for ever. Its JSON shape is `schemas/report.v4.schema.json`.
+//! same report for ever. Its JSON shape is `schemas/report.v5.schema.json`.
 
 mod fold;
 #[cfg(test)]
@@ -12,13 +12,13 @@ use serde::{Deserialize, Serialize};
 use crate::inspection::{GoldenReference, ModelIdentity, Registration, Timing};
 use crate::{
     ArtifactId, Confidence, Coverage, DefectClass, DetectionLimit, DifferenceKind, FiredRule,
-    Grade, InspectionEvent, InspectionId, Judgement, Lot, NotComparable, PartNumber, Picture,
-    PixelBox, PixelScale, Recipe, ReportId, Station, ViewName,
+    Grade, InspectionEvent, InspectionId, Judgement, Lot, MillimetreBox, NotComparable, PartNumber,
+    Picture, PixelBox, PixelScale, Recipe, ReportId, Station, ViewName,
 };
 use fold::{Created, ReportFold};
 
 /// The version of the report's JSON shape.
-pub const SCHEMA_VERSION: u32 = 4;
+pub const SCHEMA_VERSION: u32 = 5;
 
 /// One event of the inspection's stream with the facts of its recording.
 #[derive(Debug, Clone, PartialEq)]
@@ -88,6 +88,9 @@ pub struct ReportArtifact {
     pub picture: Option<Picture>,
     /// The golden sample it was compared with.
     pub golden: Option<GoldenReference>,
+    /// Whether the two are the same file, byte for byte. A camera gives no two such pictures, so the wrong file
+    /// may have been sent; the judgement is the same. Absent when it was compared with none.
+    pub identical_to_golden_sample: Option<bool>,
     /// What became of it.
     pub outcome: Outcome,
 }
@@ -138,6 +141,8 @@ pub struct ReportDefect {
     /// Where it is, in pixels of the picture.
     #[serde(rename = "box")]
     pub bounds: PixelBox,
+    /// Where it is in millimetres; absent when the picture's scale is not known.
+    pub box_mm: Option<MillimetreBox>,
 }
 
 /// One unexplained difference in the report.
@@ -154,6 +159,8 @@ pub struct ReportDifference {
     /// Where it is, in pixels of the picture.
     #[serde(rename = "box")]
     pub bounds: PixelBox,
+    /// Where it is in millimetres; absent when the picture's scale is not known.
+    pub box_mm: Option<MillimetreBox>,
 }
 
 /// One line of the report's timeline.
@@ -210,6 +217,13 @@ impl Report {
     }
 }
 
+impl ReportArtifact {
+    /// `None` when its scale is not known.
+    fn measure(&self, bounds: PixelBox) -> Option<MillimetreBox> {
+        self.pixels_per_millimetre.map(|scale| scale.measure(bounds))
+    }
+}
+
 impl TimelineEntry {
     fn from_entry(entry: &Entry) -> Self {
         Self {
@@ -235,6 +249,7 @@ fn numbered_defects(draft: &ReportFold, recipe: &Recipe) -> Vec<ReportDefect> {
             confidence: defect.confidence,
             grade,
             bounds: defect.bounds,
+            box_mm: artifact.measure(defect.bounds),
         })
         .collect()
 }
@@ -249,6 +264,7 @@ fn numbered_differences(draft: &ReportFold) -> Vec<ReportDifference> {
             kind: difference.kind,
             strength: difference.strength,
             bounds: difference.bounds,
+            box_mm: artifact.measure(difference.bounds),
         })
         .collect()
 }

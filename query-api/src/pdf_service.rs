@@ -196,6 +196,7 @@ mod tests {
             pixels_per_millimetre: None,
             picture: Some(picture),
             golden: None,
+            identical_to_golden_sample: None,
             outcome: Outcome::Missing,
         }
     }

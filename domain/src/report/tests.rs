@@ -52,7 +52,7 @@ fn board() -> Vec<Entry> {
 #[test]
 fn the_report_names_the_board_the_judgement_and_when_it_fell() {
     let report = Report::from_entries(&board()).unwrap();
-    assert_eq!(report.schema_version, 4);
+    assert_eq!(report.schema_version, 5);
     assert_eq!(report.report_id, ReportId::for_inspection(inspection_id()));
     assert_eq!(report.inspection_id, inspection_id());
     assert_eq!((report.lot, report.part, report.station), (lot(), part(), station()));
@@ -90,6 +90,7 @@ fn every_picture_stands_in_the_report_with_what_became_of_it() {
         view: (n == 2).then(|| view("bottom")),
         pixels_per_millimetre: (n == 1).then(|| scale(48.0)),
         picture: content.map(picture),
+        identical_to_golden_sample: golden.is_some().then_some(false),
         golden,
         outcome,
     };
@@ -102,6 +103,47 @@ fn every_picture_stands_in_the_report_with_what_became_of_it() {
             line(4, None, None, Outcome::Missing),
         ]
     );
+}
+
+#[test]
+fn what_is_found_is_measured_where_the_scale_of_its_picture_is_known() {
+    let mut board = board();
+    for entry in &mut board {
+        if let InspectionEvent::InferenceCompleted { differences, .. } = &mut entry.event {
+            *differences = vec![difference(DifferenceKind::Parted, 1.5)];
+        }
+    }
+    let report = Report::from_entries(&board).unwrap();
+    let measured: Vec<_> = report.defects.iter().map(|defect| defect.box_mm).collect();
+    let on_board = MillimetreBox { x: 0.208, y: 0.417, width: 0.625, height: 0.833 };
+    assert_eq!(measured, [Some(on_board), None, None]);
+    let measured: Vec<_> = report.differences.iter().map(|difference| difference.box_mm).collect();
+    let on_board = MillimetreBox { x: 1.042, y: 1.25, width: 0.146, height: 0.167 };
+    assert_eq!(measured, [Some(on_board), None]);
+}
+
+#[test]
+fn a_picture_that_is_its_golden_sample_byte_for_byte_is_told_and_judged_like_any_other() {
+    let board = recorded([
+        created(),
+        reserved(1),
+        reserved(2),
+        reserved(3),
+        reserved(4),
+        uploaded(1, "golden"),
+        uploaded(2, "another"),
+        uploaded(3, "no golden sample"),
+        requested([1, 2, 3, 4]),
+        completed(1, "golden", vec![]),
+        completed(2, "another", vec![]),
+        failed(3, "no golden sample", NotComparable::NoGoldenSample),
+        judged(Judgement::Pass, vec![FiredRule::NothingFound]),
+    ]);
+    let report = Report::from_entries(&board).unwrap();
+    let told: Vec<_> =
+        report.artifacts.iter().map(|picture| picture.identical_to_golden_sample).collect();
+    assert_eq!(told, [Some(true), Some(false), None, None]);
+    assert_eq!(report.judgement, Judgement::Pass);
 }
 
 #[test]

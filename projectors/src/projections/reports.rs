@@ -29,7 +29,7 @@ pub(super) struct Reports {
 impl ReadModel for Reports {
     const DEFINITION: ProjectionDefinition = ProjectionDefinition {
         name: ProjectionName::Reports.as_str(),
-        schema_version: 14,
+        schema_version: 15,
         schema_sql: |_| include_str!("reports.sql"),
         views: &["reports"],
         aggregate_types: &[Inspection::TYPE],

@@ -2,6 +2,7 @@
 
 use async_graphql::{InputObject, SimpleObject};
 use chrono::{DateTime, Utc};
+use domain::PixelBox;
 use platform::postgres::Pool;
 use serde::{Deserialize, Serialize};
 use sqlx::query_builder::Separated;
@@ -9,6 +10,7 @@ use sqlx::{FromRow, Postgres, QueryBuilder};
 use uuid::Uuid;
 
 use super::LogPosition;
+use super::boxes::{MillimetreBoxObject, PixelBoxObject, measure};
 use super::conditions::{check_names, check_times, is_more_than_one, only_given, restrict_text};
 use super::summed::{check_summed, push_summed_limit};
 use super::words::{DefectClassWord, GradeWord};
@@ -32,13 +34,15 @@ pub(crate) struct DefectObject {
     /// What the confidence means under the recipe.
     pub(crate) grade: GradeWord,
     #[graphql(skip)]
-    pub(crate) x: i32,
+    x: i32,
     #[graphql(skip)]
-    pub(crate) y: i32,
+    y: i32,
     #[graphql(skip)]
-    pub(crate) width: i32,
+    width: i32,
     #[graphql(skip)]
-    pub(crate) height: i32,
+    height: i32,
+    #[graphql(skip)]
+    pixels_per_millimetre: Option<f32>,
     /// The board's lot.
     pub(crate) lot: String,
     /// The part the board is.
@@ -51,6 +55,21 @@ pub(crate) struct DefectObject {
     pub(crate) position: LogPosition,
 }
 
+impl DefectObject {
+    /// Where it is.
+    pub(crate) const fn pixel_box(&self) -> PixelBoxObject {
+        let Self { x, y, width, height, .. } = *self;
+        PixelBoxObject { x, y, width, height }
+    }
+
+    /// Where it is in millimetres; `None` when the picture's scale is not known.
+    pub(crate) fn millimetre_box(&self) -> Option<MillimetreBoxObject> {
+        let sides = [self.x, self.y, self.width, self.height];
+        let [x, y, width, height] = sides.map(i32::unsigned_abs);
+        measure(self.pixels_per_millimetre, PixelBox { x, y, width, height }).map(Into::into)
+    }
+}
+
 /// Newest first: by time, so that a stretch of time is found by the index that the list is read by. A
 /// position is one result, which is one picture, so position and number are unique.
 impl Listed for DefectObject {
@@ -58,7 +77,7 @@ impl Listed for DefectObject {
     const NAME: &'static str = "defects by time";
     const SELECT: &'static str =
         "SELECT inspection_id, artifact_id, number, class, confidence, grade,
-        x, y, width, height, lot, part, station, found_at, position FROM read.defects";
+        x, y, width, height, pixels_per_millimetre, lot, part, station, found_at, position FROM read.defects";
     const KEY: &'static [&'static str] = &["found_at", "position", "number"];
     const DESCENDING: bool = true;
 

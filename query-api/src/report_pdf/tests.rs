@@ -79,6 +79,19 @@ fn what_differs_unexplained_and_what_was_not_compared_is_shown() {
 }
 
 #[test]
+fn boxes_are_in_millimetres_where_the_scale_is_known_and_a_golden_sample_sent_as_a_board_is_told() {
+    let renderer = ReportRenderer::new();
+    let all = renderer.render_pdf(&report(), &pictures()).unwrap();
+    let mut unmeasured = report();
+    unmeasured.defects[0].box_mm = None;
+    let mut identical = report();
+    identical.artifacts[0].identical_to_golden_sample = Some(true);
+    for other in [unmeasured, identical] {
+        assert!(renderer.render_pdf(&other, &pictures()).unwrap() != all);
+    }
+}
+
+#[test]
 fn bytes_that_are_not_the_reports_are_refused() {
     let report = report();
     let renderer = ReportRenderer::new();

@@ -54,6 +54,8 @@ struct FindingView<'a> {
     grade: &'static str,
     picture: String,
     bounds: String,
+    /// The same in millimetres; `None` when the picture's scale is not known.
+    on_board: Option<String>,
     rule: String,
     golden: String,
     card: &'a CardView,
@@ -260,6 +262,7 @@ fn finding_views<'a>(report: &Report, cards: &'a [CardView]) -> Vec<FindingView<
                 Some(_) | None => String::new(),
             },
             bounds: words::format_box(mark.bounds),
+            on_board: mark.box_mm.map(words::format_box_mm),
             rule: mark.consequence,
             golden: golden.map_or_else(String::new, |golden| format!("rev. {}", golden.revision)),
             card,

@@ -118,7 +118,7 @@ pub(super) async fn list_reports(
     tag = "reads",
     params(("report_id" = String, Path, description = "The report's id"), GetParams),
     responses(
-    (status = 200, description = "The report, schemas/report.v4.schema.json, or its PDF",
+    (status = 200, description = "The report, schemas/report.v5.schema.json, or its PDF",
      content((Object = "application/json"), (FileBytes = "application/pdf")),
      headers(("etag" = String), ("x-log-position" = String))),
     (status = 304, description = "As If-None-Match names it"), FormatProblems), security(("oauth2" = ["reports:read"]), ("bearer" = [])))]

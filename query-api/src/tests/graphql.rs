@@ -15,13 +15,15 @@ async fn an_inspection_shows_everything_that_is_known_of_it() {
             "query($id: ID!) { inspection(id: $id) { id lot part station state judgement
                 rules { rule class count judgement text } recipe { revision failAt reviewAt }
                 goldenSampleRevision
-                defects { number class confidence grade box { x y width height } artifactId }
+                defects { number class confidence grade box { x y width height }
+                    boxMm { x y width height } artifactId }
                 artifacts { id view pixelsPerMillimetre state sha256 url registration { dx dy score bend } goldenRevision
+                    identicalToGoldenSample
                     coverage { inspectedPixels comparedPixels comparedShare
                         uncovered { x y width height }
                         excludedPixels excludedShare excluded { x y width height } method }
                     detectionLimit { method finds mayMiss } borderPx
-                    differences { kind strength box { x y width height } } }
+                    differences { kind strength box { x y width height } boxMm { x y width height } } }
                 differenceCount
                 timeline { sequence eventType actor } report { id url document }
                 version position createdAt judgedAt voidReason } }",
@@ -41,7 +43,9 @@ async fn an_inspection_shows_everything_that_is_known_of_it() {
     assert_eq!(
         found["defects"][1],
         json!({"number": 2, "class": "OPEN", "confidence": 0.9, "grade": "DEFECT",
-               "box": {"x": 1, "y": 2, "width": 3, "height": 4}, "artifactId": artifact_id(1)})
+               "box": {"x": 1, "y": 2, "width": 3, "height": 4},
+               "boxMm": {"x": 0.021, "y": 0.041, "width": 0.062, "height": 0.083},
+               "artifactId": artifact_id(1)})
     );
     let picture = &found["artifacts"][0];
     assert_eq!(picture["url"], format!("/v1/artifacts/{}", artifact_id(1)));
@@ -67,8 +71,10 @@ async fn an_inspection_shows_everything_that_is_known_of_it() {
     assert_eq!(
         picture["differences"],
         json!([{"kind": "JOINED", "strength": 1.5,
-                "box": {"x": 5, "y": 6, "width": 7, "height": 8}}])
+                "box": {"x": 5, "y": 6, "width": 7, "height": 8},
+                "boxMm": {"x": 0.104, "y": 0.124, "width": 0.145, "height": 0.166}}])
     );
+    assert_eq!(picture["identicalToGoldenSample"], json!(null), "it was compared with none");
     assert_eq!((&found["differenceCount"], &found["goldenSampleRevision"]), (&json!(1), &json!(3)));
     assert_eq!(found["timeline"][0]["eventType"], "InspectionCreated");
     assert_eq!(found["report"]["document"], json!({"schema_version": 1}));

@@ -342,7 +342,7 @@ impl World {
         .unwrap();
         sqlx::query(
             "INSERT INTO read.defects
-             SELECT $1, $2, number, 'open', 0.9, 'defect', 1, 2, 3, 4, $3, 'P', 'AOI-1', 2,
+             SELECT $1, $2, number, 'open', 0.9, 'defect', 1, 2, 3, 4, 48.3, $3, 'P', 'AOI-1', 2,
                 to_timestamp(1.7e9 + $4), $4
              FROM generate_series(1, $5) AS number",
         )
