@@ -43,10 +43,11 @@ uninstall: ## What `make install` installed
 	@rm -f "$(DESTDIR)$(PREFIX)/bin/chipq" "$(SHARE)"/man/man1/chipq.1 "$(SHARE)"/man/man1/chipq-*.1 \
 	    "$(BASH_COMPLETION)" "$(ZSH_COMPLETION)" "$(FISH_COMPLETION)"
 
-test: postgres ## Every test, on a real PostgreSQL and a real Triton (installed into a cache)
+test: postgres ## Every test, on a real PostgreSQL, Triton and Keycloak (installed into a cache)
 	@trap 'deploy/stop-test-postgres' EXIT
 	CHIPQ_TRITON=$$(deploy/ensure-triton)
-	export CHIPQ_TRITON
+	CHIPQ_KEYCLOAK=$$(deploy/ensure-keycloak)
+	export CHIPQ_TRITON CHIPQ_KEYCLOAK
 	$(CARGO) test --locked --workspace $(ARGS)
 
 triton: ## Serve triton/ with a real Triton on 127.0.0.1: gRPC 8001, HTTP 8000 (ARGS="--grpc-port=9001")

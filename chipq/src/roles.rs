@@ -21,6 +21,7 @@ use platform::health::{
     Check, HealthConfig, Probe, ServerSurface, serve_health, serve_with_health,
 };
 use platform::http::{CorsConfig, HttpConfig, ServerEntry};
+use platform::identity_provider::IdentityProviderConfig;
 use platform::ownership::check_owner;
 use platform::picture_memory::PictureMemoryConfig;
 use platform::postgres::check_migrated;
@@ -51,6 +52,8 @@ pub(crate) struct CommandApiArgs {
     pictures: PictureMemoryConfig,
     #[command(flatten, next_help_heading = "Limits")]
     cors: CorsConfig,
+    #[command(flatten, next_help_heading = "Identity provider")]
+    identity_provider: IdentityProviderConfig,
 }
 
 /// `chipq query-api`
@@ -75,6 +78,8 @@ pub(crate) struct QueryApiArgs {
     cors: CorsConfig,
     #[command(flatten)]
     pictures: PictureMemoryConfig,
+    #[command(flatten, next_help_heading = "Identity provider")]
+    identity_provider: IdentityProviderConfig,
 }
 
 /// `chipq projectors`
@@ -113,16 +118,18 @@ pub(crate) async fn command_api(args: CommandApiArgs, shutdown: &Shutdown) -> an
     let is_local = !args.demo || args.listen.ip().is_loopback();
     let refusal = "demo/demo is let in on loopback only; listen on 127.0.0.1, or leave it out";
     errors.require(is_local, "CHIPQ_DEMO", refusal);
+    args.identity_provider.check(&mut errors);
     errors.finish()?;
     check_owner(&args.data.data_dir)?;
     let foundation = open(&args.foundation, shutdown).await?;
-    let stores = ApiStores::open(&args.data)?;
+    let stores = ApiStores::open(&args.data, &args.identity_provider)?;
     let users = if args.demo { Users::demo() } else { Users::none() };
     let api = build_command_api(&foundation, &stores, args.pictures.budget(), users, &args.config);
     tokio::spawn(command_api::housekeeping(foundation.idempotency(), shutdown.clone()));
     let listener = bind(args.listen, "--listen").await?;
     tracing::info!(address = %listener.local_addr()?, "the command API is listening");
-    let probes = vec![api.probe(), follow_accounts(&foundation, &stores, shutdown)];
+    let mut probes = vec![api.probe(), follow_accounts(&foundation, &stores, shutdown)];
+    probes.extend(stores.follow_identity_provider(shutdown.clone()));
     let entry = describe_server("Commands over REST", &command_api::PAGES);
     let surface = ServerSurface { entry, router: command_api::router(api), probes };
     let config = HttpConfig { cors: args.cors, ..args.config.http() };
@@ -131,15 +138,20 @@ pub(crate) async fn command_api(args: CommandApiArgs, shutdown: &Shutdown) -> an
 
 /// Serves queries until a signal. Read models may still be missing; `/readyz` then says so.
 pub(crate) async fn query_api(args: QueryApiArgs, shutdown: &Shutdown) -> anyhow::Result<()> {
-    check(&args.foundation, &args.data)?;
+    let mut errors = ConfigErrors::new();
+    args.foundation.check(&mut errors);
+    args.data.check(&mut errors);
+    args.identity_provider.check(&mut errors);
+    errors.finish()?;
     check_owner(&args.data.data_dir)?;
     let foundation = open(&args.foundation, shutdown).await?;
-    let stores = ApiStores::open(&args.data)?;
+    let stores = ApiStores::open(&args.data, &args.identity_provider)?;
     let memory = args.pictures.budget();
     let api = build_query_api(&foundation, &stores, memory, &args.config, shutdown.clone());
     let listener = bind(args.listen, "--listen").await?;
     tracing::info!(address = %listener.local_addr()?, "the query API is listening");
-    let probes = vec![api.probe(), follow_accounts(&foundation, &stores, shutdown)];
+    let mut probes = vec![api.probe(), follow_accounts(&foundation, &stores, shutdown)];
+    probes.extend(stores.follow_identity_provider(shutdown.clone()));
     let entry = describe_server("GraphQL, REST reads and report PDFs", &query_api::PAGES);
     let surface = ServerSurface { entry, router: query_api::router(api), probes };
     let public_host = args.public_url.map(|url| url.host());

@@ -14,10 +14,12 @@ use futures::future::BoxFuture;
 use inference_worker::WorkerConfig;
 use platform::access::{AccessAdministration, AccessProbe, follow_access};
 use platform::auth::Users;
+use platform::config::ConfigErrors;
 use platform::disk::check_room;
 use platform::foundation::Foundation;
 use platform::health::{Check, Probe, ServerSurface, serve_with_health};
 use platform::http::{CorsConfig, HttpConfig};
+use platform::identity_provider::IdentityProviderConfig;
 use platform::picture_memory::PictureMemoryConfig;
 use platform::shutdown::Shutdown;
 use projectors::ProjectorsConfig;
@@ -51,10 +53,21 @@ pub(crate) struct Settings {
     pub(crate) cors: CorsConfig,
     #[command(flatten)]
     pub(crate) pictures: PictureMemoryConfig,
+    #[command(flatten, next_help_heading = "Identity provider")]
+    pub(crate) identity_provider: IdentityProviderConfig,
     #[command(flatten)]
     pub(crate) worker: WorkerConfig,
     #[command(flatten)]
     pub(crate) projectors: ProjectorsConfig,
+}
+
+impl Settings {
+    /// Refuses everything that is wrong, before anything is touched.
+    pub(crate) fn check(&self) -> Result<(), ConfigErrors> {
+        let mut errors = ConfigErrors::new();
+        self.identity_provider.check(&mut errors);
+        errors.finish()
+    }
 }
 
 /// All roles, running.
@@ -116,13 +129,14 @@ impl Services {
         users: Users,
         settings: &Settings,
     ) -> anyhow::Result<()> {
-        let stores = ApiStores::open(self.installation.data())?;
+        let stores = ApiStores::open(self.installation.data(), &settings.identity_provider)?;
         let mut worker = settings.worker.clone();
         worker.worker_name = worker.worker_name.or_else(|| worker_name(&self.installation));
         let worker = inference_worker::Service::new(worker);
         let projectors = projectors::Service::new(settings.projectors.clone());
         let access = Arc::new(AccessProbe::new(stores.register.clone()));
         let mut probes: Vec<Arc<dyn Probe>> = vec![worker.health(), projectors.probe(), access];
+        probes.extend(stores.follow_identity_provider(self.stop_roles.child()));
         if self.installation.is_private() {
             probes.push(Arc::new(DiskProbe(self.installation.data_dir().to_owned())));
         }

@@ -10,7 +10,9 @@ use platform::access::CredentialStore;
 use platform::artifact_store::ArtifactStore;
 use platform::auth::{AccessRegister, SigningKey, Users};
 use platform::foundation::{DataConfig, Foundation, FoundationError, TokenKeys};
+use platform::health::Probe;
 use platform::http::{PageLink, ServerEntry};
+use platform::identity_provider::{IdentityProvider, IdentityProviderConfig};
 use platform::picture_memory::PictureMemory;
 use platform::shutdown::Shutdown;
 use query_api::{QueryApi, QueryApiConfig};
@@ -25,18 +27,33 @@ pub(crate) struct ApiStores {
     token_keys: TokenKeys,
     /// Who may use the installation; see [`platform::access::follow_access`].
     pub(crate) register: AccessRegister,
+    identity_provider: Option<IdentityProvider>,
 }
 
 impl ApiStores {
     /// Opens the folders and keys; makes what is missing.
-    pub(crate) fn open(data: &DataConfig) -> Result<Self, FoundationError> {
+    pub(crate) fn open(
+        data: &DataConfig,
+        identity_provider: &IdentityProviderConfig,
+    ) -> Result<Self, FoundationError> {
         let register = AccessRegister::new();
+        let identity_provider = identity_provider.open()?;
+        let external = identity_provider.as_ref().map(|provider| provider.issuer().clone());
         Ok(Self {
             artifacts: data.open_artifacts()?,
             signing_key: data.open_signing_key()?,
-            token_keys: data.open_token_keys(register.clone())?,
+            token_keys: data.open_token_keys(register.clone(), external)?,
             register,
+            identity_provider,
         })
+    }
+
+    /// Follows the identity provider, where there is one, until `shutdown`; what tells whether it answers.
+    pub(crate) fn follow_identity_provider(&self, shutdown: Shutdown) -> Option<Arc<dyn Probe>> {
+        let provider = self.identity_provider.clone()?;
+        let probe = provider.probe();
+        tokio::spawn(provider.follow(shutdown));
+        Some(probe)
     }
 }
 

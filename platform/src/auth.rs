@@ -6,6 +6,7 @@
 //! `http::Authenticated`).
 
 mod actor;
+mod external_issuer;
 mod issuer;
 mod keys;
 mod register;
@@ -19,6 +20,12 @@ mod verifier;
 mod tests;
 
 pub use actor::Actor;
+#[cfg(test)]
+pub(crate) use external_issuer::test_keys;
+pub use external_issuer::{
+    ClaimMapping, ExternalIssuer, ExternalTokenError, InvalidClaimMapping, InvalidKeySet,
+    IssuerKeys, KeySet, KeyTrust,
+};
 pub use issuer::TokenIssuer;
 pub use keys::{KeyError, KeyRing};
 pub use register::{AccessRegister, AccessUnknown};
@@ -74,6 +81,9 @@ pub enum AuthError {
     /// This process cannot tell who may do what.
     #[error("accounts and clients could not be read yet; try again in a moment")]
     AccessUnknown,
+    /// A token of an identity provider, for a reason that our own have not.
+    #[error(transparent)]
+    External(#[from] ExternalTokenError),
     /// The token is good but does not allow this.
     #[error("the token lacks the scope {0}")]
     MissingScope(Scope),

@@ -56,6 +56,11 @@ impl ConfigErrors {
         }
     }
 
+    /// Notes what is wrong elsewhere, too.
+    pub fn merge(&mut self, others: Self) {
+        self.0.extend(others.0);
+    }
+
     /// What is wrong, one line each, beginning with the variable.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(String::as_str)

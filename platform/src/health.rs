@@ -50,22 +50,31 @@ pub struct Check {
     /// Why not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
+    /// Whether the rest is of use without it: it does not keep the process from being ready.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub optional: bool,
 }
 
 impl Check {
     /// Ready, or why not.
     #[must_use]
     pub fn new(name: impl Into<String>, outcome: Result<(), String>) -> Self {
-        Self { name: name.into(), ready: outcome.is_ok(), detail: outcome.err() }
+        Self { name: name.into(), ready: outcome.is_ok(), detail: outcome.err(), optional: false }
+    }
+
+    /// The same of something without which the rest is of use.
+    #[must_use]
+    pub fn degrading(name: impl Into<String>, outcome: Result<(), String>) -> Self {
+        Self { optional: true, ..Self::new(name, outcome) }
     }
 }
 
 /// Whether reads can be served.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Readiness {
-    /// Whether everything is.
+    /// Whether everything is that has to be.
     ready: bool,
-    /// Everything that has to be.
+    /// Everything that was looked at.
     checks: Vec<Check>,
 }
 
@@ -102,7 +111,8 @@ impl ProbedParts {
         }
         let asked = self.probes.iter().map(|probe| ask_in_time(&**probe));
         let checks = merge_checks(join_all(asked).await.into_iter().flatten());
-        let readiness = Readiness { ready: checks.iter().all(|check| check.ready), checks };
+        let ready = checks.iter().all(|check| check.ready || check.optional);
+        let readiness = Readiness { ready, checks };
         *found = Some((Instant::now(), readiness.clone()));
         readiness
     }
@@ -260,6 +270,18 @@ mod tests {
         );
         assert_eq!(get(vec![fixed(&checks)], "/healthz").await.0, StatusCode::OK);
         assert_eq!(get(vec![fixed(&checks[..1])], "/readyz").await.0, StatusCode::OK);
+    }
+
+    #[tokio::test]
+    async fn what_only_degrades_is_named_and_the_process_is_ready_all_the_same() {
+        let provider = Check::degrading("provider", Err("it is away".to_owned()));
+        let (status, body) = get(vec![fixed(std::slice::from_ref(&provider))], "/readyz").await;
+        assert_eq!(status, StatusCode::OK);
+        let named = r#"{"name":"provider","ready":false,"detail":"it is away","optional":true}"#;
+        assert!(body.starts_with(r#"{"ready":true"#) && body.contains(named), "{body}");
+        let away = Check::new("engine", Err("it is away".to_owned()));
+        let (status, _) = get(vec![fixed(&[provider, away])], "/readyz").await;
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "the control");
     }
 
     #[tokio::test]

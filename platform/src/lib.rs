@@ -18,6 +18,7 @@ pub mod foundation;
 pub mod health;
 pub mod http;
 pub mod idempotency;
+pub mod identity_provider;
 pub mod metrics;
 pub mod ownership;
 pub mod picture_memory;

@@ -17,7 +17,7 @@ use super::keys::PublicKeys;
 use super::register::{AccessRegister, AccessUnknown};
 use super::tokens::{ALGORITHM, TokenClaims, TokenConfig};
 use super::users::DEMO_ACCOUNT;
-use super::{Actor, AuthError, KeyError, KeyRing};
+use super::{Actor, AuthError, ExternalIssuer, KeyError, KeyRing};
 
 /// How far clocks may differ, in seconds.
 const LEEWAY_S: i64 = 30;
@@ -34,6 +34,8 @@ pub struct TokenVerifier {
     folder: Option<PathBuf>,
     config: TokenConfig,
     register: Option<AccessRegister>,
+    /// Whose tokens are believed, too.
+    external: Option<ExternalIssuer>,
 }
 
 struct KnownKeys {
@@ -46,7 +48,13 @@ impl TokenVerifier {
     /// A verifier that believes the keys of `ring`, and notices when they are rotated.
     pub(super) fn of_ring(ring: &KeyRing, config: TokenConfig) -> Self {
         let keys = RwLock::new(KnownKeys { keys: ring.public.clone(), reloaded: None });
-        Self { keys, folder: Some(ring.key_folder().to_owned()), config, register: None }
+        Self {
+            keys,
+            folder: Some(ring.key_folder().to_owned()),
+            config,
+            register: None,
+            external: None,
+        }
     }
 
     /// A verifier that believes the keys of a key set (RFC 7517), for processes without the folder.
@@ -56,7 +64,7 @@ impl TokenVerifier {
     pub fn from_jwks(set: &serde_json::Value, config: TokenConfig) -> Result<Self, KeyError> {
         let keys = PublicKeys::from_jwks(set)?;
         let keys = RwLock::new(KnownKeys { keys, reloaded: None });
-        Ok(Self { keys, folder: None, config, register: None })
+        Ok(Self { keys, folder: None, config, register: None, external: None })
     }
 
     /// The actor that `token` proves at `now`.
@@ -64,6 +72,9 @@ impl TokenVerifier {
     /// # Errors
     /// Why it is not believed; see [`AuthError`].
     pub fn verify(&self, token: &str, now: DateTime<Utc>) -> Result<Actor, AuthError> {
+        if let Some(external) = self.external_issuer_of(token) {
+            return external.verify(token, now);
+        }
         if token.len() > TOKEN_MAX_BYTES {
             return Err(AuthError::Malformed);
         }
@@ -92,6 +103,24 @@ impl TokenVerifier {
     #[must_use]
     pub fn with_register(self, register: AccessRegister) -> Self {
         Self { register: Some(register), ..self }
+    }
+
+    /// Believes the tokens of this issuer, too.
+    #[must_use]
+    pub fn with_external_issuer(self, external: Option<ExternalIssuer>) -> Self {
+        Self { external, ..self }
+    }
+
+    /// Waits for a moment where `token` names a key of an external issuer that is not known yet and may come. Call it
+    /// before [`Self::verify`], where waiting is possible.
+    pub async fn await_key_of(&self, token: &str) {
+        if let Some(external) = self.external_issuer_of(token) {
+            external.await_key_of(token).await;
+        }
+    }
+
+    fn external_issuer_of(&self, token: &str) -> Option<&ExternalIssuer> {
+        self.external.as_ref().filter(|external| external.is_named_by(token))
     }
 
     /// The key set (RFC 7517) that is believed here.

@@ -32,6 +32,7 @@ where
         let header = parts.headers.get(header::AUTHORIZATION).ok_or(AuthError::MissingToken)?;
         let token = header.to_str().ok().and_then(bearer_token).ok_or(AuthError::NotBearer)?;
         let verifier = Arc::<TokenVerifier>::from_ref(state);
+        verifier.await_key_of(token).await;
         let actor = verifier.verify(token, Utc::now())?;
         RequestCaller::of_request(&parts.extensions).identify(&actor.subject);
         Ok(Self(actor))

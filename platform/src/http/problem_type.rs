@@ -102,6 +102,8 @@ problem_types! {
     NoArtifact, "no-artifact", [409], "announce and upload a picture first";
     NoGoldenSample, "no-golden-sample", [409],
         "nothing is in force that it could stand beside: announce a replacement first";
+    NoRole, "no-role", [403],
+        "the identity provider gives no role that counts here, or none for a station or part: ask its administrator";
     NotAPicture, "not-a-picture", [415], "the bytes are no picture that is taken here";
     NotAcceptable, "not-acceptable", [406], "`Accept` names nothing that is served here";
     NotFound, "not-found", [404],

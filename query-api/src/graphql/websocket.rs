@@ -222,6 +222,7 @@ impl WebSocketConnection {
         let session = match (payload.and_then(token_of), self.from_header.take()) {
             (Some(token), _) => {
                 let verifier = std::sync::Arc::clone(self.api.token_verifier());
+                verifier.await_key_of(token).await;
                 Session::open(verifier, token).map_err(|_| FORBIDDEN)?
             }
             (None, Some(session)) => session,
