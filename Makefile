@@ -17,7 +17,7 @@ BASH_COMPLETION := $(SHARE)/bash-completion/completions/chipq
 ZSH_COMPLETION := $(SHARE)/zsh/site-functions/_chipq
 FISH_COMPLETION := $(SHARE)/fish/vendor_completions.d/chipq.fish
 
-.PHONY: help build demo install uninstall test triton lint postgres
+.PHONY: help build demo install uninstall test triton lint packages
 
 help: ## This list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -26,7 +26,7 @@ build: ## The executable; its path is the last line
 	@$(CARGO) build --locked --package chipq
 	@echo "$(CHIPQ)"
 
-demo: postgres build ## Inspect a lot of generated boards and look at the result (ARGS="--once --count 6")
+demo: packages build ## Inspect a lot of generated boards and look at the result (ARGS="--once --count 6")
 	@exec "$(CHIPQ)" demo $(ARGS)
 
 install: ## The executable, its manual pages and shells' completions (PREFIX=/usr/local, DESTDIR=)
@@ -43,10 +43,11 @@ uninstall: ## What `make install` installed
 	@rm -f "$(DESTDIR)$(PREFIX)/bin/chipq" "$(SHARE)"/man/man1/chipq.1 "$(SHARE)"/man/man1/chipq-*.1 \
 	    "$(BASH_COMPLETION)" "$(ZSH_COMPLETION)" "$(FISH_COMPLETION)"
 
-test: postgres ## Every test, on a real PostgreSQL and a real Triton (installed into a cache)
+test: packages ## Every test, on a real PostgreSQL, Triton and Keycloak (installed into a cache)
 	@trap 'deploy/stop-test-postgres' EXIT
 	CHIPQ_TRITON=$$(deploy/ensure-triton)
-	export CHIPQ_TRITON
+	CHIPQ_KEYCLOAK=$$(deploy/ensure-keycloak)
+	export CHIPQ_TRITON CHIPQ_KEYCLOAK
 	$(CARGO) test --locked --workspace $(ARGS)
 
 triton: ## Serve triton/ with a real Triton on 127.0.0.1: gRPC 8001, HTTP 8000 (ARGS="--grpc-port=9001")
@@ -61,5 +62,5 @@ lint: ## Format, clippy, documentation
 	@$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	@RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps
 
-postgres:
-	@deploy/ensure-postgres
+packages:
+	@deploy/ensure-packages

@@ -1,8 +1,11 @@
-//! Accounts and clients at the command line, also while a platform serves: it follows the log.
+//! Accounts, clients, their tokens and the keys of tokens at the command line, also while a platform serves: it follows
+//! the log.
 
 mod accounts;
 mod clients;
-mod password;
+mod keys;
+mod secret_input;
+mod token;
 
 use std::process::ExitCode;
 
@@ -21,6 +24,8 @@ use crate::operator_session::{OperatorSession, operator};
 
 pub(crate) use accounts::run as run_accounts;
 pub(crate) use clients::run as run_clients;
+pub(crate) use keys::run as run_keys;
+pub(crate) use token::run as print_token;
 
 /// Opens an installation, does `work` on its accounts and clients, and closes it.
 async fn administer<T>(
@@ -33,16 +38,15 @@ async fn administer<T>(
     session.close(outcome.map_err(|error| explain(&error).into())).await
 }
 
-/// Changes the principal `name`, which is of this kind, by the command that `change` makes of its name and the
-/// reason.
+/// Changes a principal, which is of this kind, by the command that `change` makes of its name and the reason.
 async fn change(
-    (name, kind): (PrincipalName, PrincipalKind),
-    decision: DecisionArgs,
-    installation: &InstallationArgs,
+    principal: ChangePrincipalArgs,
+    kind: PrincipalKind,
     change: impl FnOnce(PrincipalName, String) -> AccessControlCommand,
 ) -> anyhow::Result<ExitCode> {
+    let ChangePrincipalArgs { name, decision, installation } = principal;
     let DecisionArgs { reason, actor } = decision;
-    let changed = administer(installation, async |administration| {
+    let changed = administer(&installation, async |administration| {
         let access = administration.read().await?;
         if access.principal(&name).is_none_or(|principal| principal.kind != kind) {
             return Err(AccessControlRejection::PrincipalNotFound { name: name.clone() }.into());
@@ -60,28 +64,26 @@ async fn change(
 }
 
 async fn disable(args: ChangePrincipalArgs, kind: PrincipalKind) -> anyhow::Result<ExitCode> {
-    let ChangePrincipalArgs { name, decision, installation } = args;
     let disable = |name, reason| AccessControlCommand::DisablePrincipal { name, reason };
-    change((name, kind), decision, &installation, disable).await
+    change(args, kind, disable).await
 }
 
 async fn enable(args: ChangePrincipalArgs, kind: PrincipalKind) -> anyhow::Result<ExitCode> {
-    let ChangePrincipalArgs { name, decision, installation } = args;
     let enable = |name, reason| AccessControlCommand::EnablePrincipal { name, reason };
-    change((name, kind), decision, &installation, enable).await
+    change(args, kind, enable).await
 }
 
 async fn change_role(args: ChangeRoleArgs, kind: PrincipalKind) -> anyhow::Result<ExitCode> {
-    let ChangeRoleArgs { name, role, decision, installation } = args;
+    let ChangeRoleArgs { principal, role } = args;
     let to_role = |name, reason| AccessControlCommand::ChangeRole { name, role, reason };
-    change((name, kind), decision, &installation, to_role).await
+    change(principal, kind, to_role).await
 }
 
 async fn change_reach(args: ChangeReachArgs, kind: PrincipalKind) -> anyhow::Result<ExitCode> {
-    let ChangeReachArgs { name, reach, decision, installation } = args;
+    let ChangeReachArgs { principal, reach } = args;
     let reach = reach.reach().map_err(|error| wrong_arguments(&error))?;
     let to_reach = |name, reason| AccessControlCommand::ChangeReach { name, reach, reason };
-    change((name, kind), decision, &installation, to_reach).await
+    change(principal, kind, to_reach).await
 }
 
 /// Prints every principal of this kind.

@@ -9,6 +9,7 @@ mod http_load;
 mod log_load;
 mod pairs;
 mod sign_ins;
+mod tokens;
 mod triton;
 mod workers;
 
@@ -29,6 +30,7 @@ pub(crate) async fn run(args: BenchArgs) -> anyhow::Result<ExitCode> {
     match args.what {
         Some(BenchCommand::Pairs(args)) => pairs::run(args).await,
         Some(BenchCommand::SignIns(args)) => sign_ins::run(args).await,
+        Some(BenchCommand::Tokens(args)) => tokens::run(args).await,
         Some(BenchCommand::Triton(args)) => triton::run(args).await,
         Some(BenchCommand::Workers(args)) => workers::run(args).await,
         None => measure_platform(args).await,

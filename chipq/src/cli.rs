@@ -3,8 +3,10 @@
 mod access;
 mod arguments;
 mod bench;
+mod keys;
 mod model;
 mod projections;
+mod token;
 mod variables;
 
 use std::ffi::OsString;
@@ -17,15 +19,17 @@ use platform::telemetry::TelemetryConfig;
 pub(crate) use access::{
     AccountsCommand, ChangePrincipalArgs, ChangeReachArgs, ChangeRoleArgs, ClaimArgs,
     ClaimCodeArgs, ClientsCommand, CreateAccountArgs, CreateClientArgs, ListPrincipalsArgs,
-    PasswordArgs, ReplacePasswordArgs, RotateSecretArgs,
+    PasswordArgs, PublicKeyArgs, ReplacePasswordArgs, RotateSecretArgs,
 };
 pub(crate) use arguments::{
     DemoArgs, EvaluateArgs, GenerateBoardsArgs, InspectArgs, PhotographUnits, RebuildArgs, UpArgs,
     VerifyArgs,
 };
 pub(crate) use bench::{
-    BenchArgs, BenchCommand, BenchPairsArgs, BenchSignInsArgs, BenchTritonArgs, BenchWorkersArgs,
+    BenchArgs, BenchCommand, BenchPairsArgs, BenchSignInsArgs, BenchTokensArgs, BenchTritonArgs,
+    BenchWorkersArgs,
 };
+pub(crate) use keys::{KeysCommand, ListKeysArgs, RetireKeyArgs, RotateKeyArgs};
 
 pub(crate) use model::{
     CompareModelsArgs, FixedSetArgs, LoadModelArgs, ModelCommand, ModelServerArgs, RouteModelArgs,
@@ -34,6 +38,7 @@ pub(crate) use model::{
 pub(crate) use projections::{
     DecisionArgs, DiscardStreamArgs, ProjectionsCommand, RepairHistoryArgs, RetryStreamArgs,
 };
+pub(crate) use token::{TokenArgs, TokenPrincipalArgs};
 
 use crate::installation::InstallationArgs;
 use crate::roles;
@@ -124,6 +129,18 @@ Examples:
     /// Keep the clients of stations and other machines, and their secrets.
     #[command(subcommand)]
     Clients(ClientsCommand),
+    /// Print an access token of a platform that serves, for curl and scripts.
+    #[command(after_help = "\
+Examples:
+  TOKEN=$(chipq token --client aoi-1 --secret-file aoi-1.secret)
+  TOKEN=$(CHIPQ_CLIENT_SECRET=chipq_secret_… chipq token --client aoi-1 --url http://chipq.example:8080)
+  chipq token --account ada
+
+It is good for 15 minutes. A secret is never an argument.")]
+    Token(TokenArgs),
+    /// Keep the keys that tokens are signed with.
+    #[command(subcommand)]
+    Keys(KeysCommand),
     /// Check that every read model equals a rebuild from the event log.
     #[command(after_help = "Exits with 1 and names the differences when one does not.")]
     Verify(VerifyArgs),
@@ -201,7 +218,8 @@ impl Command {
             | Self::QueryApi(_)
             | Self::Projectors(_)
             | Self::InferenceWorker(_) => return true,
-            Self::Evaluate(_)
+            Self::Token(_)
+            | Self::Evaluate(_)
             | Self::Inspect(_)
             | Self::GenerateBoards(_)
             | Self::Bench(_)
@@ -216,6 +234,7 @@ impl Command {
             Self::Projections(command) => &command.installation().foundation,
             Self::Accounts(command) => &command.installation().foundation,
             Self::Clients(command) => &command.installation().foundation,
+            Self::Keys(command) => &command.installation().foundation,
             Self::Model(command) => &command.server().installation.foundation,
         };
         foundation.database.url().is_some()

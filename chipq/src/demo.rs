@@ -35,6 +35,7 @@ pub(crate) async fn run(args: DemoArgs, shutdown: &Shutdown) -> anyhow::Result<E
     let lot = load(&args)?;
     let (address, any_port) = args.listen();
     let users = up::users(address, true)?;
+    args.settings.check()?;
     let listener = bind(address, any_port).await?;
     let temporary = match args.data {
         Some(_) => None,

@@ -130,6 +130,8 @@ async fn run(command: Command, shutdown: &Shutdown) -> anyhow::Result<ExitCode> 
         Command::Projections(command) => projections::run(command).boxed_local(),
         Command::Accounts(command) => access::run_accounts(command).boxed_local(),
         Command::Clients(command) => access::run_clients(command).boxed_local(),
+        Command::Token(args) => access::print_token(args).boxed_local(),
+        Command::Keys(command) => access::run_keys(command).boxed_local(),
         Command::Verify(args) => projections::verify(args).boxed_local(),
         Command::Evaluate(args) => {
             compute(move || offline::evaluate(&args)).map_ok(succeeded).boxed_local()

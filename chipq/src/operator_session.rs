@@ -1,6 +1,7 @@
 //! What the commands of an operator work on: an installation's database and log, also while a platform
 //! serves from it.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use platform::event_log::{ActorRef, EventLog};
@@ -39,6 +40,11 @@ impl OperatorSession {
         self.foundation.pool()
     }
 
+    /// The data folder.
+    pub(crate) fn data_dir(&self) -> &Path {
+        self.installation.data_dir()
+    }
+
     /// The log.
     pub(crate) fn log(&self) -> Arc<dyn EventLog> {
         self.foundation.log()
@@ -61,8 +67,7 @@ fn for_one_command(args: &InstallationArgs) -> InstallationArgs {
 
 /// Who decides at the command line: whoever is named, or the account that the command runs in.
 pub(crate) fn operator(name: Option<&str>) -> ActorRef {
-    let subject = name.map_or_else(account_name, str::to_owned);
-    ActorRef { subject, roles: vec!["operator".to_owned()] }
+    ActorRef::new(name.map_or_else(account_name, str::to_owned), &["operator"])
 }
 
 /// The account that this command runs in, as the log names it.

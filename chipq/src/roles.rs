@@ -13,20 +13,25 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use inference_worker::WorkerConfig;
 use platform::access::{AccessProbe, follow_access};
-use platform::auth::Users;
+use platform::access_attempts::{AttemptRecorder, record_attempts};
+use platform::auth::{RolesConfig, TokenIssuerConfig, Users};
 use platform::config::{ConfigErrors, listen_address};
 use platform::event_log::EventLog;
 use platform::foundation::{DataConfig, Foundation, FoundationConfig};
 use platform::health::{
     Check, HealthConfig, Probe, ServerSurface, serve_health, serve_with_health,
 };
-use platform::http::{CorsConfig, HttpConfig, ServerEntry};
+use platform::http::{CorsConfig, HttpConfig, ProxyConfig, ServerEntry};
+use platform::identity_provider::IdentityProviderConfig;
 use platform::ownership::check_owner;
 use platform::picture_memory::PictureMemoryConfig;
 use platform::postgres::check_migrated;
 use platform::shutdown::Shutdown;
+use tokio::task::JoinHandle;
 
-use crate::wiring::{ApiStores, bind, build_command_api, build_query_api, describe_server};
+use crate::wiring::{
+    ApiStores, bind, build_command_api, build_query_api, describe_server, sessions,
+};
 
 const LATER: &str = "run `chipq migrate` first; see docs/architecture.md for which role needs what";
 
@@ -42,15 +47,23 @@ pub(crate) struct CommandApiArgs {
     #[arg(long, env = "CHIPQ_DEMO", default_value_t = false)]
     demo: bool,
     #[command(flatten)]
+    issuer: TokenIssuerConfig,
+    #[command(flatten)]
     data: DataConfig,
     #[command(flatten, next_help_heading = "Database")]
     foundation: FoundationConfig,
     #[command(flatten, next_help_heading = "Limits")]
     config: command_api::CommandApiConfig,
     #[command(flatten)]
+    roles: RolesConfig,
+    #[command(flatten)]
     pictures: PictureMemoryConfig,
     #[command(flatten, next_help_heading = "Limits")]
     cors: CorsConfig,
+    #[command(flatten, next_help_heading = "Limits")]
+    proxies: ProxyConfig,
+    #[command(flatten, next_help_heading = "Identity provider")]
+    identity_provider: IdentityProviderConfig,
 }
 
 /// `chipq query-api`
@@ -66,15 +79,23 @@ pub(crate) struct QueryApiArgs {
     #[arg(long, env = "CHIPQ_PUBLIC_URL")]
     public_url: Option<command_api::PublicUrl>,
     #[command(flatten)]
+    issuer: TokenIssuerConfig,
+    #[command(flatten)]
     data: DataConfig,
     #[command(flatten, next_help_heading = "Database")]
     foundation: FoundationConfig,
     #[command(flatten, next_help_heading = "Limits")]
     config: query_api::QueryApiConfig,
+    #[command(flatten)]
+    roles: RolesConfig,
     #[command(flatten, next_help_heading = "Limits")]
     cors: CorsConfig,
+    #[command(flatten, next_help_heading = "Limits")]
+    proxies: ProxyConfig,
     #[command(flatten)]
     pictures: PictureMemoryConfig,
+    #[command(flatten, next_help_heading = "Identity provider")]
+    identity_provider: IdentityProviderConfig,
 }
 
 /// `chipq projectors`
@@ -113,38 +134,58 @@ pub(crate) async fn command_api(args: CommandApiArgs, shutdown: &Shutdown) -> an
     let is_local = !args.demo || args.listen.ip().is_loopback();
     let refusal = "demo/demo is let in on loopback only; listen on 127.0.0.1, or leave it out";
     errors.require(is_local, "CHIPQ_DEMO", refusal);
+    args.identity_provider.check(&mut errors);
     errors.finish()?;
     check_owner(&args.data.data_dir)?;
     let foundation = open(&args.foundation, shutdown).await?;
-    let stores = ApiStores::open(&args.data)?;
+    let issuers = (&args.issuer, &args.identity_provider);
+    let stores = ApiStores::open(&args.data, &args.roles, issuers)?;
     let users = if args.demo { Users::demo() } else { Users::none() };
     let api = build_command_api(&foundation, &stores, args.pictures.budget(), users, &args.config);
-    tokio::spawn(command_api::housekeeping(foundation.idempotency(), shutdown.clone()));
+    let (idempotency, sessions) = (foundation.idempotency(), sessions(&foundation));
+    tokio::spawn(command_api::housekeeping(idempotency, sessions, shutdown.clone()));
     let listener = bind(args.listen, "--listen").await?;
     tracing::info!(address = %listener.local_addr()?, "the command API is listening");
-    let probes = vec![api.probe(), follow_accounts(&foundation, &stores, shutdown)];
+    let mut probes = vec![api.probe(), follow_accounts(&foundation, &stores, shutdown)];
+    probes.extend(stores.follow_identity_provider(shutdown.clone()));
     let entry = describe_server("Commands over REST", &command_api::PAGES);
-    let surface = ServerSurface { entry, router: command_api::router(api), probes };
-    let config = HttpConfig { cors: args.cors, ..args.config.http() };
-    Ok(serve_with_health(listener, surface, &config, shutdown.clone()).await?)
+    let (attempts, recording) = begin_recording(&foundation, "command-api");
+    let router = command_api::router(api);
+    let surface = ServerSurface { entry, router, probes, attempts };
+    let http = args.config.http();
+    let config = HttpConfig { cors: args.cors, proxies: args.proxies, ..http };
+    let served = serve_with_health(listener, surface, &config, shutdown.clone()).await;
+    recording.finish().await;
+    Ok(served?)
 }
 
 /// Serves queries until a signal. Read models may still be missing; `/readyz` then says so.
 pub(crate) async fn query_api(args: QueryApiArgs, shutdown: &Shutdown) -> anyhow::Result<()> {
-    check(&args.foundation, &args.data)?;
+    let mut errors = ConfigErrors::new();
+    args.foundation.check(&mut errors);
+    args.data.check(&mut errors);
+    args.identity_provider.check(&mut errors);
+    errors.finish()?;
     check_owner(&args.data.data_dir)?;
     let foundation = open(&args.foundation, shutdown).await?;
-    let stores = ApiStores::open(&args.data)?;
+    let issuers = (&args.issuer, &args.identity_provider);
+    let stores = ApiStores::open(&args.data, &args.roles, issuers)?;
     let memory = args.pictures.budget();
     let api = build_query_api(&foundation, &stores, memory, &args.config, shutdown.clone());
     let listener = bind(args.listen, "--listen").await?;
     tracing::info!(address = %listener.local_addr()?, "the query API is listening");
-    let probes = vec![api.probe(), follow_accounts(&foundation, &stores, shutdown)];
+    let mut probes = vec![api.probe(), follow_accounts(&foundation, &stores, shutdown)];
+    probes.extend(stores.follow_identity_provider(shutdown.clone()));
     let entry = describe_server("GraphQL, REST reads and report PDFs", &query_api::PAGES);
-    let surface = ServerSurface { entry, router: query_api::router(api), probes };
+    let (attempts, recording) = begin_recording(&foundation, "query-api");
+    let router = query_api::router(api);
+    let surface = ServerSurface { entry, router, probes, attempts };
     let public_host = args.public_url.map(|url| url.host());
-    let config = HttpConfig { public_host, cors: args.cors, ..HttpConfig::default() };
-    Ok(serve_with_health(listener, surface, &config, shutdown.clone()).await?)
+    let (cors, proxies) = (args.cors, args.proxies);
+    let config = HttpConfig { public_host, cors, proxies, ..HttpConfig::default() };
+    let served = serve_with_health(listener, surface, &config, shutdown.clone()).await;
+    recording.finish().await;
+    Ok(served?)
 }
 
 /// Keeps what this role believes about accounts and clients as the log says, and tells whether it could.
@@ -156,6 +197,28 @@ fn follow_accounts(
     let (register, tail) = (stores.register.clone(), foundation.tail().clone());
     tokio::spawn(follow_access(register.clone(), tail, shutdown.clone()));
     Arc::new(AccessProbe::new(register))
+}
+
+/// The recording of who is let in and refused, which ends after everybody was answered.
+struct Recording {
+    stop: Shutdown,
+    task: JoinHandle<()>,
+}
+
+fn begin_recording(foundation: &Foundation, service: &'static str) -> (AttemptRecorder, Recording) {
+    let ((attempts, noted), stop) = (AttemptRecorder::new(), Shutdown::new());
+    let recording = record_attempts(noted, foundation.log(), service, stop.clone());
+    (attempts, Recording { stop, task: tokio::spawn(recording) })
+}
+
+impl Recording {
+    /// Records what is left.
+    async fn finish(self) {
+        self.stop.request();
+        if let Err(error) = self.task.await {
+            tracing::error!(%error, "attempts to sign in were not recorded to the end");
+        }
+    }
 }
 
 /// Keeps the read models up to date until a signal.
@@ -217,7 +280,8 @@ async fn run_with_health(
     let Some(address) = config.health_listen else { return role.await };
     let listener = bind(address, "--health-listen").await?;
     tracing::info!(address = %listener.local_addr()?, "health and metrics are served");
-    let health = tokio::spawn(serve_health(listener, entry, probes, shutdown.clone()));
+    let described = (entry, config.proxies.clone());
+    let health = tokio::spawn(serve_health(listener, described, probes, shutdown.clone()));
     let outcome = role.await;
     shutdown.request();
     health.await??;

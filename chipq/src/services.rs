@@ -13,11 +13,14 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use inference_worker::WorkerConfig;
 use platform::access::{AccessAdministration, AccessProbe, follow_access};
-use platform::auth::Users;
+use platform::access_attempts::{AttemptRecorder, record_attempts};
+use platform::auth::{RolesConfig, TokenIssuerConfig, Users};
+use platform::config::ConfigErrors;
 use platform::disk::check_room;
 use platform::foundation::Foundation;
 use platform::health::{Check, Probe, ServerSurface, serve_with_health};
-use platform::http::{CorsConfig, HttpConfig};
+use platform::http::{CorsConfig, HttpConfig, ProxyConfig};
+use platform::identity_provider::IdentityProviderConfig;
 use platform::picture_memory::PictureMemoryConfig;
 use platform::shutdown::Shutdown;
 use projectors::ProjectorsConfig;
@@ -27,7 +30,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use crate::installation::Installation;
 use crate::openapi::openapi;
-use crate::wiring::{ApiStores, build_command_api, build_query_api, describe_server};
+use crate::wiring::{ApiStores, build_command_api, build_query_api, describe_server, sessions};
 
 /// How long everything together may take to get ready before somebody is told what is not.
 pub(crate) const READY_WITHIN: Duration = Duration::from_secs(60);
@@ -48,13 +51,30 @@ pub(crate) struct Settings {
     #[command(flatten)]
     pub(crate) queries: QueryApiConfig,
     #[command(flatten)]
+    pub(crate) roles: RolesConfig,
+    #[command(flatten)]
     pub(crate) cors: CorsConfig,
     #[command(flatten)]
+    pub(crate) proxies: ProxyConfig,
+    #[command(flatten)]
     pub(crate) pictures: PictureMemoryConfig,
+    #[command(flatten, next_help_heading = "Identity provider")]
+    pub(crate) identity_provider: IdentityProviderConfig,
     #[command(flatten)]
     pub(crate) worker: WorkerConfig,
     #[command(flatten)]
     pub(crate) projectors: ProjectorsConfig,
+    #[command(flatten)]
+    pub(crate) issuer: TokenIssuerConfig,
+}
+
+impl Settings {
+    /// Refuses everything that is wrong, before anything is touched.
+    pub(crate) fn check(&self) -> Result<(), ConfigErrors> {
+        let mut errors = ConfigErrors::new();
+        self.identity_provider.check(&mut errors);
+        errors.finish()
+    }
 }
 
 /// All roles, running.
@@ -116,13 +136,15 @@ impl Services {
         users: Users,
         settings: &Settings,
     ) -> anyhow::Result<()> {
-        let stores = ApiStores::open(self.installation.data())?;
+        let issuers = (&settings.issuer, &settings.identity_provider);
+        let stores = ApiStores::open(self.installation.data(), &settings.roles, issuers)?;
         let mut worker = settings.worker.clone();
         worker.worker_name = worker.worker_name.or_else(|| worker_name(&self.installation));
         let worker = inference_worker::Service::new(worker);
         let projectors = projectors::Service::new(settings.projectors.clone());
         let access = Arc::new(AccessProbe::new(stores.register.clone()));
         let mut probes: Vec<Arc<dyn Probe>> = vec![worker.health(), projectors.probe(), access];
+        probes.extend(stores.follow_identity_provider(self.stop_roles.child()));
         if self.installation.is_private() {
             probes.push(Arc::new(DiskProbe(self.installation.data_dir().to_owned())));
         }
@@ -137,15 +159,18 @@ impl Services {
             &settings.queries,
             stop_http,
         );
-        let http = HttpConfig { cors: settings.cors.clone(), ..settings.commands.http() };
-        self.serve_apis(listener, (commands, queries), &http, probes);
+        let (cors, proxies) = (settings.cors.clone(), settings.proxies.clone());
+        let http = HttpConfig { cors, proxies, ..settings.commands.http() };
+        let (attempts, noted) = AttemptRecorder::new();
+        self.serve_apis(listener, (commands, queries), &http, (probes, attempts));
 
         let (pool, tail) = (self.foundation.lease_pool(), self.foundation.tail());
         let stop = || self.stop_roles.child();
         let pictures = (stores.artifacts.clone(), memory);
         let worker = worker.run(pool.clone(), tail.clone(), pictures, stop());
         let projectors = projectors.run(pool.clone(), tail.clone(), stop());
-        let housekeeping = command_api::housekeeping(self.foundation.idempotency(), stop());
+        let kept = (self.foundation.idempotency(), sessions(&self.foundation));
+        let housekeeping = command_api::housekeeping(kept.0, kept.1, stop());
         self.roles.spawn(async { ("the inference worker", worker.await) });
         self.roles.spawn(async { ("the projectors", projectors.await) });
         let access = follow_access(stores.register, self.foundation.tail().clone(), stop());
@@ -157,6 +182,12 @@ impl Services {
             access.await;
             ("access control", Ok(()))
         });
+        // Stopped after HTTP, as all of them: whatever was tried before is recorded.
+        let recording = record_attempts(noted, self.foundation.log(), "chipq", stop());
+        self.roles.spawn(async {
+            recording.await;
+            ("the record of attempts", Ok(()))
+        });
         Ok(())
     }
 
@@ -166,14 +197,14 @@ impl Services {
         listener: TcpListener,
         (commands, queries): (CommandApi, QueryApi),
         config: &HttpConfig,
-        mut probes: Vec<Arc<dyn Probe>>,
+        (mut probes, attempts): (Vec<Arc<dyn Probe>>, AttemptRecorder),
     ) {
         probes.splice(0..0, [queries.probe(), commands.probe()]);
         let router = command_api::router_described_by(commands, openapi());
         let router = router.merge(query_api::router(queries));
         let pages = [&command_api::PAGES[..], &query_api::PAGES].concat();
         let entry = describe_server("All of it in one process", &pages);
-        let surface = ServerSurface { entry, router, probes };
+        let surface = ServerSurface { entry, router, probes, attempts };
         let serving = serve_with_health(listener, surface, config, self.stop_http.clone());
         self.http = Some(tokio::spawn(serving));
     }

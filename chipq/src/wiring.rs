@@ -6,11 +6,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use command_api::{CommandApi, CommandApiConfig};
-use platform::access::CredentialStore;
+use platform::access::{CredentialStore, Sessions};
 use platform::artifact_store::ArtifactStore;
-use platform::auth::{AccessRegister, SigningKey, Users};
+use platform::auth::{AccessRegister, RolesConfig, SigningKey, TokenIssuerConfig, Users};
 use platform::foundation::{DataConfig, Foundation, FoundationError, TokenKeys};
+use platform::health::Probe;
 use platform::http::{PageLink, ServerEntry};
+use platform::identity_provider::{IdentityProvider, IdentityProviderConfig};
 use platform::picture_memory::PictureMemory;
 use platform::shutdown::Shutdown;
 use query_api::{QueryApi, QueryApiConfig};
@@ -25,18 +27,34 @@ pub(crate) struct ApiStores {
     token_keys: TokenKeys,
     /// Who may use the installation; see [`platform::access::follow_access`].
     pub(crate) register: AccessRegister,
+    identity_provider: Option<IdentityProvider>,
 }
 
 impl ApiStores {
     /// Opens the folders and keys; makes what is missing.
-    pub(crate) fn open(data: &DataConfig) -> Result<Self, FoundationError> {
-        let register = AccessRegister::new();
+    pub(crate) fn open(
+        data: &DataConfig,
+        roles: &RolesConfig,
+        (issuer, identity_provider): (&TokenIssuerConfig, &IdentityProviderConfig),
+    ) -> Result<Self, FoundationError> {
+        let register = AccessRegister::new().with_roles(roles.role_scopes());
+        let identity_provider = identity_provider.open()?;
+        let external = identity_provider.as_ref().map(|provider| provider.issuer().clone());
         Ok(Self {
             artifacts: data.open_artifacts()?,
             signing_key: data.open_signing_key()?,
-            token_keys: data.open_token_keys(register.clone())?,
+            token_keys: data.open_token_keys(issuer, register.clone(), external)?,
             register,
+            identity_provider,
         })
+    }
+
+    /// Follows the identity provider, where there is one, until `shutdown`; what tells whether it answers.
+    pub(crate) fn follow_identity_provider(&self, shutdown: Shutdown) -> Option<Arc<dyn Probe>> {
+        let provider = self.identity_provider.clone()?;
+        let probe = provider.probe();
+        tokio::spawn(provider.follow(shutdown));
+        Some(probe)
     }
 }
 
@@ -58,8 +76,15 @@ pub(crate) fn build_command_api(
         users,
         register: stores.register.clone(),
         credentials: CredentialStore::new(foundation.pool().clone()),
+        signing_key: stores.signing_key.clone(),
+        sessions: sessions(foundation),
     };
     CommandApi::new(on, config)
+}
+
+/// Who is signed in.
+pub(crate) fn sessions(foundation: &Foundation) -> Sessions {
+    Sessions::new(foundation.log(), foundation.pool().clone())
 }
 
 /// The query API on what it needs. Its pictures share `memory` with others of the process; `shutdown` ends

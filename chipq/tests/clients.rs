@@ -49,14 +49,19 @@ fn the_sample_station_gets_its_verdict_although_it_is_put_off_again_and_again() 
     let data = folder.path().join("data");
     let platform = Platform::start_with(&data, 0, &slow);
     // The second time the part is there, and its golden sample stays.
-    for lot in ["L-1", "L-2"] {
+    for (lot, scale) in [("L-1", &[][..]), ("L-2", &["--scale", "48"])] {
         let mut command = station(&platform.url);
-        command.args([&pair.golden, &pair.test]).args(["--lot", lot, "--pdf"]).arg(&pdf);
+        command
+            .args([&pair.golden, &pair.test])
+            .args(["--lot", lot, "--pdf"])
+            .arg(&pdf)
+            .args(scale);
         let (code, said, complained) = finished(&mut command);
         assert_eq!(code, 1, "{said}{complained}");
         let lines: Vec<_> = said.lines().collect();
         assert_eq!(lines.first(), Some(&"fail"), "{said}");
         assert!(lines.iter().any(|line| line.contains(" defect at ")), "{said}");
+        assert_eq!(said.contains(" mm)"), !scale.is_empty(), "{said}");
         assert!(std::fs::read(&pdf).unwrap().starts_with(b"%PDF-"));
         std::fs::remove_file(&pdf).unwrap();
     }

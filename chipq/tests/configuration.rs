@@ -22,7 +22,7 @@ said at start, before anything is touched. `chipq help COMMAND` shows one comman
 ";
 
 /// What is read without an option for it, and what it is for.
-const WITHOUT_OPTION: [(&str, &str); 12] = [
+const WITHOUT_OPTION: [(&str, &str); 14] = [
     ("DATABASE_URL", "stands in for `CHIPQ_DATABASE_URL` where that is not set"),
     ("CHIPQ_POSTGRES_BIN", "folder with PostgreSQL's programs, for the private server"),
     (
@@ -34,13 +34,21 @@ const WITHOUT_OPTION: [(&str, &str); 12] = [
     ("HOME", "the same, without `XDG_DATA_HOME`"),
     ("USER", "who routes a model, or decides about a stream, when `CHIPQ_ACTOR` is not set"),
     ("LOGNAME", "the same, without `USER`"),
-    ("CHIPQ_CACHE", "where `make` keeps Triton; read by the scripts"),
+    (
+        "CHIPQ_CLIENT_SECRET",
+        "the client's secret for `chipq token`, and for the sample client; no option, since arguments can be read by others",
+    ),
+    ("CHIPQ_CACHE", "where `make` keeps Triton and Keycloak; read by the scripts"),
     ("CHIPQ_TEST_DATABASE_URL", "tests: this server instead of a private one"),
     (
         "CHIPQ_INDEX_ROWS",
         "tests: rows of each table whose filters are explained, instead of 100,000",
     ),
     ("CHIPQ_TRITON", "tests: this Triton server instead of one of their own"),
+    (
+        "CHIPQ_KEYCLOAK",
+        "tests: the folder of a Keycloak server; without it, the test that needs one does nothing",
+    ),
 ];
 
 /// An option that a variable sets.

@@ -2,6 +2,8 @@
 //! what is answered is what the document says: a status that it names, in a format and of a shape that it gives.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
+#[path = "contract/access.rs"]
+mod access;
 #[path = "support/boards.rs"]
 #[allow(dead_code, reason = "shared with tests that use the rest")]
 mod boards;
@@ -123,6 +125,7 @@ async fn what_is_answered_is_what_the_document_says() {
     let inspection = inspections(client, &board).await;
     reads(client, &inspection, &golden_sample).await;
     large_report(client).await;
+    access::accounts_and_clients(client, &folder.path().join("data")).await;
     platform.stop();
     let untried = client.document.untried();
     assert!(untried.is_empty(), "of the document nobody tried {untried:?}");

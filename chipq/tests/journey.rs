@@ -39,11 +39,21 @@ async fn register(station: &Station, part: &str, pair: &Pair) {
 
 /// Creates an inspection, uploads its picture, asks for inference; answers with its id.
 async fn inspect(station: &Station, part: &str, key: &str, picture: &Path) -> String {
+    inspect_announced(station, part, key, (picture, "")).await
+}
+
+/// The same with more said of the picture when it is announced.
+async fn inspect_announced(
+    station: &Station,
+    part: &str,
+    key: &str,
+    (picture, terms): (&Path, &str),
+) -> String {
     let body = json!({ "lot": "L-1", "part": part, "station": "AOI-1" });
     let (status, created) = station.post("/v1/inspections", key, Some(&body)).await.unwrap();
     assert_eq!(status, StatusCode::CREATED, "{created}");
     let id = created["inspection_id"].as_str().unwrap().to_owned();
-    let path = format!("/v1/inspections/{id}/artifacts?type=image/png");
+    let path = format!("/v1/inspections/{id}/artifacts?type=image/png{terms}");
     let (_, reserved) = station.post(&path, &format!("{key}-upload"), None).await.unwrap();
     let picture = std::fs::read(picture).unwrap();
     let url = reserved["upload_url"].as_str().unwrap();
@@ -129,6 +139,74 @@ async fn boards_are_judged_and_read_in_every_way_also_after_a_restart() {
     }
     platform.stop();
     looked_after_while_nobody_serves(&data);
+}
+
+/// What is found on an inspection's board and what is known of its pictures, as REST, GraphQL and the report say it.
+async fn seen_in_every_way(station: &Station, id: &str) -> [(Vec<Value>, Value); 3] {
+    let sorted = |found: &Value, box_mm: &str| {
+        let place = |one: &Value| json!([one["box"], one[box_mm]]);
+        let mut places: Vec<_> = found.as_array().unwrap().iter().map(place).collect();
+        places.sort_by_key(Value::to_string);
+        places
+    };
+    let (_, listed) = station.get(&format!("/v1/defects?inspection_id={id}")).await.unwrap();
+    let (_, inspection) = station.get(&format!("/v1/inspections/{id}")).await.unwrap();
+    let query = "query($id: ID!) { inspection(id: $id) { artifacts { identicalToGoldenSample }
+        defects { box { x y width height } boxMm { x y width height } } } }";
+    let data = station.graphql(query, json!({ "id": id })).await;
+    let report_id = inspection["report_id"].as_str().unwrap();
+    let (_, report) = station.get(&format!("/v1/reports/{report_id}")).await.unwrap();
+    let told = |picture: &Value, field: &str| picture[field].clone();
+    [
+        (
+            sorted(&listed["items"], "box_mm"),
+            told(&inspection["artifacts"][0], "identical_to_golden_sample"),
+        ),
+        (
+            sorted(&data["inspection"]["defects"], "boxMm"),
+            told(&data["inspection"]["artifacts"][0], "identicalToGoldenSample"),
+        ),
+        (
+            sorted(&report["defects"], "box_mm"),
+            told(&report["artifacts"][0], "identical_to_golden_sample"),
+        ),
+    ]
+}
+
+#[tokio::test]
+async fn findings_are_measured_where_the_scale_is_known_and_a_golden_sample_sent_as_a_board_is_told()
+ {
+    let folder = folder();
+    let pair = &boards(&folder.path().join("boards"), 1, 0)[0];
+    let platform = Platform::start(&folder.path().join("data"));
+    let station = Station::sign_in(&platform.url).await;
+    register(&station, "PCB-1", pair).await;
+    let scale = 48.3;
+    let terms = format!("&pixels_per_millimetre={scale}");
+    let picture = (pair.test.as_path(), terms.as_str());
+    let known = inspect_announced(&station, "PCB-1", "known", picture).await;
+    let unknown = inspect(&station, "PCB-1", "unknown", &pair.test).await;
+    let golden = inspect(&station, "PCB-1", "golden", &pair.golden).await;
+
+    let [rest, graphql, report] = seen_in_every_way(&station, &known).await;
+    assert!(!rest.0.is_empty() && rest.1 == false, "{rest:?}");
+    assert!(rest == graphql && rest == report, "{rest:?}\n{graphql:?}\n{report:?}");
+    for place in &rest.0 {
+        for side in ["x", "y", "width", "height"] {
+            let millimetres = place[0][side].as_f64().unwrap() / scale;
+            let rounded = (millimetres * 1_000.0).round() / 1_000.0;
+            assert_eq!(place[1][side].as_f64(), Some(rounded), "{side} of {place}");
+        }
+    }
+    for (found, identical) in seen_in_every_way(&station, &unknown).await {
+        assert_eq!((found.len(), identical), (rest.0.len(), json!(false)));
+        assert!(found.iter().all(|place| place[1].is_null()), "{found:?}");
+    }
+    for (found, identical) in seen_in_every_way(&station, &golden).await {
+        assert_eq!((found.len(), identical), (0, json!(true)));
+    }
+    assert_eq!(station.report(&golden).await["judgement"], "pass");
+    platform.stop();
 }
 
 /// `projections`, `verify` and `rebuild` beside the platform.

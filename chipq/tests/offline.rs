@@ -7,6 +7,8 @@ mod boards;
 #[allow(dead_code, reason = "shared with tests that use the rest")]
 mod platform;
 
+use std::path::Path;
+
 use serde_json::Value;
 
 use boards::boards;
@@ -74,6 +76,53 @@ fn a_clean_board_passes() {
     assert!(said.contains("copper against copper, in black and white"), "{said}");
     assert!(said.contains("\nfinds: copper that is joined or parted over 5 px or more"), "{said}");
     assert!(said.contains("\nmay not find: "), "{said}");
+}
+
+#[test]
+fn boxes_are_in_millimetres_where_the_scale_is_given() {
+    let folder = platform::folder();
+    let pair = &boards(folder.path(), 1, 0)[0];
+    let inspect = |more: &[&str]| {
+        let mut command = chipq(&["inspect"]);
+        finished(command.args(more).arg(&pair.golden).arg(&pair.test)).1
+    };
+    let places = |said: &str| {
+        let found: Value = serde_json::from_str(said).unwrap();
+        found["defects"].as_array().unwrap().clone()
+    };
+    let measured = places(&inspect(&["--json", "--scale", "3.2"]));
+    for place in &measured {
+        for side in ["x", "y", "width", "height"] {
+            let millimetres = place["box"][side].as_f64().unwrap() / 3.2;
+            let shown = place["box_mm"][side].as_f64().unwrap();
+            assert!((shown - millimetres).abs() < 0.000_501, "{side} of {place}");
+        }
+    }
+    let unknown = places(&inspect(&["--json"]));
+    assert!(!unknown.is_empty() && unknown.len() == measured.len());
+    assert!(unknown.iter().all(|place| place["box_mm"].is_null()));
+    let said = inspect(&["--scale", "3.2"]);
+    let first = format!("{:.3}", measured[0]["box_mm"]["x"].as_f64().unwrap());
+    assert!(said.contains("  width mm height mm\n") && said.contains(&first), "{said}");
+    assert!(!inspect(&[]).contains(" mm"));
+}
+
+#[test]
+fn a_board_that_is_the_golden_sample_byte_for_byte_passes_with_a_note() {
+    let folder = platform::folder();
+    let pair = &boards(folder.path(), 1, 100)[0];
+    let inspect = |more: &[&str], test: &Path| {
+        let mut command = chipq(&["inspect"]);
+        let (code, said, errors) = finished(command.args(more).arg(&pair.golden).arg(test));
+        assert_eq!(code, 0, "{said}{errors}");
+        said
+    };
+    for (test, identical) in [(&pair.golden, true), (&pair.test, false)] {
+        let found: Value = serde_json::from_str(&inspect(&["--json"], test)).unwrap();
+        assert_eq!(found["identical_to_golden_sample"], identical, "{found}");
+        let said = inspect(&[], test);
+        assert_eq!(said.contains("byte-identical to the golden sample"), identical, "{said}");
+    }
 }
 
 #[test]

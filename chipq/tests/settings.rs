@@ -182,6 +182,26 @@ fn what_is_refused_is_named_by_option_and_variable() {
 }
 
 #[test]
+fn a_file_without_letters_of_east_asia_is_refused_as_the_font_of_reports() {
+    let folder = folder();
+    let text = folder.path().join("font.ttf");
+    std::fs::write(&text, "no font").unwrap();
+    let missing = folder.path().join("missing.ttf");
+    for (file, why) in [
+        (text.as_path(), "no TrueType or OpenType font"),
+        (&missing, "cannot be read"),
+        (folder.path(), "it is no file"),
+    ] {
+        let (code, _, said) = finished(up_that_listens_to_all().env("CHIPQ_REPORT_FONT", file));
+        assert!(code == 64 && said.contains("--report-font <FILE> (CHIPQ_REPORT_FONT)"), "{said}");
+        assert!(said.contains(why) && said.contains(file.to_str().unwrap()), "{said}");
+        let mut role = chipq(&["query-api", "--report-font"]);
+        let (code, _, said) = finished(role.arg(file));
+        assert!(code == 64 && said.contains(why), "{said}");
+    }
+}
+
+#[test]
 fn the_address_that_is_advised_can_be_listened_to() {
     let Ok(taken) = std::net::TcpListener::bind("[::1]:0") else {
         eprintln!("SKIPPED: this machine has no IPv6");

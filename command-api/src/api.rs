@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use axum::extract::FromRef;
-use platform::access::CredentialStore;
+use platform::access::{AccessAdministration, CredentialStore, Sessions, SignInGuard};
 use platform::artifact_store::{ArtifactStore, UploadLimits};
-use platform::auth::{AccessRegister, TokenIssuer, TokenVerifier, Users};
+use platform::auth::{AccessRegister, SigningKey, TokenIssuer, TokenVerifier, Users};
 use platform::event_log::EventLog;
-use platform::http::{RateLimit, WaitPlaces};
+use platform::http::{PrincipalRate, RateLimit, WaitPlaces};
 use platform::idempotency::IdempotencyStore;
 use platform::picture_memory::PictureMemory;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::file_check::FileCheck;
 use crate::golden_check::GoldenCheck;
@@ -37,6 +38,10 @@ pub struct Dependencies {
     pub register: AccessRegister,
     /// What they prove that with.
     pub credentials: CredentialStore,
+    /// What is told apart by a secret, and is one, is told apart by a key that is derived from it.
+    pub signing_key: SigningKey,
+    /// Who is signed in.
+    pub sessions: Sessions,
 }
 
 /// The command API. Clones share everything.
@@ -50,8 +55,10 @@ struct ApiState {
     golden_check: GoldenCheck,
     file_check: FileCheck,
     public_url: Option<PublicUrl>,
-    principal_rate: RateLimit,
-    peer_rate: RateLimit,
+    command_rate: PrincipalRate,
+    upload_rate: PrincipalRate,
+    token_rate: RateLimit,
+    sign_in_guard: SignInGuard,
     wait_places: WaitPlaces,
 }
 
@@ -71,12 +78,22 @@ impl CommandApi {
                 config.uploads_per_principal,
             ),
             public_url: config.public_url.clone(),
-            principal_rate: RateLimit::new("principal", config.rate_per_second, config.rate_burst),
-            peer_rate: RateLimit::new(
-                "peer",
+            command_rate: PrincipalRate::new(
+                "command",
+                (config.rate_per_second, config.rate_burst),
+                config.rate_by_role.as_ref(),
+            ),
+            upload_rate: PrincipalRate::new(
+                "upload",
+                (config.upload_rate_per_second, config.upload_rate_burst),
+                config.upload_rate_by_role.as_ref(),
+            ),
+            token_rate: RateLimit::new(
+                "token",
                 config.token_rate_per_second,
                 config.token_rate_burst,
             ),
+            sign_in_guard: SignInGuard::default(),
             wait_places: WaitPlaces::default(),
         }))
     }
@@ -109,6 +126,32 @@ impl CommandApi {
         &self.0.dependencies.credentials
     }
 
+    /// Who has guessed passwords and secrets too often.
+    pub(crate) fn sign_in_guard(&self) -> &SignInGuard {
+        &self.0.sign_in_guard
+    }
+
+    /// Accounts and clients, to be changed.
+    pub(crate) fn administration(&self) -> AccessAdministration {
+        let Dependencies { log, credentials, .. } = &self.0.dependencies;
+        AccessAdministration::with_credentials(Arc::clone(log), credentials.clone())
+    }
+
+    /// Stands for a secret where two have to be told apart, and tells nothing of it to whoever lacks the key.
+    pub(crate) fn mark_of(&self, secret: &SecretString) -> [u8; 32] {
+        let purpose = format!("mark of a secret\n{}", secret.expose_secret());
+        self.0.dependencies.signing_key.derive_key(&purpose)
+    }
+
+    pub(crate) fn sessions(&self) -> &Sessions {
+        &self.0.dependencies.sessions
+    }
+
+    /// Believes tokens.
+    pub(crate) fn verifier(&self) -> &TokenVerifier {
+        &self.0.dependencies.verifier
+    }
+
     pub(crate) fn upload_limits(&self) -> &UploadLimits {
         &self.0.upload_limits
     }
@@ -130,8 +173,13 @@ impl CommandApi {
     }
 
     /// Commands, by principal.
-    pub(crate) fn principal_rate(&self) -> &RateLimit {
-        &self.0.principal_rate
+    pub(crate) fn command_rate(&self) -> &PrincipalRate {
+        &self.0.command_rate
+    }
+
+    /// Uploads, by who announced them.
+    pub(crate) fn upload_rate(&self) -> &PrincipalRate {
+        &self.0.upload_rate
     }
 
     /// Of those who wait for a judgement.
@@ -140,8 +188,8 @@ impl CommandApi {
     }
 
     /// Requests for tokens, by network address.
-    pub(crate) fn peer_rate(&self) -> &RateLimit {
-        &self.0.peer_rate
+    pub(crate) fn token_rate(&self) -> &RateLimit {
+        &self.0.token_rate
     }
 }
 

@@ -9,6 +9,7 @@
 //! same key then finds the answer.
 
 use std::marker::PhantomData;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
@@ -18,9 +19,9 @@ use axum::response::{IntoResponse as _, Response};
 use chrono::{DateTime, Utc};
 use domain::{Aggregate, Reach};
 use platform::auth::{Actor, Scope};
-use platform::event_log::{ActorRef, EventMetadata, StreamVersion};
+use platform::event_log::{EventMetadata, StreamVersion};
 use platform::execute::{ExecuteError, Executed, Request, execute_once};
-use platform::http::{Authenticated, Problem, ProblemType, ShownRateLimit};
+use platform::http::{Authenticated, ClientAddress, Problem, ProblemType, ShownRateLimit};
 use platform::idempotency::{Answer, Claim, Claimed, Fingerprint, IdempotencyKey};
 use platform::telemetry::TraceContext;
 use serde::Serialize;
@@ -28,6 +29,7 @@ use tracing::Instrument as _;
 use uuid::Uuid;
 
 use crate::CommandApi;
+use crate::announcer::Announcer;
 use crate::problems;
 
 #[cfg(test)]
@@ -60,9 +62,16 @@ impl Permission for VoidInspections {
     const SCOPE: Scope = Scope::InspectionsVoid;
 }
 
+pub(crate) struct WriteAccess;
+
+impl Permission for WriteAccess {
+    const SCOPE: Scope = Scope::AccessWrite;
+}
+
 /// A mutation by a caller who may do it.
 pub(crate) struct Mutation<P> {
     actor: Actor,
+    client: ClientAddress,
     key: IdempotencyKey,
     if_match: Option<StreamVersion>,
     line: RequestLine,
@@ -90,9 +99,14 @@ pub(crate) struct KeyedRequest {
 }
 
 impl<P> Mutation<P> {
-    /// The subject of the caller's token.
-    pub(crate) fn subject(&self) -> &str {
-        &self.actor.subject
+    /// Who announces a picture by this.
+    pub(crate) fn announcer(&self) -> Announcer {
+        Announcer { subject: self.actor.subject.clone(), token_id: self.actor.token_id.clone() }
+    }
+
+    /// Who sends it.
+    pub(crate) const fn actor(&self) -> &Actor {
+        &self.actor
     }
 
     /// With `body`, whose serialisation is canonical: strict parsing has left nothing out, and a
@@ -115,7 +129,7 @@ impl<P> Mutation<P> {
             self.line.if_match.as_deref(),
             canonical_body,
         );
-        let actor = ActorRef { subject: self.actor.subject.clone(), roles: self.actor.roles };
+        let actor = self.actor.acting_from(self.client.address);
         let metadata = EventMetadata::by_actor(actor, &self.trace);
         let Actor { subject: principal, reach, .. } = self.actor;
         let (key, if_match) = (self.key, self.if_match);
@@ -129,8 +143,9 @@ impl<P: Permission> FromRequestParts<CommandApi> for Mutation<P> {
     async fn from_request_parts(parts: &mut Parts, api: &CommandApi) -> Result<Self, Problem> {
         let Authenticated(actor) = Authenticated::from_request_parts(parts, api).await?;
         let Ok(shown) = ShownRateLimit::from_request_parts(parts, api).await;
-        api.principal_rate().count_request(&actor.subject, &shown)?;
+        api.command_rate().count_requests(&actor, NonZeroU32::MIN, &shown)?;
         actor.require(P::SCOPE)?;
+        let Ok(client) = ClientAddress::from_request_parts(parts, api).await;
         let Ok(trace) = TraceContext::from_request_parts(parts, api).await;
         let key = idempotency_key(parts)?;
         let line = RequestLine {
@@ -140,7 +155,7 @@ impl<P: Permission> FromRequestParts<CommandApi> for Mutation<P> {
             if_match: single_header(parts, &header::IF_MATCH)?.map(str::to_owned),
         };
         let if_match = line.if_match.as_deref().map(parse_if_match).transpose()?.flatten();
-        Ok(Self { actor, key, if_match, line, trace, permission: PhantomData })
+        Ok(Self { actor, client, key, if_match, line, trace, permission: PhantomData })
     }
 }
 
@@ -223,6 +238,27 @@ pub(crate) struct Plan<A: Aggregate> {
     pub(crate) answer: AnswerMaker<A>,
 }
 
+/// What a command was answered.
+pub(crate) enum CommandAnswer {
+    /// It was executed now, or its answer made again from the log.
+    Made(Answer),
+    /// The answer of an earlier request with its key.
+    Replayed(Answer),
+}
+
+impl CommandAnswer {
+    pub(crate) fn into_response(self) -> Response {
+        match self {
+            Self::Made(answer) => make_response(&answer),
+            Self::Replayed(answer) => {
+                let mut response = make_response(&answer);
+                response.headers_mut().insert(REPLAYED.clone(), HeaderValue::from_static("true"));
+                response
+            }
+        }
+    }
+}
+
 /// Executes what `plan` makes of the accepted command, once, and answers; or replays the answer.
 pub(crate) async fn dispatch_command<A, Planning>(
     api: &CommandApi,
@@ -234,12 +270,26 @@ where
     A::Command: Clone + Sync,
     Planning: Future<Output = Result<Plan<A>, Problem>> + Send,
 {
+    answer_command(api, keyed, plan).await.map(CommandAnswer::into_response)
+}
+
+/// The same, before it is sent: what is sent once, and kept nowhere, can be added.
+pub(crate) async fn answer_command<A, Planning>(
+    api: &CommandApi,
+    keyed: KeyedRequest,
+    plan: impl FnOnce(AcceptedCommand) -> Planning + Send + 'static,
+) -> Result<CommandAnswer, Problem>
+where
+    A: Aggregate,
+    A::Command: Clone + Sync,
+    Planning: Future<Output = Result<Plan<A>, Problem>> + Send,
+{
     let api = api.clone();
     finish_regardless(async move {
         let keys = api.idempotency();
         let claimed = keys.claim(&keyed.principal, &keyed.key, keyed.fingerprint).await;
         let claim = match claimed.map_err(problems::from_claim_error)? {
-            Claimed::Answered(answer) => return Ok(make_replay(&answer)),
+            Claimed::Answered(answer) => return Ok(CommandAnswer::Replayed(answer)),
             Claimed::Fresh(claim) => claim,
         };
         let work = async {
@@ -250,7 +300,7 @@ where
         if outcome.is_err() {
             keys.release(&claim).await;
         }
-        outcome.map(|answer| make_response(&answer))
+        outcome.map(CommandAnswer::Made)
     })
     .await
 }
@@ -318,11 +368,5 @@ pub(crate) fn make_response(answer: &Answer) -> Response {
             response.headers_mut().insert(name, value);
         }
     }
-    response
-}
-
-fn make_replay(answer: &Answer) -> Response {
-    let mut response = make_response(answer);
-    response.headers_mut().insert(REPLAYED.clone(), HeaderValue::from_static("true"));
     response
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::http::Uri;
 use platform::artifact_store::UploadLimits;
-use platform::http::HttpConfig;
+use platform::http::{HttpConfig, RoleRates};
 
 /// Limits and names of the command API, however it is served.
 #[derive(Debug, Clone, clap::Args)]
@@ -54,6 +54,20 @@ pub struct CommandApiConfig {
     #[arg(long, env = "CHIPQ_RATE_BURST", default_value = "400")]
     #[arg(value_parser = platform::config::rate())]
     pub rate_burst: NonZeroU32,
+    /// The same of roles that have other rates: a second over time, and at once.
+    #[arg(long, env = "CHIPQ_RATE_BY_ROLE", value_name = "ROLE=N/N,…")]
+    pub rate_by_role: Option<RoleRates>,
+    /// Pictures a second that one principal may upload over time, who announced them.
+    #[arg(long, env = "CHIPQ_UPLOAD_RATE_PER_SECOND", default_value = "200")]
+    #[arg(value_parser = platform::config::rate())]
+    pub upload_rate_per_second: NonZeroU32,
+    /// Pictures that one principal may upload at once.
+    #[arg(long, env = "CHIPQ_UPLOAD_RATE_BURST", default_value = "400")]
+    #[arg(value_parser = platform::config::rate())]
+    pub upload_rate_burst: NonZeroU32,
+    /// The same of roles that have other rates: a second over time, and at once.
+    #[arg(long, env = "CHIPQ_UPLOAD_RATE_BY_ROLE", value_name = "ROLE=N/N,…")]
+    pub upload_rate_by_role: Option<RoleRates>,
     /// Tokens a second that one network address may ask for over time.
     #[arg(long, env = "CHIPQ_TOKEN_RATE_PER_SECOND", default_value = "10")]
     #[arg(value_parser = platform::config::rate())]
@@ -122,6 +136,10 @@ impl Default for CommandApiConfig {
             uploads_per_principal: UPLOADS_PER_PRINCIPAL,
             rate_per_second: positive(200),
             rate_burst: positive(400),
+            rate_by_role: None,
+            upload_rate_per_second: positive(200),
+            upload_rate_burst: positive(400),
+            upload_rate_by_role: None,
             token_rate_per_second: positive(10),
             token_rate_burst: positive(50),
         }

@@ -64,6 +64,33 @@ pub(crate) struct TokenProblems;
 
 impl IntoResponses for TokenProblems {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        refer_to_problems(&["429", "500", "504"])
+        refer_to_problems(&["429", "500", "503", "504"])
+    }
+}
+
+/// What stands in the way of metadata, where tokens name no address as their issuer.
+pub(crate) struct MetadataProblems;
+
+impl IntoResponses for MetadataProblems {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        refer_to_problems(&["404", "500", "504"])
+    }
+}
+
+/// What can stand in the way of reading accounts and clients.
+pub(crate) struct AccessReadProblems;
+
+impl IntoResponses for AccessReadProblems {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        refer_to_problems(&["400", "401", "403", "404", "422", "429", "500", "503", "504"])
+    }
+}
+
+/// What can stand in the way of a claim.
+pub(crate) struct ClaimProblems;
+
+impl IntoResponses for ClaimProblems {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        refer_to_problems(&["400", "403", "409", "413", "415", "422", "429", "500", "503", "504"])
     }
 }

@@ -4,9 +4,12 @@
 
 use std::sync::Arc;
 
-use platform::artifact_store::{ArtifactStore, StagedPicture};
+use axum::body::Bytes;
+use domain::{ArtifactId, Picture};
+use platform::artifact_store::{ArtifactStore, ArtifactStoreError, StagedPicture};
 use platform::http::{Problem, ProblemType};
 use tokio::sync::Semaphore;
+use vision::DecodeError;
 
 /// Files that are looked at at a time: each is in memory for as long, milliseconds a megapixel at most.
 const FILES_MAX: usize = 2;
@@ -32,17 +35,40 @@ impl FileCheck {
         store: &ArtifactStore,
         staged: &StagedPicture,
     ) -> Result<(), Problem> {
-        if staged.picture().bytes > FILE_MAX_BYTES {
-            return Ok(());
+        match self.find_flaw(staged.picture(), store.read_staged(staged)).await? {
+            None => Ok(()),
+            Some(why) => {
+                let detail =
+                    format!("{why}; nothing was stored, send the picture to the same URL again");
+                Err(Problem::new(ProblemType::UnreadablePicture, detail))
+            }
+        }
+    }
+
+    /// What is wrong with the file of a picture at rest, whoever put it there.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub(crate) async fn find_flaw_at_rest(
+        &self,
+        store: &ArtifactStore,
+        (id, picture): (ArtifactId, &Picture),
+    ) -> Result<Option<DecodeError>, Problem> {
+        self.find_flaw(picture, store.get_verified(id, &picture.sha256)).await
+    }
+
+    async fn find_flaw(
+        &self,
+        picture: &Picture,
+        file: impl Future<Output = Result<Bytes, ArtifactStoreError>>,
+    ) -> Result<Option<DecodeError>, Problem> {
+        if picture.bytes > FILE_MAX_BYTES {
+            return Ok(None);
         }
         // The semaphore is never closed.
         let _place = self.0.acquire().await.ok();
-        let file = store.read_staged(staged).await?;
+        let file = file.await?;
         let checked = tokio::task::spawn_blocking(move || vision::check_file(&file)).await;
-        checked.map_err(Problem::internal)?.map_err(|why| {
-            let detail =
-                format!("{why}; nothing was stored, send the picture to the same URL again");
-            Problem::new(ProblemType::UnreadablePicture, detail)
-        })
+        Ok(checked.map_err(Problem::internal)?.err())
     }
 }

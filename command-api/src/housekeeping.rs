@@ -2,6 +2,11 @@
 
 use std::time::Duration;
 
+use chrono::Utc;
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use platform::access::Sessions;
+use platform::event_log::EventLogError;
 use platform::idempotency::IdempotencyStore;
 use platform::shutdown::Shutdown;
 use tokio::time::MissedTickBehavior;
@@ -9,8 +14,8 @@ use tokio::time::MissedTickBehavior;
 /// How often expired answers are forgotten.
 const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(3600);
 
-/// Forgets expired answers, every hour until `shutdown`, batch by batch until there are no more.
-pub async fn housekeeping(idempotency: IdempotencyStore, shutdown: Shutdown) {
+/// Forgets expired answers and sessions, every hour until `shutdown`, batch by batch until there are no more.
+pub async fn housekeeping(idempotency: IdempotencyStore, sessions: Sessions, shutdown: Shutdown) {
     let mut hourly = tokio::time::interval(HOUSEKEEPING_EVERY);
     hourly.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -20,24 +25,33 @@ pub async fn housekeeping(idempotency: IdempotencyStore, shutdown: Shutdown) {
         }
         tokio::select! {
             () = shutdown.requested() => return,
-            () = forget_all_expired(&idempotency) => {}
+            () = forget_all_expired(&idempotency, &sessions) => {}
         }
     }
 }
 
-async fn forget_all_expired(idempotency: &IdempotencyStore) {
+async fn forget_all_expired(idempotency: &IdempotencyStore, sessions: &Sessions) {
+    forget("idempotency keys", || idempotency.forget_expired().boxed()).await;
+    forget("sessions", || sessions.forget_expired(Utc::now()).boxed()).await;
+}
+
+/// Forgets what each batch finds until one finds nothing.
+async fn forget<'a>(
+    what: &str,
+    mut batch: impl FnMut() -> BoxFuture<'a, Result<u64, EventLogError>>,
+) {
     let mut forgotten = 0;
     let ended = loop {
-        match idempotency.forget_expired().await {
+        match batch().await {
             Ok(0) => break Ok(()),
             Ok(some) => forgotten += some,
             Err(error) => break Err(error),
         }
     };
     if forgotten > 0 {
-        tracing::info!(forgotten, "expired idempotency keys are forgotten");
+        tracing::info!(forgotten, what, "what has expired is forgotten");
     }
     if let Err(error) = ended {
-        tracing::warn!(%error, "other expired idempotency keys stay for now");
+        tracing::warn!(%error, what, "what else has expired stays for now");
     }
 }

@@ -12,6 +12,8 @@
 //! 2. `tests/api`: what it does, and its bad input.
 //! 3. `UPDATE_SCHEMAS=1 cargo test -p chipq --test openapi` rewrites the OpenAPI file.
 
+mod access;
+mod announcer;
 mod api;
 mod base_url;
 mod command;

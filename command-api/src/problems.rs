@@ -2,6 +2,7 @@
 
 use axum::http::{StatusCode, header};
 use domain::{Invalid, Rejection};
+use platform::access::{AccessError, SignInError};
 use platform::artifact_store::UploadError;
 use platform::event_log::{EventLogError, StreamId};
 use platform::execute::ExecuteError;
@@ -17,11 +18,34 @@ const RETRY_AFTER_S: u64 = 1;
 /// milliseconds, and only one whose process died takes the rest of its lease, which is seconds.
 const KEY_RETRY_AFTER_MAX_S: u64 = 2;
 
-/// 404 or 409, with the rejection's name.
+/// 404 or 409, or 403 where it is about who asks, with the rejection's name.
 pub(crate) fn from_rejection(rejection: &impl Rejection) -> Problem {
-    let status =
-        if rejection.is_not_found() { StatusCode::NOT_FOUND } else { StatusCode::CONFLICT };
-    Problem::new(ProblemType::from_rejection(rejection), rejection.to_string()).with_status(status)
+    let problem = Problem::new(ProblemType::from_rejection(rejection), rejection.to_string());
+    match problem.status() {
+        StatusCode::FORBIDDEN => problem,
+        _ if rejection.is_not_found() => problem.with_status(StatusCode::NOT_FOUND),
+        _ => problem.with_status(StatusCode::CONFLICT),
+    }
+}
+
+/// What came of a change to accounts and clients that was not made.
+pub(crate) fn from_access_error(error: AccessError) -> Problem {
+    match error {
+        AccessError::Refused(refused) => from_rejection(&refused),
+        AccessError::Password(flaw) => Problem::invalid_field("password", flaw.to_string()),
+        AccessError::Credential(SignInError::Busy(_)) => Problem::too_many_requests(RETRY_AFTER_S),
+        AccessError::Credential(SignInError::Unknown(error)) => {
+            Problem::unavailable(error.to_string(), RETRY_AFTER_S)
+        }
+        AccessError::Contended => Problem::unavailable(error.to_string(), RETRY_AFTER_S),
+        AccessError::Credential(SignInError::Storage(error)) | AccessError::Log(error) => {
+            from_log_error(error)
+        }
+        AccessError::Random(_)
+        | AccessError::Credential(SignInError::Refused | SignInError::Assertion(_)) => {
+            Problem::internal(error)
+        }
+    }
 }
 
 /// What came of a command that was not executed.

@@ -11,13 +11,13 @@ use platform::http::describe::{describe_problems, text_header};
 use utoipa::OpenApi;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{
-    Flow, HttpAuthScheme, HttpBuilder, OAuth2, Password, Scopes, SecurityScheme,
+    ClientCredentials, Flow, HttpAuthScheme, HttpBuilder, OAuth2, Password, Scopes, SecurityScheme,
 };
 use utoipa::openapi::{Components, RefOr};
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::parts::GoldenSampleUseBody;
-use crate::{CommandApi, docs_page, inspections, parts, token, uploads};
+use crate::{CommandApi, access, docs_page, inspections, parts, token, uploads};
 
 /// What of the commands is there to be looked at.
 pub const PAGES: [PageLink; 3] = [
@@ -45,6 +45,7 @@ pub fn router_described_by(api: CommandApi, document: utoipa::openapi::OpenApi) 
 fn described_routes() -> OpenApiRouter<CommandApi> {
     OpenApiRouter::default()
         .merge(token::routes())
+        .merge(access::routes())
         .merge(parts::routes())
         .merge(inspections::routes())
         .merge(uploads::routes())
@@ -87,6 +88,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     servers((url = "/", description = "The server that this document comes from")),
     tags(
         (name = "tokens", description = "Who you are"),
+        (name = "access", description = "Accounts of people, and clients of machines"),
         (name = "parts", description = "What boards are, and their golden samples"),
         (name = "inspections", description = "One look at one board"),
         (name = "uploads", description = "Pictures"),
@@ -123,9 +125,15 @@ fn add_common_headers(operation: &mut Operation) {
 }
 
 fn add_security_schemes(components: &mut Components) {
-    let scopes = Scope::ALL.map(|scope| (scope.as_str(), scope.as_str()));
-    let password = Flow::Password(Password::new("/v1/token", Scopes::from_iter(scopes)));
-    let oauth2 = OAuth2::with_description([password], "Development users get a token here");
+    let scopes = Scope::ALL.map(|scope| (scope.as_str(), scope.meaning()));
+    let scopes = Scopes::from_iter(scopes);
+    let client = Flow::ClientCredentials(ClientCredentials::new("/v1/token", scopes.clone()));
+    let account = Flow::Password(Password::new("/v1/token", scopes));
+    let oauth2 = OAuth2::with_description(
+        [account, client],
+        "Sign in: a person with account and password, a station or another machine with client_id and client_secret. \
+         Without any scope chosen, the token has all that are granted.",
+    );
     let bearer = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
         .bearer_format("JWT")

@@ -8,6 +8,7 @@
 pub(crate) mod reservation;
 
 use std::fmt;
+use std::num::NonZeroU32;
 use std::pin::pin;
 
 use axum::body::Body;
@@ -21,10 +22,10 @@ use domain::{
 };
 use futures::TryStreamExt as _;
 use platform::artifact_store::{StagedPicture, UploadPermit};
-use platform::event_log::{ActorRef, EventMetadata};
+use platform::event_log::EventMetadata;
 use platform::execute::{Executed, Request, execute, load};
 use platform::http::describe::FileBytes;
-use platform::http::{Problem, ProblemType, RequestCaller, ShownRateLimit};
+use platform::http::{ClientAddress, Problem, ProblemType, RequestCaller, ShownRateLimit};
 use platform::telemetry::TraceContext;
 use serde::Serialize;
 use sha2::Digest as _;
@@ -33,6 +34,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
+use crate::announcer::Announcer;
 use crate::command::{finish_regardless, make_answer, make_response};
 use crate::descriptions::UploadProblems;
 use crate::golden_check::{ComparedOwner, GoldenSlot};
@@ -48,6 +50,9 @@ pub(crate) fn routes() -> OpenApiRouter<CommandApi> {
 const BY: &str = "by";
 /// What the picture belongs to, as a note in its upload URL.
 const OWNER: &str = "owner";
+
+/// The id of the token that it was announced with, as a note in its upload URL.
+const TOKEN_ID: &str = "token_id";
 
 /// What a picture belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -150,6 +155,7 @@ fn stored_command_id(artifact_id: ArtifactId, picture: &Picture) -> Uuid {
         ("expires" = i64, Query, description = "As given in upload_url"),
         ("by" = String, Query, description = "As given in upload_url"),
         ("owner" = String, Query, description = "As given in upload_url"),
+        ("token_id" = Option<String>, Query, description = "As given in upload_url"),
         ("type" = String, Query, description = "As given in upload_url"),
         ("signature" = String, Query, description = "As given in upload_url"),
     ),
@@ -169,14 +175,15 @@ async fn upload_picture(
     State(api): State<CommandApi>,
     trace: TraceContext,
     shown: ShownRateLimit,
+    client: ClientAddress,
     request: HttpRequest,
 ) -> Result<Response, Problem> {
     let now = api.idempotency().database_time().await.map_err(problems::from_log_error)?;
-    let upload = PermittedUpload::from_url(&api, request.uri(), now, trace)?;
-    RequestCaller::of_request(request.extensions()).identify(&upload.by);
-    api.principal_rate().count_request(&upload.by, &shown)?;
+    let upload = PermittedUpload::from_url(&api, request.uri(), now, (client, trace))?;
+    RequestCaller::of_request(request.extensions()).identify(&upload.by.subject);
+    api.upload_rate().count_requests(&upload.by.actor(&api), NonZeroU32::MIN, &shown)?;
     let bytes = upload.check_headers(&api, request.headers())?;
-    let by = upload.by.clone();
+    let by = upload.by.subject.clone();
     let _place = api.uploads_in_flight().take_place(&by, bytes).await?;
     let body = request.into_body();
     match upload.owner.clone() {
@@ -261,7 +268,7 @@ where
     A::Command: Clone + Sync,
 {
     let artifact_id = upload.artifact_id;
-    let by = ActorRef { subject: upload.by, roles: Vec::new() };
+    let by = upload.by.actor(api).acting_from(upload.client.address);
     let metadata = EventMetadata::by_actor(by, &upload.trace)
         .with_command_id(stored_command_id(artifact_id, &picture));
     let request = Request::<A> {
@@ -294,7 +301,8 @@ struct PermittedUpload {
     artifact_id: ArtifactId,
     owner: PictureOwnerId,
     media_type: MediaType,
-    by: String,
+    by: Announcer,
+    client: ClientAddress,
     trace: TraceContext,
 }
 
@@ -303,14 +311,17 @@ impl PermittedUpload {
         api: &CommandApi,
         uri: &Uri,
         now: DateTime<Utc>,
-        trace: TraceContext,
+        (client, trace): (ClientAddress, TraceContext),
     ) -> Result<Self, Problem> {
         let query = uri.query().unwrap_or_default();
         let permit = api.artifacts().verify_permit(uri.path(), query, now)?;
         let UploadPermit { artifact_id, media_type, mut notes } = permit;
         let owner = notes.get(OWNER).and_then(|text| PictureOwnerId::parse(text));
         match (owner, notes.remove(BY)) {
-            (Some(owner), Some(by)) => Ok(Self { artifact_id, owner, media_type, by, trace }),
+            (Some(owner), Some(subject)) => {
+                let by = Announcer { subject, token_id: notes.remove(TOKEN_ID) };
+                Ok(Self { artifact_id, owner, media_type, by, client, trace })
+            }
             _ => Err(Problem::internal("a signed upload URL does not say what it is for")),
         }
     }

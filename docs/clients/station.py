@@ -170,11 +170,11 @@ def ensure_part(platform, part, golden):
     announce_and_upload(platform, path + "/golden-sample", golden)
 
 
-def inspect(platform, board, **of):
+def inspect(platform, board, scale=None, **of):
     """Sends one board and waits for its verdict: the inspection, judged."""
     created, _ = platform.command("/v1/inspections", of)
     path = "/v1/inspections/" + created["inspection_id"]
-    announce_and_upload(platform, path + "/artifacts", board)
+    announce_and_upload(platform, path + "/artifacts", board, **({"pixels_per_millimetre": scale} if scale else {}))
     platform.command(path + "/infer")
     deadline = time.monotonic() + VERDICT_WITHIN_S
     while time.monotonic() < deadline:
@@ -196,6 +196,13 @@ def defects(platform, inspection_id):
         query["cursor"] = page["next_cursor"]
 
 
+def in_millimetres(box):
+    """A box on the board, where the picture was announced with its scale."""
+    if box is None:
+        return ""
+    return f" ({box['x']:.3f},{box['y']:.3f} {box['width']:.3f}x{box['height']:.3f} mm)"
+
+
 def main():
     parser = argparse.ArgumentParser(description="Sends one board for inspection and prints its verdict.")
     parser.add_argument("golden", help="picture of the golden sample, for a part that has none")
@@ -203,18 +210,21 @@ def main():
     parser.add_argument("--part", default="PCB-7")
     parser.add_argument("--lot", default="L-1")
     parser.add_argument("--station", default="AOI-1")
+    parser.add_argument("--scale", metavar="PX_PER_MM", help="pixels of the board's picture per millimetre")
     parser.add_argument("--pdf", metavar="FILE", help="save the report here")
     parser.add_argument("--base", default=os.environ.get("CHIPQ_BASE", "http://127.0.0.1:8080"))
     args = parser.parse_args()
 
     platform = Platform(args.base, sign_in_by(form_from_environment()))
     ensure_part(platform, args.part, args.golden)
-    inspection = inspect(platform, args.board, lot=args.lot, part=args.part, station=args.station)
+    inspection = inspect(platform, args.board, args.scale, lot=args.lot, part=args.part, station=args.station)
     print(inspection["judgement"])
+    if any(picture["identical_to_golden_sample"] for picture in inspection["artifacts"]):
+        print("  note: the picture is the golden sample, byte for byte; was the right file sent?")
     for defect in defects(platform, inspection["inspection_id"]):
         box = defect["box"]
         print(f"  {defect['class']} {defect['confidence']:.2f} {defect['grade']} at "
-              f"{box['x']},{box['y']} {box['width']}x{box['height']}")
+              f"{box['x']},{box['y']} {box['width']}x{box['height']}" + in_millimetres(defect["box_mm"]))
     if args.pdf:
         report = platform.read("/v1/reports/" + inspection["report_id"], accept="application/pdf")
         with open(args.pdf, "wb") as file:

@@ -6,23 +6,29 @@
 //! Absent on purpose: secrets, which are kept beside the log as digests that only the current
 //! [`Principal::credential`] finds, and what a role allows, which whoever lets somebody in knows.
 
+mod client_key;
 mod command;
+mod delegation;
 mod event;
 mod name;
 mod rejection;
 #[cfg(test)]
 mod tests;
+mod withdrawal;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+pub use client_key::{ClientKey, KeyAlgorithm};
 pub use command::{AccessControlCommand, NewPrincipal};
 pub use event::AccessControlEvent;
 pub use name::{DisplayName, PrincipalName};
 pub use rejection::AccessControlRejection;
+use withdrawal::Withdrawal;
 
 use crate::vocabulary::vocabulary;
 use crate::{Aggregate, Reach, Sha256, StoredEvent};
@@ -48,6 +54,21 @@ vocabulary! {
     }
 }
 
+/// What somebody holds, and so may give to others, take from them, and change about them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holdings {
+    /// The roles that allow nothing beyond what is held.
+    pub roles: BTreeSet<Role>,
+    /// Where it is held.
+    pub reach: Reach,
+}
+
+impl Holdings {
+    fn cover(&self, role: Role, reach: &Reach) -> bool {
+        self.roles.contains(&role) && self.reach.covers_reach(reach)
+    }
+}
+
 vocabulary! {
     /// Whether a principal is a person or a machine.
     pub enum PrincipalKind("kind") {
@@ -55,6 +76,16 @@ vocabulary! {
         Account = "account",
         /// A machine, which asks for tokens with a secret.
         Client = "client",
+    }
+}
+
+vocabulary! {
+    /// Why a session ended before its time.
+    pub enum SessionEndCause("cause") {
+        /// One of its refresh tokens was used a second time: somebody else has, or had, a copy of it.
+        RefreshTokenReused = "refresh-token-reused",
+        /// Whoever had a token of it took it back, as when signing out.
+        Revoked = "revoked",
     }
 }
 
@@ -73,6 +104,8 @@ pub struct Principal {
     pub is_enabled: bool,
     /// Under which id its secret is kept; every other one is of the past.
     pub credential: Uuid,
+    /// The key that it signs with, of a client that has no secret.
+    pub public_key: Option<ClientKey>,
     /// How often anything about it was changed. What was granted at a lower number holds no more.
     pub revision: u32,
 }
@@ -96,6 +129,8 @@ struct ClaimCode {
 pub struct AccessControl {
     principals: BTreeMap<PrincipalName, Principal>,
     claim_code: Option<ClaimCode>,
+    /// By the id of the session, or of the token that belongs to none.
+    withdrawals: BTreeMap<Uuid, Withdrawal>,
 }
 
 impl AccessControl {
@@ -111,6 +146,20 @@ impl AccessControl {
     /// Every principal, by name.
     pub fn principals(&self) -> impl Iterator<Item = (&PrincipalName, &Principal)> {
         self.principals.iter()
+    }
+
+    /// Every principal from a name on, by name.
+    pub fn principals_from(
+        &self,
+        from: Bound<PrincipalName>,
+    ) -> impl Iterator<Item = (&PrincipalName, &Principal)> {
+        self.principals.range((from, Bound::Unbounded))
+    }
+
+    /// The principal of this name, which has to be there.
+    fn require(&self, name: &PrincipalName) -> Result<&Principal, AccessControlRejection> {
+        let not_found = || AccessControlRejection::PrincipalNotFound { name: name.clone() };
+        self.principal(name).ok_or_else(not_found)
     }
 
     /// Whether somebody may administer the installation; until then it can be claimed.
@@ -146,6 +195,7 @@ impl Aggregate for AccessControl {
         &self,
         command: AccessControlCommand,
     ) -> Result<Vec<AccessControlEvent>, AccessControlRejection> {
+        delegation::check(self, &command)?;
         command::decide(self, command)
     }
 

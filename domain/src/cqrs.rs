@@ -2,7 +2,9 @@
 
 use cqrs_es::event_sink::EventSink;
 
-use crate::{AccessControl, Aggregate, Inspection, ModelRoute, Part, ProjectionRepair};
+use crate::{
+    AccessAttempts, AccessControl, Aggregate, Inspection, ModelRoute, Part, ProjectionRepair,
+};
 
 macro_rules! cqrs_aggregate {
     ($aggregate:ty) => {
@@ -37,3 +39,4 @@ cqrs_aggregate!(Part);
 cqrs_aggregate!(ModelRoute);
 cqrs_aggregate!(ProjectionRepair);
 cqrs_aggregate!(AccessControl);
+cqrs_aggregate!(AccessAttempts);

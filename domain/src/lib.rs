@@ -3,7 +3,8 @@
 //! Stations open an [`Inspection`] of a part, upload pictures, and ask for a [`Judgement`]. A [`Part`]
 //! owns the golden sample that pictures are compared with and the [`Recipe`] that they are judged by.
 //! A [`ModelRoute`] says which version of a network compares them. A [`ProjectionRepair`] says what was
-//! decided about events that a read model cannot take. [`AccessControl`] says who may do what, and where.
+//! decided about events that a read model cannot take. [`AccessControl`] says who may do what, and where, and
+//! [`AccessAttempts`] who was let in and who was not.
 //! Commands are decided and events evolved by pure functions (see [`Aggregate`]); a [`Report`] is a
 //! pure function of an inspection's events.
 //!
@@ -11,6 +12,7 @@
 
 #![warn(clippy::wildcard_enum_match_arm)]
 
+mod access_attempts;
 mod access_control;
 mod aggregate;
 mod area;
@@ -34,9 +36,13 @@ mod test_support;
 mod value;
 mod vocabulary;
 
+pub use access_attempts::{
+    AccessAttemptEvent, AccessAttempts, AccessAttemptsCommand, AccessAttemptsRejection,
+};
 pub use access_control::{
-    AccessControl, AccessControlCommand, AccessControlEvent, AccessControlRejection, DisplayName,
-    NewPrincipal, Principal, PrincipalKind, PrincipalName, Role,
+    AccessControl, AccessControlCommand, AccessControlEvent, AccessControlRejection, ClientKey,
+    DisplayName, Holdings, KeyAlgorithm, NewPrincipal, Principal, PrincipalKind, PrincipalName,
+    Role, SessionEndCause,
 };
 pub use aggregate::{
     Aggregate, EventLabels, Rejection, StoredEvent, UnknownStoredEvent, UpcastError, Upcaster,
@@ -62,7 +68,7 @@ pub use reach::{REACH_MAX, Reach};
 pub use read_model::{GenerationStatus, ProjectionName};
 pub use recipe::{Grade, Recipe, ViewName};
 pub use report::Report;
-pub use scale::{PixelScale, ScaleConflict, check_scale};
+pub use scale::{MillimetreBox, PixelScale, ScaleConflict, check_scale};
 pub use value::{
     ArtifactId, InspectionId, Invalid, Lot, NAME_MAX_CHARS, PartNumber, ReportId, Sha256, Station,
 };

@@ -76,6 +76,17 @@ impl Reach {
     }
 }
 
+impl Reach {
+    /// Whether it takes in everything that `other` does.
+    #[must_use]
+    pub fn covers_reach(&self, other: &Self) -> bool {
+        fn is_within<T: Ord>(all: &BTreeSet<T>, some: &BTreeSet<T>) -> bool {
+            all.is_empty() || (!some.is_empty() && some.is_subset(all))
+        }
+        is_within(&self.stations, &other.stations) && is_within(&self.parts, &other.parts)
+    }
+}
+
 impl TryFrom<UncheckedReach> for Reach {
     type Error = Invalid;
 

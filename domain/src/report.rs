@@ -1,5 +1,5 @@
 //! The report of a judged inspection: a pure function of its events, so that the same events give the
-//! same report for ever. Its JSON shape is `schemas/report.v4.schema.json`.
+//! same report for ever. Its JSON shape is `schemas/report.v5.schema.json`.
 
 mod fold;
 #[cfg(test)]
@@ -12,13 +12,13 @@ use serde::{Deserialize, Serialize};
 use crate::inspection::{GoldenReference, ModelIdentity, Registration, Timing};
 use crate::{
     ArtifactId, Confidence, Coverage, DefectClass, DetectionLimit, DifferenceKind, FiredRule,
-    Grade, InspectionEvent, InspectionId, Judgement, Lot, NotComparable, PartNumber, Picture,
-    PixelBox, PixelScale, Recipe, ReportId, Station, ViewName,
+    Grade, InspectionEvent, InspectionId, Judgement, Lot, MillimetreBox, NotComparable, PartNumber,
+    Picture, PixelBox, PixelScale, Recipe, ReportId, Station, ViewName,
 };
 use fold::{Created, ReportFold};
 
 /// The version of the report's JSON shape.
-pub const SCHEMA_VERSION: u32 = 4;
+pub const SCHEMA_VERSION: u32 = 5;
 
 /// One event of the inspection's stream with the facts of its recording.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,6 +31,8 @@ pub struct Entry {
     pub occurred_at: DateTime<Utc>,
     /// Who asked for it, or the part of the platform that decided it.
     pub actor: String,
+    /// What that person was called then.
+    pub actor_name: Option<String>,
     /// What happened.
     pub event: InspectionEvent,
 }
@@ -88,6 +90,9 @@ pub struct ReportArtifact {
     pub picture: Option<Picture>,
     /// The golden sample it was compared with.
     pub golden: Option<GoldenReference>,
+    /// Whether the two are the same file, byte for byte. A camera gives no two such pictures, so the wrong file
+    /// may have been sent; the judgement is the same. Absent when it was compared with none.
+    pub identical_to_golden_sample: Option<bool>,
     /// What became of it.
     pub outcome: Outcome,
 }
@@ -138,6 +143,8 @@ pub struct ReportDefect {
     /// Where it is, in pixels of the picture.
     #[serde(rename = "box")]
     pub bounds: PixelBox,
+    /// Where it is in millimetres; absent when the picture's scale is not known.
+    pub box_mm: Option<MillimetreBox>,
 }
 
 /// One unexplained difference in the report.
@@ -154,6 +161,8 @@ pub struct ReportDifference {
     /// Where it is, in pixels of the picture.
     #[serde(rename = "box")]
     pub bounds: PixelBox,
+    /// Where it is in millimetres; absent when the picture's scale is not known.
+    pub box_mm: Option<MillimetreBox>,
 }
 
 /// One line of the report's timeline.
@@ -169,6 +178,9 @@ pub struct TimelineEntry {
     pub event: String,
     /// Who asked for it, or the part of the platform that decided it.
     pub actor: String,
+    /// What that person was called then; absent of machines, and of events from before it was written down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor_name: Option<String>,
 }
 
 impl Report {
@@ -210,6 +222,13 @@ impl Report {
     }
 }
 
+impl ReportArtifact {
+    /// `None` when its scale is not known.
+    fn measure(&self, bounds: PixelBox) -> Option<MillimetreBox> {
+        self.pixels_per_millimetre.map(|scale| scale.measure(bounds))
+    }
+}
+
 impl TimelineEntry {
     fn from_entry(entry: &Entry) -> Self {
         Self {
@@ -218,6 +237,7 @@ impl TimelineEntry {
             occurred_at: entry.occurred_at,
             event: entry.event.event_type(),
             actor: entry.actor.clone(),
+            actor_name: entry.actor_name.clone(),
         }
     }
 }
@@ -235,6 +255,7 @@ fn numbered_defects(draft: &ReportFold, recipe: &Recipe) -> Vec<ReportDefect> {
             confidence: defect.confidence,
             grade,
             bounds: defect.bounds,
+            box_mm: artifact.measure(defect.bounds),
         })
         .collect()
 }
@@ -249,6 +270,7 @@ fn numbered_differences(draft: &ReportFold) -> Vec<ReportDifference> {
             kind: difference.kind,
             strength: difference.strength,
             bounds: difference.bounds,
+            box_mm: artifact.measure(difference.bounds),
         })
         .collect()
 }

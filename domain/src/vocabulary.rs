@@ -71,8 +71,8 @@ pub(crate) use {must_be_one_of, vocabulary};
 mod tests {
     use crate::{
         ArtifactState, ComparisonMethod, DefectClass, DifferenceKind, GenerationStatus,
-        GoldenSampleUse, Grade, InspectionState, Judgement, MediaType, NotComparable,
-        PrincipalKind, ProjectionName, Role,
+        GoldenSampleUse, Grade, InspectionState, Judgement, KeyAlgorithm, MediaType, NotComparable,
+        PrincipalKind, ProjectionName, Role, SessionEndCause,
     };
 
     /// Each word reads back, is what serde writes, and stands among `ALL` once.
@@ -110,7 +110,9 @@ mod tests {
             ProjectionName,
             GenerationStatus,
             PrincipalKind,
-            Role
+            Role,
+            KeyAlgorithm,
+            SessionEndCause
         );
     }
 

@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use domain::{
-    AccessControl, Aggregate, ComparisonMethod, GoldenPurpose, GoldenSampleUse, Inspection,
-    InspectionEvent, ModelRoute, Part, PartEvent, PixelScale, ProjectionRepair, Recipe,
+    AccessAttempts, AccessControl, Aggregate, ComparisonMethod, GoldenPurpose, GoldenSampleUse,
+    Inspection, InspectionEvent, ModelRoute, Part, PartEvent, PixelScale, ProjectionRepair, Recipe,
 };
 use proptest::prelude::*;
 use serde_json::Value;
@@ -18,7 +18,8 @@ use serde_json::Value;
 use stored::{AGGREGATES, RULES, Stored, current_versions, rule};
 
 /// Fields that may be absent.
-const OPTIONAL: [&str; 8] = [
+const OPTIONAL: [&str; 10] = [
+    "address",
     "golden",
     "display_name",
     "from",
@@ -27,6 +28,7 @@ const OPTIONAL: [&str; 8] = [
     "golden_sample_revision",
     "view",
     "pixels_per_millimetre",
+    "subject",
 ];
 
 /// Of these also the reason may be absent.
@@ -260,6 +262,8 @@ fn the_aggregates_are_stored_under_their_names() {
     assert_eq!(<ProjectionRepair as cqrs_es::Aggregate>::TYPE, "projection");
     assert_eq!(<AccessControl as Aggregate>::TYPE, "access-control");
     assert_eq!(<AccessControl as cqrs_es::Aggregate>::TYPE, "access-control");
+    assert_eq!(<AccessAttempts as Aggregate>::TYPE, "access-attempts");
+    assert_eq!(<AccessAttempts as cqrs_es::Aggregate>::TYPE, "access-attempts");
 }
 
 /// Some of the events, some of them several times, in any order.

@@ -2,14 +2,19 @@
 //! demonstration's account.
 //!
 //! Invariant: a token is believed only when it is signed with Ed25519 by a known key for this
-//! issuer and audience, and is in its time. Absent: refresh tokens and HTTP (see
+//! issuer and audience, and is in its time. Absent: refresh tokens (`access::Sessions`) and HTTP (see
 //! `http::Authenticated`).
 
 mod actor;
+mod external_issuer;
+mod followed_keys;
 mod issuer;
+mod issuer_config;
 mod keys;
 mod register;
+mod role_scopes;
 mod scope;
+mod signed_tokens;
 mod signing_key;
 mod tokens;
 mod users;
@@ -19,13 +24,21 @@ mod verifier;
 mod tests;
 
 pub use actor::Actor;
+#[cfg(test)]
+pub(crate) use external_issuer::test_keys;
+pub use external_issuer::{
+    ClaimMapping, ExternalIssuer, ExternalTokenError, InvalidClaimMapping, InvalidKeySet,
+    IssuerKeys, KeySet, KeyTrust,
+};
 pub use issuer::TokenIssuer;
-pub use keys::{KeyError, KeyRing};
+pub use issuer_config::TokenIssuerConfig;
+pub use keys::{KeyError, KeyRing, KeySummary, KeyUse};
 pub use register::{AccessRegister, AccessUnknown};
-pub use scope::{ROLES, Scope, scopes_of};
+pub use role_scopes::{RoleScopes, RoleScopesError, RolesConfig};
+pub use scope::Scope;
 pub use signing_key::SigningKey;
 pub(crate) use signing_key::hmac_sha256;
-pub use tokens::{AccessToken, TokenConfig};
+pub use tokens::{AccessToken, TokenConfig, VerifiedToken};
 pub use users::Users;
 pub use verifier::TokenVerifier;
 
@@ -50,6 +63,9 @@ pub enum AuthError {
     /// Altered, or signed by somebody else.
     #[error("the signature of the token is wrong; get a new one")]
     BadSignature,
+    /// Something else that was signed here, or an ID token.
+    #[error("the token is no access token: its typ is not at+jwt")]
+    NotAnAccessToken,
     /// It must be understood by rules that are not known here (RFC 7515, section 4.1.11).
     #[error("the token relies on extensions that are not known here")]
     CriticalExtension,
@@ -74,10 +90,49 @@ pub enum AuthError {
     /// This process cannot tell who may do what.
     #[error("accounts and clients could not be read yet; try again in a moment")]
     AccessUnknown,
+    /// A token of an identity provider, for a reason that our own have not.
+    #[error(transparent)]
+    External(#[from] ExternalTokenError),
     /// The token is good but does not allow this.
     #[error("the token lacks the scope {0}")]
     MissingScope(Scope),
     /// A token could not be made.
     #[error("the token could not be signed: {0}")]
     Sign(String),
+}
+
+impl AuthError {
+    /// The kind of failure in a word that stays.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::MissingToken => "missing-token",
+            Self::NotBearer => "not-bearer",
+            Self::Malformed => "malformed-token",
+            Self::WrongAlgorithm => "wrong-algorithm",
+            Self::UnknownKey => "unknown-key",
+            Self::BadSignature => "bad-signature",
+            Self::CriticalExtension => "critical-extension",
+            Self::NotAnAccessToken => "not-an-access-token",
+            Self::WrongIssuer => "wrong-issuer",
+            Self::WrongAudience => "wrong-audience",
+            Self::Expired => "expired-token",
+            Self::NotYetValid => "token-not-yet-valid",
+            Self::NoPrincipal => "no-principal",
+            Self::Revoked => "revoked-token",
+            Self::AccessUnknown => "access-unknown",
+            Self::MissingScope(_) => "missing-scope",
+            Self::External(_) => "external-token",
+            Self::Sign(_) => "not-signed",
+        }
+    }
+
+    /// Whether somebody is refused, and not only our own trouble told.
+    #[must_use]
+    pub const fn is_refusal(&self) -> bool {
+        !matches!(
+            self,
+            Self::AccessUnknown | Self::Sign(_) | Self::External(ExternalTokenError::ProviderAway)
+        )
+    }
 }

@@ -27,10 +27,13 @@ pub fn secret(text: &str) -> Result<SecretString, Infallible> {
     Ok(SecretString::from(text))
 }
 
+/// The most that somebody may have a second, or at once.
+pub(crate) const RATE_MAX: u32 = 1_000_000;
+
 /// Parses how many a second, or at once, somebody may have; for clap's `value_parser`.
 #[must_use]
 pub fn rate() -> impl TypedValueParser<Value = NonZeroU32> {
-    clap::value_parser!(u32).range(1..=1_000_000).try_map(NonZeroU32::try_from)
+    clap::value_parser!(u32).range(1..=i64::from(RATE_MAX)).try_map(NonZeroU32::try_from)
 }
 
 /// Everything that is wrong with a configuration, reported at once.
@@ -54,6 +57,11 @@ impl ConfigErrors {
         if !holds {
             self.0.push(format!("{variable}: {message}"));
         }
+    }
+
+    /// Notes what is wrong elsewhere, too.
+    pub fn merge(&mut self, others: Self) {
+        self.0.extend(others.0);
     }
 
     /// What is wrong, one line each, beginning with the variable.

@@ -3,6 +3,7 @@
 //! Invariant: a reader that asks for everything after P and gets an answer up to Q will never later
 //! find an event between P and Q. Adapters live in submodules; nothing else touches the events table.
 
+mod actor;
 pub mod cqrs;
 mod event;
 mod incarnation;
@@ -20,9 +21,8 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::postgres::DatabaseConnection;
-pub use event::{
-    ActorRef, EventMetadata, NewEvent, Recorded, Undecodable, UndecodableEvent, decode_stored,
-};
+pub use actor::ActorRef;
+pub use event::{EventMetadata, NewEvent, Recorded, Undecodable, UndecodableEvent, decode_stored};
 pub use incarnation::{
     Incarnation, InvalidLogPlace, InvalidStreamVersion, LogPlace, StreamVersion,
 };

@@ -13,7 +13,8 @@ use crate::artifact_store::{
     self, ArtifactStore, ArtifactStoreConfig, ArtifactStoreError, InvalidArtifactStoreUrl,
 };
 use crate::auth::{
-    AccessRegister, KeyError, KeyRing, SigningKey, TokenConfig, TokenIssuer, TokenVerifier,
+    AccessRegister, ExternalIssuer, KeyError, KeyRing, SigningKey, TokenIssuer, TokenIssuerConfig,
+    TokenVerifier,
 };
 use crate::config::{ConfigErrors, SecretFileError};
 use crate::event_log::{self, EventLog, EventLogConfig, InvalidEventLogUrl};
@@ -213,14 +214,20 @@ impl DataConfig {
     }
 
     /// Opens the keys of tokens; makes them when they are missing. What a token says is believed while `register`
-    /// says so, too.
+    /// says so, too; those of `external` are judged by its own rules.
     ///
     /// # Errors
     /// When they cannot be read, or can be read by others.
-    pub fn open_token_keys(&self, register: AccessRegister) -> Result<TokenKeys, FoundationError> {
+    pub fn open_token_keys(
+        &self,
+        issuer: &TokenIssuerConfig,
+        register: AccessRegister,
+        external: Option<ExternalIssuer>,
+    ) -> Result<TokenKeys, FoundationError> {
         let ring = KeyRing::open(&self.data_dir, Utc::now())?;
-        let issuer = Arc::new(TokenIssuer::new(ring, TokenConfig::default()));
-        let verifier = Arc::new(issuer.verifier().with_register(register));
+        let issuer = Arc::new(TokenIssuer::new(ring, issuer.token_config()));
+        let verifier = issuer.verifier().with_register(register);
+        let verifier = Arc::new(verifier.with_external_issuer(external));
         Ok(TokenKeys { issuer, verifier })
     }
 }

@@ -13,7 +13,7 @@ use axum::http::{StatusCode, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use futures::future::{BoxFuture, join_all};
 use serde::Serialize;
 use tokio::net::TcpListener;
@@ -21,8 +21,10 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 use utoipa::ToSchema;
 
+use crate::access_attempts::AttemptRecorder;
 use crate::http::{
-    self, AnsweredHosts, HttpConfig, ServerEntry, check_host, entry_page, problem_pages,
+    self, AnsweredHosts, HttpConfig, ProxyConfig, ServerEntry, check_host, entry_page,
+    problem_pages,
 };
 use crate::metrics;
 use crate::shutdown::Shutdown;
@@ -38,6 +40,9 @@ pub struct HealthConfig {
     #[arg(long, env = "CHIPQ_HEALTH_LISTEN", value_name = "ADDR")]
     #[arg(value_parser = crate::config::listen_address)]
     pub health_listen: Option<SocketAddr>,
+    /// Whose word about addresses is logged.
+    #[command(flatten)]
+    pub proxies: ProxyConfig,
 }
 
 /// One thing that has to be ready.
@@ -50,22 +55,31 @@ pub struct Check {
     /// Why not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
+    /// Whether the rest is of use without it: it does not keep the process from being ready.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub optional: bool,
 }
 
 impl Check {
     /// Ready, or why not.
     #[must_use]
     pub fn new(name: impl Into<String>, outcome: Result<(), String>) -> Self {
-        Self { name: name.into(), ready: outcome.is_ok(), detail: outcome.err() }
+        Self { name: name.into(), ready: outcome.is_ok(), detail: outcome.err(), optional: false }
+    }
+
+    /// The same of something without which the rest is of use.
+    #[must_use]
+    pub fn degrading(name: impl Into<String>, outcome: Result<(), String>) -> Self {
+        Self { optional: true, ..Self::new(name, outcome) }
     }
 }
 
 /// Whether reads can be served.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Readiness {
-    /// Whether everything is.
+    /// Whether everything is that has to be.
     ready: bool,
-    /// Everything that has to be.
+    /// Everything that was looked at.
     checks: Vec<Check>,
 }
 
@@ -102,7 +116,8 @@ impl ProbedParts {
         }
         let asked = self.probes.iter().map(|probe| ask_in_time(&**probe));
         let checks = merge_checks(join_all(asked).await.into_iter().flatten());
-        let readiness = Readiness { ready: checks.iter().all(|check| check.ready), checks };
+        let ready = checks.iter().all(|check| check.ready || check.optional);
+        let readiness = Readiness { ready, checks };
         *found = Some((Instant::now(), readiness.clone()));
         readiness
     }
@@ -124,6 +139,8 @@ pub struct ServerSurface {
     pub router: Router,
     /// What has to be ready.
     pub probes: Vec<Arc<dyn Probe>>,
+    /// Who hears of those that are let in and refused.
+    pub attempts: AttemptRecorder,
 }
 
 /// Serves `surface` until `shutdown`, with health, metrics and the pages about problems beside it, and one that
@@ -137,14 +154,14 @@ pub fn serve_with_health(
     config: &HttpConfig,
     shutdown: Shutdown,
 ) -> impl Future<Output = io::Result<()>> + Send + use<> {
-    let ServerSurface { entry, router, probes } = surface;
+    let ServerSurface { entry, router, probes, attempts } = surface;
     let router_with_health = router.merge(self::router(probes)).merge(metrics::router());
     let router_with_pages = router_with_health.merge(problem_pages()).merge(entry_page(entry));
     let config = config.clone();
     async move {
         let hosts = AnsweredHosts::behind(listener.local_addr()?, config.public_host.as_deref());
         let checked = router_with_pages.layer(from_fn_with_state(hosts, check_host));
-        let router = http::wrap(checked, &config);
+        let router = http::wrap(checked, &config).layer(Extension(attempts));
         http::serve(listener, router, config.connections, shutdown).await;
         Ok(())
     }
@@ -156,12 +173,14 @@ pub fn serve_with_health(
 /// As [`serve_with_health`].
 pub fn serve_health(
     listener: TcpListener,
-    entry: ServerEntry,
+    (entry, proxies): (ServerEntry, ProxyConfig),
     probes: Vec<Arc<dyn Probe>>,
     shutdown: Shutdown,
 ) -> impl Future<Output = io::Result<()>> + Send {
-    let surface = ServerSurface { entry, router: Router::new(), probes };
-    serve_with_health(listener, surface, &HttpConfig::default(), shutdown)
+    let attempts = AttemptRecorder::default();
+    let surface = ServerSurface { entry, router: Router::new(), probes, attempts };
+    let config = HttpConfig { proxies, ..HttpConfig::default() };
+    serve_with_health(listener, surface, &config, shutdown)
 }
 
 /// The process answers.
@@ -260,6 +279,18 @@ mod tests {
         );
         assert_eq!(get(vec![fixed(&checks)], "/healthz").await.0, StatusCode::OK);
         assert_eq!(get(vec![fixed(&checks[..1])], "/readyz").await.0, StatusCode::OK);
+    }
+
+    #[tokio::test]
+    async fn what_only_degrades_is_named_and_the_process_is_ready_all_the_same() {
+        let provider = Check::degrading("provider", Err("it is away".to_owned()));
+        let (status, body) = get(vec![fixed(std::slice::from_ref(&provider))], "/readyz").await;
+        assert_eq!(status, StatusCode::OK);
+        let named = r#"{"name":"provider","ready":false,"detail":"it is away","optional":true}"#;
+        assert!(body.starts_with(r#"{"ready":true"#) && body.contains(named), "{body}");
+        let away = Check::new("engine", Err("it is away".to_owned()));
+        let (status, _) = get(vec![fixed(&[provider, away])], "/readyz").await;
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "the control");
     }
 
     #[tokio::test]

@@ -4,6 +4,7 @@
 //! values that every service shares. See `docs/architecture.md` for who may touch what.
 
 pub mod access;
+pub mod access_attempts;
 pub mod artifact_store;
 pub mod auth;
 pub mod backoff;
@@ -18,6 +19,7 @@ pub mod foundation;
 pub mod health;
 pub mod http;
 pub mod idempotency;
+pub mod identity_provider;
 pub mod metrics;
 pub mod ownership;
 pub mod picture_memory;

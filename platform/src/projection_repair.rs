@@ -241,7 +241,7 @@ mod tests {
     use crate::test_support::{InterceptedLog, Interception, fresh_database};
 
     fn request(action: RepairAction, position: Position) -> RepairRequest {
-        let actor = ActorRef { subject: "ada".into(), roles: vec!["admin".into()] };
+        let actor = ActorRef::new("ada", &["admin"]);
         let (projection, reason) = ("reports".to_owned(), "torn by a tool".to_owned());
         let trace = TraceContext::new(None);
         RepairRequest { projection, action, position, reason, actor, trace }

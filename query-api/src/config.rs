@@ -3,6 +3,11 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use clap::builder::{PathBufValueParser, TypedValueParser as _};
+use platform::http::RoleRates;
+
+use crate::report_font::ReportFont;
+
 /// Limits of the query API, however it is served.
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
 pub struct QueryApiConfig {
@@ -30,6 +35,9 @@ pub struct QueryApiConfig {
     #[arg(long, env = "CHIPQ_READ_RATE_BURST", default_value = "1000")]
     #[arg(value_parser = platform::config::rate())]
     pub read_rate_burst: NonZeroU32,
+    /// The same of roles that have other rates: a second over time, and at once.
+    #[arg(long, env = "CHIPQ_READ_RATE_BY_ROLE", value_name = "ROLE=N/N,…")]
+    pub read_rate_by_role: Option<RoleRates>,
     /// Milliseconds that a subscriber may take for one item before it is told to go on later.
     #[arg(long, env = "CHIPQ_SLOW_AFTER_MS", default_value_t = 5_000)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..=600_000))]
@@ -46,6 +54,11 @@ pub struct QueryApiConfig {
     #[arg(long, env = "CHIPQ_RENDERS_MAX", default_value_t = 2)]
     #[arg(value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=1_024))]
     pub renders_max: usize,
+    /// Font file in which reports print Chinese, Japanese and Korean letters; by default one that is found where
+    /// systems put them, and where there is none, their code points are printed.
+    #[arg(long, env = "CHIPQ_REPORT_FONT", value_name = "FILE")]
+    #[arg(value_parser = PathBufValueParser::new().try_map(|path| ReportFont::read(&path)))]
+    pub report_font: Option<ReportFont>,
     /// Seconds that a read model may be behind the log and still count as ready.
     #[arg(long, env = "CHIPQ_READY_LAG", default_value_t = 30)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..=86_400))]
@@ -62,10 +75,12 @@ impl Default for QueryApiConfig {
             sockets_per_principal: 100,
             read_rate_per_second: positive(500),
             read_rate_burst: positive(1_000),
+            read_rate_by_role: None,
             slow_after_ms: 5_000,
             slow_behind: 10_000,
             send_timeout_ms: 30_000,
             renders_max: 2,
+            report_font: None,
             ready_lag_s: 30,
         }
     }

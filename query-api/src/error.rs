@@ -37,6 +37,9 @@ pub(crate) enum QueryError {
     /// The token does not allow this.
     #[error("the token lacks the scope {0}")]
     Forbidden(Scope),
+    /// What is of the whole installation is nobody's who is limited to a part of it.
+    #[error("you are limited to stations or parts, and this is of the whole installation")]
+    OutOfReach,
     /// There is nothing of that id.
     #[error("there is no {0}")]
     NotFound(String),
@@ -121,6 +124,7 @@ impl QueryError {
             Self::InvalidCursor => "INVALID_CURSOR",
             Self::Unauthenticated(_) => "UNAUTHENTICATED",
             Self::Forbidden(_) => "FORBIDDEN",
+            Self::OutOfReach => "OUT_OF_REACH",
             Self::NotFound(_) => "NOT_FOUND",
             Self::Rejected { .. } => "REJECTED",
             Self::Behind { .. } | Self::NotBuilt => "NOT_READY",
@@ -158,6 +162,7 @@ impl QueryError {
             Self::Unavailable => values.set("retryAfterSeconds", UNAVAILABLE_RETRY_S),
             Self::InvalidCursor
             | Self::Unauthenticated(_)
+            | Self::OutOfReach
             | Self::NotFound(_)
             | Self::TooBroad(_)
             | Self::SlowClient
@@ -208,6 +213,7 @@ impl From<QueryError> for Problem {
             QueryError::TooBroad(_) => Self::new(ProblemType::QueryTooBroad, detail),
             QueryError::Unauthenticated(error) => error.into(),
             QueryError::Forbidden(scope) => AuthError::MissingScope(scope).into(),
+            QueryError::OutOfReach => Self::new(ProblemType::OutOfReach, detail),
             QueryError::NotFound(_) => Self::not_found(detail),
             QueryError::Rejected { .. } => {
                 Self::new(ProblemType::Refused, detail).with_status(StatusCode::CONFLICT)

@@ -1,7 +1,8 @@
 //! GraphQL over the read model: queries, Relay connections, one subscription; and what operators decide about
 //! the read model itself.
 //!
-//! Invariants: a query is bounded before any SQL runs; what a field shows needs its scope; a field
+//! Invariants: a query is bounded before any SQL runs; what a field shows needs its scope, and is within the reach of
+//! who asks; a field
 //! of many objects is one statement. Absent: what stations and engineers command, which goes to the command
 //! API.
 
@@ -106,7 +107,8 @@ fn execute_stream(
 
 /// `request` with who asks, loaders of its own, and its pace.
 fn asked_by(session: Session, api: &QueryApi, pace: &Pace, request: Request) -> Request {
-    let loaders = RequestLoaders::new(api.context().pool.clone(), pace.clone());
+    let pool = api.context().pool.clone();
+    let loaders = RequestLoaders::new(pool, session.reach().clone(), pace.clone());
     request.data(session).data(loaders).data(pace.clone())
 }
 
@@ -116,6 +118,15 @@ struct Allowed(Scope);
 impl Guard for Allowed {
     async fn check(&self, ctx: &Context<'_>) -> async_graphql::Result<()> {
         Ok(current_session(ctx)?.require_scope(self.0)?)
+    }
+}
+
+/// A field that is of the whole installation: of nobody who is limited to stations or parts.
+struct Everywhere;
+
+impl Guard for Everywhere {
+    async fn check(&self, ctx: &Context<'_>) -> async_graphql::Result<()> {
+        Ok(current_session(ctx)?.require_everywhere()?)
     }
 }
 

@@ -20,11 +20,13 @@ mod palette;
 mod pdf_service;
 mod query_context;
 mod read_model;
+mod report_font;
 pub mod report_pdf;
 mod rest;
 mod session;
 #[cfg(test)]
 mod tests;
+mod visibility;
 
 use std::sync::Arc;
 
@@ -34,7 +36,7 @@ use platform::artifact_store::ArtifactStore;
 use platform::auth::{SigningKey, TokenVerifier};
 use platform::follower::LogTail;
 use platform::health::Probe;
-use platform::http::{RateLimit, WaitPlaces};
+use platform::http::{PrincipalRate, WaitPlaces};
 use platform::picture_memory::PictureMemory;
 use platform::postgres::Pool;
 use platform::shutdown::Shutdown;
@@ -43,6 +45,7 @@ pub use annotated_picture::{PictureMarks, annotate};
 pub use config::QueryApiConfig;
 pub use explorer::PAGES;
 pub use graphql::sdl;
+pub use report_font::ReportFont;
 pub use rest::openapi;
 
 use checkpoints::Checkpoints;
@@ -96,7 +99,11 @@ impl QueryApi {
         let context = Arc::new(QueryContext {
             checkpoints: Checkpoints::new(on.pool.clone(), Arc::clone(on.tail.log())),
             cursor_key: CursorKey::derived_from(&on.signing_key),
-            rate: RateLimit::new("reads", config.read_rate_per_second, config.read_rate_burst),
+            rate: PrincipalRate::new(
+                "query",
+                (config.read_rate_per_second, config.read_rate_burst),
+                config.read_rate_by_role.as_ref(),
+            ),
             subscriptions: ConcurrencyLimit::new(
                 "subscriptions",
                 config.subscriptions_max,
@@ -114,10 +121,11 @@ impl QueryApi {
             wait_places: WaitPlaces::default(),
             shutdown: on.shutdown,
         });
+        let font = config.report_font.clone().or_else(ReportFont::of_this_machine);
         Self(Arc::new(QueryApiState {
             schema: graphql::build_schema(Arc::clone(&context)),
             preparation: Preparation::new(),
-            pdfs: PdfService::new(on.artifacts.clone(), on.memory, config.renders_max),
+            pdfs: PdfService::new(on.artifacts.clone(), on.memory, font, config.renders_max),
             artifacts: on.artifacts,
             verifier: on.verifier,
             context,

@@ -5,6 +5,7 @@
 //! does not grow with the table (`paging/page_statement.rs`).
 
 mod page_statement;
+mod within;
 
 use chrono::{DateTime, Utc};
 use platform::postgres::Pool;
@@ -16,6 +17,8 @@ use sqlx::{FromRow, Postgres, QueryBuilder};
 
 use crate::cursor::{CursorKey, CursorScope};
 use crate::error::QueryError;
+use crate::visibility::Placed;
+pub(crate) use within::Within;
 
 /// Rows of a page when nothing is said.
 pub(crate) const PAGE_DEFAULT: usize = 50;
@@ -38,6 +41,8 @@ pub(crate) trait Listed: for<'r> FromRow<'r, PgRow> + Send + Unpin {
     const KEY: &'static [&'static str];
     /// Whether the greatest key comes first.
     const DESCENDING: bool;
+    /// Where a row says whose it is.
+    const PLACED: Placed;
     /// The most rows of a page: fewer where one row may be large.
     const PAGE_MAX: usize = PAGE_MAX;
 
@@ -50,15 +55,17 @@ pub(crate) trait Listed: for<'r> FromRow<'r, PgRow> + Send + Unpin {
 /// From when on, and before when.
 pub(crate) type TimeRange = (Option<DateTime<Utc>>, Option<DateTime<Utc>>);
 
-/// What restricts a list; its JSON is part of every cursor.
+/// What restricts a list; its JSON is part of every cursor. It is asked only [`Within`] the reach of who asks.
 pub(crate) trait Filter: Serialize + Sync {
-    /// Appends ` AND column = value` for everything that is restricted, but for [`Self::stretch`].
-    fn push_conditions(&self, sql: &mut QueryBuilder<'_, Postgres>);
+    /// The columns that must hold a text, and which; an index of each goes on in the list's order.
+    fn wanted(&self) -> Vec<(&'static str, String)>;
 
-    /// What a column must hold, when that and [`Self::stretch`] are all that restricts, and an index of that column
-    /// goes on in the list's order.
-    fn only_value(&self) -> Option<IndexedValue> {
-        None
+    /// Appends ` AND …` for what is restricted otherwise, but for [`Self::stretch`].
+    fn push_others(&self, _sql: &mut QueryBuilder<'_, Postgres>) {}
+
+    /// Whether anything is.
+    fn has_others(&self) -> bool {
+        false
     }
 
     /// From when on, and before when, the first column of the key must be.
@@ -66,16 +73,10 @@ pub(crate) trait Filter: Serialize + Sync {
         (None, None)
     }
 
-    /// Whether two conditions must hold of which each may hold for most rows: an index finds the rows of
-    /// one, and how many of these are passed over for the other nobody knows.
-    fn is_combined(&self) -> bool;
-}
-
-/// A column and the text that it must be.
-#[derive(Debug, Clone)]
-pub(crate) struct IndexedValue {
-    pub(crate) column: &'static str,
-    pub(crate) text: String,
+    /// Whether few rows pass, however long the list is.
+    fn is_small(&self) -> bool {
+        false
+    }
 }
 
 /// The four arguments of a Relay connection, as they come.
@@ -109,7 +110,7 @@ pub(crate) struct Slice<R> {
 /// When both directions are asked for, the page is too large, or the cursor is not of this query.
 pub(crate) fn parse_page<R: Listed>(
     arguments: PageArguments,
-    filter: &impl Filter,
+    filter: &Within<'_, impl Filter>,
     key: &CursorKey,
 ) -> Result<PageRequest<R::Key>, QueryError> {
     let PageArguments { first, after, last, before } = arguments;
@@ -141,7 +142,7 @@ pub(crate) fn parse_page<R: Listed>(
 pub(crate) async fn read_page<R: Listed>(
     pool: &Pool,
     page: PageRequest<R::Key>,
-    filter: &impl Filter,
+    filter: &Within<'_, impl Filter>,
 ) -> Result<Slice<R>, QueryError> {
     let mut rows: Vec<R> = page_statement::read_rows(pool, &page, filter).await?;
     let PageRequest { backward, limit, beside } = page;
@@ -162,7 +163,7 @@ pub(crate) async fn read_page<R: Listed>(
 /// As [`read_page`].
 pub(crate) async fn count_rows<R: Listed>(
     pool: &Pool,
-    filter: &impl Filter,
+    filter: &Within<'_, impl Filter>,
 ) -> Result<Option<i32>, QueryError> {
     let limit = usize::try_from(COUNTED_MAX).unwrap_or(usize::MAX);
     let from_the_first = PageRequest::<R::Key> { backward: false, limit, beside: None };
@@ -171,13 +172,21 @@ pub(crate) async fn count_rows<R: Listed>(
 }
 
 /// The cursor of a row in the list with this filter.
-pub(crate) fn cursor_of<R: Listed>(row: &R, filter: &impl Filter, key: &CursorKey) -> String {
+pub(crate) fn cursor_of<R: Listed>(
+    row: &R,
+    filter: &Within<'_, impl Filter>,
+    key: &CursorKey,
+) -> String {
     key.seal_cursor(&CursorScope::new(R::NAME, filter), &row.sort_key())
 }
 
 impl<R: Listed> Slice<R> {
     /// The cursor behind the last row, when more rows follow.
-    pub(crate) fn next_cursor(&self, filter: &impl Filter, key: &CursorKey) -> Option<String> {
+    pub(crate) fn next_cursor(
+        &self,
+        filter: &Within<'_, impl Filter>,
+        key: &CursorKey,
+    ) -> Option<String> {
         self.rows.last().filter(|_| self.has_next).map(|row| cursor_of(row, filter, key))
     }
 }

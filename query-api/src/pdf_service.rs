@@ -13,6 +13,7 @@ use tokio::time::timeout;
 
 use crate::error::QueryError;
 use crate::fair_turns::FairTurns;
+use crate::report_font::ReportFont;
 use crate::report_pdf::{DECODE_BYTES_MAX, MAX_PICTURES, Pictures, ReportRenderer};
 
 /// How long a request waits for its turn.
@@ -30,14 +31,29 @@ pub(crate) struct PdfService {
     artifacts: ArtifactStore,
     memory: PictureMemory,
     turns: FairTurns,
+    font: Option<ReportFont>,
     renderer: Arc<OnceLock<ReportRenderer>>,
 }
 
 impl PdfService {
-    pub(crate) fn new(artifacts: ArtifactStore, memory: PictureMemory, at_once: usize) -> Self {
+    pub(crate) fn new(
+        artifacts: ArtifactStore,
+        memory: PictureMemory,
+        font: Option<ReportFont>,
+        at_once: usize,
+    ) -> Self {
         // Half of them of one principal, so that there are some for others.
         let turns = FairTurns::new("PDFs", at_once, at_once / 2);
-        Self { artifacts, memory, turns, renderer: Arc::new(OnceLock::new()) }
+        Self { artifacts, memory, turns, font, renderer: Arc::new(OnceLock::new()) }
+    }
+
+    /// What PDFs depend on besides their report and its pictures.
+    pub(crate) fn edition(&self) -> String {
+        let version = env!("CARGO_PKG_VERSION");
+        match &self.font {
+            Some(font) => format!("{version}-{}", font.sha256()),
+            None => version.to_owned(),
+        }
     }
 
     /// The PDF of a stored report, for `principal`.
@@ -58,13 +74,13 @@ impl PdfService {
         let memory = timeout(TURN_TIMEOUT, self.reserve_memory(&report)).await;
         let memory = memory.map_err(|_| QueryError::TooMany("PDFs"))??;
         let pictures = self.fetch_pictures(&report).await?;
-        let renderer = Arc::clone(&self.renderer);
+        let (renderer, font) = (Arc::clone(&self.renderer), self.font.clone());
         let rendered = tokio::task::spawn_blocking(move || {
             // Nobody may wait for it any more: it is at work all the same, and has its turn until then.
             let (_turn, _memory) = (turn, memory);
             // A thread of its own does not know by itself whose work it does.
             let _of_request = span.entered();
-            renderer.get_or_init(ReportRenderer::new).render_pdf(&report, &pictures)
+            renderer.get_or_init(|| ReportRenderer::new(font)).render_pdf(&report, &pictures)
         });
         Ok(rendered.await.map_err(QueryError::internal)?.map_err(QueryError::internal)?)
     }
@@ -196,6 +212,7 @@ mod tests {
             pixels_per_millimetre: None,
             picture: Some(picture),
             golden: None,
+            identical_to_golden_sample: None,
             outcome: Outcome::Missing,
         }
     }
@@ -204,7 +221,7 @@ mod tests {
     async fn a_report_waits_for_the_memory_of_its_pictures_and_one_that_never_fits_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let memory = PictureMemory::from_mib(256);
-        let service = PdfService::new(artifact_store_in(folder.path()), memory.clone(), 1);
+        let service = PdfService::new(artifact_store_in(folder.path()), memory.clone(), None, 1);
         let document = |side| serde_json::to_string(&report(vec![picture_of(side)])).unwrap();
         let others = memory.reserve(150 << 20).await.unwrap();
         let (small, large) = (document(2_048), document(8_000));
@@ -236,7 +253,7 @@ mod tests {
     async fn a_rendering_that_nobody_waits_for_keeps_its_turn_until_it_is_done() {
         let folder = tempfile::tempdir().unwrap();
         let store = artifact_store_in(folder.path());
-        let service = PdfService::new(store, PictureMemory::default(), 1);
+        let service = PdfService::new(store, PictureMemory::default(), None, 1);
         let document = document();
         let mut left = Box::pin(service.render_stored("somebody", &document));
         // It has begun: the renderer reads its fonts, which takes a while.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use platform::event_log::Position;
 use platform::follower::LogTail;
-use platform::http::{RateLimit, WaitPlaces};
+use platform::http::{PrincipalRate, WaitPlaces};
 use platform::postgres::Pool;
 use platform::shutdown::Shutdown;
 
@@ -16,7 +16,7 @@ use crate::concurrency_limit::ConcurrencyLimit;
 use crate::cursor::CursorKey;
 use crate::error::QueryError;
 use crate::fair_turns::{FairTurn, FairTurns};
-use crate::paging::{Filter, Listed, count_rows};
+use crate::paging::{Filter, Listed, Within, count_rows};
 use crate::session::Session;
 
 /// Statements at work at once that may go through many rows, and those of one principal: the pool has sixteen
@@ -34,7 +34,7 @@ pub(crate) struct QueryContext {
     pub(crate) cursor_key: CursorKey,
     pub(crate) config: QueryApiConfig,
     /// Reads, by principal.
-    pub(crate) rate: RateLimit,
+    pub(crate) rate: PrincipalRate,
     pub(crate) subscriptions: Arc<ConcurrencyLimit>,
     /// WebSocket connections whose token was believed.
     pub(crate) sockets: Arc<ConcurrencyLimit>,
@@ -69,7 +69,7 @@ impl QueryContext {
     pub(crate) async fn wait_for_page_turn(
         &self,
         session: &Session,
-        filter: &impl Filter,
+        filter: &Within<'_, impl Filter>,
     ) -> Result<Option<FairTurn>, QueryError> {
         if !filter.is_combined() {
             return Ok(None);
@@ -85,7 +85,7 @@ impl QueryContext {
     pub(crate) async fn count_list<R: Listed>(
         &self,
         session: &Session,
-        filter: &impl Filter,
+        filter: &Within<'_, impl Filter>,
     ) -> Result<Option<i32>, QueryError> {
         session.count_total(&self.rate, filter)?;
         let _turn = self.wait_for_broad_turn(session).await?;

@@ -1,6 +1,7 @@
 //! A report's printed face: A4, PDF/A-3b, rendered by Typst, with the report's JSON attached.
 //!
-//! Invariants: the same report and pictures give the same bytes; a picture whose digest is not the
+//! Invariants: the same report and pictures give the same bytes, on every machine unless the report has
+//! Chinese, Japanese or Korean letters: then the font that they are printed in is named in it. A picture whose digest is not the
 //! report's is an error, never shown; text from outside reaches Typst as data in a virtual file,
 //! never as source. Absent on purpose: fetching pictures, caching results, async.
 
@@ -24,6 +25,7 @@ use domain::{ArtifactId, Sha256};
 pub(crate) use raster::DECODE_BYTES_MAX;
 
 use crate::palette;
+use crate::report_font::ReportFont;
 use glyphs::{Escape, Typesetter};
 use view::ReportView;
 use world::Compiler;
@@ -138,17 +140,12 @@ pub struct ReportRenderer {
     compiler: Compiler,
 }
 
-impl Default for ReportRenderer {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl ReportRenderer {
-    /// Loads the embedded fonts and the template.
+    /// Loads the embedded fonts and the template. Chinese, Japanese and Korean letters are printed in
+    /// `of_machine`; without it, as their code points.
     #[must_use]
-    pub fn new() -> Self {
-        Self { compiler: Compiler::new() }
+    pub fn new(of_machine: Option<ReportFont>) -> Self {
+        Self { compiler: Compiler::new(of_machine) }
     }
 
     /// The PDF of `report`. It computes and does not wait: call it where blocking is allowed.
@@ -172,10 +169,11 @@ impl ReportRenderer {
         // missing one: then everything beyond ASCII is written as code points.
         let mut last = None;
         for escape in [Escape::Unknown, Escape::BeyondAscii] {
-            let text = Typesetter::new(self.compiler.font_book(), escape);
+            let text = Typesetter::new(self.compiler.fonts(), escape);
             let view = ReportView::new(report, digest, &text, (&boards, &cards));
             files.insert(VIEW.to_owned(), serde_json::to_vec(&view)?);
-            match self.compiler.compile_pdf(&files, report) {
+            let needs_machine_font = text.machine_font_used().is_some();
+            match self.compiler.compile_pdf(&files, report, needs_machine_font) {
                 Err(ReportPdfError::Typst(reason)) => last = Some(reason),
                 done => return done,
             }

@@ -8,13 +8,17 @@ use axum::extract::FromRequestParts;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use chrono::Utc;
+use domain::Reach;
 use platform::auth::{Actor, AuthError, Scope, TokenVerifier};
 use platform::event_log::ActorRef;
-use platform::http::{Authenticated, Problem, RateExceeded, RateLimit, ShownRateLimit};
+use platform::http::{
+    AttemptNotes, Authenticated, ClientAddress, PrincipalRate, Problem, RateExceeded,
+    ShownRateLimit,
+};
 
 use crate::QueryApi;
 use crate::error::QueryError;
-use crate::paging::Filter;
+use crate::paging::{Filter, Within};
 
 /// As how many reads more a page counts of whose conditions an index serves only one.
 const COMBINED_READS: NonZeroU32 = NonZeroU32::MIN.saturating_add(19);
@@ -30,6 +34,8 @@ pub(crate) struct Session {
     verifier: Arc<TokenVerifier>,
     /// What the answer says about the caller's rate; nobody sees that of a WebSocket.
     rate: ShownRateLimit,
+    client: ClientAddress,
+    notes: AttemptNotes,
 }
 
 impl Session {
@@ -37,10 +43,41 @@ impl Session {
     ///
     /// # Errors
     /// Why it is not believed.
-    pub(crate) fn open(verifier: Arc<TokenVerifier>, token: &str) -> Result<Self, QueryError> {
+    pub(crate) fn open(
+        verifier: Arc<TokenVerifier>,
+        token: &str,
+        (client, notes): (ClientAddress, AttemptNotes),
+    ) -> Result<Self, QueryError> {
         let token = bearer_token(token);
-        let actor = verifier.verify(token, Utc::now()).map_err(QueryError::Unauthenticated)?;
-        Ok(Self { actor, token: token.into(), verifier, rate: ShownRateLimit::default() })
+        let actor = verifier.verify(token, Utc::now()).map_err(|error| {
+            if error.is_refusal() {
+                notes.refuse(error.name());
+            }
+            QueryError::Unauthenticated(error)
+        })?;
+        notes.concern(&actor.subject);
+        let rate = ShownRateLimit::default();
+        Ok(Self { actor, token: token.into(), verifier, rate, client, notes })
+    }
+
+    /// The same caller as it is now, which may be limited otherwise than before.
+    ///
+    /// # Errors
+    /// When the token is not believed any more.
+    pub(crate) fn renewed(&self) -> Result<Self, QueryError> {
+        let actor = self.verifier.verify(&self.token, Utc::now());
+        Ok(Self { actor: actor.map_err(QueryError::Unauthenticated)?, ..self.clone() })
+    }
+
+    /// Where the caller may see, as it was when the token was verified.
+    pub(crate) fn reach(&self) -> &Reach {
+        &self.actor.reach
+    }
+
+    /// # Errors
+    /// When the caller is limited to stations or parts: what is asked for is of the whole installation.
+    pub(crate) fn require_everywhere(&self) -> Result<(), QueryError> {
+        if self.reach().is_everywhere() { Ok(()) } else { Err(QueryError::OutOfReach) }
     }
 
     /// The subject of the token.
@@ -54,10 +91,10 @@ impl Session {
     /// When it has read too often.
     pub(crate) fn count_reads(
         &self,
-        limit: &RateLimit,
+        limit: &PrincipalRate,
         reads: NonZeroU32,
     ) -> Result<(), QueryError> {
-        let counted = limit.count_requests(self.principal(), reads, &self.rate);
+        let counted = limit.count_requests(&self.actor, reads, &self.rate);
         counted.map_err(|RateExceeded { retry_after_s }| QueryError::TooOften { retry_after_s })
     }
 
@@ -67,8 +104,8 @@ impl Session {
     /// When the caller has read too often.
     pub(crate) fn count_page(
         &self,
-        limit: &RateLimit,
-        filter: &impl Filter,
+        limit: &PrincipalRate,
+        filter: &Within<'_, impl Filter>,
     ) -> Result<(), QueryError> {
         if filter.is_combined() { self.count_reads(limit, COMBINED_READS) } else { Ok(()) }
     }
@@ -79,8 +116,8 @@ impl Session {
     /// When the caller has read too often.
     pub(crate) fn count_total(
         &self,
-        limit: &RateLimit,
-        filter: &impl Filter,
+        limit: &PrincipalRate,
+        filter: &Within<'_, impl Filter>,
     ) -> Result<(), QueryError> {
         self.count_reads(limit, COUNT_READS)?;
         self.count_page(limit, filter)
@@ -96,13 +133,16 @@ impl Session {
     /// # Errors
     /// When the token does not allow `scope`.
     pub(crate) fn require_scope(&self, scope: Scope) -> Result<(), QueryError> {
-        if self.actor.allows(scope) { Ok(()) } else { Err(QueryError::Forbidden(scope)) }
+        if self.actor.allows(scope) {
+            return Ok(());
+        }
+        self.notes.refuse(AuthError::MissingScope(scope).name());
+        Err(QueryError::Forbidden(scope))
     }
 
     /// Who asks, as the event log names it.
     pub(crate) fn actor_ref(&self) -> ActorRef {
-        let Actor { subject, roles, .. } = &self.actor;
-        ActorRef { subject: subject.clone(), roles: roles.clone() }
+        self.actor.acting_from(self.client.address)
     }
 
     /// Whether the token allows `scope`.
@@ -122,7 +162,9 @@ impl FromRequestParts<QueryApi> for Session {
         let token = header.map(bearer_token).ok_or(AuthError::MissingToken)?.into();
         let Ok(rate) = ShownRateLimit::from_request_parts(parts, api).await;
         let verifier = Arc::clone(api.token_verifier());
-        let session = Self { actor, token, verifier, rate };
+        let Ok(client) = ClientAddress::from_request_parts(parts, api).await;
+        let Ok(notes) = AttemptNotes::from_request_parts(parts, api).await;
+        let session = Self { actor, token, verifier, rate, client, notes };
         session.count_reads(&api.context().rate, NonZeroU32::MIN)?;
         Ok(session)
     }

@@ -1,5 +1,6 @@
 //! The API at its edge: a router on a real PostgreSQL, with read models made as the contract says.
 
+mod answer;
 mod changes;
 mod checkpoints;
 mod graphql;
@@ -11,6 +12,7 @@ mod nodes;
 mod paging;
 mod parts;
 mod rates;
+mod reach;
 mod reports;
 mod rest;
 mod restored;

@@ -6,10 +6,11 @@ use domain::PrincipalKind;
 use platform::access::NewAccount;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::password::read_password;
+use super::secret_input::read_password;
 use super::{administer, change_reach, change_role, disable, enable, list, wrong_arguments};
 use crate::cli::{
-    AccountsCommand, ClaimArgs, ClaimCodeArgs, CreateAccountArgs, ReplacePasswordArgs,
+    AccountsCommand, ChangePrincipalArgs, ClaimArgs, ClaimCodeArgs, CreateAccountArgs,
+    ReplacePasswordArgs,
 };
 use crate::operator_session::operator;
 
@@ -46,7 +47,7 @@ async fn create(args: CreateAccountArgs) -> anyhow::Result<ExitCode> {
 
 async fn replace_password(args: ReplacePasswordArgs) -> anyhow::Result<ExitCode> {
     let password = read_password(&args.password)?;
-    let ReplacePasswordArgs { name, decision, installation, .. } = args;
+    let ChangePrincipalArgs { name, decision, installation } = args.principal;
     let by = operator(decision.actor.as_deref());
     administer(&installation, async |access| {
         access.replace_password(by, name.clone(), &password, decision.reason).await

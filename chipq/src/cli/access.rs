@@ -49,7 +49,8 @@ pub(crate) enum ClientsCommand {
     #[command(after_help = "\
 Examples:
   chipq clients create aoi-1 --role station --station AOI-1 --reason \"new on line 2\"
-  chipq clients create mes --role auditor --reason \"the MES reads verdicts\" --json")]
+  chipq clients create mes --role auditor --reason \"the MES reads verdicts\" --json
+  chipq clients create mes --role auditor --public-key mes.pem --reason \"its key never leaves it\"")]
     Create(CreateClientArgs),
     /// Show every client, and what it may do.
     List(ListPrincipalsArgs),
@@ -62,7 +63,7 @@ Examples:
     /// Let a client do so elsewhere.
     #[command(visible_alias = "scope")]
     Reach(ChangeReachArgs),
-    /// Print another secret, once; the one before is worth nothing.
+    /// Print another secret, once, or take another key; what it had before is worth nothing.
     Rotate(RotateSecretArgs),
 }
 
@@ -73,9 +74,9 @@ impl AccountsCommand {
             Self::Create(args) => &args.installation,
             Self::List(args) => &args.installation,
             Self::Disable(args) | Self::Enable(args) => &args.installation,
-            Self::Role(args) => &args.installation,
-            Self::Reach(args) => &args.installation,
-            Self::Password(args) => &args.installation,
+            Self::Role(args) => &args.principal.installation,
+            Self::Reach(args) => &args.principal.installation,
+            Self::Password(args) => &args.principal.installation,
             Self::Claim(args) => &args.installation,
             Self::ClaimCode(args) => &args.installation,
         }
@@ -89,9 +90,9 @@ impl ClientsCommand {
             Self::Create(args) => &args.installation,
             Self::List(args) => &args.installation,
             Self::Disable(args) | Self::Enable(args) => &args.installation,
-            Self::Role(args) => &args.installation,
-            Self::Reach(args) => &args.installation,
-            Self::Rotate(args) => &args.installation,
+            Self::Role(args) => &args.principal.installation,
+            Self::Reach(args) => &args.principal.installation,
+            Self::Rotate(args) => &args.principal.installation,
         }
     }
 }
@@ -116,6 +117,15 @@ impl ReachArgs {
         let stations: BTreeSet<_> = self.stations.iter().cloned().collect();
         Reach::new(stations, self.parts.iter().cloned().collect())
     }
+}
+
+/// A key of the client, instead of a secret.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct PublicKeyArgs {
+    /// A file with the client's public key (PEM; Ed25519, P-256, or RSA of 2,048 bits and more): it then signs
+    /// assertions, and has no secret.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) public_key: Option<PathBuf>,
 }
 
 /// Where a password comes from.
@@ -157,6 +167,8 @@ pub(crate) struct CreateClientArgs {
     pub(crate) role: Role,
     #[command(flatten)]
     pub(crate) reach: ReachArgs,
+    #[command(flatten)]
+    pub(crate) key: PublicKeyArgs,
     /// Print client_id and client_secret as JSON.
     #[arg(long)]
     pub(crate) json: bool,
@@ -176,7 +188,7 @@ pub(crate) struct ListPrincipalsArgs {
     pub(crate) installation: InstallationArgs,
 }
 
-/// `disable`, `enable`
+/// `disable`, `enable`, and what every other change needs, too: whose, why, and where.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ChangePrincipalArgs {
     /// Which.
@@ -190,54 +202,40 @@ pub(crate) struct ChangePrincipalArgs {
 /// `role`
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ChangeRoleArgs {
-    /// Which.
-    pub(crate) name: PrincipalName,
+    #[command(flatten)]
+    pub(crate) principal: ChangePrincipalArgs,
     /// What it may do from now on: station, operator, engineer, quality, auditor or admin.
     pub(crate) role: Role,
-    #[command(flatten)]
-    pub(crate) decision: DecisionArgs,
-    #[command(flatten)]
-    pub(crate) installation: InstallationArgs,
 }
 
 /// `reach`
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ChangeReachArgs {
-    /// Which.
-    pub(crate) name: PrincipalName,
+    #[command(flatten)]
+    pub(crate) principal: ChangePrincipalArgs,
     #[command(flatten)]
     pub(crate) reach: ReachArgs,
-    #[command(flatten)]
-    pub(crate) decision: DecisionArgs,
-    #[command(flatten)]
-    pub(crate) installation: InstallationArgs,
 }
 
 /// `chipq clients rotate`
 #[derive(Debug, Clone, Args)]
 pub(crate) struct RotateSecretArgs {
-    /// Which.
-    pub(crate) name: PrincipalName,
+    #[command(flatten)]
+    pub(crate) principal: ChangePrincipalArgs,
+    #[command(flatten)]
+    pub(crate) key: PublicKeyArgs,
     /// Print client_id and client_secret as JSON.
     #[arg(long)]
     pub(crate) json: bool,
-    #[command(flatten)]
-    pub(crate) decision: DecisionArgs,
-    #[command(flatten)]
-    pub(crate) installation: InstallationArgs,
 }
 
 /// `chipq accounts password`
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ReplacePasswordArgs {
-    /// Which.
-    pub(crate) name: PrincipalName,
+    #[command(flatten)]
+    pub(crate) principal: ChangePrincipalArgs,
     #[command(flatten)]
     pub(crate) password: PasswordArgs,
-    #[command(flatten)]
-    pub(crate) decision: DecisionArgs,
-    #[command(flatten)]
-    pub(crate) installation: InstallationArgs,
 }
 
 /// `chipq accounts claim`

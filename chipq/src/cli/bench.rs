@@ -55,6 +55,8 @@ Examples:
 The embedded engine computes on one thread; nothing else does. The goals are 62 pairs a second, what the
 reference reaches on a GPU (Tang et al. 2019), and 16 MiB for the pair that is under way.")]
     Pairs(BenchPairsArgs),
+    /// What believing a token costs a request.
+    Tokens(BenchTokensArgs),
     /// Crops a second of the worker through Triton, against Triton's own load generator.
     #[command(after_help = "\
 Examples:
@@ -119,6 +121,18 @@ pub(crate) struct BenchSignInsArgs {
     #[arg(long, default_value_t = 5, value_name = "N",
           value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) rounds: u32,
+    /// Print JSON for machines.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `chipq bench tokens`
+#[derive(Debug, Clone, Args)]
+pub(crate) struct BenchTokensArgs {
+    /// So many tokens; no more are kept as known.
+    #[arg(long, default_value_t = 2_000, value_name = "N")]
+    #[arg(value_parser = RangedU64ValueParser::<usize>::new().range(1..=2_000))]
+    pub(crate) tokens: usize,
     /// Print JSON for machines.
     #[arg(long)]
     pub(crate) json: bool,

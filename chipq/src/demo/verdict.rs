@@ -178,6 +178,7 @@ mod tests {
             confidence: Confidence::HALF,
             grade: Grade::Defect,
             bounds,
+            box_mm: None,
         }
     }
 

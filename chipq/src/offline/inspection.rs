@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use domain::inspection::{ModelIdentity, Registration};
 use domain::{
-    ComparisonMethod, Coverage, Defect, DetectionLimit, FiredRule, Grade, Judgement, NotComparable,
-    PixelBox, Recipe, UnexplainedDifference, View, check_scale, judge,
+    ComparisonMethod, Coverage, Defect, DetectionLimit, FiredRule, Grade, Judgement, MillimetreBox,
+    NotComparable, PixelBox, PixelScale, Recipe, UnexplainedDifference, View, check_scale, judge,
 };
 use image::{GrayImage, ImageFormat};
 use inference::engine::{EmbeddedEngine, Engine as _};
@@ -29,6 +29,8 @@ pub(super) struct InspectedBoard {
     /// Which of the golden samples it was compared with, from 0.
     variant: usize,
     test: SourceFile,
+    /// The scale of the board's picture, where the command line says it.
+    scale: Option<PixelScale>,
     picture: GrayImage,
     judgement: Judgement,
     rules: Vec<FiredRule>,
@@ -59,6 +61,7 @@ pub(super) fn inspect_board(args: &InspectArgs) -> anyhow::Result<InspectedBoard
         golden,
         variant: 0,
         test,
+        scale: args.scale,
         picture: picture.into_grey(),
         judgement: Judgement::Review,
         rules: Vec::new(),
@@ -154,10 +157,16 @@ impl InspectedBoard {
         &self.golden.variants[self.variant]
     }
 
+    /// Whether the board's file is the golden sample's, byte for byte.
+    fn is_golden(&self) -> bool {
+        self.test.sha256 == self.golden_file().sha256
+    }
+
     pub(super) fn to_json(&self) -> Value {
         let source =
             |s: &SourceFile| json!({"file": s.path.display().to_string(), "sha256": s.sha256});
         let files = |files: &[SourceFile]| files.iter().map(source).collect::<Vec<_>>();
+        let box_mm = |bounds| self.scale.map(|scale| scale.measure(bounds));
         let defects = (1..).zip(&self.defects).map(|(number, (defect, grade)): (u32, _)| {
             json!({
                 "number": number,
@@ -165,6 +174,7 @@ impl InspectedBoard {
                 "confidence": defect.confidence,
                 "grade": grade,
                 "box": defect.bounds,
+                "box_mm": box_mm(defect.bounds),
             })
         });
         // As `evaluate` writes them: who counts what is marked on the board misses nothing.
@@ -175,6 +185,7 @@ impl InspectedBoard {
                 "confidence": confidence_of_difference(difference),
                 "grade": Grade::Doubtful,
                 "box": difference.bounds,
+                "box_mm": box_mm(difference.bounds),
             })
         });
         let differences = (1..).zip(&self.differences).map(|(number, difference): (u32, _)| {
@@ -183,6 +194,7 @@ impl InspectedBoard {
                 "kind": difference.kind,
                 "strength": difference.strength,
                 "box": difference.bounds,
+                "box_mm": box_mm(difference.bounds),
             })
         });
         json!({
@@ -197,6 +209,7 @@ impl InspectedBoard {
             "not_comparable": self.not_comparable,
             "model": self.model,
             "golden": source(self.golden_file()),
+            "identical_to_golden_sample": self.is_golden(),
             "variant": self.variant,
             "variants": files(&self.golden.variants),
             "accepted": files(&self.golden.accepted),
@@ -219,20 +232,32 @@ impl InspectedBoard {
         if let Some(why) = &self.not_comparable {
             writeln!(out, "not comparable: {why}")?;
         }
+        if self.is_golden() {
+            let (test, golden) = (self.test.path.display(), self.golden_file().path.display());
+            writeln!(
+                out,
+                "note: {test} is byte-identical to the golden sample {golden}; was the right file given?"
+            )?;
+        }
         if !self.defects.is_empty() {
-            writeln!(out, "\n  #  class      confidence  grade     x    y    width  height")?;
+            let on_board = self.millimetre_heads();
+            writeln!(
+                out,
+                "\n  #  class      confidence  grade     x    y    width  height{on_board}"
+            )?;
         }
         for (number, (defect, grade)) in (1_u32..).zip(&self.defects) {
             let (class, bounds) = (defect.class.as_str(), &defect.bounds);
             writeln!(
                 out,
-                "{number:>3}  {class:<10} {:>10.2}  {:<8} {:>4} {:>4} {:>6} {:>7}",
+                "{number:>3}  {class:<10} {:>10.2}  {:<8} {:>4} {:>4} {:>6} {:>7}{}",
                 defect.confidence.get(),
                 grade.as_str(),
                 bounds.x,
                 bounds.y,
                 bounds.width,
                 bounds.height,
+                self.millimetres(*bounds),
             )?;
         }
         self.write_differences(out)?;
@@ -259,18 +284,38 @@ impl InspectedBoard {
     fn write_differences(&self, out: &mut String) -> std::fmt::Result {
         if !self.differences.is_empty() {
             writeln!(out, "\nno finding explains these differences from the golden sample:")?;
-            writeln!(out, "  #  kind          strength               x    y    width  height")?;
+            let on_board = self.millimetre_heads();
+            writeln!(
+                out,
+                "  #  kind          strength               x    y    width  height{on_board}"
+            )?;
         }
         for (number, difference) in (1_u32..).zip(&self.differences) {
             let (label, kind) = (format!("D{number}"), difference.kind.as_str());
             let PixelBox { x, y, width, height } = difference.bounds;
+            let on_board = self.millimetres(difference.bounds);
             let strength = difference.strength;
             writeln!(
                 out,
-                "{label:>3}  {kind:<10} {strength:>11.1}           {x:>4} {y:>4} {width:>6} {height:>7}"
+                "{label:>3}  {kind:<10} {strength:>11.1}           {x:>4} {y:>4} {width:>6} {height:>7}{on_board}"
             )?;
         }
         Ok(())
+    }
+
+    /// The heads of the columns in millimetres; none when the scale is not known.
+    const fn millimetre_heads(&self) -> &'static str {
+        match self.scale {
+            Some(_) => "      x mm     y mm  width mm height mm",
+            None => "",
+        }
+    }
+
+    /// A box in millimetres, below those heads.
+    fn millimetres(&self, bounds: PixelBox) -> String {
+        let Some(scale) = self.scale else { return String::new() };
+        let MillimetreBox { x, y, width, height } = scale.measure(bounds);
+        format!(" {x:>9.3} {y:>8.3} {width:>9.3} {height:>9.3}")
     }
 }
 

@@ -29,8 +29,8 @@ const ALLOWED: &str = "
 domain: chrono cqrs-es hex indexmap serde serde_json sha2 thiserror unicode-normalization uuid
 platform: argon2 aws-lc-rs axum base64 bytes chrono clap cqrs-es domain futures governor hex hmac
     hyper hyper-util image jsonwebtoken object_store opentelemetry opentelemetry-prometheus opentelemetry_sdk
-    prometheus rand rustix secrecy serde serde_json serde_path_to_error sha2 sqlx
-    thiserror tokio tokio-util tower tower-http tracing tracing-subscriber unicode-normalization
+    prometheus rand rustix rustls-native-certs secrecy serde serde_json serde_path_to_error sha2 sqlx
+    thiserror tokio tokio-rustls tokio-util tower tower-http tracing tracing-subscriber unicode-normalization
     utoipa uuid zxcvbn
 command-api: axum base64 chrono clap domain futures platform secrecy serde serde_json serde_urlencoded sha2
     thiserror tokio tracing utoipa utoipa-axum utoipa-swagger-ui uuid vision

@@ -15,6 +15,13 @@ const FIRST_BOARD_TAG = "a first board";
 // Of the form of a token, what a person fills in.
 const SIGN_IN_FIELDS = ["username", "password"];
 const KEY_PARAMETER = "Idempotency-Key";
+// So long before its end a token is replaced.
+const RENEW_BEFORE_MS = 60_000;
+
+// Who signed in, by “Authorize” or by the first call: what was sent for the token, and when to send it again. It is
+// kept in this page's memory only, and gone when the page is left.
+let session = null;
+let renewal = null;
 
 /** The document as the page shows it. What /openapi.json says stays as it is: programs are made from it. */
 function arrange(document) {
@@ -71,21 +78,52 @@ function newKey() {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** What a command gets that it does not have yet. */
-function completeRequest(request) {
-  const isCommand = request.method === "POST" && !request.url.endsWith("/v1/token");
-  if (isCommand && !request.headers[KEY_PARAMETER]) {
+const isForToken = (url) => new URL(url, location.href).pathname === "/v1/token";
+
+/** Asks for a token as it was asked for before. */
+async function renewToken() {
+  const asked = Date.now();
+  const answer = await fetch("/v1/token", { method: "POST", headers: session.headers, body: session.body });
+  if (answer.ok) keepToken(await answer.json(), asked);
+  // Otherwise the call itself is refused, and says why.
+}
+
+function keepToken({ access_token, expires_in }, asked) {
+  const lasts = expires_in * 1000;
+  session = { ...session, token: access_token, renewAt: asked + Math.max(lasts - RENEW_BEFORE_MS, lasts / 2) };
+}
+
+/** What a call gets that it does not have: a key for a command, and a token that is still good. */
+async function completeRequest(request) {
+  if (isForToken(request.url)) {
+    // Swagger UI names a client with an account, too, though nobody has filled one in.
+    if (request.headers.Authorization === `Basic ${btoa(":")}`) delete request.headers.Authorization;
+    session = { headers: request.headers, body: request.body, asked: Date.now() };
+    return request;
+  }
+  if (request.method === "POST" && !request.headers[KEY_PARAMETER]) {
     request.headers[KEY_PARAMETER] = newKey();
+  }
+  // A token that somebody pasted is sent as it is.
+  if (session?.token && session.given.has(request.headers.Authorization)) {
+    if (Date.now() >= session.renewAt) {
+      renewal ??= renewToken().finally(() => (renewal = null));
+      await renewal;
+    }
+    request.headers.Authorization = `Bearer ${session.token}`;
   }
   return request;
 }
 
 /** Fills what a call has answered into the calls that come after it, and signs in with a token. */
 function useAnswer(ui, operations, response) {
-  const path = new URL(response.url, location.href).pathname;
   const answer = response.ok ? response.obj ?? response.body : null;
   if (answer === null || typeof answer !== "object") return response;
-  if (path === "/v1/token") ui.preauthorizeApiKey("bearer", answer.access_token);
+  if (isForToken(response.url)) {
+    keepToken(answer, session.asked);
+    session.given = new Set([`Bearer ${answer.access_token}`]);
+    ui.preauthorizeApiKey("bearer", answer.access_token);
+  }
   const known = { inspection_id: answer.inspection_id, report_id: answer.report_id };
   if (answer.upload_url) {
     const url = new URL(answer.upload_url);

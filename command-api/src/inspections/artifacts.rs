@@ -17,7 +17,7 @@ use domain::{
 use platform::artifact_store::ArtifactStoreError;
 use platform::event_log::StreamVersion;
 use platform::execute::{Executed, load};
-use platform::http::{NoBody, Problem};
+use platform::http::{NoBody, Problem, ProblemType};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -76,7 +76,16 @@ async fn describe_pictures(
     let mut at_rest = Vec::new();
     for artifact_id in candidates {
         match api.artifacts().describe_stored(artifact_id).await {
-            Ok(found) => at_rest.extend(found.map(|picture| (artifact_id, picture))),
+            Ok(None) => {}
+            Ok(Some(picture)) => {
+                let stored = (artifact_id, &picture);
+                match api.file_check().find_flaw_at_rest(api.artifacts(), stored).await? {
+                    None => at_rest.push((artifact_id, picture)),
+                    Some(error) => {
+                        tracing::warn!(%artifact_id, %error, "a picture at rest is left out");
+                    }
+                }
+            }
             Err(error @ ArtifactStoreError::Unreadable { .. }) => {
                 tracing::warn!(%error, "a picture at rest is left out");
             }
@@ -130,7 +139,7 @@ async fn reserve_artifact(
 ) -> Result<Response, Problem> {
     let Announcement { picture, terms: PictureTerms { view, scale } } = announced;
     let owner = PictureOwnerId::Inspection(parse_inspection_id(&inspection_id)?);
-    let by = mutation.subject().to_owned();
+    let by = mutation.announcer();
     let request = ReservationRequest { owner, by, picture };
     reserve_slot::<Inspection, _>(&api, mutation.without_body(), request, move |slot| {
         InspectionCommand::ReserveArtifact {
@@ -169,7 +178,7 @@ async fn renew_artifact(
 ) -> Result<Response, Problem> {
     let owner = PictureOwnerId::Inspection(parse_inspection_id(&inspection_id)?);
     let artifact_id = parse_artifact_id(&artifact_id)?;
-    let by = mutation.subject().to_owned();
+    let by = mutation.announcer();
     let request = RenewalRequest { owner, artifact_id, by, base };
     renew_slot::<Inspection>(&api, mutation.without_body(), request).await
 }
@@ -255,9 +264,18 @@ async fn find_stored_picture(
     match state.upload_slot(artifact_id).map_err(|refused| problems::from_rejection(&refused))? {
         UploadSlot::Taken(picture) => Ok(picture.clone()),
         UploadSlot::Free { .. } => {
-            api.artifacts().describe_stored(artifact_id).await?.ok_or_else(|| {
+            let found = api.artifacts().describe_stored(artifact_id).await?;
+            let picture = found.ok_or_else(|| {
                 problems::from_rejection(&InspectionRejection::ArtifactNotUploaded { artifact_id })
-            })
+            })?;
+            let stored = (artifact_id, &picture);
+            match api.file_check().find_flaw_at_rest(api.artifacts(), stored).await? {
+                None => Ok(picture),
+                Some(why) => {
+                    let detail = format!("{why}; cancel its announcement and announce it again");
+                    Err(Problem::new(ProblemType::UnreadablePicture, detail))
+                }
+            }
         }
     }
 }

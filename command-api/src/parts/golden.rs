@@ -94,7 +94,7 @@ async fn reserve_golden_sample(
 ) -> Result<Response, Problem> {
     let Announcement { picture, terms: GoldenTerms { purpose, scale } } = announced;
     let part = parse_part_number(&part)?;
-    let by = mutation.subject().to_owned();
+    let by = mutation.announcer();
     let request = ReservationRequest { owner: PictureOwnerId::Part(part), by, picture };
     reserve_slot::<Part, _>(&api, mutation.without_body(), request, move |slot| {
         PartCommand::ReserveGoldenSample {
@@ -134,7 +134,7 @@ async fn renew_golden_sample(
 ) -> Result<Response, Problem> {
     let owner = PictureOwnerId::Part(parse_part_number(&part)?);
     let artifact_id = parse_artifact_id(&artifact_id)?;
-    let by = mutation.subject().to_owned();
+    let by = mutation.announcer();
     let request = RenewalRequest { owner, artifact_id, by, base };
     renew_slot::<Part>(&api, mutation.without_body(), request).await
 }

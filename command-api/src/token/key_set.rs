@@ -14,6 +14,6 @@ use crate::CommandApi;
     responses((status = 200, description = "A JWK Set (RFC 7517)", body = serde_json::Value)),
 )]
 pub(super) async fn get_key_set(State(api): State<CommandApi>) -> Response {
-    let headers = [(header::CACHE_CONTROL, "public, max-age=300")];
+    let headers = [(header::CACHE_CONTROL, "public, max-age=30")];
     (headers, Json(api.issuer().jwks())).into_response()
 }

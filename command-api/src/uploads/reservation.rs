@@ -19,7 +19,8 @@ use platform::http::{NoBody, Problem, ProblemType};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{BY, OWNER, PictureOwnerId, PictureType};
+use super::{BY, OWNER, PictureOwnerId, PictureType, TOKEN_ID};
+use crate::announcer::Announcer;
 use crate::base_url::BaseUrl;
 use crate::command::{KeyedRequest, Plan, dispatch_command, make_answer};
 use crate::{CommandApi, problems};
@@ -143,7 +144,7 @@ pub(crate) fn wrong_parameter(wrong: Invalid) -> Problem {
 /// A picture that is to be announced.
 pub(crate) struct ReservationRequest {
     pub(crate) owner: PictureOwnerId,
-    pub(crate) by: String,
+    pub(crate) by: Announcer,
     pub(crate) picture: AnnouncedPicture,
 }
 
@@ -196,7 +197,7 @@ where
 pub(crate) struct RenewalRequest {
     pub(crate) owner: PictureOwnerId,
     pub(crate) artifact_id: ArtifactId,
-    pub(crate) by: String,
+    pub(crate) by: Announcer,
     pub(crate) base: BaseUrl,
 }
 
@@ -274,10 +275,12 @@ async fn make_ticket(
     slot: ReservedSlot,
 ) -> Result<UploadTicket, Problem> {
     let ReservedSlot { artifact_id, media_type, expires_at, .. } = slot;
-    let notes = UploadNotes::from([
-        (BY.to_owned(), request.by.clone()),
+    let Announcer { subject, token_id } = request.by.clone();
+    let mut notes = UploadNotes::from([
+        (BY.to_owned(), subject),
         (OWNER.to_owned(), request.owner.to_string()),
     ]);
+    notes.extend(token_id.map(|id| (TOKEN_ID.to_owned(), id)));
     let target = api.artifacts().upload_target(artifact_id, media_type, expires_at, notes).await?;
     let (inspection_id, part) = match &request.owner {
         PictureOwnerId::Inspection(id) => (Some(*id), None),

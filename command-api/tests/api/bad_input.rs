@@ -225,8 +225,8 @@ async fn too_many_requests_wait_for_their_turn() {
     let (refused, created) = if one.status == 429 { (one, other) } else { (other, one) };
     assert_eq!((refused.problem(), created.status), ((429, "too-many-requests".into()), 201));
     assert_eq!(refused.header("retry-after"), Some("1"));
-    assert_eq!(refused.header("ratelimit"), Some("\"principal\";r=0;t=1"));
-    assert_eq!(refused.header("ratelimit-policy"), Some("\"principal\";q=1;w=1"));
+    assert_eq!(refused.header("ratelimit"), Some("\"command\";r=0;t=1"));
+    assert_eq!(refused.header("ratelimit-policy"), Some("\"command\";q=1;w=1"));
     assert_eq!(api.events().await.len(), 1);
     let other = api.post("/v1/inspections").token(&api.token_of("aoi-2", &["station"]));
     assert_eq!(other.json(board()).send().await.status, 201);

@@ -2,16 +2,24 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests fail by panicking")]
 
+mod access;
+mod assertions;
+mod attacks;
+mod attempts;
 mod bad_input;
 mod conditional;
 mod golden_samples;
 mod happy_path;
 mod idempotency;
+mod metadata;
 mod openapi;
 mod outage;
 mod pictures;
+mod principals;
 mod recipes;
 mod reservations;
+mod revocation;
+mod sessions;
 mod support;
 mod tokens;
 mod uploads;

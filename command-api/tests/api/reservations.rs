@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 use sqlx::Connection as _;
 
-use crate::pictures::jpeg;
+use crate::pictures::{ended_early, jpeg};
 use crate::support::TestApi;
 
 /// The paths of an announced picture of an inspection and of a part: its own, and its upload URL.
@@ -144,6 +144,24 @@ async fn what_was_damaged_at_rest_before_it_was_recorded_counts_as_not_come_and_
     let infer = api.post(format!("{inspection}/infer"));
     assert_eq!(infer.clone().send().await.problem(), (409, "artifacts-pending".into()));
     assert_eq!(api.put(&url, jpeg(2)).send().await.status, 201);
+    assert_eq!(infer.send().await.status, 202);
+}
+
+#[tokio::test]
+async fn what_another_way_put_to_rest_is_looked_at_as_an_upload_is() {
+    let api = TestApi::start().await;
+    let [(path, artifact, _), _] = announced(&api).await;
+    api.put_to_rest(&artifact, ended_early()).await;
+    let inspection = path.split_once("/artifacts/").unwrap().0;
+    let infer = api.post(format!("{inspection}/infer"));
+    assert_eq!(infer.clone().send().await.problem(), (409, "artifacts-pending".into()));
+    let complete = api.post(format!("{path}/complete"));
+    let refused = complete.clone().send().await;
+    assert_eq!(refused.problem(), (422, "unreadable-picture".into()));
+    assert!(refused.text("detail").contains("cancel its announcement"), "{refused:?}");
+    // The control: a whole one is taken.
+    std::fs::write(api.file_of(&artifact), jpeg(1)).unwrap();
+    assert_eq!(complete.header("idempotency-key", "again").send().await.status, 200);
     assert_eq!(infer.send().await.status, 202);
 }
 

@@ -1,27 +1,34 @@
 //! A command API with everything under it, and a client that says what it sends.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use axum::Router;
 use axum::body::{Body, to_bytes};
+use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, Request, StatusCode};
+use axum::{Extension, Router};
 use chrono::Utc;
 use command_api::{CommandApi, CommandApiConfig, Dependencies, router};
 use domain::{
-    AccessControl, AccessControlEvent, Aggregate as _, MediaType, PrincipalKind, PrincipalName,
-    Reach,
+    AccessAttemptEvent, AccessAttempts, AccessControl, AccessControlEvent, Aggregate as _,
+    MediaType, PrincipalKind, PrincipalName, Reach,
 };
-use platform::access::CredentialStore;
+use platform::access::{AccessAdministration, CredentialStore, Sessions};
+use platform::access_attempts::{AttemptRecorder, NotedAttempts, record_attempts};
 use platform::artifact_store::{ArtifactStore, UploadLimits};
-use platform::auth::{AccessRegister, Actor, KeyRing, TokenConfig, TokenIssuer, Users};
+use platform::auth::{
+    AccessRegister, Actor, KeyRing, RoleScopes, SigningKey, TokenConfig, TokenIssuer, Users,
+};
 use platform::event_log::postgres::PostgresEventLog;
 use platform::event_log::{EventLog, Position, Recorded, StreamVersion};
 use platform::health::Probe;
+use platform::http::{HttpConfig, ProxyConfig};
 use platform::idempotency::IdempotencyStore;
 use platform::picture_memory::PictureMemory;
 use platform::postgres::Pool;
+use platform::shutdown::Shutdown;
 use platform::test_support::{TestDatabase, artifact_store_in, fresh_database, put_stream};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -39,7 +46,11 @@ pub(crate) struct TestApi {
     pub(crate) probe: Arc<dyn Probe>,
     pub(crate) data: TempDir,
     pub(crate) database: TestDatabase,
+    noted: NotedAttempts,
 }
+
+/// Where proxies are that are believed.
+pub(crate) const PROXY: &str = "10.0.0.1";
 
 impl TestApi {
     pub(crate) async fn start() -> Self {
@@ -51,14 +62,23 @@ impl TestApi {
         config: CommandApiConfig,
         wrap_log: impl FnOnce(Arc<dyn EventLog>) -> Arc<dyn EventLog>,
     ) -> Self {
+        Self::start_where((TokenConfig::default(), RoleScopes::default()), config, wrap_log).await
+    }
+
+    /// By another issuer, or where roles allow something else.
+    pub(crate) async fn start_where(
+        (tokens, roles): (TokenConfig, RoleScopes),
+        config: CommandApiConfig,
+        wrap_log: impl FnOnce(Arc<dyn EventLog>) -> Arc<dyn EventLog>,
+    ) -> Self {
         let database = fresh_database().await;
         let pool = database.pool();
         let data = tempfile::tempdir().unwrap();
         let log = wrap_log(Arc::new(PostgresEventLog::new(pool.clone())));
         let keys = KeyRing::open(data.path(), Utc::now()).unwrap();
-        let issuer = Arc::new(TokenIssuer::new(keys, TokenConfig::default()));
+        let issuer = Arc::new(TokenIssuer::new(keys, tokens));
         let artifacts = artifact_store_in(data.path());
-        let register = AccessRegister::new();
+        let register = AccessRegister::new().with_roles(roles);
         register.publish(AccessControl::default());
         let on = Dependencies {
             idempotency: IdempotencyStore::new(pool.clone(), log.clone()),
@@ -70,13 +90,29 @@ impl TestApi {
             users: Users::demo(),
             register: register.clone(),
             credentials: CredentialStore::new(pool.clone()),
+            signing_key: SigningKey::open(data.path()).unwrap(),
+            sessions: Sessions::new(log.clone(), pool.clone()),
         };
         let api = CommandApi::new(on, &config);
         let probe = api.probe();
-        let router = platform::http::wrap(router(api), &config.http());
+        let proxies = ProxyConfig { trusted_proxies: vec![PROXY.parse().unwrap()] };
+        let http = HttpConfig { proxies, ..config.http() };
+        let (attempts, noted) = AttemptRecorder::new();
+        let router = platform::http::wrap(router(api), &http).layer(Extension(attempts));
         let demo = Actor::with_roles("demo", &["engineer"]);
         let token = issuer.issue(&demo, Utc::now()).unwrap().token;
-        Self { router, log, pool, artifacts, issuer, register, token, probe, data, database }
+        Self { router, log, pool, artifacts, issuer, register, token, probe, data, database, noted }
+    }
+
+    /// What is recorded in the end of who was let in and refused.
+    pub(crate) async fn recorded_attempts(self) -> Vec<AccessAttemptEvent> {
+        let stop = Shutdown::new();
+        stop.request();
+        record_attempts(self.noted, Arc::clone(&self.log), "command-api", stop).await;
+        let events = self.log.read_all(Position(0), 1_000).await.unwrap().events;
+        let is_attempt = |event: &&Recorded| event.stream.aggregate_type == AccessAttempts::TYPE;
+        let attempts = events.iter().filter(is_attempt);
+        attempts.map(|event| event.decode::<AccessAttempts>().unwrap()).collect()
     }
 
     /// A token of an account that there is from now on.
@@ -92,9 +128,20 @@ impl TestApi {
             credential: Uuid::nil(),
             reason: "a test".to_owned(),
         });
-        let actor = Actor::for_principal(&name, access.principal(&name).unwrap());
+        let actor =
+            Actor::for_principal(&name, access.principal(&name).unwrap(), &RoleScopes::default());
         self.register.publish(access);
         self.issuer.issue(&actor, Utc::now()).unwrap().token
+    }
+
+    /// Accounts and clients, to be changed beside the API.
+    pub(crate) fn administration(&self) -> AccessAdministration {
+        AccessAdministration::new(self.log.clone(), self.pool.clone())
+    }
+
+    /// Makes the process believe what the log says of accounts and clients.
+    pub(crate) async fn follow_access(&self) {
+        self.register.publish(self.administration().read().await.unwrap());
     }
 
     /// Goes on after everybody's connections were ended: the first to use one is told so.
@@ -199,12 +246,15 @@ pub(crate) struct Call {
     path: String,
     headers: Vec<(String, String)>,
     body: Vec<u8>,
+    /// Where it comes from.
+    peer: SocketAddr,
 }
 
 impl Call {
     fn new(api: &TestApi, method: &'static str, path: String) -> Self {
         let headers = vec![("host".to_owned(), "chipq.test".to_owned())];
-        Self { router: api.router.clone(), method, path, headers, body: Vec::new() }
+        let (router, peer) = (api.router.clone(), SocketAddr::from(([127, 0, 0, 1], 4711)));
+        Self { router, method, path, headers, body: Vec::new(), peer }
     }
 
     /// With this header instead of an earlier one of that name.
@@ -217,6 +267,11 @@ impl Call {
     pub(crate) fn without(mut self, name: &str) -> Self {
         self.headers.retain(|(known, _)| known != name);
         self
+    }
+
+    pub(crate) fn sent_from(self, address: &str) -> Self {
+        let peer = SocketAddr::new(address.parse().unwrap(), self.peer.port());
+        Self { peer, ..self }
     }
 
     pub(crate) fn key(self, key: &str) -> Self {
@@ -247,7 +302,7 @@ impl Call {
         for (name, value) in &self.headers {
             request = request.header(name, value.as_bytes());
         }
-        let request = request.body(body).unwrap();
+        let request = request.extension(ConnectInfo(self.peer)).body(body).unwrap();
         let response = self.router.oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let bytes = to_bytes(body, usize::MAX).await.unwrap().to_vec();

@@ -4,8 +4,8 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::{
-    AccessControl, AccessControlEvent, AccessControlRejection as Rejection, DisplayName,
-    PRINCIPALS_MAX, Principal, PrincipalKind, PrincipalName, Role,
+    AccessControl, AccessControlEvent, AccessControlRejection as Rejection, ClientKey, DisplayName,
+    Holdings, PRINCIPALS_MAX, PrincipalKind, PrincipalName, Role, SessionEndCause,
 };
 use crate::value::{self, ReasonFlaw};
 use crate::{Reach, Sha256};
@@ -25,6 +25,8 @@ pub struct NewPrincipal {
     pub reach: Reach,
     /// Under which id its secret is kept.
     pub credential: Uuid,
+    /// The key that it signs with instead; for a client.
+    pub public_key: Option<ClientKey>,
 }
 
 /// The commands of access control. Every reason is in the words of whoever asks.
@@ -100,6 +102,61 @@ pub enum AccessControlCommand {
         /// Why.
         reason: String,
     },
+    /// Let a client prove who it is by a key.
+    RegisterPublicKey {
+        /// Which.
+        name: PrincipalName,
+        /// The key.
+        key: ClientKey,
+        /// Why.
+        reason: String,
+    },
+    /// Take back what was granted in one session of an account.
+    EndSession {
+        /// Whose.
+        name: PrincipalName,
+        /// Which.
+        session: Uuid,
+        /// Why.
+        cause: SessionEndCause,
+        /// When.
+        at: DateTime<Utc>,
+        /// From when on none of its access tokens would be believed anyway.
+        until: DateTime<Utc>,
+    },
+    /// Take back one access token of a client.
+    RevokeToken {
+        /// Whose.
+        name: PrincipalName,
+        /// Its `jti`.
+        token: Uuid,
+        /// When.
+        at: DateTime<Utc>,
+        /// From when on it would not be believed anyway.
+        until: DateTime<Utc>,
+    },
+    /// Note that there is another key that tokens are signed with.
+    AddSigningKey {
+        /// Its id.
+        kid: String,
+        /// Why.
+        reason: String,
+    },
+    /// Note that a key is believed no more.
+    RetireSigningKey {
+        /// Its id.
+        kid: String,
+        /// Why.
+        reason: String,
+    },
+    /// Any of these, by somebody who holds only so much. Whoever can write into the log holds everything, and needs
+    /// no such leave.
+    Delegated {
+        /// What whoever asks holds.
+        holdings: Holdings,
+        /// What is asked for.
+        command: Box<AccessControlCommand>,
+    },
 }
 
 pub(super) fn decide(
@@ -118,18 +175,13 @@ pub(super) fn decide(
         }
         Command::ClaimInstallation { code_sha256, at, name, display_name, credential } => {
             check_claim(state, code_sha256, at)?;
-            let kind = PrincipalKind::Account;
-            let (role, reach) = (Role::Admin, Reach::everywhere());
-            let claimed = Event::InstallationClaimed { name: name.clone() };
-            let principal = NewPrincipal { name, kind, display_name, role, reach, credential };
-            let reason = "claimed the installation".to_owned();
-            Ok(vec![claimed, create_principal(state, principal, reason)?])
+            claim_installation(state, (name, display_name), credential)
         }
         Command::CreatePrincipal { principal, reason } => {
-            Ok(vec![create_principal(state, principal, reason)?])
+            create_principal(state, principal, reason)
         }
         Command::DisablePrincipal { name, reason } => {
-            let is_done = !find(state, &name)?.is_enabled;
+            let is_done = !state.require(&name)?.is_enabled;
             if state.is_last_administrator(&name) {
                 return Err(Rejection::LastAdministrator { name });
             }
@@ -137,42 +189,97 @@ pub(super) fn decide(
             Ok(unless(is_done, Event::PrincipalDisabled { name, reason }))
         }
         Command::EnablePrincipal { name, reason } => {
-            let is_done = find(state, &name)?.is_enabled;
+            let is_done = state.require(&name)?.is_enabled;
             let reason = check_reason(reason)?;
             Ok(unless(is_done, Event::PrincipalEnabled { name, reason }))
         }
-        Command::ChangeRole { name, role, reason } => {
-            let principal = find(state, &name)?;
-            check_grant(principal.kind, role, &principal.reach)?;
-            let is_done = principal.role == role;
-            if !is_done && state.is_last_administrator(&name) {
-                return Err(Rejection::LastAdministrator { name });
-            }
-            let reason = check_reason(reason)?;
-            Ok(unless(is_done, Event::RoleChanged { name, role, reason }))
-        }
+        Command::ChangeRole { name, role, reason } => change_role(state, name, role, reason),
         Command::ChangeReach { name, reach, reason } => {
-            let principal = find(state, &name)?;
+            let principal = state.require(&name)?;
             check_grant(principal.kind, principal.role, &reach)?;
             let is_done = principal.reach == reach;
             let reason = check_reason(reason)?;
             Ok(unless(is_done, Event::ReachChanged { name, reach, reason }))
         }
         Command::ReplaceCredential { name, credential, reason } => {
-            let is_done = find(state, &name)?.credential == credential;
+            let is_done = state.require(&name)?.credential == credential;
             let reason = check_reason(reason)?;
             Ok(unless(is_done, Event::CredentialReplaced { name, credential, reason }))
         }
+        Command::RegisterPublicKey { name, key, reason } => {
+            register_public_key(state, name, key, reason)
+        }
+        Command::EndSession { name, session, cause, at, until } => {
+            let event = Event::SessionEnded { name: name.clone(), session, cause, at, until };
+            state.withdraw((&name, session), at, event)
+        }
+        Command::RevokeToken { name, token, at, until } => {
+            let event = Event::TokenRevoked { name: name.clone(), token, at, until };
+            state.withdraw((&name, token), at, event)
+        }
+        Command::AddSigningKey { kid, reason } => {
+            Ok(vec![Event::SigningKeyAdded { kid, reason: check_reason(reason)? }])
+        }
+        Command::RetireSigningKey { kid, reason } => {
+            Ok(vec![Event::SigningKeyRetired { kid, reason: check_reason(reason)? }])
+        }
+        Command::Delegated { command, .. } => decide(state, *command),
     }
+}
+
+fn claim_installation(
+    state: &AccessControl,
+    (name, display_name): (PrincipalName, Option<DisplayName>),
+    credential: Uuid,
+) -> Result<Vec<AccessControlEvent>, Rejection> {
+    let claimed = AccessControlEvent::InstallationClaimed { name: name.clone() };
+    let administrator = NewPrincipal {
+        name,
+        kind: PrincipalKind::Account,
+        display_name,
+        role: Role::Admin,
+        reach: Reach::everywhere(),
+        credential,
+        public_key: None,
+    };
+    let reason = "claimed the installation".to_owned();
+    let created = create_principal(state, administrator, reason)?;
+    Ok([vec![claimed], created].concat())
+}
+
+fn change_role(
+    state: &AccessControl,
+    name: PrincipalName,
+    role: Role,
+    reason: String,
+) -> Result<Vec<AccessControlEvent>, Rejection> {
+    let principal = state.require(&name)?;
+    check_grant(principal.kind, role, &principal.reach)?;
+    let is_done = principal.role == role;
+    if !is_done && state.is_last_administrator(&name) {
+        return Err(Rejection::LastAdministrator { name });
+    }
+    let reason = check_reason(reason)?;
+    Ok(unless(is_done, AccessControlEvent::RoleChanged { name, role, reason }))
+}
+
+fn register_public_key(
+    state: &AccessControl,
+    name: PrincipalName,
+    key: ClientKey,
+    reason: String,
+) -> Result<Vec<AccessControlEvent>, Rejection> {
+    let principal = state.require(&name)?;
+    if principal.kind != PrincipalKind::Client {
+        return Err(Rejection::KeyOfPerson);
+    }
+    let is_done = principal.public_key.as_ref() == Some(&key);
+    let reason = check_reason(reason)?;
+    Ok(unless(is_done, AccessControlEvent::PublicKeyRegistered { name, key, reason }))
 }
 
 fn unless(is_done: bool, event: AccessControlEvent) -> Vec<AccessControlEvent> {
     if is_done { Vec::new() } else { vec![event] }
-}
-
-fn find<'a>(state: &'a AccessControl, name: &PrincipalName) -> Result<&'a Principal, Rejection> {
-    let not_found = || Rejection::PrincipalNotFound { name: name.clone() };
-    state.principal(name).ok_or_else(not_found)
 }
 
 /// Whoever asks is told the same whether a code is wrong, used or too old.
@@ -194,8 +301,8 @@ fn create_principal(
     state: &AccessControl,
     principal: NewPrincipal,
     reason: String,
-) -> Result<AccessControlEvent, Rejection> {
-    let NewPrincipal { name, kind, display_name, role, reach, credential } = principal;
+) -> Result<Vec<AccessControlEvent>, Rejection> {
+    let NewPrincipal { name, kind, display_name, role, reach, credential, public_key } = principal;
     if name.is_reserved() {
         return Err(Rejection::ReservedName { name });
     }
@@ -206,8 +313,15 @@ fn create_principal(
         return Err(Rejection::TooManyPrincipals);
     }
     check_grant(kind, role, &reach)?;
+    if public_key.is_some() && kind != PrincipalKind::Client {
+        return Err(Rejection::KeyOfPerson);
+    }
     let reason = check_reason(reason)?;
-    Ok(AccessControlEvent::PrincipalCreated {
+    let registered = public_key.map(|key| {
+        let (name, reason) = (name.clone(), reason.clone());
+        AccessControlEvent::PublicKeyRegistered { name, key, reason }
+    });
+    let created = AccessControlEvent::PrincipalCreated {
         name,
         kind,
         display_name,
@@ -215,7 +329,8 @@ fn create_principal(
         reach,
         credential,
         reason,
-    })
+    };
+    Ok([created].into_iter().chain(registered).collect())
 }
 
 /// A station is somewhere, and a machine; an administrator is so everywhere.

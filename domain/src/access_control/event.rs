@@ -4,7 +4,10 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{AccessControl, ClaimCode, DisplayName, Principal, PrincipalKind, PrincipalName, Role};
+use super::{
+    AccessControl, ClaimCode, ClientKey, DisplayName, Principal, PrincipalKind, PrincipalName,
+    Role, SessionEndCause,
+};
 use crate::aggregate::stored_events;
 use crate::{Reach, Sha256};
 
@@ -92,6 +95,67 @@ pub enum AccessControlEvent {
         /// Why, in the words of whoever replaced it.
         reason: String,
     },
+    /// A client proves who it is by this key from now on; what it had before is worth nothing.
+    #[serde(rename = "PublicKeyRegistered")]
+    PublicKeyRegistered {
+        /// Whose.
+        name: PrincipalName,
+        /// The key.
+        key: ClientKey,
+        /// Why, in the words of whoever registered it.
+        reason: String,
+    },
+    /// What was granted in one session of an account is worth nothing any more.
+    #[serde(rename = "SessionEnded")]
+    SessionEnded {
+        /// Whose.
+        name: PrincipalName,
+        /// Which.
+        session: Uuid,
+        /// Why.
+        cause: SessionEndCause,
+        /// When.
+        at: DateTime<Utc>,
+        /// From when on none of its access tokens would be believed anyway.
+        until: DateTime<Utc>,
+    },
+    /// One access token of a client is worth nothing any more.
+    #[serde(rename = "TokenRevoked")]
+    TokenRevoked {
+        /// Whose.
+        name: PrincipalName,
+        /// Its `jti`.
+        token: Uuid,
+        /// When.
+        at: DateTime<Utc>,
+        /// From when on it would not be believed anyway.
+        until: DateTime<Utc>,
+    },
+    /// Everything that was granted to a principal is worth nothing: more of it was taken back than is kept
+    /// one by one.
+    #[serde(rename = "AllTokensRevoked")]
+    AllTokensRevoked {
+        /// Whose.
+        name: PrincipalName,
+        /// When.
+        at: DateTime<Utc>,
+    },
+    /// There is a new key that tokens are signed with.
+    #[serde(rename = "SigningKeyAdded")]
+    SigningKeyAdded {
+        /// Its id.
+        kid: String,
+        /// Why, in the words of whoever added it.
+        reason: String,
+    },
+    /// A key that tokens were signed with is believed no more.
+    #[serde(rename = "SigningKeyRetired")]
+    SigningKeyRetired {
+        /// Its id.
+        kid: String,
+        /// Why, in the words of whoever retired it.
+        reason: String,
+    },
 }
 
 stored_events!(AccessControlEvent {
@@ -103,6 +167,12 @@ stored_events!(AccessControlEvent {
     ROLE_CHANGED: RoleChanged = "RoleChanged",
     REACH_CHANGED: ReachChanged = "ReachChanged",
     CREDENTIAL_REPLACED: CredentialReplaced = "CredentialReplaced",
+    PUBLIC_KEY_REGISTERED: PublicKeyRegistered = "PublicKeyRegistered",
+    SESSION_ENDED: SessionEnded = "SessionEnded",
+    TOKEN_REVOKED: TokenRevoked = "TokenRevoked",
+    ALL_TOKENS_REVOKED: AllTokensRevoked = "AllTokensRevoked",
+    SIGNING_KEY_ADDED: SigningKeyAdded = "SigningKeyAdded",
+    SIGNING_KEY_RETIRED: SigningKeyRetired = "SigningKeyRetired",
 });
 
 pub(super) fn evolve(state: &mut AccessControl, event: &AccessControlEvent) {
@@ -127,6 +197,7 @@ pub(super) fn evolve(state: &mut AccessControl, event: &AccessControlEvent) {
                 reach: reach.clone(),
                 is_enabled: true,
                 credential: *credential,
+                public_key: None,
                 revision: 1,
             };
             state.principals.entry(name.clone()).or_insert(principal);
@@ -144,7 +215,23 @@ pub(super) fn evolve(state: &mut AccessControl, event: &AccessControlEvent) {
             state.change(name, |principal| principal.reach = reach.clone());
         }
         AccessControlEvent::CredentialReplaced { name, credential, .. } => {
-            state.change(name, |principal| principal.credential = *credential);
+            state.change(name, |principal| {
+                principal.credential = *credential;
+                principal.public_key = None;
+            });
         }
+        AccessControlEvent::PublicKeyRegistered { name, key, .. } => {
+            state.change(name, |principal| principal.public_key = Some(key.clone()));
+        }
+        AccessControlEvent::SessionEnded { name, session, at, until, .. } => {
+            state.note_withdrawal((name, *session), (*at, *until));
+        }
+        AccessControlEvent::TokenRevoked { name, token, at, until } => {
+            state.note_withdrawal((name, *token), (*at, *until));
+        }
+        AccessControlEvent::AllTokensRevoked { name, .. } => state.note_all_withdrawn(name),
+        // Which keys there are is said by the folder that they are in.
+        AccessControlEvent::SigningKeyAdded { .. }
+        | AccessControlEvent::SigningKeyRetired { .. } => {}
     }
 }

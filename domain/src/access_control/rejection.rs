@@ -46,6 +46,14 @@ pub enum AccessControlRejection {
     /// A station that could be every station.
     #[error("name the station that the client is, such as --station AOI-1")]
     StationWithoutStation,
+    /// Somebody would give, take or change what they do not hold.
+    #[error(
+        "you give, take and change only what you hold yourself: a role that allows no more, within your reach"
+    )]
+    NotHeld,
+    /// People have passwords.
+    #[error("a public key is for a client; an account has a password")]
+    KeyOfPerson,
     /// A change without a reason cannot be understood later.
     #[error("the reason is empty; say why")]
     EmptyReason,
@@ -71,6 +79,8 @@ impl Rejection for AccessControlRejection {
             Self::LimitedAdministrator => "limited-administrator",
             Self::StationIsNoPerson => "station-is-no-person",
             Self::StationWithoutStation => "station-without-station",
+            Self::NotHeld => "not-held",
+            Self::KeyOfPerson => "key-of-person",
             Self::EmptyReason => "empty-reason",
             Self::LongReason => "long-reason",
             Self::TooManyPrincipals => "too-many-principals",

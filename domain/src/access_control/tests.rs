@@ -1,5 +1,8 @@
 //! Given / when / then over the principals of an installation, and what holds after any commands.
 
+mod holdings;
+mod withdrawn;
+
 use std::collections::BTreeSet;
 
 use proptest::collection::vec;
@@ -31,7 +34,8 @@ fn code(text: &str) -> Sha256 {
 
 fn principal(text: &str, kind: PrincipalKind, role: Role, reach: Reach) -> NewPrincipal {
     let credential = Uuid::from_u128(7);
-    NewPrincipal { name: name(text), kind, display_name: None, role, reach, credential }
+    let (name, display_name, public_key) = (name(text), None, None);
+    NewPrincipal { name, kind, display_name, role, reach, credential, public_key }
 }
 
 fn person(text: &str, role: Role) -> NewPrincipal {
@@ -47,7 +51,7 @@ fn create(principal: NewPrincipal) -> C {
 }
 
 fn created(principal: NewPrincipal) -> E {
-    let NewPrincipal { name, kind, display_name, role, reach, credential } = principal;
+    let NewPrincipal { name, kind, display_name, role, reach, credential, .. } = principal;
     let reason = "needed".into();
     E::PrincipalCreated { name, kind, display_name, role, reach, credential, reason }
 }

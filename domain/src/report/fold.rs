@@ -188,6 +188,9 @@ impl ReportFold {
             pixels_per_millimetre: self.scales.get(&artifact_id).copied(),
             picture: picture.cloned(),
             golden: golden.cloned(),
+            identical_to_golden_sample: picture
+                .zip(golden)
+                .map(|(picture, golden)| picture.sha256 == golden.sha256),
             outcome,
         };
         self.findings.remove(&artifact_id);

@@ -14,6 +14,7 @@ fn recorded(events: impl IntoIterator<Item = InspectionEvent>) -> Vec<Entry> {
         position: 10 * n as i64,
         occurred_at: at(n as i64),
         actor: if n < 4 { "station-3" } else { "inference-worker" }.into(),
+        actor_name: (n == 1).then(|| "Ada Lovelace".into()),
         event,
     };
     (1..).zip(events).map(entry).collect()
@@ -52,7 +53,7 @@ fn board() -> Vec<Entry> {
 #[test]
 fn the_report_names_the_board_the_judgement_and_when_it_fell() {
     let report = Report::from_entries(&board()).unwrap();
-    assert_eq!(report.schema_version, 4);
+    assert_eq!(report.schema_version, 5);
     assert_eq!(report.report_id, ReportId::for_inspection(inspection_id()));
     assert_eq!(report.inspection_id, inspection_id());
     assert_eq!((report.lot, report.part, report.station), (lot(), part(), station()));
@@ -85,14 +86,16 @@ fn every_picture_stands_in_the_report_with_what_became_of_it() {
     };
     let unreadable =
         Outcome::NotComparable { reason: NotComparable::Unreadable, detail: "in words".into() };
-    let line = |n, content: Option<&str>, golden, outcome| ReportArtifact {
-        artifact_id: artifact(n),
-        view: (n == 2).then(|| view("bottom")),
-        pixels_per_millimetre: (n == 1).then(|| scale(48.0)),
-        picture: content.map(picture),
-        golden,
-        outcome,
-    };
+    let line =
+        |n, content: Option<&str>, golden: Option<GoldenReference>, outcome| ReportArtifact {
+            artifact_id: artifact(n),
+            view: (n == 2).then(|| view("bottom")),
+            pixels_per_millimetre: (n == 1).then(|| scale(48.0)),
+            picture: content.map(picture),
+            identical_to_golden_sample: golden.is_some().then_some(false),
+            golden,
+            outcome,
+        };
     assert_eq!(
         report.artifacts,
         [
@@ -102,6 +105,47 @@ fn every_picture_stands_in_the_report_with_what_became_of_it() {
             line(4, None, None, Outcome::Missing),
         ]
     );
+}
+
+#[test]
+fn what_is_found_is_measured_where_the_scale_of_its_picture_is_known() {
+    let mut board = board();
+    for entry in &mut board {
+        if let InspectionEvent::InferenceCompleted { differences, .. } = &mut entry.event {
+            *differences = vec![difference(DifferenceKind::Parted, 1.5)];
+        }
+    }
+    let report = Report::from_entries(&board).unwrap();
+    let measured: Vec<_> = report.defects.iter().map(|defect| defect.box_mm).collect();
+    let on_board = MillimetreBox { x: 0.208, y: 0.417, width: 0.625, height: 0.833 };
+    assert_eq!(measured, [Some(on_board), None, None]);
+    let measured: Vec<_> = report.differences.iter().map(|difference| difference.box_mm).collect();
+    let on_board = MillimetreBox { x: 1.042, y: 1.25, width: 0.146, height: 0.167 };
+    assert_eq!(measured, [Some(on_board), None]);
+}
+
+#[test]
+fn a_picture_that_is_its_golden_sample_byte_for_byte_is_told_and_judged_like_any_other() {
+    let board = recorded([
+        created(),
+        reserved(1),
+        reserved(2),
+        reserved(3),
+        reserved(4),
+        uploaded(1, "golden"),
+        uploaded(2, "another"),
+        uploaded(3, "no golden sample"),
+        requested([1, 2, 3, 4]),
+        completed(1, "golden", vec![]),
+        completed(2, "another", vec![]),
+        failed(3, "no golden sample", NotComparable::NoGoldenSample),
+        judged(Judgement::Pass, vec![FiredRule::NothingFound]),
+    ]);
+    let report = Report::from_entries(&board).unwrap();
+    let told: Vec<_> =
+        report.artifacts.iter().map(|picture| picture.identical_to_golden_sample).collect();
+    assert_eq!(told, [Some(true), Some(false), None, None]);
+    assert_eq!(report.judgement, Judgement::Pass);
 }
 
 #[test]
@@ -189,6 +233,7 @@ fn the_timeline_has_every_event_in_order() {
         occurred_at: at(1),
         event: "InspectionCreated".into(),
         actor: "station-3".into(),
+        actor_name: Some("Ada Lovelace".into()),
     };
     assert_eq!(report.timeline.first(), Some(&first));
     let last = report.timeline.last().unwrap();

@@ -48,3 +48,29 @@ fn only_a_golden_sample_that_states_its_scale_asks_for_one() {
     let said = unknown.to_string();
     assert!(said.contains("48 px/mm") && said.contains("pixels_per_millimetre"), "{said}");
 }
+
+#[test]
+fn a_length_is_given_to_a_micrometre_by_the_scale_as_it_was_written() {
+    for (pixels, at, millimetres) in [
+        (0, 48.0, 0.0),
+        (48, 48.0, 1.0),
+        (1, 48.0, 0.021),
+        (640, 48.3, 13.251),
+        // Half a micrometre by the scale as it was written, less by the nearest number of single precision.
+        (1, 3.2, 0.313),
+        (7, 0.1, 70.0),
+        (u32::MAX, 0.1, 42_949_672_950.0),
+        (4, 10_000.0, 0.0),
+    ] {
+        assert_eq!(scale(at).millimetres(pixels), millimetres, "{pixels} px at {at}");
+    }
+}
+
+#[test]
+fn a_box_lies_on_the_board_where_its_scale_says() {
+    let bounds = PixelBox { x: 96, y: 24, width: 10, height: 1 };
+    let on_board = MillimetreBox { x: 2.0, y: 0.5, width: 0.208, height: 0.021 };
+    assert_eq!(scale(48.0).measure(bounds), on_board);
+    let written = serde_json::to_string(&on_board).unwrap();
+    assert_eq!(written, r#"{"x":2.0,"y":0.5,"width":0.208,"height":0.021}"#);
+}

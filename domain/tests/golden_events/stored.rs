@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use cqrs_es::DomainEvent;
 use domain::{
-    AccessControl, AccessControlEvent, Aggregate, FiredRule, Inspection, InspectionEvent,
-    ModelRoute, ModelRouteEvent, Part, PartEvent, ProjectionRepair, ProjectionRepairEvent,
+    AccessAttemptEvent, AccessAttempts, AccessControl, AccessControlEvent, Aggregate, FiredRule,
+    Inspection, InspectionEvent, ModelRoute, ModelRouteEvent, Part, PartEvent, ProjectionRepair,
+    ProjectionRepairEvent,
 };
 use serde::Deserialize as _;
 use serde_json::Value;
@@ -68,6 +69,19 @@ variant_names!(
     RoleChanged,
     ReachChanged,
     CredentialReplaced,
+    PublicKeyRegistered,
+    SessionEnded,
+    TokenRevoked,
+    AllTokensRevoked,
+    SigningKeyAdded,
+    SigningKeyRetired,
+);
+
+variant_names!(
+    ACCESS_ATTEMPT_EVENTS, access_attempt_event, AccessAttemptEvent:
+    TokenGranted,
+    AccessRefused,
+    AttemptsSummed,
 );
 
 variant_names!(
@@ -84,12 +98,13 @@ variant_names!(
 );
 
 /// The names by aggregate.
-pub(crate) const AGGREGATES: [&[&str]; 5] = [
+pub(crate) const AGGREGATES: [&[&str]; 6] = [
     INSPECTION_EVENTS,
     PART_EVENTS,
     MODEL_ROUTE_EVENTS,
     ACCESS_CONTROL_EVENTS,
     PROJECTION_REPAIR_EVENTS,
+    ACCESS_ATTEMPT_EVENTS,
 ];
 
 /// What a golden file decodes to.
@@ -99,6 +114,7 @@ pub(crate) enum Stored {
     ModelRoute(ModelRouteEvent),
     ProjectionRepair(ProjectionRepairEvent),
     AccessControl(AccessControlEvent),
+    AccessAttempt(AccessAttemptEvent),
 }
 
 impl Stored {
@@ -109,7 +125,8 @@ impl Stored {
             Some(1) => of::<Part>(name, version, payload).map(Self::Part),
             Some(2) => of::<ModelRoute>(name, version, payload).map(Self::ModelRoute),
             Some(3) => of::<AccessControl>(name, version, payload).map(Self::AccessControl),
-            Some(_) => of::<ProjectionRepair>(name, version, payload).map(Self::ProjectionRepair),
+            Some(4) => of::<ProjectionRepair>(name, version, payload).map(Self::ProjectionRepair),
+            Some(_) => of::<AccessAttempts>(name, version, payload).map(Self::AccessAttempt),
             None => Err("no event has this name".to_owned()),
         }
     }
@@ -129,6 +146,7 @@ impl Stored {
             Self::ModelRoute(event) => of(event, model_route_event(event)),
             Self::ProjectionRepair(event) => of(event, projection_repair_event(event)),
             Self::AccessControl(event) => of(event, access_control_event(event)),
+            Self::AccessAttempt(event) => of(event, access_attempt_event(event)),
         }
     }
 }
@@ -146,6 +164,7 @@ pub(crate) fn current_versions() -> BTreeMap<&'static str, usize> {
         ModelRoute::EVENTS,
         ProjectionRepair::EVENTS,
         AccessControl::EVENTS,
+        AccessAttempts::EVENTS,
     ];
     aggregates.concat().into_iter().map(|stored| (stored.name, stored.current_version())).collect()
 }

@@ -26,7 +26,7 @@ fn assert_caused(effect: &Recorded, cause: &Recorded) {
 }
 
 fn assert_decided_by(name: &str, event: &Recorded) {
-    let service = ActorRef { subject: name.into(), roles: vec!["service".into()] };
+    let service = ActorRef::new(name, &["service"]);
     assert_eq!(event.metadata.actor, Some(service), "{}", event.event_type);
 }
 

@@ -280,7 +280,7 @@ impl Line {
 
 /// Every command in a request of its own, and so in a trace of its own.
 fn asked_by_a_client() -> EventMetadata {
-    let actor = ActorRef { subject: "station".into(), roles: vec!["station".into()] };
+    let actor = ActorRef::new("station", &["station"]);
     EventMetadata::by_actor(actor, &TraceContext::new(None))
 }
 

@@ -148,10 +148,7 @@ pub fn check_file(bytes: &[u8]) -> Result<(), DecodeError> {
         None if bytes.is_empty() => Err(DecodeError::Empty),
         None => Err(DecodeError::NotAPicture),
         Some(MediaType::Jpeg) => open_decoder(bytes, MediaType::Jpeg).map(drop),
-        Some(MediaType::Png) => {
-            png::check_chunks(bytes)?;
-            png::check_sums(bytes)
-        }
+        Some(MediaType::Png) => png::check_chunks_and_sums(bytes),
     }
 }
 

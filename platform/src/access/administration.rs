@@ -8,8 +8,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
 use domain::{
-    AccessControl, AccessControlCommand, AccessControlRejection, DisplayName, NewPrincipal,
-    PrincipalKind, PrincipalName, Reach, Role, Sha256,
+    AccessControl, AccessControlCommand, AccessControlRejection, Aggregate as _, ClientKey,
+    DisplayName, NewPrincipal, PrincipalKind, PrincipalName, Reach, Role, Sha256,
 };
 use secrecy::{ExposeSecret as _, SecretString};
 use uuid::Uuid;
@@ -106,7 +106,13 @@ impl AccessAdministration {
     /// On this log, with digests in this database.
     #[must_use]
     pub fn new(log: Arc<dyn EventLog>, pool: Pool) -> Self {
-        Self { log, credentials: CredentialStore::new(pool) }
+        Self::with_credentials(log, CredentialStore::new(pool))
+    }
+
+    /// On this log, with digests that others in this process keep and check, too.
+    #[must_use]
+    pub const fn with_credentials(log: Arc<dyn EventLog>, credentials: CredentialStore) -> Self {
+        Self { log, credentials }
     }
 
     /// Accounts and clients as the log says now.
@@ -129,14 +135,29 @@ impl AccessAdministration {
         reason: String,
     ) -> Result<ClientSecret, AccessError> {
         let NewClient { name, role, reach } = client;
-        let (client_id, client_secret) = (name.clone(), make_secret()?);
-        let create = |credential| {
-            let (kind, display_name) = (PrincipalKind::Client, None);
-            let principal = NewPrincipal { name, kind, display_name, role, reach, credential };
-            AccessControlCommand::CreatePrincipal { principal, reason }
-        };
-        self.execute_with(by, client_secret.clone(), create).await?;
+        let (credential, client_secret) = self.keep_new_secret().await?;
+        let client_id = name.clone();
+        let principal = new_client(NewClient { name, role, reach }, credential, None);
+        let create = AccessControlCommand::CreatePrincipal { principal, reason };
+        self.execute_with(by, credential, create).await?;
         Ok(ClientSecret { client_id, client_secret })
+    }
+
+    /// Creates a client that signs with a key of its own, and has no secret.
+    ///
+    /// # Errors
+    /// When the rules refuse it, or it cannot be recorded.
+    pub async fn create_client_with_key(
+        &self,
+        by: ActorRef,
+        client: NewClient,
+        key: ClientKey,
+        reason: String,
+    ) -> Result<(), AccessError> {
+        // Nothing is kept under this id.
+        let principal = new_client(client, Uuid::new_v4(), Some(key));
+        let create = AccessControlCommand::CreatePrincipal { principal, reason };
+        self.execute(by, create).await.map(drop)
     }
 
     /// Gives a client another secret, which is returned; the one before is worth nothing.
@@ -150,10 +171,10 @@ impl AccessAdministration {
         reason: String,
     ) -> Result<ClientSecret, AccessError> {
         self.require(&name, PrincipalKind::Client).await?;
-        let (client_id, client_secret) = (name.clone(), make_secret()?);
-        let replace =
-            |credential| AccessControlCommand::ReplaceCredential { name, credential, reason };
-        self.execute_with(by, client_secret.clone(), replace).await?;
+        let (credential, client_secret) = self.keep_new_secret().await?;
+        let client_id = name.clone();
+        let replace = AccessControlCommand::ReplaceCredential { name, credential, reason };
+        self.execute_with(by, credential, replace).await?;
         Ok(ClientSecret { client_id, client_secret })
     }
 
@@ -169,13 +190,12 @@ impl AccessAdministration {
         reason: String,
     ) -> Result<(), AccessError> {
         let NewAccount { name, display_name, role, reach } = account;
-        let password = check_password(password, &words_of(&name, display_name.as_ref()))?;
-        let create = |credential| {
-            let kind = PrincipalKind::Account;
-            let principal = NewPrincipal { name, kind, display_name, role, reach, credential };
-            AccessControlCommand::CreatePrincipal { principal, reason }
-        };
-        self.execute_with(by, password, create).await.map(drop)
+        let credential = self.keep_password(&name, display_name.as_ref(), password).await?;
+        let (kind, public_key) = (PrincipalKind::Account, None);
+        let principal =
+            NewPrincipal { name, kind, display_name, role, reach, credential, public_key };
+        let create = AccessControlCommand::CreatePrincipal { principal, reason };
+        self.execute_with(by, credential, create).await.map(drop)
     }
 
     /// Gives an account another password; the one before is worth nothing.
@@ -190,10 +210,9 @@ impl AccessAdministration {
         reason: String,
     ) -> Result<(), AccessError> {
         self.require(&name, PrincipalKind::Account).await?;
-        let password = check_password(password, &words_of(&name, None))?;
-        let replace =
-            |credential| AccessControlCommand::ReplaceCredential { name, credential, reason };
-        self.execute_with(by, password, replace).await.map(drop)
+        let credential = self.keep_password(&name, None, password).await?;
+        let replace = AccessControlCommand::ReplaceCredential { name, credential, reason };
+        self.execute_with(by, credential, replace).await.map(drop)
     }
 
     /// Makes a code that lets whoever has it become the first administrator.
@@ -224,10 +243,9 @@ impl AccessAdministration {
         password: &SecretString,
     ) -> Result<(), AccessError> {
         let code_sha256 = Sha256::digest_of(code.expose_secret().trim().as_bytes());
-        let password = check_password(password, &words_of(&name, display_name.as_ref()))?;
-        let by = ActorRef { subject: name.to_string(), roles: Vec::new() };
-        let claim = |credential| {
-            let at = Utc::now();
+        let at = Utc::now();
+        let is_worth_a_try = |credential| {
+            let (name, display_name) = (name.clone(), display_name.clone());
             AccessControlCommand::ClaimInstallation {
                 code_sha256,
                 at,
@@ -236,7 +254,12 @@ impl AccessAdministration {
                 credential,
             }
         };
-        self.execute_with(by, password, claim).await.map(drop)
+        // Whoever has no code costs no digest: it is asked first without one.
+        self.read().await?.decide(is_worth_a_try(Uuid::nil()))?;
+        let credential = self.keep_password(&name, display_name.as_ref(), password).await?;
+        let called = display_name.as_ref().map(|name| name.as_str().to_owned());
+        let by = ActorRef { name: called, ..ActorRef::new(name.as_str(), &[]) };
+        self.execute_with(by, credential, is_worth_a_try(credential)).await.map(drop)
     }
 
     /// Does what takes no secret.
@@ -258,18 +281,45 @@ impl AccessAdministration {
         execute(&*self.log, request).await.map_err(explain)
     }
 
-    /// Does what takes a secret. Its digest is kept before the event that makes it count.
+    /// Keeps the digest of a password, under an id that counts for nothing until an event names it.
+    ///
+    /// # Errors
+    /// When nobody should have that password, or it cannot be kept.
+    pub async fn keep_password(
+        &self,
+        name: &PrincipalName,
+        display_name: Option<&DisplayName>,
+        password: &SecretString,
+    ) -> Result<Uuid, AccessError> {
+        let password = check_password(password, &words_of(name, display_name))?;
+        Ok(self.credentials.keep(password).await?)
+    }
+
+    /// Makes a secret for a client, and keeps its digest in the same way.
+    ///
+    /// # Errors
+    /// When it cannot be made or kept.
+    pub async fn keep_new_secret(&self) -> Result<(Uuid, SecretString), AccessError> {
+        let secret = make_secret()?;
+        Ok((self.credentials.keep(secret.clone()).await?, secret))
+    }
+
+    /// Forgets a digest that no event came to name.
+    pub async fn forget_credential(&self, credential: Uuid) {
+        self.credentials.forget(credential).await;
+    }
+
+    /// Does what takes a secret, whose digest is kept before the event that makes it count.
     async fn execute_with(
         &self,
         by: ActorRef,
-        secret: SecretString,
-        command: impl FnOnce(Uuid) -> AccessControlCommand,
+        credential: Uuid,
+        command: AccessControlCommand,
     ) -> Result<Executed<AccessControl>, AccessError> {
-        let credential = self.credentials.keep(secret).await?;
-        let executed = self.execute(by, command(credential)).await;
+        let executed = self.execute(by, command).await;
         // Where nobody knows whether it was recorded, the digest stays.
         if let Err(AccessError::Refused(_)) = executed {
-            self.credentials.forget(credential).await;
+            self.forget_credential(credential).await;
         }
         executed
     }
@@ -281,6 +331,12 @@ impl AccessAdministration {
             _ => Err(AccessControlRejection::PrincipalNotFound { name: name.clone() }.into()),
         }
     }
+}
+
+fn new_client(client: NewClient, credential: Uuid, public_key: Option<ClientKey>) -> NewPrincipal {
+    let NewClient { name, role, reach } = client;
+    let (kind, display_name) = (PrincipalKind::Client, None);
+    NewPrincipal { name, kind, display_name, role, reach, credential, public_key }
 }
 
 fn make_secret() -> Result<SecretString, AccessError> {

@@ -1,10 +1,12 @@
 //! Digests of secrets in the database, and signing in against them.
 
-use domain::{PrincipalKind, PrincipalName};
+use chrono::{DateTime, Utc};
+use domain::{Principal, PrincipalKind, PrincipalName};
 use secrecy::SecretString;
 use sqlx::Row as _;
 use uuid::Uuid;
 
+use super::assertion::{AssertionFlaw, AssertionUse, read_assertion};
 use super::password::normalise_password;
 use super::{HasherBusy, SecretHasher};
 use crate::auth::{AccessRegister, AccessUnknown, Actor};
@@ -13,6 +15,8 @@ use crate::postgres::Pool;
 
 /// The longest client secret that is looked at, in bytes.
 const SECRET_MAX_BYTES: usize = 256;
+/// How many assertions that have expired are forgotten for each new one.
+const FORGET_BATCH: i64 = 10;
 
 /// Why somebody is not signed in.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +24,9 @@ pub enum SignInError {
     /// There is no such principal, it is disabled, or the secret is another: never said which.
     #[error("the name or the secret is wrong")]
     Refused,
+    /// It is signed by its client, and wrong all the same.
+    #[error(transparent)]
+    Assertion(#[from] AssertionFlaw),
     /// Too many try at once.
     #[error(transparent)]
     Busy(#[from] HasherBusy),
@@ -60,7 +67,11 @@ impl CredentialStore {
             Some(name) => register.find(name)?,
             None => None,
         };
-        let principal = principal.filter(|found| found.is_enabled && found.kind == kind);
+        // Who has a key has no secret.
+        let may = |found: &Principal| {
+            found.is_enabled && found.kind == kind && found.public_key.is_none()
+        };
+        let principal = principal.filter(may);
         let digest = match &principal {
             Some(principal) => self.find_digest(principal.credential).await?,
             None => None,
@@ -68,9 +79,37 @@ impl CredentialStore {
         let secret = as_digested(secret, kind).ok_or(SignInError::Refused)?;
         let fits = self.hasher.verify(secret, digest).await?;
         match (name, principal) {
-            (Some(name), Some(principal)) if fits => Ok(Actor::for_principal(&name, &principal)),
+            (Some(name), Some(principal)) if fits => {
+                Ok(Actor::for_principal(&name, &principal, register.role_scopes()))
+            }
             _ => Err(SignInError::Refused),
         }
+    }
+
+    /// The client that `assertion` proves at `now`, as `register` says now, to somebody who is known by one of
+    /// `audiences`.
+    ///
+    /// # Errors
+    /// When it proves nobody, or nobody can tell.
+    pub async fn sign_in_by_assertion(
+        &self,
+        register: &AccessRegister,
+        (assertion, audiences): (&str, &[String]),
+        now: DateTime<Utc>,
+    ) -> Result<Actor, SignInError> {
+        let access = register.current()?;
+        let client = |name: &PrincipalName| {
+            let may = |found: &&Principal| found.is_enabled && found.kind == PrincipalKind::Client;
+            access.principal(name).filter(may)
+        };
+        let key_of = |name: &PrincipalName| client(name)?.public_key.as_ref();
+        let signed = read_assertion(assertion, key_of).ok_or(SignInError::Refused)?;
+        let used = signed.check(audiences, now)?;
+        if !self.use_assertion(&used, now).await? {
+            return Err(AssertionFlaw::Used.into());
+        }
+        let principal = client(&signed.name).ok_or(SignInError::Refused)?;
+        Ok(Actor::for_principal(&signed.name, principal, register.role_scopes()))
     }
 
     /// Keeps the digest of a secret, under an id that no event names yet.
@@ -90,6 +129,26 @@ impl CredentialStore {
             // It counts for nothing: no event names it.
             tracing::warn!(%error, "a digest that counts no more is still there");
         }
+    }
+
+    /// Notes that an assertion was used; `false` when it was used before. Some of those that have expired are
+    /// forgotten for it.
+    async fn use_assertion(
+        &self,
+        AssertionUse { digest, expires_at }: &AssertionUse,
+        now: DateTime<Utc>,
+    ) -> Result<bool, SignInError> {
+        let forget = sqlx::query(
+            "DELETE FROM used_assertions WHERE digest IN \
+             (SELECT digest FROM used_assertions WHERE expires_at < $1 LIMIT $2)",
+        );
+        forget.bind(now).bind(FORGET_BATCH).execute(&self.pool).await.map_err(storage_error)?;
+        let insert = sqlx::query(
+            "INSERT INTO used_assertions (digest, expires_at) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+        );
+        let insert = insert.bind(digest.as_bytes().as_slice()).bind(expires_at);
+        let inserted = insert.execute(&self.pool).await.map_err(storage_error)?;
+        Ok(inserted.rows_affected() == 1)
     }
 
     async fn find_digest(&self, credential: Uuid) -> Result<Option<String>, SignInError> {

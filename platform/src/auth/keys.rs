@@ -1,21 +1,27 @@
-//! Ed25519 keys for tokens, one PKCS #8 file each (mode 0600); the newest signs, all verify.
+//! Ed25519 keys for tokens, one PKCS #8 file each (mode 0600): one signs, all verify.
 //!
-//! To rotate: put a newer file beside the old ones. Verifiers look again when they meet an unknown
-//! key id. Delete the old file once its last token has expired.
+//! Invariant: a key is believed in every process before one signs with it. It signs when it is old enough for all
+//! to have read the folder again (`followed_keys`), and the newest of these does. A key that is retired is
+//! deleted: nobody needs it any more.
 
-use std::collections::BTreeMap;
+mod public;
+
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
 use jsonwebtoken::{DecodingKey, EncodingKey};
-use serde_json::json;
 
 use crate::config::{SecretFileError, read_or_create_secret, read_secret};
-use domain::Sha256;
+pub(super) use public::PublicKeys;
+
+/// The folder of the keys in the data folder.
+const KEY_FOLDER: &str = "jwt-keys";
+/// How old a key is before it signs, unless it is the only one.
+const SIGNS_AFTER: Duration = Duration::from_secs(30);
 
 /// Why the keys cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -26,8 +32,8 @@ pub enum KeyError {
     /// A key file holds something else.
     #[error("{} is not an Ed25519 key in PKCS #8; move it away", .0.display())]
     NotAKey(PathBuf),
-    /// The folder cannot be listed.
-    #[error("cannot list the key folder {}: {source}", path.display())]
+    /// The folder cannot be listed, or a key in it not deleted.
+    #[error("cannot change or list the key folder {}: {source}", path.display())]
     Folder {
         /// The folder.
         path: PathBuf,
@@ -37,29 +43,64 @@ pub enum KeyError {
     /// The key set of another issuer does not parse.
     #[error("the key set holds no usable Ed25519 key")]
     EmptySet,
+    /// There are none.
+    #[error("there are no keys of tokens in {}", .0.display())]
+    NoKeys(PathBuf),
+    /// There is no key of that id.
+    #[error("there is no key {0}; `chipq keys list` shows those that there are")]
+    UnknownKey(String),
+    /// Nobody could sign in any more.
+    #[error(
+        "tokens are signed with the key {0}; `chipq keys rotate` makes another one, wait a minute"
+    )]
+    StillSigns(String),
+}
+
+/// What a key is for at some time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyUse {
+    /// It will sign when every process knows it.
+    SignsSoon,
+    /// Tokens are signed with it.
+    Signs,
+    /// Tokens that were signed with it are believed.
+    Verifies,
+}
+
+/// A key, without its private half.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeySummary {
+    /// Its id in tokens, derived from the public half.
+    pub kid: String,
+    /// When it was made.
+    pub made_at: DateTime<Utc>,
+    /// What it is for now.
+    pub used_as: KeyUse,
+    /// Until when tokens may be alive that were signed with it; absent where it signs, or has never signed.
+    pub alive_until: Option<DateTime<Utc>>,
 }
 
 /// The keys of one folder, as they were when it was read.
+#[derive(Clone)]
 pub struct KeyRing {
     folder: PathBuf,
-    pub(super) signing: SigningPair,
+    pub(super) keys: Arc<KeySet>,
+}
+
+/// Keys that sign, and keys that verify.
+#[derive(Default)]
+pub(super) struct KeySet {
+    /// By the time they were made; nobody signs where there are none.
+    signing: Vec<SigningPair>,
     pub(super) public: PublicKeys,
 }
 
-/// The key that signs, and its id.
+/// A key that signs, and its id.
 pub(super) struct SigningPair {
     pub(super) kid: String,
     pub(super) key: EncodingKey,
-}
-
-/// Public keys by id.
-#[derive(Clone, Default)]
-pub(super) struct PublicKeys(BTreeMap<String, PublicKey>);
-
-#[derive(Clone)]
-struct PublicKey {
-    x: String,
-    key: DecodingKey,
+    made_at: DateTime<Utc>,
+    path: PathBuf,
 }
 
 impl KeyRing {
@@ -68,93 +109,120 @@ impl KeyRing {
     /// # Errors
     /// When a key file is exposed to other users, damaged, or cannot be read or written.
     pub fn open(data_dir: &Path, now: DateTime<Utc>) -> Result<Self, KeyError> {
-        let folder = data_dir.join("jwt-keys");
+        let folder = data_dir.join(KEY_FOLDER);
         if key_files(&folder)?.is_empty() {
             generate_key(&folder, now)?;
         }
         Self::read(folder)
     }
 
-    /// Makes a new key, which signs from now on; the old ones still verify.
-    #[cfg(test)]
-    pub(super) fn rotate_keys(&mut self, now: DateTime<Utc>) -> Result<(), KeyError> {
-        generate_key(&self.folder, now)?;
+    /// Reads the keys in `<data_dir>/jwt-keys`, and makes none.
+    ///
+    /// # Errors
+    /// When there are none, or a key file is exposed to other users, damaged, or cannot be read.
+    pub fn find(data_dir: &Path) -> Result<Self, KeyError> {
+        Self::read(data_dir.join(KEY_FOLDER))
+    }
+
+    /// Makes a new key, which signs when every process knows it; the old ones still verify. Returns its id.
+    ///
+    /// # Errors
+    /// When it cannot be made or written.
+    pub fn rotate(&mut self, now: DateTime<Utc>) -> Result<String, KeyError> {
+        let path = generate_key(&self.folder, now)?;
+        *self = Self::read(self.folder.clone())?;
+        let made = self.keys.signing.iter().find(|pair| pair.path == path);
+        Ok(made.ok_or(KeyError::NotAKey(path))?.kid.clone())
+    }
+
+    /// Deletes a key, so that no token that was signed with it is believed any more.
+    ///
+    /// # Errors
+    /// When there is no such key, tokens are signed with it now, or its file cannot be deleted.
+    pub fn retire(&mut self, kid: &str, now: DateTime<Utc>) -> Result<(), KeyError> {
+        let path = self.check_retirement(kid, now)?.to_owned();
+        let failed = |source| KeyError::Folder { path: path.clone(), source };
+        std::fs::remove_file(&path).map_err(failed)?;
         *self = Self::read(self.folder.clone())?;
         Ok(())
     }
 
-    /// The key set (RFC 7517), public halves only.
-    #[must_use]
-    pub fn jwks(&self) -> serde_json::Value {
-        self.public.jwks()
+    /// The file of a key that may be retired.
+    ///
+    /// # Errors
+    /// When there is no such key, or tokens are signed with it now.
+    pub fn check_retirement(&self, kid: &str, now: DateTime<Utc>) -> Result<&Path, KeyError> {
+        if self.keys.signing_at(now).is_some_and(|pair| pair.kid == kid) {
+            return Err(KeyError::StillSigns(kid.to_owned()));
+        }
+        let found = self.keys.signing.iter().find(|pair| pair.kid == kid);
+        Ok(&found.ok_or_else(|| KeyError::UnknownKey(kid.to_owned()))?.path)
     }
 
-    pub(super) fn key_folder(&self) -> &Path {
+    /// Every key, oldest first, where access tokens live for `token_lifetime`.
+    #[must_use]
+    pub fn list(&self, token_lifetime: Duration, now: DateTime<Utc>) -> Vec<KeySummary> {
+        let signing = &self.keys.signing;
+        let signs_now = self.keys.signing_at(now).map(|pair| pair.made_at);
+        let summary = |(n, pair): (usize, &SigningPair)| {
+            let used_as = match signs_now.map(|now| pair.made_at.cmp(&now)) {
+                Some(std::cmp::Ordering::Equal) => KeyUse::Signs,
+                Some(std::cmp::Ordering::Less) => KeyUse::Verifies,
+                Some(std::cmp::Ordering::Greater) | None => KeyUse::SignsSoon,
+            };
+            let next = signing.get(n + 1).filter(|_| used_as == KeyUse::Verifies);
+            let alive_until = next.map(|next| next.made_at + SIGNS_AFTER * 2 + token_lifetime);
+            KeySummary { kid: pair.kid.clone(), made_at: pair.made_at, used_as, alive_until }
+        };
+        signing.iter().enumerate().map(summary).collect()
+    }
+
+    #[cfg(test)]
+    pub(super) fn jwks(&self) -> serde_json::Value {
+        self.keys.public.jwks()
+    }
+
+    pub(super) fn folder(&self) -> &Path {
         &self.folder
     }
 
-    fn read(folder: PathBuf) -> Result<Self, KeyError> {
-        let mut public = PublicKeys::default();
-        let mut signing = None;
+    pub(super) fn read(folder: PathBuf) -> Result<Self, KeyError> {
+        let mut keys = KeySet::default();
         for path in key_files(&folder)? {
             let Some(pkcs8) = read_secret(&path)? else { continue };
             let pair =
                 Ed25519KeyPair::from_pkcs8(&pkcs8).map_err(|_| KeyError::NotAKey(path.clone()))?;
-            let kid = public.insert(pair.public_key().as_ref());
-            signing = Some(SigningPair { kid, key: EncodingKey::from_ed_der(&pkcs8) });
+            let kid = keys.public.insert(pair.public_key().as_ref());
+            let key = EncodingKey::from_ed_der(&pkcs8);
+            keys.signing.push(SigningPair { kid, key, made_at: made_at(&path), path });
         }
-        let signing = signing.ok_or(KeyError::EmptySet)?;
-        Ok(Self { folder, signing, public })
+        if keys.signing.is_empty() {
+            return Err(KeyError::NoKeys(folder));
+        }
+        Ok(Self { folder, keys: Arc::new(keys) })
     }
 }
 
-impl PublicKeys {
-    /// All keys in `folder`, without making one.
-    pub(super) fn read(folder: &Path) -> Result<Self, KeyError> {
-        KeyRing::read(folder.to_owned()).map(|ring| ring.public)
+impl KeySet {
+    /// Of another issuer: nobody here signs with them.
+    pub(super) fn of_public(public: PublicKeys) -> Self {
+        Self { signing: Vec::new(), public }
     }
 
-    /// The Ed25519 signing keys of a key set (RFC 8037).
-    pub(super) fn from_jwks(set: &serde_json::Value) -> Result<Self, KeyError> {
-        let mut keys = Self::default();
-        for entry in set["keys"].as_array().into_iter().flatten() {
-            let usable = entry["kty"] == "OKP" && entry["crv"] == "Ed25519";
-            let (Some(kid), Some(x), true) = (entry["kid"].as_str(), entry["x"].as_str(), usable)
-            else {
-                continue;
-            };
-            if let Ok(key) = DecodingKey::from_ed_components(x) {
-                keys.0.insert(kid.to_owned(), PublicKey { x: x.to_owned(), key });
-            }
-        }
-        if keys.0.is_empty() { Err(KeyError::EmptySet) } else { Ok(keys) }
+    /// The key that signs at `now`: the newest that every process knows by then, or else the oldest.
+    pub(super) fn signing_at(&self, now: DateTime<Utc>) -> Option<&SigningPair> {
+        let is_known = |pair: &&SigningPair| pair.made_at + SIGNS_AFTER <= now;
+        self.signing.iter().rev().find(is_known).or_else(|| self.signing.first())
     }
 
-    pub(super) fn get(&self, kid: &str) -> Option<&DecodingKey> {
-        self.0.get(kid).map(|public| &public.key)
-    }
-
-    pub(super) fn jwks(&self) -> serde_json::Value {
-        let entry = |(kid, public): (&String, &PublicKey)| {
-            json!({"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig",
-                   "kid": kid, "x": public.x})
-        };
-        json!({ "keys": self.0.iter().map(entry).collect::<Vec<_>>() })
-    }
-
-    /// Adds a raw public key; returns its id, which is derived from it.
-    fn insert(&mut self, raw: &[u8]) -> String {
-        let kid = hex::encode(&Sha256::digest_of(raw).as_bytes()[..8]);
-        let x = URL_SAFE_NO_PAD.encode(raw);
-        let key = DecodingKey::from_ed_der(raw);
-        self.0.insert(kid.clone(), PublicKey { x, key });
-        kid
+    pub(super) fn find(&self, kid: &str) -> Option<&DecodingKey> {
+        self.public.get(kid)
     }
 }
 
 impl std::fmt::Debug for KeyRing {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("KeyRing").field("signing", &self.signing.kid).finish_non_exhaustive()
+        f.debug_struct("KeyRing").field("folder", &self.folder).finish_non_exhaustive()
     }
 }
 
@@ -176,7 +244,13 @@ fn key_files(folder: &Path) -> Result<Vec<PathBuf>, KeyError> {
     Ok(files)
 }
 
-fn generate_key(folder: &Path, now: DateTime<Utc>) -> Result<(), KeyError> {
+/// When the key in this file was made, in milliseconds of its name; long ago where it has another one.
+fn made_at(path: &Path) -> DateTime<Utc> {
+    let name = path.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
+    name.parse().ok().and_then(DateTime::from_timestamp_millis).unwrap_or_default()
+}
+
+fn generate_key(folder: &Path, now: DateTime<Utc>) -> Result<PathBuf, KeyError> {
     let path = folder.join(format!("{:015}.pk8", now.timestamp_millis()));
     let failed =
         |reason: &str| SecretFileError::Generate { path: path.clone(), reason: reason.to_owned() };
@@ -185,5 +259,5 @@ fn generate_key(folder: &Path, now: DateTime<Utc>) -> Result<(), KeyError> {
         let pkcs8 = pair.to_pkcs8().map_err(|_| failed("the key cannot be encoded"))?;
         Ok(pkcs8.as_ref().to_vec())
     })?;
-    Ok(())
+    Ok(path)
 }

@@ -1,4 +1,4 @@
-//! What is known in this process of the accounts and clients of an installation.
+//! What is known in this process of the accounts and clients of an installation, and of what roles allow there.
 //!
 //! Invariant: a process that cannot read who may do what lets nobody in. Absent: how it comes to know (`access`).
 
@@ -7,6 +7,8 @@ use std::sync::Arc;
 use domain::{AccessControl, Principal, PrincipalName};
 use tokio::sync::watch;
 
+use super::RoleScopes;
+
 /// Nobody knows who may do what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("accounts and clients could not be read from the event log yet")]
@@ -14,11 +16,14 @@ pub struct AccessUnknown;
 
 /// Who may use the installation, as the log said last. Clones share it.
 #[derive(Debug, Clone)]
-pub struct AccessRegister(Arc<watch::Sender<Option<Arc<AccessControl>>>>);
+pub struct AccessRegister {
+    known: Arc<watch::Sender<Option<Arc<AccessControl>>>>,
+    roles: RoleScopes,
+}
 
 impl Default for AccessRegister {
     fn default() -> Self {
-        Self(Arc::new(watch::Sender::new(None)))
+        Self { known: Arc::new(watch::Sender::new(None)), roles: RoleScopes::default() }
     }
 }
 
@@ -29,12 +34,24 @@ impl AccessRegister {
         Self::default()
     }
 
+    /// In an installation where roles allow this.
+    #[must_use]
+    pub fn with_roles(self, roles: RoleScopes) -> Self {
+        Self { roles, ..self }
+    }
+
+    /// What each role allows here.
+    #[must_use]
+    pub const fn role_scopes(&self) -> &RoleScopes {
+        &self.roles
+    }
+
     /// The principal of this name.
     ///
     /// # Errors
     /// When nobody knows who may do what.
     pub fn find(&self, name: &PrincipalName) -> Result<Option<Principal>, AccessUnknown> {
-        let known = self.0.borrow();
+        let known = self.known.borrow();
         Ok(known.as_ref().ok_or(AccessUnknown)?.principal(name).cloned())
     }
 
@@ -43,22 +60,22 @@ impl AccessRegister {
     /// # Errors
     /// When nobody knows who may do what.
     pub fn current(&self) -> Result<Arc<AccessControl>, AccessUnknown> {
-        self.0.borrow().clone().ok_or(AccessUnknown)
+        self.known.borrow().clone().ok_or(AccessUnknown)
     }
 
     /// Changes whenever anything about an account or a client does.
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<Option<Arc<AccessControl>>> {
-        self.0.subscribe()
+        self.known.subscribe()
     }
 
     /// Believes `access` from now on.
     pub fn publish(&self, access: AccessControl) {
-        self.0.send_replace(Some(Arc::new(access)));
+        self.known.send_replace(Some(Arc::new(access)));
     }
 
     /// Knows nothing any more, and lets nobody in.
     pub fn forget(&self) {
-        self.0.send_replace(None);
+        self.known.send_replace(None);
     }
 }

@@ -1,8 +1,10 @@
-//! Scopes and the roles that expand to them: the whole table of permissions, in one place.
+//! Scopes, and what each role allows unless an installation says otherwise: the whole table of permissions, in one
+//! place.
 
 use std::fmt;
 use std::str::FromStr;
 
+use domain::Role;
 use serde::{Deserialize, Serialize};
 
 /// One permission. Its name on the wire is stable.
@@ -25,11 +27,17 @@ pub enum Scope {
     ProjectionsRead,
     /// `projections:write`: retry or discard parked streams, rebuild.
     ProjectionsWrite,
+    /// `access:read`: accounts and clients.
+    AccessRead,
+    /// `access:write`: create and change accounts and clients.
+    AccessWrite,
+    /// `tokens:introspect`: ask whether a token is believed, and what it proves.
+    TokensIntrospect,
 }
 
 impl Scope {
     /// Every scope.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 11] = [
         Self::InspectionsRead,
         Self::InspectionsWrite,
         Self::InspectionsVoid,
@@ -38,6 +46,9 @@ impl Scope {
         Self::ReportsRead,
         Self::ProjectionsRead,
         Self::ProjectionsWrite,
+        Self::AccessRead,
+        Self::AccessWrite,
+        Self::TokensIntrospect,
     ];
 
     /// The name on the wire.
@@ -52,6 +63,27 @@ impl Scope {
             Self::ReportsRead => "reports:read",
             Self::ProjectionsRead => "projections:read",
             Self::ProjectionsWrite => "projections:write",
+            Self::AccessRead => "access:read",
+            Self::AccessWrite => "access:write",
+            Self::TokensIntrospect => "tokens:introspect",
+        }
+    }
+
+    /// What it allows, in words.
+    #[must_use]
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::InspectionsRead => "read inspections, their pictures and their findings",
+            Self::InspectionsWrite => "create inspections, upload their pictures, ask for verdicts",
+            Self::InspectionsVoid => "withdraw inspections",
+            Self::PartsRead => "read parts, golden samples and recipes",
+            Self::PartsWrite => "register parts, announce golden samples, revise recipes",
+            Self::ReportsRead => "read reports and yields",
+            Self::ProjectionsRead => "read the state of the read models",
+            Self::ProjectionsWrite => "retry and discard what a read model could not take",
+            Self::AccessRead => "read accounts and clients",
+            Self::AccessWrite => "create and change accounts and clients",
+            Self::TokensIntrospect => "ask whether a token is believed",
         }
     }
 }
@@ -85,44 +117,36 @@ impl From<Scope> for &'static str {
     }
 }
 
-/// Every role with what it allows.
-pub const ROLES: [(&str, &[Scope]); 6] = [
-    ("station", &[Scope::InspectionsRead, Scope::InspectionsWrite, Scope::PartsRead]),
-    (
-        "operator",
-        &[Scope::InspectionsRead, Scope::InspectionsWrite, Scope::PartsRead, Scope::ReportsRead],
-    ),
-    (
-        "engineer",
-        &[
-            Scope::InspectionsRead,
-            Scope::InspectionsWrite,
-            Scope::InspectionsVoid,
-            Scope::PartsRead,
-            Scope::PartsWrite,
-            Scope::ReportsRead,
-            Scope::ProjectionsRead,
+/// What a role allows unless an installation says otherwise.
+pub(super) const fn default_scopes(role: Role) -> &'static [Scope] {
+    use Scope as S;
+    match role {
+        Role::Station => &[S::InspectionsRead, S::InspectionsWrite, S::PartsRead],
+        Role::Operator => &[S::InspectionsRead, S::InspectionsWrite, S::PartsRead, S::ReportsRead],
+        Role::Engineer => &[
+            S::InspectionsRead,
+            S::InspectionsWrite,
+            S::InspectionsVoid,
+            S::PartsRead,
+            S::PartsWrite,
+            S::ReportsRead,
+            S::ProjectionsRead,
         ],
-    ),
-    (
-        "quality",
-        &[
-            Scope::InspectionsRead,
-            Scope::InspectionsVoid,
-            Scope::PartsRead,
-            Scope::ReportsRead,
-            Scope::ProjectionsRead,
+        Role::Quality => &[
+            S::InspectionsRead,
+            S::InspectionsVoid,
+            S::PartsRead,
+            S::ReportsRead,
+            S::ProjectionsRead,
         ],
-    ),
-    (
-        "auditor",
-        &[Scope::InspectionsRead, Scope::PartsRead, Scope::ReportsRead, Scope::ProjectionsRead],
-    ),
-    ("admin", &Scope::ALL),
-];
-
-/// What `role` allows; nothing when it is unknown.
-#[must_use]
-pub fn scopes_of(role: &str) -> &'static [Scope] {
-    ROLES.iter().find(|(name, _)| *name == role).map_or(&[], |(_, scopes)| scopes)
+        Role::Auditor => &[
+            S::InspectionsRead,
+            S::PartsRead,
+            S::ReportsRead,
+            S::ProjectionsRead,
+            S::AccessRead,
+            S::TokensIntrospect,
+        ],
+        Role::Admin => &Scope::ALL,
+    }
 }

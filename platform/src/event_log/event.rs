@@ -15,10 +15,10 @@ use std::collections::HashMap;
 use chrono::{DateTime, SecondsFormat, Utc};
 use cqrs_es::DomainEvent;
 use domain::{Aggregate, EventLabels, UnknownStoredEvent, UpcastError};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize as _;
 use uuid::Uuid;
 
-use super::{EventLogError, Position, StreamId};
+use super::{ActorRef, EventLogError, Position, StreamId};
 use crate::telemetry::TraceContext;
 
 /// An event to append.
@@ -162,23 +162,6 @@ impl From<UpcastError> for Undecodable {
     }
 }
 
-/// Who asked for a command, or which part of the platform decided an event by itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ActorRef {
-    /// The token's subject.
-    pub subject: String,
-    /// The roles it had.
-    pub roles: Vec<String>,
-}
-
-impl ActorRef {
-    /// A part of the platform.
-    #[must_use]
-    pub fn for_service(name: &str) -> Self {
-        Self { subject: name.to_owned(), roles: vec!["service".to_owned()] }
-    }
-}
-
 /// The circumstances of an event, stored as a flat map of strings, so that cqrs-es reads it too. Whatever
 /// is unknown is absent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -206,8 +189,6 @@ const COMMAND_ID: &str = "command_id";
 const REQUEST_FINGERPRINT: &str = "request_fingerprint";
 const CORRELATION_ID: &str = "correlation_id";
 const CAUSATION_ID: &str = "causation_id";
-const ACTOR_SUBJECT: &str = "actor_subject";
-const ACTOR_ROLES: &str = "actor_roles";
 const TRACEPARENT: &str = "traceparent";
 const OCCURRED_AT: &str = "occurred_at";
 
@@ -301,12 +282,11 @@ impl EventMetadata {
             (REQUEST_FINGERPRINT, self.request_fingerprint.clone()),
             (CORRELATION_ID, self.correlation_id.clone()),
             (CAUSATION_ID, self.causation_id.clone()),
-            (ACTOR_SUBJECT, self.actor.as_ref().map(|actor| actor.subject.clone())),
-            (ACTOR_ROLES, self.actor.as_ref().map(|actor| actor.roles.join(" "))),
             (TRACEPARENT, self.traceparent.clone()),
             (OCCURRED_AT, self.occurred_at.map(occurred_at)),
         ]
         .into_iter()
+        .chain(self.actor.iter().flat_map(ActorRef::entries))
         .filter_map(|(key, value)| Some((key.to_owned(), value?)))
         .collect()
     }
@@ -320,13 +300,7 @@ impl EventMetadata {
             request_fingerprint: text(REQUEST_FINGERPRINT),
             correlation_id: text(CORRELATION_ID),
             causation_id: text(CAUSATION_ID),
-            actor: text(ACTOR_SUBJECT).map(|subject| ActorRef {
-                subject,
-                roles: map
-                    .get(ACTOR_ROLES)
-                    .map(|roles| roles.split_whitespace().map(str::to_owned).collect())
-                    .unwrap_or_default(),
-            }),
+            actor: ActorRef::from_map(map),
             traceparent: text(TRACEPARENT),
             occurred_at: map.get(OCCURRED_AT).and_then(|at| at.parse().ok()),
         }

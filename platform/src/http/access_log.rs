@@ -4,21 +4,18 @@
 //! writes bounds neither the length of a line nor the number of time series. Names and attributes of the
 //! measurements are those of the OpenTelemetry semantic conventions for HTTP servers.
 
-use std::convert::Infallible;
-use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, OnceLock};
+use std::net::IpAddr;
 use std::time::Instant;
 
-use axum::extract::{ConnectInfo, FromRequestParts, MatchedPath, Request, State};
-use axum::http::request::Parts;
-use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use opentelemetry::metrics::{Histogram, UpDownCounter};
 use opentelemetry::{KeyValue, global};
 use tracing::Instrument as _;
 
-use super::Problem;
+use super::{AttemptNotes, ClientAddress, Problem, RequestCaller};
 use crate::telemetry::TraceContext;
 
 /// The boundaries that the conventions advise for durations of requests, in seconds.
@@ -27,31 +24,6 @@ const DURATION_BOUNDARIES_S: [f64; 14] =
 
 static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-
-/// Who makes a request, once somebody has found out; what extracts a caller says it here.
-#[derive(Debug, Clone, Default)]
-pub struct RequestCaller(Arc<OnceLock<String>>);
-
-impl RequestCaller {
-    /// The request with these extensions; where nobody records it, what is said here goes nowhere.
-    #[must_use]
-    pub fn of_request(extensions: &Extensions) -> Self {
-        extensions.get().cloned().unwrap_or_default()
-    }
-
-    /// It is made by `subject`. The first who says so is believed.
-    pub fn identify(&self, subject: &str) {
-        self.0.get_or_init(|| subject.to_owned());
-    }
-}
-
-impl<S: Sync> FromRequestParts<S> for RequestCaller {
-    type Rejection = Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        Ok(Self::of_request(&parts.extensions))
-    }
-}
 
 /// The instruments. Clones share them.
 #[derive(Clone)]
@@ -92,6 +64,9 @@ pub(super) async fn record_request(
     let under_way = RequestUnderWay::begin(metrics, &request, context.trace_id.clone());
     request.extensions_mut().insert(context.clone());
     request.extensions_mut().insert(under_way.caller.clone());
+    let asked = format!("{} {}", under_way.method, under_way.route());
+    let notes = AttemptNotes::begin(request.extensions(), asked, under_way.caller.clone());
+    request.extensions_mut().insert(notes.clone());
 
     // What is done for the request stands under it.
     let span = tracing::info_span!(
@@ -110,6 +85,7 @@ pub(super) async fn record_request(
     if let Ok(value) = HeaderValue::from_str(&context.traceparent) {
         response.headers_mut().insert(TRACEPARENT.clone(), value);
     }
+    notes.finish(response.status(), name.as_deref());
     under_way.end(response.status(), name.as_deref());
     response
 }
@@ -128,14 +104,13 @@ struct RequestUnderWay {
 
 impl RequestUnderWay {
     fn begin(metrics: HttpMetrics, request: &Request, trace_id: String) -> Self {
-        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
         let begun = Self {
             metrics,
             started: Instant::now(),
             method: method_name(request.method()),
             route: request.extensions().get::<MatchedPath>().cloned(),
             caller: RequestCaller::default(),
-            client_address: peer.map(|ConnectInfo(peer)| peer.ip()),
+            client_address: ClientAddress::of_request(request.extensions()).address,
             trace_id,
             is_answered: false,
         };
@@ -160,7 +135,7 @@ impl RequestUnderWay {
             route = self.route(),
             status = status.as_u16(),
             duration_ms = self.elapsed_ms(),
-            caller = self.caller.0.get().map(String::as_str),
+            caller = self.caller.subject(),
             client_address = self.client_address.map(tracing::field::display),
             trace_id = self.trace_id,
             problem,
@@ -195,7 +170,7 @@ impl Drop for RequestUnderWay {
             method = self.method,
             route = self.route(),
             duration_ms = self.elapsed_ms(),
-            caller = self.caller.0.get().map(String::as_str),
+            caller = self.caller.subject(),
             client_address = self.client_address.map(tracing::field::display),
             trace_id = self.trace_id,
             "request abandoned"

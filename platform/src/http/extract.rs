@@ -5,15 +5,20 @@ use std::sync::Arc;
 use axum::extract::{FromRef, FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::Utc;
 use futures::StreamExt as _;
 use serde::de::DeserializeOwned;
 
-use super::{Problem, ProblemType, RequestCaller, parse_json};
+use super::{AttemptNotes, Problem, ProblemType, RequestCaller, parse_json};
 use crate::auth::{Actor, AuthError, Scope, TokenVerifier};
 
 /// The largest JSON body, in bytes.
 pub const JSON_BODY_MAX_BYTES: usize = 64 << 10;
+
+/// The longest subject that is noted of a token that is refused, in bytes.
+const SUBJECT_MAX_BYTES: usize = 255;
 
 /// The verified caller. Works with any state from which an `Arc<TokenVerifier>` can be taken.
 ///
@@ -29,13 +34,43 @@ where
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let header = parts.headers.get(header::AUTHORIZATION).ok_or(AuthError::MissingToken)?;
-        let token = header.to_str().ok().and_then(bearer_token).ok_or(AuthError::NotBearer)?;
         let verifier = Arc::<TokenVerifier>::from_ref(state);
-        let actor = verifier.verify(token, Utc::now())?;
+        let actor = authenticate(&parts.headers, &verifier).await;
+        let actor = actor.inspect_err(|error| note_refusal(parts, error))?;
         RequestCaller::of_request(&parts.extensions).identify(&actor.subject);
         Ok(Self(actor))
     }
+}
+
+/// Notes a refusal, with whom the token names where its signature was found good before.
+fn note_refusal(parts: &Parts, error: &AuthError) {
+    if !error.is_refusal() {
+        return;
+    }
+    let notes = AttemptNotes::of_request(&parts.extensions);
+    if matches!(error, AuthError::Expired | AuthError::NotYetValid | AuthError::Revoked) {
+        let token = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        if let Some(subject) = token.and_then(bearer_token).and_then(subject_of) {
+            notes.concern(&subject);
+        }
+    }
+    notes.refuse(error.name());
+}
+
+/// The subject of a signed token.
+fn subject_of(token: &str) -> Option<String> {
+    let claims = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
+    let claims: serde_json::Value = serde_json::from_slice(&claims).ok()?;
+    let subject = claims["sub"].as_str()?;
+    let is_name = subject.len() <= SUBJECT_MAX_BYTES && !subject.chars().any(char::is_control);
+    is_name.then(|| subject.to_owned())
+}
+
+async fn authenticate(headers: &HeaderMap, verifier: &TokenVerifier) -> Result<Actor, AuthError> {
+    let header = headers.get(header::AUTHORIZATION).ok_or(AuthError::MissingToken)?;
+    let token = header.to_str().ok().and_then(bearer_token).ok_or(AuthError::NotBearer)?;
+    verifier.await_key_of(token).await;
+    verifier.verify(token, Utc::now())
 }
 
 /// The token of `Bearer <token>`; the scheme's case does not matter (RFC 9110).

@@ -17,12 +17,13 @@ use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove
 use tower_http::limit::RequestBodyLimitLayer;
 
 use super::access_log::{HttpMetrics, method_name, record_request};
+use super::client_address::find_client_address;
 use super::content_headers::check_content_headers;
 use super::cors::{SocketOrigins, check_socket_origin};
 use super::rate_limit::show_rate_limit;
 use super::serve::refuse_in_reserve;
 use super::unread_body::settle_unread_body;
-use super::{ConnectionLimits, CorsConfig, Problem, ProblemType};
+use super::{ConnectionLimits, CorsConfig, Problem, ProblemType, ProxyConfig};
 use crate::telemetry::TraceContext;
 
 /// Answers shorter than this are sent as they are.
@@ -46,6 +47,8 @@ pub struct HttpConfig {
     pub public_host: Option<String>,
     /// The pages of other servers that may use this one. Default none.
     pub cors: CorsConfig,
+    /// The proxies that are believed about the addresses of clients. Default none.
+    pub proxies: ProxyConfig,
 }
 
 impl Default for HttpConfig {
@@ -57,6 +60,7 @@ impl Default for HttpConfig {
             connections: ConnectionLimits::default(),
             public_host: None,
             cors: CorsConfig::default(),
+            proxies: ProxyConfig::default(),
         }
     }
 }
@@ -88,6 +92,7 @@ pub fn wrap(router: Router, config: &HttpConfig) -> Router {
         .layer(from_fn(security_headers))
         .layer(from_fn(show_rate_limit))
         .layer(from_fn_with_state(HttpMetrics::for_process(), record_request))
+        .layer(from_fn_with_state(config.proxies.clone(), find_client_address))
         .layer(compression())
         .layer(from_fn(settle_unread_body))
 }

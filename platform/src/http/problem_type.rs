@@ -46,6 +46,8 @@ macro_rules! problem_types {
 }
 
 problem_types! {
+    AlreadyClaimed, "already-claimed", [409],
+        "somebody administers the installation: ask for an account";
     AlreadyJudged, "already-judged", [409], "the judgement stands: inspect the board again";
     AlreadyUploaded, "already-uploaded", [409],
         "a picture is at rest under this URL: announce another";
@@ -90,6 +92,10 @@ problem_types! {
         "the query string: a parameter is unknown or not what it must be";
     KeyExpired, "key-expired", [409],
         "the command was executed so long ago that its answer is forgotten: read the resource";
+    LastAdministrator, "last-administrator", [409],
+        "nobody could undo it: make another administrator first";
+    LimitedAdministrator, "limited-administrator", [409],
+        "an administrator is so everywhere: give another role, or no reach";
     MalformedJson, "malformed-json", [400],
         "the body is no JSON of the right shape; line and column are given";
     MalformedPicture, "malformed-picture", [422], "the bytes are damaged: send a whole picture";
@@ -99,13 +105,19 @@ problem_types! {
         "the bytes, or `Content-Type`, are not of the announced type: announce what is sent";
     MethodNotAllowed, "method-not-allowed", [405], "see `Allow`";
     MissingScope, "missing-scope", [403], "the token does not allow it";
+    NameTaken, "name-taken", [409],
+        "somebody has, or had, that name: choose another";
     NoArtifact, "no-artifact", [409], "announce and upload a picture first";
     NoGoldenSample, "no-golden-sample", [409],
         "nothing is in force that it could stand beside: announce a replacement first";
+    NoRole, "no-role", [403],
+        "the identity provider gives no role that counts here, or none for a station or part: ask its administrator";
     NotAPicture, "not-a-picture", [415], "the bytes are no picture that is taken here";
     NotAcceptable, "not-acceptable", [406], "`Accept` names nothing that is served here";
     NotFound, "not-found", [404],
         "look at the path and the id, and whether the read has caught up (`min_position`)";
+    NotHeld, "not-held", [403],
+        "you give, take and change only what you hold yourself: ask somebody who holds it";
     NulCharacter, "nul-character", [400], "the URL holds a NUL";
     OutOfReach, "out-of-reach", [403],
         "the account or client is limited to other stations or parts: act there, or ask an administrator";
@@ -116,6 +128,8 @@ problem_types! {
     PositionsReissued, "positions-reissued", [409],
         "the log was restored without what you saw: read from the beginning";
     PreconditionFailed, "precondition-failed", [412], "the resource has changed: read it again";
+    PrincipalNotFound, "principal-not-found", [404],
+        "look at the name, and whether it is an account or a client";
     QueryTooBroad, "query-too-broad", [400], "name a lot, a shorter time, or fewer conditions";
     /// What has no name of its own.
     Refused, "refused", [], "as `detail` says";
@@ -123,8 +137,14 @@ problem_types! {
         "the pictures of the report take more memory than there is: read it as JSON";
     ReservationUsed, "reservation-used", [409],
         "the picture has come: there is nothing to renew or to cancel";
+    ReservedName, "reserved-name", [409],
+        "the platform's own name: choose another";
     ScaleMismatch, "scale-mismatch", [409],
         "state the scale of the golden sample in force, or announce a replacement first";
+    StationIsNoPerson, "station-is-no-person", [409],
+        "give the account the role `operator`, or create a client";
+    StationWithoutStation, "station-without-station", [409],
+        "name the station that the client is";
     StorageFull, "storage-full", [507], "tell the operator: a disk is full";
     Timeout, "timeout", [504], "the outcome is unknown: send it again with the same key";
     TooManyAnnouncements, "too-many-announcements", [409],
@@ -135,6 +155,8 @@ problem_types! {
         "the named limit of one part is reached; `detail` has the way out";
     TooManyPixels, "too-many-pixels", [422],
         "the picture is larger than `CHIPQ_UPLOAD_MAX_PIXELS`";
+    TooManyPrincipals, "too-many-principals", [409],
+        "the installation has as many accounts and clients as it may have";
     TooManyRequests, "too-many-requests", [429],
         "wait for `Retry-After`; `RateLimit` says what is left";
     TooManyReservations, "too-many-reservations", [409],
@@ -162,6 +184,8 @@ problem_types! {
         "`/graphql/ws` speaks `graphql-transport-ws` alone: open a WebSocket";
     WebsocketProtocol, "websocket-protocol", [400],
         "`/graphql/ws` speaks `graphql-transport-ws`: offer it";
+    WrongClaimCode, "wrong-claim-code", [403],
+        "the code is wrong, used or an hour old: get another, `chipq accounts claim-code`";
     WrongContentDigest, "wrong-content-digest", [400],
         "the body is not what its digest says: send it again";
     WrongDigest, "wrong-digest", [422],

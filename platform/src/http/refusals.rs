@@ -2,7 +2,7 @@
 
 use super::{Problem, ProblemType};
 use crate::artifact_store::{ArtifactStoreError, SignatureError, UploadError};
-use crate::auth::AuthError;
+use crate::auth::{AuthError, ExternalTokenError};
 
 /// Seconds after which a store that is full or away is worth another try.
 const RETRY_AFTER_S: u64 = 5;
@@ -21,19 +21,26 @@ impl From<AuthError> for Problem {
                     .with_header(axum::http::header::WWW_AUTHENTICATE, &challenge)
             }
             AuthError::Sign(_) => Self::internal(detail),
-            AuthError::AccessUnknown => Self::unavailable(detail, RETRY_AFTER_S),
+            AuthError::AccessUnknown | AuthError::External(ExternalTokenError::ProviderAway) => {
+                Self::unavailable(detail, RETRY_AFTER_S)
+            }
+            AuthError::External(ExternalTokenError::NoRole | ExternalTokenError::NoReach) => {
+                Self::new(ProblemType::NoRole, detail)
+            }
             AuthError::NotBearer
             | AuthError::Malformed
             | AuthError::WrongAlgorithm
             | AuthError::UnknownKey
             | AuthError::CriticalExtension
+            | AuthError::NotAnAccessToken
             | AuthError::BadSignature
             | AuthError::WrongIssuer
             | AuthError::WrongAudience
             | AuthError::Expired
             | AuthError::NotYetValid
             | AuthError::NoPrincipal
-            | AuthError::Revoked => {
+            | AuthError::Revoked
+            | AuthError::External(_) => {
                 let challenge = format!(
                     "Bearer realm=\"chipq\", error=\"invalid_token\", \
                      error_description=\"{detail}\""

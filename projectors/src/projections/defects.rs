@@ -2,7 +2,7 @@
 //! that named it; position and number together are unique.
 
 use chrono::{DateTime, Utc};
-use domain::{Aggregate as _, Lot, PartNumber, ProjectionName, Station};
+use domain::{Aggregate as _, Lot, PartNumber, PixelScale, ProjectionName, Station};
 use domain::{ArtifactId, Confidence, Defect, DefectClass, Grade, Inspection, InspectionEvent};
 use platform::event_log::Position;
 use platform::postgres::DatabaseConnection;
@@ -20,7 +20,7 @@ pub(super) struct Defects(Vec<DefectRow>);
 impl FindingRows for Defects {
     const DEFINITION: ProjectionDefinition = ProjectionDefinition {
         name: ProjectionName::Defects.as_str(),
-        schema_version: 5,
+        schema_version: 6,
         schema_sql: |_| {
             concat!(include_str!("defects.sql"), include_str!("inspection_context.sql"))
         },
@@ -82,6 +82,7 @@ fn graded_rows<'a>(
             y: defect.bounds.y,
             width: defect.bounds.width,
             height: defect.bounds.height,
+            pixels_per_millimetre: announced.pixels_per_millimetre,
             lot: context.lot.clone(),
             part: context.part.clone(),
             station: context.station.clone(),
@@ -104,6 +105,7 @@ struct DefectRow {
     y: u32,
     width: u32,
     height: u32,
+    pixels_per_millimetre: Option<PixelScale>,
     lot: Lot,
     part: PartNumber,
     station: Station,

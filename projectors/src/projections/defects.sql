@@ -9,6 +9,7 @@ CREATE TABLE defects (
     y             integer     NOT NULL,
     width         integer     NOT NULL,
     height        integer     NOT NULL,
+    pixels_per_millimetre real,
     lot           text        NOT NULL,
     part          text        NOT NULL,
     station       text        NOT NULL,

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use domain::{ArtifactId, InspectionEvent, Lot, PartNumber, Recipe, Station};
+use domain::{ArtifactId, InspectionEvent, Lot, PartNumber, PixelScale, Recipe, Station};
 use platform::postgres::DatabaseConnection;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -78,7 +78,7 @@ pub(super) struct InspectionContext {
     pub(super) station: Station,
     pub(super) recipe: Recipe,
     /// The pictures that were announced so far: few, since they are bounded by the domain.
-    pictures: Vec<NumberedPicture>,
+    pictures: Vec<ContextPicture>,
     /// FindingRows graded `defect` so far.
     pub(super) defects: u64,
     /// Judged or voided: no more results count.
@@ -111,26 +111,33 @@ impl InspectionContext {
     ///
     /// # Errors
     /// When it never was.
-    pub(super) fn announced(&self, artifact_id: ArtifactId) -> Result<NumberedPicture, ApplyError> {
+    pub(super) fn announced(&self, artifact_id: ArtifactId) -> Result<ContextPicture, ApplyError> {
         let mut pictures = self.pictures.iter();
         let announced = pictures.find(|picture| picture.artifact_id == artifact_id).copied();
         announced.ok_or_else(|| ApplyError::permanent("the picture was never announced here"))
     }
 
     fn remember_announced(&mut self, record: &InspectionRecord<'_>) {
-        if let InspectionEvent::ArtifactReserved { artifact_id, .. } = &record.event {
-            let sequence = record.recorded.sequence;
-            self.pictures.push(NumberedPicture { artifact_id: *artifact_id, sequence });
+        if let InspectionEvent::ArtifactReserved { artifact_id, pixels_per_millimetre, .. } =
+            &record.event
+        {
+            self.pictures.push(ContextPicture {
+                artifact_id: *artifact_id,
+                sequence: record.recorded.sequence,
+                pixels_per_millimetre: *pixels_per_millimetre,
+            });
         }
     }
 }
 
 /// A picture as it was announced.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-pub(super) struct NumberedPicture {
+pub(super) struct ContextPicture {
     artifact_id: ArtifactId,
     /// The place of its announcement in the inspection's stream.
     pub(super) sequence: u64,
+    /// The scale that it was announced with.
+    pub(super) pixels_per_millimetre: Option<PixelScale>,
 }
 
 impl TableRow for InspectionContext {

@@ -117,6 +117,11 @@ impl<'a, E: ProjectedEvent> EventRecord<'a, E> {
         actor.map_or_else(|| UNKNOWN_ACTOR.to_owned(), |actor| actor.subject.clone())
     }
 
+    /// What that person was called then.
+    pub(super) fn actor_name(&self) -> Option<String> {
+        self.recorded.metadata.actor.as_ref()?.name.clone()
+    }
+
     /// Whether it is the next of a stream of which `version` events are applied; false when it is
     /// applied already.
     pub(super) fn follows_on(&self, version: u64) -> Result<bool, ApplyError> {

@@ -29,7 +29,7 @@ pub(super) struct Reports {
 impl ReadModel for Reports {
     const DEFINITION: ProjectionDefinition = ProjectionDefinition {
         name: ProjectionName::Reports.as_str(),
-        schema_version: 14,
+        schema_version: 15,
         schema_sql: |_| include_str!("reports.sql"),
         views: &["reports"],
         aggregate_types: &[Inspection::TYPE],
@@ -197,6 +197,7 @@ struct EntryRow {
     position: i64,
     occurred_at: DateTime<Utc>,
     actor: String,
+    actor_name: Option<String>,
     event_type: String,
     event_version: String,
     payload: Value,
@@ -211,6 +212,7 @@ impl EntryRow {
             position: recorded.position.0,
             occurred_at: recorded.occurred_at(),
             actor: record.actor_subject(),
+            actor_name: record.actor_name(),
             event_type: recorded.event_type.clone(),
             event_version: recorded.event_version.clone(),
             payload: recorded.payload.clone(),
@@ -226,6 +228,7 @@ impl EntryRow {
             position: self.position,
             occurred_at: self.occurred_at,
             actor: self.actor,
+            actor_name: self.actor_name,
         })
     }
 }

@@ -28,6 +28,7 @@ CREATE TABLE entries (
     position      bigint      NOT NULL,
     occurred_at   timestamptz NOT NULL,
     actor         text        NOT NULL,
+    actor_name    text,
     event_type    text        NOT NULL,
     event_version text        NOT NULL,
     payload       jsonb       NOT NULL,

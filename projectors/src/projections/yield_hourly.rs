@@ -20,7 +20,7 @@ pub(super) struct YieldHourly(BTreeMap<Bucket, Sums>);
 impl FindingRows for YieldHourly {
     const DEFINITION: ProjectionDefinition = ProjectionDefinition {
         name: ProjectionName::Yield.as_str(),
-        schema_version: 4,
+        schema_version: 5,
         schema_sql: |_| {
             concat!(include_str!("yield_hourly.sql"), include_str!("inspection_context.sql"))
         },

@@ -26,7 +26,7 @@ pub(crate) async fn decide(
         action,
         position,
         reason: "for a test".to_owned(),
-        actor: ActorRef { subject: "ada".into(), roles: vec!["admin".into()] },
+        actor: ActorRef::new("ada", &["admin"]),
         trace: TraceContext::new(None),
     };
     record_repair(&*world.log, request).await.unwrap();

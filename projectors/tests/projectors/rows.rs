@@ -251,6 +251,7 @@ fn entry(recorded: &Recorded) -> Entry {
         position: recorded.position.0,
         occurred_at: recorded.occurred_at(),
         actor: recorded.metadata.actor.clone().unwrap().subject,
+        actor_name: recorded.metadata.actor.as_ref().unwrap().name.clone(),
         event: recorded.decode::<Inspection>().unwrap(),
     }
 }

@@ -11,7 +11,8 @@ use std::{env, fs};
 
 use chrono::TimeDelta;
 use domain::{
-    AccessControl, Aggregate as _, Inspection, ModelRoute, Part, ProjectionRepair, Sha256,
+    AccessAttempts, AccessControl, Aggregate as _, Inspection, ModelRoute, Part, ProjectionRepair,
+    Sha256,
 };
 use platform::event_log::{EventMetadata, Position, Recorded, StreamId};
 use projectors::Projection;
@@ -254,7 +255,8 @@ fn the_history_has_every_stored_event_that_read_models_read() {
     let stored: Vec<_> =
         files.filter_map(|file| file.strip_suffix(".json").map(str::to_owned)).collect();
     // No read model is of these.
-    let others = [ModelRoute::EVENTS, ProjectionRepair::EVENTS, AccessControl::EVENTS].concat();
+    let of_people = [AccessControl::EVENTS, AccessAttempts::EVENTS].concat();
+    let others = [ModelRoute::EVENTS, ProjectionRepair::EVENTS, &of_people].concat();
     let is_of_operators = |file: &str| {
         let name = file.split('.').next();
         others.iter().any(|event| Some(event.name) == name)

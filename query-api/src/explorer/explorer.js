@@ -1,5 +1,5 @@
 // The query explorer: one page, no library, nothing from another origin.
-// The token lives in this tab's session storage only. Text from the server is shown as text, never HTML.
+// Who signs in is kept in this page's memory only, and gone when it is left. Text from the server is shown as text, never HTML.
 "use strict";
 
 const $ = (id) => document.getElementById(id);
@@ -72,29 +72,74 @@ const EXAMPLES = {
 let schema = null;
 let running = null;
 
-// --- token -------------------------------------------------------------------------------------
+// --- signing in --------------------------------------------------------------------------------
 
-const token = () => $("token").value.trim().replace(/^bearer\s+/i, "");
+// So long before its end a token is replaced.
+const RENEW_BEFORE_MS = 60_000;
+// Who signed in: the form that was sent, the token for it, and when to ask for the next.
+let session = null;
+let renewal = null;
 
-function setToken(value, who) {
-  $("token").value = value;
-  sessionStorage.setItem("chipq-token", value);
-  say($("who"), who, value ? "good" : "");
-  if (value) loadSchema();
+async function requestToken(form) {
+  const asked = Date.now();
+  const answer = await fetch("/v1/token", { method: "POST", body: new URLSearchParams(form) });
+  const json = await answer.json().catch(() => ({}));
+  if (!answer.ok) throw new Error(json.error_description || json.detail || json.error || `HTTP ${answer.status}`);
+  const lasts = json.expires_in * 1000;
+  session = { form, token: json.access_token, renewAt: asked + Math.max(lasts - RENEW_BEFORE_MS, lasts / 2) };
 }
 
-async function logIn(event) {
+/** The token to send: of who signed in, renewed in time, or the one that was pasted. */
+async function token() {
+  if (!session) return $("token").value.trim().replace(/^bearer\s+/i, "");
+  if (Date.now() >= session.renewAt) {
+    renewal ??= requestToken(session.form).finally(() => (renewal = null));
+    await renewal;
+  }
+  return session ? session.token : "";
+}
+
+async function signIn(event) {
   event.preventDefault();
-  const user = $("user").value;
-  const body = new URLSearchParams({ grant_type: "password", username: user, password: $("password").value });
+  const name = $("user").value.trim();
+  const secret = $("password").value;
+  const form = $("kind").value === "client"
+    ? { grant_type: "client_credentials", client_id: name, client_secret: secret }
+    : { grant_type: "password", username: name, password: secret };
   try {
-    const answer = await fetch("/v1/token", { method: "POST", body });
-    const json = await answer.json().catch(() => ({}));
-    if (!answer.ok) throw new Error(json.error_description || json.detail || json.error || `HTTP ${answer.status}`);
+    await requestToken(form);
     $("password").value = "";
-    setToken(json.access_token, `logged in as ${user}`);
+    $("token").value = "";
+    showSession(`signed in as ${name}`, "good");
+    loadSchema();
   } catch (error) {
-    say($("who"), `no token: ${error.message}`, "bad");
+    showSession(`no token: ${error.message}`, "bad");
+  }
+}
+
+function signOut() {
+  session = null;
+  $("token").value = "";
+  showSession("not signed in", "");
+}
+
+function useToken() {
+  session = null;
+  const given = Boolean($("token").value.trim());
+  showSession(given ? "token given" : "not signed in", given ? "good" : "");
+  if (given) loadSchema();
+}
+
+function showSession(text, style) {
+  say($("who"), text, style);
+  $("signout").hidden = !session;
+}
+
+function showKind() {
+  const isClient = $("kind").value === "client";
+  for (const [id, text] of [["user", isClient ? "client_id" : "user"], ["password", isClient ? "client_secret" : "password"]]) {
+    $(id).placeholder = text;
+    $(id).setAttribute("aria-label", text);
   }
 }
 
@@ -103,7 +148,7 @@ async function logIn(event) {
 async function post(request) {
   const answer = await fetch("/graphql", {
     method: "POST",
-    headers: { "Content-Type": "application/json", Authorization: `Bearer ${token()}` },
+    headers: { "Content-Type": "application/json", Authorization: `Bearer ${await token()}` },
     body: JSON.stringify(request),
   });
   return { status: answer.status, json: await answer.json() };
@@ -141,8 +186,15 @@ async function run() {
   }
 }
 
-/** A subscription over graphql-transport-ws. After a loss it goes on behind the last cursor. */
-function follow(asked) {
+/** A subscription over graphql-transport-ws. It ends with its token; the cursor of the last item says where to go on. */
+async function follow(asked) {
+  let authorization;
+  try {
+    authorization = `Bearer ${await token()}`;
+  } catch (error) {
+    say($("status"), `no token: ${error.message}`, "bad");
+    return;
+  }
   const url = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/graphql/ws`;
   const socket = new WebSocket(url, "graphql-transport-ws");
   running = { socket };
@@ -154,7 +206,7 @@ function follow(asked) {
   };
   const send = (message) => socket.send(JSON.stringify(message));
   say($("status"), "connecting…", "");
-  socket.onopen = () => send({ type: "connection_init", payload: { Authorization: `Bearer ${token()}` } });
+  socket.onopen = () => send({ type: "connection_init", payload: { Authorization: authorization } });
   socket.onmessage = ({ data }) => {
     const message = JSON.parse(data);
     switch (message.type) {
@@ -330,8 +382,10 @@ function start() {
     $("query").value = kept;
     $("variables").value = localStorage.getItem("chipq-variables") || "";
   }
-  $("login").addEventListener("submit", logIn);
-  $("token").addEventListener("change", () => setToken(token(), token() ? "token given" : "not logged in"));
+  $("login").addEventListener("submit", signIn);
+  $("signout").addEventListener("click", signOut);
+  $("kind").addEventListener("change", showKind);
+  $("token").addEventListener("change", useToken);
   $("run").addEventListener("click", run);
   $("stop").addEventListener("click", stop);
   $("tidy").addEventListener("click", () => ($("query").value = tidy($("query").value)));
@@ -346,8 +400,7 @@ function start() {
       run();
     }
   });
-  const known = sessionStorage.getItem("chipq-token");
-  if (known) setToken(known, "token of this tab");
+  showKind();
 }
 
 start();

@@ -7,7 +7,9 @@ use uuid::Uuid;
 
 use super::{current_session, query_context};
 use crate::error::QueryError;
-use crate::paging::{Filter, Listed, PageArguments, Slice, cursor_of, parse_page, read_page};
+use crate::paging::{
+    Filter, Listed, PageArguments, Slice, Within, cursor_of, parse_page, read_page,
+};
 use crate::query_context::QueryContext;
 use crate::read_model::KeptPlace;
 
@@ -46,7 +48,7 @@ pub(super) async fn await_all(
     Ok(KeptPlace(context.checkpoints.all_reached(models, wanted).await?))
 }
 
-/// A page of a list. The arguments are checked before any SQL runs.
+/// A page of a list, as far as it is within the caller's reach. The arguments are checked before any SQL runs.
 pub(super) async fn read_connection<R: Listed + OutputType>(
     ctx: &Context<'_>,
     arguments: PageArguments,
@@ -55,8 +57,9 @@ pub(super) async fn read_connection<R: Listed + OutputType>(
     wanted: Option<KeptPlace>,
 ) -> Result<ObjectPage<R>> {
     let context = query_context(ctx)?;
-    let asked = parse_page::<R>(arguments, filter, &context.cursor_key)?;
     let session = current_session(ctx)?;
+    let filter = &Within::list::<R>(filter, session.reach());
+    let asked = parse_page::<R>(arguments, filter, &context.cursor_key)?;
     session.count_page(&context.rate, filter)?;
     let position = await_all(context, models, wanted).await?;
     let turn = context.wait_for_page_turn(session, filter).await?;

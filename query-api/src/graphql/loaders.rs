@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_graphql::dataloader::{DataLoader, Loader};
+use domain::Reach;
 use futures::future::BoxFuture;
 use platform::postgres::Pool;
 use uuid::Uuid;
@@ -33,7 +34,8 @@ pub(super) struct RequestLoaders {
 }
 
 impl RequestLoaders {
-    pub(super) fn new(pool: Pool, pace: Pace) -> Self {
+    /// For somebody who is limited to `reach`.
+    pub(super) fn new(pool: Pool, reach: Reach, pace: Pace) -> Self {
         let asked = Arc::new(AtomicUsize::new(0));
         let seen = Arc::clone(&asked);
         let spawn = move |batch: BoxFuture<'static, ()>| {
@@ -43,7 +45,7 @@ impl RequestLoaders {
                 batch.await;
             })
         };
-        let loader = DataLoader::new(RowLoader { pool }, spawn).delay(Duration::ZERO);
+        let loader = DataLoader::new(RowLoader { pool, reach }, spawn).delay(Duration::ZERO);
         Self { loader, asked }
     }
 
@@ -78,6 +80,7 @@ async fn wait_until_quiet(asked: &AtomicUsize, pace: &Pace) {
 /// Loads from the pool.
 pub(super) struct RowLoader {
     pool: Pool,
+    reach: Reach,
 }
 
 macro_rules! key {
@@ -121,7 +124,7 @@ impl Loader<InspectionOf> for RowLoader {
 
     async fn load(&self, keys: &[InspectionOf]) -> LoadedRows<InspectionOf, InspectionObject> {
         let ids: Vec<_> = keys.iter().map(|key| key.0).collect();
-        let rows = inspections::by_ids(&self.pool, &ids).await?;
+        let rows = inspections::by_ids(&self.pool, &ids, &self.reach).await?;
         Ok(rows.into_iter().map(|row| (InspectionOf(row.inspection_id), row)).collect())
     }
 }
@@ -132,7 +135,7 @@ impl Loader<DefectsOf> for RowLoader {
 
     async fn load(&self, keys: &[DefectsOf]) -> LoadedRows<DefectsOf, Vec<DefectObject>> {
         let ids: Vec<_> = keys.iter().map(|key| key.0).collect();
-        let rows = defects::of_inspections(&self.pool, &ids).await?;
+        let rows = defects::of_inspections(&self.pool, &ids, &self.reach).await?;
         Ok(group_rows(rows, |row| DefectsOf(row.inspection_id)))
     }
 }
@@ -165,7 +168,7 @@ impl Loader<ReportOf> for RowLoader {
 
     async fn load(&self, keys: &[ReportOf]) -> LoadedRows<ReportOf, ReportObject> {
         let ids: Vec<_> = keys.iter().map(|key| key.0).collect();
-        let rows = reports::of_inspections(&self.pool, &ids).await?;
+        let rows = reports::of_inspections(&self.pool, &ids, &self.reach).await?;
         Ok(rows.into_iter().map(|row| (ReportOf(row.inspection_id), row)).collect())
     }
 }
@@ -176,7 +179,7 @@ impl Loader<DocumentOf> for RowLoader {
 
     async fn load(&self, keys: &[DocumentOf]) -> LoadedRows<DocumentOf, String> {
         let ids: Vec<_> = keys.iter().map(|key| key.0).collect();
-        let rows = reports::read_documents(&self.pool, &ids).await?;
+        let rows = reports::read_documents(&self.pool, &ids, &self.reach).await?;
         Ok(rows.into_iter().map(|(id, document)| (DocumentOf(id), document)).collect())
     }
 }

@@ -12,7 +12,7 @@ use platform::projection_repair::{
 use platform::telemetry::TraceContext;
 
 use super::cost::{projections_cost, single_cost};
-use super::{Allowed, current_session, query_context};
+use super::{Allowed, Everywhere, current_session, query_context};
 use crate::error::QueryError;
 use crate::read_model::projections;
 use crate::read_model::{KeptPlace, LogPosition};
@@ -42,7 +42,7 @@ impl RepairMutation {
     /// Applies the events of a parked stream again: `position` is where it is parked. A stream that was
     /// discarded is taken up, too.
     #[graphql(
-        guard = "Allowed(Scope::ProjectionsWrite)",
+        guard = "Allowed(Scope::ProjectionsWrite).and(Everywhere)",
         complexity = "single_cost(child_complexity)"
     )]
     async fn retry_parked_stream(
@@ -58,7 +58,7 @@ impl RepairMutation {
     /// Goes on for good without the event at `position`, where a stream is parked, and without what comes after
     /// it in that stream. The read model keeps what it had of it. A retry takes it back.
     #[graphql(
-        guard = "Allowed(Scope::ProjectionsWrite)",
+        guard = "Allowed(Scope::ProjectionsWrite).and(Everywhere)",
         complexity = "single_cost(child_complexity)"
     )]
     async fn discard_parked_stream(
@@ -75,7 +75,7 @@ impl RepairMutation {
     /// it since they do not know it (`blockedBy`), those of which it has parked a stream, and those that have yet
     /// to come there. Where it is discarded already nothing is recorded.
     #[graphql(
-        guard = "Allowed(Scope::ProjectionsWrite)",
+        guard = "Allowed(Scope::ProjectionsWrite).and(Everywhere)",
         complexity = "projections_cost(child_complexity)"
     )]
     async fn discard_event(

@@ -156,16 +156,17 @@ async fn load_nodes(
             NodeKey::Part(number) => numbers.push(number.clone()),
         }
     }
+    let reach = session.reach();
     let mut found = load_identified(context, session, uuids).await?;
     if !findings.is_empty() {
-        let rows = defects::by_places(&context.pool, &findings).await?;
+        let rows = defects::by_places(&context.pool, &findings, reach).await?;
         let rows = rows
             .into_iter()
             .map(|row| (NodeKey::Defect(row.artifact_id, row.number), Node::Defect(row)));
         found.extend(rows);
     }
     if !numbers.is_empty() {
-        let rows = parts::by_numbers(&context.pool, &numbers).await?;
+        let rows = parts::by_numbers(&context.pool, &numbers, reach).await?;
         found
             .extend(rows.into_iter().map(|row| (NodeKey::Part(row.part.clone()), Node::Part(row))));
     }
@@ -178,35 +179,35 @@ async fn load_identified(
     session: &Session,
     uuids: Vec<Uuid>,
 ) -> Result<HashMap<NodeKey, Node>, QueryError> {
-    let (pool, mut found) = (&context.pool, HashMap::new());
+    let (pool, reach, mut found) = (&context.pool, session.reach(), HashMap::new());
     if uuids.is_empty() {
         return Ok(found);
     }
     let mut kinds: HashMap<IdentityKind, Vec<Uuid>> = HashMap::new();
-    for (id, kind) in kinds_of(pool, &uuids).await? {
+    for (id, kind) in kinds_of(pool, &uuids, reach).await? {
         kinds.entry(kind).or_default().push(id);
     }
     kinds.keys().try_for_each(|kind| session.require_scope(scope_of(*kind)))?;
     for (kind, ids) in kinds {
         match kind {
             IdentityKind::Inspection => {
-                let rows = inspections::by_ids(pool, &ids).await?.into_iter();
+                let rows = inspections::by_ids(pool, &ids, reach).await?.into_iter();
                 found.extend(
                     rows.map(|row| (NodeKey::Uuid(row.inspection_id), Node::Inspection(row))),
                 );
             }
             IdentityKind::Artifact => {
-                let rows = artifacts::by_ids(pool, &ids).await?.into_iter();
+                let rows = artifacts::by_ids(pool, &ids, reach).await?.into_iter();
                 found.extend(rows.map(|row| (NodeKey::Uuid(row.artifact_id), Node::Artifact(row))));
             }
             IdentityKind::GoldenSample => {
-                let rows = parts::golden_samples_by_ids(pool, &ids).await?.into_iter();
+                let rows = parts::golden_samples_by_ids(pool, &ids, reach).await?.into_iter();
                 found.extend(
                     rows.map(|row| (NodeKey::Uuid(row.artifact_id), Node::GoldenSample(row))),
                 );
             }
             IdentityKind::Report => {
-                let rows = reports::by_ids(pool, &ids).await?.into_iter();
+                let rows = reports::by_ids(pool, &ids, reach).await?.into_iter();
                 found.extend(rows.map(|row| (NodeKey::Uuid(row.report_id), Node::Report(row))));
             }
         }

@@ -10,7 +10,8 @@ use super::node::id_of_defect;
 use super::part_objects::RecipeObject;
 use super::{Allowed, request_loaders};
 use crate::error::QueryError;
-use crate::read_model::artifacts::{ArtifactObject, PixelBoxObject};
+use crate::read_model::artifacts::ArtifactObject;
+use crate::read_model::boxes::{MillimetreBoxObject, PixelBoxObject};
 use crate::read_model::defects::DefectObject;
 use crate::read_model::inspections::{InspectionObject, TimelineObject};
 use crate::read_model::reports::ReportObject;
@@ -126,7 +127,12 @@ impl DefectObject {
     /// Where it is.
     #[graphql(name = "box")]
     async fn bounds(&self) -> PixelBoxObject {
-        PixelBoxObject { x: self.x, y: self.y, width: self.width, height: self.height }
+        self.pixel_box()
+    }
+
+    /// Where it is in millimetres; null when the picture's scale is not known.
+    async fn box_mm(&self) -> Option<MillimetreBoxObject> {
+        self.millimetre_box()
     }
 
     /// The id of the picture it was found on.
@@ -168,7 +174,7 @@ impl ReportObject {
         format!("/v1/reports/{}", self.report_id)
     }
 
-    /// The whole report, `schemas/report.v4.schema.json`.
+    /// The whole report, `schemas/report.v5.schema.json`.
     #[graphql(complexity = "DOCUMENT_COST")]
     async fn document(&self, ctx: &Context<'_>) -> Result<Option<Json<serde_json::Value>>> {
         let stored = request_loaders(ctx)?.load_one_of(DocumentOf(self.report_id)).await?;

@@ -4,7 +4,8 @@ use async_graphql::{ComplexObject, ID, Result, SimpleObject};
 use domain::{InspectedArea, PixelBox, Recipe};
 
 use super::node::id_of_part;
-use crate::read_model::artifacts::{PixelBoxObject, picture_url};
+use crate::read_model::artifacts::picture_url;
+use crate::read_model::boxes::PixelBoxObject;
 use crate::read_model::detection_limits::{DetectionLimitObject, detection_limits};
 use crate::read_model::parts::{GoldenSampleObject, PartObject, RecipeRevisionObject};
 use crate::read_model::round_to_single;

@@ -14,9 +14,9 @@ use super::cost::{
 };
 use super::metrics::{DefectPareto, YieldSeries, resolve_stretch};
 use super::node::{Node, find_nodes};
-use super::{Allowed, current_session, query_context};
+use super::{Allowed, Everywhere, current_session, query_context};
 use crate::error::QueryError;
-use crate::paging::PageArguments;
+use crate::paging::{PageArguments, Within};
 use crate::read_model::defects::{self, DefectFilter, DefectObject};
 use crate::read_model::inspections::{self, InspectionFilter, InspectionObject};
 use crate::read_model::parts::{
@@ -27,6 +27,7 @@ use crate::read_model::reports::{self, ReportFilter, ReportObject};
 use crate::read_model::words::GradeWord;
 use crate::read_model::yields::{self, YieldFilter};
 use crate::read_model::{KeptPlace, LogPosition};
+use crate::visibility::Placed;
 
 /// The most decisions that are listed.
 const REPAIRS_MAX: usize = 200;
@@ -72,7 +73,7 @@ impl Query {
     ) -> Result<Option<InspectionObject>> {
         let (id, context) = (parse_id("id", &id)?, query_context(ctx)?);
         await_all(context, &models_behind_fields(&ctx.look_ahead()), min_position).await?;
-        Ok(inspections::by_ids(&context.pool, &[id]).await?.pop())
+        Ok(inspections::by_ids(&context.pool, &[id], current_session(ctx)?.reach()).await?.pop())
     }
 
     /// Inspections, newest first.
@@ -134,7 +135,7 @@ impl Query {
         let context = query_context(ctx)?;
         let part = domain::PartNumber::new(&part).map_err(QueryError::from)?;
         await_all(context, &[ProjectionName::Parts], min_position).await?;
-        Ok(parts::by_number(&context.pool, part.as_str()).await?)
+        Ok(parts::by_number(&context.pool, part.as_str(), current_session(ctx)?.reach()).await?)
     }
 
     /// Parts, by number.
@@ -221,6 +222,7 @@ impl Query {
         await_all(context, &[ProjectionName::Yield], min_position).await?;
         let session = current_session(ctx)?;
         let _turn = context.wait_for_broad_turn(session).await?;
+        let filter = Within::rows(Placed::AtStation, &filter, session.reach());
         let hours = yields::read_hours(&context.pool, &filter, stretch).await?;
         if let Some(reads) = requests_for_rows(hours.iter().map(|hour| hour.rows).sum()) {
             session.count_reads(&context.rate, reads)?;
@@ -244,7 +246,9 @@ impl Query {
         filter.check_arguments()?;
         filter.grade.get_or_insert(GradeWord::Defect);
         await_all(context, &[ProjectionName::Defects], min_position).await?;
-        let _turn = context.wait_for_broad_turn(current_session(ctx)?).await?;
+        let session = current_session(ctx)?;
+        let _turn = context.wait_for_broad_turn(session).await?;
+        let filter = Within::list::<DefectObject>(&filter, session.reach());
         Ok(DefectPareto::from_counts(defects::count_by_class(&context.pool, &filter).await?))
     }
 
@@ -258,7 +262,7 @@ impl Query {
     ) -> Result<Option<ReportObject>> {
         let (id, context) = (parse_id("id", &id)?, query_context(ctx)?);
         await_all(context, &[ProjectionName::Reports], min_position).await?;
-        Ok(reports::by_ids(&context.pool, &[id]).await?.pop())
+        Ok(reports::by_ids(&context.pool, &[id], current_session(ctx)?.reach()).await?.pop())
     }
 
     /// Reports, newest first.
@@ -285,7 +289,7 @@ impl Query {
 
     /// How far each read model has come, and what it had to leave out.
     #[graphql(
-        guard = "Allowed(Scope::ProjectionsRead)",
+        guard = "Allowed(Scope::ProjectionsRead).and(Everywhere)",
         complexity = "projections_cost(child_complexity)"
     )]
     async fn projections(&self, ctx: &Context<'_>) -> Result<Vec<GenerationObject>> {
@@ -304,7 +308,7 @@ impl Query {
 
     /// What was decided about the parked streams of a read model, the latest first; `first` is 1 to 200.
     #[graphql(
-        guard = "Allowed(Scope::ProjectionsRead)",
+        guard = "Allowed(Scope::ProjectionsRead).and(Everywhere)",
         complexity = "usize::try_from(first).unwrap_or_default() * child_complexity"
     )]
     async fn projection_repairs(

@@ -2,7 +2,7 @@
 //! path.
 //!
 //! Invariants: an event is passed on only once the read model reflects it, in the log's order, none
-//! left out and none twice. Whoever is told anything is told first where the feed begins, and last,
+//! left out and none twice, and nothing outside the reach that the subscriber has by then. Whoever is told anything is told first where the feed begins, and last,
 //! whatever ends it, where to go on; what may pass by itself does not end it. No buffer can overflow: a
 //! page is read when the one before was passed on, whoever is slow reads later from the log, and
 //! whoever is too slow is told where to go on.
@@ -284,13 +284,15 @@ impl Feed {
         let mut ids: Vec<Uuid> = identified.iter().map(|(id, _)| *id).collect();
         ids.sort_unstable();
         ids.dedup();
-        let rows = inspections::by_ids(&self.reads.pool, &ids).await?;
+        // As it is now: a feed may be open for as long as its token is good.
+        let session = self.session.renewed()?;
+        let rows = inspections::by_ids(&self.reads.pool, &ids, session.reach()).await?;
         let rows: HashMap<_, _> = rows.into_iter().map(|row| (row.inspection_id, row)).collect();
         let changes = identified.into_iter().filter_map(|(id, event)| {
             let inspection = rows.get(&id).cloned();
             let is_admitted = match &inspection {
                 Some(row) => self.filter.admits_inspection(row),
-                None => self.filter.is_open(),
+                None => self.filter.is_open() && session.reach().is_everywhere(),
             };
             is_admitted.then(|| InspectionFeedItem {
                 position: LogPosition(event.position.0),

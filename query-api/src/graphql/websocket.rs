@@ -20,7 +20,9 @@ use axum::http::header::{AUTHORIZATION, SEC_WEBSOCKET_PROTOCOL};
 use axum::response::{IntoResponse as _, Response};
 use futures::StreamExt as _;
 use futures::stream::{BoxStream, iter, once};
-use platform::http::{JSON_BODY_MAX_BYTES, Problem, ProblemType, parse_json, read_json};
+use platform::http::{
+    AttemptNotes, ClientAddress, JSON_BODY_MAX_BYTES, Problem, ProblemType, parse_json, read_json,
+};
 use platform::shutdown::Shutdown;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, Interval};
@@ -59,6 +61,8 @@ pub(super) async fn upgrade_connection(
         true => Some(Session::from_request_parts(&mut parts, &api).await?),
         false => None,
     };
+    let Ok(client) = ClientAddress::from_request_parts(&mut parts, &api).await;
+    let Ok(notes) = AttemptNotes::from_request_parts(&mut parts, &api).await;
     let upgrade = upgrade.map_err(|error| {
         Problem::new(ProblemType::WebsocketExpected, error.body_text()).with_status(error.status())
     })?;
@@ -73,7 +77,9 @@ pub(super) async fn upgrade_connection(
         .max_message_size(JSON_BODY_MAX_BYTES)
         .max_frame_size(JSON_BODY_MAX_BYTES);
     Ok(upgrade
-        .on_upgrade(|socket| WebSocketConnection::new(api, socket, session).run())
+        .on_upgrade(move |socket| {
+            WebSocketConnection::new(api, socket, session, (client, notes)).run()
+        })
         .into_response())
 }
 
@@ -114,6 +120,8 @@ struct WebSocketConnection {
     socket: WebSocket,
     /// From the header; used up by `connection_init`.
     from_header: Option<Session>,
+    /// From where it is, and who hears of what is refused.
+    opened_by: (ClientAddress, AttemptNotes),
     session: Option<Session>,
     /// Among the connections of its principal, once that is known.
     permit: Option<ConcurrencyPermit>,
@@ -125,10 +133,16 @@ struct WebSocketConnection {
 }
 
 impl WebSocketConnection {
-    fn new(api: QueryApi, socket: WebSocket, from_header: Option<Session>) -> Self {
+    fn new(
+        api: QueryApi,
+        socket: WebSocket,
+        from_header: Option<Session>,
+        opened_by: (ClientAddress, AttemptNotes),
+    ) -> Self {
         let ping = tokio::time::interval_at(Instant::now() + PING_EVERY, PING_EVERY);
         let (closing, operations) = (api.context().shutdown.child(), StreamMap::new());
-        Self { api, socket, from_header, session: None, permit: None, operations, ping, closing }
+        let (session, permit) = (None, None);
+        Self { api, socket, from_header, opened_by, session, permit, operations, ping, closing }
     }
 
     async fn run(mut self) {
@@ -222,7 +236,8 @@ impl WebSocketConnection {
         let session = match (payload.and_then(token_of), self.from_header.take()) {
             (Some(token), _) => {
                 let verifier = std::sync::Arc::clone(self.api.token_verifier());
-                Session::open(verifier, token).map_err(|_| FORBIDDEN)?
+                verifier.await_key_of(token).await;
+                Session::open(verifier, token, self.opened_by.clone()).map_err(|_| FORBIDDEN)?
             }
             (None, Some(session)) => session,
             (None, None) => return Err(FORBIDDEN),
@@ -238,8 +253,9 @@ impl WebSocketConnection {
         id: String,
         request: async_graphql::Request,
     ) -> Result<(), CloseReason> {
+        // As the caller is now, which may be limited otherwise than when it connected.
         let session = self.session.as_ref().ok_or(UNAUTHORIZED)?;
-        session.check_token().map_err(|_| FORBIDDEN)?;
+        let session = session.renewed().map_err(|_| FORBIDDEN)?;
         if self.operations.contains_key(&id) {
             return Err(DUPLICATE_ID);
         }
@@ -248,9 +264,7 @@ impl WebSocketConnection {
         }
         let counted = session.count_reads(&self.api.context().rate, NonZeroU32::MIN);
         let answers = match counted {
-            Ok(()) => {
-                execute_stream(&self.api, session.clone(), request.data(self.closing.clone()))
-            }
+            Ok(()) => execute_stream(&self.api, session, request.data(self.closing.clone())),
             Err(refused) => iter([Answer::from_errors(vec![refused.into()])]).boxed(),
         };
         let answers = run_apart(answers).map(Some).chain(once(async { None }));

@@ -4,7 +4,8 @@
 //! server would choose among its indexes by estimates of how often values occur, which say nothing about where: of
 //! a part that is not made any more it would go through everything that came after it. So the statement asks for
 //! an order that only that index has: its column first. The column is bounded from both sides instead of
-//! compared, because what is known to be constant would be left out of the order again.
+//! compared, because what is known to be constant would be left out of the order again. Of several values, such as
+//! the stations that somebody is limited to, the rows of each are read so, and the page is taken from all of them.
 //!
 //! Invariant: a page of one condition reads little more than its rows. Of several the server chooses one, and
 //! how many rows it passes over for the others nobody knows; that takes no longer than a statement may.
@@ -13,8 +14,12 @@ use chrono::{DateTime, Utc};
 use platform::postgres::Pool;
 use sqlx::{Postgres, QueryBuilder};
 
-use super::{Filter, IndexedValue, Listed, PageRequest, TimeRange, restrict_time};
+use super::{Filter, Listed, PageRequest, TimeRange, Within, restrict_time};
 use crate::error::QueryError;
+use crate::visibility::WantedColumn;
+
+/// The value of several that rows are read of.
+const EACH_VALUE: &str = "each_value.led_by";
 
 /// The rows of `page` and one more where there are more, in the order in which the page is read.
 ///
@@ -23,10 +28,10 @@ use crate::error::QueryError;
 pub(super) async fn read_rows<R: Listed>(
     pool: &Pool,
     page: &PageRequest<R::Key>,
-    filter: &impl Filter,
+    filter: &Within<'_, impl Filter>,
 ) -> Result<Vec<R>, QueryError> {
     let mut sql = QueryBuilder::new("");
-    push_rows::<R>(&mut sql, page, filter);
+    push_rows::<R>(&mut sql, page, filter, true);
     let rows = sql.build_query_as().fetch_all(pool).await;
     rows.map_err(|error| explain_failure(error, filter))
 }
@@ -39,40 +44,63 @@ pub(super) async fn read_rows<R: Listed>(
 pub(super) async fn count_rows<R: Listed>(
     pool: &Pool,
     page: &PageRequest<R::Key>,
-    filter: &impl Filter,
+    filter: &Within<'_, impl Filter>,
 ) -> Result<i64, QueryError> {
     let mut sql = QueryBuilder::new("SELECT count(*) FROM (");
-    push_rows::<R>(&mut sql, page, filter);
+    push_rows::<R>(&mut sql, page, filter, false);
     sql.push(") AS counted");
     let count = sql.build_query_scalar().fetch_one(pool).await;
     count.map_err(|error| explain_failure(error, filter))
 }
 
 /// Rows of which an index serves only one of several conditions may take too long to find.
-fn explain_failure(error: sqlx::Error, filter: &impl Filter) -> QueryError {
+fn explain_failure(error: sqlx::Error, filter: &Within<'_, impl Filter>) -> QueryError {
     match filter.is_combined() {
         true => QueryError::from_broad_read(error),
         false => error.into(),
     }
 }
 
+/// Appends the statement. Who counts needs no order among the rows of several values, and has no more of them
+/// found than are counted.
 fn push_rows<R: Listed>(
     sql: &mut QueryBuilder<'_, Postgres>,
     page: &PageRequest<R::Key>,
-    filter: &impl Filter,
+    filter: &Within<'_, impl Filter>,
+    is_ordered: bool,
 ) {
-    sql.push(R::SELECT).push(" WHERE true");
-    match filter.only_value() {
-        Some(value) => push_led::<R>(sql, page, filter, &value),
+    match filter.leading() {
+        Some((leading, others)) => match leading.texts.as_slice() {
+            [text] => {
+                let value = LedBy { column: leading.column, text: Some(text) };
+                push_led::<R>(sql, page, filter.stretch(), &value, &others);
+            }
+            texts => {
+                sql.push("SELECT of_each.* FROM unnest(").push_bind(texts.to_vec());
+                sql.push("::text[]) AS each_value(led_by) CROSS JOIN LATERAL (");
+                let value = LedBy { column: leading.column, text: None };
+                push_led::<R>(sql, page, filter.stretch(), &value, &others);
+                push_limit(sql, page.limit);
+                sql.push(") AS of_each");
+                if is_ordered {
+                    push_order::<R>(sql, page, None);
+                }
+            }
+        },
         None => {
+            sql.push(R::SELECT).push(" WHERE true");
             filter.push_conditions(sql);
-            restrict_time(sql, R::KEY[0], stretch_beside::<R>(page, filter));
+            restrict_time(sql, R::KEY[0], stretch_beside::<R>(page, filter.stretch()));
             push_place::<R>(sql, page, None);
             push_order::<R>(sql, page, None);
         }
     }
-    // One more than asked for tells whether more follow.
-    sql.push(" LIMIT ").push_bind(i64::try_from(page.limit + 1).unwrap_or(i64::MAX));
+    push_limit(sql, page.limit);
+}
+
+/// One more than asked for tells whether more follow.
+fn push_limit(sql: &mut QueryBuilder<'_, Postgres>, limit: usize) {
+    sql.push(" LIMIT ").push_bind(i64::try_from(limit + 1).unwrap_or(i64::MAX));
 }
 
 /// The rows of the leading value from the page's place on, in the order that only its index has. They have one
@@ -80,10 +108,13 @@ fn push_rows<R: Listed>(
 fn push_led<R: Listed>(
     sql: &mut QueryBuilder<'_, Postgres>,
     page: &PageRequest<R::Key>,
-    filter: &impl Filter,
-    value: &IndexedValue,
+    stretch: TimeRange,
+    value: &LedBy<'_>,
+    others: &[&WantedColumn],
 ) {
-    let (from, to) = stretch_beside::<R>(page, filter);
+    sql.push(R::SELECT).push(" WHERE true");
+    others.iter().for_each(|other| other.push_condition(sql));
+    let (from, to) = stretch_beside::<R>(page, stretch);
     let (is_placed, descending) = (page.beside.is_some(), is_descending::<R>(page));
     // The place of a page is within the rows of the value.
     if !is_placed || descending {
@@ -101,8 +132,7 @@ fn push_led<R: Listed>(
 
 /// The filter's stretch, without the end that the page's place is the nearer bound for: the place is within it, and
 /// the server begins at the first bound that it is told, not at the nearest.
-fn stretch_beside<R: Listed>(page: &PageRequest<R::Key>, filter: &impl Filter) -> TimeRange {
-    let (from, to) = filter.stretch();
+fn stretch_beside<R: Listed>(page: &PageRequest<R::Key>, (from, to): TimeRange) -> TimeRange {
     match (&page.beside, is_descending::<R>(page)) {
         (None, _) => (from, to),
         (Some(_), true) => (from, None),
@@ -116,7 +146,7 @@ fn stretch_beside<R: Listed>(page: &PageRequest<R::Key>, filter: &impl Filter) -
 fn push_place<R: Listed>(
     sql: &mut QueryBuilder<'_, Postgres>,
     page: &PageRequest<R::Key>,
-    leading: Option<&IndexedValue>,
+    leading: Option<&LedBy<'_>>,
 ) {
     let Some(key) = &page.beside else { return };
     let (before, behind) = if is_descending::<R>(page) { ("<", ">") } else { (">", "<") };
@@ -124,7 +154,8 @@ fn push_place<R: Listed>(
     match leading {
         Some(value) => {
             sql.push(format!(" AND ({}, {columns}) {before}= (", value.column));
-            sql.push_bind(value.text.clone()).push(", ");
+            value.push_value(sql);
+            sql.push(", ");
             R::bind_key(key.clone(), &mut sql.separated(", "));
             sql.push(format!(") AND NOT ({columns}) {behind}= ("));
         }
@@ -139,7 +170,7 @@ fn push_place<R: Listed>(
 fn push_order<R: Listed>(
     sql: &mut QueryBuilder<'_, Postgres>,
     page: &PageRequest<R::Key>,
-    leading: Option<&IndexedValue>,
+    leading: Option<&LedBy<'_>>,
 ) {
     let direction = if is_descending::<R>(page) { "DESC" } else { "ASC" };
     let columns = leading.map(|value| value.column).into_iter().chain(R::KEY.iter().copied());
@@ -151,7 +182,20 @@ fn is_descending<R: Listed>(page: &PageRequest<R::Key>) -> bool {
     R::DESCENDING != page.backward
 }
 
-impl IndexedValue {
+/// The column whose index is read, and its value: a text, or each of several.
+struct LedBy<'a> {
+    column: &'static str,
+    text: Option<&'a String>,
+}
+
+impl LedBy<'_> {
+    fn push_value(&self, sql: &mut QueryBuilder<'_, Postgres>) {
+        match self.text {
+            Some(text) => sql.push_bind(text.clone()),
+            None => sql.push(EACH_VALUE),
+        };
+    }
+
     /// ` AND column comparison value`, or with the first column of the key behind it.
     fn push_bound(
         &self,
@@ -163,11 +207,12 @@ impl IndexedValue {
         match at {
             Some(at) => {
                 sql.push(format!(" AND ({}, {key}) {comparison} (", self.column));
-                sql.push_bind(self.text.clone()).push(", ").push_bind(at).push(")");
+                self.push_value(sql);
+                sql.push(", ").push_bind(at).push(")");
             }
             None => {
                 sql.push(format!(" AND {} {comparison} ", self.column));
-                sql.push_bind(self.text.clone());
+                self.push_value(sql);
             }
         }
     }

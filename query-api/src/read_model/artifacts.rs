@@ -3,18 +3,20 @@
 use async_graphql::{ComplexObject, Result, SimpleObject};
 use chrono::{DateTime, Utc};
 use domain::inspection::Registration;
-use domain::{Coverage, PixelBox, UnexplainedDifference};
+use domain::{Coverage, MillimetreBox, PixelBox, Reach, UnexplainedDifference};
 use platform::postgres::Pool;
-use serde::Serialize;
-use sqlx::FromRow;
+use serde::{Deserialize, Serialize};
 use sqlx::types::Json;
+use sqlx::{FromRow, QueryBuilder};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::boxes::{MillimetreBoxObject, PixelBoxObject, measure};
 use super::detection_limits::{DetectionLimitObject, detection_limit};
 use super::round_to_single;
 use super::words::{ArtifactStateWord, ComparisonMethodWord, DifferenceKindWord};
 use crate::error::QueryError;
+use crate::visibility::{Placed, restrict_to_reach};
 
 /// One picture of an inspection.
 #[derive(Debug, Clone, FromRow, SimpleObject, Serialize, ToSchema)]
@@ -55,6 +57,9 @@ pub(crate) struct ArtifactObject {
     pub(crate) golden_sha256: Option<String>,
     /// Revision of the golden sample it was compared with.
     pub(crate) golden_revision: Option<i32>,
+    /// Whether it is that golden sample, byte for byte: then the wrong file may have been sent, since a camera gives no
+    /// two such pictures. The judgement is the same. Null until it is compared with one.
+    pub(crate) identical_to_golden_sample: Option<bool>,
     /// Name of the network.
     pub(crate) model_name: Option<String>,
     /// Version of the network.
@@ -69,10 +74,11 @@ pub(crate) struct ArtifactObject {
     #[graphql(skip)]
     #[schema(value_type = Option<Object>)]
     pub(crate) coverage: Option<Json<Coverage>>,
-    /// What differs and is not explained by the findings, strongest first; absent until it is compared.
+    /// What differs and is not explained by the findings, strongest first, each with its `box` and `box_mm`; absent
+    /// until it is compared.
     #[graphql(skip)]
     #[schema(value_type = Option<Vec<Object>>)]
-    pub(crate) differences: Option<Json<Vec<UnexplainedDifference>>>,
+    pub(crate) differences: Option<Json<Vec<MeasuredDifference>>>,
     /// Milliseconds waiting for a batch.
     pub(crate) queue_ms: Option<i32>,
     /// Milliseconds in the network.
@@ -88,7 +94,8 @@ pub(crate) struct ArtifactObject {
 const ARTIFACT_COLUMNS: &str =
     "artifact_id, inspection_id, view, pixels_per_millimetre, state, media_type, sha256, bytes, width,
     height, reserved_at, uploaded_at, inferred_at, golden_artifact_id, golden_sha256,
-    golden_revision, model_name, model_version, model_sha256, registration, coverage, differences,
+    golden_revision, sha256 = golden_sha256 AS identical_to_golden_sample,
+    model_name, model_version, model_sha256, registration, coverage, differences,
     queue_ms, compute_ms, total_ms, reason, detail";
 
 /// The pictures of these inspections, in the order in which they were announced.
@@ -100,13 +107,48 @@ pub(crate) async fn of_inspections<'e>(
         "SELECT {ARTIFACT_COLUMNS} FROM read.artifacts WHERE inspection_id = ANY($1)
          ORDER BY announced_sequence"
     );
-    Ok(sqlx::query_as(&sql).bind(inspections).fetch_all(executor).await?)
+    let found: Vec<ArtifactObject> =
+        sqlx::query_as(&sql).bind(inspections).fetch_all(executor).await?;
+    Ok(found.into_iter().map(ArtifactObject::measured).collect())
 }
 
-/// The pictures of boards that have these ids, in any order.
-pub(crate) async fn by_ids(pool: &Pool, ids: &[Uuid]) -> Result<Vec<ArtifactObject>, QueryError> {
-    let sql = format!("SELECT {ARTIFACT_COLUMNS} FROM read.artifacts WHERE artifact_id = ANY($1)");
-    Ok(sqlx::query_as(&sql).bind(ids).fetch_all(pool).await?)
+const PLACED: Placed = Placed::OfInspection("artifacts.inspection_id");
+
+/// The pictures of boards within `reach` that have these ids, in any order.
+pub(crate) async fn by_ids(
+    pool: &Pool,
+    ids: &[Uuid],
+    reach: &Reach,
+) -> Result<Vec<ArtifactObject>, QueryError> {
+    let mut sql = QueryBuilder::new("SELECT ");
+    sql.push(ARTIFACT_COLUMNS).push(" FROM read.artifacts WHERE artifact_id = ANY(");
+    sql.push_bind(ids).push(")");
+    restrict_to_reach(&mut sql, PLACED, reach);
+    let found: Vec<ArtifactObject> = sql.build_query_as().fetch_all(pool).await?;
+    Ok(found.into_iter().map(ArtifactObject::measured).collect())
+}
+
+impl ArtifactObject {
+    /// The same with its differences in millimetres, too.
+    fn measured(mut self) -> Self {
+        let scale = self.pixels_per_millimetre;
+        for MeasuredDifference { difference, box_mm } in
+            self.differences.iter_mut().flat_map(|all| &mut all.0)
+        {
+            *box_mm = measure(scale, difference.bounds);
+        }
+        self
+    }
+}
+
+/// A difference that no finding explains, and where it lies on the board.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct MeasuredDifference {
+    #[serde(flatten)]
+    difference: UnexplainedDifference,
+    /// By the picture's scale, so the read model does not hold it.
+    #[serde(skip_deserializing)]
+    box_mm: Option<MillimetreBox>,
 }
 
 /// A picture at rest: what is needed to serve its file.
@@ -118,17 +160,24 @@ pub(crate) struct ServedPicture {
     pub(crate) sha256: Option<String>,
 }
 
-/// The picture of a board, or the golden sample, with this id.
+/// The picture of a board, or the golden sample, with this id, if it is within `reach`.
 pub(crate) async fn stored_picture(
     pool: &Pool,
     id: Uuid,
+    reach: &Reach,
 ) -> Result<Option<ServedPicture>, QueryError> {
-    let sql = "SELECT false AS is_golden, media_type, sha256 FROM read.artifacts
-               WHERE artifact_id = $1
-         UNION ALL
-         SELECT true, media_type, sha256 FROM read.golden_samples WHERE artifact_id = $1
-         LIMIT 1";
-    Ok(sqlx::query_as(sql).bind(id).fetch_optional(pool).await?)
+    let mut sql = QueryBuilder::new(
+        "SELECT false AS is_golden, media_type, sha256 FROM read.artifacts WHERE artifact_id = ",
+    );
+    sql.push_bind(id);
+    restrict_to_reach(&mut sql, PLACED, reach);
+    sql.push(
+        " UNION ALL SELECT true, media_type, sha256 FROM read.golden_samples WHERE artifact_id = ",
+    );
+    sql.push_bind(id);
+    restrict_to_reach(&mut sql, Placed::OfPart, reach);
+    sql.push(" LIMIT 1");
+    Ok(sql.build_query_as().fetch_optional(pool).await?)
 }
 
 /// The path at which a picture's file is served.
@@ -187,7 +236,7 @@ impl ArtifactObject {
     /// What differs and is not explained by the findings, strongest first; null until it is compared.
     #[graphql(complexity = "4 * child_complexity")]
     async fn differences(&self) -> Result<Option<Vec<DifferenceFields>>> {
-        let shown = |Json(all): &Json<Vec<UnexplainedDifference>>| {
+        let shown = |Json(all): &Json<Vec<MeasuredDifference>>| {
             all.iter().map(DifferenceFields::from_difference).collect::<Result<_, _>>()
         };
         Ok(self.differences.as_ref().map(shown).transpose()?)
@@ -265,39 +314,20 @@ pub(crate) struct DifferenceFields {
     /// Where it is.
     #[graphql(name = "box")]
     bounds: PixelBoxObject,
+    /// Where it is in millimetres; null when the picture's scale is not known.
+    box_mm: Option<MillimetreBoxObject>,
 }
 
 impl DifferenceFields {
-    fn from_difference(difference: &UnexplainedDifference) -> Result<Self, QueryError> {
+    fn from_difference(
+        MeasuredDifference { difference, box_mm }: &MeasuredDifference,
+    ) -> Result<Self, QueryError> {
         let kind = difference.kind.as_str().parse();
         Ok(Self {
             kind: kind.map_err(|error: String| QueryError::internal(error))?,
             strength: round_to_single(difference.strength),
             bounds: PixelBoxObject::from_box(&difference.bounds),
+            box_mm: box_mm.map(Into::into),
         })
-    }
-}
-
-/// A box in pixels of the picture, origin at the top left.
-#[derive(Debug, Clone, SimpleObject, Serialize, ToSchema)]
-#[graphql(name = "PixelBox")]
-#[schema(as = PixelBox)]
-pub(crate) struct PixelBoxObject {
-    /// Left edge.
-    pub(crate) x: i32,
-    /// Top edge.
-    pub(crate) y: i32,
-    /// Width.
-    pub(crate) width: i32,
-    /// Height.
-    pub(crate) height: i32,
-}
-
-impl PixelBoxObject {
-    pub(crate) fn from_box(&PixelBox { x, y, width, height }: &PixelBox) -> Self {
-        // GraphQL has no larger integers, and no picture that many pixels.
-        let [x, y, width, height] =
-            [x, y, width, height].map(|side| i32::try_from(side).unwrap_or(i32::MAX));
-        Self { x, y, width, height }
     }
 }

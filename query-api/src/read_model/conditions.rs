@@ -3,34 +3,15 @@
 //! Every stretch is half open: it begins with `from` and ends before `to`.
 
 use chrono::Datelike as _;
-use sqlx::{Postgres, QueryBuilder};
 
 use crate::error::QueryError;
-use crate::paging::{IndexedValue, TimeRange};
+use crate::paging::TimeRange;
 
-/// Appends ` AND column = value` when there is a value.
-pub(crate) fn restrict_text(
-    sql: &mut QueryBuilder<'_, Postgres>,
-    column: &str,
-    value: Option<String>,
-) {
-    if let Some(value) = value {
-        sql.push(format!(" AND {column} = ")).push_bind(value);
-    }
-}
-
-/// The one of `values` that is given, when no other is.
-pub(crate) fn only_given<const N: usize>(
-    values: [(&'static str, Option<String>); N],
-) -> Option<IndexedValue> {
-    let mut given = values.into_iter().filter_map(|(column, value)| Some((column, value?)));
-    let (column, text) = given.next()?;
-    given.next().is_none().then_some(IndexedValue { column, text })
-}
-
-/// Whether more than one of `conditions` is given.
-pub(crate) fn is_more_than_one<const N: usize>(conditions: [bool; N]) -> bool {
-    conditions.into_iter().filter(|is_given| *is_given).count() > 1
+/// The columns of which a text is given.
+pub(crate) fn given<const N: usize>(
+    columns: [(&'static str, Option<String>); N],
+) -> Vec<(&'static str, String)> {
+    columns.into_iter().filter_map(|(column, text)| Some((column, text?))).collect()
 }
 
 /// Refuses what can be no lot, part or station: too long, blank, unprintable.

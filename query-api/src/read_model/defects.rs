@@ -2,6 +2,7 @@
 
 use async_graphql::{InputObject, SimpleObject};
 use chrono::{DateTime, Utc};
+use domain::{PixelBox, Reach};
 use platform::postgres::Pool;
 use serde::{Deserialize, Serialize};
 use sqlx::query_builder::Separated;
@@ -9,11 +10,13 @@ use sqlx::{FromRow, Postgres, QueryBuilder};
 use uuid::Uuid;
 
 use super::LogPosition;
-use super::conditions::{check_names, check_times, is_more_than_one, only_given, restrict_text};
+use super::boxes::{MillimetreBoxObject, PixelBoxObject, measure};
+use super::conditions::{check_names, check_times, given};
 use super::summed::{check_summed, push_summed_limit};
 use super::words::{DefectClassWord, GradeWord};
 use crate::error::QueryError;
-use crate::paging::{Filter, IndexedValue, Listed, TimeRange, restrict_time};
+use crate::paging::{Filter, Listed, TimeRange, Within, restrict_time};
+use crate::visibility::{Placed, restrict_to_reach};
 
 /// One finding on one picture.
 #[derive(Debug, Clone, FromRow, SimpleObject)]
@@ -32,13 +35,15 @@ pub(crate) struct DefectObject {
     /// What the confidence means under the recipe.
     pub(crate) grade: GradeWord,
     #[graphql(skip)]
-    pub(crate) x: i32,
+    x: i32,
     #[graphql(skip)]
-    pub(crate) y: i32,
+    y: i32,
     #[graphql(skip)]
-    pub(crate) width: i32,
+    width: i32,
     #[graphql(skip)]
-    pub(crate) height: i32,
+    height: i32,
+    #[graphql(skip)]
+    pixels_per_millimetre: Option<f32>,
     /// The board's lot.
     pub(crate) lot: String,
     /// The part the board is.
@@ -51,6 +56,21 @@ pub(crate) struct DefectObject {
     pub(crate) position: LogPosition,
 }
 
+impl DefectObject {
+    /// Where it is.
+    pub(crate) const fn pixel_box(&self) -> PixelBoxObject {
+        let Self { x, y, width, height, .. } = *self;
+        PixelBoxObject { x, y, width, height }
+    }
+
+    /// Where it is in millimetres; `None` when the picture's scale is not known.
+    pub(crate) fn millimetre_box(&self) -> Option<MillimetreBoxObject> {
+        let sides = [self.x, self.y, self.width, self.height];
+        let [x, y, width, height] = sides.map(i32::unsigned_abs);
+        measure(self.pixels_per_millimetre, PixelBox { x, y, width, height }).map(Into::into)
+    }
+}
+
 /// Newest first: by time, so that a stretch of time is found by the index that the list is read by. A
 /// position is one result, which is one picture, so position and number are unique.
 impl Listed for DefectObject {
@@ -58,9 +78,10 @@ impl Listed for DefectObject {
     const NAME: &'static str = "defects by time";
     const SELECT: &'static str =
         "SELECT inspection_id, artifact_id, number, class, confidence, grade,
-        x, y, width, height, lot, part, station, found_at, position FROM read.defects";
+        x, y, width, height, pixels_per_millimetre, lot, part, station, found_at, position FROM read.defects";
     const KEY: &'static [&'static str] = &["found_at", "position", "number"];
     const DESCENDING: bool = true;
+    const PLACED: Placed = Placed::AtStation;
 
     fn sort_key(&self) -> Self::Key {
         (self.found_at, self.position.0, self.number)
@@ -116,19 +137,20 @@ impl DefectFilter {
         }
         Ok(())
     }
-
-    fn is_small(&self) -> bool {
-        self.lot.is_some() || self.inspection_id.is_some()
-    }
 }
 
 impl Filter for DefectFilter {
-    fn push_conditions(&self, sql: &mut QueryBuilder<'_, Postgres>) {
-        restrict_text(sql, "lot", self.lot.clone());
-        restrict_text(sql, "part", self.part.clone());
-        restrict_text(sql, "station", self.station.clone());
-        restrict_text(sql, "class", self.class.map(|word| word.to_string()));
-        restrict_text(sql, "grade", self.grade.map(|word| word.to_string()));
+    fn wanted(&self) -> Vec<(&'static str, String)> {
+        given([
+            ("lot", self.lot.clone()),
+            ("station", self.station.clone()),
+            ("part", self.part.clone()),
+            ("class", self.class.map(|word| word.to_string())),
+            ("grade", self.grade.map(|word| word.to_string())),
+        ])
+    }
+
+    fn push_others(&self, sql: &mut QueryBuilder<'_, Postgres>) {
         if let Some(id) = self.inspection_id {
             sql.push(" AND inspection_id = ").push_bind(id);
         }
@@ -138,32 +160,16 @@ impl Filter for DefectFilter {
         }
     }
 
-    fn only_value(&self) -> Option<IndexedValue> {
-        if self.inspection_id.is_some() || self.min_confidence.is_some() {
-            return None;
-        }
-        only_given([
-            ("lot", self.lot.clone()),
-            ("station", self.station.clone()),
-            ("part", self.part.clone()),
-            ("class", self.class.map(|word| word.to_string())),
-            ("grade", self.grade.map(|word| word.to_string())),
-        ])
+    fn has_others(&self) -> bool {
+        self.inspection_id.is_some() || self.min_confidence.is_some()
     }
 
     fn stretch(&self) -> TimeRange {
         (self.from, self.to)
     }
 
-    /// A lot and an inspection are small, and times are in the order of the list.
-    fn is_combined(&self) -> bool {
-        let broad = [
-            self.part.is_some(),
-            self.station.is_some(),
-            self.class.is_some(),
-            self.grade.is_some(),
-        ];
-        !self.is_small() && is_more_than_one(broad)
+    fn is_small(&self) -> bool {
+        self.lot.is_some() || self.inspection_id.is_some()
     }
 }
 
@@ -174,30 +180,32 @@ pub(crate) struct ClassCount {
     pub(crate) count: i64,
 }
 
-/// The findings on these inspections, as the reports number them: pictures as they were announced, most
-/// confident first.
+/// The findings on these inspections within `reach`, as the reports number them: pictures as they were announced,
+/// most confident first.
 pub(crate) async fn of_inspections(
     pool: &Pool,
     inspections: &[Uuid],
+    reach: &Reach,
 ) -> Result<Vec<DefectObject>, QueryError> {
-    let sql = format!(
-        "{} WHERE inspection_id = ANY($1) ORDER BY announced_sequence, number",
-        DefectObject::SELECT
-    );
-    Ok(sqlx::query_as(&sql).bind(inspections).fetch_all(pool).await?)
+    let mut sql = QueryBuilder::new(DefectObject::SELECT);
+    sql.push(" WHERE inspection_id = ANY(").push_bind(inspections).push(")");
+    restrict_to_reach(&mut sql, DefectObject::PLACED, reach);
+    sql.push(" ORDER BY announced_sequence, number");
+    Ok(sql.build_query_as().fetch_all(pool).await?)
 }
 
-/// The findings with these numbers on these pictures, in any order.
+/// The findings within `reach` with these numbers on these pictures, in any order.
 pub(crate) async fn by_places(
     pool: &Pool,
     places: &[(Uuid, i32)],
+    reach: &Reach,
 ) -> Result<Vec<DefectObject>, QueryError> {
     let (pictures, numbers): (Vec<Uuid>, Vec<i32>) = places.iter().copied().unzip();
-    let sql = format!(
-        "{} WHERE (artifact_id, number) IN (SELECT * FROM unnest($1::uuid[], $2::integer[]))",
-        DefectObject::SELECT
-    );
-    Ok(sqlx::query_as(&sql).bind(pictures).bind(numbers).fetch_all(pool).await?)
+    let mut sql = QueryBuilder::new(DefectObject::SELECT);
+    sql.push(" WHERE (artifact_id, number) IN (SELECT * FROM unnest(").push_bind(pictures);
+    sql.push("::uuid[], ").push_bind(numbers).push("::integer[]))");
+    restrict_to_reach(&mut sql, DefectObject::PLACED, reach);
+    Ok(sql.build_query_as().fetch_all(pool).await?)
 }
 
 /// Findings per class, the most frequent first.
@@ -206,7 +214,7 @@ pub(crate) async fn by_places(
 /// When there are more than [`SUMMED_ROWS_MAX`](super::summed::SUMMED_ROWS_MAX): what is counted does not grow with the table.
 pub(crate) async fn count_by_class(
     pool: &Pool,
-    filter: &DefectFilter,
+    filter: &Within<'_, DefectFilter>,
 ) -> Result<Vec<ClassCount>, QueryError> {
     let mut sql = QueryBuilder::new(
         "SELECT class, count(*) AS count FROM (SELECT class FROM read.defects WHERE true",

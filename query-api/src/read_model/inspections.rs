@@ -3,7 +3,7 @@
 
 use async_graphql::{InputObject, SimpleObject};
 use chrono::{DateTime, Utc};
-use domain::{FiredRule, Recipe};
+use domain::{FiredRule, Reach, Recipe};
 use platform::postgres::Pool;
 use serde::{Deserialize, Serialize};
 use sqlx::query_builder::Separated;
@@ -14,10 +14,11 @@ use uuid::Uuid;
 
 use super::LogPosition;
 use super::artifacts::{self, ArtifactObject};
-use super::conditions::{check_names, check_times, is_more_than_one, only_given, restrict_text};
+use super::conditions::{check_names, check_times, given};
 use super::words::{InspectionStateWord, JudgementWord};
 use crate::error::QueryError;
-use crate::paging::{Filter, IndexedValue, Listed, TimeRange};
+use crate::paging::{Filter, Listed, TimeRange};
+use crate::visibility::{Placed, restrict_to_reach};
 
 /// One inspection of one board.
 #[derive(Debug, Clone, FromRow, SimpleObject, Serialize, ToSchema)]
@@ -82,6 +83,7 @@ impl Listed for InspectionObject {
         void_reason, version, created_position, position FROM read.inspections";
     const KEY: &'static [&'static str] = &["created_at", "created_position"];
     const DESCENDING: bool = true;
+    const PLACED: Placed = Placed::AtStation;
 
     fn sort_key(&self) -> Self::Key {
         (self.created_at, self.created_position.0)
@@ -145,38 +147,22 @@ impl InspectionFilter {
 }
 
 impl Filter for InspectionFilter {
-    fn push_conditions(&self, sql: &mut QueryBuilder<'_, Postgres>) {
-        restrict_text(sql, "lot", self.lot.clone());
-        restrict_text(sql, "part", self.part.clone());
-        restrict_text(sql, "station", self.station.clone());
-        restrict_text(sql, "judgement", self.judgement.map(|word| word.to_string()));
-        restrict_text(sql, "state", self.state.map(|word| word.to_string()));
-    }
-
-    fn only_value(&self) -> Option<IndexedValue> {
-        let values = [
+    fn wanted(&self) -> Vec<(&'static str, String)> {
+        given([
             ("lot", self.lot.clone()),
             ("station", self.station.clone()),
             ("part", self.part.clone()),
             ("judgement", self.judgement.map(|word| word.to_string())),
             ("state", self.state.map(|word| word.to_string())),
-        ];
-        only_given(values)
+        ])
     }
 
     fn stretch(&self) -> TimeRange {
         (self.from, self.to)
     }
 
-    /// A lot is small, and times are in the order of the list.
-    fn is_combined(&self) -> bool {
-        let broad = [
-            self.part.is_some(),
-            self.station.is_some(),
-            self.judgement.is_some(),
-            self.state.is_some(),
-        ];
-        self.lot.is_none() && is_more_than_one(broad)
+    fn is_small(&self) -> bool {
+        self.lot.is_some()
     }
 }
 
@@ -216,10 +202,20 @@ pub(crate) struct InspectionDetail {
     pub(crate) timeline: Vec<TimelineObject>,
 }
 
-/// The inspections of these ids, in any order.
-pub(crate) async fn by_ids(pool: &Pool, ids: &[Uuid]) -> Result<Vec<InspectionObject>, QueryError> {
-    let sql = format!("{} WHERE inspection_id = ANY($1)", InspectionObject::SELECT);
-    Ok(sqlx::query_as(&sql).bind(ids).fetch_all(pool).await?)
+/// The inspections of these ids within `reach`, in any order.
+pub(crate) async fn by_ids(
+    pool: &Pool,
+    ids: &[Uuid],
+    reach: &Reach,
+) -> Result<Vec<InspectionObject>, QueryError> {
+    Ok(found_by_ids(ids, reach).build_query_as().fetch_all(pool).await?)
+}
+
+fn found_by_ids(ids: &[Uuid], reach: &Reach) -> QueryBuilder<'static, Postgres> {
+    let mut sql = QueryBuilder::new(InspectionObject::SELECT);
+    sql.push(" WHERE inspection_id = ANY(").push_bind(ids.to_vec()).push(")");
+    restrict_to_reach(&mut sql, InspectionObject::PLACED, reach);
+    sql
 }
 
 /// The events of these inspections, in order.
@@ -233,15 +229,15 @@ pub(crate) async fn timeline_of<'e>(
     Ok(sqlx::query_as(sql).bind(inspections).fetch_all(executor).await?)
 }
 
-/// The inspection with everything of its projection, from one snapshot.
+/// The inspection, if it is within `reach`, with everything of its projection, from one snapshot.
 pub(crate) async fn read_detail(
     pool: &Pool,
     id: Uuid,
+    reach: &Reach,
 ) -> Result<Option<InspectionDetail>, QueryError> {
     let mut snapshot = pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
-    let sql = format!("{} WHERE inspection_id = $1", InspectionObject::SELECT);
     let found: Option<InspectionObject> =
-        sqlx::query_as(&sql).bind(id).fetch_optional(&mut *snapshot).await?;
+        found_by_ids(&[id], reach).build_query_as().fetch_optional(&mut *snapshot).await?;
     let Some(inspection) = found else { return Ok(None) };
     let artifacts = artifacts::of_inspections(&mut *snapshot, &[id]).await?;
     let timeline = timeline_of(&mut *snapshot, &[id]).await?;

@@ -3,7 +3,7 @@
 
 use async_graphql::{InputObject, SimpleObject};
 use chrono::{DateTime, Utc};
-use domain::{PartNumber, Recipe};
+use domain::{PartNumber, Reach, Recipe};
 use platform::postgres::Pool;
 use serde::{Deserialize, Serialize};
 use sqlx::query_builder::Separated;
@@ -13,11 +13,11 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::LogPosition;
-use super::conditions::restrict_text;
 use super::detection_limits::{DetectionLimitObject, detection_limits};
 use super::words::GoldenSampleUseWord;
 use crate::error::QueryError;
-use crate::paging::{Filter, IndexedValue, Listed};
+use crate::paging::{Filter, Listed};
+use crate::visibility::{Placed, restrict_to_reach};
 
 /// The most recipes of a page: one with all its boxes has 8 kB.
 pub(crate) const RECIPE_PAGE_MAX: usize = 50;
@@ -52,6 +52,7 @@ impl Listed for PartObject {
         "SELECT part, recipe, registered_at, golden_revision, version, position FROM read.parts";
     const KEY: &'static [&'static str] = &["part COLLATE \"C\""];
     const DESCENDING: bool = false;
+    const PLACED: Placed = Placed::OfPart;
 
     fn sort_key(&self) -> Self::Key {
         (self.part.clone(),)
@@ -70,7 +71,11 @@ pub(crate) struct PartFilter {
 }
 
 impl Filter for PartFilter {
-    fn push_conditions(&self, sql: &mut QueryBuilder<'_, Postgres>) {
+    fn wanted(&self) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
+
+    fn push_others(&self, sql: &mut QueryBuilder<'_, Postgres>) {
         match self.has_golden_sample {
             Some(true) => sql.push(" AND golden_revision IS NOT NULL"),
             Some(false) => sql.push(" AND golden_revision IS NULL"),
@@ -78,8 +83,8 @@ impl Filter for PartFilter {
         };
     }
 
-    fn is_combined(&self) -> bool {
-        false
+    fn has_others(&self) -> bool {
+        self.has_golden_sample.is_some()
     }
 }
 
@@ -99,16 +104,8 @@ impl OfPart {
 }
 
 impl Filter for OfPart {
-    fn push_conditions(&self, sql: &mut QueryBuilder<'_, Postgres>) {
-        restrict_text(sql, "part", Some(self.part.clone()));
-    }
-
-    fn only_value(&self) -> Option<IndexedValue> {
-        Some(IndexedValue { column: "part", text: self.part.clone() })
-    }
-
-    fn is_combined(&self) -> bool {
-        false
+    fn wanted(&self) -> Vec<(&'static str, String)> {
+        vec![("part", self.part.clone())]
     }
 }
 
@@ -158,6 +155,7 @@ impl Listed for GoldenSampleObject {
          use, view, reason, pixels_per_millimetre, actor, registered_at FROM read.golden_samples";
     const KEY: &'static [&'static str] = &["revision"];
     const DESCENDING: bool = true;
+    const PLACED: Placed = Placed::OfPart;
 
     fn sort_key(&self) -> Self::Key {
         (self.revision,)
@@ -195,6 +193,7 @@ impl Listed for RecipeRevisionObject {
         "SELECT revision, recipe, revised_at, actor, reason FROM read.recipe_revisions";
     const KEY: &'static [&'static str] = &["revision"];
     const DESCENDING: bool = true;
+    const PLACED: Placed = Placed::OfPart;
     const PAGE_MAX: usize = RECIPE_PAGE_MAX;
 
     fn sort_key(&self) -> Self::Key {
@@ -222,26 +221,35 @@ impl GoldenSampleDetail {
     }
 }
 
-/// The part with this number.
-pub(crate) async fn by_number(pool: &Pool, part: &str) -> Result<Option<PartObject>, QueryError> {
-    let sql = format!("{} WHERE part = $1", PartObject::SELECT);
-    Ok(sqlx::query_as(&sql).bind(part).fetch_optional(pool).await?)
+/// The part with this number, if it is within `reach`.
+pub(crate) async fn by_number(
+    pool: &Pool,
+    part: &str,
+    reach: &Reach,
+) -> Result<Option<PartObject>, QueryError> {
+    Ok(by_numbers(pool, &[part.to_owned()], reach).await?.pop())
 }
 
-/// The parts with these numbers, in any order.
+/// The parts with these numbers within `reach`, in any order.
 pub(crate) async fn by_numbers(
     pool: &Pool,
     numbers: &[String],
+    reach: &Reach,
 ) -> Result<Vec<PartObject>, QueryError> {
-    let sql = format!("{} WHERE part = ANY($1)", PartObject::SELECT);
-    Ok(sqlx::query_as(&sql).bind(numbers).fetch_all(pool).await?)
+    let mut sql = QueryBuilder::new(PartObject::SELECT);
+    sql.push(" WHERE part = ANY(").push_bind(numbers).push(")");
+    restrict_to_reach(&mut sql, PartObject::PLACED, reach);
+    Ok(sql.build_query_as().fetch_all(pool).await?)
 }
 
-/// The golden samples that have these pictures, in any order.
+/// The golden samples within `reach` that have these pictures, in any order.
 pub(crate) async fn golden_samples_by_ids(
     pool: &Pool,
     ids: &[Uuid],
+    reach: &Reach,
 ) -> Result<Vec<GoldenSampleObject>, QueryError> {
-    let sql = format!("{} WHERE artifact_id = ANY($1)", GoldenSampleObject::SELECT);
-    Ok(sqlx::query_as(&sql).bind(ids).fetch_all(pool).await?)
+    let mut sql = QueryBuilder::new(GoldenSampleObject::SELECT);
+    sql.push(" WHERE artifact_id = ANY(").push_bind(ids).push(")");
+    restrict_to_reach(&mut sql, GoldenSampleObject::PLACED, reach);
+    Ok(sql.build_query_as().fetch_all(pool).await?)
 }

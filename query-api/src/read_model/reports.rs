@@ -2,6 +2,7 @@
 
 use async_graphql::{InputObject, SimpleObject};
 use chrono::{DateTime, Utc};
+use domain::Reach;
 use platform::postgres::Pool;
 use serde::{Deserialize, Serialize};
 use sqlx::query_builder::Separated;
@@ -10,10 +11,11 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::LogPosition;
-use super::conditions::{check_names, check_times, is_more_than_one, only_given, restrict_text};
+use super::conditions::{check_names, check_times, given};
 use super::words::JudgementWord;
 use crate::error::QueryError;
-use crate::paging::{Filter, IndexedValue, Listed, TimeRange};
+use crate::paging::{Filter, Listed, TimeRange};
+use crate::visibility::{Placed, restrict_to_reach};
 
 /// The report of a judged inspection.
 #[derive(Debug, Clone, FromRow, SimpleObject, Serialize, ToSchema)]
@@ -50,6 +52,7 @@ impl Listed for ReportObject {
         defect_count, judged_at, position FROM read.reports";
     const KEY: &'static [&'static str] = &["judged_at", "position"];
     const DESCENDING: bool = true;
+    const PLACED: Placed = Placed::AtStation;
 
     fn sort_key(&self) -> Self::Key {
         (self.judged_at, self.position.0)
@@ -87,54 +90,58 @@ impl ReportFilter {
 }
 
 impl Filter for ReportFilter {
-    fn push_conditions(&self, sql: &mut QueryBuilder<'_, Postgres>) {
-        restrict_text(sql, "lot", self.lot.clone());
-        restrict_text(sql, "part", self.part.clone());
-        restrict_text(sql, "station", self.station.clone());
-        restrict_text(sql, "judgement", self.judgement.map(|word| word.to_string()));
-    }
-
-    fn only_value(&self) -> Option<IndexedValue> {
-        let values = [
+    fn wanted(&self) -> Vec<(&'static str, String)> {
+        given([
             ("lot", self.lot.clone()),
             ("station", self.station.clone()),
             ("part", self.part.clone()),
             ("judgement", self.judgement.map(|word| word.to_string())),
-        ];
-        only_given(values)
+        ])
     }
 
     fn stretch(&self) -> TimeRange {
         (self.from, self.to)
     }
 
-    /// A lot is small, and times are in the order of the list.
-    fn is_combined(&self) -> bool {
-        let broad = [self.part.is_some(), self.station.is_some(), self.judgement.is_some()];
-        self.lot.is_none() && is_more_than_one(broad)
+    fn is_small(&self) -> bool {
+        self.lot.is_some()
     }
 }
 
-/// The reports of these ids, in any order.
-pub(crate) async fn by_ids(pool: &Pool, ids: &[Uuid]) -> Result<Vec<ReportObject>, QueryError> {
-    let sql = format!("{} WHERE report_id = ANY($1)", ReportObject::SELECT);
-    Ok(sqlx::query_as(&sql).bind(ids).fetch_all(pool).await?)
+/// The reports of these ids within `reach`, in any order.
+pub(crate) async fn by_ids(
+    pool: &Pool,
+    ids: &[Uuid],
+    reach: &Reach,
+) -> Result<Vec<ReportObject>, QueryError> {
+    let mut sql = QueryBuilder::new(ReportObject::SELECT);
+    sql.push(" WHERE report_id = ANY(").push_bind(ids).push(")");
+    restrict_to_reach(&mut sql, ReportObject::PLACED, reach);
+    Ok(sql.build_query_as().fetch_all(pool).await?)
 }
 
-/// The reports of these inspections.
+/// The reports of these inspections within `reach`.
 pub(crate) async fn of_inspections(
     pool: &Pool,
     inspections: &[Uuid],
+    reach: &Reach,
 ) -> Result<Vec<ReportObject>, QueryError> {
-    let sql = format!("{} WHERE inspection_id = ANY($1)", ReportObject::SELECT);
-    Ok(sqlx::query_as(&sql).bind(inspections).fetch_all(pool).await?)
+    let mut sql = QueryBuilder::new(ReportObject::SELECT);
+    sql.push(" WHERE inspection_id = ANY(").push_bind(inspections).push(")");
+    restrict_to_reach(&mut sql, ReportObject::PLACED, reach);
+    Ok(sql.build_query_as().fetch_all(pool).await?)
 }
 
-/// The documents of these reports, byte for byte as they are stored.
+/// The documents of these reports within `reach`, byte for byte as they are stored.
 pub(crate) async fn read_documents(
     pool: &Pool,
     ids: &[Uuid],
+    reach: &Reach,
 ) -> Result<Vec<(Uuid, String)>, QueryError> {
-    let sql = "SELECT report_id, document::text FROM read.reports WHERE report_id = ANY($1)";
-    Ok(sqlx::query_as(sql).bind(ids).fetch_all(pool).await?)
+    let mut sql = QueryBuilder::new(
+        "SELECT report_id, document::text FROM read.reports WHERE report_id = ANY(",
+    );
+    sql.push_bind(ids).push(")");
+    restrict_to_reach(&mut sql, ReportObject::PLACED, reach);
+    Ok(sql.build_query_as().fetch_all(pool).await?)
 }

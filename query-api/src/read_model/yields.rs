@@ -4,12 +4,12 @@ use async_graphql::InputObject;
 use chrono::{DateTime, Utc};
 use platform::postgres::Pool;
 use serde::{Deserialize, Serialize};
-use sqlx::{FromRow, Postgres, QueryBuilder};
+use sqlx::{FromRow, QueryBuilder};
 
-use super::conditions::{check_names, restrict_text};
+use super::conditions::{check_names, given};
 use super::summed::{check_summed, push_summed_limit};
 use crate::error::QueryError;
-use crate::paging::Filter;
+use crate::paging::{Filter, Within};
 
 /// Which boards; everything that is given must hold.
 #[derive(Debug, Clone, Default, InputObject, Serialize, Deserialize)]
@@ -31,15 +31,12 @@ impl YieldFilter {
 }
 
 impl Filter for YieldFilter {
-    fn push_conditions(&self, sql: &mut QueryBuilder<'_, Postgres>) {
-        restrict_text(sql, "lot", self.lot.clone());
-        restrict_text(sql, "part", self.part.clone());
-        restrict_text(sql, "station", self.station.clone());
-    }
-
-    /// A series is bounded by its stretch.
-    fn is_combined(&self) -> bool {
-        false
+    fn wanted(&self) -> Vec<(&'static str, String)> {
+        given([
+            ("lot", self.lot.clone()),
+            ("station", self.station.clone()),
+            ("part", self.part.clone()),
+        ])
     }
 }
 
@@ -63,7 +60,7 @@ pub(crate) struct YieldHour {
 /// not grow with the table.
 pub(crate) async fn read_hours(
     pool: &Pool,
-    filter: &YieldFilter,
+    filter: &Within<'_, YieldFilter>,
     (from, to): (DateTime<Utc>, DateTime<Utc>),
 ) -> Result<Vec<YieldHour>, QueryError> {
     let mut sql = QueryBuilder::new(

@@ -1,5 +1,6 @@
-//! Text from outside, made safe to print: every character is either shown by an embedded font or
-//! written as its code point, ‹U+4E2D›. The attached JSON keeps the exact text.
+//! Text from outside, made safe to print: every character is either shown by an embedded font, or a
+//! Chinese, Japanese or Korean one by the machine's, or written as its code point, ‹U+0E01›. The
+//! attached JSON keeps the exact text.
 //!
 //! Shown are scripts whose characters stand alone. Combining marks and scripts that need shaping
 //! are written out: PDF/A forbids a missing glyph, and é in two characters is another name than é
@@ -8,6 +9,8 @@
 use std::cell::Cell;
 
 use typst::text::FontBook;
+
+use crate::report_font::ReportFont;
 
 /// A run of this many characters without a space gets places to break, so that it stays in its
 /// column.
@@ -25,16 +28,32 @@ pub(super) enum Escape {
     BeyondAscii,
 }
 
-/// Makes texts printable and remembers whether it had to change one.
+/// The fonts that there are.
+#[derive(Clone, Copy)]
+pub(super) struct PrintFonts<'a> {
+    /// Those that come with the program.
+    pub(super) embedded: &'a FontBook,
+    /// The machine's, for what those lack of Chinese, Japanese and Korean.
+    pub(super) of_machine: Option<&'a ReportFont>,
+}
+
+/// Makes texts printable and remembers whether it had to change one, and whose fonts it needs.
 pub(super) struct Typesetter<'a> {
-    fonts: &'a FontBook,
+    fonts: PrintFonts<'a>,
     escape: Escape,
     escaped: Cell<bool>,
+    needs_machine_font: Cell<bool>,
 }
 
 impl<'a> Typesetter<'a> {
-    pub(super) const fn new(fonts: &'a FontBook, escape: Escape) -> Self {
-        Self { fonts, escape, escaped: Cell::new(false) }
+    pub(super) const fn new(fonts: PrintFonts<'a>, escape: Escape) -> Self {
+        let (escaped, needs_machine_font) = (Cell::new(false), Cell::new(false));
+        Self { fonts, escape, escaped, needs_machine_font }
+    }
+
+    /// The machine's font, when what was set so far is printed with it.
+    pub(super) fn machine_font_used(&self) -> Option<&'a ReportFont> {
+        self.fonts.of_machine.filter(|_| self.needs_machine_font.get())
     }
 
     /// Whether any character was written as its code point so far.
@@ -69,12 +88,23 @@ impl<'a> Typesetter<'a> {
     }
 
     fn can_show(&self, c: char) -> bool {
-        matches!(c, ' '..='~')
-            || self.escape == Escape::Unknown && stands_alone(c) && self.has_glyph(c)
+        if matches!(c, ' '..='~') {
+            return true;
+        }
+        if self.escape == Escape::BeyondAscii {
+            return false;
+        }
+        if is_east_asian(c) {
+            let font = self.fonts.of_machine.map(ReportFont::font);
+            let shown = font.is_some_and(|font| font.info().coverage.contains(u32::from(c)));
+            self.needs_machine_font.set(self.needs_machine_font.get() || shown);
+            return shown;
+        }
+        stands_alone(c) && self.is_embedded(c)
     }
 
-    fn has_glyph(&self, c: char) -> bool {
-        let fonts = (0..).map_while(|index| self.fonts.info(index));
+    fn is_embedded(&self, c: char) -> bool {
+        let fonts = (0..).map_while(|index| self.fonts.embedded.info(index));
         fonts.into_iter().any(|font| font.coverage.contains(u32::from(c)))
     }
 }
@@ -89,18 +119,37 @@ fn stands_alone(c: char) -> bool {
         | '\u{2100}'..='\u{23ff}' | '\u{2500}'..='\u{25ff}')
 }
 
+/// Chinese, Japanese and Korean as they are written one character after the other: their punctuation and
+/// their space, which is as wide as a letter; Hiragana and Katakana, also of half the width; Han; whole
+/// syllables of Hangul; Latin of full width. Not the marks that join the letter before, nor the copies of
+/// Han that only old character sets tell apart.
+fn is_east_asian(c: char) -> bool {
+    matches!(c,
+        '\u{3000}'..='\u{3003}' | '\u{3005}'..='\u{3029}' | '\u{3030}'..='\u{3037}'
+        | '\u{303b}'..='\u{303d}' | '\u{3041}'..='\u{3096}' | '\u{309b}'..='\u{309f}'
+        | '\u{30a0}'..='\u{30ff}' | '\u{31f0}'..='\u{31ff}' | '\u{3400}'..='\u{4dbf}'
+        | '\u{4e00}'..='\u{9fff}' | '\u{ac00}'..='\u{d7a3}' | '\u{ff01}'..='\u{ff9d}'
+        | '\u{ffe0}'..='\u{ffe6}' | '\u{20000}'..='\u{2a6df}' | '\u{2a700}'..='\u{2ebe0}'
+        | '\u{30000}'..='\u{323af}')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report_font::tests::synthetic;
 
-    fn fonts() -> FontBook {
+    fn embedded() -> FontBook {
         FontBook::from_infos(typst_kit::fonts::embedded().map(|(_, info)| info))
+    }
+
+    fn typesetter(embedded: &FontBook, escape: Escape) -> Typesetter<'_> {
+        Typesetter::new(PrintFonts { embedded, of_machine: None }, escape)
     }
 
     #[test]
     fn a_character_without_a_glyph_is_written_as_its_code_point() {
-        let fonts = fonts();
-        let text = Typesetter::new(&fonts, Escape::Unknown);
+        let fonts = embedded();
+        let text = typesetter(&fonts, Escape::Unknown);
         assert_eq!(text.set("é*#$]"), "é*#$]");
         assert!(!text.has_escaped());
         assert_eq!(text.set("Ωж שלום ≥ µ"), "Ωж שלום ≥ µ");
@@ -111,17 +160,39 @@ mod tests {
     }
 
     #[test]
-    fn beyond_ascii_can_be_escaped_altogether() {
+    fn letters_of_east_asia_are_shown_when_the_machine_has_a_font_of_them_and_nothing_else_is() {
+        // The Thai letter, the jamo and the marks have glyphs in it, and need shaping all the same.
+        let shown = "李雷ひらガナ한국어、（Ａ）　";
+        let shaped = "ก\u{1112}\u{3099}\u{302a}\u{fe00}\u{ff9e}";
+        let font = synthetic(&format!("中あ{shown}{shaped}"));
+        let embedded = embedded();
+        let fonts = PrintFonts { embedded: &embedded, of_machine: Some(&font) };
+        let text = Typesetter::new(fonts, Escape::Unknown);
+        assert_eq!(text.set("é"), "é");
+        assert!(text.machine_font_used().is_none(), "the font that comes with the program has it");
+        assert_eq!(text.set(shown), shown);
+        assert!(!text.has_escaped());
+        assert_eq!(text.machine_font_used(), Some(&font));
+        assert_eq!(text.set(shaped).matches('‹').count(), shaped.chars().count());
+        assert_eq!(text.set("漢"), format!("‹U+6F22›{BREAK}"), "it lacks this one");
+        let ascii = Typesetter::new(fonts, Escape::BeyondAscii);
         assert_eq!(
-            Typesetter::new(&fonts(), Escape::BeyondAscii).set("é~"),
-            format!("‹U+00E9›{BREAK}~")
+            (ascii.set("李"), ascii.machine_font_used()),
+            (format!("‹U+674E›{BREAK}"), None)
         );
     }
 
     #[test]
+    fn beyond_ascii_can_be_escaped_altogether() {
+        let fonts = embedded();
+        let text = typesetter(&fonts, Escape::BeyondAscii).set("é~");
+        assert_eq!(text, format!("‹U+00E9›{BREAK}~"));
+    }
+
+    #[test]
     fn a_long_word_gets_places_to_break_and_a_long_text_an_end() {
-        let fonts = fonts();
-        let text = Typesetter::new(&fonts, Escape::Unknown);
+        let fonts = embedded();
+        let text = typesetter(&fonts, Escape::Unknown);
         assert_eq!(text.set(&"a".repeat(20)).matches(BREAK).count(), 1);
         let long = text.set(&"ab ".repeat(1000));
         assert!(long.ends_with("… (shortened)") && long.chars().count() < MAX_CHARS + 20);

@@ -2,7 +2,7 @@
 //! theirs with a D before it.
 
 use domain::report::{Report, ReportDefect, ReportDifference};
-use domain::{ArtifactId, PixelBox};
+use domain::{ArtifactId, MillimetreBox, PixelBox};
 
 use super::{MAX_BOXES, MAX_CARDS, words};
 
@@ -16,6 +16,8 @@ pub(super) struct Mark {
     /// The grade of a finding; a difference has none.
     pub(super) grade: &'static str,
     pub(super) bounds: PixelBox,
+    /// The same on the board; `None` when the picture's scale is not known.
+    pub(super) box_mm: Option<MillimetreBox>,
     /// What it means for the board.
     pub(super) consequence: String,
 }
@@ -28,6 +30,7 @@ impl Mark {
             name: defect.class.as_str(),
             grade: defect.grade.as_str(),
             bounds: defect.bounds,
+            box_mm: defect.box_mm,
             consequence: words::describe_consequence(defect.confidence, &report.recipe),
         }
     }
@@ -39,6 +42,7 @@ impl Mark {
             name: difference.kind.as_str(),
             grade: "unexplained",
             bounds: difference.bounds,
+            box_mm: difference.box_mm,
             consequence: words::describe_difference(difference),
         }
     }

@@ -1,6 +1,7 @@
 //! Reports over synthetic pictures: what is rendered, what is refused, and that it is always the
 //! same.
 
+mod letters;
 mod sample;
 mod schema;
 
@@ -8,6 +9,7 @@ use domain::report::{Outcome, TimelineEntry};
 use domain::{Lot, NotComparable, PartNumber, PixelBox};
 
 use super::*;
+use crate::report_font::tests::synthetic;
 use sample::{pass, pictures, png, report};
 
 fn pages(pdf: &[u8]) -> usize {
@@ -23,16 +25,16 @@ fn contains(pdf: &[u8], text: &str) -> bool {
 
 #[test]
 fn the_same_report_and_pictures_give_the_same_bytes() {
-    let first = ReportRenderer::new().render_pdf(&report(), &pictures()).unwrap();
+    let first = ReportRenderer::new(None).render_pdf(&report(), &pictures()).unwrap();
     typst::comemo::evict(0); // or the second would be remembered, not rendered
-    let second = ReportRenderer::new().render_pdf(&report(), &pictures()).unwrap();
+    let second = ReportRenderer::new(None).render_pdf(&report(), &pictures()).unwrap();
     assert!(first == second, "two renderers disagree");
     assert!(first.starts_with(b"%PDF-1."));
 }
 
 #[test]
 fn the_pdf_is_archival_dated_by_the_judgement_and_carries_the_json() {
-    let pdf = ReportRenderer::new().render_pdf(&report(), &pictures()).unwrap();
+    let pdf = ReportRenderer::new(None).render_pdf(&report(), &pictures()).unwrap();
     assert!(contains(&pdf, "<pdfaid:part>3</pdfaid:part>"));
     assert!(contains(&pdf, "<pdfaid:conformance>B</pdfaid:conformance>"));
     assert!(contains(&pdf, "<xmp:CreateDate>2026-03-01T08:30:02+00:00</xmp:CreateDate>"));
@@ -42,7 +44,7 @@ fn the_pdf_is_archival_dated_by_the_judgement_and_carries_the_json() {
 
 #[test]
 fn a_report_without_any_picture_at_hand_still_renders() {
-    let renderer = ReportRenderer::new();
+    let renderer = ReportRenderer::new(None);
     let with = renderer.render_pdf(&report(), &pictures()).unwrap();
     let without = renderer.render_pdf(&report(), &Pictures::default()).unwrap();
     assert!(pages(&without) > 0 && with != without);
@@ -50,12 +52,12 @@ fn a_report_without_any_picture_at_hand_still_renders() {
 
 #[test]
 fn a_passed_board_renders_with_its_picture() {
-    assert!(ReportRenderer::new().render_pdf(&pass(), &pictures()).is_ok());
+    assert!(ReportRenderer::new(None).render_pdf(&pass(), &pictures()).is_ok());
 }
 
 #[test]
 fn what_differs_unexplained_and_what_was_not_compared_is_shown() {
-    let renderer = ReportRenderer::new();
+    let renderer = ReportRenderer::new(None);
     let all = renderer.render_pdf(&report(), &pictures()).unwrap();
     let mut explained = report();
     explained.differences.clear();
@@ -79,9 +81,22 @@ fn what_differs_unexplained_and_what_was_not_compared_is_shown() {
 }
 
 #[test]
+fn boxes_are_in_millimetres_where_the_scale_is_known_and_a_golden_sample_sent_as_a_board_is_told() {
+    let renderer = ReportRenderer::new(None);
+    let all = renderer.render_pdf(&report(), &pictures()).unwrap();
+    let mut unmeasured = report();
+    unmeasured.defects[0].box_mm = None;
+    let mut identical = report();
+    identical.artifacts[0].identical_to_golden_sample = Some(true);
+    for other in [unmeasured, identical] {
+        assert!(renderer.render_pdf(&other, &pictures()).unwrap() != all);
+    }
+}
+
+#[test]
 fn bytes_that_are_not_the_reports_are_refused() {
     let report = report();
-    let renderer = ReportRenderer::new();
+    let renderer = ReportRenderer::new(None);
     for id in Pictures::artifacts_to_fetch(&report) {
         let mut pictures = pictures();
         pictures.insert(id, b"another picture".as_slice());
@@ -110,7 +125,7 @@ fn a_picture_that_does_not_decode_is_said_to_be_so() {
     artifact.picture.as_mut().unwrap().sha256 = Sha256::digest_of(junk);
     let mut pictures = pictures();
     pictures.insert(artifact.artifact_id, junk);
-    assert!(ReportRenderer::new().render_pdf(&report, &pictures).is_ok());
+    assert!(ReportRenderer::new(None).render_pdf(&report, &pictures).is_ok());
 }
 
 #[test]
@@ -122,13 +137,16 @@ fn hostile_text_is_printed_and_never_run() {
         "a\u{301}\u{302}\u{303}\u{304}\u{20dd}\u{336} ﬁ ǆ Å",
         "MMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMM",
     ];
-    let renderer = ReportRenderer::new();
-    for name in names {
+    // As if the machine's font had a glyph for everything.
+    let everything = synthetic(&names.concat());
+    for (name, font) in names.iter().flat_map(|name| [(name, None), (name, Some(&everything))]) {
+        let renderer = ReportRenderer::new(font.cloned());
         let mut report = report();
         report.lot = Lot::new(name.trim()).unwrap_or(report.lot);
         report.part = PartNumber::new(name.trim()).unwrap_or(report.part);
         let told = format!("{name}\n\0\u{202e}{name}\u{e000}\u{10ffff}");
         report.timeline[0].actor = told.clone();
+        report.timeline[0].actor_name = Some(told.clone());
         report.timeline[0].event = told.clone();
         report.artifacts[1].outcome =
             Outcome::NotComparable { reason: NotComparable::Unreadable, detail: told };
@@ -143,7 +161,7 @@ fn hostile_text_is_printed_and_never_run() {
 
 #[test]
 fn a_flood_of_findings_and_events_is_cut_short() {
-    let renderer = ReportRenderer::new();
+    let renderer = ReportRenderer::new(None);
     let mut report = report();
     let defect = report.defects[0].clone();
     report.defects = (1..=MAX_BOXES as u32 + 50)
@@ -163,7 +181,7 @@ fn a_flood_of_findings_and_events_is_cut_short() {
 fn a_year_that_no_pdf_can_hold_is_refused() {
     let mut report = report();
     report.judged_at = DateTime::<Utc>::MAX_UTC;
-    let refused = ReportRenderer::new().render_pdf(&report, &Pictures::default());
+    let refused = ReportRenderer::new(None).render_pdf(&report, &Pictures::default());
     assert!(matches!(refused, Err(ReportPdfError::Date(_))));
 }
 

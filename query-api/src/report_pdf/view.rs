@@ -54,6 +54,8 @@ struct FindingView<'a> {
     grade: &'static str,
     picture: String,
     bounds: String,
+    /// The same in millimetres; `None` when the picture's scale is not known.
+    on_board: Option<String>,
     rule: String,
     golden: String,
     card: &'a CardView,
@@ -128,6 +130,14 @@ impl<'a> ReportView<'a> {
             digests: digest_views(report, text),
             escaped: false,
         };
+        // All other texts are set: now it is known what they were set in.
+        if let Some(font) = text.machine_font_used() {
+            view.digests.push(DigestView {
+                what: "Font of this machine, for Chinese, Japanese and Korean".to_owned(),
+                id: text.set(&font.name()),
+                sha256: font.sha256().to_string(),
+            });
+        }
         view.escaped = text.has_escaped();
         view
     }
@@ -260,6 +270,7 @@ fn finding_views<'a>(report: &Report, cards: &'a [CardView]) -> Vec<FindingView<
                 Some(_) | None => String::new(),
             },
             bounds: words::format_box(mark.bounds),
+            on_board: mark.box_mm.map(words::format_box_mm),
             rule: mark.consequence,
             golden: golden.map_or_else(String::new, |golden| format!("rev. {}", golden.revision)),
             card,
@@ -275,7 +286,7 @@ fn event_views(report: &Report, text: &Typesetter<'_>) -> Vec<EventView> {
         position: entry.position,
         at: words::format_instant(entry.occurred_at),
         event: text.set(&entry.event),
-        actor: text.set(&entry.actor),
+        actor: text.set(&words::name_actor(&entry.actor, entry.actor_name.as_deref())),
     });
     event.collect()
 }

@@ -3,8 +3,8 @@
 use chrono::{DateTime, SecondsFormat, Utc};
 use domain::report::ReportDifference;
 use domain::{
-    Confidence, Coverage, DifferenceKind, FiredRule, InspectedArea, Judgement, NotComparable,
-    Picture, PixelBox, PixelScale, Recipe,
+    Confidence, Coverage, DifferenceKind, FiredRule, InspectedArea, Judgement, MillimetreBox,
+    NotComparable, Picture, PixelBox, PixelScale, Recipe,
 };
 
 /// The banner's sentence under the verdict.
@@ -82,6 +82,13 @@ pub(super) const fn describe_not_comparable(reason: NotComparable) -> &'static s
         }
         NotComparable::InferenceFailed => "Inference failed after every attempt",
     }
+}
+
+/// That a picture is its golden sample of this revision, byte for byte.
+pub(super) fn describe_identical(revision: u32) -> String {
+    format!(
+        "This picture is byte-identical to golden sample revision {revision}; was the right file uploaded?"
+    )
 }
 
 /// An instant as RFC 3339 UTC to the millisecond.
@@ -205,6 +212,11 @@ pub(super) fn format_box(PixelBox { x, y, width, height }: PixelBox) -> String {
     format!("box x {x}, y {y}, {width} × {height} px")
 }
 
+/// A box on the board, each length to a micrometre.
+pub(super) fn format_box_mm(MillimetreBox { x, y, width, height }: MillimetreBox) -> String {
+    format!("on the board x {x:.3}, y {y:.3}, {width:.3} × {height:.3} mm")
+}
+
 fn format_digits(value: f32, least: usize, fits: impl Fn(f32) -> bool) -> String {
     let short = format!("{value:.least$}");
     let exact = short.parse().is_ok_and(|shown: f32| shown == value && fits(shown));
@@ -218,8 +230,7 @@ pub(super) fn format_offset(pixels: f32) -> String {
 
 /// How much of a board a picture of this scale shows.
 pub(super) fn format_size(width: u32, height: u32, scale: PixelScale) -> String {
-    let millimetres = |pixels: u32| f64::from(pixels) / f64::from(scale.get());
-    format!("{:.1} × {:.1} mm", millimetres(width), millimetres(height))
+    format!("{:.1} × {:.1} mm", scale.millimetres(width), scale.millimetres(height))
 }
 
 /// A file's length, exact.
@@ -239,9 +250,20 @@ fn group_thousands(count: u64) -> String {
     grouped
 }
 
+/// A person as it was called then, with what identifies it for ever; anybody else as the log names it.
+pub(super) fn name_actor(subject: &str, name: Option<&str>) -> String {
+    name.map_or_else(|| subject.to_owned(), |name| format!("{name} ({subject})"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_person_is_named_with_what_identifies_it() {
+        assert_eq!(name_actor("ada", Some("Ada Lovelace")), "Ada Lovelace (ada)");
+        assert_eq!(name_actor("judge", None), "judge");
+    }
 
     #[test]
     fn a_rounded_confidence_never_contradicts_its_grade() {
@@ -307,6 +329,13 @@ mod tests {
         let words = |border| describe_coverage(Some(&within(border)), Some(&picture));
         assert!(words(21).ends_with("px; not inspected: 21 px along the border"), "{}", words(21));
         assert!(!words(0).contains("border"));
+    }
+
+    #[test]
+    fn a_box_on_the_board_has_every_length_to_a_micrometre() {
+        let bounds = PixelBox { x: 48, y: 0, width: 7, height: 480 };
+        let on_board = format_box_mm(PixelScale::new(48.0).unwrap().measure(bounds));
+        assert_eq!(on_board, "on the board x 1.000, y 0.000, 0.146 × 10.000 mm");
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! The world Typst sees: the template, the embedded fonts, and the report's virtual files. No disk,
-//! no network, no packages, no clock.
+//! The world Typst sees: the template, the embedded fonts, the machine's font where a report needs it,
+//! and the report's virtual files. No disk, no network, no packages, no clock.
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -16,6 +16,8 @@ use typst_kit::fonts::{FontStore, embedded};
 use typst_pdf::{PdfOptions, PdfStandard, PdfStandards, Timestamp};
 
 use super::ReportPdfError;
+use super::glyphs::PrintFonts;
+use crate::report_font::ReportFont;
 
 const TEMPLATE: &str = include_str!("report.typ");
 const PARTS: (&str, &str) = ("parts.typ", include_str!("parts.typ"));
@@ -29,22 +31,38 @@ const MEMO_AGE_RENDERS: usize = 2;
 pub(super) struct Compiler {
     library: LazyHash<Library>,
     fonts: FontStore,
+    /// The same with the machine's behind them. Apart, so that a report that does not need that one is the
+    /// same on every machine.
+    machine: Option<MachineFonts>,
     template: Source,
     /// What the template imports, once it has asked for it.
     parts: OnceLock<Source>,
 }
 
+struct MachineFonts {
+    font: ReportFont,
+    all: FontStore,
+}
+
 impl Compiler {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(of_machine: Option<ReportFont>) -> Self {
+        let come_along: Vec<_> = embedded().collect();
         let mut fonts = FontStore::new();
-        fonts.extend(embedded());
+        fonts.extend(come_along.iter().cloned());
+        let machine = of_machine.map(|font| {
+            let mut all = FontStore::new();
+            all.extend(come_along);
+            all.push((font.font().clone(), font.font().info().clone()));
+            MachineFonts { font, all }
+        });
         let template = Source::detached(TEMPLATE);
         let library = LazyHash::new(Library::default());
-        Self { library, fonts, template, parts: OnceLock::new() }
+        Self { library, fonts, machine, template, parts: OnceLock::new() }
     }
 
-    pub(super) fn font_book(&self) -> &FontBook {
-        self.fonts.book()
+    pub(super) fn fonts(&self) -> PrintFonts<'_> {
+        let of_machine = self.machine.as_ref().map(|machine| &machine.font);
+        PrintFonts { embedded: self.fonts.book(), of_machine }
     }
 
     /// Typesets the template over `files` and writes PDF/A-3b.
@@ -52,10 +70,13 @@ impl Compiler {
         &self,
         files: &BTreeMap<String, Vec<u8>>,
         report: &Report,
+        needs_machine_font: bool,
     ) -> Result<Vec<u8>, ReportPdfError> {
         let options = pdf_options(report)?;
         let files = files.iter().map(|(name, data)| (name.as_str(), Bytes::new(data.clone())));
-        let world = ReportWorld { shared: self, files: files.collect() };
+        let with_machine = self.machine.as_ref().filter(|_| needs_machine_font);
+        let fonts = with_machine.map_or(&self.fonts, |machine| &machine.all);
+        let world = ReportWorld { shared: self, fonts, files: files.collect() };
         let document = typst::compile(&world).output;
         let pdf = document.and_then(|document| typst_pdf::pdf(&document, &options));
         typst::comemo::evict(MEMO_AGE_RENDERS);
@@ -91,6 +112,7 @@ fn join_messages(problems: &[SourceDiagnostic]) -> String {
 
 struct ReportWorld<'a> {
     shared: &'a Compiler,
+    fonts: &'a FontStore,
     files: BTreeMap<&'a str, Bytes>,
 }
 
@@ -100,7 +122,7 @@ impl World for ReportWorld<'_> {
     }
 
     fn book(&self) -> &LazyHash<FontBook> {
-        self.shared.fonts.book()
+        self.fonts.book()
     }
 
     fn main(&self) -> FileId {
@@ -126,7 +148,7 @@ impl World for ReportWorld<'_> {
     }
 
     fn font(&self, index: usize) -> Option<Font> {
-        self.shared.fonts.font(index)
+        self.fonts.font(index)
     }
 
     fn today(&self, _offset: Option<Duration>) -> Option<Datetime> {

@@ -43,7 +43,8 @@ pub(super) async fn get_picture(
     let nothing = || QueryError::NotFound(format!("picture {text}"));
     let id = parse_id(&format!("picture {text}"), &text)?;
     Span::current().record("artifact_id", display(id));
-    let found = artifacts::stored_picture(&api.context().pool, id).await?.ok_or_else(nothing)?;
+    let found = artifacts::stored_picture(&api.context().pool, id, session.reach()).await?;
+    let found = found.ok_or_else(nothing)?;
     session.require_scope(if found.is_golden {
         Scope::PartsRead
     } else {

@@ -16,7 +16,7 @@ use super::list::{ListArguments, ListPage, PageSize, TotalCount, read_list};
 use super::query::{QueryParams, read_confidence, read_time};
 use super::respond::json_at_place;
 use crate::QueryApi;
-use crate::read_model::artifacts::PixelBoxObject;
+use crate::read_model::boxes::{MillimetreBoxObject, PixelBoxObject};
 use crate::read_model::defects::{DefectFilter, DefectObject};
 use crate::read_model::words::{DefectClassWord, GradeWord};
 use crate::read_model::{LogPosition, round_to_single};
@@ -82,6 +82,8 @@ pub(super) struct DefectBody {
     /// Where it is.
     #[serde(rename = "box")]
     bounds: PixelBoxObject,
+    /// Where it is in millimetres; null when the picture's scale is not known.
+    box_mm: Option<MillimetreBoxObject>,
     /// The board's lot.
     lot: String,
     /// The part the board is.
@@ -104,12 +106,8 @@ impl From<DefectObject> for DefectBody {
             class: found.class,
             confidence: round_to_single(found.confidence),
             grade: found.grade,
-            bounds: PixelBoxObject {
-                x: found.x,
-                y: found.y,
-                width: found.width,
-                height: found.height,
-            },
+            bounds: found.pixel_box(),
+            box_mm: found.millimetre_box(),
             lot: found.lot,
             part: found.part,
             station: found.station,

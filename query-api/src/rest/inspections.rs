@@ -148,11 +148,11 @@ pub(super) async fn get_inspection(
         .checkpoints
         .reached(ProjectionName::InspectionOverview, params.min_position)
         .await?;
-    let found = inspections::read_detail(&context.pool, id).await?;
+    let found = inspections::read_detail(&context.pool, id, session.reach()).await?;
     let mut read = (place, found.ok_or_else(|| QueryError::NotFound(nothing()))?);
     let waiting = PreferredWait::from_headers(&headers).begin(&context.wait_places);
     if let Some(waiting) = &waiting {
-        read = wait_for_judgement(context, read, waiting).await?;
+        read = wait_for_judgement(context, &session, read, waiting).await?;
     }
     let (place, detail) = read;
     let etag = resource_etag(place, detail.inspection.version);
@@ -167,6 +167,7 @@ pub(super) async fn get_inspection(
 /// what else is read of it has come as far.
 async fn wait_for_judgement(
     context: &QueryContext,
+    session: &Session,
     (mut place, mut detail): (LogPlace, InspectionDetail),
     waiting: &Waiting,
 ) -> Result<(LogPlace, InspectionDetail), QueryError> {
@@ -180,8 +181,9 @@ async fn wait_for_judgement(
             changed?;
         }
         place = checkpoints.place(overview).await?;
-        let read = inspections::read_detail(&context.pool, detail.inspection.inspection_id).await?;
-        // It was there, and nothing is deleted: only a database that was put back can lack it.
+        let (id, now) = (detail.inspection.inspection_id, session.renewed()?);
+        let read = inspections::read_detail(&context.pool, id, now.reach()).await?;
+        // It was there, and nothing is deleted: only a database that was put back can lack it, or its reader.
         detail = read.ok_or_else(|| QueryError::NotFound("the inspection".to_owned()))?;
     }
     let wanted = LogPlace { position: detail.inspection.position.into(), ..place };

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::error::QueryError;
-use crate::paging::{Filter, Listed, PAGE_MAX, PageArguments, parse_page, read_page};
+use crate::paging::{Filter, Listed, PAGE_MAX, PageArguments, Within, parse_page, read_page};
 use crate::query_context::QueryContext;
 use crate::session::Session;
 
@@ -56,7 +56,7 @@ pub(super) struct ListPage<R> {
 #[schema(value_type = Option<i32>)]
 pub(super) struct TotalCount(Option<i32>);
 
-/// Reads a page of a list once `projection` has reached the position asked for. The arguments are
+/// Reads a page of a list, as far as it is within the caller's reach, once `projection` has reached the position asked for. The arguments are
 /// checked before any SQL runs.
 ///
 /// # Errors
@@ -71,6 +71,7 @@ pub(super) async fn read_list<R: Listed>(
 ) -> Result<ListPage<R>, QueryError> {
     let ListArguments { limit, cursor, count, min_position } = arguments;
     let page = PageArguments { first: limit, after: cursor, ..PageArguments::default() };
+    let filter = &Within::list::<R>(filter, session.reach());
     let page = parse_page::<R>(page, filter, &context.cursor_key)?;
     session.count_page(&context.rate, filter)?;
     let place = context.checkpoints.reached(projection, min_position).await?;

@@ -100,7 +100,7 @@ pub(super) async fn get_part(
     let number = parse_part_number(&text)?;
     let context = api.context();
     let place = context.checkpoints.reached(ProjectionName::Parts, params.min_position).await?;
-    let part = read_part(context, &number).await?;
+    let part = read_part(context, &session, &number).await?;
     let etag = resource_etag(place, part.version);
     Ok(with_etag(&headers, &etag, json_at_place(place, &part)))
 }
@@ -225,7 +225,7 @@ async fn read_list_of_part<R: Listed>(
     let context = api.context();
     let page = read_list(context, session, ProjectionName::Parts, &filter, arguments).await?;
     if page.rows.is_empty() {
-        read_part(context, &number).await?;
+        read_part(context, session, &number).await?;
     }
     Ok(page)
 }
@@ -237,8 +237,12 @@ fn parse_part_number(text: &str) -> Result<PartNumber, QueryError> {
     Ok(number)
 }
 
-async fn read_part(context: &QueryContext, number: &PartNumber) -> Result<PartObject, QueryError> {
-    let found = parts::by_number(&context.pool, number.as_str()).await?;
+async fn read_part(
+    context: &QueryContext,
+    session: &Session,
+    number: &PartNumber,
+) -> Result<PartObject, QueryError> {
+    let found = parts::by_number(&context.pool, number.as_str(), session.reach()).await?;
     found.ok_or_else(|| no_part(number.as_str()))
 }
 

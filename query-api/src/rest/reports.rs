@@ -118,7 +118,7 @@ pub(super) async fn list_reports(
     tag = "reads",
     params(("report_id" = String, Path, description = "The report's id"), GetParams),
     responses(
-    (status = 200, description = "The report, schemas/report.v4.schema.json, or its PDF",
+    (status = 200, description = "The report, schemas/report.v5.schema.json, or its PDF",
      content((Object = "application/json"), (FileBytes = "application/pdf")),
      headers(("etag" = String), ("x-log-position" = String))),
     (status = 304, description = "As If-None-Match names it"), FormatProblems), security(("oauth2" = ["reports:read"]), ("bearer" = [])))]
@@ -137,7 +137,7 @@ pub(super) async fn get_report(
     let face = choose_offer(&headers, &[JSON, PDF]).ok_or_else(not_acceptable)?;
     let context = api.context();
     let place = context.checkpoints.reached(ProjectionName::Reports, params.min_position).await?;
-    let found = reports::read_documents(&context.pool, &[id]).await?.pop();
+    let found = reports::read_documents(&context.pool, &[id], session.reach()).await?.pop();
     let (_, document) = found.ok_or_else(|| QueryError::NotFound(nothing()))?;
     let mut response = if face == PDF {
         respond_with_pdf(&api, &session, (id, &document), &headers).await?
@@ -149,7 +149,7 @@ pub(super) async fn get_report(
     Ok(with_place(place, response))
 }
 
-/// The same report and the same renderer give the same bytes, so their names make the ETag and a
+/// The same report, the same renderer and the same font give the same bytes, so their names make the ETag and a
 /// caller that has the PDF costs no rendering.
 async fn respond_with_pdf(
     api: &QueryApi,
@@ -158,7 +158,7 @@ async fn respond_with_pdf(
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
     let digest = Sha256::digest_of(document.as_bytes());
-    let etag = format!("\"{digest}-pdf-{}\"", env!("CARGO_PKG_VERSION"));
+    let etag = format!("\"{digest}-pdf-{}\"", api.pdf_service().edition());
     let bytes = match matches_etag(headers, &etag) {
         true => Vec::new(),
         false => api.pdf_service().render_stored(session.principal(), document).await?,

@@ -5,29 +5,29 @@ use serde_json::json;
 use super::limits::statements;
 use super::world::{World, artifact_id};
 
+/// Everything that is known of an inspection.
+const EVERYTHING: &str = "query($id: ID!) { inspection(id: $id) { id lot part station state judgement
+        rules { rule class count judgement text } recipe { revision failAt reviewAt }
+        goldenSampleRevision
+        defects { number class confidence grade box { x y width height }
+            boxMm { x y width height } artifactId }
+        artifacts { id view pixelsPerMillimetre state sha256 url registration { dx dy score bend } goldenRevision
+            identicalToGoldenSample
+            coverage { inspectedPixels comparedPixels comparedShare
+                uncovered { x y width height }
+                excludedPixels excludedShare excluded { x y width height } method }
+            detectionLimit { method finds mayMiss } borderPx
+            differences { kind strength box { x y width height } boxMm { x y width height } } }
+        differenceCount
+        timeline { sequence eventType actor } report { id url document }
+        version position createdAt judgedAt voidReason } }";
+
 #[tokio::test]
 async fn an_inspection_shows_everything_that_is_known_of_it() {
     let world = World::new().await;
     let id = world.insert_inspection(1, 2).await;
     world.insert_report(1, r#"{"schema_version": 1}"#).await;
-    let data = world
-        .query(
-            "query($id: ID!) { inspection(id: $id) { id lot part station state judgement
-                rules { rule class count judgement text } recipe { revision failAt reviewAt }
-                goldenSampleRevision
-                defects { number class confidence grade box { x y width height } artifactId }
-                artifacts { id view pixelsPerMillimetre state sha256 url registration { dx dy score bend } goldenRevision
-                    coverage { inspectedPixels comparedPixels comparedShare
-                        uncovered { x y width height }
-                        excludedPixels excludedShare excluded { x y width height } method }
-                    detectionLimit { method finds mayMiss } borderPx
-                    differences { kind strength box { x y width height } } }
-                differenceCount
-                timeline { sequence eventType actor } report { id url document }
-                version position createdAt judgedAt voidReason } }",
-            json!({"id": id}),
-        )
-        .await;
+    let data = world.query(EVERYTHING, json!({"id": id})).await;
     let found = &data["inspection"];
     assert_eq!(found["id"], id.to_string());
     assert_eq!((&found["lot"], &found["state"]), (&json!("L1"), &json!("JUDGED")));
@@ -41,7 +41,9 @@ async fn an_inspection_shows_everything_that_is_known_of_it() {
     assert_eq!(
         found["defects"][1],
         json!({"number": 2, "class": "OPEN", "confidence": 0.9, "grade": "DEFECT",
-               "box": {"x": 1, "y": 2, "width": 3, "height": 4}, "artifactId": artifact_id(1)})
+               "box": {"x": 1, "y": 2, "width": 3, "height": 4},
+               "boxMm": {"x": 0.021, "y": 0.041, "width": 0.062, "height": 0.083},
+               "artifactId": artifact_id(1)})
     );
     let picture = &found["artifacts"][0];
     assert_eq!(picture["url"], format!("/v1/artifacts/{}", artifact_id(1)));
@@ -67,8 +69,10 @@ async fn an_inspection_shows_everything_that_is_known_of_it() {
     assert_eq!(
         picture["differences"],
         json!([{"kind": "JOINED", "strength": 1.5,
-                "box": {"x": 5, "y": 6, "width": 7, "height": 8}}])
+                "box": {"x": 5, "y": 6, "width": 7, "height": 8},
+                "boxMm": {"x": 0.104, "y": 0.124, "width": 0.145, "height": 0.166}}])
     );
+    assert_eq!(picture["identicalToGoldenSample"], json!(null), "it was compared with none");
     assert_eq!((&found["differenceCount"], &found["goldenSampleRevision"]), (&json!(1), &json!(3)));
     assert_eq!(found["timeline"][0]["eventType"], "InspectionCreated");
     assert_eq!(found["report"]["document"], json!({"schema_version": 1}));

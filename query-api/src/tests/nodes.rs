@@ -11,6 +11,17 @@ const NODE: &str = "query($id: ID!) { node(id: $id) { __typename id
     ... on Inspection { lot } ... on Artifact { mediaType } ... on GoldenSample { use }
     ... on Report { lot } ... on Defect { number class } ... on Part { part } } }";
 
+/// Everything that an inspection shows beside its lists of few.
+const WIDE_NODES: &str = "query($ids: [ID!]!) { nodes(ids: $ids) { ... on Inspection { id lot part station state
+    judgement createdAt judgedAt version position
+    defects { number class confidence grade box { x y width height } boxMm { x y width height } lot foundAt }
+    artifacts { id view state sha256 bytes width height uploadedAt goldenRevision modelName modelVersion
+        coverage { comparedShare uncovered { x y width height } excluded { x y width height } } }
+    timeline { sequence position eventType occurredAt actor } } } }";
+
+const DOCUMENTS: &str =
+    "query($ids: [ID!]!) { nodes(ids: $ids) { ... on Report { id document } } }";
+
 const NODES: &str = "query($ids: [ID!]!) { nodes(ids: $ids) { __typename id } }";
 
 /// One of everything that has an id, with its kind.
@@ -92,6 +103,20 @@ async fn nodes_come_in_the_order_of_their_ids_by_a_statement_for_each_kind() {
     assert_eq!(count, 2, "of which kind they are, and those of that kind");
     let too_many = vec![ids[0].1.clone(); 201];
     assert_eq!(world.graphql_code(NODES, json!({"ids": too_many})).await, "BAD_USER_INPUT");
+}
+
+#[tokio::test]
+async fn as_many_nodes_as_there_may_be_are_refused_when_each_shows_much() {
+    let (world, ids) = world_with_ids().await;
+    let of = |kind| &ids.iter().find(|(known, _)| *known == kind).unwrap().1;
+    for (query, kind) in [(WIDE_NODES, "Inspection"), (DOCUMENTS, "Report")] {
+        let ids = |count: usize| json!({"ids": vec![of(kind); count]});
+        let (count, code) = statements(world.graphql_code(query, ids(200))).await;
+        assert_eq!((count, code.as_str()), (0, "QUERY_TOO_COMPLEX"), "{kind}");
+        // The control: it is how many they are.
+        let found = world.query(query, ids(50)).await;
+        assert_eq!(found["nodes"].as_array().unwrap().len(), 50, "{kind}");
+    }
 }
 
 #[tokio::test]

@@ -23,7 +23,7 @@ fn reads_at_once(burst: u32) -> QueryApiConfig {
 
 /// How many requests are left, as an answer's header says.
 fn left(header: &str) -> u32 {
-    header.strip_prefix("\"reads\";r=").unwrap().split(';').next().unwrap().parse().unwrap()
+    header.strip_prefix("\"query\";r=").unwrap().split(';').next().unwrap().parse().unwrap()
 }
 
 #[tokio::test]
@@ -42,7 +42,7 @@ async fn every_answer_says_what_is_left_and_who_has_nothing_left_waits() {
     let statuses = answers.each_ref().map(|answer| answer.status.as_u16());
     assert_eq!(statuses, [200, 400, 404, 404, 200, 422]);
     for answer in &answers {
-        assert_eq!(answer.header("ratelimit-policy"), "\"reads\";q=6;w=6");
+        assert_eq!(answer.header("ratelimit-policy"), "\"query\";q=6;w=6");
         assert!(left(answer.header("ratelimit")) < 6);
     }
     let refused = loop {
@@ -52,7 +52,7 @@ async fn every_answer_says_what_is_left_and_who_has_nothing_left_waits() {
         }
     };
     assert_eq!(refused.problem(), (429, "too-many-requests".into()));
-    assert_eq!(refused.header("ratelimit"), "\"reads\";r=0;t=1");
+    assert_eq!(refused.header("ratelimit"), "\"query\";r=0;t=1");
     assert_eq!(refused.header("retry-after"), "1");
 
     let other = platform_token(&world, "other");

@@ -35,6 +35,7 @@ fn report(sha256: Sha256, bytes: usize) -> Report {
             artifact_id: ArtifactId(artifact_id(1)),
             picture: Some(picture),
             golden: None,
+            identical_to_golden_sample: None,
             outcome: Outcome::NotComparable {
                 reason: NotComparable::NoGoldenSample,
                 detail: "the part has no golden sample".into(),

@@ -137,6 +137,11 @@ async fn findings_are_listed_with_their_boxes() {
     let found = body["items"].as_array().unwrap();
     assert_eq!(found.len(), 2, "{body}");
     assert_eq!(found[0]["box"], json!({"x": 1, "y": 2, "width": 3, "height": 4}));
+    let on_board = json!({"x": 0.021, "y": 0.041, "width": 0.062, "height": 0.083});
+    assert_eq!(found[0]["box_mm"], on_board);
+    world.execute("UPDATE read.defects SET pixels_per_millimetre = NULL").await;
+    let unknown = world.get(&format!("/v1/defects?inspection_id={id}")).await.json();
+    assert_eq!(unknown["items"][0].get("box_mm"), Some(&json!(null)), "{unknown}");
     assert_eq!((&found[0]["class"], &found[0]["confidence"]), (&json!("open"), &json!(0.9)));
     assert_eq!(found[0]["artifact_id"], artifact_id(3).to_string());
     let first = world.get("/v1/defects?lot=L0&limit=1").await.json();
@@ -147,6 +152,31 @@ async fn findings_are_listed_with_their_boxes() {
     for wrong in ["min_confidence=0.5", "min_confidence=2&lot=L0", "class=Open", "from=yesterday"] {
         let answer = world.get(&format!("/v1/defects?{wrong}")).await;
         assert_eq!(answer.problem(), (400, "invalid-query".into()), "{wrong}");
+    }
+}
+
+#[tokio::test]
+async fn a_picture_says_whether_it_is_its_golden_sample_byte_for_byte() {
+    let world = World::new().await;
+    let id = world.insert_inspection(3, 1).await;
+    for (golden, identical) in [
+        ("NULL", json!(null)),
+        ("repeat('ab', 32)", json!(true)),
+        ("repeat('cd', 32)", json!(false)),
+    ] {
+        world.execute(&format!("UPDATE read.artifacts SET golden_sha256 = {golden}")).await;
+        let body = world.get(&format!("/v1/inspections/{id}")).await.json();
+        let picture = &body["artifacts"][0];
+        assert_eq!(picture["identical_to_golden_sample"], identical, "{body}");
+        let difference = json!([{"kind": "joined", "strength": 1.5,
+            "box": {"x": 5, "y": 6, "width": 7, "height": 8},
+            "box_mm": {"x": 0.104, "y": 0.124, "width": 0.145, "height": 0.166}}]);
+        assert_eq!(picture["differences"], difference);
+        let query =
+            "query($id: ID!) { inspection(id: $id) { artifacts { identicalToGoldenSample } } }";
+        let data = world.query(query, json!({"id": id})).await;
+        let picture = &data["inspection"]["artifacts"][0];
+        assert_eq!(picture["identicalToGoldenSample"], identical, "{data}");
     }
 }
 

@@ -35,7 +35,7 @@ CREATE TABLE read.defects (
     inspection_id uuid NOT NULL, artifact_id uuid NOT NULL, number integer NOT NULL,
     class text NOT NULL, confidence real NOT NULL, grade text NOT NULL,
     x integer NOT NULL, y integer NOT NULL, width integer NOT NULL, height integer NOT NULL,
-    lot text NOT NULL, part text NOT NULL, station text NOT NULL, announced_sequence bigint NOT NULL,
+    pixels_per_millimetre real, lot text NOT NULL, part text NOT NULL, station text NOT NULL, announced_sequence bigint NOT NULL,
     found_at timestamptz NOT NULL, position bigint NOT NULL, PRIMARY KEY (artifact_id, number));
 CREATE TABLE read.parts (
     part text PRIMARY KEY, recipe jsonb NOT NULL, registered_at timestamptz NOT NULL,

@@ -1,16 +1,17 @@
 //! One test's own platform: database, log, pictures, tokens, and the router.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
-use axum::http::{HeaderMap, Method, Request, StatusCode, header};
+use axum::http::{Method, Request, StatusCode, header};
 use chrono::{DateTime, Duration, Utc};
 use domain::{ArtifactId, MediaType};
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
 use platform::artifact_store::{ArtifactStore, UploadLimits};
-use platform::auth::{Actor, KeyRing, SigningKey, TokenConfig, TokenIssuer};
+use platform::auth::{AccessRegister, Actor, KeyRing, SigningKey, TokenConfig, TokenIssuer};
 use platform::event_log::postgres::PostgresEventLog;
 use platform::event_log::{
     Append, EventLog, EventMetadata, LogPlace, NewEvent, Position, StreamId, StreamVersion,
@@ -29,6 +30,7 @@ use sqlx::Executor as _;
 use tower::ServiceExt as _;
 use uuid::Uuid;
 
+pub(super) use super::answer::Answer;
 use super::changes::CHANGES;
 use super::tables::{TABLES, recipe_json};
 use crate::session::Session;
@@ -46,30 +48,6 @@ pub(super) struct World {
     pub(super) database: TestDatabase,
 }
 
-pub(super) struct Answer {
-    pub(super) status: StatusCode,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Vec<u8>,
-}
-
-impl Answer {
-    pub(super) fn json(&self) -> Value {
-        serde_json::from_slice(&self.body)
-            .unwrap_or_else(|_| panic!("no JSON: {:?}", String::from_utf8_lossy(&self.body)))
-    }
-
-    pub(super) fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
-    }
-
-    /// The status and the problem's name.
-    pub(super) fn problem(&self) -> (u16, String) {
-        assert_eq!(self.header("content-type"), "application/problem+json");
-        let name = self.json()["type"].as_str().unwrap().to_owned();
-        (self.status.as_u16(), name.trim_start_matches("urn:chipq:problem:").to_owned())
-    }
-}
-
 impl World {
     /// Read models that are there and empty.
     pub(super) async fn new() -> Self {
@@ -83,6 +61,18 @@ impl World {
     }
 
     pub(super) async fn without_read_models(config: QueryApiConfig) -> Self {
+        Self::started(config, None).await
+    }
+
+    /// Read models that are there and empty, read by whom `register` knows, as often as they like.
+    pub(super) async fn with_register(register: AccessRegister) -> Self {
+        let config = QueryApiConfig { read_rate_burst: NonZeroU32::MAX, ..Default::default() };
+        let world = Self::started(config, Some(register)).await;
+        world.pool.execute(TABLES).await.unwrap();
+        world
+    }
+
+    async fn started(config: QueryApiConfig, register: Option<AccessRegister>) -> Self {
         let database = fresh_database().await;
         let folder = tempfile::tempdir().unwrap();
         let issuer = TokenIssuer::new(
@@ -99,7 +89,10 @@ impl World {
             artifacts: artifacts.clone(),
             memory: PictureMemory::default(),
             signing_key: SigningKey::open(folder.path()).unwrap(),
-            verifier: Arc::new(issuer.verifier()),
+            verifier: Arc::new(match register {
+                Some(register) => issuer.verifier().with_register(register),
+                None => issuer.verifier(),
+            }),
             shutdown: shutdown.clone(),
         };
         let api = QueryApi::new(on, &config);
@@ -126,6 +119,11 @@ impl World {
     pub(super) fn token_of(&self, roles: &[&str], issued_at: DateTime<Utc>) -> String {
         let actor = Actor::with_roles("somebody", roles);
         self.issuer.issue(&actor, issued_at).unwrap().token
+    }
+
+    /// A token that proves `actor`.
+    pub(super) fn token_of_actor(&self, actor: &Actor) -> String {
+        self.issuer.issue(actor, Utc::now()).unwrap().token
     }
 
     /// An engineer's token of this name.
@@ -198,8 +196,13 @@ impl World {
 
     /// The answers of the subscription, taken from the schema as fast as they are asked for.
     pub(super) fn changes(&self, variables: Value) -> BoxStream<'static, Value> {
-        let token = self.token();
-        let session = Session::open(Arc::clone(self.api.token_verifier()), &token).unwrap();
+        self.changes_with(&self.token(), variables)
+    }
+
+    /// The same for whoever has this token.
+    pub(super) fn changes_with(&self, token: &str, variables: Value) -> BoxStream<'static, Value> {
+        let verifier = Arc::clone(self.api.token_verifier());
+        let session = Session::open(verifier, token, Default::default()).unwrap();
         let request = async_graphql::Request::new(CHANGES)
             .variables(async_graphql::Variables::from_json(variables))
             .data(session);
@@ -342,7 +345,7 @@ impl World {
         .unwrap();
         sqlx::query(
             "INSERT INTO read.defects
-             SELECT $1, $2, number, 'open', 0.9, 'defect', 1, 2, 3, 4, $3, 'P', 'AOI-1', 2,
+             SELECT $1, $2, number, 'open', 0.9, 'defect', 1, 2, 3, 4, 48.3, $3, 'P', 'AOI-1', 2,
                 to_timestamp(1.7e9 + $4), $4
              FROM generate_series(1, $5) AS number",
         )

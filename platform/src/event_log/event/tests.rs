@@ -70,7 +70,13 @@ fn metadata_survives_its_stored_form() {
         request_fingerprint: Some("ab".into()),
         correlation_id: Some("c".into()),
         causation_id: Some("d".into()),
-        actor: Some(ActorRef { subject: "demo".into(), roles: vec!["a".into(), "b".into()] }),
+        actor: Some(ActorRef {
+            client: Some("aoi-1".into()),
+            token_id: Some("e".into()),
+            address: Some("2001:db8::1".parse().unwrap()),
+            name: Some("Ada Lovelace".into()),
+            ..ActorRef::new("demo", &["a", "b"])
+        }),
         traceparent: Some("00-1-2-01".into()),
         occurred_at: Some("2026-01-02T03:04:05.000006Z".parse().unwrap()),
     };
@@ -79,9 +85,22 @@ fn metadata_survives_its_stored_form() {
 }
 
 #[test]
+fn an_actor_from_before_tokens_and_addresses_were_noted_is_read_and_one_that_is_misspelt_too() {
+    let map = |more: &[(&str, &str)]| {
+        let known = [("actor_subject", "demo"), ("actor_roles", "engineer")];
+        let all = known.iter().chain(more);
+        all.map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect::<HashMap<_, _>>()
+    };
+    let of_then = Some(ActorRef::new("demo", &["engineer"]));
+    assert_eq!(EventMetadata::from_map(&map(&[])).actor, of_then);
+    let misspelt = map(&[("actor_address", "here")]);
+    assert_eq!(EventMetadata::from_map(&misspelt).actor, of_then);
+}
+
+#[test]
 fn what_answers_an_event_belongs_to_its_transaction_and_trace_and_names_it() {
     let trace = TraceContext::new(None);
-    let actor = ActorRef { subject: "demo".into(), roles: vec![] };
+    let actor = ActorRef::new("demo", &[]);
     let mut event = Recorded {
         position: Position(7),
         event_id: Uuid::from_u128(8),

@@ -82,15 +82,21 @@ fn all_but_a_strip() -> Coverage {
     coverage.with_excluded(96, vec![corner]).with_method(ComparisonMethod::Copper)
 }
 
+fn scale() -> PixelScale {
+    PixelScale::new(48.5).unwrap()
+}
+
 fn difference(number: u32, kind: DifferenceKind, strength: f32) -> ReportDifference {
     let bounds = PixelBox { x: 80, y: 10 * number, width: 6, height: 5 };
-    ReportDifference { number, artifact_id: id(1), kind, strength, bounds }
+    let box_mm = Some(scale().measure(bounds));
+    ReportDifference { number, artifact_id: id(1), kind, strength, bounds, box_mm }
 }
 
 fn defect(number: u32, class: DefectClass, confidence: f32, bounds: PixelBox) -> ReportDefect {
     let confidence = Confidence::new(confidence).unwrap();
     let grade = Recipe::factory(3).grade(confidence);
-    ReportDefect { number, artifact_id: id(1), class, confidence, grade, bounds }
+    let box_mm = Some(scale().measure(bounds));
+    ReportDefect { number, artifact_id: id(1), class, confidence, grade, bounds, box_mm }
 }
 
 /// A failed board of three pictures: one compared, one not comparable, one missing.
@@ -104,9 +110,10 @@ pub(super) fn report() -> Report {
         ReportArtifact {
             artifact_id: id(1),
             view: Some("top".parse().unwrap()),
-            pixels_per_millimetre: Some(PixelScale::new(48.5).unwrap()),
+            pixels_per_millimetre: Some(scale()),
             picture: Some(picture(&test_png())),
             golden: Some(golden.clone()),
+            identical_to_golden_sample: Some(false),
             outcome: compared(),
         },
         ReportArtifact {
@@ -115,6 +122,7 @@ pub(super) fn report() -> Report {
             pixels_per_millimetre: None,
             picture: Some(other),
             golden: Some(golden),
+            identical_to_golden_sample: Some(false),
             outcome: Outcome::NotComparable { reason, detail },
         },
         ReportArtifact {
@@ -123,6 +131,7 @@ pub(super) fn report() -> Report {
             pixels_per_millimetre: None,
             picture: None,
             golden: None,
+            identical_to_golden_sample: None,
             outcome: Outcome::Missing,
         },
     ];
@@ -176,6 +185,7 @@ fn timeline() -> Vec<TimelineEntry> {
         occurred_at: at(i64::from(index - 1) * 400),
         event: event.to_owned(),
         actor: actor.to_owned(),
+        actor_name: (index == 4).then(|| "Ada Lovelace".to_owned()),
     };
     events.into_iter().zip(1..).map(entry).collect()
 }

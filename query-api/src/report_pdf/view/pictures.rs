@@ -14,6 +14,8 @@ pub(super) struct PictureSection<'a> {
     title: String,
     board: &'a BoardView,
     facts: Vec<FactView>,
+    /// What a reader should know of it beside the judgement.
+    note: Option<String>,
     /// Why it could not be compared.
     problem: Option<ProblemView>,
 }
@@ -39,6 +41,7 @@ pub(super) fn picture_sections<'a>(
         },
         board,
         facts: picture_facts(artifact),
+        note: identical_note(artifact),
         problem: problem_view(artifact, text),
     });
     view.collect()
@@ -87,6 +90,13 @@ fn picture_facts(artifact: &ReportArtifact) -> Vec<FactView> {
         facts.push(plain_fact("Time taken", time));
     }
     facts
+}
+
+/// That a picture is its golden sample, in a sentence.
+fn identical_note(artifact: &ReportArtifact) -> Option<String> {
+    let is_identical = artifact.identical_to_golden_sample == Some(true);
+    let golden = artifact.golden.as_ref().filter(|_| is_identical);
+    golden.map(|golden| words::describe_identical(golden.revision))
 }
 
 fn problem_view(artifact: &ReportArtifact, text: &Typesetter<'_>) -> Option<ProblemView> {

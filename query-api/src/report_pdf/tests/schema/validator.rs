@@ -70,6 +70,7 @@ fn simple(schema: &Value, (keyword, rule): (&str, &Value), value: &Value) -> boo
             "object" => value.is_object(),
             "array" => value.is_array(),
             "string" => value.is_string(),
+            "boolean" => value.is_boolean(),
             "number" => value.is_number(),
             "integer" => value.is_i64() || value.is_u64(),
             "null" => value.is_null(),

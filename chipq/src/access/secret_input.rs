@@ -1,0 +1,62 @@
+//! Where a password or a client's secret comes from: a file, the terminal, or standard input. Never an argument,
+//! which everybody on the machine can read.
+
+use std::io::{self, BufRead as _, IsTerminal as _};
+use std::path::Path;
+
+use secrecy::SecretString;
+
+use crate::cli::PasswordArgs;
+use crate::failure::{Failure, exit};
+
+/// The longest line that is read, in bytes.
+const LINE_MAX_BYTES: u64 = 64 << 10;
+
+/// Reads a new password; at a terminal it is asked for twice, and not shown.
+pub(super) fn read_password(args: &PasswordArgs) -> Result<SecretString, Failure> {
+    if let Some(path) = &args.password_file {
+        return read_first_line_of(path);
+    }
+    let password = ask_once("Password: ")?;
+    if io::stdin().is_terminal() && !is_same(&password, &prompt_for("Again: ")?) {
+        return Err(Failure::new("the two passwords differ", "run it again", exit::DATA));
+    }
+    Ok(password)
+}
+
+/// The first line of a file.
+pub(super) fn read_first_line_of(path: &Path) -> Result<SecretString, Failure> {
+    let file = std::fs::File::open(path).map_err(|error| {
+        let what = format_args!("cannot read {}: {error}", path.display()).to_string();
+        Failure::new(what, "name a file that holds it in its first line", exit::NO_INPUT)
+    })?;
+    read_line(file)
+}
+
+/// What is typed at the terminal and not shown, or the first line of standard input.
+pub(super) fn ask_once(prompt: &str) -> Result<SecretString, Failure> {
+    if io::stdin().is_terminal() { prompt_for(prompt) } else { read_line(io::stdin()) }
+}
+
+fn prompt_for(prompt: &str) -> Result<SecretString, Failure> {
+    let typed = rpassword::prompt_password(prompt);
+    typed.map(SecretString::from).map_err(|error| unreadable(&error))
+}
+
+fn is_same(one: &SecretString, other: &SecretString) -> bool {
+    use secrecy::ExposeSecret as _;
+    one.expose_secret() == other.expose_secret()
+}
+
+fn read_line(from: impl io::Read) -> Result<SecretString, Failure> {
+    let mut line = String::new();
+    let mut reader = io::BufReader::new(io::Read::take(from, LINE_MAX_BYTES));
+    reader.read_line(&mut line).map_err(|error| unreadable(&error))?;
+    let password = line.strip_suffix('\n').unwrap_or(&line);
+    Ok(SecretString::from(password.strip_suffix('\r').unwrap_or(password)))
+}
+
+fn unreadable(error: &io::Error) -> Failure {
+    let what = format_args!("what was to be typed or piped in cannot be read: {error}").to_string();
+    Failure::new(what, "type it at a terminal, or name a file", exit::NO_INPUT)
+}
