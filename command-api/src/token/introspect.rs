@@ -32,17 +32,26 @@ pub(crate) struct IntrospectionRequest {
 }
 
 /// What a token is worth (RFC 7662, section 2.2). Everything but `active` is absent where it is worth nothing.
-#[derive(Default, Serialize, ToSchema)]
-pub(crate) struct IntrospectionBody {
-    /// Whether it is believed now.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+pub(crate) enum IntrospectionBody {
+    Believed(IntrospectedToken),
+    NotBelieved(UnbelievedToken),
+}
+
+/// A token that is worth nothing, for whatever reason.
+#[derive(Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct UnbelievedToken {
+    /// Always `false`.
     active: bool,
-    #[serde(flatten)]
-    token: Option<IntrospectedToken>,
 }
 
 /// What a token that is believed says.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct IntrospectedToken {
+    /// Always `true`.
+    active: bool,
     /// Always `Bearer`.
     #[schema(example = "Bearer")]
     token_type: &'static str,
@@ -142,7 +151,7 @@ fn introspect(api: &CommandApi, token: &str) -> Result<IntrospectionBody, NotGra
     let verified = match api.verifier().inspect(token, Utc::now()) {
         Ok(verified) => verified,
         Err(error @ AuthError::AccessUnknown) => return Err(Problem::from(error).into()),
-        Err(_) => return Ok(IntrospectionBody::default()),
+        Err(_) => return Ok(IntrospectionBody::NotBelieved(UnbelievedToken { active: false })),
     };
     let kind = match verified.actor.subject.parse::<PrincipalName>() {
         Ok(name) => {
@@ -151,7 +160,7 @@ fn introspect(api: &CommandApi, token: &str) -> Result<IntrospectionBody, NotGra
         Err(_) => None,
     };
     let kind = kind.map(|principal| principal.kind);
-    Ok(IntrospectionBody { active: true, token: Some(describe(api, verified, kind)) })
+    Ok(IntrospectionBody::Believed(describe(api, verified, kind)))
 }
 
 fn describe(
@@ -164,6 +173,7 @@ fn describe(
     let scopes: Vec<_> = actor.scopes.iter().map(|scope| scope.as_str()).collect();
     let is_client = kind == Some(PrincipalKind::Client);
     IntrospectedToken {
+        active: true,
         token_type: "Bearer",
         scope: scopes.join(" "),
         client_id: is_client.then(|| actor.subject.clone()),
