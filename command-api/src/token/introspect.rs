@@ -35,7 +35,7 @@ pub(crate) struct IntrospectionRequest {
 #[derive(Serialize, ToSchema)]
 #[serde(untagged)]
 pub(crate) enum IntrospectionBody {
-    Believed(IntrospectedToken),
+    Believed(Box<IntrospectedToken>),
     NotBelieved(UnbelievedToken),
 }
 
@@ -160,7 +160,7 @@ fn introspect(api: &CommandApi, token: &str) -> Result<IntrospectionBody, NotGra
         Err(_) => None,
     };
     let kind = kind.map(|principal| principal.kind);
-    Ok(IntrospectionBody::Believed(describe(api, verified, kind)))
+    Ok(IntrospectionBody::Believed(Box::new(describe(api, verified, kind))))
 }
 
 fn describe(
