@@ -19,8 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// A company's identity provider, whose tokens are believed beside our own.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct IdentityProviderConfig {
-    /// Believes the tokens of this OpenID Connect issuer, too, such as https://id.example/realms/factory; exactly as `iss`
-    /// names it.
+    /// Believes the tokens of this OpenID Connect issuer, too, such as `https://id.example/realms/factory`; exactly as
+    /// `iss` names it.
     #[arg(long, env = "CHIPQ_OIDC_ISSUER", value_name = "URL")]
     pub oidc_issuer: Option<String>,
     /// The audience (`aud`) that its tokens must be meant for: this platform, as the provider calls it.
