@@ -72,7 +72,7 @@ async fn describe_login(services: &Services) -> anyhow::Result<String> {
     let reason = "the platform started without an administrator".to_owned();
     let issued = access.issue_claim_code(ActorRef::for_service("chipq"), reason).await?;
     Ok(format!(
-        "nobody yet; within an hour: chipq accounts claim {} --name NAME",
+        "nobody yet; within an hour: chipq accounts claim --name NAME, with the code {}",
         issued.code.expose_secret()
     ))
 }

@@ -75,7 +75,11 @@ async fn an_administrator_claims_the_platform_and_lets_a_station_in_and_out_whil
     assert!(Station::try_sign_in(&platform.url).await.is_none(), "nobody has any rights");
 
     let code = operator.succeed(&["accounts", "claim-code", "--reason", "the first was lost"]);
-    let claim = ["accounts", "claim", code.trim(), "--name", "Ada", "--display-name", "Ada L."];
+    let code_file = folder.path().join("code");
+    std::fs::write(&code_file, &code).unwrap();
+    let code_file = code_file.to_str().unwrap();
+    let claim = ["accounts", "claim", "--code-file", code_file, "--name", "Ada"];
+    let claim = [&claim[..], &["--display-name", "Ada L."]].concat();
     operator.succeed(&claim);
     let (again, _, error) = operator.run(&claim);
     assert!(again == 65 && error.contains("has an administrator"), "{error}");

@@ -35,15 +35,24 @@ struct Heard {
     said: Vec<(String, String)>,
 }
 
-fn operate(data: &Path, password_file: &Path, arguments: &[&str]) -> String {
+fn operate(data: &Path, secrets: Option<&Path>, arguments: &[&str]) -> String {
     let mut command = chipq(arguments);
     command.arg("--data").arg(data);
-    if arguments[1] == "claim" {
-        command.arg("--password-file").arg(password_file);
+    if let Some(secrets) = secrets {
+        command.stdin(std::fs::File::open(secrets).unwrap());
     }
     let (code, said, error) = finished(&mut command);
     assert_eq!(code, 0, "{arguments:?}: {error}");
     said
+}
+
+/// Makes ada the first administrator, by what stands in the file `typed` as it is piped in; the code.
+fn claim(data: &Path, typed: &Path) -> String {
+    let code = operate(data, None, &["accounts", "claim-code", "--reason", "first"]);
+    let code = code.trim().to_owned();
+    std::fs::write(typed, format!("{code}\n{PASSWORD}\n")).unwrap();
+    operate(data, Some(typed), &["accounts", "claim", "--name", "ada", "--display-name", "Ada L."]);
+    code
 }
 
 async fn sign_in(url: &str, form: &[(&str, &str)]) -> Station {
@@ -68,11 +77,10 @@ impl Heard {
     }
 
     /// Signs in as everybody, and is refused in every way.
-    async fn use_platform(&mut self, platform: &Platform, data: &Path, password_file: &Path) {
+    async fn use_platform(&mut self, platform: &Platform, data: &Path, typed: &Path) {
         let url = &platform.url;
-        let operate = |arguments: &[&str]| operate(data, password_file, arguments);
-        let code = operate(&["accounts", "claim-code", "--reason", "first"]).trim().to_owned();
-        operate(&["accounts", "claim", &code, "--name", "ada", "--display-name", "Ada L."]);
+        let code = claim(data, typed);
+        let operate = |arguments: &[&str]| operate(data, None, arguments);
         let create = ["clients", "create", "aoi-1", "--role", "station", "--station", "AOI-1"];
         let created = operate(&[&create[..], &["--reason", "new", "--json"]].concat());
         let created: Value = serde_json::from_str(&created).unwrap();
@@ -166,12 +174,11 @@ async fn read_events(data: &Path) -> String {
 async fn no_secret_is_in_log_events_metrics_problems_or_the_process_list() {
     for json in ["0", "1"] {
         let folder = folder();
-        let (data, password_file) = (folder.path().join("data"), folder.path().join("password"));
-        std::fs::write(&password_file, format!("{PASSWORD}\n")).unwrap();
+        let (data, typed) = (folder.path().join("data"), folder.path().join("typed"));
         let settings = [("CHIPQ_LOG_JSON", json), ("CHIPQ_LOG", "debug")];
         let platform = Platform::start_with(&data, 0, &settings);
         let mut heard = Heard::default();
-        heard.use_platform(&platform, &data, &password_file).await;
+        heard.use_platform(&platform, &data, &typed).await;
         platform.stop();
         // It has recorded to the end, and its database has stopped with it: another one looks.
         let platform = Platform::start_with(&data, 0, &settings);

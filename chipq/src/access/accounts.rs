@@ -4,9 +4,9 @@ use std::process::ExitCode;
 
 use domain::PrincipalKind;
 use platform::access::NewAccount;
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::ExposeSecret as _;
 
-use super::secret_input::read_password;
+use super::secret_input::{read_password, read_secret};
 use super::{administer, change_reach, change_role, disable, enable, list, wrong_arguments};
 use crate::cli::{
     AccountsCommand, ChangePrincipalArgs, ClaimArgs, ClaimCodeArgs, CreateAccountArgs,
@@ -60,9 +60,9 @@ async fn replace_password(args: ReplacePasswordArgs) -> anyhow::Result<ExitCode>
 }
 
 async fn claim(args: ClaimArgs) -> anyhow::Result<ExitCode> {
+    let code = read_secret(args.code_file.as_deref(), "Code: ")?;
     let password = read_password(&args.password)?;
-    let ClaimArgs { code, name, display_name, installation, .. } = args;
-    let code = SecretString::from(code);
+    let ClaimArgs { name, display_name, installation, .. } = args;
     administer(&installation, async |access| {
         access.claim(&code, (name.clone(), display_name), &password).await
     })
@@ -79,6 +79,6 @@ async fn issue_claim_code(args: ClaimCodeArgs) -> anyhow::Result<ExitCode> {
     })
     .await?;
     outln!("{}", issued.code.expose_secret());
-    errln!("good until {}, for: chipq accounts claim CODE --name NAME", issued.expires_at);
+    errln!("good until {}, for: chipq accounts claim --name NAME", issued.expires_at);
     Ok(ExitCode::SUCCESS)
 }

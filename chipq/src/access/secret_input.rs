@@ -1,4 +1,4 @@
-//! Where a password or a client's secret comes from: a file, the terminal, or standard input. Never an argument,
+//! Where a password, a client's secret or a claim code comes from: a file, the terminal, or standard input. Never an argument,
 //! which everybody on the machine can read.
 
 use std::io::{self, BufRead as _, IsTerminal as _};
@@ -14,28 +14,30 @@ const LINE_MAX_BYTES: u64 = 64 << 10;
 
 /// Reads a new password; at a terminal it is asked for twice, and not shown.
 pub(super) fn read_password(args: &PasswordArgs) -> Result<SecretString, Failure> {
-    if let Some(path) = &args.password_file {
-        return read_first_line_of(path);
-    }
-    let password = ask_once("Password: ")?;
-    if io::stdin().is_terminal() && !is_same(&password, &prompt_for("Again: ")?) {
+    let password = read_secret(args.password_file.as_deref(), "Password: ")?;
+    let is_typed = args.password_file.is_none() && io::stdin().is_terminal();
+    if is_typed && !is_same(&password, &prompt_for("Again: ")?) {
         return Err(Failure::new("the two passwords differ", "run it again", exit::DATA));
     }
     Ok(password)
 }
 
-/// The first line of a file.
-pub(super) fn read_first_line_of(path: &Path) -> Result<SecretString, Failure> {
+/// The first line of the file, if there is one; else what is typed at the terminal and not shown, or the next line of
+/// standard input.
+pub(super) fn read_secret(file: Option<&Path>, prompt: &str) -> Result<SecretString, Failure> {
+    match file {
+        Some(path) => read_first_line_of(path),
+        None if io::stdin().is_terminal() => prompt_for(prompt),
+        None => read_line(io::stdin().lock()),
+    }
+}
+
+fn read_first_line_of(path: &Path) -> Result<SecretString, Failure> {
     let file = std::fs::File::open(path).map_err(|error| {
         let what = format_args!("cannot read {}: {error}", path.display()).to_string();
         Failure::new(what, "name a file that holds it in its first line", exit::NO_INPUT)
     })?;
-    read_line(file)
-}
-
-/// What is typed at the terminal and not shown, or the first line of standard input.
-pub(super) fn ask_once(prompt: &str) -> Result<SecretString, Failure> {
-    if io::stdin().is_terminal() { prompt_for(prompt) } else { read_line(io::stdin()) }
+    read_line(io::BufReader::new(file))
 }
 
 fn prompt_for(prompt: &str) -> Result<SecretString, Failure> {
@@ -48,12 +50,11 @@ fn is_same(one: &SecretString, other: &SecretString) -> bool {
     one.expose_secret() == other.expose_secret()
 }
 
-fn read_line(from: impl io::Read) -> Result<SecretString, Failure> {
+fn read_line(from: impl io::BufRead) -> Result<SecretString, Failure> {
     let mut line = String::new();
-    let mut reader = io::BufReader::new(io::Read::take(from, LINE_MAX_BYTES));
-    reader.read_line(&mut line).map_err(|error| unreadable(&error))?;
-    let password = line.strip_suffix('\n').unwrap_or(&line);
-    Ok(SecretString::from(password.strip_suffix('\r').unwrap_or(password)))
+    from.take(LINE_MAX_BYTES).read_line(&mut line).map_err(|error| unreadable(&error))?;
+    let secret = line.strip_suffix('\n').unwrap_or(&line);
+    Ok(SecretString::from(secret.strip_suffix('\r').unwrap_or(secret)))
 }
 
 fn unreadable(error: &io::Error) -> Failure {

@@ -11,7 +11,7 @@ use reqwest::{Client, Response, StatusCode, Url, redirect};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
-use super::secret_input::{ask_once, read_first_line_of};
+use super::secret_input::read_secret;
 use crate::cli::{TokenArgs, TokenPrincipalArgs};
 use crate::failure::{Failure, exit};
 
@@ -64,10 +64,7 @@ fn read_credential(
     file: Option<PathBuf>,
 ) -> Result<Credential, Failure> {
     let of_variable = || std::env::var(CLIENT_SECRET).ok().filter(|secret| !secret.is_empty());
-    let read = |prompt| match &file {
-        Some(path) => read_first_line_of(path),
-        None => ask_once(prompt),
-    };
+    let read = |prompt| read_secret(file.as_deref(), prompt);
     match (principal.client, principal.account) {
         (Some(id), _) => {
             let secret = match of_variable().filter(|_| file.is_none()) {

@@ -33,10 +33,13 @@ Where standard input is no terminal, its first line is the password.")]
     Reach(ChangeReachArgs),
     /// Give an account another password; asks for it.
     Password(ReplacePasswordArgs),
-    /// Become the first administrator, with the code that the platform printed when it started.
+    /// Become the first administrator, with the code that the platform printed when it started; asks for it.
     #[command(after_help = "\
-Example:
-  chipq accounts claim 4f1c… --name ada --display-name \"Ada Lovelace\"")]
+Examples:
+  chipq accounts claim --name ada --display-name \"Ada Lovelace\"
+  chipq accounts claim --name ada --code-file code --password-file password
+
+Where standard input is no terminal, its first line is the code and the next one the password.")]
     Claim(ClaimArgs),
     /// Print a new code to become the first administrator with, while there is none.
     ClaimCode(ClaimCodeArgs),
@@ -241,8 +244,9 @@ pub(crate) struct ReplacePasswordArgs {
 /// `chipq accounts claim`
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ClaimArgs {
-    /// The code, as it was printed.
-    pub(crate) code: String,
+    /// A file with the code in its first line, instead of being asked for it.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) code_file: Option<PathBuf>,
     /// The account's name: letters a to z, digits, and . _ @ - between them.
     #[arg(long)]
     pub(crate) name: PrincipalName,
