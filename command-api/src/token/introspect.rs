@@ -59,9 +59,8 @@ pub(crate) struct IntrospectedToken {
     scope: String,
     /// Whom it proves.
     sub: String,
-    /// The client, where it proves one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    client_id: Option<String>,
+    /// The client that asked for it; `chipq:first-party` for a person who signed in without one.
+    client_id: String,
     /// The account, where it proves one.
     #[serde(skip_serializing_if = "Option::is_none")]
     username: Option<String>,
@@ -176,7 +175,7 @@ fn describe(
         active: true,
         token_type: "Bearer",
         scope: scopes.join(" "),
-        client_id: is_client.then(|| actor.subject.clone()),
+        client_id: actor.client_id().to_owned(),
         username: (!is_client).then(|| actor.subject.clone()),
         sub: actor.subject,
         roles: actor.roles,

@@ -3,7 +3,7 @@
 use chrono::{TimeDelta, Utc};
 use domain::{AccessControlCommand as Command, Role};
 use platform::auth::{Actor, KeyRing, TokenConfig, TokenIssuer};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::principals::{OtherProcess, basic};
 use crate::support::{Reply, TestApi, board};
@@ -113,7 +113,7 @@ async fn a_resource_server_is_told_what_a_token_is_worth_now() {
     for (field, value) in [
         ("sub", json!("mia")),
         ("username", json!("mia")),
-        ("client_id", Value::Null),
+        ("client_id", json!("chipq:first-party")),
         ("token_type", json!("Bearer")),
         ("iss", json!("chipq")),
         ("aud", json!("chipq")),

@@ -8,6 +8,9 @@ use domain::{DisplayName, Holdings, Principal, PrincipalKind, PrincipalName, Rea
 use super::{RoleScopes, Scope};
 use crate::event_log::ActorRef;
 
+/// The `client_id` of whoever asks through no client: none can have this name.
+const FIRST_PARTY_CLIENT: &str = "chipq:first-party";
+
 /// Somebody or something that acts, as proved by a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Actor {
@@ -54,6 +57,12 @@ impl Actor {
             ..Self::with_roles(name.as_str(), &[principal.role.as_str()])
         };
         actor.known_as(principal)
+    }
+
+    /// The client that asks for it; for whoever asks through none, a name that no client can have.
+    #[must_use]
+    pub fn client_id(&self) -> &str {
+        self.client.as_deref().unwrap_or(FIRST_PARTY_CLIENT)
     }
 
     /// The same, with what is known of the account or client now.

@@ -51,6 +51,7 @@ impl TokenIssuer {
             nbf: now.timestamp(),
             exp: now.timestamp().saturating_add_unsigned(expires_in),
             jti: Uuid::new_v4().to_string(),
+            client_id: actor.client_id().to_owned(),
             sid: session,
             roles: actor.roles.clone(),
             revision: actor.revision,

@@ -205,6 +205,23 @@ fn every_scope_reads_back_and_roles_only_allow_what_they_list() {
     assert_eq!(TokenConfig::default().lifetime, Duration::from_secs(900));
 }
 
+#[test]
+fn a_token_that_is_too_long_or_names_a_strange_key_is_not_believed_whoever_signed_it() {
+    let (folder, now) = (tempfile::tempdir().unwrap(), Utc::now());
+    let issuer = issuer(folder.path());
+    let kid = kid_of(&issuer);
+    let believe = |kid: &str, roles: usize| {
+        let roles = json!({ "roles": vec!["x".repeat(200); roles] });
+        let token = forge(&issuer, Some(kid.to_owned()), roles, now);
+        issuer.verifier().verify(&token, now).map(drop)
+    };
+    assert_eq!(believe(&kid, 1), Ok(()), "the control");
+    assert_eq!(believe(&kid, 100), Err(AuthError::Malformed));
+    for strange in ["", "../jwt-keys", "%00", &format!("./{kid}"), &format!("{kid}.pem")] {
+        assert_eq!(believe(strange, 1), Err(AuthError::UnknownKey), "{strange}");
+    }
+}
+
 fn claims(now: DateTime<Utc>) -> Value {
     let now = now.timestamp();
     serde_json::to_value(TokenClaims {
@@ -215,6 +232,7 @@ fn claims(now: DateTime<Utc>) -> Value {
         nbf: now,
         exp: now + 900,
         jti: "1".to_owned(),
+        client_id: "eve".to_owned(),
         sid: None,
         roles: vec!["admin".to_owned()],
         revision: None,

@@ -13,7 +13,6 @@ use super::Actor;
 pub(super) const ALGORITHM: Algorithm = Algorithm::EdDSA;
 /// `typ` of the header (RFC 9068, section 2.1).
 pub(super) const TOKEN_TYPE: &str = "at+jwt";
-
 /// Who issues tokens, for whom, and for how long.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenConfig {
@@ -82,6 +81,9 @@ pub(super) struct TokenClaims {
     pub(super) nbf: i64,
     pub(super) exp: i64,
     pub(super) jti: String,
+    /// The client that asked for it; see [`Actor::client_id`].
+    #[serde(default)]
+    pub(super) client_id: String,
     /// The session that it belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) sid: Option<Uuid>,
