@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use chrono::Utc;
 use domain::PrincipalKind;
-use platform::access::SessionGrant;
+use platform::access::{SessionError, SessionGrant};
 use platform::auth::{Actor, Scope};
 use secrecy::SecretString;
 use uuid::Uuid;
@@ -64,7 +64,7 @@ pub(super) async fn grant_token(
             })?;
             Ok(Granted::alone(narrow_scopes(client, wanted.as_deref())?, CLIENT_CREDENTIALS))
         }
-        REFRESH_TOKEN => refresh(api, form, wanted.as_deref()).await,
+        REFRESH_TOKEN => refresh(api, requester, form, wanted.as_deref()).await,
         _ => {
             let known = "the grant types are client_credentials, password and refresh_token";
             Err(TokenError::new("unsupported_grant_type", known).into())
@@ -96,6 +96,7 @@ async fn begin_session(api: &CommandApi, actor: Actor) -> Result<Granted, NotGra
 
 async fn refresh(
     api: &CommandApi,
+    requester: &Requester,
     mut form: TokenForm,
     wanted: Option<&str>,
 ) -> Result<Granted, NotGranted> {
@@ -104,6 +105,9 @@ async fn refresh(
     let asked = (&token, wanted.as_ref());
     let refreshed =
         api.sessions().refresh(api.register(), asked, api.issuer().config(), Utc::now()).await;
+    if let Err(SessionError::Refused { name: Some(name) }) = &refreshed {
+        requester.note_concerned(api, name.as_str());
+    }
     refreshed.map(|grant| Granted::in_session(grant, REFRESH_TOKEN)).map_err(from_session_error)
 }
 

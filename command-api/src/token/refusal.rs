@@ -97,7 +97,7 @@ pub(super) fn from_sign_in_error(
 pub(super) fn from_session_error(error: SessionError) -> NotGranted {
     let detail = error.to_string();
     match error {
-        SessionError::Refused => TokenError::new("invalid_grant", detail).into(),
+        SessionError::Refused { .. } => TokenError::new("invalid_grant", detail).into(),
         SessionError::ScopeNotGranted => TokenError::new("invalid_scope", detail).into(),
         SessionError::Unknown(_) | SessionError::Unrecorded(AccessError::Contended) => {
             Problem::unavailable(detail, RETRY_AFTER_S).into()

@@ -148,6 +148,25 @@ async fn who_is_let_in_and_who_is_refused_stands_in_the_log_and_no_secret_with_i
     }
 }
 
+#[tokio::test]
+async fn of_a_refresh_token_that_is_refused_the_log_says_whose_it_was() {
+    let api = TestApi::start().await;
+    api.create_account("mia", domain::Role::Operator).await;
+    let token = api.sign_in("mia").await.text("refresh_token");
+    let form = format!("grant_type=refresh_token&refresh_token={token}");
+    for status in [200, 400, 400] {
+        assert_eq!(ask(&api, &form).await.status, status);
+    }
+    ask(&api, "grant_type=refresh_token&refresh_token=chipq_refresh_unknown").await;
+    let attempts = api.recorded_attempts().await;
+    let (refused, granted) = summary(&attempts);
+    assert_eq!(granted, 2);
+    let whose: Vec<_> = refused.iter().map(|(subject, _, reason, _)| (*subject, *reason)).collect();
+    let of_mia = (Some("mia"), "invalid_grant");
+    assert_eq!(whose, [(None, "invalid_grant"), of_mia, of_mia]);
+    assert!(!format!("{attempts:?}").contains(&token));
+}
+
 fn outcome(reply: &Reply) -> (u16, Option<&str>) {
     (reply.status, reply.header("retry-after"))
 }

@@ -39,7 +39,10 @@ const CLOCKS_DIFFER_BY: Duration = Duration::from_secs(120);
 pub enum SessionError {
     /// There is no such token, its time is over, or its account was changed: never said which.
     #[error("the refresh token is unknown, was used, has expired or was revoked; sign in again")]
-    Refused,
+    Refused {
+        /// Whose it was, where it was anybody's.
+        name: Option<PrincipalName>,
+    },
     /// A scope is asked for that the session was not granted.
     #[error("a scope is not granted in this session")]
     ScopeNotGranted,
@@ -115,19 +118,19 @@ impl Sessions {
         config: &TokenConfig,
         now: DateTime<Utc>,
     ) -> Result<SessionGrant, SessionError> {
-        let digest = digest_of(token).ok_or(SessionError::Refused)?;
+        let digest = digest_of(token).ok_or(SessionError::Refused { name: None })?;
         let (refresh_token, next) = make_token(config, now)?;
         let access = register.current()?;
         let known = (&*access, register.role_scopes());
         match self.store.rotate(known, (&digest, wanted), next, now).await? {
             Rotation::Done { session, actor } => Ok(SessionGrant { actor, session, refresh_token }),
-            Rotation::Refused => Err(SessionError::Refused),
+            Rotation::Refused { name } => Err(SessionError::Refused { name }),
             Rotation::ScopeNotGranted => Err(SessionError::ScopeNotGranted),
             Rotation::Reused { session, name } => {
                 let cause = SessionEndCause::RefreshTokenReused;
                 tracing::warn!(%name, %session, "a refresh token was used again; its session ends");
-                self.record_end((name, session), cause, config, now).await?;
-                Err(SessionError::Refused)
+                self.record_end((name.clone(), session), cause, config, now).await?;
+                Err(SessionError::Refused { name: Some(name) })
             }
         }
     }

@@ -42,8 +42,8 @@ pub(super) struct Started<'a> {
 pub(super) enum Rotation {
     /// It was good, and the next one is kept.
     Done { session: Uuid, actor: Actor },
-    /// It is worth nothing.
-    Refused,
+    /// It is worth nothing; whose it was, where it was anybody's.
+    Refused { name: Option<PrincipalName> },
     /// It is good, and was not used: what is asked for is more than was granted.
     ScopeNotGranted,
     /// It was used before; its session has ended.
@@ -122,7 +122,7 @@ impl SessionStore {
             let mut transaction = self.0.begin().await?;
             let Some(kept) = lock(&mut transaction, digest).await? else {
                 transaction.rollback().await?;
-                return Ok(Rotation::Refused);
+                return Ok(Rotation::Refused { name: None });
             };
             let rotation = judge(&kept, known, wanted, now);
             match rotation {
@@ -140,7 +140,9 @@ impl SessionStore {
                     end_in(&mut transaction, session, now).await?;
                     transaction.commit().await?;
                 }
-                Rotation::Refused | Rotation::ScopeNotGranted => transaction.rollback().await?,
+                Rotation::Refused { .. } | Rotation::ScopeNotGranted => {
+                    transaction.rollback().await?;
+                }
             }
             Ok(rotation)
         };
@@ -202,16 +204,17 @@ fn judge(
     now: DateTime<Utc>,
 ) -> Rotation {
     let (session, Ok(name)) = (kept.session_id, kept.principal.parse::<PrincipalName>()) else {
-        return Rotation::Refused;
+        return Rotation::Refused { name: None };
     };
+    let refused = || Rotation::Refused { name: Some(name.clone()) };
     let principal = access
         .principal(&name)
         .filter(|principal| principal.is_enabled && kept.revision >= i64::from(principal.revision));
     // What was granted before it was changed is worth nothing already, in every process.
-    let Some(principal) = principal else { return Rotation::Refused };
+    let Some(principal) = principal else { return refused() };
     if let Some(ended_at) = kept.ended_at {
         let matters = kept.used_at.is_some() && now < ended_at + ENDED_MATTERS_FOR;
-        return if matters { Rotation::Reused { session, name } } else { Rotation::Refused };
+        return if matters { Rotation::Reused { session, name } } else { refused() };
     }
     if kept.used_at.is_some() {
         return Rotation::Reused { session, name };
@@ -221,7 +224,7 @@ fn judge(
         || kept.refreshes >= REFRESHES_MAX
         || access.is_withdrawn(session);
     if is_over {
-        return Rotation::Refused;
+        return refused();
     }
     let granted: BTreeSet<Scope> =
         kept.scope.split(' ').filter_map(|scope| scope.parse().ok()).collect();

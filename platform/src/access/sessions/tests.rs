@@ -71,7 +71,7 @@ impl World {
 }
 
 fn is_refused(outcome: &Result<SecretString, SessionError>) -> bool {
-    matches!(outcome, Err(SessionError::Refused))
+    matches!(outcome, Err(SessionError::Refused { .. }))
 }
 
 #[tokio::test]
@@ -130,4 +130,31 @@ async fn the_database_holds_no_token_and_no_text_shows_one() {
     let digest = hex::encode(Sha256::digest_of(token.as_bytes()).as_bytes());
     assert!(kept.contains(&digest), "the control: {kept}");
     assert!(!kept.contains(&token) && !format!("{granted:?}").contains(&token));
+}
+
+#[tokio::test]
+async fn what_is_taken_back_stays_so_as_long_as_any_token_of_it_would_be_believed() {
+    let world = World::start().await;
+    let config = TokenConfig::default();
+    let begin = || world.sessions.begin(&world.actor, &config, world.now);
+    let [first, second] = [begin().await, begin().await].map(|begun| begun.unwrap().unwrap());
+    let revoke = |token: SecretString, minutes| {
+        let (sessions, config, now) = (&world.sessions, &config, world.after(minutes));
+        async move { sessions.revoke_refresh_token(&token, config, now).await.unwrap() }
+    };
+    revoke(first.refresh_token, 0).await;
+    let alone = VerifiedToken {
+        actor: world.actor.clone(),
+        token_id: Uuid::new_v4().to_string(),
+        session: None,
+        issued_at: world.now.timestamp(),
+        expires_at: world.after(15).timestamp(),
+    };
+    world.sessions.revoke_access_token(&alone, &config, world.now).await.unwrap();
+
+    // By then the last of their tokens has just expired, on a clock that is right.
+    revoke(second.refresh_token, 15).await;
+    let access = world.access().await;
+    assert!(access.is_withdrawn(first.session) && access.is_withdrawn(second.session));
+    assert!(access.is_withdrawn(alone.token_id.parse().unwrap()));
 }
