@@ -16,7 +16,10 @@ use std::collections::BTreeSet;
 
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
-use domain::{DisplayName, Invalid, PartNumber, Principal, PrincipalName, Reach, Role, Station};
+use domain::{
+    ClientKey, DisplayName, Invalid, PartNumber, Principal, PrincipalName, Reach, Role, Station,
+};
+use platform::access::{PublicKeyFlaw, parse_public_key};
 use platform::http::{FieldError, Problem};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -143,6 +146,16 @@ impl Flaws {
         let parts = parts.iter().map(|number| number.parse().map_err(in_field("parts")));
         let parts: Option<BTreeSet<PartNumber>> = self.keep(parts.collect());
         self.keep(Reach::new(stations?, parts?))
+    }
+
+    /// The key, where one is given.
+    fn public_key(&mut self, pem: Option<&str>) -> Option<Option<ClientKey>> {
+        let Some(pem) = pem else { return Some(None) };
+        let unusable = |flaw: PublicKeyFlaw| {
+            let (field, message) = ("public_key".to_owned(), flaw.to_string());
+            self.0.push(FieldError { field, message });
+        };
+        parse_public_key(pem).map_err(unusable).ok().map(Some)
     }
 
     fn into_problem(self) -> Problem {

@@ -77,17 +77,36 @@ pub(super) fn holdings_of(api: &CommandApi, mutation: &Mutation<WriteAccess>) ->
     mutation.actor().holdings(api.register().role_scopes())
 }
 
-/// Changes what there is, by `command`, for somebody who holds so much.
+/// Whether what is changed has to be there before, or comes to be.
+pub(super) enum Existence {
+    Required,
+    Created,
+}
+
+impl Existence {
+    /// The status of an answer that says it is done.
+    ///
+    /// # Errors
+    /// When `subject` has to be there, and is not.
+    async fn check(self, api: &CommandApi, subject: &Subject) -> Result<StatusCode, Problem> {
+        match self {
+            Self::Required => subject.require(api).await.map(|()| StatusCode::OK),
+            Self::Created => Ok(StatusCode::CREATED),
+        }
+    }
+}
+
+/// Changes what there is, or creates it, by `command`, for somebody who holds so much.
 pub(super) async fn change(
     api: &CommandApi,
     (request, holdings): (KeyedRequest, Holdings),
-    subject: Subject,
+    (subject, existence): (Subject, Existence),
     command: AccessControlCommand,
 ) -> Result<Response, Problem> {
     let of = api.clone();
     let answered = answer_command(api, request, move |_| async move {
-        subject.require(&of).await?;
-        Ok(plan(holdings, command, subject.answer(StatusCode::OK)))
+        let status = existence.check(&of, &subject).await?;
+        Ok(plan(holdings, command, subject.answer(status)))
     });
     answered.await.map(|answer| unstored(answer.into_response()))
 }
@@ -100,12 +119,6 @@ impl NewCredential {
     pub(super) fn note(&self, credential: Uuid) -> Uuid {
         *self.0.get_or_init(|| credential)
     }
-}
-
-/// Whether what is changed has to be there before, or comes to be.
-pub(super) enum Existence {
-    Required,
-    Created,
 }
 
 /// Does the same with a credential of which `prepare` keeps the digest; and tells whether that is the one that
@@ -123,13 +136,7 @@ where
     let (of, new, counts) = (api.clone(), NewCredential::default(), Arc::new(OnceLock::new()));
     let (made, counted, name) = (new.clone(), Arc::clone(&counts), subject.name.clone());
     let answered = answer_command(api, request, move |_| async move {
-        let status = match existence {
-            Existence::Required => {
-                subject.require(&of).await?;
-                StatusCode::OK
-            }
-            Existence::Created => StatusCode::CREATED,
-        };
+        let status = existence.check(&of, &subject).await?;
         let credential = made.note(prepare().await?);
         let answer = subject.answer(status);
         let told: AnswerMaker<AccessControl> = Arc::new(move |done: &Executed<AccessControl>| {

@@ -3,7 +3,7 @@
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
-use domain::{AccessControlCommand as Command, NewPrincipal, PrincipalKind, Role};
+use domain::{AccessControlCommand as Command, ClientKey, NewPrincipal, PrincipalKind, Role};
 use platform::http::{JsonBody, Problem};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
@@ -11,8 +11,8 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::change::{Existence, Subject, change_credential, holdings_of};
-use super::edit::{change_reach, change_role, disable, enable, read_reason};
+use super::change::{Existence, Subject, change, change_credential, holdings_of};
+use super::edit::{change_reach, change_role, disable, enable};
 use super::list::{self, AccessReader, PrincipalListParams, PrincipalPage};
 use super::{Flaws, GivenReason, PrincipalBody, ReachToGive, RoleToGive, unstored};
 use crate::command::{CommandAnswer, KeyedRequest, Mutation, WriteAccess};
@@ -49,8 +49,26 @@ struct ClientToCreate {
     #[serde(default)]
     #[schema(max_items = 256, example = json!([]))]
     parts: Vec<String>,
+    /// The client's public key in PEM (Ed25519, P-256, or RSA of 2,048 bits and more): it then signs assertions, and has
+    /// no secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 16_384, example = json!(null))]
+    public_key: Option<String>,
     /// 1 to 500 printable characters; kept for ever.
     #[schema(min_length = 1, max_length = 500, example = "new on line 2")]
+    reason: String,
+}
+
+/// What a client proves who it is with from now on.
+#[derive(Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct CredentialToReplace {
+    /// Its public key in PEM; without one, it gets a secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 16_384, example = json!(null))]
+    public_key: Option<String>,
+    /// 1 to 500 printable characters; kept with the change for ever.
+    #[schema(min_length = 1, max_length = 500, example = "the one before was lost")]
     reason: String,
 }
 
@@ -59,7 +77,8 @@ struct ClientToCreate {
 struct ClientWithSecret {
     #[serde(flatten)]
     client: PrincipalBody,
-    /// The secret. It is told once: an answer that is given again has none, and whoever lost it rotates it.
+    /// The secret. It is told once: an answer that is given again has none, and whoever lost it rotates it. A client
+    /// with a public key has none.
     client_secret: Option<String>,
 }
 
@@ -70,17 +89,29 @@ impl ClientToCreate {
         let name = flaws.keep(self.name.parse());
         let role = flaws.keep(self.role.parse::<Role>());
         let reach = flaws.reach(&self.stations, &self.parts);
+        let public_key = flaws.public_key(self.public_key.as_deref());
         let reason = flaws.reason(&self.reason);
-        let (Some(name), Some(role), Some(reach), Some(reason)) = (name, role, reach, reason)
+        let (Some(name), Some(role), Some(reach), Some(public_key), Some(reason)) =
+            (name, role, reach, public_key, reason)
         else {
             return Err(flaws.into_problem());
         };
-        let (kind, credential) = (PrincipalKind::Client, uuid::Uuid::nil());
+        // Where it has a key, nothing is kept under this id.
+        let (kind, credential) = (PrincipalKind::Client, uuid::Uuid::new_v4());
         let display_name = None;
-        let public_key = None;
         let principal =
             NewPrincipal { name, kind, display_name, role, reach, credential, public_key };
         Ok((principal, reason))
+    }
+}
+
+impl CredentialToReplace {
+    /// The key, if it is one, and why; or everything that is wrong.
+    fn parse(&self) -> Result<(Option<ClientKey>, String), Problem> {
+        let mut flaws = Flaws::default();
+        let public_key = flaws.public_key(self.public_key.as_deref());
+        let reason = flaws.reason(&self.reason);
+        public_key.zip(reason).ok_or_else(|| flaws.into_problem())
     }
 }
 
@@ -157,6 +188,10 @@ async fn create_client(
     let holdings = holdings_of(&api, &mutation);
     let by = (mutation.with_body(&body)?, holdings);
     let subject = Subject { name: client.name.clone(), kind: PrincipalKind::Client };
+    if client.public_key.is_some() {
+        let create = Command::CreatePrincipal { principal: client, reason };
+        return change(&api, by, (subject, Existence::Created), create).await;
+    }
     let create = move |credential| Command::CreatePrincipal {
         principal: NewPrincipal { credential, ..client },
         reason,
@@ -164,25 +199,31 @@ async fn create_client(
     with_new_secret(&api, by, (subject, Existence::Created), create).await
 }
 
-/// Give a client another secret
+/// Give a client another secret, or take another key
 ///
-/// It is in the answer, once. The one before is worth nothing, and neither is any token that was given for it.
+/// A secret is in the answer, once. What the client had before is worth nothing, and neither is any token that was given
+/// for it.
 #[utoipa::path(post, path = "/v1/clients/{name}/rotate", tag = "access",
     operation_id = "rotateSecret",
     params(("name" = String, Path, description = "The client's name"), MutationHeaders),
-    request_body = GivenReason, security(("oauth2" = ["access:write"]), ("bearer" = [])),
+    request_body = CredentialToReplace, security(("oauth2" = ["access:write"]), ("bearer" = [])),
     responses((status = 200, description = "Rotated", body = ClientWithSecret), MutationProblems))]
 #[tracing::instrument(skip_all)]
 async fn rotate_secret(
     State(api): State<CommandApi>,
     Path(name): Path<String>,
     mutation: Mutation<WriteAccess>,
-    JsonBody(body): JsonBody<GivenReason>,
+    JsonBody(body): JsonBody<CredentialToReplace>,
 ) -> Result<Response, Problem> {
     let subject = Subject::client(&name)?;
-    let (name, reason) = (subject.name.clone(), read_reason(&body.reason)?);
+    let name = subject.name.clone();
+    let (key, reason) = body.parse()?;
     let holdings = holdings_of(&api, &mutation);
     let by = (mutation.with_body(&body)?, holdings);
+    if let Some(key) = key {
+        let register = Command::RegisterPublicKey { name, key, reason };
+        return change(&api, by, (subject, Existence::Required), register).await;
+    }
     let replace = move |credential| Command::ReplaceCredential { name, credential, reason };
     with_new_secret(&api, by, (subject, Existence::Required), replace).await
 }

@@ -4,7 +4,7 @@ use axum::response::Response;
 use domain::{AccessControlCommand as Command, Role};
 use platform::http::Problem;
 
-use super::change::{Subject, change, holdings_of};
+use super::change::{Existence, Subject, change, holdings_of};
 use super::{Flaws, GivenReason, ReachToGive, RoleToGive};
 use crate::CommandApi;
 use crate::command::{Mutation, WriteAccess};
@@ -26,7 +26,8 @@ pub(super) async fn disable(
     let (name, reason) = (subject.name.clone(), read_reason(&body.reason)?);
     let holdings = holdings_of(api, &mutation);
     let command = Command::DisablePrincipal { name, reason };
-    change(api, (mutation.with_body(&body)?, holdings), subject, command).await
+    let by = (mutation.with_body(&body)?, holdings);
+    change(api, by, (subject, Existence::Required), command).await
 }
 
 /// Gives them back.
@@ -39,7 +40,8 @@ pub(super) async fn enable(
     let (name, reason) = (subject.name.clone(), read_reason(&body.reason)?);
     let holdings = holdings_of(api, &mutation);
     let command = Command::EnablePrincipal { name, reason };
-    change(api, (mutation.with_body(&body)?, holdings), subject, command).await
+    let by = (mutation.with_body(&body)?, holdings);
+    change(api, by, (subject, Existence::Required), command).await
 }
 
 /// Lets it do something else.
@@ -54,7 +56,8 @@ pub(super) async fn change_role(
     let (Some(role), Some(reason)) = (role, reason) else { return Err(flaws.into_problem()) };
     let (name, holdings) = (subject.name.clone(), holdings_of(api, &mutation));
     let command = Command::ChangeRole { name, role, reason };
-    change(api, (mutation.with_body(&body)?, holdings), subject, command).await
+    let by = (mutation.with_body(&body)?, holdings);
+    change(api, by, (subject, Existence::Required), command).await
 }
 
 /// Lets it do so elsewhere.
@@ -70,5 +73,6 @@ pub(super) async fn change_reach(
     let (Some(reach), Some(reason)) = (reach, reason) else { return Err(flaws.into_problem()) };
     let (name, holdings) = (subject.name.clone(), holdings_of(api, &mutation));
     let command = Command::ChangeReach { name, reach, reason };
-    change(api, (mutation.with_body(&body)?, holdings), subject, command).await
+    let by = (mutation.with_body(&body)?, holdings);
+    change(api, by, (subject, Existence::Required), command).await
 }

@@ -127,3 +127,38 @@ async fn a_client_with_a_key_proves_itself_in_one_way() {
     let by_new = other.sign(&header(), &assertion_claims("aoi-1", json!({})));
     assert_eq!(ask(&api, &by_new).await.status, 401);
 }
+
+#[tokio::test]
+async fn over_rest_a_client_is_given_a_key_another_key_and_a_secret() {
+    let (api, keys, other) =
+        (TestApi::start().await, ClientKeys::generate(), ClientKeys::generate());
+    api.create_account("root", Role::Admin).await;
+    let admin = api.sign_in("root").await.text("access_token");
+    let post = |path: &str, body: Value| api.post(path).token(&admin).json(body);
+    let client =
+        |key: String| json!({"name": "mes", "role": "auditor", "public_key": key, "reason": "new"});
+    for unusable in [String::new(), "x".repeat(20_000), api.token.clone()] {
+        let refused = post("/v1/clients", client(unusable)).send().await;
+        assert_eq!(refused.problem(), (422, "validation".to_owned()));
+        assert_eq!(refused.json["errors"][0]["field"], "public_key", "{refused:?}");
+    }
+    let created = post("/v1/clients", client(keys.pem())).send().await;
+    assert_eq!((created.status, created.json.get("client_secret")), (201, None), "{created:?}");
+    api.follow_access().await;
+    let by = |keys: &ClientKeys| keys.sign(&header(), &assertion_claims("mes", json!({})));
+    assert_eq!(ask(&api, &by(&keys)).await.status, 200);
+
+    let key = json!({"public_key": other.pem(), "reason": "another machine"});
+    let rotated = post("/v1/clients/mes/rotate", key).send().await;
+    assert_eq!((rotated.status, rotated.json.get("client_secret")), (200, None), "{rotated:?}");
+    api.follow_access().await;
+    assert_eq!(ask(&api, &by(&keys)).await.status, 401);
+    assert_eq!(ask(&api, &by(&other)).await.status, 200);
+
+    let rotated = post("/v1/clients/mes/rotate", json!({"reason": "no key"})).send().await;
+    let secret = rotated.text("client_secret");
+    api.follow_access().await;
+    assert_eq!(ask(&api, &by(&other)).await.status, 401);
+    let form = format!("grant_type=client_credentials&client_id=mes&client_secret={secret}");
+    assert_eq!(api.send_form("/v1/token", &form).await.status, 200);
+}
