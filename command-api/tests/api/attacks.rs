@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use domain::{AccessControlCommand as Command, Role};
+use serde_json::json;
 
 use crate::principals::{OtherProcess, PASSWORD, basic};
 use crate::support::{TestApi, board};
@@ -128,4 +129,25 @@ async fn a_token_of_a_client_that_is_disabled_is_worth_nothing_anywhere() {
     let replayed = api.post("/v1/inspections").token(&token).json(board()).send().await;
     assert_eq!(replayed.problem(), (401, "unauthorized".into()), "not the old one");
     assert_eq!(ask().await.status, 200);
+}
+
+/// What makes a request the same is kept for ever, and would tell a password to whoever can guess one.
+#[tokio::test]
+async fn what_is_kept_of_a_request_with_a_password_says_nothing_to_who_lacks_the_key_of_the_place()
+{
+    let mut kept = Vec::new();
+    for _ in 0..2 {
+        let api = TestApi::start().await;
+        api.create_account("root", Role::Admin).await;
+        let token = api.sign_in("root").await.text("access_token");
+        let body =
+            json!({"name": "bob", "role": "operator", "password": PASSWORD, "reason": "new"});
+        let create = api.post("/v1/accounts").key("one").token(&token).json(body);
+        assert_eq!(create.send().await.status, 201);
+        let fingerprint = "SELECT encode(fingerprint, 'hex') FROM idempotency_keys";
+        let fingerprint: String =
+            sqlx::query_scalar(fingerprint).fetch_one(&api.pool).await.unwrap();
+        kept.push(fingerprint);
+    }
+    assert_ne!(kept[0], kept[1], "the same request, at two installations");
 }

@@ -285,3 +285,17 @@ async fn who_is_too_many_is_told_so_at_once() {
     let busy = outcomes.iter().filter(|outcome| outcome.is_err()).count();
     assert!(busy > 100 && busy < 600, "{busy}");
 }
+
+#[tokio::test]
+async fn who_is_nobody_costs_as_much_as_who_is_known() {
+    let world = World::start().await;
+    world.create_station().await;
+    world.change(Command::DisablePrincipal { name: name("aoi-1"), reason: "sold".into() }).await;
+    world.until(|known| known.principal(&name("aoi-1")).is_some_and(|it| !it.is_enabled)).await;
+    for nobody in ["aoi-9", "aoi-1", "no name"] {
+        let tries = (0..300).map(|_| world.sign_in(nobody, "chipq_secret_x"));
+        let outcomes = futures::future::join_all(tries).await;
+        let busy = |outcome: &Result<_, _>| matches!(outcome, Err(SignInError::Busy(_)));
+        assert!(outcomes.iter().any(busy), "{nobody}: no digest is computed");
+    }
+}
