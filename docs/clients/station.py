@@ -4,8 +4,9 @@
     python3 station.py golden.jpg board.jpg --part PCB-7 --lot L-1 --pdf report.pdf
 
 It needs Python 3.9 and nothing else. It signs in with CHIPQ_CLIENT_ID and CHIPQ_CLIENT_SECRET, or with CHIPQ_USER and
-CHIPQ_PASSWORD. The part and its golden sample are registered when they are missing, by whoever may do so. Exits with
-the judgement, as `chipq inspect` does: 0 pass, 1 fail, 2 review; with 69 when the platform refuses or does not answer.
+CHIPQ_PASSWORD: at the platform, or at the token endpoint of the company's identity provider, where CHIPQ_TOKEN_URL
+names one. The part and its golden sample are registered when they are missing, by whoever may do so. Exits with the
+judgement, as `chipq inspect` does: 0 pass, 1 fail, 2 review; with 69 when the platform refuses or does not answer.
 
 What a client of yours should keep of it: one Idempotency-Key for a command, however often it is sent; Retry-After;
 which answers are worth another try; and that `detail` of a problem says what to do.
@@ -116,8 +117,9 @@ def sign_in_by(form):
 
     def sign_in(base):
         encoded = urllib.parse.urlencode(form).encode()
+        endpoint = os.environ.get("CHIPQ_TOKEN_URL") or base + "/v1/token"
         try:
-            with urllib.request.urlopen(base + "/v1/token", encoded, timeout=ANSWER_WITHIN_S) as answer:
+            with urllib.request.urlopen(endpoint, encoded, timeout=ANSWER_WITHIN_S) as answer:
                 return json.load(answer)["access_token"]
         except urllib.error.HTTPError as refusal:
             raise read_problem(refusal) from None
