@@ -90,7 +90,7 @@ impl Requester {
         (secret, by_header): (&SecretString, bool),
     ) -> Result<Actor, NotGranted> {
         self.note_concerned(api, name);
-        let attempt = api.sign_in_guard().begin_try(name, &self.client.network());
+        let attempt = api.sign_in_guard().begin_try((name, kind), &self.client.network());
         let attempt = attempt.map_err(NotGranted::LockedOut)?;
         if kind == PrincipalKind::Account
             && let Some(demo) = api.users().authenticate(name, secret)
@@ -101,6 +101,8 @@ impl Requester {
             attempt.succeed();
             return Ok(demo.with_scopes_of(api.register().role_scopes()));
         }
+        // Whoever was created or given another secret a moment ago gets in with it.
+        api.administration().await_heard(api.register(), name).await;
         let signed_in = api.credentials().sign_in(api.register(), (name, kind), secret).await;
         match &signed_in {
             Ok(_) => attempt.succeed(),

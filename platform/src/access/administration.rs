@@ -15,6 +15,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use uuid::Uuid;
 
 use super::{CredentialStore, PasswordFlaw, SignInError, check_password};
+use crate::auth::AccessRegister;
 use crate::config::random_bytes;
 use crate::event_log::{ActorRef, EventLog, EventLogError, EventMetadata};
 use crate::execute::{ExecuteError, Executed, Request, execute, load};
@@ -29,6 +30,9 @@ const SECRET_PREFIX: &str = "chipq_secret_";
 const CLAIM_CODE_BYTES: usize = 20;
 /// How long a claim code is worth something.
 const CLAIM_CODE_LIFETIME: Duration = Duration::from_secs(60 * 60);
+
+/// A process hears of a change in 0.2 s at most, unless it is very busy.
+const HEARD_WITHIN: Duration = Duration::from_secs(2);
 
 /// Why nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -122,6 +126,21 @@ impl AccessAdministration {
     pub async fn read(&self) -> Result<AccessControl, AccessError> {
         let loaded = load::<AccessControl>(&*self.log, AccessControl::ID).await;
         Ok(loaded.map_err(explain)?.state)
+    }
+
+    /// Waits until `register` knows of `name` what the log says now, for [`HEARD_WITHIN`] at most. Where the log cannot be
+    /// read, nothing is waited for.
+    pub async fn await_heard(&self, register: &AccessRegister, name: &str) {
+        let (Ok(name), Ok(access)) = (name.parse::<PrincipalName>(), self.read().await) else {
+            return;
+        };
+        let Some(revision) = access.principal(&name).map(|now| now.revision) else { return };
+        let mut changes = register.changes();
+        let heard = changes.wait_for(|known| {
+            let heard_of = known.as_ref().and_then(|known| known.principal(&name));
+            heard_of.is_some_and(|heard_of| heard_of.revision >= revision)
+        });
+        let _ = tokio::time::timeout(HEARD_WITHIN, heard).await;
     }
 
     /// Creates a client; returns its secret.

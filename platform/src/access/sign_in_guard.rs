@@ -2,14 +2,17 @@
 //! is computed for another.
 //!
 //! Invariants: pauses are counted for a name and the network that it is tried from, so that whoever guesses from
-//! elsewhere locks nobody out; the wider bounds, of a name over all networks and of a network over all names, slow
-//! only those who have never signed in with that name from there. A name that nobody has counts as one that
+//! elsewhere locks nobody out; the wider bounds, of an account over all networks and of a network over all names, slow
+//! only those who have never signed in with that name from there. The secret of a client is not guessed (256 random
+//! bits), so that what others try elsewhere says nothing of a client. A name that nobody has counts as one that
 //! somebody has. What is remembered is bounded, and no name in it: what was typed may be a password.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+use domain::PrincipalKind;
 
 /// After how many wrong ones pauses begin, and how long they become. The first takes a second, each further one twice
 /// as long.
@@ -21,8 +24,8 @@ struct Pauses {
 
 /// Of one name from one network.
 const OF_PAIR: Pauses = Pauses { after: 5, longest: Duration::from_secs(15 * 60) };
-/// Of one name from all networks together. It has to let somebody through who is somewhere new.
-const OF_NAME: Pauses = Pauses { after: 50, longest: Duration::from_secs(60) };
+/// Of one account from all networks together. It has to let somebody through who is somewhere new.
+const OF_ACCOUNT: Pauses = Pauses { after: 50, longest: Duration::from_secs(60) };
 /// Of one network with all names together.
 const OF_NETWORK: Pauses = Pauses { after: 50, longest: Duration::from_secs(15 * 60) };
 /// Wrong ones are forgotten so long after the last one.
@@ -61,7 +64,7 @@ struct Guarded {
 #[derive(Debug, Default)]
 struct Counts {
     pairs: Failures<(u64, u64)>,
-    names: Failures<u64>,
+    accounts: Failures<u64>,
     networks: Failures<u64>,
     /// Who has signed in from where, and when last.
     known: HashMap<(u64, u64), Instant>,
@@ -92,20 +95,26 @@ struct Count {
 pub struct SignInTry {
     guard: SignInGuard,
     pair: (u64, u64),
+    kind: PrincipalKind,
 }
 
 impl SignInGuard {
-    /// A try to sign in as `name` from `network`; say how it ended.
+    /// A try to sign in as `name`, by the password of an account or the secret of a client, from `network`; say how it
+    /// ended.
     ///
     /// # Errors
     /// When there were too many wrong ones.
-    pub fn begin_try(&self, name: &str, network: &str) -> Result<SignInTry, LockedOut> {
-        self.begin_try_at(name, network, Instant::now())
+    pub fn begin_try(
+        &self,
+        (name, kind): (&str, PrincipalKind),
+        network: &str,
+    ) -> Result<SignInTry, LockedOut> {
+        self.begin_try_at((name, kind), network, Instant::now())
     }
 
     fn begin_try_at(
         &self,
-        name: &str,
+        (name, kind): (&str, PrincipalKind),
         network: &str,
         now: Instant,
     ) -> Result<SignInTry, LockedOut> {
@@ -116,13 +125,17 @@ impl SignInGuard {
         let is_known = counts.known.contains_key(&pair);
         counts.pairs.check(&pair, OF_PAIR, is_known, now)?;
         if !is_known {
-            counts.names.check(&pair.0, OF_NAME, is_known, now)?;
+            if kind == PrincipalKind::Account {
+                counts.accounts.check(&pair.0, OF_ACCOUNT, is_known, now)?;
+            }
             counts.networks.check(&pair.1, OF_NETWORK, is_known, now)?;
         }
         counts.pairs.begin(pair, now);
-        counts.names.begin(pair.0, now);
+        if kind == PrincipalKind::Account {
+            counts.accounts.begin(pair.0, now);
+        }
         counts.networks.begin(pair.1, now);
-        Ok(SignInTry { guard: self.clone(), pair })
+        Ok(SignInTry { guard: self.clone(), pair, kind })
     }
 
     /// Nothing that holds it can panic half-way.
@@ -158,7 +171,9 @@ impl SignInTry {
         let (name, network) = self.pair;
         let mut counts = self.guard.counts();
         counts.pairs.fail(&self.pair, OF_PAIR, now);
-        counts.names.fail(&name, OF_NAME, now);
+        if self.kind == PrincipalKind::Account {
+            counts.accounts.fail(&name, OF_ACCOUNT, now);
+        }
         counts.networks.fail(&network, OF_NETWORK, now);
     }
 }
@@ -168,7 +183,9 @@ impl Drop for SignInTry {
         let (name, network) = self.pair;
         let mut counts = self.guard.counts();
         counts.pairs.end(&self.pair);
-        counts.names.end(&name);
+        if self.kind == PrincipalKind::Account {
+            counts.accounts.end(&name);
+        }
         counts.networks.end(&network);
     }
 }

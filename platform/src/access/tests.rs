@@ -299,3 +299,16 @@ async fn who_is_nobody_costs_as_much_as_who_is_known() {
         assert!(outcomes.iter().any(busy), "{nobody}: no digest is computed");
     }
 }
+
+#[tokio::test]
+async fn who_was_created_a_moment_ago_is_waited_for() {
+    let world = World::start().await;
+    for n in 0..20 {
+        let (name, reach) = (format!("mes-{n}"), Reach::everywhere());
+        let client = NewClient { name: name.parse().unwrap(), role: Role::Auditor, reach };
+        let created = world.administration.create_client(ada(), client, "new".into()).await;
+        let secret = created.unwrap().client_secret;
+        world.administration.await_heard(&world.register, &name).await;
+        assert!(world.sign_in(&name, secret.expose_secret()).await.is_ok(), "{name}");
+    }
+}

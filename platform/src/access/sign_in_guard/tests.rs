@@ -5,16 +5,20 @@ use super::*;
 const HERE: &str = "192.0.2.1";
 const ELSEWHERE: &str = "198.51.100.1";
 
+fn account(name: &str) -> (&str, PrincipalKind) {
+    (name, PrincipalKind::Account)
+}
+
 fn seconds(count: u64) -> Duration {
     Duration::from_secs(count)
 }
 
 fn fail(guard: &SignInGuard, name: &str, network: &str, now: Instant) -> Result<(), LockedOut> {
-    guard.begin_try_at(name, network, now).map(|attempt| attempt.fail_at(now))
+    guard.begin_try_at(account(name), network, now).map(|attempt| attempt.fail_at(now))
 }
 
 fn succeed(guard: &SignInGuard, name: &str, network: &str, now: Instant) -> Result<(), LockedOut> {
-    guard.begin_try_at(name, network, now).map(|attempt| attempt.succeed_at(now))
+    guard.begin_try_at(account(name), network, now).map(|attempt| attempt.succeed_at(now))
 }
 
 #[test]
@@ -63,8 +67,23 @@ fn many_networks_together_guess_little_more_than_one() {
     }
     // 50 at once, and then one a minute at last.
     assert!((50..75).contains(&guessed), "{guessed} of 60,000");
-    let somewhere_new = guard.begin_try_at("ada", ELSEWHERE, begun + seconds(600 + 60));
+    let somewhere_new = guard.begin_try_at(account("ada"), ELSEWHERE, begun + seconds(600 + 60));
     assert!(somewhere_new.is_ok(), "whoever is somewhere new comes through");
+}
+
+#[test]
+fn a_client_waits_for_nobody_who_guesses_its_secret_elsewhere() {
+    let (guard, now) = (SignInGuard::default(), Instant::now());
+    let client = ("aoi-1", PrincipalKind::Client);
+    for n in 0..10_000 {
+        let network = format!("10.0.{}.{}", n / 256, n % 256);
+        guard.begin_try_at(client, &network, now).unwrap().fail_at(now);
+    }
+    assert!(guard.begin_try_at(client, ELSEWHERE, now).is_ok(), "where it has never signed in");
+    for _ in 0..4 {
+        guard.begin_try_at(client, "10.0.0.0", now).unwrap().fail_at(now);
+    }
+    assert!(guard.begin_try_at(client, "10.0.0.0", now).is_err(), "where five were wrong");
 }
 
 #[test]
@@ -82,17 +101,20 @@ fn one_network_does_not_try_all_names_and_those_who_are_known_there_go_on() {
 fn guesses_at_the_same_time_count_before_they_are_known_to_be_wrong() {
     let (guard, now) = (SignInGuard::default(), Instant::now());
     let pending: Vec<_> =
-        (0..100).filter_map(|_| guard.begin_try_at("ada", HERE, now).ok()).collect();
+        (0..100).filter_map(|_| guard.begin_try_at(account("ada"), HERE, now).ok()).collect();
     assert_eq!(pending.len(), 5);
     pending.into_iter().for_each(|attempt| attempt.fail_at(now));
     let opened = now + seconds(1);
-    let first = guard.begin_try_at("ada", HERE, opened).unwrap();
-    assert!(guard.begin_try_at("ada", HERE, opened).is_err(), "one by one");
+    let first = guard.begin_try_at(account("ada"), HERE, opened).unwrap();
+    assert!(guard.begin_try_at(account("ada"), HERE, opened).is_err(), "one by one");
     drop(first);
-    assert!(guard.begin_try_at("ada", HERE, opened).is_ok(), "that was neither right nor wrong");
+    assert!(
+        guard.begin_try_at(account("ada"), HERE, opened).is_ok(),
+        "that was neither right nor wrong"
+    );
 
     assert_eq!(succeed(&guard, "aoi-1", HERE, now), Ok(()));
-    let many: Vec<_> = (0..100).map(|_| guard.begin_try_at("aoi-1", HERE, now)).collect();
+    let many: Vec<_> = (0..100).map(|_| guard.begin_try_at(account("aoi-1"), HERE, now)).collect();
     assert!(many.iter().all(Result::is_ok), "a station that is known there may ask in parallel");
 }
 
@@ -117,7 +139,7 @@ fn what_is_remembered_is_bounded() {
         let _ = fail(&guard, &format!("name-{n}"), &format!("network-{n}"), at);
     }
     let counts = guard.counts();
-    assert!(counts.pairs.0.len() <= REMEMBERED_MAX && counts.names.0.len() <= REMEMBERED_MAX);
+    assert!(counts.pairs.0.len() <= REMEMBERED_MAX && counts.accounts.0.len() <= REMEMBERED_MAX);
     assert!(counts.networks.0.len() <= REMEMBERED_MAX);
 }
 
@@ -126,6 +148,6 @@ fn nothing_is_kept_of_who_signs_in_at_once_but_that_it_is_known() {
     let (guard, now) = (SignInGuard::default(), Instant::now());
     assert_eq!(succeed(&guard, "ada", HERE, now), Ok(()));
     let counts = guard.counts();
-    assert!(counts.pairs.0.is_empty() && counts.names.0.is_empty());
+    assert!(counts.pairs.0.is_empty() && counts.accounts.0.is_empty());
     assert!(counts.networks.0.is_empty() && counts.known.len() == 1);
 }
