@@ -33,8 +33,8 @@ pub trait Aggregate: Default + Clone + Send + Sync + 'static {
     /// The state after `event`. Total: any stored event may be applied to any state.
     fn evolve(&mut self, event: &Self::Event);
 
-    /// Whether somebody who is limited to `reach` may give it `command`. What is neither at a station nor of a part is
-    /// within every reach.
+    /// Whether somebody who is limited to `reach` may give it `command`. What is of a part is at every station; what is
+    /// neither at a station nor of a part is within every reach.
     fn is_within(&self, _reach: &Reach, _command: &Self::Command) -> bool {
         true
     }

@@ -96,13 +96,15 @@ impl Aggregate for Part {
         command::decide(self, command)
     }
 
+    /// What is written of a part counts at every station: whoever is limited to some of them writes nothing of it.
     fn is_within(&self, reach: &Reach, command: &PartCommand) -> bool {
-        match (self, command) {
+        let is_of_covered_part = match (self, command) {
             (Self::Registered(facts), _) => reach.covers_part(&facts.part),
             (Self::Unregistered, PartCommand::RegisterPart { part }) => reach.covers_part(part),
             // There is nothing to keep anybody from.
             (Self::Unregistered, _) => true,
-        }
+        };
+        reach.stations().is_empty() && is_of_covered_part
     }
 
     fn evolve(&mut self, event: &PartEvent) {

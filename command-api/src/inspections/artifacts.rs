@@ -11,12 +11,12 @@ use axum::response::Response;
 use chrono::{DateTime, Utc};
 use domain::inspection::Artifact;
 use domain::{
-    ArtifactId, Inspection, InspectionCommand, InspectionId, InspectionRejection, Picture,
-    PictureOwner as _, PixelScale, UploadSlot, ViewName,
+    Aggregate as _, ArtifactId, Inspection, InspectionCommand, InspectionId, InspectionRejection,
+    Picture, PictureOwner as _, PixelScale, Reach, UploadSlot, ViewName,
 };
 use platform::artifact_store::ArtifactStoreError;
 use platform::event_log::StreamVersion;
-use platform::execute::{Executed, load};
+use platform::execute::{ExecuteError, Executed, load};
 use platform::http::{NoBody, Problem, ProblemType};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -239,8 +239,10 @@ async fn complete_artifact(
     let inspection_id = parse_inspection_id(&inspection_id)?;
     let artifact_id = parse_artifact_id(&artifact_id)?;
     let store = api.clone();
-    dispatch_command(&api, mutation.without_body(), move |_| async move {
-        let picture = find_stored_picture(&store, inspection_id, artifact_id).await?;
+    let request = mutation.without_body();
+    let reach = request.reach.clone();
+    dispatch_command(&api, request, move |_| async move {
+        let picture = find_stored_picture(&store, &reach, (inspection_id, artifact_id)).await?;
         let body = PictureBody { artifact_id, picture: picture.clone() };
         Ok(Plan::<Inspection> {
             aggregate_id: inspection_id.to_string(),
@@ -253,14 +255,20 @@ async fn complete_artifact(
     .await
 }
 
-/// The picture, from the log or, when its upload was cut off before the event, from the store.
+/// The picture, from the log or, when its upload was cut off before the event, from the store. Whoever the inspection
+/// is out of `reach` of hears that and no more, and no picture is read for them.
 async fn find_stored_picture(
     api: &CommandApi,
-    inspection_id: InspectionId,
-    artifact_id: ArtifactId,
+    reach: &Reach,
+    (inspection_id, artifact_id): (InspectionId, ArtifactId),
 ) -> Result<Picture, Problem> {
     let loaded = load::<Inspection>(api.log(), &inspection_id.to_string()).await;
     let state = loaded.map_err(problems::from_execute_error)?.state;
+    // The command that is to be given needs the picture; any other on it is within the same reach.
+    if !state.is_within(reach, &InspectionCommand::CancelReservation { artifact_id }) {
+        let refused = ExecuteError::<InspectionRejection>::OutOfReach;
+        return Err(problems::from_execute_error(refused));
+    }
     match state.upload_slot(artifact_id).map_err(|refused| problems::from_rejection(&refused))? {
         UploadSlot::Taken(picture) => Ok(picture.clone()),
         UploadSlot::Free { .. } => {

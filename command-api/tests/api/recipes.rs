@@ -1,10 +1,10 @@
 //! Recipes: a new revision is the whole recipe, with who, when and why.
 
-use domain::{Inspection, Part};
+use domain::{Inspection, Part, Reach};
 use platform::event_log::StreamId;
 use serde_json::{Value, json};
 
-use crate::support::{Call, TestApi};
+use crate::support::{Call, TestApi, board};
 
 const PATH: &str = "/v1/parts/PCB-1/recipe-revisions";
 
@@ -97,6 +97,35 @@ async fn recipes_are_revised_by_those_who_may_write_parts_and_of_parts_that_exis
     api.register_part("PCB-1").await;
     let station = revise(&api).token(&api.token_of("aoi-2", &["station"])).send().await;
     assert_eq!(station.problem(), (403, "missing-scope".into()));
+}
+
+#[tokio::test]
+async fn an_engineer_of_some_stations_writes_nothing_that_the_others_judge_by() {
+    let api = TestApi::start().await;
+    api.register_part("PCB-1").await;
+    let golden = "/v1/parts/PCB-1/golden-sample";
+    let announce = || api.post(format!("{golden}?type=image/jpeg"));
+    let sample = announce().send().await.text("artifact_id");
+    let of_station = Reach::new(["AOI-1".parse().unwrap()].into(), [].into()).unwrap();
+    let token = api.token_within(of_station, "erin", &["engineer"]);
+    let head = api.head().await;
+    for call in [
+        api.post("/v1/parts").json(json!({ "part": "PCB-2" })),
+        revise(&api),
+        announce(),
+        api.post(format!("{golden}/{sample}/renew")),
+        api.post(format!("{golden}/{sample}/cancel")),
+    ] {
+        let refused = call.token(&token).send().await;
+        assert_eq!(refused.problem(), (403, "out-of-reach".into()), "{refused:?}");
+    }
+    assert_eq!(api.head().await, head, "nothing was appended");
+    // The controls: she inspects there, and whoever is limited to the part alone writes it.
+    let own = api.post("/v1/inspections").token(&token).json(board()).send().await;
+    assert_eq!(own.status, 201, "{own:?}");
+    let of_part = Reach::new([].into(), ["PCB-1".parse().unwrap()].into()).unwrap();
+    let token = api.token_within(of_part, "pat", &["engineer"]);
+    assert_eq!(revise(&api).token(&token).send().await.status, 201);
 }
 
 #[tokio::test]

@@ -117,6 +117,11 @@ impl TestApi {
 
     /// A token of an account that there is from now on.
     pub(crate) fn token_of(&self, subject: &str, roles: &[&str]) -> String {
+        self.token_within(Reach::everywhere(), subject, roles)
+    }
+
+    /// The same, of an account that is limited to `reach`.
+    pub(crate) fn token_within(&self, reach: Reach, subject: &str, roles: &[&str]) -> String {
         let (name, role) = (subject.parse::<PrincipalName>().unwrap(), roles[0].parse().unwrap());
         let mut access = AccessControl::clone(&self.register.current().unwrap());
         access.evolve(&AccessControlEvent::PrincipalCreated {
@@ -124,7 +129,7 @@ impl TestApi {
             kind: PrincipalKind::Account,
             display_name: None,
             role,
-            reach: Reach::everywhere(),
+            reach,
             credential: Uuid::nil(),
             reason: "a test".to_owned(),
         });

@@ -13,6 +13,7 @@ use platform::event_log::ActorRef;
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
+use crate::pictures::{ended_early, jpeg};
 use crate::support::{Reply, TestApi, board};
 
 pub(crate) const FORM: &str = "application/x-www-form-urlencoded";
@@ -141,6 +142,8 @@ async fn a_station_does_nothing_at_another_station() {
     let created = api.post("/v1/inspections").json(at("AOI-2")).send().await;
     let elsewhere = created.text("inspection_id");
     let (artifact, url) = api.reserve(&elsewhere).await;
+    let (damaged, _) = api.reserve(&elsewhere).await;
+    api.put_to_rest(&damaged, ended_early()).await;
     let secret = create_client(&api).await;
     let form = format!("grant_type=client_credentials&client_id=aoi-1&client_secret={secret}");
     let token = ask(&api, &form).await.text("access_token");
@@ -153,7 +156,14 @@ async fn a_station_does_nothing_at_another_station() {
     let own = post("/v1/inspections", Some(at("AOI-1"))).await;
     assert_eq!(outcome(&own), (201, String::new()));
     let own = format!("/v1/inspections/{}", own.text("inspection_id"));
-    assert_eq!(outcome(&post(&format!("{own}/artifacts?type=image/jpeg"), None).await).0, 201);
+    let announced = post(&format!("{own}/artifacts?type=image/jpeg"), None).await;
+    assert_eq!(outcome(&announced), (201, String::new()));
+    // What is told of one's own pictures, and of nobody else's.
+    let complete = format!("{own}/artifacts/{}/complete", announced.text("artifact_id"));
+    let not_uploaded = (409, "artifact-not-uploaded".to_owned());
+    assert_eq!(outcome(&post(&complete, None).await), not_uploaded);
+    let unknown = post(&format!("{own}/artifacts/{artifact}/complete"), None).await;
+    assert_eq!(outcome(&unknown), (404, "artifact-not-found".to_owned()));
 
     let before = api.head().await;
     assert_eq!(outcome(&post("/v1/inspections", Some(at("AOI-2"))).await), out_of_reach);
@@ -164,14 +174,17 @@ async fn a_station_does_nothing_at_another_station() {
         format!("{other}/infer"),
         format!("{picture}/renew"),
         format!("{picture}/cancel"),
+        format!("{picture}/complete"),
+        // No artifact has the id of an inspection.
+        format!("{other}/artifacts/{elsewhere}/complete"),
+        // Whoever reads that one finds it unreadable.
+        format!("{other}/artifacts/{damaged}/complete"),
     ] {
         assert_eq!(outcome(&post(&path, None).await), out_of_reach, "{path}");
     }
-    // That nothing has come is said first.
-    assert!(outcome(&post(&format!("{picture}/complete"), None).await).0 >= 400);
     assert_eq!(api.head().await, before, "nothing was appended");
     // The URL of a picture carries its own permission, given to whoever might announce it.
-    assert_eq!(api.put(&url, crate::pictures::jpeg(1)).send().await.status, 201);
+    assert_eq!(api.put(&url, jpeg(1)).send().await.status, 201);
 }
 
 #[tokio::test]

@@ -11,7 +11,9 @@ pub enum AccessControlRejection {
     #[error("the installation has an administrator; ask one for an account")]
     AlreadyClaimed,
     /// The code is not the one that is out, or too old.
-    #[error("the code is wrong, was used or has expired; get a new one: chipq accounts claim-code")]
+    #[error(
+        "the code is wrong, was used or has expired; get a new one: chipq accounts claim-code --reason …"
+    )]
     WrongClaimCode,
     /// There is no account and no client of this name.
     #[error("there is no account or client {name}")]

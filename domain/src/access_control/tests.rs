@@ -242,6 +242,23 @@ fn commands_on_what_is_elsewhere_are_out_of_reach() {
 }
 
 #[test]
+fn what_a_part_is_judged_by_is_out_of_reach_of_whoever_is_limited_to_stations() {
+    let register = crate::PartCommand::RegisterPart { part: part() };
+    let cancel = crate::PartCommand::CancelReservation { artifact_id: test_support::artifact(1) };
+    let unregistered = crate::Part::Unregistered;
+    let registered = crate::Part::replay(&unregistered.decide(register.clone()).unwrap());
+    let one_part = Reach::new(BTreeSet::new(), BTreeSet::from([part()])).unwrap();
+    let here_of_it = Reach::new(BTreeSet::from([station()]), BTreeSet::from([part()])).unwrap();
+    for state in [&unregistered, &registered] {
+        for command in [&register, &cancel] {
+            assert!(!state.is_within(&here(), command), "{state:?}: {command:?}");
+            assert!(!state.is_within(&here_of_it, command), "{state:?}: {command:?}");
+            assert!(state.is_within(&one_part, command), "{state:?}: {command:?}");
+        }
+    }
+}
+
+#[test]
 fn only_who_is_not_there_is_not_found() {
     assert!(Rejected::PrincipalNotFound { name: name("a") }.is_not_found());
     assert!(!Rejected::NameTaken { name: name("a") }.is_not_found());
