@@ -101,7 +101,8 @@ pub(crate) struct KeyedRequest {
 impl<P> Mutation<P> {
     /// Who announces a picture by this.
     pub(crate) fn announcer(&self) -> Announcer {
-        Announcer { subject: self.actor.subject.clone(), token_id: self.actor.token_id.clone() }
+        let Actor { subject, token_id, revision, .. } = &self.actor;
+        Announcer { subject: subject.clone(), token_id: token_id.clone(), revision: *revision }
     }
 
     /// Who sends it.

@@ -53,6 +53,8 @@ const OWNER: &str = "owner";
 
 /// The id of the token that it was announced with, as a note in its upload URL.
 const TOKEN_ID: &str = "token_id";
+/// The revision of the account or client that announced it, as a note in its upload URL.
+const REVISION: &str = "revision";
 
 /// What a picture belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -156,6 +158,7 @@ fn stored_command_id(artifact_id: ArtifactId, picture: &Picture) -> Uuid {
         ("by" = String, Query, description = "As given in upload_url"),
         ("owner" = String, Query, description = "As given in upload_url"),
         ("token_id" = Option<String>, Query, description = "As given in upload_url"),
+        ("revision" = Option<u32>, Query, description = "As given in upload_url"),
         ("type" = String, Query, description = "As given in upload_url"),
         ("signature" = String, Query, description = "As given in upload_url"),
     ),
@@ -319,7 +322,9 @@ impl PermittedUpload {
         let owner = notes.get(OWNER).and_then(|text| PictureOwnerId::parse(text));
         match (owner, notes.remove(BY)) {
             (Some(owner), Some(subject)) => {
-                let by = Announcer { subject, token_id: notes.remove(TOKEN_ID) };
+                let revision = notes.remove(REVISION).and_then(|text| text.parse().ok());
+                let by = Announcer { subject, token_id: notes.remove(TOKEN_ID), revision };
+                by.require_unchanged(api)?;
                 Ok(Self { artifact_id, owner, media_type, by, client, trace })
             }
             _ => Err(Problem::internal("a signed upload URL does not say what it is for")),

@@ -19,7 +19,7 @@ use platform::http::{NoBody, Problem, ProblemType};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{BY, OWNER, PictureOwnerId, PictureType, TOKEN_ID};
+use super::{BY, OWNER, PictureOwnerId, PictureType, REVISION, TOKEN_ID};
 use crate::announcer::Announcer;
 use crate::base_url::BaseUrl;
 use crate::command::{KeyedRequest, Plan, dispatch_command, make_answer};
@@ -275,12 +275,13 @@ async fn make_ticket(
     slot: ReservedSlot,
 ) -> Result<UploadTicket, Problem> {
     let ReservedSlot { artifact_id, media_type, expires_at, .. } = slot;
-    let Announcer { subject, token_id } = request.by.clone();
+    let Announcer { subject, token_id, revision } = request.by.clone();
     let mut notes = UploadNotes::from([
         (BY.to_owned(), subject),
         (OWNER.to_owned(), request.owner.to_string()),
     ]);
     notes.extend(token_id.map(|id| (TOKEN_ID.to_owned(), id)));
+    notes.extend(revision.map(|revision| (REVISION.to_owned(), revision.to_string())));
     let target = api.artifacts().upload_target(artifact_id, media_type, expires_at, notes).await?;
     let (inspection_id, part) = match &request.owner {
         PictureOwnerId::Inspection(id) => (Some(*id), None),

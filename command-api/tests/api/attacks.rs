@@ -5,7 +5,9 @@ use base64::engine::general_purpose::STANDARD;
 use domain::{AccessControlCommand as Command, Role};
 use serde_json::json;
 
+use crate::pictures::jpeg;
 use crate::principals::{OtherProcess, PASSWORD, basic};
+use crate::revocation::token_of_client;
 use crate::support::{TestApi, board};
 
 #[tokio::test]
@@ -129,6 +131,23 @@ async fn a_token_of_a_client_that_is_disabled_is_worth_nothing_anywhere() {
     let replayed = api.post("/v1/inspections").token(&token).json(board()).send().await;
     assert_eq!(replayed.problem(), (401, "unauthorized".into()), "not the old one");
     assert_eq!(ask().await.status, 200);
+}
+
+#[tokio::test]
+async fn an_upload_url_is_worth_nothing_once_its_announcer_may_do_nothing() {
+    let api = TestApi::start().await;
+    let secret = api.create_client_as("mes", Role::Operator).await;
+    let token = token_of_client(&api, "mes", &secret).await;
+    let created = api.post("/v1/inspections").token(&token).json(board()).send().await;
+    let path =
+        format!("/v1/inspections/{}/artifacts?type=image/jpeg", created.text("inspection_id"));
+    let announce = || api.post(path.as_str()).token(&token).send();
+    let [first, second] = [announce().await, announce().await].map(|it| it.text("upload_url"));
+    assert_eq!(api.put(&first, jpeg(1)).send().await.status, 201, "the control");
+    let (name, reason) = ("mes".parse().unwrap(), "stolen".to_owned());
+    api.change(Command::DisablePrincipal { name, reason }).await;
+    let refused = api.put(&second, jpeg(2)).send().await;
+    assert_eq!(refused.problem(), (403, "url-signature".to_owned()));
 }
 
 /// What makes a request the same is kept for ever, and would tell a password to whoever can guess one.

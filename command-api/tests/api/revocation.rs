@@ -17,7 +17,7 @@ async fn revoke(api: &TestApi, authorization: Option<&str>, token: &str) -> Repl
     reply
 }
 
-async fn token_of_client(api: &TestApi, id: &str, secret: &str) -> String {
+pub(crate) async fn token_of_client(api: &TestApi, id: &str, secret: &str) -> String {
     let form = "grant_type=client_credentials";
     let reply = api.send_form_as("/v1/token", Some(&basic(id, secret)), form).await;
     reply.text("access_token")
