@@ -49,7 +49,7 @@ pub enum AuthError {
     #[error("send a token: Authorization: Bearer <access token from POST /v1/token>")]
     MissingToken,
     /// Another scheme than `Bearer`.
-    #[error("the Authorization header is not of the form Bearer <token>")]
+    #[error("the request does not have one Authorization header of the form Bearer <token>")]
     NotBearer,
     /// Not a JWT, or claims missing or of the wrong type.
     #[error("the token is malformed; get a new one")]
@@ -85,7 +85,7 @@ pub enum AuthError {
     #[error("the account or client that the token was issued to is not known here")]
     NoPrincipal,
     /// The account or client was disabled, or what it may do was changed, after it was issued.
-    #[error("what the token was granted to was changed since; get a new one")]
+    #[error("the token was taken back, or what it was granted to was changed since; get a new one")]
     Revoked,
     /// This process cannot tell who may do what.
     #[error("accounts and clients could not be read yet; try again in a moment")]

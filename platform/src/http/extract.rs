@@ -67,7 +67,11 @@ fn subject_of(token: &str) -> Option<String> {
 }
 
 async fn authenticate(headers: &HeaderMap, verifier: &TokenVerifier) -> Result<Actor, AuthError> {
-    let header = headers.get(header::AUTHORIZATION).ok_or(AuthError::MissingToken)?;
+    let mut lines = headers.get_all(header::AUTHORIZATION).iter();
+    let header = lines.next().ok_or(AuthError::MissingToken)?;
+    if lines.next().is_some() {
+        return Err(AuthError::NotBearer);
+    }
     let token = header.to_str().ok().and_then(bearer_token).ok_or(AuthError::NotBearer)?;
     verifier.await_key_of(token).await;
     verifier.verify(token, Utc::now())

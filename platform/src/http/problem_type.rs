@@ -185,7 +185,7 @@ problem_types! {
     WebsocketProtocol, "websocket-protocol", [400],
         "`/graphql/ws` speaks `graphql-transport-ws`: offer it";
     WrongClaimCode, "wrong-claim-code", [403],
-        "the code is wrong, used or an hour old: get another, `chipq accounts claim-code`";
+        "the code is wrong, used or an hour old: get another, `chipq accounts claim-code --reason …`";
     WrongContentDigest, "wrong-content-digest", [400],
         "the body is not what its digest says: send it again";
     WrongDigest, "wrong-digest", [422],

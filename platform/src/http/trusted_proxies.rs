@@ -15,15 +15,10 @@ const HOPS_MAX: usize = 16;
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// What a proxy adds to a request; any of them says that there is one.
-static ADDED_BY_PROXIES: [HeaderName; 7] = [
-    header::FORWARDED,
-    header::VIA,
-    X_FORWARDED_FOR,
-    HeaderName::from_static("x-forwarded-host"),
-    HeaderName::from_static("x-forwarded-proto"),
-    HeaderName::from_static("x-forwarded-port"),
-    HeaderName::from_static("x-real-ip"),
-];
+const ADDED_BY_PROXIES: [&str; 7] =
+    ["forwarded", "via", "x-real-ip", "x-client-ip", "true-client-ip", "fly-client-ip", "cdn-loop"];
+/// What the names of others begin with that proxies add.
+const BEGINNINGS_OF_ADDED: [&str; 4] = ["x-forwarded-", "x-original-", "x-envoy-", "cf-"];
 
 /// Whom to believe about the addresses of clients.
 #[derive(Debug, Clone, Default, PartialEq, Eq, clap::Args)]
@@ -129,10 +124,11 @@ impl ProxyConfig {
         let mut lines = headers.get_all(name).iter().rev().peekable();
         lines.peek()?;
         // No address has a comma; one within quotes is of somebody who wants to be misunderstood.
-        let hops = lines.flat_map(|line| line.to_str().unwrap_or_default().rsplit(','));
+        let hops = lines.flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b','));
         let mut nearest = peer;
         for hop in hops.take(HOPS_MAX) {
-            let Some(address) = read(hop) else { break };
+            // What a client wrote before may be no text at all: it is left of what the proxy says.
+            let Some(address) = std::str::from_utf8(hop).ok().and_then(read) else { break };
             nearest = address;
             if !self.trusts(address) {
                 break;
@@ -144,7 +140,10 @@ impl ProxyConfig {
 
 /// Whether the request has come through a proxy, or says so.
 pub(super) fn has_forwarding_headers(headers: &HeaderMap) -> bool {
-    ADDED_BY_PROXIES.iter().any(|name| headers.contains_key(name))
+    headers.keys().map(HeaderName::as_str).any(|name| {
+        ADDED_BY_PROXIES.contains(&name)
+            || BEGINNINGS_OF_ADDED.iter().any(|beginning| name.starts_with(beginning))
+    })
 }
 
 /// The `for` of one element of `Forwarded` (RFC 7239, section 4); `None` where it names no address.
@@ -186,7 +185,7 @@ mod tests {
     fn client(peer: &str, lines: &[(&'static str, &str)]) -> String {
         let mut headers = HeaderMap::new();
         for (name, value) in lines {
-            headers.append(*name, HeaderValue::from_str(value).unwrap());
+            headers.append(*name, HeaderValue::from_bytes(value.as_bytes()).unwrap());
         }
         let proxies = proxies("10.0.0.0/8,2001:db8:1::/48,192.0.2.7");
         proxies.find_client(peer.parse().unwrap(), &headers).to_string()
@@ -219,7 +218,7 @@ mod tests {
         assert_eq!(client("198.51.100.9", &lies), "198.51.100.9", "it is no proxy");
         // Behind a proxy, its own words stand left of the proxy's.
         for lie in
-            ["203.0.113.1", "unknown", "\"", "for=\"203.0.113.1", "10.0.0.1", &"a,".repeat(99)]
+            ["203.0.113.1", "unknown", "\"", "for=\"203.0.113.1", "ä", "10.0.0.1", &"a,".repeat(99)]
         {
             let said = format!("{lie}, 198.51.100.9");
             assert_eq!(client(PROXY, &[("x-forwarded-for", &said)]), "198.51.100.9", "{said}");
@@ -229,6 +228,25 @@ mod tests {
         // The proxy writes one of the two headers, and passes the other one on.
         let other = [("forwarded", "for=203.0.113.1"), ("x-forwarded-for", "198.51.100.9")];
         assert_eq!(client(PROXY, &other), PROXY);
+    }
+
+    #[test]
+    fn what_any_proxy_adds_says_that_there_is_one() {
+        let has = |name: &'static str| {
+            let headers =
+                HeaderMap::from_iter([(HeaderName::from_static(name), "x".parse().unwrap())]);
+            has_forwarding_headers(&headers)
+        };
+        for added in [
+            "via",
+            "forwarded",
+            "x-forwarded-server",
+            "cf-connecting-ip",
+            "x-envoy-external-address",
+        ] {
+            assert!(has(added), "{added}");
+        }
+        assert!(!has("user-agent") && !has("x-request-id"));
     }
 
     #[test]

@@ -105,9 +105,10 @@ impl ClaimMapping {
         }
         let reach = self.reach_from(claims, &roles)?;
         let names: Vec<_> = roles.iter().map(|role| role.as_str()).collect();
+        let client = text_of(claims, "azp").or_else(|| text_of(claims, "client_id"));
         Ok(Actor {
             reach,
-            client: text_of(claims, "azp").or_else(|| text_of(claims, "client_id")),
+            client: client.map(|client| format!("{}:{client}", self.namespace)),
             token_id: text_of(claims, "jti"),
             display_name: text_of(claims, "name").and_then(|name| name.parse().ok()),
             ..Actor::with_roles(subject, &names)
