@@ -79,6 +79,21 @@ fn a_png_is_refused_when_its_end_is_missing_or_its_last_checksum_is_wrong() {
 }
 
 #[test]
+fn a_jpeg_whose_scan_ends_early_is_refused_although_its_decoder_would_fill_the_rest_with_grey() {
+    let (board, mut whole) = (golden_picture(1), Vec::new());
+    board.write_to(&mut Cursor::new(&mut whole), ImageFormat::Jpeg).expect("writing to memory");
+    assert_eq!(check_file(&whole), Ok(()));
+    assert!(decoded_either_way(&whole).is_ok());
+    let early = [&whole[..whole.len() / 2], &[0xff, 0xd9]].concat();
+    let filled = image::load_from_memory_with_format(&early, ImageFormat::Jpeg);
+    let filled = filled.expect("the control: the decoder by itself takes it").into_luma8();
+    assert_eq!(filled.dimensions(), board.dimensions());
+    for refused in [check_file(&early), decoded_either_way(&early).map(drop)] {
+        assert!(matches!(refused, Err(DecodeError::Damaged { .. })), "{refused:?}");
+    }
+}
+
+#[test]
 fn levels_of_sixteen_bits_are_rounded_alike() {
     let mut bytes = Vec::new();
     // Around the level that divides copper from substrate, and far from it.
