@@ -80,10 +80,9 @@ async fn change_role(args: ChangeRoleArgs, kind: PrincipalKind) -> anyhow::Resul
 }
 
 async fn change_reach(args: ChangeReachArgs, kind: PrincipalKind) -> anyhow::Result<ExitCode> {
-    let ChangeReachArgs { principal, reach } = args;
-    let reach = reach.reach().map_err(|error| wrong_arguments(&error))?;
+    let reach = args.reach().map_err(|error| wrong_arguments(&error))?;
     let to_reach = |name, reason| AccessControlCommand::ChangeReach { name, reach, reason };
-    change(principal, kind, to_reach).await
+    change(args.principal, kind, to_reach).await
 }
 
 /// Prints every principal of this kind.

@@ -110,7 +110,11 @@ async fn act(args: &DemoArgs, lot: &Lot, url: &str) -> anyhow::Result<ExitCode> 
     outln!("{}", show::yield_line(&client, &names.lot, verdicts.len()).await?);
     let pdf = pdf_path(args, &run);
     if let Some(shown) = verdicts.iter().find(|v| v.labelled > 0).or_else(|| verdicts.first()) {
-        out!("\n{}", show::report(&client, url, shown, &pdf).await?);
+        match show::report(&client, url, shown, &pdf).await {
+            Ok(shown) => out!("\n{shown}"),
+            // What was judged is judged, with a picture of it or without.
+            Err(error) => errln!("{}", Failure::from_error(&error)),
+        }
     }
     out!("{}", show::links(url));
     if args.once {

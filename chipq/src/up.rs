@@ -71,8 +71,14 @@ async fn describe_login(services: &Services) -> anyhow::Result<String> {
     }
     let reason = "the platform started without an administrator".to_owned();
     let issued = access.issue_claim_code(ActorRef::for_service("chipq"), reason).await?;
+    let installation = services.installation();
+    let place = match installation.is_private() {
+        true => format!(" --data {}", installation.data_dir().display()),
+        false => String::new(),
+    };
     Ok(format!(
-        "nobody yet; within an hour: chipq accounts claim --name NAME, with the code {}",
+        "nobody yet; within an hour: chipq accounts claim --name NAME{place}\n  \
+         code       {}",
         issued.code.expose_secret()
     ))
 }

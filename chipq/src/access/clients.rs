@@ -98,6 +98,8 @@ fn print_secret(created: &ClientSecret, as_json: bool) {
     } else {
         outln!("client_id      {client_id}");
         outln!("client_secret  {client_secret}");
-        errln!("the secret is shown this once; `chipq clients rotate {client_id}` makes another");
+        errln!(
+            "the secret is shown this once; `chipq clients rotate {client_id} --reason …` makes another"
+        );
     }
 }

@@ -53,6 +53,10 @@ fn is_same(one: &SecretString, other: &SecretString) -> bool {
 fn read_line(from: impl io::BufRead) -> Result<SecretString, Failure> {
     let mut line = String::new();
     from.take(LINE_MAX_BYTES).read_line(&mut line).map_err(|error| unreadable(&error))?;
+    if line.is_empty() {
+        let what = "nothing was there to be read, where a secret was expected";
+        return Err(Failure::new(what, "pipe it in, a line each, or name a file", exit::NO_INPUT));
+    }
     let secret = line.strip_suffix('\n').unwrap_or(&line);
     Ok(SecretString::from(secret.strip_suffix('\r').unwrap_or(secret)))
 }

@@ -138,8 +138,8 @@ fn refusal(base: &Url, status: StatusCode, body: &[u8]) -> Failure {
         ("run it again in a moment", exit::UNAVAILABLE)
     } else {
         (
-            "correct that: `chipq clients list` and `chipq accounts list` show who there is, `chipq clients \
-             rotate` makes another secret",
+            "correct that: `chipq clients list` and `chipq accounts list` show who there is, `chipq clients rotate` \
+             makes another secret, `chipq accounts password` takes another password",
             exit::DATA,
         )
     };

@@ -216,8 +216,29 @@ pub(crate) struct ChangeRoleArgs {
 pub(crate) struct ChangeReachArgs {
     #[command(flatten)]
     pub(crate) principal: ChangePrincipalArgs,
-    #[command(flatten)]
-    pub(crate) reach: ReachArgs,
+    /// A station it is limited to from now on; again for each station of a line.
+    #[arg(long = "station", value_name = "STATION", required_unless_present = "every_station")]
+    stations: Vec<Station>,
+    /// It is not limited to stations from now on.
+    #[arg(long, conflicts_with = "stations")]
+    every_station: bool,
+    /// A part it is limited to from now on; again for each.
+    #[arg(long = "part", value_name = "PART", required_unless_present = "every_part")]
+    parts: Vec<PartNumber>,
+    /// It is not limited to parts from now on.
+    #[arg(long, conflicts_with = "parts")]
+    every_part: bool,
+}
+
+impl ChangeReachArgs {
+    /// The reach.
+    ///
+    /// # Errors
+    /// When it names too many.
+    pub(crate) fn reach(&self) -> Result<Reach, domain::Invalid> {
+        let stations: BTreeSet<_> = self.stations.iter().cloned().collect();
+        Reach::new(stations, self.parts.iter().cloned().collect())
+    }
 }
 
 /// `chipq clients rotate`

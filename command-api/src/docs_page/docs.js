@@ -127,19 +127,30 @@ function useAnswer(ui, operations, response) {
   const known = { inspection_id: answer.inspection_id, report_id: answer.report_id };
   if (answer.upload_url) {
     const url = new URL(answer.upload_url);
-    fill(ui, operations.get("uploadPicture"), Object.fromEntries([
-      ["artifact_id", answer.artifact_id], ...url.searchParams]));
+    fillUpload(ui, operations.get("uploadPicture"), { artifact_id: answer.artifact_id,
+      ...Object.fromEntries(url.searchParams) });
   }
   for (const target of operations.values()) fill(ui, target, known);
   return response;
 }
 
+/** Fills what a call must have; what it may have stays as it is. */
 function fill(ui, { path, method, operation }, values) {
   for (const parameter of operation.parameters ?? []) {
     const value = values[parameter.name];
     if (parameter.required && value !== undefined && value !== null) {
       ui.specActions.changeParam([path, method], parameter.name, parameter.in, value, false);
     }
+  }
+}
+
+/**
+ * Fills everything that an upload_url says, what is optional, too: its signature counts for all of it. What it does
+ * not say is emptied, since the URL before it may have said it.
+ */
+function fillUpload(ui, { path, method, operation }, values) {
+  for (const { name, in: place } of operation.parameters ?? []) {
+    ui.specActions.changeParam([path, method], name, place, values[name] ?? "", false);
   }
 }
 
