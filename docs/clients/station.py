@@ -5,8 +5,12 @@
 
 It needs Python 3.9 and nothing else. It signs in with CHIPQ_CLIENT_ID and CHIPQ_CLIENT_SECRET, or with CHIPQ_USER and
 CHIPQ_PASSWORD: at the platform, or at the token endpoint of the company's identity provider, where CHIPQ_TOKEN_URL
-names one. The part and its golden sample are registered when they are missing, by whoever may do so. Exits with the
-judgement, as `chipq inspect` does: 0 pass, 1 fail, 2 review; with 69 when the platform refuses or does not answer.
+names one. The platform is at CHIPQ_URL, or --base. The part and its golden sample are registered when they are missing,
+by whoever may do so. Exits with the judgement, as `chipq inspect` does: 0 pass, 1 fail, 2 review; with 69 when the
+platform refuses or does not answer.
+
+--pdf needs a role that reads reports (`reports:read`), which a station's does not; a report that cannot be had is said
+on standard error and changes nothing about how it exits.
 
 What a client of yours should keep of it: one Idempotency-Key for a command, however often it is sent; Retry-After;
 which answers are worth another try; and that `detail` of a problem says what to do.
@@ -198,6 +202,18 @@ def defects(platform, inspection_id):
         query["cursor"] = page["next_cursor"]
 
 
+def save_report(platform, report_id, path):
+    """Saves the report as PDF. The board is judged: what goes wrong here is said, and no more."""
+    try:
+        report = platform.read("/v1/reports/" + report_id, accept="application/pdf")
+        with open(path, "wb") as file:
+            file.write(report)
+    except (Problem, OSError) as error:
+        print(f"station: no report in {path}: {error}", file=sys.stderr)
+    else:
+        print(f"report: {path}")
+
+
 def in_millimetres(box):
     """A box on the board, where the picture was announced with its scale."""
     if box is None:
@@ -213,8 +229,8 @@ def main():
     parser.add_argument("--lot", default="L-1")
     parser.add_argument("--station", default="AOI-1")
     parser.add_argument("--scale", metavar="PX_PER_MM", help="pixels of the board's picture per millimetre")
-    parser.add_argument("--pdf", metavar="FILE", help="save the report here")
-    parser.add_argument("--base", default=os.environ.get("CHIPQ_BASE", "http://127.0.0.1:8080"))
+    parser.add_argument("--pdf", metavar="FILE", help="save the report here, by a role that reads reports")
+    parser.add_argument("--base", default=os.environ.get("CHIPQ_URL") or "http://127.0.0.1:8080")
     args = parser.parse_args()
 
     platform = Platform(args.base, sign_in_by(form_from_environment()))
@@ -228,10 +244,7 @@ def main():
         print(f"  {defect['class']} {defect['confidence']:.2f} {defect['grade']} at "
               f"{box['x']},{box['y']} {box['width']}x{box['height']}" + in_millimetres(defect["box_mm"]))
     if args.pdf:
-        report = platform.read("/v1/reports/" + inspection["report_id"], accept="application/pdf")
-        with open(args.pdf, "wb") as file:
-            file.write(report)
-        print(f"report: {args.pdf}")
+        save_report(platform, inspection["report_id"], args.pdf)
     return EXIT_CODES.get(inspection["judgement"], EXIT_CODES["review"])
 
 
