@@ -128,7 +128,7 @@ impl AccessAdministration {
         Ok(loaded.map_err(explain)?.state)
     }
 
-    /// Waits until `register` knows of `name` what the log says now, for [`HEARD_WITHIN`] at most. Where the log cannot be
+    /// Waits until `register` knows of `name` what the log says now, for two seconds at most. Where the log cannot be
     /// read, nothing is waited for.
     pub async fn await_heard(&self, register: &AccessRegister, name: &str) {
         let (Ok(name), Ok(access)) = (name.parse::<PrincipalName>(), self.read().await) else {
