@@ -1,5 +1,5 @@
-//! Where a password, a client's secret or a claim code comes from: a file, the terminal, or standard input. Never an argument,
-//! which everybody on the machine can read.
+//! Where a password, a client's secret or a claim code comes from: a file, the terminal, or standard input. Never an
+//! argument, which everybody on the machine can read.
 
 use std::io::{self, BufRead as _, IsTerminal as _};
 use std::path::Path;

@@ -117,9 +117,13 @@ impl ReachArgs {
     /// # Errors
     /// When it names too many.
     pub(crate) fn reach(&self) -> Result<Reach, domain::Invalid> {
-        let stations: BTreeSet<_> = self.stations.iter().cloned().collect();
-        Reach::new(stations, self.parts.iter().cloned().collect())
+        reach_of(&self.stations, &self.parts)
     }
+}
+
+fn reach_of(stations: &[Station], parts: &[PartNumber]) -> Result<Reach, domain::Invalid> {
+    let stations: BTreeSet<_> = stations.iter().cloned().collect();
+    Reach::new(stations, parts.iter().cloned().collect())
 }
 
 /// A key of the client, instead of a secret.
@@ -236,8 +240,7 @@ impl ChangeReachArgs {
     /// # Errors
     /// When it names too many.
     pub(crate) fn reach(&self) -> Result<Reach, domain::Invalid> {
-        let stations: BTreeSet<_> = self.stations.iter().cloned().collect();
-        Reach::new(stations, self.parts.iter().cloned().collect())
+        reach_of(&self.stations, &self.parts)
     }
 }
 
