@@ -164,3 +164,26 @@ async fn read(request: Request) -> Result<Vec<u8>, Problem> {
     }
     Ok(bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+    use crate::auth::{KeyRing, TokenConfig, TokenIssuer};
+
+    #[tokio::test]
+    async fn of_two_authorization_headers_neither_counts() {
+        let folder = tempfile::tempdir().unwrap();
+        let keys = KeyRing::open(folder.path(), Utc::now()).unwrap();
+        let issuer = TokenIssuer::new(keys, TokenConfig::default());
+        let token = issuer.issue(&Actor::with_roles("ada", &["engineer"]), Utc::now()).unwrap();
+        let line: HeaderValue = format!("Bearer {}", token.token).parse().unwrap();
+        let mut headers = HeaderMap::new();
+        headers.append(header::AUTHORIZATION, line.clone());
+        assert!(authenticate(&headers, &issuer.verifier()).await.is_ok(), "the control");
+        headers.append(header::AUTHORIZATION, line);
+        let refused = authenticate(&headers, &issuer.verifier()).await;
+        assert_eq!(refused, Err(AuthError::NotBearer));
+    }
+}
