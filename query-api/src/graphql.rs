@@ -87,7 +87,7 @@ async fn execute_once(api: &QueryApi, session: Session, request: Request) -> Res
     let (schema, pace) = (api.graphql_schema().clone(), Pace::default());
     let request = asked_by(session, api, &pace, request);
     let answers = once(async move { schema.execute(request).await }).boxed();
-    let answer = PacedAnswers { answers, pace }.boxed();
+    let answer = PacedAnswers::new(answers, pace).boxed();
     let mut answers = api.preparation().begin(&principal, answer).await;
     answers.next().await.unwrap_or_default()
 }
@@ -100,7 +100,7 @@ fn execute_stream(
 ) -> BoxStream<'static, Response> {
     let (principal, pace) = (session.principal().to_owned(), Pace::default());
     let answers = api.graphql_schema().execute_stream(asked_by(session, api, &pace, request));
-    let answers = PacedAnswers { answers, pace }.boxed();
+    let answers = PacedAnswers::new(answers, pace).boxed();
     let api = api.clone();
     once(async move { api.preparation().begin(&principal, answers).await }).flatten().boxed()
 }

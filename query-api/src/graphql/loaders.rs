@@ -5,13 +5,13 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_graphql::dataloader::{DataLoader, Loader};
 use domain::Reach;
 use futures::future::BoxFuture;
 use platform::postgres::Pool;
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::pace::Pace;
@@ -21,32 +21,27 @@ use crate::read_model::defects::{self, DefectObject};
 use crate::read_model::inspections::{self, InspectionObject, TimelineObject};
 use crate::read_model::reports::{self, ReportObject};
 
-/// How long nobody must have asked before what was asked for is loaded.
-const SETTLED_AFTER: Duration = Duration::from_millis(1);
-/// How often that is awaited before it is loaded anyway.
-const SETTLE_MAX: usize = 20;
+/// How long what was asked for waits for the operation to be polled to its end.
+const REST_LIMIT: Duration = Duration::from_millis(20);
 
-/// The loaders of one request. Resolvers of a long list are polled in turns with other tasks, so a
-/// batch waits until nobody asks any more; a fixed delay would cut it short on a busy machine.
-pub(super) struct RequestLoaders {
-    loader: DataLoader<RowLoader>,
-    asked: Arc<AtomicUsize>,
-}
+/// The loaders of one request. What is asked for is loaded as soon as all fields of the operation wait: nobody asks
+/// for more then.
+pub(super) struct RequestLoaders(DataLoader<RowLoader>);
 
 impl RequestLoaders {
     /// For somebody who is limited to `reach`.
     pub(super) fn new(pool: Pool, reach: Reach, pace: Pace) -> Self {
-        let asked = Arc::new(AtomicUsize::new(0));
-        let seen = Arc::clone(&asked);
+        let rows = RowLoader { pool, reach, pace: pace.clone() };
         let spawn = move |batch: BoxFuture<'static, ()>| {
-            let (seen, pace) = (Arc::clone(&seen), pace.clone());
+            let (rest, delivery) = (pace.rest(), pace.delivery());
             tokio::spawn(async move {
-                wait_until_quiet(&seen, &pace).await;
+                let _until_handed_out = delivery;
+                // Longer only where nobody polls the operation.
+                let _ = timeout(REST_LIMIT, rest).await;
                 batch.await;
             })
         };
-        let loader = DataLoader::new(RowLoader { pool, reach }, spawn).delay(Duration::ZERO);
-        Self { loader, asked }
+        Self(DataLoader::new(rows, spawn).delay(Duration::ZERO))
     }
 
     /// What belongs to `key`, together with everything else that is asked for now.
@@ -61,19 +56,7 @@ impl RequestLoaders {
         K: Send + Sync + Hash + Eq + Clone + 'static,
         RowLoader: Loader<K, Error = Arc<QueryError>>,
     {
-        self.asked.fetch_add(1, Ordering::Relaxed);
-        self.loader.load_one(key).await
-    }
-}
-
-/// Nobody asked for a while, and nobody waits who may ask.
-async fn wait_until_quiet(asked: &AtomicUsize, pace: &Pace) {
-    for _ in 0..SETTLE_MAX {
-        let before = asked.load(Ordering::Relaxed);
-        tokio::time::sleep(SETTLED_AFTER).await;
-        if asked.load(Ordering::Relaxed) == before && !pace.is_held() {
-            return;
-        }
+        self.0.load_one(key).await
     }
 }
 
@@ -81,6 +64,16 @@ async fn wait_until_quiet(asked: &AtomicUsize, pace: &Pace) {
 pub(super) struct RowLoader {
     pool: Pool,
     reach: Reach,
+    pace: Pace,
+}
+
+impl RowLoader {
+    /// Rows by their key, which are about to be handed out.
+    fn deliver<K: Hash + Eq, V>(&self, rows: impl IntoIterator<Item = (K, V)>) -> HashMap<K, V> {
+        let rows = rows.into_iter().collect();
+        self.pace.begin_delivery();
+        rows
+    }
 }
 
 macro_rules! key {
@@ -125,7 +118,7 @@ impl Loader<InspectionOf> for RowLoader {
     async fn load(&self, keys: &[InspectionOf]) -> LoadedRows<InspectionOf, InspectionObject> {
         let ids: Vec<_> = keys.iter().map(|key| key.0).collect();
         let rows = inspections::by_ids(&self.pool, &ids, &self.reach).await?;
-        Ok(rows.into_iter().map(|row| (InspectionOf(row.inspection_id), row)).collect())
+        Ok(self.deliver(rows.into_iter().map(|row| (InspectionOf(row.inspection_id), row))))
     }
 }
 
@@ -136,7 +129,7 @@ impl Loader<DefectsOf> for RowLoader {
     async fn load(&self, keys: &[DefectsOf]) -> LoadedRows<DefectsOf, Vec<DefectObject>> {
         let ids: Vec<_> = keys.iter().map(|key| key.0).collect();
         let rows = defects::of_inspections(&self.pool, &ids, &self.reach).await?;
-        Ok(group_rows(rows, |row| DefectsOf(row.inspection_id)))
+        Ok(self.deliver(group_rows(rows, |row| DefectsOf(row.inspection_id))))
     }
 }
 
@@ -147,7 +140,7 @@ impl Loader<ArtifactsOf> for RowLoader {
     async fn load(&self, keys: &[ArtifactsOf]) -> LoadedRows<ArtifactsOf, Vec<ArtifactObject>> {
         let ids: Vec<_> = keys.iter().map(|key| key.0).collect();
         let rows = artifacts::of_inspections(&self.pool, &ids).await?;
-        Ok(group_rows(rows, |row| ArtifactsOf(row.inspection_id)))
+        Ok(self.deliver(group_rows(rows, |row| ArtifactsOf(row.inspection_id))))
     }
 }
 
@@ -158,7 +151,7 @@ impl Loader<TimelineOf> for RowLoader {
     async fn load(&self, keys: &[TimelineOf]) -> LoadedRows<TimelineOf, Vec<TimelineObject>> {
         let ids: Vec<_> = keys.iter().map(|key| key.0).collect();
         let rows = inspections::timeline_of(&self.pool, &ids).await?;
-        Ok(group_rows(rows, |row| TimelineOf(row.inspection_id)))
+        Ok(self.deliver(group_rows(rows, |row| TimelineOf(row.inspection_id))))
     }
 }
 
@@ -169,7 +162,7 @@ impl Loader<ReportOf> for RowLoader {
     async fn load(&self, keys: &[ReportOf]) -> LoadedRows<ReportOf, ReportObject> {
         let ids: Vec<_> = keys.iter().map(|key| key.0).collect();
         let rows = reports::of_inspections(&self.pool, &ids, &self.reach).await?;
-        Ok(rows.into_iter().map(|row| (ReportOf(row.inspection_id), row)).collect())
+        Ok(self.deliver(rows.into_iter().map(|row| (ReportOf(row.inspection_id), row))))
     }
 }
 
@@ -180,7 +173,7 @@ impl Loader<DocumentOf> for RowLoader {
     async fn load(&self, keys: &[DocumentOf]) -> LoadedRows<DocumentOf, String> {
         let ids: Vec<_> = keys.iter().map(|key| key.0).collect();
         let rows = reports::read_documents(&self.pool, &ids, &self.reach).await?;
-        Ok(rows.into_iter().map(|(id, document)| (DocumentOf(id), document)).collect())
+        Ok(self.deliver(rows.into_iter().map(|(id, document)| (DocumentOf(id), document))))
     }
 }
 

@@ -228,7 +228,7 @@ async fn a_worker_is_given_back_after_a_few_values() {
     let schema = schema.extension(counted.clone()).finish();
     let request = Request::new(query).data(pace.clone());
     let answers = once(async move { schema.execute(request).await }).boxed();
-    let mut answers = PacedAnswers { answers, pace };
+    let mut answers = PacedAnswers::new(answers, pace);
     let mut context = std::task::Context::from_waker(Waker::noop());
     let (mut before, mut most) = (0, 0);
     let answer = loop {
