@@ -45,6 +45,8 @@ pub struct DatabaseConnection {
     doubt: Doubt,
     /// Told when the database has none left.
     disk_room: DiskRoom,
+    /// Counts on with every statement, each of which is a round trip.
+    statements: Arc<AtomicU64>,
     /// The history of the database that its session is in, once somebody has found it out.
     history: Option<Uuid>,
 }
@@ -71,12 +73,13 @@ impl DatabaseConnection {
     pub(super) async fn open(
         options: &PgConnectOptions,
         limit: Duration,
-        (doubt, disk_room): (Doubt, DiskRoom),
+        (doubt, disk_room, statements): (Doubt, DiskRoom, Arc<AtomicU64>),
     ) -> Result<Self, sqlx::Error> {
         let raw = Some(PgConnection::connect_with(options).await?);
         let (standing, answered_at) = (Standing::Settled, Instant::now());
         let watch = None;
-        Ok(Self { raw, limit, watch, standing, answered_at, doubt, disk_room, history: None })
+        let history = None;
+        Ok(Self { raw, limit, watch, standing, answered_at, doubt, disk_room, statements, history })
     }
 
     /// What [`Self::note_history`] noted: which history of the database this session is in.
@@ -141,7 +144,8 @@ impl DatabaseConnection {
     pub(super) fn take(&mut self) -> Self {
         let (doubt, disk_room) = (self.doubt.clone(), self.disk_room.clone());
         let (raw, watch) = (self.raw.take(), self.watch.take());
-        Self { raw, doubt, disk_room, watch, ..*self }
+        let statements = Arc::clone(&self.statements);
+        Self { raw, doubt, disk_room, watch, statements, ..*self }
     }
 
     /// Closes the socket, and with it the session as soon as the server notices.
@@ -174,6 +178,7 @@ impl DatabaseConnection {
         match &mut self.raw {
             Some(raw) if self.standing != Standing::Unanswered => {
                 self.standing = Standing::Unanswered;
+                self.statements.fetch_add(1, Ordering::Relaxed);
                 Ok(raw)
             }
             _ => Err(io::Error::from(io::ErrorKind::NotConnected).into()),

@@ -9,6 +9,7 @@
 mod metrics;
 
 use std::ops::{Deref, DerefMut};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -65,6 +66,8 @@ struct Shared {
     idle: Mutex<Vec<DatabaseConnection>>,
     doubt: Doubt,
     disk_room: DiskRoom,
+    /// How many statements all its connections were given.
+    statements: Arc<AtomicU64>,
 }
 
 /// A connection of the pool, for as long as it is held.
@@ -87,6 +90,7 @@ impl Pool {
             idle: Mutex::default(),
             doubt: Doubt::new(),
             disk_room: DiskRoom::default(),
+            statements: Arc::default(),
         });
         let swept = Arc::downgrade(&shared);
         tokio::spawn(async move {
@@ -221,7 +225,8 @@ impl Shared {
         let mut attempt = 0;
         loop {
             let limit = self.limits.statement;
-            let signs = (self.doubt.renewed(), self.disk_room.clone());
+            let statements = Arc::clone(&self.statements);
+            let signs = (self.doubt.renewed(), self.disk_room.clone(), statements);
             match DatabaseConnection::open(&self.options, limit, signs).await {
                 Err(error) if is_starting(&error) => CONNECT_AGAIN.wait(attempt).await,
                 connected => return connected,

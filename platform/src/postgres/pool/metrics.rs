@@ -1,5 +1,6 @@
 //! What a pool measures of itself, by the OpenTelemetry semantic conventions for database clients.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
 use opentelemetry::metrics::AsyncInstrument;
@@ -30,8 +31,17 @@ impl Pool {
             .i64_observable_up_down_counter("db.client.connection.max")
             .with_unit("{connection}")
             .with_description("Most connections that a pool may have.")
-            .with_callback(observe(shared, move |shared, observer| {
+            .with_callback(observe(shared.clone(), move |shared, observer| {
                 observer.observe(i64::from(shared.limits.connections), &[pool_name(name)]);
+            }))
+            .build();
+        meter
+            .u64_observable_counter("chipq.database.statements")
+            .with_unit("{statement}")
+            .with_description("Statements given to the connections of a pool: round trips.")
+            .with_callback(observe(shared, move |shared, observer| {
+                let statements = shared.statements.load(Ordering::Relaxed);
+                observer.observe(statements, &[pool_name(name)]);
             }))
             .build();
     }
@@ -54,10 +64,10 @@ fn pool_name(name: &'static str) -> KeyValue {
 }
 
 /// Asks a pool, while there is one.
-fn observe(
+fn observe<T>(
     shared: Weak<Shared>,
-    ask: impl Fn(&Shared, &dyn AsyncInstrument<i64>) + Send + Sync + 'static,
-) -> impl Fn(&dyn AsyncInstrument<i64>) + Send + Sync + 'static {
+    ask: impl Fn(&Shared, &dyn AsyncInstrument<T>) + Send + Sync + 'static,
+) -> impl Fn(&dyn AsyncInstrument<T>) + Send + Sync + 'static {
     move |observer| {
         if let Some(shared) = shared.upgrade() {
             ask(&shared, observer);
