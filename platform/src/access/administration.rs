@@ -128,19 +128,22 @@ impl AccessAdministration {
         Ok(loaded.map_err(explain)?.state)
     }
 
-    /// Waits until `register` knows of `name` what the log says now, for two seconds at most. Where the log cannot be
-    /// read, nothing is waited for.
-    pub async fn await_heard(&self, register: &AccessRegister, name: &str) {
+    /// Whether the log says more of `name` than `register` had heard, which it then has: it is waited for, for two
+    /// seconds at most. Where the log cannot be read, nothing is.
+    pub async fn hear_more(&self, register: &AccessRegister, name: &str) -> bool {
         let (Ok(name), Ok(access)) = (name.parse::<PrincipalName>(), self.read().await) else {
-            return;
+            return false;
         };
-        let Some(revision) = access.principal(&name).map(|now| now.revision) else { return };
-        let mut changes = register.changes();
-        let heard = changes.wait_for(|known| {
+        let Some(revision) = access.principal(&name).map(|now| now.revision) else { return false };
+        let is_heard_of = |known: &Option<Arc<AccessControl>>| {
             let heard_of = known.as_ref().and_then(|known| known.principal(&name));
             heard_of.is_some_and(|heard_of| heard_of.revision >= revision)
-        });
-        let _ = tokio::time::timeout(HEARD_WITHIN, heard).await;
+        };
+        let mut changes = register.changes();
+        if is_heard_of(&changes.borrow()) {
+            return false;
+        }
+        tokio::time::timeout(HEARD_WITHIN, changes.wait_for(is_heard_of)).await.is_ok()
     }
 
     /// Creates a client; returns its secret.
@@ -293,6 +296,7 @@ impl AccessAdministration {
         let request = Request::<AccessControl> {
             aggregate_id: AccessControl::ID.to_owned(),
             command,
+            is_new: false,
             if_match: None,
             metadata: EventMetadata::by_actor(by, &TraceContext::new(None))
                 .with_command_id(Uuid::new_v4()),

@@ -308,7 +308,7 @@ async fn who_was_created_a_moment_ago_is_waited_for() {
         let client = NewClient { name: name.parse().unwrap(), role: Role::Auditor, reach };
         let created = world.administration.create_client(ada(), client, "new".into()).await;
         let secret = created.unwrap().client_secret;
-        world.administration.await_heard(&world.register, &name).await;
+        world.administration.hear_more(&world.register, &name).await;
         assert!(world.sign_in(&name, secret.expose_secret()).await.is_ok(), "{name}");
     }
 }
