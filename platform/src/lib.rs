@@ -25,6 +25,7 @@ pub mod ownership;
 pub mod picture_memory;
 pub mod postgres;
 pub mod projection_repair;
+pub mod shared_reads;
 pub mod shutdown;
 pub mod telemetry;
 #[doc(hidden)]
