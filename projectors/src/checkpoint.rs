@@ -4,7 +4,7 @@
 //! left it; events read = applied + parked.
 
 use platform::event_log::{EventLogError, Position};
-use platform::postgres::DatabaseConnection;
+use platform::postgres::{DatabaseConnection, Transaction};
 
 use crate::generation::Generation;
 use crate::poison::Poison;
@@ -23,12 +23,22 @@ pub(crate) enum WriteError {
     Database(#[from] sqlx::Error),
 }
 
-/// Takes the checkpoint's row, if it is still ours and where we left it, and points the transaction
-/// at the generation's tables.
+/// Begins a transaction on the generation's tables.
 ///
 /// Rows are looked up by keys, some hundred of them at a time, in tables that grow with every page and that
 /// nothing is known of yet: PostgreSQL would rather read them whole, and a rebuild would take longer with
 /// the square of the log. So it is told not to.
+pub(crate) async fn begin_on_tables<'c>(
+    connection: &'c mut DatabaseConnection,
+    generation: &Generation,
+) -> Result<Transaction<'c>, sqlx::Error> {
+    let schema = generation.schema();
+    let statements =
+        format!("BEGIN; SET LOCAL search_path = {schema}; SET LOCAL enable_seqscan = off");
+    connection.begin_by(statements).await
+}
+
+/// Takes the checkpoint's row, if it is still ours and where we left it, before it is known how it moves.
 pub(crate) async fn lock_checkpoint(
     tx: &mut DatabaseConnection,
     generation: &Generation,
@@ -46,40 +56,35 @@ pub(crate) async fn lock_checkpoint(
     .bind(generation.position.0)
     .fetch_optional(&mut *tx)
     .await?;
-    if ours.is_none() {
-        return Err(WriteError::Fenced);
-    }
-    sqlx::query(
-        "SELECT set_config('search_path', $1, true), set_config('enable_seqscan', 'off', true)",
-    )
-    .bind(generation.schema())
-    .execute(tx)
-    .await?;
-    Ok(())
+    ours.map(drop).ok_or(WriteError::Fenced)
 }
 
-/// Moves the checkpoint, and counts the events that it moves over.
+/// Moves the checkpoint, if it is still ours and where we left it, and counts the events that it moves over.
 pub(crate) async fn advance_checkpoint(
     tx: &mut DatabaseConnection,
     generation: &Generation,
     up_to: Position,
     (applied, parked): (u64, u64),
-) -> Result<(), sqlx::Error> {
-    sqlx::query(
+) -> Result<(), WriteError> {
+    let moved = sqlx::query(
         "UPDATE public.projection_checkpoints
-         SET position = $3, events_read = events_read + $4 + $5,
-             events_applied = events_applied + $4, events_parked = events_parked + $5,
+         SET position = $6, events_read = events_read + $7 + $8,
+             events_applied = events_applied + $7, events_parked = events_parked + $8,
              updated_at = clock_timestamp(), blocked_by = NULL
-         WHERE projection = $1 AND generation = $2",
+         WHERE projection = $1 AND generation = $2 AND status = $3 AND owner_epoch = $4
+           AND position = $5",
     )
     .bind(generation.projection.name())
     .bind(generation.number)
+    .bind(generation.status.as_str())
+    .bind(generation.epoch)
+    .bind(generation.position.0)
     .bind(up_to.0)
     .bind(to_bigint(applied))
     .bind(to_bigint(parked))
     .execute(&mut *tx)
     .await?;
-    Ok(())
+    if moved.rows_affected() == 0 { Err(WriteError::Fenced) } else { Ok(()) }
 }
 
 /// A number of events as PostgreSQL counts.

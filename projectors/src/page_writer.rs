@@ -2,7 +2,7 @@
 //! generation's owner alone.
 //!
 //! Invariants: the checkpoint moves with the rows and from where the page begins; events read =
-//! applied + parked. A page is applied as a whole; when an event in it is at fault, it is halved
+//! applied + parked. A page is applied as a whole; when an event in it is at fault, it is applied again, halved
 //! behind savepoints until that event is found, and its stream is parked. One that only newer software knows
 //! is not at fault: nothing of its page is written, and the page waits for that software, or for a decision to go
 //! on without it. A decision about the projection's own streams divides its page: what stands before it is
@@ -16,11 +16,11 @@ use std::collections::BTreeMap;
 use platform::event_log::{EventLog, Page, Position, Recorded, StreamId};
 use platform::postgres::DatabaseConnection;
 
-use crate::checkpoint::{WriteError, advance_checkpoint, lock_checkpoint};
+use crate::checkpoint::{WriteError, advance_checkpoint, begin_on_tables, lock_checkpoint};
 use crate::generation::Generation;
 use crate::parked_streams::{self, Passed};
 use crate::poison::Poison;
-use crate::projection::ApplyError;
+use crate::projection::{ApplyError, Projection};
 use crate::repair;
 
 /// Why an event was not even tried.
@@ -78,7 +78,10 @@ async fn write_stretch(
     events: &[Recorded],
     up_to: Position,
 ) -> Result<Vec<Poison>, WriteError> {
-    let mut tx = connection.begin().await?;
+    if write_at_once(connection, generation, events, up_to).await? {
+        return Ok(Vec::new());
+    }
+    let mut tx = begin_on_tables(connection, generation).await?;
     lock_checkpoint(&mut tx, generation).await?;
     let tally = apply_events(&mut tx, generation, events).await?;
     advance_checkpoint(&mut tx, generation, up_to, (tally.applied, tally.parked)).await?;
@@ -90,6 +93,48 @@ async fn write_stretch(
     generation.position = up_to;
     generation.parked.extend(tally.streams.keys().cloned());
     Ok(tally.streams.into_values().filter_map(|passed| passed.poison).collect())
+}
+
+/// The same where nothing is in the way, which is nearly always: `false`, and nothing is written, when some event is
+/// passed over or at fault.
+async fn write_at_once(
+    connection: &mut DatabaseConnection,
+    generation: &mut Generation,
+    events: &[Recorded],
+    up_to: Position,
+) -> Result<bool, WriteError> {
+    let projection = generation.projection;
+    let ours = events_of(projection, events);
+    let is_passed_over = |event: &&Recorded| {
+        generation.parked.contains(&event.stream)
+            || generation.has_discarded(&event.stream, event.position)
+    };
+    if ours.iter().any(is_passed_over) {
+        return Ok(false);
+    }
+    let mut tx = begin_on_tables(connection, generation).await?;
+    advance_checkpoint(&mut tx, generation, up_to, (events.len() as u64, 0)).await?;
+    if !ours.is_empty() {
+        match projection.apply(&mut tx, &ours).await {
+            Ok(()) => {}
+            Err(ApplyError::Transient(error)) => return Err(error.into()),
+            Err(ApplyError::Permanent(_) | ApplyError::Unknown(_)) => {
+                tx.rollback().await?;
+                return Ok(false);
+            }
+        }
+    }
+    tx.commit().await?;
+    tracing::debug!(applied = events.len(), "page projected");
+    generation.position = up_to;
+    Ok(true)
+}
+
+/// The events that the projection reads.
+fn events_of<'a>(projection: &dyn Projection, events: &'a [Recorded]) -> Vec<&'a Recorded> {
+    let aggregate_types = projection.definition().aggregate_types;
+    let is_ours = |event: &&Recorded| aggregate_types.contains(&&*event.stream.aggregate_type);
+    events.iter().filter(is_ours).collect()
 }
 
 /// What became of events.
@@ -117,11 +162,8 @@ async fn apply_events(
     events: &[Recorded],
 ) -> Result<Tally, WriteError> {
     let projection = generation.projection;
-    let aggregate_types = projection.definition().aggregate_types;
-    let (ours, others): (Vec<&Recorded>, Vec<&Recorded>) = events
-        .iter()
-        .partition(|event| aggregate_types.contains(&event.stream.aggregate_type.as_str()));
-    let mut tally = Tally { applied: others.len() as u64, ..Tally::default() };
+    let ours = events_of(projection, events);
+    let mut tally = Tally { applied: (events.len() - ours.len()) as u64, ..Tally::default() };
     let mut stretches = vec![ours];
     while let Some(mut stretch) = stretches.pop() {
         stretch.retain(|event| {

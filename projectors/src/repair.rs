@@ -12,7 +12,7 @@ use domain::{Aggregate as _, PoisonedEvent, ProjectionRepair, ProjectionRepairEv
 use platform::event_log::{EventLog, EventLogError, Position, Recorded, StreamId};
 use platform::postgres::DatabaseConnection;
 
-use crate::checkpoint::{WriteError, advance_checkpoint, lock_checkpoint};
+use crate::checkpoint::{WriteError, advance_checkpoint, begin_on_tables, lock_checkpoint};
 use crate::generation::Generation;
 use crate::parked_streams;
 use crate::poison::Poison;
@@ -79,7 +79,7 @@ pub(crate) async fn carry_out(
         }
         Some(ProjectionRepairEvent::StreamDiscarded { .. }) | None => None,
     };
-    let mut tx = connection.begin().await?;
+    let mut tx = begin_on_tables(connection, generation).await?;
     lock_checkpoint(&mut tx, generation).await?;
     let taken_up = match parked {
         Some(parked) if retry_stream(&mut tx, generation, &parked).await? => Some(parked.stream),
@@ -111,7 +111,7 @@ pub(crate) async fn retry_after_upgrade(
         }
         for stream in left {
             let parked = read_stream(log, stream, generation.position).await?;
-            let mut tx = connection.begin().await?;
+            let mut tx = begin_on_tables(connection, generation).await?;
             lock_checkpoint(&mut tx, generation).await?;
             let is_taken_up = retry_stream(&mut tx, generation, &parked).await?;
             tx.commit().await?;

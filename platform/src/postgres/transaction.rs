@@ -58,7 +58,7 @@ impl Pool {
         &self,
         statement: &'static str,
     ) -> Result<Transaction<'static>, sqlx::Error> {
-        Transaction::begin(self.acquire().await?.into(), Some(statement)).await
+        self.acquire().await?.into_transaction_by(statement).await
     }
 }
 
@@ -70,6 +70,17 @@ impl PooledConnection {
     pub(crate) async fn into_transaction(self) -> Result<Transaction<'static>, sqlx::Error> {
         Transaction::begin(self.into(), None).await
     }
+
+    /// The same by statements of its own, the first of which begins it.
+    ///
+    /// # Errors
+    /// When the database fails, and when they begin no transaction.
+    pub(crate) async fn into_transaction_by(
+        self,
+        statements: &'static str,
+    ) -> Result<Transaction<'static>, sqlx::Error> {
+        Transaction::begin(self.into(), Some(statements.into())).await
+    }
 }
 
 impl DatabaseConnection {
@@ -80,16 +91,23 @@ impl DatabaseConnection {
     pub async fn begin(&mut self) -> Result<Transaction<'_>, sqlx::Error> {
         Transaction::begin(self.into(), None).await
     }
+
+    /// Begins a transaction by statements of its own, the first of which begins it: one round trip for all of them.
+    ///
+    /// # Errors
+    /// When the database fails, inside a transaction, and when they begin none.
+    pub async fn begin_by(&mut self, statements: String) -> Result<Transaction<'_>, sqlx::Error> {
+        Transaction::begin(self.into(), Some(statements.into())).await
+    }
 }
 
 impl<'c> Transaction<'c> {
     async fn begin(
         mut connection: Held<'c>,
-        statement: Option<&'static str>,
+        statement: Option<Cow<'static, str>>,
     ) -> Result<Self, sqlx::Error> {
         let held = connection.get_mut();
         let patience = held.patience();
-        let statement = statement.map(Cow::Borrowed);
         let begun = PgTransactionManager::begin(held.start_statement()?, statement);
         let begun = patience.answer_to(begun).await;
         held.end_statement(begun)?;

@@ -86,7 +86,7 @@ async fn a_transaction_that_is_dropped_before_its_end_leaves_nothing() {
     let pool = database.pool();
     let page = page_of_one(&pool).await;
     let (mut connection, generation) = owner(&pool).await;
-    let mut tx = connection.begin().await.unwrap();
+    let mut tx = begin_on_tables(&mut connection, &generation).await.unwrap();
     lock_checkpoint(&mut tx, &generation).await.unwrap();
     let tally = apply_events(&mut tx, &generation, &page.events).await.unwrap();
     let counts = (tally.applied, tally.parked);
@@ -114,7 +114,7 @@ async fn rows_are_looked_up_by_index_also_in_a_table_of_which_nothing_is_known()
     let table = format!("{}.inspections", generation.schema());
     let by_default = lookup_plan(&mut connection, &table).await;
     assert!(by_default.contains("Seq Scan"), "the control: {by_default}");
-    let mut tx = connection.begin().await.unwrap();
+    let mut tx = begin_on_tables(&mut connection, &generation).await.unwrap();
     lock_checkpoint(&mut tx, &generation).await.unwrap();
     let plan = lookup_plan(&mut tx, "inspections").await;
     assert!(!plan.contains("Seq Scan"), "{plan}");
