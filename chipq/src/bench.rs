@@ -8,6 +8,7 @@ mod figures;
 mod http_load;
 mod log_load;
 mod pairs;
+mod peer;
 mod sign_ins;
 mod tokens;
 mod triton;
@@ -29,6 +30,7 @@ use figures::{Figure, Figures};
 pub(crate) async fn run(args: BenchArgs) -> anyhow::Result<ExitCode> {
     match args.what {
         Some(BenchCommand::Pairs(args)) => pairs::run(args).await,
+        Some(BenchCommand::Peer(args)) => peer::run(args).await,
         Some(BenchCommand::SignIns(args)) => sign_ins::run(args).await,
         Some(BenchCommand::Tokens(args)) => tokens::run(args).await,
         Some(BenchCommand::Triton(args)) => triton::run(args).await,

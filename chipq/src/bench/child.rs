@@ -37,6 +37,8 @@ impl PlatformProcess {
             .env("CHIPQ_RATE_PER_SECOND", "100000")
             .env("CHIPQ_RATE_BURST", "100000")
             .env("CHIPQ_TOKEN_RATE_BURST", "10000")
+            .env("CHIPQ_READ_RATE_PER_SECOND", "100000")
+            .env("CHIPQ_READ_RATE_BURST", "100000")
             .stdout(Stdio::piped())
             .spawn()?;
         let pid = process.id().context("the platform ended at once")?;

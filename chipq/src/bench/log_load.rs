@@ -85,7 +85,7 @@ pub(super) async fn measure_follower(
         "{count} appends 5 to 30 ms apart; from the answer to the append until a follower with its \
          own connections has the event, while the platform runs"
     );
-    for (per_cent, goal_ms) in [(50, 50.0), (99, 50.0)] {
+    for (per_cent, goal_ms) in [(50, 20.0), (99, 20.0)] {
         let figure = Figure::for_percentile("append to follower", &measured, per_cent, goal_ms);
         figures.add(figure.measured_by(method.clone()));
     }

@@ -55,6 +55,18 @@ Examples:
 The embedded engine computes on one thread; nothing else does. The goals are 62 pairs a second, what the
 reference reaches on a GPU (Tang et al. 2019), and 16 MiB for the pair that is under way.")]
     Pairs(BenchPairsArgs),
+    /// The platform against a Python service that does the same work, on the same PostgreSQL server.
+    #[command(after_help = "\
+Examples:
+  python3 -m venv peer-venv && peer-venv/bin/pip install -r chipq/lab/peers/fastapi/requirements.txt
+  chipq bench peer --python peer-venv/bin/python
+  chipq bench peer --python peer-venv/bin/python --connections 1,16,64 --seconds 10 --rounds 9
+
+Needs wrk on the PATH (the package wrk of Debian and Ubuntu), which sends commands with fresh keys and reads of the
+newest page to both in turns; one request that is refused or not answered ends the run. Where pgbench is installed,
+the rate of one-row commits on the same server is measured beside them, as a limit. The goals are 6 times the peer's
+rate from 64 connections on, and 1 ms for a command on a connection alone.")]
+    Peer(BenchPeerArgs),
     /// What believing a token costs a request.
     Tokens(BenchTokensArgs),
     /// Crops a second of the worker through Triton, against Triton's own load generator.
@@ -102,6 +114,32 @@ pub(crate) struct BenchPairsArgs {
     #[arg(long, value_name = "SIDE", conflicts_with = "manifest",
           value_parser = clap::value_parser!(u32).range(640..=16_384))]
     pub(crate) panel: Option<u32>,
+    /// Print JSON for machines.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `chipq bench peer`
+#[derive(Debug, Clone, Args)]
+pub(crate) struct BenchPeerArgs {
+    /// A Python that has what the peer requires.
+    #[arg(long, default_value = "python3", value_name = "PATH")]
+    pub(crate) python: PathBuf,
+    /// The folder of the peer and of the scripts that wrk runs.
+    #[arg(long, default_value = "chipq/lab/peers", value_name = "DIR")]
+    pub(crate) peers: PathBuf,
+    /// Connections that requests come on.
+    #[arg(long, value_delimiter = ',', default_value = "1,64", value_name = "N,N",
+          value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub(crate) connections: Vec<u32>,
+    /// Seconds that each service is asked at a time.
+    #[arg(long, default_value_t = 5, value_name = "N",
+          value_parser = clap::value_parser!(u64).range(1..=600))]
+    pub(crate) seconds: u64,
+    /// How often everything is measured, in turns.
+    #[arg(long, default_value_t = 5, value_name = "N",
+          value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) rounds: u32,
     /// Print JSON for machines.
     #[arg(long)]
     pub(crate) json: bool,
