@@ -22,14 +22,17 @@ mod verdict;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use ::platform::test_support::free_port;
 use rand::Rng as _;
+use serde_json::json;
 
 use ledger::Ledger;
 use line::Line;
 use platform::{Platform, chipq, finished, folder};
+use station::Station;
 use verdict::Verdict;
 
 /// Lines that push boards at the same time.
@@ -107,6 +110,78 @@ async fn nothing_accepted_is_lost_or_doubled_by_kill_nine() {
     eprintln!("{} boards, {} answers accepted", ledger.boards().len(), ledger.accepted());
     ledger.check_verdicts(&platform.url, &verdicts).await;
     ledger.check_log(&data).await;
+    platform.stop();
+    let (code, said, errors) = finished(chipq(&["verify", "--data"]).arg(&data));
+    assert_eq!(code, 0, "{said}{errors}");
+}
+
+/// Stations that open inspections at the same time, so that many of them share a transaction.
+const STATIONS: usize = 48;
+/// Inspections that each opens.
+const INSPECTIONS: usize = 12;
+
+/// Opens inspections, each with one key until it is answered, and says which they are.
+async fn open_inspections(
+    station: Station,
+    number: usize,
+    opened: Arc<AtomicUsize>,
+) -> Vec<String> {
+    let body = json!({ "lot": "L-1", "part": "PCB-1", "station": format!("AOI-{number}") });
+    let mut ids = Vec::new();
+    for n in 0..INSPECTIONS {
+        let key = format!("{number}-{n}");
+        let id = loop {
+            match station.post("/v1/inspections", &key, Some(&body)).await {
+                Ok((status, created)) if status == 201 => break created["inspection_id"].clone(),
+                Ok((status, said)) => assert!(status.is_server_error(), "{status} {said}"),
+                Err(_) => {}
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        };
+        opened.fetch_add(1, Ordering::SeqCst);
+        ids.push(id.as_str().unwrap().to_owned());
+    }
+    ids
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_commands_that_share_a_transaction_each_is_executed_once_by_kill_nine() {
+    let folder = folder();
+    let data = folder.path().join("data");
+    let rate = [("CHIPQ_RATE_PER_SECOND", "100000"), ("CHIPQ_RATE_BURST", "100000")];
+    let port = free_port();
+    let mut platform = Platform::start_with(&data, port, &rate);
+    let station = Station::sign_in(&platform.url).await;
+    let opened = Arc::new(AtomicUsize::new(0));
+    let stations: Vec<_> = (0..STATIONS)
+        .map(|number| tokio::spawn(open_inspections(station.clone(), number, Arc::clone(&opened))))
+        .collect();
+    for round in 1..=kills() {
+        let (target, deadline) =
+            (round * STATIONS * INSPECTIONS / (kills() + 1), Instant::now() + COMES_BACK_WITHIN);
+        while opened.load(Ordering::SeqCst) < target {
+            assert!(Instant::now() < deadline, "nothing is accepted any more");
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        platform.kill();
+        platform = Platform::start_with(&data, port, &rate);
+    }
+    let mut ids = Vec::new();
+    for station in stations {
+        ids.extend(station.await.unwrap());
+    }
+    ids.sort();
+    let answered = ids.len();
+    ids.dedup();
+    assert_eq!((answered, ids.len()), (STATIONS * INSPECTIONS, STATIONS * INSPECTIONS));
+    let list = "query { inspections(first: 1) { totalCount } }";
+    let mut counted = station.graphql(list, json!({})).await;
+    let deadline = Instant::now() + COMES_BACK_WITHIN;
+    while counted["inspections"]["totalCount"] != answered {
+        assert!(Instant::now() < deadline, "{counted}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        counted = station.graphql(list, json!({})).await;
+    }
     platform.stop();
     let (code, said, errors) = finished(chipq(&["verify", "--data"]).arg(&data));
     assert_eq!(code, 0, "{said}{errors}");

@@ -15,6 +15,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use boards::{Pair, boards};
+use futures::{StreamExt as _, stream};
 use platform::{Platform, folder};
 use serde_json::{Value, json};
 use station::Station;
@@ -64,11 +65,66 @@ async fn the_access_log_says_who_and_every_judgement_is_counted() {
         "http_server_active_requests{",
         "db_client_connection_count{",
         "db_client_connection_max{",
+        "chipq_database_statements",
         "chipq_event_log_append_duration_seconds_count",
         "chipq_follower_lag{",
     ] {
         assert!(metrics.contains(measured), "{measured} is missing from\n{metrics}");
     }
+}
+
+/// Commands that are counted, and how many of them are sent at once where they are.
+const COUNTED: usize = 320;
+const AT_ONCE: usize = 64;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_costs_few_statements_with_everything_that_follows_from_it() {
+    let folder = folder();
+    let rate = [("CHIPQ_RATE_PER_SECOND", "100000"), ("CHIPQ_RATE_BURST", "100000")];
+    let platform = Platform::start_with(&folder.path().join("data"), 0, &rate);
+    let station = Station::sign_in(&platform.url).await;
+    open_inspections(&station, "warm-up", (20, 1)).await;
+    let alone = count_statements(&platform, open_inspections(&station, "alone", (COUNTED, 1)));
+    let alone = alone.await;
+    let together = open_inspections(&station, "together", (COUNTED, AT_ONCE));
+    let together = count_statements(&platform, together).await;
+    platform.stop();
+    println!("{alone} statements a command, one after the other; {together}, {AT_ONCE} at once");
+    assert!(alone <= 45.0, "{alone}");
+    assert!(together <= 8.0, "{together}");
+}
+
+/// How many statements a command costs while this is done, until all read models have come after it.
+async fn count_statements(platform: &Platform, work: impl Future<Output = ()>) -> f64 {
+    let count = async || {
+        let metrics = read_metrics(platform).await;
+        let lines = metrics.lines().filter(|line| line.starts_with("chipq_database_statements"));
+        lines.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum::<f64>()
+    };
+    let before = count().await;
+    work.await;
+    let settled = async {
+        while read_metrics(platform)
+            .await
+            .lines()
+            .any(|line| line.starts_with("chipq_follower_lag{") && !line.ends_with(" 0"))
+        {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, settled).await.expect("the read models come after it");
+    (count().await - before) / COUNTED as f64
+}
+
+/// Opens so many inspections, so many at once.
+async fn open_inspections(station: &Station, key: &str, (all, at_once): (usize, usize)) {
+    let body = json!({ "lot": "L-1", "part": "PCB-1", "station": "AOI-1" });
+    let opened = stream::iter(0..all).map(|n| {
+        let (station, body, key) = (station.clone(), &body, format!("{key}-{n}"));
+        async move { station.post("/v1/inspections", &key, Some(body)).await.unwrap().0 }
+    });
+    let statuses: Vec<_> = opened.buffer_unordered(at_once).collect().await;
+    assert!(statuses.iter().all(|status| *status == 201), "{statuses:?}");
 }
 
 async fn read_metrics(platform: &Platform) -> String {

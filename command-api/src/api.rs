@@ -3,13 +3,16 @@
 use std::sync::Arc;
 
 use axum::extract::FromRef;
+use domain::{Part, PartNumber, PartRejection, Recipe};
 use platform::access::{AccessAdministration, CredentialStore, Sessions, SignInGuard};
 use platform::artifact_store::{ArtifactStore, UploadLimits};
 use platform::auth::{AccessRegister, SigningKey, TokenIssuer, TokenVerifier, Users};
 use platform::event_log::EventLog;
+use platform::execute::{ExecuteError, load};
 use platform::http::{PrincipalRate, RateLimit, WaitPlaces};
 use platform::idempotency::IdempotencyStore;
 use platform::picture_memory::PictureMemory;
+use platform::shared_reads::SharedReads;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::file_check::FileCheck;
@@ -60,6 +63,20 @@ struct ApiState {
     token_rate: RateLimit,
     sign_in_guard: SignInGuard,
     wait_places: WaitPlaces,
+    inspected_parts: SharedReads<PartNumber, Option<InspectedPart>>,
+}
+
+/// What an inspection takes over from its part.
+#[derive(Clone)]
+pub(crate) struct InspectedPart {
+    pub(crate) recipe: Recipe,
+    pub(crate) golden_sample_revision: Option<u32>,
+}
+
+impl From<&Part> for InspectedPart {
+    fn from(part: &Part) -> Self {
+        Self { recipe: part.recipe(), golden_sample_revision: part.golden_sample_revision() }
+    }
 }
 
 impl CommandApi {
@@ -95,7 +112,25 @@ impl CommandApi {
             ),
             sign_in_guard: SignInGuard::default(),
             wait_places: WaitPlaces::default(),
+            inspected_parts: SharedReads::default(),
         }))
+    }
+
+    /// The part as it is now. Stations that open inspections of it at once share what is read.
+    pub(crate) async fn read_inspected_part(
+        &self,
+        part: PartNumber,
+    ) -> Result<InspectedPart, ExecuteError<PartRejection>> {
+        let (log, number) = (Arc::clone(&self.0.dependencies.log), part.clone());
+        let read = async move {
+            let loaded = load::<Part>(&*log, number.as_str()).await;
+            loaded.ok().map(|loaded| InspectedPart::from(&loaded.state))
+        };
+        if let Some(Some(known)) = self.0.inspected_parts.read(part.clone(), read).await {
+            return Ok(known);
+        }
+        // What is in the way is told to each, who asks by itself.
+        load::<Part>(self.log(), part.as_str()).await.map(|loaded| (&loaded.state).into())
     }
 
     pub(crate) fn log(&self) -> &dyn EventLog {

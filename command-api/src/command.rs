@@ -1,39 +1,39 @@
-//! The road of every command: a caller that may send it within its rate, a key, a precondition; then claim
-//! the key, plan, execute, answer.
+//! The road of every command: a caller that may send it within its rate, a key, a precondition; then plan,
+//! execute, and answer, with the key taken by what is appended, or claimed before.
 //!
 //! Invariants: a handler that takes a [`Mutation`] runs only for callers with its permission. The body is
-//! parsed after this, the key claimed after that, and the key is looked at before `If-Match`, so that a
-//! lost answer never turns into 412. Only the answers of executed commands are kept: a refusal changed
-//! nothing, and its key is given back, so that the same request may succeed once what was in its way is
+//! parsed after this, and nobody is refused, for `If-Match` or anything else, whose command was executed
+//! before: a lost answer never turns into 412. Only the answers of executed commands are kept: a refusal changed
+//! nothing, and its key stays free, so that the same request may succeed once what was in its way is
 //! gone. A command that has begun is finished even when its client leaves or the time limit strikes; the
 //! same key then finds the answer.
 
+mod execution;
+#[cfg(test)]
+mod tests;
+
 use std::marker::PhantomData;
 use std::num::NonZeroU32;
-use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use chrono::{DateTime, Utc};
 use domain::{Aggregate, Reach};
 use platform::auth::{Actor, Scope};
 use platform::event_log::{EventMetadata, StreamVersion};
-use platform::execute::{ExecuteError, Executed, Request, execute_once};
+use platform::execute::Executed;
 use platform::http::{Authenticated, ClientAddress, Problem, ProblemType, ShownRateLimit};
-use platform::idempotency::{Answer, Claim, Claimed, Fingerprint, IdempotencyKey};
+use platform::idempotency::{Answer, Fingerprint, IdempotencyKey};
 use platform::telemetry::TraceContext;
 use serde::Serialize;
-use tracing::Instrument as _;
-use uuid::Uuid;
 
 use crate::CommandApi;
 use crate::announcer::Announcer;
-use crate::problems;
-
-#[cfg(test)]
-mod tests;
+pub(crate) use execution::{
+    AnswerMaker, CommandAnswer, Plan, answer_claimed_command, answer_command, dispatch_command,
+    finish_regardless,
+};
 
 pub(crate) static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 pub(crate) static REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
@@ -206,140 +206,6 @@ fn parse_if_match(header: &str) -> Result<Option<StreamVersion>, Problem> {
 fn if_match_malformed() -> Problem {
     let detail = "If-Match takes * or one strong entity tag as it stood in ETag, with its quotes";
     Problem::new(ProblemType::IfMatchMalformed, detail)
-}
-
-/// A command whose key is claimed.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct AcceptedCommand {
-    /// Stands for principal and key, for ever; new ids are derived from it.
-    pub(crate) command_id: Uuid,
-    /// When the command was accepted first, by the database's clock.
-    pub(crate) at: DateTime<Utc>,
-}
-
-impl AcceptedCommand {
-    /// After a crash the command is accepted again, with the time of what it had appended.
-    fn from_claim(claim: &Claim) -> Self {
-        Self { command_id: claim.command_id(), at: claim.accepted_at() }
-    }
-
-    /// The id of the new thing of this kind that the command makes.
-    pub(crate) fn new_id(&self, kind: &str) -> Uuid {
-        Uuid::new_v5(&self.command_id, kind.as_bytes())
-    }
-}
-
-/// Makes the answer of what was executed; pure, so that it can be made again after a crash.
-pub(crate) type AnswerMaker<A> = Arc<dyn Fn(&Executed<A>) -> Answer + Send + Sync>;
-
-/// What to execute, and how to answer.
-pub(crate) struct Plan<A: Aggregate> {
-    pub(crate) aggregate_id: String,
-    pub(crate) command: A::Command,
-    pub(crate) answer: AnswerMaker<A>,
-}
-
-/// What a command was answered.
-pub(crate) enum CommandAnswer {
-    /// It was executed now, or its answer made again from the log.
-    Made(Answer),
-    /// The answer of an earlier request with its key.
-    Replayed(Answer),
-}
-
-impl CommandAnswer {
-    pub(crate) fn into_response(self) -> Response {
-        match self {
-            Self::Made(answer) => make_response(&answer),
-            Self::Replayed(answer) => {
-                let mut response = make_response(&answer);
-                response.headers_mut().insert(REPLAYED.clone(), HeaderValue::from_static("true"));
-                response
-            }
-        }
-    }
-}
-
-/// Executes what `plan` makes of the accepted command, once, and answers; or replays the answer.
-pub(crate) async fn dispatch_command<A, Planning>(
-    api: &CommandApi,
-    keyed: KeyedRequest,
-    plan: impl FnOnce(AcceptedCommand) -> Planning + Send + 'static,
-) -> Result<Response, Problem>
-where
-    A: Aggregate,
-    A::Command: Clone + Sync,
-    Planning: Future<Output = Result<Plan<A>, Problem>> + Send,
-{
-    answer_command(api, keyed, plan).await.map(CommandAnswer::into_response)
-}
-
-/// The same, before it is sent: what is sent once, and kept nowhere, can be added.
-pub(crate) async fn answer_command<A, Planning>(
-    api: &CommandApi,
-    keyed: KeyedRequest,
-    plan: impl FnOnce(AcceptedCommand) -> Planning + Send + 'static,
-) -> Result<CommandAnswer, Problem>
-where
-    A: Aggregate,
-    A::Command: Clone + Sync,
-    Planning: Future<Output = Result<Plan<A>, Problem>> + Send,
-{
-    let api = api.clone();
-    finish_regardless(async move {
-        let keys = api.idempotency();
-        let claimed = keys.claim(&keyed.principal, &keyed.key, keyed.fingerprint).await;
-        let claim = match claimed.map_err(problems::from_claim_error)? {
-            Claimed::Answered(answer) => return Ok(CommandAnswer::Replayed(answer)),
-            Claimed::Fresh(claim) => claim,
-        };
-        let work = async {
-            let plan = plan(AcceptedCommand::from_claim(&claim)).await?;
-            execute_plan(&api, &claim, keyed, plan).await
-        };
-        let outcome = keys.keep_claimed(&claim, work).await;
-        if outcome.is_err() {
-            keys.release(&claim).await;
-        }
-        outcome.map(CommandAnswer::Made)
-    })
-    .await
-}
-
-/// Goes on with `work` whatever becomes of the request that asked for it.
-pub(crate) async fn finish_regardless<T: Send + 'static>(
-    work: impl Future<Output = Result<T, Problem>> + Send + 'static,
-) -> Result<T, Problem> {
-    let done = tokio::spawn(work.in_current_span()).await;
-    done.unwrap_or_else(|error| Err(Problem::internal(error)))
-}
-
-async fn execute_plan<A: Aggregate>(
-    api: &CommandApi,
-    claim: &Claim,
-    keyed: KeyedRequest,
-    plan: Plan<A>,
-) -> Result<Answer, Problem>
-where
-    A::Command: Clone + Sync,
-{
-    let request = Request::<A> {
-        aggregate_id: plan.aggregate_id,
-        command: plan.command.clone(),
-        if_match: keyed.if_match,
-        metadata: keyed.metadata.with_occurred_at(AcceptedCommand::from_claim(claim).at),
-    };
-    let answer = plan.answer;
-    let by = (claim, &keyed.reach);
-    execute_once(api.log(), request, by, move |done| answer(done)).await.map_err(|error| {
-        match (error, A::default().decide(plan.command)) {
-            // RFC 9110, 13.2.1: what does not exist is not found, whatever the precondition says.
-            (ExecuteError::VersionMismatch { current }, Err(missing)) if current.number == 0 => {
-                problems::from_rejection(&missing)
-            }
-            (error, _) => problems::from_execute_error(error),
-        }
-    })
 }
 
 /// A JSON answer with the version and position that `done` left behind.

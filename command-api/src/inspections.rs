@@ -10,9 +10,9 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use domain::{
     Inspection, InspectionCommand, InspectionId, InspectionRejection, InspectionState, Judgement,
-    Lot, Part, PartNumber, Station,
+    Lot, PartNumber, Station,
 };
-use platform::execute::{Executed, load};
+use platform::execute::Executed;
 use platform::http::{JsonBody, NoBody, PreferredWait, Problem};
 use platform::idempotency::Answer;
 use serde::{Deserialize, Serialize};
@@ -172,21 +172,22 @@ async fn create_inspection(
 ) -> Result<Response, Problem> {
     let (lot, part, station) = body.parse()?;
     let request = mutation.with_body(&body)?;
-    let log = api.clone();
+    let parts = api.clone();
     dispatch_command(&api, request, move |accepted| async move {
-        let known =
-            load::<Part>(log.log(), part.as_str()).await.map_err(problems::from_execute_error)?;
+        let known = parts.read_inspected_part(part.clone()).await;
+        let known = known.map_err(problems::from_execute_error)?;
         let inspection_id = InspectionId(accepted.new_id("inspection"));
         let location = format!("/v1/inspections/{inspection_id}");
         Ok(Plan::<Inspection> {
             aggregate_id: inspection_id.to_string(),
+            is_new: true,
             command: InspectionCommand::CreateInspection {
                 inspection_id,
                 lot,
                 part,
                 station,
-                recipe: known.state.recipe(),
-                golden_sample_revision: known.state.golden_sample_revision(),
+                recipe: known.recipe,
+                golden_sample_revision: known.golden_sample_revision,
             },
             answer: Arc::new(move |done: &Executed<Inspection>| {
                 answer_with_inspection(StatusCode::CREATED, done, Some(location.clone()))
@@ -232,6 +233,7 @@ async fn request_inference(
         let at_rest = find_pictures_at_rest(&store, inspection_id, (seen, accepted.at)).await?;
         Ok(Plan::<Inspection> {
             aggregate_id: inspection_id.to_string(),
+            is_new: false,
             command: InspectionCommand::RequestInference { at_rest, now: accepted.at },
             answer: Arc::new(|done: &Executed<Inspection>| {
                 answer_with_inspection(StatusCode::ACCEPTED, done, None)
@@ -285,6 +287,7 @@ async fn void_inspection(
     dispatch_command(&api, request, move |_| async move {
         Ok(Plan::<Inspection> {
             aggregate_id: inspection_id.to_string(),
+            is_new: false,
             command: InspectionCommand::Void { reason },
             answer: Arc::new(|done: &Executed<Inspection>| {
                 answer_with_inspection(StatusCode::OK, done, None)

@@ -108,6 +108,7 @@ async fn register_part(
         let number = part.clone();
         Ok(Plan::<Part> {
             aggregate_id: part.to_string(),
+            is_new: false,
             command: PartCommand::RegisterPart { part },
             answer: Arc::new(move |done: &Executed<Part>| {
                 let body = PartBody::from_state(number.clone(), &done.state, done.version);

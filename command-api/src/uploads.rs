@@ -277,6 +277,7 @@ where
     let request = Request::<A> {
         aggregate_id,
         command: A::upload_command(artifact_id, picture.clone()),
+        is_new: false,
         if_match: None,
         metadata,
     };

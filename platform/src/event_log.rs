@@ -4,6 +4,7 @@
 //! find an event between P and Q. Adapters live in submodules; nothing else touches the events table.
 
 mod actor;
+mod answers;
 pub mod cqrs;
 mod event;
 mod incarnation;
@@ -20,8 +21,8 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use crate::postgres::DatabaseConnection;
 pub use actor::ActorRef;
+pub use answers::{Answer, AnswerNotKept, KeyedAnswer, RequestKey, keep_answers};
 pub use event::{EventMetadata, NewEvent, Recorded, Undecodable, UndecodableEvent, decode_stored};
 pub use incarnation::{
     Incarnation, InvalidLogPlace, InvalidStreamVersion, LogPlace, StreamVersion,
@@ -103,21 +104,21 @@ pub struct StreamEvents {
 }
 
 /// What to append, atomically.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Append {
     /// To which stream.
     pub stream: StreamId,
     /// How many events the stream has; another number is a conflict.
     pub expected_version: u64,
-    /// The events; none when only the attachment is to be kept.
+    /// The events; none when only the answer is to be kept.
     pub events: Vec<NewEvent>,
     /// An id for each of them.
     pub event_ids: Vec<Uuid>,
     /// The circumstances.
     pub metadata: EventMetadata,
-    /// What to keep with the events.
-    pub attachment: Option<Box<dyn Attachment>>,
+    /// The answer to keep with the events.
+    pub answer: Option<KeyedAnswer>,
 }
 
 impl Append {
@@ -133,7 +134,7 @@ impl Append {
         let metadata = metadata.completed_for(&stream.aggregate_id);
         let id_of = |n| metadata.command_id.map_or_else(Uuid::new_v4, |id| event_id(id, n));
         let event_ids = (0..events.len()).map(id_of).collect();
-        Self { stream, expected_version, events, event_ids, metadata, attachment: None }
+        Self { stream, expected_version, events, event_ids, metadata, answer: None }
     }
 
     /// The circumstances of each event: those of the command, but for what a part of the platform decided by
@@ -150,10 +151,10 @@ impl Append {
             .collect()
     }
 
-    /// The same, with something to keep with it.
+    /// The same, with an answer to keep with it.
     #[must_use]
-    pub fn keeping(mut self, attachment: Box<dyn Attachment>) -> Self {
-        self.attachment = Some(attachment);
+    pub fn keeping(mut self, answer: KeyedAnswer) -> Self {
+        self.answer = Some(answer);
         self
     }
 }
@@ -162,38 +163,6 @@ impl Append {
 /// executed again collides with itself.
 fn event_id(command_id: Uuid, n: usize) -> Uuid {
     Uuid::new_v5(&command_id, &(n as u64).to_be_bytes())
-}
-
-/// Something to keep with an append, such as the answer to the command that appends: kept only when the
-/// events that it belongs to are in the log. What it is, and where it is kept, is its own affair.
-pub trait Attachment: fmt::Debug + Send {
-    /// Keeps it, now that it is known what was appended: in the transaction of the append, where the
-    /// log and the attachment share a database, or else by itself, after the append.
-    fn keep<'a>(
-        self: Box<Self>,
-        appended: &'a Appended,
-        scope: AppendScope<'a>,
-    ) -> BoxFuture<'a, Result<(), AttachmentError>>;
-}
-
-/// How an attachment is bound to the append that it is kept with.
-#[derive(Debug)]
-pub enum AppendScope<'a> {
-    /// The transaction that appends: what is written here is committed with the events or not at all.
-    Transaction(&'a mut DatabaseConnection),
-    /// The events are in the log already, and stay there whatever becomes of the attachment.
-    Appended,
-}
-
-/// Why an attachment was not kept.
-#[derive(Debug, thiserror::Error)]
-pub enum AttachmentError {
-    /// It must not be kept any more, for the reason that it gives.
-    #[error(transparent)]
-    Refused(Box<dyn std::error::Error + Send + Sync>),
-    /// Where it is kept cannot be reached, or failed.
-    #[error(transparent)]
-    Log(#[from] EventLogError),
 }
 
 /// What was appended.
@@ -207,7 +176,7 @@ pub struct Appended {
     pub incarnation: Incarnation,
 }
 
-/// Why nothing was appended, or why an attachment was not kept.
+/// Why nothing was appended, or why an answer was not kept.
 #[derive(Debug, thiserror::Error)]
 pub enum AppendError {
     /// Somebody else appended to the stream first.
@@ -222,13 +191,13 @@ pub enum AppendError {
         /// The command.
         command_id: Uuid,
     },
-    /// The attachment was not kept.
-    #[error("what belongs to the append was not kept: {source}")]
+    /// The answer was not kept.
+    #[error("the answer to the append was not kept: {source}")]
     NotKept {
         /// What is in the log all the same; `None` when nothing was appended.
         appended: Option<Appended>,
         /// Why not.
-        source: AttachmentError,
+        source: AnswerNotKept,
     },
     /// The log cannot be reached, or failed.
     #[error(transparent)]
@@ -302,19 +271,22 @@ pub trait EventLog: Send + Sync + 'static {
     fn read_command(&self, command_id: Uuid)
     -> BoxFuture<'_, Result<Vec<Recorded>, EventLogError>>;
 
-    /// Appends all events and keeps the attachment.
+    /// Appends all events and keeps the answer.
     ///
     /// The events are appended all or none. Their ids are derived from the command's id, so that a
     /// command that is in the log already is a [`AppendError::DuplicateCommand`].
     ///
-    /// An adapter whose database holds the attachments as well keeps both in one transaction
-    /// ([`AppendScope::Transaction`]): when the attachment is not kept, nothing is appended. Any other
-    /// appends first and keeps then ([`AppendScope::Appended`]), and says by [`AppendError::NotKept`]
-    /// what is in the log. When it dies in between, the events are in the log without the attachment;
+    /// An adapter whose database holds the answers as well keeps both in one transaction
+    /// ([`Self::keeps_answers_with_events`]): when the answer is not kept, nothing is appended. Any other
+    /// appends first and keeps then ([`keep_answers`]), and says by [`AppendError::NotKept`]
+    /// what is in the log. When it dies in between, the events are in the log without the answer;
     /// whoever executes the command again finds them by [`EventLog::read_command`], before the append
-    /// or when it collides, and keeps an attachment with an append of no events
+    /// or when it collides, and keeps an answer with an append of no events
     /// ([`crate::execute::execute_once`] does). So a command is executed once with either.
     fn append(&self, append: Append) -> BoxFuture<'_, Result<Appended, AppendError>>;
+
+    /// Whether an answer is kept in the transaction of its append: then a key need not be claimed before.
+    fn keeps_answers_with_events(&self) -> bool;
 
     /// Changes when something may have been appended: a reason to poll, never data. A hint may be
     /// late, early or lost; whoever waits for one polls at [`POLL_INTERVAL`] as well.

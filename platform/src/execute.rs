@@ -13,7 +13,7 @@ use domain::{Aggregate, Reach};
 
 use crate::backoff::Backoff;
 use crate::event_log::{
-    Append, AppendError, Appended, AttachmentError, EventLog, EventLogError, EventMetadata,
+    AnswerNotKept, Append, AppendError, Appended, EventLog, EventLogError, EventMetadata,
     Incarnation, LogPlace, NewEvent, Position, Recorded, StreamEvents, StreamId, StreamTurn,
     StreamVersion, UndecodableEvent,
 };
@@ -35,6 +35,9 @@ pub struct Request<A: Aggregate> {
     pub aggregate_id: String,
     /// The command.
     pub command: A::Command,
+    /// Whether nothing can have happened to the aggregate yet, because the command makes its id, and brings its first
+    /// event: it is loaded only if the log says otherwise.
+    pub is_new: bool,
     /// The version the caller has seen (`If-Match`); any, when absent.
     pub if_match: Option<StreamVersion>,
     /// The circumstances; when absent, `occurred_at` is now, and the correlation id the aggregate's id.
@@ -168,7 +171,7 @@ where
             }
             Err(AppendError::Conflict { .. }) => BACKOFF.wait(attempt).await,
             Err(AppendError::Log(error)) => return Err(error.into()),
-            // Nothing is attached here.
+            // No answer is kept here.
             Err(AppendError::NotKept { source, .. }) => return Err(source.into()),
         }
     }
@@ -191,16 +194,16 @@ impl<A: Aggregate> Loading<A> {
     }
 }
 
-/// Executes the command of a claimed key, by somebody who is limited to `reach`, and keeps its answer with what it
-/// appends. When an owner that
-/// died had executed it already, answers from what is in the log. `answer` must be pure.
+/// Executes the command of a key, by somebody who is limited to `reach`, and keeps its answer with what it appends.
+/// When an owner of a claimed key that died had executed it already, answers from what is in the log; when the key was
+/// not claimed, that is [`ExecuteError::ClaimLost`], and whoever has executed it was answered. `answer` must be pure.
 ///
 /// Where log and answers share no transaction, a crash may come in between. The command is executed once
 /// all the same: its events carry ids derived from the key, so that whoever comes second collides with
 /// them, finds them by the command's id, and answers from them.
 ///
 /// # Errors
-/// As [`execute`]; the claim is then still held, for the caller to release.
+/// As [`execute`]; a claim that was held is then still held, for the caller to release.
 #[tracing::instrument(skip_all, fields(
     aggregate_type = A::TYPE,
     aggregate_id = request.aggregate_id,
@@ -210,7 +213,7 @@ pub async fn execute_once<A: Aggregate>(
     log: &dyn EventLog,
     mut request: Request<A>,
     (claim, reach): (&Claim, &Reach),
-    answer: impl Fn(&Executed<A>) -> Answer + Clone + Send + 'static,
+    answer: impl Fn(&Executed<A>) -> Answer + Clone + Send + Sync + 'static,
 ) -> Result<Answer, ExecuteError<A::Rejection>>
 where
     A::Command: Clone,
@@ -219,16 +222,30 @@ where
         request.metadata.with_command_id(claim.command_id()).with_fingerprint(claim.fingerprint());
     let _turn = wait_for_turn::<A>(log, &request).await?;
     for attempt in 0..ATTEMPTS_MAX {
-        let (decided, append) = decide_once(log, &request, (claim, reach)).await?;
+        let is_new =
+            request.is_new && request.if_match.is_none() && attempt == 0 && !claim.is_held();
+        let known = is_new.then(|| (Loaded::nothing(), None));
+        let (decided, append) = decide_once(log, &request, (claim, reach), known).await?;
+        if append.events.is_empty() && !claim.is_held() {
+            // No event's id would tell that its key stands for another command.
+            let known = log.read_command(claim.command_id()).await?;
+            if !known.is_empty() {
+                return Err(ExecuteError::ClaimLost);
+            }
+        }
         let (kept, answer_to_keep) = (decided.clone(), answer.clone());
-        let keep = move |appended: &Appended| answer_to_keep(&kept.after(appended));
-        match log.append(append.keeping(claim.clone().complete_with(keep))).await {
+        let keep = move |appended: &Appended| answer_to_keep(&kept.clone().after(appended));
+        match log.append(append.keeping(claim.complete_with(keep))).await {
             Ok(appended) => return Ok(answer(&decided.after(&appended))),
+            // It may be in another stream, and the key another request's.
+            Err(AppendError::DuplicateCommand { .. }) if !claim.is_held() => {
+                return Err(ExecuteError::ClaimLost);
+            }
             // A duplicate is found in the stream when it is decided again.
             Err(AppendError::Conflict { .. } | AppendError::DuplicateCommand { .. }) => {
                 BACKOFF.wait(attempt).await;
             }
-            Err(AppendError::NotKept { source: AttachmentError::Refused(_), .. }) => {
+            Err(AppendError::NotKept { source: AnswerNotKept::KeyTaken, .. }) => {
                 return Err(ExecuteError::ClaimLost);
             }
             // The command is executed, and its answer known: a retry is answered from the log.
@@ -251,11 +268,11 @@ async fn wait_for_turn<A: Aggregate>(
     log.turns().wait_for_turn(&stream).await.ok_or(ExecuteError::Contended)
 }
 
-impl<R: std::error::Error> From<AttachmentError> for ExecuteError<R> {
-    fn from(error: AttachmentError) -> Self {
+impl<R: std::error::Error> From<AnswerNotKept> for ExecuteError<R> {
+    fn from(error: AnswerNotKept) -> Self {
         match error {
-            AttachmentError::Refused(_) => Self::ClaimLost,
-            AttachmentError::Log(error) => Self::Log(error),
+            AnswerNotKept::KeyTaken => Self::ClaimLost,
+            AnswerNotKept::Log(error) => Self::Log(error),
         }
     }
 }
@@ -268,7 +285,7 @@ struct Decided<A: Aggregate> {
 
 impl<A: Aggregate> Decided<A> {
     fn after(self, appended: &Appended) -> Executed<A> {
-        // Where only an attachment was appended, it is still what was loaded.
+        // Where only an answer was kept, it is still what was loaded.
         let Some(position) = appended.position else { return Executed::unchanged(self.loaded) };
         let mut state = self.loaded.state;
         self.events.iter().for_each(|event| state.evolve(event));
@@ -318,19 +335,23 @@ async fn decide_once<A: Aggregate>(
     log: &dyn EventLog,
     request: &Request<A>,
     (claim, reach): (&Claim, &Reach),
+    known: Option<(Loaded<A>, Option<Recorded>)>,
 ) -> Result<(Decided<A>, Append), ExecuteError<A::Rejection>>
 where
     A::Command: Clone,
 {
     let command_id = claim.command_id();
-    let (loaded, appended) = load_beside::<A>(log, &request.aggregate_id, command_id).await?;
+    let (loaded, appended) = match known {
+        Some(known) => known,
+        None => load_beside::<A>(log, &request.aggregate_id, command_id).await?,
+    };
     if !loaded.state.is_within(reach, &request.command) {
         return Err(ExecuteError::OutOfReach);
     }
     let of_command = |event: &&Recorded| event.command_id == Some(command_id);
     match appended.as_ref().or_else(|| claim.recorded().iter().find(of_command)) {
         None => decide_on(log, request, loaded).await,
-        Some(event) if claim.is_of_same_request(event) => {
+        Some(event) if claim.is_held() && claim.is_of_same_request(event) => {
             to_append(request, Decided { loaded, events: Vec::new() })
         }
         Some(_) => Err(ExecuteError::ClaimLost),

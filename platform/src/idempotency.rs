@@ -1,6 +1,9 @@
 //! Idempotency-Key (IETF draft): a command is executed once, whatever crashes between append and answer.
 //!
-//! A key is claimed before the command runs, and its answer is kept with the events that it appends.
+//! Where the log keeps answers in the transaction of the append, that transaction takes the key as well
+//! ([`IdempotencyStore::begin`]): of two requests with one key, one commits, and the other is told what was answered
+//! ([`IdempotencyStore::find_answer`]). Elsewhere the key is claimed before the command runs
+//! ([`IdempotencyStore::claim`]), and its answer is kept after the events.
 //! The command's id is derived from principal and key, and event ids from the command's id, so even a
 //! key whose answer has expired cannot execute twice.
 
@@ -15,11 +18,11 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use futures::future::{Either, select};
-use serde::{Deserialize, Serialize};
 use sqlx::types::Json;
 
 pub use claim::{Claim, Fingerprint, IdempotencyKey, InvalidKey, KEY_MAX_CHARS};
 
+pub use crate::event_log::Answer;
 use crate::event_log::{EventLog, EventLogError, Recorded, StreamId};
 use crate::postgres::{DatabaseClock, Pool};
 
@@ -44,17 +47,6 @@ const FORGET_CLAIMS: &str = "DELETE FROM idempotency_keys WHERE ctid = ANY(ARRAY
     SELECT ctid FROM idempotency_keys
     WHERE answered_at IS NULL AND claimed_until < now() - make_interval(secs => $1)
     ORDER BY answered_at, claimed_until LIMIT $2 FOR UPDATE SKIP LOCKED))";
-
-/// An answer that can be given again.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Answer {
-    /// HTTP status.
-    pub status: u16,
-    /// Headers that belong to the answer, such as `Location` and `ETag`.
-    pub headers: Vec<(String, String)>,
-    /// JSON body.
-    pub body: serde_json::Value,
-}
 
 /// What became of a request for a key.
 #[derive(Debug)]
@@ -105,11 +97,39 @@ struct TakenKey {
     taken_at: DateTime<Utc>,
 }
 
+/// A key that a request holds or was answered under.
 #[derive(sqlx::FromRow)]
-struct KeyRow {
+struct HeldKey {
     fingerprint: Vec<u8>,
     answer: Option<Json<Answer>>,
     seconds_left: f64,
+}
+
+impl HeldKey {
+    /// Whether a claim of the same request that was never answered has run out.
+    fn is_abandoned_by(&self, claim: &Claim) -> bool {
+        let is_same = self.fingerprint == claim.fingerprint().as_bytes();
+        is_same && self.answer.is_none() && self.seconds_left < 0.0
+    }
+
+    /// The answer, for who asks again.
+    fn outcome_for(self, claim: &Claim) -> Result<Answer, ClaimError> {
+        match self {
+            Self { fingerprint, .. } if fingerprint != claim.fingerprint().as_bytes() => {
+                Err(ClaimError::OtherRequest)
+            }
+            Self { answer: Some(Json(answer)), .. } => Ok(answer),
+            // Running, or released just now: in either case the next attempt will tell.
+            Self { seconds_left, .. } => Err(ClaimError::in_progress(seconds_left)),
+        }
+    }
+}
+
+impl ClaimError {
+    fn in_progress(seconds_left: f64) -> Self {
+        let seconds = seconds_left.clamp(1.0, CLAIM_LEASE.as_secs_f64());
+        Self::InProgress { retry_after: Duration::from_secs_f64(seconds.ceil()) }
+    }
 }
 
 impl IdempotencyStore {
@@ -136,6 +156,44 @@ impl IdempotencyStore {
         self.pool.check_room().await
     }
 
+    /// The claim of a request whose key is taken by what it appends. Nothing is written: should another request have
+    /// taken the key by then, nothing is appended, and [`Self::find_answer`] tells.
+    ///
+    /// # Errors
+    /// When the database does not say what time it is.
+    pub async fn begin(
+        &self,
+        principal: &str,
+        key: &IdempotencyKey,
+        fingerprint: Fingerprint,
+    ) -> Result<Claim, EventLogError> {
+        let accepted_at = self.database_time().await?;
+        Ok(Claim::intend(principal, key, fingerprint, accepted_at))
+    }
+
+    /// What was answered to the same request before; `None` when its key is free and its command not in the log.
+    ///
+    /// # Errors
+    /// When the key belongs to another request, is running, or has expired; when the database fails.
+    pub async fn find_answer(&self, claim: &Claim) -> Result<Option<Answer>, ClaimError> {
+        let (held, recorded) =
+            tokio::join!(self.find_key(claim), self.log.read_command(claim.command_id()));
+        match (held?, recorded?.first()) {
+            // Whoever claimed it has died, and appended nothing.
+            (Some(held), None) if held.is_abandoned_by(claim) => Ok(None),
+            (Some(held), _) => held.outcome_for(claim).map(Some),
+            (None, None) => Ok(None),
+            // Between the two looks the other request may have been answered.
+            (None, Some(event)) => match self.find_key(claim).await? {
+                Some(held) => held.outcome_for(claim).map(Some),
+                None if claim.is_of_same_request(event) => {
+                    Err(ClaimError::KeyExpired { stream: event.stream.clone() })
+                }
+                None => Err(ClaimError::OtherRequest),
+            },
+        }
+    }
+
     /// Claims a key for a request, or finds what became of it.
     ///
     /// # Errors
@@ -146,7 +204,8 @@ impl IdempotencyStore {
         key: &IdempotencyKey,
         fingerprint: Fingerprint,
     ) -> Result<Claimed, ClaimError> {
-        let claim = Claim::new(self.pool.clone(), principal, key, fingerprint);
+        // What the database says of the time is known once the key is taken.
+        let claim = Claim::intend(principal, key, fingerprint, DateTime::UNIX_EPOCH);
         // Side by side: a key that is free has no owner who could append meanwhile.
         let (taken, recorded) =
             tokio::join!(self.take_key(&claim), self.log.read_command(claim.command_id()));
@@ -158,26 +217,24 @@ impl IdempotencyStore {
             };
             return self.with_history(claim, &taken, recorded).await;
         }
-        let row: Option<KeyRow> = sqlx::query_as(
+        match self.find_key(&claim).await? {
+            Some(held) => held.outcome_for(&claim).map(Claimed::Answered),
+            // Released just now: the next attempt will tell.
+            None => Err(ClaimError::in_progress(0.0)),
+        }
+    }
+
+    async fn find_key(&self, claim: &Claim) -> Result<Option<HeldKey>, ClaimError> {
+        let found = sqlx::query_as(
             "SELECT fingerprint, answer,
                     extract(epoch FROM claimed_until - now())::float8 AS seconds_left
              FROM idempotency_keys WHERE principal = $1 AND key = $2",
         )
-        .bind(&claim.principal)
-        .bind(&claim.key)
+        .bind(&claim.key().principal)
+        .bind(&claim.key().key)
         .fetch_optional(&self.pool)
-        .await
-        .map_err(storage_error)?;
-        match row {
-            Some(row) if row.fingerprint != fingerprint.as_bytes() => Err(ClaimError::OtherRequest),
-            Some(KeyRow { answer: Some(Json(answer)), .. }) => Ok(Claimed::Answered(answer)),
-            // Running, or released just now: in either case the next attempt will tell.
-            other => {
-                let left = other.map_or(0.0, |row| row.seconds_left);
-                let seconds = left.clamp(1.0, CLAIM_LEASE.as_secs_f64());
-                Err(ClaimError::InProgress { retry_after: Duration::from_secs_f64(seconds.ceil()) })
-            }
-        }
+        .await;
+        found.map_err(|error| ClaimError::Log(storage_error(error)))
     }
 
     /// Takes a free key, or one whose owner's lease has ended; `None` when it is neither. A lease
@@ -198,10 +255,10 @@ impl IdempotencyStore {
                        AND clock_timestamp() + make_interval(secs => $5)
              RETURNING xmax = 0 AS is_new, clock_timestamp() AS taken_at",
         )
-        .bind(&claim.principal)
-        .bind(&claim.key)
-        .bind(&claim.fingerprint.as_bytes()[..])
-        .bind(claim.claim_id)
+        .bind(&claim.key().principal)
+        .bind(&claim.key().key)
+        .bind(&claim.key().fingerprint[..])
+        .bind(claim.key().claim_id)
         .bind(CLAIM_LEASE.as_secs_f64())
         .fetch_optional(&self.pool)
         .await
@@ -232,7 +289,7 @@ impl IdempotencyStore {
         let refusal = match recorded.first() {
             Some(event) if !claim.is_of_same_request(event) => ClaimError::OtherRequest,
             Some(event) if taken.is_new => ClaimError::KeyExpired { stream: event.stream.clone() },
-            _ => return Ok(Claimed::Fresh(claim.begun_at(taken.taken_at, recorded))),
+            _ => return Ok(Claimed::Fresh(claim.held_since(taken.taken_at, recorded))),
         };
         self.delete_claim(&claim).await;
         Err(refusal)
@@ -256,9 +313,9 @@ impl IdempotencyStore {
                 "UPDATE idempotency_keys SET claimed_until = now() + make_interval(secs => $4)
                  WHERE principal = $1 AND key = $2 AND claim = $3 AND answer IS NULL",
             )
-            .bind(&claim.principal)
-            .bind(&claim.key)
-            .bind(claim.claim_id)
+            .bind(&claim.key().principal)
+            .bind(&claim.key().key)
+            .bind(claim.key().claim_id)
             .bind(CLAIM_LEASE.as_secs_f64())
             .execute(&self.pool)
             .await;
@@ -296,9 +353,9 @@ impl IdempotencyStore {
 
     async fn give_up(&self, claim: &Claim, sql: &str) {
         let given_up = sqlx::query(sql)
-            .bind(&claim.principal)
-            .bind(&claim.key)
-            .bind(claim.claim_id)
+            .bind(&claim.key().principal)
+            .bind(&claim.key().key)
+            .bind(claim.key().claim_id)
             .execute(&self.pool)
             .await;
         if let Err(error) = given_up {

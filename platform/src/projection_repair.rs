@@ -116,6 +116,7 @@ pub async fn record_repair(
     let request = Request::<ProjectionRepair> {
         aggregate_id: projection.clone(),
         command,
+        is_new: false,
         if_match: None,
         metadata: EventMetadata::by_actor(request.actor, &request.trace)
             .with_command_id(Uuid::new_v4()),

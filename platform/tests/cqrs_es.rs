@@ -29,6 +29,7 @@ fn request(part: &str) -> Request<Part> {
     Request {
         aggregate_id: part.into(),
         command: register(part),
+        is_new: false,
         if_match: None,
         metadata: EventMetadata::by_service("test"),
     }
@@ -84,7 +85,7 @@ async fn events_and_answer_of_a_cqrs_es_commit_are_kept_together_or_not_at_all()
     let store = CqrsEventStore::<Part>::new(Arc::clone(&log));
     let commit = async |part: &str| {
         let kept = answer.clone();
-        let completion = claim.clone().complete_with(move |_| kept);
+        let completion = claim.complete_with(move |_| kept.clone());
         let mut context = store.load_aggregate(part).await.unwrap().keeping(completion);
         let events = domain::Aggregate::decide(context.aggregate(), register(part)).unwrap();
         store.commit(events, context, HashMap::new()).await
@@ -99,9 +100,10 @@ async fn events_and_answer_of_a_cqrs_es_commit_are_kept_together_or_not_at_all()
 }
 
 #[tokio::test]
-async fn a_commit_whose_attachment_is_lost_after_it_has_succeeded_all_the_same() {
+async fn a_commit_whose_answer_is_lost_after_it_has_succeeded_all_the_same() {
     let database = fresh_database().await;
-    let log = Arc::new(TwoSteps::over(Arc::new(PostgresEventLog::new(database.pool()))));
+    let log =
+        Arc::new(TwoSteps::over(Arc::new(PostgresEventLog::new(database.pool())), database.pool()));
     let keys = IdempotencyStore::new(database.pool(), Arc::clone(&log) as _);
     let key = IdempotencyKey::parse("k").unwrap();
     let fingerprint = Fingerprint::for_request("POST", "/", None, None, b"");
@@ -110,10 +112,10 @@ async fn a_commit_whose_attachment_is_lost_after_it_has_succeeded_all_the_same()
     };
     let answer = Answer { status: 201, headers: vec![], body: serde_json::json!({}) };
     let store = CqrsEventStore::<Part>::new(Arc::clone(&log) as _);
-    let completion = claim.complete_with(move |_| answer);
+    let completion = claim.complete_with(move |_| answer.clone());
     let mut context = store.load_aggregate("P-1").await.unwrap().keeping(completion);
     let events = domain::Aggregate::decide(context.aggregate(), register("P-1")).unwrap();
-    log.lose_the_next_attachment();
+    log.lose_the_next_answer();
     let committed = store.commit(events, context, HashMap::new()).await.unwrap();
     assert_eq!(committed.len(), 1);
     assert_eq!(load::<Part>(&*log, "P-1").await.unwrap().version, 1);

@@ -33,12 +33,12 @@ impl EmptyLog for OnPostgres {
     }
 }
 
-/// The same, with attachments kept in a step of their own.
+/// The same, with answers kept in a step of their own.
 struct InTwoSteps(OnPostgres);
 
 impl EmptyLog for InTwoSteps {
     fn open(&self) -> Arc<dyn EventLog> {
-        Arc::new(TwoSteps::over(self.0.open()))
+        Arc::new(TwoSteps::over(self.0.open(), self.0.0.pool()))
     }
 
     fn cut_off(&self) -> BoxFuture<'_, ()> {

@@ -3,29 +3,22 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+#[path = "support/idempotency_stage.rs"]
+#[allow(dead_code, reason = "shared with tests that use the rest")]
+mod idempotency_stage;
 #[path = "support/two_step_log.rs"]
 mod two_step_log;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{Part, PartCommand, PartNumber, Reach};
-use platform::event_log::postgres::PostgresEventLog;
-use platform::event_log::{EventLog, EventMetadata, Position, StreamVersion};
-use platform::execute::{ExecuteError, Executed, Request, execute, execute_once};
-use platform::idempotency::{
-    Answer, Claim, ClaimError, Claimed, Fingerprint, IdempotencyKey, IdempotencyStore,
-};
-use platform::test_support::{TestDatabase, fresh_database};
+use domain::{Part, PartCommand, Reach};
+use platform::event_log::{EventMetadata, Position, StreamVersion};
+use platform::execute::{ExecuteError, Request, execute, execute_once};
+use platform::idempotency::{ClaimError, Claimed};
 use serde_json::json;
 
-use two_step_log::{TwoStepLog, TwoSteps};
-
-struct Stage {
-    database: TestDatabase,
-    log: Arc<dyn EventLog>,
-    keys: IdempotencyStore,
-}
+use idempotency_stage::{Stage, answer, request};
 
 /// The tests that hold whichever way the log keeps answers.
 macro_rules! on_every_log {
@@ -56,81 +49,6 @@ on_every_log! {
     of_many_requests_with_one_key_at_once_one_executes
     commands_on_one_aggregate_from_many_at_once_take_turns_and_each_is_settled
     a_command_on_a_version_that_is_no_longer_current_is_refused_with_the_current_one
-}
-
-impl Stage {
-    async fn in_one_transaction() -> Self {
-        let database = fresh_database().await;
-        let log = Arc::new(PostgresEventLog::new(database.pool()));
-        Self::on(database, log)
-    }
-
-    async fn in_two_steps() -> (Self, Arc<TwoStepLog>) {
-        let database = fresh_database().await;
-        let postgres = Arc::new(PostgresEventLog::new(database.pool()));
-        let log = Arc::new(TwoSteps::over(postgres));
-        (Self::on(database, Arc::clone(&log) as _), log)
-    }
-
-    fn on(database: TestDatabase, log: Arc<dyn EventLog>) -> Self {
-        let keys = IdempotencyStore::new(database.pool(), Arc::clone(&log));
-        Self { database, log, keys }
-    }
-
-    async fn claim(&self, key: &str, body: &str) -> Result<Claimed, ClaimError> {
-        let key = IdempotencyKey::parse(key).unwrap();
-        let fingerprint =
-            Fingerprint::for_request("POST", "/v1/parts", None, None, body.as_bytes());
-        self.keys.claim("demo", &key, fingerprint).await
-    }
-
-    async fn fresh(&self, key: &str, body: &str) -> Claim {
-        match self.claim(key, body).await.unwrap() {
-            Claimed::Fresh(claim) => claim,
-            Claimed::Answered(answer) => panic!("answered already: {answer:?}"),
-        }
-    }
-
-    async fn run(&self, part: &str, claim: &Claim) -> Result<Answer, String> {
-        execute_once(&*self.log, request(part), (claim, &Reach::everywhere()), answer)
-            .await
-            .map_err(|e| e.to_string())
-    }
-
-    async fn end_leases(&self) {
-        sqlx::query("UPDATE idempotency_keys SET claimed_until = now() - interval '1 second'")
-            .execute(&self.database.pool())
-            .await
-            .unwrap();
-    }
-
-    /// For how many seconds the key is still held; `None` when nobody has claimed it.
-    async fn claim_held(&self, key: &str) -> Option<f64> {
-        let sql = "SELECT extract(epoch FROM claimed_until - now())::float8
-                   FROM idempotency_keys WHERE key = $1";
-        sqlx::query_scalar(sql).bind(key).fetch_optional(&self.database.pool()).await.unwrap()
-    }
-
-    async fn head(&self) -> Position {
-        self.log.head().await.unwrap()
-    }
-}
-
-fn request(part: &str) -> Request<Part> {
-    Request {
-        aggregate_id: part.into(),
-        command: PartCommand::RegisterPart { part: PartNumber::new(part).unwrap() },
-        if_match: None,
-        metadata: EventMetadata::by_service("test"),
-    }
-}
-
-fn answer(executed: &Executed<Part>) -> Answer {
-    Answer {
-        status: 201,
-        headers: vec![("etag".into(), executed.version.to_string())],
-        body: json!({ "position": executed.position }),
-    }
 }
 
 async fn the_same_key_and_request_again_gives_the_first_answer(stage: Stage) {
@@ -281,6 +199,7 @@ async fn commands_on_one_aggregate_from_many_at_once_take_turns_and_each_is_sett
             let request = Request::<Part> {
                 aggregate_id: "P-1".into(),
                 command,
+                is_new: false,
                 if_match: None,
                 metadata: EventMetadata::by_service("test"),
             };
@@ -351,7 +270,7 @@ async fn an_owner_that_appends_after_its_heir_has_looked_does_not_make_it_execut
 #[tokio::test]
 async fn a_command_whose_answer_could_not_be_kept_is_answered_and_its_retry_as_well() {
     let (stage, log) = Stage::in_two_steps().await;
-    log.lose_the_next_attachment();
+    log.lose_the_next_answer();
     let claim = stage.fresh("k", "a").await;
     let first = stage.run("P-1", &claim).await.unwrap();
     // Whether its claim is given back or ends with its lease: the command is not executed again.

@@ -146,6 +146,7 @@ async fn append(
         .with_command_id(Uuid::new_v4()),
         command: ModelRouteCommand::RouteModel { to, reason: args.reason.clone(), comparison },
         // What was compared with is still in force, or nothing is routed.
+        is_new: false,
         if_match: Some(routing.version),
     };
     match execute(&*session.log(), request).await {

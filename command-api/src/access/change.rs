@@ -16,8 +16,8 @@ use uuid::Uuid;
 
 use super::{PrincipalBody, unstored};
 use crate::command::{
-    AnswerMaker, CommandAnswer, KeyedRequest, Mutation, Plan, WriteAccess, answer_command,
-    make_answer,
+    AnswerMaker, CommandAnswer, KeyedRequest, Mutation, Plan, WriteAccess, answer_claimed_command,
+    answer_command, make_answer,
 };
 use crate::{CommandApi, problems};
 
@@ -135,7 +135,7 @@ where
 {
     let (of, new, counts) = (api.clone(), NewCredential::default(), Arc::new(OnceLock::new()));
     let (made, counted, name) = (new.clone(), Arc::clone(&counts), subject.name.clone());
-    let answered = answer_command(api, request, move |_| async move {
+    let answered = answer_claimed_command(api, request, move |_| async move {
         let status = existence.check(&of, &subject).await?;
         let credential = made.note(prepare().await?);
         let answer = subject.answer(status);
@@ -162,5 +162,5 @@ fn plan(
     answer: AnswerMaker<AccessControl>,
 ) -> Plan<AccessControl> {
     let command = AccessControlCommand::Delegated { holdings, command: Box::new(command) };
-    Plan { aggregate_id: AccessControl::ID.to_owned(), command, answer }
+    Plan { aggregate_id: AccessControl::ID.to_owned(), is_new: false, command, answer }
 }

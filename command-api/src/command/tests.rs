@@ -1,6 +1,7 @@
 //! What a precondition may be.
 
 use platform::event_log::Incarnation;
+use uuid::Uuid;
 
 use super::*;
 

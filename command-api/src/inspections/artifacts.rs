@@ -246,6 +246,7 @@ async fn complete_artifact(
         let body = PictureBody { artifact_id, picture: picture.clone() };
         Ok(Plan::<Inspection> {
             aggregate_id: inspection_id.to_string(),
+            is_new: false,
             command: InspectionCommand::UploadArtifact { artifact_id, picture },
             answer: Arc::new(move |done: &Executed<Inspection>| {
                 make_answer(StatusCode::OK, done, None, &body)

@@ -208,6 +208,7 @@ async fn revise_recipe(
         let number = part.clone();
         Ok(Plan::<Part> {
             aggregate_id: part.to_string(),
+            is_new: false,
             command: PartCommand::ReviseRecipe { recipe, reason },
             answer: Arc::new(move |done: &Executed<Part>| {
                 let body = PartBody::from_state(number.clone(), &done.state, done.version);

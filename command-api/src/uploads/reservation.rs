@@ -184,6 +184,7 @@ where
         let ticket = make_ticket(&store, &request, slot).await?;
         Ok(Plan::<A> {
             aggregate_id: request.owner.aggregate_id(),
+            is_new: false,
             command: command(slot),
             answer: Arc::new(move |done: &Executed<A>| {
                 make_answer(StatusCode::CREATED, done, None, &ticket)
@@ -229,6 +230,7 @@ where
         let renewal = Renewal { now: slot.now, expires_at: slot.expires_at };
         Ok(Plan::<A> {
             aggregate_id,
+            is_new: false,
             command: A::renewal_command(artifact_id, renewal),
             answer: Arc::new(move |done: &Executed<A>| {
                 make_answer(StatusCode::OK, done, None, &ticket)
@@ -260,6 +262,7 @@ where
     dispatch_command(api, keyed, move |_| async move {
         Ok(Plan::<A> {
             aggregate_id: owner.aggregate_id(),
+            is_new: false,
             command: A::cancellation_command(artifact_id),
             answer: Arc::new(move |done: &Executed<A>| {
                 make_answer(StatusCode::OK, done, None, CancelledReservation { artifact_id })

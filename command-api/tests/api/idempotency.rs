@@ -1,10 +1,12 @@
 //! One key, one execution, whatever happens in between.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use command_api::CommandApiConfig;
 use domain::{Aggregate as _, Inspection};
-use platform::event_log::StreamId;
+use platform::event_log::{EventLog, StreamId};
+use platform::test_support::{InterceptedLog, Interception};
 use serde_json::json;
 
 use crate::pictures::jpeg;
@@ -72,9 +74,23 @@ async fn sixteen_at_once_execute_once() {
     assert!(call.send().await.is_replay());
 }
 
+/// A log that shares no transaction with the keys.
+struct KeepsAnswersApart;
+
+impl Interception for KeepsAnswersApart {
+    fn keeps_answers_with_events(&self, _: &dyn EventLog) -> bool {
+        false
+    }
+}
+
+async fn start_with_answers_apart() -> TestApi {
+    let apart = |log| Arc::new(InterceptedLog::over(log, KeepsAnswersApart)) as Arc<dyn EventLog>;
+    TestApi::start_with(CommandApiConfig::default(), apart).await
+}
+
 #[tokio::test]
 async fn after_a_crash_between_append_and_answer_the_retry_answers_from_the_log() {
-    let api = TestApi::start().await;
+    let api = start_with_answers_apart().await;
     let id = api.create().await;
     let path = format!("/v1/inspections/{id}/artifacts?type=image/jpeg");
     for call in [api.post("/v1/inspections").json(board()), api.post(path)] {
@@ -98,7 +114,7 @@ async fn after_a_crash_between_append_and_answer_the_retry_answers_from_the_log(
 
 #[tokio::test]
 async fn a_claim_keeps_others_out_until_its_lease_ends() {
-    let api = TestApi::start().await;
+    let api = start_with_answers_apart().await;
     let call = api.post("/v1/inspections").json(board());
     call.clone().send().await;
     // As an owner leaves it that has claimed and not appended yet.
@@ -114,6 +130,25 @@ async fn a_claim_keeps_others_out_until_its_lease_ends() {
     let taken_over = call.send().await;
     assert_eq!((taken_over.status, taken_over.text("inspection_id")), (201, id));
     assert_eq!(api.head().await, head);
+}
+
+#[tokio::test]
+async fn a_key_that_somebody_claimed_and_let_go_of_is_taken_by_the_append() {
+    let api = TestApi::start().await;
+    let call = api.post("/v1/inspections").json(board());
+    call.clone().send().await;
+    let other = api.post("/v1/inspections").json(board()).key("claimed");
+    // As an owner leaves it that claims first, such as a server of an older version, and dies.
+    let claim = "INSERT INTO idempotency_keys (principal, key, fingerprint, claim, claimed_until)
+                 SELECT principal, 'claimed', fingerprint, gen_random_uuid(), now() + interval '1 h'
+                 FROM idempotency_keys";
+    sqlx::query(claim).execute(&api.pool).await.unwrap();
+    let held = other.clone().send().await;
+    assert_eq!(held.problem(), (409, "idempotency-key-in-progress".into()));
+    let over = "UPDATE idempotency_keys SET claimed_until = now() - interval '1 s'";
+    sqlx::query(over).execute(&api.pool).await.unwrap();
+    assert_eq!(other.clone().send().await.status, 201);
+    assert!(other.send().await.is_replay());
 }
 
 #[tokio::test]

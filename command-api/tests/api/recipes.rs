@@ -78,6 +78,19 @@ async fn the_same_key_is_answered_again_and_the_same_recipe_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_key_whose_answer_has_expired_stands_for_no_command_that_changes_nothing() {
+    let api = TestApi::start().await;
+    api.register_part("PCB-1").await;
+    revise(&api).send().await;
+    let create = api.post("/v1/inspections").json(board()).key("once");
+    assert_eq!(create.clone().send().await.status, 201);
+    sqlx::query("DELETE FROM idempotency_keys").execute(&api.pool).await.unwrap();
+    let refused = revise(&api).key("once").send().await;
+    assert_eq!(refused.problem(), (422, "idempotency-key-reused".into()));
+    assert_eq!(create.send().await.problem(), (409, "key-expired".into()));
+}
+
+#[tokio::test]
 async fn a_recipe_that_somebody_else_revised_meanwhile_is_not_overwritten() {
     let api = TestApi::start().await;
     api.register_part("PCB-1").await;

@@ -211,6 +211,7 @@ impl InspectionProcessor {
                 .caused_by(cause)
                 .with_command_id(*result_id),
             command: InspectionCommand::RecordInference(Box::new(result)),
+            is_new: false,
             if_match: None,
         };
         let executed = match execute(&*self.log, request).await {

@@ -73,6 +73,7 @@ impl Line {
         let request = Request::<Part> {
             aggregate_id: "P-1".into(),
             command,
+            is_new: false,
             if_match: None,
             metadata: asked_by_a_client(),
         };
@@ -83,6 +84,7 @@ impl Line {
         let request = Request::<Inspection> {
             aggregate_id: id.to_string(),
             command,
+            is_new: false,
             if_match: None,
             metadata: asked_by_a_client(),
         };

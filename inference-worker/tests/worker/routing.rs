@@ -17,6 +17,7 @@ async fn route(line: &Line, to: ModelIdentity) {
     let request = Request::<ModelRoute> {
         aggregate_id: to.name.clone(),
         command: ModelRouteCommand::RouteModel { to, reason: "a test".into(), comparison: None },
+        is_new: false,
         if_match: None,
         metadata: EventMetadata::by_service("test"),
     };

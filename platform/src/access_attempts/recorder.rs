@@ -138,6 +138,7 @@ impl AttemptWriter {
         let request = Request::<AccessAttempts> {
             aggregate_id: AccessAttempts::id_at(Utc::now()),
             command: AccessAttemptsCommand::Record(events.clone()),
+            is_new: false,
             if_match: None,
             metadata: EventMetadata::by_service(self.service).with_command_id(command_id),
         };

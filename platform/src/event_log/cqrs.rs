@@ -9,7 +9,7 @@ use std::sync::Arc;
 use cqrs_es::{AggregateContext, AggregateError, EventEnvelope, EventStore};
 
 use super::{
-    Append, AppendError, Attachment, AttachmentError, EventLog, EventMetadata, NewEvent, Recorded,
+    AnswerNotKept, Append, AppendError, EventLog, EventMetadata, KeyedAnswer, NewEvent, Recorded,
     StreamId,
 };
 
@@ -20,19 +20,19 @@ pub struct CqrsEventStore<A> {
     aggregate: PhantomData<fn() -> A>,
 }
 
-/// An aggregate as it was loaded, and what to keep with whatever it commits.
+/// An aggregate as it was loaded, and the answer to keep with whatever it commits.
 pub struct LoadedAggregate<A> {
     stream: StreamId,
     version: u64,
     aggregate: A,
-    attachment: Option<Box<dyn Attachment>>,
+    answer: Option<KeyedAnswer>,
 }
 
 impl<A> LoadedAggregate<A> {
-    /// Keeps something with the events that are committed.
+    /// Keeps an answer with the events that are committed.
     #[must_use]
-    pub fn keeping(mut self, attachment: Box<dyn Attachment>) -> Self {
-        self.attachment = Some(attachment);
+    pub fn keeping(mut self, answer: KeyedAnswer) -> Self {
+        self.answer = Some(answer);
         self
     }
 }
@@ -94,7 +94,7 @@ where
         let mut aggregate = A::default();
         events.into_iter().for_each(|event| aggregate.apply(event.payload));
         let stream = Self::stream(aggregate_id);
-        Ok(LoadedAggregate { stream, version, aggregate, attachment: None })
+        Ok(LoadedAggregate { stream, version, aggregate, answer: None })
     }
 
     async fn commit(
@@ -111,13 +111,13 @@ where
             .map_err(unexpected)?;
         let metadata = EventMetadata::from_map(&metadata);
         let mut append = Append::new(stream.clone(), version, events_to_store, metadata);
-        append.attachment = context.attachment;
+        append.answer = context.answer;
         let stored = append.circumstances();
         match self.log.append(append).await {
             Ok(_) => {}
             // What was committed is in the log, and stays there.
             Err(AppendError::NotKept { appended: Some(_), source }) => {
-                tracing::warn!(error = %source, "events were committed, what belongs to them not kept");
+                tracing::warn!(error = %source, "events were committed, the answer to them not kept");
             }
             Err(error) => return Err(explain_append_error(error)),
         }
@@ -139,11 +139,11 @@ where
 fn explain_append_error<E: std::error::Error>(error: AppendError) -> AggregateError<E> {
     match error {
         AppendError::Conflict { .. }
-        | AppendError::NotKept { source: AttachmentError::Refused(_), .. } => {
+        | AppendError::NotKept { source: AnswerNotKept::KeyTaken, .. } => {
             AggregateError::AggregateConflict
         }
         AppendError::DuplicateCommand { .. } => unexpected(error),
-        AppendError::NotKept { source: AttachmentError::Log(error), .. }
+        AppendError::NotKept { source: AnswerNotKept::Log(error), .. }
         | AppendError::Log(error) => unavailable(error),
     }
 }

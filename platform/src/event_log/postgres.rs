@@ -5,6 +5,7 @@
 //! position, is computed first; rows up to it are read in a later snapshot. Holes that a rollback
 //! leaves are normal; a floor that stays is an open transaction, never skipped by a timeout.
 
+mod group_commit;
 mod hold_up;
 mod incarnations;
 mod metrics;
@@ -16,18 +17,17 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use sqlx::types::Json;
 use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
 use super::{
-    Append, AppendError, AppendScope, Appended, Attachment, EventLog, EventLogError, EventMetadata,
-    Incarnation, LogPlace, NewEvent, Page, Position, Recorded, Snapshots, StreamEvents, StreamId,
-    StreamTurns,
+    Append, AppendError, Appended, EventLog, EventLogError, EventMetadata, LogPlace, Page,
+    Position, Recorded, Snapshots, StreamEvents, StreamId, StreamTurns,
 };
 use crate::postgres::channel::{HintListener, HintSender};
 use crate::postgres::{DatabaseConnection, Pool, may_pass};
+use group_commit::GroupCommit;
 pub use hold_up::HoldUp;
 pub use incarnations::find_session_incarnation;
 use metrics::{CountedEvents, EventLogMetrics};
@@ -57,7 +57,7 @@ const COLUMNS: &str = "position, event_id, command_id, aggregate_type, aggregate
 pub struct PostgresEventLog {
     pool: Pool,
     hints: HintListener,
-    hint_others: HintSender,
+    group_commit: GroupCommit,
     turns: StreamTurns,
     metrics: EventLogMetrics,
     snapshots: Snapshots,
@@ -65,15 +65,17 @@ pub struct PostgresEventLog {
 }
 
 impl PostgresEventLog {
-    /// The log in the database of `pool`, which must be migrated and a primary. Starts three
-    /// background tasks, which end with the last clone: one sends hints, one listens for those of others,
-    /// one warns of transactions that hold the log up.
+    /// The log in the database of `pool`, which must be migrated and a primary. Starts four
+    /// background tasks, which end with the last clone: one appends, one sends hints, one listens for those of
+    /// others, one warns of transactions that hold the log up.
     #[must_use]
     pub fn new(pool: Pool) -> Self {
         let watch = AbortOnDropHandle::new(tokio::spawn(hold_up::watch(pool.clone())));
+        let hint_others = HintSender::start(pool.clone(), APPENDED_CHANNEL);
+        let hints = HintListener::start_beside(pool.clone(), APPENDED_CHANNEL, &hint_others);
         Self {
-            hints: HintListener::start(pool.clone(), APPENDED_CHANNEL),
-            hint_others: HintSender::start(pool.clone(), APPENDED_CHANNEL),
+            group_commit: GroupCommit::start(pool.clone(), hints.clone(), hint_others),
+            hints,
             turns: StreamTurns::default(),
             metrics: EventLogMetrics::for_process(),
             snapshots: Snapshots::default(),
@@ -142,36 +144,6 @@ impl PostgresEventLog {
         let events = rows.into_iter().map(Recorded::from).collect();
         Ok(StreamEvents { events, incarnation })
     }
-
-    async fn append_in_transaction(&self, mut append: Append) -> Result<Appended, AppendError> {
-        let attachment = append.attachment.take();
-        let mut connection = self.pool.acquire().await.map_err(log_error)?;
-        // First of all: what is appended must not lie before the beginning of its incarnation.
-        let incarnation = find_session_incarnation(&mut connection).await?;
-        let mut transaction = connection.into_transaction().await.map_err(log_error)?;
-        let appended = append_and_keep(&mut transaction, incarnation, append, attachment).await;
-        if appended.is_ok() {
-            transaction.commit().await.map_err(log_error)?;
-        } else if let Err(error) = transaction.rollback().await {
-            tracing::debug!(%error, "nothing to roll back any more");
-        }
-        appended
-    }
-}
-
-async fn append_and_keep(
-    transaction: &mut DatabaseConnection,
-    incarnation: Incarnation,
-    append: Append,
-    attachment: Option<Box<dyn Attachment>>,
-) -> Result<Appended, AppendError> {
-    let appended = insert_events(transaction, incarnation, append).await?;
-    if let Some(attachment) = attachment {
-        let scope = AppendScope::Transaction(transaction);
-        let kept = attachment.keep(&appended, scope).await;
-        kept.map_err(|source| AppendError::NotKept { appended: None, source })?;
-    }
-    Ok(appended)
 }
 
 async fn read_watermark(connection: &mut DatabaseConnection) -> Result<Position, EventLogError> {
@@ -250,11 +222,8 @@ impl EventLog for PostgresEventLog {
         async move {
             let (started, counted) =
                 (Instant::now(), CountedEvents::new(&append.stream, &append.events));
-            let outcome = self.append_in_transaction(append).await;
+            let outcome = self.group_commit.append(append).await;
             self.metrics.record_append(started.elapsed(), &outcome, &counted);
-            // Also after a rollback: the floor it held is gone, and followers may go on.
-            self.hints.wake_subscribers();
-            self.hint_others.send_hint();
             outcome
         }
         .boxed()
@@ -264,74 +233,16 @@ impl EventLog for PostgresEventLog {
         self.hints.subscribe()
     }
 
+    fn keeps_answers_with_events(&self) -> bool {
+        true
+    }
+
     fn turns(&self) -> &StreamTurns {
         &self.turns
     }
 
     fn snapshots(&self) -> &Snapshots {
         &self.snapshots
-    }
-}
-
-/// Inserts the events if the stream has exactly the expected version.
-async fn insert_events(
-    connection: &mut DatabaseConnection,
-    incarnation: Incarnation,
-    append: Append,
-) -> Result<Appended, AppendError> {
-    let expected = append.expected_version;
-    if append.events.is_empty() {
-        return Ok(Appended { version: expected, position: None, incarnation });
-    }
-    if append.events.len() > APPEND_MAX {
-        let message = format!("a command may append at most {APPEND_MAX} events");
-        return Err(EventLogError::Failed(message.into()).into());
-    }
-    let command_id = append.metadata.command_id;
-    let column =
-        |value: fn(&NewEvent) -> String| append.events.iter().map(value).collect::<Vec<_>>();
-    let payloads: Vec<_> = append.events.iter().map(|event| Json(&event.payload)).collect();
-    let circumstances = append.circumstances();
-    let circumstances: Vec<_> = circumstances.iter().map(|each| Json(each.to_map())).collect();
-    let positions: Vec<i64> = sqlx::query_scalar(
-        "INSERT INTO events (aggregate_type, aggregate_id, sequence, event_type, event_version,
-                             payload, metadata, event_id, command_id)
-         SELECT $1, $2, $3 + n, event_type, event_version, payload, metadata, event_id, $4
-         FROM unnest($5::text[], $6::text[], $7::jsonb[], $8::jsonb[], $9::uuid[])
-              WITH ORDINALITY AS e (event_type, event_version, payload, metadata, event_id, n)
-         WHERE $3 = (SELECT coalesce(max(sequence), 0) FROM events
-                     WHERE aggregate_type = $1 AND aggregate_id = $2)
-         ORDER BY n
-         RETURNING position",
-    )
-    .bind(&append.stream.aggregate_type)
-    .bind(&append.stream.aggregate_id)
-    .bind(i64::try_from(expected).unwrap_or(i64::MAX))
-    .bind(command_id)
-    .bind(column(|event| event.event_type.clone()))
-    .bind(column(|event| event.event_version.clone()))
-    .bind(payloads)
-    .bind(circumstances)
-    .bind(&append.event_ids)
-    .fetch_all(connection)
-    .await
-    .map_err(|error| insert_error(error, &append.stream, command_id))?;
-    if positions.is_empty() {
-        return Err(AppendError::Conflict { stream: append.stream });
-    }
-    Ok(Appended {
-        version: expected + positions.len() as u64,
-        position: positions.into_iter().max().map(Position),
-        incarnation,
-    })
-}
-
-fn insert_error(error: sqlx::Error, stream: &StreamId, command_id: Option<Uuid>) -> AppendError {
-    let constraint = error.as_database_error().and_then(|e| e.constraint().map(str::to_owned));
-    match (constraint.as_deref(), command_id) {
-        (Some("events_pkey"), _) => AppendError::Conflict { stream: stream.clone() },
-        (Some("events_event_id"), Some(command_id)) => AppendError::DuplicateCommand { command_id },
-        _ => AppendError::Log(log_error(error)),
     }
 }
 

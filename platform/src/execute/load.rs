@@ -12,7 +12,8 @@ use uuid::Uuid;
 
 use super::ExecuteError;
 use crate::event_log::{
-    EventLog, Incarnation, Position, Recorded, Snapshot, StreamEvents, StreamId, StreamVersion,
+    EventLog, Incarnation, LogPlace, Position, Recorded, Snapshot, StreamEvents, StreamId,
+    StreamVersion,
 };
 
 /// An aggregate as its stream says.
@@ -26,6 +27,14 @@ pub struct Loaded<A> {
     pub position: Position,
     /// In which history of the log.
     pub incarnation: Incarnation,
+}
+
+impl<A: Default> Loaded<A> {
+    /// An aggregate to which nothing has happened, in no history of the log: an append tells in which.
+    pub(super) fn nothing() -> Self {
+        let LogPlace { incarnation, position } = LogPlace::default();
+        Self { state: A::default(), version: 0, position, incarnation }
+    }
 }
 
 impl<A> Loaded<A> {

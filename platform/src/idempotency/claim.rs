@@ -1,19 +1,12 @@
-//! An `Idempotency-Key`, what makes two requests with it the same, and the request that holds it with the
-//! answer that it keeps beside what it appends.
+//! An `Idempotency-Key`, what makes two requests with it the same, and the claim of one request to it.
 
 use std::fmt;
 
 use chrono::{DateTime, Utc};
-use futures::FutureExt as _;
-use futures::future::BoxFuture;
 use sha2::{Digest as _, Sha256};
-use sqlx::PgExecutor;
-use sqlx::types::Json;
 use uuid::Uuid;
 
-use super::{Answer, storage_error};
-use crate::event_log::{AppendScope, Appended, Attachment, AttachmentError, Recorded};
-use crate::postgres::Pool;
+use crate::event_log::{Answer, Appended, KeyedAnswer, Recorded, RequestKey};
 
 /// The longest key, in characters.
 pub const KEY_MAX_CHARS: usize = 255;
@@ -119,47 +112,65 @@ impl fmt::Debug for Fingerprint {
     }
 }
 
-/// A key that this request holds.
+/// A key that this request holds, or would hold.
 #[derive(Debug, Clone)]
 pub struct Claim {
-    pool: Pool,
-    pub(super) principal: String,
-    pub(super) key: String,
-    pub(super) fingerprint: Fingerprint,
-    pub(super) claim_id: Uuid,
-    taken_at: DateTime<Utc>,
+    key: RequestKey,
+    standing: Standing,
+    accepted_at: DateTime<Utc>,
     recorded: Vec<Recorded>,
 }
 
-/// The claim was taken over by another request, which answers instead.
-#[derive(Debug, thiserror::Error)]
-#[error("another request took over the idempotency key")]
-struct ClaimLost;
+/// What a claim is worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// Nobody knows of it yet: the append that keeps its answer takes the key, if it is free then.
+    Intended,
+    /// The key is held.
+    Held,
+}
 
 impl Claim {
-    pub(super) fn new(
-        pool: Pool,
+    /// The claim of a key that nobody has taken, by a request that is accepted now.
+    pub(super) fn intend(
         principal: &str,
         key: &IdempotencyKey,
         fingerprint: Fingerprint,
+        accepted_at: DateTime<Utc>,
     ) -> Self {
         let (principal, key) = (principal.to_owned(), key.as_str().to_owned());
-        let claim_id = Uuid::new_v4();
-        // What the database says of it is known once the key is taken.
-        let (taken_at, recorded) = (DateTime::UNIX_EPOCH, Vec::new());
-        Self { pool, principal, key, fingerprint, claim_id, taken_at, recorded }
+        let (fingerprint, claim_id) = (fingerprint.0, Uuid::new_v4());
+        let key = RequestKey { principal, key, fingerprint, claim_id };
+        Self { key, standing: Standing::Intended, accepted_at, recorded: Vec::new() }
+    }
+
+    /// The same, now that the key was taken then, with what an owner of it that died had appended already.
+    pub(super) fn held_since(self, taken_at: DateTime<Utc>, recorded: Vec<Recorded>) -> Self {
+        let accepted_at = recorded.first().map_or(taken_at, Recorded::occurred_at);
+        Self { standing: Standing::Held, accepted_at, recorded, ..self }
+    }
+
+    /// The key, as this request holds it.
+    pub(super) const fn key(&self) -> &RequestKey {
+        &self.key
+    }
+
+    /// Whether the key is held. Otherwise a command that turns out to be in the log was another request's, and the
+    /// answer to that one stands.
+    pub(crate) fn is_held(&self) -> bool {
+        self.standing == Standing::Held
     }
 
     /// The id of the command that the key stands for.
     #[must_use]
     pub fn command_id(&self) -> Uuid {
-        command_id(&self.principal, &self.key)
+        command_id(&self.key.principal, &self.key.key)
     }
 
     /// The request's fingerprint.
     #[must_use]
     pub const fn fingerprint(&self) -> Fingerprint {
-        self.fingerprint
+        Fingerprint(self.key.fingerprint)
     }
 
     /// What an owner of this key that died before it answered had appended already.
@@ -171,82 +182,22 @@ impl Claim {
     /// When the command was accepted first, by the database's clock: now, unless an owner that died had
     /// appended already.
     #[must_use]
-    pub fn accepted_at(&self) -> DateTime<Utc> {
-        self.recorded.first().map_or(self.taken_at, Recorded::occurred_at)
-    }
-
-    /// The same claim of a key that was taken then, with what was appended already.
-    pub(super) fn begun_at(self, taken_at: DateTime<Utc>, recorded: Vec<Recorded>) -> Self {
-        Self { taken_at, recorded, ..self }
+    pub const fn accepted_at(&self) -> DateTime<Utc> {
+        self.accepted_at
     }
 
     /// Whether this event follows from a request that is the same as the one that holds the key.
     pub(crate) fn is_of_same_request(&self, event: &Recorded) -> bool {
-        event.metadata.request_fingerprint.as_deref() == Some(&*self.fingerprint.to_string())
+        event.metadata.request_fingerprint.as_deref() == Some(&*self.fingerprint().to_string())
     }
 
-    /// The answer, to be kept with what the command appends.
+    /// The answer, to be kept with what the command appends; `make` must be pure.
     #[must_use]
     pub fn complete_with(
-        self,
-        answer: impl FnOnce(&Appended) -> Answer + Send + 'static,
-    ) -> Box<dyn Attachment> {
-        Box::new(AnswerAttachment { claim: self, answer: Box::new(answer) })
-    }
-
-    /// Writes the answer under the claim; refuses when another request has taken it over.
-    async fn keep_answer(
         &self,
-        executor: impl PgExecutor<'_>,
-        answer: Answer,
-    ) -> Result<(), AttachmentError> {
-        let kept = sqlx::query(
-            "UPDATE idempotency_keys SET answer = $4, answered_at = now()
-             WHERE principal = $1 AND key = $2 AND claim = $3 AND answer IS NULL",
-        )
-        .bind(&self.principal)
-        .bind(&self.key)
-        .bind(self.claim_id)
-        .bind(Json(answer))
-        .execute(executor)
-        .await
-        .map_err(storage_error)?;
-        if kept.rows_affected() == 1 {
-            Ok(())
-        } else {
-            Err(AttachmentError::Refused(Box::new(ClaimLost)))
-        }
-    }
-}
-
-/// An answer to keep under a claim, once it is known what was appended.
-struct AnswerAttachment {
-    claim: Claim,
-    answer: Box<dyn FnOnce(&Appended) -> Answer + Send>,
-}
-
-impl fmt::Debug for AnswerAttachment {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AnswerAttachment").field("claim", &self.claim).finish_non_exhaustive()
-    }
-}
-
-impl Attachment for AnswerAttachment {
-    fn keep<'a>(
-        self: Box<Self>,
-        appended: &'a Appended,
-        scope: AppendScope<'a>,
-    ) -> BoxFuture<'a, Result<(), AttachmentError>> {
-        async move {
-            let answer = (self.answer)(appended);
-            match scope {
-                AppendScope::Transaction(connection) => {
-                    self.claim.keep_answer(connection, answer).await
-                }
-                AppendScope::Appended => self.claim.keep_answer(&self.claim.pool, answer).await,
-            }
-        }
-        .boxed()
+        make: impl Fn(&Appended) -> Answer + Send + Sync + 'static,
+    ) -> KeyedAnswer {
+        KeyedAnswer::new(self.key.clone(), make)
     }
 }
 

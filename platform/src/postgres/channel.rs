@@ -1,8 +1,9 @@
 //! Hints between processes by LISTEN and NOTIFY: a reason to look, never data.
 //!
 //! Invariant: nothing is notified inside anybody's transaction, where a NOTIFY would serialise every
-//! commit of the database; one notification stands for all hints since the last. A hint may be late,
-//! early or lost, so whoever waits for one looks now and then without it. Absent: payloads.
+//! commit of the database; one notification stands for all hints since the last, and there are few in any second
+//! however many hints are given. A hint may be late, early or lost, so whoever waits for one looks now and then
+//! without it. Absent: payloads, but for who sends.
 
 use std::convert::Infallible;
 use std::io;
@@ -12,14 +13,18 @@ use std::time::Duration;
 use sqlx::Executor as _;
 use sqlx::postgres::PgListener;
 use tokio::sync::{Notify, watch};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_util::task::AbortOnDropHandle;
+use uuid::Uuid;
 
 use super::Pool;
 use crate::backoff::Backoff;
 
 /// The channel of the hints that read models have moved: rows and checkpoint are committed.
 pub const PROJECTED_CHANNEL: &str = "chipq_projected";
+
+/// The least time between two notifications. The first hint after a silence is sent at once.
+const LEAST_INTERVAL: Duration = Duration::from_millis(5);
 
 /// Between attempts to listen again.
 const RECONNECT: Backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(5), 0.5);
@@ -32,6 +37,7 @@ const PROOF_LIMIT: Duration = Duration::from_secs(2);
 /// Sends hints to the listeners of a channel in every process. Clones share one sender.
 #[derive(Debug, Clone)]
 pub struct HintSender {
+    id: Uuid,
     due: Arc<Notify>,
     _task: Arc<AbortOnDropHandle<()>>,
 }
@@ -40,9 +46,9 @@ impl HintSender {
     /// Sends on `channel` of the database of `pool` by a task that ends with the last clone.
     #[must_use]
     pub fn start(pool: Pool, channel: &'static str) -> Self {
-        let due = Arc::new(Notify::new());
-        let task = tokio::spawn(notify_when_due(pool, channel, Arc::clone(&due)));
-        Self { due, _task: Arc::new(AbortOnDropHandle::new(task)) }
+        let (id, due) = (Uuid::new_v4(), Arc::new(Notify::new()));
+        let task = tokio::spawn(notify_when_due(pool, (channel, id), Arc::clone(&due)));
+        Self { id, due, _task: Arc::new(AbortOnDropHandle::new(task)) }
     }
 
     /// There is a reason to look, and what there is to see is committed. Returns at once.
@@ -62,8 +68,19 @@ impl HintListener {
     /// Listens to `channel` of the database of `pool` by a task that ends with the last clone.
     #[must_use]
     pub fn start(pool: Pool, channel: &'static str) -> Self {
+        Self::start_ignoring(pool, channel, None)
+    }
+
+    /// The same, for the subscribers of whoever wakes them itself when it sends hints by `sender`: those need not be
+    /// heard.
+    #[must_use]
+    pub fn start_beside(pool: Pool, channel: &'static str, sender: &HintSender) -> Self {
+        Self::start_ignoring(pool, channel, Some(sender.id.to_string()))
+    }
+
+    fn start_ignoring(pool: Pool, channel: &'static str, ignored: Option<String>) -> Self {
         let heard = Arc::new(watch::Sender::new(0));
-        let task = tokio::spawn(listen_for_ever(pool, channel, Arc::clone(&heard)));
+        let task = tokio::spawn(listen_for_ever(pool, (channel, ignored), Arc::clone(&heard)));
         Self { heard, _task: Arc::new(AbortOnDropHandle::new(task)) }
     }
 
@@ -83,20 +100,28 @@ fn count_hint(heard: &watch::Sender<u64>) {
     heard.send_modify(|count| *count = count.wrapping_add(1));
 }
 
-async fn notify_when_due(pool: Pool, channel: &'static str, due: Arc<Notify>) {
+async fn notify_when_due(pool: Pool, (channel, id): (&'static str, Uuid), due: Arc<Notify>) {
+    let id = id.to_string();
     loop {
         due.notified().await;
-        let sent = sqlx::query("SELECT pg_notify($1, '')").bind(channel).execute(&pool).await;
+        let sent = sqlx::query("SELECT pg_notify($1, $2)").bind(channel).bind(&id);
+        let sent = sent.execute(&pool).await;
         if let Err(error) = sent {
             tracing::debug!(channel, %error, "hint not sent; others look without it");
         }
+        sleep(LEAST_INTERVAL).await;
     }
 }
 
-async fn listen_for_ever(pool: Pool, channel: &'static str, heard: Arc<watch::Sender<u64>>) {
+async fn listen_for_ever(
+    pool: Pool,
+    (channel, ignored): (&'static str, Option<String>),
+    heard: Arc<watch::Sender<u64>>,
+) {
     let (mut listener, mut attempt) = (None, 0);
     loop {
-        let Err(error) = listen(&pool, channel, &mut listener, &heard, &mut attempt).await;
+        let which = (channel, ignored.as_deref());
+        let Err(error) = listen(&pool, which, &mut listener, &heard, &mut attempt).await;
         tracing::debug!(channel, %error, "hints interrupted; followers look without them");
         RECONNECT.wait(attempt).await;
         attempt = attempt.saturating_add(1);
@@ -107,7 +132,7 @@ async fn listen_for_ever(pool: Pool, channel: &'static str, heard: Arc<watch::Se
 /// connection on which nothing comes back is closed by the one that takes its place ([`Pool::listen`]).
 async fn listen(
     pool: &Pool,
-    channel: &str,
+    (channel, ignored): (&str, Option<&str>),
     listener: &mut Option<PgListener>,
     heard: &watch::Sender<u64>,
     attempt: &mut u32,
@@ -118,6 +143,7 @@ async fn listen(
     count_hint(heard);
     loop {
         match timeout(PROVE_AFTER, listening.try_recv()).await {
+            Ok(Ok(Some(hint))) if Some(hint.payload()) == ignored => {}
             Ok(Ok(Some(_))) => count_hint(heard),
             Ok(Ok(None)) => {
                 // It has closed its connection by itself, and has none to be replaced.

@@ -10,9 +10,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::Pool;
 
-/// For so long it is counted on: a monotonic clock runs as fast as others, and stands still while a machine
-/// is suspended.
-const COUNTED_MAX: Duration = Duration::from_secs(60);
+/// For so long it is counted on: another server may have taken over, whose clock says otherwise, and a monotonic clock
+/// stands still while a machine is suspended.
+const COUNTED_MAX: Duration = Duration::from_secs(1);
 
 /// The database's clock, as this process knows it.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ impl DatabaseClock {
         *self.said.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), time));
     }
 
-    /// The present. The database is asked only when it has not said so for a minute.
+    /// The present. The database is asked only when it has not said so for a second.
     ///
     /// # Errors
     /// When it does not answer.

@@ -52,6 +52,11 @@ pub trait Interception: Send + Sync + 'static {
     ) -> BoxFuture<'a, Result<Appended, AppendError>> {
         log.append(append)
     }
+
+    /// Instead of [`EventLog::keeps_answers_with_events`].
+    fn keeps_answers_with_events(&self, log: &dyn EventLog) -> bool {
+        log.keeps_answers_with_events()
+    }
 }
 
 /// Hands everything on to another log but for what `I` does instead. Its methods are those of `I`.
@@ -122,6 +127,10 @@ impl<I: Interception> EventLog for InterceptedLog<I> {
 
     fn append(&self, append: Append) -> BoxFuture<'_, Result<Appended, AppendError>> {
         self.interception.append(&*self.log, append)
+    }
+
+    fn keeps_answers_with_events(&self) -> bool {
+        self.interception.keeps_answers_with_events(&*self.log)
     }
 
     fn hints(&self) -> watch::Receiver<u64> {

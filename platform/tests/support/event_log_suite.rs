@@ -9,14 +9,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, join_all};
 use platform::event_log::{
-    Append, AppendError, AppendScope, Appended, Attachment, AttachmentError, EventLog,
-    EventLogError, EventMetadata, NewEvent, Page, Position, Recorded, StreamId,
+    Answer, AnswerNotKept, Append, AppendError, Appended, EventLog, EventLogError, EventMetadata,
+    KeyedAnswer, NewEvent, Page, Position, Recorded, RequestKey, StreamId,
 };
 use platform::follower::LogTail;
 use serde_json::json;
-use tokio::sync::oneshot;
+use tokio::sync::mpsc;
 use uuid::Uuid;
 
 /// An empty log of a test's own, gone when this is dropped.
@@ -40,8 +40,9 @@ macro_rules! event_log_tests {
             pages_of_the_log_join_without_gap_or_overlap
             a_reader_misses_nothing_of_many_appenders
             a_follower_is_woken_by_an_append_here_or_in_another_process
-            an_attachment_is_kept_once_it_is_known_what_was_appended
-            an_attachment_that_is_refused_is_told_with_what_is_in_the_log
+            an_answer_is_kept_once_it_is_known_what_was_appended
+            an_answer_whose_key_is_taken_is_refused_with_what_is_in_the_log
+            of_many_that_append_at_once_each_is_told_what_became_of_its_own
             a_server_that_is_away_makes_the_log_unavailable_and_appends_nothing
         }
     };
@@ -252,55 +253,84 @@ pub(crate) async fn a_follower_is_woken_by_an_append_here_or_in_another_process(
     }
 }
 
-/// Tells what it was kept with, or refuses.
-#[derive(Debug)]
-struct Witness {
-    kept_with: oneshot::Sender<Appended>,
-    refuses: bool,
+/// A key, as a request of its own holds it.
+fn request_key(key: &str) -> RequestKey {
+    let (principal, key) = ("demo".to_owned(), key.to_owned());
+    RequestKey { principal, key, fingerprint: [7; 32], claim_id: Uuid::new_v4() }
 }
 
-impl Attachment for Witness {
-    fn keep<'a>(
-        self: Box<Self>,
-        appended: &'a Appended,
-        _: AppendScope<'a>,
-    ) -> BoxFuture<'a, Result<(), AttachmentError>> {
-        let outcome = if self.refuses {
-            Err(AttachmentError::Refused("it is not wanted any more".into()))
-        } else {
-            self.kept_with.send(*appended).unwrap();
-            Ok(())
-        };
-        Box::pin(std::future::ready(outcome))
-    }
+/// An answer under a key, and what it was made for.
+fn witness(key: &str) -> (KeyedAnswer, mpsc::UnboundedReceiver<Appended>) {
+    let (seen, witnessed) = mpsc::unbounded_channel();
+    let answer = KeyedAnswer::new(request_key(key), move |appended| {
+        // Not every test looks.
+        let _ = seen.send(*appended);
+        Answer { status: 201, headers: vec![], body: serde_json::json!({}) }
+    });
+    (answer, witnessed)
 }
 
-pub(crate) async fn an_attachment_is_kept_once_it_is_known_what_was_appended(
-    empty: &impl EmptyLog,
-) {
+pub(crate) async fn an_answer_is_kept_once_it_is_known_what_was_appended(empty: &impl EmptyLog) {
     let log = empty.open();
     for (version, events) in [(0, 2), (2, 0)] {
-        let (kept_with, kept) = oneshot::channel();
-        let witness = Box::new(Witness { kept_with, refuses: false });
-        let appended = log.append(append("a", version, events).keeping(witness)).await.unwrap();
-        assert_eq!(kept.await.unwrap(), appended);
+        let (answer, mut witnessed) = witness(&format!("{events} events"));
+        let appended = log.append(append("a", version, events).keeping(answer)).await.unwrap();
+        assert_eq!(witnessed.recv().await.unwrap(), appended);
         assert_eq!(appended.version, 2, "{events} events");
         assert_eq!(appended.position.is_some(), events > 0);
     }
 }
 
-pub(crate) async fn an_attachment_that_is_refused_is_told_with_what_is_in_the_log(
+pub(crate) async fn an_answer_whose_key_is_taken_is_refused_with_what_is_in_the_log(
     empty: &impl EmptyLog,
 ) {
     let log = empty.open();
-    let (kept_with, _kept) = oneshot::channel();
-    let witness = Box::new(Witness { kept_with, refuses: true });
-    let error = log.append(append("a", 0, 2).keeping(witness)).await.unwrap_err();
-    let AppendError::NotKept { appended, source: AttachmentError::Refused(_) } = error else {
+    log.append(append("a", 0, 0).keeping(witness("k").0)).await.unwrap();
+    let error = log.append(append("b", 0, 2).keeping(witness("k").0)).await.unwrap_err();
+    let AppendError::NotKept { appended, source: AnswerNotKept::KeyTaken } = error else {
         panic!("{error}");
     };
-    let events = log.read_stream(&stream("a"), 0).await.unwrap().events;
+    let events = log.read_stream(&stream("b"), 0).await.unwrap().events;
     assert_eq!(events.len() as u64, appended.map_or(0, |appended| appended.version));
+    assert_eq!(appended.is_none(), log.keeps_answers_with_events());
+}
+
+pub(crate) async fn of_many_that_append_at_once_each_is_told_what_became_of_its_own(
+    empty: &impl EmptyLog,
+) {
+    let (log, elsewhere) = (empty.open(), empty.open());
+    log.append(append("taken", 0, 1)).await.unwrap();
+    log.append(append("keyed", 0, 0).keeping(witness("k").0)).await.unwrap();
+    let command_id = Uuid::new_v4();
+    let by_command = |id: &str| {
+        let metadata = EventMetadata::by_service("test").with_command_id(command_id);
+        let events = append(id, 0, 1).events;
+        Append::new(stream(id), 0, events, metadata)
+    };
+    log.append(by_command("first")).await.unwrap();
+    let mut appends = vec![
+        append("taken", 0, 1),
+        by_command("second"),
+        append("other", 0, 1).keeping(witness("k").0),
+        append("elsewhere", 0, 1),
+        append("elsewhere", 0, 1),
+    ];
+    appends.extend((0..40).map(|n| append(&format!("good-{n}"), 0, 2)));
+    let told = join_all(appends.into_iter().enumerate().map(|(n, append)| {
+        let log = if n == 4 { &elsewhere } else { &log };
+        log.append(append)
+    }))
+    .await;
+    assert!(matches!(told[0], Err(AppendError::Conflict { .. })), "{:?}", told[0]);
+    assert!(matches!(told[1], Err(AppendError::DuplicateCommand { .. })), "{:?}", told[1]);
+    assert!(matches!(told[2], Err(AppendError::NotKept { .. })), "{:?}", told[2]);
+    assert_eq!(told[3..5].iter().filter(|told| told.is_ok()).count(), 1, "{:?}", &told[3..5]);
+    for (n, told) in told[5..].iter().enumerate() {
+        let appended = told.as_ref().unwrap();
+        let stream = log.read_stream(&stream(&format!("good-{n}")), 0).await.unwrap();
+        assert_eq!(stream.events.len(), 2);
+        assert_eq!(appended.position, stream.events.last().map(|event| event.position));
+    }
 }
 
 pub(crate) async fn a_server_that_is_away_makes_the_log_unavailable_and_appends_nothing(

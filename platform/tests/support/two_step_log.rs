@@ -1,5 +1,5 @@
-//! An event log that keeps attachments in a step of its own after the append, as every adapter must whose
-//! events are not in the database of the attachments. It can die between the two steps.
+//! An event log that keeps answers in a step of its own after the append, as every adapter must whose
+//! events are not in the database of the answers. It can die between the two steps.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,18 +7,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use platform::event_log::{
-    Append, AppendError, AppendScope, Appended, AttachmentError, EventLog, EventLogError, Recorded,
+    AnswerNotKept, Append, AppendError, Appended, EventLog, EventLogError, Recorded, keep_answers,
 };
+use platform::postgres::Pool;
 use platform::test_support::{InterceptedLog, Interception};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-/// Two steps over another log, which is never given an attachment.
+/// Two steps over another log, which is never given an answer.
 pub(crate) type TwoStepLog = InterceptedLog<TwoSteps>;
 
 /// What the next call does.
-#[derive(Default)]
 pub(crate) struct TwoSteps {
+    answers: Pool,
     dies_next: AtomicBool,
     loses_next: AtomicBool,
     is_away: AtomicBool,
@@ -26,8 +27,13 @@ pub(crate) struct TwoSteps {
 }
 
 impl TwoSteps {
-    pub(crate) fn over(log: Arc<dyn EventLog>) -> TwoStepLog {
-        InterceptedLog::over(log, Self::default())
+    /// Over `log`, with answers in the database of `answers`.
+    pub(crate) fn over(log: Arc<dyn EventLog>, answers: Pool) -> TwoStepLog {
+        let (dies_next, loses_next, is_away) = Default::default();
+        InterceptedLog::over(
+            log,
+            Self { answers, dies_next, loses_next, is_away, died: Notify::new() },
+        )
     }
 
     /// The process of the next append dies after it: its future never ends.
@@ -40,8 +46,8 @@ impl TwoSteps {
         self.died.notified().await;
     }
 
-    /// After the next append the database of the attachments is away.
-    pub(crate) fn lose_the_next_attachment(&self) {
+    /// After the next append the database of the answers is away.
+    pub(crate) fn lose_the_next_answer(&self) {
         self.loses_next.store(true, Ordering::SeqCst);
     }
 
@@ -55,18 +61,22 @@ impl TwoSteps {
         log: &dyn EventLog,
         mut append: Append,
     ) -> Result<Appended, AppendError> {
-        let attachment = append.attachment.take();
+        let answer = append.answer.take();
         let appended = log.append(append).await?;
         if self.dies_next.swap(false, Ordering::SeqCst) {
             self.died.notify_one();
             std::future::pending::<()>().await;
         }
-        let Some(attachment) = attachment else { return Ok(appended) };
+        let Some(answer) = answer else { return Ok(appended) };
         let kept = if self.loses_next.swap(false, Ordering::SeqCst) {
-            let away = EventLogError::Unavailable("the database of the attachments is away".into());
-            Err(AttachmentError::Log(away))
+            let away = EventLogError::Unavailable("the database of the answers is away".into());
+            Err(AnswerNotKept::Log(away))
         } else {
-            attachment.keep(&appended, AppendScope::Appended).await
+            match keep_answers(&self.answers, &[(answer, appended)]).await {
+                Ok(1) => Ok(()),
+                Ok(_) => Err(AnswerNotKept::KeyTaken),
+                Err(error) => Err(EventLogError::Failed(error.into()).into()),
+            }
         };
         match kept {
             Ok(()) => Ok(appended),
@@ -76,6 +86,10 @@ impl TwoSteps {
 }
 
 impl Interception for TwoSteps {
+    fn keeps_answers_with_events(&self, _: &dyn EventLog) -> bool {
+        false
+    }
+
     fn read_command<'a>(
         &'a self,
         log: &'a dyn EventLog,

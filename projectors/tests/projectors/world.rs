@@ -109,6 +109,7 @@ impl World {
         let request = Request::<A> {
             aggregate_id: id.to_string(),
             command,
+            is_new: false,
             if_match: None,
             metadata: self.metadata(),
         };

@@ -52,7 +52,8 @@ async fn send(log: &dyn EventLog, command: PartCommand) -> Uuid {
     let command_id = Uuid::new_v4();
     let metadata = EventMetadata::by_service("test").with_command_id(command_id);
     let aggregate_id = PART.to_owned();
-    let request = Request::<Part> { aggregate_id, command, if_match: None, metadata };
+    let request =
+        Request::<Part> { aggregate_id, command, is_new: false, if_match: None, metadata };
     execute(log, request).await.unwrap();
     command_id
 }

@@ -159,6 +159,10 @@ impl EventLog for FakeLog {
         async { Err(EventLogError::Failed("read only".into()).into()) }.boxed()
     }
 
+    fn keeps_answers_with_events(&self) -> bool {
+        false
+    }
+
     fn hints(&self) -> watch::Receiver<u64> {
         self.hints.subscribe()
     }
