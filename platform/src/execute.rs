@@ -36,7 +36,7 @@ pub struct Request<A: Aggregate> {
     /// The command.
     pub command: A::Command,
     /// Whether nothing can have happened to the aggregate yet, because the command makes its id, and brings its first
-    /// event: it is loaded only if the log says otherwise.
+    /// event: [`execute_once`] loads it only if the log says otherwise.
     pub is_new: bool,
     /// The version the caller has seen (`If-Match`); any, when absent.
     pub if_match: Option<StreamVersion>,

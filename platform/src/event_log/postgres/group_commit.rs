@@ -137,8 +137,10 @@ async fn append_groups(target: Target, mut waiting: mpsc::Receiver<Queued>) {
 async fn append_group(target: &Target, group: Vec<Queued>) {
     let (appends, waiting): (Vec<_>, Vec<_>) =
         group.into_iter().map(|queued| (queued.append, queued.outcome)).unzip();
+    // Each may be tried again, and none is copied for that.
+    let appends: Arc<[Append]> = appends.into();
     let together = {
-        let (target, appends) = (target.clone(), appends.clone());
+        let (target, appends) = (target.clone(), Arc::clone(&appends));
         // Answers are made by code of others, which may panic.
         let task = tokio::spawn(async move { target.commit(&appends, BEGIN_BRIEFLY).await });
         AbortOnDropHandle::new(task).await
@@ -156,10 +158,10 @@ async fn append_group(target: &Target, group: Vec<Queued>) {
             }
         }
         Ok(Err(GroupError::Refused(_) | GroupError::KeyTaken)) | Err(_) => {
-            for (append, told) in appends.into_iter().zip(waiting) {
-                let target = target.clone();
+            for (which, told) in waiting.into_iter().enumerate() {
+                let (target, appends) = (target.clone(), Arc::clone(&appends));
                 tokio::spawn(async move {
-                    let _ = told.send(target.append_alone(append).await);
+                    let _ = told.send(target.append_alone(&appends[which..=which]).await);
                 });
             }
         }
@@ -167,21 +169,21 @@ async fn append_group(target: &Target, group: Vec<Queued>) {
 }
 
 impl Target {
-    /// Appends one in a transaction of its own.
-    async fn append_alone(&self, append: Append) -> Result<Appended, AppendError> {
-        let (stream, command_id) = (append.stream.clone(), append.metadata.command_id);
-        let appends = [append];
-        let committed = match self.commit_in_turn(&appends).await {
+    /// Appends the one of a group in a transaction of its own.
+    async fn append_alone(&self, one: &[Append]) -> Result<Appended, AppendError> {
+        let committed = match self.commit_in_turn(one).await {
             Err(GroupError::Refused(error)) if is_lock_missed(&error) => {
-                self.commit_patiently(&appends).await
+                self.commit_patiently(one).await
             }
             committed => committed,
         };
+        let nothing = || EventLogError::Failed("nothing became of the append".into());
         match committed {
-            Ok(outcomes) => outcomes.into_iter().next().unwrap_or_else(|| {
-                Err(EventLogError::Failed("nothing became of the append".into()).into())
-            }),
-            Err(GroupError::Refused(error)) => Err(explain_refusal(error, stream, command_id)),
+            Ok(outcomes) => outcomes.into_iter().next().unwrap_or_else(|| Err(nothing().into())),
+            Err(GroupError::Refused(error)) => match one.first() {
+                Some(append) => Err(explain_refusal(error, append)),
+                None => Err(nothing().into()),
+            },
             Err(GroupError::KeyTaken) => {
                 Err(AppendError::NotKept { appended: None, source: AnswerNotKept::KeyTaken })
             }
@@ -354,10 +356,10 @@ async fn explain_conflict(
 }
 
 /// What a constraint that refused an append by itself says of it.
-fn explain_refusal(error: sqlx::Error, stream: StreamId, command_id: Option<Uuid>) -> AppendError {
+fn explain_refusal(error: sqlx::Error, append: &Append) -> AppendError {
     let constraint = error.as_database_error().and_then(|e| e.constraint().map(str::to_owned));
-    match (constraint.as_deref(), command_id) {
-        (Some("events_pkey"), _) => AppendError::Conflict { stream },
+    match (constraint.as_deref(), append.metadata.command_id) {
+        (Some("events_pkey"), _) => AppendError::Conflict { stream: append.stream.clone() },
         (Some("events_event_id"), Some(command_id)) => AppendError::DuplicateCommand { command_id },
         _ => AppendError::Log(log_error(error)),
     }
