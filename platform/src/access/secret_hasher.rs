@@ -3,12 +3,18 @@
 //! Invariant: signing in takes at most half of the machine's cores and a named amount of memory, however many try, and
 //! waits for whatever else the process has to do: whoever is too many is told so at once, and everybody else goes on.
 
+use std::cell::RefCell;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
-use argon2::password_hash::{PasswordHash, PasswordHasher as _, PasswordVerifier as _, SaltString};
-use argon2::{Algorithm, Argon2, Params, Version};
+use argon2::password_hash::{
+    self, Decimal, Ident, Output, ParamsString, PasswordHash, PasswordHasher,
+    PasswordVerifier as _, Salt, SaltString,
+};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
 use secrecy::{ExposeSecret as _, SecretString};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::runtime;
+use tokio::sync::Semaphore;
 
 /// OWASP's *Password Storage Cheat Sheet*: 19 MiB, two passes, one lane.
 const MEMORY_KIB: u32 = 19_456;
@@ -21,6 +27,14 @@ const WAITING_MAX: usize = 64;
 const NICENESS: i32 = 10;
 /// Bytes of a salt.
 const SALT_BYTES: usize = 16;
+/// For how long a thread that has nothing to compute keeps its memory.
+const KEEP_IDLE: Duration = Duration::from_secs(1);
+
+thread_local! {
+    /// The memory of the digests that this thread computes. Taking it anew for each would have all threads of the process
+    /// wait for each other while the system gives it and takes it back.
+    static MEMORY: RefCell<Vec<Block>> = const { RefCell::new(Vec::new()) };
+}
 
 /// As many passwords and secrets are checked as may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -30,6 +44,7 @@ pub struct HasherBusy;
 /// Computes and checks digests. Clones share the turns.
 #[derive(Clone, Debug)]
 pub struct SecretHasher {
+    threads: Arc<Threads>,
     turns: Arc<Semaphore>,
     places: Arc<Semaphore>,
     /// The digest of what nobody knows, to be checked where there is none.
@@ -41,6 +56,7 @@ impl Default for SecretHasher {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let at_once = (cores / 2).max(1);
         Self {
+            threads: Arc::default(),
             turns: Arc::new(Semaphore::new(at_once)),
             places: Arc::new(Semaphore::new(at_once + WAITING_MAX)),
             decoy: Arc::default(),
@@ -72,7 +88,7 @@ impl SecretHasher {
             let digest =
                 digest.unwrap_or_else(|| decoy.get_or_init(|| compute_digest(b"")).clone());
             let fits = PasswordHash::new(&digest).is_ok_and(|digest| {
-                argon2().verify_password(secret.expose_secret().as_bytes(), &digest).is_ok()
+                Argon2id.verify_password(secret.expose_secret().as_bytes(), &digest).is_ok()
             });
             fits && known
         })
@@ -85,17 +101,37 @@ impl SecretHasher {
     ) -> Result<T, HasherBusy> {
         let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| HasherBusy)?;
         let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(|_| HasherBusy)?;
-        // Both go with the computation, which ends even where nobody waits for it any more. A thread that stood back
-        // may not come forward again, so it is of no use to anything else.
-        let (done, computed) = oneshot::channel();
-        let thread = std::thread::Builder::new().name("secret-hasher".to_owned());
-        let started = thread.spawn(move || {
+        // Both go with the computation, which ends even where nobody waits for it any more.
+        let computed = self.threads.handle()?.spawn_blocking(move || {
             let _held = (place, turn);
-            stand_back();
-            let _ = done.send(compute());
+            compute()
         });
-        started.map_err(|_| HasherBusy)?;
         computed.await.map_err(|_| HasherBusy)
+    }
+}
+
+/// The threads that compute digests: begun when there is one to compute, and ended a moment after the last. They are of
+/// no use to anything else, for one that stood back may not come forward again.
+#[derive(Debug, Default)]
+struct Threads(OnceLock<Option<runtime::Runtime>>);
+
+impl Threads {
+    fn handle(&self) -> Result<&runtime::Handle, HasherBusy> {
+        let begin = || {
+            let mut threads = runtime::Builder::new_current_thread();
+            threads.thread_name("secret-hasher").thread_keep_alive(KEEP_IDLE);
+            threads.on_thread_start(stand_back).build().ok()
+        };
+        self.0.get_or_init(begin).as_ref().map(runtime::Runtime::handle).ok_or(HasherBusy)
+    }
+}
+
+impl Drop for Threads {
+    /// Nobody waits for digests any more: whoever drops the last clone may not wait either.
+    fn drop(&mut self) {
+        if let Some(threads) = self.0.take().flatten() {
+            threads.shutdown_background();
+        }
     }
 }
 
@@ -107,15 +143,57 @@ fn stand_back() {
     }
 }
 
-fn argon2() -> Argon2<'static> {
-    let params = Params::new(MEMORY_KIB, PASSES, LANES, None).unwrap_or_default();
-    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
-}
-
 fn compute_digest(secret: &[u8]) -> String {
     let salt: [u8; SALT_BYTES] = rand::random();
     SaltString::encode_b64(&salt)
-        .and_then(|salt| argon2().hash_password(secret, &salt).map(|digest| digest.to_string()))
+        .and_then(|salt| Argon2id.hash_password(secret, &salt).map(|digest| digest.to_string()))
         // A digest that no secret fits.
         .unwrap_or_default()
+}
+
+/// Argon2id in the memory that the calling thread keeps.
+struct Argon2id;
+
+impl PasswordHasher for Argon2id {
+    type Params = Params;
+
+    fn hash_password_customized<'a>(
+        &self,
+        secret: &[u8],
+        algorithm: Option<Ident<'a>>,
+        version: Option<Decimal>,
+        params: Params,
+        salt: impl Into<Salt<'a>>,
+    ) -> password_hash::Result<PasswordHash<'a>> {
+        let algorithm = algorithm.map_or(Ok(Algorithm::Argon2id), Algorithm::try_from)?;
+        let version = version.map_or(Ok(Version::V0x13), Version::try_from)?;
+        let (salt, described) = (salt.into(), ParamsString::try_from(&params)?);
+        let mut salt_bytes = [0; Salt::MAX_LENGTH];
+        let salt_bytes = salt.decode_b64(&mut salt_bytes)?;
+        let output_len = params.output_len().unwrap_or(Params::DEFAULT_OUTPUT_LEN);
+        let block_count = params.block_count();
+        let argon2 = Argon2::new(algorithm, version, params);
+        let output = Output::init_with(output_len, |output| {
+            MEMORY.with_borrow_mut(|memory| {
+                memory.resize(block_count, Block::new());
+                Ok(argon2.hash_password_into_with_memory(secret, salt_bytes, output, memory)?)
+            })
+        })?;
+        Ok(PasswordHash {
+            algorithm: algorithm.ident(),
+            version: Some(version.into()),
+            params: described,
+            salt: Some(salt),
+            hash: Some(output),
+        })
+    }
+
+    fn hash_password<'a>(
+        &self,
+        secret: &[u8],
+        salt: impl Into<Salt<'a>>,
+    ) -> password_hash::Result<PasswordHash<'a>> {
+        let params = Params::new(MEMORY_KIB, PASSES, LANES, None)?;
+        self.hash_password_customized(secret, None, None, params, salt)
+    }
 }
