@@ -23,7 +23,7 @@ const UNAVAILABLE_RETRY_S: u64 = 5;
 const QUERY_CANCELED: &str = "57014";
 
 /// Why a read is refused or fails.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub(crate) enum QueryError {
     /// An argument is wrong.
     #[error("{argument}: {must}")]

@@ -54,6 +54,7 @@ use cursor::CursorKey;
 use graphql::{ApiSchema, Preparation};
 use pdf_service::PdfService;
 use query_context::QueryContext;
+use rest::SharedPages;
 
 /// What the query API stands on.
 #[derive(Clone)]
@@ -115,6 +116,7 @@ impl QueryApi {
                 config.sockets_per_principal,
             ),
             broad_reads: query_context::broad_reads(),
+            shared_pages: SharedPages::default(),
             config: config.clone(),
             pool: on.pool,
             tail: on.tail,

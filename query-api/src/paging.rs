@@ -30,9 +30,9 @@ pub(crate) const PAGE_MAX: usize = 200;
 pub(crate) const COUNTED_MAX: i32 = 10_000;
 
 /// Rows that are listed in the order of a unique key.
-pub(crate) trait Listed: for<'r> FromRow<'r, PgRow> + Send + Unpin {
+pub(crate) trait Listed: for<'r> FromRow<'r, PgRow> + Send + Unpin + 'static {
     /// The values of the key, as they stand in a cursor.
-    type Key: Serialize + DeserializeOwned + Clone + Send + Sync;
+    type Key: Serialize + DeserializeOwned + Clone + Send + Sync + 'static;
     /// The list's name in its cursors; another order would be another name.
     const NAME: &'static str;
     /// `SELECT … FROM …`
@@ -94,6 +94,21 @@ pub(crate) struct PageRequest<K> {
     backward: bool,
     limit: usize,
     beside: Option<K>,
+}
+
+impl<K: Serialize> PageRequest<K> {
+    /// What names the page among all that are read: of which list, what restricts it, and which rows.
+    ///
+    /// # Errors
+    /// None is known.
+    pub(crate) fn name<R: Listed<Key = K>>(
+        &self,
+        filter: &Within<'_, impl Filter>,
+    ) -> Result<String, QueryError> {
+        let Self { backward, limit, beside } = self;
+        serde_json::to_string(&(R::NAME, filter, backward, limit, beside))
+            .map_err(QueryError::internal)
+    }
 }
 
 /// The rows of a page, in the list's order.

@@ -17,6 +17,7 @@ use crate::cursor::CursorKey;
 use crate::error::QueryError;
 use crate::fair_turns::{FairTurn, FairTurns};
 use crate::paging::{Filter, Listed, Within, count_rows};
+use crate::rest::SharedPages;
 use crate::session::Session;
 
 /// Statements at work at once that may go through many rows, and those of one principal: the pool has sixteen
@@ -42,6 +43,8 @@ pub(crate) struct QueryContext {
     pub(crate) wait_places: WaitPlaces,
     /// Statements that may go through many rows.
     pub(crate) broad_reads: FairTurns,
+    /// Pages that are read now.
+    pub(crate) shared_pages: SharedPages,
     pub(crate) shutdown: Shutdown,
 }
 

@@ -1,7 +1,7 @@
 //! `GET /v1/defects`.
 
 use axum::extract::State;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use chrono::{DateTime, Utc};
 use domain::{Lot, PartNumber, ProjectionName, Station};
 use platform::auth::Scope;
@@ -12,10 +12,10 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::descriptions::ListProblems;
-use super::list::{ListArguments, ListPage, PageSize, TotalCount, read_list};
+use super::list::{ListArguments, ListPage, PageBody, PageSize, TotalCount, answer_list};
 use super::query::{QueryParams, read_confidence, read_time};
-use super::respond::json_at_place;
 use crate::QueryApi;
+use crate::error::QueryError;
 use crate::read_model::boxes::{MillimetreBoxObject, PixelBoxObject};
 use crate::read_model::defects::{DefectFilter, DefectObject};
 use crate::read_model::words::{DefectClassWord, GradeWord};
@@ -129,6 +129,19 @@ pub(super) struct DefectPage {
     total_count: Option<TotalCount>,
 }
 
+impl PageBody for DefectPage {
+    type Row = DefectObject;
+
+    fn new(page: ListPage<DefectObject>) -> Result<Self, QueryError> {
+        let ListPage { rows, next_cursor, total_count } = page;
+        Ok(Self {
+            items: rows.into_iter().map(DefectBody::from).collect(),
+            next_cursor,
+            total_count,
+        })
+    }
+}
+
 /// Findings from the recipe's review_at, newest first.
 #[utoipa::path(get, path = "/v1/defects", operation_id = "listDefects",
     tag = "reads", params(DefectListParams), responses(
@@ -160,14 +173,7 @@ pub(super) async fn list_defects(
         count: params.count,
         min_position: params.min_position,
     };
-    let ListPage { rows, next_cursor, total_count, place } = read_list::<DefectObject>(
-        api.context(),
-        &session,
-        ProjectionName::Defects,
-        &filter,
-        arguments,
-    )
-    .await?;
-    let items = rows.into_iter().map(DefectBody::from).collect();
-    Ok(json_at_place(place, &DefectPage { items, next_cursor, total_count }))
+    let projection = ProjectionName::Defects;
+    let answer = answer_list::<DefectPage>(&api, &session, projection, filter, arguments).await?;
+    Ok(answer.into_response())
 }

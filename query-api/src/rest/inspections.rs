@@ -2,7 +2,7 @@
 
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use chrono::{DateTime, Utc};
 use domain::{Lot, PartNumber, ProjectionName, Station};
 use platform::auth::Scope;
@@ -14,7 +14,7 @@ use tracing::field::display;
 use utoipa::{IntoParams, ToSchema};
 
 use super::descriptions::{ListProblems, ReadProblems};
-use super::list::{ListArguments, ListPage, PageSize, TotalCount, read_list};
+use super::list::{ListArguments, ListPage, PageBody, PageSize, TotalCount, answer_list};
 use super::query::{QueryParams, parse_id, read_time};
 use super::respond::{json_at_place, resource_etag, with_etag};
 use crate::QueryApi;
@@ -72,6 +72,15 @@ pub(super) struct InspectionPage {
     total_count: Option<TotalCount>,
 }
 
+impl PageBody for InspectionPage {
+    type Row = InspectionObject;
+
+    fn new(page: ListPage<InspectionObject>) -> Result<Self, QueryError> {
+        let ListPage { rows, next_cursor, total_count } = page;
+        Ok(Self { items: rows, next_cursor, total_count })
+    }
+}
+
 /// Inspections, newest first.
 #[utoipa::path(get, path = "/v1/inspections", operation_id = "listInspections",
     tag = "reads", params(InspectionListParams), responses(
@@ -100,15 +109,10 @@ pub(super) async fn list_inspections(
         count: params.count,
         min_position: params.min_position,
     };
-    let ListPage { rows, next_cursor, total_count, place } = read_list::<InspectionObject>(
-        api.context(),
-        &session,
-        ProjectionName::InspectionOverview,
-        &filter,
-        arguments,
-    )
-    .await?;
-    Ok(json_at_place(place, &InspectionPage { items: rows, next_cursor, total_count }))
+    let projection = ProjectionName::InspectionOverview;
+    let answer =
+        answer_list::<InspectionPage>(&api, &session, projection, filter, arguments).await?;
+    Ok(answer.into_response())
 }
 
 /// What a read of one resource takes.

@@ -2,7 +2,7 @@
 
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use domain::{PartNumber, ProjectionName};
 use platform::auth::Scope;
 use platform::event_log::LogPlace;
@@ -13,12 +13,13 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::descriptions::{ListProblems, ReadProblems};
 use super::inspections::GetParams;
-use super::list::{ListArguments, ListPage, PageSize, TotalCount, read_list};
+use super::list::{
+    ListAnswer, ListArguments, ListPage, PageBody, PageSize, TotalCount, answer_list,
+};
 use super::query::QueryParams;
 use super::respond::{json_at_place, resource_etag, with_etag};
 use crate::QueryApi;
 use crate::error::QueryError;
-use crate::paging::Listed;
 use crate::query_context::QueryContext;
 use crate::read_model::parts::{
     self, GoldenSampleDetail, GoldenSampleObject, OfPart, PartFilter, PartObject, RECIPE_PAGE_MAX,
@@ -57,6 +58,15 @@ pub(super) struct PartPage {
     total_count: Option<TotalCount>,
 }
 
+impl PageBody for PartPage {
+    type Row = PartObject;
+
+    fn new(page: ListPage<PartObject>) -> Result<Self, QueryError> {
+        let ListPage { rows, next_cursor, total_count } = page;
+        Ok(Self { items: rows, next_cursor, total_count })
+    }
+}
+
 /// Parts, by number.
 #[utoipa::path(get, path = "/v1/parts", operation_id = "listParts",
     tag = "reads", params(PartListParams), responses(
@@ -76,10 +86,9 @@ pub(super) async fn list_parts(
         count: params.count,
         min_position: params.min_position,
     };
-    let ListPage { rows, next_cursor, total_count, place } =
-        read_list::<PartObject>(api.context(), &session, ProjectionName::Parts, &filter, arguments)
-            .await?;
-    Ok(json_at_place(place, &PartPage { items: rows, next_cursor, total_count }))
+    let projection = ProjectionName::Parts;
+    let answer = answer_list::<PartPage>(&api, &session, projection, filter, arguments).await?;
+    Ok(answer.into_response())
 }
 
 /// One part with the recipe in force. The ETag is its version, as commands give it.
@@ -134,6 +143,15 @@ pub(super) struct RecipeRevisionPage {
     total_count: Option<TotalCount>,
 }
 
+impl PageBody for RecipeRevisionPage {
+    type Row = RecipeRevisionObject;
+
+    fn new(page: ListPage<RecipeRevisionObject>) -> Result<Self, QueryError> {
+        let ListPage { rows, next_cursor, total_count } = page;
+        Ok(Self { items: rows, next_cursor, total_count })
+    }
+}
+
 /// Every recipe that a part ever had, the latest first: who put it in force, when and why.
 #[utoipa::path(get, path = "/v1/parts/{part}/recipe-revisions", operation_id = "listRecipeRevisions",
     tag = "reads",
@@ -153,9 +171,9 @@ pub(super) async fn list_recipe_revisions(
         count: params.count,
         min_position: params.min_position,
     };
-    let page = read_list_of_part::<RecipeRevisionObject>(&api, &session, &text, arguments).await?;
-    let ListPage { rows: items, next_cursor, total_count, place } = page;
-    Ok(json_at_place(place, &RecipeRevisionPage { items, next_cursor, total_count }))
+    let answer =
+        answer_list_of_part::<RecipeRevisionPage>(&api, &session, &text, arguments).await?;
+    Ok(answer.into_response())
 }
 
 /// Which page of a part's golden samples.
@@ -187,6 +205,16 @@ pub(super) struct GoldenSamplePage {
     total_count: Option<TotalCount>,
 }
 
+impl PageBody for GoldenSamplePage {
+    type Row = GoldenSampleObject;
+
+    fn new(page: ListPage<GoldenSampleObject>) -> Result<Self, QueryError> {
+        let ListPage { rows, next_cursor, total_count } = page;
+        let items = rows.into_iter().map(GoldenSampleDetail::new).collect::<Result<_, _>>()?;
+        Ok(Self { items, next_cursor, total_count })
+    }
+}
+
 /// Every golden sample that a part ever had, the latest first.
 #[utoipa::path(get, path = "/v1/parts/{part}/golden-samples", operation_id = "listGoldenSamples",
     tag = "reads",
@@ -206,28 +234,26 @@ pub(super) async fn list_golden_samples(
         count: params.count,
         min_position: params.min_position,
     };
-    let page = read_list_of_part::<GoldenSampleObject>(&api, &session, &text, arguments).await?;
-    let ListPage { rows, next_cursor, total_count, place } = page;
-    let items = rows.into_iter().map(GoldenSampleDetail::new).collect::<Result<_, _>>()?;
-    Ok(json_at_place(place, &GoldenSamplePage { items, next_cursor, total_count }))
+    let answer = answer_list_of_part::<GoldenSamplePage>(&api, &session, &text, arguments).await?;
+    Ok(answer.into_response())
 }
 
 /// A page of what belongs to the part of this number.
-async fn read_list_of_part<R: Listed>(
+async fn answer_list_of_part<B: PageBody + 'static>(
     api: &QueryApi,
     session: &Session,
     number: &str,
     arguments: ListArguments,
-) -> Result<ListPage<R>, QueryError> {
+) -> Result<ListAnswer, QueryError> {
     session.require_scope(Scope::PartsRead)?;
     let number = parse_part_number(number)?;
     let filter = OfPart::parse(number.as_str())?;
-    let context = api.context();
-    let page = read_list(context, session, ProjectionName::Parts, &filter, arguments).await?;
-    if page.rows.is_empty() {
-        read_part(context, session, &number).await?;
+    let projection = ProjectionName::Parts;
+    let answer = answer_list::<B>(api, session, projection, filter, arguments).await?;
+    if answer.is_empty() {
+        read_part(api.context(), session, &number).await?;
     }
-    Ok(page)
+    Ok(answer)
 }
 
 /// What cannot be a part number is nobody's.

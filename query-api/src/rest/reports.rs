@@ -17,9 +17,9 @@ use uuid::Uuid;
 
 use super::descriptions::{FormatProblems, ListProblems};
 use super::inspections::GetParams;
-use super::list::{ListArguments, ListPage, PageSize, TotalCount, read_list};
+use super::list::{ListArguments, ListPage, PageBody, PageSize, TotalCount, answer_list};
 use super::query::{QueryParams, parse_id, read_time};
-use super::respond::{json_at_place, matches_etag, with_etag, with_place};
+use super::respond::{matches_etag, with_etag, with_place};
 use crate::QueryApi;
 use crate::error::QueryError;
 use crate::read_model::reports::{self, ReportFilter, ReportObject};
@@ -75,6 +75,15 @@ pub(super) struct ReportPage {
     total_count: Option<TotalCount>,
 }
 
+impl PageBody for ReportPage {
+    type Row = ReportObject;
+
+    fn new(page: ListPage<ReportObject>) -> Result<Self, QueryError> {
+        let ListPage { rows, next_cursor, total_count } = page;
+        Ok(Self { items: rows, next_cursor, total_count })
+    }
+}
+
 /// Reports, newest first.
 #[utoipa::path(get, path = "/v1/reports", operation_id = "listReports",
     tag = "reads", params(ReportListParams), responses(
@@ -102,15 +111,9 @@ pub(super) async fn list_reports(
         count: params.count,
         min_position: params.min_position,
     };
-    let ListPage { rows, next_cursor, total_count, place } = read_list::<ReportObject>(
-        api.context(),
-        &session,
-        ProjectionName::Reports,
-        &filter,
-        arguments,
-    )
-    .await?;
-    Ok(json_at_place(place, &ReportPage { items: rows, next_cursor, total_count }))
+    let projection = ProjectionName::Reports;
+    let answer = answer_list::<ReportPage>(&api, &session, projection, filter, arguments).await?;
+    Ok(answer.into_response())
 }
 
 /// One report: as JSON, byte for byte as it is stored, or as PDF when Accept asks for it.

@@ -1,7 +1,9 @@
 //! The pages of who is limited to several stations or parts: all that is within reach, in the list's order, once.
 
+use futures::future::join_all;
 use serde_json::{Value, json};
 
+use super::super::limits::statements;
 use super::{Line, Reader, reach_of};
 
 const PAGE: &str = "query($filter: InspectionFilter, $first: Int, $after: String, $last: Int,
@@ -105,4 +107,28 @@ async fn a_cursor_of_another_reach_is_no_cursor() {
             assert_eq!(code, &wanted, "{}", reader.name);
         }
     }
+}
+
+#[tokio::test]
+async fn a_page_that_many_ask_for_at_once_is_read_once_for_each_reach() {
+    let line = Line::start().await;
+    let readers = Reader::all();
+    let ask = async |reader: &Reader, path: &str| {
+        let answer = line.get(reader, path, "application/json").await;
+        assert_eq!(answer.status, 200);
+        let items = answer.json()["items"].as_array().unwrap().clone();
+        items.iter().map(|item| item["station"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let path = "/v1/inspections?limit=20";
+    // Also what is asked once only is known: how far the read models are.
+    let alone: Vec<_> = join_all(readers.iter().map(|reader| ask(reader, path))).await;
+    let at_once = (0..20).flat_map(|_| readers.iter()).map(|reader| ask(reader, path));
+    let (count, at_once) = statements(join_all(at_once)).await;
+    for (asked, stations) in at_once.into_iter().enumerate() {
+        let who = asked % readers.len();
+        assert_eq!(stations, alone[who], "{}", readers[who].name);
+        assert_eq!(stations.len(), readers[who].boards().len(), "{}", readers[who].name);
+    }
+    // The one that was under way, the next, and now and then how far the read models are.
+    assert!(count > 0 && count <= 3 * readers.len(), "{count} statements for 120 pages");
 }
