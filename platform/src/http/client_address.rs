@@ -6,11 +6,9 @@
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 
-use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
+use axum::extract::{ConnectInfo, FromRequestParts, Request};
 use axum::http::Extensions;
 use axum::http::request::Parts;
-use axum::middleware::Next;
-use axum::response::Response;
 
 use super::ProxyConfig;
 use super::trusted_proxies::has_forwarding_headers;
@@ -58,18 +56,14 @@ impl<S: Sync> FromRequestParts<S> for ClientAddress {
     }
 }
 
-/// Middleware: finds out where the request comes from.
-pub(super) async fn find_client_address(
-    State(proxies): State<ProxyConfig>,
-    mut request: Request,
-    next: Next,
-) -> Response {
+/// Finds out where the request comes from, and notes it there.
+pub(super) fn note_client_address(proxies: &ProxyConfig, mut request: Request) -> Request {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
     let headers = request.headers();
     let address = peer.map(|peer| proxies.find_client(peer.to_canonical(), headers));
     let is_forwarded = has_forwarding_headers(headers);
     request.extensions_mut().insert(ClientAddress { address, is_forwarded });
-    next.run(request).await
+    request
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! into a problem.
 
 use std::any::Any;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -11,13 +12,14 @@ use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
+use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
 use tower_http::limit::RequestBodyLimitLayer;
 
 use super::access_log::{HttpMetrics, method_name, record_request};
-use super::client_address::find_client_address;
+use super::client_address::note_client_address;
 use super::content_headers::check_content_headers;
 use super::cors::{SocketOrigins, check_socket_origin};
 use super::rate_limit::show_rate_limit;
@@ -72,29 +74,27 @@ impl Default for HttpConfig {
 /// fallback. Call it once, on the outermost router.
 pub fn wrap(router: Router, config: &HttpConfig) -> Router {
     let sockets = SocketOrigins::new(&config.cors, config.public_host.as_deref());
-    let router = router
-        .fallback(not_found)
-        .method_not_allowed_fallback(method_not_allowed)
-        .layer(RequestBodyLimitLayer::new(config.max_body_bytes))
-        .layer(from_fn_with_state(config.clone(), time_limit))
-        .layer(CatchPanicLayer::custom(answer_panic))
-        .layer(from_fn(check_content_headers))
-        .layer(from_fn(refuse_nul))
-        .layer(from_fn_with_state(sockets, check_socket_origin))
-        .layer(from_fn(refuse_in_reserve))
-        .layer(from_fn(errors_are_problems));
-    // Around everything that refuses: a page has to be able to read why.
-    let router = match config.cors.layer() {
-        Some(cors) => router.layer(cors),
-        None => router,
-    };
-    router
-        .layer(from_fn(security_headers))
-        .layer(from_fn(show_rate_limit))
-        .layer(from_fn_with_state(HttpMetrics::for_process(), record_request))
-        .layer(from_fn_with_state(config.proxies.clone(), find_client_address))
-        .layer(compression())
+    let proxies = Arc::new(config.proxies.clone());
+    // One stack, from the outermost: a router keeps what it is given at once in one piece, and copies that for each
+    // request, where of layers that are given one by one each is copied by all around it.
+    let layers = ServiceBuilder::new()
         .layer(from_fn(settle_unread_body))
+        .layer(compression())
+        .map_request(move |request| note_client_address(&proxies, request))
+        .layer(from_fn_with_state(HttpMetrics::for_process(), record_request))
+        .layer(from_fn(show_rate_limit))
+        .map_response(add_security_headers)
+        // Around everything that refuses: a page has to be able to read why.
+        .option_layer(config.cors.layer())
+        .layer(from_fn(errors_are_problems))
+        .layer(from_fn(refuse_in_reserve))
+        .layer(from_fn_with_state(sockets, check_socket_origin))
+        .layer(from_fn(refuse_nul))
+        .layer(from_fn(check_content_headers))
+        .layer(CatchPanicLayer::custom(answer_panic))
+        .layer(from_fn_with_state(TimeLimits::of(config), limit_time))
+        .layer(RequestBodyLimitLayer::new(config.max_body_bytes));
+    router.fallback(not_found).method_not_allowed_fallback(method_not_allowed).layer(layers)
 }
 
 /// Compresses what a client asks to have compressed and is worth it: text of more than a packet. Pictures and
@@ -138,10 +138,23 @@ async fn refuse_nul(request: Request, next: Next) -> Response {
     }
 }
 
-async fn time_limit(State(config): State<HttpConfig>, request: Request, next: Next) -> Response {
+/// How long a handler may take to begin its answer.
+#[derive(Debug, Clone, Copy)]
+struct TimeLimits {
+    request: Duration,
+    upload: Duration,
+}
+
+impl TimeLimits {
+    const fn of(config: &HttpConfig) -> Self {
+        Self { request: config.request_timeout, upload: config.upload_timeout }
+    }
+}
+
+async fn limit_time(State(limits): State<TimeLimits>, request: Request, next: Next) -> Response {
     let limit = match *request.method() {
-        Method::PUT => config.upload_timeout,
-        _ => config.request_timeout,
+        Method::PUT => limits.upload,
+        _ => limits.request,
     };
     tokio::time::timeout(limit, next.run(request))
         .await
@@ -202,8 +215,7 @@ fn type_of(status: StatusCode) -> ProblemType {
 }
 
 /// Headers that keep a browser from guessing, framing or leaking; those already set are kept.
-async fn security_headers(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
+fn add_security_headers(mut response: Response) -> Response {
     let defaults = [
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::X_FRAME_OPTIONS, "DENY"),
