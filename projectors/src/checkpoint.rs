@@ -27,14 +27,17 @@ pub(crate) enum WriteError {
 ///
 /// Rows are looked up by keys, some hundred of them at a time, in tables that grow with every page and that
 /// nothing is known of yet: PostgreSQL would rather read them whole, and a rebuild would take longer with
-/// the square of the log. So it is told not to.
+/// the square of the log. So it is told not to. Nor is each statement planned for the keys of one page, which takes
+/// longer than to look a few of them up.
 pub(crate) async fn begin_on_tables<'c>(
     connection: &'c mut DatabaseConnection,
     generation: &Generation,
 ) -> Result<Transaction<'c>, sqlx::Error> {
     let schema = generation.schema();
-    let statements =
-        format!("BEGIN; SET LOCAL search_path = {schema}; SET LOCAL enable_seqscan = off");
+    let statements = format!(
+        "BEGIN; SET LOCAL search_path = {schema}; SET LOCAL enable_seqscan = off;
+         SET LOCAL plan_cache_mode = force_generic_plan"
+    );
     connection.begin_by(statements).await
 }
 

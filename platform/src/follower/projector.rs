@@ -1,10 +1,14 @@
 //! The projector: rows and checkpoint in one transaction.
 //!
 //! Invariant: only whoever holds the projector's lock writes, and only where its own epoch stands; both
-//! end with the connection. Absent: what is written, and where the checkpoint is kept.
+//! end with the connection. What comes while nothing was under way is written at once; what follows it soon waits a
+//! moment and is written together. Absent: what is written, and where the checkpoint is kept.
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
 
 use super::owner::{OwnerConnection, OwnerLock};
 use super::session::{FollowError, Follower, begin_following};
@@ -13,6 +17,10 @@ use super::tail::LogTail;
 use crate::event_log::{EventLog, Page, Position};
 use crate::postgres::channel::HintSender;
 use crate::postgres::{DatabaseConnection, Pool};
+
+/// How long after the beginning of a page the next one begins at the earliest, where there is nothing to catch up with.
+/// A transaction costs as much for one event as for some, and commands pay for it where they have processors in common.
+const PAGE_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Whoever turns events into rows of the database that keeps its checkpoint.
 pub trait Projector: Send {
@@ -67,10 +75,14 @@ impl<P: Projector> Follower for ProjectorFollower<P> {
         let mut follow = begin_following(&self.tail, position, status).await?;
         loop {
             let page = connection.hold_while(follow.next_page(self.page_events)).await??;
+            let begun = Instant::now();
             connection.ensure_history(page.incarnation).await?;
             self.projector.write_page(&mut connection, &page).await?;
             self.hint.send_hint();
             status.advance(page.up_to, page.head);
+            if page.up_to >= page.head {
+                connection.hold_while(sleep_until(begun + PAGE_INTERVAL)).await?;
+            }
         }
     }
 }

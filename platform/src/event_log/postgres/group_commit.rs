@@ -29,13 +29,19 @@ const GROUP_MAX: usize = 128;
 const WAITING_MAX: usize = 1_024;
 
 /// Begins a transaction that appends, and takes the floor of its positions. It waits for no other process for long:
-/// those who append with it, and after it, would wait, too.
-const BEGIN_BRIEFLY: &str =
-    "BEGIN; SET LOCAL lock_timeout = '30ms'; SELECT hold_event_position_floor()";
+/// those who append with it, and after it, would wait, too. Its statements look everything up by keys, however many
+/// they are given: planning them anew each time would take longer than what they do, and the server would read the
+/// table whole for a large group.
+const BEGIN_BRIEFLY: &str = concat!(
+    "BEGIN; SET LOCAL lock_timeout = '30ms'; SET LOCAL plan_cache_mode = force_generic_plan; ",
+    "SET LOCAL enable_seqscan = off; SELECT hold_event_position_floor()"
+);
 /// The same for an append by itself that another process is in the way of: should that one stand still, whoever sent
 /// this is told to come again.
-const BEGIN_PATIENTLY: &str =
-    "BEGIN; SET LOCAL lock_timeout = '2s'; SELECT hold_event_position_floor()";
+const BEGIN_PATIENTLY: &str = concat!(
+    "BEGIN; SET LOCAL lock_timeout = '2s'; SET LOCAL plan_cache_mode = force_generic_plan; ",
+    "SET LOCAL enable_seqscan = off; SELECT hold_event_position_floor()"
+);
 /// Appends by themselves at a time, and those of them that wait: a pool has four connections at least.
 const ALONE_MAX: usize = 3;
 const PATIENT_MAX: usize = 2;
