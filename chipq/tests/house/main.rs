@@ -48,7 +48,7 @@ inference: bytes clap domain futures opentelemetry platform proto rten rten-tens
 proto: prost prost-reflect protox serde_json tonic tonic-prost tonic-prost-build
 chipq: anyhow boards chrono clap clap_complete clap_mangen command-api domain futures image
     indicatif inference inference-worker lab platform projectors query-api rand reqwest rpassword rustix
-    secrecy serde serde_json sqlx tokio tracing utoipa uuid vision
+    secrecy serde serde_json sqlx tikv-jemallocator tokio tracing utoipa uuid vision
 lab: boards domain image inference png serde serde_json thiserror tokio vision
 ";
 
