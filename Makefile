@@ -8,6 +8,7 @@ SHELL := /bin/bash
 CARGO ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 CHIPQ := $(TARGET)/debug/chipq
+RELEASE := $(TARGET)/release/chipq
 # Where `make install` installs to; a package's build adds DESTDIR.
 PREFIX ?= /usr/local
 PROFILE ?= release
@@ -17,7 +18,7 @@ BASH_COMPLETION := $(SHARE)/bash-completion/completions/chipq
 ZSH_COMPLETION := $(SHARE)/zsh/site-functions/_chipq
 FISH_COMPLETION := $(SHARE)/fish/vendor_completions.d/chipq.fish
 
-.PHONY: help build demo install uninstall test triton lint packages
+.PHONY: help build release demo install uninstall test triton lint packages
 
 help: ## This list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -25,6 +26,10 @@ help: ## This list
 build: ## The executable; its path is the last line
 	@$(CARGO) build --locked --package chipq
 	@echo "$(CHIPQ)"
+
+release: ## The executable for production and for figures; its path is the last line
+	@$(CARGO) build --locked --package chipq --release
+	@echo "$(RELEASE)"
 
 demo: packages build ## Inspect a lot of generated boards and look at the result (ARGS="--once --count 6")
 	@exec "$(CHIPQ)" demo $(ARGS)
