@@ -22,8 +22,8 @@ pub(crate) fn unmask_own_files() {
 
 /// Threads that a command may need beside those that work on requests and events: for files, names, the engine.
 const THREADS_BESIDE: usize = 32;
-/// What a thread that does nothing takes.
-const IDLE_STACK_BYTES: usize = 64 << 10;
+/// What a thread that does nothing takes: beginning and ending it is all, and the allocator's share of that.
+const IDLE_STACK_BYTES: usize = 256 << 10;
 
 /// Refuses a machine that lets this user have too few threads: whoever starts one later cannot but panic.
 ///
