@@ -4,8 +4,7 @@
 //! waits for whatever else the process has to do: whoever is too many is told so at once, and everybody else goes on.
 
 use std::cell::RefCell;
-use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use argon2::password_hash::{
     self, Decimal, Ident, Output, ParamsString, PasswordHash, PasswordHasher,
@@ -13,8 +12,7 @@ use argon2::password_hash::{
 };
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use secrecy::{ExposeSecret as _, SecretString};
-use tokio::runtime;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 
 /// OWASP's *Password Storage Cheat Sheet*: 19 MiB, two passes, one lane.
 const MEMORY_KIB: u32 = 19_456;
@@ -27,14 +25,6 @@ const WAITING_MAX: usize = 64;
 const NICENESS: i32 = 10;
 /// Bytes of a salt.
 const SALT_BYTES: usize = 16;
-/// For how long a thread that has nothing to compute keeps its memory.
-const KEEP_IDLE: Duration = Duration::from_secs(1);
-
-thread_local! {
-    /// The memory of the digests that this thread computes. Taking it anew for each would have all threads of the process
-    /// wait for each other while the system gives it and takes it back.
-    static MEMORY: RefCell<Vec<Block>> = const { RefCell::new(Vec::new()) };
-}
 
 /// As many passwords and secrets are checked as may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -44,9 +34,9 @@ pub struct HasherBusy;
 /// Computes and checks digests. Clones share the turns.
 #[derive(Clone, Debug)]
 pub struct SecretHasher {
-    threads: Arc<Threads>,
     turns: Arc<Semaphore>,
     places: Arc<Semaphore>,
+    memory: Arc<SpareMemory>,
     /// The digest of what nobody knows, to be checked where there is none.
     decoy: Arc<OnceLock<String>>,
 }
@@ -56,9 +46,12 @@ impl Default for SecretHasher {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let at_once = (cores / 2).max(1);
         Self {
-            threads: Arc::default(),
             turns: Arc::new(Semaphore::new(at_once)),
             places: Arc::new(Semaphore::new(at_once + WAITING_MAX)),
+            memory: Arc::new(SpareMemory {
+                digests: at_once + WAITING_MAX,
+                ..SpareMemory::default()
+            }),
             decoy: Arc::default(),
         }
     }
@@ -70,7 +63,7 @@ impl SecretHasher {
     /// # Errors
     /// When too many wait already.
     pub async fn digest(&self, secret: SecretString) -> Result<String, HasherBusy> {
-        self.in_turn(move || compute_digest(secret.expose_secret().as_bytes())).await
+        self.in_turn(move |memory| compute_digest(secret.expose_secret().as_bytes(), memory)).await
     }
 
     /// Whether `secret` is the one of `digest`. Without a digest it is not, and that takes as long.
@@ -83,12 +76,13 @@ impl SecretHasher {
         digest: Option<String>,
     ) -> Result<bool, HasherBusy> {
         let decoy = Arc::clone(&self.decoy);
-        self.in_turn(move || {
+        self.in_turn(move |memory| {
             let known = digest.is_some();
             let digest =
-                digest.unwrap_or_else(|| decoy.get_or_init(|| compute_digest(b"")).clone());
+                digest.unwrap_or_else(|| decoy.get_or_init(|| compute_digest(b"", memory)).clone());
             let fits = PasswordHash::new(&digest).is_ok_and(|digest| {
-                Argon2id.verify_password(secret.expose_secret().as_bytes(), &digest).is_ok()
+                let argon2id = Argon2id(RefCell::new(memory));
+                argon2id.verify_password(secret.expose_secret().as_bytes(), &digest).is_ok()
             });
             fits && known
         })
@@ -97,40 +91,49 @@ impl SecretHasher {
 
     async fn in_turn<T: Send + 'static>(
         &self,
-        compute: impl FnOnce() -> T + Send + 'static,
+        compute: impl FnOnce(&mut Vec<Block>) -> T + Send + 'static,
     ) -> Result<T, HasherBusy> {
         let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| HasherBusy)?;
         let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(|_| HasherBusy)?;
-        // Both go with the computation, which ends even where nobody waits for it any more.
-        let computed = self.threads.handle()?.spawn_blocking(move || {
-            let _held = (place, turn);
-            compute()
+        let (places, memory) = (Arc::clone(&self.places), Arc::clone(&self.memory));
+        // Both go with the computation, which ends even where nobody waits for it any more. A thread that stood back
+        // may not come forward again, so it is of no use to anything else.
+        let (done, computed) = oneshot::channel();
+        let thread = std::thread::Builder::new().name("secret-hasher".to_owned());
+        let started = thread.spawn(move || {
+            let held = (place, turn);
+            stand_back();
+            let mut blocks = memory.take();
+            let computed = compute(&mut blocks);
+            memory.put_back(blocks, &places);
+            drop(held);
+            let _ = done.send(computed);
         });
+        started.map_err(|_| HasherBusy)?;
         computed.await.map_err(|_| HasherBusy)
     }
 }
 
-/// The threads that compute digests: begun when there is one to compute, and ended a moment after the last. They are of
-/// no use to anything else, for one that stood back may not come forward again.
+/// The memory of digests, kept for as long as somebody waits for one. Taking it anew for each would have all threads of
+/// the process wait for each other while the system gives it and takes it back.
 #[derive(Debug, Default)]
-struct Threads(OnceLock<Option<runtime::Runtime>>);
-
-impl Threads {
-    fn handle(&self) -> Result<&runtime::Handle, HasherBusy> {
-        let begin = || {
-            let mut threads = runtime::Builder::new_current_thread();
-            threads.thread_name("secret-hasher").thread_keep_alive(KEEP_IDLE);
-            threads.on_thread_start(stand_back).build().ok()
-        };
-        self.0.get_or_init(begin).as_ref().map(runtime::Runtime::handle).ok_or(HasherBusy)
-    }
+struct SpareMemory {
+    spare: Mutex<Vec<Vec<Block>>>,
+    /// How many digests have a place.
+    digests: usize,
 }
 
-impl Drop for Threads {
-    /// Nobody waits for digests any more: whoever drops the last clone may not wait either.
-    fn drop(&mut self) {
-        if let Some(threads) = self.0.take().flatten() {
-            threads.shutdown_background();
+impl SpareMemory {
+    fn take(&self) -> Vec<Block> {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+    }
+
+    /// Keeps the memory of a digest, which still has its place, and everything that is spare when nobody else has one.
+    fn put_back(&self, memory: Vec<Block>, places: &Semaphore) {
+        let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        spare.push(memory);
+        if places.available_permits() + 1 >= self.digests {
+            spare.clear();
         }
     }
 }
@@ -143,18 +146,19 @@ fn stand_back() {
     }
 }
 
-fn compute_digest(secret: &[u8]) -> String {
+fn compute_digest(secret: &[u8], memory: &mut Vec<Block>) -> String {
     let salt: [u8; SALT_BYTES] = rand::random();
+    let argon2id = Argon2id(RefCell::new(memory));
     SaltString::encode_b64(&salt)
-        .and_then(|salt| Argon2id.hash_password(secret, &salt).map(|digest| digest.to_string()))
+        .and_then(|salt| argon2id.hash_password(secret, &salt).map(|digest| digest.to_string()))
         // A digest that no secret fits.
         .unwrap_or_default()
 }
 
-/// Argon2id in the memory that the calling thread keeps.
-struct Argon2id;
+/// Argon2id in memory that is there already.
+struct Argon2id<'m>(RefCell<&'m mut Vec<Block>>);
 
-impl PasswordHasher for Argon2id {
+impl PasswordHasher for Argon2id<'_> {
     type Params = Params;
 
     fn hash_password_customized<'a>(
@@ -174,10 +178,9 @@ impl PasswordHasher for Argon2id {
         let block_count = params.block_count();
         let argon2 = Argon2::new(algorithm, version, params);
         let output = Output::init_with(output_len, |output| {
-            MEMORY.with_borrow_mut(|memory| {
-                memory.resize(block_count, Block::new());
-                Ok(argon2.hash_password_into_with_memory(secret, salt_bytes, output, memory)?)
-            })
+            let mut memory = self.0.borrow_mut();
+            memory.resize(block_count, Block::new());
+            Ok(argon2.hash_password_into_with_memory(secret, salt_bytes, output, &mut **memory)?)
         })?;
         Ok(PasswordHash {
             algorithm: algorithm.ident(),
