@@ -94,19 +94,19 @@ impl ReportDraft {
     }
 }
 
+/// How many events of each inspection are kept, and whether it has a report. By `EXISTS` the server may read all reports
+/// into a table of its own, which it does where it knows nothing of them yet.
+const FIND_DRAFTS: &str = "SELECT id,
+        (SELECT coalesce(max(sequence), 0) FROM entries WHERE inspection_id = id),
+        (SELECT true FROM reports WHERE inspection_id = id LIMIT 1) IS NOT NULL
+    FROM unnest($1::uuid[]) AS id";
+
 /// The drafts of these inspections; of what has a report already no event is kept any more.
 async fn load_drafts(
     tx: &mut DatabaseConnection,
     ids: Vec<Uuid>,
 ) -> Result<HashMap<Uuid, ReportDraft>, ApplyError> {
-    let rows: Vec<(Uuid, i64, bool)> = sqlx::query_as(
-        "SELECT id, (SELECT coalesce(max(sequence), 0) FROM entries WHERE inspection_id = id),
-                EXISTS (SELECT FROM reports WHERE inspection_id = id)
-         FROM unnest($1::uuid[]) AS id",
-    )
-    .bind(ids)
-    .fetch_all(tx)
-    .await?;
+    let rows: Vec<(Uuid, i64, bool)> = sqlx::query_as(FIND_DRAFTS).bind(ids).fetch_all(tx).await?;
     let draft = |version: i64, judged| {
         let version = version.unsigned_abs();
         ReportDraft { version, judged, ..ReportDraft::default() }
@@ -238,4 +238,39 @@ impl TableRow for EntryRow {
     const LOOKUP: &'static str = "inspection_id";
     const KEY: &'static str = "inspection_id, sequence";
     const CHANGING: &'static [&'static str] = &[];
+}
+
+#[cfg(test)]
+mod tests {
+    use platform::follower::OwnerConnection;
+    use platform::test_support::fresh_database;
+    use sqlx::Executor as _;
+
+    use super::*;
+    use crate::checkpoint::begin_on_tables;
+    use crate::serving_projector::take_over_serving;
+    use crate::{ensure_each, find};
+
+    #[tokio::test]
+    async fn drafts_are_found_by_keys_also_where_nothing_is_known_of_the_reports() {
+        let database = fresh_database().await;
+        let pool = database.pool();
+        let projection = find("reports").unwrap();
+        ensure_each(&pool, &[projection]).await.unwrap();
+        let mut connection = OwnerConnection::open(&pool).await.unwrap();
+        let generation = take_over_serving(&mut connection, projection).await.unwrap().unwrap();
+        let mut tx = begin_on_tables(&mut connection, &generation).await.unwrap();
+        let plan = async |tx: &mut DatabaseConnection, name: &str, sql: &str| {
+            tx.execute(&*format!("PREPARE {name} (uuid[]) AS {sql}")).await.unwrap();
+            let sql = format!("EXPLAIN EXECUTE {name} ('{{}}')");
+            let lines: Vec<String> = sqlx::query_scalar(&sql).fetch_all(tx).await.unwrap();
+            lines.join("\n")
+        };
+        let found = plan(&mut tx, "found", FIND_DRAFTS).await;
+        assert_eq!(found.matches("Index Cond").count(), 2, "{found}");
+        let exists = "SELECT id, EXISTS (SELECT FROM reports WHERE inspection_id = id)
+                      FROM unnest($1::uuid[]) AS id";
+        let all_read = plan(&mut tx, "all_read", exists).await;
+        assert!(!all_read.contains("Index Cond"), "the control: {all_read}");
+    }
 }
