@@ -24,6 +24,7 @@ mod report_font;
 pub mod report_pdf;
 mod rest;
 mod session;
+mod shared_pages;
 #[cfg(test)]
 mod tests;
 mod visibility;
@@ -54,7 +55,7 @@ use cursor::CursorKey;
 use graphql::{ApiSchema, Preparation};
 use pdf_service::PdfService;
 use query_context::QueryContext;
-use rest::SharedPages;
+use shared_pages::SharedPages;
 
 /// What the query API stands on.
 #[derive(Clone)]

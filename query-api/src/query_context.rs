@@ -17,8 +17,8 @@ use crate::cursor::CursorKey;
 use crate::error::QueryError;
 use crate::fair_turns::{FairTurn, FairTurns};
 use crate::paging::{Filter, Listed, Within, count_rows};
-use crate::rest::SharedPages;
 use crate::session::Session;
+use crate::shared_pages::SharedPages;
 
 /// Statements at work at once that may go through many rows, and those of one principal: the pool has sixteen
 /// connections unless it is told otherwise, and the others are for what is found by an index.

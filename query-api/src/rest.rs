@@ -17,7 +17,6 @@ use axum::Router;
 use axum::routing::get;
 
 use crate::QueryApi;
-pub(crate) use list::SharedPages;
 
 pub(crate) fn routes() -> Router<QueryApi> {
     Router::new()

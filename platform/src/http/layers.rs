@@ -92,7 +92,7 @@ pub fn wrap(router: Router, config: &HttpConfig) -> Router {
         .layer(from_fn(refuse_nul))
         .layer(from_fn(check_content_headers))
         .layer(CatchPanicLayer::custom(answer_panic))
-        .layer(from_fn_with_state(TimeLimits::of(config), limit_time))
+        .layer(from_fn_with_state(TimeLimits::new(config), limit_time))
         .layer(RequestBodyLimitLayer::new(config.max_body_bytes));
     router.fallback(not_found).method_not_allowed_fallback(method_not_allowed).layer(layers)
 }
@@ -146,7 +146,7 @@ struct TimeLimits {
 }
 
 impl TimeLimits {
-    const fn of(config: &HttpConfig) -> Self {
+    const fn new(config: &HttpConfig) -> Self {
         Self { request: config.request_timeout, upload: config.upload_timeout }
     }
 }

@@ -1,12 +1,10 @@
 //! What every list of the REST reads does: check the page, wait for the read model, read the rows.
 
-use axum::body::Bytes;
 use axum::http::HeaderValue;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use domain::ProjectionName;
 use platform::event_log::LogPlace;
-use platform::shared_reads::SharedReads;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -18,6 +16,7 @@ use crate::paging::{
 };
 use crate::query_context::QueryContext;
 use crate::session::Session;
+use crate::shared_pages::WrittenPage;
 
 /// How many rows a page has: 1 to `MAX`.
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -73,16 +72,6 @@ pub(super) struct ListAnswer {
     /// The page reflects the log at least up to here.
     place: LogPlace,
 }
-
-/// A page as JSON.
-#[derive(Debug, Clone)]
-pub(crate) struct WrittenPage {
-    json: Bytes,
-    is_empty: bool,
-}
-
-/// Pages that are read, by what is read: those who ask for the same page at once share one read of it, and its JSON.
-pub(crate) type SharedPages = SharedReads<String, Result<WrittenPage, QueryError>>;
 
 /// How many rows a list has; null when they are more than 10,000.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
@@ -143,7 +132,9 @@ pub(super) async fn answer_list<B: PageBody + 'static>(
             write_page::<B>(context, slice, &within, None)
         };
         let read = context.shared_pages.read(key, read).await;
-        read.unwrap_or_else(|| Err(QueryError::internal("a page that is shared was not read")))?
+        let read = read.unwrap_or_else(|| Err(QueryError::internal("a page was not read")));
+        // Why stands in the log once, for the request that began the read.
+        read.inspect_err(|error| tracing::warn!(%error, "a page that several may share failed"))?
     };
     Ok(ListAnswer { page, place })
 }
