@@ -18,8 +18,6 @@ use crate::disk;
 const STAGING: &str = "staging";
 /// Where nobody can tell by a lock whether its process lives, what is older than this is removed.
 const ABANDONED_AFTER: Duration = Duration::from_secs(3600);
-/// How often a folder is made, when others sweep it away before it is locked.
-const ATTEMPTS: u32 = 8;
 
 /// The unfinished uploads of this process.
 #[derive(Debug)]
@@ -48,19 +46,18 @@ impl Staging {
     pub(super) fn open(root: &FsPath) -> io::Result<Self> {
         let staging = root.join(STAGING);
         fs::create_dir_all(&staging)?;
+        // One after the other: nobody sweeps a folder away between its making and its locking. On a disk
+        // without locks only what is old is swept.
+        let turn = File::open(&staging)?;
+        let _ = turn.lock();
         sweep(&staging)?;
-        for _ in 0..ATTEMPTS {
-            let name = Uuid::new_v4().to_string();
-            let folder = staging.join(&name);
-            fs::create_dir(&folder)?;
-            let lock = File::open(&folder)?;
-            let is_swept = matches!(lock.try_lock(), Err(TryLockError::WouldBlock));
-            if !is_swept && folder.exists() {
-                let held = HeldFolder { root: root.to_owned(), folder, _lock: lock };
-                return Ok(Self { name, held: Some(held) });
-            }
-        }
-        Err(io::ErrorKind::ResourceBusy.into())
+        let name = Uuid::new_v4().to_string();
+        let folder = staging.join(&name);
+        fs::create_dir(&folder)?;
+        let lock = File::open(&folder)?;
+        let _ = lock.try_lock();
+        let held = HeldFolder { root: root.to_owned(), folder, _lock: lock };
+        Ok(Self { name, held: Some(held) })
     }
 
     /// A name for an upload that nobody else uses.

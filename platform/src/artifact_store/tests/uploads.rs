@@ -260,6 +260,16 @@ async fn what_ended_processes_left_is_swept_at_once_and_what_a_living_one_writes
     assert_eq!(std::fs::read_dir(&staging).unwrap().count(), 0, "each has taken its own away");
 }
 
+#[test]
+fn many_that_start_at_once_sweep_nobodys_folder_away() {
+    let folder = tempfile::tempdir().unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| (0..200).for_each(|_| drop(folder_store(folder.path()))));
+        }
+    });
+}
+
 #[tokio::test]
 async fn pictures_are_closed_to_other_users() {
     use std::os::unix::fs::PermissionsExt as _;
