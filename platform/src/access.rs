@@ -1,7 +1,7 @@
 //! Who may use this installation: what the log says about accounts and clients, in the memory of each process,
 //! and the secrets by which they prove to be who they say.
 //!
-//! Invariants: a secret is kept as an Argon2id digest and nowhere else; a digest counts only while the log names
+//! Invariants: a secret is stored as an Argon2id digest and nowhere else; a digest counts only while the log names
 //! its id, so that nothing but an event changes who gets in. Absent: tokens, and what a process knows of all that (`auth`).
 
 mod administration;
@@ -10,6 +10,7 @@ mod client_key;
 mod credentials;
 mod follow;
 mod password;
+mod proven_secrets;
 mod secret_hasher;
 mod sessions;
 mod sign_in_guard;

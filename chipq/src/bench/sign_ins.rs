@@ -1,14 +1,14 @@
 //! What signing in costs everybody else: commands one after the other, alone and beside people and stations who sign
 //! in, in turns within one run.
 //!
-//! A sign-in is Argon2id over 19 MiB. It must not be cheap, and it must not stand in the way of a command.
+//! A digest is Argon2id over 19 MiB. It must not be cheap, and it must not stand in the way of a command.
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
-use domain::{Reach, Role};
-use platform::access::{AccessAdministration, NewClient};
+use domain::{PrincipalKind, Reach, Role};
+use platform::access::{AccessAdministration, NewAccount, NewClient};
 use platform::event_log::ActorRef;
 use reqwest::{Client, StatusCode};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -29,9 +29,10 @@ use crate::temporary::TemporaryFolder;
 const PATIENCE: Patience = Patience(Duration::from_secs(20));
 /// Commands that are sent before any is timed.
 const WARM_UP: usize = 50;
-/// The client that signs in again and again.
-const CLIENT: &str = "bench";
-/// How often a new client is believed in at last.
+/// The client and the account that sign in again and again.
+const CLIENT: &str = "bench-station";
+const ACCOUNT: &str = "bench-person";
+/// How soon a new client or account is believed in at last.
 const BELIEVED_WITHIN: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(50);
 /// How much longer the slowest commands may take beside those who sign in.
@@ -56,59 +57,92 @@ async fn measure(
     child: &PlatformProcess,
     figures: &mut Figures,
 ) -> anyhow::Result<()> {
-    let secret = create_client(child).await?;
+    let [station, person] = create_callers(child).await?;
     let commands = Commands::open(child.url()).await?;
-    let stations = Stations { base: child.url().to_owned(), http: Client::new(), secret };
-    stations.wait_until_known().await?;
+    for caller in [&station, &person] {
+        caller.wait_until_known().await?;
+    }
     commands.send_for(Duration::ZERO, WARM_UP).await?;
     let length = Duration::from_secs(args.seconds);
-    let (mut alone, mut beside, mut sign_ins) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut alone, mut beside) = (Vec::new(), [Beside::new(station), Beside::new(person)]);
     for round in 1..=args.rounds {
         errln!("round {round} of {} ...", args.rounds);
         alone.extend(commands.send_for(length, 0).await?);
-        let signing_in = tokio::spawn(stations.clone().sign_in_for(length, args.per_second));
-        beside.extend(commands.send_for(length, 0).await?);
-        sign_ins.extend(signing_in.await??);
+        for beside in &mut beside {
+            let signing_in = beside.caller.clone().sign_in_for(length, args.per_second);
+            let signing_in = tokio::spawn(signing_in);
+            beside.commands.extend(commands.send_for(length, 0).await?);
+            beside.sign_ins.extend(signing_in.await??);
+        }
     }
-    let seconds = (length * args.rounds).as_secs_f64();
-    let per_second = sign_ins.len() as f64 / seconds;
-    let (alone, beside) = (Durations::new(alone), Durations::new(beside));
-    let sign_ins = Durations::new(sign_ins);
-    for per_cent in [50, 99] {
-        let (this, peer) = (beside.percentile_ms(per_cent), alone.percentile_ms(per_cent));
-        let name = format!("command beside sign-ins, p{per_cent} against alone");
-        let figure = Figure::at_most(&name, this / peer, "times", SLOWER_AT_MOST);
-        figures.add(figure.measured_by(format!(
-            "{this:.1} ms against {peer:.1} ms: POST /v1/inspections one after the other, {} beside \
-             {per_second:.0} sign-ins a second and {} alone, {} rounds of {} s each in turns",
-            beside.len(),
-            alone.len(),
-            args.rounds,
-            args.seconds,
-        )));
+    let alone = Durations::new(alone);
+    for beside in beside {
+        beside.add_figures(args, &alone, figures);
     }
-    let figure = Figure::at_least("sign-ins", per_second, "/s", SIGN_INS_GOAL.min(args.per_second));
-    figures.add(figure.measured_by(format!(
-        "POST /v1/token by a client's secret, {} a second offered (open loop), answered 200; p50 {:.0} ms, \
-         p99 {:.0} ms",
-        args.per_second,
-        sign_ins.percentile_ms(50),
-        sign_ins.percentile_ms(99),
-    )));
     Ok(())
 }
 
-async fn create_client(child: &PlatformProcess) -> anyhow::Result<SecretString> {
+/// What was measured beside sign-ins of one kind.
+struct Beside {
+    caller: Caller,
+    commands: Vec<Duration>,
+    sign_ins: Vec<Duration>,
+}
+
+impl Beside {
+    const fn new(caller: Caller) -> Self {
+        Self { caller, commands: Vec::new(), sign_ins: Vec::new() }
+    }
+
+    fn add_figures(self, args: &BenchSignInsArgs, alone: &Durations, figures: &mut Figures) {
+        let Self { caller, commands, sign_ins } = self;
+        let (whose, rounds, seconds) = (caller.whose(), args.rounds, args.seconds);
+        let per_second = sign_ins.len() as f64 / (u64::from(rounds) * seconds) as f64;
+        let (commands, sign_ins) = (Durations::new(commands), Durations::new(sign_ins));
+        for per_cent in [50, 99] {
+            let (this, peer) = (commands.percentile_ms(per_cent), alone.percentile_ms(per_cent));
+            let name = format!("command beside sign-ins {whose}, p{per_cent} against alone");
+            let figure = Figure::at_most(&name, this / peer, "times", SLOWER_AT_MOST);
+            figures.add(figure.measured_by(format!(
+                "{this:.1} ms against {peer:.1} ms: POST /v1/inspections one after the other, {} beside \
+                 {per_second:.0} sign-ins a second and {} alone, {rounds} rounds of {seconds} s each in turns",
+                commands.len(),
+                alone.len(),
+            )));
+        }
+        let name = format!("sign-ins {whose}");
+        let figure = Figure::at_least(&name, per_second, "/s", SIGN_INS_GOAL.min(args.per_second));
+        figures.add(figure.measured_by(format!(
+            "POST /v1/token {whose}, {} a second offered (open loop), answered 200; p50 {:.0} ms, p99 {:.0} ms",
+            args.per_second,
+            sign_ins.percentile_ms(50),
+            sign_ins.percentile_ms(99),
+        )));
+    }
+}
+
+/// A station with a secret that is right, and a person with a password.
+async fn create_callers(child: &PlatformProcess) -> anyhow::Result<[Caller; 2]> {
     let installation =
         Installation::visit(&InstallationArgs::private(child.data_folder().to_owned())).await?;
     let foundation = installation.open_foundation().await?;
     let access = AccessAdministration::new(foundation.log(), foundation.pool().clone());
+    let (by, reason) = (|| ActorRef::for_service("bench"), || "to be measured".to_owned());
     let client =
         NewClient { name: CLIENT.parse()?, role: Role::Auditor, reach: Reach::everywhere() };
-    let by = ActorRef::for_service("bench");
-    let created = access.create_client(by, client, "to be measured".to_owned()).await;
+    let created = access.create_client(by(), client, reason()).await;
+    let (name, reach) = (ACCOUNT.parse()?, Reach::everywhere());
+    let account = NewAccount { name, display_name: None, role: Role::Auditor, reach };
+    let password = SecretString::from(Uuid::new_v4().to_string());
+    let created_account = access.create_account(by(), account, &password, reason()).await;
     foundation.pool().close().await;
-    Ok(created?.client_secret)
+    created_account?;
+    let caller =
+        |secret, kind| Caller { base: child.url().to_owned(), http: Client::new(), secret, kind };
+    Ok([
+        caller(created?.client_secret, PrincipalKind::Client),
+        caller(password, PrincipalKind::Account),
+    ])
 }
 
 /// A client that sends commands, one after the other.
@@ -138,19 +172,28 @@ impl Commands {
     }
 }
 
-/// Stations that sign in.
+/// Whoever signs in again and again.
 #[derive(Clone)]
-struct Stations {
+struct Caller {
     base: String,
     http: Client,
     secret: SecretString,
+    kind: PrincipalKind,
 }
 
-impl Stations {
+impl Caller {
+    /// How its sign-ins are told from others in a figure.
+    const fn whose(&self) -> &'static str {
+        match self.kind {
+            PrincipalKind::Client => "of a station that was here a moment ago",
+            PrincipalKind::Account => "of people, each at the cost of a digest",
+        }
+    }
+
     async fn wait_until_known(&self) -> anyhow::Result<()> {
         let begun = Instant::now();
         while self.sign_in().await?.is_none() {
-            ensure!(begun.elapsed() < BELIEVED_WITHIN, "the new client cannot sign in");
+            ensure!(begun.elapsed() < BELIEVED_WITHIN, "who was just created cannot sign in");
             tokio::time::sleep(POLL).await;
         }
         Ok(())
@@ -164,8 +207,8 @@ impl Stations {
         let mut under_way = JoinSet::new();
         while begun.elapsed() < length {
             tick.tick().await;
-            let stations = self.clone();
-            under_way.spawn(async move { stations.sign_in().await });
+            let caller = self.clone();
+            under_way.spawn(async move { caller.sign_in().await });
         }
         let mut took = Vec::new();
         while let Some(signed_in) = under_way.join_next().await {
@@ -177,9 +220,18 @@ impl Stations {
     async fn sign_in(&self) -> anyhow::Result<Option<Duration>> {
         let started = Instant::now();
         let request = self.http.post(format!("{}/v1/token", self.base));
-        let request = request.basic_auth(CLIENT, Some(self.secret.expose_secret()));
-        let answer = request.form(&[("grant_type", "client_credentials")]).send().await;
-        let status = answer.context("POST /v1/token")?.status();
+        let secret = self.secret.expose_secret();
+        let request = match self.kind {
+            PrincipalKind::Client => request
+                .basic_auth(CLIENT, Some(secret))
+                .form(&[("grant_type", "client_credentials")]),
+            PrincipalKind::Account => request.form(&[
+                ("grant_type", "password"),
+                ("username", ACCOUNT),
+                ("password", secret),
+            ]),
+        };
+        let status = request.send().await.context("POST /v1/token")?.status();
         Ok((status == StatusCode::OK).then(|| started.elapsed()))
     }
 }

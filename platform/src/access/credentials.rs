@@ -1,5 +1,7 @@
 //! Digests of secrets in the database, and signing in against them.
 
+use std::time::Instant;
+
 use chrono::{DateTime, Utc};
 use domain::{Principal, PrincipalKind, PrincipalName};
 use secrecy::SecretString;
@@ -8,6 +10,7 @@ use uuid::Uuid;
 
 use super::assertion::{AssertionFlaw, AssertionUse, read_assertion};
 use super::password::normalise_password;
+use super::proven_secrets::ProvenSecrets;
 use super::{HasherBusy, SecretHasher};
 use crate::auth::{AccessRegister, AccessUnknown, Actor};
 use crate::event_log::EventLogError;
@@ -43,13 +46,15 @@ pub enum SignInError {
 pub struct CredentialStore {
     pool: Pool,
     hasher: SecretHasher,
+    /// Of clients.
+    proven: ProvenSecrets,
 }
 
 impl CredentialStore {
     /// The digests in this database.
     #[must_use]
     pub fn new(pool: Pool) -> Self {
-        Self { pool, hasher: SecretHasher::default() }
+        Self { pool, hasher: SecretHasher::default(), proven: ProvenSecrets::default() }
     }
 
     /// Who has this name and secret, as `register` says now. It takes as long whatever is wrong.
@@ -72,18 +77,42 @@ impl CredentialStore {
             found.is_enabled && found.kind == kind && found.public_key.is_none()
         };
         let principal = principal.filter(may);
-        let digest = match &principal {
-            Some(principal) => self.find_digest(principal.credential).await?,
-            None => None,
-        };
-        let secret = as_digested(secret, kind).ok_or(SignInError::Refused)?;
-        let fits = self.hasher.verify(secret, digest).await?;
+        let credential = principal.as_ref().map(|principal| principal.credential);
+        let fits = self.is_right(credential, secret, kind).await?;
         match (name, principal) {
             (Some(name), Some(principal)) if fits => {
                 Ok(Actor::for_principal(&name, &principal, register.role_scopes()))
             }
             _ => Err(SignInError::Refused),
         }
+    }
+
+    /// Whether this is the secret of that credential. Without a credential it is not, and that takes as long.
+    async fn is_right(
+        &self,
+        credential: Option<Uuid>,
+        secret: &SecretString,
+        kind: PrincipalKind,
+    ) -> Result<bool, SignInError> {
+        let secret = as_digested(secret, kind).ok_or(SignInError::Refused)?;
+        // Those of clients are made at random.
+        let proven = credential.filter(|_| kind == PrincipalKind::Client);
+        if proven
+            .is_some_and(|credential| self.proven.is_proven(credential, &secret, Instant::now()))
+        {
+            return Ok(true);
+        }
+        let digest = match credential {
+            Some(credential) => self.find_digest(credential).await?,
+            None => None,
+        };
+        let fits = self.hasher.verify(secret.clone(), digest).await?;
+        if let Some(credential) = proven
+            && fits
+        {
+            self.proven.note_proven(credential, &secret, Instant::now());
+        }
+        Ok(fits)
     }
 
     /// The client that `assertion` proves at `now`, as `register` says now, to somebody who is known by one of

@@ -301,6 +301,21 @@ async fn who_is_nobody_costs_as_much_as_who_is_known() {
 }
 
 #[tokio::test]
+async fn a_client_that_comes_again_costs_no_digest_and_one_that_guesses_does() {
+    let world = World::start().await;
+    let secret = world.create_station().await.client_secret;
+    world.sign_in("aoi-1", secret.expose_secret()).await.unwrap();
+    let busy = async |secret: &str| {
+        let tries = (0..300).map(|_| world.sign_in("aoi-1", secret));
+        let outcomes = futures::future::join_all(tries).await;
+        let is_busy = |outcome: &&Result<_, _>| matches!(outcome, Err(SignInError::Busy(_)));
+        outcomes.iter().filter(is_busy).count()
+    };
+    assert_eq!(busy(secret.expose_secret()).await, 0);
+    assert!(busy("chipq_secret_x").await > 0);
+}
+
+#[tokio::test]
 async fn who_was_created_a_moment_ago_is_waited_for() {
     let world = World::start().await;
     for n in 0..20 {
