@@ -31,9 +31,16 @@ impl AcceptedCommand {
         Self { command_id: claim.command_id(), at: claim.accepted_at() }
     }
 
-    /// The id of the new thing of this kind that the command makes.
+    /// The id of the new thing of this kind that the command makes: a UUID of version 7 (RFC 9562) whose random bits
+    /// follow from the command. What is made one after the other lies side by side in every index, however large that is.
     pub(crate) fn new_id(&self, kind: &str) -> Uuid {
-        Uuid::new_v5(&self.command_id, kind.as_bytes())
+        let derived = Uuid::new_v5(&self.command_id, kind.as_bytes()).into_bytes();
+        let mut random = [0; 10];
+        // Past the bits that say the version and the variant.
+        random[..6].copy_from_slice(&derived[..6]);
+        random[6..].copy_from_slice(&derived[9..13]);
+        let milliseconds = self.at.timestamp_millis().unsigned_abs();
+        uuid::Builder::from_unix_timestamp_millis(milliseconds, &random).into_uuid()
     }
 }
 
