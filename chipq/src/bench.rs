@@ -5,14 +5,17 @@
 
 mod child;
 mod figures;
+mod growth;
 mod http_load;
 mod log_load;
 mod pairs;
 mod peer;
+mod private_database;
 mod sign_ins;
 mod tokens;
 mod triton;
 mod workers;
+mod wrk;
 
 use std::fmt::Display;
 use std::process::ExitCode;
@@ -29,6 +32,7 @@ use figures::{Figure, Figures};
 /// Measures what was asked for.
 pub(crate) async fn run(args: BenchArgs) -> anyhow::Result<ExitCode> {
     match args.what {
+        Some(BenchCommand::Growth(args)) => growth::run(args).await,
         Some(BenchCommand::Pairs(args)) => pairs::run(args).await,
         Some(BenchCommand::Peer(args)) => peer::run(args).await,
         Some(BenchCommand::SignIns(args)) => sign_ins::run(args).await,

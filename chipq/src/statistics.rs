@@ -57,6 +57,12 @@ impl Spread {
         };
         Self { least, median, most }
     }
+
+    /// The median, and from the least to the most, with so many digits.
+    pub(crate) fn show(self, digits: usize) -> String {
+        let Self { least, median, most } = self;
+        format!("{median:.digits$} ({least:.digits$}–{most:.digits$})")
+    }
 }
 
 #[cfg(test)]
@@ -75,6 +81,12 @@ mod tests {
             (one.percentile(1), one.percentile(99))
         );
         assert_eq!(Durations::default().percentile(50), None);
+    }
+
+    #[test]
+    fn a_spread_is_shown_with_its_ends() {
+        let spread = Spread::from_values([2.0, 1.0, 4.0].into_iter());
+        assert_eq!(spread.show(1), "2.0 (1.0–4.0)");
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 mod synthetic;
 
+pub(super) use synthetic::fill_log;
+
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -127,7 +129,7 @@ async fn rebuild_each(
 ) -> anyhow::Result<()> {
     let foundation = installation.open_foundation().await?;
     let (pool, log) = (foundation.pool().clone(), foundation.log());
-    synthetic::fill_log(&log, events, WRITERS).await?;
+    fill_log(&log, events, WRITERS).await?;
     catch_up(&pool, &log).await?;
     for projection in projectors::ALL {
         let options = RebuildOptions { expect_identical: true };
@@ -146,7 +148,10 @@ async fn rebuild_each(
 }
 
 /// Runs the projectors until nothing is behind.
-async fn catch_up(pool: &platform::postgres::Pool, log: &Arc<dyn EventLog>) -> anyhow::Result<()> {
+pub(super) async fn catch_up(
+    pool: &platform::postgres::Pool,
+    log: &Arc<dyn EventLog>,
+) -> anyhow::Result<()> {
     let shutdown = Shutdown::new();
     let projectors = projectors::Service::new(ProjectorsConfig::default());
     let tail = LogTail::new(Arc::clone(log));

@@ -4,41 +4,38 @@
 //! wrk sends the same to both. How often the same server commits single rows is measured beside them: a limit for
 //! whoever commits each command by itself.
 
-mod load;
 mod python;
 mod series;
 mod server;
 
-use std::path::{Path, PathBuf};
-use std::process::{ExitCode, Output, Stdio};
+use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 use reqwest::Client;
-use tokio::process::Command;
 
 use super::child::PlatformProcess;
 use super::figures::Figures;
 use super::print;
+use super::wrk::{self, AskedService, WrkRequest, WrkRun};
 use crate::cli::BenchPeerArgs;
-use crate::failure::{Failure, exit};
 use crate::machine::Machine;
 use crate::temporary::TemporaryFolder;
-use load::{AskedService, PeerRequest, WRK, WrkRun};
 use python::PythonPeer;
 use series::{DuelRound, Series};
 use server::SharedServer;
 
-/// How long the peer may take to get ready, and read models to catch up.
+/// How long the peer may take to get ready.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// How often it is looked whether they have.
+/// How often it is looked whether it is.
 const POLL: Duration = Duration::from_millis(100);
 /// Seconds that each is asked before anything counts; its list is filled meanwhile.
 const WARM_UP_S: u64 = 2;
 
 /// Measures on a private platform in a temporary folder.
 pub(super) async fn run(args: BenchPeerArgs) -> anyhow::Result<ExitCode> {
-    check_programs(&args).await?;
+    python::check_peer(&args).await?;
+    wrk::check_wrk()?;
     let folder = TemporaryFolder::new("bench-peer")?;
     let mut figures = Figures::new(Machine::this());
     let child = PlatformProcess::start(folder.path()).await?;
@@ -47,38 +44,6 @@ pub(super) async fn run(args: BenchPeerArgs) -> anyhow::Result<ExitCode> {
     outcome?;
     print(args.json, &figures)?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// Asks for everything that is needed before anything is started.
-async fn check_programs(args: &BenchPeerArgs) -> Result<(), Failure> {
-    python::check_peer(args).await?;
-    if find_program(WRK, None).is_some() {
-        return Ok(());
-    }
-    Err(Failure::new(
-        "wrk, which sends the requests, is not on the PATH",
-        "install it: sudo apt-get install wrk (Debian, Ubuntu) or brew install wrk (macOS)",
-        exit::UNAVAILABLE,
-    ))
-}
-
-/// The program in the folder `first`, else on the PATH.
-fn find_program(name: &str, first: Option<PathBuf>) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders = first.into_iter().chain(std::env::split_paths(&path));
-    folders.map(|folder| folder.join(name)).find(|program| program.is_file())
-}
-
-/// What a program says, which has to succeed.
-async fn read_output(program: &Path, command: &mut Command) -> anyhow::Result<String> {
-    let output = command.stdin(Stdio::null()).kill_on_drop(true).output().await;
-    let Output { status, stdout, stderr } =
-        output.with_context(|| format!("cannot run {}", program.display()))?;
-    let said = String::from_utf8_lossy(&stdout).into_owned();
-    let complaint = String::from_utf8_lossy(&stderr);
-    let program = program.display();
-    ensure!(status.success(), "{program} ended with {status}: {said} {complaint}");
-    Ok(said)
 }
 
 async fn measure(
@@ -116,7 +81,7 @@ async fn measure(
 
 /// What most connections reach of the commits that the server can do.
 fn add_limit(series: &[Series], commits: &[f64], figures: &mut Figures) {
-    let commands = series.iter().filter(|series| series.request == PeerRequest::Create);
+    let commands = series.iter().filter(|series| series.request == WrkRequest::Create);
     match commands.max_by_key(|series| series.connections) {
         Some(most) if !commits.is_empty() => figures.add(most.limit_figure(commits)),
         _ => errln!("pgbench is not installed: how often the server commits is not measured"),
@@ -135,7 +100,7 @@ impl Duel<'_> {
     /// Fills both lists, and makes sure that both answer whole pages.
     async fn warm_up(&self) -> anyhow::Result<()> {
         let connections = self.args.connections.iter().copied().max().unwrap_or(1);
-        for request in PeerRequest::ALL {
+        for request in WrkRequest::ALL {
             self.ask_platform(request, connections, WARM_UP_S).await?;
             self.ask_peer(request, connections, WARM_UP_S).await?;
         }
@@ -146,7 +111,7 @@ impl Duel<'_> {
     /// One after the other: whatever else the machine does falls on both.
     async fn measure_round(
         &self,
-        request: PeerRequest,
+        request: WrkRequest,
         connections: u32,
         platform_first: bool,
     ) -> anyhow::Result<DuelRound> {
@@ -167,7 +132,7 @@ impl Duel<'_> {
     /// Its read models have caught up before anybody else is asked.
     async fn ask_platform(
         &self,
-        request: PeerRequest,
+        request: WrkRequest,
         connections: u32,
         seconds: u64,
     ) -> anyhow::Result<WrkRun> {
@@ -175,7 +140,7 @@ impl Duel<'_> {
         let platform = AskedService::sign_in(&self.platform, &self.http).await?;
         let run = platform.load(&self.args.peers, request, connections, seconds).await;
         let run = run.context("the platform under load")?;
-        if request == PeerRequest::Create {
+        if request == WrkRequest::Create {
             platform.wait_until_read(&self.http).await?;
         }
         Ok(run)
@@ -183,7 +148,7 @@ impl Duel<'_> {
 
     async fn ask_peer(
         &self,
-        request: PeerRequest,
+        request: WrkRequest,
         connections: u32,
         seconds: u64,
     ) -> anyhow::Result<WrkRun> {

@@ -45,6 +45,15 @@ pub(crate) struct BenchArgs {
 /// What else can be measured.
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum BenchCommand {
+    /// What work costs when years of it are there already.
+    #[command(after_help = "\
+Examples:
+  chipq bench growth --events 100000
+  chipq bench growth --events 10000000 --rounds 5
+
+Needs wrk on the PATH. One event takes some 3 kB of disk with its read models: ten million of them 30 GB, in the
+folder for temporary files (TMPDIR). The goals are 0.8 times the rate on an empty database, and a start within 2 s.")]
+    Growth(BenchGrowthArgs),
     /// Pairs a second on one core, from two files' bytes to findings, and where the time goes.
     #[command(after_help = "\
 Examples:
@@ -95,6 +104,29 @@ Examples:
 
 Exits with 1 when a board was not judged exactly once.")]
     Workers(BenchWorkersArgs),
+}
+
+/// `chipq bench growth`
+#[derive(Debug, Clone, Args)]
+pub(crate) struct BenchGrowthArgs {
+    /// Events that there are before anything is measured.
+    #[arg(long, default_value_t = 1_000_000, value_name = "N",
+          value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
+    pub(crate) events: u64,
+    /// The folder of the scripts that wrk runs.
+    #[arg(long, default_value = "chipq/lab/peers", value_name = "DIR")]
+    pub(crate) peers: PathBuf,
+    /// Seconds that each platform is asked at a time.
+    #[arg(long, default_value_t = 5, value_name = "N",
+          value_parser = clap::value_parser!(u64).range(1..=600))]
+    pub(crate) seconds: u64,
+    /// How often everything is measured, in turns.
+    #[arg(long, default_value_t = 3, value_name = "N",
+          value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) rounds: u32,
+    /// Print JSON for machines.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// `chipq bench pairs`

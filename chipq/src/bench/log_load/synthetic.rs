@@ -26,7 +26,7 @@ pub(super) async fn append_part(log: &dyn EventLog) -> anyhow::Result<Position> 
 }
 
 /// Appends at least `events` events of judged inspections, several at a time.
-pub(super) async fn fill_log(
+pub(in crate::bench) async fn fill_log(
     log: &Arc<dyn EventLog>,
     events: usize,
     writers: usize,

@@ -11,8 +11,8 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::{Child, Command};
 use uuid::Uuid;
 
-use super::load::AskedService;
 use super::{PATIENCE, POLL};
+use crate::bench::wrk::AskedService;
 use crate::cli::BenchPeerArgs;
 use crate::failure::{Failure, exit};
 

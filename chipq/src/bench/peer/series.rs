@@ -1,8 +1,8 @@
 //! What was measured round by round, and the figures that come of it.
 
-use super::load::{PeerRequest, WrkRun};
 use super::server::COMMIT_CLIENTS;
 use crate::bench::figures::{Figure, Figures};
+use crate::bench::wrk::{WrkRequest, WrkRun};
 use crate::statistics::Spread;
 
 /// How many times the peer's rate is asked of the platform, and from how many connections on.
@@ -21,7 +21,7 @@ pub(super) struct DuelRound {
 
 /// All rounds with one request and one number of connections.
 pub(super) struct Series {
-    pub(super) request: PeerRequest,
+    pub(super) request: WrkRequest,
     pub(super) connections: u32,
     pub(super) rounds: Vec<DuelRound>,
 }
@@ -31,7 +31,7 @@ impl Series {
     pub(super) fn for_each_setting(connections: &[u32]) -> Vec<Self> {
         let with = |&connections: &u32| {
             let new = move |request| Self { request, connections, rounds: Vec::new() };
-            PeerRequest::ALL.map(new)
+            WrkRequest::ALL.map(new)
         };
         connections.iter().flat_map(with).collect()
     }
@@ -43,18 +43,18 @@ impl Series {
         let name = format!("{}, rate against the peer's", self.name());
         figures.add(Figure::at_least(&name, ratio.median, "times", goal).measured_by(format!(
             "{} times: {} requests a second; p50 {} ms, p99 {} ms; {how}",
-            show_spread(ratio, 2),
+            ratio.show(2),
             self.against(WrkRun::per_second, 0),
             self.against(WrkRun::p50_ms, 2),
             self.against(WrkRun::p99_ms, 2),
         )));
-        if self.request == PeerRequest::Create && self.connections == 1 {
+        if self.request == WrkRequest::Create && self.connections == 1 {
             let p50 = self.spread_of(|round| round.ours.p50_ms());
             let figure =
                 Figure::at_most(&format!("{}, p50", self.name()), p50.median, "ms", ALONE_GOAL_MS);
             figures.add(figure.measured_by(format!(
                 "{} ms over the same rounds, one after the other, each with a fresh Idempotency-Key",
-                show_spread(p50, 2),
+                p50.show(2),
             )));
         }
     }
@@ -69,8 +69,8 @@ impl Series {
         Figure::at_most(&name, ratio.median, "times", 1.0).measured_by(format!(
             "{} times the {} transactions a second of pgbench on the same server in the same rounds: \
              {COMMIT_CLIENTS} clients that insert one row each, prepared",
-            show_spread(ratio, 2),
-            show_spread(commits, 0),
+            ratio.show(2),
+            commits.show(0),
         ))
     }
 
@@ -85,27 +85,15 @@ impl Series {
 
     /// Our number and the peer's.
     fn against(&self, value: fn(&WrkRun) -> f64, digits: usize) -> String {
-        let ours = show_spread(self.spread_of(|round| value(&round.ours)), digits);
-        let peers = show_spread(self.spread_of(|round| value(&round.peers)), digits);
+        let ours = self.spread_of(|round| value(&round.ours)).show(digits);
+        let peers = self.spread_of(|round| value(&round.peers)).show(digits);
         format!("{ours} against {peers}")
     }
-}
-
-/// The median, and from the least to the most.
-fn show_spread(spread: Spread, digits: usize) -> String {
-    let Spread { least, median, most } = spread;
-    format!("{median:.digits$} ({least:.digits$}–{most:.digits$})")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_spread_is_shown_with_its_ends() {
-        let spread = Spread::from_values([2.0, 1.0, 4.0].into_iter());
-        assert_eq!(show_spread(spread, 1), "2.0 (1.0–4.0)");
-    }
 
     #[test]
     fn both_requests_are_measured_with_every_number_of_connections() {

@@ -2,16 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 use reqwest::Url;
 use sqlx::{Connection as _, PgConnection};
 use tokio::process::Command;
 
-use super::{find_program, read_output};
+use crate::bench::private_database::{owner_url, services_url};
+use crate::bench::wrk::{find_program, read_output};
 use crate::installation::POSTGRES;
 
-/// Who owns the private server.
-const OWNER: &str = "chipq";
 /// The peer's database, which also has the table of single rows.
 const PEER_DATABASE: &str = "peer";
 const ONE_ROW_TABLE: &str = "CREATE TABLE one_row (id bigserial PRIMARY KEY, n bigint NOT NULL)";
@@ -30,13 +29,7 @@ impl SharedServer {
     /// Makes the peer's database on the server of the platform in `data`. It belongs to the role that the
     /// platform's services have, so that the server asks the same of both.
     pub(super) async fn prepare(data: &Path) -> anyhow::Result<Self> {
-        let written = std::fs::read_to_string(data.join("private-postgres-url"))?;
-        let mut peer_url = Url::parse(written.trim())?;
-        let mut owner_url = peer_url.clone();
-        let password = std::fs::read_to_string(data.join(POSTGRES).join("password"))?;
-        let is_owners = owner_url.set_username(OWNER).is_ok()
-            && owner_url.set_password(Some(password.trim())).is_ok();
-        ensure!(is_owners, "the URL of the private PostgreSQL has no place for a user");
+        let (mut peer_url, owner_url) = (services_url(data)?, owner_url(data)?);
         let create = format!("CREATE DATABASE {PEER_DATABASE} OWNER {}", peer_url.username());
         execute_once(&owner_url, &create).await.context("the peer's database")?;
         peer_url.set_path(&format!("/{PEER_DATABASE}"));

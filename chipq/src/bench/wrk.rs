@@ -1,7 +1,8 @@
-//! What both services are asked, and wrk, which asks.
+//! wrk, which sends requests over HTTP, and what it sends.
 
-use std::path::Path;
-use std::time::Instant;
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use reqwest::{Client, RequestBuilder};
@@ -10,26 +11,61 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 use uuid::Uuid;
 
-use super::{PATIENCE, POLL, read_output};
+use crate::failure::{Failure, exit};
 
+/// How long read models may take to catch up.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// How often it is looked whether they have.
+const POLL: Duration = Duration::from_millis(100);
 /// The program that sends requests.
-pub(super) const WRK: &str = "wrk";
+const WRK: &str = "wrk";
 /// Threads that send them, where there are so many connections.
 const THREADS: u32 = 2;
 /// Rows of the page that is read.
 const PAGE: usize = 20;
 const INSPECTIONS: &str = "/v1/inspections";
 
+/// Refuses to go on without wrk.
+pub(super) fn check_wrk() -> Result<(), Failure> {
+    if find_program(WRK, None).is_some() {
+        return Ok(());
+    }
+    Err(Failure::new(
+        "wrk, which sends the requests, is not on the PATH",
+        "install it: sudo apt-get install wrk (Debian, Ubuntu) or brew install wrk (macOS)",
+        exit::UNAVAILABLE,
+    ))
+}
+
+/// The program in the folder `first`, else on the PATH.
+pub(super) fn find_program(name: &str, first: Option<PathBuf>) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = first.into_iter().chain(std::env::split_paths(&path));
+    folders.map(|folder| folder.join(name)).find(|program| program.is_file())
+}
+
+/// What a program says, which has to succeed.
+pub(super) async fn read_output(program: &Path, command: &mut Command) -> anyhow::Result<String> {
+    let output = command.stdin(Stdio::null()).kill_on_drop(true).output().await;
+    let Output { status, stdout, stderr } =
+        output.with_context(|| format!("cannot run {}", program.display()))?;
+    let said = String::from_utf8_lossy(&stdout).into_owned();
+    let complaint = String::from_utf8_lossy(&stderr);
+    let program = program.display();
+    ensure!(status.success(), "{program} ended with {status}: {said} {complaint}");
+    Ok(said)
+}
+
 /// One of the two requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum PeerRequest {
+pub(super) enum WrkRequest {
     /// Open an inspection, with a fresh key.
     Create,
     /// Read the newest inspections.
     List,
 }
 
-impl PeerRequest {
+impl WrkRequest {
     /// Both.
     pub(super) const ALL: [Self; 2] = [Self::Create, Self::List];
 
@@ -126,7 +162,7 @@ impl AskedService {
     pub(super) async fn load(
         &self,
         scripts: &Path,
-        request: PeerRequest,
+        request: WrkRequest,
         connections: u32,
         seconds: u64,
     ) -> anyhow::Result<WrkRun> {
@@ -143,7 +179,7 @@ impl AskedService {
 
     /// Refuses a service whose list is too short for a page: the other would have more to read.
     pub(super) async fn check_page(&self, http: &Client) -> anyhow::Result<()> {
-        let url = format!("{}{}", self.base, PeerRequest::List.path_and_query());
+        let url = format!("{}{}", self.base, WrkRequest::List.path_and_query());
         let answer = self.as_caller(http.get(url)).send().await?.error_for_status()?;
         let page: Value = answer.json().await?;
         let rows = page["items"].as_array().map_or(0, Vec::len);
