@@ -12,6 +12,7 @@ mod platform;
 mod station;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use ::platform::event_log::postgres::PostgresEventLog;
 use ::platform::event_log::{EventLog as _, Position, Recorded};
@@ -88,7 +89,8 @@ async fn read_log(data: &Path) -> Vec<Recorded> {
     let url = std::fs::read_to_string(data.join("private-postgres-url")).unwrap();
     let log =
         PostgresEventLog::new(postgres::connect(&DatabaseConfig::from_url(url)).await.unwrap());
-    log.read_all(Position::default(), 1_000).await.unwrap().events
+    let events = log.read_all(Position::default(), 1_000).await.unwrap().events;
+    events.into_iter().map(Arc::unwrap_or_clone).collect()
 }
 
 /// The part of the platform that gave the command; none when a client did.

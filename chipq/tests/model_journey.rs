@@ -104,7 +104,7 @@ async fn events(data: &Path) -> Vec<Recorded> {
     let log = PostgresEventLog::new(pool.clone());
     let events = log.read_all(Position::default(), EVENTS_MAX).await.unwrap().events;
     pool.close().await;
-    events
+    events.into_iter().map(Arc::unwrap_or_clone).collect()
 }
 
 /// The versions that compared each inspection's pictures.

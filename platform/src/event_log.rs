@@ -14,6 +14,7 @@ mod turns;
 mod url;
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -84,8 +85,8 @@ impl fmt::Display for StreamId {
 /// A complete stretch of the log.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Page {
-    /// The events after the position asked for, in order.
-    pub events: Vec<Recorded>,
+    /// The events after the position asked for, in order; shared by all who follow the log.
+    pub events: Vec<Arc<Recorded>>,
     /// The log is complete up to here in this page: ask for what comes after it next.
     pub up_to: Position,
     /// The log was complete up to here when the page was read.

@@ -78,4 +78,4 @@ pub use status::{FollowerStatus, Followers};
 pub use stream_reactor::{
     Handled, LeaseError, PartitionStatus, ReactorOptions, StreamReactor, run_reactor,
 };
-pub use tail::{Follow, LogTail, SharedPage};
+pub use tail::{Follow, LogTail};

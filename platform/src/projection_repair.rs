@@ -6,6 +6,8 @@
 //! what cannot be read, so it must not depend on reading everything. Absent: what follows, which the
 //! projection does when it reads the decision in the log.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use domain::{
     Aggregate as _, PoisonedEvent, ProjectionRepair, ProjectionRepairCommand,
@@ -188,7 +190,7 @@ async fn find_event(log: &dyn EventLog, position: Position) -> Result<PoisonedEv
     let before = Position(position.0.saturating_sub(1).max(0));
     let page = log.read_all(before, 1).await?;
     let event = page.events.into_iter().next().filter(|event| event.position == position);
-    let event = event.ok_or(RepairError::NoEvent(position))?;
+    let event = Arc::unwrap_or_clone(event.ok_or(RepairError::NoEvent(position))?);
     let StreamId { aggregate_type, aggregate_id } = event.stream;
     let event_type = event.event_type;
     Ok(PoisonedEvent { aggregate_type, aggregate_id, position: position.0, event_type })

@@ -102,7 +102,7 @@ async fn read_complete(log: Arc<dyn EventLog>, done: Arc<AtomicBool>) -> Vec<Rec
         assert!(page.up_to >= after && page.up_to <= page.head.max(after));
         after = page.up_to;
         let empty = page.events.is_empty();
-        seen.extend(page.events);
+        seen.extend(page.events.into_iter().map(Arc::unwrap_or_clone));
         if last_round && empty {
             return seen;
         }

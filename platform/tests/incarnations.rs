@@ -96,7 +96,7 @@ async fn a_follower_that_had_read_what_was_lost_is_told_and_another_one_skips_no
     let mut streams = Vec::new();
     while streams.len() < 2 {
         let page = before.next_page(10).await.unwrap();
-        streams.extend(page.events.into_iter().map(|event| event.stream.aggregate_id));
+        streams.extend(page.events.iter().map(|event| event.stream.aggregate_id.clone()));
     }
     assert_eq!(streams, ["d", "e"], "neither what was lost, nor less than what there is");
 }
@@ -155,7 +155,7 @@ async fn a_copy_that_is_put_back_is_another_incarnation_without_anybody_saying_s
     let mut read = Vec::new();
     while read.len() < streams.len() {
         let page = again.next_page(10).await.unwrap();
-        read.extend(page.events.into_iter().map(|event| event.stream.aggregate_id));
+        read.extend(page.events.iter().map(|event| event.stream.aggregate_id.clone()));
     }
     assert_eq!(read, streams, "nothing of what is lost, and nothing is passed over");
 }

@@ -81,7 +81,7 @@ impl Blockade {
         let mut look = tokio::time::interval(LOOK_INTERVAL);
         while Instant::now() < until {
             tokio::select! {
-                page = follow.next_shared_page(PAGE_EVENTS) => {
+                page = follow.next_page(PAGE_EVENTS) => {
                     let events = page?.events;
                     if events.iter().any(|event| repair::is_decision(projection, event)) {
                         return Ok(());

@@ -12,6 +12,7 @@
 mod tests;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use platform::event_log::{EventLog, Page, Position, Recorded, StreamId};
 use platform::postgres::DatabaseConnection;
@@ -75,7 +76,7 @@ pub(crate) async fn write_page(
 async fn write_stretch(
     connection: &mut DatabaseConnection,
     generation: &mut Generation,
-    events: &[Recorded],
+    events: &[Arc<Recorded>],
     up_to: Position,
 ) -> Result<Vec<Poison>, WriteError> {
     if write_at_once(connection, generation, events, up_to).await? {
@@ -100,7 +101,7 @@ async fn write_stretch(
 async fn write_at_once(
     connection: &mut DatabaseConnection,
     generation: &mut Generation,
-    events: &[Recorded],
+    events: &[Arc<Recorded>],
     up_to: Position,
 ) -> Result<bool, WriteError> {
     let projection = generation.projection;
@@ -131,10 +132,10 @@ async fn write_at_once(
 }
 
 /// The events that the projection reads.
-fn events_of<'a>(projection: &dyn Projection, events: &'a [Recorded]) -> Vec<&'a Recorded> {
+fn events_of<'a>(projection: &dyn Projection, events: &'a [Arc<Recorded>]) -> Vec<&'a Recorded> {
     let aggregate_types = projection.definition().aggregate_types;
     let is_ours = |event: &&Recorded| aggregate_types.contains(&&*event.stream.aggregate_type);
-    events.iter().filter(is_ours).collect()
+    events.iter().map(|event| &**event).filter(is_ours).collect()
 }
 
 /// What became of events.
@@ -159,7 +160,7 @@ impl Tally {
 async fn apply_events(
     tx: &mut DatabaseConnection,
     generation: &Generation,
-    events: &[Recorded],
+    events: &[Arc<Recorded>],
 ) -> Result<Tally, WriteError> {
     let projection = generation.projection;
     let ours = events_of(projection, events);

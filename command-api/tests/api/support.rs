@@ -110,7 +110,8 @@ impl TestApi {
         stop.request();
         record_attempts(self.noted, Arc::clone(&self.log), "command-api", stop).await;
         let events = self.log.read_all(Position(0), 1_000).await.unwrap().events;
-        let is_attempt = |event: &&Recorded| event.stream.aggregate_type == AccessAttempts::TYPE;
+        let is_attempt =
+            |event: &&Arc<Recorded>| event.stream.aggregate_type == AccessAttempts::TYPE;
         let attempts = events.iter().filter(is_attempt);
         attempts.map(|event| event.decode::<AccessAttempts>().unwrap()).collect()
     }
@@ -170,7 +171,8 @@ impl TestApi {
     }
 
     pub(crate) async fn events(&self) -> Vec<Recorded> {
-        self.log.read_all(Position(0), 1_000).await.unwrap().events
+        let page = self.log.read_all(Position(0), 1_000).await.unwrap();
+        page.events.into_iter().map(Arc::unwrap_or_clone).collect()
     }
 
     pub(crate) async fn event_types(&self) -> Vec<String> {

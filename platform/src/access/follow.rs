@@ -65,7 +65,7 @@ async fn follow(
     publish_loaded(register, tail).await?;
     *was_read = true;
     loop {
-        let page = follow.next_shared_page(PAGE_EVENTS).await?;
+        let page = follow.next_page(PAGE_EVENTS).await?;
         let is_access = |aggregate_type: &str| aggregate_type == AccessControl::TYPE;
         if page.events.iter().any(|event| is_access(&event.stream.aggregate_type)) {
             publish_loaded(register, tail).await?;

@@ -100,7 +100,7 @@ async fn world() -> World {
     World { log, recorder, noted, _database: database }
 }
 
-async fn recorded(log: &dyn EventLog) -> Vec<Recorded> {
+async fn recorded(log: &dyn EventLog) -> Vec<Arc<Recorded>> {
     log.read_all(Position(0), 10_000).await.unwrap().events
 }
 

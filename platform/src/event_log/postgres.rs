@@ -117,7 +117,7 @@ impl PostgresEventLog {
             .map_err(log_error)?;
         let full = rows.len() == limit;
         let up_to = rows.last().filter(|_| full).map_or(head, |row| Position(row.position));
-        let events = rows.into_iter().map(Recorded::from).collect();
+        let events = rows.into_iter().map(|row| Arc::new(Recorded::from(row))).collect();
         Ok(Page { events, up_to, head, incarnation })
     }
 

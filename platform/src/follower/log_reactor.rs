@@ -64,7 +64,7 @@ impl<R: LogReactor> Follower for LogReactorFollower<R> {
         tracing::info!(follower = name, epoch, position = position.0, "reacting");
         let mut follow = begin_following(&self.tail, position, status).await?;
         loop {
-            let page = connection.hold_while(follow.next_shared_page(self.page_events)).await??;
+            let page = connection.hold_while(follow.next_page(self.page_events)).await??;
             connection.ensure_history(page.incarnation).await?;
             let reacted = connection.hold_while(self.reactor.react(&page.events)).await?;
             reacted.map_err(FollowError::failed)?;

@@ -21,6 +21,8 @@ use crate::postgres::{DatabaseConnection, Pool};
 /// How long after the beginning of a page the next one begins at the earliest, where there is nothing to catch up with.
 /// A transaction costs as much for one event as for some, and commands pay for it where they have processors in common.
 const PAGE_INTERVAL: Duration = Duration::from_millis(10);
+/// The same after a page of many events: one millisecond for each, and not more than this.
+const PAGE_INTERVAL_MAX: Duration = Duration::from_millis(50);
 
 /// Whoever turns events into rows of the database that keeps its checkpoint.
 pub trait Projector: Send {
@@ -81,10 +83,16 @@ impl<P: Projector> Follower for ProjectorFollower<P> {
             self.hint.send_hint();
             status.advance(page.up_to, page.head);
             if page.up_to >= page.head {
-                connection.hold_while(sleep_until(begun + PAGE_INTERVAL)).await?;
+                connection.hold_while(sleep_until(begun + rest_after(page.events.len()))).await?;
             }
         }
     }
+}
+
+/// How long after its beginning a page of so many events is rested.
+fn rest_after(events: usize) -> Duration {
+    let of_events = Duration::from_millis(events.try_into().unwrap_or(u64::MAX));
+    of_events.clamp(PAGE_INTERVAL, PAGE_INTERVAL_MAX)
 }
 
 /// Projects what is in the log now and returns how many events that was. Waits first, as an instance

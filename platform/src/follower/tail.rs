@@ -28,8 +28,6 @@ use crate::event_log::{
     EventLog, EventLogError, Incarnation, LogPlace, POLL_INTERVAL, Page, Position,
 };
 
-pub use reader::SharedPage;
-
 use reader::{Continuation, READ_TIMEOUT, Stretch, read_page};
 
 /// The end of one log, for one process. Clones share one reader, a task that ends with the last of them
@@ -110,14 +108,6 @@ impl Follow {
     /// # Errors
     /// When the log cannot be read; calling again continues from the same place.
     pub async fn next_page(&mut self, limit: usize) -> Result<Page, EventLogError> {
-        Ok(self.next_shared_page(limit).await?.into())
-    }
-
-    /// [`Self::next_page`] with the events that all followers share, for those who only look at them.
-    ///
-    /// # Errors
-    /// As [`Self::next_page`].
-    pub async fn next_shared_page(&mut self, limit: usize) -> Result<SharedPage, EventLogError> {
         loop {
             self.changed.mark_unchanged();
             let place = (self.incarnation().await?, self.after);
@@ -127,7 +117,7 @@ impl Follow {
                 Continuation::Behind => {
                     let page = self.read_from_log(place.0, limit).await?;
                     self.enter(page.incarnation, page.head).await?;
-                    page.into()
+                    page
                 }
                 Continuation::AtEnd => {
                     self.wait().await?;

@@ -270,6 +270,7 @@ async fn events_that_are_delivered_again_change_nothing() {
         let events: Vec<&Recorded> = page
             .events
             .iter()
+            .map(|event| &**event)
             .filter(|e| {
                 projection.definition().aggregate_types.contains(&&*e.stream.aggregate_type)
             })

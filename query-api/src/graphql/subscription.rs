@@ -255,7 +255,7 @@ impl Feed {
 
     /// Reads the next events of the log, as soon as there are some.
     async fn read_page(&mut self) -> Result<(), QueryError> {
-        let page = self.follow.next_shared_page(PAGE).await?;
+        let page = self.follow.next_page(PAGE).await?;
         let is_ours =
             |event: &Arc<Recorded>| event.stream.aggregate_type == domain::Inspection::TYPE;
         self.incarnation = page.incarnation;

@@ -23,8 +23,7 @@ use tokio::time::Instant;
 
 use super::lease::{Lease, Partition};
 use crate::backoff::Backoff;
-use crate::event_log::{Position, Recorded, StreamId};
-use crate::follower::tail::SharedPage;
+use crate::event_log::{Page, Position, Recorded, StreamId};
 
 #[cfg(test)]
 mod tests;
@@ -162,7 +161,7 @@ impl Backlog {
 
     /// Adds what was read and gives work. The reader may have gone back for a partition that came
     /// later: of each partition only what it has not seen counts.
-    pub(super) fn add_page(&mut self, page: &SharedPage, gives_work: impl Fn(&Recorded) -> bool) {
+    pub(super) fn add_page(&mut self, page: &Page, gives_work: impl Fn(&Recorded) -> bool) {
         for event in page.events.iter().filter(|event| gives_work(event)) {
             self.add_event(event);
         }

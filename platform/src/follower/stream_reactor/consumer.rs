@@ -29,8 +29,8 @@ use super::lease::{Lease, LeaseError, Leases, Partition, Renewed};
 use super::starvation::Starvation;
 use super::{Handled, PartitionStatus, StreamReactor};
 use crate::backoff::Backoff;
-use crate::event_log::{EventLogError, Position, StreamId};
-use crate::follower::tail::{Follow, LogTail, SharedPage};
+use crate::event_log::{EventLogError, Page, Position, StreamId};
+use crate::follower::tail::{Follow, LogTail};
 use crate::shutdown::Shutdown;
 
 /// How many events are read at a time.
@@ -85,7 +85,7 @@ pub(super) enum Wakeup {
     PauseEnded,
     TaskEnded(Result<Ended, JoinError>),
     /// After the log could not be read there is no page at first: only that it can be read again.
-    PageRead(Result<Option<SharedPage>, EventLogError>),
+    PageRead(Result<Option<Page>, EventLogError>),
 }
 
 impl PartitionConsumer {
@@ -157,7 +157,7 @@ impl PartitionConsumer {
                     // The next event may be long in coming.
                     return follow.is_at_end().await.map(|_| None);
                 }
-                follow.next_shared_page(PAGE_EVENTS).await.map(Some)
+                follow.next_page(PAGE_EVENTS).await.map(Some)
             }, if may_read => Wakeup::PageRead(page),
         }
     }

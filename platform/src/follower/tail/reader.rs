@@ -146,41 +146,13 @@ impl Shared {
     }
 }
 
-/// A complete stretch of the log, as [`Page`], whose events are shared among followers.
-#[derive(Debug, Clone, PartialEq)]
-pub struct SharedPage {
-    /// The events after the position asked for, in order.
-    pub events: Vec<Arc<Recorded>>,
-    /// The log is complete up to here in this page.
-    pub up_to: Position,
-    /// The log was complete up to here when it was read.
-    pub head: Position,
-    /// Which history of the log it was.
-    pub incarnation: Incarnation,
-}
-
-impl From<Page> for SharedPage {
-    fn from(page: Page) -> Self {
-        let Page { events, up_to, head, incarnation } = page;
-        Self { events: events.into_iter().map(Arc::new).collect(), up_to, head, incarnation }
-    }
-}
-
-impl From<SharedPage> for Page {
-    fn from(page: SharedPage) -> Self {
-        let SharedPage { events, up_to, head, incarnation } = page;
-        let events = events.into_iter().map(Arc::unwrap_or_clone).collect();
-        Self { events, up_to, head, incarnation }
-    }
-}
-
 /// What the stretch has for somebody at a position.
 #[derive(Debug, PartialEq)]
 pub(super) enum Continuation {
     /// It begins later, or is another history: what comes next has to be read from the log.
     Behind,
     /// What comes next.
-    Page(SharedPage),
+    Page(Page),
     /// Nothing comes next yet.
     AtEnd,
 }
@@ -231,7 +203,7 @@ impl Stretch {
 
     /// Takes in the page that was read after [`Self::up_to`].
     pub(super) fn extend(&mut self, page: Page) {
-        self.events.extend(page.events.into_iter().map(Arc::new));
+        self.events.extend(page.events);
         while self.events.len() > KEPT_EVENTS_MAX
             && let Some(oldest) = self.events.pop_front()
         {
@@ -258,6 +230,6 @@ impl Stretch {
         let is_cut_off = first + events.len() < self.events.len();
         let last = events.last().filter(|_| is_cut_off).map(|event| event.position);
         let up_to = if is_cut_off { last.unwrap_or(after) } else { self.up_to };
-        Continuation::Page(SharedPage { events, up_to, head: self.head, incarnation })
+        Continuation::Page(Page { events, up_to, head: self.head, incarnation })
     }
 }

@@ -49,7 +49,7 @@ proptest! {
             let mut page = Vec::new();
             for step in steps {
                 all.push(all.last().copied().unwrap_or_default() + step);
-                page.push(recorded(all[all.len() - 1]));
+                page.push(Arc::new(recorded(all[all.len() - 1])));
             }
             let end = Position(all.last().copied().unwrap_or_default());
             let incarnation = Incarnation::default();

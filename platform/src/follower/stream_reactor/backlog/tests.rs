@@ -50,7 +50,7 @@ fn backlog(partitions: impl IntoIterator<Item = u16>) -> Backlog {
 
 fn read(backlog: &mut Backlog, events: Vec<Arc<Recorded>>, up_to: i64) {
     let (up_to, incarnation) = (Position(up_to), Incarnation::default());
-    let page = SharedPage { events, up_to, head: up_to, incarnation };
+    let page = Page { events, up_to, head: up_to, incarnation };
     backlog.add_page(&page, |event| event.event_type == "Asked");
 }
 

@@ -83,7 +83,7 @@ impl FakeLog {
         let positions = self.positions.lock().unwrap();
         let head = Position(positions.last().copied().unwrap_or_default());
         let found = positions.iter().filter(|position| **position > after.0).take(limit);
-        let events: Vec<_> = found.map(|position| recorded(*position)).collect();
+        let events: Vec<_> = found.map(|position| Arc::new(recorded(*position))).collect();
         let last = events.last().filter(|_| events.len() == limit).map(|event| event.position);
         let up_to = last.unwrap_or(head).max(after);
         Page { events, up_to, head, incarnation: self.history() }
