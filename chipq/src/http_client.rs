@@ -9,7 +9,7 @@ mod transport;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, anyhow, ensure};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -17,6 +17,8 @@ use uuid::Uuid;
 pub(crate) use retry::Patience;
 use transport::{Body, Call, Transport};
 
+/// For so long an answer may wait until a board is judged.
+const WAIT: &str = "wait=20";
 /// For so long a report is looked for often, because it is expected; then seldom, because something
 /// is slow.
 const EXPECTED_WITHIN: Duration = Duration::from_secs(2);
@@ -110,23 +112,23 @@ impl HttpClient {
         inspection_id: Uuid,
         limit: Duration,
     ) -> anyhow::Result<Value> {
-        let path = report_path(inspection_id);
+        let (inspection, path) =
+            (format!("/v1/inspections/{inspection_id}"), report_path(inspection_id));
         let begun = Instant::now();
         loop {
-            match self.0.send(Call::get(&path)).await {
-                Ok(report) => return Ok(serde_json::from_slice(&report)?),
-                Err(error) if retry::status(&error) != Some(StatusCode::NOT_FOUND) => {
-                    return Err(error);
-                }
-                Err(_) if begun.elapsed() >= limit => {
-                    let seconds = limit.as_secs();
-                    return Err(anyhow!("inspection {inspection_id}: no report after {seconds} s"));
-                }
-                Err(_) => {
-                    let pause = if begun.elapsed() < EXPECTED_WITHIN { 20 } else { 200 };
-                    tokio::time::sleep(Duration::from_millis(pause)).await;
-                }
+            // Answered once it is judged and its report can be read. It may not be there itself yet.
+            let judged = Call { prefer: Some(WAIT), ..Call::get(&inspection) };
+            unless_missing(self.0.send(judged).await)?;
+            if let Some(report) = unless_missing(self.0.send(Call::get(&path)).await)? {
+                return Ok(serde_json::from_slice(&report)?);
             }
+            let seconds = limit.as_secs();
+            ensure!(
+                begun.elapsed() < limit,
+                "inspection {inspection_id}: no report after {seconds} s"
+            );
+            let pause = if begun.elapsed() < EXPECTED_WITHIN { 20 } else { 200 };
+            tokio::time::sleep(Duration::from_millis(pause)).await;
         }
     }
 
@@ -166,6 +168,14 @@ impl HttpClient {
     async fn put(&self, url: &str, picture: &PictureFile) -> anyhow::Result<()> {
         let call = Call { body: Body::Picture(picture), ..Call::new(Method::PUT, url) };
         self.0.send(call).await.map(drop)
+    }
+}
+
+/// The answer; `None` when what was asked for is not there.
+fn unless_missing(answer: anyhow::Result<Vec<u8>>) -> anyhow::Result<Option<Vec<u8>>> {
+    match answer {
+        Err(error) if retry::status(&error) == Some(StatusCode::NOT_FOUND) => Ok(None),
+        answer => answer.map(Some),
     }
 }
 

@@ -242,7 +242,9 @@ async fn request_inference(
     })
     .await?;
     match preferred.begin(api.wait_places()) {
-        Some(waiting) => Ok(wait_for_judgement(&api, inspection_id, accepted, &waiting).await),
+        Some(mut waiting) => {
+            Ok(wait_for_judgement(&api, inspection_id, accepted, &mut waiting).await)
+        }
         None => Ok(accepted),
     }
 }

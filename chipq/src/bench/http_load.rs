@@ -95,7 +95,8 @@ pub(super) async fn measure_boards(
     let measured = Durations::new(measured);
     let method = format!(
         "{} generated boards of 640 x 640 pixels offered at {per_second}/s (open loop), embedded \
-         engine; from the answer to the upload until GET of the report answers 200",
+         engine; from the answer to the upload until the report is there, by a GET of \
+         the inspection that prefers to wait",
         measured.len(),
     );
     for (per_cent, goal_ms) in [(50, 25.0), (99, 60.0)] {

@@ -25,6 +25,8 @@ pub(super) struct Call<'a> {
     pub(super) body: Body<'a>,
     /// The media type that is wanted.
     pub(super) accept: &'static str,
+    /// What is preferred of the answer (RFC 7240).
+    pub(super) prefer: Option<&'static str>,
 }
 
 /// What a call carries.
@@ -36,7 +38,14 @@ pub(super) enum Body<'a> {
 
 impl<'a> Call<'a> {
     pub(super) fn new(method: Method, path: &'a str) -> Self {
-        Self { method, path, key: None, body: Body::Empty, accept: "application/json" }
+        Self {
+            method,
+            path,
+            key: None,
+            body: Body::Empty,
+            accept: "application/json",
+            prefer: None,
+        }
     }
 
     pub(super) fn get(path: &'a str) -> Self {
@@ -107,6 +116,9 @@ impl Transport {
         request = request.header(header::ACCEPT, call.accept);
         if let Some(key) = call.key {
             request = request.header("Idempotency-Key", key);
+        }
+        if let Some(preference) = call.prefer {
+            request = request.header("Prefer", preference);
         }
         request = match &call.body {
             Body::Empty => request,

@@ -18,7 +18,7 @@ pub(super) async fn wait_for_judgement(
     api: &CommandApi,
     inspection_id: InspectionId,
     accepted: Response,
-    waiting: &Waiting,
+    waiting: &mut Waiting,
 ) -> Response {
     match next_decision(api, inspection_id, waiting).await {
         Some(decided) => {
@@ -36,7 +36,7 @@ pub(super) async fn wait_for_judgement(
 async fn next_decision(
     api: &CommandApi,
     inspection_id: InspectionId,
-    waiting: &Waiting,
+    waiting: &mut Waiting,
 ) -> Option<Executed<Inspection>> {
     let mut hints = api.log().hints();
     loop {
@@ -48,6 +48,6 @@ async fn next_decision(
         if waiting.is_over() {
             return None;
         }
-        waiting.until(timeout(POLL_INTERVAL, hints.changed())).await;
+        waiting.until_next_look(timeout(POLL_INTERVAL, hints.changed())).await;
     }
 }

@@ -19,7 +19,9 @@ static PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-appl
 const WAIT_MAX: Duration = Duration::from_secs(20);
 /// How many may wait at once. Whoever comes then is answered at once.
 const WAITING_MAX: usize = 64;
-/// The pause between two looks, however often something changes.
+/// The pause between two looks, however often something changes: of the first ones, and of all that follow.
+const FIRST_PAUSE: Duration = Duration::from_millis(5);
+const FIRST_LOOKS: u32 = 20;
 const LOOK_PAUSE: Duration = Duration::from_millis(50);
 
 /// How long the caller prefers to wait. Works with any state, and never fails.
@@ -56,7 +58,7 @@ impl PreferredWait {
     pub fn begin(self, places: &WaitPlaces) -> Option<Waiting> {
         let wait = self.0?;
         let place = Arc::clone(&places.0).try_acquire_owned().ok()?;
-        Some(Waiting { wait, deadline: Instant::now() + wait, _place: place })
+        Some(Waiting { wait, deadline: Instant::now() + wait, looks: 0, _place: place })
     }
 }
 
@@ -75,6 +77,8 @@ impl Default for WaitPlaces {
 pub struct Waiting {
     wait: Duration,
     deadline: Instant,
+    /// How often it was waited for the next.
+    looks: u32,
     _place: OwnedSemaphorePermit,
 }
 
@@ -85,12 +89,22 @@ impl Waiting {
         Instant::now() >= self.deadline
     }
 
-    /// Waits for `change`, and a moment in any case; not beyond its own end.
-    pub async fn until<T>(&self, change: impl Future<Output = T> + Send) -> Option<T> {
-        let next_look = Instant::now() + LOOK_PAUSE;
-        let changed = timeout_at(self.deadline, change).await.ok();
+    /// Waits for `change` before it is looked again, and a moment in any case; not beyond its own end.
+    pub async fn until_next_look<T>(
+        &mut self,
+        change: impl Future<Output = T> + Send,
+    ) -> Option<T> {
+        let pause = if self.looks < FIRST_LOOKS { FIRST_PAUSE } else { LOOK_PAUSE };
+        self.looks = self.looks.saturating_add(1);
+        let next_look = Instant::now() + pause;
+        let changed = self.until(change).await;
         sleep_until(next_look.min(self.deadline)).await;
         changed
+    }
+
+    /// Waits for `change`, not beyond its own end.
+    pub async fn until<T>(&self, change: impl Future<Output = T> + Send) -> Option<T> {
+        timeout_at(self.deadline, change).await.ok()
     }
 
     /// `response`, which says that the preference was kept to.
@@ -142,12 +156,16 @@ mod tests {
     #[tokio::test]
     async fn a_wait_ends_with_a_change_or_in_time_and_only_so_many_wait() {
         let places = WaitPlaces::default();
-        let waiting = PreferredWait(Some(Duration::from_secs(1))).begin(&places).unwrap();
-        let begun = Instant::now();
-        assert_eq!(waiting.until(std::future::ready(7)).await, Some(7));
-        assert!(begun.elapsed() >= LOOK_PAUSE);
+        let mut waiting = PreferredWait(Some(Duration::from_secs(1))).begin(&places).unwrap();
+        let mut begun = Instant::now();
+        for look in 0..=FIRST_LOOKS {
+            assert_eq!(waiting.until_next_look(std::future::ready(7)).await, Some(7));
+            let pause = if look < FIRST_LOOKS { FIRST_PAUSE } else { LOOK_PAUSE };
+            assert!(begun.elapsed() >= pause, "look {look}");
+            begun = Instant::now();
+        }
         assert_eq!(waiting.until(std::future::pending::<()>()).await, None);
-        assert!(waiting.is_over() && begun.elapsed() >= Duration::from_secs(1));
+        assert!(waiting.is_over());
         let wait = PreferredWait(Some(WAIT_MAX));
         let others: Vec<_> = std::iter::from_fn(|| wait.begin(&places)).collect();
         assert_eq!(others.len(), WAITING_MAX - 1);

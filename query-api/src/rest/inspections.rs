@@ -154,8 +154,8 @@ pub(super) async fn get_inspection(
         .await?;
     let found = inspections::read_detail(&context.pool, id, session.reach()).await?;
     let mut read = (place, found.ok_or_else(|| QueryError::NotFound(nothing()))?);
-    let waiting = PreferredWait::from_headers(&headers).begin(&context.wait_places);
-    if let Some(waiting) = &waiting {
+    let mut waiting = PreferredWait::from_headers(&headers).begin(&context.wait_places);
+    if let Some(waiting) = &mut waiting {
         read = wait_for_judgement(context, &session, read, waiting).await?;
     }
     let (place, detail) = read;
@@ -173,7 +173,7 @@ async fn wait_for_judgement(
     context: &QueryContext,
     session: &Session,
     (mut place, mut detail): (LogPlace, InspectionDetail),
-    waiting: &Waiting,
+    waiting: &mut Waiting,
 ) -> Result<(LogPlace, InspectionDetail), QueryError> {
     let (checkpoints, overview) = (&context.checkpoints, ProjectionName::InspectionOverview);
     let is_undecided = |inspection: &InspectionObject| {
@@ -181,7 +181,7 @@ async fn wait_for_judgement(
     };
     while is_undecided(&detail.inspection) && !waiting.is_over() {
         let moved = checkpoints.wait_past(overview, place.position);
-        if let Some(changed) = waiting.until(moved).await {
+        if let Some(changed) = waiting.until_next_look(moved).await {
             changed?;
         }
         place = checkpoints.place(overview).await?;
