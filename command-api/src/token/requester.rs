@@ -101,10 +101,12 @@ impl Requester {
             attempt.succeed();
             return Ok(demo.with_scopes_of(api.register().role_scopes()));
         }
+        // What is heard of while the digest is computed counts as well.
+        let before = api.register().revision_of(name);
         let mut signed_in = api.credentials().sign_in(api.register(), (name, kind), secret).await;
         // Whoever was created or given another secret a moment ago gets in with it.
         if matches!(signed_in, Err(SignInError::Refused))
-            && api.administration().hear_more(api.register(), name).await
+            && api.administration().hear_more(api.register(), name, before).await
         {
             signed_in = api.credentials().sign_in(api.register(), (name, kind), secret).await;
         }

@@ -128,21 +128,26 @@ impl AccessAdministration {
         Ok(loaded.map_err(explain)?.state)
     }
 
-    /// Whether the log says more of `name` than `register` had heard, which it then has: it is waited for, for two
-    /// seconds at most. Where the log cannot be read, nothing is.
-    pub async fn hear_more(&self, register: &AccessRegister, name: &str) -> bool {
+    /// Whether the log says more of `name` than `register` knew when that was of the revision `before`; it is then waited for
+    /// until the register knows it, for two seconds at most. Where the log cannot be read, nothing is.
+    pub async fn hear_more(
+        &self,
+        register: &AccessRegister,
+        name: &str,
+        before: Option<u32>,
+    ) -> bool {
         let (Ok(name), Ok(access)) = (name.parse::<PrincipalName>(), self.read().await) else {
             return false;
         };
         let Some(revision) = access.principal(&name).map(|now| now.revision) else { return false };
+        if before.is_some_and(|before| before >= revision) {
+            return false;
+        }
         let is_heard_of = |known: &Option<Arc<AccessControl>>| {
             let heard_of = known.as_ref().and_then(|known| known.principal(&name));
             heard_of.is_some_and(|heard_of| heard_of.revision >= revision)
         };
         let mut changes = register.changes();
-        if is_heard_of(&changes.borrow()) {
-            return false;
-        }
         tokio::time::timeout(HEARD_WITHIN, changes.wait_for(is_heard_of)).await.is_ok()
     }
 

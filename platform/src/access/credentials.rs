@@ -95,22 +95,23 @@ impl CredentialStore {
         kind: PrincipalKind,
     ) -> Result<bool, SignInError> {
         let secret = as_digested(secret, kind).ok_or(SignInError::Refused)?;
-        // Those of clients are made at random.
-        let proven = credential.filter(|_| kind == PrincipalKind::Client);
-        if proven
-            .is_some_and(|credential| self.proven.is_proven(credential, &secret, Instant::now()))
-        {
-            return Ok(true);
-        }
+        // Read each time: where the database cannot be reached, nobody can tell what has been changed.
         let digest = match credential {
             Some(credential) => self.find_digest(credential).await?,
             None => None,
         };
+        // The secrets of clients are made at random.
+        let proven = digest.clone().filter(|_| kind == PrincipalKind::Client);
+        if let Some(digest) = &proven
+            && self.proven.is_proven(digest, &secret, Instant::now())
+        {
+            return Ok(true);
+        }
         let fits = self.hasher.verify(secret.clone(), digest).await?;
-        if let Some(credential) = proven
+        if let Some(digest) = proven
             && fits
         {
-            self.proven.note_proven(credential, &secret, Instant::now());
+            self.proven.note_proven(digest, &secret, Instant::now());
         }
         Ok(fits)
     }

@@ -323,7 +323,22 @@ async fn who_was_created_a_moment_ago_is_waited_for() {
         let client = NewClient { name: name.parse().unwrap(), role: Role::Auditor, reach };
         let created = world.administration.create_client(ada(), client, "new".into()).await;
         let secret = created.unwrap().client_secret;
-        world.administration.hear_more(&world.register, &name).await;
+        world.administration.hear_more(&world.register, &name, None).await;
         assert!(world.sign_in(&name, secret.expose_secret()).await.is_ok(), "{name}");
     }
+}
+
+#[tokio::test]
+async fn what_is_heard_of_between_a_look_and_the_next_is_no_reason_to_give_up() {
+    let world = World::start().await;
+    let hear_more = |before| world.administration.hear_more(&world.register, "aoi-1", before);
+    assert!(!hear_more(None).await, "there is nobody of that name");
+    let before = world.register.revision_of("aoi-1");
+    world.create_station().await;
+    let created = world.register.revision_of("aoi-1");
+    assert!(created > before && hear_more(before).await);
+    assert!(!hear_more(created).await, "a wrong secret is looked at once");
+    world.administration.rotate_secret(ada(), name("aoi-1"), "lost".into()).await.unwrap();
+    assert!(hear_more(created).await);
+    assert_eq!(world.register.revision_of("aoi-1"), created.map(|revision| revision + 1));
 }

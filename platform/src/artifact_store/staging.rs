@@ -6,7 +6,7 @@
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path as FsPath, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use object_store::path::Path;
 use uuid::Uuid;
@@ -18,6 +18,10 @@ use crate::disk;
 const STAGING: &str = "staging";
 /// Where nobody can tell by a lock whether its process lives, what is older than this is removed.
 const ABANDONED_AFTER: Duration = Duration::from_secs(3600);
+
+/// How long a process waits for others that start with it, and how often it looks.
+const TURN_WITHIN: Duration = Duration::from_secs(5);
+const TURN_PAUSE: Duration = Duration::from_millis(2);
 
 /// The unfinished uploads of this process.
 #[derive(Debug)]
@@ -48,8 +52,7 @@ impl Staging {
         fs::create_dir_all(&staging)?;
         // One after the other: nobody sweeps a folder away between its making and its locking. On a disk
         // without locks only what is old is swept.
-        let turn = File::open(&staging)?;
-        let _ = turn.lock();
+        let _turn = take_turn(&staging)?;
         sweep(&staging)?;
         let name = Uuid::new_v4().to_string();
         let folder = staging.join(&name);
@@ -84,6 +87,19 @@ impl Drop for HeldFolder {
             tracing::warn!(%error, "unfinished uploads stay until the next start");
         }
     }
+}
+
+/// Waits until no other process sweeps; not for ever, since that one may stand still.
+fn take_turn(staging: &FsPath) -> io::Result<File> {
+    let (turn, begun) = (File::open(staging)?, Instant::now());
+    while let Err(TryLockError::WouldBlock) = turn.try_lock() {
+        if begun.elapsed() > TURN_WITHIN {
+            let message = format!("another process keeps {} locked", staging.display());
+            return Err(io::Error::new(io::ErrorKind::ResourceBusy, message));
+        }
+        std::thread::sleep(TURN_PAUSE);
+    }
+    Ok(turn)
 }
 
 fn sweep(staging: &FsPath) -> io::Result<()> {

@@ -55,6 +55,13 @@ impl AccessRegister {
         Ok(known.as_ref().ok_or(AccessUnknown)?.principal(name).cloned())
     }
 
+    /// The revision of the principal of this name; `None` when nobody is known by it.
+    #[must_use]
+    pub fn revision_of(&self, name: &str) -> Option<u32> {
+        let principal = self.find(&name.parse().ok()?).ok()??;
+        Some(principal.revision)
+    }
+
     /// Everything that is known.
     ///
     /// # Errors

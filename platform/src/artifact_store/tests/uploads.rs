@@ -270,6 +270,19 @@ fn many_that_start_at_once_sweep_nobodys_folder_away() {
     });
 }
 
+#[test]
+fn one_that_keeps_the_others_from_starting_is_told_of() {
+    let (folder, _store) = store();
+    let staging = folder.path().join("staging");
+    let held = std::fs::File::open(&staging).unwrap();
+    held.lock().unwrap();
+    let url = ArtifactStoreUrl::Folder(folder.path().to_owned());
+    let error = open(&url, &signing_key()).unwrap_err().to_string();
+    assert!(error.contains(&format!("keeps {} locked", staging.display())), "{error}");
+    drop(held);
+    open(&url, &signing_key()).unwrap();
+}
+
 #[tokio::test]
 async fn pictures_are_closed_to_other_users() {
     use std::os::unix::fs::PermissionsExt as _;
