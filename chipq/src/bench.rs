@@ -7,10 +7,11 @@ mod child;
 mod figures;
 mod growth;
 mod http_load;
+mod log_limits;
 mod log_load;
 mod pairs;
 mod peer;
-mod private_database;
+mod private_server;
 mod sign_ins;
 mod tokens;
 mod triton;
@@ -33,6 +34,7 @@ use figures::{Figure, Figures};
 pub(crate) async fn run(args: BenchArgs) -> anyhow::Result<ExitCode> {
     match args.what {
         Some(BenchCommand::Growth(args)) => growth::run(args).await,
+        Some(BenchCommand::Log(args)) => log_limits::run(args).await,
         Some(BenchCommand::Pairs(args)) => pairs::run(args).await,
         Some(BenchCommand::Peer(args)) => peer::run(args).await,
         Some(BenchCommand::SignIns(args)) => sign_ins::run(args).await,

@@ -26,8 +26,8 @@ pub(crate) use arguments::{
     VerifyArgs,
 };
 pub(crate) use bench::{
-    BenchArgs, BenchCommand, BenchGrowthArgs, BenchPairsArgs, BenchPeerArgs, BenchSignInsArgs,
-    BenchTokensArgs, BenchTritonArgs, BenchWorkersArgs,
+    BenchArgs, BenchCommand, BenchGrowthArgs, BenchLogArgs, BenchPairsArgs, BenchPeerArgs,
+    BenchSignInsArgs, BenchTokensArgs, BenchTritonArgs, BenchWorkersArgs,
 };
 pub(crate) use keys::{KeysCommand, ListKeysArgs, RetireKeyArgs, RotateKeyArgs};
 

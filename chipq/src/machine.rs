@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::fs;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -54,6 +55,21 @@ pub(crate) fn resident_mib(pid: u32) -> Option<f64> {
     Some(read_kib(&status, "VmRSS") as f64 / 1024.0)
 }
 
+/// In `/proc`, whatever the kernel counts in (`USER_HZ`).
+const TICKS_PER_SECOND: u32 = 100;
+
+/// The processor time that a process has spent, of its own and in the kernel; only Linux tells.
+pub(crate) fn processor_time(pid: u32) -> Option<Duration> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    Some(Duration::from_secs(read_ticks(&stat)?) / TICKS_PER_SECOND)
+}
+
+/// `utime` and `stime` of `/proc/PID/stat`, in ticks. The name before them, in brackets, may hold anything.
+fn read_ticks(stat: &str) -> Option<u64> {
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
+    Some(fields.next()?.parse::<u64>().ok()? + fields.next()?.parse::<u64>().ok()?)
+}
+
 fn find_field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     let line = text.lines().find(|line| line.starts_with(name))?;
     line.split_once(':').map(|(_, value)| value.trim())
@@ -72,6 +88,8 @@ mod tests {
         let status = "Name:\tx\nVmRSS:\t   2048 kB\n";
         assert_eq!(read_kib(status, "VmRSS"), 2048);
         assert_eq!(read_kib(status, "VmSwap"), 0);
+        let stat = "7 (a ) b) S 1 7 7 0 -1 4194560 9 0 0 0 150 25 3 4 20 0 9 0";
+        assert_eq!(read_ticks(stat), Some(175));
         assert!(Machine::this().cores > 0);
     }
 }

@@ -1,8 +1,9 @@
 //! Load on the event log itself: a follower, and rebuilds from synthetic events.
 
+mod copying;
 mod synthetic;
 
-pub(super) use synthetic::fill_log;
+pub(super) use synthetic::{append_part, fill_log};
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -27,7 +28,7 @@ const SEEN_WITHIN: Duration = Duration::from_secs(20);
 /// Synthetic inspections under way at a time while the log is filled.
 const WRITERS: usize = 4;
 
-fn installation_in(data: &Path) -> InstallationArgs {
+pub(super) fn installation_in(data: &Path) -> InstallationArgs {
     InstallationArgs::private(data.to_owned())
 }
 
@@ -70,7 +71,7 @@ pub(super) async fn measure_follower(
     let reader = tokio::spawn(count_events(other, head, count));
     let mut appended = HashMap::new();
     for _ in 0..count {
-        let position = synthetic::append_part(log.as_ref()).await?;
+        let position = append_part(log.as_ref()).await?;
         appended.insert(position, Instant::now());
         let pause = rand::rng().random_range(5..=30);
         tokio::time::sleep(Duration::from_millis(pause)).await;
@@ -95,7 +96,7 @@ pub(super) async fn measure_follower(
 }
 
 /// When each of the next `count` events was there.
-async fn count_events(
+pub(super) async fn count_events(
     log: Arc<dyn EventLog>,
     after: Position,
     count: usize,
@@ -142,6 +143,8 @@ async fn rebuild_each(
             report.events,
             report.filling.as_secs_f64(),
         )));
+        let copied = copying::time_copy(installation.data_dir(), &report).await?;
+        figures.add(copying::share_figure(&report, copied));
     }
     pool.close().await;
     Ok(())

@@ -6,7 +6,6 @@
 
 mod python;
 mod series;
-mod server;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -17,13 +16,13 @@ use reqwest::Client;
 use super::child::PlatformProcess;
 use super::figures::Figures;
 use super::print;
+use super::private_server::SharedServer;
 use super::wrk::{self, AskedService, WrkRequest, WrkRun};
 use crate::cli::BenchPeerArgs;
 use crate::machine::Machine;
 use crate::temporary::TemporaryFolder;
 use python::PythonPeer;
 use series::{DuelRound, Series};
-use server::SharedServer;
 
 /// How long the peer may take to get ready.
 const PATIENCE: Duration = Duration::from_secs(120);

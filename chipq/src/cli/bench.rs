@@ -54,6 +54,16 @@ Examples:
 Needs wrk on the PATH. One event takes some 3 kB of disk with its read models: ten million of them 30 GB, in the
 folder for temporary files (TMPDIR). The goals are 0.8 times the rate on an empty database, and a start within 2 s.")]
     Growth(BenchGrowthArgs),
+    /// The event log against what its database can do, and what subscribers cost.
+    #[command(after_help = "\
+Examples:
+  chipq bench log
+  chipq bench log --seconds 20 --rounds 5
+
+Durable appends by 32 writers are held against pgbench with as many clients, in turns: the goal is 0.7 times its rate.
+A follower of 1,000 events a second is to have each within 20 ms (p99), and 50 subscribers of 100 events a second cost a
+fifth of a core at most.")]
+    Log(BenchLogArgs),
     /// Pairs a second on one core, from two files' bytes to findings, and where the time goes.
     #[command(after_help = "\
 Examples:
@@ -122,6 +132,22 @@ pub(crate) struct BenchGrowthArgs {
     pub(crate) seconds: u64,
     /// How often everything is measured, in turns.
     #[arg(long, default_value_t = 3, value_name = "N",
+          value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) rounds: u32,
+    /// Print JSON for machines.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `chipq bench log`
+#[derive(Debug, Clone, Args)]
+pub(crate) struct BenchLogArgs {
+    /// Seconds that each is measured at a time.
+    #[arg(long, default_value_t = 5, value_name = "N",
+          value_parser = clap::value_parser!(u64).range(1..=600))]
+    pub(crate) seconds: u64,
+    /// How often appends and commits are measured, in turns.
+    #[arg(long, default_value_t = 5, value_name = "N",
           value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) rounds: u32,
     /// Print JSON for machines.

@@ -13,7 +13,7 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _, Executor as _, PgConnection};
 
 use crate::bench::log_load::{catch_up, fill_log};
-use crate::bench::private_database::owner_url;
+use crate::bench::private_server::owner_url;
 use crate::installation::{Installation, InstallationArgs};
 
 /// The events of the boards that are multiplied.
@@ -65,7 +65,7 @@ async fn append_templates(installation: &Installation) -> anyhow::Result<()> {
 }
 
 async fn multiply(connection: &mut PgConnection, events: u64) -> anyhow::Result<Filled> {
-    connection.execute("SET synchronous_commit = off").await?;
+    connection.execute("SET synchronous_commit = off; SET maintenance_work_mem = '512MB'").await?;
     connection
         .execute(
             "CREATE TEMPORARY TABLE template AS
@@ -147,6 +147,7 @@ impl Copying {
              SELECT t.* FROM {name} AS t JOIN template ON {join}"
         );
         sqlx::raw_sql(&rows).execute(&mut *connection).await?;
+        let indexes = Indexes::drop_of(connection, name).await?;
         let insert = format!(
             "INSERT INTO {name}
              SELECT {} FROM generate_series($1::bigint, $2::bigint) AS n
@@ -161,7 +162,7 @@ impl Copying {
             copying.execute(&mut *connection).await.with_context(|| format!("copying {name}"))?;
             done = up_to;
         }
-        Ok(())
+        indexes.make_again(connection).await
     }
 
     /// The value of a column in the copy `n` of the row `t`.
@@ -235,6 +236,40 @@ impl Copying {
             added = self.width * self.copies,
         );
         sqlx::raw_sql(&settle).execute(connection).await?;
+        Ok(())
+    }
+}
+
+/// The statements that make what a table has for looking rows up. Many rows are sorted once sooner than put in their
+/// places one by one.
+struct Indexes(Vec<String>);
+
+impl Indexes {
+    /// Drops those of `table`.
+    async fn drop_of(connection: &mut PgConnection, table: &str) -> anyhow::Result<Self> {
+        let found: Vec<(String, String)> = sqlx::query_as(
+            "SELECT CASE WHEN conname IS NULL THEN 'DROP INDEX ' || indexrelid::regclass
+                         ELSE format('ALTER TABLE %s DROP CONSTRAINT %I', indrelid::regclass, conname) END,
+                    CASE WHEN conname IS NULL THEN pg_get_indexdef(indexrelid)
+                         ELSE format('ALTER TABLE %s ADD CONSTRAINT %I %s', indrelid::regclass, conname,
+                                     pg_get_constraintdef(c.oid)) END
+             FROM pg_index LEFT JOIN pg_constraint AS c ON c.conindid = indexrelid
+             WHERE indrelid = $1::regclass",
+        )
+        .bind(table)
+        .fetch_all(&mut *connection)
+        .await?;
+        let (drops, makes): (Vec<String>, Vec<String>) = found.into_iter().unzip();
+        for drop in drops {
+            connection.execute(&*drop).await?;
+        }
+        Ok(Self(makes))
+    }
+
+    async fn make_again(self, connection: &mut PgConnection) -> anyhow::Result<()> {
+        for make in self.0 {
+            connection.execute(&*make).await?;
+        }
         Ok(())
     }
 }

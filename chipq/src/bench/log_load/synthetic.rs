@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 use uuid::Uuid;
 
 /// Registers a part that nobody uses; answers with the event's position.
-pub(super) async fn append_part(log: &dyn EventLog) -> anyhow::Result<Position> {
+pub(in crate::bench) async fn append_part(log: &dyn EventLog) -> anyhow::Result<Position> {
     let name = format!("BENCH-{}", Uuid::new_v4().simple());
     let event = PartEvent::PartRegistered { part: name.parse()?, recipe: Recipe::factory(1) };
     let append = append_request(

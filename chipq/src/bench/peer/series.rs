@@ -1,7 +1,7 @@
 //! What was measured round by round, and the figures that come of it.
 
-use super::server::COMMIT_CLIENTS;
 use crate::bench::figures::{Figure, Figures};
+use crate::bench::private_server::COMMIT_CLIENTS;
 use crate::bench::wrk::{WrkRequest, WrkRun};
 use crate::statistics::Spread;
 

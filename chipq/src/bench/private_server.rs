@@ -1,22 +1,39 @@
-//! The PostgreSQL server that both services share.
+//! The private PostgreSQL server of a platform: as its services reach it, as its owner does, and with a database beside
+//! for whoever the platform is held against.
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use reqwest::Url;
 use sqlx::{Connection as _, PgConnection};
 use tokio::process::Command;
 
-use crate::bench::private_database::{owner_url, services_url};
-use crate::bench::wrk::{find_program, read_output};
+use super::wrk::{find_program, read_output};
 use crate::installation::POSTGRES;
 
+/// Who owns the private server.
+const OWNER: &str = "chipq";
 /// The peer's database, which also has the table of single rows.
 const PEER_DATABASE: &str = "peer";
 const ONE_ROW_TABLE: &str = "CREATE TABLE one_row (id bigserial PRIMARY KEY, n bigint NOT NULL)";
 const ONE_ROW: &str = "\\set n random(1, 1000000000)\nINSERT INTO one_row (n) VALUES (:n);\n";
 /// Clients that commit at a time.
 pub(super) const COMMIT_CLIENTS: u32 = 32;
+
+/// The database of the platform in `data`, with the services' password.
+pub(super) fn services_url(data: &Path) -> anyhow::Result<Url> {
+    Ok(Url::parse(std::fs::read_to_string(data.join("private-postgres-url"))?.trim())?)
+}
+
+/// The same database, for whoever may do there what services may not.
+pub(super) fn owner_url(data: &Path) -> anyhow::Result<Url> {
+    let mut url = services_url(data)?;
+    let password = std::fs::read_to_string(data.join(POSTGRES).join("password"))?;
+    let is_owners =
+        url.set_username(OWNER).is_ok() && url.set_password(Some(password.trim())).is_ok();
+    ensure!(is_owners, "the URL of the private PostgreSQL has no place for a user");
+    Ok(url)
+}
 
 /// The platform's server, with a database for the peer.
 pub(super) struct SharedServer {
