@@ -204,6 +204,9 @@ fn what_computes_has_no_io_no_clock_no_randomness_and_no_async() {
     assert_none("ids, times and pictures are handed in; what computes is pure:", &broken);
 }
 
+/// Multiplies what every table has, in a database of its own that nobody serves from, to be measured.
+const MULTIPLIES: &str = "chipq/src/bench/growth/fill.rs";
+
 #[test]
 fn only_the_event_log_touches_the_events_table() {
     let in_event_log = |path: &str| {
@@ -211,7 +214,7 @@ fn only_the_event_log_touches_the_events_table() {
     };
     let broken: Vec<_> = production()
         .into_iter()
-        .filter(|(path, _)| !in_event_log(path))
+        .filter(|(path, _)| !in_event_log(path) && path != MULTIPLIES)
         .flat_map(|(path, code)| {
             let events = tables(&code).into_iter().filter(|(_, table)| table == "events");
             events.map(move |(keyword, table)| format!("{path}: {keyword} {table}"))
@@ -225,7 +228,7 @@ fn only_projectors_write_read_models_and_only_query_api_reads_them() {
     const WRITES: [&str; 6] = ["into", "update", "delete", "table", "truncate", "view"];
     const PROJECTION_STATE: [&str; 2] = ["projection_checkpoints", "parked_streams"];
     let mut broken = Vec::new();
-    for (path, code) in production() {
+    for (path, code) in production().into_iter().filter(|(path, _)| path != MULTIPLIES) {
         let owner = crate_of(&path).unwrap_or_default();
         let found = tables(&code);
         let follows_delete = |n: usize| n > 0 && found[n - 1] == ("delete".into(), "from".into());
