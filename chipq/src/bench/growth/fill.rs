@@ -5,7 +5,6 @@
 //! afterwards, such as times inside reports.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use anyhow::{Context as _, ensure};
 use chrono::Utc;
@@ -59,7 +58,7 @@ async fn append_templates(installation: &Installation) -> anyhow::Result<()> {
     let foundation = installation.open_foundation().await?;
     let (pool, log) = (foundation.pool().clone(), foundation.log());
     fill_log(&log, TEMPLATE_EVENTS, 1).await?;
-    catch_up(&pool, &Arc::clone(&log)).await?;
+    catch_up(&pool, &log).await?;
     pool.close().await;
     Ok(())
 }
