@@ -51,7 +51,7 @@ Examples:
   chipq bench growth --events 100000
   chipq bench growth --events 10000000 --rounds 5
 
-Needs wrk on the PATH. One event takes some 3 kB of disk with its read models: ten million of them 30 GB, in the
+Needs wrk on the PATH. One event takes some 2.5 kB of disk with its read models: ten million of them 25 GB, in the
 folder for temporary files (TMPDIR). The goals are 0.8 times the rate on an empty database, and a start within 2 s.")]
     Growth(BenchGrowthArgs),
     /// The event log against what its database can do, and what subscribers cost.
