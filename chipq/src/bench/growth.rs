@@ -7,10 +7,10 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use chrono::{TimeDelta, Utc};
 use reqwest::Client;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::child::PlatformProcess;
 use super::figures::{Figure, Figures};
@@ -21,7 +21,6 @@ use crate::http_client::{HttpClient, Patience};
 use crate::machine::{Machine, resident_mib};
 use crate::statistics::{Durations, Spread};
 use crate::temporary::TemporaryFolder;
-use fill::Filled;
 
 const PATIENCE: Patience = Patience(Duration::from_secs(20));
 /// Connections that commands and pages are asked on.
@@ -34,6 +33,8 @@ const RATE_GOAL: f64 = 0.8;
 const START_GOAL_S: f64 = 2.0;
 /// How long a page or a metric may take on what has grown, in milliseconds.
 const QUERY_GOAL_MS: f64 = 100.0;
+/// By how much its memory may grow.
+const FLAT: f64 = 1.2;
 /// How often each query is asked.
 const ASKED: usize = 20;
 /// The most days that yield is read of at a time.
@@ -47,7 +48,7 @@ const QUERIES: [(&str, &str); 7] = [
         "{ inspections(first: 20, filter: { station: \"AOI-1\", judgement: FAIL }) { nodes { id } } }",
     ),
     ("inspections of a lot", "{ inspections(first: 20, filter: { lot: \"LOT-1\" }) { totalCount nodes { id } } }"),
-    ("defects of a class", "{ defects(first: 20, filter: { class: SHORT }) { nodes { number class } } }"),
+    ("defects of a class", "{ defects(first: 20, filter: { class: OPEN }) { nodes { number class } } }"),
     ("reports", "{ reports(first: 20, filter: { judgement: FAIL }) { totalCount nodes { id } } }"),
     ("defect pareto of a lot", "{ defectPareto(filter: { lot: \"LOT-1\" }) { total } }"),
     (
@@ -77,7 +78,7 @@ pub(super) async fn run(args: BenchGrowthArgs) -> anyhow::Result<ExitCode> {
         )),
     );
     let (empty, grown) = (empty.0, grown.0);
-    let outcome = measure(&args, (&empty, &grown), (filled, &how), &mut figures).await;
+    let outcome = measure(&args, (&empty, &grown), &how, &mut figures).await;
     empty.stop().await?;
     grown.stop().await?;
     outcome?;
@@ -94,7 +95,7 @@ async fn start_timed(data: &Path) -> anyhow::Result<(PlatformProcess, Duration)>
 async fn measure(
     args: &BenchGrowthArgs,
     (empty, grown): (&PlatformProcess, &PlatformProcess),
-    (filled, how): (Filled, &str),
+    how: &str,
     figures: &mut Figures,
 ) -> anyhow::Result<()> {
     let http = Client::builder().no_proxy().build()?;
@@ -118,10 +119,10 @@ async fn measure(
         figures.add(query_figure((name, query), (empty, grown), how).await?);
     }
     let memory = resident_mib(grown.pid()).context("the platform has ended")?;
-    errln!(
-        "{} events; memory {memory_before:.0} MiB at the beginning, {memory:.0} MiB now",
-        filled.events
-    );
+    let figure = Figure::at_most("memory after the load", memory / memory_before, "times", FLAT);
+    figures.add(figure.measured_by(format!(
+        "VmRSS of the grown platform's chipq process, {memory:.0} MiB against {memory_before:.0} before; {how}"
+    )));
     Ok(())
 }
 
@@ -169,8 +170,11 @@ async fn query_figure(
     );
     let (mut before, mut after) = (Vec::new(), Vec::new());
     for _ in 0..ASKED {
-        before.push(time_query(&clients.0, query).await.context(name.to_owned())?);
-        after.push(time_query(&clients.1, query).await.context(name.to_owned())?);
+        let (took, _) = time_query(&clients.0, query).await.context(name.to_owned())?;
+        before.push(took);
+        let (took, answer) = time_query(&clients.1, query).await.context(name.to_owned())?;
+        after.push(took);
+        ensure!(has_rows(&answer), "{name}: nothing of what was filled in is found: {answer}");
     }
     let (before, after) = (Durations::new(before), Durations::new(after));
     let figure =
@@ -182,7 +186,7 @@ async fn query_figure(
     )))
 }
 
-async fn time_query(client: &HttpClient, query: &str) -> anyhow::Result<Duration> {
+async fn time_query(client: &HttpClient, query: &str) -> anyhow::Result<(Duration, Value)> {
     let now = Utc::now();
     let variables = if query.contains('$') {
         json!({ "from": now - TimeDelta::days(YIELD_DAYS), "to": now })
@@ -190,6 +194,16 @@ async fn time_query(client: &HttpClient, query: &str) -> anyhow::Result<Duration
         json!({})
     };
     let begun = Instant::now();
-    client.graphql(query, variables).await?;
-    Ok(begun.elapsed())
+    let answer = client.graphql(query, variables).await?;
+    Ok((begun.elapsed(), answer))
+}
+
+/// Whether there was anything to read: what finds nothing is soon done.
+fn has_rows(answer: &Value) -> bool {
+    let lists = ["nodes", "buckets"];
+    let is_found = |field: &Value| {
+        let is_filled = |list: &&str| field[*list].as_array().is_some_and(|rows| !rows.is_empty());
+        lists.iter().any(is_filled) || field["total"].as_u64() > Some(0)
+    };
+    answer.as_object().is_some_and(|fields| fields.values().all(is_found))
 }

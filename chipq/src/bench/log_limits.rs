@@ -15,7 +15,7 @@ use tokio::time::MissedTickBehavior;
 
 use super::child::PlatformProcess;
 use super::figures::{Figure, Figures};
-use super::log_load::{append_part, count_events, installation_in};
+use super::log_load::{append_part, count_events, installation_in, time_until_seen};
 use super::print;
 use super::private_server::{COMMIT_CLIENTS, SharedServer};
 use crate::cli::BenchLogArgs;
@@ -149,9 +149,5 @@ async fn follow_at_rate(
         let (position, at) = done??;
         appended.insert(position, at);
     }
-    let seen = reader.await??;
-    let took = |(position, at): (&Position, &Instant)| {
-        seen.get(position).map(|seen| seen.saturating_duration_since(*at))
-    };
-    Ok(Durations::new(appended.iter().filter_map(took).collect()))
+    time_until_seen(&appended, reader).await
 }

@@ -10,12 +10,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::bail;
+use anyhow::{bail, ensure};
 use platform::event_log::{EventLog, Position};
 use platform::follower::LogTail;
 use platform::shutdown::Shutdown;
 use projectors::{ProjectorsConfig, RebuildOptions};
 use rand::Rng as _;
+use tokio::task::JoinHandle;
 
 use super::figures::{Figure, Figures};
 use crate::installation::{Installation, InstallationArgs};
@@ -76,14 +77,7 @@ pub(super) async fn measure_follower(
         let pause = rand::rng().random_range(5..=30);
         tokio::time::sleep(Duration::from_millis(pause)).await;
     }
-    let seen = tokio::time::timeout(SEEN_WITHIN, reader).await???;
-    let visible = |(position, at): (&Position, &Instant)| {
-        seen.get(position).map(|seen| seen.saturating_duration_since(*at))
-    };
-    let measured = Durations::new(appended.iter().filter_map(visible).collect());
-    if measured.len() < count {
-        bail!("the follower missed {} of {count} events", count - measured.len());
-    }
+    let measured = time_until_seen(&appended, reader).await?;
     let method = format!(
         "{count} appends 5 to 30 ms apart; from the answer to the append until a follower with its \
          own connections has the event, while the platform runs"
@@ -93,6 +87,21 @@ pub(super) async fn measure_follower(
         figures.add(figure.measured_by(method.clone()));
     }
     Ok(())
+}
+
+/// How long after each append was answered `reader` had the event; an error when it misses one.
+pub(super) async fn time_until_seen(
+    appended: &HashMap<Position, Instant>,
+    reader: JoinHandle<anyhow::Result<HashMap<Position, Instant>>>,
+) -> anyhow::Result<Durations> {
+    let seen = tokio::time::timeout(SEEN_WITHIN, reader).await???;
+    let visible = |(position, at): (&Position, &Instant)| {
+        seen.get(position).map(|seen| seen.saturating_duration_since(*at))
+    };
+    let measured = Durations::new(appended.iter().filter_map(visible).collect());
+    let missed = appended.len() - measured.len();
+    ensure!(missed == 0, "the follower missed {missed} of {} events", appended.len());
+    Ok(measured)
 }
 
 /// When each of the next `count` events was there.

@@ -15,7 +15,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::auth::hmac_sha256;
 
-/// How long a secret counts as right without its digest.
+/// How long a secret counts as right without being digested again.
 const KEPT_FOR: Duration = Duration::from_secs(15 * 60);
 /// The most that are kept; whoever comes then is compared with the digest.
 const KEPT_MAX: usize = 10_000;
