@@ -45,7 +45,7 @@ const QUERIES: [(&str, &str); 7] = [
     ("inspections", "{ inspections(first: 20) { nodes { id lot defects { number class } } } }"),
     (
         "inspections of a station",
-        "{ inspections(first: 20, filter: { station: \"AOI-1\", judgement: FAIL }) { nodes { id } } }",
+        "{ inspections(first: 20, filter: { station: \"AOI-0\", judgement: FAIL }) { nodes { id } } }",
     ),
     ("inspections of a lot", "{ inspections(first: 20, filter: { lot: \"LOT-1\" }) { totalCount nodes { id } } }"),
     ("defects of a class", "{ defects(first: 20, filter: { class: OPEN }) { nodes { number class } } }"),
@@ -54,7 +54,7 @@ const QUERIES: [(&str, &str); 7] = [
     (
         "yield of a station over 90 days",
         "query ($from: DateTime, $to: DateTime) {
-             yieldSeries(filter: { station: \"AOI-1\" }, from: $from, to: $to) { value buckets { judged } }
+             yieldSeries(filter: { station: \"AOI-0\" }, from: $from, to: $to) { value buckets { judged } }
          }",
     ),
 ];
