@@ -113,11 +113,14 @@ async fn write_at_once(
     if ours.iter().any(is_passed_over) {
         return Ok(false);
     }
-    let mut tx = begin_on_tables(connection, generation).await?;
-    advance_checkpoint(&mut tx, generation, up_to, (events.len() as u64, 0)).await?;
-    if !ours.is_empty() {
+    let counted = (events.len() as u64, 0);
+    if ours.is_empty() {
+        advance_checkpoint(connection, generation, up_to, counted).await?;
+    } else {
+        let mut tx = begin_on_tables(connection, generation).await?;
+        advance_checkpoint(&mut tx, generation, up_to, counted).await?;
         match projection.apply(&mut tx, &ours).await {
-            Ok(()) => {}
+            Ok(()) => tx.commit().await?,
             Err(ApplyError::Transient(error)) => return Err(error.into()),
             Err(ApplyError::Permanent(_) | ApplyError::Unknown(_)) => {
                 tx.rollback().await?;
@@ -125,7 +128,6 @@ async fn write_at_once(
             }
         }
     }
-    tx.commit().await?;
     tracing::debug!(applied = events.len(), "page projected");
     generation.position = up_to;
     Ok(true)
