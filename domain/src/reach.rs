@@ -11,7 +11,7 @@ pub const REACH_MAX: usize = 256;
 
 /// The stations and the parts that a principal is limited to; an empty set does not limit. The stations of a line
 /// are named one by one. What a part is judged by counts at all of them: who is limited to some does not write it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "UncheckedReach")]
 pub struct Reach {
     stations: BTreeSet<Station>,

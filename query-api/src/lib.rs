@@ -55,6 +55,7 @@ use cursor::CursorKey;
 use graphql::{ApiSchema, Preparation};
 use pdf_service::PdfService;
 use query_context::QueryContext;
+use read_model::inspections::SharedInspections;
 use shared_pages::SharedPages;
 
 /// What the query API stands on.
@@ -118,6 +119,7 @@ impl QueryApi {
             ),
             broad_reads: query_context::broad_reads(),
             shared_pages: SharedPages::default(),
+            shared_inspections: SharedInspections::default(),
             config: config.clone(),
             pool: on.pool,
             tail: on.tail,

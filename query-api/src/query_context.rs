@@ -17,6 +17,7 @@ use crate::cursor::CursorKey;
 use crate::error::QueryError;
 use crate::fair_turns::{FairTurn, FairTurns};
 use crate::paging::{Filter, Listed, Within, count_rows};
+use crate::read_model::inspections::SharedInspections;
 use crate::session::Session;
 use crate::shared_pages::SharedPages;
 
@@ -45,6 +46,8 @@ pub(crate) struct QueryContext {
     pub(crate) broad_reads: FairTurns,
     /// Pages that are read now.
     pub(crate) shared_pages: SharedPages,
+    /// Inspections that are read now, as they change.
+    pub(crate) shared_inspections: SharedInspections,
     pub(crate) shutdown: Shutdown,
 }
 

@@ -8,7 +8,7 @@
 //! whoever is too slow is told where to go on.
 //!
 //! However many subscribers there are, the end of the log is read once for all of them
-//! ([`platform::follower::LogTail`]), and so are the checkpoints.
+//! ([`platform::follower::LogTail`]), and so are the checkpoints, and the rows for all who see the same.
 
 mod patience;
 
@@ -31,7 +31,7 @@ use crate::concurrency_limit::ConcurrencyPermit;
 use crate::cursor::CursorScope;
 use crate::error::QueryError;
 use crate::query_context::QueryContext;
-use crate::read_model::inspections::{self, InspectionFilter, InspectionObject};
+use crate::read_model::inspections::{InspectionFilter, InspectionObject, by_ids_shared};
 use crate::read_model::{KeptPlace, LogPosition};
 use crate::session::Session;
 use patience::{FeedPatience, SESSION_CHECK, wait_for};
@@ -269,7 +269,7 @@ impl Feed {
         self.reads.checkpoints.wait_past(overview, self.after).await
     }
 
-    /// The events with the rows as they stand now: one statement for all.
+    /// The events with the rows as they stand now: one statement for all, and for all feeds that need the same rows.
     async fn load_changes(
         &self,
         events: Vec<Arc<Recorded>>,
@@ -286,11 +286,12 @@ impl Feed {
         ids.dedup();
         // As it is now: a feed may be open for as long as its token is good.
         let session = self.session.renewed()?;
-        let rows = inspections::by_ids(&self.reads.pool, &ids, session.reach()).await?;
-        let rows: HashMap<_, _> = rows.into_iter().map(|row| (row.inspection_id, row)).collect();
+        let (reads, reach) = (&self.reads, session.reach());
+        let rows = by_ids_shared(&reads.shared_inspections, &reads.pool, ids, reach).await?;
+        let rows: HashMap<_, _> = rows.iter().map(|row| (row.inspection_id, row)).collect();
         let changes = identified.into_iter().filter_map(|(id, event)| {
-            let inspection = rows.get(&id).cloned();
-            let is_admitted = match &inspection {
+            let inspection = rows.get(&id).copied();
+            let is_admitted = match inspection {
                 Some(row) => self.filter.admits_inspection(row),
                 None => self.filter.is_open() && session.reach().is_everywhere(),
             };
@@ -301,7 +302,7 @@ impl Feed {
                     occurred_at: event.occurred_at(),
                     event_type: event.event_type.clone(),
                     inspection_id: id.into(),
-                    inspection,
+                    inspection: inspection.cloned(),
                 }),
             })
         });

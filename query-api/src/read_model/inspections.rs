@@ -1,10 +1,13 @@
 //! Inspections and their events. Their pictures come from the same projection, so all agree with
 //! each other when they are read in one snapshot.
 
+use std::sync::Arc;
+
 use async_graphql::{InputObject, SimpleObject};
 use chrono::{DateTime, Utc};
 use domain::{FiredRule, Reach, Recipe};
 use platform::postgres::Pool;
+use platform::shared_reads::SharedReads;
 use serde::{Deserialize, Serialize};
 use sqlx::query_builder::Separated;
 use sqlx::types::Json;
@@ -209,6 +212,25 @@ pub(crate) async fn by_ids(
     reach: &Reach,
 ) -> Result<Vec<InspectionObject>, QueryError> {
     Ok(found_by_ids(ids, reach).build_query_as().fetch_all(pool).await?)
+}
+
+/// Inspections that are read now, by their ids and who may see them.
+pub(crate) type SharedInspections =
+    SharedReads<(Reach, Vec<Uuid>), Result<Arc<[InspectionObject]>, QueryError>>;
+
+/// The same, read once for all who ask for the same ones at once.
+pub(crate) async fn by_ids_shared(
+    shared: &SharedInspections,
+    pool: &Pool,
+    ids: Vec<Uuid>,
+    reach: &Reach,
+) -> Result<Arc<[InspectionObject]>, QueryError> {
+    let read = {
+        let (pool, ids, reach) = (pool.clone(), ids.clone(), reach.clone());
+        async move { by_ids(&pool, &ids, &reach).await.map(Arc::from) }
+    };
+    let rows = shared.read((reach.clone(), ids), read).await;
+    rows.unwrap_or_else(|| Err(QueryError::internal("inspections were not read")))
 }
 
 fn found_by_ids(ids: &[Uuid], reach: &Reach) -> QueryBuilder<'static, Postgres> {
