@@ -215,13 +215,10 @@ pub(crate) fn make_answer<A: Aggregate>(
     location: Option<String>,
     body: impl Serialize,
 ) -> Answer {
-    let mut headers = vec![
-        (header::ETAG.to_string(), done.stream_version().entity_tag()),
-        (LOG_POSITION.to_string(), done.place().to_string()),
-    ];
+    let mut headers = vec![(header::ETAG.to_string(), done.stream_version().entity_tag())];
     headers.extend(location.map(|location| (header::LOCATION.to_string(), location)));
     let body = serde_json::to_value(body).unwrap_or_default();
-    Answer { status: status.as_u16(), headers, body }
+    Answer { status: status.as_u16(), headers, body, place: done.place() }
 }
 
 /// The answer as it is sent.
@@ -230,6 +227,10 @@ pub(crate) fn make_response(answer: &Answer) -> Response {
     let mut response = (status, answer.body.to_string()).into_response();
     let json = HeaderValue::from_static("application/json");
     response.headers_mut().insert(header::CONTENT_TYPE, json);
+    if let Ok(place) = HeaderValue::try_from(answer.place.to_string()) {
+        response.headers_mut().insert(LOG_POSITION.clone(), place);
+    }
+    // One that was kept by an earlier version has its place among them.
     for (name, value) in &answer.headers {
         if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), HeaderValue::from_str(value)) {
             response.headers_mut().insert(name, value);

@@ -138,6 +138,12 @@ impl Append {
         Self { stream, expected_version, events, event_ids, metadata, answer: None }
     }
 
+    /// How many events the stream has afterwards.
+    #[must_use]
+    pub const fn version_after(&self) -> u64 {
+        self.expected_version + self.events.len() as u64
+    }
+
     /// The circumstances of each event: those of the command, but for what a part of the platform decided by
     /// itself, which is caused by the event before it.
     #[must_use]
@@ -166,6 +172,11 @@ fn event_id(command_id: Uuid, n: usize) -> Uuid {
     Uuid::new_v5(&command_id, &(n as u64).to_be_bytes())
 }
 
+/// The id that the first event of a command has, by which the command is found.
+pub(crate) fn first_event_id(command_id: Uuid) -> Uuid {
+    event_id(command_id, 0)
+}
+
 /// What was appended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Appended {
@@ -175,6 +186,14 @@ pub struct Appended {
     pub position: Option<Position>,
     /// To which history of the log.
     pub incarnation: Incarnation,
+}
+
+impl Appended {
+    /// The version in its history of the log.
+    #[must_use]
+    pub const fn stream_version(&self) -> StreamVersion {
+        StreamVersion { incarnation: self.incarnation, number: self.version }
+    }
 }
 
 /// Why nothing was appended, or why an answer was not kept.

@@ -234,7 +234,7 @@ where
             }
         }
         let (kept, answer_to_keep) = (decided.clone(), answer.clone());
-        let keep = move |appended: &Appended| answer_to_keep(&kept.clone().after(appended));
+        let keep = move |version| answer_to_keep(&kept.clone().at(version));
         match log.append(append.keeping(claim.complete_with(keep))).await {
             Ok(appended) => return Ok(answer(&decided.after(&appended))),
             // It may be in another stream, and the key another request's.
@@ -284,12 +284,21 @@ struct Decided<A: Aggregate> {
 }
 
 impl<A: Aggregate> Decided<A> {
+    /// What was executed, where its last event is as well.
     fn after(self, appended: &Appended) -> Executed<A> {
-        // Where only an answer was kept, it is still what was loaded.
-        let Some(position) = appended.position else { return Executed::unchanged(self.loaded) };
-        let mut state = self.loaded.state;
+        let executed = self.at(appended.stream_version());
+        Executed { position: appended.position.unwrap_or(executed.position), ..executed }
+    }
+
+    /// The same before anybody knows that: the position is the last one known.
+    fn at(self, version: StreamVersion) -> Executed<A> {
+        // Where only an answer is kept, it is still what was loaded.
+        if self.events.is_empty() {
+            return Executed::unchanged(self.loaded);
+        }
+        let Loaded { mut state, position, .. } = self.loaded;
         self.events.iter().for_each(|event| state.evolve(event));
-        let (version, incarnation) = (appended.version, appended.incarnation);
+        let StreamVersion { number: version, incarnation } = version;
         Executed { state, version, position, incarnation, events: self.events }
     }
 }

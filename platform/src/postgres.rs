@@ -34,6 +34,7 @@ pub use pool::{Pool, PooledConnection};
 pub(crate) use service_role::SERVICE_ROLE;
 pub use service_role::grant_to_services;
 pub use transaction::Transaction;
+pub(crate) use transient::is_fatal;
 pub use transient::may_pass;
 
 use error::{explain_connect_error, unreachable_because};

@@ -14,7 +14,9 @@ use cqrs_es::{AggregateContext as _, AggregateError, CqrsFramework, EventStore a
 use domain::{Part, PartCommand, PartEvent, PartNumber};
 use platform::event_log::cqrs::CqrsEventStore;
 use platform::event_log::postgres::PostgresEventLog;
-use platform::event_log::{Append, EventLog, EventMetadata, NewEvent, Position, StreamId};
+use platform::event_log::{
+    Append, EventLog, EventMetadata, LogPlace, NewEvent, Position, StreamId,
+};
 use platform::execute::{ExecuteError, Request, execute, load};
 use platform::idempotency::{Answer, Claimed, Fingerprint, IdempotencyKey, IdempotencyStore};
 use platform::test_support::fresh_database;
@@ -81,7 +83,12 @@ async fn events_and_answer_of_a_cqrs_es_commit_are_kept_together_or_not_at_all()
     let Claimed::Fresh(claim) = keys.claim("demo", &key, fingerprint).await.unwrap() else {
         panic!("the key is free");
     };
-    let answer = Answer { status: 201, headers: vec![], body: serde_json::json!({}) };
+    let answer = Answer {
+        status: 201,
+        headers: vec![],
+        body: serde_json::json!({}),
+        place: LogPlace::default(),
+    };
     let store = CqrsEventStore::<Part>::new(Arc::clone(&log));
     let commit = async |part: &str| {
         let kept = answer.clone();
@@ -94,7 +101,9 @@ async fn events_and_answer_of_a_cqrs_es_commit_are_kept_together_or_not_at_all()
     let Claimed::Answered(kept) = keys.claim("demo", &key, fingerprint).await.unwrap() else {
         panic!("the answer is kept");
     };
-    assert_eq!(kept, answer);
+    // Where the command ended, only the log knew.
+    let place = log.end().await.unwrap();
+    assert_eq!(kept, Answer { place, ..answer.clone() });
     assert!(commit("P-2").await.is_err(), "the claim is answered already");
     assert_eq!(load::<Part>(&*log, "P-2").await.unwrap().version, 0);
 }
@@ -110,7 +119,12 @@ async fn a_commit_whose_answer_is_lost_after_it_has_succeeded_all_the_same() {
     let Claimed::Fresh(claim) = keys.claim("demo", &key, fingerprint).await.unwrap() else {
         panic!("the key is free");
     };
-    let answer = Answer { status: 201, headers: vec![], body: serde_json::json!({}) };
+    let answer = Answer {
+        status: 201,
+        headers: vec![],
+        body: serde_json::json!({}),
+        place: LogPlace::default(),
+    };
     let store = CqrsEventStore::<Part>::new(Arc::clone(&log) as _);
     let completion = claim.complete_with(move |_| answer.clone());
     let mut context = store.load_aggregate("P-1").await.unwrap().keeping(completion);

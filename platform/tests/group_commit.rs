@@ -8,8 +8,8 @@ use std::time::Duration;
 use futures::future::join_all;
 use platform::event_log::postgres::PostgresEventLog;
 use platform::event_log::{
-    Answer, Append, AppendError, EventLog, EventLogError, EventMetadata, KeyedAnswer, NewEvent,
-    RequestKey, StreamId,
+    Answer, Append, AppendError, EventLog, EventLogError, EventMetadata, KeyedAnswer, LogPlace,
+    NewEvent, RequestKey, StreamId,
 };
 use platform::test_support::fresh_database;
 use serde_json::json;
@@ -35,7 +35,8 @@ fn request_key(key: &str) -> RequestKey {
 }
 
 fn answer(key: &str) -> KeyedAnswer {
-    let answer = Answer { status: 201, headers: vec![], body: json!({}) };
+    let answer =
+        Answer { status: 201, headers: vec![], body: json!({}), place: LogPlace::default() };
     KeyedAnswer::new(request_key(key), move |_| answer.clone())
 }
 

@@ -16,7 +16,6 @@ use domain::{Part, PartCommand, Reach};
 use platform::event_log::{EventMetadata, Position, StreamVersion};
 use platform::execute::{ExecuteError, Request, execute, execute_once};
 use platform::idempotency::{ClaimError, Claimed};
-use serde_json::json;
 
 use idempotency_stage::{Stage, answer, request};
 
@@ -55,7 +54,7 @@ async fn the_same_key_and_request_again_gives_the_first_answer(stage: Stage) {
     let first = stage.run("P-1", &stage.fresh("k", "a").await).await.unwrap();
     let Claimed::Answered(again) = stage.claim("k", "a").await.unwrap() else { panic!("not kept") };
     assert_eq!(again, first);
-    assert_eq!(first.body, json!({ "position": 1 }));
+    assert_eq!(first.place.position, Position(1));
 }
 
 async fn the_same_key_for_another_request_is_refused_running_or_done(stage: Stage) {
@@ -143,7 +142,7 @@ async fn what_a_dead_owner_appended_without_an_answer_is_answered_from_the_log(s
     let heir = stage.fresh("k", "a").await;
     assert_eq!(heir.recorded().len(), 1);
     let answer = stage.run("P-1", &heir).await.unwrap();
-    assert_eq!(answer.body, json!({ "position": 1 }));
+    assert_eq!(answer.place.position, Position(1));
     assert_eq!(stage.head().await, Position(1));
 }
 
@@ -245,7 +244,7 @@ async fn an_owner_that_dies_between_append_and_answer_is_answered_for_from_the_l
     let first = stage.run("P-1", &heir).await.unwrap();
     let Claimed::Answered(again) = stage.claim("k", "a").await.unwrap() else { panic!("not kept") };
     assert_eq!(again, first);
-    assert_eq!(first.body, json!({ "position": 1 }));
+    assert_eq!(first.place.position, Position(1));
     assert_eq!(stage.head().await, Position(1));
 }
 
@@ -311,6 +310,6 @@ async fn a_key_that_was_taken_over_while_the_log_was_away_is_still_answered_from
     assert!(matches!(stage.claim("k", "a").await, Err(ClaimError::Log(_))));
     log.set_away(false);
     let again = stage.fresh("k", "a").await;
-    assert_eq!(stage.run("P-1", &again).await.unwrap().body, json!({ "position": 1 }));
+    assert_eq!(stage.run("P-1", &again).await.unwrap().place.position, Position(1));
     assert_eq!(stage.head().await, Position(1));
 }

@@ -11,7 +11,7 @@ use sqlx::PgExecutor;
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use super::{Appended, EventLogError};
+use super::{Appended, EventLogError, LogPlace, StreamVersion};
 
 /// An answer that can be given again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +22,10 @@ pub struct Answer {
     pub headers: Vec<(String, String)>,
     /// JSON body.
     pub body: serde_json::Value,
+    /// Where the last event of the answer's stream is. Of what a command appends the log alone knows: it is set as the
+    /// answer is kept.
+    #[serde(default)]
+    pub place: LogPlace,
 }
 
 /// A key as one request with it holds it, or is about to.
@@ -41,17 +45,36 @@ pub struct RequestKey {
 #[derive(Clone)]
 pub struct KeyedAnswer {
     key: RequestKey,
-    make: Arc<dyn Fn(&Appended) -> Answer + Send + Sync>,
+    make: Arc<dyn Fn(StreamVersion) -> Answer + Send + Sync>,
 }
 
 impl KeyedAnswer {
-    /// What `make` makes of what was appended; it must be pure, since it may be asked again.
+    /// What `make` makes of the version that the stream has then; it must be pure, since it may be asked again.
     #[must_use]
     pub fn new(
         key: RequestKey,
-        make: impl Fn(&Appended) -> Answer + Send + Sync + 'static,
+        make: impl Fn(StreamVersion) -> Answer + Send + Sync + 'static,
     ) -> Self {
         Self { key, make: Arc::new(make) }
+    }
+
+    /// Under which key.
+    pub(super) const fn key(&self) -> &RequestKey {
+        &self.key
+    }
+
+    /// The answer, without the place of what is appended.
+    pub(super) fn make(&self, version: StreamVersion) -> Answer {
+        (self.make)(version)
+    }
+
+    /// The answer to what was appended.
+    fn make_for(&self, appended: &Appended) -> Answer {
+        let mut answer = self.make(appended.stream_version());
+        if let Some(position) = appended.position {
+            answer.place = LogPlace { incarnation: appended.incarnation, position };
+        }
+        answer
     }
 }
 
@@ -87,26 +110,15 @@ pub async fn keep_answers(
     ) -> Vec<T> {
         answers.iter().map(|(answer, _)| value(&answer.key)).collect()
     }
-    let made: Vec<_> = answers.iter().map(|(answer, done)| Json((answer.make)(done))).collect();
-    let kept = sqlx::query(
-        "INSERT INTO idempotency_keys AS k
-             (principal, key, fingerprint, claim, claimed_until, answer, answered_at)
-         SELECT principal, key, fingerprint, claim, now(), answer, now()
-         FROM unnest($1::text[], $2::text[], $3::bytea[], $4::uuid[], $5::jsonb[])
-              AS given (principal, key, fingerprint, claim, answer)
-         ORDER BY principal, key
-         ON CONFLICT (principal, key) DO UPDATE
-             SET answer = excluded.answer, answered_at = excluded.answered_at
-             WHERE k.answer IS NULL
-               AND (k.claim = excluded.claim
-                    OR k.fingerprint = excluded.fingerprint AND k.claimed_until < clock_timestamp())",
-    )
-    .bind(column(answers, |key| &*key.principal))
-    .bind(column(answers, |key| &*key.key))
-    .bind(column(answers, |key| &key.fingerprint[..]))
-    .bind(column(answers, |key| key.claim_id))
-    .bind(made)
-    .execute(executor)
-    .await?;
-    Ok(kept.rows_affected())
+    let made: Vec<_> = answers.iter().map(|(answer, done)| Json(answer.make_for(done))).collect();
+    let kept: Vec<i64> = sqlx::query_scalar("SELECT keep_answers($1, $2, $3, $4, $5)")
+        .bind(column(answers, |key| &*key.principal))
+        .bind(column(answers, |key| &*key.key))
+        .bind(column(answers, |key| &key.fingerprint[..]))
+        .bind(column(answers, |key| key.claim_id))
+        .bind(made)
+        // All that comes, since it is not committed before the last of it.
+        .fetch_all(executor)
+        .await?;
+    Ok(kept.into_iter().sum::<i64>().unsigned_abs())
 }

@@ -5,6 +5,7 @@
 //! position, is computed first; rows up to it are read in a later snapshot. Holes that a rollback
 //! leaves are normal; a floor that stays is an open transaction, never skipped by a timeout.
 
+mod append_statement;
 mod group_commit;
 mod hold_up;
 mod incarnations;
@@ -23,7 +24,7 @@ use uuid::Uuid;
 
 use super::{
     Append, AppendError, Appended, EventLog, EventLogError, EventMetadata, LogPlace, Page,
-    Position, Recorded, Snapshots, StreamEvents, StreamId, StreamTurns,
+    Position, Recorded, Snapshots, StreamEvents, StreamId, StreamTurns, first_event_id,
 };
 use crate::postgres::channel::{HintListener, HintSender};
 use crate::postgres::{DatabaseConnection, Pool, may_pass};
@@ -51,6 +52,14 @@ const WATERMARK: &str = "
 
 const COLUMNS: &str = "position, event_id, command_id, aggregate_type, aggregate_id, sequence,
     event_type, event_version, payload, metadata, recorded_at";
+
+/// The events of a command (`$1`), which follow one another in one stream: found by the id of the first (`$2`),
+/// and no more than `$3`.
+const OF_COMMAND: &str = "
+    JOIN (SELECT aggregate_type, aggregate_id, sequence AS first
+          FROM events WHERE event_id = $2) AS found USING (aggregate_type, aggregate_id)
+    WHERE sequence >= first AND sequence < first + $3 AND command_id = $1
+    ORDER BY sequence";
 
 /// The event log in the table `events`.
 #[derive(Clone)]
@@ -206,10 +215,11 @@ impl EventLog for PostgresEventLog {
         command_id: Uuid,
     ) -> BoxFuture<'_, Result<Vec<Recorded>, EventLogError>> {
         async move {
-            let sql =
-                format!("SELECT {COLUMNS} FROM events WHERE command_id = $1 ORDER BY position");
+            let sql = format!("SELECT {COLUMNS} FROM events {OF_COMMAND}");
             let rows: Vec<EventRow> = sqlx::query_as(&sql)
                 .bind(command_id)
+                .bind(first_event_id(command_id))
+                .bind(APPEND_MAX as i64)
                 .fetch_all(&self.pool)
                 .await
                 .map_err(log_error)?;

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use crate::event_log::{Answer, Appended, KeyedAnswer, Recorded, RequestKey};
+use crate::event_log::{Answer, KeyedAnswer, Recorded, RequestKey, StreamVersion};
 
 /// The longest key, in characters.
 pub const KEY_MAX_CHARS: usize = 255;
@@ -195,7 +195,7 @@ impl Claim {
     #[must_use]
     pub fn complete_with(
         &self,
-        make: impl Fn(&Appended) -> Answer + Send + Sync + 'static,
+        make: impl Fn(StreamVersion) -> Answer + Send + Sync + 'static,
     ) -> KeyedAnswer {
         KeyedAnswer::new(self.key.clone(), make)
     }

@@ -14,8 +14,8 @@ use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream};
 use futures::{FutureExt as _, StreamExt as _, TryFutureExt as _, TryStreamExt as _};
 use sqlx::postgres::{
-    PgConnectOptions, PgConnection, PgDatabaseError, PgQueryResult, PgRow, PgSeverity, PgStatement,
-    PgTransactionManager, PgTypeInfo,
+    PgConnectOptions, PgConnection, PgQueryResult, PgRow, PgStatement, PgTransactionManager,
+    PgTypeInfo,
 };
 use sqlx::{
     Connection as _, Describe, Either, Execute, Executor, Postgres, TransactionManager as _,
@@ -24,12 +24,10 @@ use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
 use super::room::DiskRoom;
+use super::transient::{READ_ONLY, is_fatal};
 
 /// How long a server that is well may take to answer nothing at all.
 const PING_LIMIT: Duration = Duration::from_secs(2);
-
-/// SQLSTATE of a server that only reads: it was the primary, and is not any more.
-pub(super) const READ_ONLY: &str = "25006";
 
 /// A connection to the database. `&mut` of it executes statements, each within its limit.
 #[derive(Debug)]
@@ -283,11 +281,8 @@ impl Consequence {
     fn from_error(error: &sqlx::Error) -> Self {
         match error {
             sqlx::Error::Database(database) => {
-                let fatal = database
-                    .try_downcast_ref::<PgDatabaseError>()
-                    .is_some_and(|e| matches!(e.severity(), PgSeverity::Fatal | PgSeverity::Panic));
                 let demoted = database.code().is_some_and(|code| code == READ_ONLY);
-                if fatal || demoted { Self::AllInDoubt } else { Self::Well }
+                if is_fatal(error) || demoted { Self::AllInDoubt } else { Self::Well }
             }
             sqlx::Error::Io(_) | sqlx::Error::Tls(_) => Self::AllInDoubt,
             sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => Self::Lost,

@@ -1,7 +1,9 @@
 //! What an error of the database says about trying again.
 
-use super::connection::READ_ONLY;
+use sqlx::postgres::{PgDatabaseError, PgSeverity};
 
+/// SQLSTATE of a server that only reads: it was the primary, and is not any more.
+pub(super) const READ_ONLY: &str = "25006";
 /// SQLSTATE classes of what may pass by itself: the connection, serialization and locks, full disks and
 /// memory, the server going up or down.
 const TRANSIENT_CLASSES: [&str; 6] = ["08", "40", "53", "55", "57", "58"];
@@ -21,6 +23,14 @@ pub fn may_pass(error: &sqlx::Error) -> bool {
         | sqlx::Error::WorkerCrashed => true,
         _ => false,
     }
+}
+
+/// Whether the session ended with what failed: by then a statement that is a transaction of its own may be committed.
+#[must_use]
+pub(crate) fn is_fatal(error: &sqlx::Error) -> bool {
+    let database = error.as_database_error();
+    let database = database.and_then(|error| error.try_downcast_ref::<PgDatabaseError>());
+    database.is_some_and(|e| matches!(e.severity(), PgSeverity::Fatal | PgSeverity::Panic))
 }
 
 /// Whether a server that refuses a connection is about to accept it.

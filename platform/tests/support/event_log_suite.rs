@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use futures::future::{BoxFuture, join_all};
 use platform::event_log::{
-    Answer, AnswerNotKept, Append, AppendError, Appended, EventLog, EventLogError, EventMetadata,
-    KeyedAnswer, NewEvent, Page, Position, Recorded, RequestKey, StreamId,
+    Answer, AnswerNotKept, Append, AppendError, EventLog, EventLogError, EventMetadata,
+    KeyedAnswer, LogPlace, NewEvent, Page, Position, Recorded, RequestKey, StreamId, StreamVersion,
 };
 use platform::follower::LogTail;
 use serde_json::json;
@@ -260,13 +260,18 @@ fn request_key(key: &str) -> RequestKey {
     RequestKey { principal, key, fingerprint: [7; 32], claim_id: Uuid::new_v4() }
 }
 
-/// An answer under a key, and what it was made for.
-fn witness(key: &str) -> (KeyedAnswer, mpsc::UnboundedReceiver<Appended>) {
+/// An answer under a key, and the version that it was made for.
+fn witness(key: &str) -> (KeyedAnswer, mpsc::UnboundedReceiver<StreamVersion>) {
     let (seen, witnessed) = mpsc::unbounded_channel();
-    let answer = KeyedAnswer::new(request_key(key), move |appended| {
+    let answer = KeyedAnswer::new(request_key(key), move |version| {
         // Not every test looks.
-        let _ = seen.send(*appended);
-        Answer { status: 201, headers: vec![], body: serde_json::json!({}) }
+        let _ = seen.send(version);
+        Answer {
+            status: 201,
+            headers: vec![],
+            body: serde_json::json!({}),
+            place: LogPlace::default(),
+        }
     });
     (answer, witnessed)
 }
@@ -276,7 +281,7 @@ pub(crate) async fn an_answer_is_kept_once_it_is_known_what_was_appended(empty: 
     for (version, events) in [(0, 2), (2, 0)] {
         let (answer, mut witnessed) = witness(&format!("{events} events"));
         let appended = log.append(append("a", version, events).keeping(answer)).await.unwrap();
-        assert_eq!(witnessed.recv().await.unwrap(), appended);
+        assert_eq!(witnessed.recv().await.unwrap(), appended.stream_version());
         assert_eq!(appended.version, 2, "{events} events");
         assert_eq!(appended.position.is_some(), events > 0);
     }

@@ -113,6 +113,7 @@ pub(crate) fn answer(executed: &Executed<Part>) -> Answer {
     Answer {
         status: 201,
         headers: vec![("etag".into(), executed.version.to_string())],
-        body: json!({ "position": executed.position }),
+        body: json!({ "version": executed.version }),
+        place: executed.place(),
     }
 }

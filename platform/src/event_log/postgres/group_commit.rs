@@ -5,43 +5,26 @@
 //! alone, and not for long: however many wait so, most connections are left to everybody else. Whoever stops waiting
 //! stops nobody's append. Who is alone waits for nobody.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::types::Json;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
-use uuid::Uuid;
 
+use super::append_statement::{KEY_TAKEN, LockPatience, append_events};
 use super::{APPEND_MAX, find_session_incarnation, log_error};
 use crate::event_log::{
-    AnswerNotKept, Append, AppendError, Appended, EventLogError, EventMetadata, Incarnation,
-    NewEvent, Position, StreamId, keep_answers,
+    AnswerNotKept, Append, AppendError, Appended, EventLogError, first_event_id,
 };
 use crate::postgres::channel::{HintListener, HintSender};
-use crate::postgres::{DatabaseConnection, Pool};
+use crate::postgres::{DatabaseConnection, Pool, is_fatal};
 
 /// The most appends of one transaction.
 const GROUP_MAX: usize = 128;
 /// How many wait for the next one before whoever comes waits for a place.
 const WAITING_MAX: usize = 1_024;
 
-/// Begins a transaction that appends, and takes the floor of its positions. It waits for no other process for long:
-/// those who append with it, and after it, would wait, too. Its statements look everything up by keys, however many
-/// they are given: planning them anew each time would take longer than what they do, and the server would read the
-/// table whole for a large group.
-const BEGIN_BRIEFLY: &str = concat!(
-    "BEGIN; SET LOCAL lock_timeout = '30ms'; SET LOCAL plan_cache_mode = force_generic_plan; ",
-    "SET LOCAL enable_seqscan = off; SELECT hold_event_position_floor()"
-);
-/// The same for an append by itself that another process is in the way of: should that one stand still, whoever sent
-/// this is told to come again.
-const BEGIN_PATIENTLY: &str = concat!(
-    "BEGIN; SET LOCAL lock_timeout = '2s'; SET LOCAL plan_cache_mode = force_generic_plan; ",
-    "SET LOCAL enable_seqscan = off; SELECT hold_event_position_floor()"
-);
 /// Appends by themselves at a time, and those of them that wait: a pool has four connections at least.
 const ALONE_MAX: usize = 3;
 const PATIENT_MAX: usize = 2;
@@ -148,7 +131,7 @@ async fn append_group(target: &Target, group: Vec<Queued>) {
     let together = {
         let (target, appends) = (target.clone(), Arc::clone(&appends));
         // Answers are made by code of others, which may panic.
-        let task = tokio::spawn(async move { target.commit(&appends, BEGIN_BRIEFLY).await });
+        let task = tokio::spawn(async move { target.commit(&appends, LockPatience::Brief).await });
         AbortOnDropHandle::new(task).await
     };
     match together {
@@ -200,7 +183,7 @@ impl Target {
     /// Tries without waiting for another process, so that those whom nobody is in the way of have their turn soon.
     async fn commit_in_turn(&self, appends: &[Append]) -> GroupOutcome {
         let _turn = self.alone.acquire().await.map_err(|_| closing())?;
-        self.commit(appends, BEGIN_BRIEFLY).await
+        self.commit(appends, LockPatience::Brief).await
     }
 
     /// Waits for the other process, if not too many do.
@@ -210,11 +193,11 @@ impl Target {
             let message = "too many appends wait for what another process holds";
             GroupError::Failed(EventLogError::Unavailable(message.into()))
         })?;
-        self.commit(appends, BEGIN_PATIENTLY).await
+        self.commit(appends, LockPatience::Long).await
     }
 
-    async fn commit(&self, appends: &[Append], begin: &'static str) -> GroupOutcome {
-        let outcome = commit_group(&self.pool, appends, begin).await;
+    async fn commit(&self, appends: &[Append], patience: LockPatience) -> GroupOutcome {
+        let outcome = commit_group(&self.pool, appends, patience).await;
         // Also after a rollback: the floor it held is gone, and followers may go on.
         self.hints.wake_subscribers();
         self.hint_others.send_hint();
@@ -224,141 +207,38 @@ impl Target {
 
 /// Appends in one transaction, with the answers that go with it. What is in conflict with what others appended is told,
 /// and the rest is committed.
-async fn commit_group(pool: &Pool, appends: &[Append], begin: &'static str) -> GroupOutcome {
+async fn commit_group(pool: &Pool, appends: &[Append], patience: LockPatience) -> GroupOutcome {
     let failed = |error| GroupError::Failed(log_error(error));
     let mut connection = pool.acquire().await.map_err(failed)?;
     // First of all: what is appended must not lie before the beginning of its incarnation.
     let incarnation = find_session_incarnation(&mut connection).await;
     let incarnation = incarnation.map_err(GroupError::Failed)?;
-    let mut transaction = connection.into_transaction_by(begin).await.map_err(failed)?;
-    match append_and_keep(&mut transaction, incarnation, appends).await {
-        Ok(outcomes) => {
-            transaction.commit().await.map_err(failed)?;
-            Ok(outcomes)
-        }
-        Err(error) => {
-            if let Err(error) = transaction.rollback().await {
-                tracing::debug!(%error, "nothing to roll back any more");
-            }
-            Err(error)
-        }
-    }
-}
-
-async fn append_and_keep(
-    transaction: &mut DatabaseConnection,
-    incarnation: Incarnation,
-    appends: &[Append],
-) -> GroupOutcome {
-    let last_events = insert_events(transaction, appends).await.map_err(GroupError::from)?;
+    let last_events = append_events(&mut connection, incarnation, appends, patience).await?;
     let mut outcomes = Vec::with_capacity(appends.len());
-    let mut answers = Vec::with_capacity(appends.len());
     for append in appends {
         let position = append.event_ids.last().map(|last| last_events.get(last).copied());
-        if let Some(None) = position {
-            outcomes.push(Err(explain_conflict(transaction, append).await?));
-            continue;
-        }
-        let version = append.expected_version + append.events.len() as u64;
-        let appended = Appended { version, position: position.flatten(), incarnation };
-        answers.extend(append.answer.clone().map(|answer| (answer, appended)));
-        outcomes.push(Ok(appended));
-    }
-    if !answers.is_empty() {
-        let kept = keep_answers(&mut *transaction, &answers).await.map_err(GroupError::from)?;
-        if kept < answers.len() as u64 {
-            return Err(GroupError::KeyTaken);
-        }
+        outcomes.push(if let Some(None) = position {
+            Err(explain_conflict(&mut connection, append).await)
+        } else {
+            let (version, position) = (append.version_after(), position.flatten());
+            Ok(Appended { version, position, incarnation })
+        });
     }
     Ok(outcomes)
 }
 
-/// Inserts the events of those whose stream has exactly the expected version, and whose command is not in the log.
-/// Returns where each event is. In the order of the streams, so that no two who do so wait for each other in a circle;
-/// the floor of the positions is held already.
-async fn insert_events(
-    connection: &mut DatabaseConnection,
-    appends: &[Append],
-) -> Result<HashMap<Uuid, Position>, sqlx::Error> {
-    let rows: Vec<NewRow<'_>> = appends.iter().flat_map(rows_of).collect();
-    if rows.is_empty() {
-        return Ok(HashMap::new());
-    }
-    fn column<'a, T>(rows: &'a [NewRow<'_>], value: impl Fn(&'a NewRow<'_>) -> T) -> Vec<T> {
-        rows.iter().map(value).collect()
-    }
-    let inserted: Vec<(Uuid, i64)> = sqlx::query_as(
-        "INSERT INTO events (aggregate_type, aggregate_id, sequence, event_type, event_version,
-                             payload, metadata, event_id, command_id, position)
-         SELECT fitting.*, nextval('event_position_seq')
-         FROM (SELECT aggregate_type, aggregate_id, expected + number, event_type, event_version,
-                      payload, metadata, event_id, command_id
-               FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::text[],
-                           $7::jsonb[], $8::jsonb[], $9::uuid[], $10::uuid[])
-                    AS given (aggregate_type, aggregate_id, expected, number, event_type, event_version,
-                              payload, metadata, event_id, command_id)
-               WHERE expected = (SELECT coalesce(max(e.sequence), 0) FROM events AS e
-                                 WHERE e.aggregate_type = given.aggregate_type
-                                   AND e.aggregate_id = given.aggregate_id)
-                 AND NOT EXISTS (SELECT FROM events AS e WHERE e.command_id = given.command_id)
-               ORDER BY aggregate_type, aggregate_id, number) AS fitting
-         RETURNING event_id, position",
-    )
-    .bind(column(&rows, |row| &*row.stream.aggregate_type))
-    .bind(column(&rows, |row| &*row.stream.aggregate_id))
-    .bind(column(&rows, |row| row.expected))
-    .bind(column(&rows, |row| row.number))
-    .bind(column(&rows, |row| &*row.event.event_type))
-    .bind(column(&rows, |row| &*row.event.event_version))
-    .bind(column(&rows, |row| Json(&row.event.payload)))
-    .bind(column(&rows, |row| Json(row.metadata.to_map())))
-    .bind(column(&rows, |row| row.event_id))
-    .bind(column(&rows, |row| row.metadata.command_id))
-    .fetch_all(connection)
-    .await?;
-    Ok(inserted.into_iter().map(|(event_id, at)| (event_id, Position(at))).collect())
-}
-
-/// An event as it is inserted.
-struct NewRow<'a> {
-    stream: &'a StreamId,
-    /// How many events the stream has.
-    expected: i64,
-    /// From 1 in its append.
-    number: i64,
-    event: &'a NewEvent,
-    event_id: Uuid,
-    metadata: EventMetadata,
-}
-
-fn rows_of(append: &Append) -> impl Iterator<Item = NewRow<'_>> {
-    let expected = i64::try_from(append.expected_version).unwrap_or(i64::MAX);
-    let each = append.events.iter().zip(&append.event_ids).zip(append.circumstances());
-    (1..).zip(each).map(move |(number, ((event, &event_id), metadata))| NewRow {
-        stream: &append.stream,
-        expected,
-        number,
-        event,
-        event_id,
-        metadata,
-    })
-}
-
 /// Why an append was left out.
-async fn explain_conflict(
-    connection: &mut DatabaseConnection,
-    append: &Append,
-) -> Result<AppendError, GroupError> {
+async fn explain_conflict(connection: &mut DatabaseConnection, append: &Append) -> AppendError {
     let Some(command_id) = append.metadata.command_id else {
-        return Ok(AppendError::Conflict { stream: append.stream.clone() });
+        return AppendError::Conflict { stream: append.stream.clone() };
     };
-    let sql = "SELECT EXISTS (SELECT FROM events WHERE command_id = $1)";
-    let known: bool = sqlx::query_scalar(sql).bind(command_id).fetch_one(connection).await?;
-    Ok(if known {
-        AppendError::DuplicateCommand { command_id }
-    } else {
-        AppendError::Conflict { stream: append.stream.clone() }
-    })
+    let sql = "SELECT EXISTS (SELECT FROM events WHERE event_id = $1)";
+    let known = sqlx::query_scalar(sql).bind(first_event_id(command_id));
+    match known.fetch_one(connection).await {
+        Ok(true) => AppendError::DuplicateCommand { command_id },
+        Ok(false) => AppendError::Conflict { stream: append.stream.clone() },
+        Err(error) => AppendError::Log(log_error(error)),
+    }
 }
 
 /// What a constraint that refused an append by itself says of it.
@@ -372,8 +252,12 @@ fn explain_refusal(error: sqlx::Error, append: &Append) -> AppendError {
 }
 
 fn is_lock_missed(error: &sqlx::Error) -> bool {
+    has_code(error, LOCK_NOT_AVAILABLE)
+}
+
+fn has_code(error: &sqlx::Error, wanted: &str) -> bool {
     let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
-    code.as_deref() == Some(LOCK_NOT_AVAILABLE)
+    code.as_deref() == Some(wanted)
 }
 
 fn closing() -> GroupError {
@@ -391,6 +275,9 @@ fn repeat_error(error: &EventLogError) -> EventLogError {
 impl From<sqlx::Error> for GroupError {
     fn from(error: sqlx::Error) -> Self {
         match error {
+            // Where the session ended with the error, nobody knows.
+            sqlx::Error::Database(_) if is_fatal(&error) => Self::Failed(log_error(error)),
+            sqlx::Error::Database(_) if has_code(&error, KEY_TAKEN) => Self::KeyTaken,
             sqlx::Error::Database(_) => Self::Refused(error),
             error => Self::Failed(log_error(error)),
         }
