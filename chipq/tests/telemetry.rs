@@ -15,7 +15,6 @@ use std::path::Path;
 use std::time::Duration;
 
 use boards::{Pair, boards};
-use futures::future::join_all;
 use futures::{StreamExt as _, stream};
 use platform::{Platform, folder};
 use serde_json::{Value, json};
@@ -93,49 +92,6 @@ async fn a_command_costs_few_statements_with_everything_that_follows_from_it() {
     println!("{alone} statements a command, one after the other; {together}, {AT_ONCE} at once");
     assert!(alone <= 45.0, "{alone}");
     assert!(together <= 8.0, "{together}");
-}
-
-/// Who watches, in the test of what that costs.
-const SUBSCRIBERS: usize = 20;
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_subscribers_are_told_is_read_once_for_all_of_them() {
-    let folder = folder();
-    let rate = [("CHIPQ_RATE_PER_SECOND", "100000"), ("CHIPQ_RATE_BURST", "100000")];
-    let platform = Platform::start_with(&folder.path().join("data"), 0, &rate);
-    let station = Station::sign_in(&platform.url).await;
-    open_inspections(&station, "warm-up", (20, 1)).await;
-    let alone = open_inspections(&station, "alone", (COUNTED, 1));
-    let alone = count_statements(&platform, alone).await;
-    let subscribers = join_all((0..SUBSCRIBERS).map(|_| subscribe(&station))).await;
-    let watched = async {
-        open_inspections(&station, "watched", (COUNTED, 1)).await;
-        join_all(subscribers.into_iter().map(receive_all)).await;
-    };
-    let watched = count_statements(&platform, watched).await;
-    platform.stop();
-    println!("{alone} statements a command, {watched} with {SUBSCRIBERS} subscribers");
-    assert!(watched - alone <= 6.0, "{alone}, {watched}");
-}
-
-/// A subscription to what happens to inspections, which has begun.
-async fn subscribe(station: &Station) -> reqwest::Response {
-    let query = "subscription { inspectionChanged { change { inspectionId inspection { lot } } } }";
-    let http = reqwest::Client::builder().no_proxy().build().unwrap();
-    let request = http.post(format!("{}/graphql", station.url)).bearer_auth(&station.token);
-    let request = request.header("Accept", "text/event-stream").json(&json!({ "query": query }));
-    let mut feed = request.send().await.unwrap().error_for_status().unwrap();
-    feed.chunk().await.unwrap().expect("where it begins");
-    feed
-}
-
-/// Waits until everything that was counted was told.
-async fn receive_all(mut feed: reqwest::Response) {
-    let mut told = String::new();
-    while told.matches("\"inspectionId\"").count() < COUNTED {
-        let next = tokio::time::timeout(PATIENCE, feed.chunk()).await.expect("more is told");
-        told.push_str(std::str::from_utf8(&next.unwrap().expect("it goes on")).unwrap());
-    }
 }
 
 /// How many statements a command costs while this is done, until all read models have come after it.

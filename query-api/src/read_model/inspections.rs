@@ -218,7 +218,7 @@ pub(crate) async fn by_ids(
 pub(crate) type SharedInspections =
     SharedReads<(Reach, Vec<Uuid>), Result<Arc<[InspectionObject]>, QueryError>>;
 
-/// The same, read once for all who ask for the same ones at once.
+/// What [`by_ids`] reads, once for all who ask for the same ones at once.
 pub(crate) async fn by_ids_shared(
     shared: &SharedInspections,
     pool: &Pool,

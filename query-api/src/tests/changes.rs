@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use domain::Reach;
 use futures::StreamExt as _;
 use platform::event_log::{EventLog as _, StreamId};
 use serde_json::{Value, json};
@@ -10,6 +11,7 @@ use uuid::Uuid;
 use super::websocket::Client;
 use super::world::World;
 use crate::QueryApiConfig;
+use crate::read_model::inspections::{SharedInspections, by_ids_shared};
 
 pub(super) const CHANGES: &str =
     "subscription($from: LogPlace, $after: String, $filter: InspectionFilter) {
@@ -333,4 +335,37 @@ async fn more_subscribers_do_not_read_the_log_more_often() {
     let (one, many) = (reads_with(1).await, reads_with(25).await);
     // An append is heard of twice, here and from the database, and the clock may make one look.
     assert!(one >= 20 && many <= 3 * 20 + 20, "{one} for one, {many} for 25");
+}
+
+#[tokio::test]
+async fn inspections_that_many_ask_for_at_once_are_read_for_all_of_them() {
+    let world = World::new().await;
+    let id = world.insert_inspection(1, 0).await;
+    let (shared, everywhere) = (SharedInspections::default(), Reach::everywhere());
+    let mut holder = world.pool.begin().await.unwrap();
+    let lock = "LOCK TABLE read.inspections IN ACCESS EXCLUSIVE MODE";
+    sqlx::query(lock).execute(&mut *holder).await.unwrap();
+    let ask = |_| Box::pin(by_ids_shared(&shared, &world.pool, vec![id], &everywhere));
+    let mut asked: Vec<_> = (0..10).map(ask).collect();
+    for one in &mut asked {
+        assert!(futures::poll!(one).is_pending());
+    }
+    let readers = async || -> i64 {
+        let waiting = "SELECT count(*) FROM pg_stat_activity
+                       WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        sqlx::query_scalar(waiting).fetch_one(&world.pool).await.unwrap()
+    };
+    let first = async {
+        while readers().await == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), first).await.expect("one reads");
+    // Time enough for whoever would read by itself.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(readers().await, 1, "the others wait for the next read, which is of them all");
+    holder.rollback().await.unwrap();
+    for rows in futures::future::join_all(asked).await {
+        assert_eq!(rows.unwrap().len(), 1);
+    }
 }
