@@ -29,10 +29,10 @@ END
 $$;
 
 -- Appends the events of those whose stream has exactly the expected version, and whose command is not in the log
--- (first_event_ids; null where there is no command), and keeps the answers of those that append, with the place of their last event (last_event_ids), and of those that
--- append nothing. Returns where each event is. In the order of the streams, so that no two who do so wait for each
--- other in a circle, and for another process no longer than patience. CQ001, and nothing is appended, when another
--- request holds one of the keys.
+-- (first_event_ids; null where there is no command), and keeps the answers of those that append, with the place of
+-- their last event (last_event_ids), and of those that append nothing. Returns where each event is. In the order of the
+-- streams, so that no two who do so wait for each other in a circle, and for another process no longer than patience.
+-- CQ001, and nothing is appended, when another request holds one of the keys.
 --
 -- Everything is looked up by keys, however many are given: planning it anew each time would take longer than what it
 -- does, and the server would read the table whole for a large group.
@@ -54,7 +54,7 @@ DECLARE
 BEGIN
     PERFORM set_config('lock_timeout', patience, true);
     PERFORM hold_event_position_floor();
-    -- A statement of its own, whose snapshot is taken once the floor is held.
+    -- A statement of its own: every position is drawn once the floor is held.
     WITH inserted AS (
         INSERT INTO events AS e
             (aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata,
