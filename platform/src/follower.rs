@@ -46,7 +46,7 @@
 //! up what was begun too often and never ended.
 //!
 //! A reactor that needs the log's own order (a relay, a sender of webhooks, a builder of proofs) is a
-//! [`LogReactor`]: it is given page after page, and one process at a time owns it.
+//! [`LogReactor`]: one process at a time owns it, and it is given page after page, as far ahead as it has room.
 //!
 //! Ownership comes in two kinds, with the same epochs. A projector and a `LogReactor` have one owner,
 //! whose lock ends with its connection ([`OwnerConnection`]): a process that dies is replaced at once.
@@ -70,7 +70,7 @@ mod stream_reactor;
 mod tail;
 
 pub use attempts::{Attempt, AttemptLedger};
-pub use log_reactor::{LogReactor, LogReactorFollower, ReactionError};
+pub use log_reactor::{LogReactor, LogReactorFollower, ReactionError, ReactionSession};
 pub use owner::{OwnerConnection, OwnerLock};
 pub use projector::{Projector, ProjectorFollower, project_to_end};
 pub use session::{FollowError, Follower, SESSION_BACKOFF, run_follower};

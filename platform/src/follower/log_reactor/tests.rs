@@ -1,7 +1,7 @@
 //! A reactor is one small file: this one writes every event's name into a ledger at the other end.
 
-use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::FutureExt as _;
@@ -25,6 +25,8 @@ struct Ledger {
     entries: Mutex<BTreeMap<i64, String>>,
     order: Mutex<Vec<i64>>,
     next: Mutex<Vec<Accident>>,
+    /// What comes behind it is not there any more.
+    lost_behind: Mutex<Option<i64>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,26 +41,61 @@ enum Accident {
 
 struct Scribe(Arc<Ledger>);
 
+struct Writing {
+    ledger: Arc<Ledger>,
+    /// Taken and not written.
+    pages: VecDeque<Page>,
+}
+
 impl LogReactor for Scribe {
+    type Session = Writing;
+
     fn name(&self) -> &'static str {
         "scribe"
     }
 
-    async fn react(&mut self, events: &[Arc<Recorded>]) -> Result<(), ReactionError> {
-        let accident = self.0.next.lock().unwrap().pop();
+    async fn begin(&mut self, checkpoint: Position) -> Result<(Writing, Position), ReactionError> {
+        let ledger = Arc::clone(&self.0);
+        // What the other end has lost is written again.
+        let lost = ledger.lost_behind.lock().unwrap().take();
+        let from = lost.map_or(checkpoint, |lost| Position(lost).min(checkpoint));
+        Ok((Writing { ledger, pages: VecDeque::new() }, from))
+    }
+}
+
+impl ReactionSession for Writing {
+    fn has_room(&self) -> bool {
+        self.pages.is_empty()
+    }
+
+    fn take(&mut self, page: &Page) {
+        self.pages.push_back(page.clone());
+    }
+
+    async fn done(&mut self) -> Result<Position, ReactionError> {
+        let Some(page) = self.pages.front() else { return std::future::pending().await };
+        let accident = self.ledger.next.lock().unwrap().pop();
         if accident == Some(Accident::Away) {
             return Err("the ledger does not answer".into());
         }
-        for event in events {
+        for event in &page.events {
             // The position is the key: writing it again changes nothing.
             let name = event.event_type.clone();
-            self.0.entries.lock().unwrap().insert(event.position.0, name);
-            self.0.order.lock().unwrap().push(event.position.0);
+            self.ledger.entries.lock().unwrap().insert(event.position.0, name);
+            self.ledger.order.lock().unwrap().push(event.position.0);
         }
         if accident == Some(Accident::Stall) {
             std::future::pending::<()>().await;
         }
-        Ok(())
+        let done = page.up_to;
+        self.pages.pop_front();
+        Ok(done)
+    }
+
+    async fn save(&mut self, transaction: &mut DatabaseConnection) -> Result<(), sqlx::Error> {
+        let sql = "INSERT INTO follower_members (follower, member, expires_at)
+                   VALUES ('scribe', gen_random_uuid(), 'infinity')";
+        sqlx::query(sql).execute(transaction).await.map(drop)
     }
 }
 
@@ -131,6 +168,15 @@ impl Bench {
         self.ledger.order.lock().unwrap().clone()
     }
 
+    async fn until_checkpoint(&self, position: i64) {
+        let waiting = async {
+            while self.checkpoint().await != position {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), waiting).await.expect("it never comes there");
+    }
+
     async fn checkpoint(&self) -> i64 {
         let sql = "SELECT position FROM follower_leases WHERE follower = 'scribe'";
         sqlx::query_scalar(sql).fetch_one(&self.database.pool()).await.unwrap()
@@ -147,11 +193,10 @@ async fn a_crash_between_effect_and_checkpoint_gives_the_page_again_and_its_effe
     assert_eq!(bench.checkpoint().await, 0, "the effect comes first");
     crashing.abort();
     let _ = crashing.await;
-    let (status, running) = bench.start(&shutdown);
+    let (_, running) = bench.start(&shutdown);
     bench.until_written(5).await;
-    bench.until(|| status.position() == Some(Position(5))).await;
+    bench.until_checkpoint(5).await;
     assert_eq!(bench.order(), [1, 2, 3, 1, 2, 3, 4, 5], "in the log's order, at least once");
-    assert_eq!(bench.checkpoint().await, 5);
     shutdown.request();
     running.await.unwrap();
 }
@@ -166,7 +211,7 @@ async fn an_owner_that_was_fenced_off_saves_nothing_and_looks_again() {
     let take_over = "UPDATE follower_leases SET epoch = epoch + 1, position = 3";
     bench.append(1).await;
     bench.until_written(3).await;
-    bench.until(|| status.position() == Some(Position(3))).await;
+    bench.until_checkpoint(3).await;
     sqlx::query(take_over).execute(&bench.database.pool()).await.unwrap();
     bench.append(1).await;
     bench.until(|| status.position() == Some(Position(4))).await;
@@ -179,14 +224,41 @@ async fn an_owner_that_was_fenced_off_saves_nothing_and_looks_again() {
 async fn a_checkpoint_that_was_moved_back_by_hand_is_gone_on_from_and_not_overwritten() {
     let (mut bench, shutdown) = (Bench::new().await, Shutdown::new());
     bench.append(4).await;
-    let (status, running) = bench.start(&shutdown);
-    bench.until(|| status.position() == Some(Position(4))).await;
+    let (_, running) = bench.start(&shutdown);
+    bench.until_checkpoint(4).await;
     let move_back = "UPDATE follower_leases SET position = 2";
     sqlx::query(move_back).execute(&bench.database.pool()).await.unwrap();
     bench.append(1).await;
-    bench.until(|| status.position() == Some(Position(5))).await;
+    bench.until(|| bench.order().len() == 8).await;
+    bench.until_checkpoint(5).await;
     assert_eq!(bench.order(), [1, 2, 3, 4, 5, 3, 4, 5], "what was asked for again is done again");
-    assert_eq!(bench.checkpoint().await, 5);
+    shutdown.request();
+    running.await.unwrap();
+}
+
+#[tokio::test]
+async fn what_the_other_end_has_lost_is_given_again_and_the_checkpoint_goes_back_with_what_is_known()
+ {
+    let (mut bench, shutdown) = (Bench::new().await, Shutdown::new());
+    bench.append(4).await;
+    let (_, running) = bench.start(&shutdown);
+    bench.until_checkpoint(4).await;
+    running.abort();
+    let _ = running.await;
+    bench.ledger.lost_behind.lock().unwrap().replace(1);
+    // The process dies before anything is done again: the checkpoint must have gone back by then.
+    bench.ledger.next.lock().unwrap().push(Accident::Stall);
+    let (_, stalling) = bench.start(&shutdown);
+    bench.until(|| bench.order().len() == 7).await;
+    assert_eq!(bench.checkpoint().await, 1);
+    stalling.abort();
+    let _ = stalling.await;
+    let (_, running) = bench.start(&shutdown);
+    bench.until_checkpoint(4).await;
+    assert_eq!(bench.order(), [1, 2, 3, 4, 2, 3, 4, 2, 3, 4]);
+    let saved = "SELECT count(*) FROM follower_members WHERE follower = 'scribe'";
+    let saved: i64 = sqlx::query_scalar(saved).fetch_one(&bench.database.pool()).await.unwrap();
+    assert!(saved >= 3, "what is known beside the checkpoint is saved with it: {saved}");
     shutdown.request();
     running.await.unwrap();
 }
