@@ -12,6 +12,7 @@ mod log_load;
 mod pairs;
 mod peer;
 mod private_server;
+mod relay;
 mod sign_ins;
 mod tokens;
 mod triton;
@@ -37,6 +38,10 @@ pub(crate) async fn run(args: BenchArgs) -> anyhow::Result<ExitCode> {
         Some(BenchCommand::Log(args)) => log_limits::run(args).await,
         Some(BenchCommand::Pairs(args)) => pairs::run(args).await,
         Some(BenchCommand::Peer(args)) => peer::run(args).await,
+        Some(BenchCommand::Relay(args)) => {
+            relay::check(&args)?;
+            relay::run(args).await
+        }
         Some(BenchCommand::SignIns(args)) => sign_ins::run(args).await,
         Some(BenchCommand::Tokens(args)) => tokens::run(args).await,
         Some(BenchCommand::Triton(args)) => triton::run(args).await,

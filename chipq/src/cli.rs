@@ -7,6 +7,7 @@ mod keys;
 mod model;
 mod projections;
 mod token;
+mod topics;
 mod variables;
 
 use std::ffi::OsString;
@@ -27,7 +28,7 @@ pub(crate) use arguments::{
 };
 pub(crate) use bench::{
     BenchArgs, BenchCommand, BenchGrowthArgs, BenchLogArgs, BenchPairsArgs, BenchPeerArgs,
-    BenchSignInsArgs, BenchTokensArgs, BenchTritonArgs, BenchWorkersArgs,
+    BenchRelayArgs, BenchSignInsArgs, BenchTokensArgs, BenchTritonArgs, BenchWorkersArgs,
 };
 pub(crate) use keys::{KeysCommand, ListKeysArgs, RetireKeyArgs, RotateKeyArgs};
 
@@ -39,6 +40,7 @@ pub(crate) use projections::{
     DecisionArgs, DiscardStreamArgs, ProjectionsCommand, RepairHistoryArgs, RetryStreamArgs,
 };
 pub(crate) use token::{TokenArgs, TokenPrincipalArgs};
+pub(crate) use topics::{ListTopicsArgs, ResendTopicArgs, TopicsCommand};
 
 use crate::installation::InstallationArgs;
 use crate::roles;
@@ -112,6 +114,8 @@ Exits with 1 when a board was not judged.")]
     Projectors(roles::ProjectorsArgs),
     /// Role: compares uploaded pictures with their golden samples.
     InferenceWorker(roles::InferenceWorkerArgs),
+    /// Role: sends the event log to Kafka.
+    Relay(roles::RelayArgs),
     /// Bring the database to the newest shape.
     Migrate(InstallationArgs),
     /// Build a read model again from the event log while the old one serves, then swap.
@@ -123,6 +127,9 @@ Examples:
     /// Look after the read models: how far they are, and the streams that they could not take.
     #[command(subcommand)]
     Projections(ProjectionsCommand),
+    /// Look after the topics of Kafka that the relay sends to.
+    #[command(subcommand)]
+    Topics(TopicsCommand),
     /// Keep the accounts of people: who may do what, and where.
     #[command(subcommand)]
     Accounts(AccountsCommand),
@@ -217,7 +224,8 @@ impl Command {
             Self::CommandApi(_)
             | Self::QueryApi(_)
             | Self::Projectors(_)
-            | Self::InferenceWorker(_) => return true,
+            | Self::InferenceWorker(_)
+            | Self::Relay(_) => return true,
             Self::Token(_)
             | Self::Evaluate(_)
             | Self::Inspect(_)
@@ -232,6 +240,7 @@ impl Command {
             Self::Rebuild(args) => &args.installation.foundation,
             Self::Verify(args) => &args.installation.foundation,
             Self::Projections(command) => &command.installation().foundation,
+            Self::Topics(command) => &command.installation().foundation,
             Self::Accounts(command) => &command.installation().foundation,
             Self::Clients(command) => &command.installation().foundation,
             Self::Keys(command) => &command.installation().foundation,

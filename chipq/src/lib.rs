@@ -27,6 +27,7 @@ mod services;
 mod shell;
 mod statistics;
 mod temporary;
+mod topics;
 mod up;
 mod wiring;
 
@@ -125,9 +126,11 @@ async fn run(command: Command, shutdown: &Shutdown) -> anyhow::Result<ExitCode> 
         Command::InferenceWorker(args) => {
             return roles::inference_worker(args, shutdown).await.map(succeeded);
         }
+        Command::Relay(args) => return roles::relay(args, shutdown).await.map(succeeded),
         Command::Migrate(args) => projections::migrate(args).map_ok(succeeded).boxed_local(),
         Command::Rebuild(args) => projections::rebuild(args).map_ok(succeeded).boxed_local(),
         Command::Projections(command) => projections::run(command).boxed_local(),
+        Command::Topics(command) => topics::run(command).boxed_local(),
         Command::Accounts(command) => access::run_accounts(command).boxed_local(),
         Command::Clients(command) => access::run_clients(command).boxed_local(),
         Command::Token(args) => access::print_token(args).boxed_local(),
@@ -173,6 +176,7 @@ fn telemetry_for(cli: &Cli) -> TelemetryConfig {
             | Command::QueryApi(_)
             | Command::Projectors(_)
             | Command::InferenceWorker(_)
+            | Command::Relay(_)
     );
     if quiet && config.filter == telemetry::DEFAULT_FILTER {
         "warn".clone_into(&mut config.filter);

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use ::projectors::ProjectorsConfig;
+use ::relay::RelayConfig;
 use clap::Args;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
@@ -124,6 +125,18 @@ pub(crate) struct InferenceWorkerArgs {
     config: WorkerConfig,
     #[command(flatten)]
     pictures: PictureMemoryConfig,
+}
+
+/// `chipq relay`
+#[derive(Debug, Clone, Args)]
+#[command(after_help = LATER)]
+pub(crate) struct RelayArgs {
+    #[command(flatten, next_help_heading = "Database")]
+    foundation: FoundationConfig,
+    #[command(flatten)]
+    health: HealthConfig,
+    #[command(flatten, next_help_heading = "Kafka")]
+    config: RelayConfig,
 }
 
 /// Serves commands until a signal.
@@ -249,6 +262,23 @@ pub(crate) async fn inference_worker(
         shutdown.clone(),
     );
     let entry = describe_server("Compares uploaded pictures with their golden samples", &[]);
+    run_with_health((&args.health, entry), probes, shutdown, role).await
+}
+
+/// Sends the event log to Kafka until a signal.
+pub(crate) async fn relay(args: RelayArgs, shutdown: &Shutdown) -> anyhow::Result<()> {
+    let mut errors = ConfigErrors::new();
+    args.foundation.check(&mut errors);
+    args.config.check(&mut errors);
+    let whither = "say where to send to, such as kafka://kafka.example:9092";
+    errors.require(args.config.kafka.is_some(), "CHIPQ_KAFKA", whither);
+    errors.finish()?;
+    let foundation = open(&args.foundation, shutdown).await?;
+    let Some(service) = ::relay::Service::new(&args.config)? else { return Ok(()) };
+    let probes = probes_on(&foundation, service.probe(false));
+    let role =
+        service.run(foundation.lease_pool().clone(), foundation.tail().clone(), shutdown.clone());
+    let entry = describe_server("Sends the event log to Kafka", &[]);
     run_with_health((&args.health, entry), probes, shutdown, role).await
 }
 

@@ -25,6 +25,7 @@ use platform::picture_memory::PictureMemoryConfig;
 use platform::shutdown::Shutdown;
 use projectors::ProjectorsConfig;
 use query_api::{QueryApi, QueryApiConfig};
+use relay::RelayConfig;
 use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
 
@@ -66,6 +67,8 @@ pub(crate) struct Settings {
     pub(crate) projectors: ProjectorsConfig,
     #[command(flatten)]
     pub(crate) issuer: TokenIssuerConfig,
+    #[command(flatten, next_help_heading = "Kafka")]
+    pub(crate) relay: RelayConfig,
 }
 
 impl Settings {
@@ -73,6 +76,7 @@ impl Settings {
     pub(crate) fn check(&self) -> Result<(), ConfigErrors> {
         let mut errors = ConfigErrors::new();
         self.identity_provider.check(&mut errors);
+        self.relay.check(&mut errors);
         errors.finish()
     }
 }
@@ -148,6 +152,8 @@ impl Services {
         if self.installation.is_private() {
             probes.push(Arc::new(DiskProbe(self.installation.data_dir().to_owned())));
         }
+        let relay = relay::Service::new(&settings.relay)?;
+        probes.extend(relay.iter().map(|relay| relay.probe(true)));
         let memory = settings.pictures.budget();
         let commands =
             build_command_api(&self.foundation, &stores, memory.clone(), users, &settings.commands);
@@ -173,6 +179,10 @@ impl Services {
         let housekeeping = command_api::housekeeping(kept.0, kept.1, stop());
         self.roles.spawn(async { ("the inference worker", worker.await) });
         self.roles.spawn(async { ("the projectors", projectors.await) });
+        if let Some(relay) = relay {
+            let relay = relay.run(pool.clone(), tail.clone(), stop());
+            self.roles.spawn(async { ("the relay", relay.await) });
+        }
         let access = follow_access(stores.register, self.foundation.tail().clone(), stop());
         self.roles.spawn(async {
             housekeeping.await;

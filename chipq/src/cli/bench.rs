@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, Subcommand};
 use inference::engine::{EngineUrl, TritonConfig};
+use relay::RelayConfig;
 
 /// `chipq bench`
 #[derive(Debug, Clone, Args)]
@@ -86,6 +87,15 @@ newest page to both in turns; one request that is refused or not answered ends t
 the rate of one-row commits on the same server is measured beside them, as a limit. The goals are 6 times the peer's
 rate from 64 connections on, and 1 ms for a command on a connection alone.")]
     Peer(BenchPeerArgs),
+    /// The relay to Kafka against a bare read of the log, and against Kafka's own producer.
+    #[command(after_help = "\
+Examples:
+  chipq bench relay --kafka 'kafka://127.0.0.1:29092?topics=inspection'
+  chipq bench relay --kafka 'kafka://127.0.0.1:29092?topics=inspection' --kafka-script deploy/kafka-broker
+
+The topics that it makes stay in Kafka. The goals are half the rate of a bare read, and as much as ProducerPerformance with
+records of the same size.")]
+    Relay(BenchRelayArgs),
     /// What believing a token costs a request.
     Tokens(BenchTokensArgs),
     /// Crops a second of the worker through Triton, against Triton's own load generator.
@@ -153,6 +163,27 @@ pub(crate) struct BenchLogArgs {
     /// Print JSON for machines.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// `chipq bench relay`
+#[derive(Debug, Clone, Args)]
+pub(crate) struct BenchRelayArgs {
+    /// Synthetic events that are sent in each round.
+    #[arg(long, default_value_t = 200_000, value_name = "N")]
+    #[arg(value_parser = RangedU64ValueParser::<usize>::new().range(1..=100_000_000))]
+    pub(crate) events: usize,
+    /// How often all of them are read, sent, and sent by the producer, in turns.
+    #[arg(long, default_value_t = 3, value_name = "N",
+          value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) rounds: u32,
+    /// The script that runs Kafka's own programs: deploy/kafka-broker.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) kafka_script: Option<PathBuf>,
+    /// Print JSON for machines.
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) relay: RelayConfig,
 }
 
 /// `chipq bench pairs`

@@ -12,10 +12,6 @@ use crate::source::{without_imports, words};
 const UNUSED: &[(&str, &str)] = &[
     ("Camera", "photographs are generated for the tests of several crates"),
     ("CqrsEventStore", "lets cqrs-es's framework and tools run on our log; docs/adr/0001"),
-    (
-        "LogReactorFollower",
-        "the driver of reactors that act in the log's order; none of ours does yet",
-    ),
     ("project_box", "photographs are generated for the tests of several crates"),
     ("take_photograph", "photographs are generated for the tests of several crates"),
 ];

@@ -1,0 +1,268 @@
+//! One partition at work: its events are sent in the log's order, one batch under way.
+//!
+//! Invariants: after every failure the partition's end is read before anything is sent again, so nothing is sent
+//! twice by this lane where the broker tells what it has; what is refused is not passed over, and lets nothing behind
+//! it through. Absent: which events are the partition's.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use chrono::Utc;
+use kafka_client::{AnswerCode, Produced, Record, TopicPartition};
+use platform::backoff::Backoff;
+use platform::event_log::{EventLog, Incarnation, Position, Recorded};
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::time::sleep;
+
+use crate::beginning::{BegunPartition, ensure_in_log};
+use crate::cloud_event::record_of;
+use crate::metrics::SendMetrics;
+use crate::partition_state::Sent;
+use crate::progress::{PartitionName, Progress};
+use crate::tail::find_place;
+use crate::troubles::Troubles;
+
+/// The most records in a batch.
+const BATCH_MAX_RECORDS: usize = 500;
+/// The most bytes in a batch before it is packed, but for one record that is larger: a broker takes 1,048,588 unless
+/// told otherwise, however well they are packed.
+const BATCH_MAX_BYTES: usize = 900_000;
+/// What headers and framing of a record take at most, about.
+const RECORD_OVERHEAD_BYTES: usize = 700;
+/// Between attempts while the broker, or the network to it, is in the way.
+const RETRY_BACKOFF: Backoff =
+    Backoff::new(Duration::from_millis(100), Duration::from_secs(2), 0.5);
+/// Between looks where a person has to do something.
+const STOPPED_INTERVAL: Duration = Duration::from_secs(30);
+
+/// An event that is the lane's.
+pub(crate) struct Given {
+    pub(crate) event: Arc<Recorded>,
+    /// The history of the log in which it was read.
+    pub(crate) incarnation: Incarnation,
+}
+
+/// What all lanes of a session share.
+#[derive(Clone)]
+pub(crate) struct LaneShared {
+    pub(crate) source: Arc<str>,
+    pub(crate) log: Arc<dyn EventLog>,
+    pub(crate) progress: Arc<Progress>,
+    pub(crate) troubles: Arc<Troubles>,
+    pub(crate) metrics: SendMetrics,
+}
+
+/// A lane.
+pub(crate) struct Lane {
+    shared: LaneShared,
+    partition: TopicPartition,
+    name: PartitionName,
+    /// How many partitions the topic has.
+    count: i32,
+    given: UnboundedReceiver<Given>,
+    sent: Sent,
+    /// Encoded and not acknowledged, in order.
+    positions: VecDeque<Position>,
+    records: VecDeque<Record>,
+    /// How many go in one batch: fewer, while one that is refused is looked for.
+    batch_records: usize,
+    /// How often it failed in a row.
+    failures: u32,
+    is_end_known: bool,
+}
+
+/// The lane is over: its session cannot go on.
+struct LaneEnded;
+
+impl Lane {
+    /// The lane of a partition, one of `count`.
+    pub(crate) fn new(
+        shared: LaneShared,
+        (begun, count): (BegunPartition, i32),
+        given: UnboundedReceiver<Given>,
+    ) -> Self {
+        let BegunPartition { partition, sent, is_end_known, .. } = begun;
+        let name = (partition.topic().to_owned(), partition.number());
+        Self {
+            shared,
+            partition,
+            name,
+            count,
+            given,
+            sent,
+            positions: VecDeque::new(),
+            records: VecDeque::new(),
+            batch_records: BATCH_MAX_RECORDS,
+            failures: 0,
+            is_end_known,
+        }
+    }
+
+    /// Sends what is given until the session ends.
+    pub(crate) async fn run(mut self) {
+        while self.fill_batch().await {
+            if self.send().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Waits until there is something to send; whether there may be.
+    async fn fill_batch(&mut self) -> bool {
+        while self.records.is_empty() {
+            let Some(given) = self.given.recv().await else { return false };
+            self.encode(given);
+        }
+        while self.records.len() < BATCH_MAX_RECORDS {
+            let Ok(given) = self.given.try_recv() else { break };
+            self.encode(given);
+        }
+        true
+    }
+
+    fn encode(&mut self, Given { event, incarnation }: Given) {
+        if event.position <= self.sent.position {
+            let already = std::iter::once(event.position);
+            return self.shared.progress.acknowledge(&self.name, already, self.sent);
+        }
+        self.positions.push_back(event.position);
+        self.records.push_back(record_of(&event, (&self.shared.source, incarnation), Utc::now()));
+    }
+
+    async fn send(&mut self) -> Result<(), LaneEnded> {
+        if !self.is_end_known && !self.look_at_end().await? {
+            return Ok(());
+        }
+        let count = self.count_batch();
+        if count == 0 {
+            return Ok(());
+        }
+        let begun = Instant::now();
+        let batch = &self.records.make_contiguous()[..count];
+        let produced = self.partition.produce(batch).await;
+        let is_stored = matches!(produced, Produced::Stored { .. });
+        self.shared.metrics.record_send(&self.name.0, (count, begun.elapsed()), is_stored);
+        match produced {
+            Produced::Stored { base_offset, .. } => self.stored(count, base_offset)?,
+            Produced::Refused { .. } if count > 1 => self.batch_records = count / 2,
+            Produced::Refused { code } => self.stop(self.describe_refused(code)).await,
+            Produced::Forbidden { code } => {
+                let topic = &self.name.0;
+                self.stop(format!(
+                    "the user may not write into {topic} ({code}): give WRITE on it"
+                ))
+                .await;
+            }
+            Produced::Passing { code, .. } => self.wait(code.to_string()).await,
+            Produced::NotSent(error) => self.wait(error.to_string()).await,
+            Produced::Unknown(error) => self.wait(error.to_string()).await,
+            Produced::NoBatch => {}
+        }
+        Ok(())
+    }
+
+    /// How many of the records go in the next batch.
+    fn count_batch(&self) -> usize {
+        let mut bytes = 0;
+        let fitting = self.records.iter().take(self.batch_records).take_while(|record| {
+            bytes += record.key.len() + record.value.len() + RECORD_OVERHEAD_BYTES;
+            bytes <= BATCH_MAX_BYTES
+        });
+        fitting.count().max(1).min(self.records.len())
+    }
+
+    fn stored(&mut self, count: usize, base_offset: i64) -> Result<(), LaneEnded> {
+        if base_offset <= self.sent.offset {
+            return self.fail_as_lost();
+        }
+        let offset = base_offset + i64::try_from(count).unwrap_or(i64::MAX) - 1;
+        self.records.drain(..count);
+        let positions: Vec<_> = self.positions.drain(..count).collect();
+        let position = positions.last().copied().unwrap_or(self.sent.position);
+        self.sent = Sent { position, offset };
+        self.shared.progress.acknowledge(&self.name, positions.into_iter(), self.sent);
+        self.batch_records = (self.batch_records * 2).min(BATCH_MAX_RECORDS);
+        self.go_on();
+        Ok(())
+    }
+
+    fn go_on(&mut self) {
+        self.failures = 0;
+        self.shared.troubles.clear_partition(&self.name);
+    }
+
+    /// Reads the partition's end, and passes over what is there already; whether that could be done.
+    async fn look_at_end(&mut self) -> Result<bool, LaneEnded> {
+        match find_place(&mut self.partition, (&self.shared.source, self.count)).await {
+            Ok(finding) if finding.latest <= self.sent.offset => {
+                self.fail_as_lost()?;
+            }
+            Ok(finding) => {
+                let place = finding.place_after(Some(&self.sent));
+                if let Err(error) = ensure_in_log(&*self.shared.log, &self.name.0, place).await {
+                    self.shared.progress.fail(error.to_string());
+                    return Err(LaneEnded);
+                }
+                self.sent = finding.sent_after(self.sent);
+                self.is_end_known = true;
+                let there = self.positions.partition_point(|at| *at <= self.sent.position);
+                self.records.drain(..there);
+                let positions: Vec<_> = self.positions.drain(..there).collect();
+                self.shared.progress.acknowledge(&self.name, positions.into_iter(), self.sent);
+                return Ok(true);
+            }
+            Err(error) => self.wait(error.to_string()).await,
+        }
+        Ok(false)
+    }
+
+    fn fail_as_lost(&self) -> Result<(), LaneEnded> {
+        let (topic, number) = &self.name;
+        self.shared.progress.fail(format!(
+            "{topic}/{number} ends before what it had acknowledged: it was truncated, or the topic was made anew"
+        ));
+        Err(LaneEnded)
+    }
+
+    /// Waits before the next attempt. Said from the second time on: a connection may end for being idle.
+    async fn wait(&mut self, sentence: String) {
+        self.is_end_known = false;
+        if self.failures > 0 {
+            self.shared.troubles.note_trouble(&self.name, sentence, false);
+        }
+        RETRY_BACKOFF.wait(self.failures).await;
+        self.failures = self.failures.saturating_add(1);
+    }
+
+    /// Says that a person has to do something, and waits.
+    async fn stop(&mut self, sentence: String) {
+        self.is_end_known = false;
+        self.shared.troubles.note_trouble(&self.name, sentence, true);
+        sleep(STOPPED_INTERVAL).await;
+        self.failures = self.failures.saturating_add(1);
+    }
+
+    fn describe_refused(&self, code: AnswerCode) -> String {
+        let position = self.positions.front().copied().unwrap_or_default();
+        let record = self.records.front();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let header = |name: &str| {
+            let found = record.and_then(|record| record.headers.iter().find(|(n, _)| n == name));
+            found.map(|(_, value)| text(value)).unwrap_or_default()
+        };
+        let bytes = record.map_or(0, |record| record.value.len());
+        let key = record.map(|record| text(&record.key)).unwrap_or_default();
+        let remedy = match code {
+            AnswerCode::MESSAGE_TOO_LARGE => "raise max.message.bytes of the topic",
+            AnswerCode::INVALID_TIMESTAMP => "set this machine's clock right",
+            _ => "look at the topic's configuration, such as cleanup.policy, and the broker's log",
+        };
+        format!(
+            "the broker refuses the event at position {position} ({code}): {remedy}; nothing behind it is sent to \
+             this partition (event {}, {}, key {key}, {bytes} bytes)",
+            header("ce_id"),
+            header("ce_type")
+        )
+    }
+}

@@ -1,0 +1,118 @@
+//! What a session has taken, what of it is done, and what stands in the way.
+//!
+//! Invariant: everything up to [`Progress::done`] is acknowledged or asked for by no topic; a position is acknowledged
+//! by the lane that took it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use platform::event_log::Position;
+use platform::follower::ReactionError;
+use tokio::sync::Notify;
+
+use crate::partition_state::Sent;
+
+/// The most events that wait at a time. A partition that is stopped holds them back, and when so many wait for it,
+/// all others wait too: what a restart has to look through again is bounded by it.
+const WAITING_MAX: usize = 10_000;
+
+/// A topic and the number of its partition.
+pub(crate) type PartitionName = (String, i32);
+
+/// The tally of one session. Lanes and session share it.
+pub(crate) struct Progress {
+    tally: Mutex<Tally>,
+    changed: Notify,
+}
+
+struct Tally {
+    taken: Position,
+    waiting: BTreeSet<Position>,
+    has_changed: bool,
+    failure: Option<String>,
+    /// Known and not written down.
+    unsaved: BTreeMap<PartitionName, Sent>,
+}
+
+impl Progress {
+    /// Everything up to `from` is done; what is known of `partitions` is to be written down.
+    pub(crate) fn new(from: Position, partitions: BTreeMap<PartitionName, Sent>) -> Self {
+        let tally = Tally {
+            taken: from,
+            waiting: BTreeSet::new(),
+            has_changed: !partitions.is_empty(),
+            failure: None,
+            unsaved: partitions,
+        };
+        Self { tally: Mutex::new(tally), changed: Notify::new() }
+    }
+
+    pub(crate) fn has_room(&self) -> bool {
+        self.lock_tally().waiting.len() < WAITING_MAX
+    }
+
+    /// Everything up to `up_to` was taken; of it `positions` have to be acknowledged.
+    pub(crate) fn take(&self, positions: impl Iterator<Item = Position>, up_to: Position) {
+        let mut tally = self.lock_tally();
+        tally.waiting.extend(positions);
+        tally.taken = up_to;
+        self.tell_change(tally);
+    }
+
+    /// These need not be waited for any more, for this is what the partition holds.
+    pub(crate) fn acknowledge(
+        &self,
+        partition: &PartitionName,
+        positions: impl Iterator<Item = Position>,
+        sent: Sent,
+    ) {
+        let mut tally = self.lock_tally();
+        for position in positions {
+            tally.waiting.remove(&position);
+        }
+        tally.unsaved.insert(partition.clone(), sent);
+        self.tell_change(tally);
+    }
+
+    /// The session cannot go on.
+    pub(crate) fn fail(&self, why: String) {
+        let mut tally = self.lock_tally();
+        tally.failure.get_or_insert(why);
+        self.tell_change(tally);
+    }
+
+    /// Waits until something has changed since this was asked last, and says up to where everything is done.
+    pub(crate) async fn done(&self) -> Result<Position, ReactionError> {
+        loop {
+            {
+                let mut tally = self.lock_tally();
+                if let Some(failure) = &tally.failure {
+                    return Err(failure.clone().into());
+                }
+                if std::mem::take(&mut tally.has_changed) {
+                    let first = tally.waiting.first();
+                    return Ok(first.map_or(tally.taken, |first| Position(first.0 - 1)));
+                }
+            }
+            self.changed.notified().await;
+        }
+    }
+
+    /// What is known of partitions and was not asked for before.
+    pub(crate) fn take_unsaved(&self) -> BTreeMap<PartitionName, Sent> {
+        std::mem::take(&mut self.lock_tally().unsaved)
+    }
+
+    fn tell_change(&self, mut tally: MutexGuard<'_, Tally>) {
+        tally.has_changed = true;
+        drop(tally);
+        self.changed.notify_one();
+    }
+
+    fn lock_tally(&self) -> MutexGuard<'_, Tally> {
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests;
