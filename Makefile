@@ -18,7 +18,7 @@ BASH_COMPLETION := $(SHARE)/bash-completion/completions/chipq
 ZSH_COMPLETION := $(SHARE)/zsh/site-functions/_chipq
 FISH_COMPLETION := $(SHARE)/fish/vendor_completions.d/chipq.fish
 
-.PHONY: help build release demo install uninstall test triton lint packages
+.PHONY: help build release demo install uninstall test test-integration triton lint packages
 
 help: ## This list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -48,12 +48,22 @@ uninstall: ## What `make install` installed
 	@rm -f "$(DESTDIR)$(PREFIX)/bin/chipq" "$(SHARE)"/man/man1/chipq.1 "$(SHARE)"/man/man1/chipq-*.1 \
 	    "$(BASH_COMPLETION)" "$(ZSH_COMPLETION)" "$(FISH_COMPLETION)"
 
-test: packages ## Every test, on a real PostgreSQL, Triton and Keycloak (installed into a cache)
+test: packages ## Every test, on a real PostgreSQL, Triton, Keycloak and Kafka (installed into a cache)
 	@trap 'deploy/stop-test-postgres' EXIT
 	CHIPQ_TRITON=$$(deploy/ensure-triton)
 	CHIPQ_KEYCLOAK=$$(deploy/ensure-keycloak)
-	export CHIPQ_TRITON CHIPQ_KEYCLOAK
+	CHIPQ_KAFKA_RUNTIME=$$(deploy/ensure-kafka)
+	CHIPQ_KAFKA_CONSUMERS=$$(deploy/ensure-kafka-consumers)
+	export CHIPQ_TRITON CHIPQ_KEYCLOAK CHIPQ_KAFKA_RUNTIME CHIPQ_KAFKA_CONSUMERS
 	$(CARGO) test --locked --workspace $(ARGS)
+
+test-integration: packages ## The tests with a real Kafka and consumers of others; says what it skips
+	@trap 'deploy/stop-test-postgres' EXIT
+	CHIPQ_KAFKA_RUNTIME=$$(deploy/ensure-kafka)
+	CHIPQ_KAFKA_CONSUMERS=$$(deploy/ensure-kafka-consumers)
+	export CHIPQ_KAFKA_RUNTIME CHIPQ_KAFKA_CONSUMERS
+	$(CARGO) test --locked --workspace --test kafka -- --nocapture
+	projectors/kafka-client/tests/with-brokers
 
 triton: ## Serve triton/ with a real Triton on 127.0.0.1: gRPC 8001, HTTP 8000 (ARGS="--grpc-port=9001")
 	@runtime=$$(deploy/ensure-triton)
