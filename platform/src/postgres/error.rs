@@ -81,6 +81,15 @@ pub enum PostgresError {
         /// How long the migration waited for the table.
         waited: Duration,
     },
+    /// It has a shape that only a newer version knows.
+    #[error(
+        "the database was migrated by a newer version of chipq (to migration {migration}, which this one does not have); \
+         run that version, or restore the backup that was made before the upgrade"
+    )]
+    MigratedByNewer {
+        /// The first that is not known here.
+        migration: i64,
+    },
     /// A migration failed or does not fit the database.
     #[error("the database cannot be migrated: {0}")]
     Migrate(#[from] MigrateError),

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use sqlx::migrate::{Migrate as _, Migrator};
+use sqlx::migrate::{Migrate as _, MigrateError, Migrator};
 use sqlx::{Connection as _, PgConnection};
 
 use super::connection::SessionWatch as _;
@@ -93,6 +93,9 @@ async fn run_on(
         Err(error) if waited_for_a_lock(&error) => {
             Err(PostgresError::MigrationBlocked { waited: lock_limit })
         }
+        Err(MigrateError::VersionMissing(migration)) => {
+            Err(PostgresError::MigratedByNewer { migration })
+        }
         migrated => Ok(migrated.map(|()| closed)??),
     }
 }
@@ -127,5 +130,16 @@ mod tests {
         assert!(error.to_string().contains("; run the migration again"), "{error}");
         reader.rollback().await.unwrap();
         run_migrations(&pool, &migrations, limit).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn an_older_version_says_that_a_newer_one_migrated() {
+        let database = fresh_database().await;
+        let newer = "INSERT INTO _sqlx_migrations
+                         (version, description, installed_on, success, checksum, execution_time)
+                     VALUES (9999, 'of a newer version', now(), true, '', 0)";
+        sqlx::query(newer).execute(&database.pool()).await.unwrap();
+        let refused = migrate(&database.pool()).await.unwrap_err().to_string();
+        assert!(refused.contains("newer version of chipq (to migration 9999"), "{refused}");
     }
 }

@@ -5,7 +5,7 @@
 //! Invariants: the payload is the stored one, of the stored version; what is sent again is the same but for the
 //! record's time. A record is ours when its source is, and its place can be read.
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::SecondsFormat;
 use kafka_client::{Record, TailRecord};
 use platform::event_log::{Incarnation, LogPlace, Recorded};
 
@@ -16,12 +16,8 @@ const SPECIFICATION: &str = "1.0";
 const SOURCE: &str = "ce_source";
 const LOG_POSITION: &str = "ce_logposition";
 
-/// The record of `event`, as it was read in the history `incarnation`, sent at `now`.
-pub(crate) fn record_of(
-    event: &Recorded,
-    (source, incarnation): (&str, Incarnation),
-    now: DateTime<Utc>,
-) -> Record {
+/// The record of `event`, as it was read in the history `incarnation`; its time is that of sending, and not set here.
+pub(crate) fn record_of(event: &Recorded, (source, incarnation): (&str, Incarnation)) -> Record {
     let place = LogPlace { incarnation, position: event.position };
     let (aggregate, name) = (&event.stream.aggregate_type, &event.event_type);
     let schema = format!("urn:chipq:schema:event:{name}:{}", event.event_version);
@@ -44,7 +40,7 @@ pub(crate) fn record_of(
         key: event.stream.aggregate_id.clone().into_bytes(),
         value: event.payload.to_string().into_bytes(),
         headers: headers.map(|(name, value)| (name.to_owned(), value.into_bytes())).collect(),
-        timestamp_ms: now.timestamp_millis(),
+        timestamp_ms: 0,
     }
 }
 

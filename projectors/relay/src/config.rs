@@ -11,9 +11,9 @@ const CLIENT_ID: &str = "chipq-relay";
 /// How events are sent to Kafka.
 #[derive(Debug, Clone, clap::Args)]
 pub struct RelayConfig {
-    /// The Kafka that events are sent to: kafka://HOST:PORT[,HOST:PORT]?topic_prefix=chipq.&tls=true&ca=FILE
-    /// &sasl=scram-sha-512&partitions=6&replication=-1&retention_hours=N&topics=inspection,part,model-route; user
-    /// and password are CHIPQ_KAFKA_USER and CHIPQ_KAFKA_PASSWORD, or CHIPQ_KAFKA_PASSWORD_FILE, of the environment.
+    /// The Kafka that events are sent to, such as kafka://HOST:PORT?tls=true&sasl=scram-sha-512; docs/consumers.md has
+    /// every option. User and password are CHIPQ_KAFKA_USER and CHIPQ_KAFKA_PASSWORD, or CHIPQ_KAFKA_PASSWORD_FILE,
+    /// of the environment.
     #[arg(long, env = "CHIPQ_KAFKA", value_name = "URL")]
     pub kafka: Option<BrokerUrl>,
     /// The source of the events, as CloudEvents' attribute of this name: a URI, the same for ever, and another one

@@ -127,7 +127,7 @@ impl Lane {
             return self.shared.progress.acknowledge(&self.name, already, self.sent);
         }
         self.positions.push_back(event.position);
-        self.records.push_back(record_of(&event, (&self.shared.source, incarnation), Utc::now()));
+        self.records.push_back(record_of(&event, (&self.shared.source, incarnation)));
     }
 
     async fn send(&mut self) -> Result<(), LaneEnded> {
@@ -139,7 +139,10 @@ impl Lane {
             return Ok(());
         }
         let begun = Instant::now();
-        let batch = &self.records.make_contiguous()[..count];
+        let batch = &mut self.records.make_contiguous()[..count];
+        // The time of this attempt: it may have waited for hours, or for a clock to be set right.
+        let now_ms = Utc::now().timestamp_millis();
+        batch.iter_mut().for_each(|record| record.timestamp_ms = now_ms);
         let produced = self.partition.produce(batch).await;
         let is_stored = matches!(produced, Produced::Stored { .. });
         self.shared.metrics.record_send(&self.name.0, (count, begun.elapsed()), is_stored);
@@ -154,7 +157,7 @@ impl Lane {
                 ))
                 .await;
             }
-            Produced::Passing { code, .. } => self.wait(code.to_string()).await,
+            Produced::Passing { code, .. } => self.wait(describe_passing(code)).await,
             Produced::NotSent(error) => self.wait(error.to_string()).await,
             Produced::Unknown(error) => self.wait(error.to_string()).await,
             Produced::NoBatch => {}
@@ -265,4 +268,17 @@ impl Lane {
             header("ce_type")
         )
     }
+}
+
+/// What is in the way and passes by itself, or by what somebody does to the cluster.
+fn describe_passing(code: AnswerCode) -> String {
+    let what = match code.0 {
+        3 => {
+            "the broker has no such topic or partition; where it was deleted, make it again, or take it out of topics="
+        }
+        5 | 6 => "nobody leads the partition at the moment",
+        19 | 20 => "fewer replicas are in sync than the topic's min.insync.replicas asks for",
+        _ => "the broker does not take records at the moment",
+    };
+    format!("{what} ({code})")
 }

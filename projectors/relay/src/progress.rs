@@ -19,13 +19,13 @@ const WAITING_MAX: usize = 10_000;
 /// A topic and the number of its partition.
 pub(crate) type PartitionName = (String, i32);
 
-/// The tally of one session. Lanes and session share it.
+/// The account of one session. Lanes and session share it.
 pub(crate) struct Progress {
-    tally: Mutex<Tally>,
+    account: Mutex<SessionAccount>,
     changed: Notify,
 }
 
-struct Tally {
+struct SessionAccount {
     taken: Position,
     waiting: BTreeSet<Position>,
     has_changed: bool,
@@ -37,26 +37,26 @@ struct Tally {
 impl Progress {
     /// Everything up to `from` is done; what is known of `partitions` is to be written down.
     pub(crate) fn new(from: Position, partitions: BTreeMap<PartitionName, Sent>) -> Self {
-        let tally = Tally {
+        let account = SessionAccount {
             taken: from,
             waiting: BTreeSet::new(),
             has_changed: !partitions.is_empty(),
             failure: None,
             unsaved: partitions,
         };
-        Self { tally: Mutex::new(tally), changed: Notify::new() }
+        Self { account: Mutex::new(account), changed: Notify::new() }
     }
 
     pub(crate) fn has_room(&self) -> bool {
-        self.lock_tally().waiting.len() < WAITING_MAX
+        self.lock_account().waiting.len() < WAITING_MAX
     }
 
     /// Everything up to `up_to` was taken; of it `positions` have to be acknowledged.
     pub(crate) fn take(&self, positions: impl Iterator<Item = Position>, up_to: Position) {
-        let mut tally = self.lock_tally();
-        tally.waiting.extend(positions);
-        tally.taken = up_to;
-        self.tell_change(tally);
+        let mut account = self.lock_account();
+        account.waiting.extend(positions);
+        account.taken = up_to;
+        self.tell_change(account);
     }
 
     /// These need not be waited for any more, for this is what the partition holds.
@@ -66,32 +66,32 @@ impl Progress {
         positions: impl Iterator<Item = Position>,
         sent: Sent,
     ) {
-        let mut tally = self.lock_tally();
+        let mut account = self.lock_account();
         for position in positions {
-            tally.waiting.remove(&position);
+            account.waiting.remove(&position);
         }
-        tally.unsaved.insert(partition.clone(), sent);
-        self.tell_change(tally);
+        account.unsaved.insert(partition.clone(), sent);
+        self.tell_change(account);
     }
 
     /// The session cannot go on.
     pub(crate) fn fail(&self, why: String) {
-        let mut tally = self.lock_tally();
-        tally.failure.get_or_insert(why);
-        self.tell_change(tally);
+        let mut account = self.lock_account();
+        account.failure.get_or_insert(why);
+        self.tell_change(account);
     }
 
     /// Waits until something has changed since this was asked last, and says up to where everything is done.
     pub(crate) async fn done(&self) -> Result<Position, ReactionError> {
         loop {
             {
-                let mut tally = self.lock_tally();
-                if let Some(failure) = &tally.failure {
+                let mut account = self.lock_account();
+                if let Some(failure) = &account.failure {
                     return Err(failure.clone().into());
                 }
-                if std::mem::take(&mut tally.has_changed) {
-                    let first = tally.waiting.first();
-                    return Ok(first.map_or(tally.taken, |first| Position(first.0 - 1)));
+                if std::mem::take(&mut account.has_changed) {
+                    let first = account.waiting.first();
+                    return Ok(first.map_or(account.taken, |first| Position(first.0 - 1)));
                 }
             }
             self.changed.notified().await;
@@ -100,17 +100,17 @@ impl Progress {
 
     /// What is known of partitions and was not asked for before.
     pub(crate) fn take_unsaved(&self) -> BTreeMap<PartitionName, Sent> {
-        std::mem::take(&mut self.lock_tally().unsaved)
+        std::mem::take(&mut self.lock_account().unsaved)
     }
 
-    fn tell_change(&self, mut tally: MutexGuard<'_, Tally>) {
-        tally.has_changed = true;
-        drop(tally);
+    fn tell_change(&self, mut account: MutexGuard<'_, SessionAccount>) {
+        account.has_changed = true;
+        drop(account);
         self.changed.notify_one();
     }
 
-    fn lock_tally(&self) -> MutexGuard<'_, Tally> {
-        self.tally.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock_account(&self) -> MutexGuard<'_, SessionAccount> {
+        self.account.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
