@@ -37,8 +37,7 @@ async fn list(args: ListTopicsArgs) -> anyhow::Result<ExitCode> {
 async fn resend(args: ResendTopicArgs) -> anyhow::Result<ExitCode> {
     let session = OperatorSession::open(&args.installation).await?;
     let outcome = async {
-        let forgotten = resend_topic(session.pool(), &args.topic).await?;
-        if forgotten > 0 {
+        if resend_topic(session.pool(), &args.topic).await? {
             return Ok(());
         }
         let listed = list_partitions(session.pool()).await?;
@@ -53,7 +52,7 @@ async fn resend(args: ResendTopicArgs) -> anyhow::Result<ExitCode> {
     };
     let outcome = outcome.await;
     session.close(outcome).await?;
-    outln!("the relay sends {} every event that it does not hold", args.topic);
+    outln!("within seconds the relay begins to send {} every event of the log again", args.topic);
     Ok(ExitCode::SUCCESS)
 }
 

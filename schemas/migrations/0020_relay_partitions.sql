@@ -6,8 +6,12 @@ CREATE TABLE relay_partitions (
     partition     integer     NOT NULL CHECK (partition >= 0),
     -- Every event of this partition up to this position of the log is there.
     position      bigint      NOT NULL,
-    -- The offset of the last record; -1 before the first.
-    record_offset bigint      NOT NULL,
+    -- The offset of the last record, -1 before the first; and which event that is, 0 where nobody knows. Where another
+    -- one stands there, the topic is not the one that it was.
+    record_offset   bigint    NOT NULL,
+    record_position bigint    NOT NULL,
+    -- Somebody asked for every event of the topic to be sent again, whatever it holds.
+    is_resent     boolean     NOT NULL DEFAULT false,
     updated_at    timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (topic, partition)
 );

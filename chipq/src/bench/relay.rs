@@ -109,7 +109,7 @@ async fn relay_all(
 ) -> anyhow::Result<()> {
     let prefix = format!("bench-{}-{round}.", uuid::Uuid::now_v7().simple());
     let mut config = config.clone();
-    if let Some(url) = &mut config.kafka {
+    if let Some(Ok(url)) = &mut config.kafka {
         url.topic_prefix.clone_from(&prefix);
     }
     let service = relay::Service::new(&config)?.context("--kafka is not set")?;
@@ -135,7 +135,8 @@ async fn produce(
     script: &Path,
     (records, record_bytes): (usize, usize),
 ) -> anyhow::Result<f64> {
-    let url = args.relay.kafka.as_ref().context("--kafka is not set")?;
+    let url = args.relay.kafka.as_ref().and_then(|url| url.as_ref().ok());
+    let url = url.context("--kafka is not set")?;
     let address = url.addresses.first().context("--kafka names no address")?.to_string();
     let topic = format!("bench-{}.producer", uuid::Uuid::now_v7().simple());
     let create = [

@@ -9,13 +9,13 @@ use crate::installation::InstallationArgs;
 pub(crate) enum TopicsCommand {
     /// Show up to which position of the log each partition holds its events.
     List(ListTopicsArgs),
-    /// Let the relay send a topic every event that it does not hold: after it was deleted, or emptied.
+    /// Let the relay send a topic every event again, from the log's first on: after it was deleted, or emptied.
     #[command(after_help = "\
 Example:
   chipq topics resend chipq.inspection
 
-What the partitions hold at their ends is not sent again; delete the topic first to get all of it. Consumers
-drop what they have seen: docs/consumers.md.")]
+Delete the topic first where it holds anything: who reads it from the beginning would get that twice, and consumers drop what
+they have seen. See docs/consumers.md.")]
     Resend(ResendTopicArgs),
 }
 

@@ -1,7 +1,9 @@
 //! What goes wrong with Kafka is said, nothing of a key comes before what it waits for, and nothing is lost.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
+use ::platform::event_log::StreamId;
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -150,11 +152,8 @@ async fn a_topic_that_was_deleted_is_filled_again_when_somebody_decides_so() {
     // One that is new to the relay has everything from the log's beginning, and the others nothing twice.
     relay.kill();
     let more = format!("{kafka},projection");
-    let part = ::platform::event_log::StreamId {
-        aggregate_type: "projection".into(),
-        aggregate_id: "p".into(),
-    };
-    log.append(&part, 0, 2, "small").await;
+    let repaired = StreamId { aggregate_type: "projection".into(), aggregate_id: "p".into() };
+    log.append(&repaired, 0, 2, "small").await;
     let relay = Relay::start(&log.database, &kafka, folder.path());
     log.until_sent().await;
     relay.kill();
@@ -176,14 +175,7 @@ async fn what_expired_is_not_sent_again_and_a_changed_number_of_partitions_is_re
     let relay = Relay::start(&log.database, &kafka, folder.path());
     log.until_sent().await;
     relay.kill();
-    let all: Vec<_> = (0..2)
-        .map(|partition| serde_json::json!({"topic": TOPIC, "partition": partition, "offset": -1}))
-        .collect();
-    let file = folder.path().join("delete.json");
-    std::fs::write(&file, serde_json::json!({"version": 1, "partitions": all}).to_string())
-        .unwrap();
-    let delete = ["--offset-json-file", file.to_str().unwrap()];
-    broker.run_tool("org.apache.kafka.tools.DeleteRecordsCommand", &delete);
+    delete_records(&broker, folder.path());
 
     // Everything is looked through again, and nothing of it is sent.
     let back = "UPDATE follower_leases SET position = 0 WHERE follower = 'relay'";
@@ -198,4 +190,60 @@ async fn what_expired_is_not_sent_again_and_a_changed_number_of_partitions_is_re
     let relay = Relay::start(&log.database, &kafka, folder.path());
     relay.until_it_says(&["had 2 partitions and has 3 now", "topic_prefix"]).await;
     assert_eq!(log.checkpoint().await, Some(4), "it has begun nothing");
+}
+
+#[tokio::test]
+async fn what_a_topic_lacks_is_sent_when_it_comes_back_is_made_anew_or_is_asked_for() {
+    let Some(consumers) = Consumers::find().filter(|_| is_installed()) else { return };
+    let folder = folder();
+    let broker = Broker::start(&folder.path().join("kafka"));
+    let one = format!("kafka://{}?partitions=2&topics=inspection", broker.plain_address());
+    let both = format!("{one},projection");
+    let log = Log::new().await;
+    let repaired = StreamId { aggregate_type: "projection".into(), aggregate_id: "p".into() };
+    log.append(&inspection("a"), 0, 3, "small").await;
+    log.append(&repaired, 0, 2, "small").await;
+    let relay = Relay::start(&log.database, &both, folder.path());
+    log.until_sent().await;
+    relay.kill();
+
+    // Left out for a while, in which the checkpoint moves on without it.
+    let relay = Relay::start(&log.database, &one, folder.path());
+    log.append(&repaired, 2, 2, "small").await;
+    log.append(&inspection("a"), 3, 1, "small").await;
+    log.until_sent().await;
+    relay.kill();
+    let relay = Relay::start(&log.database, &both, folder.path());
+    until("the topic that was left out has everything", async || {
+        read(&consumers, &broker, "chipq.projection").get("p") == Some(&vec![4, 5, 6, 7])
+    })
+    .await;
+
+    // Made anew while nothing is sent: what comes next is not taken for its first record.
+    broker.delete_topic(TOPIC);
+    broker.create_topic(TOPIC, 2, &[]);
+    log.append(&inspection("a"), 4, 1, "small").await;
+    let all = || read(&consumers, &broker, TOPIC).remove("a").unwrap_or_default();
+    until("the new topic has everything in order", async || all() == [1, 2, 3, 8, 9]).await;
+
+    // Emptied, and asked for, with nothing more to send.
+    delete_records(&broker, folder.path());
+    assert_eq!(all(), Vec::<u64>::new());
+    let resend = ["topics", "resend", TOPIC];
+    let asked = finished(chipq(&resend).env("CHIPQ_DATABASE_URL", log.database.url()));
+    assert_eq!(asked.0, 0, "{asked:?}");
+    until("everything was sent again", async || all() == [1, 2, 3, 8, 9]).await;
+    relay.until_ready().await;
+}
+
+/// Empties both partitions of the topic.
+fn delete_records(broker: &Broker, folder: &Path) {
+    let all: Vec<_> = (0..2)
+        .map(|partition| serde_json::json!({"topic": TOPIC, "partition": partition, "offset": -1}))
+        .collect();
+    let file = folder.join("delete.json");
+    std::fs::write(&file, serde_json::json!({"version": 1, "partitions": all}).to_string())
+        .unwrap();
+    let delete = ["--offset-json-file", file.to_str().unwrap()];
+    broker.run_tool("org.apache.kafka.tools.DeleteRecordsCommand", &delete);
 }

@@ -167,6 +167,10 @@ impl FromStr for BrokerUrl {
 
     fn from_str(text: &str) -> Result<Self, InvalidBrokerUrl> {
         let mut reading = UrlReading::default();
+        // What stands before an @ is a secret, wherever it ends: nothing is repeated of such a text.
+        if text.contains('@') {
+            return Err(InvalidBrokerUrl { problems: vec![BrokerUrlProblem::Secret] });
+        }
         let Some(rest) = text.strip_prefix("kafka://") else {
             return Err(InvalidBrokerUrl { problems: vec![BrokerUrlProblem::Scheme] });
         };
@@ -188,11 +192,6 @@ struct UrlReading {
 
 impl UrlReading {
     fn read_addresses(&mut self, authority: &str) -> Vec<Address> {
-        // What stands before the @ is not repeated: it is a secret.
-        let authority = authority.rsplit_once('@').map_or(authority, |(_, behind)| {
-            self.problems.push(BrokerUrlProblem::Secret);
-            behind
-        });
         if authority.is_empty() || authority.contains(['/', '#']) {
             self.problems.push(BrokerUrlProblem::Shape);
             return Vec::new();

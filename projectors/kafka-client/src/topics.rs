@@ -124,6 +124,11 @@ pub enum TopicError {
 /// It is missing and may not be made, it does not get leaders, or nobody answers.
 pub async fn ensure_topic(cluster: &KafkaCluster, spec: &TopicSpec) -> Result<Topic, TopicError> {
     let is_new = match cluster.topic(&spec.name).await {
+        // One that is there may have a partition without a leader: the others can be used.
+        Ok(TopicMetadata { name, partitions }) if !partitions.is_empty() => {
+            let partitions = i32::try_from(partitions.len()).unwrap_or(i32::MAX);
+            return Ok(Topic { name, partitions, is_new: false });
+        }
         Ok(_) => false,
         // Whether a topic that we may not describe is there, nobody says: the answer to making it does.
         Err(ClusterError::Topic { code: AnswerCode(3 | 29), .. }) => {

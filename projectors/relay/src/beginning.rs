@@ -8,12 +8,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures::{StreamExt as _, stream};
-use kafka_client::{ClusterError, KafkaCluster, TopicPartition, TopicSpec, ensure_topic};
+use kafka_client::{
+    ClusterError, KafkaCluster, TopicError, TopicPartition, TopicSpec, ensure_topic,
+};
 use platform::event_log::{EventLog, EventLogError, LogPlace, Position};
 use platform::postgres::Pool;
 
-use crate::partition_state::{Sent, load_sent};
-use crate::tail::{TailFinding, find_place};
+use crate::partition_state::{Sent, load_topic};
+use crate::tail::{EndJudgement, find_end};
 
 /// How many partitions are looked at at a time, each by a connection that is then its lane's.
 const LOOKS_MAX: usize = 32;
@@ -24,16 +26,27 @@ pub(crate) struct BegunTopic {
     pub(crate) aggregate: String,
     pub(crate) name: String,
     pub(crate) partitions: Vec<BegunPartition>,
+    /// Whether what was known of it is to be forgotten: somebody asked for all of it to be sent again.
+    pub(crate) is_resent: bool,
+}
+
+impl BegunTopic {
+    /// Every event is sent again, behind whatever is there.
+    fn send_again(&mut self) {
+        for begun in &mut self.partitions {
+            begun.sent = Sent { position: Position(0), last: Position(0), ..begun.sent };
+        }
+    }
 }
 
 /// A partition to which events are sent.
 pub(crate) struct BegunPartition {
     pub(crate) partition: TopicPartition,
+    /// What was known of it.
+    known: Option<Sent>,
     pub(crate) sent: Sent,
     /// Whether its end was read; the lane reads it first where it was not.
     pub(crate) is_end_known: bool,
-    /// Whether what is known of it is to be written down before anything is sent.
-    is_unsaved: bool,
 }
 
 /// From where on the relay sends, to which topics.
@@ -50,7 +63,7 @@ impl Beginning {
             let name = |begun: &BegunPartition| (topic.name.clone(), begun.partition.number());
             topic.partitions.iter().map(move |begun| (name(begun), begun))
         });
-        let unsaved = partitions.filter(|(_, begun)| begun.is_unsaved);
+        let unsaved = partitions.filter(|(_, begun)| begun.known != Some(begun.sent));
         unsaved.map(|(name, begun)| (name, begun.sent)).collect()
     }
 }
@@ -63,11 +76,14 @@ pub(crate) enum BeginError {
     #[error(transparent)]
     Log(#[from] EventLogError),
     #[error(
-        "topic {topic} holds events of the log behind {after} which are not in the log any more, because an earlier \
-         state of it was put back: give the relay another topic_prefix, where consumers begin anew, or delete the \
-         topic and run `chipq topics resend {topic}`"
+        "topic {topic} holds events that are not in this log, or not any more: where another installation sends to it, \
+         give each its own topic_prefix; where an earlier state of the log was put back, give the relay another \
+         topic_prefix, where consumers begin anew, or delete the topic and run `chipq topics resend {topic}`"
     )]
-    PutBack { topic: String, after: Position },
+    NotOfThisLog { topic: String },
+    /// Whatever the topic is.
+    #[error(transparent)]
+    Cluster(ClusterError),
     /// What is in the way of a topic, or of several.
     #[error("{0}")]
     Topic(String),
@@ -86,62 +102,64 @@ impl Ground<'_> {
     pub(crate) async fn begin(&self, checkpoint: Position) -> Result<Beginning, BeginError> {
         let url = self.cluster.url();
         let specs = TopicSpec::all_of(url);
-        let mut beginning = Beginning { topics: Vec::new(), from: checkpoint };
-        let mut problems = Vec::new();
+        let (mut topics, mut problems) = (Vec::new(), Vec::new());
         for (aggregate, spec) in url.topics.iter().zip(&specs) {
             match self.begin_topic(aggregate, spec).await {
-                Ok((topic, is_behind)) => {
-                    if is_behind {
-                        beginning.from = Position(0);
-                    }
-                    beginning.topics.push(topic);
-                }
+                Ok(topic) => topics.push(topic),
                 Err(BeginError::Topic(problem)) => problems.push(problem),
                 Err(error) => return Err(error),
             }
         }
-        // One sentence for what is the same for every topic, such as a broker that is away.
-        problems.dedup();
-        if problems.is_empty() {
-            Ok(beginning)
-        } else {
-            Err(BeginError::Topic(problems.join("; ")))
+        if !problems.is_empty() {
+            return Err(BeginError::Topic(problems.join("; ")));
         }
+        // A topic that was not sent to for a while, or lost something, is behind the others.
+        let partitions = topics.iter().flat_map(|topic: &BegunTopic| &topic.partitions);
+        let from = partitions.map(|begun| begun.sent.position).fold(checkpoint, Position::min);
+        Ok(Beginning { topics, from })
     }
 
-    /// A topic, and whether any partition of it lacks what the log has before the checkpoint.
     async fn begin_topic(
         &self,
         aggregate: &str,
         spec: &TopicSpec,
-    ) -> Result<(BegunTopic, bool), BeginError> {
+    ) -> Result<BegunTopic, BeginError> {
         let name = &spec.name;
-        let known = load_sent(self.pool, name).await?;
-        let count = self.count_partitions(spec, &known).await.map_err(BeginError::Topic)?;
-        let looks = (0..count).map(|number| async move {
-            let mut partition = TopicPartition::new(Arc::clone(self.cluster), name.clone(), number);
-            let found = find_place(&mut partition, (self.source, count)).await;
-            (partition, found)
+        let known = load_topic(self.pool, name).await?;
+        let count = self.count_partitions(spec, &known.partitions).await?;
+        let looks = (0..count).map(|number| {
+            let known = known.partitions.get(&number).copied();
+            async move {
+                let mut partition =
+                    TopicPartition::new(Arc::clone(self.cluster), name.clone(), number);
+                let found = find_end(&mut partition, (self.source, count), known).await;
+                (partition, known, found)
+            }
         });
-        let (mut partitions, mut is_behind) = (Vec::new(), known.is_empty());
+        let mut partitions = Vec::new();
         let mut looks = stream::iter(looks).buffered(LOOKS_MAX);
-        while let Some((partition, found)) = looks.next().await {
-            let known = known.get(&partition.number()).copied();
+        while let Some((partition, known, found)) = looks.next().await {
             let (sent, is_end_known) = match found {
-                Ok(finding) => {
-                    let (sent, was_lost) = judge_end(&finding, known);
-                    is_behind |= was_lost && say_lost(&partition);
-                    ensure_in_log(self.log, name, finding.place_after(known.as_ref())).await?;
-                    (sent, true)
+                Ok((finding, judgement)) => {
+                    let places = finding.places_after(known.unwrap_or(Sent::NOTHING));
+                    ensure_in_log(self.log, name, places).await?;
+                    (conclude(&partition, judgement)?, true)
                 }
                 Err(error) if error.passes() => (known.unwrap_or(Sent::NOTHING), false),
                 Err(error) => return Err(BeginError::Topic(error.to_string())),
             };
-            let is_unsaved = known != Some(sent);
-            partitions.push(BegunPartition { partition, sent, is_end_known, is_unsaved });
+            partitions.push(BegunPartition { partition, known, sent, is_end_known });
         }
-        let aggregate = aggregate.to_owned();
-        Ok((BegunTopic { aggregate, name: name.clone(), partitions }, is_behind))
+        let mut topic = BegunTopic {
+            aggregate: aggregate.to_owned(),
+            name: name.clone(),
+            partitions,
+            is_resent: known.is_resent,
+        };
+        if known.is_resent {
+            topic.send_again();
+        }
+        Ok(topic)
     }
 
     /// How many partitions the topic has: as many as it had.
@@ -149,58 +167,85 @@ impl Ground<'_> {
         &self,
         spec: &TopicSpec,
         known: &BTreeMap<i32, Sent>,
-    ) -> Result<i32, String> {
+    ) -> Result<i32, BeginError> {
         let topic = &spec.name;
         if !known.is_empty() {
             match self.cluster.topic(topic).await {
                 Err(ClusterError::Topic { code, .. }) if code.is_unknown_topic() => {
-                    return Err(format!(
+                    return Err(BeginError::Topic(format!(
                         "topic {topic} was deleted, or this is another cluster, and events had been sent to it: take \
                          it out of topics=, or run `chipq topics resend {topic}`, after which it is made \
                          again and gets all of them"
-                    ));
+                    )));
                 }
-                Err(error) => return Err(error.to_string()),
+                Err(error) => return Err(TopicError::from(error).into()),
                 Ok(_) => {}
             }
         }
-        let found = ensure_topic(self.cluster, spec).await.map_err(|error| error.to_string())?;
+        let found = ensure_topic(self.cluster, spec).await?;
         if found.is_new {
             tracing::info!(topic, partitions = found.partitions, "the topic was made");
         } else if let Some(difference) = found.describe_difference(spec) {
             tracing::warn!("{difference}");
         }
         if !known.is_empty() && known.len() != usize::try_from(found.partitions).unwrap_or(0) {
-            return Err(moved_keys(topic, known.len(), found.partitions));
+            let problem = moved_keys(topic, known.len(), found.partitions);
+            return Err(BeginError::Topic(problem));
         }
         Ok(found.partitions)
     }
 }
 
-/// Whether the log still has what was sent last, from `place`, if anything was.
-pub(crate) async fn ensure_in_log(
-    log: &dyn EventLog,
-    topic: &str,
-    place: Option<LogPlace>,
-) -> Result<(), BeginError> {
-    let Some(place) = place else { return Ok(()) };
-    match log.check_place(place).await {
-        Err(EventLogError::Reissued { after } | EventLogError::EndsBefore { end: after, .. }) => {
-            Err(BeginError::PutBack { topic: topic.to_owned(), after })
+/// What is in the way of one topic is told apart from what is in the way of all.
+impl From<TopicError> for BeginError {
+    fn from(error: TopicError) -> Self {
+        match error {
+            TopicError::Cluster(
+                error @ (ClusterError::Nobody(_) | ClusterError::Connection(_)),
+            ) => Self::Cluster(error),
+            error => Self::Topic(error.to_string()),
         }
-        checked => Ok(checked?),
     }
 }
 
-fn say_lost(partition: &TopicPartition) -> bool {
+/// Whether the log has what was sent last, from `places`.
+pub(crate) async fn ensure_in_log(
+    log: &dyn EventLog,
+    topic: &str,
+    places: Vec<LogPlace>,
+) -> Result<(), BeginError> {
+    for place in places {
+        match log.check_place(place).await {
+            Err(EventLogError::Reissued { .. } | EventLogError::EndsBefore { .. }) => {
+                return Err(BeginError::NotOfThisLog { topic: topic.to_owned() });
+            }
+            checked => checked?,
+        }
+    }
+    Ok(())
+}
+
+/// From where on a partition is sent to.
+fn conclude(partition: &TopicPartition, judgement: EndJudgement) -> Result<Sent, BeginError> {
     let (topic, number) = (partition.topic(), partition.number());
-    tracing::warn!(
-        topic,
-        partition = number,
-        "the partition ends before what it had acknowledged: it was truncated, or the topic was made anew; every \
-         event of it is sent again"
-    );
-    true
+    match judgement {
+        EndJudgement::AsLeft(sent) => Ok(sent),
+        EndJudgement::Lost(sent) => {
+            let position = sent.position.0;
+            tracing::warn!(
+                topic,
+                partition = number,
+                position,
+                "the partition ends before what it had acknowledged: it was truncated, or the topic was made anew; \
+                 its events behind this position are sent again"
+            );
+            Ok(sent)
+        }
+        EndJudgement::Mixed => Err(BeginError::Topic(format!(
+            "{topic}/{number} was made anew or truncated, and holds events before others that come first, so that \
+             consumers would drop those: delete the topic and run `chipq topics resend {topic}`"
+        ))),
+    }
 }
 
 /// What to do where a topic's number of partitions was changed.
@@ -210,14 +255,3 @@ pub(crate) fn moved_keys(topic: &str, before: usize, now: i32) -> String {
          them: give the relay another topic_prefix, or delete the topic and run `chipq topics resend {topic}`"
     )
 }
-
-/// Up to where a partition was sent, by what it holds and what was `known` of it; and whether it lost something.
-fn judge_end(finding: &TailFinding, known: Option<Sent>) -> (Sent, bool) {
-    match known {
-        Some(known) if finding.latest <= known.offset => (Sent::NOTHING, true),
-        known => (finding.sent_after(known.unwrap_or(Sent::NOTHING)), false),
-    }
-}
-
-#[cfg(test)]
-mod tests;

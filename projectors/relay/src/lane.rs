@@ -20,7 +20,7 @@ use crate::cloud_event::record_of;
 use crate::metrics::SendMetrics;
 use crate::partition_state::Sent;
 use crate::progress::{PartitionName, Progress};
-use crate::tail::find_place;
+use crate::tail::{EndJudgement, find_end};
 use crate::troubles::Troubles;
 
 /// The most records in a batch.
@@ -33,6 +33,8 @@ const RECORD_OVERHEAD_BYTES: usize = 700;
 /// Between attempts while the broker, or the network to it, is in the way.
 const RETRY_BACKOFF: Backoff =
     Backoff::new(Duration::from_millis(100), Duration::from_secs(2), 0.5);
+/// For so long after a batch the partition is taken to end with it.
+const END_TRUSTED_FOR: Duration = Duration::from_secs(1);
 /// Between looks where a person has to do something.
 const STOPPED_INTERVAL: Duration = Duration::from_secs(30);
 
@@ -69,6 +71,10 @@ pub(crate) struct Lane {
     batch_records: usize,
     /// How often it failed in a row.
     failures: u32,
+    /// Behind what others have written, where that has to be looked at.
+    looks_after: Option<Sent>,
+    /// When the end was seen last.
+    sent_at: Instant,
     is_end_known: bool,
 }
 
@@ -95,6 +101,8 @@ impl Lane {
             records: VecDeque::new(),
             batch_records: BATCH_MAX_RECORDS,
             failures: 0,
+            looks_after: None,
+            sent_at: Instant::now(),
             is_end_known,
         }
     }
@@ -131,7 +139,7 @@ impl Lane {
     }
 
     async fn send(&mut self) -> Result<(), LaneEnded> {
-        if !self.is_end_known && !self.look_at_end().await? {
+        if !self.is_end_as_left().await && !self.look_at_end().await? {
             return Ok(());
         }
         let count = self.count_batch();
@@ -183,7 +191,14 @@ impl Lane {
         self.records.drain(..count);
         let positions: Vec<_> = self.positions.drain(..count).collect();
         let position = positions.last().copied().unwrap_or(self.sent.position);
-        self.sent = Sent { position, offset };
+        if base_offset != self.sent.offset + 1 {
+            // Somebody else has written between: an owner that was fenced off, or one who should not. What that was
+            // is looked at before more is sent.
+            self.looks_after = Some(self.looks_after.unwrap_or(self.sent));
+            self.is_end_known = false;
+        }
+        self.sent = Sent { position, offset, last: position };
+        self.sent_at = Instant::now();
         self.shared.progress.acknowledge(&self.name, positions.into_iter(), self.sent);
         self.batch_records = (self.batch_records * 2).min(BATCH_MAX_RECORDS);
         self.go_on();
@@ -195,29 +210,43 @@ impl Lane {
         self.shared.troubles.clear_partition(&self.name);
     }
 
+    /// Whether the partition ends where this lane left it, as far as that has to be asked. A topic that is made anew
+    /// while nothing is sent would take what comes next for its first records.
+    async fn is_end_as_left(&mut self) -> bool {
+        if self.is_end_known && self.sent_at.elapsed() > END_TRUSTED_FOR {
+            let latest = self.partition.read_end().await;
+            self.is_end_known = latest.is_ok_and(|latest| latest == self.sent.offset + 1);
+        }
+        self.is_end_known
+    }
+
     /// Reads the partition's end, and passes over what is there already; whether that could be done.
     async fn look_at_end(&mut self) -> Result<bool, LaneEnded> {
-        match find_place(&mut self.partition, (&self.shared.source, self.count)).await {
-            Ok(finding) if finding.latest <= self.sent.offset => {
-                self.fail_as_lost()?;
+        let of = (&*self.shared.source, self.count);
+        let known = self.looks_after.unwrap_or(self.sent);
+        let (finding, judgement) = match find_end(&mut self.partition, of, Some(known)).await {
+            Ok(found) => found,
+            Err(error) => {
+                self.wait(error.to_string()).await;
+                return Ok(false);
             }
-            Ok(finding) => {
-                let place = finding.place_after(Some(&self.sent));
-                if let Err(error) = ensure_in_log(&*self.shared.log, &self.name.0, place).await {
-                    self.shared.progress.fail(error.to_string());
-                    return Err(LaneEnded);
-                }
-                self.sent = finding.sent_after(self.sent);
-                self.is_end_known = true;
-                let there = self.positions.partition_point(|at| *at <= self.sent.position);
-                self.records.drain(..there);
-                let positions: Vec<_> = self.positions.drain(..there).collect();
-                self.shared.progress.acknowledge(&self.name, positions.into_iter(), self.sent);
-                return Ok(true);
-            }
-            Err(error) => self.wait(error.to_string()).await,
+        };
+        let places = finding.places_after(known);
+        if let Err(error) = ensure_in_log(&*self.shared.log, &self.name.0, places).await {
+            self.shared.progress.fail(error.to_string());
+            return Err(LaneEnded);
         }
-        Ok(false)
+        let EndJudgement::AsLeft(sent) = judgement else {
+            return self.fail_as_lost().map(|()| false);
+        };
+        let position = sent.position.max(self.sent.position);
+        (self.sent, self.looks_after) = (Sent { position, ..sent }, None);
+        (self.sent_at, self.is_end_known) = (Instant::now(), true);
+        let there = self.positions.partition_point(|at| *at <= self.sent.position);
+        self.records.drain(..there);
+        let positions: Vec<_> = self.positions.drain(..there).collect();
+        self.shared.progress.acknowledge(&self.name, positions.into_iter(), self.sent);
+        Ok(true)
     }
 
     fn fail_as_lost(&self) -> Result<(), LaneEnded> {

@@ -15,23 +15,37 @@ pub(crate) struct Sent {
     pub(crate) position: Position,
     /// The offset of the last record; -1 before the first.
     pub(crate) offset: i64,
+    /// Which event that is; 0 where nobody knows.
+    pub(crate) last: Position,
 }
 
 impl Sent {
     /// Nothing was.
-    pub(crate) const NOTHING: Self = Self { position: Position(0), offset: -1 };
+    pub(crate) const NOTHING: Self = Self { position: Position(0), offset: -1, last: Position(0) };
 }
 
-/// What is known of the partitions of `topic`, by number; empty where nothing was ever sent to it.
-pub(crate) async fn load_sent(
-    pool: &Pool,
-    topic: &str,
-) -> Result<BTreeMap<i32, Sent>, sqlx::Error> {
-    let sql = "SELECT partition, position, record_offset FROM relay_partitions WHERE topic = $1";
-    let rows: Vec<(i32, i64, i64)> = sqlx::query_as(sql).bind(topic).fetch_all(pool).await?;
-    let sent =
-        |(partition, position, offset)| (partition, Sent { position: Position(position), offset });
-    Ok(rows.into_iter().map(sent).collect())
+/// What is known of a topic.
+#[derive(Debug, Default)]
+pub(crate) struct KnownTopic {
+    /// By number; empty where nothing was ever sent to it, or nothing of that counts.
+    pub(crate) partitions: BTreeMap<i32, Sent>,
+    /// Whether every event is to be sent again, whatever the topic holds.
+    pub(crate) is_resent: bool,
+}
+
+/// What is known of `topic`.
+pub(crate) async fn load_topic(pool: &Pool, topic: &str) -> Result<KnownTopic, sqlx::Error> {
+    let sql = "SELECT partition, position, record_offset, record_position, is_resent
+               FROM relay_partitions WHERE topic = $1";
+    let rows: Vec<(i32, i64, i64, i64, bool)> =
+        sqlx::query_as(sql).bind(topic).fetch_all(pool).await?;
+    if rows.iter().any(|(.., is_resent)| *is_resent) {
+        return Ok(KnownTopic { partitions: BTreeMap::new(), is_resent: true });
+    }
+    let sent = |(partition, position, offset, last, _)| {
+        (partition, Sent { position: Position(position), offset, last: Position(last) })
+    };
+    Ok(KnownTopic { partitions: rows.into_iter().map(sent).collect(), is_resent: false })
 }
 
 /// Writes down what is known of a partition now.
@@ -40,28 +54,58 @@ pub(crate) async fn save_sent(
     (topic, partition): (&str, i32),
     sent: Sent,
 ) -> Result<(), sqlx::Error> {
-    let sql = "INSERT INTO relay_partitions (topic, partition, position, record_offset)
-               VALUES ($1, $2, $3, $4)
+    let sql = "INSERT INTO relay_partitions
+                   (topic, partition, position, record_offset, record_position)
+               VALUES ($1, $2, $3, $4, $5)
                ON CONFLICT (topic, partition) DO UPDATE
-               SET position = $3, record_offset = $4, updated_at = now()";
+               SET position = $3, record_offset = $4, record_position = $5, updated_at = now()";
     let saving = sqlx::query(sql).bind(topic).bind(partition).bind(sent.position.0);
-    saving.bind(sent.offset).execute(transaction).await.map(drop)
+    saving.bind(sent.offset).bind(sent.last.0).execute(transaction).await.map(drop)
 }
 
-/// Forgets what is known of `topic`, and fences off whoever owns the relay, which then begins anew: the topic gets
-/// every event that it does not hold. Says of how many partitions something was known.
+/// Writes down that everything up to `done` is in `topics`, where one partition or another had nothing to be sent.
+pub(crate) async fn save_done(
+    transaction: &mut DatabaseConnection,
+    topics: &[String],
+    done: Position,
+) -> Result<(), sqlx::Error> {
+    let sql = "UPDATE relay_partitions SET position = $2, updated_at = now()
+               WHERE topic = ANY($1) AND position < $2";
+    sqlx::query(sql).bind(topics).bind(done.0).execute(transaction).await.map(drop)
+}
+
+/// Forgets what was known of a topic, and that it was to be sent again.
+pub(crate) async fn forget_topic(
+    transaction: &mut DatabaseConnection,
+    topic: &str,
+) -> Result<(), sqlx::Error> {
+    let sql = "DELETE FROM relay_partitions WHERE topic = $1";
+    sqlx::query(sql).bind(topic).execute(transaction).await.map(drop)
+}
+
+/// Whether somebody asked for one of `topics` to be sent again.
+pub(crate) async fn is_any_resent(pool: &Pool, topics: &[String]) -> Result<bool, sqlx::Error> {
+    let sql = "SELECT EXISTS (SELECT FROM relay_partitions WHERE topic = ANY($1) AND is_resent)";
+    sqlx::query_scalar(sql).bind(topics).fetch_one(pool).await
+}
+
+/// Asks the relay to send `topic` every event again, from the log's first on; it notices within seconds. Says whether
+/// the relay has ever sent to it.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn resend_topic(pool: &Pool, topic: &str) -> Result<u64, sqlx::Error> {
+pub async fn resend_topic(pool: &Pool, topic: &str) -> Result<bool, sqlx::Error> {
     let mut transaction = pool.begin().await?;
-    // In the order in which an owner writes them: its checkpoint first.
-    let fence = "UPDATE follower_leases SET epoch = epoch + 1 WHERE follower = $1";
-    sqlx::query(fence).bind(crate::RELAY).execute(&mut *transaction).await?;
     let forgotten = sqlx::query("DELETE FROM relay_partitions WHERE topic = $1").bind(topic);
-    let forgotten = forgotten.execute(&mut *transaction).await?.rows_affected();
+    let is_known = forgotten.execute(&mut *transaction).await?.rows_affected() > 0;
+    if is_known {
+        let sql = "INSERT INTO relay_partitions
+                       (topic, partition, position, record_offset, record_position, is_resent)
+                   VALUES ($1, 0, 0, -1, 0, true)";
+        sqlx::query(sql).bind(topic).execute(&mut *transaction).await?;
+    }
     transaction.commit().await?;
-    Ok(forgotten)
+    Ok(is_known)
 }
 
 /// What was sent to a partition.

@@ -14,7 +14,7 @@ use crate::partition_state::Sent;
 
 /// The most events that wait at a time. A partition that is stopped holds them back, and when so many wait for it,
 /// all others wait too: what a restart has to look through again is bounded by it.
-const WAITING_MAX: usize = 10_000;
+pub(crate) const WAITING_MAX: usize = 10_000;
 
 /// A topic and the number of its partition.
 pub(crate) type PartitionName = (String, i32);
@@ -32,6 +32,12 @@ struct SessionAccount {
     failure: Option<String>,
     /// Known and not written down.
     unsaved: BTreeMap<PartitionName, Sent>,
+}
+
+impl SessionAccount {
+    fn find_done(&self) -> Position {
+        self.waiting.first().map_or(self.taken, |first| Position(first.0 - 1))
+    }
 }
 
 impl Progress {
@@ -90,17 +96,17 @@ impl Progress {
                     return Err(failure.clone().into());
                 }
                 if std::mem::take(&mut account.has_changed) {
-                    let first = account.waiting.first();
-                    return Ok(first.map_or(account.taken, |first| Position(first.0 - 1)));
+                    return Ok(account.find_done());
                 }
             }
             self.changed.notified().await;
         }
     }
 
-    /// What is known of partitions and was not asked for before.
-    pub(crate) fn take_unsaved(&self) -> BTreeMap<PartitionName, Sent> {
-        std::mem::take(&mut self.lock_account().unsaved)
+    /// What is known of partitions and was not asked for before, and up to where everything is done.
+    pub(crate) fn take_unsaved(&self) -> (BTreeMap<PartitionName, Sent>, Position) {
+        let mut account = self.lock_account();
+        (std::mem::take(&mut account.unsaved), account.find_done())
     }
 
     fn tell_change(&self, mut account: MutexGuard<'_, SessionAccount>) {

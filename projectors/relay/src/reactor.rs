@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kafka_client::{KafkaCluster, partition_of};
+use kafka_client::{ClusterError, KafkaCluster, partition_of};
 use platform::event_log::{EventLog, Page, Position};
 use platform::follower::{LogReactor, ReactionError, ReactionSession};
 use platform::postgres::{DatabaseConnection, Pool};
@@ -17,10 +17,12 @@ use tokio::task::JoinSet;
 use crate::beginning::{BegunTopic, Ground, moved_keys};
 use crate::lane::{Given, Lane, LaneShared};
 use crate::metrics::SendMetrics;
-use crate::partition_state::save_sent;
+use crate::partition_state::{forget_topic, is_any_resent, save_done, save_sent};
 use crate::progress::Progress;
 use crate::troubles::Troubles;
 
+/// How often one looks whether somebody asked for a topic to be sent again.
+const REQUESTS_INTERVAL: Duration = Duration::from_secs(3);
 /// How often the topics' numbers of partitions are looked at.
 const LOOK_INTERVAL: Duration = Duration::from_secs(60);
 
@@ -38,6 +40,10 @@ pub(crate) struct Relay {
 pub(crate) struct RelaySession {
     /// By aggregate; each topic's lanes by partition.
     lanes: BTreeMap<String, Vec<UnboundedSender<Given>>>,
+    /// Their whole names.
+    topics: Vec<String>,
+    /// Those of which what was known before does not count any more.
+    forgotten: Vec<String>,
     progress: Arc<Progress>,
     troubles: Arc<Troubles>,
     _tasks: JoinSet<()>,
@@ -73,6 +79,10 @@ impl LogReactor for Relay {
         let mut tasks = JoinSet::new();
         let (cluster, counts) = (Arc::clone(&self.cluster), count_partitions(&beginning.topics));
         tasks.spawn(watch_partitions(cluster, counts, Arc::clone(&progress)));
+        let topics: Vec<_> = beginning.topics.iter().map(|topic| topic.name.clone()).collect();
+        tasks.spawn(watch_requests(self.pool.clone(), topics.clone(), Arc::clone(&progress)));
+        let resent = beginning.topics.iter().filter(|topic| topic.is_resent);
+        let forgotten = resent.map(|topic| topic.name.clone()).collect();
         let start = |topic: BegunTopic, tasks: &mut JoinSet<()>| {
             let count = i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX);
             let lanes = topic.partitions.into_iter().map(|begun| {
@@ -84,13 +94,16 @@ impl LogReactor for Relay {
         };
         let lanes = beginning.topics.into_iter().map(|topic| start(topic, &mut tasks)).collect();
         let troubles = Arc::clone(&self.troubles);
-        Ok((RelaySession { lanes, progress, troubles, _tasks: tasks }, from))
+        let session = RelaySession { lanes, topics, forgotten, progress, troubles, _tasks: tasks };
+        Ok((session, from))
     }
 }
 
 impl ReactionSession for RelaySession {
     fn has_room(&self) -> bool {
-        self.progress.has_room()
+        let has_room = self.progress.has_room();
+        self.troubles.set_full(!has_room);
+        has_room
     }
 
     fn take(&mut self, page: &Page) {
@@ -116,10 +129,14 @@ impl ReactionSession for RelaySession {
     }
 
     async fn save(&mut self, transaction: &mut DatabaseConnection) -> Result<(), sqlx::Error> {
-        for ((topic, partition), sent) in self.progress.take_unsaved() {
+        for topic in std::mem::take(&mut self.forgotten) {
+            forget_topic(transaction, &topic).await?;
+        }
+        let (unsaved, done) = self.progress.take_unsaved();
+        for ((topic, partition), sent) in unsaved {
             save_sent(transaction, (&topic, partition), sent).await?;
         }
-        Ok(())
+        save_done(transaction, &self.topics, done).await
     }
 }
 
@@ -142,13 +159,28 @@ async fn watch_partitions(
     loop {
         tokio::time::sleep(LOOK_INTERVAL).await;
         for (topic, count) in &counts {
-            // Whatever else is in the way, the lanes notice and say.
-            if let Ok(found) = cluster.topic(topic).await
-                && found.partitions.len() != *count
-            {
-                let now = i32::try_from(found.partitions.len()).unwrap_or(i32::MAX);
-                progress.fail(moved_keys(topic, *count, now));
+            match cluster.topic(topic).await {
+                Ok(found) if found.partitions.len() != *count => {
+                    let now = i32::try_from(found.partitions.len()).unwrap_or(i32::MAX);
+                    progress.fail(moved_keys(topic, *count, now));
+                }
+                Err(ClusterError::Topic { code, .. }) if code.is_unknown_topic() => {
+                    progress.fail(format!("topic {topic} is not there any more"));
+                }
+                // Whatever else is in the way, the lanes notice and say.
+                _ => {}
             }
+        }
+    }
+}
+
+/// Ends the session when somebody asked for a topic to be sent again: the next one begins with that.
+async fn watch_requests(pool: Pool, topics: Vec<String>, progress: Arc<Progress>) {
+    loop {
+        tokio::time::sleep(REQUESTS_INTERVAL).await;
+        // A database that does not answer ends the session by itself.
+        if is_any_resent(&pool, &topics).await.unwrap_or_default() {
+            progress.fail("a topic is to be sent again".to_owned());
         }
     }
 }

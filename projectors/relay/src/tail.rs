@@ -4,7 +4,7 @@
 //! may have put them there in any order; a partition in which others write is not guessed about.
 
 use kafka_client::{AnswerClass, Tail, TailError, TopicPartition, partition_of};
-use platform::event_log::LogPlace;
+use platform::event_log::{LogPlace, Position};
 
 use crate::cloud_event::place_of;
 use crate::partition_state::Sent;
@@ -17,25 +17,71 @@ const LOOK_BACK_FARTHER: u32 = 2_000;
 /// What stands at the end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TailFinding {
+    /// The first offset that is still there.
+    pub(crate) earliest: i64,
     /// The offset of the next record.
     pub(crate) latest: i64,
     /// Ours, by offset.
     pub(crate) places: Vec<(i64, LogPlace)>,
 }
 
+/// What a partition's end says, beside what is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum EndJudgement {
+    /// It is as it was left, or was sent on.
+    AsLeft(Sent),
+    /// It ends before what it had acknowledged; what it holds is the beginning of that.
+    Lost(Sent),
+    /// It is not the partition that it was, and holds events before those that come first.
+    Mixed,
+}
+
 impl TailFinding {
-    /// The farthest place in the log that was sent behind what is `known`.
-    pub(crate) fn place_after(&self, known: Option<&Sent>) -> Option<LogPlace> {
-        let after = known.map_or(-1, |known| known.offset);
-        let behind = self.places.iter().filter(|(offset, _)| *offset > after);
-        behind.map(|(_, place)| *place).max_by_key(|place| place.position)
+    /// The farthest places in the log that were sent behind what is `known`, one for each history of the log.
+    pub(crate) fn places_after(&self, known: Sent) -> Vec<LogPlace> {
+        let mut farthest: Vec<LogPlace> = Vec::new();
+        for (_, place) in self.places.iter().filter(|(offset, _)| *offset > known.offset) {
+            match farthest.iter_mut().find(|found| found.incarnation == place.incarnation) {
+                Some(found) if found.position < place.position => *found = *place,
+                Some(_) => {}
+                None => farthest.push(*place),
+            }
+        }
+        farthest
+    }
+
+    /// Which event stands at `offset`, if it is among those that were looked at.
+    fn event_at(&self, offset: i64) -> Option<Position> {
+        let found = self.places.iter().find(|(found, _)| *found == offset);
+        found.map(|(_, place)| place.position)
     }
 
     /// Up to where the partition was sent, where so much of it is known already.
-    pub(crate) fn sent_after(&self, known: Sent) -> Sent {
-        let place = self.place_after(Some(&known));
-        let position = place.map_or(known.position, |place| place.position.max(known.position));
-        Sent { position, offset: self.latest - 1 }
+    fn sent_after(&self, known: Sent) -> Sent {
+        if self.latest - 1 == known.offset {
+            return known;
+        }
+        let places = self.places_after(known).into_iter().map(|place| place.position);
+        let position = places.fold(known.position, Position::max);
+        let offset = self.latest - 1;
+        Sent { position, offset, last: self.event_at(offset).unwrap_or_default() }
+    }
+
+    /// What the end says, where `known` of the partition is known, and `there` stands at that offset now.
+    pub(crate) fn judge_end(&self, known: Option<Sent>, there: Option<Position>) -> EndJudgement {
+        let known = known.unwrap_or(Sent::NOTHING);
+        if self.latest <= known.offset {
+            let after_loss = self.sent_after(Sent::NOTHING);
+            return if after_loss.position <= known.last {
+                EndJudgement::Lost(after_loss)
+            } else {
+                EndJudgement::Mixed
+            };
+        }
+        match there {
+            Some(there) if known.last != Position(0) && there != known.last => EndJudgement::Mixed,
+            _ => EndJudgement::AsLeft(self.sent_after(known)),
+        }
     }
 }
 
@@ -70,8 +116,26 @@ impl FindError {
     }
 }
 
-/// What stands at the end of `partition`, one of `count`, that was sent as `source`.
-pub(crate) async fn find_place(
+/// What stands at the end of `partition`, one of `count`, that was sent as `source`, and what it says.
+pub(crate) async fn find_end(
+    partition: &mut TopicPartition,
+    (source, count): (&str, i32),
+    known: Option<Sent>,
+) -> Result<(TailFinding, EndJudgement), FindError> {
+    let finding = find_place(partition, (source, count)).await?;
+    let offset = known.map_or(-1, |known| known.offset);
+    let mut there = finding.event_at(offset);
+    if there.is_none() && (finding.earliest..finding.latest).contains(&offset) {
+        let record = partition.read_record(offset).await?;
+        // One of somebody else is another one, too.
+        there = record
+            .map(|record| place_of(&record, source).map_or(Position(-1), |place| place.position));
+    }
+    let judgement = finding.judge_end(known, there);
+    Ok((finding, judgement))
+}
+
+async fn find_place(
     partition: &mut TopicPartition,
     (source, count): (&str, i32),
 ) -> Result<TailFinding, FindError> {
@@ -109,5 +173,8 @@ fn understand_tail(
         }
         places.push((record.offset, place));
     }
-    Ok(TailFinding { latest: tail.latest, places })
+    Ok(TailFinding { earliest: tail.earliest, latest: tail.latest, places })
 }
+
+#[cfg(test)]
+mod tests;

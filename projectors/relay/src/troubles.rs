@@ -3,12 +3,13 @@
 //! Invariant: a partition is named here from its second failure in a row until it goes on.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
 use platform::health::Check;
 
-use crate::progress::PartitionName;
+use crate::progress::{PartitionName, WAITING_MAX};
 
 /// What stands in the way of one partition.
 #[derive(Debug, Clone)]
@@ -21,7 +22,11 @@ struct Trouble {
 
 /// All of it, of this process.
 #[derive(Debug, Default)]
-pub(crate) struct Troubles(Mutex<BTreeMap<PartitionName, Trouble>>);
+pub(crate) struct Troubles {
+    of_partitions: Mutex<BTreeMap<PartitionName, Trouble>>,
+    /// Whether so many events wait for those that nothing else is sent.
+    is_full: AtomicBool,
+}
 
 impl Troubles {
     /// `partition` does not go on, for this reason. Said in the log when it is another one than before.
@@ -58,8 +63,14 @@ impl Troubles {
         }
     }
 
+    /// Whether so many events wait that nothing more is taken from the log.
+    pub(crate) fn set_full(&self, is_full: bool) {
+        self.is_full.store(is_full, Ordering::Relaxed);
+    }
+
     /// The session is over, and so is what it knew.
     pub(crate) fn clear_all(&self) {
+        self.set_full(false);
         self.lock_troubles().clear();
     }
 
@@ -75,10 +86,20 @@ impl Troubles {
             let said = format!("since {since}: {}", trouble.sentence);
             Check::new(format!("relay:{topic}/{number}"), Err(said))
         };
-        self.lock_troubles().iter().map(check).collect()
+        let troubles = self.lock_troubles();
+        let mut checks: Vec<_> = troubles.iter().map(check).collect();
+        // For a moment that is so whenever there is much to do.
+        if !checks.is_empty() && self.is_full.load(Ordering::Relaxed) {
+            let said = format!(
+                "{WAITING_MAX} events wait for the partitions that are named here; nothing is sent to any other until \
+                 they go on"
+            );
+            checks.push(Check::new("relay:waiting", Err(said)));
+        }
+        checks
     }
 
     fn lock_troubles(&self) -> MutexGuard<'_, BTreeMap<PartitionName, Trouble>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.of_partitions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

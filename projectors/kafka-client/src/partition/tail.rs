@@ -87,7 +87,40 @@ impl TopicPartition {
     pub async fn read_tail(&mut self, count: u32) -> Result<Tail, TailError> {
         let connection = self.take_connection().await?;
         let tail = self.read_tail_by(&connection, count).await;
-        match &tail {
+        self.keep_after(connection, &tail);
+        tail
+    }
+
+    /// Where the partition ends: the offset of the next record.
+    ///
+    /// # Errors
+    /// [`TailError`]; the leader is looked up anew the next time.
+    pub async fn read_end(&mut self) -> Result<i64, TailError> {
+        let connection = self.take_connection().await?;
+        let latest = self.offset(&connection, LATEST).await;
+        self.keep_after(connection, &latest);
+        latest
+    }
+
+    /// The record at `offset`; `None` where it has expired, was compacted away, or cannot be read.
+    ///
+    /// # Errors
+    /// [`TailError`]; the leader is looked up anew the next time.
+    pub async fn read_record(&mut self, offset: i64) -> Result<Option<TailRecord>, TailError> {
+        let connection = self.take_connection().await?;
+        let (records, unreadable) = (Vec::new(), Vec::new());
+        let mut one = Tail { earliest: offset, latest: offset + 1, records, unreadable };
+        let read = match self.fill_tail(&connection, offset, &mut one).await {
+            Err(TailError::Answered { code: AnswerCode::OFFSET_OUT_OF_RANGE, .. }) => Ok(()),
+            read => read,
+        };
+        self.keep_after(connection, &read);
+        read.map(|()| one.records.pop())
+    }
+
+    /// Keeps the connection where it is of more use.
+    fn keep_after<T>(&mut self, connection: BrokerConnection, read: &Result<T, TailError>) {
+        match read {
             Ok(_) => {
                 self.silences = 0;
                 self.connection = Some(connection);
@@ -96,7 +129,6 @@ impl TopicPartition {
             // It may not lead any more.
             Err(_) => {}
         }
-        tail
     }
 
     async fn read_tail_by(

@@ -9,7 +9,8 @@ fn partition() -> PartitionName {
 }
 
 fn acknowledge(progress: &Progress, positions: &[i64]) {
-    let sent = Sent { position: Position(positions.last().copied().unwrap()), offset: 0 };
+    let last = Position(positions.last().copied().unwrap());
+    let sent = Sent { position: last, offset: 0, last };
     let positions = positions.iter().copied().map(Position);
     progress.acknowledge(&partition(), positions, sent);
 }
@@ -59,13 +60,14 @@ fn a_failure_ends_the_session_and_is_the_first_one() {
 
 #[test]
 fn what_is_known_of_a_partition_is_asked_for_once_and_as_it_is_now() {
-    let known = Sent { position: Position(3), offset: 2 };
+    let known = Sent { position: Position(3), offset: 2, last: Position(3) };
     let progress = Progress::new(Position(0), BTreeMap::from([(partition(), known)]));
-    assert_eq!(progress.take_unsaved(), BTreeMap::from([(partition(), known)]));
-    assert_eq!(progress.take_unsaved(), BTreeMap::new());
-    progress.take([4, 5].map(Position).into_iter(), Position(5));
+    assert_eq!(progress.take_unsaved(), (BTreeMap::from([(partition(), known)]), Position(0)));
+    assert_eq!(progress.take_unsaved().0, BTreeMap::new());
+    progress.take([4, 5].map(Position).into_iter(), Position(6));
     acknowledge(&progress, &[4]);
+    assert_eq!(progress.take_unsaved().1, Position(4));
     acknowledge(&progress, &[5]);
-    let last = Sent { position: Position(5), offset: 0 };
-    assert_eq!(progress.take_unsaved(), BTreeMap::from([(partition(), last)]));
+    let last = Sent { position: Position(5), offset: 0, last: Position(5) };
+    assert_eq!(progress.take_unsaved(), (BTreeMap::from([(partition(), last)]), Position(6)));
 }
