@@ -126,6 +126,7 @@ impl Ground<'_> {
     ) -> Result<BegunTopic, BeginError> {
         let name = &spec.name;
         let known = load_topic(self.pool, name).await?;
+        let is_resent = known.is_resent;
         let count = self.count_partitions(spec, &known.partitions).await?;
         let looks = (0..count).map(|number| {
             let known = known.partitions.get(&number).copied();
@@ -145,7 +146,10 @@ impl Ground<'_> {
                     ensure_in_log(self.log, name, places).await?;
                     (conclude(&partition, judgement)?, true)
                 }
-                Err(error) if error.passes() => (known.unwrap_or(Sent::NOTHING), false),
+                // What is to be sent again is sent behind what is there, so that the end has to be known.
+                Err(error) if error.passes() && !is_resent => {
+                    (known.unwrap_or(Sent::NOTHING), false)
+                }
                 Err(error) => return Err(BeginError::Topic(error.to_string())),
             };
             partitions.push(BegunPartition { partition, known, sent, is_end_known });
@@ -154,9 +158,9 @@ impl Ground<'_> {
             aggregate: aggregate.to_owned(),
             name: name.clone(),
             partitions,
-            is_resent: known.is_resent,
+            is_resent,
         };
-        if known.is_resent {
+        if is_resent {
             topic.send_again();
         }
         Ok(topic)

@@ -1,7 +1,7 @@
 //! What a broker does not want: users, ports, records.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use kafka_client::{
     AnswerCode, ClusterError, ConnectionError, Produced, TopicPartition, ensure_topic,
@@ -70,6 +70,19 @@ async fn ports_of_another_kind_are_told_apart() {
     }
 }
 
+/// Brokers learn of a topic and of rights one after the other, in a moment.
+async fn produce_until(partition: &mut TopicPartition, is_it: impl Fn(&Produced) -> bool) {
+    let began = Instant::now();
+    loop {
+        let produced = partition.produce(&records(1, 1, 10)).await;
+        if is_it(&produced) {
+            return;
+        }
+        assert!(began.elapsed() < Duration::from_secs(20), "{produced:?}");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
 #[tokio::test]
 async fn what_is_forbidden_is_said_with_the_command_for_it() {
     let Some(site) = Site::find() else { return };
@@ -85,11 +98,10 @@ async fn what_is_forbidden_is_said_with_the_command_for_it() {
     let allow = ["--add", "--allow-principal", "User:relay", "--topic", &name, "--operation"];
     site.tool("org.apache.kafka.tools.AclCommand", &[&allow[..], &["DESCRIBE"]].concat());
     let mut partition = TopicPartition::new(Arc::clone(&cluster), name.clone(), 0);
-    let produced = partition.produce(&records(1, 1, 10)).await;
-    assert_eq!(produced, Produced::Forbidden { code: AnswerCode(29) });
+    let forbidden = Produced::Forbidden { code: AnswerCode(29) };
+    produce_until(&mut partition, |produced| *produced == forbidden).await;
     site.tool("org.apache.kafka.tools.AclCommand", &[&allow[..], &["WRITE"]].concat());
-    let produced = partition.produce(&records(1, 1, 10)).await;
-    assert!(matches!(produced, Produced::Stored { .. }), "{produced:?}");
+    produce_until(&mut partition, |produced| matches!(produced, Produced::Stored { .. })).await;
     let said = partition.read_tail(1).await.unwrap_err().to_string();
     assert!(said.contains("READ"), "{said}");
     eprintln!("FOUND {said}");
