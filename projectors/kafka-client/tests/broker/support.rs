@@ -123,11 +123,15 @@ pub(crate) fn spec(name: &str, partitions: i32) -> TopicSpec {
     TopicSpec { name: name.to_owned(), partitions, replication: -1, retention: None }
 }
 
-/// The only partition of a new topic.
+/// The only partition of a new topic, led by the broker that is asked first, which is the one that tests stop.
 pub(crate) async fn partition(cluster: &Arc<KafkaCluster>, what: &str) -> TopicPartition {
-    let name = topic_name(what);
-    ensure_topic(cluster, &spec(&name, 1)).await.unwrap();
-    TopicPartition::new(Arc::clone(cluster), name, 0)
+    loop {
+        let name = topic_name(what);
+        ensure_topic(cluster, &spec(&name, 1)).await.unwrap();
+        if cluster.find_leader(&name, 0).await.unwrap() == cluster.url().addresses[0] {
+            return TopicPartition::new(Arc::clone(cluster), name, 0);
+        }
+    }
 }
 
 pub(crate) fn now_ms() -> i64 {
