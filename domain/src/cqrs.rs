@@ -3,7 +3,8 @@
 use cqrs_es::event_sink::EventSink;
 
 use crate::{
-    AccessAttempts, AccessControl, Aggregate, Inspection, ModelRoute, Part, ProjectionRepair,
+    AccessAttempts, AccessControl, Aggregate, Inspection, ModelRoute, Part, PictureRetention,
+    ProjectionRepair,
 };
 
 macro_rules! cqrs_aggregate {
@@ -38,5 +39,6 @@ cqrs_aggregate!(Inspection);
 cqrs_aggregate!(Part);
 cqrs_aggregate!(ModelRoute);
 cqrs_aggregate!(ProjectionRepair);
+cqrs_aggregate!(PictureRetention);
 cqrs_aggregate!(AccessControl);
 cqrs_aggregate!(AccessAttempts);

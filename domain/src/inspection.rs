@@ -6,6 +6,8 @@
 mod artifact;
 mod command;
 mod event;
+mod evolution;
+mod inference_result;
 mod rejection;
 #[cfg(test)]
 mod tests;
@@ -13,20 +15,20 @@ mod within;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{DateTime, Utc};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 pub use artifact::{Artifact, ArtifactState};
-pub use command::{InferenceResult, InspectionCommand};
+pub use command::InspectionCommand;
 pub use event::{GoldenReference, InspectionEvent, ModelIdentity, Registration, Timing};
+pub use inference_result::InferenceResult;
 pub use rejection::InspectionRejection;
 
 use crate::vocabulary::vocabulary;
 use crate::{
     Aggregate, ArtifactId, EventLabels, FiredRule, InspectionId, Judgement, Lot, PartNumber,
-    Picture, PictureOwner, PixelScale, Reach, Recipe, Renewal, Station, StoredEvent, UploadSlot,
-    View, ViewName, judge,
+    Picture, PictureOwner, PixelScale, Reach, Recipe, Renewal, RetentionClass, Station,
+    StoredEvent, UploadSlot, View, ViewName, judge,
 };
 
 /// The state of an inspection.
@@ -78,6 +80,8 @@ pub struct Facts {
     pub model: Option<ModelIdentity>,
     /// How often a picture was announced or its announcement renewed, those that were taken back among them.
     pub announcements: u32,
+    /// Whether the files of its pictures were given up: their retention period is over.
+    pub pictures_retired: bool,
 }
 
 vocabulary! {
@@ -141,153 +145,13 @@ impl Inspection {
         }
     }
 
-    /// One that was announced before keeps its place.
-    fn with_artifact(mut self, id: ArtifactId, artifact: Artifact) -> Self {
-        if let Self::Open(facts) | Self::Inferring(facts) = &mut self {
-            facts.artifacts.insert(id, artifact);
-        }
-        self
-    }
-
-    fn with_announced(
-        mut self,
-        id: ArtifactId,
-        view: Option<ViewName>,
-        scale: Option<PixelScale>,
-    ) -> Self {
-        if let Self::Open(facts) | Self::Inferring(facts) = &mut self {
-            facts.announcements = facts.announcements.saturating_add(1);
-            facts.views.extend(view.map(|view| (id, view)));
-            facts.scales.extend(scale.map(|scale| (id, scale)));
-        }
-        self
-    }
-
-    fn with_reservation_until(mut self, id: ArtifactId, until: DateTime<Utc>) -> Self {
-        if let Self::Open(facts) | Self::Inferring(facts) = &mut self
-            && let Some(Artifact::Reserved { expires_at, .. }) = facts.artifacts.get_mut(&id)
-        {
-            *expires_at = until;
-            facts.announcements = facts.announcements.saturating_add(1);
-        }
-        self
-    }
-
-    /// As if the picture had never been announced; what is at rest stays.
-    fn without_reservation(mut self, id: ArtifactId) -> Self {
-        if let Self::Open(facts) | Self::Inferring(facts) = &mut self
-            && let Some(Artifact::Reserved { .. }) = facts.artifacts.get(&id)
-        {
-            facts.artifacts.shift_remove(&id);
-            facts.views.remove(&id);
-            facts.scales.remove(&id);
-        }
-        self
-    }
-
-    fn pinned_to(mut self, model: &ModelIdentity) -> Self {
-        if let Self::Open(facts) | Self::Inferring(facts) = &mut self {
-            facts.model.get_or_insert_with(|| model.clone());
-        }
-        self
-    }
-
-    /// What was created once is not created again.
-    fn opened_by(self, event: &InspectionEvent) -> Self {
-        let (
-            Self::NotCreated,
-            InspectionEvent::InspectionCreated {
-                inspection_id,
-                lot,
-                part,
-                station,
-                recipe,
-                golden_sample_revision,
-            },
-        ) = (&self, event)
-        else {
-            return self;
-        };
-        Self::Open(Facts {
-            inspection_id: *inspection_id,
-            lot: lot.clone(),
-            part: part.clone(),
-            station: station.clone(),
-            recipe: recipe.clone(),
-            golden_sample_revision: *golden_sample_revision,
-            artifacts: IndexMap::new(),
-            views: BTreeMap::new(),
-            scales: BTreeMap::new(),
-            model: None,
-            announcements: 0,
-        })
-    }
-
-    fn after_event(self, event: &InspectionEvent) -> Self {
-        use InspectionEvent as E;
-        match event {
-            E::InspectionCreated { .. } => self.opened_by(event),
-            E::ArtifactReserved {
-                artifact_id,
-                media_type,
-                view,
-                pixels_per_millimetre,
-                expires_at,
-            } => {
-                let reserved =
-                    Artifact::Reserved { media_type: *media_type, expires_at: *expires_at };
-                self.with_artifact(*artifact_id, reserved).with_announced(
-                    *artifact_id,
-                    view.clone(),
-                    *pixels_per_millimetre,
-                )
-            }
-            E::ArtifactReservationRenewed { artifact_id, expires_at } => {
-                self.with_reservation_until(*artifact_id, *expires_at)
-            }
-            E::ArtifactReservationCancelled { artifact_id } => {
-                self.without_reservation(*artifact_id)
-            }
-            E::ArtifactUploaded { artifact_id, picture } => {
-                self.with_artifact(*artifact_id, Artifact::Uploaded(picture.clone()))
-            }
-            E::InferenceRequested { .. } => match self {
-                Self::Open(facts) => Self::Inferring(facts),
-                Self::NotCreated | Self::Inferring(_) | Self::Judged { .. } | Self::Voided(_) => {
-                    self
-                }
-            },
-            E::InferenceCompleted {
-                artifact_id,
-                picture,
-                model,
-                defects,
-                differences,
-                coverage,
-                ..
-            } => {
-                let compared = Artifact::Compared {
-                    picture: picture.clone(),
-                    defects: defects.clone(),
-                    differences: differences.clone(),
-                    coverage: coverage.clone(),
-                };
-                self.pinned_to(model).with_artifact(*artifact_id, compared)
-            }
-            E::InferenceFailed { artifact_id, reason, picture, .. } => {
-                let failed = Artifact::NotComparable { picture: picture.clone(), reason: *reason };
-                self.with_artifact(*artifact_id, failed)
-            }
-            E::InspectionJudged { judgement, rules, .. } => match self {
-                Self::Open(facts) | Self::Inferring(facts) => {
-                    Self::Judged { facts, judgement: *judgement, rules: rules.clone() }
-                }
-                Self::NotCreated | Self::Judged { .. } | Self::Voided(_) => self,
-            },
-            E::InspectionVoided { .. } => match self {
-                Self::Open(facts) | Self::Inferring(facts) => Self::Voided(facts),
-                Self::NotCreated | Self::Judged { .. } | Self::Voided(_) => self,
-            },
+    /// Why its pictures are kept for as long as they are; `None` while they may still be compared.
+    #[must_use]
+    pub fn retention_class(&self) -> Option<RetentionClass> {
+        match self {
+            Self::NotCreated | Self::Open(_) | Self::Inferring(_) => None,
+            Self::Judged { judgement, .. } => Some((*judgement).into()),
+            Self::Voided(_) => Some(RetentionClass::Void),
         }
     }
 }
@@ -367,7 +231,11 @@ impl PictureOwner for Inspection {
     fn upload_slot(&self, artifact_id: ArtifactId) -> Result<UploadSlot<'_>, InspectionRejection> {
         let facts = self.facts().ok_or(InspectionRejection::NotFound)?;
         let missing = InspectionRejection::NoSuchArtifact { artifact_id };
-        match facts.artifacts.get(&artifact_id).ok_or(missing)? {
+        let artifact = facts.artifacts.get(&artifact_id).ok_or(missing)?;
+        if facts.pictures_retired {
+            return Err(InspectionRejection::PicturesRetired);
+        }
+        match artifact {
             Artifact::Reserved { media_type, .. } => {
                 self.open_facts()?;
                 Ok(UploadSlot::Free { announced: *media_type })

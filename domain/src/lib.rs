@@ -3,7 +3,8 @@
 //! Stations open an [`Inspection`] of a part, upload pictures, and ask for a [`Judgement`]. A [`Part`]
 //! owns the golden sample that pictures are compared with and the [`Recipe`] that they are judged by.
 //! A [`ModelRoute`] says which version of a network compares them. A [`ProjectionRepair`] says what was
-//! decided about events that a read model cannot take. [`AccessControl`] says who may do what, and where, and
+//! decided about events that a read model cannot take. [`PictureRetention`] says how long pictures are kept.
+//! [`AccessControl`] says who may do what, and where, and
 //! [`AccessAttempts`] who was let in and who was not.
 //! Commands are decided and events evolved by pure functions (see [`Aggregate`]); a [`Report`] is a
 //! pure function of an inspection's events.
@@ -25,6 +26,7 @@ mod judgement;
 pub mod model_route;
 pub mod part;
 mod picture;
+pub mod picture_retention;
 mod projection_repair;
 mod reach;
 mod read_model;
@@ -60,6 +62,10 @@ pub use model_route::{ModelRoute, ModelRouteCommand, ModelRouteEvent, ModelRoute
 pub use part::{GoldenPurpose, GoldenSampleUse, Part, PartCommand, PartEvent, PartRejection};
 pub(crate) use picture::is_awaited;
 pub use picture::{MediaType, Picture, PictureOwner, RESERVATION_MAX, Renewal, UploadSlot};
+pub use picture_retention::{
+    PictureRetention, PictureRetentionCommand, PictureRetentionEvent, PictureRetentionRejection,
+    RetentionClass, RetentionDays, RetentionPeriods,
+};
 pub use projection_repair::{
     PoisonedEvent, ProjectionRepair, ProjectionRepairCommand, ProjectionRepairEvent,
     ProjectionRepairRejection,

@@ -127,7 +127,8 @@ impl Aggregate for Part {
                 | E::GoldenSampleReserved { .. }
                 | E::GoldenSampleReservationRenewed { .. }
                 | E::GoldenSampleReservationCancelled { .. }
-                | E::GoldenSampleRegistered { .. },
+                | E::GoldenSampleRegistered { .. }
+                | E::GoldenSamplesRetired { .. },
             ) => {}
         }
     }
@@ -179,7 +180,13 @@ impl PartFacts {
                     purpose: purpose.clone(),
                     pixels_per_millimetre: *pixels_per_millimetre,
                     picture: picture.clone(),
+                    is_retired: false,
                 });
+            }
+            E::GoldenSamplesRetired { artifacts, .. } => {
+                for golden in &mut self.golden_samples {
+                    golden.is_retired |= artifacts.contains(&golden.artifact_id);
+                }
             }
         }
     }
@@ -190,6 +197,9 @@ impl PictureOwner for Part {
         let Self::Registered(facts) = self else { return Err(PartRejection::NotFound) };
         let golden = facts.golden_samples.iter().find(|golden| golden.artifact_id == artifact_id);
         match (golden, facts.reserved.get(&artifact_id)) {
+            (Some(golden), _) if golden.is_retired => {
+                Err(PartRejection::GoldenSampleRetired { artifact_id })
+            }
             (Some(golden), _) => Ok(UploadSlot::Taken(&golden.picture)),
             (None, Some(reserved)) => Ok(UploadSlot::Free { announced: reserved.media_type }),
             (None, None) => Err(PartRejection::NoSuchArtifact { artifact_id }),

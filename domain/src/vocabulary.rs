@@ -72,7 +72,7 @@ mod tests {
     use crate::{
         ArtifactState, ComparisonMethod, DefectClass, DifferenceKind, GenerationStatus,
         GoldenSampleUse, Grade, InspectionState, Judgement, KeyAlgorithm, MediaType, NotComparable,
-        PrincipalKind, ProjectionName, Role, SessionEndCause,
+        PrincipalKind, ProjectionName, RetentionClass, Role, SessionEndCause,
     };
 
     /// Each word reads back, is what serde writes, and stands among `ALL` once.
@@ -109,6 +109,7 @@ mod tests {
             ArtifactState,
             ProjectionName,
             GenerationStatus,
+            RetentionClass,
             PrincipalKind,
             Role,
             KeyAlgorithm,

@@ -10,7 +10,8 @@ use std::path::Path;
 
 use domain::{
     AccessAttempts, AccessControl, Aggregate, ComparisonMethod, GoldenPurpose, GoldenSampleUse,
-    Inspection, InspectionEvent, ModelRoute, Part, PartEvent, PixelScale, ProjectionRepair, Recipe,
+    Inspection, InspectionEvent, ModelRoute, Part, PartEvent, PictureRetention, PixelScale,
+    ProjectionRepair, Recipe,
 };
 use proptest::prelude::*;
 use serde_json::Value;
@@ -18,7 +19,12 @@ use serde_json::Value;
 use stored::{AGGREGATES, RULES, Stored, current_versions, rule};
 
 /// Fields that may be absent.
-const OPTIONAL: [&str; 10] = [
+const OPTIONAL: [&str; 15] = [
+    "golden_sample_days",
+    "pass_days",
+    "review_days",
+    "fail_days",
+    "void_days",
     "address",
     "golden",
     "display_name",
@@ -262,6 +268,8 @@ fn the_aggregates_are_stored_under_their_names() {
     assert_eq!(<ProjectionRepair as cqrs_es::Aggregate>::TYPE, "projection");
     assert_eq!(<AccessControl as Aggregate>::TYPE, "access-control");
     assert_eq!(<AccessControl as cqrs_es::Aggregate>::TYPE, "access-control");
+    assert_eq!(<PictureRetention as Aggregate>::TYPE, "picture-retention");
+    assert_eq!(<PictureRetention as cqrs_es::Aggregate>::TYPE, "picture-retention");
     assert_eq!(<AccessAttempts as Aggregate>::TYPE, "access-attempts");
     assert_eq!(<AccessAttempts as cqrs_es::Aggregate>::TYPE, "access-attempts");
 }

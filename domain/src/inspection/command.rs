@@ -1,14 +1,14 @@
 //! What may be asked of an inspection, and what follows.
 
 use chrono::{DateTime, Utc};
-use uuid::Uuid;
 
-use super::event::{GoldenReference, ModelIdentity, Registration, Timing};
-use super::{Artifact, Facts, Inspection, InspectionEvent, InspectionRejection as Rejection};
+use super::{
+    Artifact, Facts, InferenceResult, Inspection, InspectionEvent, InspectionRejection as Rejection,
+};
 use crate::{
-    Aggregate as _, ArtifactId, Coverage, Defect, InspectionId, Lot, MediaType, NotComparable,
-    PartNumber, Picture, PictureOwner as _, PixelScale, Recipe, Renewal, Sha256, Station,
-    UnexplainedDifference, UploadSlot, ViewName, value::replace_nul,
+    Aggregate as _, ArtifactId, InspectionId, Lot, MediaType, PartNumber, Picture,
+    PictureOwner as _, PixelScale, Recipe, Renewal, RetentionClass, Station, UploadSlot, ViewName,
+    value::replace_nul,
 };
 
 /// The most pictures one inspection may announce.
@@ -82,131 +82,13 @@ pub enum InspectionCommand {
         /// Why.
         reason: String,
     },
-}
-
-/// What became of one picture.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "most are comparisons, and a command carries it in a box"
-)]
-#[derive(Debug, Clone, PartialEq)]
-pub enum InferenceResult {
-    /// It was compared.
-    Completed {
-        /// Derived from picture, golden sample and model.
-        result_id: Uuid,
-        /// The picture.
-        artifact_id: ArtifactId,
-        /// Digest of the bytes that were compared.
-        artifact_sha256: Sha256,
-        /// What it was compared with.
-        golden: GoldenReference,
-        /// By which network.
-        model: ModelIdentity,
-        /// How it lay over the golden sample.
-        registration: Registration,
-        /// What was found.
-        defects: Vec<Defect>,
-        /// What differs and is not explained by what was found.
-        differences: Vec<UnexplainedDifference>,
-        /// How much of it was compared.
-        coverage: Coverage,
-        /// Where the time went.
-        timing: Timing,
+    /// Give the files of its pictures up, whose retention period is over.
+    RetirePictures {
+        /// What says how long they are kept.
+        class: RetentionClass,
+        /// The revision of the retention policy that says so.
+        policy_revision: u32,
     },
-    /// It could not be compared.
-    Failed {
-        /// Derived from picture, golden sample and model.
-        result_id: Uuid,
-        /// The picture.
-        artifact_id: ArtifactId,
-        /// Digest of the bytes that were to be compared.
-        artifact_sha256: Sha256,
-        /// What it was to be compared with.
-        golden: Option<GoldenReference>,
-        /// Why not.
-        reason: NotComparable,
-        /// Why not, in words.
-        detail: String,
-    },
-}
-
-impl InferenceResult {
-    const fn artifact_and_digest(&self) -> (ArtifactId, Sha256) {
-        match self {
-            Self::Completed { artifact_id, artifact_sha256, .. }
-            | Self::Failed { artifact_id, artifact_sha256, .. } => (*artifact_id, *artifact_sha256),
-        }
-    }
-
-    /// The network that a comparison is by.
-    const fn compared_by(&self) -> Option<&ModelIdentity> {
-        match self {
-            Self::Completed { model, .. } => Some(model),
-            Self::Failed { .. } => None,
-        }
-    }
-
-    fn into_event(self, picture: Picture, recipe_revision: u32) -> InspectionEvent {
-        match self {
-            // A registration that is not a number is none.
-            Self::Completed { result_id, artifact_id, golden, registration, .. }
-                if !registration.is_finite() =>
-            {
-                InspectionEvent::InferenceFailed {
-                    result_id,
-                    artifact_id,
-                    picture,
-                    golden: Some(golden),
-                    reason: NotComparable::NotRegistered,
-                    detail: "the registration gave no finite numbers".to_owned(),
-                    recipe_revision,
-                }
-            }
-            Self::Completed {
-                result_id,
-                artifact_id,
-                golden,
-                model,
-                registration,
-                mut defects,
-                mut differences,
-                coverage,
-                timing,
-                ..
-            } => {
-                defects.sort_by(|a, b| b.confidence.get().total_cmp(&a.confidence.get()));
-                for difference in &mut differences {
-                    *difference = difference.with_storable_strength();
-                }
-                differences.sort_by(|a, b| b.strength.total_cmp(&a.strength));
-                InspectionEvent::InferenceCompleted {
-                    result_id,
-                    artifact_id,
-                    picture,
-                    golden,
-                    model,
-                    recipe_revision,
-                    registration,
-                    defects,
-                    differences,
-                    coverage: Some(coverage),
-                    timing,
-                }
-            }
-            Self::Failed { result_id, artifact_id, golden, reason, detail, .. } => {
-                InspectionEvent::InferenceFailed {
-                    result_id,
-                    artifact_id,
-                    picture,
-                    golden,
-                    reason,
-                    detail: replace_nul(detail),
-                    recipe_revision,
-                }
-            }
-        }
-    }
 }
 
 type Decision = Result<Vec<InspectionEvent>, Rejection>;
@@ -263,7 +145,24 @@ pub(super) fn decide(state: &Inspection, command: InspectionCommand) -> Decision
             Inspection::Judged { .. } => Err(Rejection::AlreadyJudged),
             Inspection::Voided(_) => Err(Rejection::Voided),
         },
+        C::RetirePictures { class, policy_revision } => {
+            retire_pictures(state, class, policy_revision)
+        }
     }
+}
+
+/// What is retired already is not retired again, and where nothing came there is nothing to retire.
+fn retire_pictures(state: &Inspection, class: RetentionClass, policy_revision: u32) -> Decision {
+    let facts = state.facts().ok_or(Rejection::NotFound)?;
+    if state.retention_class() != Some(class) {
+        return Err(Rejection::NotOfRetentionClass { class });
+    }
+    let has_come = |(_, artifact): &(&ArtifactId, &Artifact)| artifact.picture().is_some();
+    let artifacts: Vec<_> = facts.artifacts.iter().filter(has_come).map(|(id, _)| *id).collect();
+    if facts.pictures_retired || artifacts.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(vec![InspectionEvent::PicturesRetired { artifacts, class, policy_revision }])
 }
 
 fn check_announcement(facts: &Facts, artifact_id: ArtifactId) -> Result<(), Rejection> {

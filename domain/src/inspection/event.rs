@@ -13,8 +13,8 @@ use crate::recipe::with_the_whole_picture;
 use crate::scale::without_scale;
 use crate::{
     ArtifactId, Coverage, Defect, FiredRule, InspectionId, Judgement, Lot, MediaType,
-    NotComparable, PartNumber, Picture, PixelScale, Recipe, Sha256, Station, UnexplainedDifference,
-    ViewName,
+    NotComparable, PartNumber, Picture, PixelScale, Recipe, RetentionClass, Sha256, Station,
+    UnexplainedDifference, ViewName,
 };
 
 /// The golden sample a picture was compared with.
@@ -196,6 +196,16 @@ pub enum InspectionEvent {
         /// Why, in the words of whoever withdrew it.
         reason: String,
     },
+    /// The files of its pictures are given up: their retention period is over. What is known of them stays.
+    #[serde(rename = "PicturesRetired")]
+    PicturesRetired {
+        /// The pictures that had come, as they were announced.
+        artifacts: Vec<ArtifactId>,
+        /// What says how long they were kept.
+        class: RetentionClass,
+        /// The revision of the retention policy that said so.
+        policy_revision: u32,
+    },
 }
 
 stored_events!(InspectionEvent {
@@ -209,6 +219,7 @@ stored_events!(InspectionEvent {
     INFERENCE_FAILED: InferenceFailed = "InferenceFailed" upcast [without_reasons_of_scale],
     INSPECTION_JUDGED: InspectionJudged = "InspectionJudged" upcast [with_fewer_rules, without_unknown_views, without_reasons_of_scale],
     INSPECTION_VOIDED: InspectionVoided = "InspectionVoided",
+    PICTURES_RETIRED: PicturesRetired = "PicturesRetired",
 });
 
 /// From version 1, whose recipe had thresholds only and whose golden sample was the one in force when a

@@ -1,7 +1,7 @@
 //! Why a command on an inspection is refused.
 
 use super::ModelIdentity;
-use crate::{ArtifactId, MediaType, Rejection};
+use crate::{ArtifactId, MediaType, Rejection, RetentionClass};
 
 /// A refusal; its message tells a person what is in the way.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -92,6 +92,15 @@ pub enum InspectionRejection {
         /// The limit.
         max: usize,
     },
+    /// Their retention period is over, and their files are gone.
+    #[error("the pictures of this inspection were retired: their retention period is over")]
+    PicturesRetired,
+    /// Its pictures are kept for another reason, or may still be compared.
+    #[error("the inspection is not of the retention class {class}")]
+    NotOfRetentionClass {
+        /// The class that was meant.
+        class: RetentionClass,
+    },
     /// The limit of announcements and renewals is reached.
     #[error(
         "pictures of this inspection were announced or renewed {max} times; upload those that are announced, \
@@ -121,6 +130,8 @@ impl Rejection for InspectionRejection {
             Self::MediaTypeMismatch { .. } => "media-type-mismatch",
             Self::NoArtifact => "no-artifact",
             Self::ArtifactsPending { .. } => "artifacts-pending",
+            Self::PicturesRetired => "picture-retired",
+            Self::NotOfRetentionClass { .. } => "not-of-retention-class",
             Self::TooManyArtifacts { .. } => "too-many-artifacts",
             Self::TooManyAnnouncements { .. } => "too-many-announcements",
         }

@@ -5,6 +5,7 @@ mod generated;
 mod properties;
 mod reservations;
 mod results;
+mod retention;
 mod uploads;
 mod views;
 
@@ -321,6 +322,8 @@ fn only_what_is_addressed_and_missing_counts_as_not_found() {
         Rejected::ArtifactsPending { pending: vec![id] },
         Rejected::TooManyArtifacts { max: ARTIFACTS_MAX },
         Rejected::TooManyAnnouncements { max: ANNOUNCEMENTS_MAX },
+        Rejected::PicturesRetired,
+        Rejected::NotOfRetentionClass { class: crate::RetentionClass::Pass },
     ];
     assert!(not_found.iter().all(|rejection| rejection.is_not_found()));
     assert!(conflicts.iter().all(|rejection| !rejection.is_not_found()));

@@ -3,8 +3,8 @@
 use chrono::{DateTime, Utc};
 
 use super::{
-    GoldenPurpose, GoldenReservation, GoldenSampleUse, GoldenSet, Part, PartEvent, PartFacts,
-    PartRejection as Rejection,
+    GoldenPurpose, GoldenReservation, GoldenSample, GoldenSampleUse, GoldenSet, Part, PartEvent,
+    PartFacts, PartRejection as Rejection,
 };
 use crate::{
     ArtifactId, MediaType, PartNumber, Picture, PictureOwner as _, PixelScale, Recipe, Renewal,
@@ -68,6 +68,13 @@ pub enum PartCommand {
         /// What is known of it.
         picture: Picture,
     },
+    /// Give the files of the golden samples up whose place another took, and whose retention period is over.
+    RetireGoldenSamples {
+        /// The revision of the one that took their place.
+        superseded_by: u32,
+        /// The revision of the retention policy that says so.
+        policy_revision: u32,
+    },
 }
 
 pub(super) fn decide(state: &Part, command: PartCommand) -> Result<Vec<PartEvent>, Rejection> {
@@ -84,7 +91,8 @@ pub(super) fn decide(state: &Part, command: PartCommand) -> Result<Vec<PartEvent
             | PartCommand::ReserveGoldenSample { .. }
             | PartCommand::RenewReservation { .. }
             | PartCommand::CancelReservation { .. }
-            | PartCommand::RegisterGoldenSample { .. },
+            | PartCommand::RegisterGoldenSample { .. }
+            | PartCommand::RetireGoldenSamples { .. },
         ) => Err(Rejection::NotFound),
         (Part::Registered(facts), PartCommand::ReviseRecipe { recipe, reason }) => {
             revise_recipe(&facts.recipe, recipe, reason)
@@ -122,6 +130,10 @@ pub(super) fn decide(state: &Part, command: PartCommand) -> Result<Vec<PartEvent
         (Part::Registered(facts), PartCommand::RegisterGoldenSample { artifact_id, picture }) => {
             register_golden_sample(state, facts, artifact_id, picture)
         }
+        (
+            Part::Registered(facts),
+            PartCommand::RetireGoldenSamples { superseded_by, policy_revision },
+        ) => retire_golden_samples(facts, superseded_by, policy_revision),
     }
 }
 
@@ -247,6 +259,31 @@ fn revise_recipe(
     }
     let recipe = recipe.with_revision(in_force.revision.saturating_add(1));
     Ok(vec![PartEvent::RecipeRevised { recipe, reason: replace_nul(reason) }])
+}
+
+/// Whatever was in force of a view before the one that took its place: no inspection that is created now is compared
+/// with it. What is retired already is not retired again.
+fn retire_golden_samples(
+    facts: &PartFacts,
+    superseded_by: u32,
+    policy_revision: u32,
+) -> Result<Vec<PartEvent>, Rejection> {
+    let took_their_place = |golden: &&GoldenSample| {
+        golden.revision == superseded_by && golden.purpose.usage == GoldenSampleUse::Replacement
+    };
+    let replacement = facts.golden_samples.iter().find(took_their_place);
+    let replacement = replacement.ok_or(Rejection::NotAReplacement { revision: superseded_by })?;
+    let is_superseded = |golden: &&GoldenSample| {
+        golden.revision < superseded_by
+            && golden.purpose.view == replacement.purpose.view
+            && !golden.is_retired
+    };
+    let superseded = facts.golden_samples.iter().filter(is_superseded);
+    let artifacts: Vec<_> = superseded.map(|golden| golden.artifact_id).collect();
+    if artifacts.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(vec![PartEvent::GoldenSamplesRetired { artifacts, superseded_by, policy_revision }])
 }
 
 fn register_golden_sample(

@@ -75,6 +75,17 @@ pub enum PartEvent {
         #[serde(flatten)]
         picture: Picture,
     },
+    /// The files of golden samples are given up that another took the place of: their retention period is over. What
+    /// is known of them stays.
+    #[serde(rename = "GoldenSamplesRetired")]
+    GoldenSamplesRetired {
+        /// The golden samples, oldest first.
+        artifacts: Vec<ArtifactId>,
+        /// The revision of the one that took their place.
+        superseded_by: u32,
+        /// The revision of the retention policy that said so.
+        policy_revision: u32,
+    },
 }
 
 stored_events!(PartEvent {
@@ -84,6 +95,7 @@ stored_events!(PartEvent {
     GOLDEN_SAMPLE_RESERVATION_RENEWED: GoldenSampleReservationRenewed = "GoldenSampleReservationRenewed",
     GOLDEN_SAMPLE_RESERVATION_CANCELLED: GoldenSampleReservationCancelled = "GoldenSampleReservationCancelled",
     GOLDEN_SAMPLE_REGISTERED: GoldenSampleRegistered = "GoldenSampleRegistered" upcast [as_a_replacement, without_scale],
+    GOLDEN_SAMPLES_RETIRED: GoldenSamplesRetired = "GoldenSamplesRetired",
 });
 
 /// From version 1, whose recipe had thresholds only, to version 2.

@@ -89,6 +89,8 @@ pub struct GoldenSample {
     pub pixels_per_millimetre: Option<PixelScale>,
     /// What is known of the picture.
     pub picture: Picture,
+    /// Whether its file was given up: its retention period is over.
+    pub is_retired: bool,
 }
 
 impl GoldenSample {

@@ -36,6 +36,18 @@ pub enum PartRejection {
         /// The picture.
         artifact_id: ArtifactId,
     },
+    /// Its retention period is over, and its file is gone.
+    #[error("golden sample {artifact_id} was retired: its retention period is over")]
+    GoldenSampleRetired {
+        /// The picture.
+        artifact_id: ArtifactId,
+    },
+    /// No golden sample of this number took the place of others.
+    #[error("golden sample {revision} of this part took no other's place")]
+    NotAReplacement {
+        /// The number that was meant.
+        revision: u32,
+    },
     /// The bytes are of another format than announced.
     #[error("the golden sample was announced as {announced} but is {found}")]
     MediaTypeMismatch {
@@ -114,6 +126,8 @@ impl Rejection for PartRejection {
             Self::NoSuchArtifact { .. } => "artifact-not-found",
             Self::ArtifactAlreadyUploaded { .. } => "artifact-already-uploaded",
             Self::ReservationUsed { .. } => "reservation-used",
+            Self::GoldenSampleRetired { .. } => "picture-retired",
+            Self::NotAReplacement { .. } => "not-a-replacement",
             Self::MediaTypeMismatch { .. } => "media-type-mismatch",
             Self::NoGoldenSample { .. } => "no-golden-sample",
             Self::ScaleMismatch { .. } => "scale-mismatch",

@@ -13,8 +13,12 @@ use crate::{
     Rejection as _, Renewal, UploadSlot,
 };
 
+mod generated;
 mod golden;
 mod limits;
+mod retention;
+
+use generated::{commands, events};
 
 fn given(events: impl IntoIterator<Item = E>) -> Given<Part> {
     test_support::given(events)
@@ -302,41 +306,14 @@ fn only_what_is_addressed_and_missing_counts_as_not_found() {
         Rejected::NoGoldenSample { usage: GoldenSampleUse::Variant },
         Rejected::ScaleMismatch { usage: GoldenSampleUse::Variant, golden: None, sample: None },
         Rejected::TooManyGoldenSamples { usage: GoldenSampleUse::Variant, max: 8 },
+        Rejected::GoldenSampleRetired { artifact_id },
+        Rejected::NotAReplacement { revision: 1 },
     ];
     assert!(not_found.iter().all(|rejection| rejection.is_not_found()));
     assert!(conflicts.iter().all(|rejection| !rejection.is_not_found()));
     let names: std::collections::BTreeSet<_> =
         not_found.iter().chain(&conflicts).map(|rejection| rejection.name()).collect();
     assert_eq!(names.len(), not_found.len() + conflicts.len(), "names tell rejections apart");
-}
-
-fn commands() -> impl Strategy<Value = Vec<C>> {
-    let content = || proptest::sample::select(&["a", "b"][..]);
-    let command = prop_oneof![
-        1 => Just(register()),
-        2 => (1..4_u32).prop_map(|width| revise(keeping_out(0, width))),
-        4 => (1..5_u128).prop_map(reserve),
-        4 => (1..9_u128, golden::purpose()).prop_map(|(n, purpose)| golden::reserve_for(n, purpose)),
-        1 => (1..9_u128, 0..900_i64).prop_map(|(n, seconds)| renew(n, seconds, 900)),
-        1 => (1..9_u128).prop_map(cancel),
-        6 => (1..9_u128, content()).prop_map(|(n, content)| upload(n, content)),
-    ];
-    vec(command, 0..24)
-}
-
-fn events() -> impl Strategy<Value = Vec<E>> {
-    let event = prop_oneof![
-        Just(registered()),
-        any::<u32>().prop_map(|revision| revised(keeping_out(revision, 4))),
-        (1..5_u128).prop_map(reserved),
-        (1..5_u128, 0..900_i64).prop_map(|(n, seconds)| renewed(n, seconds)),
-        (1..5_u128).prop_map(cancelled),
-        (1..5_u128, any::<u32>()).prop_map(|(n, revision)| golden(n, revision, "a")),
-        (1..5_u128).prop_map(|n| golden(n, u32::MAX, "b")),
-        (1..5_u128, golden::purpose())
-            .prop_map(|(n, purpose)| golden::registered_for(n, 3, purpose)),
-    ];
-    vec(event, 0..16)
 }
 
 proptest! {
@@ -360,7 +337,8 @@ proptest! {
             E::GoldenSampleReserved { .. }
             | E::GoldenSampleReservationRenewed { .. }
             | E::GoldenSampleReservationCancelled { .. }
-            | E::GoldenSampleRegistered { .. } => None,
+            | E::GoldenSampleRegistered { .. }
+            | E::GoldenSamplesRetired { .. } => None,
         });
         let recipes: Vec<_> = recipes.collect();
         prop_assert_eq!(&recipes, &(1..=recipes.len() as u32).collect::<Vec<_>>());

@@ -120,7 +120,8 @@ impl ReportFold {
                 self.ended = true;
             }
             E::InspectionVoided { .. } if takes_results => self.ended = true,
-            // Until when a picture may come is no matter of a report. The others cannot follow the rules:
+            // Until when a picture may come is no matter of a report, nor for how long its file is kept: what it
+            // says was seen stands. The others cannot follow the rules:
             // before the creation, after the end, a second beginning.
             E::ArtifactReservationRenewed { .. }
             | E::InspectionCreated { .. }
@@ -131,7 +132,8 @@ impl ReportFold {
             | E::InferenceCompleted { .. }
             | E::InferenceFailed { .. }
             | E::InspectionJudged { .. }
-            | E::InspectionVoided { .. } => {}
+            | E::InspectionVoided { .. }
+            | E::PicturesRetired { .. } => {}
         }
     }
 

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use cqrs_es::DomainEvent;
 use domain::{
     AccessAttemptEvent, AccessAttempts, AccessControl, AccessControlEvent, Aggregate, FiredRule,
-    Inspection, InspectionEvent, ModelRoute, ModelRouteEvent, Part, PartEvent, ProjectionRepair,
-    ProjectionRepairEvent,
+    Inspection, InspectionEvent, ModelRoute, ModelRouteEvent, Part, PartEvent, PictureRetention,
+    PictureRetentionEvent, ProjectionRepair, ProjectionRepairEvent,
 };
 use serde::Deserialize as _;
 use serde_json::Value;
@@ -37,6 +37,7 @@ variant_names!(
     InferenceFailed,
     InspectionJudged,
     InspectionVoided,
+    PicturesRetired,
 );
 variant_names!(
     PART_EVENTS, part_event, PartEvent:
@@ -46,11 +47,17 @@ variant_names!(
     GoldenSampleReservationRenewed,
     GoldenSampleReservationCancelled,
     GoldenSampleRegistered,
+    GoldenSamplesRetired,
 );
 
 variant_names!(
     MODEL_ROUTE_EVENTS, model_route_event, ModelRouteEvent:
     ModelRouted,
+);
+
+variant_names!(
+    PICTURE_RETENTION_EVENTS, picture_retention_event, PictureRetentionEvent:
+    PictureRetentionRevised,
 );
 
 variant_names!(
@@ -98,13 +105,14 @@ variant_names!(
 );
 
 /// The names by aggregate.
-pub(crate) const AGGREGATES: [&[&str]; 6] = [
+pub(crate) const AGGREGATES: [&[&str]; 7] = [
     INSPECTION_EVENTS,
     PART_EVENTS,
     MODEL_ROUTE_EVENTS,
     ACCESS_CONTROL_EVENTS,
     PROJECTION_REPAIR_EVENTS,
     ACCESS_ATTEMPT_EVENTS,
+    PICTURE_RETENTION_EVENTS,
 ];
 
 /// What a golden file decodes to.
@@ -115,6 +123,7 @@ pub(crate) enum Stored {
     ProjectionRepair(ProjectionRepairEvent),
     AccessControl(AccessControlEvent),
     AccessAttempt(AccessAttemptEvent),
+    PictureRetention(PictureRetentionEvent),
 }
 
 impl Stored {
@@ -126,7 +135,8 @@ impl Stored {
             Some(2) => of::<ModelRoute>(name, version, payload).map(Self::ModelRoute),
             Some(3) => of::<AccessControl>(name, version, payload).map(Self::AccessControl),
             Some(4) => of::<ProjectionRepair>(name, version, payload).map(Self::ProjectionRepair),
-            Some(_) => of::<AccessAttempts>(name, version, payload).map(Self::AccessAttempt),
+            Some(5) => of::<AccessAttempts>(name, version, payload).map(Self::AccessAttempt),
+            Some(_) => of::<PictureRetention>(name, version, payload).map(Self::PictureRetention),
             None => Err("no event has this name".to_owned()),
         }
     }
@@ -147,6 +157,7 @@ impl Stored {
             Self::ProjectionRepair(event) => of(event, projection_repair_event(event)),
             Self::AccessControl(event) => of(event, access_control_event(event)),
             Self::AccessAttempt(event) => of(event, access_attempt_event(event)),
+            Self::PictureRetention(event) => of(event, picture_retention_event(event)),
         }
     }
 }
@@ -165,6 +176,7 @@ pub(crate) fn current_versions() -> BTreeMap<&'static str, usize> {
         ProjectionRepair::EVENTS,
         AccessControl::EVENTS,
         AccessAttempts::EVENTS,
+        PictureRetention::EVENTS,
     ];
     aggregates.concat().into_iter().map(|stored| (stored.name, stored.current_version())).collect()
 }

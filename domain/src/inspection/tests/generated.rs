@@ -7,7 +7,7 @@ use super::*;
 use crate::inspection::{InferenceResult, Registration};
 use crate::{
     Confidence, Coverage, Defect, DefectClass, DifferenceKind, Picture, PixelBox, PixelScale,
-    UnexplainedDifference, ViewName,
+    RetentionClass, UnexplainedDifference, ViewName,
 };
 
 const CONTENTS: [&str; 2] = ["a", "b"];
@@ -37,6 +37,8 @@ fn command() -> impl Strategy<Value = C> {
         }),
         6 => result().prop_map(|result| C::RecordInference(Box::new(result))),
         1 => text().prop_map(|reason| C::Void { reason }),
+        1 => proptest::sample::select(&RetentionClass::ALL[..])
+            .prop_map(|class| C::RetirePictures { class, policy_revision: 1 }),
     ]
 }
 
