@@ -116,6 +116,8 @@ Exits with 1 when a board was not judged.")]
     InferenceWorker(roles::InferenceWorkerArgs),
     /// Role: sends the event log to Kafka.
     Relay(roles::RelayArgs),
+    /// Role: retires pictures whose retention period is over, and deletes their files.
+    PictureRetention(roles::PictureRetentionArgs),
     /// Bring the database to the newest shape.
     Migrate(InstallationArgs),
     /// Build a read model again from the event log while the old one serves, then swap.
@@ -225,7 +227,8 @@ impl Command {
             | Self::QueryApi(_)
             | Self::Projectors(_)
             | Self::InferenceWorker(_)
-            | Self::Relay(_) => return true,
+            | Self::Relay(_)
+            | Self::PictureRetention(_) => return true,
             Self::Token(_)
             | Self::Evaluate(_)
             | Self::Inspect(_)

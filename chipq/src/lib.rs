@@ -127,6 +127,9 @@ async fn run(command: Command, shutdown: &Shutdown) -> anyhow::Result<ExitCode> 
             return roles::inference_worker(args, shutdown).await.map(succeeded);
         }
         Command::Relay(args) => return roles::relay(args, shutdown).await.map(succeeded),
+        Command::PictureRetention(args) => {
+            return roles::picture_retention(args, shutdown).await.map(succeeded);
+        }
         Command::Migrate(args) => projections::migrate(args).map_ok(succeeded).boxed_local(),
         Command::Rebuild(args) => projections::rebuild(args).map_ok(succeeded).boxed_local(),
         Command::Projections(command) => projections::run(command).boxed_local(),
@@ -177,6 +180,7 @@ fn telemetry_for(cli: &Cli) -> TelemetryConfig {
             | Command::Projectors(_)
             | Command::InferenceWorker(_)
             | Command::Relay(_)
+            | Command::PictureRetention(_)
     );
     if quiet && config.filter == telemetry::DEFAULT_FILTER {
         "warn".clone_into(&mut config.filter);

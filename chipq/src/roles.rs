@@ -139,6 +139,18 @@ pub(crate) struct RelayArgs {
     config: RelayConfig,
 }
 
+/// `chipq picture-retention`
+#[derive(Debug, Clone, Args)]
+#[command(after_help = LATER)]
+pub(crate) struct PictureRetentionArgs {
+    #[command(flatten)]
+    data: DataConfig,
+    #[command(flatten, next_help_heading = "Database")]
+    foundation: FoundationConfig,
+    #[command(flatten)]
+    health: HealthConfig,
+}
+
 /// Serves commands until a signal.
 pub(crate) async fn command_api(args: CommandApiArgs, shutdown: &Shutdown) -> anyhow::Result<()> {
     let mut errors = ConfigErrors::new();
@@ -279,6 +291,22 @@ pub(crate) async fn relay(args: RelayArgs, shutdown: &Shutdown) -> anyhow::Resul
     let role =
         service.run(foundation.lease_pool().clone(), foundation.tail().clone(), shutdown.clone());
     let entry = describe_server("Sends the event log to Kafka", &[]);
+    run_with_health((&args.health, entry), probes, shutdown, role).await
+}
+
+/// Retires pictures whose retention period is over until a signal.
+pub(crate) async fn picture_retention(
+    args: PictureRetentionArgs,
+    shutdown: &Shutdown,
+) -> anyhow::Result<()> {
+    check(&args.foundation, &args.data)?;
+    let foundation = open(&args.foundation, shutdown).await?;
+    let artifacts = args.data.open_artifacts_to_read()?;
+    let service = ::retention::Service::new();
+    let probes = probes_on(&foundation, service.probe(false));
+    let (pool, tail) = (foundation.lease_pool().clone(), foundation.tail().clone());
+    let role = service.run(pool, tail, artifacts, shutdown.clone());
+    let entry = describe_server("Retires pictures whose retention period is over", &[]);
     run_with_health((&args.health, entry), probes, shutdown, role).await
 }
 

@@ -152,6 +152,8 @@ impl Services {
         if self.installation.is_private() {
             probes.push(Arc::new(DiskProbe(self.installation.data_dir().to_owned())));
         }
+        let retention = retention::Service::new();
+        probes.push(retention.probe(true));
         let relay = relay::Service::new(&settings.relay)?;
         probes.extend(relay.iter().map(|relay| relay.probe(true)));
         let memory = settings.pictures.budget();
@@ -179,6 +181,8 @@ impl Services {
         let housekeeping = command_api::housekeeping(kept.0, kept.1, stop());
         self.roles.spawn(async { ("the inference worker", worker.await) });
         self.roles.spawn(async { ("the projectors", projectors.await) });
+        let retention = retention.run(pool.clone(), tail.clone(), stores.artifacts.clone(), stop());
+        self.roles.spawn(async { ("picture retention", retention.await) });
         if let Some(relay) = relay {
             let relay = relay.run(pool.clone(), tail.clone(), stop());
             self.roles.spawn(async { ("the relay", relay.await) });

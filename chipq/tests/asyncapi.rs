@@ -11,20 +11,21 @@ use std::path::Path;
 
 use document::Document;
 use domain::{
-    AccessAttempts, AccessControl, Aggregate, Inspection, ModelRoute, Part, ProjectionRepair,
-    StoredEvent,
+    AccessAttempts, AccessControl, Aggregate, Inspection, ModelRoute, Part, PictureRetention,
+    ProjectionRepair, StoredEvent,
 };
 use jsonschema::Validator;
 use serde_json::{Value, json};
 
 /// Every aggregate's stored type, and its events.
-const AGGREGATES: [(&str, &[StoredEvent]); 6] = [
+const AGGREGATES: [(&str, &[StoredEvent]); 7] = [
     (<Inspection as Aggregate>::TYPE, <Inspection as Aggregate>::EVENTS),
     (<Part as Aggregate>::TYPE, <Part as Aggregate>::EVENTS),
     (<ModelRoute as Aggregate>::TYPE, <ModelRoute as Aggregate>::EVENTS),
     (<ProjectionRepair as Aggregate>::TYPE, <ProjectionRepair as Aggregate>::EVENTS),
     (<AccessControl as Aggregate>::TYPE, <AccessControl as Aggregate>::EVENTS),
     (<AccessAttempts as Aggregate>::TYPE, <AccessAttempts as Aggregate>::EVENTS),
+    (<PictureRetention as Aggregate>::TYPE, <PictureRetention as Aggregate>::EVENTS),
 ];
 
 /// Headers that every record has.

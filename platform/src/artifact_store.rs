@@ -1,7 +1,8 @@
 //! Pictures at rest, in a folder or any object store: the port, and which adapter a URL means.
 //!
 //! Invariant: under an artifact's key there is either nothing or one whole, checked picture that
-//! never changes again, unless it was damaged; keys come from ids only. Absent: what a picture means, and deleting one.
+//! never changes again, unless it was damaged or is deleted for good; keys come from ids only. Absent: what a picture
+//! means, and when one may be deleted.
 
 mod error;
 mod folder;
@@ -252,6 +253,17 @@ impl ArtifactStore {
             inspector.push(&piece?).map_err(damaged)?;
         }
         inspector.finish_picture().map(Some).map_err(damaged)
+    }
+
+    /// Deletes the file of a picture that was retired. One that is not there is no error.
+    ///
+    /// # Errors
+    /// When the store fails; the file may be there or not.
+    pub async fn delete(&self, id: ArtifactId) -> Result<(), ArtifactStoreError> {
+        match self.objects.delete(&object_path(id)).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Proves that pictures can be stored: all folders can be written, the disk has room for some, and a file

@@ -40,6 +40,7 @@ query-api: async-graphql async-graphql-value axum base64 chrono clap domain futu
 projectors: anyhow chrono clap domain futures platform serde serde_json sqlx thiserror tokio
     tokio-util tracing uuid
 relay: anyhow chrono clap futures kafka-client opentelemetry platform sqlx thiserror tokio tracing
+retention: anyhow chrono domain futures opentelemetry platform sqlx tokio tracing
 kafka-client: rskafka rustls-native-certs thiserror tokio tokio-rustls zstd
 inference-worker: anyhow bytes chrono clap domain futures inference opentelemetry platform sqlx
     thiserror tokio tracing uuid
@@ -49,13 +50,14 @@ inference: bytes clap domain futures opentelemetry platform proto rten rten-tens
     tokio-util tonic tracing vision
 proto: prost prost-reflect protox serde_json tonic tonic-prost tonic-prost-build
 chipq: anyhow boards chrono clap clap_complete clap_mangen command-api domain futures image
-    indicatif inference inference-worker lab platform projectors query-api rand relay reqwest rpassword
-    rustix secrecy serde serde_json sqlx tikv-jemallocator tokio tracing utoipa uuid vision
+    indicatif inference inference-worker lab platform projectors query-api rand relay reqwest retention
+    rpassword rustix secrecy serde serde_json sqlx tikv-jemallocator tokio tracing utoipa uuid vision
 lab: boards domain image inference png serde serde_json thiserror tokio vision
 ";
 
 /// They meet in the event log and the read tables, never in each other's code.
-const SERVICES: [&str; 5] = ["command-api", "query-api", "projectors", "relay", "inference-worker"];
+const SERVICES: [&str; 6] =
+    ["command-api", "query-api", "projectors", "relay", "retention", "inference-worker"];
 
 /// What computes: the same input gives the same output. What each may name all the same, in which file:
 /// the domain's shim implements cqrs-es's async trait, and awaits nothing but its sink; pictures are

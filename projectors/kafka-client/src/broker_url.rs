@@ -17,10 +17,17 @@ mod credentials;
 mod tests;
 
 /// What the events of the log are about; each has a topic of its own.
-pub const TOPICS: [&str; 6] =
-    ["inspection", "part", "model-route", "projection", "access-control", "access-attempts"];
+pub const TOPICS: [&str; 7] = [
+    "inspection",
+    "part",
+    "model-route",
+    "picture-retention",
+    "projection",
+    "access-control",
+    "access-attempts",
+];
 /// Those that are sent unless told otherwise: no names, no addresses.
-const TOPICS_DEFAULT: [&str; 3] = ["inspection", "part", "model-route"];
+const TOPICS_DEFAULT: [&str; 4] = ["inspection", "part", "model-route", "picture-retention"];
 const PREFIX_DEFAULT: &str = "chipq.";
 const PARTITIONS_DEFAULT: i32 = 6;
 const PARTITIONS_MAX: i32 = 1000;

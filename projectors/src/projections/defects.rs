@@ -48,7 +48,8 @@ impl FindingRows for Defects {
             | E::InferenceCompleted { .. }
             | E::InferenceFailed { .. }
             | E::InspectionJudged { .. }
-            | E::InspectionVoided { .. } => {}
+            | E::InspectionVoided { .. }
+            | E::PicturesRetired { .. } => {}
         }
         Ok(())
     }

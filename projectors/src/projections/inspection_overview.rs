@@ -26,7 +26,7 @@ pub(super) struct InspectionOverview {
 impl ReadModel for InspectionOverview {
     const DEFINITION: ProjectionDefinition = ProjectionDefinition {
         name: ProjectionName::InspectionOverview.as_str(),
-        schema_version: 11,
+        schema_version: 12,
         schema_sql: |_| include_str!("inspection_overview.sql"),
         views: &["inspections", "artifacts", "timeline"],
         aggregate_types: &[Inspection::TYPE],
@@ -40,7 +40,8 @@ impl ReadModel for InspectionOverview {
     ) -> Result<Self, ApplyError> {
         let ids = distinct_inspections(records);
         let inspections: Vec<InspectionRow> = load_rows(&mut *tx, ids).await?;
-        let ids: Vec<Uuid> = records.iter().filter_map(|r| artifact_of(&r.event)).collect();
+        let ids: Vec<Uuid> =
+            records.iter().flat_map(|r| artifacts_of(&r.event)).map(|id| id.0).collect();
         let artifacts: Vec<ArtifactRow> = load_rows(tx, ids).await?;
         Ok(Self {
             inspections: inspections.into_iter().map(|row| (row.inspection_id, row)).collect(),
@@ -72,20 +73,21 @@ impl ReadModel for InspectionOverview {
     }
 }
 
-/// The picture whose row the event changes.
-fn artifact_of(event: &InspectionEvent) -> Option<Uuid> {
+/// The pictures whose rows the event changes.
+fn artifacts_of(event: &InspectionEvent) -> &[ArtifactId] {
     use InspectionEvent as E;
     match event {
         E::ArtifactReserved { artifact_id, .. }
         | E::ArtifactReservationCancelled { artifact_id }
         | E::ArtifactUploaded { artifact_id, .. }
         | E::InferenceCompleted { artifact_id, .. }
-        | E::InferenceFailed { artifact_id, .. } => Some(artifact_id.0),
+        | E::InferenceFailed { artifact_id, .. } => std::slice::from_ref(artifact_id),
+        E::PicturesRetired { artifacts, .. } => artifacts,
         E::InspectionCreated { .. }
         | E::ArtifactReservationRenewed { .. }
         | E::InferenceRequested { .. }
         | E::InspectionJudged { .. }
-        | E::InspectionVoided { .. } => None,
+        | E::InspectionVoided { .. } => &[],
     }
 }
 
@@ -153,6 +155,11 @@ fn evolve_rows(
             row.void_reason = Some(reason.clone());
             row.voided_at = Some(at);
         }
+        E::PicturesRetired { artifacts: retired, .. } if !takes_results => {
+            for id in retired {
+                reserved_artifact(artifacts, *id, record)?.retired_at = Some(at);
+            }
+        }
         // The row is there already; it does not say until when a picture may come; and what comes of these
         // after the judgement changes nothing in it.
         E::InspectionCreated { .. }
@@ -164,7 +171,8 @@ fn evolve_rows(
         | E::InferenceCompleted { .. }
         | E::InferenceFailed { .. }
         | E::InspectionJudged { .. }
-        | E::InspectionVoided { .. } => {}
+        | E::InspectionVoided { .. }
+        | E::PicturesRetired { .. } => {}
     }
     Ok(())
 }

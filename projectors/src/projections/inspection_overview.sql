@@ -58,6 +58,7 @@ CREATE TABLE artifacts (
     total_ms              integer,
     reason                text,
     detail                text,
+    retired_at            timestamptz,
     PRIMARY KEY (artifact_id, reserved_at)
 );
 CREATE INDEX ON artifacts (inspection_id);

@@ -20,12 +20,13 @@ pub(super) struct Parts {
     parts: BTreeMap<String, PartRow>,
     recipe_revisions: Vec<RecipeRevisionRow>,
     golden_samples: Vec<GoldenSampleRow>,
+    retired: Vec<(ArtifactId, DateTime<Utc>)>,
 }
 
 impl ReadModel for Parts {
     const DEFINITION: ProjectionDefinition = ProjectionDefinition {
         name: ProjectionName::Parts.as_str(),
-        schema_version: 5,
+        schema_version: 6,
         schema_sql: |_| include_str!("parts.sql"),
         views: &["parts", "recipe_revisions", "golden_samples"],
         aggregate_types: &[Part::TYPE],
@@ -40,7 +41,8 @@ impl ReadModel for Parts {
         let names = records.iter().map(|record| record.aggregate_id.clone()).collect();
         let known: Vec<PartRow> = load_rows(tx, names).await?;
         let parts = known.into_iter().map(|row| (row.part.to_string(), row)).collect();
-        Ok(Self { parts, recipe_revisions: Vec::new(), golden_samples: Vec::new() })
+        let (recipe_revisions, golden_samples) = (Vec::new(), Vec::new());
+        Ok(Self { parts, recipe_revisions, golden_samples, retired: Vec::new() })
     }
 
     fn apply_record(&mut self, record: EventRecord<'_, PartEvent>) -> Result<(), ApplyError> {
@@ -67,6 +69,11 @@ impl ReadModel for Parts {
                 | PartEvent::GoldenSampleReservationRenewed { .. }
                 | PartEvent::GoldenSampleReservationCancelled { .. },
             ) => part,
+            (Some(part), PartEvent::GoldenSamplesRetired { artifacts, .. }) => {
+                let at = recorded.occurred_at();
+                self.retired.extend(artifacts.iter().map(|id| (*id, at)));
+                part
+            }
             (Some(part), PartEvent::GoldenSampleRegistered { revision, .. }) => {
                 part.golden_revision = Some(*revision);
                 part
@@ -84,6 +91,7 @@ impl ReadModel for Parts {
     async fn store(self, tx: &mut DatabaseConnection) -> Result<(), ApplyError> {
         store_rows(tx, &self.recipe_revisions).await?;
         store_rows(tx, &self.golden_samples).await?;
+        retire_golden_samples(tx, &self.retired).await?;
         store_rows(tx, &self.parts.into_values().collect::<Vec<_>>()).await
     }
 }
@@ -147,7 +155,8 @@ impl RecipeRevisionRow {
             PartEvent::GoldenSampleReserved { .. }
             | PartEvent::GoldenSampleReservationRenewed { .. }
             | PartEvent::GoldenSampleReservationCancelled { .. }
-            | PartEvent::GoldenSampleRegistered { .. } => return None,
+            | PartEvent::GoldenSampleRegistered { .. }
+            | PartEvent::GoldenSamplesRetired { .. } => return None,
         };
         Some(Self {
             part: record.aggregate_id.clone(),
@@ -182,6 +191,8 @@ struct GoldenSampleRow {
     pixels_per_millimetre: Option<PixelScale>,
     actor: String,
     registered_at: DateTime<Utc>,
+    /// When its file was given up.
+    retired_at: Option<DateTime<Utc>>,
 }
 
 impl GoldenSampleRow {
@@ -210,8 +221,30 @@ impl GoldenSampleRow {
             pixels_per_millimetre: *pixels_per_millimetre,
             actor: record.actor_subject(),
             registered_at: record.recorded.occurred_at(),
+            retired_at: None,
         })
     }
+}
+
+/// Golden samples whose files were given up; they may have been registered in the same stretch of events.
+async fn retire_golden_samples(
+    tx: &mut DatabaseConnection,
+    retired: &[(ArtifactId, DateTime<Utc>)],
+) -> Result<(), ApplyError> {
+    if retired.is_empty() {
+        return Ok(());
+    }
+    let (ids, times): (Vec<_>, Vec<_>) = retired.iter().map(|(id, at)| (id.0, *at)).unzip();
+    sqlx::query(
+        "UPDATE golden_samples AS g SET retired_at = r.retired_at
+         FROM unnest($1::uuid[], $2::timestamptz[]) AS r (artifact_id, retired_at)
+         WHERE g.artifact_id = r.artifact_id",
+    )
+    .bind(ids)
+    .bind(times)
+    .execute(tx)
+    .await?;
+    Ok(())
 }
 
 impl TableRow for GoldenSampleRow {

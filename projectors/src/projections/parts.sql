@@ -36,6 +36,7 @@ CREATE TABLE golden_samples (
     pixels_per_millimetre real,
     actor                 text        NOT NULL,
     registered_at         timestamptz NOT NULL,
+    retired_at            timestamptz,
     PRIMARY KEY (part, revision)
 );
 CREATE INDEX ON golden_samples (artifact_id);

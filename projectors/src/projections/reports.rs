@@ -57,7 +57,8 @@ impl ReadModel for Reports {
             | E::InferenceCompleted { .. }
             | E::InferenceFailed { .. }
             | E::InspectionVoided { .. }
-            | E::InspectionJudged { .. } => draft.keep_until_judged(record),
+            | E::InspectionJudged { .. }
+            | E::PicturesRetired { .. } => draft.keep_until_judged(record),
         }
     }
 

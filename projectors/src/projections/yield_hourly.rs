@@ -54,7 +54,8 @@ impl FindingRows for YieldHourly {
             | E::InferenceCompleted { .. }
             | E::InferenceFailed { .. }
             | E::InspectionJudged { .. }
-            | E::InspectionVoided { .. } => {}
+            | E::InspectionVoided { .. }
+            | E::PicturesRetired { .. } => {}
         }
         Ok(())
     }

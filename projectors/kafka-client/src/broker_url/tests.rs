@@ -13,7 +13,9 @@ fn a_host_is_enough() {
     assert_eq!((url.tls.clone(), url.sasl, url.partitions), (Tls::Off, None, 6));
     assert_eq!((url.replication, url.retention), (-1, None));
     let names: Vec<_> = url.topic_names().collect();
-    assert_eq!(names, ["chipq.inspection", "chipq.part", "chipq.model-route"]);
+    let expected =
+        ["chipq.inspection", "chipq.part", "chipq.model-route", "chipq.picture-retention"];
+    assert_eq!(names, expected);
 }
 
 #[test]

@@ -139,6 +139,8 @@ pub(super) struct ArtifactRow {
     total_ms: Option<u32>,
     reason: Option<NotComparable>,
     detail: Option<String>,
+    /// When its file was given up.
+    pub(super) retired_at: Option<DateTime<Utc>>,
 }
 
 impl ArtifactRow {
@@ -183,6 +185,7 @@ impl ArtifactRow {
             total_ms: None,
             reason: None,
             detail: None,
+            retired_at: None,
         })
     }
 
@@ -267,6 +270,7 @@ impl TableRow for ArtifactRow {
         "total_ms",
         "reason",
         "detail",
+        "retired_at",
     ];
 }
 
