@@ -68,6 +68,42 @@ impl Permission for WriteAccess {
     const SCOPE: Scope = Scope::AccessWrite;
 }
 
+pub(crate) struct ReadAccess;
+
+impl Permission for ReadAccess {
+    const SCOPE: Scope = Scope::AccessRead;
+}
+
+pub(crate) struct WriteRetention;
+
+impl Permission for WriteRetention {
+    const SCOPE: Scope = Scope::RetentionWrite;
+}
+
+pub(crate) struct ReadRetention;
+
+impl Permission for ReadRetention {
+    const SCOPE: Scope = Scope::RetentionRead;
+}
+
+/// Somebody who may read what commands change, within the rate: it is read from the log itself.
+pub(crate) struct Reader<P> {
+    pub(crate) actor: Actor,
+    permission: PhantomData<P>,
+}
+
+impl<P: Permission> FromRequestParts<CommandApi> for Reader<P> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &CommandApi) -> Result<Self, Problem> {
+        let Authenticated(actor) = Authenticated::from_request_parts(parts, api).await?;
+        let Ok(shown) = ShownRateLimit::from_request_parts(parts, api).await;
+        api.command_rate().count_requests(&actor, NonZeroU32::MIN, &shown)?;
+        actor.require(P::SCOPE)?;
+        Ok(Self { actor, permission: PhantomData })
+    }
+}
+
 /// A mutation by a caller who may do it.
 pub(crate) struct Mutation<P> {
     actor: Actor,

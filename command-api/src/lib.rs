@@ -27,6 +27,7 @@ mod housekeeping;
 mod in_flight;
 mod inspections;
 mod parts;
+mod picture_retention;
 mod problems;
 mod reason;
 mod routes;

@@ -17,7 +17,7 @@ use utoipa::openapi::{Components, RefOr};
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::parts::GoldenSampleUseBody;
-use crate::{CommandApi, access, docs_page, inspections, parts, token, uploads};
+use crate::{CommandApi, access, docs_page, inspections, parts, picture_retention, token, uploads};
 
 /// What of the commands is there to be looked at.
 pub const PAGES: [PageLink; 3] = [
@@ -47,6 +47,7 @@ fn described_routes() -> OpenApiRouter<CommandApi> {
         .merge(token::routes())
         .merge(access::routes())
         .merge(parts::routes())
+        .merge(picture_retention::routes())
         .merge(inspections::routes())
         .merge(uploads::routes())
 }
@@ -92,6 +93,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
         (name = "parts", description = "What boards are, and their golden samples"),
         (name = "inspections", description = "One look at one board"),
         (name = "uploads", description = "Pictures"),
+        (name = "retention", description = "For how long pictures are kept"),
         (name = "reads", description = "What was found, as far as the log was projected"),
         (name = "problems", description = "What each kind of problem means; without a token"),
         (name = "health", description = "For probes; without a token"),

@@ -1,23 +1,20 @@
 //! Reading accounts and clients, from the log itself: whoever changed one reads it so.
 
-use std::num::NonZeroU32;
 use std::ops::Bound;
 
+use axum::extract::Query;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{FromRequestParts, Query};
 use axum::http::StatusCode;
-use axum::http::request::Parts;
 use axum::response::Response;
 use domain::{AccessControl, AccessControlRejection, Principal, PrincipalKind, PrincipalName};
-use platform::auth::{Actor, Scope};
 use platform::execute::{Executed, load};
-use platform::http::{Authenticated, Problem, ProblemType, ShownRateLimit};
+use platform::http::{Problem, ProblemType};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::change::Subject;
 use super::{PrincipalBody, unstored};
-use crate::command::{make_answer, make_response};
+use crate::command::{ReadAccess, Reader, make_answer, make_response};
 use crate::{CommandApi, problems};
 
 /// Rows of a page when nothing is said.
@@ -25,25 +22,13 @@ const PAGE_DEFAULT: u16 = 50;
 /// The most rows of a page.
 const PAGE_MAX: u16 = 200;
 
-/// Somebody who may read accounts and clients, within the rate.
-pub(super) struct AccessReader(Actor);
-
-impl FromRequestParts<CommandApi> for AccessReader {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, api: &CommandApi) -> Result<Self, Problem> {
-        let Authenticated(actor) = Authenticated::from_request_parts(parts, api).await?;
-        let Ok(shown) = ShownRateLimit::from_request_parts(parts, api).await;
-        api.command_rate().count_requests(&actor, NonZeroU32::MIN, &shown)?;
-        actor.require(Scope::AccessRead)?;
-        Ok(Self(actor))
-    }
-}
+/// Somebody who may read accounts and clients.
+pub(super) type AccessReader = Reader<ReadAccess>;
 
 impl AccessReader {
     /// Whoever is limited sees those who act within the same limits.
     fn sees(&self, kind: PrincipalKind, principal: &Principal) -> bool {
-        principal.kind == kind && self.0.reach.covers_reach(&principal.reach)
+        principal.kind == kind && self.actor.reach.covers_reach(&principal.reach)
     }
 }
 

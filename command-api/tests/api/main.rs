@@ -14,6 +14,7 @@ mod idempotency;
 mod metadata;
 mod openapi;
 mod outage;
+mod picture_retention;
 mod pictures;
 mod principals;
 mod recipes;

@@ -27,6 +27,10 @@ pub enum Scope {
     ProjectionsRead,
     /// `projections:write`: retry or discard parked streams, rebuild.
     ProjectionsWrite,
+    /// `retention:read`: for how long pictures are kept.
+    RetentionRead,
+    /// `retention:write`: say for how long pictures are kept.
+    RetentionWrite,
     /// `access:read`: accounts and clients.
     AccessRead,
     /// `access:write`: create and change accounts and clients.
@@ -37,7 +41,7 @@ pub enum Scope {
 
 impl Scope {
     /// Every scope.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::InspectionsRead,
         Self::InspectionsWrite,
         Self::InspectionsVoid,
@@ -46,6 +50,8 @@ impl Scope {
         Self::ReportsRead,
         Self::ProjectionsRead,
         Self::ProjectionsWrite,
+        Self::RetentionRead,
+        Self::RetentionWrite,
         Self::AccessRead,
         Self::AccessWrite,
         Self::TokensIntrospect,
@@ -63,6 +69,8 @@ impl Scope {
             Self::ReportsRead => "reports:read",
             Self::ProjectionsRead => "projections:read",
             Self::ProjectionsWrite => "projections:write",
+            Self::RetentionRead => "retention:read",
+            Self::RetentionWrite => "retention:write",
             Self::AccessRead => "access:read",
             Self::AccessWrite => "access:write",
             Self::TokensIntrospect => "tokens:introspect",
@@ -81,6 +89,8 @@ impl Scope {
             Self::ReportsRead => "read reports and yields",
             Self::ProjectionsRead => "read the state of the read models",
             Self::ProjectionsWrite => "retry and discard what a read model could not take",
+            Self::RetentionRead => "read for how long pictures are kept",
+            Self::RetentionWrite => "say for how long pictures are kept",
             Self::AccessRead => "read accounts and clients",
             Self::AccessWrite => "create and change accounts and clients",
             Self::TokensIntrospect => "ask whether a token is believed",
@@ -131,6 +141,7 @@ pub(super) const fn default_scopes(role: Role) -> &'static [Scope] {
             S::PartsWrite,
             S::ReportsRead,
             S::ProjectionsRead,
+            S::RetentionRead,
         ],
         Role::Quality => &[
             S::InspectionsRead,
@@ -138,12 +149,14 @@ pub(super) const fn default_scopes(role: Role) -> &'static [Scope] {
             S::PartsRead,
             S::ReportsRead,
             S::ProjectionsRead,
+            S::RetentionRead,
         ],
         Role::Auditor => &[
             S::InspectionsRead,
             S::PartsRead,
             S::ReportsRead,
             S::ProjectionsRead,
+            S::RetentionRead,
             S::AccessRead,
             S::TokensIntrospect,
         ],

@@ -125,6 +125,8 @@ problem_types! {
     PartNotFound, "part-not-found", [404], "look at the part number, or register the part first";
     PartialContent, "partial-content", [400], "send the whole body, without `Content-Range`";
     PayloadTooLarge, "payload-too-large", [413], "the limit is in `detail`";
+    PictureRetired, "picture-retired", [410, 409],
+        "its retention period is over and its file is gone: what was found on it, and its digest, are kept";
     PositionsReissued, "positions-reissued", [409],
         "the log was restored without what you saw: read from the beginning";
     PreconditionFailed, "precondition-failed", [412], "the resource has changed: read it again";
@@ -162,7 +164,7 @@ problem_types! {
     TooManyReservations, "too-many-reservations", [409],
         "upload the golden samples that are announced, or cancel those that do not come";
     TooManyRevisions, "too-many-revisions", [409],
-        "the named limit of one part is reached; `detail` has the way out";
+        "the named limit of one part, or of the retention policy, is reached; `detail` has the way out";
     TruncatedUpload, "truncated-upload", [422], "the picture ends early: send it again, whole";
     Unauthorized, "unauthorized", [401], "get a token";
     Unavailable, "unavailable", [503], "send it again after `Retry-After`";

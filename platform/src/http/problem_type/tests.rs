@@ -8,8 +8,15 @@ use super::ProblemType;
 const TABLE_HEAD: &str = "| name | status | what to do |\n|---|---|---|\n";
 
 /// Rejections that only results of the worker meet; and what a body that is read says before them.
-const WITHOUT_A_PROBLEM: [&str; 5] =
-    ["artifact-mismatch", "mixed-models", "key-of-person", "empty-reason", "long-reason"];
+const WITHOUT_A_PROBLEM: [&str; 7] = [
+    "artifact-mismatch",
+    "mixed-models",
+    "key-of-person",
+    "empty-reason",
+    "long-reason",
+    "not-of-retention-class",
+    "not-a-replacement",
+];
 
 fn file(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
