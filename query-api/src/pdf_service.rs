@@ -14,7 +14,9 @@ use tokio::time::timeout;
 use crate::error::QueryError;
 use crate::fair_turns::FairTurns;
 use crate::report_font::ReportFont;
-use crate::report_pdf::{DECODE_BYTES_MAX, MAX_PICTURES, Pictures, ReportRenderer};
+use crate::report_pdf::{
+    DECODE_BYTES_MAX, MAX_PICTURES, Pictures, ReportRenderer, RetiredPictures,
+};
 
 /// How long a request waits for its turn.
 const TURN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -56,24 +58,24 @@ impl PdfService {
         }
     }
 
-    /// The PDF of a stored report, for `principal`.
+    /// The PDF of a stored report, for `principal`; without the pictures that were retired.
     ///
     /// # Errors
-    /// 503 when too many are asked for, the store is away or the report is of an older version; 422 when its
-    /// pictures never fit the memory; 500 when a picture is damaged.
+    /// 503 when too many are asked for or the store is away; 422 when its pictures never fit the memory; 500 when a
+    /// picture is damaged.
     #[tracing::instrument(skip_all, fields(report_id))]
     pub(crate) async fn render_stored(
         &self,
         principal: &str,
-        document: &str,
+        report: Report,
+        retired: RetiredPictures,
     ) -> Result<Vec<u8>, Problem> {
-        let report = read_report(document)?;
         let span = tracing::Span::current();
         span.record("report_id", tracing::field::display(report.report_id));
         let turn = self.turns.wait_for_turn(principal, TURN_TIMEOUT).await?;
         let memory = timeout(TURN_TIMEOUT, self.reserve_memory(&report)).await;
         let memory = memory.map_err(|_| QueryError::TooMany("PDFs"))??;
-        let pictures = self.fetch_pictures(&report).await?;
+        let pictures = self.fetch_pictures(&report, retired).await?;
         let (renderer, font) = (Arc::clone(&self.renderer), self.font.clone());
         let rendered = tokio::task::spawn_blocking(move || {
             // Nobody may wait for it any more: it is at work all the same, and has its turn until then.
@@ -102,9 +104,16 @@ impl PdfService {
     }
 
     /// The files that the report shows. One that is not at rest is left out: the report says so.
-    async fn fetch_pictures(&self, report: &Report) -> Result<Pictures, Problem> {
-        let mut pictures = Pictures::default();
+    async fn fetch_pictures(
+        &self,
+        report: &Report,
+        retired: RetiredPictures,
+    ) -> Result<Pictures, Problem> {
+        let mut pictures = Pictures::without(retired);
         for id in Pictures::artifacts_to_fetch(report) {
+            if pictures.retired_at(id).is_some() {
+                continue;
+            }
             let Some(sha256) = digest_in_report(report, id) else { continue };
             match self.artifacts.get_verified(id, &sha256).await {
                 Ok(file) => pictures.insert(id, file.as_ref()),
@@ -144,7 +153,7 @@ const fn decoded_bytes(pixels: u64) -> u64 {
 }
 
 /// A stored report. One of an older version waits for its projection to be rebuilt from the log.
-fn read_report(document: &str) -> Result<Report, QueryError> {
+pub(crate) fn read_report(document: &str) -> Result<Report, QueryError> {
     /// What every version of a report has.
     #[derive(serde::Deserialize)]
     struct Versioned {
@@ -175,8 +184,8 @@ mod tests {
     use super::*;
 
     /// A report that shows no picture.
-    fn document() -> String {
-        serde_json::to_string(&report(Vec::new())).unwrap()
+    fn document() -> Report {
+        report(Vec::new())
     }
 
     fn report(artifacts: Vec<ReportArtifact>) -> Report {
@@ -222,16 +231,18 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let memory = PictureMemory::from_mib(256);
         let service = PdfService::new(artifact_store_in(folder.path()), memory.clone(), None, 1);
-        let document = |side| serde_json::to_string(&report(vec![picture_of(side)])).unwrap();
+        let document = |side| report(vec![picture_of(side)]);
         let others = memory.reserve(150 << 20).await.unwrap();
         let (small, large) = (document(2_048), document(8_000));
-        let mut waiting = Box::pin(service.render_stored("somebody", &small));
+        let mut waiting =
+            Box::pin(service.render_stored("somebody", small, RetiredPictures::new()));
         let refused = tokio::time::timeout(Duration::from_millis(200), &mut waiting).await;
         assert!(refused.is_err(), "others have it");
         drop(others);
         assert!(waiting.await.is_ok());
         assert!(memory.try_reserve(192 << 20).is_some(), "it was given back");
-        let refused = service.render_stored("somebody", &large).await.unwrap_err();
+        let refused =
+            service.render_stored("somebody", large, RetiredPictures::new()).await.unwrap_err();
         assert_eq!((refused.status().as_u16(), refused.name()), (422, "report-too-large"));
         assert!(refused.detail().contains("CHIPQ_PICTURE_MEMORY_MIB"), "{refused}");
     }
@@ -254,15 +265,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = artifact_store_in(folder.path());
         let service = PdfService::new(store, PictureMemory::default(), None, 1);
-        let document = document();
-        let mut left = Box::pin(service.render_stored("somebody", &document));
+        let mut left =
+            Box::pin(service.render_stored("somebody", document(), RetiredPictures::new()));
         // It has begun: the renderer reads its fonts, which takes a while.
         assert!(futures::poll!(&mut left).is_pending());
         drop(left);
         let turn = service.turns.wait_for_turn("other", Duration::ZERO).await;
         assert!(turn.is_err(), "it is still at work");
         assert!(
-            service.render_stored("somebody", &document).await.is_ok(),
+            service.render_stored("somebody", document(), RetiredPictures::new()).await.is_ok(),
             "it had its turn after that one"
         );
         assert!(service.turns.wait_for_turn("other", Duration::ZERO).await.is_ok());

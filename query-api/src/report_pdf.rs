@@ -76,9 +76,25 @@ pub enum ReportPdfError {
 #[derive(Debug, Clone, Default)]
 pub struct Pictures {
     files: BTreeMap<ArtifactId, Arc<[u8]>>,
+    retired: RetiredPictures,
 }
 
+/// When the files of pictures were given up, because their retention period was over.
+pub type RetiredPictures = BTreeMap<ArtifactId, DateTime<Utc>>;
+
 impl Pictures {
+    /// Pictures of which these were retired: the report says when.
+    #[must_use]
+    pub fn without(retired: RetiredPictures) -> Self {
+        Self { files: BTreeMap::new(), retired }
+    }
+
+    /// When the file of `artifact_id` was given up; `None` while it is kept.
+    #[must_use]
+    pub fn retired_at(&self, artifact_id: ArtifactId) -> Option<DateTime<Utc>> {
+        self.retired.get(&artifact_id).copied()
+    }
+
     /// Adds an artifact's file, as it is at rest.
     pub fn insert(&mut self, artifact_id: ArtifactId, file: impl Into<Arc<[u8]>>) {
         self.files.insert(artifact_id, file.into());

@@ -16,6 +16,7 @@ mod reach;
 mod reports;
 mod rest;
 mod restored;
+mod retired_pictures;
 mod schema;
 mod slow_clients;
 mod tables;

@@ -1,9 +1,11 @@
 //! Pictures of boards: what became of them, and where their files are.
 
+use std::collections::BTreeMap;
+
 use async_graphql::{ComplexObject, Result, SimpleObject};
 use chrono::{DateTime, Utc};
 use domain::inspection::Registration;
-use domain::{Coverage, MillimetreBox, PixelBox, Reach, UnexplainedDifference};
+use domain::{ArtifactId, Coverage, MillimetreBox, PixelBox, Reach, UnexplainedDifference};
 use platform::postgres::Pool;
 use serde::{Deserialize, Serialize};
 use sqlx::types::Json;
@@ -89,6 +91,8 @@ pub(crate) struct ArtifactObject {
     pub(crate) reason: Option<String>,
     /// Why it could not be compared, in words.
     pub(crate) detail: Option<String>,
+    /// When its file was given up, because its retention period was over; null while it is kept.
+    pub(crate) retired_at: Option<DateTime<Utc>>,
 }
 
 const ARTIFACT_COLUMNS: &str =
@@ -96,7 +100,7 @@ const ARTIFACT_COLUMNS: &str =
     height, reserved_at, uploaded_at, inferred_at, golden_artifact_id, golden_sha256,
     golden_revision, sha256 = golden_sha256 AS identical_to_golden_sample,
     model_name, model_version, model_sha256, registration, coverage, differences,
-    queue_ms, compute_ms, total_ms, reason, detail";
+    queue_ms, compute_ms, total_ms, reason, detail, retired_at";
 
 /// The pictures of these inspections, in the order in which they were announced.
 pub(crate) async fn of_inspections<'e>(
@@ -158,6 +162,8 @@ pub(crate) struct ServedPicture {
     pub(crate) media_type: String,
     /// Absent while it is only announced.
     pub(crate) sha256: Option<String>,
+    /// Absent while its file is kept.
+    pub(crate) retired_at: Option<DateTime<Utc>>,
 }
 
 /// The picture of a board, or the golden sample, with this id, if it is within `reach`.
@@ -167,17 +173,36 @@ pub(crate) async fn stored_picture(
     reach: &Reach,
 ) -> Result<Option<ServedPicture>, QueryError> {
     let mut sql = QueryBuilder::new(
-        "SELECT false AS is_golden, media_type, sha256 FROM read.artifacts WHERE artifact_id = ",
+        "SELECT false AS is_golden, media_type, sha256, retired_at FROM read.artifacts WHERE artifact_id = ",
     );
     sql.push_bind(id);
     restrict_to_reach(&mut sql, PLACED, reach);
     sql.push(
-        " UNION ALL SELECT true, media_type, sha256 FROM read.golden_samples WHERE artifact_id = ",
+        " UNION ALL SELECT true, media_type, sha256, retired_at FROM read.golden_samples WHERE artifact_id = ",
     );
     sql.push_bind(id);
     restrict_to_reach(&mut sql, Placed::OfPart, reach);
     sql.push(" LIMIT 1");
     Ok(sql.build_query_as().fetch_optional(pool).await?)
+}
+
+/// When the files of these pictures and golden samples were given up; those that are kept are left out. Who asks sees
+/// what they belong to.
+pub(crate) async fn retired_among(
+    pool: &Pool,
+    ids: &[ArtifactId],
+) -> Result<BTreeMap<ArtifactId, DateTime<Utc>>, QueryError> {
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+    let found: Vec<(Uuid, DateTime<Utc>)> = sqlx::query_as(
+        "SELECT artifact_id, retired_at FROM read.artifacts
+         WHERE artifact_id = ANY($1) AND retired_at IS NOT NULL
+         UNION ALL SELECT artifact_id, retired_at FROM read.golden_samples
+         WHERE artifact_id = ANY($1) AND retired_at IS NOT NULL",
+    )
+    .bind(ids)
+    .fetch_all(pool)
+    .await?;
+    Ok(found.into_iter().map(|(id, at)| (ArtifactId(id), at)).collect())
 }
 
 /// The path at which a picture's file is served.
@@ -242,9 +267,12 @@ impl ArtifactObject {
         Ok(self.differences.as_ref().map(shown).transpose()?)
     }
 
-    /// Where the file is served, with the same token; null until it is at rest.
+    /// Where the file is served, with the same token; null until it is at rest, and when it was retired.
     async fn url(&self) -> Option<String> {
-        self.sha256.as_ref().map(|_| picture_url(self.artifact_id))
+        self.sha256
+            .as_ref()
+            .filter(|_| self.retired_at.is_none())
+            .map(|_| picture_url(self.artifact_id))
     }
 }
 

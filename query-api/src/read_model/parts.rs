@@ -144,6 +144,9 @@ pub(crate) struct GoldenSampleObject {
     pub(crate) actor: String,
     /// When it was registered.
     pub(crate) registered_at: DateTime<Utc>,
+    /// When its file was given up, because another took its place and its retention period was over; null while it is
+    /// kept.
+    pub(crate) retired_at: Option<DateTime<Utc>>,
 }
 
 /// The latest first.
@@ -152,7 +155,7 @@ impl Listed for GoldenSampleObject {
     const NAME: &'static str = "golden_samples";
     const SELECT: &'static str =
         "SELECT revision, artifact_id, sha256, media_type, bytes, width, height,
-         use, view, reason, pixels_per_millimetre, actor, registered_at FROM read.golden_samples";
+         use, view, reason, pixels_per_millimetre, actor, registered_at, retired_at FROM read.golden_samples";
     const KEY: &'static [&'static str] = &["revision"];
     const DESCENDING: bool = true;
     const PLACED: Placed = Placed::OfPart;

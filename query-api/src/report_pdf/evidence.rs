@@ -4,10 +4,12 @@
 //! Invariant: both crops of a mark show the same place of the board at the same scale: the
 //! golden sample's is shifted by the registration.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use domain::PixelBox;
+use chrono::{DateTime, Utc};
 use domain::report::{Outcome, Report, ReportArtifact};
+use domain::{ArtifactId, PixelBox, Sha256};
 use serde::Serialize;
 
 use super::marks::{Mark, marks_on_picture, marks_with_cards};
@@ -48,7 +50,7 @@ pub(super) struct EmbeddedFile {
 #[serde(rename_all = "lowercase")]
 pub(super) enum PictureView {
     Shown(EmbeddedFile),
-    Absent(&'static str),
+    Absent(Cow<'static, str>),
 }
 
 /// One picture of the board with its boxes, in points.
@@ -64,6 +66,9 @@ pub(super) struct BoardView {
     uncovered: Vec<PlacedRect>,
     /// What of it was not inspected, on purpose.
     excluded: Vec<PlacedRect>,
+    /// When its file was given up.
+    #[serde(skip)]
+    pub(super) retired_at: Option<DateTime<Utc>>,
 }
 
 #[derive(Serialize)]
@@ -104,7 +109,7 @@ impl Evidence {
     }
 }
 
-type DecodedPicture = Result<Raster, &'static str>;
+type DecodedPicture = Result<Raster, Cow<'static, str>>;
 
 /// Looks at every picture of `report` that is at hand.
 pub(super) fn collect_evidence(
@@ -118,13 +123,15 @@ pub(super) fn collect_evidence(
     for (artifact, index) in report.artifacts.iter().take(MAX_PICTURES).zip(1..) {
         let test = test_picture(artifact, pictures)?;
         let golden = match golden_shown(report, artifact) {
-            Some((id, sha256)) => decode_picture(pictures.verified_file(id, sha256)?),
-            None => Err("no golden sample"),
+            Some((id, sha256)) => decode_picture(pictures, id, sha256)?,
+            None => Err("no golden sample".into()),
         };
         let rules = if index == 1 { report.rules.len() } else { 0 };
         let marked = marks_on_picture(report, artifact.artifact_id);
+        let retired_at = pictures.retired_at(artifact.artifact_id);
         let mut board = draw_board(&mut evidence, (&test, index), board_height(rules), marked);
         board.shade_unseen(artifact, &test);
+        board.retired_at = retired_at;
         evidence.boards.push(board);
         for (mark, card) in marks.iter().zip(&mut cards) {
             if mark.artifact_id == artifact.artifact_id {
@@ -134,7 +141,7 @@ pub(super) fn collect_evidence(
     }
     for (mark, card) in marks.iter().zip(cards) {
         evidence.cards.push(card.unwrap_or_else(|| {
-            let absent = || PictureView::Absent("picture not shown");
+            let absent = || PictureView::Absent("picture not shown".into());
             CropSquare::around_box(mark.bounds).to_card(absent(), absent())
         }));
     }
@@ -145,17 +152,30 @@ fn test_picture(
     artifact: &ReportArtifact,
     pictures: &Pictures,
 ) -> Result<DecodedPicture, ReportPdfError> {
-    let Some(picture) = &artifact.picture else { return Ok(Err("never uploaded")) };
-    let test = decode_picture(pictures.verified_file(artifact.artifact_id, picture.sha256)?);
+    let Some(picture) = &artifact.picture else { return Ok(Err("never uploaded".into())) };
+    let test = decode_picture(pictures, artifact.artifact_id, picture.sha256)?;
     let size = (picture.width, picture.height);
     Ok(test.and_then(|raster| {
-        if raster.pixel_size() == size { Ok(raster) } else { Err("not of the size in the report") }
+        if raster.pixel_size() == size {
+            Ok(raster)
+        } else {
+            Err("not of the size in the report".into())
+        }
     }))
 }
 
-fn decode_picture(file: Option<&[u8]>) -> DecodedPicture {
-    let file = file.ok_or("picture not available")?;
-    Raster::decode(file).ok_or("picture does not decode")
+fn decode_picture(
+    pictures: &Pictures,
+    id: ArtifactId,
+    sha256: Sha256,
+) -> Result<DecodedPicture, ReportPdfError> {
+    let Some(file) = pictures.verified_file(id, sha256)? else {
+        return Ok(Err(match pictures.retired_at(id) {
+            Some(at) => format!("retired on {}", at.format("%Y-%m-%d")).into(),
+            None => "picture not available".into(),
+        }));
+    };
+    Ok(Raster::decode(file).ok_or_else(|| "picture does not decode".into()))
 }
 
 fn place_picture(
@@ -165,10 +185,10 @@ fn place_picture(
     encode: impl FnOnce(&Raster) -> Option<EncodedPicture>,
 ) -> PictureView {
     match seen {
-        Err(reason) => PictureView::Absent(reason),
+        Err(reason) => PictureView::Absent(reason.clone()),
         Ok(raster) => match encode(raster) {
             Some(encoded) => evidence.keep_file(file, encoded),
-            None => PictureView::Absent("picture not available"),
+            None => PictureView::Absent("picture not available".into()),
         },
     }
 }
@@ -201,7 +221,8 @@ fn draw_board(
     let boxes = boxes.collect();
     let sight = place_picture(evidence, test, format!("board-{index}"), Raster::encode_overview);
     let (uncovered, excluded) = (Vec::new(), Vec::new());
-    BoardView { sight, width, height, boxes, undrawn, uncovered, excluded }
+    let retired_at = None;
+    BoardView { sight, width, height, boxes, undrawn, uncovered, excluded, retired_at }
 }
 
 /// At least one pixel each way.

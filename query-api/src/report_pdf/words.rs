@@ -96,6 +96,14 @@ pub(super) fn format_instant(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
+/// That a file was given up, and what is left of it.
+pub(super) fn describe_retirement(at: DateTime<Utc>) -> String {
+    let at = format_instant(at);
+    format!(
+        "on {at}: its retention period is over; its digest and all that was found on it are kept"
+    )
+}
+
 /// A threshold with two digits, or as many as it takes.
 pub(super) fn format_threshold(value: Confidence) -> String {
     format_digits(value.get(), 2, |_| true)

@@ -4,10 +4,11 @@ use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse as _, Response};
+use chrono::{DateTime, SecondsFormat, Utc};
 use domain::ArtifactId;
 use platform::auth::Scope;
-use platform::http::Problem;
 use platform::http::describe::FileBytes;
+use platform::http::{Problem, ProblemType};
 use tracing::Span;
 use tracing::field::display;
 
@@ -57,6 +58,9 @@ pub(super) async fn get_picture(
         (header::CACHE_CONTROL, CACHE.to_owned()),
         (header::CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox".to_owned()),
     ];
+    if let Some(at) = found.retired_at {
+        return Err(retired_problem(at, &sha256));
+    }
     if matches_etag(&headers, &etag) {
         return Ok(with_etag(&headers, &etag, about.into_response()));
     }
@@ -64,4 +68,13 @@ pub(super) async fn get_picture(
     let length = [(header::CONTENT_LENGTH, length)];
     let response = (about, length, Body::from_stream(pieces)).into_response();
     Ok(with_etag(&headers, &etag, response))
+}
+
+/// Gone for good, and when: the digest is what is left of it.
+fn retired_problem(at: DateTime<Utc>, sha256: &str) -> Problem {
+    let at = at.to_rfc3339_opts(SecondsFormat::Secs, true);
+    let detail = format!(
+        "its retention period is over: it was retired at {at} and its file deleted; its SHA-256 was {sha256}"
+    );
+    Problem::new(ProblemType::PictureRetired, detail).with_extension("retired_at", at)
 }

@@ -22,8 +22,11 @@ use super::query::{QueryParams, parse_id, read_time};
 use super::respond::{matches_etag, with_etag, with_place};
 use crate::QueryApi;
 use crate::error::QueryError;
+use crate::pdf_service::read_report;
+use crate::read_model::artifacts;
 use crate::read_model::reports::{self, ReportFilter, ReportObject};
 use crate::read_model::words::JudgementWord;
+use crate::report_pdf::Pictures;
 use crate::session::Session;
 
 const JSON: &str = "application/json";
@@ -152,7 +155,7 @@ pub(super) async fn get_report(
     Ok(with_place(place, response))
 }
 
-/// The same report, the same renderer and the same font give the same bytes, so their names make the ETag and a
+/// The same report, the same pictures kept, the same renderer and the same font give the same bytes, so their names make the ETag and a
 /// caller that has the PDF costs no rendering.
 async fn respond_with_pdf(
     api: &QueryApi,
@@ -161,10 +164,19 @@ async fn respond_with_pdf(
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
     let digest = Sha256::digest_of(document.as_bytes());
-    let etag = format!("\"{digest}-pdf-{}\"", api.pdf_service().edition());
+    let report = read_report(document)?;
+    let shown = Pictures::artifacts_to_fetch(&report);
+    let retired = artifacts::retired_among(&api.context().pool, &shown).await?;
+    let edition = api.pdf_service().edition();
+    let etag = match retired.values().max() {
+        None => format!("\"{digest}-pdf-{edition}\""),
+        Some(at) => {
+            format!("\"{digest}-pdf-{edition}-{}-{}\"", retired.len(), at.timestamp_micros())
+        }
+    };
     let bytes = match matches_etag(headers, &etag) {
         true => Vec::new(),
-        false => api.pdf_service().render_stored(session.principal(), document).await?,
+        false => api.pdf_service().render_stored(session.principal(), report, retired).await?,
     };
     let disposition = format!("inline; filename=\"report-{id}.pdf\"");
     let about =

@@ -11,7 +11,7 @@ use super::rest::picture;
 use super::world::{World, artifact_id, inspection_id};
 
 /// A report of inspection 1 whose only picture has this digest.
-fn report(sha256: Sha256, bytes: usize) -> Report {
+pub(super) fn report(sha256: Sha256, bytes: usize) -> Report {
     let at = "2026-03-01T08:30:00Z".parse().unwrap();
     let inspection_id = InspectionId(inspection_id(1));
     let picture =

@@ -26,7 +26,8 @@ CREATE TABLE read.artifacts (
     golden_artifact_id uuid, golden_sha256 text, golden_revision integer,
     model_name text, model_version text, model_sha256 text, registration jsonb,
     coverage jsonb, differences jsonb,
-    queue_ms integer, compute_ms integer, total_ms integer, reason text, detail text);
+    queue_ms integer, compute_ms integer, total_ms integer, reason text, detail text,
+    retired_at timestamptz);
 CREATE TABLE read.timeline (
     inspection_id uuid NOT NULL, sequence bigint NOT NULL, position bigint NOT NULL,
     event_type text NOT NULL, occurred_at timestamptz NOT NULL, recorded_at timestamptz NOT NULL,
@@ -48,7 +49,7 @@ CREATE TABLE read.golden_samples (
     media_type text NOT NULL, bytes bigint NOT NULL, width integer NOT NULL,
     height integer NOT NULL, use text NOT NULL, view text, reason text,
     pixels_per_millimetre real, actor text NOT NULL,
-    registered_at timestamptz NOT NULL, PRIMARY KEY (part, revision));
+    registered_at timestamptz NOT NULL, retired_at timestamptz, PRIMARY KEY (part, revision));
 CREATE TABLE read.yield_hourly (
     hour timestamptz NOT NULL, lot text NOT NULL, part text NOT NULL, station text NOT NULL,
     judged bigint NOT NULL, passed bigint NOT NULL, review bigint NOT NULL, failed bigint NOT NULL,

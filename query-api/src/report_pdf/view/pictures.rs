@@ -1,5 +1,6 @@
 //! One section for each picture: the picture, what is known of it, how it was compared and the limit of that.
 
+use chrono::{DateTime, Utc};
 use domain::report::{Outcome, Report, ReportArtifact};
 use domain::{Coverage, DetectionLimit};
 use serde::Serialize;
@@ -40,20 +41,21 @@ pub(super) fn picture_sections<'a>(
             None => format!("Picture {number} of {count}"),
         },
         board,
-        facts: picture_facts(artifact),
+        facts: picture_facts(artifact, board.retired_at),
         note: identical_note(artifact),
         problem: problem_view(artifact, text),
     });
     view.collect()
 }
 
-fn picture_facts(artifact: &ReportArtifact) -> Vec<FactView> {
+fn picture_facts(artifact: &ReportArtifact, retired_at: Option<DateTime<Utc>>) -> Vec<FactView> {
     let mut facts = vec![exact_fact("Artifact", artifact.artifact_id.to_string())];
     if let Some(picture) = &artifact.picture {
         let (width, height) = (picture.width, picture.height);
         let bytes = words::format_bytes(picture.bytes);
         let file = format!("{width} × {height} px, {}, {bytes}", picture.media_type);
         facts.push(plain_fact("File", file));
+        facts.extend(retired_at.map(|at| plain_fact("Retired", words::describe_retirement(at))));
         if let Some(scale) = artifact.pixels_per_millimetre {
             let size = words::format_size(width, height, scale);
             facts.push(plain_fact("Scale", format!("{scale}, as announced: {size}")));
