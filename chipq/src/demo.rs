@@ -35,20 +35,20 @@ pub(crate) async fn run(args: DemoArgs, shutdown: &Shutdown) -> anyhow::Result<E
     let lot = load(&args)?;
     let (address, any_port) = args.listen();
     let users = up::users(address, true)?;
-    args.settings.check()?;
+    let mut installation = InstallationArgs {
+        data: args.data.clone(),
+        artifact_store: args.artifact_store.clone(),
+        foundation: args.foundation.clone(),
+    };
+    args.settings.check(&installation)?;
     let listener = bind(address, any_port).await?;
     let temporary = match args.data {
         Some(_) => None,
         None => Some(TemporaryFolder::for_installation("demo")?),
     };
-    let kept = args.data.clone();
-    let folder = kept.or_else(|| temporary.as_ref().map(|folder| folder.path().to_owned()));
+    let folder = || temporary.as_ref().map(|folder| folder.path().to_owned());
+    installation.data = installation.data.or_else(folder);
     errln!("starting PostgreSQL, the APIs, the projectors and the inference worker ...");
-    let installation = InstallationArgs {
-        data: folder,
-        artifact_store: args.artifact_store.clone(),
-        foundation: args.foundation.clone(),
-    };
     let starting = async {
         let installation = Installation::open(&installation).await?;
         Services::start(installation, listener, users, &args.settings).await

@@ -73,9 +73,8 @@ impl HttpClient {
         self.post("/v1/parts", &format!("{key}-part"), Body::Json(json!({ "part": part })))
             .await
             .with_context(|| format!("part {part} was not registered"))?;
-        let path = format!("/v1/parts/{}/golden-sample?type={}", escape(part), golden.media_type);
-        let reserved = self.post(&path, &format!("{key}-golden"), Body::Empty).await?;
-        self.put(text(&reserved, "upload_url")?, golden)
+        let samples = format!("/v1/parts/{}/golden-sample", escape(part));
+        self.upload(&samples, golden, &format!("{key}-golden"))
             .await
             .with_context(|| format!("the golden sample of {part} was not uploaded"))
     }
@@ -96,9 +95,8 @@ impl HttpClient {
     ) -> anyhow::Result<Submitted> {
         let inspection_id = self.create_inspection(label).await?;
         let key = label.key;
-        let path = format!("/v1/inspections/{inspection_id}/artifacts?type={}", picture.media_type);
-        let reserved = self.post(&path, &format!("{key}-upload"), Body::Empty).await?;
-        self.put(text(&reserved, "upload_url")?, picture).await?;
+        let artifacts = format!("/v1/inspections/{inspection_id}/artifacts");
+        self.upload(&artifacts, picture, &format!("{key}-upload")).await?;
         let uploaded_at = Instant::now();
         let path = format!("/v1/inspections/{inspection_id}/infer");
         self.post(&path, &format!("{key}-infer"), Body::Empty).await?;
@@ -164,11 +162,34 @@ impl HttpClient {
         Ok(serde_json::from_slice(&answer).unwrap_or(Value::Null))
     }
 
-    /// Puts a picture to a signed URL. The same bytes again change nothing, so that it needs no key.
-    async fn put(&self, url: &str, picture: &PictureFile) -> anyhow::Result<()> {
-        let call = Call { body: Body::Picture(picture), ..Call::new(Method::PUT, url) };
-        self.0.send(call).await.map(drop)
+    /// Announces a picture below `path` with its digest, sends it to where the answer says, and says so unless that
+    /// was the platform itself. The same bytes again change nothing, so that the `PUT` needs no key.
+    async fn upload(&self, path: &str, picture: &PictureFile, key: &str) -> anyhow::Result<()> {
+        let PictureFile { media_type, bytes } = picture;
+        let (length, sha256) = (bytes.len(), domain::Sha256::digest_of(bytes));
+        let announced = format!("{path}?type={media_type}&bytes={length}&sha256={sha256}");
+        let reserved = self.post(&announced, key, Body::Empty).await?;
+        let url = text(&reserved, "upload_url")?;
+        let headers = upload_headers(&reserved)?;
+        let call = Call { body: Body::Picture(picture), headers, ..Call::new(Method::PUT, url) };
+        self.0.send(call).await?;
+        if self.0.is_own_url(url) {
+            return Ok(());
+        }
+        let complete = format!("{path}/{}/complete", text(&reserved, "artifact_id")?);
+        self.post(&complete, &format!("{key}-complete"), Body::Empty).await.map(drop)
     }
+}
+
+/// The headers that an upload is sent with, as the announcement was answered.
+fn upload_headers(reserved: &Value) -> anyhow::Result<Vec<(String, String)>> {
+    let headers = reserved["headers"].as_object();
+    let headers = headers.ok_or_else(|| anyhow!("the answer has no headers"))?;
+    let text = |(name, value): (&String, &Value)| {
+        let value = value.as_str().ok_or_else(|| anyhow!("the header {name} is no text"))?;
+        Ok((name.clone(), value.to_owned()))
+    };
+    headers.iter().map(text).collect()
 }
 
 /// The answer; `None` when what was asked for is not there.

@@ -40,6 +40,24 @@ pub(crate) struct InstallationArgs {
 }
 
 impl InstallationArgs {
+    /// Notes everything that cannot be right, before a PostgreSQL is started for it.
+    pub(crate) fn check(&self, errors: &mut ConfigErrors) {
+        data_config(self).check(errors);
+        if self.foundation.database.url().is_some() {
+            self.foundation.check(errors);
+        } else if let Some(log) =
+            errors.check("CHIPQ_EVENT_LOG_URL", self.foundation.event_log.url())
+        {
+            // Nobody can name a private PostgreSQL: its port and its password are its own affair.
+            errors.require(
+                log.is_none(),
+                "CHIPQ_EVENT_LOG_URL",
+                "without CHIPQ_DATABASE_URL the log is in the private PostgreSQL; leave it out, or set \
+                 both to the same",
+            );
+        }
+    }
+
     /// The folder `data` with a private database, whatever is configured for others.
     pub(crate) fn private(data: PathBuf) -> Self {
         // An empty URL is none.
@@ -60,8 +78,10 @@ impl Installation {
     /// Opens it for this process alone; makes it when there is none, and starts the private PostgreSQL unless a
     /// database is configured.
     pub(crate) async fn open(args: &InstallationArgs) -> anyhow::Result<Self> {
+        let mut errors = ConfigErrors::new();
+        args.check(&mut errors);
+        errors.finish()?;
         let data = data_config(args);
-        check(&args.foundation, &data)?;
         check_owner(&data.data_dir)?;
         if args.foundation.database.url().is_some() {
             return Ok(Self { foundation: args.foundation.clone(), data, postgres: None });
@@ -165,24 +185,6 @@ async fn migrate_as_owner(url: &str) -> anyhow::Result<()> {
     postgres::grant_to_services(&pool).await?;
     pool.close().await;
     Ok(())
-}
-
-/// Refuses what cannot be right before a PostgreSQL is started for it.
-fn check(foundation: &FoundationConfig, data: &DataConfig) -> Result<(), ConfigErrors> {
-    let mut errors = ConfigErrors::new();
-    data.check(&mut errors);
-    if foundation.database.url().is_some() {
-        foundation.check(&mut errors);
-    } else if let Some(log) = errors.check("CHIPQ_EVENT_LOG_URL", foundation.event_log.url()) {
-        // Nobody can name a private PostgreSQL: its port and its password are its own affair.
-        errors.require(
-            log.is_none(),
-            "CHIPQ_EVENT_LOG_URL",
-            "without CHIPQ_DATABASE_URL the log is in the private PostgreSQL; leave it out, or set \
-             both to the same",
-        );
-    }
-    errors.finish()
 }
 
 fn data_config(args: &InstallationArgs) -> DataConfig {

@@ -160,15 +160,17 @@ pub(crate) async fn command_api(args: CommandApiArgs, shutdown: &Shutdown) -> an
     let refusal = "demo/demo is let in on loopback only; listen on 127.0.0.1, or leave it out";
     errors.require(is_local, "CHIPQ_DEMO", refusal);
     args.identity_provider.check(&mut errors);
+    args.config.check(&mut errors);
     errors.finish()?;
     check_owner(&args.data.data_dir)?;
     let foundation = open(&args.foundation, shutdown).await?;
     let issuers = (&args.issuer, &args.identity_provider);
-    let stores = ApiStores::open(&args.data, &args.roles, issuers)?;
+    let opening = async { anyhow::Ok(ApiStores::open(&args.data, &args.roles, issuers).await?) };
+    let stores = shutdown.run_until_requested(opening).await?;
     let users = if args.demo { Users::demo() } else { Users::none() };
     let api = build_command_api(&foundation, &stores, args.pictures.budget(), users, &args.config);
-    let (idempotency, sessions) = (foundation.idempotency(), sessions(&foundation));
-    tokio::spawn(command_api::housekeeping(idempotency, sessions, shutdown.clone()));
+    let kept = (foundation.idempotency(), sessions(&foundation));
+    tokio::spawn(command_api::housekeeping(kept, stores.artifacts.clone(), shutdown.clone()));
     let listener = bind(args.listen, "--listen").await?;
     tracing::info!(address = %listener.local_addr()?, "the command API is listening");
     let mut probes = vec![api.probe(), follow_accounts(&foundation, &stores, shutdown)];
@@ -194,7 +196,8 @@ pub(crate) async fn query_api(args: QueryApiArgs, shutdown: &Shutdown) -> anyhow
     check_owner(&args.data.data_dir)?;
     let foundation = open(&args.foundation, shutdown).await?;
     let issuers = (&args.issuer, &args.identity_provider);
-    let stores = ApiStores::open(&args.data, &args.roles, issuers)?;
+    let opening = async { anyhow::Ok(ApiStores::open(&args.data, &args.roles, issuers).await?) };
+    let stores = shutdown.run_until_requested(opening).await?;
     let memory = args.pictures.budget();
     let api = build_query_api(&foundation, &stores, memory, &args.config, shutdown.clone());
     let listener = bind(args.listen, "--listen").await?;
@@ -264,7 +267,8 @@ pub(crate) async fn inference_worker(
 ) -> anyhow::Result<()> {
     check(&args.foundation, &args.data)?;
     let foundation = open(&args.foundation, shutdown).await?;
-    let artifacts = args.data.open_artifacts_to_read()?;
+    let opening = async { anyhow::Ok(args.data.open_artifacts_to_read().await?) };
+    let artifacts = shutdown.run_until_requested(opening).await?;
     let worker = inference_worker::Service::new(args.config);
     let probes = probes_on(&foundation, worker.health());
     let role = worker.run(

@@ -29,7 +29,7 @@ use relay::RelayConfig;
 use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::installation::Installation;
+use crate::installation::{Installation, InstallationArgs};
 use crate::openapi::openapi;
 use crate::wiring::{ApiStores, build_command_api, build_query_api, describe_server, sessions};
 
@@ -72,9 +72,11 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// Refuses everything that is wrong, before anything is touched.
-    pub(crate) fn check(&self) -> Result<(), ConfigErrors> {
+    /// Refuses everything that is wrong with them and with `installation`, before anything is touched.
+    pub(crate) fn check(&self, installation: &InstallationArgs) -> Result<(), ConfigErrors> {
         let mut errors = ConfigErrors::new();
+        installation.check(&mut errors);
+        self.commands.check(&mut errors);
         self.identity_provider.check(&mut errors);
         self.relay.check(&mut errors);
         errors.finish()
@@ -122,7 +124,7 @@ impl Services {
             stop_roles: Shutdown::new(),
             roles: JoinSet::new(),
         };
-        match services.spawn_roles(listener, users, settings) {
+        match services.spawn_roles(listener, users, settings).await {
             Ok(()) => Ok(services),
             Err(error) => {
                 // The first error is the one to tell; what stops badly after it is in the log.
@@ -134,14 +136,14 @@ impl Services {
         }
     }
 
-    fn spawn_roles(
+    async fn spawn_roles(
         &mut self,
         listener: TcpListener,
         users: Users,
         settings: &Settings,
     ) -> anyhow::Result<()> {
         let issuers = (&settings.issuer, &settings.identity_provider);
-        let stores = ApiStores::open(self.installation.data(), &settings.roles, issuers)?;
+        let stores = ApiStores::open(self.installation.data(), &settings.roles, issuers).await?;
         let mut worker = settings.worker.clone();
         worker.worker_name = worker.worker_name.or_else(|| worker_name(&self.installation));
         let worker = inference_worker::Service::new(worker);
@@ -178,7 +180,7 @@ impl Services {
         let worker = worker.run(pool.clone(), tail.clone(), pictures, stop());
         let projectors = projectors.run(pool.clone(), tail.clone(), stop());
         let kept = (self.foundation.idempotency(), sessions(&self.foundation));
-        let housekeeping = command_api::housekeeping(kept.0, kept.1, stop());
+        let housekeeping = command_api::housekeeping(kept, stores.artifacts.clone(), stop());
         self.roles.spawn(async { ("the inference worker", worker.await) });
         self.roles.spawn(async { ("the projectors", projectors.await) });
         let retention = retention.run(pool.clone(), tail.clone(), stores.artifacts.clone(), stop());

@@ -19,7 +19,7 @@ pub(crate) const READY: &str = "chipq is ready at ";
 /// Runs every role until a signal comes.
 pub(crate) async fn run(args: UpArgs, shutdown: &Shutdown) -> anyhow::Result<()> {
     let users = users(args.listen, args.demo)?;
-    args.settings.check()?;
+    args.settings.check(&args.installation)?;
     let starting = async {
         let listener = bind(args.listen, "--listen").await?;
         let installation = Installation::open(&args.installation).await?;

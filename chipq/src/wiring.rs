@@ -31,8 +31,8 @@ pub(crate) struct ApiStores {
 }
 
 impl ApiStores {
-    /// Opens the folders and keys; makes what is missing.
-    pub(crate) fn open(
+    /// Opens the folders, the bucket and keys; makes what is missing.
+    pub(crate) async fn open(
         data: &DataConfig,
         roles: &RolesConfig,
         (issuer, identity_provider): (&TokenIssuerConfig, &IdentityProviderConfig),
@@ -41,7 +41,7 @@ impl ApiStores {
         let identity_provider = identity_provider.open()?;
         let external = identity_provider.as_ref().map(|provider| provider.issuer().clone());
         Ok(Self {
-            artifacts: data.open_artifacts()?,
+            artifacts: data.open_artifacts().await?,
             signing_key: data.open_signing_key()?,
             token_keys: data.open_token_keys(issuer, register.clone(), external)?,
             register,

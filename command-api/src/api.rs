@@ -18,7 +18,15 @@ use secrecy::{ExposeSecret as _, SecretString};
 use crate::file_check::FileCheck;
 use crate::golden_check::GoldenCheck;
 use crate::in_flight::UploadsInFlight;
+use crate::notification_secret::NotificationSecret;
 use crate::{CommandApiConfig, PublicUrl};
+
+/// Pictures that arrived in a bucket and are in memory at a time, all and of one principal, and MiB of them together.
+const ARRIVALS_MAX: u16 = 8;
+const ARRIVALS_PER_PRINCIPAL: u16 = 4;
+const ARRIVALS_MAX_MIB: u32 = 256;
+/// The largest picture that a bucket's is read of: it has to fit that memory.
+const ARRIVAL_MAX_BYTES: u64 = (ARRIVALS_MAX_MIB as u64) << 19;
 
 /// What the command API stands on.
 #[derive(Clone)]
@@ -55,6 +63,8 @@ struct ApiState {
     dependencies: Dependencies,
     upload_limits: UploadLimits,
     uploads_in_flight: UploadsInFlight,
+    arrivals_in_memory: UploadsInFlight,
+    notification_secret: Option<NotificationSecret>,
     golden_check: GoldenCheck,
     file_check: FileCheck,
     public_url: Option<PublicUrl>,
@@ -84,11 +94,21 @@ impl CommandApi {
     #[must_use]
     pub fn new(dependencies: Dependencies, config: &CommandApiConfig) -> Self {
         let golden_check = GoldenCheck::new(dependencies.memory.clone());
+        let mut upload_limits = config.upload_limits();
+        if dependencies.artifacts.is_remote() {
+            upload_limits.max_bytes = upload_limits.max_bytes.min(ARRIVAL_MAX_BYTES);
+        }
         Self(Arc::new(ApiState {
             dependencies,
             golden_check,
             file_check: FileCheck::default(),
-            upload_limits: config.upload_limits(),
+            upload_limits,
+            arrivals_in_memory: UploadsInFlight::new(
+                ARRIVALS_MAX,
+                ARRIVALS_MAX_MIB,
+                ARRIVALS_PER_PRINCIPAL,
+            ),
+            notification_secret: config.notifications.secret(),
             uploads_in_flight: UploadsInFlight::new(
                 config.uploads_max,
                 config.uploads_max_mib,
@@ -193,6 +213,16 @@ impl CommandApi {
 
     pub(crate) fn uploads_in_flight(&self) -> &UploadsInFlight {
         &self.0.uploads_in_flight
+    }
+
+    /// Pictures that are read into memory to be looked at, before they are put to rest.
+    pub(crate) fn arrivals_in_memory(&self) -> &UploadsInFlight {
+        &self.0.arrivals_in_memory
+    }
+
+    /// By which the bucket of pictures is known, when it tells of what arrives.
+    pub(crate) fn notification_secret(&self) -> Option<&NotificationSecret> {
+        self.0.notification_secret.as_ref()
     }
 
     pub(crate) fn file_check(&self) -> &FileCheck {

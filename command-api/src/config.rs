@@ -7,7 +7,10 @@ use std::time::Duration;
 
 use axum::http::Uri;
 use platform::artifact_store::UploadLimits;
+use platform::config::ConfigErrors;
 use platform::http::{HttpConfig, RoleRates};
+
+use crate::NotificationConfig;
 
 /// Limits and names of the command API, however it is served.
 #[derive(Debug, Clone, clap::Args)]
@@ -76,6 +79,9 @@ pub struct CommandApiConfig {
     #[arg(long, env = "CHIPQ_TOKEN_RATE_BURST", default_value = "50")]
     #[arg(value_parser = platform::config::rate())]
     pub token_rate_burst: NonZeroU32,
+    /// The bucket of pictures, when it tells of what arrives.
+    #[command(flatten)]
+    pub notifications: NotificationConfig,
 }
 
 /// `http(s)://host[:port][/prefix]`, without a slash at its end.
@@ -142,11 +148,17 @@ impl Default for CommandApiConfig {
             upload_rate_by_role: None,
             token_rate_per_second: positive(10),
             token_rate_burst: positive(50),
+            notifications: NotificationConfig::default(),
         }
     }
 }
 
 impl CommandApiConfig {
+    /// Notes everything that is wrong.
+    pub fn check(&self, errors: &mut ConfigErrors) {
+        self.notifications.check(errors);
+    }
+
     /// The limits of uploads.
     #[must_use]
     pub const fn upload_limits(&self) -> UploadLimits {

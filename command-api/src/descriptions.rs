@@ -59,6 +59,15 @@ impl IntoResponses for UploadProblems {
     }
 }
 
+/// What can stand in the way of a notification.
+pub(crate) struct NotificationProblems;
+
+impl IntoResponses for NotificationProblems {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        refer_to_problems(&["400", "401", "413", "500", "503", "504"])
+    }
+}
+
 /// What can stand in the way of a token, besides RFC 6749's errors.
 pub(crate) struct TokenProblems;
 

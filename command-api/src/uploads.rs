@@ -1,10 +1,12 @@
 //! Pictures on their way into the store, whatever they belong to: the signed `PUT` that brings one. It needs
 //! no token, since the URL carries its own permission; it is the receiving end of a store whose pictures
-//! come through this service.
+//! come through this service. Of a store that takes pictures itself, [`arrivals`] and [`notifications`].
 //!
 //! Invariant: bytes are taken only for a slot that is announced and free; the event follows only
 //! when the whole picture is at rest. The same bytes again change nothing, other bytes are refused.
 
+pub(crate) mod arrivals;
+mod notifications;
 pub(crate) mod reservation;
 
 use std::fmt;
@@ -17,11 +19,11 @@ use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::Response;
 use chrono::{DateTime, Utc};
 use domain::{
-    ArtifactId, Inspection, InspectionId, MediaType, Part, PartNumber, Picture, PictureOwner,
-    Sha256, UploadSlot,
+    ArtifactId, Inspection, InspectionId, Part, PartNumber, Picture, PictureOwner, Sha256,
+    UploadSlot,
 };
 use futures::TryStreamExt as _;
-use platform::artifact_store::{StagedPicture, UploadPermit};
+use platform::artifact_store::{ExpectedUpload, StagedPicture, UploadPermit};
 use platform::event_log::EventMetadata;
 use platform::execute::{Executed, Request, execute, load};
 use platform::http::describe::FileBytes;
@@ -43,7 +45,7 @@ use crate::{CommandApi, problems};
 
 /// The receiving end of uploads.
 pub(crate) fn routes() -> OpenApiRouter<CommandApi> {
-    OpenApiRouter::default().routes(routes!(upload_picture))
+    OpenApiRouter::default().routes(routes!(upload_picture)).merge(notifications::routes())
 }
 
 /// Who announced the picture, as a note in its upload URL.
@@ -160,6 +162,8 @@ fn stored_command_id(artifact_id: ArtifactId, picture: &Picture) -> Uuid {
         ("token_id" = Option<String>, Query, description = "As given in upload_url"),
         ("revision" = Option<u32>, Query, description = "As given in upload_url"),
         ("type" = String, Query, description = "As given in upload_url"),
+        ("bytes" = Option<u64>, Query, description = "As given in upload_url"),
+        ("sha256" = Option<String>, Query, description = "As given in upload_url"),
         ("signature" = String, Query, description = "As given in upload_url"),
     ),
     request_body(
@@ -229,12 +233,16 @@ where
         UploadSlot::Free { .. } => {
             let golden = loaded.state.golden_slot(artifact_id);
             let (pieces, limits) = (pieces_of(body), api.upload_limits());
-            let staged = api.artifacts().stage_stream(pieces, limits, upload.media_type).await;
+            let staged = api.artifacts().stage_stream(pieces, limits, upload.expected).await;
             let staged = staged.map_err(problems::from_upload_error)?;
             let api = api.clone();
             finish_regardless(async move {
                 let picture = store_checked(&api, artifact_id, staged, golden).await?;
-                append_upload::<A>(&api, upload, aggregate_id, picture).await
+                let done = upload.append::<A>(&api, aggregate_id, picture.clone()).await?;
+                let status =
+                    if done.events.is_empty() { StatusCode::OK } else { StatusCode::CREATED };
+                let body = PictureBody { artifact_id, picture };
+                Ok(make_response(&make_answer(status, &done, None, body)))
             })
             .await
         }
@@ -260,32 +268,6 @@ async fn store_checked(
     store.publish_staged(artifact_id, staged).await.map_err(problems::from_upload_error)
 }
 
-/// Appends that the picture is at rest.
-async fn append_upload<A: PictureOwner>(
-    api: &CommandApi,
-    upload: PermittedUpload,
-    aggregate_id: String,
-    picture: Picture,
-) -> Result<Response, Problem>
-where
-    A::Command: Clone + Sync,
-{
-    let artifact_id = upload.artifact_id;
-    let by = upload.by.actor(api).acting_from(upload.client.address);
-    let metadata = EventMetadata::by_actor(by, &upload.trace)
-        .with_command_id(stored_command_id(artifact_id, &picture));
-    let request = Request::<A> {
-        aggregate_id,
-        command: A::upload_command(artifact_id, picture.clone()),
-        is_new: false,
-        if_match: None,
-        metadata,
-    };
-    let done = execute(api.log(), request).await.map_err(problems::from_execute_error)?;
-    let status = if done.events.is_empty() { StatusCode::OK } else { StatusCode::CREATED };
-    Ok(make_response(&make_answer(status, &done, None, PictureBody { artifact_id, picture })))
-}
-
 /// The digest of the body, `None` as soon as it has more than `bytes`.
 async fn digest_body(body: Body, bytes: u64) -> Result<Option<Sha256>, Problem> {
     let (mut hash, mut length) = (sha2::Sha256::new(), 0);
@@ -304,7 +286,7 @@ async fn digest_body(body: Body, bytes: u64) -> Result<Option<Sha256>, Problem> 
 struct PermittedUpload {
     artifact_id: ArtifactId,
     owner: PictureOwnerId,
-    media_type: MediaType,
+    expected: ExpectedUpload,
     by: Announcer,
     client: ClientAddress,
     trace: TraceContext,
@@ -315,18 +297,26 @@ impl PermittedUpload {
         api: &CommandApi,
         uri: &Uri,
         now: DateTime<Utc>,
-        (client, trace): (ClientAddress, TraceContext),
+        about: (ClientAddress, TraceContext),
     ) -> Result<Self, Problem> {
         let query = uri.query().unwrap_or_default();
         let permit = api.artifacts().verify_permit(uri.path(), query, now)?;
-        let UploadPermit { artifact_id, media_type, mut notes } = permit;
+        Self::from_permit(api, permit, about)
+    }
+
+    fn from_permit(
+        api: &CommandApi,
+        permit: UploadPermit,
+        (client, trace): (ClientAddress, TraceContext),
+    ) -> Result<Self, Problem> {
+        let UploadPermit { artifact_id, expected, mut notes } = permit;
         let owner = notes.get(OWNER).and_then(|text| PictureOwnerId::parse(text));
         match (owner, notes.remove(BY)) {
             (Some(owner), Some(subject)) => {
                 let revision = notes.remove(REVISION).and_then(|text| text.parse().ok());
                 let by = Announcer { subject, token_id: notes.remove(TOKEN_ID), revision };
                 by.require_unchanged(api)?;
-                Ok(Self { artifact_id, owner, media_type, by, client, trace })
+                Ok(Self { artifact_id, owner, expected, by, client, trace })
             }
             _ => Err(Problem::internal("a signed upload URL does not say what it is for")),
         }
@@ -334,7 +324,7 @@ impl PermittedUpload {
 
     /// Refuses before a byte is read what the headers give away; how many bytes may come, else.
     fn check_headers(&self, api: &CommandApi, headers: &HeaderMap) -> Result<u64, Problem> {
-        let announced = self.media_type.as_str();
+        let announced = self.expected.media_type.as_str();
         let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or_default());
         let essence = text(header::CONTENT_TYPE).map(|t| t.split(';').next().unwrap_or(t).trim());
         if let Some(sent) = essence.filter(|sent| !sent.eq_ignore_ascii_case(announced)) {
@@ -347,5 +337,28 @@ impl PermittedUpload {
             Some(length) => Ok(length),
             None => Ok(limit),
         }
+    }
+
+    /// Appends that the picture is at rest, by whoever announced it.
+    async fn append<A: PictureOwner>(
+        self,
+        api: &CommandApi,
+        aggregate_id: String,
+        picture: Picture,
+    ) -> Result<Executed<A>, Problem>
+    where
+        A::Command: Clone + Sync,
+    {
+        let by = self.by.actor(api).acting_from(self.client.address);
+        let metadata = EventMetadata::by_actor(by, &self.trace)
+            .with_command_id(stored_command_id(self.artifact_id, &picture));
+        let request = Request::<A> {
+            aggregate_id,
+            command: A::upload_command(self.artifact_id, picture),
+            is_new: false,
+            if_match: None,
+            metadata,
+        };
+        execute(api.log(), request).await.map_err(problems::from_execute_error)
     }
 }

@@ -13,6 +13,7 @@ use std::num::NonZeroU32;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use aws_lc_rs::constant_time::verify_slices_are_equal;
 use clap::builder::TypedValueParser;
 use secrecy::SecretString;
 use uuid::Uuid;
@@ -25,6 +26,12 @@ pub use listen::listen_address;
 /// None; the type is what clap asks for.
 pub fn secret(text: &str) -> Result<SecretString, Infallible> {
     Ok(SecretString::from(text))
+}
+
+/// Whether two secrets are one, in a time that depends on their lengths only.
+#[must_use]
+pub fn is_same_secret(known: &str, given: &str) -> bool {
+    verify_slices_are_equal(known.as_bytes(), given.as_bytes()).is_ok()
 }
 
 /// The most that somebody may have a second, or at once.

@@ -10,7 +10,8 @@ use std::sync::Arc;
 use chrono::Utc;
 
 use crate::artifact_store::{
-    self, ArtifactStore, ArtifactStoreConfig, ArtifactStoreError, InvalidArtifactStoreUrl,
+    self, ArtifactStore, ArtifactStoreConfig, ArtifactStoreError, ArtifactStoreUrl,
+    InvalidArtifactStoreUrl,
 };
 use crate::auth::{
     AccessRegister, ExternalIssuer, KeyError, KeyRing, SigningKey, TokenIssuer, TokenIssuerConfig,
@@ -184,25 +185,40 @@ impl Foundation {
 impl DataConfig {
     /// Notes everything that is wrong, without opening anything.
     pub fn check(&self, errors: &mut ConfigErrors) {
-        errors.check("CHIPQ_ARTIFACT_STORE_URL", self.artifact_store.url(&self.data_dir));
+        const VARIABLE: &str = "CHIPQ_ARTIFACT_STORE_URL";
+        match self.artifact_store.url(&self.data_dir) {
+            Ok(ArtifactStoreUrl::Folder(_)) => {}
+            Ok(ArtifactStoreUrl::S3(location)) => {
+                errors.check(VARIABLE, location.check_credentials());
+            }
+            Err(invalid) => {
+                for fault in invalid.faults() {
+                    errors.require(false, VARIABLE, &fault);
+                }
+            }
+        }
     }
 
-    /// Opens the pictures; makes their folder when it is missing.
+    /// Opens the pictures; makes their folder when it is missing, and tries a bucket.
     ///
     /// # Errors
     /// When they, or the key that signs their URLs, cannot be used.
-    pub fn open_artifacts(&self) -> Result<ArtifactStore, FoundationError> {
+    pub async fn open_artifacts(&self) -> Result<ArtifactStore, FoundationError> {
         let url = self.artifact_store.url(&self.data_dir)?;
-        Ok(artifact_store::open(&url, &self.open_signing_key()?)?)
+        let store = artifact_store::open(&url, &self.open_signing_key()?)?;
+        store.check_at_start(true).await?;
+        Ok(store)
     }
 
     /// Opens the pictures for whoever only reads them, without any key.
     ///
     /// # Errors
     /// When they cannot be used.
-    pub fn open_artifacts_to_read(&self) -> Result<ArtifactStore, FoundationError> {
+    pub async fn open_artifacts_to_read(&self) -> Result<ArtifactStore, FoundationError> {
         let url = self.artifact_store.url(&self.data_dir)?;
-        Ok(artifact_store::open_to_read(&url)?)
+        let store = artifact_store::open_to_read(&url)?;
+        store.check_at_start(false).await?;
+        Ok(store)
     }
 
     /// Opens the key that signs what this installation gives out; makes it when it is missing.
@@ -269,18 +285,21 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let data_dir = folder.path().to_owned();
         let data = DataConfig { data_dir, artifact_store: ArtifactStoreConfig::default() };
-        let reader = data.open_artifacts_to_read().unwrap();
+        let reader = data.open_artifacts_to_read().await.unwrap();
         let kept: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
         assert_eq!(kept.len(), 1, "the folder of pictures, and nothing else: {kept:?}");
 
         let id = domain::ArtifactId(uuid::Uuid::now_v7());
         let ask = |store: ArtifactStore| async move {
-            let jpeg = domain::MediaType::Jpeg;
-            store.upload_target(id, jpeg, Utc::now(), Default::default()).await
+            let expected = domain::MediaType::Jpeg.into();
+            let (until, notes) = (Utc::now(), Default::default());
+            let upload =
+                artifact_store::AnnouncedUpload { artifact_id: id, expected, until, notes };
+            store.upload_target(upload).await
         };
         assert!(matches!(ask(reader.clone()).await, Err(ArtifactStoreError::OpenedToRead)));
         assert!(matches!(reader.get(id).await, Err(ArtifactStoreError::NotFound(_))));
-        assert!(ask(data.open_artifacts().unwrap()).await.is_ok());
+        assert!(ask(data.open_artifacts().await.unwrap()).await.is_ok());
     }
 
     #[tokio::test]

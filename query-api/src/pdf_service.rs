@@ -91,8 +91,8 @@ impl PdfService {
     async fn reserve_memory(&self, report: &Report) -> Result<MemoryShare, Problem> {
         let mut file_bytes = 0;
         for id in Pictures::artifacts_to_fetch(report) {
-            match self.artifacts.read_in_pieces(id).await {
-                Ok((length, _)) => file_bytes += length,
+            match self.artifacts.stored_length(id).await {
+                Ok(length) => file_bytes += length,
                 Err(ArtifactStoreError::NotFound(_)) => {}
                 Err(error) => return Err(error.into()),
             }

@@ -3,6 +3,7 @@
 //! Invariant: an ETag names bytes of one projection only, so that it never lies when another lags.
 
 mod artifacts;
+mod byte_range;
 mod defects;
 mod descriptions;
 mod health;

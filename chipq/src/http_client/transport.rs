@@ -23,6 +23,8 @@ pub(super) struct Call<'a> {
     /// The Idempotency-Key of a mutation.
     pub(super) key: Option<&'a str>,
     pub(super) body: Body<'a>,
+    /// What else is sent, as an announcement said it.
+    pub(super) headers: Vec<(String, String)>,
     /// The media type that is wanted.
     pub(super) accept: &'static str,
     /// What is preferred of the answer (RFC 7240).
@@ -43,6 +45,7 @@ impl<'a> Call<'a> {
             path,
             key: None,
             body: Body::Empty,
+            headers: Vec::new(),
             accept: "application/json",
             prefer: None,
         }
@@ -79,6 +82,11 @@ impl Transport {
         let mut transport = Self { http, base, patience, tokens: Mutex::default() };
         transport.tokens = Mutex::new(transport.fetch_tokens(None).await?);
         Ok(transport)
+    }
+
+    /// Whether a URL is one of the platform.
+    pub(super) fn is_own_url(&self, url: &str) -> bool {
+        url.strip_prefix(&self.base).is_some_and(|path| path.starts_with('/'))
     }
 
     /// Sends until it is answered, refused for good, or patience ends; returns the answer's body.
@@ -123,10 +131,11 @@ impl Transport {
         request = match &call.body {
             Body::Empty => request,
             Body::Json(value) => request.json(value),
-            Body::Picture(PictureFile { media_type, bytes }) => {
-                request.header(header::CONTENT_TYPE, *media_type).body(bytes.clone())
-            }
+            Body::Picture(PictureFile { bytes, .. }) => request.body(bytes.clone()),
         };
+        for (name, value) in &call.headers {
+            request = request.header(name, value);
+        }
         // Neither the query nor the rest of a signed URL belongs in a message.
         let named = if signed { "the upload URL" } else { call.path };
         read(format!("{} {named}", call.method), request).await

@@ -3,34 +3,36 @@
 //!
 //! Invariant: whoever appends that a picture is at rest has looked at the bytes in the store.
 
-use std::sync::Arc;
-
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
 use domain::inspection::Artifact;
 use domain::{
-    Aggregate as _, ArtifactId, Inspection, InspectionCommand, InspectionId, InspectionRejection,
-    Picture, PictureOwner as _, PixelScale, Reach, UploadSlot, ViewName,
+    ArtifactId, Inspection, InspectionCommand, InspectionId, Picture, PixelScale, ViewName,
 };
-use platform::artifact_store::ArtifactStoreError;
+use futures::{StreamExt as _, stream};
 use platform::event_log::StreamVersion;
-use platform::execute::{ExecuteError, Executed, load};
-use platform::http::{NoBody, Problem, ProblemType};
+use platform::execute::load;
+use platform::http::{NoBody, Problem};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::parse_inspection_id;
 use crate::base_url::BaseUrl;
-use crate::command::{Mutation, Plan, WriteInspections, dispatch_command, make_answer};
+use crate::command::{Mutation, WriteInspections};
 use crate::descriptions::{MutationHeaders, MutationProblems};
+use crate::uploads::arrivals::settle_picture;
 use crate::uploads::reservation::{
-    Announcement, AnnouncementQuery, AnnouncementTerms, CancelledReservation, RenewalRequest,
-    ReservationRequest, SCALE, UploadTicket, cancel_slot, renew_slot, reserve_slot,
+    AnnouncedFile, Announcement, AnnouncementQuery, AnnouncementTerms, CancelledReservation,
+    RenewalRequest, RenewedFile, ReservationRequest, SCALE, UploadTicket, cancel_slot,
+    complete_slot, renew_slot, reserve_slot,
 };
 use crate::uploads::{PictureBody, PictureOwnerId, PictureType, parse_artifact_id};
 use crate::{CommandApi, problems};
+
+/// Pictures of one inspection that are looked at at once.
+const SETTLED_AT_ONCE: usize = 4;
 
 /// The commands on an inspection's pictures.
 pub(super) fn routes() -> OpenApiRouter<CommandApi> {
@@ -60,39 +62,44 @@ pub(super) async fn find_pictures_at_rest(
     let mut candidates = Vec::new();
     for (&artifact_id, artifact) in &facts.artifacts {
         let Artifact::Reserved { .. } = artifact else { continue };
-        if api.artifacts().is_at_rest(artifact_id).await? {
+        let store = api.artifacts();
+        if store.is_at_rest(artifact_id).await? || store.find_arrival(artifact_id).await?.is_some()
+        {
             candidates.push(artifact_id);
         } else if artifact.is_awaited(now) {
             return Ok(Vec::new());
         }
     }
-    describe_pictures(api, candidates).await
+    settle_pictures(api, candidates).await
 }
 
-async fn describe_pictures(
+async fn settle_pictures(
     api: &CommandApi,
     candidates: Vec<ArtifactId>,
 ) -> Result<Vec<(ArtifactId, Picture)>, Problem> {
+    let settling = candidates.into_iter().map(|artifact_id| async move {
+        (artifact_id, settle_picture(api, artifact_id, None).await)
+    });
+    let settled: Vec<_> = stream::iter(settling).buffered(SETTLED_AT_ONCE).collect().await;
     let mut at_rest = Vec::new();
-    for artifact_id in candidates {
-        match api.artifacts().describe_stored(artifact_id).await {
-            Ok(None) => {}
-            Ok(Some(picture)) => {
-                let stored = (artifact_id, &picture);
-                match api.file_check().find_flaw_at_rest(api.artifacts(), stored).await? {
-                    None => at_rest.push((artifact_id, picture)),
-                    Some(error) => {
-                        tracing::warn!(%artifact_id, %error, "a picture at rest is left out");
-                    }
-                }
+    for (artifact_id, picture) in settled {
+        match picture {
+            Ok(picture) => at_rest.extend(picture.map(|picture| (artifact_id, picture))),
+            Err(problem) if is_about_the_file(&problem) => {
+                let refused = problem.name();
+                tracing::warn!(%artifact_id, refused, "a picture is left out");
             }
-            Err(error @ ArtifactStoreError::Unreadable { .. }) => {
-                tracing::warn!(%error, "a picture at rest is left out");
-            }
-            Err(error) => return Err(error.into()),
+            Err(problem) => return Err(problem),
         }
     }
     Ok(at_rest)
+}
+
+/// A file that can be sent again, as it has to be; its client hears why from `complete`.
+fn is_about_the_file(problem: &Problem) -> bool {
+    use StatusCode as S;
+    [S::PAYLOAD_TOO_LARGE, S::UNSUPPORTED_MEDIA_TYPE, S::UNPROCESSABLE_ENTITY]
+        .contains(&problem.status())
 }
 
 /// What is said of a picture when it is announced.
@@ -121,6 +128,7 @@ impl AnnouncementTerms for PictureTerms {
     params(
         ("inspection_id" = uuid::Uuid, Path, description = "The inspection"),
         ("type" = PictureType, Query, description = "The picture's format"),
+        AnnouncedFile,
         ("view" = Option<String>, Query, description = "The view of the board that it shows: 1 to 32 \
             of a–z, 0–9 and the hyphen", example = "top"),
         ("pixels_per_millimetre" = Option<f32>, Query, minimum = 0.1, maximum = 10000, description = "Its \
@@ -163,6 +171,7 @@ async fn reserve_artifact(
     params(
         ("inspection_id" = uuid::Uuid, Path, description = "The inspection"),
         ("artifact_id" = uuid::Uuid, Path, description = "The picture"),
+        AnnouncedFile,
         MutationHeaders,
     ),
     security(("oauth2" = ["inspections:write"]), ("bearer" = [])),
@@ -174,12 +183,13 @@ async fn renew_artifact(
     Path((inspection_id, artifact_id)): Path<(String, String)>,
     mutation: Mutation<WriteInspections>,
     base: BaseUrl,
+    file: RenewedFile,
     _: NoBody,
 ) -> Result<Response, Problem> {
     let owner = PictureOwnerId::Inspection(parse_inspection_id(&inspection_id)?);
     let artifact_id = parse_artifact_id(&artifact_id)?;
     let by = mutation.announcer();
-    let request = RenewalRequest { owner, artifact_id, by, base };
+    let request = RenewalRequest { owner, artifact_id, by, base, file };
     renew_slot::<Inspection>(&api, mutation.without_body(), request).await
 }
 
@@ -216,8 +226,9 @@ async fn cancel_artifact(
 
 /// Say that a picture is uploaded
 ///
-/// Not needed after a `PUT` that was answered. After one whose answer was lost it finds the picture
-/// in the store and completes it; once that is done it changes nothing.
+/// Not needed after a `PUT` to this service that was answered, nor where the bucket tells of what arrives. After a
+/// `PUT` to a bucket, or one whose answer was lost, it finds the picture in the store, looks at it as an upload is
+/// looked at, and completes it; once that is done it changes nothing. The digest is that of what counts.
 #[utoipa::path(
     post, path = "/v1/inspections/{inspection_id}/artifacts/{artifact_id}/complete",
     tag = "inspections", operation_id = "completeArtifact",
@@ -236,55 +247,7 @@ async fn complete_artifact(
     mutation: Mutation<WriteInspections>,
     _: NoBody,
 ) -> Result<Response, Problem> {
-    let inspection_id = parse_inspection_id(&inspection_id)?;
+    let owner = PictureOwnerId::Inspection(parse_inspection_id(&inspection_id)?);
     let artifact_id = parse_artifact_id(&artifact_id)?;
-    let store = api.clone();
-    let request = mutation.without_body();
-    let reach = request.reach.clone();
-    dispatch_command(&api, request, move |_| async move {
-        let picture = find_stored_picture(&store, &reach, (inspection_id, artifact_id)).await?;
-        let body = PictureBody { artifact_id, picture: picture.clone() };
-        Ok(Plan::<Inspection> {
-            aggregate_id: inspection_id.to_string(),
-            is_new: false,
-            command: InspectionCommand::UploadArtifact { artifact_id, picture },
-            answer: Arc::new(move |done: &Executed<Inspection>| {
-                make_answer(StatusCode::OK, done, None, &body)
-            }),
-        })
-    })
-    .await
-}
-
-/// The picture, from the log or, when its upload was cut off before the event, from the store. Whoever the inspection
-/// is out of `reach` of hears that and no more, and no picture is read for them.
-async fn find_stored_picture(
-    api: &CommandApi,
-    reach: &Reach,
-    (inspection_id, artifact_id): (InspectionId, ArtifactId),
-) -> Result<Picture, Problem> {
-    let loaded = load::<Inspection>(api.log(), &inspection_id.to_string()).await;
-    let state = loaded.map_err(problems::from_execute_error)?.state;
-    // The command that is to be given needs the picture; any other on it is within the same reach.
-    if !state.is_within(reach, &InspectionCommand::CancelReservation { artifact_id }) {
-        let refused = ExecuteError::<InspectionRejection>::OutOfReach;
-        return Err(problems::from_execute_error(refused));
-    }
-    match state.upload_slot(artifact_id).map_err(|refused| problems::from_rejection(&refused))? {
-        UploadSlot::Taken(picture) => Ok(picture.clone()),
-        UploadSlot::Free { .. } => {
-            let found = api.artifacts().describe_stored(artifact_id).await?;
-            let picture = found.ok_or_else(|| {
-                problems::from_rejection(&InspectionRejection::ArtifactNotUploaded { artifact_id })
-            })?;
-            let stored = (artifact_id, &picture);
-            match api.file_check().find_flaw_at_rest(api.artifacts(), stored).await? {
-                None => Ok(picture),
-                Some(why) => {
-                    let detail = format!("{why}; cancel its announcement and announce it again");
-                    Err(Problem::new(ProblemType::UnreadablePicture, detail))
-                }
-            }
-        }
-    }
+    complete_slot::<Inspection>(&api, mutation.without_body(), owner, artifact_id).await
 }

@@ -15,11 +15,11 @@ use crate::command::{Mutation, WriteParts};
 use crate::descriptions::{MutationHeaders, MutationProblems};
 use crate::reason::parse_reason;
 use crate::uploads::reservation::{
-    Announcement, AnnouncementQuery, AnnouncementTerms, CancelledReservation, RenewalRequest,
-    ReservationRequest, SCALE, UploadTicket, cancel_slot, renew_slot, reserve_slot,
-    wrong_parameter,
+    AnnouncedFile, Announcement, AnnouncementQuery, AnnouncementTerms, CancelledReservation,
+    RenewalRequest, RenewedFile, ReservationRequest, SCALE, UploadTicket, cancel_slot,
+    complete_slot, renew_slot, reserve_slot, wrong_parameter,
 };
-use crate::uploads::{PictureOwnerId, PictureType, parse_artifact_id};
+use crate::uploads::{PictureBody, PictureOwnerId, PictureType, parse_artifact_id};
 
 /// The commands on golden samples.
 pub(super) fn routes() -> OpenApiRouter<CommandApi> {
@@ -27,6 +27,7 @@ pub(super) fn routes() -> OpenApiRouter<CommandApi> {
         .routes(routes!(reserve_golden_sample))
         .routes(routes!(renew_golden_sample))
         .routes(routes!(cancel_golden_sample))
+        .routes(routes!(complete_golden_sample))
 }
 
 /// What a golden sample is for.
@@ -72,6 +73,7 @@ impl AnnouncementTerms for GoldenTerms {
     params(
         ("part" = String, Path, description = "The part number", example = "PCB-4711"),
         ("type" = PictureType, Query, description = "The picture's format"),
+        AnnouncedFile,
         ("use" = Option<GoldenSampleUseBody>, Query, description = "What it is for; a replacement \
             when nothing is said"),
         ("view" = Option<String>, Query, description = "The view of the board that it shows: 1 to 32 \
@@ -119,6 +121,7 @@ async fn reserve_golden_sample(
     params(
         ("part" = String, Path, description = "The part number", example = "PCB-4711"),
         ("artifact_id" = uuid::Uuid, Path, description = "The picture"),
+        AnnouncedFile,
         MutationHeaders,
     ),
     security(("oauth2" = ["parts:write"]), ("bearer" = [])),
@@ -130,12 +133,13 @@ async fn renew_golden_sample(
     Path((part, artifact_id)): Path<(String, String)>,
     mutation: Mutation<WriteParts>,
     base: BaseUrl,
+    file: RenewedFile,
     _: NoBody,
 ) -> Result<Response, Problem> {
     let owner = PictureOwnerId::Part(parse_part_number(&part)?);
     let artifact_id = parse_artifact_id(&artifact_id)?;
     let by = mutation.announcer();
-    let request = RenewalRequest { owner, artifact_id, by, base };
+    let request = RenewalRequest { owner, artifact_id, by, base, file };
     renew_slot::<Part>(&api, mutation.without_body(), request).await
 }
 
@@ -167,4 +171,32 @@ async fn cancel_golden_sample(
     let owner = PictureOwnerId::Part(parse_part_number(&part)?);
     let artifact_id = parse_artifact_id(&artifact_id)?;
     cancel_slot::<Part>(&api, mutation.without_body(), owner, artifact_id).await
+}
+
+/// Say that a golden sample is uploaded
+///
+/// Not needed after a `PUT` to this service that was answered, nor where the bucket tells of what arrives. After a
+/// `PUT` to a bucket, or one whose answer was lost, it finds the picture in the store, looks at it as an upload is
+/// looked at, and completes it; once that is done it changes nothing. The digest is that of what counts.
+#[utoipa::path(
+    post, path = "/v1/parts/{part}/golden-sample/{artifact_id}/complete", tag = "parts",
+    operation_id = "completeGoldenSample",
+    params(
+        ("part" = String, Path, description = "The part number", example = "PCB-4711"),
+        ("artifact_id" = uuid::Uuid, Path, description = "The picture"),
+        MutationHeaders,
+    ),
+    security(("oauth2" = ["parts:write"]), ("bearer" = [])),
+    responses((status = 200, description = "At rest", body = PictureBody), MutationProblems),
+)]
+#[tracing::instrument(skip_all)]
+async fn complete_golden_sample(
+    State(api): State<CommandApi>,
+    Path((part, artifact_id)): Path<(String, String)>,
+    mutation: Mutation<WriteParts>,
+    _: NoBody,
+) -> Result<Response, Problem> {
+    let owner = PictureOwnerId::Part(parse_part_number(&part)?);
+    let artifact_id = parse_artifact_id(&artifact_id)?;
+    complete_slot::<Part>(&api, mutation.without_body(), owner, artifact_id).await
 }

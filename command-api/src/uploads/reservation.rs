@@ -5,26 +5,33 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use axum::extract::{FromRequest, FromRequestParts as _, Query, Request};
+use axum::extract::{FromRequest, FromRequestParts, Query, Request};
+use axum::http::request::Parts;
 use axum::http::{StatusCode, Uri};
 use axum::response::Response;
 use chrono::{DateTime, SubsecRound as _, Utc};
 use domain::{
     Aggregate, ArtifactId, InspectionId, Invalid, MediaType, PartNumber, PictureOwner,
-    RESERVATION_MAX, Renewal, UploadSlot,
+    RESERVATION_MAX, Renewal, Sha256, UploadSlot,
 };
-use platform::artifact_store::UploadNotes;
+use platform::artifact_store::{AnnouncedUpload, ExpectedUpload, UploadNotes};
 use platform::execute::{Executed, load};
 use platform::http::{NoBody, Problem, ProblemType};
 use serde::Serialize;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
-use super::{BY, OWNER, PictureOwnerId, PictureType, REVISION, TOKEN_ID};
+use super::arrivals::find_uploaded_picture;
+use super::{BY, OWNER, PictureBody, PictureOwnerId, PictureType, REVISION, TOKEN_ID};
 use crate::announcer::Announcer;
 use crate::base_url::BaseUrl;
 use crate::command::{KeyedRequest, Plan, dispatch_command, make_answer};
+use crate::golden_check::ComparedOwner;
 use crate::{CommandApi, problems};
 
+/// The parameters of an announcement that say what the file will be: its format, its length and its digest.
+const TYPE: &str = "type";
+const BYTES: &str = "bytes";
+const SHA256: &str = "sha256";
 /// The parameter of an announcement that states the picture's scale.
 pub(crate) const SCALE: &str = "pixels_per_millimetre";
 
@@ -55,19 +62,68 @@ pub(crate) struct UploadTicket {
     pub(crate) expires_at: DateTime<Utc>,
 }
 
-/// The headers of an upload.
+/// The headers of an upload: send all of them, as they are.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "describes the headers that the store asks for")]
+#[expect(dead_code, reason = "describes the headers that the stores ask for")]
 pub(crate) struct UploadHeaders {
-    /// May be left out, but not be another.
+    /// The announced format.
     #[schema(rename = "Content-Type", example = "image/jpeg")]
     content_type: PictureType,
+    /// The announced length; HTTP clients send it by themselves.
+    #[schema(rename = "Content-Length", example = "48213")]
+    content_length: Option<String>,
+    /// Where pictures go to a bucket: the announced digest, in base64.
+    #[schema(rename = "x-amz-checksum-sha256")]
+    checksum: Option<String>,
+    /// Where pictures go to a bucket: what was announced, signed.
+    #[schema(rename = "x-amz-meta-chipq-announced")]
+    announced: Option<String>,
 }
 
-/// A picture that is announced: its format from `?type=`, and where its upload URL will begin.
+/// What may be announced of a file, which is refused then when it is another one.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes parameters that AnnouncementQuery reads")]
+pub(crate) struct AnnouncedFile {
+    /// Its length in bytes.
+    #[param(minimum = 1, example = 48_213)]
+    bytes: Option<u64>,
+    /// Its SHA-256 in hexadecimal.
+    #[param(pattern = "^[0-9a-fA-F]{64}$")]
+    sha256: Option<String>,
+}
+
+/// A picture that is announced: what its file will be, and where its upload URL will begin.
 pub(crate) struct AnnouncedPicture {
-    pub(crate) media_type: MediaType,
+    pub(crate) expected: ExpectedUpload,
     pub(crate) base: BaseUrl,
+}
+
+/// What is announced of a file when its picture may come later.
+pub(crate) struct RenewedFile {
+    bytes: Option<u64>,
+    sha256: Option<Sha256>,
+}
+
+impl RenewedFile {
+    fn from_query(query: &AnnouncementQuery, api: &CommandApi) -> Result<Self, Problem> {
+        let limit = api.upload_limits().max_bytes;
+        let bytes = match query.text(BYTES).map(str::parse::<u64>) {
+            None => None,
+            Some(Ok(bytes)) if bytes > limit => return Err(Problem::payload_too_large(limit)),
+            Some(Ok(bytes)) if bytes > 0 => Some(bytes),
+            Some(_) => return Err(Problem::invalid_field(BYTES, "must be a length in bytes")),
+        };
+        Ok(Self { bytes, sha256: query.parse_optional(SHA256)? })
+    }
+}
+
+impl FromRequestParts<CommandApi> for RenewedFile {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &CommandApi) -> Result<Self, Problem> {
+        Self::from_query(&AnnouncementQuery::read(&parts.uri, &[BYTES, SHA256])?, api)
+    }
 }
 
 /// What an announcement says besides the picture's format.
@@ -90,13 +146,16 @@ impl<T: AnnouncementTerms> FromRequest<CommandApi> for Announcement<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, api: &CommandApi) -> Result<Self, Problem> {
-        let query = AnnouncementQuery::read(request.uri(), T::PARAMETERS)?;
-        let media_type = query.text("type").unwrap_or_default().parse().map_err(wrong_parameter)?;
+        let known = [&[TYPE, BYTES, SHA256], T::PARAMETERS].concat();
+        let query = AnnouncementQuery::read(request.uri(), &known)?;
+        let media_type = query.text(TYPE).unwrap_or_default().parse().map_err(wrong_parameter)?;
+        let RenewedFile { bytes, sha256 } = RenewedFile::from_query(&query, api)?;
+        let expected = ExpectedUpload { media_type, sha256, bytes };
         let terms = T::parse(&query)?;
         let (mut parts, body) = request.into_parts();
         let base = BaseUrl::from_request_parts(&mut parts, api).await?;
         NoBody::from_request(Request::from_parts(parts, body), api).await?;
-        Ok(Self { picture: AnnouncedPicture { media_type, base }, terms })
+        Ok(Self { picture: AnnouncedPicture { expected, base }, terms })
     }
 }
 
@@ -109,7 +168,7 @@ impl AnnouncementQuery {
             .map_err(|error| Problem::new(ProblemType::MalformedQuery, error.body_text()))?;
         let mut values = BTreeMap::new();
         for (name, value) in query {
-            if name != "type" && !known.contains(&name.as_str()) {
+            if !known.contains(&name.as_str()) {
                 return Err(Problem::invalid_field(name, "is not a parameter here"));
             }
             if values.insert(name.clone(), value).is_some() {
@@ -180,7 +239,7 @@ where
     let store = api.clone();
     dispatch_command(api, keyed, move |accepted| async move {
         let artifact_id = ArtifactId(accepted.new_id("artifact"));
-        let slot = ReservedSlot::new(artifact_id, request.picture.media_type, accepted.at);
+        let slot = ReservedSlot::new(artifact_id, request.picture.expected.media_type, accepted.at);
         let ticket = make_ticket(&store, &request, slot).await?;
         Ok(Plan::<A> {
             aggregate_id: request.owner.aggregate_id(),
@@ -200,6 +259,7 @@ pub(crate) struct RenewalRequest {
     pub(crate) artifact_id: ArtifactId,
     pub(crate) by: Announcer,
     pub(crate) base: BaseUrl,
+    pub(crate) file: RenewedFile,
 }
 
 /// Lets an announced picture of `A` come later and answers with its new upload URL.
@@ -214,7 +274,7 @@ where
 {
     let store = api.clone();
     dispatch_command(api, keyed, move |accepted| async move {
-        let RenewalRequest { owner, artifact_id, by, base } = request;
+        let RenewalRequest { owner, artifact_id, by, base, file } = request;
         let aggregate_id = owner.aggregate_id();
         let loaded = load::<A>(store.log(), &aggregate_id).await;
         let state = loaded.map_err(problems::from_execute_error)?.state;
@@ -225,7 +285,9 @@ where
             UploadSlot::Taken(picture) => picture.media_type,
         };
         let slot = ReservedSlot::new(artifact_id, media_type, accepted.at);
-        let picture = AnnouncedPicture { media_type, base };
+        let RenewedFile { bytes, sha256 } = file;
+        let expected = ExpectedUpload { media_type, sha256, bytes };
+        let picture = AnnouncedPicture { expected, base };
         let ticket = make_ticket(&store, &ReservationRequest { owner, by, picture }, slot).await?;
         let renewal = Renewal { now: slot.now, expires_at: slot.expires_at };
         Ok(Plan::<A> {
@@ -272,12 +334,42 @@ where
     .await
 }
 
+/// Completes a picture of `A` that is at rest, or has arrived, without a word.
+pub(crate) async fn complete_slot<A>(
+    api: &CommandApi,
+    keyed: KeyedRequest,
+    owner: PictureOwnerId,
+    artifact_id: ArtifactId,
+) -> Result<Response, Problem>
+where
+    A: ComparedOwner,
+    A::Command: Clone + Sync,
+{
+    let store = api.clone();
+    let reach = keyed.reach.clone();
+    dispatch_command(api, keyed, move |_| async move {
+        let aggregate_id = owner.aggregate_id();
+        let picture =
+            find_uploaded_picture::<A>(&store, &reach, (&aggregate_id, artifact_id)).await?;
+        let body = PictureBody { artifact_id, picture: picture.clone() };
+        Ok(Plan::<A> {
+            aggregate_id,
+            is_new: false,
+            command: A::upload_command(artifact_id, picture),
+            answer: Arc::new(move |done: &Executed<A>| {
+                make_answer(StatusCode::OK, done, None, &body)
+            }),
+        })
+    })
+    .await
+}
+
 async fn make_ticket(
     api: &CommandApi,
     request: &ReservationRequest,
     slot: ReservedSlot,
 ) -> Result<UploadTicket, Problem> {
-    let ReservedSlot { artifact_id, media_type, expires_at, .. } = slot;
+    let ReservedSlot { artifact_id, expires_at: until, .. } = slot;
     let Announcer { subject, token_id, revision } = request.by.clone();
     let mut notes = UploadNotes::from([
         (BY.to_owned(), subject),
@@ -285,7 +377,8 @@ async fn make_ticket(
     ]);
     notes.extend(token_id.map(|id| (TOKEN_ID.to_owned(), id)));
     notes.extend(revision.map(|revision| (REVISION.to_owned(), revision.to_string())));
-    let target = api.artifacts().upload_target(artifact_id, media_type, expires_at, notes).await?;
+    let upload = AnnouncedUpload { artifact_id, expected: request.picture.expected, until, notes };
+    let target = api.artifacts().upload_target(upload).await?;
     let (inspection_id, part) = match &request.owner {
         PictureOwnerId::Inspection(id) => (Some(*id), None),
         PictureOwnerId::Part(part) => (None, Some(part.clone())),

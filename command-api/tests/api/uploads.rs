@@ -8,6 +8,7 @@ use chrono::{TimeDelta, Utc};
 use command_api::CommandApiConfig;
 use domain::MediaType;
 use futures::{StreamExt as _, stream};
+use platform::artifact_store::AnnouncedUpload;
 use platform::artifact_store::{ArtifactStore, UploadNotes};
 use platform::test_support::artifact_store_in;
 use serde_json::json;
@@ -104,8 +105,11 @@ async fn urls_that_were_altered_made_elsewhere_or_have_expired() {
     ]);
     let url_by = async |store: &ArtifactStore, expires_in| {
         let until = Utc::now() + TimeDelta::seconds(expires_in);
-        let artifact = artifact.parse().unwrap();
-        let target = store.upload_target(artifact, MediaType::Jpeg, until, notes.clone()).await;
+        let artifact_id = artifact.parse().unwrap();
+        let expected = MediaType::Jpeg.into();
+        let notes = notes.clone();
+        let upload = AnnouncedUpload { artifact_id, expected, until, notes };
+        let target = store.upload_target(upload).await;
         format!("http://chipq.test{}", target.unwrap().url)
     };
     let elsewhere = tempfile::tempdir().unwrap();

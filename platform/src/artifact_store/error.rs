@@ -44,6 +44,9 @@ pub enum ArtifactStoreError {
         /// What the file system said.
         source: io::Error,
     },
+    /// The store cannot be used as it is configured.
+    #[error("{0}")]
+    Unusable(String),
     /// Nothing can be written.
     #[error("{0}")]
     NotWritable(String),
@@ -124,6 +127,9 @@ pub enum UploadError {
     /// Another picture is there already; pictures never change.
     #[error("another picture is stored for this artifact; reserve a new artifact")]
     AlreadyStored,
+    /// Two readings of what arrived differ: it was sent again meanwhile, or altered on its way.
+    #[error("the picture was not the same when it was read twice; ask again")]
+    Changed,
     /// The sender went away.
     #[error("the upload was interrupted; send it again")]
     Interrupted(#[source] Box<dyn StdError + Send + Sync>),

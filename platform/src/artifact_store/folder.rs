@@ -11,15 +11,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use domain::{ArtifactId, MediaType};
 use futures::future::{BoxFuture, FutureExt as _, ready};
 use hmac::{Hmac, Mac as _};
 use object_store::local::LocalFileSystem;
 
+use super::arrivals::{add_expected, take_expected};
 use super::percent::{decode, encode};
 use super::staging::Staging;
 use super::{
-    ArtifactStore, ArtifactStoreError, NoUploads, SignatureError, UploadNotes, UploadPermit,
+    AnnouncedUpload, ArtifactStore, ArtifactStoreError, NoUploads, SignatureError, UploadPermit,
     UploadRoute, UploadTarget,
 };
 use crate::auth::{SigningKey, hmac_sha256};
@@ -28,8 +28,6 @@ use crate::disk;
 /// Where this service receives pictures: this path, and the picture's id below it.
 const UPLOADS_PATH: &str = "/v1/uploads/";
 const METHOD: &str = "PUT";
-/// The parameter that holds the announced format.
-const MEDIA_TYPE: &str = "type";
 /// The purpose that the key of signed URLs is derived for.
 const PURPOSE: &str = "signed URLs";
 /// The parameter that holds the signature, in hexadecimal.
@@ -52,7 +50,11 @@ pub(super) fn open_to_read(folder: &Path) -> Result<ArtifactStore, ArtifactStore
     let failed = |source| ArtifactStoreError::Open { path: folder.to_owned(), source };
     disk::make_private(folder).map_err(failed)?;
     let files = LocalFileSystem::new_with_prefix(folder)?;
-    Ok(ArtifactStore::new(Arc::new(files), Arc::new(NoUploads), Staging::elsewhere()))
+    Ok(ArtifactStore::new(
+        Arc::new(files),
+        Arc::new(NoUploads { is_remote: false }),
+        Staging::elsewhere(),
+    ))
 }
 
 /// Uploads through this service: the URL carries the permission, so the sender needs no token.
@@ -70,18 +72,18 @@ impl SignedUploads {
 impl UploadRoute for SignedUploads {
     fn make_target(
         &self,
-        artifact_id: ArtifactId,
-        media_type: MediaType,
-        until: DateTime<Utc>,
-        notes: UploadNotes,
+        upload: AnnouncedUpload,
     ) -> BoxFuture<'_, Result<UploadTarget, ArtifactStoreError>> {
+        let AnnouncedUpload { artifact_id, expected, until, notes } = upload;
         let mut parameters = notes;
-        parameters.insert(MEDIA_TYPE.to_owned(), media_type.to_string());
+        add_expected(&mut parameters, &expected);
         let path = format!("{UPLOADS_PATH}{artifact_id}");
+        let mut headers = BTreeMap::from([("Content-Type", expected.media_type.to_string())]);
+        headers.extend(expected.bytes.map(|bytes| ("Content-Length", bytes.to_string())));
         let target = UploadTarget {
             method: METHOD,
             url: self.signer.sign_url(METHOD, &path, &parameters, until),
-            headers: BTreeMap::from([("Content-Type", media_type.to_string())]),
+            headers,
             expires_at: until,
         };
         ready(Ok(target)).boxed()
@@ -95,10 +97,9 @@ impl UploadRoute for SignedUploads {
     ) -> Result<UploadPermit, SignatureError> {
         let mut notes = self.signer.verify_url(METHOD, path, query, now)?;
         let artifact_id = path.strip_prefix(UPLOADS_PATH).and_then(|id| id.parse().ok());
-        let media_type = notes.remove(MEDIA_TYPE).and_then(|text| text.parse().ok());
-        match (artifact_id, media_type) {
-            (Some(artifact_id), Some(media_type)) => {
-                Ok(UploadPermit { artifact_id, media_type, notes })
+        match (artifact_id, take_expected(&mut notes)) {
+            (Some(artifact_id), Some(expected)) => {
+                Ok(UploadPermit { artifact_id, expected, notes })
             }
             // Signed by our key, and not by `make_target`: nothing that this version gave out.
             _ => Err(SignatureError::Tampered),

@@ -57,8 +57,17 @@ impl From<MediaType> for ExpectedUpload {
 #[derive(Debug)]
 #[must_use]
 pub struct StagedPicture {
-    picture: Picture,
-    path: Path,
+    pub(super) picture: Picture,
+    pub(super) place: StagedPlace,
+}
+
+/// Where a picture is until it is stored.
+#[derive(Debug)]
+pub(super) enum StagedPlace {
+    /// In the store, under a name that nobody else uses.
+    Path(Path),
+    /// In this process: it was read from where it arrived, and may be another one there by now.
+    Memory(Bytes),
 }
 
 impl StagedPicture {
@@ -88,7 +97,7 @@ impl ArtifactStore {
         let path = self.staging.new_path();
         let mut upload = self.objects.put_multipart(&path).await?;
         match receive_body(upload.as_mut(), body, check).await {
-            Ok(picture) => Ok(StagedPicture { picture, path }),
+            Ok(picture) => Ok(StagedPicture { picture, place: StagedPlace::Path(path) }),
             Err(error) => {
                 if let Err(error) = upload.abort().await {
                     tracing::warn!(%error, "a failed upload could not be removed");
@@ -103,12 +112,16 @@ impl ArtifactStore {
     /// # Errors
     /// When the store fails.
     pub async fn read_staged(&self, staged: &StagedPicture) -> Result<Bytes, ArtifactStoreError> {
-        Ok(self.objects.get(&staged.path).await?.bytes().await?)
+        match &staged.place {
+            StagedPlace::Path(path) => Ok(self.objects.get(path).await?.bytes().await?),
+            StagedPlace::Memory(file) => Ok(file.clone()),
+        }
     }
 
     /// Removes a picture that is not to be stored.
     pub async fn discard_staged(&self, staged: StagedPicture) {
-        if let Err(error) = self.objects.delete(&staged.path).await {
+        let StagedPlace::Path(path) = staged.place else { return };
+        if let Err(error) = self.objects.delete(&path).await {
             tracing::warn!(%error, "a staged upload could not be removed");
         }
     }
@@ -122,37 +135,65 @@ impl ArtifactStore {
         id: ArtifactId,
         staged: StagedPicture,
     ) -> Result<Picture, UploadError> {
-        let key = object_path(id);
-        let StagedPicture { ref picture, ref path } = staged;
-        let outcome = match self.objects.rename_if_not_exists(path, &key).await {
-            Ok(()) => return Ok(staged.picture),
-            Err(object_store::Error::AlreadyExists { .. }) => {
-                match self.describe_stored(id).await {
-                    Ok(stored) if stored.as_ref() == Some(picture) => Ok(picture.clone()),
-                    Ok(_) => Err(UploadError::AlreadyStored),
-                    // Nobody has any use for what is there, and this picture is whole.
-                    Err(damage @ ArtifactStoreError::Unreadable { .. }) => {
-                        tracing::warn!(error = %damage, "a damaged picture is replaced");
-                        match self.objects.rename(path, &key).await {
-                            Ok(()) => return Ok(staged.picture),
-                            Err(error) => Err(error.into()),
-                        }
-                    }
-                    Err(error) => Err(UploadError::Store(error)),
-                }
+        match &staged.place {
+            StagedPlace::Memory(file) => {
+                self.create_at_rest(id, (&staged.picture, file)).await?;
+                Ok(staged.picture)
             }
-            Err(error) => Err(error.into()),
-        };
-        self.discard_staged(staged).await;
-        outcome
+            StagedPlace::Path(path) => match self.rename_to_rest(id, &staged.picture, path).await {
+                Ok(Renamed::Moved) => Ok(staged.picture),
+                Ok(Renamed::IsThere) => {
+                    let picture = staged.picture.clone();
+                    self.discard_staged(staged).await;
+                    Ok(picture)
+                }
+                Err(error) => {
+                    self.discard_staged(staged).await;
+                    Err(error)
+                }
+            },
+        }
     }
+
+    async fn rename_to_rest(
+        &self,
+        id: ArtifactId,
+        picture: &Picture,
+        path: &Path,
+    ) -> Result<Renamed, UploadError> {
+        let key = object_path(id);
+        match self.objects.rename_if_not_exists(path, &key).await {
+            Ok(()) => return Ok(Renamed::Moved),
+            Err(object_store::Error::AlreadyExists { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+        match self.describe_stored(id).await {
+            Ok(stored) if stored.as_ref() == Some(picture) => Ok(Renamed::IsThere),
+            Ok(_) => Err(UploadError::AlreadyStored),
+            // Nobody has any use for what is there, and this picture is whole.
+            Err(damage @ ArtifactStoreError::Unreadable { .. }) => {
+                tracing::warn!(error = %damage, "a damaged picture is replaced");
+                self.objects.rename(path, &key).await?;
+                Ok(Renamed::Moved)
+            }
+            Err(error) => Err(UploadError::Store(error)),
+        }
+    }
+}
+
+/// How a picture came to rest.
+enum Renamed {
+    /// It was moved there.
+    Moved,
+    /// It was there already.
+    IsThere,
 }
 
 /// What an upload must satisfy.
 #[derive(Clone, Copy)]
-struct UploadCheck {
-    limits: UploadLimits,
-    expected: ExpectedUpload,
+pub(super) struct UploadCheck {
+    pub(super) limits: UploadLimits,
+    pub(super) expected: ExpectedUpload,
 }
 
 /// Writes the body to `upload` and completes it; the caller aborts when this fails.
@@ -185,12 +226,15 @@ where
 }
 
 impl UploadCheck {
-    /// Refuses as early as the bytes so far allow.
-    fn check_progress(&self, inspector: &PictureInspector) -> Result<(), UploadError> {
+    /// Refuses what is too long before it is read.
+    pub(super) fn check_length(&self, bytes: u64) -> Result<(), UploadError> {
         let limit_bytes = self.limits.max_bytes;
-        if inspector.bytes() > limit_bytes {
-            return Err(UploadError::TooLarge { limit_bytes });
-        }
+        if bytes > limit_bytes { Err(UploadError::TooLarge { limit_bytes }) } else { Ok(()) }
+    }
+
+    /// Refuses as early as the bytes so far allow.
+    pub(super) fn check_progress(&self, inspector: &PictureInspector) -> Result<(), UploadError> {
+        self.check_length(inspector.bytes())?;
         let declared = self.expected.media_type;
         match inspector.media_type() {
             Some(found) if found != declared => {
@@ -207,7 +251,10 @@ impl UploadCheck {
         }
     }
 
-    fn check_complete(&self, inspector: PictureInspector) -> Result<Picture, UploadError> {
+    pub(super) fn check_complete(
+        &self,
+        inspector: PictureInspector,
+    ) -> Result<Picture, UploadError> {
         let found = inspector.bytes();
         if found == 0 {
             return Err(UploadError::Empty);

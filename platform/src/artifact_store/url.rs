@@ -9,14 +9,17 @@ use std::str::FromStr;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::percent::decode;
+use super::s3::{InvalidS3Url, S3Location, read_variable};
 
 /// Object stores that this code is written for and has no adapter to.
-const NOT_COMPILED_IN: [&str; 3] = ["s3", "gs", "az"];
+const NOT_COMPILED_IN: [&str; 2] = ["gs", "az"];
 
 /// Where pictures are kept.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct ArtifactStoreConfig {
-    /// Where pictures are, when they are not in the data folder.
+    /// Where pictures are, when they are not in the data folder: the path of a folder, or a bucket such as
+    /// s3://BUCKET/PREFIX?region=REGION&endpoint=URL; docs/pictures-on-s3.md has every option. Credentials are those
+    /// of AWS's own variables and files.
     #[arg(long, env = "CHIPQ_ARTIFACT_STORE_URL", hide_env_values = true, value_name = "URL")]
     #[arg(value_parser = crate::config::secret)]
     pub artifact_store_url: Option<SecretString>,
@@ -41,6 +44,8 @@ impl ArtifactStoreConfig {
 pub enum ArtifactStoreUrl {
     /// A folder of this machine: a path, or `file:///var/lib/chipq/artifacts`.
     Folder(PathBuf),
+    /// A bucket.
+    S3(S3Location),
 }
 
 /// Text that names no store, or one that cannot be used.
@@ -48,19 +53,32 @@ pub enum ArtifactStoreUrl {
 pub enum InvalidArtifactStoreUrl {
     /// An object store without an adapter.
     #[error(
-        "the adapter for {scheme}:// is not compiled in; use a folder that all services share: a \
-         path, or file:///var/lib/chipq/artifacts"
+        "the adapter for {scheme}:// is not compiled in; use a bucket of a store that speaks as S3 does, s3://…, or \
+         a folder that all services share: a path, or file:///var/lib/chipq/artifacts"
     )]
     NotCompiledIn {
         /// Its scheme.
         scheme: &'static str,
     },
+    /// A bucket, and what is wrong with how it is named.
+    #[error("{0}")]
+    S3(InvalidS3Url),
     /// Anything else.
     #[error(
         "this names no store of pictures; write the path of a folder, or \
          file:///var/lib/chipq/artifacts"
     )]
     Unknown,
+}
+
+impl InvalidArtifactStoreUrl {
+    /// Everything that is wrong, one sentence each.
+    pub(crate) fn faults(&self) -> Vec<String> {
+        match self {
+            Self::S3(invalid) => invalid.faults().map(str::to_owned).collect(),
+            Self::NotCompiledIn { .. } | Self::Unknown => vec![self.to_string()],
+        }
+    }
 }
 
 impl FromStr for ArtifactStoreUrl {
@@ -70,6 +88,10 @@ impl FromStr for ArtifactStoreUrl {
         let (scheme, rest) = url.split_once(':').unwrap_or_default();
         if let Some(scheme) = NOT_COMPILED_IN.into_iter().find(|known| *known == scheme) {
             return Err(InvalidArtifactStoreUrl::NotCompiledIn { scheme });
+        }
+        if let ("s3", Some(rest)) = (scheme, rest.strip_prefix("//")) {
+            let bucket = S3Location::parse(rest, read_variable);
+            return bucket.map(Self::S3).map_err(InvalidArtifactStoreUrl::S3);
         }
         if scheme == "file" {
             // RFC 8089: both file:/path and file:///path; a host would be another machine's folder.
@@ -89,6 +111,7 @@ impl fmt::Display for ArtifactStoreUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Folder(path) => path.display().fmt(f),
+            Self::S3(location) => location.fmt(f),
         }
     }
 }
@@ -113,7 +136,7 @@ mod tests {
 
     #[test]
     fn a_store_that_is_not_compiled_in_is_refused_with_what_to_use() {
-        for url in ["s3://bucket/prefix", "gs://bucket", "az://container"] {
+        for url in ["gs://bucket", "az://container"] {
             let error = url.parse::<ArtifactStoreUrl>().unwrap_err().to_string();
             assert!(error.contains("not compiled in") && error.contains("file:///"), "{error}");
         }
@@ -121,8 +144,15 @@ mod tests {
 
     #[test]
     fn what_names_no_store_is_refused() {
-        for url in ["", "http://host/x", "file://host/x", "file://", "file:artifacts", "file:///%f"]
-        {
+        for url in [
+            "",
+            "s3:bucket",
+            "http://host/x",
+            "file://host/x",
+            "file://",
+            "file:artifacts",
+            "file:///%f",
+        ] {
             let error = url.parse::<ArtifactStoreUrl>().unwrap_err();
             assert_eq!(error, InvalidArtifactStoreUrl::Unknown);
         }

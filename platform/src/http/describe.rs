@@ -131,6 +131,15 @@ const PROBLEMS: &[ProblemComponent] = &[
         "None of the formats that Accept names",
     ),
     component("PayloadTooLarge", "413", ProblemType::PayloadTooLarge, "The body is too large"),
+    ProblemComponent {
+        headers: &[("Content-Range", "The length of the file")],
+        ..component(
+            "RangeNotSatisfiable",
+            "416",
+            ProblemType::RangeNotSatisfiable,
+            "The file has none of the bytes that Range asks for",
+        )
+    },
     component(
         "UnsupportedMediaType",
         "415",

@@ -133,6 +133,8 @@ problem_types! {
     PrincipalNotFound, "principal-not-found", [404],
         "look at the name, and whether it is an account or a client";
     QueryTooBroad, "query-too-broad", [400], "name a lot, a shorter time, or fewer conditions";
+    RangeNotSatisfiable, "range-not-satisfiable", [416],
+        "ask for bytes that the file has: `Content-Range` says how many there are";
     /// What has no name of its own.
     Refused, "refused", [], "as `detail` says";
     ReportTooLarge, "report-too-large", [422],

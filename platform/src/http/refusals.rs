@@ -76,6 +76,7 @@ impl From<UploadError> for Problem {
             UploadError::WrongLength { .. } => Self::new(ProblemType::WrongLength, detail),
             UploadError::AlreadyStored => Self::new(ProblemType::AlreadyUploaded, detail),
             UploadError::Interrupted(_) => Self::new(ProblemType::InterruptedUpload, detail),
+            UploadError::Changed => Self::unavailable(detail, RETRY_AFTER_S),
             UploadError::StorageFull => {
                 Self::new(ProblemType::StorageFull, detail).with_retry_after(RETRY_AFTER_S)
             }
@@ -93,7 +94,9 @@ impl From<ArtifactStoreError> for Problem {
             | ArtifactStoreError::Unreadable { .. }
             | ArtifactStoreError::OpenedToRead
             | ArtifactStoreError::Open { .. } => Self::internal(detail),
-            ArtifactStoreError::Unavailable(_) | ArtifactStoreError::NotWritable(_) => {
+            ArtifactStoreError::Unavailable(_)
+            | ArtifactStoreError::Unusable(_)
+            | ArtifactStoreError::NotWritable(_) => {
                 tracing::error!(cause = detail, "the artifact store is unavailable");
                 Self::unavailable("the artifact store does not answer", RETRY_AFTER_S)
             }

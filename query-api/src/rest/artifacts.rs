@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use chrono::{DateTime, SecondsFormat, Utc};
 use domain::ArtifactId;
@@ -12,6 +12,7 @@ use platform::http::{Problem, ProblemType};
 use tracing::Span;
 use tracing::field::display;
 
+use super::byte_range::WantedBytes;
 use super::descriptions::FileProblems;
 use super::query::parse_id;
 use super::respond::{matches_etag, with_etag};
@@ -23,12 +24,17 @@ use crate::session::Session;
 /// A file never changes, so whoever has it need not ask again; it is not for shared caches.
 const CACHE: &str = "private, max-age=31536000, immutable";
 
-/// The picture of a board, or a golden sample. The ETag is the file's SHA-256.
+/// The picture of a board, or a golden sample. The ETag is the file's SHA-256. One range of its bytes may be asked for,
+/// with `If-Range`. Whoever receives all that was asked for has the bytes of that digest: else the answer breaks off.
 #[utoipa::path(get, path = "/v1/artifacts/{artifact_id}", operation_id = "getPicture",
     tag = "reads",
     params(("artifact_id" = String, Path, description = "The picture's id")), responses(
     (status = 200, description = "The file",
-     content((FileBytes = "image/jpeg"), (FileBytes = "image/png")), headers(("etag" = String))),
+     content((FileBytes = "image/jpeg"), (FileBytes = "image/png")),
+     headers(("etag" = String), ("accept-ranges" = String))),
+    (status = 206, description = "The bytes that Range asks for",
+     content((FileBytes = "image/jpeg"), (FileBytes = "image/png")),
+     headers(("etag" = String), ("content-range" = String))),
     (status = 304, description = "As If-None-Match names it"), FileProblems), security(("oauth2" = ["inspections:read"]), ("bearer" = [])))]
 #[tracing::instrument(skip_all, fields(artifact_id))]
 pub(super) async fn get_picture(
@@ -64,9 +70,32 @@ pub(super) async fn get_picture(
     if matches_etag(&headers, &etag) {
         return Ok(with_etag(&headers, &etag, about.into_response()));
     }
-    let (length, pieces) = api.artifact_store().read_in_pieces(ArtifactId(id)).await?;
-    let length = [(header::CONTENT_LENGTH, length)];
-    let response = (about, length, Body::from_stream(pieces)).into_response();
+    let sha256 = sha256.parse().map_err(QueryError::internal)?;
+    let picture = api.artifact_store().open_picture(ArtifactId(id), sha256).await?;
+    let length = picture.length();
+    let (status, range) = match WantedBytes::from_headers(&headers, &etag, length) {
+        WantedBytes::Whole => (StatusCode::OK, 0..length),
+        WantedBytes::Part(range) => (StatusCode::PARTIAL_CONTENT, range),
+        WantedBytes::Unsatisfiable => {
+            let detail = format!("the file has {length} bytes; ask for some of them");
+            let refused = Problem::new(ProblemType::RangeNotSatisfiable, detail);
+            return Err(refused.with_header(header::CONTENT_RANGE, &format!("bytes */{length}")));
+        }
+    };
+    let given = [
+        (header::CONTENT_LENGTH, (range.end - range.start).to_string()),
+        (header::ACCEPT_RANGES, "bytes".to_owned()),
+    ];
+    let part = (status == StatusCode::PARTIAL_CONTENT).then(|| {
+        let last = range.end.saturating_sub(1);
+        [(header::CONTENT_RANGE, format!("bytes {}-{last}/{length}", range.start))]
+    });
+    let body = Body::from_stream(picture.into_pieces(range));
+    let mut response = (status, about, given, body).into_response();
+    if let Some([(name, value)]) = part {
+        let value = HeaderValue::from_str(&value).map_err(QueryError::internal)?;
+        response.headers_mut().insert(name, value);
+    }
     Ok(with_etag(&headers, &etag, response))
 }
 

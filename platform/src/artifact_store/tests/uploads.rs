@@ -228,17 +228,21 @@ async fn what_was_damaged_at_rest_can_be_uploaded_again() {
 async fn the_pieces_are_those_of_the_picture() {
     let ((_folder, store), id) = (store(), new_id());
     let png = picture(ImageFormat::Png);
-    put(&store, id, &png, MediaType::Png).await.unwrap();
-    let (announced, pieces) = store.read_in_pieces(id).await.unwrap();
-    let pieces: Vec<_> = pieces.map(Result::unwrap).collect().await;
-    assert_eq!((announced, pieces.concat()), (png.len() as u64, png));
+    let stored = put(&store, id, &png, MediaType::Png).await.unwrap();
+    let open = store.open_picture(id, stored.sha256).await.unwrap();
+    let length = open.length();
+    let pieces: Vec<_> = open.into_pieces(0..length).map(Result::unwrap).collect().await;
+    assert_eq!((length, pieces.concat()), (png.len() as u64, png));
 }
 
 #[tokio::test]
 async fn an_artifact_that_does_not_exist_is_not_found() {
     let ((_folder, store), id) = (store(), new_id());
     assert!(matches!(store.get(id).await, Err(ArtifactStoreError::NotFound(_))));
-    assert!(matches!(store.read_in_pieces(id).await, Err(ArtifactStoreError::NotFound(_))));
+    let opened = store.open_picture(id, Sha256::digest_of(b"")).await;
+    assert!(matches!(opened.err(), Some(ArtifactStoreError::NotFound(_))));
+    let length = store.stored_length(id).await;
+    assert!(matches!(length, Err(ArtifactStoreError::NotFound(_))));
     assert_eq!(store.describe_stored(id).await.unwrap(), None);
     store.ping().await.unwrap();
 }

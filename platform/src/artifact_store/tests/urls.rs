@@ -114,15 +114,18 @@ async fn an_upload_target_is_a_put_to_this_service_and_its_permit_says_what_was_
     let ((_folder, store), id, now) = (store(), new_id(), Utc::now());
     let until = now + TimeDelta::seconds(60);
     let notes = UploadNotes::from([("by".to_owned(), "AOI-1 & Co".to_owned())]);
-    let target = store.upload_target(id, MediaType::Jpeg, until, notes.clone()).await.unwrap();
+    let sha256 = Some(Sha256::digest_of(b"a picture"));
+    let expected = ExpectedUpload { media_type: MediaType::Jpeg, sha256, bytes: Some(9) };
+    let upload = AnnouncedUpload { artifact_id: id, expected, until, notes: notes.clone() };
+    let target = store.upload_target(upload).await.unwrap();
     assert_eq!((target.method, target.expires_at), ("PUT", until));
     assert_eq!(
         target.headers.into_iter().collect::<Vec<_>>(),
-        [("Content-Type", "image/jpeg".to_owned())]
+        [("Content-Length", "9".to_owned()), ("Content-Type", "image/jpeg".to_owned())]
     );
     let (path, query) = target.url.split_once('?').unwrap();
     assert_eq!(path, format!("/v1/uploads/{id}"));
-    let permit = UploadPermit { artifact_id: id, media_type: MediaType::Jpeg, notes };
+    let permit = UploadPermit { artifact_id: id, expected, notes };
     assert_eq!(store.verify_permit(path, query, now), Ok(permit));
     assert_eq!(store.verify_permit(path, query, until), Err(SignatureError::Expired));
     let other = format!("/v1/uploads/{}", new_id());

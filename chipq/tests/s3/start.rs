@@ -1,0 +1,59 @@
+//! What is wrong with a bucket is said at start, in a sentence that says what to do, and soon.
+
+use std::time::{Duration, Instant};
+
+use ::platform::test_support::free_port;
+
+use crate::platform::{chipq, finished, folder};
+use crate::store::{BUCKET, READER, S3Store, environment, is_installed};
+
+/// A start that is refused takes no longer: PostgreSQL is made and started before the bucket is tried.
+const REFUSED_WITHIN: Duration = Duration::from_secs(100);
+
+/// How `chipq up` ends with this, and what it says.
+fn refused(url: &str, changed: &[(&str, &str)]) -> (i32, String) {
+    let folder = folder();
+    let mut up = chipq(&["up", "--listen", "127.0.0.1:0", "--data"]);
+    up.arg(folder.path().join("data")).envs(environment(url)).envs(changed.iter().copied());
+    let begun = Instant::now();
+    let (code, _, said) = finished(&mut up);
+    assert!(begun.elapsed() < REFUSED_WITHIN, "{:?}: {said}", begun.elapsed());
+    (code, said)
+}
+
+#[test]
+fn everything_wrong_with_the_url_and_the_rest_is_said_at_once() {
+    let url = "s3://?colour=red&endpoint=ftp://h";
+    let wrong = [("AWS_SECRET_ACCESS_KEY", ""), ("CHIPQ_STORE_NOTIFICATION_SECRET", "short")];
+    let (code, said) = refused(url, &wrong);
+    assert_eq!(code, 64, "{said}");
+    for part in ["no bucket", "option that is not known", "an endpoint is http", "16 characters"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    let (code, said) = refused("s3://pictures?region=r", &wrong[..1]);
+    assert_eq!(code, 64, "{said}");
+    assert!(said.contains("only AWS_ACCESS_KEY_ID is set"), "{said}");
+}
+
+#[test]
+fn a_bucket_that_cannot_be_used_is_refused_with_what_to_do() {
+    if !is_installed() {
+        return;
+    }
+    let folder = folder();
+    let store = S3Store::start(&folder.path().join("store"));
+    let at = |bucket: &str, port: u16| format!("s3://{bucket}/x?endpoint=http://127.0.0.1:{port}");
+    let (good, port) = (at(BUCKET, store.port()), store.port());
+    for (url, changed, part) in [
+        (at("no-such-bucket", port), ("AWS_REGION", "us-east-1"), "there is no such bucket"),
+        (good.clone(), ("AWS_SECRET_ACCESS_KEY", "wrong"), "AWS_SECRET_ACCESS_KEY"),
+        (good.clone(), ("AWS_ACCESS_KEY_ID", "unknown"), "AWS_ACCESS_KEY_ID"),
+        (good, ("AWS_ACCESS_KEY_ID", READER), "allow s3:GetObject"),
+        (at(BUCKET, free_port()), ("AWS_REGION", "us-east-1"), "does not answer"),
+    ] {
+        let (code, said) = refused(&url, &[changed]);
+        assert_eq!(code, 69, "{said}");
+        assert!(said.contains(part), "{part}: {said}");
+        assert!(!said.contains(crate::store::SECRET), "{said}");
+    }
+}

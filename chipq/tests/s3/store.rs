@@ -1,0 +1,144 @@
+//! A store of the test's own, on free ports of loopback. `deploy/s3-store` runs it; what it keeps stays through a kill
+//! and a restart.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use ::platform::test_support::free_port;
+
+/// How long it may take to serve: it takes seconds where nothing else runs.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+pub(crate) const KEY: &str = "chipq-test";
+/// May read, and nothing else.
+pub(crate) const READER: &str = "chipq-reader";
+pub(crate) const SECRET: &str = "a-secret-of-this-test";
+/// By which the store is known when it notifies.
+pub(crate) const NOTIFICATION_SECRET: &str = "a-shared-secret-of-this-test";
+pub(crate) const BUCKET: &str = "pictures";
+
+pub(crate) struct S3Store {
+    folder: PathBuf,
+    port: u16,
+    internal: String,
+    notify: Option<String>,
+    process: Child,
+}
+
+/// Whether there is a store to test with; says so when there is none.
+pub(crate) fn is_installed() -> bool {
+    let is_named = std::env::var_os("CHIPQ_SEAWEEDFS").is_some_and(|weed| !weed.is_empty());
+    if !is_named {
+        eprintln!(
+            "SKIPPED: CHIPQ_SEAWEEDFS is not set; run: CHIPQ_SEAWEEDFS=$(deploy/ensure-seaweedfs)"
+        );
+    }
+    is_named
+}
+
+impl S3Store {
+    /// Makes one in `folder` with an empty bucket, and waits until it serves.
+    pub(crate) fn start(folder: &Path) -> Self {
+        Self::start_notifying(folder, None)
+    }
+
+    /// The same, and it tells `notify` of what arrives.
+    pub(crate) fn start_notifying(folder: &Path, notify: Option<String>) -> Self {
+        let port = free_port();
+        let internal = [(); 3].map(|()| free_port().to_string()).join(",");
+        let process = launch(folder, port, &internal, notify.as_deref());
+        let mut store = Self { folder: folder.to_owned(), port, internal, notify, process };
+        store.until_it_serves();
+        let made = script(&["bucket", BUCKET, "--port", &port.to_string()]).status().unwrap();
+        assert!(made.success());
+        store
+    }
+
+    /// After [`Self::kill`].
+    pub(crate) fn start_again(&mut self) {
+        self.process = launch(&self.folder, self.port, &self.internal, self.notify.as_deref());
+        self.until_it_serves();
+    }
+
+    /// Until an object can be written: the gateway serves before the volumes do.
+    fn until_it_serves(&mut self) {
+        let deadline = Instant::now() + PATIENCE;
+        let log = || std::fs::read_to_string(self.folder.with_extension("log")).unwrap();
+        let url = format!("http://127.0.0.1:{}/healthz", self.port);
+        let asks = || Command::new("curl").args(["-sf", &url]).output().unwrap().status.success();
+        while !asks() || !log().contains("Volume server") {
+            let ended = self.process.try_wait().unwrap();
+            assert!(ended.is_none() && Instant::now() < deadline, "it does not start: {}", log());
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// Ends it as a power failure does.
+    pub(crate) fn kill(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+
+    /// Lets it answer nothing any more: connections are still taken.
+    pub(crate) fn stall(&self) {
+        self.send_signal("-STOP");
+    }
+
+    /// After [`Self::stall`].
+    pub(crate) fn resume(&self) {
+        self.send_signal("-CONT");
+    }
+
+    fn send_signal(&self, signal: &str) {
+        // The script that was launched has become the store.
+        let id = self.process.id().to_string();
+        assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
+    }
+
+    pub(crate) const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The URL of the pictures in it.
+    pub(crate) fn url(&self) -> String {
+        format!("s3://{BUCKET}/line-1?endpoint=http://127.0.0.1:{}", self.port)
+    }
+}
+
+/// What a platform has to know to use `url`.
+pub(crate) fn environment(url: &str) -> Vec<(&str, &str)> {
+    vec![
+        ("CHIPQ_ARTIFACT_STORE_URL", url),
+        ("AWS_ACCESS_KEY_ID", KEY),
+        ("AWS_SECRET_ACCESS_KEY", SECRET),
+        ("AWS_REGION", "us-east-1"),
+        ("CHIPQ_STORE_NOTIFICATION_SECRET", NOTIFICATION_SECRET),
+    ]
+}
+
+impl Drop for S3Store {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn launch(folder: &Path, port: u16, internal: &str, notify: Option<&str>) -> Child {
+    let log = File::create(folder.with_extension("log")).unwrap();
+    let mut run = script(&["run"]);
+    run.arg(folder).args(["--port", &port.to_string(), "--internal-ports", internal]);
+    run.args(["--read-only", READER]);
+    if let Some(url) = notify {
+        run.args(["--notify", url]);
+    }
+    run.stdout(log.try_clone().unwrap()).stderr(log).stdin(Stdio::null()).spawn().unwrap()
+}
+
+fn script(arguments: &[&str]) -> Command {
+    let mut command = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/s3-store"));
+    command.args(arguments).env("AWS_ACCESS_KEY_ID", KEY).env("AWS_SECRET_ACCESS_KEY", SECRET);
+    command.env("CHIPQ_STORE_NOTIFICATION_SECRET", NOTIFICATION_SECRET);
+    command
+}
