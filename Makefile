@@ -48,21 +48,23 @@ uninstall: ## What `make install` installed
 	@rm -f "$(DESTDIR)$(PREFIX)/bin/chipq" "$(SHARE)"/man/man1/chipq.1 "$(SHARE)"/man/man1/chipq-*.1 \
 	    "$(BASH_COMPLETION)" "$(ZSH_COMPLETION)" "$(FISH_COMPLETION)"
 
-test: packages ## Every test, on a real PostgreSQL, Triton, Keycloak and Kafka (installed into a cache)
+test: packages ## Every test, on a real PostgreSQL, Triton, Keycloak, Kafka and S3 (installed into a cache)
 	@trap 'deploy/stop-test-postgres' EXIT
 	CHIPQ_TRITON=$$(deploy/ensure-triton)
 	CHIPQ_KEYCLOAK=$$(deploy/ensure-keycloak)
 	CHIPQ_KAFKA_RUNTIME=$$(deploy/ensure-kafka)
 	CHIPQ_KAFKA_CONSUMERS=$$(deploy/ensure-kafka-consumers)
-	export CHIPQ_TRITON CHIPQ_KEYCLOAK CHIPQ_KAFKA_RUNTIME CHIPQ_KAFKA_CONSUMERS
+	CHIPQ_SEAWEEDFS=$$(deploy/ensure-seaweedfs)
+	export CHIPQ_TRITON CHIPQ_KEYCLOAK CHIPQ_KAFKA_RUNTIME CHIPQ_KAFKA_CONSUMERS CHIPQ_SEAWEEDFS
 	$(CARGO) test --locked --workspace $(ARGS)
 
-test-integration: packages ## The tests with a real Kafka and consumers of others; says what it skips
+test-integration: packages ## The tests with a real Kafka, consumers of others and a real S3; says what it skips
 	@trap 'deploy/stop-test-postgres' EXIT
 	CHIPQ_KAFKA_RUNTIME=$$(deploy/ensure-kafka)
 	CHIPQ_KAFKA_CONSUMERS=$$(deploy/ensure-kafka-consumers)
-	export CHIPQ_KAFKA_RUNTIME CHIPQ_KAFKA_CONSUMERS
-	$(CARGO) test --locked --workspace --test kafka -- --nocapture
+	CHIPQ_SEAWEEDFS=$$(deploy/ensure-seaweedfs)
+	export CHIPQ_KAFKA_RUNTIME CHIPQ_KAFKA_CONSUMERS CHIPQ_SEAWEEDFS
+	$(CARGO) test --locked --workspace --test kafka --test s3 -- --nocapture
 	projectors/kafka-client/tests/with-brokers
 
 triton: ## Serve triton/ with a real Triton on 127.0.0.1: gRPC 8001, HTTP 8000 (ARGS="--grpc-port=9001")

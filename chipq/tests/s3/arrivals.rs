@@ -64,9 +64,16 @@ async fn a_picture_is_taken_by_the_bucket_as_announced_and_counts_once_it_was_lo
     let mut altered = board.clone();
     altered[100] ^= 1;
     assert_eq!(announced.put(&station, &altered).await, StatusCode::BAD_REQUEST, "another digest");
-    let jpeg = announced.request(&station, &board).header("Content-Type", "image/jpeg");
-    assert_eq!(jpeg.send().await.unwrap().status(), StatusCode::FORBIDDEN, "another type");
-    assert!(announced.put(&station, &board[..90]).await.is_client_error(), "another length");
+    let short = &board[..90];
+    for (file, changed) in [
+        (&*board, ("Content-Type", "image/jpeg")),
+        (short, ("Content-Length", "90")),
+        (&*altered, ("x-amz-checksum-sha256", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=")),
+        (&*board, ("x-amz-meta-chipq-announced", "e30")),
+    ] {
+        let answer = announced.request_with(&station, file, changed).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::FORBIDDEN, "{changed:?}");
+    }
     assert_eq!(announced.put(&station, &board).await, StatusCode::OK);
     let (version, digest) = announced.completed(&station, "board").await;
     assert_eq!((&*version, &digest), ("3", &sha256(&board)), "created, announced, uploaded");

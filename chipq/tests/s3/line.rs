@@ -73,10 +73,22 @@ impl Announced {
 
     /// The `PUT` that the announcement asks for, with `file`.
     pub(crate) fn request(&self, station: &Station, file: &[u8]) -> RequestBuilder {
-        let request = station.anonymous(Method::PUT, self.url()).body(file.to_vec());
-        let headers = self.ticket["headers"].as_object().unwrap().iter();
-        headers
-            .fold(request, |request, (name, value)| request.header(name, value.as_str().unwrap()))
+        self.request_with(station, file, ("", ""))
+    }
+
+    /// The same with another value of one header.
+    pub(crate) fn request_with(
+        &self,
+        station: &Station,
+        file: &[u8],
+        (changed, other): (&str, &str),
+    ) -> RequestBuilder {
+        let mut request = station.anonymous(Method::PUT, self.url()).body(file.to_vec());
+        for (name, value) in self.ticket["headers"].as_object().unwrap() {
+            let value = if name == changed { other } else { value.as_str().unwrap() };
+            request = request.header(name, value);
+        }
+        request
     }
 
     pub(crate) async fn put(&self, station: &Station, file: &[u8]) -> StatusCode {

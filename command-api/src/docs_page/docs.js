@@ -125,7 +125,8 @@ function useAnswer(ui, operations, response) {
     ui.preauthorizeApiKey("bearer", answer.access_token);
   }
   const known = { inspection_id: answer.inspection_id, report_id: answer.report_id };
-  if (answer.upload_url) {
+  // A bucket's is of another server, and not sent from here.
+  if (answer.upload_url?.includes("/v1/uploads/")) {
     const url = new URL(answer.upload_url);
     fillUpload(ui, operations.get("uploadPicture"), { artifact_id: answer.artifact_id,
       ...Object.fromEntries(url.searchParams) });

@@ -8,8 +8,7 @@ use chrono::{TimeDelta, Utc};
 use command_api::CommandApiConfig;
 use domain::MediaType;
 use futures::{StreamExt as _, stream};
-use platform::artifact_store::AnnouncedUpload;
-use platform::artifact_store::{ArtifactStore, UploadNotes};
+use platform::artifact_store::{AnnouncedUpload, ArtifactStore, UploadNotes};
 use platform::test_support::artifact_store_in;
 use serde_json::json;
 
