@@ -44,6 +44,17 @@ fn a_bucket_that_cannot_be_used_is_refused_with_what_to_do() {
     let store = S3Store::start(&folder.path().join("store"));
     let at = |bucket: &str, port: u16| format!("s3://{bucket}/x?endpoint=http://127.0.0.1:{port}");
     let (good, port) = (at(BUCKET, store.port()), store.port());
+    // A machine without an identity of its own.
+    let nobody = format!("http://127.0.0.1:{}", free_port());
+    let home = folder.path().to_str().unwrap();
+    let nothing = [
+        ("AWS_ACCESS_KEY_ID", ""),
+        ("AWS_SECRET_ACCESS_KEY", ""),
+        ("HOME", home),
+        ("AWS_METADATA_ENDPOINT", &nobody),
+    ];
+    let (code, said) = refused(&good, &nothing);
+    assert!(code == 69 && said.contains("there are no credentials"), "{said}");
     for (url, changed, part) in [
         (at("no-such-bucket", port), ("AWS_REGION", "us-east-1"), "there is no such bucket"),
         (good.clone(), ("AWS_SECRET_ACCESS_KEY", "wrong"), "AWS_SECRET_ACCESS_KEY"),

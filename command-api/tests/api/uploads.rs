@@ -6,7 +6,7 @@ use axum::body::Body;
 use bytes::Bytes;
 use chrono::{TimeDelta, Utc};
 use command_api::CommandApiConfig;
-use domain::MediaType;
+use domain::{MediaType, Sha256};
 use futures::{StreamExt as _, stream};
 use platform::artifact_store::{AnnouncedUpload, ArtifactStore, UploadNotes};
 use platform::test_support::artifact_store_in;
@@ -246,4 +246,56 @@ async fn uploads_beyond_their_number_are_put_off_until_one_has_ended() {
     assert!(stalled.await.unwrap_err().is_cancelled());
     assert_eq!(api.put(&other, jpeg(2)).send().await.status, 201);
     assert_eq!(api.put(&url, jpeg(1)).send().await.status, 201);
+}
+
+#[tokio::test]
+async fn what_was_announced_of_a_file_is_demanded_of_it() {
+    let api = TestApi::start().await;
+    let id = api.create().await;
+    let whole = jpeg(1);
+    let artifacts = format!("/v1/inspections/{id}/artifacts");
+    let (length, sha256) = (whole.len(), Sha256::digest_of(&whole));
+    let terms = format!("type=image/jpeg&bytes={length}&sha256={sha256}");
+    let announced = api.post(format!("{artifacts}?{terms}")).send().await;
+    assert_eq!(announced.status, 201, "{announced:?}");
+    let url = announced.text("upload_url");
+    let other = jpeg(2);
+    let (status, name) = api.put(&url, other).send().await.problem();
+    assert!(status == 422 && ["wrong-digest", "wrong-length"].contains(&&*name), "{name}");
+    let renew = format!("{artifacts}/{}/renew", announced.text("artifact_id"));
+    let renewed = api.post(format!("{renew}?sha256={sha256}")).send().await;
+    assert_eq!(renewed.status, 200, "{renewed:?}");
+    assert_eq!(api.put(&url, whole).send().await.status, 201);
+
+    let limit = CommandApiConfig::default().upload_max_bytes;
+    for (wrong, expected) in [
+        ("bytes=0".to_owned(), (422, "validation")),
+        ("bytes=many".to_owned(), (422, "validation")),
+        (format!("bytes={}", limit + 1), (413, "payload-too-large")),
+        ("sha256=abc".to_owned(), (422, "validation")),
+        ("bytes=1&bytes=2".to_owned(), (422, "validation")),
+    ] {
+        let path = format!("{artifacts}?type=image/jpeg&{wrong}");
+        let refused = api.post(path).send().await.problem();
+        assert_eq!(refused, (expected.0, expected.1.to_owned()), "{wrong}");
+    }
+}
+
+#[tokio::test]
+async fn a_golden_sample_is_completed_as_a_board_is_and_only_a_bucket_tells_of_what_arrives() {
+    let api = TestApi::start().await;
+    api.register_part("PCB-1").await;
+    let golden = api.post("/v1/parts/PCB-1/golden-sample?type=image/jpeg").send().await;
+    let sample = golden.text("artifact_id");
+    let complete = format!("/v1/parts/PCB-1/golden-sample/{sample}/complete");
+    let early = api.post(&complete).send().await;
+    assert_eq!(early.problem(), (409, "artifact-not-uploaded".to_owned()));
+    assert_eq!(api.put(&golden.text("upload_url"), jpeg(1)).send().await.status, 201);
+    let head = api.head().await;
+    let done = api.post(&complete).send().await;
+    assert_eq!((done.status, done.text("sha256")), (200, Sha256::digest_of(&jpeg(1)).to_string()));
+    assert_eq!(api.head().await, head, "it changes nothing");
+    // No secret is configured: nobody is believed.
+    let told = api.post("/v1/store-notifications").json(json!({})).send().await;
+    assert_eq!(told.problem(), (401, "unauthorized".to_owned()));
 }

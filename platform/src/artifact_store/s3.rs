@@ -7,6 +7,7 @@
 mod credentials;
 mod limits;
 mod location;
+mod presign;
 mod start_check;
 
 use std::collections::BTreeMap;
@@ -17,13 +18,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
 use futures::future::{BoxFuture, FutureExt as _};
-use object_store::aws::{AmazonS3, AmazonS3Builder, Checksum};
+use object_store::aws::{AmazonS3, AmazonS3Builder, AwsCredentialProvider, Checksum};
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
-use object_store::signer::{
-    HeaderMap, HeaderName, HeaderValue, Method, SignedUrlOptions, Signer as _,
-};
 use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig};
+use tokio::time::timeout;
 
 pub use credentials::CredentialsError;
 pub use location::{InvalidS3Url, S3Location};
@@ -37,6 +36,7 @@ use super::{
 };
 use credentials::CredentialSource;
 use limits::{ANSWER_LIMIT, TimedStore};
+use presign::{PresignedRequest, presign};
 
 const METHOD: &str = "PUT";
 /// For a connection to be made.
@@ -62,17 +62,16 @@ pub(super) fn read_variable(name: &str) -> Option<String> {
 
 /// The pictures in a bucket; nobody is asked yet.
 pub(super) fn open(location: &S3Location) -> Result<ArtifactStore, ArtifactStoreError> {
-    let bucket = connect(location, location.endpoint.as_deref())?;
-    let public = location.public_endpoint.as_deref().or(location.endpoint.as_deref());
-    let signer = connect(location, public)?;
-    let uploads = PresignedUploads { signer, location: location.clone() };
+    let bucket = connect(location)?;
+    let credentials = Arc::clone(bucket.credentials());
+    let uploads = PresignedUploads { credentials, location: location.clone() };
     let objects = timed_objects(bucket, location);
     Ok(ArtifactStore::new(objects, Arc::new(uploads), Staging::elsewhere()))
 }
 
 /// The same pictures for whoever only reads.
 pub(super) fn open_to_read(location: &S3Location) -> Result<ArtifactStore, ArtifactStoreError> {
-    let bucket = connect(location, location.endpoint.as_deref())?;
+    let bucket = connect(location)?;
     let objects = timed_objects(bucket, location);
     Ok(ArtifactStore::new(objects, Arc::new(NoUploads { is_remote: true }), Staging::elsewhere()))
 }
@@ -81,7 +80,8 @@ fn timed_objects(bucket: AmazonS3, location: &S3Location) -> Arc<dyn ObjectStore
     Arc::new(PrefixStore::new(TimedStore::new(bucket), Path::from(&*location.prefix)))
 }
 
-fn connect(location: &S3Location, endpoint: Option<&str>) -> Result<AmazonS3, ArtifactStoreError> {
+fn connect(location: &S3Location) -> Result<AmazonS3, ArtifactStoreError> {
+    let endpoint = location.endpoint.as_deref();
     let source = CredentialSource::find(read_variable);
     let source = source.map_err(|error| ArtifactStoreError::Unusable(error.to_string()))?;
     // No limit for a whole transfer: who looks at a picture may be slow. The head of an answer and each piece have one.
@@ -114,12 +114,12 @@ fn connect(location: &S3Location, endpoint: Option<&str>) -> Result<AmazonS3, Ar
 /// Uploads to the store itself.
 #[derive(Debug)]
 struct PresignedUploads {
-    signer: AmazonS3,
+    credentials: AwsCredentialProvider,
     location: S3Location,
 }
 
 impl PresignedUploads {
-    async fn presign(&self, upload: AnnouncedUpload) -> Result<UploadTarget, ArtifactStoreError> {
+    async fn make_url(&self, upload: AnnouncedUpload) -> Result<UploadTarget, ArtifactStoreError> {
         let AnnouncedUpload { artifact_id, expected, until, notes } = upload;
         let mut headers = BTreeMap::from([
             ("Content-Type", expected.media_type.to_string()),
@@ -128,26 +128,22 @@ impl PresignedUploads {
         headers.extend(expected.bytes.map(|bytes| ("Content-Length", bytes.to_string())));
         let digest = expected.sha256.map(|sha256| STANDARD.encode(sha256.as_bytes()));
         headers.extend(digest.map(|digest| ("x-amz-checksum-sha256", digest)));
-        let mut signed = HeaderMap::new();
-        for (name, value) in &headers {
-            let name = HeaderName::from_bytes(name.as_bytes()).map_err(unsignable)?;
-            signed.insert(name, HeaderValue::from_str(value).map_err(unsignable)?);
-        }
-        let mut options = SignedUrlOptions::new();
-        options.signed_headers = signed;
-        let key = self.location.full_key(&arrival_path(artifact_id));
-        let lasts = (until - Utc::now()).to_std().unwrap_or(Duration::from_secs(1));
-        // Credentials may have to be fetched first.
-        let signing = self.signer.signed_url_opts(Method::PUT, &key, lasts, &options);
-        let url = tokio::time::timeout(ANSWER_LIMIT, signing).await;
+        // They may have to be fetched first.
+        let credential = timeout(ANSWER_LIMIT, self.credentials.get_credential()).await;
         let late = |_| ArtifactStoreError::NotWritable("no credentials in time".to_owned());
-        let url = url.map_err(late)??.to_string();
+        let credential = credential.map_err(late)??;
+        let key = self.location.full_key(&arrival_path(artifact_id));
+        let at = Utc::now();
+        let request = PresignedRequest {
+            method: METHOD,
+            key: key.as_ref(),
+            headers: &headers,
+            at,
+            lasts: (until - at).to_std().unwrap_or_default(),
+        };
+        let url = presign(&self.location, &credential, &request);
         Ok(UploadTarget { method: METHOD, url, headers, expires_at: until })
     }
-}
-
-fn unsignable(error: impl std::error::Error + Send + Sync + 'static) -> ArtifactStoreError {
-    object_store::Error::Generic { store: "S3", source: Box::new(error) }.into()
 }
 
 impl UploadRoute for PresignedUploads {
@@ -155,7 +151,7 @@ impl UploadRoute for PresignedUploads {
         &self,
         upload: AnnouncedUpload,
     ) -> BoxFuture<'_, Result<UploadTarget, ArtifactStoreError>> {
-        self.presign(upload).boxed()
+        self.make_url(upload).boxed()
     }
 
     /// None is given out for this service.
@@ -187,5 +183,57 @@ impl S3Location {
     /// The key of what lies at `path` below the prefix.
     fn full_key(&self, path: &Path) -> Path {
         Path::from(&*self.prefix).parts().chain(path.parts()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+    use domain::{ArtifactId, MediaType, Sha256};
+    use object_store::StaticCredentialProvider;
+    use object_store::aws::AwsCredential;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::artifact_store::ExpectedUpload;
+
+    fn uploads() -> PresignedUploads {
+        let rest = "pictures/line-1?endpoint=http://127.0.0.1:9000";
+        let location = S3Location::parse(rest, |_| None).unwrap();
+        let (key_id, secret_key) = ("key".to_owned(), "hunter2".to_owned());
+        let credential = AwsCredential { key_id, secret_key, token: None };
+        let credentials = Arc::new(StaticCredentialProvider::new(credential));
+        PresignedUploads { credentials, location }
+    }
+
+    #[tokio::test]
+    async fn all_that_was_announced_is_signed_and_stands_in_the_headers() {
+        let artifact_id = ArtifactId(Uuid::now_v7());
+        let sha256 = Some(Sha256::digest_of(b"a picture"));
+        let expected = ExpectedUpload { media_type: MediaType::Png, sha256, bytes: Some(9) };
+        let (until, notes) = (Utc::now() + TimeDelta::minutes(15), BTreeMap::default());
+        let upload = AnnouncedUpload { artifact_id, expected, until, notes };
+        let target = uploads().make_target(upload).await.unwrap();
+        let id = artifact_id.to_string();
+        let place = format!("http://127.0.0.1:9000/pictures/line-1/arrivals/{}/{id}?", &id[34..]);
+        assert!(target.url.starts_with(&place), "{}", target.url);
+        let signed = "content-length%3Bcontent-type%3Bhost%3Bx-amz-checksum-sha256%3B\
+                      x-amz-meta-chipq-announced";
+        assert!(target.url.contains(signed), "{}", target.url);
+        assert!(!target.url.contains("hunter2"));
+        let names: Vec<_> = target.headers.keys().copied().collect();
+        assert_eq!(
+            names,
+            ["Content-Length", "Content-Type", "x-amz-checksum-sha256", NOTES_METADATA]
+        );
+    }
+
+    #[test]
+    fn a_notification_is_about_this_store_when_bucket_and_prefix_are_its_own() {
+        let uploads = uploads();
+        assert_eq!(uploads.notified_key("pictures", "line-1/arrivals/x"), Some("arrivals/x"));
+        for (bucket, key) in [("other", "line-1/x"), ("pictures", "line-10/x"), ("pictures", "x")] {
+            assert_eq!(uploads.notified_key(bucket, key), None, "{bucket} {key}");
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! Uploads of every kind, good and bad, against a folder and against a disk that is full.
 
+mod arrivals;
 mod full_disk;
 mod uploads;
 mod urls;

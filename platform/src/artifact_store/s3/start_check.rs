@@ -15,6 +15,11 @@ const PROBES: &str = "probes";
 /// What stands in the way, as stores name it in their answers, and what to do. The first that fits counts.
 const KNOWN_CAUSES: [(&[&str], &str); 9] = [
     (
+        &["/latest/api/token", "/latest/meta-data", "169.254.170.2", "https://sts."],
+        "there are no credentials, and this machine has none of its own; set AWS_ACCESS_KEY_ID and \
+         AWS_SECRET_ACCESS_KEY, or AWS_PROFILE",
+    ),
+    (
         &["NoSuchBucket"],
         "there is no such bucket; create it, or correct its name in CHIPQ_ARTIFACT_STORE_URL",
     ),
@@ -44,11 +49,6 @@ const KNOWN_CAUSES: [(&[&str], &str); 9] = [
         &["AccessDenied", "403 Forbidden", "Forbidden"],
         "the credentials may not do that; allow s3:GetObject, s3:PutObject, s3:DeleteObject and s3:ListBucket \
          to them (docs/pictures-on-s3.md)",
-    ),
-    (
-        &["169.254.169.254", "169.254.170.2", "metadata", "sts."],
-        "there are no credentials, and this machine has none of its own; set AWS_ACCESS_KEY_ID and \
-         AWS_SECRET_ACCESS_KEY, or AWS_PROFILE",
     ),
     (
         &["certificate", "InvalidCertificate", "UnknownIssuer"],
