@@ -12,6 +12,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use chrono::Local;
+use platform::auth::KeyPlace;
 use platform::shutdown::Shutdown;
 use tokio::net::TcpListener;
 
@@ -35,7 +36,7 @@ pub(crate) async fn run(args: DemoArgs, shutdown: &Shutdown) -> anyhow::Result<E
     let lot = load(&args)?;
     let (address, any_port) = args.listen();
     let users = up::users(address, true)?;
-    args.settings.check()?;
+    args.settings.check().finish()?;
     let listener = bind(address, any_port).await?;
     let temporary = match args.data {
         Some(_) => None,
@@ -51,7 +52,8 @@ pub(crate) async fn run(args: DemoArgs, shutdown: &Shutdown) -> anyhow::Result<E
     };
     let starting = async {
         let installation = Installation::open(&installation).await?;
-        Services::start(installation, listener, users, &args.settings).await
+        let keys = KeyPlace::in_data(installation.data_dir());
+        Services::start(installation, listener, users, (&args.settings, keys)).await
     };
     let mut services = shutdown.run_until_requested(starting).await?;
     let url = services.url().to_owned();

@@ -46,6 +46,24 @@ impl InstallationArgs {
         let foundation = FoundationConfig::from_url("");
         Self { data: Some(data), artifact_store: ArtifactStoreConfig::default(), foundation }
     }
+
+    /// Everything that cannot be right, before a PostgreSQL is started for it.
+    pub(crate) fn check(&self) -> ConfigErrors {
+        let (foundation, mut errors) = (&self.foundation, ConfigErrors::new());
+        data_config(self).check(&mut errors);
+        if foundation.database.url().is_some() {
+            foundation.check(&mut errors);
+        } else if let Some(log) = errors.check("CHIPQ_EVENT_LOG_URL", foundation.event_log.url()) {
+            // Nobody can name a private PostgreSQL: its port and its password are its own affair.
+            errors.require(
+                log.is_none(),
+                "CHIPQ_EVENT_LOG_URL",
+                "without CHIPQ_DATABASE_URL the log is in the private PostgreSQL; leave it out, or set \
+                 both to the same",
+            );
+        }
+        errors
+    }
 }
 
 /// A data folder in use, with its database running.
@@ -61,7 +79,7 @@ impl Installation {
     /// database is configured.
     pub(crate) async fn open(args: &InstallationArgs) -> anyhow::Result<Self> {
         let data = data_config(args);
-        check(&args.foundation, &data)?;
+        args.check().finish()?;
         check_owner(&data.data_dir)?;
         if args.foundation.database.url().is_some() {
             return Ok(Self { foundation: args.foundation.clone(), data, postgres: None });
@@ -165,24 +183,6 @@ async fn migrate_as_owner(url: &str) -> anyhow::Result<()> {
     postgres::grant_to_services(&pool).await?;
     pool.close().await;
     Ok(())
-}
-
-/// Refuses what cannot be right before a PostgreSQL is started for it.
-fn check(foundation: &FoundationConfig, data: &DataConfig) -> Result<(), ConfigErrors> {
-    let mut errors = ConfigErrors::new();
-    data.check(&mut errors);
-    if foundation.database.url().is_some() {
-        foundation.check(&mut errors);
-    } else if let Some(log) = errors.check("CHIPQ_EVENT_LOG_URL", foundation.event_log.url()) {
-        // Nobody can name a private PostgreSQL: its port and its password are its own affair.
-        errors.require(
-            log.is_none(),
-            "CHIPQ_EVENT_LOG_URL",
-            "without CHIPQ_DATABASE_URL the log is in the private PostgreSQL; leave it out, or set \
-             both to the same",
-        );
-    }
-    errors.finish()
 }
 
 fn data_config(args: &InstallationArgs) -> DataConfig {

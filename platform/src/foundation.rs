@@ -7,16 +7,14 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use chrono::Utc;
-
 use crate::artifact_store::{
     self, ArtifactStore, ArtifactStoreConfig, ArtifactStoreError, InvalidArtifactStoreUrl,
 };
 use crate::auth::{
-    AccessRegister, ExternalIssuer, KeyError, KeyRing, SigningKey, TokenIssuer, TokenIssuerConfig,
+    AccessRegister, ExternalIssuer, InstallationKeys, SigningKey, TokenIssuer, TokenIssuerConfig,
     TokenVerifier,
 };
-use crate::config::{ConfigErrors, SecretFileError};
+use crate::config::ConfigErrors;
 use crate::event_log::{self, EventLog, EventLogConfig, InvalidEventLogUrl};
 use crate::follower::LogTail;
 use crate::idempotency::IdempotencyStore;
@@ -82,12 +80,6 @@ pub enum FoundationError {
     /// The pictures.
     #[error("{0}")]
     Artifacts(#[from] ArtifactStoreError),
-    /// The key that signs URLs and cursors.
-    #[error("{0}")]
-    SigningKey(#[from] SecretFileError),
-    /// The keys of tokens.
-    #[error("{0}")]
-    TokenKeys(#[from] KeyError),
 }
 
 /// What every role of a process stands on.
@@ -187,13 +179,13 @@ impl DataConfig {
         errors.check("CHIPQ_ARTIFACT_STORE_URL", self.artifact_store.url(&self.data_dir));
     }
 
-    /// Opens the pictures; makes their folder when it is missing.
+    /// Opens the pictures, whose URLs `key` signs; makes their folder when it is missing.
     ///
     /// # Errors
-    /// When they, or the key that signs their URLs, cannot be used.
-    pub fn open_artifacts(&self) -> Result<ArtifactStore, FoundationError> {
+    /// When they cannot be used.
+    pub fn open_artifacts(&self, key: &SigningKey) -> Result<ArtifactStore, FoundationError> {
         let url = self.artifact_store.url(&self.data_dir)?;
-        Ok(artifact_store::open(&url, &self.open_signing_key()?)?)
+        Ok(artifact_store::open(&url, key)?)
     }
 
     /// Opens the pictures for whoever only reads them, without any key.
@@ -204,36 +196,29 @@ impl DataConfig {
         let url = self.artifact_store.url(&self.data_dir)?;
         Ok(artifact_store::open_to_read(&url)?)
     }
+}
 
-    /// Opens the key that signs what this installation gives out; makes it when it is missing.
-    ///
-    /// # Errors
-    /// When it cannot be read, or can be read by others.
-    pub fn open_signing_key(&self) -> Result<SigningKey, FoundationError> {
-        Ok(SigningKey::open(&self.data_dir)?)
-    }
-
-    /// Opens the keys of tokens; makes them when they are missing. What a token says is believed while `register`
-    /// says so, too; those of `external` are judged by its own rules.
-    ///
-    /// # Errors
-    /// When they cannot be read, or can be read by others.
-    pub fn open_token_keys(
-        &self,
+impl TokenKeys {
+    /// What makes tokens with `keys` and believes them. What a token says is believed while `register` says so, too;
+    /// those of `external` are judged by its own rules.
+    #[must_use]
+    pub fn new(
+        keys: &InstallationKeys,
         issuer: &TokenIssuerConfig,
         register: AccessRegister,
         external: Option<ExternalIssuer>,
-    ) -> Result<TokenKeys, FoundationError> {
-        let ring = KeyRing::open(&self.data_dir, Utc::now())?;
-        let issuer = Arc::new(TokenIssuer::new(ring, issuer.token_config()));
+    ) -> Self {
+        let issuer = Arc::new(TokenIssuer::on_keys(keys, issuer.token_config()));
         let verifier = issuer.verifier().with_register(register);
         let verifier = Arc::new(verifier.with_external_issuer(external));
-        Ok(TokenKeys { issuer, verifier })
+        Self { issuer, verifier }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use chrono::Utc;
+
     use super::*;
     use crate::test_support::fresh_database;
 
@@ -278,9 +263,10 @@ mod tests {
             let jpeg = domain::MediaType::Jpeg;
             store.upload_target(id, jpeg, Utc::now(), Default::default()).await
         };
+        let key = SigningKey::from_bytes([7; 32]);
         assert!(matches!(ask(reader.clone()).await, Err(ArtifactStoreError::OpenedToRead)));
         assert!(matches!(reader.get(id).await, Err(ArtifactStoreError::NotFound(_))));
-        assert!(ask(data.open_artifacts().unwrap()).await.is_ok());
+        assert!(ask(data.open_artifacts(&key).unwrap()).await.is_ok());
     }
 
     #[tokio::test]

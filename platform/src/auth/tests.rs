@@ -2,6 +2,7 @@
 
 mod forged;
 mod rotation;
+mod shared_place;
 
 use std::collections::BTreeSet;
 use std::path::Path;
