@@ -21,7 +21,7 @@ use crate::postgres::{Pool, Transaction};
 pub use follow::SharedKeys;
 
 /// A process that has said nothing for so long is not waited for.
-const ALIVE_FOR: &str = "1 minute";
+const ALIVE_FOR: &str = "30 seconds";
 /// A key that was last seen so long before the newest was retired meanwhile.
 const GONE_AFTER: &str = "10 minutes";
 
@@ -52,7 +52,7 @@ pub enum KeyHolderError {
     Keys(#[from] KeyError),
     /// Others serve with other keys.
     #[error(
-        "{0} process(es) serve with the keys that the installation works with now; stop them, wait a minute, then run it again"
+        "{0} process(es) serve with the keys that the installation works with now; stop them, wait half a minute, then run it again"
     )]
     InUse(i64),
     /// The database fails.
@@ -106,16 +106,20 @@ impl KeyHolders {
                 return Err(KeyHolderError::Foreign { purpose, place: place.to_string() });
             }
         }
-        self.note(transaction, held).await
+        self.note(transaction, held, &[]).await
     }
 
-    /// Says again that this process has the keys `held`; what all know of all keys then.
+    /// Says again that this process has the keys `held`, and which sign; what all know of all keys then.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn renew(&self, held: &[HeldKey]) -> Result<KeyAgreement, KeyHolderError> {
+    pub async fn renew(
+        &self,
+        held: &[HeldKey],
+        signing: &[String],
+    ) -> Result<KeyAgreement, KeyHolderError> {
         let transaction = self.begin_alone().await?;
-        self.note(transaction, held).await
+        self.note(transaction, held, signing).await
     }
 
     /// Makes `held` the keys of the installation, whose own are lost.
@@ -133,13 +137,13 @@ impl KeyHolders {
             return Err(KeyHolderError::InUse(serving));
         }
         sqlx::query("DELETE FROM installation_keys").execute(&mut *transaction).await?;
-        self.note(transaction, held).await
+        self.note(transaction, held, &[]).await
     }
 
     /// Says that this process serves no more.
     ///
     /// # Errors
-    /// When the database fails; the others then wait for it for a minute.
+    /// When the database fails; the others then wait for it for half a minute.
     pub async fn end(&self) -> Result<(), KeyHolderError> {
         let gone = sqlx::query("DELETE FROM key_holders WHERE holder_id = $1").bind(self.holder);
         gone.execute(&self.pool).await?;
@@ -158,10 +162,11 @@ impl KeyHolders {
         &self,
         mut transaction: Transaction<'static>,
         held: &[HeldKey],
+        signing: &[String],
     ) -> Result<KeyAgreement, KeyHolderError> {
         note_keys(&mut transaction, held).await?;
         if let Some(holder) = self.holder {
-            note_holder(&mut transaction, holder, held).await?;
+            note_holder(&mut transaction, holder, held, signing).await?;
         }
         let agreement = read_agreement(&mut transaction).await?;
         transaction.commit().await?;
@@ -207,11 +212,13 @@ async fn note_holder(
     transaction: &mut Transaction<'_>,
     holder: Uuid,
     held: &[HeldKey],
+    signing: &[String],
 ) -> Result<(), sqlx::Error> {
     let ids: Vec<_> = held.iter().map(|key| key.id.as_str()).collect();
-    let note = "INSERT INTO key_holders (holder_id, key_ids, seen_at) VALUES ($1, $2, clock_timestamp()) \
-        ON CONFLICT (holder_id) DO UPDATE SET key_ids = excluded.key_ids, seen_at = excluded.seen_at";
-    sqlx::query(note).bind(holder).bind(ids).execute(&mut **transaction).await?;
+    let note = "INSERT INTO key_holders (holder_id, key_ids, signing_ids, seen_at) \
+        VALUES ($1, $2, $3, clock_timestamp()) ON CONFLICT (holder_id) DO UPDATE \
+        SET key_ids = excluded.key_ids, signing_ids = excluded.signing_ids, seen_at = excluded.seen_at";
+    sqlx::query(note).bind(holder).bind(ids).bind(signing).execute(&mut **transaction).await?;
     let forget = format!(
         "DELETE FROM key_holders WHERE seen_at < clock_timestamp() - interval '{GONE_AFTER}'"
     );
@@ -221,11 +228,12 @@ async fn note_holder(
 
 async fn read_agreement(transaction: &mut Transaction<'_>) -> Result<KeyAgreement, sqlx::Error> {
     let agreement = format!(
-        "WITH alive AS (SELECT key_ids FROM key_holders \
+        "WITH alive AS (SELECT key_ids, signing_ids FROM key_holders \
                         WHERE seen_at > clock_timestamp() - interval '{ALIVE_FOR}') \
          SELECT key_id, purpose = 'tokens' AS is_of_tokens, first_seen_at, \
                 first_seen_at <= clock_timestamp() - make_interval(secs => $1) AS is_published, \
                 (SELECT count(*) FROM alive WHERE key_id = ANY (alive.key_ids)) AS known_by, \
+                (SELECT count(*) FROM alive WHERE key_id = ANY (alive.signing_ids)) AS signed_by, \
                 (SELECT count(*) FROM alive) AS holders \
          FROM installation_keys AS known \
          WHERE last_seen_at >= (SELECT max(last_seen_at) FROM installation_keys AS newest \
@@ -245,6 +253,7 @@ fn read_key(row: &PgRow) -> Result<AgreedKey, sqlx::Error> {
         first_seen_at: row.try_get("first_seen_at")?,
         is_published: row.try_get("is_published")?,
         known_by: row.try_get("known_by")?,
+        signed_by: row.try_get("signed_by")?,
         holders: row.try_get("holders")?,
     })
 }

@@ -9,9 +9,10 @@ CREATE TABLE installation_keys (
     last_seen_at  timestamptz NOT NULL
 );
 
--- Which of them each process that serves has. One that says nothing for a minute is not waited for.
+-- Which of them each process that serves has, and signs with. One that says nothing for half a minute is not waited for.
 CREATE TABLE key_holders (
-    holder_id uuid        PRIMARY KEY,
-    key_ids   text[]      NOT NULL,
-    seen_at   timestamptz NOT NULL
+    holder_id   uuid        PRIMARY KEY,
+    key_ids     text[]      NOT NULL,
+    signing_ids text[]      NOT NULL,
+    seen_at     timestamptz NOT NULL
 );

@@ -84,7 +84,7 @@ async fn rotate(args: RotateKeyArgs) -> anyhow::Result<ExitCode> {
         let added = opened.administration.execute(operator(actor.as_deref()), add).await;
         added.map_err(|error| explain(&error))?;
         // It is published from now on; the processes themselves look within seconds.
-        let noted = opened.holders.renew(&opened.ring.held()).await;
+        let noted = opened.holders.renew(&opened.ring.held(), &[]).await;
         noted.map_err(|error| explain_holder(&error))?;
         Ok(kid)
     });

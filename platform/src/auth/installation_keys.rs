@@ -7,6 +7,8 @@
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use chrono::Utc;
+
 use super::key_material::SECRET_BYTES;
 use super::key_place::KeyPlace;
 use super::key_set::{HeldKey, KeyAgreement, KeySet};
@@ -57,6 +59,12 @@ impl InstallationKeys {
     #[must_use]
     pub fn held(&self) -> Vec<HeldKey> {
         self.current().held()
+    }
+
+    /// Those that sign now: one of tokens, one of URLs.
+    #[must_use]
+    pub fn signing_ids(&self) -> Vec<String> {
+        self.current().signing_ids(Utc::now())
     }
 
     /// What was wrong with their place when it was read last.

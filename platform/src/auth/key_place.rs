@@ -7,6 +7,7 @@ use std::ffi::OsString;
 use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::fs::{Access, StatVfsMountFlags, access, statvfs};
 
@@ -25,6 +26,8 @@ const SWAPPED_LINK: &str = "..data";
 const FILE_MAX_BYTES: u64 = 16 << 10;
 /// How often a directory is read that changes while it is read.
 const READS_MAX: usize = 5;
+/// How long it is left alone before it is read again.
+const READ_PAUSE: Duration = Duration::from_millis(10);
 
 /// Group and others may do nothing but that the group reads.
 const BEYOND_GROUP_READS: u32 = 0o037;
@@ -106,28 +109,32 @@ impl KeyPlace {
     pub(super) fn read_files(&self) -> Result<FoundFiles, KeyError> {
         self.check_folder()?;
         let mut names = self.list()?;
-        for _ in 1..READS_MAX {
-            let found = self.read(&names);
+        let mut reads = 1;
+        loop {
+            let (found, is_whole) = self.read(&names);
             let names_after = self.list()?;
-            if names_after == names {
+            // A name that leads nowhere is on its way to another version, or from there.
+            if reads == READS_MAX || (is_whole && names_after == names) {
                 return Ok(found);
             }
-            names = names_after;
+            (names, reads) = (names_after, reads + 1);
+            std::thread::sleep(READ_PAUSE);
         }
-        Ok(self.read(&names))
     }
 
-    fn read(&self, names: &Names) -> FoundFiles {
-        let read = |paths: &[PathBuf]| -> Vec<FoundFile> {
-            let found = |path: &PathBuf| self.read_file(path).map(|bytes| (path.clone(), bytes));
-            let files = paths.iter().filter_map(|path| match found(path) {
-                Ok((_, None)) => None,
-                Ok((path, Some(bytes))) => Some(FoundFile { path, bytes: Ok(bytes) }),
-                Err(error) => Some(FoundFile { path: path.clone(), bytes: Err(error) }),
+    /// The files of these names, and whether all of them were there.
+    fn read(&self, names: &Names) -> (FoundFiles, bool) {
+        let mut is_whole = true;
+        let mut read = |paths: &[PathBuf]| -> Vec<FoundFile> {
+            let files = paths.iter().filter_map(|path| {
+                let bytes = self.read_file(path).transpose();
+                is_whole &= bytes.is_some();
+                Some(FoundFile { path: path.clone(), bytes: bytes? })
             });
             files.collect()
         };
-        FoundFiles { tokens: read(&names.tokens), secrets: read(&names.secrets) }
+        let (tokens, secrets) = (read(&names.tokens), read(&names.secrets));
+        (FoundFiles { tokens, secrets }, is_whole)
     }
 
     fn list(&self) -> Result<Names, KeyError> {

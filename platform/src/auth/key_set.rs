@@ -70,6 +70,8 @@ pub struct AgreedKey {
     pub is_published: bool,
     /// How many of those that serve have it.
     pub known_by: i64,
+    /// How many of them signed with it when they said something last.
+    pub signed_by: i64,
     /// How many serve.
     pub holders: i64,
 }
@@ -161,6 +163,12 @@ impl KeySet {
     /// The secret that signs at `now`.
     pub(super) fn secret_at(&self, now: DateTime<Utc>) -> Option<&Key<[u8; SECRET_BYTES]>> {
         choose_signing(&self.secrets, self.agreement.as_deref(), now)
+    }
+
+    /// The keys that sign at `now`: one of tokens, one of URLs.
+    pub(super) fn signing_ids(&self, now: DateTime<Utc>) -> Vec<String> {
+        let token = self.signing_at(now).map(|key| key.id.clone());
+        token.into_iter().chain(self.secret_at(now).map(|key| key.id.clone())).collect()
     }
 
     pub(super) fn find(&self, kid: &str) -> Option<&DecodingKey> {

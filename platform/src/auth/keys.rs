@@ -171,10 +171,8 @@ impl KeyRing {
     /// # Errors
     /// When there is no such key, it signs now, or somebody else keeps the keys.
     pub fn check_retirement(&self, kid: &str, now: DateTime<Utc>) -> Result<PathBuf, KeyError> {
-        let keys = &self.keys;
-        let signing =
-            [keys.signing_at(now).map(|key| &key.id), keys.secret_at(now).map(|key| &key.id)];
-        if signing.into_iter().flatten().any(|signs| signs == kid) {
+        let is_signed_with = self.agreed(kid).is_some_and(|agreed| agreed.signed_by > 0);
+        if is_signed_with || self.keys.signing_ids(now).iter().any(|signs| signs == kid) {
             return Err(KeyError::StillSigns(kid.to_owned()));
         }
         let found = self.files().find(|(id, _)| *id == kid).map(|(_, path)| path.clone());
@@ -193,41 +191,33 @@ impl KeyRing {
     /// Every key, oldest first, where access tokens live for `token_lifetime`.
     #[must_use]
     pub fn list(&self, token_lifetime: Duration, now: DateTime<Utc>) -> Vec<KeySummary> {
-        let signs_now = [
-            (KeyPurpose::Tokens, self.keys.signing_at(now).map(|key| key.id.clone())),
-            (KeyPurpose::Urls, self.keys.secret_at(now).map(|key| key.id.clone())),
-        ];
-        let summaries = signs_now.into_iter().flat_map(|(purpose, signs)| {
-            let held = self.held().into_iter().filter(move |key| key.purpose == purpose);
-            self.summarise(held.collect(), signs.as_deref(), token_lifetime, now)
-        });
-        summaries.collect()
+        let purposes = KeyPurpose::ALL.into_iter();
+        purposes.flat_map(|purpose| self.summarise(purpose, token_lifetime, now)).collect()
     }
 
-    /// The keys of one purpose, of which `signs` signs.
+    /// The keys of one purpose.
     fn summarise(
         &self,
-        held: Vec<HeldKey>,
-        signs: Option<&str>,
+        purpose: KeyPurpose,
         token_lifetime: Duration,
         now: DateTime<Utc>,
     ) -> Vec<KeySummary> {
-        let mut keys: Vec<_> =
-            held.into_iter().map(|key| (self.begun_at(&key, now), key)).collect();
+        let held = self.held().into_iter().filter(|key| key.purpose == purpose);
+        let mut keys: Vec<_> = held.map(|key| (self.begun_at(&key, now), key)).collect();
         keys.sort_by(|one, other| (one.0, &one.1.id).cmp(&(other.0, &other.1.id)));
-        let at = keys.iter().position(|(_, key)| Some(key.id.as_str()) == signs);
-        let used_as = |n: usize| match at.map(|at| n.cmp(&at)) {
-            Some(std::cmp::Ordering::Equal) => KeyUse::Signs,
-            Some(std::cmp::Ordering::Less) => KeyUse::Verifies,
-            Some(std::cmp::Ordering::Greater) | None => KeyUse::SignsSoon,
+        let signing = self.signing_among(&keys, now);
+        let used_as = |n: usize| match signing.last() {
+            _ if signing.contains(&n) => KeyUse::Signs,
+            Some(last) if n < *last => KeyUse::Verifies,
+            Some(_) | None => KeyUse::SignsSoon,
         };
         let summary = |(n, (begun_at, key)): (usize, &(DateTime<Utc>, HeldKey))| {
             let used_as = used_as(n);
-            let is_past = used_as == KeyUse::Verifies && key.purpose == KeyPurpose::Tokens;
+            let is_past = used_as == KeyUse::Verifies && purpose == KeyPurpose::Tokens;
             let next = keys.get(n + 1).filter(|_| is_past);
             KeySummary {
                 kid: key.id.clone(),
-                purpose: key.purpose,
+                purpose,
                 made_at: if key.made_at == DateTime::UNIX_EPOCH { *begun_at } else { key.made_at },
                 used_as,
                 alive_until: next.map(|(begun, _)| *begun + SIGNS_AFTER * 2 + token_lifetime),
@@ -235,6 +225,17 @@ impl KeyRing {
             }
         };
         keys.iter().enumerate().map(summary).collect()
+    }
+
+    /// Which of `keys` sign, as the processes that serve say, or, where none does, by their age.
+    fn signing_among(&self, keys: &[(DateTime<Utc>, HeldKey)], now: DateTime<Utc>) -> Vec<usize> {
+        let is_said = |key: &HeldKey| self.agreed(&key.id).is_some_and(|said| said.signed_by > 0);
+        let by_age = self.keys.signing_ids(now);
+        let positions = |signs: &dyn Fn(&HeldKey) -> bool| -> Vec<usize> {
+            (0..keys.len()).filter(|n| signs(&keys[*n].1)).collect()
+        };
+        let said = positions(&is_said);
+        if said.is_empty() { positions(&|key| by_age.contains(&key.id)) } else { said }
     }
 
     /// Since when a key is one of the installation's.

@@ -80,7 +80,7 @@ impl SharedKeys {
             () = shutdown.requested() => {}
         }
         if let Err(error) = self.holders.end().await {
-            tracing::debug!(%error, "others wait a minute for the keys of this process");
+            tracing::debug!(%error, "others wait half a minute for the keys of this process");
         }
     }
 }
@@ -97,7 +97,7 @@ async fn follow_for_ever(keys: &InstallationKeys, holders: &KeyHolders, probe: &
             timeout(READ_WITHIN, tokio::task::spawn_blocking(move || reader.read_again())).await;
         let held = keys.held();
         gauges.record(&held, keys.faults().len());
-        match holders.renew(&held).await {
+        match holders.renew(&held, &keys.signing_ids()).await {
             Ok(agreement) => {
                 probe.note(&held, &agreement);
                 keys.agree(agreement);

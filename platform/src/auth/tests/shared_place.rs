@@ -106,6 +106,7 @@ fn agreement(ids: &[String], known: usize) -> Vec<AgreedKey> {
         purpose: KeyPurpose::Tokens,
         first_seen_at: later(Utc::now(), n as i64 - 3_600),
         is_published: true,
+        signed_by: 0,
         known_by: if n < known { 2 } else { 1 },
         holders: 2,
     };
@@ -206,13 +207,14 @@ fn what_is_read_is_one_version_of_a_secret_and_never_half_of_two() {
         scope.spawn(|| {
             for n in 1..200 {
                 mount.swap(&files.some(if n % 2 == 0 { 0..2 } else { 1..3 }));
+                std::thread::sleep(Duration::from_millis(5));
             }
             ended.store(true, Ordering::SeqCst);
         });
         let (mut seen, mut readings) = ([0, 0], 0);
         while !ended.load(Ordering::SeqCst) {
             readings += 1;
-            // Between swap and names there is a moment in which a name leads nowhere: then nothing is taken.
+            // Where the directory is never still, nothing is taken.
             let Ok(ring) = KeyRing::find(place.clone()) else { continue };
             let read = ids(&InstallationKeys::new(&ring));
             let which = versions.iter().position(|version| *version == read);
