@@ -24,7 +24,7 @@ use crate::operator_session::{OperatorSession, operator};
 
 pub(crate) use accounts::run as run_accounts;
 pub(crate) use clients::run as run_clients;
-pub(crate) use keys::{explain_holder, run as run_keys};
+pub(crate) use keys::run as run_keys;
 pub(crate) use token::run as print_token;
 
 /// Opens an installation, does `work` on its accounts and clients, and closes it.

@@ -21,8 +21,8 @@ use platform::shutdown::Shutdown;
 use query_api::{QueryApi, QueryApiConfig};
 use tokio::net::TcpListener;
 
-use crate::access::explain_holder;
 use crate::failure::{Failure, exit};
+use crate::key_failure::explain_holder;
 
 /// What the two APIs need besides the foundation: pictures and keys.
 pub(crate) struct ApiStores {

@@ -6,7 +6,7 @@ use chrono::{SecondsFormat, Utc};
 use domain::AccessControlCommand;
 use platform::access::AccessAdministration;
 use platform::auth::{KeyError, KeyPlace, KeyRing, KeySummary, KeyUse, KeysConfig, TokenConfig};
-use platform::key_holders::{KeyHolderError, KeyHolders};
+use platform::key_holders::KeyHolders;
 use serde_json::json;
 
 use super::explain;
@@ -14,8 +14,9 @@ use crate::cli::{
     AdoptKeysArgs, DecisionArgs, InitKeysArgs, KeysCommand, ListKeysArgs, RetireKeyArgs,
     RotateKeyArgs,
 };
-use crate::failure::{Failure, exit};
+use crate::failure::Failure;
 use crate::installation::InstallationArgs;
+use crate::key_failure::{explain_holder, explain_key};
 use crate::operator_session::{OperatorSession, operator};
 
 /// `chipq keys`
@@ -198,42 +199,4 @@ fn as_json(key: &KeySummary) -> serde_json::Value {
         "processes": key.known_by.map(|(_, holders)| holders),
         "tokens_alive_until": key.alive_until.map(time),
     })
-}
-
-/// The error, which ends in what to do.
-fn explain_key(error: &KeyError) -> Failure {
-    let code = match error {
-        KeyError::StillSigns(_) | KeyError::UnknownKey(_) | KeyError::NotEmpty(_) => exit::DATA,
-        KeyError::NoKeys(_) | KeyError::NoSecret(_) => exit::NO_INPUT,
-        KeyError::File(_)
-        | KeyError::Exposed { .. }
-        | KeyError::OpenFolder(_)
-        | KeyError::NotAKey(_)
-        | KeyError::NotASecret(_)
-        | KeyError::Folder { .. }
-        | KeyError::EmptySet
-        | KeyError::ReadOnly { .. } => exit::CANNOT_WRITE,
-    };
-    let text = error.to_string();
-    match text.rsplit_once("; ") {
-        Some((what, next)) => Failure::new(what, next, code),
-        None => Failure::new(
-            text,
-            "see that the folder and its keys belong to the account of the platform",
-            code,
-        ),
-    }
-}
-
-/// The same of what others have.
-pub(crate) fn explain_holder(error: &KeyHolderError) -> Failure {
-    let code = match error {
-        KeyHolderError::Keys(error) => return explain_key(error),
-        KeyHolderError::Foreign { .. } | KeyHolderError::Elsewhere(_) => exit::USAGE,
-        KeyHolderError::InUse(_) => exit::DATA,
-        KeyHolderError::Storage(_) => exit::UNAVAILABLE,
-    };
-    let text = error.to_string();
-    let (what, next) = text.rsplit_once("; ").unwrap_or((&text, "try it again"));
-    Failure::new(what, next, code)
 }

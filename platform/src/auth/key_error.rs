@@ -54,19 +54,21 @@ pub enum KeyError {
     #[error("the key set holds no usable Ed25519 key")]
     EmptySet,
     /// There are none.
-    #[error(
-        "there are no keys of tokens (*.pk8, *.pem) in {}; see that what is to be there is mounted, or make the \
-         first keys: chipq keys init {}",
-        .0.display(), .0.display()
-    )]
-    NoKeys(PathBuf),
+    #[error("there are no keys of tokens (*.pk8, *.pem) in {}; {remedy}", folder.display())]
+    NoKeys {
+        /// The folder.
+        folder: PathBuf,
+        /// What to do.
+        remedy: String,
+    },
     /// There is no secret behind upload URLs and cursors.
-    #[error(
-        "there is no secret of URLs (url-signing-key*) in {}; see that what is to be there is mounted, or make the \
-         first keys: chipq keys init {}",
-        .0.display(), .0.display()
-    )]
-    NoSecret(PathBuf),
+    #[error("there is no secret of URLs (url-signing-key*) in {}; {remedy}", folder.display())]
+    NoSecret {
+        /// The folder.
+        folder: PathBuf,
+        /// What to do.
+        remedy: String,
+    },
     /// There is no key of that id.
     #[error("there is no key {0}; `chipq keys list` shows those that there are")]
     UnknownKey(String),

@@ -86,6 +86,18 @@ impl KeyPlace {
         &self.tokens
     }
 
+    /// What to do where there are none.
+    pub(super) fn remedy_without_keys(&self) -> String {
+        if self.is_shared {
+            let folder = self.folder().display();
+            return format!(
+                "see that what is to be there is mounted, or make the first keys: chipq keys init {folder}"
+            );
+        }
+        "name the folder that the platform serves from (--data DIR), or the directory of its keys (--keys DIR)"
+            .to_owned()
+    }
+
     /// Whether keys can be made and deleted here.
     ///
     /// # Errors

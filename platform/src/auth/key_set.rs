@@ -142,11 +142,13 @@ impl KeySet {
                 Ok(secret_key(path, secret))
             });
         if signing.is_empty() {
-            faults.push(KeyError::NoKeys(place.token_folder().to_owned()));
+            let folder = place.token_folder().to_owned();
+            faults.push(KeyError::NoKeys { folder, remedy: place.remedy_without_keys() });
             signing.clone_from(&before.signing);
         }
         if secrets.is_empty() {
-            faults.push(KeyError::NoSecret(place.folder().to_owned()));
+            let folder = place.folder().to_owned();
+            faults.push(KeyError::NoSecret { folder, remedy: place.remedy_without_keys() });
             secrets.clone_from(&before.secrets);
         }
         for kept in &signing {

@@ -86,7 +86,10 @@ impl KeyRing {
     pub fn faults_in(place: &KeyPlace) -> Vec<KeyError> {
         let (_, mut faults) = KeySet::read(place, &KeySet::default());
         let is_of_a_file = |fault: &KeyError| {
-            !matches!(fault, KeyError::NoKeys(_) | KeyError::NoSecret(_) | KeyError::Folder { .. })
+            !matches!(
+                fault,
+                KeyError::NoKeys { .. } | KeyError::NoSecret { .. } | KeyError::Folder { .. }
+            )
         };
         // Where no file of a kind can be used, each says why, and that there is none says nothing more.
         if faults.iter().any(is_of_a_file) {

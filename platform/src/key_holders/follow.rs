@@ -46,11 +46,9 @@ impl SharedKeys {
     /// When they cannot be used, are another installation's, or the database fails.
     pub async fn open(place: KeyPlace, pool: &Pool) -> Result<Self, KeyHolderError> {
         let holders = KeyHolders::for_server(pool.clone());
-        let has_none = matches!(
-            KeyRing::find(place.clone()),
-            Err(KeyError::NoKeys(_) | KeyError::NoSecret(_))
-        );
-        if has_none && !place.is_shared() && holders.are_known().await? {
+        // Whoever has begun had made its keys before: with a folder in common they are there now.
+        if has_none(&place) && holders.are_known().await? && has_none(&place) && !place.is_shared()
+        {
             // Made here they would be an installation's of their own.
             return Err(KeyHolderError::Elsewhere(place.folder().to_owned()));
         }
@@ -83,6 +81,11 @@ impl SharedKeys {
             tracing::debug!(%error, "others wait half a minute for the keys of this process");
         }
     }
+}
+
+fn has_none(place: &KeyPlace) -> bool {
+    let found = KeyRing::find(place.clone());
+    matches!(found, Err(KeyError::NoKeys { .. } | KeyError::NoSecret { .. }))
 }
 
 async fn follow_for_ever(keys: &InstallationKeys, holders: &KeyHolders, probe: &KeysProbe) {
