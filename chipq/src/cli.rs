@@ -30,7 +30,9 @@ pub(crate) use bench::{
     BenchArgs, BenchCommand, BenchGrowthArgs, BenchLogArgs, BenchPairsArgs, BenchPeerArgs,
     BenchRelayArgs, BenchSignInsArgs, BenchTokensArgs, BenchTritonArgs, BenchWorkersArgs,
 };
-pub(crate) use keys::{KeysCommand, ListKeysArgs, RetireKeyArgs, RotateKeyArgs};
+pub(crate) use keys::{
+    AdoptKeysArgs, InitKeysArgs, KeysCommand, ListKeysArgs, RetireKeyArgs, RotateKeyArgs,
+};
 
 pub(crate) use model::{
     CompareModelsArgs, FixedSetArgs, LoadModelArgs, ModelCommand, ModelServerArgs, RouteModelArgs,
@@ -147,7 +149,7 @@ Examples:
 
 It is good for 15 minutes. A secret is never an argument.")]
     Token(TokenArgs),
-    /// Keep the keys that tokens are signed with.
+    /// Keep the keys that tokens, upload URLs and cursors are signed with.
     #[command(subcommand)]
     Keys(KeysCommand),
     /// Check that every read model equals a rebuild from the event log.
@@ -246,7 +248,10 @@ impl Command {
             Self::Topics(command) => &command.installation().foundation,
             Self::Accounts(command) => &command.installation().foundation,
             Self::Clients(command) => &command.installation().foundation,
-            Self::Keys(command) => &command.installation().foundation,
+            Self::Keys(command) => match command.installation() {
+                Some(installation) => &installation.foundation,
+                None => return false,
+            },
             Self::Model(command) => &command.server().installation.foundation,
         };
         foundation.database.url().is_some()

@@ -12,6 +12,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use chrono::Local;
+use platform::auth::KeyPlace;
 use platform::shutdown::Shutdown;
 use tokio::net::TcpListener;
 
@@ -40,7 +41,7 @@ pub(crate) async fn run(args: DemoArgs, shutdown: &Shutdown) -> anyhow::Result<E
         artifact_store: args.artifact_store.clone(),
         foundation: args.foundation.clone(),
     };
-    args.settings.check(&installation)?;
+    args.settings.check(&installation).finish()?;
     let listener = bind(address, any_port).await?;
     let temporary = match args.data {
         Some(_) => None,
@@ -51,7 +52,8 @@ pub(crate) async fn run(args: DemoArgs, shutdown: &Shutdown) -> anyhow::Result<E
     errln!("starting PostgreSQL, the APIs, the projectors and the inference worker ...");
     let starting = async {
         let installation = Installation::open(&installation).await?;
-        Services::start(installation, listener, users, &args.settings).await
+        let keys = KeyPlace::in_data(installation.data_dir());
+        Services::start(installation, listener, users, (&args.settings, keys)).await
     };
     let mut services = shutdown.run_until_requested(starting).await?;
     let url = services.url().to_owned();

@@ -16,6 +16,7 @@ mod environment;
 mod failure;
 mod http_client;
 mod installation;
+mod key_failure;
 mod machine;
 mod model;
 mod offline;

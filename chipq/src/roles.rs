@@ -15,7 +15,7 @@ use futures::future::BoxFuture;
 use inference_worker::WorkerConfig;
 use platform::access::{AccessProbe, follow_access};
 use platform::access_attempts::{AttemptRecorder, record_attempts};
-use platform::auth::{RolesConfig, TokenIssuerConfig, Users};
+use platform::auth::{KeysConfig, RolesConfig, TokenIssuerConfig, Users};
 use platform::config::{ConfigErrors, listen_address};
 use platform::event_log::EventLog;
 use platform::foundation::{DataConfig, Foundation, FoundationConfig};
@@ -31,7 +31,7 @@ use platform::shutdown::Shutdown;
 use tokio::task::JoinHandle;
 
 use crate::wiring::{
-    ApiStores, bind, build_command_api, build_query_api, describe_server, sessions,
+    ApiStores, bind, build_command_api, build_query_api, describe_server, open_keys, sessions,
 };
 
 const LATER: &str = "run `chipq migrate` first; see docs/architecture.md for which role needs what";
@@ -51,6 +51,8 @@ pub(crate) struct CommandApiArgs {
     issuer: TokenIssuerConfig,
     #[command(flatten)]
     data: DataConfig,
+    #[command(flatten)]
+    keys: KeysConfig,
     #[command(flatten, next_help_heading = "Database")]
     foundation: FoundationConfig,
     #[command(flatten, next_help_heading = "Limits")]
@@ -83,6 +85,8 @@ pub(crate) struct QueryApiArgs {
     issuer: TokenIssuerConfig,
     #[command(flatten)]
     data: DataConfig,
+    #[command(flatten)]
+    keys: KeysConfig,
     #[command(flatten, next_help_heading = "Database")]
     foundation: FoundationConfig,
     #[command(flatten, next_help_heading = "Limits")]
@@ -156,6 +160,7 @@ pub(crate) async fn command_api(args: CommandApiArgs, shutdown: &Shutdown) -> an
     let mut errors = ConfigErrors::new();
     args.foundation.check(&mut errors);
     args.data.check(&mut errors);
+    args.keys.check(&mut errors);
     let is_local = !args.demo || args.listen.ip().is_loopback();
     let refusal = "demo/demo is let in on loopback only; listen on 127.0.0.1, or leave it out";
     errors.require(is_local, "CHIPQ_DEMO", refusal);
@@ -165,7 +170,9 @@ pub(crate) async fn command_api(args: CommandApiArgs, shutdown: &Shutdown) -> an
     check_owner(&args.data.data_dir)?;
     let foundation = open(&args.foundation, shutdown).await?;
     let issuers = (&args.issuer, &args.identity_provider);
-    let opening = async { anyhow::Ok(ApiStores::open(&args.data, &args.roles, issuers).await?) };
+    let keys = open_keys(args.keys.place(&args.data.data_dir), &foundation).await?;
+    let data = (&args.data, keys.keys());
+    let opening = async { anyhow::Ok(ApiStores::open(data, &args.roles, issuers).await?) };
     let stores = shutdown.run_until_requested(opening).await?;
     let users = if args.demo { Users::demo() } else { Users::none() };
     let api = build_command_api(&foundation, &stores, args.pictures.budget(), users, &args.config);
@@ -175,6 +182,8 @@ pub(crate) async fn command_api(args: CommandApiArgs, shutdown: &Shutdown) -> an
     tracing::info!(address = %listener.local_addr()?, "the command API is listening");
     let mut probes = vec![api.probe(), follow_accounts(&foundation, &stores, shutdown)];
     probes.extend(stores.follow_identity_provider(shutdown.clone()));
+    probes.push(keys.probe());
+    let following = tokio::spawn(keys.follow(shutdown.clone()));
     let entry = describe_server("Commands over REST", &command_api::PAGES);
     let (attempts, recording) = begin_recording(&foundation, "command-api");
     let router = command_api::router(api);
@@ -183,6 +192,7 @@ pub(crate) async fn command_api(args: CommandApiArgs, shutdown: &Shutdown) -> an
     let config = HttpConfig { cors: args.cors, proxies: args.proxies, ..http };
     let served = serve_with_health(listener, surface, &config, shutdown.clone()).await;
     recording.finish().await;
+    following.await?;
     Ok(served?)
 }
 
@@ -191,12 +201,15 @@ pub(crate) async fn query_api(args: QueryApiArgs, shutdown: &Shutdown) -> anyhow
     let mut errors = ConfigErrors::new();
     args.foundation.check(&mut errors);
     args.data.check(&mut errors);
+    args.keys.check(&mut errors);
     args.identity_provider.check(&mut errors);
     errors.finish()?;
     check_owner(&args.data.data_dir)?;
     let foundation = open(&args.foundation, shutdown).await?;
     let issuers = (&args.issuer, &args.identity_provider);
-    let opening = async { anyhow::Ok(ApiStores::open(&args.data, &args.roles, issuers).await?) };
+    let keys = open_keys(args.keys.place(&args.data.data_dir), &foundation).await?;
+    let data = (&args.data, keys.keys());
+    let opening = async { anyhow::Ok(ApiStores::open(data, &args.roles, issuers).await?) };
     let stores = shutdown.run_until_requested(opening).await?;
     let memory = args.pictures.budget();
     let api = build_query_api(&foundation, &stores, memory, &args.config, shutdown.clone());
@@ -204,6 +217,8 @@ pub(crate) async fn query_api(args: QueryApiArgs, shutdown: &Shutdown) -> anyhow
     tracing::info!(address = %listener.local_addr()?, "the query API is listening");
     let mut probes = vec![api.probe(), follow_accounts(&foundation, &stores, shutdown)];
     probes.extend(stores.follow_identity_provider(shutdown.clone()));
+    probes.push(keys.probe());
+    let following = tokio::spawn(keys.follow(shutdown.clone()));
     let entry = describe_server("GraphQL, REST reads and report PDFs", &query_api::PAGES);
     let (attempts, recording) = begin_recording(&foundation, "query-api");
     let router = query_api::router(api);
@@ -213,6 +228,7 @@ pub(crate) async fn query_api(args: QueryApiArgs, shutdown: &Shutdown) -> anyhow
     let config = HttpConfig { public_host, cors, proxies, ..HttpConfig::default() };
     let served = serve_with_health(listener, surface, &config, shutdown.clone()).await;
     recording.finish().await;
+    following.await?;
     Ok(served?)
 }
 
@@ -305,7 +321,8 @@ pub(crate) async fn picture_retention(
 ) -> anyhow::Result<()> {
     check(&args.foundation, &args.data)?;
     let foundation = open(&args.foundation, shutdown).await?;
-    let artifacts = args.data.open_artifacts_to_read()?;
+    let opening = async { anyhow::Ok(args.data.open_artifacts_to_read().await?) };
+    let artifacts = shutdown.run_until_requested(opening).await?;
     let service = ::retention::Service::new();
     let probes = probes_on(&foundation, service.probe(false));
     let (pool, tail) = (foundation.lease_pool().clone(), foundation.tail().clone());

@@ -14,13 +14,14 @@ use futures::future::BoxFuture;
 use inference_worker::WorkerConfig;
 use platform::access::{AccessAdministration, AccessProbe, follow_access};
 use platform::access_attempts::{AttemptRecorder, record_attempts};
-use platform::auth::{RolesConfig, TokenIssuerConfig, Users};
+use platform::auth::{KeyPlace, RolesConfig, TokenIssuerConfig, Users};
 use platform::config::ConfigErrors;
 use platform::disk::check_room;
 use platform::foundation::Foundation;
 use platform::health::{Check, Probe, ServerSurface, serve_with_health};
 use platform::http::{CorsConfig, HttpConfig, ProxyConfig};
 use platform::identity_provider::IdentityProviderConfig;
+use platform::key_holders::SharedKeys;
 use platform::picture_memory::PictureMemoryConfig;
 use platform::shutdown::Shutdown;
 use projectors::ProjectorsConfig;
@@ -31,7 +32,9 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use crate::installation::{Installation, InstallationArgs};
 use crate::openapi::openapi;
-use crate::wiring::{ApiStores, build_command_api, build_query_api, describe_server, sessions};
+use crate::wiring::{
+    ApiStores, build_command_api, build_query_api, describe_server, open_keys, sessions,
+};
 
 /// How long everything together may take to get ready before somebody is told what is not.
 pub(crate) const READY_WITHIN: Duration = Duration::from_secs(60);
@@ -72,14 +75,14 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// Refuses everything that is wrong with them and with `installation`, before anything is touched.
-    pub(crate) fn check(&self, installation: &InstallationArgs) -> Result<(), ConfigErrors> {
+    /// Everything that is wrong with them and with `installation`, before anything is touched.
+    pub(crate) fn check(&self, installation: &InstallationArgs) -> ConfigErrors {
         let mut errors = ConfigErrors::new();
         installation.check(&mut errors);
         self.commands.check(&mut errors);
         self.identity_provider.check(&mut errors);
         self.relay.check(&mut errors);
-        errors.finish()
+        errors
     }
 }
 
@@ -98,20 +101,21 @@ pub(crate) struct Services {
 type EndedRole = (&'static str, anyhow::Result<()>);
 
 impl Services {
-    /// Starts every role. When that fails, the installation is closed again.
+    /// Starts every role, with the keys in `place`. When that fails, the installation is closed again.
     pub(crate) async fn start(
         installation: Installation,
         listener: TcpListener,
         users: Users,
-        settings: &Settings,
+        (settings, place): (&Settings, KeyPlace),
     ) -> anyhow::Result<Self> {
         let started = async {
             let url = format!("http://{}", listener.local_addr()?);
             let foundation = installation.open_foundation_for_all().await?;
             projectors::ensure(foundation.pool()).await?;
-            anyhow::Ok((url, foundation))
+            let keys = open_keys(place, &foundation).await?;
+            anyhow::Ok((url, foundation, keys))
         };
-        let (url, foundation) = match started.await {
+        let (url, foundation, keys) = match started.await {
             Ok(started) => started,
             Err(error) => return Err(installation.close_after(error).await),
         };
@@ -124,7 +128,7 @@ impl Services {
             stop_roles: Shutdown::new(),
             roles: JoinSet::new(),
         };
-        match services.spawn_roles(listener, users, settings).await {
+        match services.spawn_roles((listener, keys), users, settings).await {
             Ok(()) => Ok(services),
             Err(error) => {
                 // The first error is the one to tell; what stops badly after it is in the log.
@@ -138,18 +142,20 @@ impl Services {
 
     async fn spawn_roles(
         &mut self,
-        listener: TcpListener,
+        (listener, keys): (TcpListener, SharedKeys),
         users: Users,
         settings: &Settings,
     ) -> anyhow::Result<()> {
         let issuers = (&settings.issuer, &settings.identity_provider);
-        let stores = ApiStores::open(self.installation.data(), &settings.roles, issuers).await?;
+        let data = (self.installation.data(), keys.keys());
+        let stores = ApiStores::open(data, &settings.roles, issuers).await?;
         let mut worker = settings.worker.clone();
         worker.worker_name = worker.worker_name.or_else(|| worker_name(&self.installation));
         let worker = inference_worker::Service::new(worker);
         let projectors = projectors::Service::new(settings.projectors.clone());
         let access = Arc::new(AccessProbe::new(stores.register.clone()));
         let mut probes: Vec<Arc<dyn Probe>> = vec![worker.health(), projectors.probe(), access];
+        probes.push(keys.probe());
         probes.extend(stores.follow_identity_provider(self.stop_roles.child()));
         if self.installation.is_private() {
             probes.push(Arc::new(DiskProbe(self.installation.data_dir().to_owned())));
@@ -189,6 +195,11 @@ impl Services {
             let relay = relay.run(pool.clone(), tail.clone(), stop());
             self.roles.spawn(async { ("the relay", relay.await) });
         }
+        let following = keys.follow(stop());
+        self.roles.spawn(async {
+            following.await;
+            ("the keys", Ok(()))
+        });
         let access = follow_access(stores.register, self.foundation.tail().clone(), stop());
         self.roles.spawn(async {
             housekeeping.await;

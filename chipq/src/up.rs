@@ -19,11 +19,14 @@ pub(crate) const READY: &str = "chipq is ready at ";
 /// Runs every role until a signal comes.
 pub(crate) async fn run(args: UpArgs, shutdown: &Shutdown) -> anyhow::Result<()> {
     let users = users(args.listen, args.demo)?;
-    args.settings.check(&args.installation)?;
+    let mut errors = args.settings.check(&args.installation);
+    args.keys.check(&mut errors);
+    errors.finish()?;
     let starting = async {
         let listener = bind(args.listen, "--listen").await?;
         let installation = Installation::open(&args.installation).await?;
-        Services::start(installation, listener, users, &args.settings).await
+        let keys = args.keys.place(installation.data_dir());
+        Services::start(installation, listener, users, (&args.settings, keys)).await
     };
     let mut services = shutdown.run_until_requested(starting).await?;
     let outcome = serve(&mut services, &args, shutdown).await;

@@ -8,17 +8,21 @@ use std::sync::Arc;
 use command_api::{CommandApi, CommandApiConfig};
 use platform::access::{CredentialStore, Sessions};
 use platform::artifact_store::ArtifactStore;
-use platform::auth::{AccessRegister, RolesConfig, SigningKey, TokenIssuerConfig, Users};
+use platform::auth::{
+    AccessRegister, InstallationKeys, KeyPlace, RolesConfig, SigningKey, TokenIssuerConfig, Users,
+};
 use platform::foundation::{DataConfig, Foundation, FoundationError, TokenKeys};
 use platform::health::Probe;
 use platform::http::{PageLink, ServerEntry};
 use platform::identity_provider::{IdentityProvider, IdentityProviderConfig};
+use platform::key_holders::SharedKeys;
 use platform::picture_memory::PictureMemory;
 use platform::shutdown::Shutdown;
 use query_api::{QueryApi, QueryApiConfig};
 use tokio::net::TcpListener;
 
 use crate::failure::{Failure, exit};
+use crate::key_failure::explain_holder;
 
 /// What the two APIs need besides the foundation: pictures and keys.
 pub(crate) struct ApiStores {
@@ -31,19 +35,20 @@ pub(crate) struct ApiStores {
 }
 
 impl ApiStores {
-    /// Opens the folders, the bucket and keys; makes what is missing.
+    /// Opens the pictures, in their folder or bucket; makes what is missing.
     pub(crate) async fn open(
-        data: &DataConfig,
+        (data, keys): (&DataConfig, &InstallationKeys),
         roles: &RolesConfig,
         (issuer, identity_provider): (&TokenIssuerConfig, &IdentityProviderConfig),
     ) -> Result<Self, FoundationError> {
         let register = AccessRegister::new().with_roles(roles.role_scopes());
         let identity_provider = identity_provider.open()?;
         let external = identity_provider.as_ref().map(|provider| provider.issuer().clone());
+        let signing_key = SigningKey::new(keys);
         Ok(Self {
-            artifacts: data.open_artifacts().await?,
-            signing_key: data.open_signing_key()?,
-            token_keys: data.open_token_keys(issuer, register.clone(), external)?,
+            artifacts: data.open_artifacts(&signing_key).await?,
+            signing_key,
+            token_keys: TokenKeys::new(keys, issuer, register.clone(), external),
             register,
             identity_provider,
         })
@@ -56,6 +61,15 @@ impl ApiStores {
         tokio::spawn(provider.follow(shutdown));
         Some(probe)
     }
+}
+
+/// The keys in `place`, of which the installation's other processes know from now on.
+pub(crate) async fn open_keys(
+    place: KeyPlace,
+    foundation: &Foundation,
+) -> Result<SharedKeys, Failure> {
+    let opened = SharedKeys::open(place, foundation.pool()).await;
+    opened.map_err(|error| explain_holder(&error))
 }
 
 /// The command API on what it needs. Golden samples share `memory` with other pictures of the process.

@@ -17,7 +17,8 @@ use domain::{
     AccessControl, AccessControlEvent, Aggregate as _, PrincipalKind, PrincipalName, Reach, Role,
 };
 use platform::auth::{
-    AccessRegister, Actor, KeyRing, RoleScopes, SigningKey, TokenConfig, TokenIssuer,
+    AccessRegister, Actor, InstallationKeys, KeyRing, RoleScopes, SigningKey, TokenConfig,
+    TokenIssuer,
 };
 use platform::event_log::postgres::PostgresEventLog;
 use platform::follower::LogTail;
@@ -161,7 +162,8 @@ impl World {
     async fn start(pool: Pool, plans: Plans) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let ring = KeyRing::open(folder.path(), Utc::now()).unwrap();
-        let issuer = TokenIssuer::new(ring, TokenConfig::default());
+        let keys = InstallationKeys::new(&ring);
+        let issuer = TokenIssuer::on_keys(&keys, TokenConfig::default());
         let access = readers();
         let token_of = |(name, principal): (&PrincipalName, _)| {
             issuer
@@ -180,7 +182,7 @@ impl World {
             pool,
             artifacts: artifact_store_in(folder.path()),
             memory: PictureMemory::default(),
-            signing_key: SigningKey::open(folder.path()).unwrap(),
+            signing_key: SigningKey::new(&keys),
             verifier: Arc::new(issuer.verifier().with_register(register)),
             shutdown: Shutdown::new(),
         };

@@ -195,7 +195,7 @@ impl CommandApi {
     /// Stands for a secret where two have to be told apart, and tells nothing of it to whoever lacks the key.
     pub(crate) fn mark_of(&self, secret: &SecretString) -> [u8; 32] {
         let purpose = format!("mark of a secret\n{}", secret.expose_secret());
-        self.0.dependencies.signing_key.derive_key(&purpose)
+        self.0.dependencies.signing_key.derive_lasting_key(&purpose)
     }
 
     pub(crate) fn sessions(&self) -> &Sessions {

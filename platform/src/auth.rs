@@ -7,13 +7,20 @@
 
 mod actor;
 mod external_issuer;
-mod followed_keys;
+mod installation_keys;
 mod issuer;
 mod issuer_config;
+mod key_error;
+mod key_material;
+mod key_place;
+mod key_set;
 mod keys;
+mod keys_config;
+mod public_keys;
 mod register;
 mod role_scopes;
 mod scope;
+mod secret_key;
 mod signed_tokens;
 mod signing_key;
 mod tokens;
@@ -30,14 +37,20 @@ pub use external_issuer::{
     ClaimMapping, ExternalIssuer, ExternalTokenError, InvalidClaimMapping, InvalidKeySet,
     IssuerKeys, KeySet, KeyTrust,
 };
+pub use installation_keys::InstallationKeys;
 pub use issuer::TokenIssuer;
 pub use issuer_config::TokenIssuerConfig;
-pub use keys::{KeyError, KeyRing, KeySummary, KeyUse};
+pub use key_error::KeyError;
+pub use key_place::KeyPlace;
+pub(crate) use key_set::SIGNS_AFTER;
+pub use key_set::{AgreedKey, HeldKey, KeyAgreement, KeyPurpose};
+pub use keys::{KeyRing, KeySummary, KeyUse};
+pub use keys_config::KeysConfig;
 pub use register::{AccessRegister, AccessUnknown};
 pub use role_scopes::{RoleScopes, RoleScopesError, RolesConfig};
 pub use scope::Scope;
+pub(crate) use secret_key::hmac_sha256;
 pub use signing_key::SigningKey;
-pub(crate) use signing_key::hmac_sha256;
 pub use tokens::{AccessToken, TokenConfig, VerifiedToken};
 pub use users::Users;
 pub use verifier::TokenVerifier;

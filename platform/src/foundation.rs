@@ -7,17 +7,15 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use chrono::Utc;
-
 use crate::artifact_store::{
     self, ArtifactStore, ArtifactStoreConfig, ArtifactStoreError, ArtifactStoreUrl,
     InvalidArtifactStoreUrl,
 };
 use crate::auth::{
-    AccessRegister, ExternalIssuer, KeyError, KeyRing, SigningKey, TokenIssuer, TokenIssuerConfig,
+    AccessRegister, ExternalIssuer, InstallationKeys, SigningKey, TokenIssuer, TokenIssuerConfig,
     TokenVerifier,
 };
-use crate::config::{ConfigErrors, SecretFileError};
+use crate::config::ConfigErrors;
 use crate::event_log::{self, EventLog, EventLogConfig, InvalidEventLogUrl};
 use crate::follower::LogTail;
 use crate::idempotency::IdempotencyStore;
@@ -83,12 +81,6 @@ pub enum FoundationError {
     /// The pictures.
     #[error("{0}")]
     Artifacts(#[from] ArtifactStoreError),
-    /// The key that signs URLs and cursors.
-    #[error("{0}")]
-    SigningKey(#[from] SecretFileError),
-    /// The keys of tokens.
-    #[error("{0}")]
-    TokenKeys(#[from] KeyError),
 }
 
 /// What every role of a process stands on.
@@ -199,13 +191,13 @@ impl DataConfig {
         }
     }
 
-    /// Opens the pictures; makes their folder when it is missing, and tries a bucket.
+    /// Opens the pictures, whose URLs `key` signs; makes their folder when it is missing, and tries a bucket.
     ///
     /// # Errors
-    /// When they, or the key that signs their URLs, cannot be used.
-    pub async fn open_artifacts(&self) -> Result<ArtifactStore, FoundationError> {
+    /// When they cannot be used.
+    pub async fn open_artifacts(&self, key: &SigningKey) -> Result<ArtifactStore, FoundationError> {
         let url = self.artifact_store.url(&self.data_dir)?;
-        let store = artifact_store::open(&url, &self.open_signing_key()?)?;
+        let store = artifact_store::open(&url, key)?;
         store.check_at_start(true).await?;
         Ok(store)
     }
@@ -220,36 +212,29 @@ impl DataConfig {
         store.check_at_start(false).await?;
         Ok(store)
     }
+}
 
-    /// Opens the key that signs what this installation gives out; makes it when it is missing.
-    ///
-    /// # Errors
-    /// When it cannot be read, or can be read by others.
-    pub fn open_signing_key(&self) -> Result<SigningKey, FoundationError> {
-        Ok(SigningKey::open(&self.data_dir)?)
-    }
-
-    /// Opens the keys of tokens; makes them when they are missing. What a token says is believed while `register`
-    /// says so, too; those of `external` are judged by its own rules.
-    ///
-    /// # Errors
-    /// When they cannot be read, or can be read by others.
-    pub fn open_token_keys(
-        &self,
+impl TokenKeys {
+    /// What makes tokens with `keys` and believes them. What a token says is believed while `register` says so, too;
+    /// those of `external` are judged by its own rules.
+    #[must_use]
+    pub fn new(
+        keys: &InstallationKeys,
         issuer: &TokenIssuerConfig,
         register: AccessRegister,
         external: Option<ExternalIssuer>,
-    ) -> Result<TokenKeys, FoundationError> {
-        let ring = KeyRing::open(&self.data_dir, Utc::now())?;
-        let issuer = Arc::new(TokenIssuer::new(ring, issuer.token_config()));
+    ) -> Self {
+        let issuer = Arc::new(TokenIssuer::on_keys(keys, issuer.token_config()));
         let verifier = issuer.verifier().with_register(register);
         let verifier = Arc::new(verifier.with_external_issuer(external));
-        Ok(TokenKeys { issuer, verifier })
+        Self { issuer, verifier }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use chrono::Utc;
+
     use super::*;
     use crate::test_support::fresh_database;
 
@@ -297,9 +282,10 @@ mod tests {
                 artifact_store::AnnouncedUpload { artifact_id: id, expected, until, notes };
             store.upload_target(upload).await
         };
+        let key = SigningKey::from_bytes([7; 32]);
         assert!(matches!(ask(reader.clone()).await, Err(ArtifactStoreError::OpenedToRead)));
         assert!(matches!(reader.get(id).await, Err(ArtifactStoreError::NotFound(_))));
-        assert!(ask(data.open_artifacts().await.unwrap()).await.is_ok());
+        assert!(ask(data.open_artifacts(&key).await.unwrap()).await.is_ok());
     }
 
     #[tokio::test]

@@ -20,6 +20,7 @@ pub mod health;
 pub mod http;
 pub mod idempotency;
 pub mod identity_provider;
+pub mod key_holders;
 pub mod metrics;
 pub mod ownership;
 pub mod picture_memory;

@@ -21,7 +21,7 @@ use uuid::Uuid;
 use crate::artifact_store::{
     self, ArtifactStore, ArtifactStoreUrl, ExpectedUpload, UploadError, UploadLimits,
 };
-use crate::auth::SigningKey;
+use crate::auth::{InstallationKeys, KeyRing, SigningKey};
 use crate::embedded_postgres::{
     EmbeddedPostgres, EmbeddedPostgresConfig, EmbeddedPostgresError, Purpose, stop_cluster,
 };
@@ -72,7 +72,9 @@ impl TestDatabase {
 #[must_use]
 pub fn artifact_store_in(data_dir: &Path) -> ArtifactStore {
     let url = ArtifactStoreUrl::Folder(data_dir.join("artifacts"));
-    let key = SigningKey::open(data_dir).unwrap_or_else(|error| panic!("{error}"));
+    let ring =
+        KeyRing::open(data_dir, chrono::Utc::now()).unwrap_or_else(|error| panic!("{error}"));
+    let key = SigningKey::new(&InstallationKeys::new(&ring));
     artifact_store::open(&url, &key).unwrap_or_else(|error| panic!("{error}"))
 }
 

@@ -17,25 +17,29 @@ use crate::error::QueryError;
 const TAG_BYTES: usize = 16;
 /// Bytes of the filter's digest inside a cursor.
 const FILTER_BYTES: usize = 8;
+/// The purpose that the keys of cursors are derived for.
+const PURPOSE: &str = "cursors";
 /// The longest cursor that is looked at, in characters.
 const CURSOR_MAX_CHARS: usize = 512;
 
-/// The secret behind cursors; all processes that serve one API share it.
+/// The secrets behind cursors; all processes that serve one API share them.
 #[derive(Clone)]
-pub(crate) struct CursorKey([u8; 64]);
+pub(crate) struct CursorKey(SigningKey);
 
 impl CursorKey {
-    /// The key that follows from the installation's secret: one secret to keep, and cursors that
-    /// cannot be mistaken for anything else that it signs.
+    /// The keys that follow from the installation's secrets: nothing more to keep, and cursors that
+    /// cannot be mistaken for anything else that these sign.
     pub(crate) fn derived_from(secret: &SigningKey) -> Self {
-        Self(Sha512::digest(secret.derive_key("cursors")).into())
+        Self(secret.clone())
     }
 
     /// A cursor to `place` in the query `scope`.
     pub(crate) fn seal_cursor<K: Serialize>(&self, scope: &CursorScope, place: &K) -> String {
         // A tuple of numbers, names and ids always has a JSON shape.
         let place = serde_json::to_vec(place).unwrap_or_default();
-        let mut bytes = self.authentication_tag(scope, &place).to_vec();
+        let key = self.0.derive_key(PURPOSE);
+        let full = authenticate(&key, scope, &place).finalize().into_bytes();
+        let mut bytes = full[..TAG_BYTES].to_vec();
         bytes.extend(place);
         URL_SAFE_NO_PAD.encode(bytes)
     }
@@ -54,25 +58,24 @@ impl CursorKey {
         }
         let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| QueryError::InvalidCursor)?;
         let (tag, place) = bytes.split_at_checked(TAG_BYTES).ok_or(QueryError::InvalidCursor)?;
-        self.authenticate(scope, place)
-            .verify_truncated_left(tag)
-            .map_err(|_| QueryError::InvalidCursor)?;
+        let is_by =
+            |key: &[u8; 32]| authenticate(key, scope, place).verify_truncated_left(tag).is_ok();
+        if !self.0.derive_keys(PURPOSE).iter().any(is_by) {
+            return Err(QueryError::InvalidCursor);
+        }
         serde_json::from_slice(place).map_err(|_| QueryError::InvalidCursor)
     }
+}
 
-    fn authentication_tag(&self, scope: &CursorScope, place: &[u8]) -> [u8; TAG_BYTES] {
-        let full = self.authenticate(scope, place).finalize().into_bytes();
-        std::array::from_fn(|n| full[n])
-    }
-
-    fn authenticate(&self, scope: &CursorScope, place: &[u8]) -> Hmac<Sha256> {
-        let mut mac = Hmac::<Sha256>::new(&self.0.into());
-        mac.update(scope.query.as_bytes());
-        mac.update(&[0]);
-        mac.update(&scope.filter);
-        mac.update(place);
-        mac
-    }
+fn authenticate(key: &[u8; 32], scope: &CursorScope, place: &[u8]) -> Hmac<Sha256> {
+    // As long as a block of SHA-256, whatever HMAC would make of a shorter one.
+    let key: [u8; 64] = Sha512::digest(key).into();
+    let mut mac = Hmac::<Sha256>::new(&key.into());
+    mac.update(scope.query.as_bytes());
+    mac.update(&[0]);
+    mac.update(&scope.filter);
+    mac.update(place);
+    mac
 }
 
 /// Which query, with which filter. Both are authenticated with the cursor and not stored in it.
@@ -93,11 +96,19 @@ impl CursorScope {
 
 #[cfg(test)]
 mod tests {
+    use platform::auth::{InstallationKeys, KeyRing};
+
     use super::*;
+
+    fn new_key() -> CursorKey {
+        let folder = tempfile::tempdir().unwrap();
+        let ring = KeyRing::open(folder.path(), chrono::Utc::now()).unwrap();
+        CursorKey::derived_from(&SigningKey::new(&InstallationKeys::new(&ring)))
+    }
 
     #[test]
     fn a_cursor_opens_only_under_its_own_key_query_and_filter() {
-        let (key, other) = (CursorKey([1; 64]), CursorKey([2; 64]));
+        let (key, other) = (new_key(), new_key());
         let scope = CursorScope::new("inspections", &("lot", 1));
         let cursor = key.seal_cursor(&scope, &(7_i64, "x"));
         assert_eq!(key.open::<(i64, String)>(&scope, &cursor).unwrap(), (7, "x".to_owned()));

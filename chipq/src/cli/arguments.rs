@@ -7,6 +7,7 @@ use clap::Args;
 use clap::builder::{PathBufValueParser, RangedU64ValueParser, TypedValueParser as _};
 use domain::{PixelBox, PixelScale, Recipe};
 use platform::artifact_store::ArtifactStoreConfig;
+use platform::auth::KeysConfig;
 use platform::config::listen_address;
 use platform::foundation::FoundationConfig;
 
@@ -27,6 +28,8 @@ pub(crate) struct UpArgs {
     /// Let the user demo (password demo) in, to try it out; refused unless the listener is on loopback.
     #[arg(long, env = "CHIPQ_DEMO")]
     pub(crate) demo: bool,
+    #[command(flatten)]
+    pub(crate) keys: KeysConfig,
     #[command(flatten)]
     pub(crate) installation: InstallationArgs,
     #[command(flatten, next_help_heading = "Limits")]

@@ -19,7 +19,8 @@ use platform::access::{AccessAdministration, CredentialStore, Sessions};
 use platform::access_attempts::{AttemptRecorder, NotedAttempts, record_attempts};
 use platform::artifact_store::{ArtifactStore, UploadLimits};
 use platform::auth::{
-    AccessRegister, Actor, KeyRing, RoleScopes, SigningKey, TokenConfig, TokenIssuer, Users,
+    AccessRegister, Actor, InstallationKeys, KeyRing, RoleScopes, SigningKey, TokenConfig,
+    TokenIssuer, Users,
 };
 use platform::event_log::postgres::PostgresEventLog;
 use platform::event_log::{EventLog, Position, Recorded, StreamVersion};
@@ -76,7 +77,8 @@ impl TestApi {
         let data = tempfile::tempdir().unwrap();
         let log = wrap_log(Arc::new(PostgresEventLog::new(pool.clone())));
         let keys = KeyRing::open(data.path(), Utc::now()).unwrap();
-        let issuer = Arc::new(TokenIssuer::new(keys, tokens));
+        let keys = InstallationKeys::new(&keys);
+        let issuer = Arc::new(TokenIssuer::on_keys(&keys, tokens));
         let artifacts = artifact_store_in(data.path());
         let register = AccessRegister::new().with_roles(roles);
         register.publish(AccessControl::default());
@@ -90,7 +92,7 @@ impl TestApi {
             users: Users::demo(),
             register: register.clone(),
             credentials: CredentialStore::new(pool.clone()),
-            signing_key: SigningKey::open(data.path()).unwrap(),
+            signing_key: SigningKey::new(&keys),
             sessions: Sessions::new(log.clone(), pool.clone()),
         };
         let api = CommandApi::new(on, &config);

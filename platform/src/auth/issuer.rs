@@ -1,26 +1,30 @@
 //! Issuing access tokens.
 
-use std::sync::Arc;
-
 use chrono::{DateTime, Utc};
 use jsonwebtoken::Header;
 use uuid::Uuid;
 
-use super::followed_keys::FollowedKeys;
+use super::installation_keys::InstallationKeys;
 use super::tokens::{ALGORITHM, AccessToken, TOKEN_TYPE, TokenClaims, TokenConfig};
 use super::{Actor, AuthError, KeyRing, TokenVerifier};
 
 /// Issues access tokens with the key that signs at the time.
 pub struct TokenIssuer {
-    pub(super) keys: Arc<FollowedKeys>,
+    pub(super) keys: InstallationKeys,
     config: TokenConfig,
 }
 
 impl TokenIssuer {
-    /// An issuer that signs with `keys`, and notices when they are rotated.
+    /// An issuer that signs with the keys of a ring.
     #[must_use]
     pub fn new(keys: KeyRing, config: TokenConfig) -> Self {
-        Self { keys: Arc::new(FollowedKeys::of_ring(&keys)), config }
+        Self::on_keys(&InstallationKeys::new(&keys), config)
+    }
+
+    /// An issuer that signs with `keys`, as they are followed.
+    #[must_use]
+    pub fn on_keys(keys: &InstallationKeys, config: TokenConfig) -> Self {
+        Self { keys: keys.clone(), config }
     }
 
     /// A token that proves `actor` from `now` on, and belongs to no session.
@@ -61,11 +65,11 @@ impl TokenIssuer {
         let no_key = || AuthError::Sign("there is no key to sign with".to_owned());
         let signing = keys.signing_at(now).ok_or_else(no_key)?;
         let header = Header {
-            kid: Some(signing.kid.clone()),
+            kid: Some(signing.id.clone()),
             typ: Some(TOKEN_TYPE.to_owned()),
             ..Header::new(ALGORITHM)
         };
-        let token = jsonwebtoken::encode(&header, &claims, &signing.key)
+        let token = jsonwebtoken::encode(&header, &claims, &signing.material)
             .map_err(|error| AuthError::Sign(error.to_string()))?;
         Ok(AccessToken { token, token_id: claims.jti, expires_in })
     }
@@ -73,7 +77,7 @@ impl TokenIssuer {
     /// A verifier of the tokens issued here, which notices rotated keys.
     #[must_use]
     pub fn verifier(&self) -> TokenVerifier {
-        TokenVerifier::of_keys(Arc::clone(&self.keys), self.config.clone())
+        TokenVerifier::of_keys(self.keys.clone(), self.config.clone())
     }
 
     /// Whose tokens these are, and how long they are good.

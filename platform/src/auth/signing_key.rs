@@ -5,60 +5,52 @@
 //! key pairs.
 
 use std::fmt;
-use std::path::Path;
 
-use hmac::{Hmac, KeyInit as _, Mac as _};
+use chrono::Utc;
 
-use crate::config::{SecretFileError, random_bytes, read_or_create_secret};
+use super::installation_keys::InstallationKeys;
+use super::key_material::SECRET_BYTES;
+use super::secret_key::derive_key;
 
-/// Bytes of the secret and of every key that is derived from it.
-const KEY_BYTES: usize = 32;
-/// Bytes of one block of SHA-256.
-const BLOCK_BYTES: usize = 64;
-
-/// One secret; all processes of an installation share it.
+/// The secrets that all processes of an installation share: one signs, all verify, and each is followed as it is
+/// rotated.
 #[derive(Clone)]
-pub struct SigningKey([u8; KEY_BYTES]);
+pub struct SigningKey(InstallationKeys);
 
 impl SigningKey {
-    /// The key in `<data_dir>/url-signing-key` (mode 0600), made on first use.
-    ///
-    /// # Errors
-    /// When the file is exposed to other users, damaged, or cannot be read or written.
-    pub fn open(data_dir: &Path) -> Result<Self, SecretFileError> {
-        let path = data_dir.join("url-signing-key");
-        let failed = |reason| SecretFileError::Generate { path: path.clone(), reason };
-        let bytes = read_or_create_secret(&path, || {
-            random_bytes::<KEY_BYTES>().map(Vec::from).map_err(failed)
-        })?;
-        let damaged = |_| failed("it is damaged; delete it and a new one is made".to_owned());
-        Ok(Self(bytes.try_into().map_err(damaged)?))
-    }
-
-    /// The key of 32 bytes for one purpose: HMAC-SHA256 over its name. Nothing can be learnt from
-    /// it about the secret or about the key of another purpose (as HKDF-Expand,
-    /// RFC 5869, for one block).
+    /// The secrets among these keys.
     #[must_use]
-    pub fn derive_key(&self, purpose: &str) -> [u8; KEY_BYTES] {
-        let mut mac = hmac_sha256(&self.0);
-        mac.update(b"chipq-derived-key-1\n");
-        mac.update(purpose.as_bytes());
-        mac.finalize().into_bytes().into()
+    pub fn new(keys: &InstallationKeys) -> Self {
+        Self(keys.clone())
     }
-}
 
-/// HMAC-SHA256 under `key`. HMAC pads a short key with zeros to one block; doing it here leaves
-/// nothing that can fail.
-pub(crate) fn hmac_sha256(key: &[u8; KEY_BYTES]) -> Hmac<sha2::Sha256> {
-    let mut block = [0; BLOCK_BYTES];
-    block[..KEY_BYTES].copy_from_slice(key);
-    Hmac::new(&block.into())
+    /// The key for one purpose that signs now. Derived from a secret that nobody has, where there is none.
+    #[must_use]
+    pub fn derive_key(&self, purpose: &str) -> [u8; SECRET_BYTES] {
+        let keys = self.0.current();
+        let secret = keys.secret_at(Utc::now()).map(|secret| secret.material);
+        derive_key(&secret.unwrap_or_else(|| *self.0.secret_of_nobody()), purpose)
+    }
+
+    /// Every key for one purpose that may have signed what is believed, the newest first.
+    #[must_use]
+    pub fn derive_keys(&self, purpose: &str) -> Vec<[u8; SECRET_BYTES]> {
+        let keys = self.0.current();
+        keys.secrets.iter().rev().map(|secret| derive_key(&secret.material, purpose)).collect()
+    }
+
+    /// The key for one purpose that stays the same for as long as possible: of the oldest secret.
+    #[must_use]
+    pub fn derive_lasting_key(&self, purpose: &str) -> [u8; SECRET_BYTES] {
+        let keys = self.derive_keys(purpose);
+        keys.last().copied().unwrap_or_else(|| self.derive_key(purpose))
+    }
 }
 
 #[cfg(test)]
 impl SigningKey {
-    pub(crate) const fn from_bytes(bytes: [u8; KEY_BYTES]) -> Self {
-        Self(bytes)
+    pub(crate) fn from_bytes(bytes: [u8; SECRET_BYTES]) -> Self {
+        Self(InstallationKeys::of_set(super::key_set::KeySet::of_secret(bytes)))
     }
 }
 
@@ -70,18 +62,23 @@ impl fmt::Debug for SigningKey {
 
 #[cfg(test)]
 mod tests {
+    use chrono::TimeDelta;
+
     use super::*;
+    use crate::auth::{KeyPurpose, KeyRing};
+
+    fn open(folder: &std::path::Path) -> SigningKey {
+        SigningKey::new(&InstallationKeys::new(&KeyRing::open(folder, Utc::now()).unwrap()))
+    }
 
     #[test]
     fn the_key_is_made_once_and_every_purpose_has_its_own() {
         let folder = tempfile::tempdir().unwrap();
-        let (first, again) =
-            (SigningKey::open(folder.path()).unwrap(), SigningKey::open(folder.path()).unwrap());
+        let (first, again) = (open(folder.path()), open(folder.path()));
         assert_eq!(first.derive_key("a"), again.derive_key("a"));
         assert_ne!(first.derive_key("a"), first.derive_key("b"));
         let elsewhere = tempfile::tempdir().unwrap();
-        let other = SigningKey::open(elsewhere.path()).unwrap();
-        assert_ne!(first.derive_key("a"), other.derive_key("a"));
+        assert_ne!(first.derive_key("a"), open(elsewhere.path()).derive_key("a"));
         assert_eq!(format!("{first:?}"), "SigningKey([redacted])");
     }
 
@@ -89,7 +86,23 @@ mod tests {
     fn a_damaged_key_is_told_with_the_remedy() {
         let folder = tempfile::tempdir().unwrap();
         crate::config::write_private(&folder.path().join("url-signing-key"), b"short").unwrap();
-        let error = SigningKey::open(folder.path()).unwrap_err().to_string();
-        assert!(error.contains("delete it"), "{error}");
+        let error = KeyRing::open(folder.path(), Utc::now()).unwrap_err().to_string();
+        assert!(error.contains("url-signing-key") && error.contains("move it away"), "{error}");
+    }
+
+    #[test]
+    fn what_an_older_secret_signed_is_verified_until_it_is_retired() {
+        let folder = tempfile::tempdir().unwrap();
+        let (before, now) = (open(folder.path()), Utc::now());
+        let mut ring = KeyRing::open(folder.path(), now).unwrap();
+        let old = ring.held().into_iter().find(|key| key.purpose == KeyPurpose::Urls).unwrap().id;
+        let new = ring.rotate(KeyPurpose::Urls, now - TimeDelta::seconds(60)).unwrap();
+        let after = open(folder.path());
+        assert_ne!(before.derive_key("a"), after.derive_key("a"), "the newer one signs");
+        assert!(after.derive_keys("a").contains(&before.derive_key("a")));
+        assert_eq!(after.derive_lasting_key("a"), before.derive_lasting_key("a"));
+        assert!(ring.retire(&new, now).is_err(), "the one that signs");
+        ring.retire(&old, now).unwrap();
+        assert!(!open(folder.path()).derive_keys("a").contains(&before.derive_key("a")));
     }
 }

@@ -2,6 +2,7 @@
 
 mod forged;
 mod rotation;
+mod shared_place;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -22,7 +23,7 @@ fn issuer(folder: &Path) -> TokenIssuer {
 
 /// The id of the key that `issuer` signs with.
 fn kid_of(issuer: &TokenIssuer) -> String {
-    issuer.keys.current().signing_at(Utc::now()).unwrap().kid.clone()
+    issuer.keys.current().signing_at(Utc::now()).unwrap().id.clone()
 }
 
 fn engineer() -> Actor {
@@ -259,5 +260,5 @@ fn header_of(issuer: &TokenIssuer) -> Header {
 /// What the key of `issuer` signs.
 fn sign(issuer: &TokenIssuer, header: &Header, claims: &Value) -> String {
     let keys = issuer.keys.current();
-    jsonwebtoken::encode(header, claims, &keys.signing_at(Utc::now()).unwrap().key).unwrap()
+    jsonwebtoken::encode(header, claims, &keys.signing_at(Utc::now()).unwrap().material).unwrap()
 }

@@ -11,8 +11,9 @@ use domain::{AccessControl, Reach, Sha256};
 use jsonwebtoken::Validation;
 use jsonwebtoken::errors::ErrorKind;
 
-use super::followed_keys::FollowedKeys;
-use super::keys::{KeySet, PublicKeys};
+use super::installation_keys::InstallationKeys;
+use super::key_set::KeySet;
+use super::public_keys::PublicKeys;
 use super::register::{AccessRegister, AccessUnknown};
 use super::signed_tokens::{SignedToken, SignedTokens};
 use super::tokens::{ALGORITHM, TOKEN_TYPE, TokenClaims, TokenConfig, VerifiedToken};
@@ -28,7 +29,7 @@ const NAME_MAX_BYTES: usize = 255;
 
 /// Decides which tokens are believed.
 pub struct TokenVerifier {
-    keys: Arc<FollowedKeys>,
+    keys: InstallationKeys,
     signed: SignedTokens,
     config: TokenConfig,
     register: Option<AccessRegister>,
@@ -37,8 +38,8 @@ pub struct TokenVerifier {
 }
 
 impl TokenVerifier {
-    /// A verifier that believes these keys, as long as their folder says so.
-    pub(super) fn of_keys(keys: Arc<FollowedKeys>, config: TokenConfig) -> Self {
+    /// A verifier that believes these keys, as long as their place says so.
+    pub(super) fn of_keys(keys: InstallationKeys, config: TokenConfig) -> Self {
         Self { keys, signed: SignedTokens::default(), config, register: None, external: None }
     }
 
@@ -48,7 +49,7 @@ impl TokenVerifier {
     /// When the set holds no Ed25519 key.
     pub fn from_jwks(set: &serde_json::Value, config: TokenConfig) -> Result<Self, KeyError> {
         let keys = KeySet::of_public(PublicKeys::from_jwks(set)?);
-        Ok(Self::of_keys(Arc::new(FollowedKeys::of_set(keys)), config))
+        Ok(Self::of_keys(InstallationKeys::of_set(keys), config))
     }
 
     /// The actor that `token` proves at `now`.

@@ -11,7 +11,9 @@ use domain::{ArtifactId, MediaType};
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
 use platform::artifact_store::{ArtifactStore, UploadLimits};
-use platform::auth::{AccessRegister, Actor, KeyRing, SigningKey, TokenConfig, TokenIssuer};
+use platform::auth::{
+    AccessRegister, Actor, InstallationKeys, KeyRing, SigningKey, TokenConfig, TokenIssuer,
+};
 use platform::event_log::postgres::PostgresEventLog;
 use platform::event_log::{
     Append, EventLog, EventMetadata, LogPlace, NewEvent, Position, StreamId, StreamVersion,
@@ -75,10 +77,9 @@ impl World {
     async fn started(config: QueryApiConfig, register: Option<AccessRegister>) -> Self {
         let database = fresh_database().await;
         let folder = tempfile::tempdir().unwrap();
-        let issuer = TokenIssuer::new(
-            KeyRing::open(folder.path(), Utc::now()).unwrap(),
-            TokenConfig::default(),
-        );
+        let ring = KeyRing::open(folder.path(), Utc::now()).unwrap();
+        let keys = InstallationKeys::new(&ring);
+        let issuer = TokenIssuer::on_keys(&keys, TokenConfig::default());
         let pool = database.pool();
         let log = Arc::new(CountedLog::new(Arc::new(PostgresEventLog::new(pool.clone()))));
         let artifacts = artifact_store_in(folder.path());
@@ -88,7 +89,7 @@ impl World {
             tail: LogTail::new(log.clone()),
             artifacts: artifacts.clone(),
             memory: PictureMemory::default(),
-            signing_key: SigningKey::open(folder.path()).unwrap(),
+            signing_key: SigningKey::new(&keys),
             verifier: Arc::new(match register {
                 Some(register) => issuer.verifier().with_register(register),
                 None => issuer.verifier(),

@@ -207,7 +207,7 @@ fn duplicates(issuer: &TokenIssuer, now: DateTime<Utc>, forged: &mut Forgeries) 
 fn sign_text(issuer: &TokenIssuer, header: &str, claims: &str) -> String {
     let message = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
     let keys = issuer.keys.current();
-    let key = &keys.signing_at(Utc::now()).unwrap().key;
+    let key = &keys.signing_at(Utc::now()).unwrap().material;
     let signature = jsonwebtoken::crypto::sign(message.as_bytes(), key, Algorithm::EdDSA).unwrap();
     format!("{message}.{signature}")
 }

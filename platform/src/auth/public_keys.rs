@@ -8,11 +8,11 @@ use domain::Sha256;
 use jsonwebtoken::DecodingKey;
 use serde_json::json;
 
-use super::KeyError;
+use super::key_error::KeyError;
 
 /// Public keys by id.
 #[derive(Clone, Default)]
-pub(in crate::auth) struct PublicKeys(BTreeMap<String, PublicKey>);
+pub(super) struct PublicKeys(BTreeMap<String, PublicKey>);
 
 #[derive(Clone)]
 struct PublicKey {
@@ -22,7 +22,7 @@ struct PublicKey {
 
 impl PublicKeys {
     /// The Ed25519 signing keys of a key set (RFC 8037).
-    pub(in crate::auth) fn from_jwks(set: &serde_json::Value) -> Result<Self, KeyError> {
+    pub(super) fn from_jwks(set: &serde_json::Value) -> Result<Self, KeyError> {
         let mut keys = Self::default();
         for entry in set["keys"].as_array().into_iter().flatten() {
             let usable = entry["kty"] == "OKP" && entry["crv"] == "Ed25519";
@@ -41,12 +41,19 @@ impl PublicKeys {
         self.0.get(kid).map(|public| &public.key)
     }
 
-    pub(in crate::auth) fn jwks(&self) -> serde_json::Value {
+    pub(super) fn jwks(&self) -> serde_json::Value {
         let entry = |(kid, public): (&String, &PublicKey)| {
             json!({"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig",
                    "kid": kid, "x": public.x})
         };
         json!({ "keys": self.0.iter().map(entry).collect::<Vec<_>>() })
+    }
+
+    /// Adds the key of this id as it is in `others`, unless there is one.
+    pub(super) fn copy_from(&mut self, others: &Self, kid: &str) {
+        if let Some(key) = others.0.get(kid) {
+            self.0.entry(kid.to_owned()).or_insert_with(|| key.clone());
+        }
     }
 
     /// Adds a raw public key; returns its id, which is derived from it.
