@@ -22,6 +22,7 @@ mod schema_version;
 mod service;
 mod serving_projector;
 mod status;
+mod summaries;
 
 pub use beyond_log::BeyondLog;
 pub use generation::tables::{ensure, ensure_each};
@@ -39,3 +40,4 @@ pub use status::{
     ParkedStream, ProjectionStatus, StatusError, find_parked_stream, list_generations,
     list_parked_streams, list_stopped_by, read_parked_stream, serving_position,
 };
+pub use summaries::refresh_summaries;

@@ -149,8 +149,11 @@ impl Projection for Labelled {
                 DatabaseFlavour::PostgreSql => {
                     "CREATE TABLE label (); COMMENT ON TABLE label IS 'PostgreSql'"
                 }
-                DatabaseFlavour::TimescaleDb => {
-                    "CREATE TABLE label (); COMMENT ON TABLE label IS 'TimescaleDb'"
+                DatabaseFlavour::TimescaleDbApache => {
+                    "CREATE TABLE label (); COMMENT ON TABLE label IS 'TimescaleDbApache'"
+                }
+                DatabaseFlavour::TimescaleDbCommunity => {
+                    "CREATE TABLE label (); COMMENT ON TABLE label IS 'TimescaleDbCommunity'"
                 }
             },
             views: &[],
