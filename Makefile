@@ -56,6 +56,8 @@ test: packages ## Every test, on a real PostgreSQL, Triton, Keycloak and Kafka (
 	CHIPQ_KAFKA_CONSUMERS=$$(deploy/ensure-kafka-consumers)
 	export CHIPQ_TRITON CHIPQ_KEYCLOAK CHIPQ_KAFKA_RUNTIME CHIPQ_KAFKA_CONSUMERS
 	$(CARGO) test --locked --workspace $(ARGS)
+	[ -n "$${CHIPQ_TEST_TIMESCALE_URL:-}" ] || \
+	    echo "SKIPPED: read models on TimescaleDB; set CHIPQ_TEST_TIMESCALE_URL to a server that has it (docs/timescaledb.md)"
 
 test-integration: packages ## The tests with a real Kafka and consumers of others; says what it skips
 	@trap 'deploy/stop-test-postgres' EXIT

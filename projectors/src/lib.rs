@@ -33,7 +33,7 @@ pub use rebuild::{
     Comparison, Progress, RebuildError, RebuildOptions, RebuildReport, TableDifference, Verified,
     rebuild, verify, verify_each,
 };
-pub use schema_version::SchemaMismatch;
+pub use schema_version::{SchemaMismatch, list_of_other_flavour};
 pub use service::{ProjectorsConfig, Service};
 pub use serving_projector::catch_up;
 pub use status::{

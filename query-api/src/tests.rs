@@ -18,6 +18,7 @@ mod rest;
 mod restored;
 mod schema;
 mod slow_clients;
+mod sums;
 mod tables;
 mod websocket;
 mod world;
