@@ -206,3 +206,41 @@ async fn the_services_role_makes_swaps_and_refreshes_what_the_owner_made() {
     assert_sums_are_right(&world).await;
     services.close().await;
 }
+
+#[tokio::test]
+async fn findings_are_compressed_once_an_operator_says_so_and_then_written_once_all_the_same() {
+    let Some(world) = community().await else { return };
+    inspect_for_days(&world).await;
+    world.project().await;
+    let policies = "SELECT count(*) FROM timescaledb_information.jobs
+        WHERE hypertable_schema LIKE 'defects_g%' AND proc_name = 'policy_compression'";
+    assert_eq!(world.count(policies).await, 0, "nothing is compressed unasked");
+    let name: String = sqlx::query_scalar("SELECT quote_ident(current_database())")
+        .fetch_one(&world.pool)
+        .await
+        .unwrap();
+    let set = format!("ALTER DATABASE {name} SET chipq.columnstore_after = '30 days'");
+    world.pool.execute(set.as_str()).await.unwrap();
+    let rebuild_defects = async || {
+        let (log, options) = (Arc::clone(&world.log), RebuildOptions { expect_identical: true });
+        rebuild(&world.pool, log, find("defects").unwrap(), options, &mut |_| {}).await.unwrap();
+    };
+    rebuild_defects().await;
+    assert_eq!(world.count(policies).await, 1);
+    let compress = "SELECT count(compress_chunk(c)) FROM show_chunks('defects_g2.defects') AS c";
+    assert!(world.count(compress).await > 0);
+
+    world.go_to(TimeDelta::hours(1));
+    let golden = world.register_part("board-b").await;
+    world.inspect(&golden, &[0.9]).await;
+    world.project().await;
+    let again = "INSERT INTO defects_g2.defects SELECT * FROM defects_g2.defects
+        ON CONFLICT (artifact_id, number, found_at) DO NOTHING";
+    let again = sqlx::query(again).execute(&world.pool).await.unwrap();
+    assert_eq!(again.rows_affected(), 0);
+    assert_sums_are_right(&world).await;
+    world.assert_equals_a_rebuild().await;
+    // The policy goes with its generation.
+    rebuild_defects().await;
+    assert_eq!(world.count(policies).await, 1);
+}

@@ -34,3 +34,16 @@ CREATE TRIGGER hold_back_summaries AFTER INSERT ON defects REFERENCING NEW TABLE
     FOR EACH STATEMENT EXECUTE FUNCTION hold_back_summaries();
 
 CREATE VIEW newest_summed AS SELECT max(found_at) AS at FROM defects;
+
+-- An operator may have findings compressed after a while: less room, and slower to find by the board.
+DO $$
+DECLARE
+    after interval := nullif(current_setting('chipq.columnstore_after', true), '')::interval;
+BEGIN
+    IF after IS NOT NULL THEN
+        ALTER TABLE defects SET (timescaledb.enable_columnstore, timescaledb.segmentby = 'station',
+            timescaledb.orderby = 'found_at DESC, position DESC, number DESC');
+        PERFORM add_compression_policy('defects', compress_after => after);
+    END IF;
+END
+$$;
