@@ -57,6 +57,8 @@ test: packages ## Every test, on a real PostgreSQL, Triton, Keycloak, Kafka and 
 	CHIPQ_SEAWEEDFS=$$(deploy/ensure-seaweedfs)
 	export CHIPQ_TRITON CHIPQ_KEYCLOAK CHIPQ_KAFKA_RUNTIME CHIPQ_KAFKA_CONSUMERS CHIPQ_SEAWEEDFS
 	$(CARGO) test --locked --workspace $(ARGS)
+	[ -n "$${CHIPQ_TEST_TIMESCALE_URL:-}" ] || \
+	    echo "SKIPPED: read models on TimescaleDB; set CHIPQ_TEST_TIMESCALE_URL to a server that has it (docs/timescaledb.md)"
 
 test-integration: packages ## The tests with a real Kafka, consumers of others and a real S3; says what it skips
 	@trap 'deploy/stop-test-postgres' EXIT

@@ -17,6 +17,13 @@ BEGIN
     REVOKE UPDATE, DELETE ON events FROM chipq_service;
     REVOKE INSERT, UPDATE, DELETE ON _sqlx_migrations FROM chipq_service;
     GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO chipq_service;
+    FOR statement IN
+        SELECT format('GRANT USAGE ON SCHEMA %I TO chipq_service', nspname)
+        FROM pg_extension JOIN pg_namespace ON pg_namespace.oid = extnamespace
+        WHERE extname = 'timescaledb' AND nspname <> 'public' AND pg_get_userbyid(nspowner) = current_user
+    LOOP
+        EXECUTE statement;
+    END LOOP;
     -- Read models are the projectors': they make, swap and drop generations as they go.
     FOR statement IN
         SELECT format('ALTER SCHEMA %I OWNER TO chipq_service', nspname)
@@ -26,7 +33,9 @@ BEGIN
           AND pg_get_userbyid(nspowner) = current_user
         UNION ALL
         SELECT format('ALTER %s %s OWNER TO chipq_service',
-                      CASE relkind WHEN 'v' THEN 'VIEW' ELSE 'TABLE' END, pg_class.oid::regclass)
+                      -- TimescaleDB's continuous aggregates, which are named so, are views to PostgreSQL only.
+                      CASE WHEN relkind = 'v' AND relname LIKE 'continuous\_%' THEN 'MATERIALIZED VIEW'
+                           WHEN relkind = 'v' THEN 'VIEW' ELSE 'TABLE' END, pg_class.oid::regclass)
         FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
         WHERE nspname IN (SELECT 'read' UNION ALL
                           SELECT projection || '_g' || generation FROM projection_checkpoints)

@@ -3,6 +3,7 @@
 
 mod list;
 mod repair;
+mod timescale;
 
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
@@ -36,11 +37,12 @@ pub(crate) async fn migrate(args: InstallationArgs) -> anyhow::Result<()> {
         projectors::ensure(session.pool()).await?;
         // Where services have a role of their own, whoever migrates hands them what is theirs.
         postgres::grant_to_services(session.pool()).await?;
-        anyhow::Ok(())
+        Ok(timescale::describe(session.pool()).await?)
     };
     let migrated = migrated.await;
-    session.close(migrated).await?;
+    let timescale = session.close(migrated).await?;
     outln!("the database has the newest shape");
+    timescale.iter().for_each(|line| outln!("{line}"));
     Ok(())
 }
 

@@ -22,7 +22,7 @@ said at start, before anything is touched. `chipq help COMMAND` shows one comman
 ";
 
 /// What is read without an option for it, and what it is for.
-const WITHOUT_OPTION: [(&str, &str); 14] = [
+const WITHOUT_OPTION: [(&str, &str); 15] = [
     ("DATABASE_URL", "stands in for `CHIPQ_DATABASE_URL` where that is not set"),
     ("CHIPQ_POSTGRES_BIN", "folder with PostgreSQL's programs, for the private server"),
     (
@@ -40,6 +40,10 @@ const WITHOUT_OPTION: [(&str, &str); 14] = [
     ),
     ("CHIPQ_CACHE", "where `make` keeps Triton and Keycloak; read by the scripts"),
     ("CHIPQ_TEST_DATABASE_URL", "tests: this server instead of a private one"),
+    (
+        "CHIPQ_TEST_TIMESCALE_URL",
+        "tests: this server with TimescaleDB, as a superuser, instead of a private one; every database of a test has the extension",
+    ),
     (
         "CHIPQ_INDEX_ROWS",
         "tests: rows of each table whose filters are explained, instead of 100,000",

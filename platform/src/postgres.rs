@@ -28,7 +28,7 @@ use sqlx::{Connection as _, PgConnection};
 pub(crate) use clock::DatabaseClock;
 pub use connection::DatabaseConnection;
 pub use error::PostgresError;
-pub use flavour::DatabaseFlavour;
+pub use flavour::{DatabaseFlavour, Timescale, is_timescale_available};
 pub use migrations::{MIGRATOR, check_migrated, migrate};
 pub use pool::{Pool, PooledConnection};
 pub(crate) use service_role::SERVICE_ROLE;

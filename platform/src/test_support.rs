@@ -1,7 +1,8 @@
 //! For tests only: a fresh, migrated database each, on one cluster shared by every test process.
 //!
 //! The cluster lives in `/tmp/chipq-test-<uid>` (or is the server of `CHIPQ_TEST_DATABASE_URL`),
-//! forgets on power loss, and goes on running; [`stop_shared_cluster`] ends it. A database is
+//! forgets on power loss, and goes on running; [`stop_shared_cluster`] ends it. Where
+//! `CHIPQ_TEST_TIMESCALE_URL` names a server with TimescaleDB, every database has it. A database is
 //! dropped after its [`TestDatabase`], unless the test panicked: then its URL is printed, and it
 //! stays for an hour.
 
@@ -10,6 +11,7 @@ mod gateway;
 mod intercepted_log;
 mod lost_log;
 mod ports;
+mod timescale;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -32,6 +34,7 @@ pub use gateway::Gateway;
 pub use intercepted_log::{CountedLog, InterceptedLog, Interception};
 pub use lost_log::{cut_log, put_copy_back};
 pub use ports::free_port;
+pub use timescale::{create_timescale, timescale_server};
 
 /// Connections that one test may hold.
 const CONNECTIONS_PER_TEST: u32 = 16;
@@ -83,10 +86,17 @@ pub fn artifact_store_in(data_dir: &Path) -> ArtifactStore {
 /// # Panics
 /// When there is no PostgreSQL, or it fails; the message says what to do.
 pub async fn fresh_database() -> TestDatabase {
-    match create().await {
-        Ok(database) => database,
-        Err(error) => panic!("no database for the test: {error}"),
-    }
+    static TEMPLATE: OnceCell<String> = OnceCell::const_new();
+    create(&TEMPLATE, Shape { has_timescale: timescale_server().is_some() }).await
+}
+
+/// The same without TimescaleDB, wherever the tests run.
+///
+/// # Panics
+/// When there is no PostgreSQL, or it fails; the message says what to do.
+pub async fn fresh_plain_database() -> TestDatabase {
+    static TEMPLATE: OnceCell<String> = OnceCell::const_new();
+    create(&TEMPLATE, Shape { has_timescale: false }).await
 }
 
 /// Stops the shared cluster, if it runs. From a shell, as root or not, the same is
@@ -108,11 +118,26 @@ enum TestDatabaseError {
     Database(#[from] sqlx::Error),
 }
 
-async fn create() -> Result<TestDatabase, TestDatabaseError> {
+/// What a template has beyond its migrations.
+#[derive(Debug, Clone, Copy)]
+struct Shape {
+    has_timescale: bool,
+}
+
+async fn create(template: &OnceCell<String>, shape: Shape) -> TestDatabase {
+    match try_create(template, shape).await {
+        Ok(database) => database,
+        Err(error) => panic!("no database for the test: {error}"),
+    }
+}
+
+async fn try_create(
+    template: &OnceCell<String>,
+    shape: Shape,
+) -> Result<TestDatabase, TestDatabaseError> {
     static SERVER: OnceCell<String> = OnceCell::const_new();
-    static TEMPLATE: OnceCell<String> = OnceCell::const_new();
     let server = SERVER.get_or_try_init(server_url).await?;
-    let template = TEMPLATE.get_or_try_init(|| make_template(server)).await?;
+    let template = template.get_or_try_init(|| make_template(server, shape)).await?;
 
     let name = format!("t_{}", Uuid::now_v7().simple());
     let mut connection = PgConnection::connect(server).await?;
@@ -137,6 +162,9 @@ fn shared_cluster() -> EmbeddedPostgresConfig {
 
 /// The URL of the server's own database, from which others are created.
 async fn server_url() -> Result<String, EmbeddedPostgresError> {
+    if let Some(url) = timescale_server() {
+        return Ok(url);
+    }
     if let Ok(url) = std::env::var("CHIPQ_TEST_DATABASE_URL")
         && !url.is_empty()
     {
@@ -155,11 +183,12 @@ fn with_database(url: &str, database: &str) -> String {
 }
 
 /// The database that all others are copied from: made once for each set of migrations.
-async fn make_template(server: &str) -> Result<String, TestDatabaseError> {
+async fn make_template(server: &str, shape: Shape) -> Result<String, TestDatabaseError> {
     // With their numbers: one that got another is another set, since the database remembers by number.
     let numbered = MIGRATOR.iter().map(|m| [&m.version.to_be_bytes(), &*m.checksum].concat());
     let digest = domain::Sha256::digest_of(&numbered.collect::<Vec<_>>().concat()).to_string();
-    let name = format!("template_{}", &digest[..16]);
+    let flavour = if shape.has_timescale { "timescale_" } else { "" };
+    let name = format!("template_{flavour}{}", &digest[..16]);
     let mut connection = PgConnection::connect(server).await?;
     sqlx::query("SELECT pg_advisory_lock($1)").bind(TEMPLATE_LOCK).execute(&mut connection).await?;
     let is_ready: bool = sqlx::query_scalar(
@@ -169,9 +198,9 @@ async fn make_template(server: &str) -> Result<String, TestDatabaseError> {
     .fetch_one(&mut connection)
     .await?;
     if !is_ready {
-        fill_template(&mut connection, server, &name).await?;
+        fill_template(&mut connection, server, &name, shape).await?;
     }
-    sweep(&mut connection, &name).await?;
+    sweep(&mut connection, &digest[..16]).await?;
     // Closing the session releases the lock.
     connection.close().await?;
     Ok(name)
@@ -181,11 +210,22 @@ async fn fill_template(
     connection: &mut PgConnection,
     server: &str,
     name: &str,
+    shape: Shape,
 ) -> Result<(), TestDatabaseError> {
     connection.execute(format!("DROP DATABASE IF EXISTS \"{name}\" WITH (FORCE)").as_str()).await?;
     connection.execute(format!("CREATE DATABASE \"{name}\" TEMPLATE template0").as_str()).await?;
-    let pool = postgres::connect(&DatabaseConfig::from_url(with_database(server, name))).await?;
+    let url = with_database(server, name);
+    if shape.has_timescale {
+        let mut inside = PgConnection::connect(&url).await?;
+        create_timescale(&mut inside, None).await?;
+        inside.close().await?;
+    }
+    let pool = postgres::connect(&DatabaseConfig::from_url(&url)).await?;
     postgres::migrate(&pool).await?;
+    if shape.has_timescale {
+        // Its scheduler would be a connection that nobody can copy the database beside.
+        pool.execute("SELECT _timescaledb_functions.stop_background_workers()").await?;
+    }
     pool.close().await;
     let seal = format!("ALTER DATABASE \"{name}\" WITH IS_TEMPLATE true ALLOW_CONNECTIONS false");
     connection.execute(seal.as_str()).await?;
@@ -196,7 +236,7 @@ async fn fill_template(
 async fn sweep(connection: &mut PgConnection, current: &str) -> Result<(), sqlx::Error> {
     let names: Vec<String> = sqlx::query_scalar(
         "SELECT datname::text FROM pg_database WHERE datname LIKE 't\\_%'
-            OR (datname LIKE 'template\\_%' AND datname <> $1
+            OR (datname LIKE 'template\\_%' AND datname NOT LIKE '%' || $1
                 AND (pg_stat_file('base/' || oid || '/PG_VERSION', true)).modification
                     < now() - $2::text::interval)",
     )

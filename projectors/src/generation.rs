@@ -20,6 +20,8 @@ pub(crate) mod lock {
     pub(crate) const OWNER: i32 = 774;
     /// Whoever rebuilds or verifies a projection, with the projection's hash.
     pub(crate) const REBUILD: i32 = 775;
+    /// Whoever refreshes a projection's continuous aggregates, with the projection's hash.
+    pub(crate) const REFRESH: i32 = 777;
 }
 
 /// A generation that this process owns, and what it knows of it.

@@ -22,6 +22,7 @@ mod schema_version;
 mod service;
 mod serving_projector;
 mod status;
+mod summaries;
 
 pub use beyond_log::BeyondLog;
 pub use generation::tables::{ensure, ensure_each};
@@ -32,10 +33,11 @@ pub use rebuild::{
     Comparison, Progress, RebuildError, RebuildOptions, RebuildReport, TableDifference, Verified,
     rebuild, verify, verify_each,
 };
-pub use schema_version::SchemaMismatch;
+pub use schema_version::{SchemaMismatch, list_of_other_flavour};
 pub use service::{ProjectorsConfig, Service};
 pub use serving_projector::catch_up;
 pub use status::{
     ParkedStream, ProjectionStatus, StatusError, find_parked_stream, list_generations,
     list_parked_streams, list_stopped_by, read_parked_stream, serving_position,
 };
+pub use summaries::refresh_summaries;

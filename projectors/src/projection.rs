@@ -17,7 +17,7 @@ pub struct ProjectionDefinition {
     /// rebuild makes one of this version.
     pub schema_version: i32,
     /// DDL of its tables on a database of this flavour, unqualified: it runs with a generation's
-    /// schema as the only one in the search path. Tables and columns are the same on all of them.
+    /// schema as the first one in the search path. What readers see has the same names and columns on all of them.
     pub schema_sql: fn(DatabaseFlavour) -> &'static str,
     /// Its tables that readers see, each as a view of the same name in the schema `read`.
     pub views: &'static [&'static str],
@@ -32,6 +32,12 @@ impl ProjectionDefinition {
         let lines = (self.schema_sql)(flavour).lines();
         let code = lines.map(|line| line.split_once("--").map_or(line, |(code, _)| code));
         code.flat_map(str::split_whitespace).collect::<Vec<_>>().join(" ")
+    }
+
+    /// [`Self::tables`] on databases of every flavour. A generation keeps the tables that it was made with when its
+    /// database becomes another, and whoever writes into it need not know which these are.
+    pub(crate) fn tables_of_all_flavours(&self) -> Vec<String> {
+        DatabaseFlavour::ALL.map(|flavour| self.tables(flavour)).to_vec()
     }
 }
 

@@ -225,6 +225,7 @@ async fn fill_and_swap(
     builder.approach_serving(pool, progress).await?;
     // Before the comparison, which may take long and is in vain then.
     refuse_poisons(builder).await?;
+    builder.refresh_summaries(pool).await?;
     let compared = fill_and_compare(pool, builder, progress).await?;
     if options.expect_identical && !compared.comparison.is_identical() {
         return Err(RebuildError::Differs(compared.comparison));

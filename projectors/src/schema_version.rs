@@ -7,7 +7,7 @@
 //! side by side, one of which forgot it, must not park each other's streams. What is written into the tables is
 //! not compared here: a test holds it to the version (`tests/projectors/written_rows.rs`).
 
-use platform::postgres::{DatabaseConnection, DatabaseFlavour};
+use platform::postgres::{DatabaseConnection, DatabaseFlavour, Pool};
 
 use crate::projection::Projection;
 
@@ -66,15 +66,15 @@ pub(crate) async fn find_mismatch(
     projection: &dyn Projection,
 ) -> Result<Option<SchemaMismatch>, sqlx::Error> {
     let definition = projection.definition();
-    let flavour = DatabaseFlavour::detect(connection).await?;
     let differing: Option<(i32, i32)> = sqlx::query_as(
         "SELECT generation, schema_version FROM public.projection_checkpoints
          WHERE projection = $1 AND status = 'serving'
-           AND (schema_version <> $2 OR tables_digest <> md5($3))",
+           AND (schema_version <> $2
+                OR tables_digest <> ALL(SELECT md5(tables) FROM unnest($3::text[]) AS tables))",
     )
     .bind(projection.name())
     .bind(definition.schema_version)
-    .bind(definition.tables(flavour))
+    .bind(definition.tables_of_all_flavours())
     .fetch_optional(connection)
     .await?;
     Ok(differing.map(|(generation, built_by)| SchemaMismatch {
@@ -83,4 +83,31 @@ pub(crate) async fn find_mismatch(
         built_by,
         expected: definition.schema_version,
     }))
+}
+
+/// The read models whose serving generation was made for a database of another flavour than it is now: it is written
+/// as it is, and the next rebuild makes one for this database.
+///
+/// # Errors
+/// When the database fails.
+pub async fn list_of_other_flavour(pool: &Pool) -> Result<Vec<&'static str>, sqlx::Error> {
+    let mut connection = pool.acquire().await?;
+    let flavour = DatabaseFlavour::detect(&mut connection).await?;
+    let mut others = Vec::new();
+    for projection in crate::ALL {
+        let definition = projection.definition();
+        let differs: bool = sqlx::query_scalar(
+            "SELECT EXISTS (SELECT FROM public.projection_checkpoints
+             WHERE projection = $1 AND status = 'serving' AND schema_version = $2 AND tables_digest <> md5($3))",
+        )
+        .bind(definition.name)
+        .bind(definition.schema_version)
+        .bind(definition.tables(flavour))
+        .fetch_one(&mut *connection)
+        .await?;
+        if differs {
+            others.push(definition.name);
+        }
+    }
+    Ok(others)
 }

@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use crate::generation::tables::ensure_each;
 use crate::projection::Projection;
 use crate::serving_projector::ServingProjector;
+use crate::summaries::keep_refreshed;
 
 /// How the projectors work.
 #[derive(Debug, Clone, clap::Args)]
@@ -76,6 +77,7 @@ impl Service {
             };
             tasks.spawn(run_follower(follower, status, shutdown.child()));
         }
+        tasks.spawn(keep_refreshed(pool, crate::ALL.to_vec(), shutdown));
         while let Some(ended) = tasks.join_next().await {
             ended.context("a projection's task died")?;
         }

@@ -12,7 +12,7 @@ use platform::event_log::{EventLog, Page, Position, StreamId};
 use platform::follower::{
     FollowError, FollowerStatus, LogTail, OwnerLock, Projector, project_to_end,
 };
-use platform::postgres::{DatabaseConnection, DatabaseFlavour, Pool};
+use platform::postgres::{DatabaseConnection, Pool};
 
 use crate::beyond_log::find_beyond_log;
 use crate::blockade::Blockade;
@@ -182,16 +182,16 @@ pub(crate) async fn take_over_serving(
     projection: &'static dyn Projection,
 ) -> Result<Option<Generation>, sqlx::Error> {
     let definition = projection.definition();
-    let flavour = DatabaseFlavour::detect(connection).await?;
     let taken: Option<(i32, i64, i64)> = sqlx::query_as(
         "UPDATE public.projection_checkpoints SET owner_epoch = owner_epoch + 1
          WHERE projection = $1 AND status = 'serving' AND schema_version = $2
-           AND (tables_digest IS NULL OR tables_digest = md5($3))
+           AND (tables_digest IS NULL
+                OR tables_digest = ANY(SELECT md5(tables) FROM unnest($3::text[]) AS tables))
          RETURNING generation, owner_epoch, position",
     )
     .bind(projection.name())
     .bind(definition.schema_version)
-    .bind(definition.tables(flavour))
+    .bind(definition.tables_of_all_flavours())
     .fetch_optional(&mut *connection)
     .await?;
     let Some((number, epoch, position)) = taken else { return Ok(None) };

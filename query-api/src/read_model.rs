@@ -6,6 +6,7 @@
 pub(crate) mod artifacts;
 pub(crate) mod boxes;
 pub(crate) mod conditions;
+pub(crate) mod defect_sums;
 pub(crate) mod defects;
 pub(crate) mod detection_limits;
 pub(crate) mod identities;

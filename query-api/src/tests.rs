@@ -19,6 +19,7 @@ mod restored;
 mod retired_pictures;
 mod schema;
 mod slow_clients;
+mod sums;
 mod tables;
 mod websocket;
 mod world;

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use domain::GenerationStatus;
 use platform::event_log::Position;
-use platform::postgres::{DatabaseConnection, DatabaseFlavour, Pool};
+use platform::postgres::{DatabaseConnection, DatabaseFlavour, Pool, Timescale};
 use sqlx::Executor as _;
 
 use super::{Generation, lock, schema};
@@ -56,7 +56,8 @@ pub(crate) async fn create(
     projection: &'static dyn Projection,
     status: GenerationStatus,
 ) -> Result<Generation, sqlx::Error> {
-    let flavour = DatabaseFlavour::detect(tx).await?;
+    let timescale = Timescale::detect(tx).await?;
+    let flavour = timescale.as_ref().map_or(DatabaseFlavour::PostgreSql, Timescale::flavour);
     let number: i32 = sqlx::query_scalar(
         "INSERT INTO public.projection_checkpoints
              (projection, generation, status, schema_version, tables_digest)
@@ -80,8 +81,10 @@ pub(crate) async fn create(
         discarded: HashMap::new(),
     };
     let (schema, tables) = (generation.schema(), (projection.definition().schema_sql)(flavour));
+    // What the extension offers is found wherever it is installed.
+    let beside = timescale.map(|found| format!(", {}", found.schema)).unwrap_or_default();
     let ddl = format!(
-        "CREATE SCHEMA {schema}; SET LOCAL search_path = {schema};
+        "CREATE SCHEMA {schema}; SET LOCAL search_path = {schema}{beside};
          {tables};
          SET LOCAL search_path = DEFAULT;"
     );

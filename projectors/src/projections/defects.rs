@@ -1,11 +1,14 @@
 //! `read.defects`: every finding from the recipe's `review_at`. Its position is that of the result
 //! that named it; position and number together are unique.
+//!
+//! `read.station_defects_hourly` and `read.station_defects_daily` are its sums. The tables see to them, each flavour of
+//! database in its own way: here only findings are written.
 
 use chrono::{DateTime, Utc};
 use domain::{Aggregate as _, Lot, PartNumber, PixelScale, ProjectionName, Station};
 use domain::{ArtifactId, Confidence, Defect, DefectClass, Grade, Inspection, InspectionEvent};
 use platform::event_log::Position;
-use platform::postgres::DatabaseConnection;
+use platform::postgres::{DatabaseConnection, DatabaseFlavour};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -20,11 +23,28 @@ pub(super) struct Defects(Vec<DefectRow>);
 impl FindingRows for Defects {
     const DEFINITION: ProjectionDefinition = ProjectionDefinition {
         name: ProjectionName::Defects.as_str(),
-        schema_version: 6,
-        schema_sql: |_| {
-            concat!(include_str!("defects.sql"), include_str!("inspection_context.sql"))
+        schema_version: 7,
+        schema_sql: |flavour| match flavour {
+            DatabaseFlavour::PostgreSql => concat!(
+                include_str!("defects.sql"),
+                include_str!("defects/summed.sql"),
+                include_str!("inspection_context.sql")
+            ),
+            DatabaseFlavour::TimescaleDbApache => concat!(
+                include_str!("defects.sql"),
+                include_str!("defects/hypertable.sql"),
+                include_str!("defects/summed.sql"),
+                include_str!("inspection_context.sql")
+            ),
+            DatabaseFlavour::TimescaleDbCommunity => concat!(
+                include_str!("defects.sql"),
+                include_str!("defects/hypertable.sql"),
+                include_str!("summary_progress.sql"),
+                include_str!("defects/continuous.sql"),
+                include_str!("inspection_context.sql")
+            ),
         },
-        views: &["defects"],
+        views: &["defects", "station_defects_hourly", "station_defects_daily"],
         aggregate_types: &[Inspection::TYPE],
     };
 

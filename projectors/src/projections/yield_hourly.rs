@@ -1,4 +1,5 @@
 //! `read.yield_hourly`: judgements per hour (UTC), lot, part and station. Yield = passed ÷ judged.
+//! `read.station_yield_hourly` and `read.station_yield_daily` are its sums without lots, which the tables see to.
 //!
 //! Sums do not say what they are made of: what keeps an event from being counted twice is the
 //! inspection's context, which remembers it.
@@ -7,7 +8,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Timelike as _, Utc};
 use domain::{Aggregate as _, Grade, Inspection, InspectionEvent, Judgement, ProjectionName};
-use platform::postgres::DatabaseConnection;
+use platform::postgres::{DatabaseConnection, DatabaseFlavour};
 
 use super::inspection_context::{Advanced, FindingRows, InspectionContext};
 use super::read_model::InspectionRecord;
@@ -20,11 +21,28 @@ pub(super) struct YieldHourly(BTreeMap<Bucket, Sums>);
 impl FindingRows for YieldHourly {
     const DEFINITION: ProjectionDefinition = ProjectionDefinition {
         name: ProjectionName::Yield.as_str(),
-        schema_version: 5,
-        schema_sql: |_| {
-            concat!(include_str!("yield_hourly.sql"), include_str!("inspection_context.sql"))
+        schema_version: 6,
+        schema_sql: |flavour| match flavour {
+            DatabaseFlavour::PostgreSql => concat!(
+                include_str!("yield_hourly.sql"),
+                include_str!("yield_hourly/summed.sql"),
+                include_str!("inspection_context.sql")
+            ),
+            DatabaseFlavour::TimescaleDbApache => concat!(
+                include_str!("yield_hourly.sql"),
+                include_str!("yield_hourly/hypertable.sql"),
+                include_str!("yield_hourly/summed.sql"),
+                include_str!("inspection_context.sql")
+            ),
+            DatabaseFlavour::TimescaleDbCommunity => concat!(
+                include_str!("yield_hourly.sql"),
+                include_str!("yield_hourly/hypertable.sql"),
+                include_str!("summary_progress.sql"),
+                include_str!("yield_hourly/continuous.sql"),
+                include_str!("inspection_context.sql")
+            ),
         },
-        views: &["yield_hourly"],
+        views: &["yield_hourly", "station_yield_hourly", "station_yield_daily"],
         aggregate_types: &[Inspection::TYPE],
     };
 

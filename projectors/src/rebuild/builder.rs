@@ -7,6 +7,7 @@ use domain::GenerationStatus;
 use platform::event_log::{EventLog, Page, Position};
 use platform::follower::{OwnerConnection, OwnerLock};
 use platform::postgres::{DatabaseConnection, Pool};
+use sqlx::Executor as _;
 
 use super::compare::{Comparison, compare_generations};
 use super::serving_snapshot::ServingSnapshot;
@@ -20,6 +21,7 @@ use crate::poison::Poison;
 use crate::projection::Projection;
 use crate::repair;
 use crate::status::serving_position;
+use crate::summaries::refresh_generation;
 
 /// Events in one transaction of a rebuild.
 const PAGE_EVENTS: usize = 2_000;
@@ -79,6 +81,16 @@ impl Builder {
                 break;
             }
         }
+        Ok(())
+    }
+
+    /// Materialises its sums, where the database does that, so that it serves them at once.
+    pub(super) async fn refresh_summaries(&mut self, pool: &Pool) -> Result<(), RebuildError> {
+        self.connection.allow_long_statements(pool).await?;
+        self.connection.execute("SET statement_timeout = 0").await?;
+        let schema = self.generation.schema();
+        refresh_generation(&mut self.connection, &schema).await?;
+        self.connection.execute("RESET statement_timeout").await?;
         Ok(())
     }
 

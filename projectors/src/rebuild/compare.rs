@@ -1,4 +1,5 @@
-//! Compares two generations of a projection: every table, row by row as text, in any order.
+//! Compares two generations of a projection: every table and what readers see beside them, row by row as text, in
+//! any order. What is a view on a database of one flavour may be a table on another.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -8,6 +9,8 @@ use sqlx::Executor as _;
 
 use super::serving_snapshot::ServingSnapshot;
 use crate::generation::{Generation, schema};
+use crate::projection::Projection;
+use crate::summaries::SUMMARY_PROGRESS;
 
 /// A row `t`, as text, in 64 bits.
 const ROW_HASH: &str = "hashtextextended(t::text, 0)";
@@ -79,15 +82,16 @@ pub(super) async fn compare_generations(
     (pool, connection): (&Pool, &mut DatabaseConnection),
     new: &Generation,
 ) -> Result<Comparison, sqlx::Error> {
-    let name = new.projection.name();
-    let (old_schema, new_schema) = (schema(name, snapshot.generation), new.schema());
+    let projection = new.projection;
+    let (old_schema, new_schema) = (schema(projection.name(), snapshot.generation), new.schema());
     let mut tx = connection.begin().await?;
     // As for the snapshot, a whole table outlasts any statement of a service.
     tx.allow_long_statements(pool).await?;
     (&mut *tx).execute("SET LOCAL statement_timeout = 0").await?;
     let old_number = snapshot.generation;
-    let old = sum_up(snapshot.connection(), (name, old_number), &old_schema);
-    let (old, new) = tokio::try_join!(old, sum_up(&mut tx, (name, new.number), &new_schema))?;
+    let old = sum_up(snapshot.connection(), (projection, old_number), &old_schema);
+    let new = sum_up(&mut tx, (projection, new.number), &new_schema);
+    let (old, new) = tokio::try_join!(old, new)?;
     tx.rollback().await?;
 
     let tables: BTreeSet<&String> = old.tables.keys().chain(new.tables.keys()).collect();
@@ -134,7 +138,7 @@ struct Content {
 
 async fn sum_up(
     connection: &mut DatabaseConnection,
-    (projection, generation): (&str, i32),
+    (projection, generation): (&dyn Projection, i32),
     schema: &str,
 ) -> Result<Summary, sqlx::Error> {
     let (events_read, parked_streams): (i64, i64) = sqlx::query_as(
@@ -142,15 +146,20 @@ async fn sum_up(
                               WHERE p.projection = c.projection AND p.generation = c.generation)
          FROM public.projection_checkpoints c WHERE projection = $1 AND generation = $2",
     )
-    .bind(projection)
+    .bind(projection.name())
     .bind(generation)
     .fetch_one(&mut *connection)
     .await?;
-    let names: Vec<String> =
-        sqlx::query_scalar("SELECT tablename::text FROM pg_tables WHERE schemaname = $1")
-            .bind(schema)
-            .fetch_all(&mut *connection)
-            .await?;
+    let names: Vec<String> = sqlx::query_scalar(
+        "SELECT relname::text FROM pg_catalog.pg_class
+             WHERE relnamespace = $1::text::regnamespace AND relname <> $2
+               AND (relkind = 'r' OR relkind = 'v' AND relname = ANY($3))",
+    )
+    .bind(schema)
+    .bind(SUMMARY_PROGRESS)
+    .bind(projection.definition().views)
+    .fetch_all(&mut *connection)
+    .await?;
     let mut tables = BTreeMap::new();
     for table in names {
         let sql = format!(

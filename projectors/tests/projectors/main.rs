@@ -21,6 +21,10 @@ mod rows;
 #[cfg(test)]
 mod running;
 #[cfg(test)]
+mod sums;
+#[cfg(test)]
+mod timescale;
+#[cfg(test)]
 mod versions;
 #[cfg(test)]
 mod world;

@@ -20,7 +20,7 @@ use projectors::Projection;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-pub(crate) const VIEWS: [&str; 9] = [
+pub(crate) const VIEWS: [&str; 13] = [
     "inspections",
     "artifacts",
     "timeline",
@@ -30,6 +30,10 @@ pub(crate) const VIEWS: [&str; 9] = [
     "golden_samples",
     "yield_hourly",
     "reports",
+    "station_defects_hourly",
+    "station_defects_daily",
+    "station_yield_hourly",
+    "station_yield_daily",
 ];
 
 pub(crate) struct World {
@@ -42,7 +46,11 @@ pub(crate) struct World {
 impl World {
     /// An empty log and empty read models.
     pub(crate) async fn new() -> Self {
-        let database = fresh_database().await;
+        Self::on(fresh_database().await).await
+    }
+
+    /// An empty log and empty read models in this database.
+    pub(crate) async fn on(database: TestDatabase) -> Self {
         let pool = database.pool();
         projectors::ensure(&pool).await.unwrap();
         let log = Arc::new(PostgresEventLog::new(pool.clone()));
@@ -114,6 +122,11 @@ impl World {
             metadata: self.metadata(),
         };
         execute(&*self.log, request).await.unwrap()
+    }
+
+    /// What happens next happens so long after the story began.
+    pub(crate) fn go_to(&self, since_start: TimeDelta) {
+        self.seconds.store(since_start.num_seconds(), Ordering::Relaxed);
     }
 
     fn metadata(&self) -> EventMetadata {

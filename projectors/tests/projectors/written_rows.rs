@@ -191,10 +191,12 @@ async fn write_rows(world: &World, projection: &dyn Projection, events: &[Record
     let mut tx = world.pool.begin().await.unwrap();
     tx.execute(format!("SET LOCAL search_path = {schema}").as_str()).await.unwrap();
     projection.apply(&mut tx, &ours).await.unwrap();
+    // Which of those that readers see are views, and what stands behind them, differs by the database.
     let tables = "SELECT table_name::text FROM information_schema.tables
-        WHERE table_schema = $1 ORDER BY table_name";
-    let tables: Vec<String> =
-        sqlx::query_scalar(tables).bind(&schema).fetch_all(&mut *tx).await.unwrap();
+        WHERE table_schema = $1 AND table_name <> 'summary_progress'
+          AND (table_type = 'BASE TABLE' OR table_name = ANY($2)) ORDER BY table_name";
+    let tables = sqlx::query_scalar(tables).bind(&schema).bind(definition.views);
+    let tables: Vec<String> = tables.fetch_all(&mut *tx).await.unwrap();
     let mut written = String::new();
     for table in tables {
         let rows = format!("SELECT row_to_json(t)::text FROM {table} t ORDER BY 1");

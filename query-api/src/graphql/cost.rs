@@ -12,7 +12,8 @@ use std::num::NonZeroU32;
 use chrono::{DateTime, Utc};
 
 use super::metrics::resolve_stretch;
-use crate::paging::{PAGE_DEFAULT, PAGE_MAX};
+use crate::paging::{PAGE_DEFAULT, PAGE_MAX, TimeRange};
+use crate::read_model::yields::YieldInterval;
 
 /// The most that one query may cost.
 pub(super) const COST_MAX: usize = 40_000;
@@ -26,7 +27,7 @@ const STATEMENT_COST: usize = 100;
 /// A statement that adds up as many rows as one may
 /// ([`SUMMED_ROWS_MAX`](crate::read_model::summed::SUMMED_ROWS_MAX)).
 const SCAN_COST: usize = 12_000;
-/// What an hour of yield costs before it is shown. It is the sum over lots, parts and stations, and how many
+/// What an hour or day of yield costs before it is shown. It is the sum over lots, parts and stations, and how many
 /// these are is known when it was read ([`requests_for_rows`]).
 const HOUR_COST: usize = 1;
 /// Rows that are added up for one request.
@@ -65,16 +66,17 @@ pub(super) fn page_cost(first: Option<i32>, last: Option<i32>, child: usize) -> 
     size.clamp(1, PAGE_MAX).saturating_mul(child).saturating_add(STATEMENT_COST)
 }
 
-/// What a series of `child` by the hour costs; an absurd stretch is refused later.
-pub(super) fn series_cost(
-    from: Option<DateTime<Utc>>,
-    to: Option<DateTime<Utc>>,
-    child: usize,
-) -> usize {
-    let hours = resolve_stretch(from, to, Utc::now()).map_or(HOURS_MAX, |(from, to)| {
-        usize::try_from((to - from).num_hours()).unwrap_or(HOURS_MAX).saturating_add(1)
+/// What a series of `child` by the hour or day costs; an absurd stretch is refused later.
+pub(super) fn series_cost((from, to): TimeRange, interval: YieldInterval, child: usize) -> usize {
+    let buckets = |from: DateTime<Utc>, to: DateTime<Utc>| match interval {
+        YieldInterval::Hour => (to - from).num_hours(),
+        YieldInterval::Day => (to - from).num_days(),
+    };
+    let stretch = resolve_stretch((from, to), interval, Utc::now());
+    let buckets = stretch.map_or(HOURS_MAX, |(from, to)| {
+        usize::try_from(buckets(from, to)).unwrap_or(HOURS_MAX).saturating_add(1)
     });
-    hours.saturating_mul(child.saturating_add(HOUR_COST)).saturating_add(STATEMENT_COST)
+    buckets.saturating_mul(child.saturating_add(HOUR_COST)).saturating_add(STATEMENT_COST)
 }
 
 /// What counting findings by class costs: nothing bounds how many there are.

@@ -4,15 +4,16 @@ use async_graphql::SimpleObject;
 use chrono::{DateTime, Duration, Utc};
 
 use crate::error::QueryError;
+use crate::paging::TimeRange;
 use crate::read_model::conditions::check_times;
-use crate::read_model::defects::ClassCount;
+use crate::read_model::defect_sums::ClassCount;
 use crate::read_model::words::DefectClassWord;
-use crate::read_model::yields::YieldHour;
+use crate::read_model::yields::{YieldInterval, YieldSum};
 
-/// The longest stretch of a yield series.
-const SERIES_MAX: Duration = Duration::days(92);
+/// The longest stretch of a yield series by the hour, and by the day.
+const SERIES_MAX: [Duration; 2] = [Duration::days(92), Duration::days(1_098)];
 /// The stretch of a yield series when nothing is said.
-const SERIES_DEFAULT: Duration = Duration::hours(24);
+const SERIES_DEFAULT: [Duration; 2] = [Duration::hours(24), Duration::days(30)];
 
 const YIELD_FORMULA: &str = "passed ÷ judged";
 const SHARE_FORMULA: &str = "findings of the class ÷ all findings";
@@ -28,18 +29,18 @@ pub(super) struct YieldSeries {
     denominator: i64,
     /// numerator ÷ denominator; null when nothing was judged.
     value: Option<f64>,
-    /// First hour asked for.
+    /// First hour or day asked for.
     from: DateTime<Utc>,
-    /// End of the last hour asked for.
+    /// End of the last hour or day asked for.
     to: DateTime<Utc>,
-    /// The hours in which boards were judged, in order.
+    /// The hours or days in which boards were judged, in order.
     buckets: Vec<YieldBucket>,
 }
 
-/// The boards judged in one hour.
+/// The boards judged in one hour or day.
 #[derive(Debug, Clone, SimpleObject)]
 pub(super) struct YieldBucket {
-    /// Start of the hour, UTC.
+    /// Start of the hour or day, UTC.
     hour: DateTime<Utc>,
     /// How the figure comes about.
     formula: &'static str,
@@ -62,12 +63,12 @@ pub(super) struct YieldBucket {
 }
 
 impl YieldSeries {
-    pub(super) fn from_hours(
+    pub(super) fn from_sums(
         (from, to): (DateTime<Utc>, DateTime<Utc>),
-        hours: Vec<YieldHour>,
+        sums: Vec<YieldSum>,
     ) -> Self {
-        let numerator = hours.iter().map(|hour| hour.passed).sum();
-        let denominator = hours.iter().map(|hour| hour.judged).sum();
+        let numerator = sums.iter().map(|sum| sum.passed).sum();
+        let denominator = sums.iter().map(|sum| sum.judged).sum();
         Self {
             formula: YIELD_FORMULA,
             numerator,
@@ -75,42 +76,47 @@ impl YieldSeries {
             value: divide_counts(numerator, denominator),
             from,
             to,
-            buckets: hours.into_iter().map(YieldBucket::from_hour).collect(),
+            buckets: sums.into_iter().map(YieldBucket::from_sum).collect(),
         }
     }
 }
 
 impl YieldBucket {
-    fn from_hour(hour: YieldHour) -> Self {
+    fn from_sum(sum: YieldSum) -> Self {
         Self {
-            hour: hour.hour,
+            hour: sum.begins_at,
             formula: YIELD_FORMULA,
-            numerator: hour.passed,
-            denominator: hour.judged,
-            value: divide_counts(hour.passed, hour.judged),
-            judged: hour.judged,
-            passed: hour.passed,
-            review: hour.review,
-            failed: hour.failed,
-            defects: hour.defects,
+            numerator: sum.passed,
+            denominator: sum.judged,
+            value: divide_counts(sum.passed, sum.judged),
+            judged: sum.judged,
+            passed: sum.passed,
+            review: sum.review,
+            failed: sum.failed,
+            defects: sum.defects,
         }
     }
 }
 
-/// The stretch that is meant: the last day up to `now` when nothing is said.
+/// The stretch that is meant: the last day up to `now` when nothing is said, or the last 30 days of a series by the day.
 ///
 /// # Errors
 /// When it is empty or longer than [`SERIES_MAX`].
 pub(super) fn resolve_stretch(
-    from: Option<DateTime<Utc>>,
-    to: Option<DateTime<Utc>>,
+    (from, to): TimeRange,
+    interval: YieldInterval,
     now: DateTime<Utc>,
 ) -> Result<(DateTime<Utc>, DateTime<Utc>), QueryError> {
+    let of_interval = |[by_hour, by_day]: [Duration; 2]| match interval {
+        YieldInterval::Hour => by_hour,
+        YieldInterval::Day => by_day,
+    };
+    let (longest, default) = (of_interval(SERIES_MAX), of_interval(SERIES_DEFAULT));
     check_times((from, to))?;
-    let to = to.unwrap_or_else(|| from.map_or(now, |from| now.max(from + SERIES_DEFAULT)));
-    let from = from.unwrap_or(to - SERIES_DEFAULT);
-    if to - from > SERIES_MAX {
-        let must = format!("must be at most {} days before to", SERIES_MAX.num_days());
+    let to = to.unwrap_or_else(|| from.map_or(now, |from| now.max(from + default)));
+    let from = from.unwrap_or(to - default);
+    if to - from > longest {
+        let must = format!("must be at most {} days before to", longest.num_days());
         return Err(QueryError::invalid("from", must));
     }
     Ok((from, to))
@@ -145,7 +151,7 @@ impl DefectPareto {
         let total: i64 = counts.iter().map(|class| class.count).sum();
         let mut so_far = 0;
         let mut classes = Vec::with_capacity(counts.len());
-        for ClassCount { class, count } in counts {
+        for ClassCount { class, count, .. } in counts {
             so_far += count;
             classes.push(ParetoClass {
                 class,

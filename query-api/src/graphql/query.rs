@@ -17,7 +17,8 @@ use super::node::{Node, find_nodes};
 use super::{Allowed, Everywhere, current_session, query_context};
 use crate::error::QueryError;
 use crate::paging::{PageArguments, Within};
-use crate::read_model::defects::{self, DefectFilter, DefectObject};
+use crate::read_model::defect_sums;
+use crate::read_model::defects::{DefectFilter, DefectObject};
 use crate::read_model::inspections::{self, InspectionFilter, InspectionObject};
 use crate::read_model::parts::{
     self, GoldenSampleObject, OfPart, PartFilter, PartObject, RecipeRevisionObject,
@@ -25,7 +26,7 @@ use crate::read_model::parts::{
 use crate::read_model::projections::{self, GenerationObject, RepairObject};
 use crate::read_model::reports::{self, ReportFilter, ReportObject};
 use crate::read_model::words::GradeWord;
-use crate::read_model::yields::{self, YieldFilter};
+use crate::read_model::yields::{self, YieldFilter, YieldInterval};
 use crate::read_model::{KeptPlace, LogPosition};
 use crate::visibility::Placed;
 
@@ -201,11 +202,11 @@ impl Query {
         read_connection(ctx, page, &filter, &[ProjectionName::Parts], min_position).await
     }
 
-    /// Yield per hour, of the last day when no times are given; at most 92 days, and 250,000 hours of lots at
-    /// stations.
+    /// Yield by the hour, of the last day when no times are given, at most 92 days; or by the day (UTC), of the last 30
+    /// days, at most 1,098. At most 250,000 sums of a part at a station, or of a lot where one is named, are added up.
     #[graphql(
         guard = "Allowed(Scope::ReportsRead)",
-        complexity = "series_cost(from, to, child_complexity)"
+        complexity = "series_cost((from, to), by, child_complexity)"
     )]
     #[allow(clippy::too_many_arguments, reason = "they are GraphQL arguments")]
     async fn yield_series(
@@ -214,24 +215,26 @@ impl Query {
         filter: Option<YieldFilter>,
         from: Option<DateTime<Utc>>,
         to: Option<DateTime<Utc>>,
+        #[graphql(default_with = "YieldInterval::Hour")] by: YieldInterval,
         min_position: Option<KeptPlace>,
     ) -> Result<YieldSeries> {
         let (filter, context) = (filter.unwrap_or_default(), query_context(ctx)?);
         filter.check_arguments()?;
-        let stretch = resolve_stretch(from, to, Utc::now())?;
+        let stretch = resolve_stretch((from, to), by, Utc::now())?;
         await_all(context, &[ProjectionName::Yield], min_position).await?;
         let session = current_session(ctx)?;
         let _turn = context.wait_for_broad_turn(session).await?;
         let filter = Within::rows(Placed::AtStation, &filter, session.reach());
-        let hours = yields::read_hours(&context.pool, &filter, stretch).await?;
-        if let Some(reads) = requests_for_rows(hours.iter().map(|hour| hour.rows).sum()) {
+        let sums = yields::read_sums(&context.pool, &filter, by, stretch).await?;
+        if let Some(reads) = requests_for_rows(sums.iter().map(|sum| sum.rows).sum()) {
             session.count_reads(&context.rate, reads)?;
         }
-        Ok(YieldSeries::from_hours(stretch, hours))
+        Ok(YieldSeries::from_sums(stretch, sums))
     }
 
     /// Findings by class, the most frequent first; those graded DEFECT unless the filter names a
-    /// grade. At most 250,000 are counted: a filter of more is refused, so name a lot, or from and to.
+    /// grade. At most 250,000 sums by the day and hour are added up, or findings, where a lot, an inspection or a
+    /// confidence is named.
     #[graphql(
         guard = "Allowed(Scope::InspectionsRead)",
         complexity = "pareto_cost(child_complexity)"
@@ -249,7 +252,7 @@ impl Query {
         let session = current_session(ctx)?;
         let _turn = context.wait_for_broad_turn(session).await?;
         let filter = Within::list::<DefectObject>(&filter, session.reach());
-        Ok(DefectPareto::from_counts(defects::count_by_class(&context.pool, &filter).await?))
+        Ok(DefectPareto::from_counts(defect_sums::count_by_class(&context.pool, &filter).await?))
     }
 
     /// The report of this id.

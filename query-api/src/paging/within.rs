@@ -54,6 +54,16 @@ impl<'a, F: Filter> Within<'a, F> {
         Some((leading, others))
     }
 
+    /// Whether a lot is asked for, or more than one.
+    pub(crate) fn names_lot(&self) -> bool {
+        self.wanted.iter().flatten().any(|wanted| wanted.column == LOT)
+    }
+
+    /// Whether something is asked for that is no column's equality.
+    pub(crate) fn has_others(&self) -> bool {
+        self.filter.has_others()
+    }
+
     /// From when on, and before when, the first column of the key must be.
     pub(crate) fn stretch(&self) -> TimeRange {
         self.filter.stretch()

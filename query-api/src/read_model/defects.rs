@@ -1,4 +1,4 @@
-//! Findings from the recipe's `review_at`, and how they add up.
+//! Findings from the recipe's `review_at`.
 
 use async_graphql::{InputObject, SimpleObject};
 use chrono::{DateTime, Utc};
@@ -12,10 +12,9 @@ use uuid::Uuid;
 use super::LogPosition;
 use super::boxes::{MillimetreBoxObject, PixelBoxObject, measure};
 use super::conditions::{check_names, check_times, given};
-use super::summed::{check_summed, push_summed_limit};
 use super::words::{DefectClassWord, GradeWord};
 use crate::error::QueryError;
-use crate::paging::{Filter, Listed, TimeRange, Within, restrict_time};
+use crate::paging::{Filter, Listed, TimeRange};
 use crate::visibility::{Placed, restrict_to_reach};
 
 /// One finding on one picture.
@@ -173,13 +172,6 @@ impl Filter for DefectFilter {
     }
 }
 
-/// How many findings there are of a class.
-#[derive(Debug, Clone, FromRow)]
-pub(crate) struct ClassCount {
-    pub(crate) class: DefectClassWord,
-    pub(crate) count: i64,
-}
-
 /// The findings on these inspections within `reach`, as the reports number them: pictures as they were announced,
 /// most confident first.
 pub(crate) async fn of_inspections(
@@ -206,25 +198,4 @@ pub(crate) async fn by_places(
     sql.push("::uuid[], ").push_bind(numbers).push("::integer[]))");
     restrict_to_reach(&mut sql, DefectObject::PLACED, reach);
     Ok(sql.build_query_as().fetch_all(pool).await?)
-}
-
-/// Findings per class, the most frequent first.
-///
-/// # Errors
-/// When there are more than [`SUMMED_ROWS_MAX`](super::summed::SUMMED_ROWS_MAX): what is counted does not grow with the table.
-pub(crate) async fn count_by_class(
-    pool: &Pool,
-    filter: &Within<'_, DefectFilter>,
-) -> Result<Vec<ClassCount>, QueryError> {
-    let mut sql = QueryBuilder::new(
-        "SELECT class, count(*) AS count FROM (SELECT class FROM read.defects WHERE true",
-    );
-    filter.push_conditions(&mut sql);
-    restrict_time(&mut sql, "found_at", filter.stretch());
-    push_summed_limit(&mut sql);
-    sql.push(" GROUP BY class ORDER BY count(*) DESC, class");
-    let counts = sql.build_query_as().fetch_all(pool).await;
-    let counts: Vec<ClassCount> = counts.map_err(QueryError::from_broad_read)?;
-    check_summed(counts.iter().map(|class| class.count))?;
-    Ok(counts)
 }

@@ -1,5 +1,6 @@
 //! The bound on what one statement adds up: a table grows for years, and what an answer costs must not.
 
+use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::{Postgres, QueryBuilder};
 
 use crate::error::QueryError;
@@ -24,4 +25,16 @@ pub(super) fn check_summed(rows: impl Iterator<Item = i64>) -> Result<(), QueryE
         "more than {SUMMED_ROWS_MAX} rows would be added up: name a lot, or a shorter time with from and to"
     );
     Err(QueryError::TooBroad(message))
+}
+
+/// The last beginning of a whole `unit` (UTC) at `time` or before.
+pub(super) fn round_down(time: DateTime<Utc>, unit: TimeDelta) -> DateTime<Utc> {
+    let seconds = time.timestamp() - time.timestamp().rem_euclid(unit.num_seconds());
+    DateTime::from_timestamp(seconds, 0).unwrap_or(time)
+}
+
+/// The first beginning of a whole `unit` (UTC) at `time` or later.
+pub(super) fn round_up(time: DateTime<Utc>, unit: TimeDelta) -> DateTime<Utc> {
+    let begun = round_down(time, unit);
+    if begun == time { time } else { begun + unit }
 }

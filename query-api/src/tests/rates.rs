@@ -158,12 +158,13 @@ async fn what_is_added_up_does_not_grow_with_the_table() {
     let pareto = "{ defectPareto { total } }";
     let series = "{ yieldSeries(from: \"2026-01-01T00:00:00Z\", to: \"2026-01-02T00:00:00Z\") {
         denominator } }";
-    world.execute("DROP TABLE read.defects, read.yield_hourly").await;
+    world.execute("DROP TABLE read.defects, read.yield_hourly CASCADE").await;
     for (rows, is_refused) in [(250_000, false), (250_001, true)] {
         let views = format!(
-            "CREATE OR REPLACE VIEW read.defects AS
-             SELECT 'open' AS class, 'defect' AS grade FROM generate_series(1, {rows});
-             CREATE OR REPLACE VIEW read.yield_hourly AS
+            "CREATE OR REPLACE VIEW read.station_defects_daily AS
+             SELECT timestamptz '2026-01-01 00:00Z' AS day, 'open' AS class, 'defect' AS grade, 1::bigint AS findings
+             FROM generate_series(1, {rows});
+             CREATE OR REPLACE VIEW read.station_yield_hourly AS
              SELECT timestamptz '2026-01-01 00:00Z' AS hour, 1 AS judged, 1 AS passed, 0 AS review, 0 AS failed,
                  0 AS defects
              FROM generate_series(1, {rows})"

@@ -54,6 +54,21 @@ CREATE TABLE read.yield_hourly (
     hour timestamptz NOT NULL, lot text NOT NULL, part text NOT NULL, station text NOT NULL,
     judged bigint NOT NULL, passed bigint NOT NULL, review bigint NOT NULL, failed bigint NOT NULL,
     defects bigint NOT NULL, PRIMARY KEY (hour, lot, part, station));
+CREATE VIEW read.station_defects_hourly AS
+SELECT date_trunc('hour', found_at, 'UTC') AS hour, part, station, class, grade, count(*) AS findings
+FROM read.defects GROUP BY 1, 2, 3, 4, 5;
+CREATE VIEW read.station_defects_daily AS
+SELECT date_trunc('day', found_at, 'UTC') AS day, part, station, class, grade, count(*) AS findings
+FROM read.defects GROUP BY 1, 2, 3, 4, 5;
+CREATE VIEW read.station_yield_hourly AS
+SELECT hour, part, station, sum(judged)::bigint AS judged, sum(passed)::bigint AS passed,
+       sum(review)::bigint AS review, sum(failed)::bigint AS failed, sum(defects)::bigint AS defects
+FROM read.yield_hourly GROUP BY 1, 2, 3;
+CREATE VIEW read.station_yield_daily AS
+SELECT date_trunc('day', hour, 'UTC') AS day, part, station, sum(judged)::bigint AS judged,
+       sum(passed)::bigint AS passed, sum(review)::bigint AS review, sum(failed)::bigint AS failed,
+       sum(defects)::bigint AS defects
+FROM read.yield_hourly GROUP BY 1, 2, 3;
 CREATE TABLE read.reports (
     report_id uuid PRIMARY KEY, inspection_id uuid NOT NULL UNIQUE, lot text NOT NULL,
     part text NOT NULL, station text NOT NULL, judgement text NOT NULL,

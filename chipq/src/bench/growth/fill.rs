@@ -218,7 +218,7 @@ impl Copying {
         errln!("settling ...");
         let end = self.first + i64::try_from(self.width * (self.copies + 1))? - 1;
         let settle = format!(
-            "DELETE FROM yield_g1.yield_hourly;
+            "TRUNCATE yield_g1.yield_hourly, yield_g1.station_yield_hourly, yield_g1.station_yield_daily;
              INSERT INTO yield_g1.yield_hourly
              SELECT date_trunc('hour', r.judged_at, 'UTC'), r.lot, r.part, r.station, count(*),
                     count(*) FILTER (WHERE judgement = 'pass'),
