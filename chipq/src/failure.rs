@@ -126,6 +126,7 @@ fn one_line(error: &anyhow::Error) -> String {
 }
 
 fn code_of(error: &anyhow::Error) -> u8 {
+    use platform::event_log::OpenEventLogError;
     use platform::postgres::PostgresError;
     for cause in error.chain() {
         if let Some(io) = cause.downcast_ref::<io::Error>() {
@@ -137,6 +138,9 @@ fn code_of(error: &anyhow::Error) -> u8 {
         }
         if cause.is::<platform::ownership::OwnershipError>() {
             return exit::CANNOT_WRITE;
+        }
+        if let Some(error) = cause.downcast_ref::<OpenEventLogError>() {
+            return if error.may_pass() { exit::UNAVAILABLE } else { exit::USAGE };
         }
         if cause.is::<PostgresError>() || cause.is::<sqlx::Error>() || cause.is::<reqwest::Error>()
         {

@@ -16,6 +16,7 @@ use platform::config::ConfigErrors;
 use platform::embedded_postgres::{
     DATABASE, EmbeddedPostgres, EmbeddedPostgresConfig, EmbeddedPostgresError,
 };
+use platform::event_log::EventLogUrl;
 use platform::foundation::{DataConfig, Foundation, FoundationConfig};
 use platform::ownership::check_owner;
 use platform::postgres::{self, DatabaseConfig};
@@ -176,7 +177,7 @@ fn check(foundation: &FoundationConfig, data: &DataConfig) -> Result<(), ConfigE
     } else if let Some(log) = errors.check("CHIPQ_EVENT_LOG_URL", foundation.event_log.url()) {
         // Nobody can name a private PostgreSQL: its port and its password are its own affair.
         errors.require(
-            log.is_none(),
+            !matches!(log, Some(EventLogUrl::Postgres(_))),
             "CHIPQ_EVENT_LOG_URL",
             "without CHIPQ_DATABASE_URL the log is in the private PostgreSQL; leave it out, or set \
              both to the same",

@@ -17,7 +17,7 @@ use crate::auth::{
     TokenVerifier,
 };
 use crate::config::{ConfigErrors, SecretFileError};
-use crate::event_log::{self, EventLog, EventLogConfig, InvalidEventLogUrl};
+use crate::event_log::{self, EventLog, EventLogConfig, InvalidEventLogUrl, OpenEventLogError};
 use crate::follower::LogTail;
 use crate::idempotency::IdempotencyStore;
 use crate::postgres::{self, DatabaseConfig, Pool, PostgresError};
@@ -75,7 +75,10 @@ pub enum FoundationError {
     Database(#[from] PostgresError),
     /// The log.
     #[error("{0}")]
-    EventLog(#[from] InvalidEventLogUrl),
+    EventLogUrl(#[from] InvalidEventLogUrl),
+    /// What is there.
+    #[error("CHIPQ_EVENT_LOG_URL: {0}")]
+    EventLog(#[from] OpenEventLogError),
     /// Where pictures are.
     #[error("{0}")]
     ArtifactStoreUrl(#[from] InvalidArtifactStoreUrl),
@@ -120,7 +123,7 @@ impl Foundation {
         errors.finish()?;
         let pool = postgres::connect(&config.database).await?;
         pool.observe_as("main");
-        let log = event_log::open(config.event_log.url()?.as_ref(), &pool)?;
+        let log = event_log::open(config.event_log.url()?.as_ref(), &pool).await?;
         // A page takes two statements.
         let tail = LogTail::with_read_timeout(log, config.database.read_limit(2));
         Ok(Self { reads: pool.clone(), leases: pool.clone(), pool, tail })
@@ -240,11 +243,11 @@ mod tests {
     #[tokio::test]
     async fn everything_wrong_is_said_at_once_and_before_anything_is_connected() {
         let mut config = FoundationConfig::from_url("mysql://db/chipq");
-        config.event_log.event_log_url = Some("kurrentdb://db:2113".into());
+        config.event_log.event_log_url = Some("kurrentdb://db:2113?cafe=1".into());
         let error = Foundation::open(&config).await.err().unwrap().to_string();
         assert!(error.contains("wrong in 2 place"), "{error}");
         assert!(
-            error.contains("CHIPQ_DATABASE_URL: ") && error.contains("kurrentdb://"),
+            error.contains("CHIPQ_DATABASE_URL: ") && error.contains("\"cafe\" is not an option"),
             "{error}"
         );
     }

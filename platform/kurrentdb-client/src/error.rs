@@ -10,7 +10,9 @@ use crate::node_url::NodeAddress;
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum KurrentError {
     /// No connection, or it broke. What was appended on it may be there.
-    #[error("KurrentDB at {address} cannot be reached: {reason}")]
+    #[error(
+        "KurrentDB at {address} cannot be reached ({reason}); check that it runs, and CHIPQ_EVENT_LOG_URL"
+    )]
     Unreachable {
         /// Which node.
         address: NodeAddress,
@@ -18,7 +20,9 @@ pub enum KurrentError {
         reason: String,
     },
     /// No node says that it leads at present.
-    #[error("KurrentDB has no leader at present ({address} knows of none)")]
+    #[error(
+        "KurrentDB has no leader at present ({address} knows of none); wait for its nodes to elect one"
+    )]
     NoLeader {
         /// Which node was asked.
         address: NodeAddress,
@@ -37,17 +41,17 @@ pub enum KurrentError {
     Interrupted(String),
     /// User or password are wrong, or missing.
     #[error(
-        "KurrentDB does not accept the user or the password: set CHIPQ_KURRENTDB_USER and CHIPQ_KURRENTDB_PASSWORD, \
+        "KurrentDB does not accept the user or the password; set CHIPQ_KURRENTDB_USER and CHIPQ_KURRENTDB_PASSWORD, \
          or CHIPQ_KURRENTDB_PASSWORD_FILE"
     )]
     WrongCredentials,
     /// The user may not do this.
     #[error(
-        "the user of KurrentDB may not do this: {0}; it needs to read $all, and to read and write streams that begin with \"chipq\""
+        "the user of KurrentDB may not do this ({0}); let it read $all, and read and write the streams that begin with \"chipq\""
     )]
     Denied(String),
     /// What answers speaks another language.
-    #[error("what answers at {address} is not a KurrentDB: {reason}")]
+    #[error("what answers at {address} is not a KurrentDB ({reason}); correct CHIPQ_EVENT_LOG_URL")]
     NotKurrentDb {
         /// Where.
         address: NodeAddress,
@@ -56,11 +60,11 @@ pub enum KurrentError {
     },
     /// The stream was deleted for ever (a tombstone).
     #[error(
-        "the stream {0} was deleted in KurrentDB: the log is not complete any more; put a backup back"
+        "the stream {0} was deleted in KurrentDB, the log is not complete any more; put a backup back"
     )]
     StreamDeleted(String),
     /// More than the server takes at once.
-    #[error("KurrentDB takes no append of this size ({0}): raise its MaxAppendSize")]
+    #[error("KurrentDB takes no append of this size ({0}); raise its MaxAppendSize")]
     TooLarge(String),
     /// The certificates cannot be used.
     #[error("{0}")]

@@ -27,32 +27,17 @@ pub(crate) async fn read_members(
     Ok(answer.members.into_iter().filter(|member| member.is_alive).filter_map(member).collect())
 }
 
-/// A server of another kind that speaks HTTP/2 breaks off, or says something that is no gRPC.
+/// The first call on a connection is where a server of another kind shows, or one that wants TLS: it breaks off.
 fn explain_foreign(node: &NodeConnection, error: KurrentError) -> KurrentError {
+    let address = node.address.clone();
     match error {
-        KurrentError::Refused(reason) => {
-            KurrentError::NotKurrentDb { address: node.address.clone(), reason }
-        }
-        KurrentError::Unreachable { address, reason } if is_of_protocol(&reason) => {
-            KurrentError::NotKurrentDb { address, reason }
-        }
-        KurrentError::Interrupted(reason) if is_of_protocol(&reason) => {
-            KurrentError::NotKurrentDb { address: node.address.clone(), reason }
+        KurrentError::Refused(reason) => KurrentError::NotKurrentDb { address, reason },
+        KurrentError::Unreachable { reason, .. } => {
+            let hint = "it ends the connection before it answers; is it a KurrentDB, and is tls as it has it?";
+            KurrentError::Unreachable { address, reason: format!("{hint} ({reason})") }
         }
         error => error,
     }
-}
-
-fn is_of_protocol(reason: &str) -> bool {
-    [
-        "frame with invalid size",
-        "invalid compression flag",
-        "content-type",
-        "PROTOCOL_ERROR",
-        "FRAME_SIZE_ERROR",
-    ]
-    .iter()
-    .any(|sign| reason.contains(sign))
 }
 
 fn member(member: gossip::MemberInfo) -> Option<ClusterMember> {

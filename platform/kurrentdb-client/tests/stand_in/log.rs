@@ -185,9 +185,8 @@ impl MemoryLog {
         self.facts_of(name).is_tombstoned = true;
     }
 
-    /// Takes away what is truncated: only now $all lacks it, too.
-    pub(crate) fn scavenge(&mut self) {
-        let streams = &self.streams;
-        self.records.retain(|r| r.revision >= streams[&r.stream].truncated_before);
+    /// Loses one event, as a scavenge of a stream that was truncated and is no more does.
+    pub(crate) fn lose_event(&mut self, name: &str, revision: u64) {
+        self.records.retain(|r| r.stream != name || r.revision != revision);
     }
 }

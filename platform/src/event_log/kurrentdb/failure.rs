@@ -1,0 +1,76 @@
+//! What can go wrong with a log in KurrentDB, and what is worth trying again.
+
+use kurrentdb_client::{KurrentError, KurrentUrlProblems, RefusedCredentials};
+
+use crate::event_log::{AppendError, EventLogError, Position};
+
+/// Why a log in KurrentDB cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum KurrentLogError {
+    /// The URL is wrong.
+    #[error(transparent)]
+    Url(#[from] KurrentUrlProblems),
+    /// What the environment says of the user is wrong.
+    #[error("{0}")]
+    Credentials(#[from] RefusedCredentials),
+    /// The server, or the way to it.
+    #[error(transparent)]
+    Server(#[from] KurrentError),
+    /// Its log is not complete, or not ours.
+    #[error("{0}")]
+    Log(String),
+}
+
+/// What came of an attempt in one session.
+pub(super) type Attempt<T> = Result<T, Trouble>;
+
+/// Why an attempt came to nothing.
+#[derive(Debug)]
+pub(super) enum Trouble {
+    /// Another attempt in another session may succeed; whether this one did nothing, nobody knows.
+    Passing(KurrentError),
+    /// The platform's database failed.
+    Database(EventLogError),
+    /// A place is not in this history of the log.
+    Reissued,
+    /// The command is in the log, or begun elsewhere; the stream has changed: as an append says it.
+    Append(AppendError),
+    /// Trying again does not help.
+    ForGood(KurrentLogError),
+}
+
+impl Trouble {
+    /// The log is not as it has to be.
+    pub(super) fn unusable(reason: impl Into<String>) -> Self {
+        Self::ForGood(KurrentLogError::Log(reason.into()))
+    }
+}
+
+impl From<KurrentError> for Trouble {
+    fn from(error: KurrentError) -> Self {
+        if error.may_pass() { Self::Passing(error) } else { Self::ForGood(error.into()) }
+    }
+}
+
+impl From<Trouble> for EventLogError {
+    fn from(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::Passing(error) => Self::Unavailable(error.into()),
+            Trouble::Database(error) => error,
+            // Nobody can tell from the place alone up to where it stands.
+            Trouble::Reissued => Self::Reissued { after: Position(0) },
+            Trouble::Append(AppendError::Log(error)) => error,
+            Trouble::Append(error) => Self::Failed(error.into()),
+            Trouble::ForGood(error) => Self::Failed(error.into()),
+        }
+    }
+}
+
+impl From<Trouble> for AppendError {
+    fn from(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::Append(error) => error,
+            other => Self::Log(other.into()),
+        }
+    }
+}
