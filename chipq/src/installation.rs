@@ -112,6 +112,7 @@ impl Installation {
         }
         let foundation = Foundation::open(&self.foundation).await?;
         postgres::migrate(foundation.pool()).await?;
+        foundation.check_log().await?;
         Ok(foundation)
     }
 
@@ -119,6 +120,7 @@ impl Installation {
     pub(crate) async fn open_foundation_unchanged(&self) -> anyhow::Result<Foundation> {
         let foundation = Foundation::open(&self.foundation).await?;
         postgres::check_migrated(foundation.pool()).await?;
+        foundation.check_log().await?;
         Ok(foundation)
     }
 

@@ -129,6 +129,19 @@ impl Foundation {
         Ok(Self { reads: pool.clone(), leases: pool.clone(), pool, tail })
     }
 
+    /// Makes sure, once the database is migrated, that a log outside it belongs to it, and is in the incarnation that
+    /// follows: before anybody else asks for one.
+    ///
+    /// # Errors
+    /// When the two do not belong together, or do not answer.
+    pub async fn check_log(&self) -> Result<(), FoundationError> {
+        if self.tail.log().keeps_answers_with_events() {
+            return Ok(());
+        }
+        self.tail.log().end().await.map_err(OpenEventLogError::from)?;
+        Ok(())
+    }
+
     /// With pools of their own for reads and for leases, where commands, reads and followers share a process:
     /// whoever uses up one pool holds up none of the others.
     ///

@@ -6,7 +6,7 @@
 #[path = "support/event_log_suite.rs"]
 mod event_log_suite;
 #[path = "support/kurrent_stage.rs"]
-#[allow(dead_code, reason = "shared with tests of its failures")]
+#[allow(dead_code, unused_imports, reason = "shared with tests of its failures")]
 mod kurrent_stage;
 #[path = "support/two_step_log.rs"]
 #[allow(dead_code, reason = "shared with tests that let it die")]

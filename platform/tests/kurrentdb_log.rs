@@ -1,5 +1,6 @@
 //! The log in KurrentDB when things go wrong: outcomes that nobody knows, other leaders, streams that were truncated,
-//! and an earlier state that was put back. A cluster in memory stands in for KurrentDB.
+//! databases that are another's. A cluster in memory stands in for KurrentDB; `kurrentdb_restored.rs` puts earlier states
+//! of it back.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
@@ -7,7 +8,7 @@
 #[allow(dead_code, reason = "shared with the tests of keys")]
 mod idempotency_stage;
 #[path = "support/kurrent_stage.rs"]
-#[allow(dead_code, reason = "shared with the suite of every log")]
+#[allow(dead_code, unused_imports, reason = "shared with the suite of every log")]
 mod kurrent_stage;
 #[path = "support/two_step_log.rs"]
 #[allow(dead_code, reason = "a stage may have one")]
@@ -18,13 +19,9 @@ use std::time::Duration;
 
 use idempotency_stage::Stage;
 use kurrent_stage::{Fault, KurrentStage, append, append_to, open_at, stream};
-use platform::event_log::{AppendError, EventLog, EventLogError, LogPlace, Position};
-use platform::follower::LogTail;
+use platform::event_log::{AppendError, EventLog, EventLogError, Position};
 use platform::test_support::fresh_database;
-use sqlx::Executor as _;
 use uuid::Uuid;
-
-const PATIENCE: Duration = Duration::from_secs(30);
 
 async fn events_in(log: &dyn EventLog, id: &str) -> usize {
     log.read_stream(&stream(id), 0).await.unwrap().events.len()
@@ -148,149 +145,6 @@ async fn a_command_is_executed_once_whatever_crashes_between_append_and_answer()
     assert_eq!(answer.body["version"], 1);
     let end = keys.head().await;
     assert_eq!(answer.place.position, end, "nothing was appended again");
-}
-
-#[tokio::test]
-async fn a_log_that_was_put_back_says_which_places_still_hold() {
-    let stage = KurrentStage::start(1).await;
-    let log = stage.open().await;
-    let kept = append(&*log, "a").await.unwrap().position.unwrap();
-    let before = log.end().await.unwrap().incarnation;
-    let backup = stage.cluster.back_up();
-    let lost = append(&*log, "b").await.unwrap().position.unwrap();
-    let tail = LogTail::new(Arc::clone(&log));
-    let mut past = tail.follow(Position(0));
-    while past.position() < lost {
-        past.next_page(10).await.unwrap();
-    }
-    stage.cluster.put_back(backup).await;
-
-    // It comes past what was lost before anybody looks.
-    for id in ["c", "d", "e"] {
-        append(&*log, id).await.unwrap();
-    }
-    let now = log.end().await.unwrap();
-    assert!(now.position > lost && now.incarnation != before, "the control");
-    let check = |incarnation, position| log.check_place(LogPlace { incarnation, position });
-    check(before, kept).await.unwrap();
-    check(now.incarnation, now.position).await.unwrap();
-    let told = check(before, lost).await.unwrap_err();
-    assert!(matches!(told, EventLogError::Reissued { after } if after == kept), "{told}");
-
-    let reading = async {
-        loop {
-            match past.next_page(10).await {
-                Err(EventLogError::Unavailable(_)) => {}
-                told => return told,
-            }
-        }
-    };
-    let told = tokio::time::timeout(PATIENCE, reading).await.expect("it is not told");
-    assert!(matches!(told, Err(EventLogError::Reissued { .. })), "{told:?}");
-    let mut again = tail.follow(kept);
-    let mut read = Vec::new();
-    while read.len() < 3 {
-        let page = again.next_page(10).await.unwrap();
-        read.extend(page.events.iter().map(|event| event.stream.aggregate_id.clone()));
-    }
-    assert_eq!(read, ["c", "d", "e"], "nothing of what is lost, and nothing is passed over");
-}
-
-#[tokio::test]
-async fn what_followers_knew_of_what_is_lost_goes_back_with_the_log() {
-    let stage = KurrentStage::start(1).await;
-    let log = stage.open().await;
-    let kept = append(&*log, "a").await.unwrap().position.unwrap();
-    let backup = stage.cluster.back_up();
-    let lost = append(&*log, "b").await.unwrap().position.unwrap();
-    let pool = stage.database.pool();
-    let lease = "INSERT INTO follower_leases (follower, partition, epoch, position) VALUES ('f', $1, 5, $2)";
-    for (partition, position) in [(0, kept), (1, lost)] {
-        sqlx::query(lease).bind(partition).bind(position.0).execute(&pool).await.unwrap();
-    }
-    let checkpoint = "INSERT INTO projection_checkpoints (projection, generation, status, schema_version, position)
-                      VALUES ($1, 1, 'serving', 1, $2)";
-    for (name, position) in [("kept", kept), ("lost", lost)] {
-        sqlx::query(checkpoint).bind(name).bind(position.0).execute(&pool).await.unwrap();
-    }
-    stage.cluster.put_back(backup).await;
-    for id in ["c", "d", "e"] {
-        append(&*log, id).await.unwrap();
-    }
-    assert!(log.head().await.unwrap() > lost, "the control: the number alone says nothing");
-    while pool.execute("SELECT 1").await.is_err() {}
-    let leases: Vec<(i64, i64)> = sqlx::query_as(
-        "SELECT epoch, position FROM follower_leases WHERE follower = 'f' ORDER BY partition",
-    )
-    .fetch_all(&pool)
-    .await
-    .unwrap();
-    assert_eq!(leases, [(6, kept.0), (6, kept.0)]);
-    let lost_after: Vec<(String, Option<i64>)> = sqlx::query_as(
-        "SELECT projection, log_lost_after FROM projection_checkpoints ORDER BY projection",
-    )
-    .fetch_all(&pool)
-    .await
-    .unwrap();
-    assert_eq!(lost_after, [("kept".into(), None), ("lost".into(), Some(kept.0))]);
-}
-
-#[tokio::test]
-async fn an_answer_whose_events_are_lost_is_not_given_again() {
-    let stage = KurrentStage::start(1).await;
-    let log = stage.open().await;
-    append(&*log, "a").await.unwrap();
-    let backup = stage.cluster.back_up();
-    let KurrentStage { cluster, database } = stage;
-    let keys = Stage::on(database, Arc::clone(&log));
-    let claim = keys.fresh("k", "body").await;
-    keys.run("PCB-1", &claim).await.unwrap();
-    let replayed = keys.claim("k", "body").await.unwrap();
-    assert!(matches!(replayed, platform::idempotency::Claimed::Answered(_)), "the control");
-    cluster.put_back(backup).await;
-    append(&*log, "c").await.unwrap();
-    let claim = loop {
-        match keys.claim("k", "body").await {
-            Ok(platform::idempotency::Claimed::Fresh(claim)) => break claim,
-            Ok(answered) => panic!("it says what is lost: {answered:?}"),
-            Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
-        }
-    };
-    keys.run("PCB-1", &claim).await.unwrap();
-    let parts = log.read_command(claim.command_id()).await.unwrap();
-    assert_eq!(parts.len(), 1, "executed anew, once");
-}
-
-#[tokio::test]
-async fn a_database_that_is_started_again_fences_off_and_every_place_stands() {
-    let stage = KurrentStage::start(1).await;
-    let log = stage.open().await;
-    append(&*log, "a").await.unwrap();
-    let before = log.end().await.unwrap();
-    let pool = stage.database.pool();
-    sqlx::query(
-        "INSERT INTO follower_leases (follower, partition, epoch, position) VALUES ('f', 0, 5, $1)",
-    )
-    .bind(before.position.0)
-    .execute(&pool)
-    .await
-    .unwrap();
-    platform::test_support::put_copy_back(&stage.database, Position(1)).await;
-    let after = loop {
-        match log.end().await {
-            Ok(end) => break end,
-            Err(EventLogError::Unavailable(_)) => {}
-            Err(error) => panic!("{error}"),
-        }
-    };
-    assert_ne!(after.incarnation, before.incarnation);
-    assert_eq!(after.position, before.position);
-    log.check_place(before).await.unwrap();
-    let lease: (i64, i64) = sqlx::query_as("SELECT epoch, position FROM follower_leases")
-        .fetch_one(&pool)
-        .await
-        .unwrap();
-    assert_eq!(lease, (6, before.position.0));
 }
 
 #[tokio::test]

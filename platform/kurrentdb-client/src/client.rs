@@ -19,17 +19,17 @@ const NODES_ASKED_MAX: usize = 40;
 
 /// The leader of one cluster, whoever that is. Clones share one connection.
 #[derive(Clone)]
-pub struct KurrentClient(Arc<Shared>);
+pub struct KurrentClient(Arc<ClientShared>);
 
-struct Shared {
+struct ClientShared {
     url: KurrentUrl,
     security: NodeSecurity,
-    known: Mutex<Known>,
+    known: Mutex<KnownLeader>,
 }
 
 /// What was found out last.
 #[derive(Default)]
-struct Known {
+struct KnownLeader {
     leader: Option<Arc<LeaderConnection>>,
     /// Where else to ask, the likeliest first.
     addresses: Vec<NodeAddress>,
@@ -45,7 +45,7 @@ impl KurrentClient {
         credentials: Option<&KurrentCredentials>,
     ) -> Result<Self, KurrentError> {
         let security = NodeSecurity::load(&url.security, credentials)?;
-        Ok(Self(Arc::new(Shared { url, security, known: Mutex::default() })))
+        Ok(Self(Arc::new(ClientShared { url, security, known: Mutex::default() })))
     }
 
     /// The connection to the leader: the one there is, or another one after one look around.

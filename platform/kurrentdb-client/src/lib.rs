@@ -15,8 +15,8 @@ pub use node_url::{
     RefusedCredentials, TransportSecurity,
 };
 pub use streams::{
-    AllStart, AppendAnswer, ExpectedRevision, LogSubscription, ProposedEvent, ReadOrder,
-    StoredEvent, StreamStart,
+    AllStart, AppendAnswer, ExpectedRevision, KurrentEvent, LogSubscription, ProposedEvent,
+    ReadOrder, StreamStart,
 };
 
 mod client;

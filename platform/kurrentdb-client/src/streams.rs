@@ -67,7 +67,7 @@ pub enum AppendAnswer {
 
 /// An event as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredEvent {
+pub struct KurrentEvent {
     /// Its id.
     pub id: Uuid,
     /// Its stream.
@@ -169,7 +169,7 @@ impl LeaderConnection {
         stream: &str,
         (start, order): (StreamStart, ReadOrder),
         count: usize,
-    ) -> Result<Vec<StoredEvent>, KurrentError> {
+    ) -> Result<Vec<KurrentEvent>, KurrentError> {
         let revision_option = Some(match start {
             StreamStart::Revision(revision) => RevisionOption::Revision(revision),
             StreamStart::End => RevisionOption::End(Empty {}),
@@ -191,7 +191,7 @@ impl LeaderConnection {
         prefix: &str,
         (start, order): (AllStart, ReadOrder),
         count: usize,
-    ) -> Result<Vec<StoredEvent>, KurrentError> {
+    ) -> Result<Vec<KurrentEvent>, KurrentError> {
         let request = read_request((all_from(start), order), count_of(count), begins_with(prefix));
         self.read_events("$all", request).await
     }
@@ -219,7 +219,7 @@ impl LeaderConnection {
         &self,
         stream: &str,
         request: ReadReq,
-    ) -> Result<Vec<StoredEvent>, KurrentError> {
+    ) -> Result<Vec<KurrentEvent>, KurrentError> {
         let mut client = self.streams_client();
         let reading = async {
             let mut responses = client.read(self.node.request(request)).await?.into_inner();
@@ -327,13 +327,13 @@ fn read_request(
     ReadReq { options: Some(options) }
 }
 
-fn stored_event(read: read_resp::ReadEvent) -> Result<StoredEvent, KurrentError> {
+fn stored_event(read: read_resp::ReadEvent) -> Result<KurrentEvent, KurrentError> {
     let incomplete = || KurrentError::Refused("it gives an event without an id or a stream".into());
     let event = read.event.ok_or_else(incomplete)?;
     let id = event.id.as_ref().and_then(read_uuid).ok_or_else(incomplete)?;
     let stream = event.stream_identifier.ok_or_else(incomplete)?.stream_name;
     let text = |key: &str| event.metadata.get(key).cloned();
-    Ok(StoredEvent {
+    Ok(KurrentEvent {
         id,
         stream: String::from_utf8(stream).map_err(|_| incomplete())?,
         revision: event.stream_revision,

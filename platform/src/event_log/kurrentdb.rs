@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use kurrentdb_client::{KurrentClient, KurrentCredentials, KurrentUrl};
+use kurrentdb_client::{KurrentClient, KurrentCredentials, KurrentUrl, LeaderConnection};
 use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
@@ -27,15 +27,15 @@ use uuid::Uuid;
 use super::metrics::{CountedEvents, EventLogMetrics};
 use super::postgres::{find_kept_up_to, log_error};
 use super::{
-    Append, AppendError, Appended, EventLog, EventLogError, LogPlace, Page, Position, Recorded,
-    Snapshots, StreamEvents, StreamId, StreamTurns, keep_answers,
+    Append, AppendError, Appended, EventLog, EventLogError, Incarnation, LogPlace, Page, Position,
+    Recorded, Snapshots, StreamEvents, StreamId, StreamTurns, keep_answers,
 };
 use crate::backoff::Backoff;
 use crate::postgres::Pool;
 pub use failure::KurrentLogError;
-use failure::{Attempt, Trouble};
+use failure::{Attempt, AttemptError};
 use hints::Hints;
-use session::{LogSession, Sessions};
+use session::Sessions;
 
 /// How long a call goes on where the leader is away or changes: an election takes a second or two.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -45,9 +45,16 @@ const AGAIN: Backoff = Backoff::new(Duration::from_millis(20), Duration::from_se
 /// About how many bytes of the log an event takes, with its circumstances and what is written beside it.
 const BYTES_PER_EVENT: i64 = 1_500;
 
+/// A life of the leader, and which incarnation of the log it is.
+#[derive(Clone)]
+struct LogSession {
+    leader: Arc<LeaderConnection>,
+    incarnation: Incarnation,
+}
+
 /// The event log in the streams of KurrentDB that begin with `chipq.`. Clones share it.
 #[derive(Clone)]
-pub struct KurrentEventLog {
+pub(super) struct KurrentEventLog {
     sessions: Arc<Sessions>,
     pool: Pool,
     hints: Hints,
@@ -64,7 +71,7 @@ impl KurrentEventLog {
     ///
     /// # Errors
     /// What is wrong, or that nothing answers for [`session::START_PATIENCE`].
-    pub async fn connect(
+    pub(super) async fn connect(
         url: KurrentUrl,
         credentials: Option<&KurrentCredentials>,
         pool: Pool,
@@ -95,7 +102,7 @@ impl KurrentEventLog {
             let outcome = match self.sessions.current().await {
                 Ok(session) => {
                     let outcome = attempt_in(session.clone()).await;
-                    if let Err(Trouble::Passing(error)) = &outcome {
+                    if let Err(AttemptError::Passing(error)) = &outcome {
                         self.sessions.give_up(&session, error).await;
                     }
                     outcome
@@ -103,7 +110,7 @@ impl KurrentEventLog {
                 Err(trouble) => Err(trouble),
             };
             match outcome {
-                Err(Trouble::Passing(error)) if Instant::now() < until => {
+                Err(AttemptError::Passing(error)) if Instant::now() < until => {
                     tracing::debug!(%error, attempt, "KurrentDB; trying again");
                     AGAIN.wait(attempt).await;
                     attempt += 1;

@@ -85,9 +85,9 @@ pub enum OpenEventLogError {
         "the log of this database is in a KurrentDB: set CHIPQ_EVENT_LOG_URL to kurrentdb://…, or use another database"
     )]
     IsExternal,
-    /// The database cannot be asked.
+    /// The log or the database cannot be asked, or the two do not belong together.
     #[error(transparent)]
-    Database(#[from] super::EventLogError),
+    Log(#[from] super::EventLogError),
 }
 
 impl OpenEventLogError {
@@ -96,8 +96,8 @@ impl OpenEventLogError {
     pub const fn may_pass(&self) -> bool {
         match self {
             Self::Kurrent(KurrentLogError::Server(error)) => error.may_pass(),
-            Self::Database(_) => true,
-            Self::Url(_) | Self::Kurrent(_) | Self::IsExternal => false,
+            Self::Log(super::EventLogError::Unavailable(_)) => true,
+            Self::Log(_) | Self::Url(_) | Self::Kurrent(_) | Self::IsExternal => false,
         }
     }
 }

@@ -7,12 +7,11 @@
 use kurrentdb_client::{AppendAnswer, ExpectedRevision, ProposedEvent, ReadOrder, StreamStart};
 use uuid::Uuid;
 
-use super::KurrentEventLog;
 use super::command_index::{CommandPlace, find_events_at, note_place};
-use super::failure::{Attempt, KurrentLogError, Trouble};
+use super::failure::{Attempt, AttemptError, KurrentLogError};
 use super::reading::find_name;
-use super::session::LogSession;
 use super::stored::{position_of, propose_events};
+use super::{KurrentEventLog, LogSession};
 use crate::event_log::postgres::APPEND_MAX;
 use crate::event_log::{Append, AppendError, Appended, EventLogError, LogPlace, Position};
 
@@ -60,7 +59,7 @@ async fn append_in(
             let position = read_back(session, &place, proposed, command_id).await?;
             Ok(LogPlace { incarnation: session.incarnation, position })
         }
-        AppendAnswer::Appended { .. } => Err(Trouble::unusable(format!(
+        AppendAnswer::Appended { .. } => Err(AttemptError::unusable(format!(
             "the stream {name} was deleted: what was in it is missing; put a backup back"
         ))),
         AppendAnswer::WrongRevision => Err(explain_conflict(session, append, &name).await?),
@@ -77,7 +76,7 @@ async fn begin_command(
         return Ok(());
     };
     if !find_events_at(session, command_id, &before).await?.is_empty() {
-        return Err(Trouble::Append(AppendError::DuplicateCommand { command_id }));
+        return Err(AttemptError::Append(AppendError::DuplicateCommand { command_id }));
     }
     if before.stream == place.stream {
         // Whoever began it before has died, or lost against somebody else, or is at it: then one of the two wins.
@@ -89,7 +88,7 @@ async fn begin_command(
          Idempotency-Key",
         before.stream
     );
-    Err(Trouble::ForGood(KurrentLogError::Log(reason)))
+    Err(AttemptError::ForGood(KurrentLogError::Log(reason)))
 }
 
 /// Reads what was just appended: where it is, and whether it is this.
@@ -108,9 +107,9 @@ async fn read_back(
     match (read.last().filter(|_| is_there), command_id) {
         (Some(last), _) if is_same => position_of(last),
         (Some(_), Some(command_id)) => {
-            Err(Trouble::Append(AppendError::DuplicateCommand { command_id }))
+            Err(AttemptError::Append(AppendError::DuplicateCommand { command_id }))
         }
-        _ => Err(Trouble::unusable(format!(
+        _ => Err(AttemptError::unusable(format!(
             "what was appended to the stream {} is not there: take $maxAge, $maxCount and $tb out of its metadata",
             place.stream
         ))),
@@ -118,14 +117,18 @@ async fn read_back(
 }
 
 /// Why the stream is not as expected: it may be the command itself that is there.
-async fn explain_conflict(session: &LogSession, append: &Append, name: &str) -> Attempt<Trouble> {
+async fn explain_conflict(
+    session: &LogSession,
+    append: &Append,
+    name: &str,
+) -> Attempt<AttemptError> {
     let stream = append.stream.clone();
     let Some(command_id) = append.metadata.command_id else {
-        return Ok(Trouble::Append(AppendError::Conflict { stream }));
+        return Ok(AttemptError::Append(AppendError::Conflict { stream }));
     };
     let place = CommandPlace { stream: name.to_owned(), from_revision: append.expected_version };
     let found = find_events_at(session, command_id, &place).await?;
-    Ok(Trouble::Append(match found.is_empty() {
+    Ok(AttemptError::Append(match found.is_empty() {
         true => AppendError::Conflict { stream },
         false => AppendError::DuplicateCommand { command_id },
     }))

@@ -9,10 +9,10 @@ use kurrentdb_client::{AppendAnswer, ExpectedRevision, ProposedEvent, ReadOrder,
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::failure::{Attempt, Trouble};
+use super::LogSession;
+use super::failure::{Attempt, AttemptError};
 use super::names::name_command_stream;
 use super::reading::read_stream_page;
-use super::session::LogSession;
 use crate::event_log::{Recorded, first_event_id};
 
 const EVENT_TYPE: &str = "CommandBegun";
@@ -36,7 +36,8 @@ pub(super) async fn note_place(
     let note = ProposedEvent {
         id: note_id,
         event_type: EVENT_TYPE.to_owned(),
-        data: serde_json::to_vec(place).map_err(|error| Trouble::unusable(error.to_string()))?,
+        data: serde_json::to_vec(place)
+            .map_err(|error| AttemptError::unusable(error.to_string()))?,
         metadata: b"{}".to_vec(),
     };
     let name = name_command_stream(command_id);
@@ -91,8 +92,8 @@ pub(super) async fn find_events_at(
     }
 }
 
-fn damaged(stream: &str) -> Trouble {
-    Trouble::unusable(format!(
+fn damaged(stream: &str) -> AttemptError {
+    AttemptError::unusable(format!(
         "the stream {stream} is not as chipq wrote it: nothing may write, truncate or delete streams that begin with \
          \"chipq\""
     ))

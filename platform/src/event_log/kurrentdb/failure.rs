@@ -22,11 +22,11 @@ pub enum KurrentLogError {
 }
 
 /// What came of an attempt in one session.
-pub(super) type Attempt<T> = Result<T, Trouble>;
+pub(super) type Attempt<T> = Result<T, AttemptError>;
 
 /// Why an attempt came to nothing.
 #[derive(Debug)]
-pub(super) enum Trouble {
+pub(super) enum AttemptError {
     /// Another attempt in another session may succeed; whether this one did nothing, nobody knows.
     Passing(KurrentError),
     /// The platform's database failed.
@@ -39,37 +39,37 @@ pub(super) enum Trouble {
     ForGood(KurrentLogError),
 }
 
-impl Trouble {
+impl AttemptError {
     /// The log is not as it has to be.
     pub(super) fn unusable(reason: impl Into<String>) -> Self {
         Self::ForGood(KurrentLogError::Log(reason.into()))
     }
 }
 
-impl From<KurrentError> for Trouble {
+impl From<KurrentError> for AttemptError {
     fn from(error: KurrentError) -> Self {
         if error.may_pass() { Self::Passing(error) } else { Self::ForGood(error.into()) }
     }
 }
 
-impl From<Trouble> for EventLogError {
-    fn from(trouble: Trouble) -> Self {
+impl From<AttemptError> for EventLogError {
+    fn from(trouble: AttemptError) -> Self {
         match trouble {
-            Trouble::Passing(error) => Self::Unavailable(error.into()),
-            Trouble::Database(error) => error,
+            AttemptError::Passing(error) => Self::Unavailable(error.into()),
+            AttemptError::Database(error) => error,
             // Nobody can tell from the place alone up to where it stands.
-            Trouble::Reissued => Self::Reissued { after: Position(0) },
-            Trouble::Append(AppendError::Log(error)) => error,
-            Trouble::Append(error) => Self::Failed(error.into()),
-            Trouble::ForGood(error) => Self::Failed(error.into()),
+            AttemptError::Reissued => Self::Reissued { after: Position(0) },
+            AttemptError::Append(AppendError::Log(error)) => error,
+            AttemptError::Append(error) => Self::Failed(error.into()),
+            AttemptError::ForGood(error) => Self::Failed(error.into()),
         }
     }
 }
 
-impl From<Trouble> for AppendError {
-    fn from(trouble: Trouble) -> Self {
+impl From<AttemptError> for AppendError {
+    fn from(trouble: AttemptError) -> Self {
         match trouble {
-            Trouble::Append(error) => error,
+            AttemptError::Append(error) => error,
             other => Self::Log(other.into()),
         }
     }

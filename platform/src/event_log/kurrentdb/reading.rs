@@ -7,11 +7,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use kurrentdb_client::{AllStart, KurrentError, ReadOrder, StoredEvent, StreamStart};
+use kurrentdb_client::{AllStart, KurrentError, KurrentEvent, ReadOrder, StreamStart};
 
-use super::failure::{Attempt, Trouble};
+use super::LogSession;
+use super::failure::{Attempt, AttemptError};
 use super::names::{EVENTS_PREFIX, name_stream};
-use super::session::LogSession;
 use super::stored::{position_of, to_recorded};
 use crate::event_log::{Page, Position, Recorded, StreamId};
 
@@ -20,7 +20,7 @@ const STREAM_PAGE: usize = 500;
 
 /// The name of a stream.
 pub(super) fn find_name(stream: &StreamId) -> Attempt<String> {
-    let unnamed = || Trouble::unusable(format!("{stream} cannot be the name of a stream"));
+    let unnamed = || AttemptError::unusable(format!("{stream} cannot be the name of a stream"));
     name_stream(stream).ok_or_else(unnamed)
 }
 
@@ -71,15 +71,15 @@ pub(super) async fn read_stream_end(
     (0..).zip(read).map(|(n, event)| recorded_at(last - n, event)).collect()
 }
 
-fn recorded_at(revision: u64, event: StoredEvent) -> Attempt<Recorded> {
+fn recorded_at(revision: u64, event: KurrentEvent) -> Attempt<Recorded> {
     if event.revision == revision {
         return to_recorded(event);
     }
     Err(truncated(&event.stream, event.revision))
 }
 
-fn truncated(stream: &str, begins_at: u64) -> Trouble {
-    Trouble::unusable(format!(
+fn truncated(stream: &str, begins_at: u64) -> AttemptError {
+    AttemptError::unusable(format!(
         "the stream {stream} is truncated, what is before event {begins_at} is missing: take $maxAge, $maxCount and $tb \
          out of its metadata, and put a backup back if it was scavenged since"
     ))
@@ -124,14 +124,14 @@ async fn read_log(session: &LogSession, after: Position, limit: usize) -> Attemp
     let mut read = match read {
         Err(KurrentError::Interrupted(reason)) if known > 0 => {
             tracing::warn!(%after, reason, "KurrentDB does not read on from a position");
-            return Err(Trouble::Reissued);
+            return Err(AttemptError::Reissued);
         }
         read => read?.into_iter(),
     };
     if known > 0 {
         let first = read.next().as_ref().map(position_of).transpose()?;
         if first != Some(after) {
-            return Err(Trouble::Reissued);
+            return Err(AttemptError::Reissued);
         }
     }
     read.map(to_recorded).collect()

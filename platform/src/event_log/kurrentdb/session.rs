@@ -21,10 +21,10 @@ use sqlx::postgres::PgDatabaseError;
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
-use super::AGAIN;
-use super::failure::{Attempt, KurrentLogError, Trouble};
+use super::failure::{Attempt, AttemptError, KurrentLogError};
 use super::names::{EVENTS_PREFIX, LOG_STREAM};
 use super::reading::read_end;
+use super::{AGAIN, LogSession};
 use crate::event_log::postgres::{find_session_incarnation, log_error};
 use crate::event_log::{EventLogError, Incarnation};
 use crate::postgres::{DatabaseConnection, Pool};
@@ -41,13 +41,6 @@ const OTHER_LOG: &str = "CQ003";
 #[derive(Serialize, Deserialize)]
 struct LogBegun {
     log: Uuid,
-}
-
-/// A life of the leader, and which incarnation of the log it is.
-#[derive(Clone)]
-pub(super) struct LogSession {
-    pub(super) leader: Arc<LeaderConnection>,
-    pub(super) incarnation: Incarnation,
 }
 
 /// The sessions of a process, one after the other.
@@ -98,15 +91,15 @@ impl Sessions {
             find_session_incarnation(&mut connection).await
         };
         match ask().await {
-            Err(EventLogError::Unavailable(_)) => ask().await.map_err(Trouble::Database),
-            answer => answer.map_err(Trouble::Database),
+            Err(EventLogError::Unavailable(_)) => ask().await.map_err(AttemptError::Database),
+            answer => answer.map_err(AttemptError::Database),
         }
     }
 
     /// Records the life of the leader, or finds it recorded.
     async fn adopt(&self, leader: Arc<LeaderConnection>) -> Attempt<LogSession> {
         if find_log_id(&leader).await? != Some(self.log) {
-            return Err(Trouble::unusable(
+            return Err(AttemptError::unusable(
                 "this is another log than before: another KurrentDB answers, or it was emptied; put a backup back, \
                  and restart this process",
             ));
@@ -115,7 +108,7 @@ impl Sessions {
         let end = read_end(&session).await?;
         let adopt = async || {
             let connection = self.pool.acquire().await;
-            let mut connection = connection.map_err(|e| Trouble::Database(log_error(e)))?;
+            let mut connection = connection.map_err(|e| AttemptError::Database(log_error(e)))?;
             let life = session.leader.instance().to_string();
             let adopted = sqlx::query_scalar("SELECT adopt_external_log($1, $2, $3)")
                 .bind(self.log)
@@ -126,7 +119,7 @@ impl Sessions {
             note_adopted(&mut connection, adopted)
         };
         let incarnation = match adopt().await {
-            Err(Trouble::Database(EventLogError::Unavailable(_))) => adopt().await?,
+            Err(AttemptError::Database(EventLogError::Unavailable(_))) => adopt().await?,
             adopted => adopted?,
         };
         Ok(LogSession { incarnation, ..session })
@@ -143,26 +136,26 @@ fn note_adopted(
             connection.note_history(adopted);
             Ok(Incarnation(adopted))
         }
-        Ok(None) => Err(Trouble::Database(EventLogError::Unavailable(
+        Ok(None) => Err(AttemptError::Database(EventLogError::Unavailable(
             "the database is a standby, not the primary".into(),
         ))),
         Err(error) => Err(explain_refusal(error)),
     }
 }
 
-fn explain_refusal(error: sqlx::Error) -> Trouble {
+fn explain_refusal(error: sqlx::Error) -> AttemptError {
     let database = error.as_database_error();
     let code = database.and_then(|e| e.try_downcast_ref::<PgDatabaseError>()).map(|e| e.code());
     match code {
-        Some(OWN_LOG) => Trouble::unusable(
+        Some(OWN_LOG) => AttemptError::unusable(
             "the database of CHIPQ_DATABASE_URL has a log of its own; use an empty database beside KurrentDB, or leave \
              CHIPQ_EVENT_LOG_URL out",
         ),
-        Some(OTHER_LOG) => Trouble::unusable(
+        Some(OTHER_LOG) => AttemptError::unusable(
             "the database of CHIPQ_DATABASE_URL belongs to the log of another KurrentDB; correct CHIPQ_EVENT_LOG_URL, \
              or use an empty database",
         ),
-        _ => Trouble::Database(log_error(error)),
+        _ => AttemptError::Database(log_error(error)),
     }
 }
 
@@ -172,14 +165,14 @@ pub(super) async fn find_log(client: &KurrentClient) -> Result<Uuid, KurrentLogE
     let mut attempt = 0;
     loop {
         match begin_log(client).await {
-            Err(Trouble::Passing(error)) if Instant::now() < until => {
+            Err(AttemptError::Passing(error)) if Instant::now() < until => {
                 tracing::info!(%error, attempt, "waiting for KurrentDB");
                 AGAIN.wait(attempt).await;
                 attempt += 1;
             }
             Ok(log) => return Ok(log),
-            Err(Trouble::Passing(error)) => return Err(error.into()),
-            Err(Trouble::ForGood(error)) => return Err(error),
+            Err(AttemptError::Passing(error)) => return Err(error.into()),
+            Err(AttemptError::ForGood(error)) => return Err(error),
             Err(other) => return Err(KurrentLogError::Log(EventLogError::from(other).to_string())),
         }
     }
@@ -188,7 +181,7 @@ pub(super) async fn find_log(client: &KurrentClient) -> Result<Uuid, KurrentLogE
 async fn begin_log(client: &KurrentClient) -> Attempt<Uuid> {
     let leader = client.find_leader().await?;
     let begun = begin_log_on(&leader).await;
-    if let Err(Trouble::Passing(error)) = &begun {
+    if let Err(AttemptError::Passing(error)) = &begun {
         client.give_up(&leader, error).await;
     }
     begun
@@ -206,7 +199,8 @@ async fn begin_log_on(leader: &LeaderConnection) -> Attempt<Uuid> {
     let event = ProposedEvent {
         id: Uuid::new_v4(),
         event_type: EVENT_TYPE.to_owned(),
-        data: serde_json::to_vec(&begun).map_err(|error| Trouble::unusable(error.to_string()))?,
+        data: serde_json::to_vec(&begun)
+            .map_err(|error| AttemptError::unusable(error.to_string()))?,
         metadata: b"{}".to_vec(),
     };
     match leader.append_events(LOG_STREAM, ExpectedRevision::NoStream, &[event]).await? {
@@ -229,8 +223,8 @@ async fn find_log_id(leader: &LeaderConnection) -> Attempt<Option<Uuid>> {
     begun.filter(|_| event.revision == 0).map(|begun| Some(begun.log)).ok_or_else(not_begun)
 }
 
-fn not_begun() -> Trouble {
-    Trouble::unusable(format!(
+fn not_begun() -> AttemptError {
+    AttemptError::unusable(format!(
         "the log in KurrentDB has lost its beginning, the stream {LOG_STREAM}: it was truncated or deleted ($maxAge, \
          $maxCount, $tb), and so may others be; put a backup back"
     ))

@@ -4,9 +4,9 @@
 use std::collections::HashMap;
 
 use chrono::DateTime;
-use kurrentdb_client::{ProposedEvent, StoredEvent};
+use kurrentdb_client::{KurrentEvent, ProposedEvent};
 
-use super::failure::{Attempt, Trouble};
+use super::failure::{Attempt, AttemptError};
 use super::names::parse_stream;
 use crate::event_log::{Append, EventLogError, EventMetadata, Position, Recorded};
 
@@ -38,20 +38,20 @@ fn to_json(value: &impl serde::Serialize) -> Result<Vec<u8>, EventLogError> {
 }
 
 /// The position of a stored event.
-pub(super) fn position_of(event: &StoredEvent) -> Attempt<Position> {
+pub(super) fn position_of(event: &KurrentEvent) -> Attempt<Position> {
     let position = event.position.and_then(|position| i64::try_from(position).ok());
     position.map(Position).ok_or_else(|| {
-        Trouble::unusable(
+        AttemptError::unusable(
             "KurrentDB does not say where the events of a stream are in its log: it must be version 22.6 or newer",
         )
     })
 }
 
 /// A stored event, as the platform knows it.
-pub(super) fn to_recorded(event: StoredEvent) -> Attempt<Recorded> {
+pub(super) fn to_recorded(event: KurrentEvent) -> Attempt<Recorded> {
     let position = position_of(&event)?;
     let not_ours = || {
-        Trouble::unusable(format!(
+        AttemptError::unusable(format!(
             "event {} of the stream {} was not written by chipq: nothing else may write streams that begin with \
              \"chipq.\"",
             event.revision, event.stream
