@@ -151,6 +151,8 @@ async fn a_database_that_is_started_again_fences_off_and_every_place_stands() {
     .await
     .unwrap();
     platform::test_support::put_copy_back(&stage.database, Position(1)).await;
+    // A session that is gone remembers its incarnation until it is used: at most a second.
+    while pool.execute("SELECT 1").await.is_err() {}
     let after = loop {
         match log.end().await {
             Ok(end) => break end,

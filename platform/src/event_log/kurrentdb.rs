@@ -32,7 +32,7 @@ use super::{
 };
 use crate::backoff::Backoff;
 use crate::postgres::Pool;
-pub use failure::KurrentLogError;
+pub(super) use failure::KurrentLogError;
 use failure::{Attempt, AttemptError};
 use hints::Hints;
 use session::Sessions;

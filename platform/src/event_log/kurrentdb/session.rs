@@ -84,7 +84,8 @@ impl Sessions {
     }
 
     /// What the database says. A session of it that was ended, as all are when another incarnation begins, says so
-    /// once: those beside it are not asked any more.
+    /// once: those beside it are not asked any more. One that nobody has used since remembers the incarnation before
+    /// for a second at most; what is appended until then is in the log all the same, and its place is one of before.
     async fn database_incarnation(&self) -> Attempt<Incarnation> {
         let ask = async || {
             let mut connection = self.pool.acquire().await.map_err(log_error)?;
