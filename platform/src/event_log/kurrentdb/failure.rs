@@ -1,18 +1,12 @@
 //! What can go wrong with a log in KurrentDB, and what is worth trying again.
 
-use kurrentdb_client::{KurrentError, KurrentUrlProblems, RefusedCredentials};
+use kurrentdb_client::KurrentError;
 
 use crate::event_log::{AppendError, EventLogError, Position};
 
 /// Why a log in KurrentDB cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum KurrentLogError {
-    /// The URL is wrong.
-    #[error(transparent)]
-    Url(#[from] KurrentUrlProblems),
-    /// What the environment says of the user is wrong.
-    #[error("{0}")]
-    Credentials(#[from] RefusedCredentials),
     /// The server, or the way to it.
     #[error(transparent)]
     Server(#[from] KurrentError),
