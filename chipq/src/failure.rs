@@ -127,6 +127,7 @@ fn one_line(error: &anyhow::Error) -> String {
 
 fn code_of(error: &anyhow::Error) -> u8 {
     use platform::artifact_store::ArtifactStoreError;
+    use platform::event_log::OpenEventLogError;
     use platform::postgres::PostgresError;
     for cause in error.chain() {
         if let Some(io) = cause.downcast_ref::<io::Error>() {
@@ -141,6 +142,9 @@ fn code_of(error: &anyhow::Error) -> u8 {
         }
         if let Some(ArtifactStoreError::Unusable(_)) = cause.downcast_ref() {
             return exit::UNAVAILABLE;
+        }
+        if let Some(error) = cause.downcast_ref::<OpenEventLogError>() {
+            return if error.may_pass() { exit::UNAVAILABLE } else { exit::USAGE };
         }
         if cause.is::<PostgresError>() || cause.is::<sqlx::Error>() || cause.is::<reqwest::Error>()
         {

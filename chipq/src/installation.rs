@@ -16,6 +16,7 @@ use platform::config::ConfigErrors;
 use platform::embedded_postgres::{
     DATABASE, EmbeddedPostgres, EmbeddedPostgresConfig, EmbeddedPostgresError,
 };
+use platform::event_log::EventLogUrl;
 use platform::foundation::{DataConfig, Foundation, FoundationConfig};
 use platform::ownership::check_owner;
 use platform::postgres::{self, DatabaseConfig};
@@ -50,7 +51,7 @@ impl InstallationArgs {
         {
             // Nobody can name a private PostgreSQL: its port and its password are its own affair.
             errors.require(
-                log.is_none(),
+                !matches!(log, Some(EventLogUrl::Postgres(_))),
                 "CHIPQ_EVENT_LOG_URL",
                 "without CHIPQ_DATABASE_URL the log is in the private PostgreSQL; leave it out, or set \
                  both to the same",
@@ -131,6 +132,7 @@ impl Installation {
         }
         let foundation = Foundation::open(&self.foundation).await?;
         postgres::migrate(foundation.pool()).await?;
+        foundation.check_log().await?;
         Ok(foundation)
     }
 
@@ -138,6 +140,7 @@ impl Installation {
     pub(crate) async fn open_foundation_unchanged(&self) -> anyhow::Result<Foundation> {
         let foundation = Foundation::open(&self.foundation).await?;
         postgres::check_migrated(foundation.pool()).await?;
+        foundation.check_log().await?;
         Ok(foundation)
     }
 

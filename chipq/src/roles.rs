@@ -336,6 +336,7 @@ async fn open(config: &FoundationConfig, shutdown: &Shutdown) -> anyhow::Result<
     let opening = async {
         let foundation = Foundation::open(config).await?;
         check_migrated(foundation.pool()).await?;
+        foundation.check_log().await?;
         Ok(foundation)
     };
     shutdown.run_until_requested(opening).await

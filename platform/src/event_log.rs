@@ -8,6 +8,8 @@ mod answers;
 pub mod cqrs;
 mod event;
 mod incarnation;
+mod kurrentdb;
+mod metrics;
 pub mod postgres;
 mod snapshots;
 mod turns;
@@ -31,7 +33,7 @@ pub use incarnation::{
 pub(crate) use snapshots::Snapshot;
 pub use snapshots::Snapshots;
 pub use turns::{StreamTurn, StreamTurns};
-pub use url::{EventLogConfig, EventLogUrl, InvalidEventLogUrl, open};
+pub use url::{EventLogConfig, EventLogUrl, InvalidEventLogUrl, OpenEventLogError, open};
 
 /// How long whoever waits for the log waits without a hint before it looks.
 pub const POLL_INTERVAL: Duration = Duration::from_millis(200);
@@ -307,6 +309,12 @@ pub trait EventLog: Send + Sync + 'static {
 
     /// Whether an answer is kept in the transaction of its append: then a key need not be claimed before.
     fn keeps_answers_with_events(&self) -> bool;
+
+    /// About by how many positions the log grows with an event: 1 where positions count events, more where they count
+    /// bytes. To judge by how much somebody is behind, and never for a place.
+    fn positions_per_event(&self) -> i64 {
+        1
+    }
 
     /// Changes when something may have been appended: a reason to poll, never data. A hint may be
     /// late, early or lost; whoever waits for one polls at [`POLL_INTERVAL`] as well.

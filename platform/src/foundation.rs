@@ -16,7 +16,7 @@ use crate::auth::{
     TokenVerifier,
 };
 use crate::config::ConfigErrors;
-use crate::event_log::{self, EventLog, EventLogConfig, InvalidEventLogUrl};
+use crate::event_log::{self, EventLog, EventLogConfig, InvalidEventLogUrl, OpenEventLogError};
 use crate::follower::LogTail;
 use crate::idempotency::IdempotencyStore;
 use crate::postgres::{self, DatabaseConfig, Pool, PostgresError};
@@ -74,7 +74,10 @@ pub enum FoundationError {
     Database(#[from] PostgresError),
     /// The log.
     #[error("{0}")]
-    EventLog(#[from] InvalidEventLogUrl),
+    EventLogUrl(#[from] InvalidEventLogUrl),
+    /// What is there.
+    #[error("CHIPQ_EVENT_LOG_URL: {0}")]
+    EventLog(#[from] OpenEventLogError),
     /// Where pictures are.
     #[error("{0}")]
     ArtifactStoreUrl(#[from] InvalidArtifactStoreUrl),
@@ -113,10 +116,23 @@ impl Foundation {
         errors.finish()?;
         let pool = postgres::connect(&config.database).await?;
         pool.observe_as("main");
-        let log = event_log::open(config.event_log.url()?.as_ref(), &pool)?;
+        let log = event_log::open(config.event_log.url()?.as_ref(), &pool).await?;
         // A page takes two statements.
         let tail = LogTail::with_read_timeout(log, config.database.read_limit(2));
         Ok(Self { reads: pool.clone(), leases: pool.clone(), pool, tail })
+    }
+
+    /// Makes sure, once the database is migrated, that a log outside it belongs to it, and is in the incarnation that
+    /// follows: before anybody else asks for one.
+    ///
+    /// # Errors
+    /// When the two do not belong together, or do not answer.
+    pub async fn check_log(&self) -> Result<(), FoundationError> {
+        if self.tail.log().keeps_answers_with_events() {
+            return Ok(());
+        }
+        self.tail.log().end().await.map_err(OpenEventLogError::from)?;
+        Ok(())
     }
 
     /// With pools of their own for reads and for leases, where commands, reads and followers share a process:
@@ -241,11 +257,11 @@ mod tests {
     #[tokio::test]
     async fn everything_wrong_is_said_at_once_and_before_anything_is_connected() {
         let mut config = FoundationConfig::from_url("mysql://db/chipq");
-        config.event_log.event_log_url = Some("kurrentdb://db:2113".into());
+        config.event_log.event_log_url = Some("kurrentdb://db:2113?cafe=1".into());
         let error = Foundation::open(&config).await.err().unwrap().to_string();
         assert!(error.contains("wrong in 2 place"), "{error}");
         assert!(
-            error.contains("CHIPQ_DATABASE_URL: ") && error.contains("kurrentdb://"),
+            error.contains("CHIPQ_DATABASE_URL: ") && error.contains("\"cafe\" is not an option"),
             "{error}"
         );
     }

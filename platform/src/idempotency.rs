@@ -8,6 +8,7 @@
 //! key whose answer has expired cannot execute twice.
 
 mod claim;
+mod lost_answer;
 #[cfg(test)]
 mod tests;
 
@@ -218,7 +219,11 @@ impl IdempotencyStore {
             return self.with_history(claim, &taken, recorded).await;
         }
         match self.find_key(&claim).await? {
-            Some(held) => held.outcome_for(&claim).map(Claimed::Answered),
+            Some(held) => {
+                let answer = held.outcome_for(&claim)?;
+                lost_answer::refuse_lost(&*self.log, &self.pool, (&claim, &answer)).await?;
+                Ok(Claimed::Answered(answer))
+            }
             // Released just now: the next attempt will tell.
             None => Err(ClaimError::in_progress(0.0)),
         }

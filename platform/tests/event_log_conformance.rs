@@ -5,11 +5,14 @@
 
 #[path = "support/event_log_suite.rs"]
 mod event_log_suite;
+#[path = "support/kurrent_stage.rs"]
+#[allow(dead_code, unused_imports, reason = "shared with tests of its failures")]
+mod kurrent_stage;
 #[path = "support/two_step_log.rs"]
 #[allow(dead_code, reason = "shared with tests that let it die")]
 mod two_step_log;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
@@ -18,6 +21,7 @@ use platform::event_log::postgres::PostgresEventLog;
 use platform::test_support::{TestDatabase, fresh_database};
 
 use event_log_suite::{EmptyLog, event_log_tests};
+use kurrent_stage::KurrentStage;
 use two_step_log::TwoSteps;
 
 /// A database of the test's own.
@@ -61,6 +65,35 @@ mod two_steps {
 
     async fn open() -> InTwoSteps {
         InTwoSteps(OnPostgres(fresh_database().await))
+    }
+
+    event_log_tests!(open);
+}
+
+/// In KurrentDB, for which a cluster in memory stands in. Each handle is opened before the test, as opening one waits
+/// for the server.
+struct OnKurrentDb {
+    stage: KurrentStage,
+    handles: Mutex<Vec<Arc<dyn EventLog>>>,
+}
+
+impl EmptyLog for OnKurrentDb {
+    fn open(&self) -> Arc<dyn EventLog> {
+        self.handles.lock().unwrap().pop().expect("no test opens more than two")
+    }
+
+    fn cut_off(&self) -> BoxFuture<'_, ()> {
+        async { self.stage.cluster.kill_node(0) }.boxed()
+    }
+}
+
+mod kurrentdb {
+    use super::*;
+
+    async fn open() -> OnKurrentDb {
+        let stage = KurrentStage::start(1).await;
+        let handles = Mutex::new(vec![stage.open().await, stage.open().await]);
+        OnKurrentDb { stage, handles }
     }
 
     event_log_tests!(open);

@@ -4,6 +4,7 @@
 //! comes there again it would pass over what comes first. Only another one, built from the log, leads out.
 
 use platform::event_log::{EventLog, EventLogError, Position};
+use sqlx::PgExecutor;
 
 use crate::projection::Projection;
 
@@ -34,4 +35,29 @@ pub(crate) async fn find_beyond_log(
     let end = log.end().await?.position;
     let projection = projection.name().to_owned();
     Ok((end < position).then_some(BeyondLog { projection, position, end }))
+}
+
+/// Whether a log outside the database went back under what a generation had read. It stays so also once that log has
+/// come on past where the generation is.
+///
+/// # Errors
+/// When the database fails.
+pub(crate) async fn find_lost_log(
+    database: impl PgExecutor<'_>,
+    projection: &dyn Projection,
+    generation: i32,
+) -> Result<Option<BeyondLog>, sqlx::Error> {
+    let lost: Option<(i64, i64)> = sqlx::query_as(
+        "SELECT position, log_lost_after FROM public.projection_checkpoints
+         WHERE projection = $1 AND generation = $2 AND log_lost_after IS NOT NULL",
+    )
+    .bind(projection.name())
+    .bind(generation)
+    .fetch_optional(database)
+    .await?;
+    Ok(lost.map(|(position, end)| BeyondLog {
+        projection: projection.name().to_owned(),
+        position: Position(position),
+        end: Position(end),
+    }))
 }

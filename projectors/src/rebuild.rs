@@ -196,6 +196,7 @@ pub async fn verify_each(
 async fn verify_one(pool: &Pool, builder: &mut Builder) -> Result<Verified, RebuildError> {
     let verified = fill_and_compare(pool, builder, &mut |_| {}).await?;
     builder.refuse_beyond_log(verified.position).await?;
+    builder.refuse_lost_log(pool, verified.generation).await?;
     Ok(verified)
 }
 
@@ -280,7 +281,7 @@ async fn hold_serving(
     // It idles while the new generation reads the last events.
     (&mut *tx).execute("SET LOCAL idle_in_transaction_session_timeout = '60s'").await?;
     let old: Option<(i32, i64)> = sqlx::query_as(
-        "SELECT generation, position FROM public.projection_checkpoints
+        "SELECT generation, least(position, log_lost_after) FROM public.projection_checkpoints
          WHERE projection = $1 AND status = 'serving' FOR UPDATE",
     )
     .bind(projection.name())

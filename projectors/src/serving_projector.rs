@@ -14,7 +14,7 @@ use platform::follower::{
 };
 use platform::postgres::{DatabaseConnection, Pool};
 
-use crate::beyond_log::find_beyond_log;
+use crate::beyond_log::{find_beyond_log, find_lost_log};
 use crate::blockade::Blockade;
 use crate::checkpoint::WriteError;
 use crate::generation::{Generation, lock};
@@ -81,6 +81,10 @@ impl Projector for ServingProjector {
         let (log, position) = (&*self.log, generation.position);
         if let Some(beyond) = find_beyond_log(log, self.projection, position).await? {
             return Err(FollowError::failed(beyond));
+        }
+        let lost = find_lost_log(&mut *connection, self.projection, generation.number).await?;
+        if let Some(lost) = lost {
+            return Err(FollowError::failed(lost));
         }
         generation.discarded = repair::load_discarded(&*self.log, self.projection).await?;
         parked_streams::mark_discarded(connection, &generation).await?;

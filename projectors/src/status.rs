@@ -6,7 +6,7 @@ use platform::event_log::{EventLog, EventLogError, Position, StreamId};
 use platform::postgres::Pool;
 use sqlx::types::Json;
 
-use crate::beyond_log::{BeyondLog, find_beyond_log};
+use crate::beyond_log::{BeyondLog, find_beyond_log, find_lost_log};
 use crate::poison::Poison;
 use crate::schema_version::{SchemaMismatch, find_mismatch};
 
@@ -155,7 +155,8 @@ pub async fn serving_position(
     projection: &str,
 ) -> Result<Option<Position>, sqlx::Error> {
     let position: Option<i64> = sqlx::query_scalar(
-        "SELECT position FROM public.projection_checkpoints
+        // Where the log went back, it is up to there that it still agrees with the log.
+        "SELECT least(position, log_lost_after) FROM public.projection_checkpoints
          WHERE projection = $1 AND status = 'serving'",
     )
     .bind(projection)
@@ -176,7 +177,10 @@ async fn status_of(
     let lag = oldest.map_or(TimeDelta::zero(), |event| Utc::now() - event.recorded_at);
     let projection = crate::find(&row.projection);
     let beyond_log = match projection {
-        Some(projection) => find_beyond_log(log, projection, position).await?,
+        Some(projection) => match find_beyond_log(log, projection, position).await? {
+            None => find_lost_log(pool, projection, row.generation).await?,
+            beyond => beyond,
+        },
         None => None,
     };
     let mismatch = match projection {

@@ -43,6 +43,29 @@ pub mod inference {
     }
 }
 
+/// KurrentDB's client protocol, version 1: messages and clients of what chipq uses of it; the servers, which only
+/// tests need, with the feature `server`. `kurrentdb/shared.proto` says where it comes from.
+#[allow(
+    clippy::all,
+    unreachable_pub,
+    clippy::too_many_lines,
+    clippy::allow_attributes_without_reason,
+    reason = "generated"
+)]
+pub mod kurrentdb {
+    tonic::include_proto!("event_store.client");
+
+    /// Which nodes there are.
+    pub mod gossip {
+        tonic::include_proto!("event_store.client.gossip");
+    }
+
+    /// Appending and reading.
+    pub mod streams {
+        tonic::include_proto!("event_store.client.streams");
+    }
+}
+
 /// A message that has no JSON form.
 #[derive(Debug)]
 pub struct NotJson(String);

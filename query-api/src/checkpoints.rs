@@ -69,6 +69,11 @@ impl Checkpoints {
         Self { pool, log, hints, look_interval: LOOK_INTERVAL, seen: Mutex::new(None) }
     }
 
+    /// The log that the read models are of.
+    pub(crate) fn log(&self) -> &dyn EventLog {
+        &*self.log
+    }
+
     /// The place that the first of `projections` has reached, once all of them are at `wanted` at least.
     ///
     /// # Errors

@@ -42,7 +42,7 @@ pub struct QueryApiConfig {
     #[arg(long, env = "CHIPQ_SLOW_AFTER_MS", default_value_t = 5_000)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..=600_000))]
     pub slow_after_ms: u64,
-    /// Positions of the log that a live subscriber may be behind before it is told to go on later.
+    /// Events that a live subscriber may be behind, by the positions of the log, before it is told to go on later.
     #[arg(long, env = "CHIPQ_SLOW_BEHIND", default_value_t = 10_000)]
     #[arg(value_parser = clap::value_parser!(i64).range(1..=1_000_000_000))]
     pub slow_behind: i64,

@@ -28,10 +28,11 @@ use source::{assert_none, crate_of, files, is_a_rule, production, root, rust_fil
 const ALLOWED: &str = "
 domain: chrono cqrs-es hex indexmap serde serde_json sha2 thiserror unicode-normalization uuid
 platform: argon2 async-trait aws-lc-rs axum base64 bytes chrono clap cqrs-es domain futures governor hex hmac
-    hyper hyper-util image jsonwebtoken object_store opentelemetry opentelemetry-prometheus opentelemetry_sdk
+    hyper hyper-util image jsonwebtoken kurrentdb-client object_store opentelemetry opentelemetry-prometheus opentelemetry_sdk
     prometheus rand rustix rustls-native-certs secrecy serde serde_json serde_path_to_error sha2 sqlx
     thiserror tokio tokio-rustls tokio-util tower tower-http tracing tracing-subscriber unicode-normalization
     utoipa uuid zxcvbn
+kurrentdb-client: base64 futures hyper-util proto thiserror tokio tonic tower tracing uuid
 command-api: axum base64 chrono clap domain futures platform secrecy serde serde_json serde_urlencoded sha2
     thiserror tokio tracing utoipa utoipa-axum utoipa-swagger-ui uuid vision
 query-api: async-graphql async-graphql-value axum base64 chrono clap domain futures hmac image platform serde

@@ -9,7 +9,6 @@ mod append_statement;
 mod group_commit;
 mod hold_up;
 mod incarnations;
-mod metrics;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -22,6 +21,7 @@ use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
+use super::metrics::{CountedEvents, EventLogMetrics};
 use super::{
     Append, AppendError, Appended, EventLog, EventLogError, EventMetadata, LogPlace, Page,
     Position, Recorded, Snapshots, StreamEvents, StreamId, StreamTurns, first_event_id,
@@ -31,7 +31,7 @@ use crate::postgres::{DatabaseConnection, Pool, may_pass};
 use group_commit::GroupCommit;
 pub use hold_up::HoldUp;
 pub use incarnations::find_session_incarnation;
-use metrics::{CountedEvents, EventLogMetrics};
+pub(super) use incarnations::{belongs_to_external_log, find_kept_up_to};
 
 /// The channel of the hints that something may have been appended.
 const APPENDED_CHANNEL: &str = "chipq_events";

@@ -6,17 +6,21 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use kurrentdb_client::{KurrentCredentials, KurrentUrl};
 use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::postgres::PgConnectOptions;
 
 use super::EventLog;
-use super::postgres::PostgresEventLog;
+use super::kurrentdb::{KurrentEventLog, KurrentLogError};
+use super::postgres::{PostgresEventLog, belongs_to_external_log};
 use crate::postgres::Pool;
 
 /// Where the event log is.
 #[derive(Debug, Clone, clap::Args)]
 pub struct EventLogConfig {
-    /// Where the event log is, when it is not in the database: postgres://… for now, and then the same.
+    /// Where the event log is, when it is not in the database: kurrentdb://HOST:PORT[,HOST:PORT]?tls=true&ca=FILE, with
+    /// CHIPQ_KURRENTDB_USER and CHIPQ_KURRENTDB_PASSWORD, or CHIPQ_KURRENTDB_PASSWORD_FILE, of the environment
+    /// (docs/kurrentdb.md); or postgres://…, and then the same as the database.
     #[arg(long, env = "CHIPQ_EVENT_LOG_URL", hide_env_values = true, value_name = "URL")]
     #[arg(value_parser = crate::config::secret)]
     pub event_log_url: Option<SecretString>,
@@ -29,7 +33,7 @@ impl EventLogConfig {
     /// When it is no URL of a log, or of one that is not compiled in.
     pub fn url(&self) -> Result<Option<EventLogUrl>, InvalidEventLogUrl> {
         let url = self.event_log_url.as_ref().map(|url| url.expose_secret());
-        url.filter(|url| !url.is_empty()).map(str::parse).transpose()
+        url.filter(|url| !url.is_empty()).map(parse_with_credentials).transpose()
     }
 }
 
@@ -38,23 +42,25 @@ impl EventLogConfig {
 pub enum EventLogUrl {
     /// The table `events` of a PostgreSQL database: `postgres://` or `postgresql://`.
     Postgres(Box<PgConnectOptions>),
+    /// The streams of a KurrentDB: `kurrentdb://` or `kurrentdb+discover://`; and who we are there.
+    Kurrent(Box<(KurrentUrl, Option<KurrentCredentials>)>),
 }
 
 /// Text that names no event log that can be used here.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidEventLogUrl {
-    /// An adapter is missing.
-    #[error(
-        "the adapter for {scheme}:// is not compiled in; keep the log in PostgreSQL: leave \
-         CHIPQ_EVENT_LOG_URL out"
-    )]
-    NotCompiledIn {
-        /// The scheme that asks for it.
+    /// What is wrong with the URL of a KurrentDB, or with who we are there.
+    #[error("{0}")]
+    Kurrent(String),
+    /// An older name of KurrentDB.
+    #[error("begin it with kurrentdb:// instead of {scheme}://")]
+    OldName {
+        /// The scheme that it has.
         scheme: String,
     },
     /// It is no URL of a log at all.
     #[error(
-        "this names no event log; write postgres://user:password@host:5432/db, or leave it out"
+        "this names no event log; write kurrentdb://host:2113, or postgres://user:password@host:5432/db, or leave it out"
     )]
     Unknown,
     /// It is a PostgreSQL, but not the platform's.
@@ -65,20 +71,54 @@ pub enum InvalidEventLogUrl {
     OtherDatabase,
 }
 
-impl FromStr for EventLogUrl {
-    type Err = InvalidEventLogUrl;
+/// Why the log that is configured cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenEventLogError {
+    /// The URL is wrong.
+    #[error(transparent)]
+    Url(#[from] InvalidEventLogUrl),
+    /// The KurrentDB, or what is in it.
+    #[error(transparent)]
+    Kurrent(#[from] KurrentLogError),
+    /// The database's log is somewhere else.
+    #[error(
+        "the log of this database is in a KurrentDB: set CHIPQ_EVENT_LOG_URL to kurrentdb://…, or use another database"
+    )]
+    IsExternal,
+    /// The log or the database cannot be asked, or the two do not belong together.
+    #[error(transparent)]
+    Log(#[from] super::EventLogError),
+}
 
-    fn from_str(text: &str) -> Result<Self, InvalidEventLogUrl> {
-        let (scheme, _) = text.split_once("://").ok_or(InvalidEventLogUrl::Unknown)?;
-        match scheme {
-            "postgres" | "postgresql" => PgConnectOptions::from_str(text)
-                .map(|options| Self::Postgres(Box::new(options)))
-                .map_err(|_| InvalidEventLogUrl::Unknown),
-            "kurrentdb" | "kurrentdb+discover" | "kdb" | "esdb" | "esdb+discover" => {
-                Err(InvalidEventLogUrl::NotCompiledIn { scheme: scheme.to_owned() })
-            }
-            _ => Err(InvalidEventLogUrl::Unknown),
+impl OpenEventLogError {
+    /// Whether what is configured rightly does not answer.
+    #[must_use]
+    pub const fn may_pass(&self) -> bool {
+        match self {
+            Self::Kurrent(KurrentLogError::Server(error)) => error.may_pass(),
+            Self::Log(super::EventLogError::Unavailable(_)) => true,
+            Self::Log(_) | Self::Url(_) | Self::Kurrent(_) | Self::IsExternal => false,
         }
+    }
+}
+
+fn parse_with_credentials(text: &str) -> Result<EventLogUrl, InvalidEventLogUrl> {
+    let (scheme, _) = text.split_once("://").ok_or(InvalidEventLogUrl::Unknown)?;
+    match scheme {
+        "postgres" | "postgresql" => PgConnectOptions::from_str(text)
+            .map(|options| EventLogUrl::Postgres(Box::new(options)))
+            .map_err(|_| InvalidEventLogUrl::Unknown),
+        "kurrentdb" | "kurrentdb+discover" => {
+            let wrong = |error: String| InvalidEventLogUrl::Kurrent(error);
+            let url = text.parse::<KurrentUrl>().map_err(|error| wrong(error.to_string()))?;
+            let credentials = KurrentCredentials::from_lookup(|name| std::env::var(name).ok());
+            let credentials = credentials.map_err(|error| wrong(error.to_string()))?;
+            Ok(EventLogUrl::Kurrent(Box::new((url, credentials))))
+        }
+        "kdb" | "esdb" | "esdb+discover" | "kurrent" => {
+            Err(InvalidEventLogUrl::OldName { scheme: scheme.to_owned() })
+        }
+        _ => Err(InvalidEventLogUrl::Unknown),
     }
 }
 
@@ -91,7 +131,7 @@ impl EventLogUrl {
         &self,
         database: &PgConnectOptions,
     ) -> Result<(), InvalidEventLogUrl> {
-        let Self::Postgres(log) = self;
+        let Self::Postgres(log) = self else { return Ok(()) };
         if place_of(log) == place_of(database) {
             Ok(())
         } else {
@@ -114,13 +154,21 @@ fn place_of(options: &PgConnectOptions) -> (PathBuf, u16, String) {
 ///
 /// # Errors
 /// When this platform cannot use the log there.
-pub fn open(
+pub async fn open(
     url: Option<&EventLogUrl>,
     database: &Pool,
-) -> Result<Arc<dyn EventLog>, InvalidEventLogUrl> {
+) -> Result<Arc<dyn EventLog>, OpenEventLogError> {
     match url {
-        None => {}
+        Some(EventLogUrl::Kurrent(kurrent)) => {
+            let (url, credentials) = &**kurrent;
+            let log = KurrentEventLog::connect(url.clone(), credentials.as_ref(), database.clone());
+            return Ok(Arc::new(log.await?));
+        }
         Some(url @ EventLogUrl::Postgres(_)) => url.check_beside(database.options())?,
+        None => {}
+    }
+    if belongs_to_external_log(database).await? {
+        return Err(OpenEventLogError::IsExternal);
     }
     Ok(Arc::new(PostgresEventLog::new(database.clone())))
 }
@@ -136,14 +184,18 @@ mod tests {
     }
 
     #[test]
-    fn the_scheme_chooses_the_adapter_and_what_is_not_compiled_in_is_refused_with_what_to_do() {
-        for scheme in ["kurrentdb", "kurrentdb+discover", "esdb"] {
+    fn the_scheme_chooses_the_adapter_and_what_cannot_be_used_is_refused_with_what_to_do() {
+        for scheme in ["kurrentdb", "kurrentdb+discover"] {
+            let url = parse(&format!("{scheme}://db:2113?tls=false"));
+            assert!(matches!(url, Ok(EventLogUrl::Kurrent(_))));
             let error = parse(&format!("{scheme}://admin:changeit@db:2113")).err().unwrap();
             let text = error.to_string();
-            assert!(text.contains(scheme) && text.contains("not compiled in"), "{text}");
-            assert!(text.contains("leave CHIPQ_EVENT_LOG_URL out"), "{text}");
-            assert!(!text.contains("changeit"), "{text}");
+            assert!(text.contains("CHIPQ_KURRENTDB_USER") && !text.contains("changeit"), "{text}");
         }
+        let error = parse("esdb://admin:changeit@db:2113").err().unwrap().to_string();
+        assert_eq!(error, "begin it with kurrentdb:// instead of esdb://");
+        let error = parse("kurrentdb://db?nodePreference=leader").err().unwrap().to_string();
+        assert!(error.contains("\"nodePreference\" is not an option"), "{error}");
         for nonsense in ["kafka://x", "postgres", "postgres://["] {
             assert_eq!(parse(nonsense).err(), Some(InvalidEventLogUrl::Unknown), "{nonsense}");
         }

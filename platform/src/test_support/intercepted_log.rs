@@ -133,6 +133,10 @@ impl<I: Interception> EventLog for InterceptedLog<I> {
         self.interception.keeps_answers_with_events(&*self.log)
     }
 
+    fn positions_per_event(&self) -> i64 {
+        self.log.positions_per_event()
+    }
+
     fn hints(&self) -> watch::Receiver<u64> {
         self.log.hints()
     }

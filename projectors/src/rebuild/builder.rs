@@ -12,7 +12,7 @@ use sqlx::Executor as _;
 use super::compare::{Comparison, compare_generations};
 use super::serving_snapshot::ServingSnapshot;
 use super::{Progress, RebuildError};
-use crate::beyond_log::find_beyond_log;
+use crate::beyond_log::{find_beyond_log, find_lost_log};
 use crate::checkpoint::WriteError;
 use crate::generation::{Generation, lock, tables};
 use crate::page_writer::write_page;
@@ -151,6 +151,16 @@ impl Builder {
         self.generation.discarded = repair::load_discarded(&*self.log, projection).await?;
         parked_streams::mark_discarded(&mut self.connection, &self.generation).await?;
         Ok(parked_streams::list_poisons(&mut self.connection, &self.generation).await?)
+    }
+
+    /// Makes sure that the log did not go back under what a generation had read.
+    pub(super) async fn refuse_lost_log(
+        &self,
+        pool: &Pool,
+        generation: i32,
+    ) -> Result<(), RebuildError> {
+        let lost = find_lost_log(pool, self.generation.projection, generation).await?;
+        lost.map_or(Ok(()), |lost| Err(lost.into()))
     }
 
     /// Makes sure that the log comes up to `position`.

@@ -41,7 +41,7 @@ impl ServingSnapshot {
         connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ").await?;
         // The first statement takes the snapshot, and with it the position of everything read after it.
         let serving: Option<(i32, i64)> = sqlx::query_as(
-            "SELECT generation, position FROM public.projection_checkpoints
+            "SELECT generation, least(position, log_lost_after) FROM public.projection_checkpoints
              WHERE projection = $1 AND status = 'serving'",
         )
         .bind(projection.name())

@@ -229,13 +229,19 @@ impl Feed {
         Ok(())
     }
 
+    /// By how many positions it may be behind while it is live: so many events, by which the log grows.
+    fn slow_behind(&self) -> i64 {
+        let per_event = self.reads.checkpoints.log().positions_per_event();
+        self.reads.config.slow_behind.saturating_mul(per_event)
+    }
+
     /// Makes ready what was read and is reflected by now; waits when there is nothing. Cancel-safe.
     async fn fill(&mut self) -> Result<(), QueryError> {
         let served =
             self.reads.checkpoints.place(ProjectionName::InspectionOverview).await?.position;
         if served <= self.after {
             self.is_live = true;
-        } else if self.is_live && served.0 - self.after.0 > self.reads.config.slow_behind {
+        } else if self.is_live && served.0 - self.after.0 > self.slow_behind() {
             return Err(QueryError::SlowClient);
         }
         let reflected = self.read.iter().take_while(|event| event.position <= served).count();

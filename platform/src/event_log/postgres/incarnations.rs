@@ -4,7 +4,10 @@ use sqlx::types::Uuid;
 
 use super::log_error;
 use crate::event_log::{EventLogError, Incarnation, LogPlace, Position};
-use crate::postgres::DatabaseConnection;
+use crate::postgres::{DatabaseConnection, Pool};
+
+/// SQLSTATE of a table that is not there.
+const NO_SUCH_TABLE: &str = "42P01";
 
 /// The incarnation that this session reads and appends to. It begins here when nobody has been in it before;
 /// a session stays in the one that it began in, so it is asked for once.
@@ -51,6 +54,28 @@ pub(super) async fn check_place(
     if end.incarnation == place.incarnation {
         return place.position.ensure_reached(end.position);
     }
+    find_kept_up_to(connection, place.incarnation).await?.check(place.position)
+}
+
+/// Up to where the log of now is that of an earlier incarnation.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::event_log) struct KeptUpTo(Option<Position>);
+
+impl KeptUpTo {
+    /// Whether a position of that incarnation stands.
+    pub(in crate::event_log) fn check(self, position: Position) -> Result<(), EventLogError> {
+        match self.0 {
+            Some(kept_up_to) if position <= kept_up_to => Ok(()),
+            kept_up_to => Err(EventLogError::Reissued { after: kept_up_to.unwrap_or_default() }),
+        }
+    }
+}
+
+/// Up to where an incarnation agrees with all that came after it, which the database has recorded.
+pub(in crate::event_log) async fn find_kept_up_to(
+    connection: &mut DatabaseConnection,
+    incarnation: Incarnation,
+) -> Result<KeptUpTo, EventLogError> {
     let kept_up_to: Option<i64> = sqlx::query_scalar(
         "SELECT coalesce(min(later.begins_after), 0)
          FROM event_log_incarnations AS known
@@ -58,14 +83,28 @@ pub(super) async fn check_place(
          WHERE known.id = $1
          HAVING count(*) > 0",
     )
-    .bind(place.incarnation.0)
-    .fetch_optional(&mut *connection)
+    .bind(incarnation.0)
+    .fetch_optional(connection)
     .await
     .map_err(log_error)?;
-    match kept_up_to {
-        Some(kept_up_to) if place.position.0 <= kept_up_to => Ok(()),
-        kept_up_to => {
-            Err(EventLogError::Reissued { after: Position(kept_up_to.unwrap_or_default()) })
+    Ok(KeptUpTo(kept_up_to.map(Position)))
+}
+
+/// Whether the log of this database is not in it. One that was not migrated yet is of a time when it was.
+pub(in crate::event_log) async fn belongs_to_external_log(
+    pool: &Pool,
+) -> Result<bool, EventLogError> {
+    let found: Result<Option<Option<String>>, _> = sqlx::query_scalar(
+        "SELECT to_jsonb(latest) ->> 'external_log' FROM event_log_incarnations AS latest
+         ORDER BY number DESC LIMIT 1",
+    )
+    .fetch_optional(pool)
+    .await;
+    match found {
+        Ok(latest) => Ok(latest.flatten().is_some()),
+        Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(NO_SUCH_TABLE) => {
+            Ok(false)
         }
+        Err(error) => Err(log_error(error)),
     }
 }

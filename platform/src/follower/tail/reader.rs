@@ -45,7 +45,7 @@ pub(super) async fn read_while_awaited(
             Ok(page) => {
                 failed_attempts = 0;
                 let is_at_end = page.up_to >= page.head;
-                shared.take_in(place.1, page);
+                shared.take_in(place.1, page, log.positions_per_event());
                 if is_at_end {
                     wait_for_reason(&mut hints, begun + POLL_INTERVAL).await;
                 }
@@ -123,8 +123,8 @@ impl Shared {
         (state.waiting > 0).then(|| (state.stretch.incarnation, state.stretch.up_to()))
     }
 
-    /// Takes in the page that was read after `after`.
-    pub(super) fn take_in(&self, after: Position, page: Page) {
+    /// Takes in the page that was read after `after` of a log that grows by so many positions with an event.
+    pub(super) fn take_in(&self, after: Position, page: Page, positions_per_event: i64) {
         let mut state = self.state();
         let before = state.stretch.up_to();
         let head = page.head;
@@ -135,7 +135,7 @@ impl Shared {
         }
         // Nobody waited for long, or appends outrun the reader: what is still to be read would push
         // out what was just read. The end is what has to be at hand; who is behind it reads by itself.
-        if state.stretch.is_out_of_reach(head) {
+        if state.stretch.is_out_of_reach(head, positions_per_event) {
             state.stretch.begin_at(head);
         }
         let has_moved = is_another || state.stretch.up_to() > before;
@@ -179,8 +179,13 @@ impl Stretch {
 
     /// Whether reading on from the end to `position` would push out everything on the way. Positions
     /// have holes, so it may be fewer events than that; then the log is read once more than it need be.
-    pub(super) const fn is_out_of_reach(&self, position: Position) -> bool {
-        position.0.saturating_sub(self.up_to.0) > KEPT_EVENTS_MAX as i64
+    pub(super) const fn is_out_of_reach(
+        &self,
+        position: Position,
+        positions_per_event: i64,
+    ) -> bool {
+        let kept_max = (KEPT_EVENTS_MAX as i64).saturating_mul(positions_per_event);
+        position.0.saturating_sub(self.up_to.0) > kept_max
     }
 
     /// Begins anew, empty, at a position up to which the log is complete.

@@ -89,11 +89,11 @@ async fn who_waits_at_the_end_of_a_log_that_is_cut_is_told() {
 fn a_page_does_not_extend_a_stretch_that_was_begun_anew_while_it_was_read() {
     let log = FakeLog::new(1..=9);
     let (shared, before) = (Shared::default(), log.page(Position(0), 20));
-    shared.take_in(Position(0), before);
+    shared.take_in(Position(0), before, 1);
     log.restore(5);
     // The reader is at 9, and a follower finds out before its page comes.
     let of_the_reader = log.page(Position(9), 20);
     shared.enter(log.history(), Position(5));
-    shared.take_in(Position(9), of_the_reader);
+    shared.take_in(Position(9), of_the_reader, 1);
     assert_eq!(shared.state().stretch.up_to(), Position(5), "6 to 9 would never be read");
 }

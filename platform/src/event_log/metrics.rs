@@ -5,7 +5,7 @@ use std::time::Duration;
 use opentelemetry::metrics::{Counter, Histogram};
 use opentelemetry::{KeyValue, global};
 
-use crate::event_log::{AppendError, Appended, NewEvent, StreamId};
+use super::{AppendError, Appended, NewEvent, StreamId};
 
 /// From a fraction of a local commit to what a client still waits for, in seconds.
 const DURATION_BOUNDARIES_S: [f64; 12] =
