@@ -2,8 +2,8 @@
 //! directory of keys. One of them is killed at random under load and started again; keys are rotated meanwhile. Nothing
 //! is lost or doubled, no token is refused, and a subscriber goes on from its cursor wherever it lands.
 //!
-//! `CHIPQ_KILLS=10` kills ten times instead of four; `CHIPQ_SEED=7` chooses other moments; and
-//! `CHIPQ_TEST_ARTIFACT_STORE_URL` names another store of pictures than a folder that both share.
+//! `CHIPQ_KILLS=10` kills ten times instead of four; `CHIPQ_SEED=7` chooses other moments. The same goes on with their
+//! pictures in a bucket, where `CHIPQ_SEAWEEDFS` names a store (`deploy/ensure-seaweedfs`).
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
 #[path = "machines/balancer.rs"]
@@ -25,6 +25,9 @@ mod platform;
 #[path = "support/station.rs"]
 #[allow(dead_code, reason = "shared with tests that use the rest")]
 mod station;
+#[path = "s3/store.rs"]
+#[allow(dead_code, reason = "shared with tests that use the rest")]
+mod store;
 #[path = "kill_nine/verdict.rs"]
 #[allow(dead_code, reason = "shared with tests that use the rest")]
 mod verdict;
@@ -46,6 +49,7 @@ use feed::Feed;
 use line::Work;
 use platform::{Platform, chipq, finished, folder};
 use station::Station;
+use store::S3Store;
 use verdict::Verdict;
 
 /// Lines that push boards at the same time.
@@ -60,16 +64,23 @@ fn number(variable: &str, otherwise: u64) -> u64 {
 /// What two machines share, and what each has for itself.
 struct Site {
     database: String,
-    store: String,
+    /// Where their pictures are, and what it takes to get at them.
+    store: Vec<(String, String)>,
     keys: PathBuf,
     data: [PathBuf; 2],
     ports: [u16; 2],
 }
 
 impl Site {
+    /// With their pictures in a folder that both share.
     fn new(folder: &Path, database: &str) -> Self {
-        let store = std::env::var("CHIPQ_TEST_ARTIFACT_STORE_URL");
-        let store = store.unwrap_or_else(|_| folder.join("pictures").display().to_string());
+        let pictures = folder.join("pictures").display().to_string();
+        Self::with_store(folder, database, &[("CHIPQ_ARTIFACT_STORE_URL", &pictures)])
+    }
+
+    fn with_store(folder: &Path, database: &str, store: &[(&str, &str)]) -> Self {
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let store = store.iter().map(owned).collect();
         let keys = folder.join("keys");
         let (code, _, said) = finished(chipq(&["keys", "init"]).arg(&keys));
         assert_eq!(code, 0, "{said}");
@@ -81,14 +92,14 @@ impl Site {
     /// Starts every role of one machine, and waits until they are ready.
     fn start(&self, machine: usize) -> Platform {
         let keys = self.keys.to_str().unwrap();
-        let environment = [
+        let mut environment = vec![
             ("CHIPQ_DATABASE_URL", self.database.as_str()),
-            ("CHIPQ_ARTIFACT_STORE_URL", &self.store),
             ("CHIPQ_KEYS", keys),
             ("CHIPQ_RATE_PER_SECOND", "100000"),
             ("CHIPQ_RATE_BURST", "100000"),
             ("CHIPQ_TOKEN_RATE_PER_SECOND", "10000"),
         ];
+        environment.extend(self.store.iter().map(|(name, value)| (name.as_str(), value.as_str())));
         Platform::start_with(&self.data[machine], self.ports[machine], &environment)
     }
 
@@ -130,9 +141,14 @@ async fn published(port: u16) -> Vec<String> {
 }
 
 /// Kills one of the two at random, and starts it again; the other one serves.
-async fn kill_at_random(site: &Site, machines: &mut [Option<Platform>], work: &Work, seed: u64) {
+async fn kill_at_random(
+    site: &Site,
+    machines: &mut [Option<Platform>],
+    work: &Work,
+    (kills, seed): (u64, u64),
+) {
     let mut random = StdRng::seed_from_u64(seed);
-    for round in 0..number("CHIPQ_KILLS", 4) {
+    for round in 0..kills {
         let target = work.pushed.load(Ordering::SeqCst) + random.random_range(1..4);
         until("boards are pushed", async || work.pushed.load(Ordering::SeqCst) >= target).await;
         tokio::time::sleep(Duration::from_micros(random.random_range(0..50_000))).await;
@@ -153,7 +169,24 @@ async fn two_machines_behind_one_address_lose_and_double_nothing() {
     let database = fresh_database().await;
     let folder = folder();
     let site = Site::new(folder.path(), database.url());
-    let pairs = boards::boards(&folder.path().join("boards"), 4, 50);
+    run_under_load(folder.path(), site, number("CHIPQ_KILLS", 4)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_machines_with_their_pictures_in_a_bucket_lose_and_double_nothing() {
+    if !store::is_installed() {
+        return;
+    }
+    let database = fresh_database().await;
+    let folder = folder();
+    let bucket = S3Store::start(&folder.path().join("bucket"));
+    let url = bucket.url();
+    let site = Site::with_store(folder.path(), database.url(), &store::environment(&url));
+    run_under_load(folder.path(), site, number("CHIPQ_KILLS", 2)).await;
+}
+
+async fn run_under_load(folder: &Path, site: Site, kills: u64) {
+    let pairs = boards::boards(&folder.join("boards"), 4, 50);
     let verdicts: Vec<Verdict> =
         pairs.iter().map(|pair| Verdict::inspect(&pairs[0].golden, &pair.test)).collect();
     let mut machines = [Some(site.start(0)), Some(site.start(1))];
@@ -176,7 +209,7 @@ async fn two_machines_behind_one_address_lose_and_double_nothing() {
     // Under load: keys are rotated, machines are killed, and the new keys come to sign.
     let rotate = ["rotate", "--reason", "in the middle of everything", "--of"];
     let new = ["tokens", "urls"].map(|of| site.keys(&[&rotate[..], &[of]].concat()));
-    kill_at_random(&site, &mut machines, &work, number("CHIPQ_SEED", 34)).await;
+    kill_at_random(&site, &mut machines, &work, (kills, number("CHIPQ_SEED", 34))).await;
     until("the new keys sign", async || site.signing() == new).await;
     until("a token is signed with the new key", async || caller.kids().contains(&new[0])).await;
     let target = work.pushed.load(Ordering::SeqCst) + 2 * LINES;

@@ -71,11 +71,13 @@ impl Caller {
         .await
     }
 
-    /// A picture, to where its announcement says.
-    pub(crate) async fn put(&self, url: &str, picture: &[u8]) -> Answer {
+    /// A picture, to where its announcement says and with what it asks for.
+    pub(crate) async fn put(&self, announced: &Value, picture: &[u8]) -> Answer {
+        let url = announced["upload_url"].as_str().unwrap();
         self.repeat(|caller| {
-            let put = caller.http.put(caller.absolute(url)).header("Content-Type", "image/png");
-            put.body(picture.to_vec())
+            let put = caller.http.put(caller.absolute(url)).body(picture.to_vec());
+            let headers = announced["headers"].as_object().unwrap().iter();
+            headers.fold(put, |put, (name, value)| put.header(name, value.as_str().unwrap()))
         })
         .await
     }

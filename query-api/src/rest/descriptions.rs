@@ -40,8 +40,6 @@ pub(super) struct FileProblems;
 
 impl IntoResponses for FileProblems {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        refer_to_problems(&[
-            "400", "401", "403", "404", "410", "416", "429", "500", "503", "504",
-        ])
+        refer_to_problems(&["400", "401", "403", "404", "410", "416", "429", "500", "503", "504"])
     }
 }
