@@ -22,7 +22,7 @@ said at start, before anything is touched. `chipq help COMMAND` shows one comman
 ";
 
 /// What is read without an option for it, and what it is for.
-const WITHOUT_OPTION: [(&str, &str); 15] = [
+const WITHOUT_OPTION: [(&str, &str); 29] = [
     ("DATABASE_URL", "stands in for `CHIPQ_DATABASE_URL` where that is not set"),
     ("CHIPQ_POSTGRES_BIN", "folder with PostgreSQL's programs, for the private server"),
     (
@@ -38,6 +38,28 @@ const WITHOUT_OPTION: [(&str, &str); 15] = [
         "CHIPQ_CLIENT_SECRET",
         "the client's secret for `chipq token`, and for the sample client; no option, since arguments can be read by others",
     ),
+    (
+        "CHIPQ_STORE_NOTIFICATION_SECRET",
+        "the secret that the bucket of pictures sends with its notifications, where no file is named; no option, since arguments can be read by others",
+    ),
+    ("AWS_ACCESS_KEY_ID", "for pictures in a bucket, as AWS's own tools read it: the access key"),
+    ("AWS_SECRET_ACCESS_KEY", "the same: its secret"),
+    ("AWS_SESSION_TOKEN", "the same: of keys that end with a session"),
+    ("AWS_PROFILE", "the same: the profile of the files, where there are no keys"),
+    ("AWS_SHARED_CREDENTIALS_FILE", "the same, instead of `~/.aws/credentials`"),
+    ("AWS_CONFIG_FILE", "the same, instead of `~/.aws/config`"),
+    ("AWS_REGION", "the same: the region, where the URL of the bucket has none"),
+    ("AWS_DEFAULT_REGION", "the same, without `AWS_REGION`"),
+    (
+        "AWS_ENDPOINT_URL_S3",
+        "the same: where the store is, where the URL of the bucket does not say",
+    ),
+    ("AWS_ENDPOINT_URL", "the same, without `AWS_ENDPOINT_URL_S3`"),
+    (
+        "AWS_WEB_IDENTITY_TOKEN_FILE",
+        "the same, with `AWS_ROLE_ARN` and AWS's others: the identity that a machine has of its own",
+    ),
+    ("SSL_CERT_FILE", "certificates of authorities that are believed, instead of the system's"),
     ("CHIPQ_CACHE", "where `make` keeps Triton and Keycloak; read by the scripts"),
     ("CHIPQ_TEST_DATABASE_URL", "tests: this server instead of a private one"),
     (
@@ -47,6 +69,10 @@ const WITHOUT_OPTION: [(&str, &str); 15] = [
     (
         "CHIPQ_INDEX_ROWS",
         "tests: rows of each table whose filters are explained, instead of 100,000",
+    ),
+    (
+        "CHIPQ_SEAWEEDFS",
+        "tests: this program of SeaweedFS; without it, the tests against S3 do nothing",
     ),
     ("CHIPQ_TRITON", "tests: this Triton server instead of one of their own"),
     (

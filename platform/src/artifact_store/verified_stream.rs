@@ -13,12 +13,12 @@ use sha2::Digest as _;
 
 use super::ArtifactStoreError;
 
-type Piece = Result<Bytes, ArtifactStoreError>;
+type ReadPiece = Result<Bytes, ArtifactStoreError>;
 
 /// A picture whose file is open.
 pub struct OpenPicture {
     pub(super) length: u64,
-    pub(super) pieces: BoxStream<'static, Piece>,
+    pub(super) pieces: BoxStream<'static, ReadPiece>,
     pub(super) about: (ArtifactId, Sha256),
 }
 
@@ -31,17 +31,17 @@ impl OpenPicture {
 
     /// Its bytes in `range`, in pieces. They fail when the store fails under way, or the picture is damaged: the last
     /// piece is given only when the digest of all of it is the one that was expected.
-    pub fn into_pieces(self, range: Range<u64>) -> impl Stream<Item = Piece> + Send + use<> {
+    pub fn into_pieces(self, range: Range<u64>) -> impl Stream<Item = ReadPiece> + Send + use<> {
         verify_pieces(self.pieces, self.about, range)
     }
 }
 
 /// The bytes in `range` of what `pieces` are together, whose digest has to be `expected`.
 fn verify_pieces(
-    pieces: BoxStream<'static, Piece>,
+    pieces: BoxStream<'static, ReadPiece>,
     (id, expected): (ArtifactId, Sha256),
     range: Range<u64>,
-) -> impl Stream<Item = Piece> + Send + use<> {
+) -> impl Stream<Item = ReadPiece> + Send + use<> {
     let hash = sha2::Sha256::new();
     let reading = Reading { pieces, hash, read: 0, held: None, range };
     stream::unfold(Some(reading), move |reading| async move {
@@ -63,7 +63,7 @@ fn verify_pieces(
 }
 
 struct Reading {
-    pieces: BoxStream<'static, Piece>,
+    pieces: BoxStream<'static, ReadPiece>,
     hash: sha2::Sha256,
     /// Bytes so far.
     read: u64,
@@ -101,7 +101,8 @@ mod tests {
     use super::*;
 
     async fn read(file: &[u8], digest_of: &[u8], range: Range<u64>) -> (Vec<u8>, bool) {
-        let chunks: Vec<Piece> = file.chunks(7).map(|c| Ok(Bytes::copy_from_slice(c))).collect();
+        let chunks: Vec<ReadPiece> =
+            file.chunks(7).map(|c| Ok(Bytes::copy_from_slice(c))).collect();
         let about = (ArtifactId(Uuid::nil()), Sha256::digest_of(digest_of));
         let mut pieces = Box::pin(verify_pieces(stream::iter(chunks).boxed(), about, range));
         let mut given = Vec::new();

@@ -22,11 +22,13 @@ use super::{Problem, ProblemType};
 const REMEMBERED: Duration = Duration::from_secs(3_600);
 
 /// What a page may send beside what every page may.
-const SENT: [HeaderName; 12] = [
+const SENT: [HeaderName; 14] = [
     header::AUTHORIZATION,
     header::CONTENT_TYPE,
     header::IF_MATCH,
     header::IF_NONE_MATCH,
+    header::IF_RANGE,
+    header::RANGE,
     header::CACHE_CONTROL,
     HeaderName::from_static("content-digest"),
     HeaderName::from_static("repr-digest"),
@@ -38,9 +40,11 @@ const SENT: [HeaderName; 12] = [
 ];
 
 /// What a page may read of an answer beside what every page may.
-const SHOWN: [HeaderName; 14] = [
+const SHOWN: [HeaderName; 16] = [
+    header::ACCEPT_RANGES,
     header::ALLOW,
     header::CONTENT_DISPOSITION,
+    header::CONTENT_RANGE,
     header::ETAG,
     header::LINK,
     header::LOCATION,
