@@ -155,6 +155,11 @@ async fn parts(client: &mut Client, golden: &[u8]) -> String {
     client.upload(&renewed, b"no picture", 415).await;
     client.upload(&renewed, golden, 201).await;
     client.upload(&renewed, golden, 200).await;
+    let complete = client.command(&format!("{path}/{artifact}/complete"));
+    client.call(complete, 200).await;
+    // Nobody's bucket is known here.
+    let told = client.command("/v1/store-notifications").json(&json!({ "Records": [] }));
+    client.call(told, 401).await;
     let other = client.command(&format!("{path}?type=image/png&use=variant&reason=other"));
     let other = client.call(other, 201).await;
     let other = other["artifact_id"].as_str().unwrap();

@@ -75,7 +75,7 @@ async fn a_picture_is_taken_by_the_bucket_as_announced_and_counts_once_it_was_lo
         assert_eq!(answer.status(), StatusCode::FORBIDDEN, "{changed:?}");
     }
     assert_eq!(announced.put(&station, &board).await, StatusCode::OK);
-    let (version, digest) = announced.completed(&station, "board").await;
+    let (version, digest) = announced.completed(&station, "board-complete").await;
     assert_eq!((&*version, &digest), ("3", &sha256(&board)), "created, announced, uploaded");
 
     // Whoever still has the URL changes nothing of what was looked at.
@@ -179,7 +179,7 @@ async fn infer_finds_what_has_arrived_and_leaves_out_what_is_no_picture() {
     let (status, _) = station.post(&infer, "no-picture", None).await.unwrap();
     assert_eq!(status, StatusCode::CONFLICT, "the right one may still come");
     assert_eq!(board.put(&station, &png(1)).await, StatusCode::OK);
-    let (status, said) = station.post(&infer, "found", None).await.unwrap();
+    let (status, said) = station.post(&infer, "found-infer", None).await.unwrap();
     assert_eq!(status, StatusCode::ACCEPTED, "{said}");
     let report = station.report(inspection.rsplit('/').next().unwrap()).await;
     assert_eq!(report["judgement"], "pass", "{report}");

@@ -1,9 +1,14 @@
 //! A station that sends its pictures as it is told, wherever that is.
 
+use std::time::Duration;
+
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 
 use crate::station::{Station, answer};
+
+/// Longer than the platform takes to say that the store does not answer.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(40);
 
 /// A picture that is announced.
 pub(crate) struct Announced {
@@ -97,7 +102,9 @@ impl Announced {
 
     /// Says that it is uploaded.
     pub(crate) async fn complete(&self, station: &Station, key: &str) -> (StatusCode, Value) {
-        station.post(&format!("{}/complete", self.path), key, None).await.unwrap()
+        let path = format!("{}/complete", self.path);
+        let request = station.request(Method::POST, &path).header("Idempotency-Key", key);
+        answer(request.timeout(ANSWERED_WITHIN)).await.unwrap()
     }
 
     /// The version of what it belongs to, after it was completed, and the digest that counts.
