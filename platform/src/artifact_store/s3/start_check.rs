@@ -70,6 +70,8 @@ const DIFFERENT: &str = "it gives back other bytes than were written; look after
 pub(in super::super) async fn check_writable(
     objects: &dyn ObjectStore,
 ) -> Result<(), ArtifactStoreError> {
+    // Some stores make a bucket of whatever name is written into.
+    check_readable(objects).await?;
     let probe = Path::from_iter([PROBES, &Uuid::new_v4().to_string()]);
     let content = Bytes::from_static(b"whether pictures can be stored");
     let create = || {
