@@ -232,7 +232,7 @@ async fn run_under_load(folder: &Path, site: Site, kills: u64) {
     last.send_replace(events.last().unwrap().0);
     let feed = feed.await.unwrap();
     eprintln!("{} changes by {} feeds", feed.changes.len(), feed.openings);
-    assert!(feed.openings > 1, "a feed ended with its machine");
+    assert!(feed.openings > 2, "it went on from its cursor on another machine");
     assert_eq!(feed.changes, events, "what a subscriber saw is the log");
 
     for key in &old {

@@ -43,7 +43,7 @@ pub use issuer_config::TokenIssuerConfig;
 pub use key_error::KeyError;
 pub use key_place::KeyPlace;
 pub(crate) use key_set::SIGNS_AFTER;
-pub use key_set::{AgreedKey, HeldKey, KeyAgreement, KeyPurpose};
+pub use key_set::{AgreedKey, KeyAgreement, KeyPurpose, NamedKey};
 pub use keys::{KeyRing, KeySummary, KeyUse};
 pub use keys_config::KeysConfig;
 pub use register::{AccessRegister, AccessUnknown};

@@ -15,7 +15,7 @@ use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
-use crate::auth::{AgreedKey, HeldKey, KeyAgreement, KeyError, KeyPurpose, SIGNS_AFTER};
+use crate::auth::{AgreedKey, KeyAgreement, KeyError, KeyPurpose, NamedKey, SIGNS_AFTER};
 use crate::postgres::{Pool, Transaction};
 
 pub use follow::SharedKeys;
@@ -96,7 +96,7 @@ impl KeyHolders {
     /// When they are another installation's, or the database fails.
     pub async fn begin(
         &self,
-        held: &[HeldKey],
+        held: &[NamedKey],
         place: impl std::fmt::Display,
     ) -> Result<KeyAgreement, KeyHolderError> {
         let mut transaction = self.begin_alone().await?;
@@ -115,7 +115,7 @@ impl KeyHolders {
     /// When the database fails.
     pub async fn renew(
         &self,
-        held: &[HeldKey],
+        held: &[NamedKey],
         signing: &[String],
     ) -> Result<KeyAgreement, KeyHolderError> {
         let transaction = self.begin_alone().await?;
@@ -126,7 +126,7 @@ impl KeyHolders {
     ///
     /// # Errors
     /// While somebody serves with those, or the database fails.
-    pub async fn adopt(&self, held: &[HeldKey]) -> Result<KeyAgreement, KeyHolderError> {
+    pub async fn adopt(&self, held: &[NamedKey]) -> Result<KeyAgreement, KeyHolderError> {
         let mut transaction = self.begin_alone().await?;
         let serving = format!(
             "SELECT count(*) FROM key_holders WHERE seen_at > clock_timestamp() - interval '{ALIVE_FOR}'"
@@ -161,7 +161,7 @@ impl KeyHolders {
     async fn note(
         &self,
         mut transaction: Transaction<'static>,
-        held: &[HeldKey],
+        held: &[NamedKey],
         signing: &[String],
     ) -> Result<KeyAgreement, KeyHolderError> {
         note_keys(&mut transaction, held).await?;
@@ -178,7 +178,7 @@ impl KeyHolders {
 async fn is_foreign(
     transaction: &mut Transaction<'_>,
     purpose: KeyPurpose,
-    held: &[HeldKey],
+    held: &[NamedKey],
 ) -> Result<bool, sqlx::Error> {
     let current = format!(
         "SELECT key_id FROM installation_keys WHERE purpose = $1 AND last_seen_at >= \
@@ -186,19 +186,23 @@ async fn is_foreign(
     );
     let current = sqlx::query_scalar(&current).bind(purpose.as_str());
     let current: Vec<String> = current.fetch_all(&mut **transaction).await?;
-    let is_current = |key: &HeldKey| key.purpose == purpose && current.contains(&key.id);
+    let is_current = |key: &NamedKey| key.purpose == purpose && current.contains(&key.id);
     Ok(!current.is_empty() && !held.iter().any(is_current))
 }
 
 /// The first keys of a purpose are as old as they say; those after them begin now, whatever the name of their file says:
 /// it may have been long on its way.
-async fn note_keys(transaction: &mut Transaction<'_>, held: &[HeldKey]) -> Result<(), sqlx::Error> {
+async fn note_keys(
+    transaction: &mut Transaction<'_>,
+    held: &[NamedKey],
+) -> Result<(), sqlx::Error> {
     let ids: Vec<_> = held.iter().map(|key| key.id.as_str()).collect();
     let purposes: Vec<_> = held.iter().map(|key| key.purpose.as_str()).collect();
     let made_at: Vec<DateTime<Utc>> = held.iter().map(|key| key.made_at).collect();
     let note = "INSERT INTO installation_keys (key_id, purpose, first_seen_at, last_seen_at) \
         SELECT held.key_id, held.purpose, \
                CASE WHEN EXISTS (SELECT FROM installation_keys AS known WHERE known.purpose = held.purpose) \
+                         OR held.made_at = to_timestamp(0) \
                     THEN clock_timestamp() ELSE least(held.made_at, clock_timestamp()) END, \
                clock_timestamp() \
         FROM unnest($1::text[], $2::text[], $3::timestamptz[]) AS held (key_id, purpose, made_at) \
@@ -211,7 +215,7 @@ async fn note_keys(transaction: &mut Transaction<'_>, held: &[HeldKey]) -> Resul
 async fn note_holder(
     transaction: &mut Transaction<'_>,
     holder: Uuid,
-    held: &[HeldKey],
+    held: &[NamedKey],
     signing: &[String],
 ) -> Result<(), sqlx::Error> {
     let ids: Vec<_> = held.iter().map(|key| key.id.as_str()).collect();

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use chrono::{SecondsFormat, Utc};
 use domain::AccessControlCommand;
 use platform::access::AccessAdministration;
-use platform::auth::{KeyError, KeyPlace, KeyRing, KeySummary, KeyUse, KeysConfig, TokenConfig};
+use platform::auth::{KeyPlace, KeyRing, KeySummary, KeyUse, KeysConfig, TokenConfig};
 use platform::key_holders::KeyHolders;
 use serde_json::json;
 

@@ -10,6 +10,9 @@ const CHANGES: &str = "subscription($from: LogPlace, $after: String) {
     inspectionChanged(from: $from, after: $after) {
         position cursor change { eventType inspectionId } } }";
 
+/// After so many changes the subscriber goes elsewhere, whatever becomes of the machine.
+const CHANGES_OF_A_FEED: usize = 60;
+
 /// A change, by its place in the log.
 pub(crate) type Change = (i64, String, String);
 
@@ -53,6 +56,7 @@ impl Feed {
         let Ok(answer) = request.send().await else { return };
         let status = answer.status();
         assert!(status.is_success() || status.is_server_error(), "a cursor is refused: {status}");
+        let enough = self.changes.len() + CHANGES_OF_A_FEED;
         let (mut pieces, mut text) = (answer.bytes_stream(), String::new());
         loop {
             let piece = tokio::select! {
@@ -70,7 +74,7 @@ impl Feed {
                 let Ok(item) = serde_json::from_str::<Value>(data.trim()) else { continue };
                 self.take(&item);
             }
-            if self.has_seen(*last.borrow()) {
+            if self.changes.len() >= enough || self.has_seen(*last.borrow()) {
                 return;
             }
         }

@@ -11,7 +11,7 @@ use chrono::Utc;
 
 use super::key_material::SECRET_BYTES;
 use super::key_place::KeyPlace;
-use super::key_set::{HeldKey, KeyAgreement, KeySet};
+use super::key_set::{KeyAgreement, KeySet, NamedKey};
 use super::keys::KeyRing;
 
 /// After how long an unknown key id makes the place be read again.
@@ -57,7 +57,7 @@ impl InstallationKeys {
 
     /// Every key by its id.
     #[must_use]
-    pub fn held(&self) -> Vec<HeldKey> {
+    pub fn held(&self) -> Vec<NamedKey> {
         self.current().held()
     }
 
@@ -145,7 +145,7 @@ impl InstallationKeys {
 /// Says which keys have come and gone.
 fn log_changes(before: &KeySet, after: &KeySet) {
     let (before, after) = (before.held(), after.held());
-    let is_in = |keys: &[HeldKey], id: &str| keys.iter().any(|key| key.id == id);
+    let is_in = |keys: &[NamedKey], id: &str| keys.iter().any(|key| key.id == id);
     for key in after.iter().filter(|key| !is_in(&before, &key.id)) {
         tracing::info!(key = key.id, purpose = key.purpose.as_str(), "a key is known now");
     }

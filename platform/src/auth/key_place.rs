@@ -135,7 +135,7 @@ impl KeyPlace {
     }
 
     /// The files of these names, and whether all of them were there.
-    fn read(&self, names: &Names) -> (FoundFiles, bool) {
+    fn read(&self, names: &FolderListing) -> (FoundFiles, bool) {
         let mut is_whole = true;
         let mut read = |paths: &[PathBuf]| -> Vec<FoundFile> {
             let files = paths.iter().filter_map(|path| {
@@ -149,11 +149,11 @@ impl KeyPlace {
         (FoundFiles { tokens, secrets }, is_whole)
     }
 
-    fn list(&self) -> Result<Names, KeyError> {
+    fn list(&self) -> Result<FolderListing, KeyError> {
         let tokens = list_folder(&self.tokens, self.is_shared, is_token_file)?;
         let secrets = list_folder(&self.secrets, self.is_shared, is_secret_file)?;
         let swapped_to = std::fs::read_link(self.tokens.join(SWAPPED_LINK)).ok();
-        Ok(Names { tokens, secrets, swapped_to })
+        Ok(FolderListing { tokens, secrets, swapped_to })
     }
 
     /// `None` where there is none any more.
@@ -193,7 +193,7 @@ impl KeyPlace {
 
 /// What a place held when it was listed.
 #[derive(PartialEq, Eq)]
-struct Names {
+struct FolderListing {
     tokens: Vec<PathBuf>,
     secrets: Vec<PathBuf>,
     /// Which of its versions a mounted secret shows.

@@ -48,7 +48,7 @@ impl KeyPurpose {
 
 /// A key that a process has, by its id: nothing of the key itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HeldKey {
+pub struct NamedKey {
     /// Its id.
     pub id: String,
     /// What it is for.
@@ -89,7 +89,7 @@ pub type KeyAgreement = Vec<AgreedKey>;
 
 /// A key, where it lies, and when it was made.
 #[derive(Clone)]
-pub(super) struct Key<M> {
+pub(super) struct KeyFile<M> {
     pub(super) id: String,
     pub(super) material: M,
     pub(super) made_at: DateTime<Utc>,
@@ -100,8 +100,8 @@ pub(super) struct Key<M> {
 #[derive(Clone, Default)]
 pub(super) struct KeySet {
     /// By the time they were made; nobody signs where there are none.
-    pub(super) signing: Vec<Key<EncodingKey>>,
-    pub(super) secrets: Vec<Key<[u8; SECRET_BYTES]>>,
+    pub(super) signing: Vec<KeyFile<EncodingKey>>,
+    pub(super) secrets: Vec<KeyFile<[u8; SECRET_BYTES]>>,
     pub(super) public: PublicKeys,
     /// Absent as long as nobody has asked the others.
     pub(super) agreement: Option<Arc<KeyAgreement>>,
@@ -130,7 +130,7 @@ impl KeySet {
         let mut read_pair = |path: PathBuf, bytes| {
             let key = parse_token_key(&path, bytes)?;
             let (id, made_at) = (public.insert(&key.public), time_in_name(&path));
-            Ok(Key { id, material: EncodingKey::from_ed_der(&key.pkcs8), made_at, path })
+            Ok(KeyFile { id, material: EncodingKey::from_ed_der(&key.pkcs8), made_at, path })
         };
         let mut signing =
             collect_keys(found.tokens, &before.signing, &mut faults, |path, bytes| {
@@ -158,12 +158,12 @@ impl KeySet {
     }
 
     /// The key of tokens that signs at `now`.
-    pub(super) fn signing_at(&self, now: DateTime<Utc>) -> Option<&Key<EncodingKey>> {
+    pub(super) fn signing_at(&self, now: DateTime<Utc>) -> Option<&KeyFile<EncodingKey>> {
         choose_signing(&self.signing, self.agreement.as_deref(), now)
     }
 
     /// The secret that signs at `now`.
-    pub(super) fn secret_at(&self, now: DateTime<Utc>) -> Option<&Key<[u8; SECRET_BYTES]>> {
+    pub(super) fn secret_at(&self, now: DateTime<Utc>) -> Option<&KeyFile<[u8; SECRET_BYTES]>> {
         choose_signing(&self.secrets, self.agreement.as_deref(), now)
     }
 
@@ -178,30 +178,30 @@ impl KeySet {
     }
 
     /// Every key, oldest first.
-    pub(super) fn held(&self) -> Vec<HeldKey> {
-        let tokens = self.signing.iter().map(|key| held_key(key, KeyPurpose::Tokens));
-        let secrets = self.secrets.iter().map(|key| held_key(key, KeyPurpose::Urls));
+    pub(super) fn held(&self) -> Vec<NamedKey> {
+        let tokens = self.signing.iter().map(|key| named_key(key, KeyPurpose::Tokens));
+        let secrets = self.secrets.iter().map(|key| named_key(key, KeyPurpose::Urls));
         tokens.chain(secrets).collect()
     }
 }
 
-fn held_key<M>(key: &Key<M>, purpose: KeyPurpose) -> HeldKey {
-    HeldKey { id: key.id.clone(), purpose, made_at: key.made_at }
+fn named_key<M>(key: &KeyFile<M>, purpose: KeyPurpose) -> NamedKey {
+    NamedKey { id: key.id.clone(), purpose, made_at: key.made_at }
 }
 
-fn secret_key(path: PathBuf, secret: [u8; SECRET_BYTES]) -> Key<[u8; SECRET_BYTES]> {
+fn secret_key(path: PathBuf, secret: [u8; SECRET_BYTES]) -> KeyFile<[u8; SECRET_BYTES]> {
     let id = hex::encode(&derive_key(&secret, SECRET_ID)[..ID_BYTES]);
-    Key { id, material: secret, made_at: time_in_name(&path), path }
+    KeyFile { id, material: secret, made_at: time_in_name(&path), path }
 }
 
 /// The keys in `files`; in the place of one that cannot be used, the one that was there `before`.
 fn collect_keys<M: Clone>(
     files: Vec<FoundFile>,
-    before: &[Key<M>],
+    before: &[KeyFile<M>],
     faults: &mut Vec<KeyError>,
-    mut parse: impl FnMut(PathBuf, Vec<u8>) -> Result<Key<M>, KeyError>,
-) -> Vec<Key<M>> {
-    let mut keys: Vec<Key<M>> = Vec::new();
+    mut parse: impl FnMut(PathBuf, Vec<u8>) -> Result<KeyFile<M>, KeyError>,
+) -> Vec<KeyFile<M>> {
+    let mut keys: Vec<KeyFile<M>> = Vec::new();
     for file in files {
         let path = file.path.clone();
         match file.bytes.and_then(|bytes| parse(file.path, bytes)) {
@@ -221,10 +221,10 @@ fn collect_keys<M: Clone>(
 
 /// The key of `keys` that signs: the newest that every process knows, or else the oldest.
 fn choose_signing<'k, M>(
-    keys: &'k [Key<M>],
+    keys: &'k [KeyFile<M>],
     agreement: Option<&KeyAgreement>,
     now: DateTime<Utc>,
-) -> Option<&'k Key<M>> {
+) -> Option<&'k KeyFile<M>> {
     let known_by_all = match agreement {
         Some(agreement) => {
             let may_sign = agreement.iter().rev().filter(|agreed| agreed.may_sign());

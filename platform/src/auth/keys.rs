@@ -12,7 +12,7 @@ use chrono::{DateTime, Utc};
 use super::key_error::KeyError;
 use super::key_material::{generate_secret, generate_token_key};
 use super::key_place::KeyPlace;
-use super::key_set::{AgreedKey, HeldKey, KeyAgreement, KeyPurpose, KeySet, SIGNS_AFTER};
+use super::key_set::{AgreedKey, KeyAgreement, KeyPurpose, KeySet, NamedKey, SIGNS_AFTER};
 
 /// What a key is for at some time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -187,7 +187,7 @@ impl KeyRing {
 
     /// Every key by its id.
     #[must_use]
-    pub fn held(&self) -> Vec<HeldKey> {
+    pub fn held(&self) -> Vec<NamedKey> {
         self.keys.held()
     }
 
@@ -214,7 +214,7 @@ impl KeyRing {
             Some(last) if n < *last => KeyUse::Verifies,
             Some(_) | None => KeyUse::SignsSoon,
         };
-        let summary = |(n, (begun_at, key)): (usize, &(DateTime<Utc>, HeldKey))| {
+        let summary = |(n, (begun_at, key)): (usize, &(DateTime<Utc>, NamedKey))| {
             let used_as = used_as(n);
             let is_past = used_as == KeyUse::Verifies && purpose == KeyPurpose::Tokens;
             let next = keys.get(n + 1).filter(|_| is_past);
@@ -231,10 +231,10 @@ impl KeyRing {
     }
 
     /// Which of `keys` sign, as the processes that serve say, or, where none does, by their age.
-    fn signing_among(&self, keys: &[(DateTime<Utc>, HeldKey)], now: DateTime<Utc>) -> Vec<usize> {
-        let is_said = |key: &HeldKey| self.agreed(&key.id).is_some_and(|said| said.signed_by > 0);
+    fn signing_among(&self, keys: &[(DateTime<Utc>, NamedKey)], now: DateTime<Utc>) -> Vec<usize> {
+        let is_said = |key: &NamedKey| self.agreed(&key.id).is_some_and(|said| said.signed_by > 0);
         let by_age = self.keys.signing_ids(now);
-        let positions = |signs: &dyn Fn(&HeldKey) -> bool| -> Vec<usize> {
+        let positions = |signs: &dyn Fn(&NamedKey) -> bool| -> Vec<usize> {
             (0..keys.len()).filter(|n| signs(&keys[*n].1)).collect()
         };
         let said = positions(&is_said);
@@ -242,7 +242,7 @@ impl KeyRing {
     }
 
     /// Since when a key is one of the installation's.
-    fn begun_at(&self, key: &HeldKey, now: DateTime<Utc>) -> DateTime<Utc> {
+    fn begun_at(&self, key: &NamedKey, now: DateTime<Utc>) -> DateTime<Utc> {
         match (&self.keys.agreement, self.agreed(&key.id)) {
             (_, Some(agreed)) => agreed.first_seen_at,
             (Some(_), None) => now,

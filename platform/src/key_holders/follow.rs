@@ -15,7 +15,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::{KeyHolderError, KeyHolders};
 use crate::auth::{
-    HeldKey, InstallationKeys, KeyAgreement, KeyError, KeyPlace, KeyPurpose, KeyRing,
+    InstallationKeys, KeyAgreement, KeyError, KeyPlace, KeyPurpose, KeyRing, NamedKey,
 };
 use crate::health::{Check, Probe};
 use crate::postgres::Pool;
@@ -132,7 +132,7 @@ impl KeyGauges {
         Self { known: known.build(), faults: faults.build() }
     }
 
-    fn record(&self, held: &[HeldKey], faults: usize) {
+    fn record(&self, held: &[NamedKey], faults: usize) {
         for purpose in KeyPurpose::ALL {
             let known = held.iter().filter(|key| key.purpose == purpose).count();
             let label = KeyValue::new("chipq.keys.purpose", purpose.as_str());
@@ -156,7 +156,7 @@ impl KeysProbe {
         Self { keys, lacking: Mutex::default(), began_at: Instant::now() }
     }
 
-    fn note(&self, held: &[HeldKey], agreement: &KeyAgreement) {
+    fn note(&self, held: &[NamedKey], agreement: &KeyAgreement) {
         let is_lacking = |id: &str| !held.iter().any(|key| key.id == id);
         let known = agreement.iter().filter(|agreed| agreed.is_published && agreed.known_by > 0);
         let lacking = known.map(|agreed| agreed.id.clone()).filter(|id| is_lacking(id)).collect();

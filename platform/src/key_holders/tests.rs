@@ -6,12 +6,12 @@ use sqlx::Executor as _;
 use super::*;
 use crate::test_support::fresh_database;
 
-fn key(id: &str, purpose: KeyPurpose) -> HeldKey {
-    HeldKey { id: id.to_owned(), purpose, made_at: Utc::now() - TimeDelta::days(1) }
+fn key(id: &str, purpose: KeyPurpose) -> NamedKey {
+    NamedKey { id: id.to_owned(), purpose, made_at: Utc::now() - TimeDelta::days(1) }
 }
 
 /// A set with these keys of tokens, and the secret `s`.
-fn keys(tokens: &[&str]) -> Vec<HeldKey> {
+fn keys(tokens: &[&str]) -> Vec<NamedKey> {
     let tokens = tokens.iter().map(|id| key(id, KeyPurpose::Tokens));
     tokens.chain([key("s", KeyPurpose::Urls)]).collect()
 }
