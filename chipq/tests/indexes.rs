@@ -121,9 +121,14 @@ impl Plans {
     }
 }
 
+/// The one that TimescaleDB divides into chunks, which plans name.
+const HYPERTABLE: &str = "defects";
+
 /// The nodes of a plan that read `table`.
 fn scans<'p>(node: &'p Value, table: &str) -> Vec<&'p Value> {
-    let own = (node["Relation Name"] == table).then_some(node);
+    let is_chunk = node["Relation Name"].as_str().is_some_and(|name| name.starts_with("_hyper_"));
+    let is_own = node["Relation Name"] == table || (table == HYPERTABLE && is_chunk);
+    let own = is_own.then_some(node);
     let inner = node["Plans"].as_array().into_iter().flatten();
     own.into_iter().chain(inner.flat_map(|inner| scans(inner, table))).collect()
 }

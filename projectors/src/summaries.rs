@@ -83,7 +83,7 @@ pub async fn refresh_summaries(
 
 /// How far a refresh is to go. As text: `-infinity` is no time that Rust knows.
 #[derive(sqlx::FromRow)]
-struct Stretch {
+struct RefreshStretch {
     from_hour: String,
     from_day: String,
     up_to: String,
@@ -133,7 +133,7 @@ pub(crate) async fn refresh_generation(
 async fn begin_refresh(
     connection: &mut DatabaseConnection,
     schema: &str,
-) -> Result<Option<Stretch>, sqlx::Error> {
+) -> Result<Option<RefreshStretch>, sqlx::Error> {
     // Rows of a clock that runs ahead are not waited for.
     let begin = format!(
         "UPDATE {schema}.{SUMMARY_PROGRESS} AS p
@@ -151,7 +151,7 @@ async fn begin_refresh(
 async fn end_refresh(
     connection: &mut DatabaseConnection,
     schema: &str,
-    stretch: &Stretch,
+    stretch: &RefreshStretch,
 ) -> Result<(), sqlx::Error> {
     let end = format!(
         "UPDATE {schema}.{SUMMARY_PROGRESS} SET exact_up_to = $1::text::timestamptz WHERE late_rows = $2"

@@ -143,7 +143,9 @@ async fn rows_are_found_by_their_id_alone() {
         ("yield_g1.inspection_contexts", "inspection_id"),
         ("reports_g1.entries", "inspection_id"),
     ] {
-        let sql = format!("EXPLAIN SELECT * FROM {table} WHERE {id} = ANY('{{}}'::uuid[])");
+        let sql = format!(
+            "EXPLAIN SELECT * FROM {table} WHERE {id} = ANY('{{00000000-0000-0000-0000-000000000000}}'::uuid[])"
+        );
         let plan: Vec<String> = sqlx::query_scalar(&sql).fetch_all(&mut *tx).await.unwrap();
         let plan = plan.join("\n");
         assert!(plan.contains(&format!("Index Cond: ({id} = ANY")), "{table} by {id}:\n{plan}");
