@@ -109,7 +109,7 @@ fn parse_with_credentials(text: &str) -> Result<EventLogUrl, InvalidEventLogUrl>
             .map(|options| EventLogUrl::Postgres(Box::new(options)))
             .map_err(|_| InvalidEventLogUrl::Unknown),
         "kurrentdb" | "kurrentdb+discover" => {
-            let wrong = |error: String| InvalidEventLogUrl::Kurrent(error);
+            let wrong = InvalidEventLogUrl::Kurrent;
             let url = text.parse::<KurrentUrl>().map_err(|error| wrong(error.to_string()))?;
             let credentials = KurrentCredentials::from_lookup(|name| std::env::var(name).ok());
             let credentials = credentials.map_err(|error| wrong(error.to_string()))?;

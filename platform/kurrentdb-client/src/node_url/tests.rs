@@ -1,3 +1,5 @@
+//! URLs that name nodes, URLs that are refused, and who we are.
+
 use super::*;
 
 fn problems(url: &str) -> Vec<KurrentUrlProblem> {
