@@ -35,7 +35,7 @@ fn the_document_is_openapi_3_1_and_whole() {
             }
         }
     }
-    assert_eq!(commands, 25);
+    assert_eq!(commands, 26);
 }
 
 #[tokio::test]
