@@ -4,7 +4,7 @@
 //! once: one puts the picture to rest, and the log takes one event.
 
 use domain::{ArtifactId, Picture, Reach, UploadSlot};
-use platform::artifact_store::Arrival;
+use platform::artifact_store::{Arrival, ArtifactStoreError};
 use platform::execute::{ExecuteError, load};
 use platform::http::{Problem, ProblemType};
 
@@ -27,8 +27,15 @@ pub(crate) async fn settle_picture(
     {
         return Ok(Some(picture));
     }
-    let Some(picture) = api.artifacts().describe_stored(artifact_id).await? else {
-        return Ok(None);
+    let picture = match api.artifacts().describe_stored(artifact_id).await {
+        Ok(None) => return Ok(None),
+        Ok(Some(picture)) => picture,
+        // Nothing in the log counts on it: an upload takes its place.
+        Err(error @ ArtifactStoreError::Unreadable { .. }) => {
+            let detail = format!("{error}; send it again");
+            return Err(Problem::new(ProblemType::UnreadablePicture, detail));
+        }
+        Err(error) => return Err(error.into()),
     };
     match api.file_check().find_flaw_at_rest(api.artifacts(), (artifact_id, &picture)).await? {
         None => Ok(Some(picture)),

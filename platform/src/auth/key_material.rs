@@ -139,7 +139,7 @@ mod tests {
         for bytes in written {
             assert_eq!(parse_secret(path, bytes).unwrap(), secret);
         }
-        for bytes in [&secret[..31], b"", hexadecimal[..62].as_bytes(), b"short\n"] {
+        for bytes in [&secret[..31], b"", &hexadecimal.as_bytes()[..62], b"short\n"] {
             assert!(parse_secret(path, bytes.to_vec()).is_err(), "{bytes:?}");
         }
         assert_eq!(time_in_name(path).timestamp_millis(), 1_790_000_000_000);

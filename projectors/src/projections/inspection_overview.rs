@@ -6,8 +6,7 @@ mod row;
 use std::collections::HashMap;
 
 use domain::{
-    Aggregate as _, ArtifactId, ArtifactState, Inspection, InspectionEvent, InspectionState,
-    ProjectionName,
+    Aggregate as _, ArtifactId, Inspection, InspectionEvent, InspectionState, ProjectionName,
 };
 use platform::postgres::DatabaseConnection;
 use uuid::Uuid;
@@ -127,9 +126,7 @@ fn evolve_rows(
             ..
         } if takes_results => {
             let artifact = reserved_artifact(artifacts, *artifact_id, record)?;
-            artifact.state = ArtifactState::Compared;
-            artifact.inferred_at = Some(at);
-            artifact.set_comparison(*registration, coverage.as_ref(), differences);
+            artifact.set_comparison(*registration, coverage.as_ref(), differences, at);
             artifact.set_picture(picture);
             artifact.set_golden(golden);
             artifact.set_model(model, *timing);
@@ -139,21 +136,15 @@ fn evolve_rows(
             if takes_results =>
         {
             let artifact = reserved_artifact(artifacts, *artifact_id, record)?;
-            artifact.inferred_at = Some(at);
-            artifact.set_not_comparable(*reason, detail);
+            artifact.set_not_comparable(*reason, detail, at);
             artifact.set_picture(picture);
             golden.iter().for_each(|golden| artifact.set_golden(golden));
         }
         E::InspectionJudged { judgement, rules, .. } if takes_results => {
-            row.state = InspectionState::Judged;
-            row.judgement = Some(*judgement);
-            row.rules = Some(rules.clone());
-            row.judged_at = Some(at);
+            row.set_judged(*judgement, rules, at);
         }
         E::InspectionVoided { reason } if takes_results => {
-            row.state = InspectionState::Voided;
-            row.void_reason = Some(reason.clone());
-            row.voided_at = Some(at);
+            row.set_voided(reason, at);
         }
         E::PicturesRetired { artifacts: retired, .. } if !takes_results => {
             for id in retired {

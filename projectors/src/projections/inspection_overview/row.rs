@@ -20,17 +20,17 @@ pub(super) struct InspectionRow {
     part: PartNumber,
     station: Station,
     pub(super) state: InspectionState,
-    pub(super) judgement: Option<Judgement>,
-    pub(super) rules: Option<Vec<FiredRule>>,
+    judgement: Option<Judgement>,
+    rules: Option<Vec<FiredRule>>,
     recipe: Recipe,
     golden_sample_revision: Option<u32>,
     defect_count: u32,
     doubtful_count: u32,
     difference_count: u32,
     created_at: DateTime<Utc>,
-    pub(super) judged_at: Option<DateTime<Utc>>,
-    pub(super) voided_at: Option<DateTime<Utc>>,
-    pub(super) void_reason: Option<String>,
+    judged_at: Option<DateTime<Utc>>,
+    voided_at: Option<DateTime<Utc>>,
+    void_reason: Option<String>,
     pub(super) version: u64,
     created_position: Position,
     pub(super) position: Position,
@@ -71,6 +71,24 @@ impl InspectionRow {
             created_position: record.recorded.position,
             position: record.recorded.position,
         })
+    }
+
+    pub(super) fn set_judged(
+        &mut self,
+        judgement: Judgement,
+        rules: &[FiredRule],
+        at: DateTime<Utc>,
+    ) {
+        self.state = InspectionState::Judged;
+        self.judgement = Some(judgement);
+        self.rules = Some(rules.to_vec());
+        self.judged_at = Some(at);
+    }
+
+    pub(super) fn set_voided(&mut self, reason: &str, at: DateTime<Utc>) {
+        self.state = InspectionState::Voided;
+        self.void_reason = Some(reason.to_owned());
+        self.voided_at = Some(at);
     }
 
     pub(super) fn count_findings(
@@ -124,7 +142,7 @@ pub(super) struct ArtifactRow {
     announced_sequence: u64,
     reserved_at: DateTime<Utc>,
     uploaded_at: Option<DateTime<Utc>>,
-    pub(super) inferred_at: Option<DateTime<Utc>>,
+    inferred_at: Option<DateTime<Utc>>,
     golden_artifact_id: Option<ArtifactId>,
     golden_sha256: Option<Sha256>,
     golden_revision: Option<u32>,
@@ -202,8 +220,14 @@ impl ArtifactRow {
         self.set_picture(picture);
     }
 
-    pub(super) fn set_not_comparable(&mut self, reason: NotComparable, detail: &str) {
+    pub(super) fn set_not_comparable(
+        &mut self,
+        reason: NotComparable,
+        detail: &str,
+        at: DateTime<Utc>,
+    ) {
         self.state = ArtifactState::NotComparable;
+        self.inferred_at = Some(at);
         self.reason = Some(reason);
         self.detail = Some(detail.to_owned());
     }
@@ -227,7 +251,10 @@ impl ArtifactRow {
         registration: Registration,
         coverage: Option<&Coverage>,
         differences: &[UnexplainedDifference],
+        at: DateTime<Utc>,
     ) {
+        self.state = ArtifactState::Compared;
+        self.inferred_at = Some(at);
         self.registration = Some(registration);
         self.coverage = coverage.cloned();
         self.differences = Some(differences.to_vec());
