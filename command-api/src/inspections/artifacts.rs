@@ -19,13 +19,12 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::parse_inspection_id;
-use crate::base_url::BaseUrl;
 use crate::command::{Mutation, WriteInspections};
 use crate::descriptions::{MutationHeaders, MutationProblems};
 use crate::uploads::arrivals::settle_picture;
 use crate::uploads::reservation::{
     AnnouncedFile, Announcement, AnnouncementQuery, AnnouncementTerms, CancelledReservation,
-    RenewalRequest, RenewedFile, ReservationRequest, SCALE, UploadTicket, cancel_slot,
+    RenewalRequest, RenewedPicture, ReservationRequest, SCALE, UploadTicket, cancel_slot,
     complete_slot, renew_slot, reserve_slot,
 };
 use crate::uploads::{PictureBody, PictureOwnerId, PictureType, parse_artifact_id};
@@ -182,14 +181,13 @@ async fn renew_artifact(
     State(api): State<CommandApi>,
     Path((inspection_id, artifact_id)): Path<(String, String)>,
     mutation: Mutation<WriteInspections>,
-    base: BaseUrl,
-    file: RenewedFile,
+    picture: RenewedPicture,
     _: NoBody,
 ) -> Result<Response, Problem> {
     let owner = PictureOwnerId::Inspection(parse_inspection_id(&inspection_id)?);
     let artifact_id = parse_artifact_id(&artifact_id)?;
     let by = mutation.announcer();
-    let request = RenewalRequest { owner, artifact_id, by, base, file };
+    let request = RenewalRequest { owner, artifact_id, by, picture };
     renew_slot::<Inspection>(&api, mutation.without_body(), request).await
 }
 

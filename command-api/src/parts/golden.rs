@@ -10,13 +10,12 @@ use utoipa_axum::routes;
 
 use super::parse_part_number;
 use crate::CommandApi;
-use crate::base_url::BaseUrl;
 use crate::command::{Mutation, WriteParts};
 use crate::descriptions::{MutationHeaders, MutationProblems};
 use crate::reason::parse_reason;
 use crate::uploads::reservation::{
     AnnouncedFile, Announcement, AnnouncementQuery, AnnouncementTerms, CancelledReservation,
-    RenewalRequest, RenewedFile, ReservationRequest, SCALE, UploadTicket, cancel_slot,
+    RenewalRequest, RenewedPicture, ReservationRequest, SCALE, UploadTicket, cancel_slot,
     complete_slot, renew_slot, reserve_slot, wrong_parameter,
 };
 use crate::uploads::{PictureBody, PictureOwnerId, PictureType, parse_artifact_id};
@@ -132,14 +131,13 @@ async fn renew_golden_sample(
     State(api): State<CommandApi>,
     Path((part, artifact_id)): Path<(String, String)>,
     mutation: Mutation<WriteParts>,
-    base: BaseUrl,
-    file: RenewedFile,
+    picture: RenewedPicture,
     _: NoBody,
 ) -> Result<Response, Problem> {
     let owner = PictureOwnerId::Part(parse_part_number(&part)?);
     let artifact_id = parse_artifact_id(&artifact_id)?;
     let by = mutation.announcer();
-    let request = RenewalRequest { owner, artifact_id, by, base, file };
+    let request = RenewalRequest { owner, artifact_id, by, picture };
     renew_slot::<Part>(&api, mutation.without_body(), request).await
 }
 

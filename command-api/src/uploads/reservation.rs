@@ -100,7 +100,7 @@ pub(crate) struct AnnouncedPicture {
 }
 
 /// What is announced of a file when its picture may come later.
-pub(crate) struct RenewedFile {
+struct RenewedFile {
     bytes: Option<u64>,
     sha256: Option<Sha256>,
 }
@@ -118,11 +118,19 @@ impl RenewedFile {
     }
 }
 
-impl FromRequestParts<CommandApi> for RenewedFile {
+/// What a renewal says, and where its URL will lead.
+pub(crate) struct RenewedPicture {
+    file: RenewedFile,
+    base: BaseUrl,
+}
+
+impl FromRequestParts<CommandApi> for RenewedPicture {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, api: &CommandApi) -> Result<Self, Problem> {
-        Self::from_query(&AnnouncementQuery::read(&parts.uri, &[BYTES, SHA256])?, api)
+        let base = BaseUrl::from_request_parts(parts, api).await?;
+        let query = AnnouncementQuery::read(&parts.uri, &[BYTES, SHA256])?;
+        Ok(Self { file: RenewedFile::from_query(&query, api)?, base })
     }
 }
 
@@ -258,8 +266,7 @@ pub(crate) struct RenewalRequest {
     pub(crate) owner: PictureOwnerId,
     pub(crate) artifact_id: ArtifactId,
     pub(crate) by: Announcer,
-    pub(crate) base: BaseUrl,
-    pub(crate) file: RenewedFile,
+    pub(crate) picture: RenewedPicture,
 }
 
 /// Lets an announced picture of `A` come later and answers with its new upload URL.
@@ -274,7 +281,8 @@ where
 {
     let store = api.clone();
     dispatch_command(api, keyed, move |accepted| async move {
-        let RenewalRequest { owner, artifact_id, by, base, file } = request;
+        let RenewalRequest { owner, artifact_id, by, picture } = request;
+        let RenewedPicture { file, base } = picture;
         let aggregate_id = owner.aggregate_id();
         let loaded = load::<A>(store.log(), &aggregate_id).await;
         let state = loaded.map_err(problems::from_execute_error)?.state;
