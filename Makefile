@@ -60,13 +60,13 @@ test: packages ## Every test, on a real PostgreSQL, Triton, Keycloak, Kafka and 
 	[ -n "$${CHIPQ_TEST_TIMESCALE_URL:-}" ] || \
 	    echo "SKIPPED: read models on TimescaleDB; set CHIPQ_TEST_TIMESCALE_URL to a server that has it (docs/timescaledb.md)"
 
-test-integration: packages ## The tests with a real Kafka, consumers of others and a real S3; says what it skips
+test-integration: packages ## The tests with a real Kafka, consumers of others, a real S3 and two machines; says what it skips
 	@trap 'deploy/stop-test-postgres' EXIT
 	CHIPQ_KAFKA_RUNTIME=$$(deploy/ensure-kafka)
 	CHIPQ_KAFKA_CONSUMERS=$$(deploy/ensure-kafka-consumers)
 	CHIPQ_SEAWEEDFS=$$(deploy/ensure-seaweedfs)
 	export CHIPQ_KAFKA_RUNTIME CHIPQ_KAFKA_CONSUMERS CHIPQ_SEAWEEDFS
-	$(CARGO) test --locked --workspace --test kafka --test s3 -- --nocapture
+	$(CARGO) test --locked --workspace --test kafka --test s3 --test machines -- --nocapture
 	projectors/kafka-client/tests/with-brokers
 
 triton: ## Serve triton/ with a real Triton on 127.0.0.1: gRPC 8001, HTTP 8000 (ARGS="--grpc-port=9001")
