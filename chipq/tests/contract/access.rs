@@ -1,4 +1,4 @@
-//! Accounts, clients and their tokens.
+//! Accounts, clients and their tokens; and what only an administrator says.
 
 use std::path::Path;
 
@@ -47,7 +47,23 @@ pub(super) async fn accounts_and_clients(client: &mut Client, data: &Path) {
         client.call(client.read(path), 200).await;
     }
     client.call(client.read("/v1/clients/bob"), 404).await;
+    picture_retention(client).await;
     tokens(client).await;
+}
+
+/// For how long pictures are kept, which an administrator says.
+async fn picture_retention(client: &mut Client) {
+    let path = "/v1/picture-retention";
+    client.call(client.read(path), 200).await;
+    let revisions = format!("{path}/revisions");
+    let periods = json!({ "golden_sample_days": null, "pass_days": 90, "review_days": 730,
+        "fail_days": 3650, "void_days": 30 });
+    let policy = json!({ "periods": periods, "reason": "the customer asks for two years" });
+    change(client, &revisions, policy, 201).await;
+    let wrong = json!({ "periods": periods, "reason": "" });
+    change(client, &revisions, wrong, 422).await;
+    client.refusals_of_commands(&revisions).await;
+    client.call(client.read(path), 200).await;
 }
 
 /// Becomes the first administrator, and goes on as that.
