@@ -5,6 +5,7 @@
 //! Invariant: bytes are taken only for a slot that is announced and free; the event follows only
 //! when the whole picture is at rest. The same bytes again change nothing, other bytes are refused.
 
+pub(crate) mod announcement;
 pub(crate) mod arrivals;
 mod notifications;
 pub(crate) mod reservation;

@@ -21,10 +21,12 @@ use utoipa_axum::routes;
 use super::parse_inspection_id;
 use crate::command::{Mutation, WriteInspections};
 use crate::descriptions::{MutationHeaders, MutationProblems};
+use crate::uploads::announcement::{
+    AnnouncedFile, Announcement, AnnouncementQuery, AnnouncementTerms, RenewedPicture, SCALE,
+};
 use crate::uploads::arrivals::settle_picture;
 use crate::uploads::reservation::{
-    AnnouncedFile, Announcement, AnnouncementQuery, AnnouncementTerms, CancelledReservation,
-    RenewalRequest, RenewedPicture, ReservationRequest, SCALE, UploadTicket, cancel_slot,
+    CancelledReservation, RenewalRequest, ReservationRequest, UploadTicket, cancel_slot,
     complete_slot, renew_slot, reserve_slot,
 };
 use crate::uploads::{PictureBody, PictureOwnerId, PictureType, parse_artifact_id};

@@ -13,10 +13,13 @@ use crate::CommandApi;
 use crate::command::{Mutation, WriteParts};
 use crate::descriptions::{MutationHeaders, MutationProblems};
 use crate::reason::parse_reason;
+use crate::uploads::announcement::{
+    AnnouncedFile, Announcement, AnnouncementQuery, AnnouncementTerms, RenewedPicture, SCALE,
+    wrong_parameter,
+};
 use crate::uploads::reservation::{
-    AnnouncedFile, Announcement, AnnouncementQuery, AnnouncementTerms, CancelledReservation,
-    RenewalRequest, RenewedPicture, ReservationRequest, SCALE, UploadTicket, cancel_slot,
-    complete_slot, renew_slot, reserve_slot, wrong_parameter,
+    CancelledReservation, RenewalRequest, ReservationRequest, UploadTicket, cancel_slot,
+    complete_slot, renew_slot, reserve_slot,
 };
 use crate::uploads::{PictureBody, PictureOwnerId, PictureType, parse_artifact_id};
 

@@ -18,7 +18,7 @@ use crate::postgres::Pool;
 /// Where the event log is.
 #[derive(Debug, Clone, clap::Args)]
 pub struct EventLogConfig {
-    /// Where the event log is, when it is not in the database: kurrentdb://HOST:PORT[,HOST:PORT]?tls=true&ca=FILE, with
+    /// Where the event log is, when it is not in the database: kurrentdb://HOST:PORT,HOST:PORT?tls=true&ca=FILE, with
     /// CHIPQ_KURRENTDB_USER and CHIPQ_KURRENTDB_PASSWORD, or CHIPQ_KURRENTDB_PASSWORD_FILE, of the environment
     /// (docs/kurrentdb.md); or postgres://…, and then the same as the database.
     #[arg(long, env = "CHIPQ_EVENT_LOG_URL", hide_env_values = true, value_name = "URL")]
