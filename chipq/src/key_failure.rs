@@ -15,6 +15,7 @@ pub(crate) fn explain_key(error: &KeyError) -> Failure {
         | KeyError::OpenFolder(_)
         | KeyError::NotAKey(_)
         | KeyError::NotASecret(_)
+        | KeyError::NeverStill(_)
         | KeyError::Folder { .. }
         | KeyError::EmptySet
         | KeyError::ReadOnly { .. } => exit::CANNOT_WRITE,

@@ -47,7 +47,7 @@ impl S3Store {
     /// The same, and it tells `notify` of what arrives.
     pub(crate) fn start_notifying(folder: &Path, notify: Option<String>) -> Self {
         let port = free_port();
-        let internal = [(); 3].map(|()| free_port().to_string()).join(",");
+        let internal = [(); 7].map(|()| free_port().to_string()).join(",");
         let process = launch(folder, port, &internal, notify.as_deref());
         let mut store = Self { folder: folder.to_owned(), port, internal, notify, process };
         store.until_it_serves();

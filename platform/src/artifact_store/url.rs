@@ -100,7 +100,7 @@ impl FromStr for ArtifactStoreUrl {
             let path = path.ok_or(InvalidArtifactStoreUrl::Unknown)?;
             return Ok(Self::Folder(path.into()));
         }
-        if url.is_empty() || rest.starts_with("//") {
+        if url.is_empty() || scheme == "s3" || rest.starts_with("//") {
             return Err(InvalidArtifactStoreUrl::Unknown);
         }
         Ok(Self::Folder(url.into()))

@@ -26,6 +26,9 @@ pub enum KeyError {
     /// Everybody may put keys into the shared directory.
     #[error("every user may put keys into {}; run: chmod o-w {}", .0.display(), .0.display())]
     OpenFolder(PathBuf),
+    /// The directory changed each time that it was read.
+    #[error("{} changed each time that it was read; see what keeps writing there", .0.display())]
+    NeverStill(PathBuf),
     /// A key file holds something else, or half of one.
     #[error(
         "{} is not an Ed25519 key in PKCS #8 (DER or PEM); move it away, or write it again, whole",

@@ -117,7 +117,7 @@ impl KeyPlace {
     /// Every file that has the name of a key, by name.
     ///
     /// # Errors
-    /// When a folder cannot be listed, or everybody may put keys into it.
+    /// When a folder cannot be listed or is never still, or everybody may put keys into it.
     pub(super) fn read_files(&self) -> Result<FoundFiles, KeyError> {
         self.check_folder()?;
         let mut names = self.list()?;
@@ -125,9 +125,13 @@ impl KeyPlace {
         loop {
             let (found, is_whole) = self.read(&names);
             let names_after = self.list()?;
-            // A name that leads nowhere is on its way to another version, or from there.
-            if reads == READS_MAX || (is_whole && names_after == names) {
+            let is_still = names_after == names;
+            // A name that leads nowhere is on its way to another version, or from there; or it stays so.
+            if is_still && (is_whole || reads == READS_MAX) {
                 return Ok(found);
+            }
+            if reads == READS_MAX {
+                return Err(KeyError::NeverStill(self.folder().to_owned()));
             }
             (names, reads) = (names_after, reads + 1);
             std::thread::sleep(READ_PAUSE);

@@ -11,6 +11,7 @@ use domain::{
 use platform::event_log::{Position, Recorded};
 use platform::postgres::DatabaseConnection;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::read_model::{EventRecord, ProjectedEvent, ReadModel, TableRow, load_rows, store_rows};
 use crate::projection::{ApplyError, ProjectionDefinition};
@@ -20,8 +21,11 @@ pub(super) struct Parts {
     parts: BTreeMap<String, PartRow>,
     recipe_revisions: Vec<RecipeRevisionRow>,
     golden_samples: Vec<GoldenSampleRow>,
-    retired: Vec<(ArtifactId, DateTime<Utc>)>,
+    retired: Vec<RetiredSample>,
 }
+
+/// A golden sample of a part whose file was given up, and when.
+type RetiredSample = (String, Uuid, DateTime<Utc>);
 
 impl ReadModel for Parts {
     const DEFINITION: ProjectionDefinition = ProjectionDefinition {
@@ -71,7 +75,8 @@ impl ReadModel for Parts {
             ) => part,
             (Some(part), PartEvent::GoldenSamplesRetired { artifacts, .. }) => {
                 let at = recorded.occurred_at();
-                self.retired.extend(artifacts.iter().map(|id| (*id, at)));
+                let retired = artifacts.iter().map(|id| (part.part.to_string(), id.0, at));
+                self.retired.extend(retired);
                 part
             }
             (Some(part), PartEvent::GoldenSampleRegistered { revision, .. }) => {
@@ -229,17 +234,20 @@ impl GoldenSampleRow {
 /// Golden samples whose files were given up; they may have been registered in the same stretch of events.
 async fn retire_golden_samples(
     tx: &mut DatabaseConnection,
-    retired: &[(ArtifactId, DateTime<Utc>)],
+    retired: &[RetiredSample],
 ) -> Result<(), ApplyError> {
     if retired.is_empty() {
         return Ok(());
     }
-    let (ids, times): (Vec<_>, Vec<_>) = retired.iter().map(|(id, at)| (id.0, *at)).unzip();
+    let parts: Vec<_> = retired.iter().map(|(part, ..)| part.as_str()).collect();
+    let ids: Vec<_> = retired.iter().map(|(_, id, _)| *id).collect();
+    let times: Vec<_> = retired.iter().map(|(.., at)| *at).collect();
     sqlx::query(
         "UPDATE golden_samples AS g SET retired_at = r.retired_at
-         FROM unnest($1::uuid[], $2::timestamptz[]) AS r (artifact_id, retired_at)
-         WHERE g.artifact_id = r.artifact_id",
+         FROM unnest($1::text[], $2::uuid[], $3::timestamptz[]) AS r (part, artifact_id, retired_at)
+         WHERE g.part = r.part AND g.artifact_id = r.artifact_id",
     )
+    .bind(parts)
     .bind(ids)
     .bind(times)
     .execute(tx)

@@ -11,8 +11,8 @@ use std::{env, fs};
 
 use chrono::TimeDelta;
 use domain::{
-    AccessAttempts, AccessControl, Aggregate as _, Inspection, ModelRoute, Part, ProjectionRepair,
-    Sha256,
+    AccessAttempts, AccessControl, Aggregate as _, Inspection, ModelRoute, Part, PictureRetention,
+    ProjectionRepair, Sha256,
 };
 use platform::event_log::{EventMetadata, Position, Recorded, StreamId};
 use projectors::Projection;
@@ -35,6 +35,7 @@ const PARTS: [Story; 3] = [
             "GoldenSampleReservationRenewed.v1",
             "GoldenSampleRegistered.v2",
             "RecipeRevised.v1",
+            "GoldenSamplesRetired.v1",
         ],
     ),
     (
@@ -62,6 +63,7 @@ const INSPECTIONS: [Story; 6] = [
             "InferenceCompleted.v1",
             "InferenceFailed.v1",
             "InspectionJudged.v1",
+            "PicturesRetired.v1",
         ],
     ),
     (
@@ -258,7 +260,9 @@ fn the_history_has_every_stored_event_that_read_models_read() {
         files.filter_map(|file| file.strip_suffix(".json").map(str::to_owned)).collect();
     // No read model is of these.
     let of_people = [AccessControl::EVENTS, AccessAttempts::EVENTS].concat();
-    let others = [ModelRoute::EVENTS, ProjectionRepair::EVENTS, &of_people].concat();
+    let others =
+        [ModelRoute::EVENTS, PictureRetention::EVENTS, ProjectionRepair::EVENTS, &of_people];
+    let others = others.concat();
     let is_of_operators = |file: &str| {
         let name = file.split('.').next();
         others.iter().any(|event| Some(event.name) == name)

@@ -1,11 +1,13 @@
 //! `GET /v1/artifacts/{id}`: a picture's file, to whoever may see what it belongs to.
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use chrono::{DateTime, SecondsFormat, Utc};
 use domain::ArtifactId;
+use futures::stream::{self, BoxStream, StreamExt as _};
+use platform::artifact_store::ArtifactStoreError;
 use platform::auth::Scope;
 use platform::http::describe::FileBytes;
 use platform::http::{Problem, ProblemType};
@@ -90,13 +92,21 @@ pub(super) async fn get_picture(
         let last = range.end.saturating_sub(1);
         [(header::CONTENT_RANGE, format!("bytes {}-{last}/{length}", range.start))]
     });
-    let body = Body::from_stream(picture.into_pieces(range));
+    let body = begin_body(picture.into_pieces(range).boxed()).await?;
     let mut response = (status, about, given, body).into_response();
     if let Some([(name, value)]) = part {
         let value = HeaderValue::from_str(&value).map_err(QueryError::internal)?;
         response.headers_mut().insert(name, value);
     }
     Ok(with_etag(&headers, &etag, response))
+}
+
+/// The file, once its first piece has come: what is wrong by then is refused, instead of an answer that breaks off.
+async fn begin_body(
+    mut pieces: BoxStream<'static, Result<Bytes, ArtifactStoreError>>,
+) -> Result<Body, Problem> {
+    let first = pieces.next().await.transpose()?;
+    Ok(Body::from_stream(stream::iter(first.map(Ok)).chain(pieces)))
 }
 
 /// Gone for good, and when: the digest is what is left of it.

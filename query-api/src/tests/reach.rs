@@ -140,7 +140,13 @@ impl Line {
 async fn insert_board(world: &World, (n, part, station): (i64, &str, &str)) {
     let inspection = world.insert_inspection(n, 1).await;
     world.insert_report(n, &format!("{{\"board\": \"{inspection}\"}}")).await;
-    world.store(artifact_id(n), &picture().0).await;
+    let (png, sha256) = picture();
+    world.store(artifact_id(n), &png).await;
+    world
+        .execute(&format!(
+            "UPDATE read.artifacts SET sha256 = '{sha256}' WHERE inspection_id = '{inspection}'"
+        ))
+        .await;
     for table in ["inspections", "defects", "reports"] {
         world
             .execute(&format!(
@@ -159,14 +165,15 @@ async fn insert_board(world: &World, (n, part, station): (i64, &str, &str)) {
 
 async fn insert_part(world: &World, (part, n): (&str, i64)) {
     let (recipe, golden) = (recipe_json(1), artifact_id(n));
-    world.store(golden, &picture().0).await;
+    let (png, sha256) = picture();
+    world.store(golden, &png).await;
     for sql in [
         format!("INSERT INTO read.parts VALUES ('{part}', '{recipe}', now(), 1, 3, 9)"),
         format!(
             "INSERT INTO read.recipe_revisions VALUES ('{part}', 1, '{recipe}', now(), 'ada', NULL)"
         ),
         format!(
-            "INSERT INTO read.golden_samples VALUES ('{part}', 1, '{golden}', 'aa', 'image/png', 5, 6, 7,
+            "INSERT INTO read.golden_samples VALUES ('{part}', 1, '{golden}', '{sha256}', 'image/png', 5, 6, 7,
              'replacement', NULL, NULL, NULL, 'ada', now())"
         ),
     ] {
