@@ -52,6 +52,8 @@ fn decisions(path: &str) -> Vec<Shown> {
         "/v1/accounts" | "/v1/accounts/{name}" | "/v1/clients" | "/v1/clients/{name}" => {
             vec![Shown::Nothing]
         }
+        // Of the commands' server, too: it is the installation's, and tells of no station and no part.
+        "/v1/picture-retention" => vec![Shown::Nothing],
         "/.well-known/jwks.json"
         | "/.well-known/oauth-authorization-server"
         | "/healthz"
