@@ -65,8 +65,8 @@ pub enum InvalidArtifactStoreUrl {
     S3(InvalidS3Url),
     /// Anything else.
     #[error(
-        "this names no store of pictures; write the path of a folder, or \
-         file:///var/lib/chipq/artifacts"
+        "this names no store of pictures; write the path of a folder, file:///var/lib/chipq/artifacts, or \
+         s3://BUCKET/PREFIX?region=REGION"
     )]
     Unknown,
 }

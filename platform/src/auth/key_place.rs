@@ -5,11 +5,11 @@
 
 use std::ffi::OsString;
 use std::io::{self, Read as _};
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustix::fs::{Access, StatVfsMountFlags, access, statvfs};
+use rustix::fs::{Access, OFlags, StatVfsMountFlags, access, statvfs};
 
 use super::key_error::KeyError;
 use crate::config::{SecretFileError, read_secret};
@@ -166,13 +166,19 @@ impl KeyPlace {
             return Ok(read_secret(path)?);
         }
         let failed = |error| SecretFileError::io(path)(error);
-        let file = match std::fs::File::open(path) {
+        // What is no file, such as a pipe, would be waited for, and nothing else be read meanwhile.
+        let flags = OFlags::NONBLOCK.bits().cast_signed();
+        let file = match std::fs::OpenOptions::new().read(true).custom_flags(flags).open(path) {
             // It went between the listing and now; the next listing says so, too.
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             file => file.map_err(failed)?,
         };
         // Of what was opened, which a swap leaves as it is.
-        let mode = file.metadata().map_err(failed)?.mode();
+        let found = file.metadata().map_err(failed)?;
+        if !found.is_file() {
+            return Err(failed(io::Error::other("it is no file")).into());
+        }
+        let mode = found.mode();
         if !is_private(mode, || is_read_only(path)) {
             return Err(KeyError::Exposed { path: path.to_owned(), mode: mode & 0o7777 });
         }

@@ -59,6 +59,36 @@ pub enum CredentialsError {
          role, sign in or run a program are not supported; put keys into it, or set AWS_ACCESS_KEY_ID"
     )]
     NoKeys(String),
+    /// Something that cannot stand in the head of a request.
+    #[error(
+        "the {what} in {place} has a line break, or another character that none has; look how it was put there, such \
+         as from a file that ends in a line break"
+    )]
+    Unprintable {
+        /// What of it.
+        what: &'static str,
+        /// Where it stands.
+        place: String,
+    },
+}
+
+/// Refuses what cannot stand in the head of a request, without repeating it.
+fn check_printable(
+    credential: AwsCredential,
+    place: impl FnOnce() -> String,
+) -> Result<AwsCredential, CredentialsError> {
+    let AwsCredential { key_id, secret_key, token } = &credential;
+    let parts = [
+        ("access key", Some(key_id)),
+        ("secret key", Some(secret_key)),
+        ("session token", token.as_ref()),
+    ];
+    let is_wrong = |text: &String| !text.bytes().all(|byte| byte.is_ascii_graphic());
+    let wrong = parts.into_iter().find(|(_, text)| text.is_some_and(is_wrong));
+    match wrong.map(|(what, _)| what) {
+        None => Ok(credential),
+        Some(what) => Err(CredentialsError::Unprintable { what, place: place() }),
+    }
 }
 
 impl CredentialSource {
@@ -74,6 +104,7 @@ impl CredentialSource {
             (Some(key_id), Some(secret_key)) => {
                 let token = set("AWS_SESSION_TOKEN");
                 let credential = AwsCredential { key_id, secret_key, token };
+                let credential = check_printable(credential, || "the environment".to_owned())?;
                 return Ok(Self::Environment(Arc::new(credential)));
             }
             (Some(_), None) => return Err(CredentialsError::Half("AWS_ACCESS_KEY_ID")),
@@ -86,6 +117,7 @@ impl CredentialSource {
         match files.read_keys(&profile) {
             Ok(_) => return Ok(Self::Profile(Arc::new(ProfileCredentials::new(files, profile)))),
             Err(error) if named.is_some() => return Err(error),
+            Err(error @ CredentialsError::Unprintable { .. }) => return Err(error),
             Err(_) => {}
         }
         let of_machines = OF_MACHINES.iter();
@@ -148,7 +180,8 @@ impl ProfileFiles {
                 (value("aws_access_key_id"), value("aws_secret_access_key"))
             {
                 let token = value("aws_session_token");
-                return Ok(AwsCredential { key_id, secret_key, token });
+                let credential = AwsCredential { key_id, secret_key, token };
+                return check_printable(credential, || format!("the AWS profile {profile}"));
             }
         }
         Err(CredentialsError::NoKeys(profile.to_owned()))
@@ -247,6 +280,24 @@ mod tests {
     fn find(variables: &[(&str, &str)]) -> Result<CredentialSource, CredentialsError> {
         let known: BTreeMap<_, _> = variables.iter().copied().collect();
         CredentialSource::find(|name| known.get(name).map(|value| (*value).to_owned()))
+    }
+
+    #[test]
+    fn what_cannot_stand_in_a_request_is_refused_and_not_repeated() {
+        let keys = |id: &str, secret: &str, token: &str| {
+            find(&[
+                ("AWS_ACCESS_KEY_ID", id),
+                ("AWS_SECRET_ACCESS_KEY", secret),
+                ("AWS_SESSION_TOKEN", token),
+            ])
+        };
+        assert!(keys("id", "hunter2/+=", "").is_ok());
+        for (id, secret, token) in
+            [("id\n", "hunter2", ""), ("id", "hunter2\n", ""), ("id", "hunter2", "hunter2\u{e9}")]
+        {
+            let said = keys(id, secret, token).unwrap_err().to_string();
+            assert!(said.contains("line break") && !said.contains("hunter2"), "{said}");
+        }
     }
 
     #[tokio::test]

@@ -2,7 +2,10 @@
 //!
 //! Invariants: everything wrong with it is said at once; no credentials stand in it, and no message shows it.
 
+use std::collections::BTreeSet;
 use std::fmt;
+
+use axum::http::uri::Authority;
 
 use super::super::percent::decode;
 
@@ -90,6 +93,12 @@ impl S3Location {
         }
         let region = options.region.or_else(|| set("AWS_REGION"));
         let region = region.or_else(|| set("AWS_DEFAULT_REGION"));
+        if region.as_deref().is_some_and(|region| !is_region(region)) {
+            faults.push(
+                "a region is of letters, digits and hyphens, such as eu-central-1; look at region=, AWS_REGION and \
+                 AWS_DEFAULT_REGION",
+            );
+        }
         if region.is_none() && endpoint.is_none() {
             faults.push(
                 "the region of the bucket is not said; add ?region=, such as ?region=eu-central-1",
@@ -106,6 +115,8 @@ impl S3Location {
             }
         };
         if !faults.is_empty() {
+            let mut said = BTreeSet::new();
+            faults.retain(|fault| said.insert(*fault));
             return Err(InvalidS3Url(faults));
         }
         let trimmed = |url: String| url.trim_end_matches('/').to_owned();
@@ -159,10 +170,16 @@ fn is_prefix(prefix: &str) -> bool {
     prefix.is_empty() || prefix.len() <= 512 && prefix.split('/').all(is_segment)
 }
 
+/// What else there is would stand in the head of a request.
+fn is_region(region: &str) -> bool {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    (1..=64).contains(&region.len()) && region.chars().all(is_plain)
+}
+
 fn check_endpoint(endpoint: &str, faults: &mut Vec<&'static str>) {
     let rest = endpoint.strip_prefix("https://").or_else(|| endpoint.strip_prefix("http://"));
     let host = rest.map(|rest| rest.trim_end_matches('/'));
-    let is_host = |host: &str| !host.is_empty() && !host.contains(['/', '?', '#', '@', ' ']);
+    let is_host = |host: &str| !host.contains('@') && host.parse::<Authority>().is_ok();
     if !host.is_some_and(is_host) {
         faults.push(
             "an endpoint is http:// or https:// with a host and no path; write \
@@ -254,6 +271,16 @@ mod tests {
             assert!(parse(&format!("{bucket}?region=r")).is_err(), "{bucket}");
         }
         assert!(parse("pictures?region=a&region=b").is_err());
-        assert!(parse("pictures?endpoint=http://host/path").is_err());
+        let doubled = parse("pictures?region=r&colour=red&size=2").unwrap_err();
+        assert_eq!(doubled.faults().count(), 1, "{doubled}");
+        for endpoint in ["host/path", "host%0A", "[::1", "me@host", "a%20b", "h%3Fx", ""] {
+            let url = format!("pictures?endpoint=http://{endpoint}");
+            assert!(parse(&url).is_err(), "{endpoint}");
+            let url = format!("pictures?region=r&public_endpoint=http://{endpoint}");
+            assert!(parse(&url).is_err(), "{endpoint}");
+        }
+        for region in ["eu%0A", "eu%20west", "%C3%A9"] {
+            assert!(parse(&format!("pictures?region={region}")).is_err(), "{region}");
+        }
     }
 }

@@ -194,6 +194,21 @@ fn nothing_that_becomes_of_the_directory_takes_the_keys_away() {
     assert_eq!(keys.faults().len(), 1, "{:?}", keys.faults());
 }
 
+/// Opening a pipe waits for whoever writes into it.
+#[test]
+fn a_pipe_among_the_keys_is_said_and_not_waited_for() {
+    let files = Files::new(1);
+    let folder = tempfile::tempdir().unwrap();
+    for (name, bytes) in files.some(0..1) {
+        write(&folder.path().join(name), bytes);
+    }
+    let pipe = folder.path().join("pipe.pem");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RUSR).unwrap();
+    let faults = KeyRing::faults_in(&KeyPlace::shared(folder.path()));
+    assert_eq!(faults.len(), 1, "{faults:?}");
+    assert!(faults[0].to_string().contains("pipe.pem"), "{faults:?}");
+}
+
 #[test]
 fn what_is_read_is_one_version_of_a_secret_and_never_half_of_two() {
     let files = Files::new(3);
