@@ -49,14 +49,20 @@ uninstall: ## What `make install` installed
 	    "$(BASH_COMPLETION)" "$(ZSH_COMPLETION)" "$(FISH_COMPLETION)"
 
 test: packages ## Every test, on a real PostgreSQL, Triton, Keycloak, Kafka and S3 (installed into a cache)
-	@trap 'deploy/stop-test-postgres' EXIT
+	@CHIPQ_TEST_PDFS=$$(mktemp -d)
+	trap 'deploy/stop-test-postgres; rm -rf "$$CHIPQ_TEST_PDFS"' EXIT
 	CHIPQ_TRITON=$$(deploy/ensure-triton)
 	CHIPQ_KEYCLOAK=$$(deploy/ensure-keycloak)
 	CHIPQ_KAFKA_RUNTIME=$$(deploy/ensure-kafka)
 	CHIPQ_KAFKA_CONSUMERS=$$(deploy/ensure-kafka-consumers)
 	CHIPQ_SEAWEEDFS=$$(deploy/ensure-seaweedfs)
-	export CHIPQ_TRITON CHIPQ_KEYCLOAK CHIPQ_KAFKA_RUNTIME CHIPQ_KAFKA_CONSUMERS CHIPQ_SEAWEEDFS
+	export CHIPQ_TRITON CHIPQ_KEYCLOAK CHIPQ_KAFKA_RUNTIME CHIPQ_KAFKA_CONSUMERS CHIPQ_SEAWEEDFS CHIPQ_TEST_PDFS
 	$(CARGO) test --locked --workspace $(ARGS)
+	if [ -n "$(ARGS)" ] && [ -z "$$(ls "$$CHIPQ_TEST_PDFS")" ]; then
+	    echo "SKIPPED: veraPDF has no report to look at; these tests make none"
+	else
+	    deploy/check-pdfs "$$CHIPQ_TEST_PDFS"
+	fi
 	[ -n "$${CHIPQ_TEST_TIMESCALE_URL:-}" ] || \
 	    echo "SKIPPED: read models on TimescaleDB; set CHIPQ_TEST_TIMESCALE_URL to a server that has it (docs/timescaledb.md)"
 

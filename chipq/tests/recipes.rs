@@ -60,7 +60,7 @@ async fn judge(station: &Station, id: &str, pictures: &[(&Path, &str)]) -> Value
     let (status, report) = station.get(&path).await.unwrap();
     assert_eq!(status, StatusCode::OK, "{report}");
     let pdf = station.request(Method::GET, &path).header("Accept", "application/pdf");
-    assert!(pdf.send().await.unwrap().bytes().await.unwrap().starts_with(b"%PDF-"));
+    ::platform::test_support::keep_pdf(&pdf.send().await.unwrap().bytes().await.unwrap());
     report
 }
 

@@ -10,6 +10,7 @@ mod backup;
 mod gateway;
 mod intercepted_log;
 mod lost_log;
+mod pdfs;
 mod ports;
 mod timescale;
 
@@ -33,6 +34,7 @@ pub use backup::DatabaseBackup;
 pub use gateway::Gateway;
 pub use intercepted_log::{CountedLog, InterceptedLog, Interception};
 pub use lost_log::{cut_log, put_copy_back};
+pub use pdfs::keep_pdf;
 pub use ports::free_port;
 pub use timescale::{create_timescale, timescale_server};
 

@@ -191,7 +191,11 @@ impl ReportRenderer {
             let needs_machine_font = text.machine_font_used().is_some();
             match self.compiler.compile_pdf(&files, report, needs_machine_font) {
                 Err(ReportPdfError::Typst(reason)) => last = Some(reason),
-                done => return done,
+                done => {
+                    #[cfg(test)]
+                    done.iter().for_each(|pdf| platform::test_support::keep_pdf(pdf));
+                    return done;
+                }
             }
         }
         Err(ReportPdfError::Typst(last.unwrap_or_default()))
