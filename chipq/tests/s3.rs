@@ -23,6 +23,8 @@ mod start;
 mod station;
 #[path = "s3/store.rs"]
 mod store;
+#[path = "s3/tls.rs"]
+mod tls;
 
 use std::time::{Duration, Instant};
 

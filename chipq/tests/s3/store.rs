@@ -24,7 +24,16 @@ pub(crate) struct S3Store {
     port: u16,
     internal: String,
     notify: Option<String>,
+    https: Option<Https>,
     process: Child,
+}
+
+/// The same store by https.
+#[derive(Clone)]
+struct Https {
+    port: u16,
+    /// Its key and its certificates.
+    pem: PathBuf,
 }
 
 /// Whether there is a store to test with; says so when there is none.
@@ -41,15 +50,26 @@ pub(crate) fn is_installed() -> bool {
 impl S3Store {
     /// Makes one in `folder` with an empty bucket, and waits until it serves.
     pub(crate) fn start(folder: &Path) -> Self {
-        Self::start_notifying(folder, None)
+        Self::start_as(folder, None, None)
+    }
+
+    /// The same, and by https, too, with the key and the certificates in `pem`.
+    pub(crate) fn start_https(folder: &Path, pem: &Path) -> Self {
+        let https = Https { port: free_port(), pem: pem.to_owned() };
+        Self::start_as(folder, None, Some(https))
     }
 
     /// The same, and it tells `notify` of what arrives.
     pub(crate) fn start_notifying(folder: &Path, notify: Option<String>) -> Self {
+        Self::start_as(folder, notify, None)
+    }
+
+    fn start_as(folder: &Path, notify: Option<String>, https: Option<Https>) -> Self {
         let port = free_port();
         let internal = [(); 7].map(|()| free_port().to_string()).join(",");
-        let process = launch(folder, port, &internal, notify.as_deref());
-        let mut store = Self { folder: folder.to_owned(), port, internal, notify, process };
+        let process = launch((folder, port), &internal, notify.as_deref(), https.as_ref());
+        let folder = folder.to_owned();
+        let mut store = Self { folder, port, internal, notify, https, process };
         store.until_it_serves();
         let made = script(&["bucket", BUCKET, "--port", &port.to_string()]).status().unwrap();
         assert!(made.success());
@@ -58,7 +78,8 @@ impl S3Store {
 
     /// After [`Self::kill`].
     pub(crate) fn start_again(&mut self) {
-        self.process = launch(&self.folder, self.port, &self.internal, self.notify.as_deref());
+        let (at, notify) = ((&*self.folder, self.port), self.notify.as_deref());
+        self.process = launch(at, &self.internal, notify, self.https.as_ref());
         self.until_it_serves();
     }
 
@@ -101,6 +122,12 @@ impl S3Store {
         self.port
     }
 
+    /// The URL of the pictures in it, by https.
+    pub(crate) fn https_url(&self) -> String {
+        let port = self.https.as_ref().unwrap().port;
+        format!("s3://{BUCKET}/line-1?endpoint=https://127.0.0.1:{port}")
+    }
+
     /// The URL of the pictures in it.
     pub(crate) fn url(&self) -> String {
         format!("s3://{BUCKET}/line-1?endpoint=http://127.0.0.1:{}", self.port)
@@ -125,13 +152,21 @@ impl Drop for S3Store {
     }
 }
 
-fn launch(folder: &Path, port: u16, internal: &str, notify: Option<&str>) -> Child {
+fn launch(
+    (folder, port): (&Path, u16),
+    internal: &str,
+    notify: Option<&str>,
+    https: Option<&Https>,
+) -> Child {
     let log = File::create(folder.with_extension("log")).unwrap();
     let mut run = script(&["run"]);
     run.arg(folder).args(["--port", &port.to_string(), "--internal-ports", internal]);
     run.args(["--read-only", READER]);
     if let Some(url) = notify {
         run.args(["--notify", url]);
+    }
+    if let Some(Https { port, pem }) = https {
+        run.arg("--https").arg(format!("{port},{}", pem.display()));
     }
     run.stdout(log.try_clone().unwrap()).stderr(log).stdin(Stdio::null()).spawn().unwrap()
 }
