@@ -30,6 +30,7 @@ use platform::postgres::check_migrated;
 use platform::shutdown::Shutdown;
 use tokio::task::JoinHandle;
 
+use crate::failure::join_faults;
 use crate::wiring::{
     ApiStores, bind, build_command_api, build_query_api, describe_server, open_keys, sessions,
 };
@@ -168,12 +169,12 @@ pub(crate) async fn command_api(args: CommandApiArgs, shutdown: &Shutdown) -> an
     args.config.check(&mut errors);
     errors.finish()?;
     check_owner(&args.data.data_dir)?;
-    let foundation = open(&args.foundation, shutdown).await?;
+    let pictures = (&args.data, BucketUse::Write);
+    let foundation = open_beside(&args.foundation, pictures, shutdown).await?;
     let issuers = (&args.issuer, &args.identity_provider);
     let keys = open_keys(args.keys.place(&args.data.data_dir), &foundation).await?;
     let data = (&args.data, keys.keys());
-    let opening = async { anyhow::Ok(ApiStores::open(data, &args.roles, issuers).await?) };
-    let stores = shutdown.run_until_requested(opening).await?;
+    let stores = ApiStores::open(data, &args.roles, issuers)?;
     let users = if args.demo { Users::demo() } else { Users::none() };
     let api = build_command_api(&foundation, &stores, args.pictures.budget(), users, &args.config);
     let kept = (foundation.idempotency(), sessions(&foundation));
@@ -205,12 +206,12 @@ pub(crate) async fn query_api(args: QueryApiArgs, shutdown: &Shutdown) -> anyhow
     args.identity_provider.check(&mut errors);
     errors.finish()?;
     check_owner(&args.data.data_dir)?;
-    let foundation = open(&args.foundation, shutdown).await?;
+    let pictures = (&args.data, BucketUse::Read);
+    let foundation = open_beside(&args.foundation, pictures, shutdown).await?;
     let issuers = (&args.issuer, &args.identity_provider);
     let keys = open_keys(args.keys.place(&args.data.data_dir), &foundation).await?;
     let data = (&args.data, keys.keys());
-    let opening = async { anyhow::Ok(ApiStores::open(data, &args.roles, issuers).await?) };
-    let stores = shutdown.run_until_requested(opening).await?;
+    let stores = ApiStores::open(data, &args.roles, issuers)?;
     let memory = args.pictures.budget();
     let api = build_query_api(&foundation, &stores, memory, &args.config, shutdown.clone());
     let listener = bind(args.listen, "--listen").await?;
@@ -282,9 +283,9 @@ pub(crate) async fn inference_worker(
     shutdown: &Shutdown,
 ) -> anyhow::Result<()> {
     check(&args.foundation, &args.data)?;
-    let foundation = open(&args.foundation, shutdown).await?;
-    let opening = async { anyhow::Ok(args.data.open_artifacts_to_read().await?) };
-    let artifacts = shutdown.run_until_requested(opening).await?;
+    let pictures = (&args.data, BucketUse::Read);
+    let foundation = open_beside(&args.foundation, pictures, shutdown).await?;
+    let artifacts = args.data.open_artifacts_to_read()?;
     let worker = inference_worker::Service::new(args.config);
     let probes = probes_on(&foundation, worker.health());
     let role = worker.run(
@@ -320,9 +321,9 @@ pub(crate) async fn picture_retention(
     shutdown: &Shutdown,
 ) -> anyhow::Result<()> {
     check(&args.foundation, &args.data)?;
-    let foundation = open(&args.foundation, shutdown).await?;
-    let opening = async { anyhow::Ok(args.data.open_artifacts_to_read().await?) };
-    let artifacts = shutdown.run_until_requested(opening).await?;
+    let pictures = (&args.data, BucketUse::Read);
+    let foundation = open_beside(&args.foundation, pictures, shutdown).await?;
+    let artifacts = args.data.open_artifacts_to_read()?;
     let service = ::retention::Service::new();
     let probes = probes_on(&foundation, service.probe(false));
     let (pool, tail) = (foundation.lease_pool().clone(), foundation.tail().clone());
@@ -331,15 +332,37 @@ pub(crate) async fn picture_retention(
     run_with_health((&args.health, entry), probes, shutdown, role).await
 }
 
+/// What a role does with the bucket of pictures, which it needs the right to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum BucketUse {
+    Read,
+    Write,
+}
+
 /// Opens what a role stands on, in the shape that somebody has given it before.
 async fn open(config: &FoundationConfig, shutdown: &Shutdown) -> anyhow::Result<Foundation> {
+    shutdown.run_until_requested(open_unchanged(config)).await
+}
+
+/// The same, and tries the bucket of pictures meanwhile: whoever configured both hears of both.
+async fn open_beside(
+    config: &FoundationConfig,
+    (data, bucket_use): (&DataConfig, BucketUse),
+    shutdown: &Shutdown,
+) -> anyhow::Result<Foundation> {
     let opening = async {
-        let foundation = Foundation::open(config).await?;
-        check_migrated(foundation.pool()).await?;
-        foundation.check_log().await?;
-        Ok(foundation)
+        let trial = data.try_bucket(bucket_use == BucketUse::Write);
+        let (foundation, bucket) = tokio::join!(open_unchanged(config), trial);
+        join_faults(foundation, bucket.map_err(anyhow::Error::from))
     };
-    shutdown.run_until_requested(opening).await
+    shutdown.run_until_requested(opening).await.map(|(foundation, ())| foundation)
+}
+
+async fn open_unchanged(config: &FoundationConfig) -> anyhow::Result<Foundation> {
+    let foundation = Foundation::open(config).await?;
+    check_migrated(foundation.pool()).await?;
+    foundation.check_log().await?;
+    Ok(foundation)
 }
 
 /// Refuses everything that is wrong at once, before anything is connected.
