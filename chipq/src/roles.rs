@@ -3,6 +3,8 @@
 //! Invariant: /healthz, /readyz and /metrics are answered by the roles that serve HTTP, on their listener,
 //! and by the others where `CHIPQ_HEALTH_LISTEN` says; without it these listen nowhere.
 
+mod opening;
+
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -26,14 +28,13 @@ use platform::http::{CorsConfig, HttpConfig, ProxyConfig, ServerEntry};
 use platform::identity_provider::IdentityProviderConfig;
 use platform::ownership::check_owner;
 use platform::picture_memory::PictureMemoryConfig;
-use platform::postgres::check_migrated;
 use platform::shutdown::Shutdown;
 use tokio::task::JoinHandle;
 
-use crate::failure::join_faults;
 use crate::wiring::{
     ApiStores, bind, build_command_api, build_query_api, describe_server, open_keys, sessions,
 };
+use opening::{BucketUse, check, open, open_beside};
 
 const LATER: &str = "run `chipq migrate` first; see docs/architecture.md for which role needs what";
 
@@ -330,47 +331,6 @@ pub(crate) async fn picture_retention(
     let role = service.run(pool, tail, artifacts, shutdown.clone());
     let entry = describe_server("Retires pictures whose retention period is over", &[]);
     run_with_health((&args.health, entry), probes, shutdown, role).await
-}
-
-/// What a role does with the bucket of pictures, which it needs the right to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum BucketUse {
-    Read,
-    Write,
-}
-
-/// Opens what a role stands on, in the shape that somebody has given it before.
-async fn open(config: &FoundationConfig, shutdown: &Shutdown) -> anyhow::Result<Foundation> {
-    shutdown.run_until_requested(open_unchanged(config)).await
-}
-
-/// The same, and tries the bucket of pictures meanwhile: whoever configured both hears of both.
-async fn open_beside(
-    config: &FoundationConfig,
-    (data, bucket_use): (&DataConfig, BucketUse),
-    shutdown: &Shutdown,
-) -> anyhow::Result<Foundation> {
-    let opening = async {
-        let trial = data.try_bucket(bucket_use == BucketUse::Write);
-        let (foundation, bucket) = tokio::join!(open_unchanged(config), trial);
-        join_faults(foundation, bucket.map_err(anyhow::Error::from))
-    };
-    shutdown.run_until_requested(opening).await.map(|(foundation, ())| foundation)
-}
-
-async fn open_unchanged(config: &FoundationConfig) -> anyhow::Result<Foundation> {
-    let foundation = Foundation::open(config).await?;
-    check_migrated(foundation.pool()).await?;
-    foundation.check_log().await?;
-    Ok(foundation)
-}
-
-/// Refuses everything that is wrong at once, before anything is connected.
-fn check(foundation: &FoundationConfig, data: &DataConfig) -> Result<(), ConfigErrors> {
-    let mut errors = ConfigErrors::new();
-    foundation.check(&mut errors);
-    data.check(&mut errors);
-    errors.finish()
 }
 
 /// Runs a role that serves nothing else, with its health and metrics beside it, if anywhere.
