@@ -51,9 +51,9 @@ pub(crate) async fn run(args: DemoArgs, shutdown: &Shutdown) -> anyhow::Result<E
     installation.data = installation.data.or_else(folder);
     errln!("starting PostgreSQL, the APIs, the projectors and the inference worker ...");
     let starting = async {
-        let installation = Installation::open(&installation).await?;
-        let keys = KeyPlace::in_data(installation.data_dir());
-        Services::start(installation, listener, users, (&args.settings, keys)).await
+        let opened = Installation::open_for_all(&installation).await?;
+        let keys = KeyPlace::in_data(opened.0.data_dir());
+        Services::start(opened, listener, users, (&args.settings, keys)).await
     };
     let mut services = shutdown.run_until_requested(starting).await?;
     let url = services.url().to_owned();

@@ -68,6 +68,25 @@ impl Failure {
     }
 }
 
+/// What came of two things that were tried beside each other; or everything that stands in the way, each with what to
+/// do about it, so that nobody corrects one thing and is told of the next.
+pub(crate) fn join_faults<A, B>(
+    first: anyhow::Result<A>,
+    second: anyhow::Result<B>,
+) -> anyhow::Result<(A, B)> {
+    match (first, second) {
+        (Ok(first), Ok(second)) => Ok((first, second)),
+        (Err(error), Ok(_)) | (Ok(_), Err(error)) => Err(error),
+        (Err(first), Err(second)) => {
+            let failures = [Failure::from_error(&first), Failure::from_error(&second)];
+            let said =
+                failures.each_ref().map(|Failure { what, next, .. }| format!("{what}; {next}"));
+            let what = format!("{} things are in the way: {}", said.len(), said.join(" | "));
+            Err(Failure::new(what, CORRECT_IT, failures[0].code).into())
+        }
+    }
+}
+
 /// What platform says of the private PostgreSQL, in two lines.
 fn from_private_postgres(error: &EmbeddedPostgresError) -> Failure {
     use EmbeddedPostgresError as E;
@@ -181,6 +200,20 @@ mod tests {
         assert_eq!(failure.what, "no database is configured");
         assert!(failure.next.starts_with("set CHIPQ_DATABASE_URL"));
         assert_eq!(failure.code, exit::UNAVAILABLE);
+    }
+
+    #[test]
+    fn two_things_in_the_way_are_one_failure_with_what_to_do_about_each() {
+        let database = || anyhow::Error::new(platform::postgres::PostgresError::NotConfigured);
+        let bucket = || anyhow::Error::new(Failure::new("no bucket", "create it", exit::DATA));
+        let both = join_faults::<(), ()>(Err(database()), Err(bucket())).unwrap_err();
+        let failure = Failure::from_error(&both);
+        assert!(failure.what.starts_with("2 things are in the way: no database is"), "{failure}");
+        assert!(failure.what.ends_with(" | no bucket; create it"), "{failure}");
+        assert_eq!((failure.next.as_str(), failure.code), (CORRECT_IT, exit::UNAVAILABLE));
+        let one = join_faults::<(), ()>(Ok(()), Err(bucket())).unwrap_err();
+        assert_eq!(Failure::from_error(&one).what, "no bucket");
+        assert_eq!(join_faults(Ok(1), Ok(2)).unwrap(), (1, 2));
     }
 
     #[test]

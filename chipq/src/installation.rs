@@ -21,7 +21,7 @@ use platform::foundation::{DataConfig, Foundation, FoundationConfig};
 use platform::ownership::check_owner;
 use platform::postgres::{self, DatabaseConfig};
 
-use crate::failure::{Failure, exit};
+use crate::failure::{Failure, exit, join_faults};
 use new_folder::NewFolder;
 
 /// The folder of the private PostgreSQL in the data folder.
@@ -144,8 +144,38 @@ impl Installation {
         Ok(foundation)
     }
 
+    /// Opens it, and what roles stand on, for a process in which every role runs; the bucket of pictures is tried
+    /// meanwhile, so that whoever configured it and the database hears of both.
+    pub(crate) async fn open_for_all(
+        args: &InstallationArgs,
+    ) -> anyhow::Result<(Self, Foundation)> {
+        let mut errors = ConfigErrors::new();
+        args.check(&mut errors);
+        errors.finish()?;
+        let data = data_config(args);
+        let (opened, bucket) =
+            tokio::join!(Self::open_with_foundation(args), data.try_bucket(true));
+        match (opened, bucket) {
+            (Ok((installation, foundation)), Err(error)) => {
+                foundation.close().await;
+                Err(installation.close_after(error.into()).await)
+            }
+            (opened, bucket) => {
+                join_faults(opened, bucket.map_err(anyhow::Error::from)).map(|(opened, ())| opened)
+            }
+        }
+    }
+
+    async fn open_with_foundation(args: &InstallationArgs) -> anyhow::Result<(Self, Foundation)> {
+        let installation = Self::open(args).await?;
+        match installation.open_foundation_for_all().await {
+            Ok(foundation) => Ok((installation, foundation)),
+            Err(error) => Err(installation.close_after(error).await),
+        }
+    }
+
     /// With the database in its newest shape, for a process in which every role runs.
-    pub(crate) async fn open_foundation_for_all(&self) -> anyhow::Result<Foundation> {
+    async fn open_foundation_for_all(&self) -> anyhow::Result<Foundation> {
         Ok(self.open_foundation().await?.with_pools_apart(&self.foundation)?)
     }
 

@@ -3,6 +3,8 @@
 //! Invariant: /healthz, /readyz and /metrics are answered by the roles that serve HTTP, on their listener,
 //! and by the others where `CHIPQ_HEALTH_LISTEN` says; without it these listen nowhere.
 
+mod opening;
+
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -26,13 +28,13 @@ use platform::http::{CorsConfig, HttpConfig, ProxyConfig, ServerEntry};
 use platform::identity_provider::IdentityProviderConfig;
 use platform::ownership::check_owner;
 use platform::picture_memory::PictureMemoryConfig;
-use platform::postgres::check_migrated;
 use platform::shutdown::Shutdown;
 use tokio::task::JoinHandle;
 
 use crate::wiring::{
     ApiStores, bind, build_command_api, build_query_api, describe_server, open_keys, sessions,
 };
+use opening::{BucketUse, check, open, open_beside};
 
 const LATER: &str = "run `chipq migrate` first; see docs/architecture.md for which role needs what";
 
@@ -168,12 +170,12 @@ pub(crate) async fn command_api(args: CommandApiArgs, shutdown: &Shutdown) -> an
     args.config.check(&mut errors);
     errors.finish()?;
     check_owner(&args.data.data_dir)?;
-    let foundation = open(&args.foundation, shutdown).await?;
+    let pictures = (&args.data, BucketUse::Write);
+    let foundation = open_beside(&args.foundation, pictures, shutdown).await?;
     let issuers = (&args.issuer, &args.identity_provider);
     let keys = open_keys(args.keys.place(&args.data.data_dir), &foundation).await?;
     let data = (&args.data, keys.keys());
-    let opening = async { anyhow::Ok(ApiStores::open(data, &args.roles, issuers).await?) };
-    let stores = shutdown.run_until_requested(opening).await?;
+    let stores = ApiStores::open(data, &args.roles, issuers)?;
     let users = if args.demo { Users::demo() } else { Users::none() };
     let api = build_command_api(&foundation, &stores, args.pictures.budget(), users, &args.config);
     let kept = (foundation.idempotency(), sessions(&foundation));
@@ -205,12 +207,12 @@ pub(crate) async fn query_api(args: QueryApiArgs, shutdown: &Shutdown) -> anyhow
     args.identity_provider.check(&mut errors);
     errors.finish()?;
     check_owner(&args.data.data_dir)?;
-    let foundation = open(&args.foundation, shutdown).await?;
+    let pictures = (&args.data, BucketUse::Read);
+    let foundation = open_beside(&args.foundation, pictures, shutdown).await?;
     let issuers = (&args.issuer, &args.identity_provider);
     let keys = open_keys(args.keys.place(&args.data.data_dir), &foundation).await?;
     let data = (&args.data, keys.keys());
-    let opening = async { anyhow::Ok(ApiStores::open(data, &args.roles, issuers).await?) };
-    let stores = shutdown.run_until_requested(opening).await?;
+    let stores = ApiStores::open(data, &args.roles, issuers)?;
     let memory = args.pictures.budget();
     let api = build_query_api(&foundation, &stores, memory, &args.config, shutdown.clone());
     let listener = bind(args.listen, "--listen").await?;
@@ -282,9 +284,9 @@ pub(crate) async fn inference_worker(
     shutdown: &Shutdown,
 ) -> anyhow::Result<()> {
     check(&args.foundation, &args.data)?;
-    let foundation = open(&args.foundation, shutdown).await?;
-    let opening = async { anyhow::Ok(args.data.open_artifacts_to_read().await?) };
-    let artifacts = shutdown.run_until_requested(opening).await?;
+    let pictures = (&args.data, BucketUse::Read);
+    let foundation = open_beside(&args.foundation, pictures, shutdown).await?;
+    let artifacts = args.data.open_artifacts_to_read()?;
     let worker = inference_worker::Service::new(args.config);
     let probes = probes_on(&foundation, worker.health());
     let role = worker.run(
@@ -320,34 +322,15 @@ pub(crate) async fn picture_retention(
     shutdown: &Shutdown,
 ) -> anyhow::Result<()> {
     check(&args.foundation, &args.data)?;
-    let foundation = open(&args.foundation, shutdown).await?;
-    let opening = async { anyhow::Ok(args.data.open_artifacts_to_read().await?) };
-    let artifacts = shutdown.run_until_requested(opening).await?;
+    let pictures = (&args.data, BucketUse::Read);
+    let foundation = open_beside(&args.foundation, pictures, shutdown).await?;
+    let artifacts = args.data.open_artifacts_to_read()?;
     let service = ::retention::Service::new();
     let probes = probes_on(&foundation, service.probe(false));
     let (pool, tail) = (foundation.lease_pool().clone(), foundation.tail().clone());
     let role = service.run(pool, tail, artifacts, shutdown.clone());
     let entry = describe_server("Retires pictures whose retention period is over", &[]);
     run_with_health((&args.health, entry), probes, shutdown, role).await
-}
-
-/// Opens what a role stands on, in the shape that somebody has given it before.
-async fn open(config: &FoundationConfig, shutdown: &Shutdown) -> anyhow::Result<Foundation> {
-    let opening = async {
-        let foundation = Foundation::open(config).await?;
-        check_migrated(foundation.pool()).await?;
-        foundation.check_log().await?;
-        Ok(foundation)
-    };
-    shutdown.run_until_requested(opening).await
-}
-
-/// Refuses everything that is wrong at once, before anything is connected.
-fn check(foundation: &FoundationConfig, data: &DataConfig) -> Result<(), ConfigErrors> {
-    let mut errors = ConfigErrors::new();
-    foundation.check(&mut errors);
-    data.check(&mut errors);
-    errors.finish()
 }
 
 /// Runs a role that serves nothing else, with its health and metrics beside it, if anywhere.

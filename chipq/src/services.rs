@@ -101,21 +101,20 @@ pub(crate) struct Services {
 type EndedRole = (&'static str, anyhow::Result<()>);
 
 impl Services {
-    /// Starts every role, with the keys in `place`. When that fails, the installation is closed again.
+    /// Starts every role on `opened`, with the keys in `place`. When that fails, the installation is closed again.
     pub(crate) async fn start(
-        installation: Installation,
+        (installation, foundation): (Installation, Foundation),
         listener: TcpListener,
         users: Users,
         (settings, place): (&Settings, KeyPlace),
     ) -> anyhow::Result<Self> {
         let started = async {
             let url = format!("http://{}", listener.local_addr()?);
-            let foundation = installation.open_foundation_for_all().await?;
             projectors::ensure(foundation.pool()).await?;
             let keys = open_keys(place, &foundation).await?;
-            anyhow::Ok((url, foundation, keys))
+            anyhow::Ok((url, keys))
         };
-        let (url, foundation, keys) = match started.await {
+        let (url, keys) = match started.await {
             Ok(started) => started,
             Err(error) => return Err(installation.close_after(error).await),
         };
@@ -148,7 +147,7 @@ impl Services {
     ) -> anyhow::Result<()> {
         let issuers = (&settings.issuer, &settings.identity_provider);
         let data = (self.installation.data(), keys.keys());
-        let stores = ApiStores::open(data, &settings.roles, issuers).await?;
+        let stores = ApiStores::open(data, &settings.roles, issuers)?;
         let mut worker = settings.worker.clone();
         worker.worker_name = worker.worker_name.or_else(|| worker_name(&self.installation));
         let worker = inference_worker::Service::new(worker);

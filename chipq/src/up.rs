@@ -24,9 +24,9 @@ pub(crate) async fn run(args: UpArgs, shutdown: &Shutdown) -> anyhow::Result<()>
     errors.finish()?;
     let starting = async {
         let listener = bind(args.listen, "--listen").await?;
-        let installation = Installation::open(&args.installation).await?;
-        let keys = args.keys.place(installation.data_dir());
-        Services::start(installation, listener, users, (&args.settings, keys)).await
+        let opened = Installation::open_for_all(&args.installation).await?;
+        let keys = args.keys.place(opened.0.data_dir());
+        Services::start(opened, listener, users, (&args.settings, keys)).await
     };
     let mut services = shutdown.run_until_requested(starting).await?;
     let outcome = serve(&mut services, &args, shutdown).await;

@@ -35,8 +35,8 @@ pub(crate) struct ApiStores {
 }
 
 impl ApiStores {
-    /// Opens the pictures, in their folder or bucket; makes what is missing.
-    pub(crate) async fn open(
+    /// Opens the pictures, in their folder or bucket; makes what is missing. Whoever starts has tried the bucket.
+    pub(crate) fn open(
         (data, keys): (&DataConfig, &InstallationKeys),
         roles: &RolesConfig,
         (issuer, identity_provider): (&TokenIssuerConfig, &IdentityProviderConfig),
@@ -46,7 +46,7 @@ impl ApiStores {
         let external = identity_provider.as_ref().map(|provider| provider.issuer().clone());
         let signing_key = SigningKey::new(keys);
         Ok(Self {
-            artifacts: data.open_artifacts(&signing_key).await?,
+            artifacts: data.open_artifacts(&signing_key)?,
             signing_key,
             token_keys: TokenKeys::new(keys, issuer, register.clone(), external),
             register,

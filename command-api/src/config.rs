@@ -98,7 +98,9 @@ impl FromStr for PublicUrl {
         {
             return Err("must look like https://chipq.example or http://10.0.0.7:8080".to_owned());
         }
-        Ok(Self(text.trim_end_matches('/').to_owned()))
+        // Schemes are the same in capitals (RFC 3986, section 3.1), and issuers are compared letter by letter.
+        let rest = text.get(scheme.len()..).unwrap_or_default();
+        Ok(Self(format!("{scheme}{}", rest.trim_end_matches('/'))))
     }
 }
 
@@ -186,6 +188,7 @@ mod tests {
     #[test]
     fn a_public_url_is_absolute_and_has_no_slash_at_its_end() {
         let url: PublicUrl = "https://chipq.example/".parse().unwrap();
+        assert_eq!("HTTPS://chipq.example".parse(), Ok(url.clone()), "by one name");
         assert_eq!(url.to_string(), "https://chipq.example");
         for bad in ["", "chipq.example", "/here", "ftp://x", "http://x/?a=b"] {
             assert!(bad.parse::<PublicUrl>().is_err(), "{bad:?}");

@@ -200,8 +200,9 @@ async fn create_inspection(
 /// Ask for the verdict
 ///
 /// Closes the set of pictures: no more can be announced. The judgement follows within moments, once
-/// every picture is compared; a picture that was announced and never came makes it *review*. With
-/// `Prefer: wait=10` the answer waits for it, for 20 s at most.
+/// every picture is compared; a picture that was announced and never came makes it *review*. A picture that came and
+/// is refused keeps the set open while it may be sent again: `refused` says of each which and why. With
+/// `Prefer: wait=10` the answer waits for the judgement, for 20 s at most.
 #[utoipa::path(
     post, path = "/v1/inspections/{inspection_id}/infer", tag = "inspections",
     operation_id = "requestInference",
@@ -228,9 +229,10 @@ async fn request_inference(
     let inspection_id = parse_inspection_id(&inspection_id)?;
     let store = api.clone();
     let request = mutation.without_body();
-    let seen = request.if_match;
+    let (seen, reach) = (request.if_match, request.reach.clone());
     let accepted = dispatch_command(&api, request, move |accepted| async move {
-        let at_rest = find_pictures_at_rest(&store, inspection_id, (seen, accepted.at)).await?;
+        let asked = (seen, accepted.at);
+        let at_rest = find_pictures_at_rest(&store, inspection_id, &reach, asked).await?;
         Ok(Plan::<Inspection> {
             aggregate_id: inspection_id.to_string(),
             is_new: false,

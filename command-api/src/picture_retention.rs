@@ -159,7 +159,8 @@ async fn get_picture_retention(
 ///
 /// The body is the whole policy. It counts for what was inspected before, too: whatever is older than its period is
 /// retired within minutes, with an event that says so, and its file is deleted for good. What was found on it, its
-/// digest and the report stay. The policy in force again changes nothing.
+/// digest and the report stay. The policy in force again changes nothing; for another reason it is a new revision, so
+/// that the reason is on record.
 #[utoipa::path(
     post, path = "/v1/picture-retention/revisions", tag = "retention",
     operation_id = "revisePictureRetention",

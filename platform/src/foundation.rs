@@ -207,26 +207,37 @@ impl DataConfig {
         }
     }
 
-    /// Opens the pictures, whose URLs `key` signs; makes their folder when it is missing, and tries a bucket.
+    /// Proves that a bucket of pictures is there and does what is asked of it; `writes` when pictures are stored. A
+    /// folder is looked at when it is opened. It needs nothing else that a role stands on, so that it can be tried
+    /// beside the rest, and everything that is wrong be said at once.
+    ///
+    /// # Errors
+    /// When the bucket cannot be used, with what to do.
+    pub async fn try_bucket(&self, writes: bool) -> Result<(), FoundationError> {
+        let url = self.artifact_store.url(&self.data_dir)?;
+        if let ArtifactStoreUrl::S3(_) = url {
+            artifact_store::open_to_read(&url)?.check_at_start(writes).await?;
+        }
+        Ok(())
+    }
+
+    /// Opens the pictures, whose URLs `key` signs; makes their folder when it is missing. A bucket is not asked: see
+    /// [`Self::try_bucket`].
     ///
     /// # Errors
     /// When they cannot be used.
-    pub async fn open_artifacts(&self, key: &SigningKey) -> Result<ArtifactStore, FoundationError> {
+    pub fn open_artifacts(&self, key: &SigningKey) -> Result<ArtifactStore, FoundationError> {
         let url = self.artifact_store.url(&self.data_dir)?;
-        let store = artifact_store::open(&url, key)?;
-        store.check_at_start(true).await?;
-        Ok(store)
+        Ok(artifact_store::open(&url, key)?)
     }
 
     /// Opens the pictures for whoever only reads them, without any key.
     ///
     /// # Errors
     /// When they cannot be used.
-    pub async fn open_artifacts_to_read(&self) -> Result<ArtifactStore, FoundationError> {
+    pub fn open_artifacts_to_read(&self) -> Result<ArtifactStore, FoundationError> {
         let url = self.artifact_store.url(&self.data_dir)?;
-        let store = artifact_store::open_to_read(&url)?;
-        store.check_at_start(false).await?;
-        Ok(store)
+        Ok(artifact_store::open_to_read(&url)?)
     }
 }
 
@@ -286,7 +297,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let data_dir = folder.path().to_owned();
         let data = DataConfig { data_dir, artifact_store: ArtifactStoreConfig::default() };
-        let reader = data.open_artifacts_to_read().await.unwrap();
+        let reader = data.open_artifacts_to_read().unwrap();
         let kept: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
         assert_eq!(kept.len(), 1, "the folder of pictures, and nothing else: {kept:?}");
 
@@ -301,7 +312,7 @@ mod tests {
         let key = SigningKey::from_bytes([7; 32]);
         assert!(matches!(ask(reader.clone()).await, Err(ArtifactStoreError::OpenedToRead)));
         assert!(matches!(reader.get(id).await, Err(ArtifactStoreError::NotFound(_))));
-        assert!(ask(data.open_artifacts(&key).await.unwrap()).await.is_ok());
+        assert!(ask(data.open_artifacts(&key).unwrap()).await.is_ok());
     }
 
     #[tokio::test]

@@ -204,7 +204,9 @@ pub(crate) fn connect_options(config: &DatabaseConfig) -> Result<PgConnectOption
     let url = config.url().ok_or(PostgresError::NotConfigured)?;
     let url = url.expose_secret();
     let bad_url = || PostgresError::BadUrl { variable: config.url_variable() };
-    if !(url.starts_with("postgres://") || url.starts_with("postgresql://")) {
+    let scheme = url.split_once("://").map_or("", |(scheme, _)| scheme);
+    // Schemes are the same in capitals (RFC 3986, section 3.1).
+    if !["postgres", "postgresql"].iter().any(|known| scheme.eq_ignore_ascii_case(known)) {
         return Err(bad_url());
     }
     let options = PgConnectOptions::from_str(url).map_err(|_| bad_url())?;
@@ -245,6 +247,9 @@ mod tests {
         for url in ["mysql://x/y", "postgres://[", "nonsense"] {
             assert!(matches!(refusal(url.to_owned()).await, PostgresError::BadUrl { .. }), "{url}");
         }
+        let url = url.replacen("postgres://", "POSTGRES://", 1).replace(name, "no_such_db");
+        let error = refusal(url).await;
+        assert!(error.to_string().contains("createdb no_such_db"), "{error}");
         assert!(matches!(refusal(String::new()).await, PostgresError::NotConfigured));
     }
 

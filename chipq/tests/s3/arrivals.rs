@@ -8,7 +8,7 @@ use reqwest::header::{
 };
 use serde_json::json;
 
-use crate::line::{announce_board, announce_golden, create_inspection, png, sha256};
+use crate::line::{announce, announce_board, announce_golden, create_inspection, png, sha256};
 use crate::platform::{Platform, chipq, finished, folder};
 use crate::station::Station;
 use crate::store::{NOTIFICATION_SECRET, S3Store, environment, is_installed};
@@ -154,7 +154,7 @@ async fn a_picture_is_recorded_once_whoever_says_first_that_it_has_come() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn infer_finds_what_has_arrived_and_leaves_out_what_is_no_picture() {
+async fn infer_finds_what_has_arrived_and_says_which_pictures_are_refused_and_why() {
     if !is_installed() {
         return;
     }
@@ -175,10 +175,37 @@ async fn infer_finds_what_has_arrived_and_leaves_out_what_is_no_picture() {
         (status, &said["type"]),
         (StatusCode::CONFLICT, &json!("urn:chipq:problem:artifacts-pending"))
     );
+    let pictures = format!("{inspection}/artifacts");
+    let second = announce(&station, &pictures, "", "second").await;
+    let third = announce(&station, &pictures, "", "third").await;
     assert_eq!(board.put(&station, b"no picture").await, StatusCode::OK);
-    let (status, _) = station.post(&infer, "no-picture", None).await.unwrap();
-    assert_eq!(status, StatusCode::CONFLICT, "the right one may still come");
+    assert_eq!(third.put(&station, &png(1)).await, StatusCode::OK);
+    let (_, said) = station.post(&infer, "one-is-away", None).await.unwrap();
+    assert!(said["detail"].as_str().unwrap().starts_with("1 of the announced"), "{said}");
+    let half = png(2);
+    assert_eq!(second.put(&station, &half[..half.len() / 2]).await, StatusCode::OK);
+    let (status, said) = station.post(&infer, "no-pictures", None).await.unwrap();
+    assert_eq!(
+        (status, &said["type"]),
+        (StatusCode::CONFLICT, &json!("urn:chipq:problem:artifacts-pending")),
+        "the right ones may still come"
+    );
+    let refused = said["refused"].as_array().unwrap();
+    assert_eq!(refused.len(), 2, "the third is in order: {said}");
+    for (bad, key) in [(&board, "first"), (&second, "second")] {
+        let told = refused.iter().find(|told| told["artifact_id"] == bad.id()).unwrap();
+        let (_, complete) = bad.complete(&station, &format!("{key}-complete")).await;
+        assert_eq!((&told["type"], &told["detail"]), (&complete["type"], &complete["detail"]));
+        let detail = said["detail"].as_str().unwrap();
+        assert!(detail.contains(told["detail"].as_str().unwrap()), "{said}");
+    }
     assert_eq!(board.put(&station, &png(1)).await, StatusCode::OK);
+    // One picture of the board is enough.
+    for picture in [&second, &third] {
+        let cancel = format!("{}/cancel", picture.path);
+        let (status, said) = station.post(&cancel, &cancel, None).await.unwrap();
+        assert_eq!(status, StatusCode::OK, "{said}");
+    }
     let (status, said) = station.post(&infer, "found-infer", None).await.unwrap();
     assert_eq!(status, StatusCode::ACCEPTED, "{said}");
     let report = station.report(inspection.rsplit('/').next().unwrap()).await;

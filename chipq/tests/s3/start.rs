@@ -4,10 +4,11 @@ use std::time::{Duration, Instant};
 
 use ::platform::test_support::free_port;
 
-use crate::platform::{chipq, finished, folder};
+use crate::platform::{Platform, chipq, finished, folder};
 use crate::store::{BUCKET, READER, S3Store, environment, is_installed};
+use crate::until;
 
-/// A start that is refused takes no longer: PostgreSQL is made and started before the bucket is tried.
+/// A start that is refused takes no longer: PostgreSQL is made and started while the bucket is tried.
 const REFUSED_WITHIN: Duration = Duration::from_secs(100);
 
 /// How `chipq up` ends with this, and what it says.
@@ -33,6 +34,60 @@ fn everything_wrong_with_the_url_and_the_rest_is_said_at_once() {
     let (code, said) = refused("s3://pictures?region=r", &wrong[..1]);
     assert_eq!(code, 64, "{said}");
     assert!(said.contains("only AWS_ACCESS_KEY_ID is set"), "{said}");
+}
+
+#[test]
+fn what_is_wrong_with_the_bucket_and_with_the_database_is_said_at_once() {
+    if !is_installed() {
+        return;
+    }
+    let folder = folder();
+    let store = S3Store::start(&folder.path().join("store"));
+    let missing = format!("s3://no-such-bucket?endpoint=http://127.0.0.1:{}", store.port());
+    let database = format!("postgres://chipq:hunter2@127.0.0.1:{}/chipq", free_port());
+    let (code, said) = refused(&missing, &[("CHIPQ_DATABASE_URL", &database)]);
+    let both = ["2 things are in the way", "127.0.0.1", "there is no such bucket; create it"];
+    assert!(code == 69 && both.iter().all(|part| said.contains(part)), "{said}");
+    assert!(!said.contains("hunter2"), "{said}");
+    for role in ["command-api", "query-api", "inference-worker", "picture-retention"] {
+        let mut process = chipq(&[role, "--data"]);
+        process.arg(folder.path().join(role)).envs(environment(&missing));
+        let (code, _, said) = finished(process.env("CHIPQ_DATABASE_URL", &database));
+        assert!(code == 69 && both.iter().all(|part| said.contains(part)), "{role}: {said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_only_reads_pictures_needs_no_right_to_write() {
+    if !is_installed() {
+        return;
+    }
+    let folder = folder();
+    let (store, data) = (S3Store::start(&folder.path().join("store")), folder.path().join("data"));
+    let url = store.url();
+    let platform = Platform::start_with(&data, 0, &environment(&url));
+    let database = std::fs::read_to_string(data.join("private-postgres-url")).unwrap();
+    let address = format!("127.0.0.1:{}", free_port());
+    let start = |role: &str| {
+        let mut process = chipq(&[role, "--listen", &address, "--data"]);
+        process.arg(&data).envs(environment(&url)).env("AWS_ACCESS_KEY_ID", READER);
+        process.env("CHIPQ_DATABASE_URL", &database);
+        process
+    };
+    let mut reader = start("query-api").spawn().unwrap();
+    until("the query API is ready", async || {
+        assert!(reader.try_wait().unwrap().is_none(), "it ended");
+        let asked = reqwest::get(format!("http://{address}/readyz")).await;
+        asked.is_ok_and(|answer| answer.status().is_success())
+    })
+    .await;
+    reader.kill().unwrap();
+    reader.wait().unwrap();
+    // The control: who takes pictures has to write.
+    let mut writer = start("command-api");
+    let (code, _, said) = tokio::task::spawn_blocking(move || finished(&mut writer)).await.unwrap();
+    assert!(code == 69 && said.contains("cannot write into the bucket"), "{said}");
+    platform.stop();
 }
 
 #[test]

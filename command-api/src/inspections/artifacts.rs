@@ -9,12 +9,14 @@ use axum::response::Response;
 use chrono::{DateTime, Utc};
 use domain::inspection::Artifact;
 use domain::{
-    ArtifactId, Inspection, InspectionCommand, InspectionId, Picture, PixelScale, ViewName,
+    Aggregate as _, ArtifactId, Inspection, InspectionCommand, InspectionId, InspectionRejection,
+    Picture, PixelScale, Reach, ViewName,
 };
 use futures::{StreamExt as _, stream};
 use platform::event_log::StreamVersion;
 use platform::execute::load;
-use platform::http::{NoBody, Problem};
+use platform::http::{NoBody, Problem, ProblemType};
+use serde_json::json;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -44,23 +46,29 @@ pub(super) fn routes() -> OpenApiRouter<CommandApi> {
         .routes(routes!(complete_artifact))
 }
 
-/// Every announced picture that is at rest without a word, for stations that never say so. One that cannot be
-/// read any more counts as not come: it can be sent again. No picture is read for a request that is refused
-/// whatever they are, however often it is sent: its caller has `seen` another version, or one of the pictures may still
-/// come at `now`.
+/// Every announced picture that is at rest without a word, for stations that never say so. One that is refused, or
+/// cannot be read any more, counts as not come: it can be sent again. No picture is read for a request that is refused
+/// whatever they are, however often it is sent: its caller is out of `reach`, has `seen` another version, or one of the
+/// pictures may still come at `now`.
+///
+/// # Errors
+/// Which pictures may still come, and of those that came and were refused why, since whoever sends `infer` alone hears
+/// it nowhere else; or when log or store fail.
 pub(super) async fn find_pictures_at_rest(
     api: &CommandApi,
     inspection_id: InspectionId,
+    reach: &Reach,
     (seen, now): (Option<StreamVersion>, DateTime<Utc>),
 ) -> Result<Vec<(ArtifactId, Picture)>, Problem> {
     let loaded = load::<Inspection>(api.log(), &inspection_id.to_string()).await;
     let loaded = loaded.map_err(problems::from_execute_error)?;
     let is_stale = seen.is_some_and(|seen| seen != loaded.stream_version());
-    let Inspection::Open(facts) = loaded.state else { return Ok(Vec::new()) };
-    if is_stale {
+    let command = InspectionCommand::RequestInference { at_rest: Vec::new(), now };
+    if is_stale || !loaded.state.is_within(reach, &command) {
         return Ok(Vec::new());
     }
-    let mut candidates = Vec::new();
+    let Inspection::Open(facts) = loaded.state else { return Ok(Vec::new()) };
+    let (mut candidates, mut pending) = (Vec::new(), Vec::new());
     for (&artifact_id, artifact) in &facts.artifacts {
         let Artifact::Reserved { .. } = artifact else { continue };
         let store = api.artifacts();
@@ -68,39 +76,67 @@ pub(super) async fn find_pictures_at_rest(
         {
             candidates.push(artifact_id);
         } else if artifact.is_awaited(now) {
-            return Ok(Vec::new());
+            pending.push(artifact_id);
         }
     }
-    settle_pictures(api, candidates).await
+    if !pending.is_empty() {
+        return Err(problems::from_rejection(&InspectionRejection::ArtifactsPending { pending }));
+    }
+    let (at_rest, mut refused) = settle_pictures(api, candidates).await?;
+    // Nobody waits for the others any more: the board is judged without them.
+    refused.retain(|(id, _)| facts.artifacts.get(id).is_some_and(|one| one.is_awaited(now)));
+    if refused.is_empty() { Ok(at_rest) } else { Err(describe_refused(&refused)) }
 }
+
+/// The pictures that are in order, and what is wrong with the others.
+type SettledPictures = (Vec<(ArtifactId, Picture)>, Vec<(ArtifactId, Problem)>);
 
 async fn settle_pictures(
     api: &CommandApi,
     candidates: Vec<ArtifactId>,
-) -> Result<Vec<(ArtifactId, Picture)>, Problem> {
+) -> Result<SettledPictures, Problem> {
     let settling = candidates.into_iter().map(|artifact_id| async move {
         (artifact_id, settle_picture(api, artifact_id, None).await)
     });
     let settled: Vec<_> = stream::iter(settling).buffered(SETTLED_AT_ONCE).collect().await;
-    let mut at_rest = Vec::new();
+    let (mut at_rest, mut refused) = (Vec::new(), Vec::new());
     for (artifact_id, picture) in settled {
         match picture {
             Ok(picture) => at_rest.extend(picture.map(|picture| (artifact_id, picture))),
             Err(problem) if is_about_the_file(&problem) => {
-                let refused = problem.name();
-                tracing::warn!(%artifact_id, refused, "a picture is left out");
+                let why = problem.name();
+                tracing::warn!(%artifact_id, refused = why, "a picture is left out");
+                refused.push((artifact_id, problem));
             }
             Err(problem) => return Err(problem),
         }
     }
-    Ok(at_rest)
+    Ok((at_rest, refused))
 }
 
-/// A file that can be sent again, as it has to be; its client hears why from `complete`.
+/// A file that can be sent again, as it has to be.
 fn is_about_the_file(problem: &Problem) -> bool {
     use StatusCode as S;
     [S::PAYLOAD_TOO_LARGE, S::UNSUPPORTED_MEDIA_TYPE, S::UNPROCESSABLE_ENTITY]
         .contains(&problem.status())
+}
+
+/// 409: pictures that came and are not taken, each with what `complete` says of it.
+fn describe_refused(refused: &[(ArtifactId, Problem)]) -> Problem {
+    let said: Vec<_> = refused
+        .iter()
+        .map(|(id, problem)| format!("artifact {id}: {}", problem.detail()))
+        .collect();
+    let detail = match &said[..] {
+        [one] => format!("a picture came and is refused; {one}"),
+        many => format!("{} pictures came and are refused; {}", many.len(), many.join("; ")),
+    };
+    let each = refused.iter().map(|(artifact_id, problem)| {
+        let body = problem.to_json();
+        json!({ "artifact_id": artifact_id, "type": body["type"], "detail": body["detail"] })
+    });
+    let each: Vec<_> = each.collect();
+    Problem::new(ProblemType::ArtifactsPending, detail).with_extension("refused", each)
 }
 
 /// What is said of a picture when it is announced.

@@ -46,7 +46,8 @@ async fn until_somebody_says_otherwise_everything_is_kept() {
 }
 
 #[tokio::test]
-async fn a_policy_is_in_force_with_who_and_why_and_the_same_again_changes_nothing() {
+async fn a_policy_is_in_force_with_who_and_why_and_only_the_same_for_the_same_reason_changes_nothing()
+ {
     let api = TestApi::start().await;
     let reply = revise(&api).send().await;
     assert_eq!((reply.status, reply.header("location")), (201, Some(PATH)), "{reply:?}");
@@ -62,6 +63,16 @@ async fn a_policy_is_in_force_with_who_and_why_and_the_same_again_changes_nothin
     assert_eq!(api.head().await, head);
     let read = read(&api).send().await;
     assert_eq!((&read.json, read.header("etag")), (&reply.json, reply.header("etag")));
+    let mut confirmed = policy();
+    confirmed["reason"] = json!("the auditor confirmed it");
+    let again = revise(&api).json(confirmed).send().await;
+    assert_eq!(
+        (again.status, &again.json["revision"], &again.json["reason"]),
+        (201, &json!(2), &json!("the auditor confirmed it"))
+    );
+    let events = api.log.read_stream(&stream, 0).await.unwrap().events;
+    assert_eq!(events[1].payload["reason"], "the auditor confirmed it");
+    assert_eq!(events[1].payload["pass_days"], 90);
     let stale = revise(&api).json(changed("pass_days", json!(91)));
     let stale = stale.header("if-match", &api.tag(9).await);
     assert_eq!(stale.send().await.status, 412);

@@ -148,7 +148,10 @@ async fn what_was_damaged_at_rest_before_it_was_recorded_counts_as_not_come_and_
     std::fs::write(api.file_of(&artifact), b"\xff\xd8 and no more").unwrap();
     let inspection = path.split_once("/artifacts/").unwrap().0;
     let infer = api.post(format!("{inspection}/infer"));
-    assert_eq!(infer.clone().send().await.problem(), (409, "artifacts-pending".into()));
+    let refused = infer.clone().send().await;
+    assert_eq!(refused.problem(), (409, "artifacts-pending".into()));
+    assert_eq!(refused.json["refused"][0]["artifact_id"], artifact, "{refused:?}");
+    assert!(refused.text("detail").contains("send it again"), "{refused:?}");
     assert_eq!(api.put(&url, jpeg(2)).send().await.status, 201);
     assert_eq!(infer.send().await.status, 202);
 }
@@ -160,11 +163,18 @@ async fn what_another_way_put_to_rest_is_looked_at_as_an_upload_is() {
     api.put_to_rest(&artifact, ended_early()).await;
     let inspection = path.split_once("/artifacts/").unwrap().0;
     let infer = api.post(format!("{inspection}/infer"));
-    assert_eq!(infer.clone().send().await.problem(), (409, "artifacts-pending".into()));
+    let told = infer.clone().send().await;
+    assert_eq!(told.problem(), (409, "artifacts-pending".into()));
     let complete = api.post(format!("{path}/complete"));
     let refused = complete.clone().send().await;
     assert_eq!(refused.problem(), (422, "unreadable-picture".into()));
     assert!(refused.text("detail").contains("cancel its announcement"), "{refused:?}");
+    // Whoever sends `infer` alone is told the same.
+    let why = json!({
+        "artifact_id": artifact, "type": refused.json["type"], "detail": refused.json["detail"]
+    });
+    assert_eq!(told.json["refused"], json!([why]));
+    assert!(told.text("detail").contains(&refused.text("detail")), "{told:?}");
     // The control: a whole one is taken.
     std::fs::write(api.file_of(&artifact), jpeg(1)).unwrap();
     assert_eq!(complete.header("idempotency-key", "again").send().await.status, 200);

@@ -19,21 +19,23 @@ pub enum PictureRetentionCommand {
     },
 }
 
-/// The same policy again is no new revision.
+/// The same periods for the same reason are no new revision. For another reason they are one: whoever asks later why
+/// pictures are kept for so long finds in the log what was said last, and who said it.
 pub(super) fn decide(
     state: &PictureRetention,
     command: PictureRetentionCommand,
 ) -> Result<Vec<PictureRetentionEvent>, Rejection> {
     let PictureRetentionCommand::RevisePictureRetention { periods, reason } = command;
-    if state.periods == periods && state.revision > 0 {
+    if reason.trim().is_empty() {
+        return Err(Rejection::EmptyReason);
+    }
+    let reason = replace_nul(reason);
+    if state.periods == periods && state.reason.as_ref() == Some(&reason) {
         return Ok(Vec::new());
     }
     if state.revision >= REVISIONS_MAX {
         return Err(Rejection::TooManyRevisions { max: REVISIONS_MAX });
     }
-    if reason.trim().is_empty() {
-        return Err(Rejection::EmptyReason);
-    }
-    let (revision, reason) = (state.revision.saturating_add(1), replace_nul(reason));
+    let revision = state.revision.saturating_add(1);
     Ok(vec![PictureRetentionEvent::PictureRetentionRevised { revision, periods, reason }])
 }

@@ -36,6 +36,22 @@ fn a_revision_is_the_whole_policy_and_the_same_again_is_none() {
 }
 
 #[test]
+fn the_same_periods_for_another_reason_are_a_revision_so_that_the_log_has_the_reason() {
+    let mut policy = PictureRetention::default();
+    let periods = RetentionPeriods { pass_days: days(90), ..Default::default() };
+    assert_eq!(revise(&mut policy, periods), 1);
+    let decide = |policy: &PictureRetention, reason: &str| {
+        let reason = reason.to_owned();
+        policy.decide(PictureRetentionCommand::RevisePictureRetention { periods, reason }).unwrap()
+    };
+    let events = decide(&policy, "the auditor confirmed ninety\0days");
+    events.iter().for_each(|event| policy.evolve(event));
+    assert_eq!((policy.revision, policy.periods), (2, periods));
+    assert_eq!(policy.reason.as_deref(), Some("the auditor confirmed ninety\u{FFFD}days"));
+    assert!(decide(&policy, "the auditor confirmed ninety\0days").is_empty(), "as it is stored");
+}
+
+#[test]
 fn that_everything_is_kept_may_be_said_as_the_first_revision() {
     let mut policy = PictureRetention::default();
     assert_eq!(revise(&mut policy, RetentionPeriods::default()), 1);

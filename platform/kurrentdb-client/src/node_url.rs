@@ -138,7 +138,8 @@ impl FromStr for KurrentUrl {
         }
         let (scheme, rest) =
             text.split_once("://").ok_or_else(|| only(KurrentUrlProblem::Scheme))?;
-        let is_discovered = match scheme {
+        // Schemes are the same in capitals (RFC 3986, section 3.1).
+        let is_discovered = match &*scheme.to_ascii_lowercase() {
             "kurrentdb" => false,
             "kurrentdb+discover" => true,
             _ => return Err(only(KurrentUrlProblem::Scheme)),

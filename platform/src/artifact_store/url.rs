@@ -86,6 +86,8 @@ impl FromStr for ArtifactStoreUrl {
 
     fn from_str(url: &str) -> Result<Self, InvalidArtifactStoreUrl> {
         let (scheme, rest) = url.split_once(':').unwrap_or_default();
+        // Schemes are the same in capitals (RFC 3986, section 3.1).
+        let scheme = &*scheme.to_ascii_lowercase();
         if let Some(scheme) = NOT_COMPILED_IN.into_iter().find(|known| *known == scheme) {
             return Err(InvalidArtifactStoreUrl::NotCompiledIn { scheme });
         }
@@ -132,6 +134,17 @@ mod tests {
         }
         assert_eq!("file:///srv/a%20b".parse(), folder("/srv/a b"));
         assert_eq!("file:/srv".parse(), folder("/srv"));
+        assert_eq!("FILE:///srv".parse(), folder("/srv"));
+    }
+
+    #[test]
+    fn a_scheme_in_capitals_is_the_same() {
+        let bucket = |url: &str| url.parse::<ArtifactStoreUrl>().unwrap();
+        let (plain, capitals) =
+            ("s3://pictures/a?endpoint=https://h", "S3://pictures/a?endpoint=HTTPS://h");
+        assert_eq!(bucket(plain), bucket(capitals));
+        let error = "GS://bucket".parse::<ArtifactStoreUrl>().unwrap_err().to_string();
+        assert!(error.contains("gs:// is not compiled in"), "{error}");
     }
 
     #[test]
@@ -147,6 +160,7 @@ mod tests {
         for url in [
             "",
             "s3:bucket",
+            "S3:bucket",
             "http://host/x",
             "file://host/x",
             "file://",

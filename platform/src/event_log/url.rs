@@ -104,7 +104,8 @@ impl OpenEventLogError {
 
 fn parse_with_credentials(text: &str) -> Result<EventLogUrl, InvalidEventLogUrl> {
     let (scheme, _) = text.split_once("://").ok_or(InvalidEventLogUrl::Unknown)?;
-    match scheme {
+    // Schemes are the same in capitals (RFC 3986, section 3.1).
+    match &*scheme.to_ascii_lowercase() {
         "postgres" | "postgresql" => PgConnectOptions::from_str(text)
             .map(|options| EventLogUrl::Postgres(Box::new(options)))
             .map_err(|_| InvalidEventLogUrl::Unknown),
@@ -115,8 +116,8 @@ fn parse_with_credentials(text: &str) -> Result<EventLogUrl, InvalidEventLogUrl>
             let credentials = credentials.map_err(|error| wrong(error.to_string()))?;
             Ok(EventLogUrl::Kurrent(Box::new((url, credentials))))
         }
-        "kdb" | "esdb" | "esdb+discover" | "kurrent" => {
-            Err(InvalidEventLogUrl::OldName { scheme: scheme.to_owned() })
+        old @ ("kdb" | "esdb" | "esdb+discover" | "kurrent") => {
+            Err(InvalidEventLogUrl::OldName { scheme: old.to_owned() })
         }
         _ => Err(InvalidEventLogUrl::Unknown),
     }
@@ -185,7 +186,7 @@ mod tests {
 
     #[test]
     fn the_scheme_chooses_the_adapter_and_what_cannot_be_used_is_refused_with_what_to_do() {
-        for scheme in ["kurrentdb", "kurrentdb+discover"] {
+        for scheme in ["kurrentdb", "KurrentDB", "kurrentdb+discover"] {
             let url = parse(&format!("{scheme}://db:2113?tls=false"));
             assert!(matches!(url, Ok(EventLogUrl::Kurrent(_))));
             let error = parse(&format!("{scheme}://admin:changeit@db:2113")).err().unwrap();
@@ -205,7 +206,9 @@ mod tests {
     #[test]
     fn a_log_in_another_database_than_the_platforms_is_refused_with_the_reason() {
         let database: PgConnectOptions = DATABASE.parse().unwrap();
-        for same in [DATABASE, "postgresql://other:user@db/chipq"] {
+        for same in
+            [DATABASE, "POSTGRES://chipq:secret@db:5432/chipq", "postgresql://other:user@db/chipq"]
+        {
             parse(same).unwrap().check_beside(&database).unwrap();
         }
         let socket: PgConnectOptions = "postgres:///chipq?host=/run/a".parse().unwrap();

@@ -59,7 +59,7 @@ problem_types! {
         "it belongs to another inspection or part, or does not exist";
     ArtifactNotUploaded, "artifact-not-uploaded", [409], "`PUT` it to its `upload_url` first";
     ArtifactsPending, "artifacts-pending", [409],
-        "announced pictures may still come: upload them, or cancel what does not come";
+        "announced pictures may still come: upload them, send those that `refused` names again, or cancel them";
     BadRequest, "bad-request", [400], "as `detail` says";
     EmptyUpload, "empty-upload", [422], "no byte of the picture came: send it whole";
     ForeignHost, "foreign-host", [421],

@@ -178,8 +178,10 @@ impl FromStr for BrokerUrl {
         if text.contains('@') {
             return Err(InvalidBrokerUrl { problems: vec![BrokerUrlProblem::Secret] });
         }
-        let Some(rest) = text.strip_prefix("kafka://") else {
-            return Err(InvalidBrokerUrl { problems: vec![BrokerUrlProblem::Scheme] });
+        // Schemes are the same in capitals (RFC 3986, section 3.1).
+        let rest = match text.split_once("://") {
+            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("kafka") => rest,
+            _ => return Err(InvalidBrokerUrl { problems: vec![BrokerUrlProblem::Scheme] }),
         };
         let (authority, options) = rest.split_once('?').unwrap_or((rest, ""));
         let addresses = reading.read_addresses(authority.strip_suffix('/').unwrap_or(authority));

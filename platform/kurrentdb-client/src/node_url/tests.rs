@@ -13,6 +13,7 @@ fn a_url_names_nodes_or_one_name_and_how_they_are_recognised() {
     assert_eq!(shown, ["a:2113", "b:2114", "[::1]:5"]);
     assert_eq!(url.security, TransportSecurity::Private("/etc/ca.pem".into()));
     assert!(!url.is_discovered);
+    assert_eq!(Ok(url), "KurrentDB://a,b:2114,[::1]:5/?tls=true&ca=/etc/ca.pem".parse());
     let url: KurrentUrl = "kurrentdb+discover://cluster.example".parse().unwrap();
     assert!(url.is_discovered && url.security == TransportSecurity::System);
     let url: KurrentUrl = "kurrentdb://127.0.0.1?tls=false".parse().unwrap();

@@ -87,8 +87,9 @@ impl S3Location {
         let options = read_options(query, &mut faults);
         let set = |name| variable(name).filter(|value| !value.is_empty());
         let endpoint = options.endpoint.or_else(|| set("AWS_ENDPOINT_URL_S3"));
-        let endpoint = endpoint.or_else(|| set("AWS_ENDPOINT_URL"));
-        for given in [&endpoint, &options.public_endpoint].into_iter().flatten() {
+        let endpoint = endpoint.or_else(|| set("AWS_ENDPOINT_URL")).map(with_plain_scheme);
+        let public_endpoint = options.public_endpoint.map(with_plain_scheme);
+        for given in [&endpoint, &public_endpoint].into_iter().flatten() {
             check_endpoint(given, &mut faults);
         }
         let region = options.region.or_else(|| set("AWS_REGION"));
@@ -125,7 +126,7 @@ impl S3Location {
             prefix,
             region: region.unwrap_or_else(|| REGION_DEFAULT.to_owned()),
             endpoint: endpoint.map(trimmed),
-            public_endpoint: options.public_endpoint.map(trimmed),
+            public_endpoint: public_endpoint.map(trimmed),
             is_virtual_hosted,
         })
     }
@@ -174,6 +175,14 @@ fn is_prefix(prefix: &str) -> bool {
 fn is_region(region: &str) -> bool {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
     (1..=64).contains(&region.len()) && region.chars().all(is_plain)
+}
+
+/// The URL with its scheme in small letters, which is the same one (RFC 3986, section 3.1).
+fn with_plain_scheme(url: String) -> String {
+    match url.split_once("://") {
+        Some((scheme, rest)) => format!("{}://{rest}", scheme.to_ascii_lowercase()),
+        None => url,
+    }
 }
 
 fn check_endpoint(endpoint: &str, faults: &mut Vec<&'static str>) {

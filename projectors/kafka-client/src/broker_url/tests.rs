@@ -12,6 +12,7 @@ fn a_host_is_enough() {
     assert_eq!(url.addresses, [Address { host: "kafka.example".to_owned(), port: 9092 }]);
     assert_eq!((url.tls.clone(), url.sasl, url.partitions), (Tls::Off, None, 6));
     assert_eq!((url.replication, url.retention), (-1, None));
+    assert_eq!("Kafka://kafka.example".parse(), Ok(url.clone()), "schemes have no case");
     let names: Vec<_> = url.topic_names().collect();
     let expected =
         ["chipq.inspection", "chipq.part", "chipq.model-route", "chipq.picture-retention"];

@@ -40,7 +40,8 @@ impl FromStr for TritonUrl {
     fn from_str(text: &str) -> Result<Self, InvalidEngineUrl> {
         let invalid = || InvalidEngineUrl { text: text.to_owned() };
         let (scheme, rest) = text.split_once("://").ok_or_else(invalid)?;
-        let tls = match scheme {
+        // Schemes are the same in capitals (RFC 3986, section 3.1).
+        let tls = match &*scheme.to_ascii_lowercase() {
             "grpc" => false,
             "grpcs" => true,
             _ => return Err(invalid()),

@@ -8,6 +8,7 @@ fn an_engine_is_embedded_or_an_address_with_a_port() {
         ("grpc://triton", "grpc://triton:8001", "http://triton:8001"),
         ("grpc://10.0.0.7:9001/", "grpc://10.0.0.7:9001", "http://10.0.0.7:9001"),
         ("grpcs://t.example.com:443", "grpcs://t.example.com:443", "https://t.example.com:443"),
+        ("GRPCS://Triton.example", "grpcs://Triton.example:8001", "https://Triton.example:8001"),
         ("grpc://[::1]:8001", "grpc://[::1]:8001", "http://[::1]:8001"),
         ("grpc://[fe80::1]", "grpc://[fe80::1]:8001", "http://[fe80::1]:8001"),
     ] {
