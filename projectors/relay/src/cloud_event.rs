@@ -38,8 +38,8 @@ pub(crate) fn record_of(event: &Recorded, (source, incarnation): (&str, Incarnat
     let headers = attributes.into_iter().chain(trace);
     Record {
         key: event.stream.aggregate_id.clone().into_bytes(),
-        value: event.payload.to_string().into_bytes(),
-        headers: headers.map(|(name, value)| (name.to_owned(), value.into_bytes())).collect(),
+        value: event.payload.text().as_bytes().to_vec(),
+        headers: headers.map(|(name, value)| (name, value.into_bytes())).collect(),
         timestamp_ms: 0,
     }
 }

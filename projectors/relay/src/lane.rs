@@ -28,8 +28,6 @@ const BATCH_MAX_RECORDS: usize = 500;
 /// The most bytes in a batch before it is packed, but for one record that is larger: a broker takes 1,048,588 unless
 /// told otherwise, however well they are packed.
 const BATCH_MAX_BYTES: usize = 900_000;
-/// What headers and framing of a record take at most, about.
-const RECORD_OVERHEAD_BYTES: usize = 700;
 /// Between attempts while the broker, or the network to it, is in the way.
 const RETRY_BACKOFF: Backoff =
     Backoff::new(Duration::from_millis(100), Duration::from_secs(2), 0.5);
@@ -64,8 +62,8 @@ pub(crate) struct Lane {
     count: i32,
     given: UnboundedReceiver<Given>,
     sent: Sent,
-    /// Encoded and not acknowledged, in order.
-    positions: VecDeque<Position>,
+    /// Not acknowledged, in order; and what is sent of them.
+    events: VecDeque<Arc<Recorded>>,
     records: VecDeque<Record>,
     /// How many go in one batch: fewer, while one that is refused is looked for.
     batch_records: usize,
@@ -97,7 +95,7 @@ impl Lane {
             count,
             given,
             sent,
-            positions: VecDeque::new(),
+            events: VecDeque::new(),
             records: VecDeque::new(),
             batch_records: BATCH_MAX_RECORDS,
             failures: 0,
@@ -134,8 +132,8 @@ impl Lane {
             let already = std::iter::once(event.position);
             return self.shared.progress.acknowledge(&self.name, already, self.sent);
         }
-        self.positions.push_back(event.position);
         self.records.push_back(record_of(&event, (&self.shared.source, incarnation)));
+        self.events.push_back(event);
     }
 
     async fn send(&mut self) -> Result<(), LaneEnded> {
@@ -177,7 +175,7 @@ impl Lane {
     fn count_batch(&self) -> usize {
         let mut bytes = 0;
         let fitting = self.records.iter().take(self.batch_records).take_while(|record| {
-            bytes += record.key.len() + record.value.len() + RECORD_OVERHEAD_BYTES;
+            bytes += record.size_max();
             bytes <= BATCH_MAX_BYTES
         });
         fitting.count().max(1).min(self.records.len())
@@ -188,8 +186,7 @@ impl Lane {
             return self.fail_as_lost();
         }
         let offset = base_offset + i64::try_from(count).unwrap_or(i64::MAX) - 1;
-        self.records.drain(..count);
-        let positions: Vec<_> = self.positions.drain(..count).collect();
+        let positions = self.pass_over(count);
         let position = positions.last().copied().unwrap_or(self.sent.position);
         if base_offset != self.sent.offset + 1 {
             // Somebody else has written between: an owner that was fenced off, or one who should not. What that was
@@ -203,6 +200,12 @@ impl Lane {
         self.batch_records = (self.batch_records * 2).min(BATCH_MAX_RECORDS);
         self.go_on();
         Ok(())
+    }
+
+    /// The first `count` are in the partition; where they stand in the log.
+    fn pass_over(&mut self, count: usize) -> Vec<Position> {
+        self.records.drain(..count);
+        self.events.drain(..count).map(|event| event.position).collect()
     }
 
     fn go_on(&mut self) {
@@ -242,9 +245,8 @@ impl Lane {
         let position = sent.position.max(self.sent.position);
         (self.sent, self.looks_after) = (Sent { position, ..sent }, None);
         (self.sent_at, self.is_end_known) = (Instant::now(), true);
-        let there = self.positions.partition_point(|at| *at <= self.sent.position);
-        self.records.drain(..there);
-        let positions: Vec<_> = self.positions.drain(..there).collect();
+        let there = self.events.partition_point(|event| event.position <= self.sent.position);
+        let positions = self.pass_over(there);
         self.shared.progress.acknowledge(&self.name, positions.into_iter(), self.sent);
         Ok(true)
     }
@@ -276,25 +278,21 @@ impl Lane {
     }
 
     fn describe_refused(&self, code: AnswerCode) -> String {
-        let position = self.positions.front().copied().unwrap_or_default();
-        let record = self.records.front();
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let header = |name: &str| {
-            let found = record.and_then(|record| record.headers.iter().find(|(n, _)| n == name));
-            found.map(|(_, value)| text(value)).unwrap_or_default()
-        };
-        let bytes = record.map_or(0, |record| record.value.len());
-        let key = record.map(|record| text(&record.key)).unwrap_or_default();
         let remedy = match code {
             AnswerCode::MESSAGE_TOO_LARGE => "raise max.message.bytes of the topic",
             AnswerCode::INVALID_TIMESTAMP => "set this machine's clock right",
             _ => "look at the topic's configuration, such as cleanup.policy, and the broker's log",
         };
+        let Some((event, record)) = self.events.front().zip(self.records.front()) else {
+            return format!("the broker refuses an event ({code}): {remedy}");
+        };
+        let Recorded { event_id, event_type, stream, position, .. } = &**event;
         format!(
-            "the broker refuses the event at position {position} ({code}): {remedy}; nothing behind it is sent to \
-             this partition (event {}, {}, key {key}, {bytes} bytes)",
-            header("ce_id"),
-            header("ce_type")
+            "the broker refuses the event at position {} ({code}): {remedy}; nothing behind it is sent to this \
+             partition (event {event_id}, {event_type}, key {}, {} bytes)",
+            position.0,
+            stream.aggregate_id,
+            record.value.len()
         )
     }
 }
