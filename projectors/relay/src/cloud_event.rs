@@ -51,5 +51,12 @@ pub(crate) fn place_of(record: &TailRecord, source: &str) -> Option<LogPlace> {
     text(LOG_POSITION)?.parse().ok()
 }
 
+/// The source of a record that the relay of another installation has sent; `None` for all other records.
+pub(crate) fn other_source_of(record: &TailRecord, source: &str) -> Option<String> {
+    let text = |name| std::str::from_utf8(record.header(name)?).ok();
+    text(LOG_POSITION)?.parse::<LogPlace>().ok()?;
+    text(SOURCE).filter(|found| *found != source).map(str::to_owned)
+}
+
 #[cfg(test)]
 mod tests;

@@ -20,7 +20,7 @@ use crate::cloud_event::record_of;
 use crate::metrics::SendMetrics;
 use crate::partition_state::Sent;
 use crate::progress::{PartitionName, Progress};
-use crate::tail::{EndJudgement, find_end};
+use crate::tail::{EndJudgement, FindError, find_end};
 use crate::troubles::Troubles;
 
 /// The most records in a batch.
@@ -69,8 +69,6 @@ pub(crate) struct Lane {
     batch_records: usize,
     /// How often it failed in a row.
     failures: u32,
-    /// Behind what others have written, where that has to be looked at.
-    looks_after: Option<Sent>,
     /// When the end was seen last.
     sent_at: Instant,
     is_end_known: bool,
@@ -99,7 +97,6 @@ impl Lane {
             records: VecDeque::new(),
             batch_records: BATCH_MAX_RECORDS,
             failures: 0,
-            looks_after: None,
             sent_at: Instant::now(),
             is_end_known,
         }
@@ -185,20 +182,20 @@ impl Lane {
         if base_offset <= self.sent.offset {
             return self.fail_as_lost();
         }
+        self.batch_records = (self.batch_records * 2).min(BATCH_MAX_RECORDS);
+        self.go_on();
+        if base_offset != self.sent.offset + 1 {
+            // Somebody else has written between: an owner that was fenced off, or one who should not. What that was
+            // is looked at before this batch counts, and before more is sent.
+            self.is_end_known = false;
+            return Ok(());
+        }
         let offset = base_offset + i64::try_from(count).unwrap_or(i64::MAX) - 1;
         let positions = self.pass_over(count);
         let position = positions.last().copied().unwrap_or(self.sent.position);
-        if base_offset != self.sent.offset + 1 {
-            // Somebody else has written between: an owner that was fenced off, or one who should not. What that was
-            // is looked at before more is sent.
-            self.looks_after = Some(self.looks_after.unwrap_or(self.sent));
-            self.is_end_known = false;
-        }
         self.sent = Sent { position, offset, last: position };
         self.sent_at = Instant::now();
         self.shared.progress.acknowledge(&self.name, positions.into_iter(), self.sent);
-        self.batch_records = (self.batch_records * 2).min(BATCH_MAX_RECORDS);
-        self.go_on();
         Ok(())
     }
 
@@ -226,9 +223,13 @@ impl Lane {
     /// Reads the partition's end, and passes over what is there already; whether that could be done.
     async fn look_at_end(&mut self) -> Result<bool, LaneEnded> {
         let of = (&*self.shared.source, self.count);
-        let known = self.looks_after.unwrap_or(self.sent);
+        let known = self.sent;
         let (finding, judgement) = match find_end(&mut self.partition, of, Some(known)).await {
             Ok(found) => found,
+            Err(error @ FindError::Shared { .. }) => {
+                self.shared.progress.fail(error.to_string());
+                return Err(LaneEnded);
+            }
             Err(error) => {
                 self.wait(error.to_string()).await;
                 return Ok(false);
@@ -242,8 +243,7 @@ impl Lane {
         let EndJudgement::AsLeft(sent) = judgement else {
             return self.fail_as_lost().map(|()| false);
         };
-        let position = sent.position.max(self.sent.position);
-        (self.sent, self.looks_after) = (Sent { position, ..sent }, None);
+        self.sent = sent;
         (self.sent_at, self.is_end_known) = (Instant::now(), true);
         let there = self.events.partition_point(|event| event.position <= self.sent.position);
         let positions = self.pass_over(there);
