@@ -16,6 +16,8 @@ mod hammer;
 #[path = "support/platform.rs"]
 #[allow(dead_code, reason = "shared with tests that use the rest")]
 mod platform;
+#[path = "kafka/prefixes.rs"]
+mod prefixes;
 #[path = "kafka/relay_process.rs"]
 mod relay_process;
 #[path = "support/station.rs"]

@@ -10,6 +10,7 @@ mod event;
 mod incarnation;
 mod kurrentdb;
 mod metrics;
+mod payload;
 pub mod postgres;
 mod snapshots;
 mod turns;
@@ -30,6 +31,7 @@ pub use event::{EventMetadata, NewEvent, Recorded, Undecodable, UndecodableEvent
 pub use incarnation::{
     Incarnation, InvalidLogPlace, InvalidStreamVersion, LogPlace, StreamVersion,
 };
+pub use payload::StoredPayload;
 pub(crate) use snapshots::Snapshot;
 pub use snapshots::Snapshots;
 pub use turns::{StreamTurn, StreamTurns};

@@ -146,7 +146,7 @@ async fn an_event_that_a_newer_version_wrote_is_not_read_as_an_older_one() {
     let newer = NewEvent {
         event_type: PartEvent::PART_REGISTERED.to_owned(),
         event_version: (version + 1).to_string(),
-        payload: written.payload,
+        payload: written.payload.value().unwrap().clone(),
         labels: domain::EventLabels::default(),
     };
     let append = Append::new(stream, 1, vec![newer], EventMetadata::by_service("test"));

@@ -3,19 +3,19 @@
 
 mod subscribers;
 
-use std::collections::HashMap;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use platform::event_log::{EventLog, Position};
+use platform::event_log::EventLog;
 use tokio::task::JoinSet;
-use tokio::time::MissedTickBehavior;
 
 use super::child::PlatformProcess;
 use super::figures::{Figure, Figures};
-use super::log_load::{append_part, count_events, installation_in, time_until_seen};
+use super::log_load::{
+    append_at_rate, append_part, count_events, installation_in, time_until_seen,
+};
 use super::print;
 use super::private_server::{COMMIT_CLIENTS, SharedServer};
 use crate::cli::BenchLogArgs;
@@ -27,7 +27,7 @@ use crate::temporary::TemporaryFolder;
 /// How much of the rate of bare commits is asked of durable appends, by as many writers.
 const COMMITS_GOAL: f64 = 0.7;
 /// Events a second that a follower is given, and how long it may take until it has one, in milliseconds.
-const FOLLOWED_PER_SECOND: usize = 1_000;
+const FOLLOWED_PER_SECOND: u32 = 1_000;
 const FOLLOWED_GOAL_MS: f64 = 20.0;
 
 /// Measures in a temporary folder.
@@ -65,7 +65,7 @@ async fn measure(
     }
     errln!("following ...");
     let elsewhere = installation.open_foundation().await?;
-    let events = FOLLOWED_PER_SECOND * usize::try_from(args.seconds)?;
+    let events = FOLLOWED_PER_SECOND * u32::try_from(args.seconds)?;
     let followed = follow_at_rate((&log, elsewhere.log()), events).await?;
     for per_cent in [50, 99] {
         let name = format!("append to follower at {FOLLOWED_PER_SECOND}/s");
@@ -129,25 +129,11 @@ fn append_figure(args: &BenchLogArgs, appended: &[f64], committed: &[f64]) -> Op
 /// How long after each append was answered a follower had it.
 async fn follow_at_rate(
     (log, elsewhere): (&Arc<dyn EventLog>, Arc<dyn EventLog>),
-    events: usize,
+    events: u32,
 ) -> anyhow::Result<Durations> {
-    let reader = tokio::spawn(count_events(elsewhere, log.head().await?, events));
-    let mut tick =
-        tokio::time::interval(Duration::from_secs(1) / u32::try_from(FOLLOWED_PER_SECOND)?);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Burst);
-    let mut appending = JoinSet::new();
-    for _ in 0..events {
-        tick.tick().await;
-        let log = Arc::clone(log);
-        appending.spawn(async move {
-            let position = append_part(log.as_ref()).await?;
-            anyhow::Ok((position, Instant::now()))
-        });
-    }
-    let mut appended = HashMap::<Position, Instant>::new();
-    while let Some(done) = appending.join_next().await {
-        let (position, at) = done??;
-        appended.insert(position, at);
-    }
-    time_until_seen(&appended, reader).await
+    let reader = tokio::spawn(count_events(elsewhere, log.head().await?, events as usize));
+    let appended = append_at_rate(log, FOLLOWED_PER_SECOND, events).await?;
+    let answered =
+        appended.into_iter().map(|(position, times)| (position, times.answered)).collect();
+    time_until_seen(&answered, reader).await
 }

@@ -16,7 +16,8 @@ use platform::follower::LogTail;
 use platform::shutdown::Shutdown;
 use projectors::{ProjectorsConfig, RebuildOptions};
 use rand::Rng as _;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::MissedTickBehavior;
 
 use super::figures::{Figure, Figures};
 use crate::installation::{Installation, InstallationArgs};
@@ -89,7 +90,37 @@ pub(super) async fn measure_follower(
     Ok(())
 }
 
-/// How long after each append was answered `reader` had the event; an error when it misses one.
+/// When an append should begin, and when it was answered.
+pub(super) struct AppendTimes {
+    pub(super) due: Instant,
+    pub(super) answered: Instant,
+}
+
+/// Appends `count` events, so many a second, whether or not those before were answered.
+pub(super) async fn append_at_rate(
+    log: &Arc<dyn EventLog>,
+    per_second: u32,
+    count: u32,
+) -> anyhow::Result<HashMap<Position, AppendTimes>> {
+    let mut tick = tokio::time::interval(Duration::from_secs(1) / per_second);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Burst);
+    let mut appending = JoinSet::new();
+    for _ in 0..count {
+        let due = tick.tick().await.into_std();
+        let log = Arc::clone(log);
+        appending.spawn(async move {
+            let position = append_part(log.as_ref()).await?;
+            anyhow::Ok((position, AppendTimes { due, answered: Instant::now() }))
+        });
+    }
+    let mut appended = HashMap::new();
+    while let Some(done) = appending.join_next().await {
+        appended.extend([done??]);
+    }
+    Ok(appended)
+}
+
+/// How long after each of these times `reader` had the event; an error when it misses one.
 pub(super) async fn time_until_seen(
     appended: &HashMap<Position, Instant>,
     reader: JoinHandle<anyhow::Result<HashMap<Position, Instant>>>,

@@ -1,4 +1,8 @@
-//! The relay to Kafka against a bare read of the log and, where Kafka's own programs are at hand, against its producer.
+//! The relay to Kafka against a bare read of the log and, where Kafka's own programs are at hand, against its producer;
+//! and how soon a consumer has what is appended at a steady rate.
+
+mod latency;
+mod topics;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -9,9 +13,8 @@ use anyhow::{Context as _, ensure};
 use platform::config::ConfigErrors;
 use platform::event_log::{EventLog, Position};
 use platform::foundation::Foundation;
-use platform::shutdown::Shutdown;
-use relay::{RelayConfig, list_partitions};
 use tokio::process::Command;
+use topics::OwnTopics;
 
 use super::figures::{Figure, Figures};
 use super::log_load::{fill_log, installation_in};
@@ -32,8 +35,9 @@ const PAGE_EVENTS: usize = 1_000;
 const WRITERS: usize = 4;
 /// Key and headers of an event of an inspection, about, in bytes.
 const ENVELOPE_BYTES: usize = 400;
-/// How long the relay may take for all events.
+/// How long the relay may take for all events, and how often one looks how many Kafka has.
 const SENT_WITHIN: Duration = Duration::from_secs(600);
+const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Measures in a temporary folder; the topics stay in Kafka.
 pub(super) async fn run(args: BenchRelayArgs) -> anyhow::Result<ExitCode> {
@@ -70,14 +74,14 @@ async fn measure(
         let begun = Instant::now();
         (events, record_bytes) = read_all(&log).await?;
         rates.read.push(rate(events, begun));
-        let begun = Instant::now();
-        relay_all(&args.relay, &foundation, (events, round)).await?;
-        rates.relayed.push(rate(events, begun));
+        rates.relayed.push(relay_all(args, &foundation, (events, round)).await?);
         if let Some(script) = &args.kafka_script {
             rates.produced.push(produce(args, script, (events, record_bytes)).await?);
         }
     }
     add_figures(&rates, (events, record_bytes), figures);
+    errln!("appending {} events a second ...", latency::APPENDED_PER_SECOND);
+    latency::measure(args, &foundation, figures).await?;
     foundation.pool().close().await;
     Ok(())
 }
@@ -95,38 +99,31 @@ async fn read_all(log: &Arc<dyn EventLog>) -> anyhow::Result<(usize, usize)> {
             let bytes: usize = sampled.iter().sum();
             return Ok((events, ENVELOPE_BYTES + bytes / sampled.len().max(1)));
         }
-        sampled.extend(page.events.first().map(|event| event.payload.to_string().len()));
+        sampled.extend(page.events.first().map(|event| event.payload.text().len()));
         events += page.events.len();
         after = page.up_to;
     }
 }
 
-/// Sends the whole log to topics of this round's own.
+/// Sends the whole log to topics of this round's own, and says how many events a second that were. The topics are there
+/// before, as the producer's is.
 async fn relay_all(
-    config: &RelayConfig,
+    args: &BenchRelayArgs,
     foundation: &Foundation,
     (events, round): (usize, u32),
-) -> anyhow::Result<()> {
-    let prefix = format!("bench-{}-{round}.", uuid::Uuid::now_v7().simple());
-    let mut config = config.clone();
-    if let Some(Ok(url)) = &mut config.kafka {
-        url.topic_prefix.clone_from(&prefix);
-    }
-    let service = relay::Service::new(&config)?.context("--kafka is not set")?;
-    let shutdown = Shutdown::new();
-    let (pool, tail) = (foundation.pool().clone(), foundation.tail().clone());
-    let relaying = tokio::spawn(service.run(pool, tail, shutdown.clone()));
+) -> anyhow::Result<f64> {
+    let mut topics = OwnTopics::make(&args.relay, &format!("bench-{round}"), None).await?;
     let begun = Instant::now();
+    let relaying = topics.relay(foundation)?;
     let mut sent = 0;
     while sent < events {
         ensure!(begun.elapsed() < SENT_WITHIN, "the relay came to {sent} of {events} only");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-        let states = list_partitions(foundation.pool()).await?;
-        let ours = states.into_iter().filter(|state| state.topic.starts_with(&prefix));
-        sent = usize::try_from(ours.map(|state| state.records).sum::<i64>())?;
+        tokio::time::sleep(LOOK_INTERVAL).await;
+        sent = topics.count_records().await?;
     }
-    shutdown.request();
-    relaying.await?
+    let rate = rate(events, begun);
+    relaying.stop().await?;
+    Ok(rate)
 }
 
 /// Kafka's own producer, with as many records of that size, packed by the same algorithm.
@@ -188,7 +185,7 @@ fn add_figures(rates: &Rates, (events, record_bytes): (usize, usize), figures: &
     let name = "relay, rate against a bare read of the log";
     figures.add(Figure::at_least(name, ratio.median, "times", READ_GOAL).measured_by(format!(
         "{} times: {} events a second to Kafka against {} read by pages of {PAGE_EVENTS}, {events} events of \
-         {record_bytes} bytes with key and headers, {rounds} rounds in turns; the topics are made within the time, and what is acknowledged is looked at once a second",
+         {record_bytes} bytes with key and headers, {rounds} rounds in turns; until Kafka's partitions hold them all, into topics that were made before",
         ratio.show(2),
         show(&rates.relayed),
         show(&rates.read),

@@ -42,7 +42,7 @@ projectors: anyhow chrono clap domain futures platform serde serde_json sqlx thi
     tokio-util tracing uuid
 relay: anyhow chrono clap futures kafka-client opentelemetry platform sqlx thiserror tokio tracing
 retention: anyhow chrono domain futures opentelemetry platform sqlx tokio tracing
-kafka-client: rskafka rustls-native-certs thiserror tokio tokio-rustls zstd
+kafka-client: crc32c rskafka rustls-native-certs thiserror tokio tokio-rustls zstd
 inference-worker: anyhow bytes chrono clap domain futures inference opentelemetry platform sqlx
     thiserror tokio tracing uuid
 vision: crc32fast domain image png thiserror
@@ -51,7 +51,7 @@ inference: bytes clap domain futures opentelemetry platform proto rten rten-tens
     tokio-util tonic tracing vision
 proto: prost prost-reflect protox serde_json tonic tonic-prost tonic-prost-build
 chipq: anyhow boards chrono clap clap_complete clap_mangen command-api domain futures image
-    indicatif inference inference-worker lab platform projectors query-api rand relay reqwest retention
+    indicatif inference inference-worker kafka-client lab platform projectors query-api rand relay reqwest retention
     rpassword rustix secrecy serde serde_json sqlx tikv-jemallocator tokio tracing utoipa uuid vision
 lab: boards domain image inference png serde serde_json thiserror tokio vision
 ";

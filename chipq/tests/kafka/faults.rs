@@ -16,7 +16,11 @@ use crate::until;
 const TOPIC: &str = "chipq.inspection";
 
 /// The positions that each key has in the topic, in the order of the partitions.
-fn read(consumers: &Consumers, broker: &Broker, topic: &str) -> BTreeMap<String, Vec<u64>> {
+pub(crate) fn read(
+    consumers: &Consumers,
+    broker: &Broker,
+    topic: &str,
+) -> BTreeMap<String, Vec<u64>> {
     let (address, group) = (broker.plain_address(), Uuid::new_v4().to_string());
     let properties = [("bootstrap.servers", &*address), ("group.id", &*group)];
     let mut found: BTreeMap<String, Vec<u64>> = BTreeMap::new();

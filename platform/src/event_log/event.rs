@@ -18,7 +18,7 @@ use domain::{Aggregate, EventLabels, UnknownStoredEvent, UpcastError};
 use serde::Deserialize as _;
 use uuid::Uuid;
 
-use super::{ActorRef, EventLogError, Position, StreamId};
+use super::{ActorRef, EventLogError, Position, StoredPayload, StreamId};
 use crate::telemetry::TraceContext;
 
 /// An event to append.
@@ -68,7 +68,7 @@ pub struct Recorded {
     /// The version of its stored shape.
     pub event_version: String,
     /// Its stored shape.
-    pub payload: serde_json::Value,
+    pub payload: StoredPayload,
     /// The circumstances.
     pub metadata: EventMetadata,
     /// When the log took it.
@@ -87,8 +87,14 @@ impl Recorded {
     /// # Errors
     /// When no event of `A` that this software knows has this name, version and shape.
     pub fn decode<A: Aggregate>(&self) -> Result<A::Event, UndecodableEvent> {
+        let payload = self.payload.value().map_err(|error| UndecodableEvent {
+            position: self.position,
+            event_type: self.event_type.clone(),
+            event_version: self.event_version.clone(),
+            reason: Undecodable::Shape(error.to_string()),
+        })?;
         let stored = (&*self.event_type, &*self.event_version);
-        decode_stored::<A>(self.position, stored, &self.payload)
+        decode_stored::<A>(self.position, stored, payload)
     }
 }
 

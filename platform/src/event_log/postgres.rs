@@ -6,15 +6,14 @@
 //! leaves are normal; a floor that stays is an open transaction, never skipped by a timeout.
 
 mod append_statement;
+mod event_row;
 mod group_commit;
 mod hold_up;
 mod incarnations;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use chrono::{DateTime, Utc};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use tokio::sync::watch;
@@ -23,11 +22,12 @@ use uuid::Uuid;
 
 use super::metrics::{CountedEvents, EventLogMetrics};
 use super::{
-    Append, AppendError, Appended, EventLog, EventLogError, EventMetadata, LogPlace, Page,
-    Position, Recorded, Snapshots, StreamEvents, StreamId, StreamTurns, first_event_id,
+    Append, AppendError, Appended, EventLog, EventLogError, LogPlace, Page, Position, Recorded,
+    Snapshots, StreamEvents, StreamId, StreamTurns, first_event_id,
 };
 use crate::postgres::channel::{HintListener, HintSender};
 use crate::postgres::{DatabaseConnection, Pool, may_pass};
+use event_row::{COLUMNS, EventRow};
 use group_commit::GroupCommit;
 pub use hold_up::HoldUp;
 pub use incarnations::find_session_incarnation;
@@ -49,9 +49,6 @@ const WATERMARK: &str = "
            AND l.locktype = 'advisory' AND l.classid = 772 AND l.objsubid = 2
            AND database = (SELECT oid FROM pg_database WHERE datname = current_database())),
         (SELECT coalesce(max(position), 0) FROM events)) END";
-
-const COLUMNS: &str = "position, event_id, command_id, aggregate_type, aggregate_id, sequence,
-    event_type, event_version, payload, metadata, recorded_at";
 
 /// The events of a command (`$1`), which follow one another in one stream: found by the id of the first (`$2`),
 /// and no more than `$3`.
@@ -262,39 +259,5 @@ pub(crate) fn log_error(error: sqlx::Error) -> EventLogError {
         EventLogError::Unavailable(Box::new(error))
     } else {
         EventLogError::Failed(Box::new(error))
-    }
-}
-
-#[derive(sqlx::FromRow)]
-struct EventRow {
-    position: i64,
-    event_id: Uuid,
-    command_id: Option<Uuid>,
-    aggregate_type: String,
-    aggregate_id: String,
-    sequence: i64,
-    event_type: String,
-    event_version: String,
-    payload: serde_json::Value,
-    metadata: serde_json::Value,
-    recorded_at: DateTime<Utc>,
-}
-
-impl From<EventRow> for Recorded {
-    fn from(row: EventRow) -> Self {
-        let metadata: HashMap<String, String> =
-            serde_json::from_value(row.metadata).unwrap_or_default();
-        Self {
-            position: Position(row.position),
-            event_id: row.event_id,
-            command_id: row.command_id,
-            stream: StreamId { aggregate_type: row.aggregate_type, aggregate_id: row.aggregate_id },
-            sequence: row.sequence.unsigned_abs(),
-            event_type: row.event_type,
-            event_version: row.event_version,
-            payload: row.payload,
-            metadata: EventMetadata::from_map(&metadata),
-            recorded_at: row.recorded_at,
-        }
     }
 }

@@ -10,7 +10,9 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::time::Duration;
 
+use tokio::sync::mpsc::{Receiver, channel};
 use tokio::time::{Instant, sleep_until};
+use tokio_util::task::AbortOnDropHandle;
 
 use super::owner::{OwnerConnection, OwnerLock};
 use super::session::{FollowError, Follower, begin_following};
@@ -101,11 +103,12 @@ impl<R: LogReactor> Follower for LogReactorFollower<R> {
         }
         let epoch = checkpoint.epoch;
         tracing::info!(follower = name, epoch, position = done.0, "reacting");
-        let mut follow = begin_following(&self.tail, done, status).await?;
+        let follow = begin_following(&self.tail, done, status).await?;
+        let mut ahead = ReadAhead::start(follow, self.page_events);
         let (mut head, mut is_saved) = (done, true);
         loop {
             let save_at = (!is_saved).then_some(checkpoint.saved_at + SAVE_INTERVAL);
-            let next = next_step(&mut follow, &mut session, (self.page_events, save_at));
+            let next = next_step(&mut ahead, &mut session, save_at);
             match connection.hold_while(next).await?? {
                 FollowStep::Given(page) => {
                     connection.ensure_history(page.incarnation).await?;
@@ -134,21 +137,46 @@ enum FollowStep {
 }
 
 async fn next_step(
-    follow: &mut Follow,
+    ahead: &mut ReadAhead,
     session: &mut impl ReactionSession,
-    (page_events, save_at): (usize, Option<Instant>),
+    save_at: Option<Instant>,
 ) -> Result<FollowStep, FollowError> {
     let has_room = session.has_room();
     tokio::select! {
         biased;
         () = sleep_until(save_at.unwrap_or_else(Instant::now)), if save_at.is_some() => Ok(FollowStep::Save),
         done = session.done() => done.map(FollowStep::Done).map_err(FollowError::failed),
-        page = follow.next_page(page_events), if has_room => given(page),
+        page = ahead.next_page(), if has_room => Ok(FollowStep::Given(page?)),
     }
 }
 
-fn given(page: Result<Page, EventLogError>) -> Result<FollowStep, FollowError> {
-    Ok(FollowStep::Given(page?))
+/// Reads the log for a session, a page ahead. Waiting for that page may be broken off as often as something is done,
+/// which is many times while it is read: broken off itself, the reading would begin anew each time.
+struct ReadAhead {
+    pages: Receiver<Result<Page, EventLogError>>,
+    _reading: AbortOnDropHandle<()>,
+}
+
+impl ReadAhead {
+    fn start(mut follow: Follow, page_events: usize) -> Self {
+        let (sender, pages) = channel(1);
+        let reading = tokio::spawn(async move {
+            loop {
+                let page = follow.next_page(page_events).await;
+                let is_over = page.is_err();
+                if sender.send(page).await.is_err() || is_over {
+                    return;
+                }
+            }
+        });
+        Self { pages, _reading: AbortOnDropHandle::new(reading) }
+    }
+
+    /// The next page; an error ends what is read. Cancel-safe.
+    async fn next_page(&mut self) -> Result<Page, FollowError> {
+        let page = self.pages.recv().await;
+        Ok(page.ok_or_else(|| FollowError::failed("what reads the log died"))??)
+    }
 }
 
 /// The checkpoint of this owner.

@@ -4,7 +4,8 @@
 //! passing, unknown), and trying again is always the caller's decision. Absent on purpose: consumer groups,
 //! transactions, the idempotent producer, batching, retries.
 //!
-//! The bytes of the protocol are `rskafka`'s (0.6.0, exactly); connections, TLS, leaders and time limits are ours.
+//! The bytes of the protocol are `rskafka`'s (0.6.0, exactly); batches of records, connections, TLS, leaders and time
+//! limits are ours.
 
 pub use address::{Address, InvalidAddress};
 pub use answer_code::{AnswerClass, AnswerCode};
@@ -27,5 +28,6 @@ mod connection;
 mod fetch;
 mod partition;
 mod partitioner;
+mod produce;
 mod record_batch;
 mod topics;

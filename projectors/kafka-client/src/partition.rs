@@ -11,15 +11,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rskafka::protocol::messages::{
-    ProduceRequest, ProduceRequestPartitionData, ProduceRequestTopicData, ProduceResponse,
-};
-use rskafka::protocol::primitives::{Int16, Int32, NullableString, Records, String_};
+use rskafka::protocol::messages::ProduceResponse;
 use tokio::time::{Instant, sleep_until};
 
 use crate::answer_code::{AnswerClass, AnswerCode};
 use crate::cluster::{ClusterError, KafkaCluster};
 use crate::connection::{BrokerConnection, ConnectionError};
+use crate::produce::RawProduce;
 use crate::record_batch::{Record, encode};
 pub use tail::{Tail, TailError};
 
@@ -29,8 +27,6 @@ mod tail;
 const THROTTLE_MAX: Duration = Duration::from_secs(60);
 /// How many requests in a row may be unanswered until a connection is given up: it may be one that is dead unnoticed.
 const SILENCES_MAX: u32 = 3;
-/// All replicas that are in sync have it before it is acknowledged.
-const ACKS_ALL: i16 = -1;
 
 /// What became of a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -179,19 +175,12 @@ impl TopicPartition {
         throttle
     }
 
-    fn produce_request(&self, batch: &[Record]) -> Option<ProduceRequest> {
-        let records = Records(vec![encode(batch)?]);
+    fn produce_request(&self, batch: &[Record]) -> Option<RawProduce> {
+        let batch = encode(batch)?;
         // The broker gives up before we do, so that there is an answer.
         let timeout_ms = self.cluster.limits().request.as_millis() * 2 / 3;
-        let partition_data =
-            vec![ProduceRequestPartitionData { index: Int32(self.partition), records }];
-        let topic = ProduceRequestTopicData { name: String_(self.topic.clone()), partition_data };
-        Some(ProduceRequest {
-            transactional_id: NullableString(None),
-            acks: Int16(ACKS_ALL),
-            timeout_ms: Int32(i32::try_from(timeout_ms).unwrap_or(i32::MAX)),
-            topic_data: vec![topic],
-        })
+        let timeout_ms = i32::try_from(timeout_ms).unwrap_or(i32::MAX);
+        Some(RawProduce { topic: self.topic.clone(), partition: self.partition, batch, timeout_ms })
     }
 
     fn find_answer(&self, answer: ProduceResponse) -> Option<(Option<AnswerCode>, i64)> {

@@ -3,12 +3,11 @@
 //! Invariants: whatever others wrote, reading goes on behind it: what cannot be read is named by its offsets. Nothing
 //! grows beyond [`BATCH_MAX_BYTES`]. The checksum is not computed again: the broker has, and TCP or TLS keep the way.
 
+pub(crate) use encoding::encode;
+
 use std::io::Read as _;
 
-use rskafka::protocol::record::{
-    ControlBatchOrRecords, Record as WireRecord, RecordBatch, RecordBatchCompression,
-    RecordBatchTimestampType, RecordHeader,
-};
+mod encoding;
 
 /// The most that one batch is unpacked to.
 const BATCH_MAX_BYTES: u64 = 64 << 20;
@@ -22,6 +21,8 @@ const LOG_APPEND_TIME: i16 = 0x08;
 const CONTROL: i16 = 0x20;
 const CODEC_NONE: i16 = 0;
 const CODEC_ZSTD: i16 = 4;
+/// The format of a batch that is read and written here.
+const MAGIC: u8 = 2;
 
 /// A record to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +32,7 @@ pub struct Record {
     /// The message.
     pub value: Vec<u8>,
     /// Names and values, in this order.
-    pub headers: Vec<(String, Vec<u8>)>,
+    pub headers: Vec<(&'static str, Vec<u8>)>,
     /// Milliseconds since 1970. Retention counts from it, and brokers refuse what is an hour ahead: the time of
     /// sending, not that of the event.
     pub timestamp_ms: i64,
@@ -81,37 +82,6 @@ pub(crate) struct Decoded {
     pub(crate) next_offset: Option<i64>,
 }
 
-/// The batch of `records`, packed by zstd when it is written; `None` where there are none, or too many.
-pub(crate) fn encode(records: &[Record]) -> Option<RecordBatch> {
-    let first = records.first()?.timestamp_ms;
-    let last_offset_delta = i32::try_from(records.len() - 1).ok()?;
-    let wire = |(offset_delta, record): (i32, &Record)| WireRecord {
-        timestamp_delta: record.timestamp_ms.saturating_sub(first),
-        offset_delta,
-        key: Some(record.key.clone()),
-        value: Some(record.value.clone()),
-        headers: record.headers.iter().map(header).collect(),
-    };
-    Some(RecordBatch {
-        base_offset: 0,
-        partition_leader_epoch: 0,
-        last_offset_delta,
-        first_timestamp: first,
-        max_timestamp: records.iter().map(|record| record.timestamp_ms).max()?,
-        producer_id: -1,
-        producer_epoch: -1,
-        base_sequence: -1,
-        records: ControlBatchOrRecords::Records((0..).zip(records).map(wire).collect()),
-        compression: RecordBatchCompression::Zstd,
-        is_transactional: false,
-        timestamp_type: RecordBatchTimestampType::CreateTime,
-    })
-}
-
-fn header((key, value): &(String, Vec<u8>)) -> RecordHeader {
-    RecordHeader { key: key.clone(), value: value.clone() }
-}
-
 /// The records in `bytes`: batches, the last of which may be cut off.
 pub(crate) fn decode(bytes: &[u8]) -> Decoded {
     let mut decoded = Decoded::default();
@@ -141,7 +111,7 @@ fn read_prefix(bytes: &[u8]) -> Option<(i64, usize)> {
 
 fn last_offset(base_offset: i64, batch: &[u8]) -> Option<i64> {
     let head = Head::read(&mut Bytes(batch))?;
-    (head.magic == 2).then_some(base_offset.saturating_add(i64::from(head.last_offset_delta)))
+    (head.magic == MAGIC).then_some(base_offset.saturating_add(i64::from(head.last_offset_delta)))
 }
 
 /// Epoch, magic, checksum, attributes, last offset, times, producer, count.
@@ -175,7 +145,7 @@ fn decode_batch(
     records: &mut Vec<TailRecord>,
 ) -> Result<(), String> {
     let mut bytes = Bytes(batch);
-    let head = Head::read(&mut bytes).filter(|head| head.magic == 2);
+    let head = Head::read(&mut bytes).filter(|head| head.magic == MAGIC);
     let head = head.ok_or("its format is older than 2")?;
     if head.attributes & CONTROL != 0 {
         return Ok(());

@@ -75,18 +75,32 @@ pub(crate) enum BeginError {
     Database(#[from] sqlx::Error),
     #[error(transparent)]
     Log(#[from] EventLogError),
-    #[error(
-        "topic {topic} holds events that are not in this log, or not any more: where another installation sends to it, \
-         give each its own topic_prefix; where an earlier state of the log was put back, give the relay another \
-         topic_prefix, where consumers begin anew, or delete the topic and run `chipq topics resend {topic}`"
-    )]
-    NotOfThisLog { topic: String },
+    #[error("{}", describe_not_of_this_log(.topics))]
+    NotOfThisLog { topics: Vec<String> },
     /// Whatever the topic is.
     #[error(transparent)]
     Cluster(ClusterError),
     /// What is in the way of a topic, or of several.
     #[error("{0}")]
     Topic(String),
+}
+
+/// What to do where topics hold more than the log: all of them, for what is done to one alone mends nothing.
+fn describe_not_of_this_log(topics: &[String]) -> String {
+    let commands = topics.iter().map(|topic| format!("`chipq topics resend {topic}`"));
+    let (what, it, commands) = match topics {
+        [topic] => (format!("topic {topic} holds"), "the topic", commands.collect::<String>()),
+        _ => (
+            format!("the topics {} hold", topics.join(", ")),
+            "these topics",
+            commands.collect::<Vec<_>>().join(", "),
+        ),
+    };
+    format!(
+        "{what} events that are not in this log, or not any more: where another installation sends there, give each \
+         its own topic_prefix; where an earlier state of the log was put back, give the relay another topic_prefix, \
+         where consumers begin anew, or delete {it} and run {commands}"
+    )
 }
 
 /// What the beginning is found with.
@@ -102,13 +116,20 @@ impl Ground<'_> {
     pub(crate) async fn begin(&self, checkpoint: Position) -> Result<Beginning, BeginError> {
         let url = self.cluster.url();
         let specs = TopicSpec::all_of(url);
-        let (mut topics, mut problems) = (Vec::new(), Vec::new());
+        let (mut topics, mut problems, mut not_ours) = (Vec::new(), Vec::new(), Vec::new());
         for (aggregate, spec) in url.topics.iter().zip(&specs) {
             match self.begin_topic(aggregate, spec).await {
                 Ok(topic) => topics.push(topic),
                 Err(BeginError::Topic(problem)) => problems.push(problem),
+                Err(BeginError::NotOfThisLog { topics }) => not_ours.extend(topics),
                 Err(error) => return Err(error),
             }
+        }
+        if problems.is_empty() && !not_ours.is_empty() {
+            return Err(BeginError::NotOfThisLog { topics: not_ours });
+        }
+        if !not_ours.is_empty() {
+            problems.push(describe_not_of_this_log(&not_ours));
         }
         if !problems.is_empty() {
             return Err(BeginError::Topic(problems.join("; ")));
@@ -221,7 +242,7 @@ pub(crate) async fn ensure_in_log(
     for place in places {
         match log.check_place(place).await {
             Err(EventLogError::Reissued { .. } | EventLogError::EndsBefore { .. }) => {
-                return Err(BeginError::NotOfThisLog { topic: topic.to_owned() });
+                return Err(BeginError::NotOfThisLog { topics: vec![topic.to_owned()] });
             }
             checked => checked?,
         }

@@ -38,8 +38,8 @@ pub(crate) fn record_of(event: &Recorded, (source, incarnation): (&str, Incarnat
     let headers = attributes.into_iter().chain(trace);
     Record {
         key: event.stream.aggregate_id.clone().into_bytes(),
-        value: event.payload.to_string().into_bytes(),
-        headers: headers.map(|(name, value)| (name.to_owned(), value.into_bytes())).collect(),
+        value: event.payload.text().as_bytes().to_vec(),
+        headers: headers.map(|(name, value)| (name, value.into_bytes())).collect(),
         timestamp_ms: 0,
     }
 }
@@ -49,6 +49,13 @@ pub(crate) fn place_of(record: &TailRecord, source: &str) -> Option<LogPlace> {
     let text = |name| std::str::from_utf8(record.header(name)?).ok();
     text(SOURCE).filter(|found| *found == source)?;
     text(LOG_POSITION)?.parse().ok()
+}
+
+/// The source of a record that the relay of another installation has sent; `None` for all other records.
+pub(crate) fn other_source_of(record: &TailRecord, source: &str) -> Option<String> {
+    let text = |name| std::str::from_utf8(record.header(name)?).ok();
+    text(LOG_POSITION)?.parse::<LogPlace>().ok()?;
+    text(SOURCE).filter(|found| *found != source).map(str::to_owned)
 }
 
 #[cfg(test)]

@@ -56,7 +56,7 @@ impl RelayConfig {
     }
 
     /// The cluster, if one is configured and nothing is wrong with that; nobody is asked yet.
-    pub(crate) fn open_cluster(&self, errors: &mut ConfigErrors) -> Option<KafkaCluster> {
+    pub fn open_cluster(&self, errors: &mut ConfigErrors) -> Option<KafkaCluster> {
         let url = errors.check("CHIPQ_KAFKA", self.kafka.clone()?)?;
         let credentials = Credentials::from_lookup(url.sasl.is_some(), read_variable);
         let credentials = errors.check("CHIPQ_KAFKA_USER", credentials)?;

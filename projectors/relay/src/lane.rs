@@ -20,7 +20,7 @@ use crate::cloud_event::record_of;
 use crate::metrics::SendMetrics;
 use crate::partition_state::Sent;
 use crate::progress::{PartitionName, Progress};
-use crate::tail::{EndJudgement, find_end};
+use crate::tail::{EndJudgement, FindError, find_end};
 use crate::troubles::Troubles;
 
 /// The most records in a batch.
@@ -28,8 +28,6 @@ const BATCH_MAX_RECORDS: usize = 500;
 /// The most bytes in a batch before it is packed, but for one record that is larger: a broker takes 1,048,588 unless
 /// told otherwise, however well they are packed.
 const BATCH_MAX_BYTES: usize = 900_000;
-/// What headers and framing of a record take at most, about.
-const RECORD_OVERHEAD_BYTES: usize = 700;
 /// Between attempts while the broker, or the network to it, is in the way.
 const RETRY_BACKOFF: Backoff =
     Backoff::new(Duration::from_millis(100), Duration::from_secs(2), 0.5);
@@ -64,15 +62,13 @@ pub(crate) struct Lane {
     count: i32,
     given: UnboundedReceiver<Given>,
     sent: Sent,
-    /// Encoded and not acknowledged, in order.
-    positions: VecDeque<Position>,
+    /// Not acknowledged, in order; and what is sent of them.
+    events: VecDeque<Arc<Recorded>>,
     records: VecDeque<Record>,
     /// How many go in one batch: fewer, while one that is refused is looked for.
     batch_records: usize,
     /// How often it failed in a row.
     failures: u32,
-    /// Behind what others have written, where that has to be looked at.
-    looks_after: Option<Sent>,
     /// When the end was seen last.
     sent_at: Instant,
     is_end_known: bool,
@@ -97,11 +93,10 @@ impl Lane {
             count,
             given,
             sent,
-            positions: VecDeque::new(),
+            events: VecDeque::new(),
             records: VecDeque::new(),
             batch_records: BATCH_MAX_RECORDS,
             failures: 0,
-            looks_after: None,
             sent_at: Instant::now(),
             is_end_known,
         }
@@ -134,8 +129,8 @@ impl Lane {
             let already = std::iter::once(event.position);
             return self.shared.progress.acknowledge(&self.name, already, self.sent);
         }
-        self.positions.push_back(event.position);
         self.records.push_back(record_of(&event, (&self.shared.source, incarnation)));
+        self.events.push_back(event);
     }
 
     async fn send(&mut self) -> Result<(), LaneEnded> {
@@ -177,7 +172,7 @@ impl Lane {
     fn count_batch(&self) -> usize {
         let mut bytes = 0;
         let fitting = self.records.iter().take(self.batch_records).take_while(|record| {
-            bytes += record.key.len() + record.value.len() + RECORD_OVERHEAD_BYTES;
+            bytes += record.size_max();
             bytes <= BATCH_MAX_BYTES
         });
         fitting.count().max(1).min(self.records.len())
@@ -187,22 +182,27 @@ impl Lane {
         if base_offset <= self.sent.offset {
             return self.fail_as_lost();
         }
-        let offset = base_offset + i64::try_from(count).unwrap_or(i64::MAX) - 1;
-        self.records.drain(..count);
-        let positions: Vec<_> = self.positions.drain(..count).collect();
-        let position = positions.last().copied().unwrap_or(self.sent.position);
+        self.batch_records = (self.batch_records * 2).min(BATCH_MAX_RECORDS);
+        self.go_on();
         if base_offset != self.sent.offset + 1 {
             // Somebody else has written between: an owner that was fenced off, or one who should not. What that was
-            // is looked at before more is sent.
-            self.looks_after = Some(self.looks_after.unwrap_or(self.sent));
+            // is looked at before this batch counts, and before more is sent.
             self.is_end_known = false;
+            return Ok(());
         }
+        let offset = base_offset + i64::try_from(count).unwrap_or(i64::MAX) - 1;
+        let positions = self.pass_over(count);
+        let position = positions.last().copied().unwrap_or(self.sent.position);
         self.sent = Sent { position, offset, last: position };
         self.sent_at = Instant::now();
         self.shared.progress.acknowledge(&self.name, positions.into_iter(), self.sent);
-        self.batch_records = (self.batch_records * 2).min(BATCH_MAX_RECORDS);
-        self.go_on();
         Ok(())
+    }
+
+    /// The first `count` are in the partition; where they stand in the log.
+    fn pass_over(&mut self, count: usize) -> Vec<Position> {
+        self.records.drain(..count);
+        self.events.drain(..count).map(|event| event.position).collect()
     }
 
     fn go_on(&mut self) {
@@ -223,9 +223,13 @@ impl Lane {
     /// Reads the partition's end, and passes over what is there already; whether that could be done.
     async fn look_at_end(&mut self) -> Result<bool, LaneEnded> {
         let of = (&*self.shared.source, self.count);
-        let known = self.looks_after.unwrap_or(self.sent);
+        let known = self.sent;
         let (finding, judgement) = match find_end(&mut self.partition, of, Some(known)).await {
             Ok(found) => found,
+            Err(error @ FindError::Shared { .. }) => {
+                self.shared.progress.fail(error.to_string());
+                return Err(LaneEnded);
+            }
             Err(error) => {
                 self.wait(error.to_string()).await;
                 return Ok(false);
@@ -239,12 +243,10 @@ impl Lane {
         let EndJudgement::AsLeft(sent) = judgement else {
             return self.fail_as_lost().map(|()| false);
         };
-        let position = sent.position.max(self.sent.position);
-        (self.sent, self.looks_after) = (Sent { position, ..sent }, None);
+        self.sent = sent;
         (self.sent_at, self.is_end_known) = (Instant::now(), true);
-        let there = self.positions.partition_point(|at| *at <= self.sent.position);
-        self.records.drain(..there);
-        let positions: Vec<_> = self.positions.drain(..there).collect();
+        let there = self.events.partition_point(|event| event.position <= self.sent.position);
+        let positions = self.pass_over(there);
         self.shared.progress.acknowledge(&self.name, positions.into_iter(), self.sent);
         Ok(true)
     }
@@ -276,25 +278,21 @@ impl Lane {
     }
 
     fn describe_refused(&self, code: AnswerCode) -> String {
-        let position = self.positions.front().copied().unwrap_or_default();
-        let record = self.records.front();
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let header = |name: &str| {
-            let found = record.and_then(|record| record.headers.iter().find(|(n, _)| n == name));
-            found.map(|(_, value)| text(value)).unwrap_or_default()
-        };
-        let bytes = record.map_or(0, |record| record.value.len());
-        let key = record.map(|record| text(&record.key)).unwrap_or_default();
         let remedy = match code {
             AnswerCode::MESSAGE_TOO_LARGE => "raise max.message.bytes of the topic",
             AnswerCode::INVALID_TIMESTAMP => "set this machine's clock right",
             _ => "look at the topic's configuration, such as cleanup.policy, and the broker's log",
         };
+        let Some((event, record)) = self.events.front().zip(self.records.front()) else {
+            return format!("the broker refuses an event ({code}): {remedy}");
+        };
+        let Recorded { event_id, event_type, stream, position, .. } = &**event;
         format!(
-            "the broker refuses the event at position {position} ({code}): {remedy}; nothing behind it is sent to \
-             this partition (event {}, {}, key {key}, {bytes} bytes)",
-            header("ce_id"),
-            header("ce_type")
+            "the broker refuses the event at position {} ({code}): {remedy}; nothing behind it is sent to this \
+             partition (event {event_id}, {event_type}, key {}, {} bytes)",
+            position.0,
+            stream.aggregate_id,
+            record.value.len()
         )
     }
 }

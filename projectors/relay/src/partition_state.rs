@@ -74,13 +74,13 @@ pub(crate) async fn save_done(
     sqlx::query(sql).bind(topics).bind(done.0).execute(transaction).await.map(drop)
 }
 
-/// Forgets what was known of a topic, and that it was to be sent again.
+/// Forgets what was known of a topic, and that it was to be sent again; whether anything was known.
 pub(crate) async fn forget_topic(
     transaction: &mut DatabaseConnection,
     topic: &str,
-) -> Result<(), sqlx::Error> {
-    let sql = "DELETE FROM relay_partitions WHERE topic = $1";
-    sqlx::query(sql).bind(topic).execute(transaction).await.map(drop)
+) -> Result<bool, sqlx::Error> {
+    let forgotten = sqlx::query("DELETE FROM relay_partitions WHERE topic = $1").bind(topic);
+    Ok(forgotten.execute(transaction).await?.rows_affected() > 0)
 }
 
 /// Whether somebody asked for one of `topics` to be sent again.
@@ -96,8 +96,7 @@ pub(crate) async fn is_any_resent(pool: &Pool, topics: &[String]) -> Result<bool
 /// When the database fails.
 pub async fn resend_topic(pool: &Pool, topic: &str) -> Result<bool, sqlx::Error> {
     let mut transaction = pool.begin().await?;
-    let forgotten = sqlx::query("DELETE FROM relay_partitions WHERE topic = $1").bind(topic);
-    let is_known = forgotten.execute(&mut *transaction).await?.rows_affected() > 0;
+    let is_known = forget_topic(&mut transaction, topic).await?;
     if is_known {
         let sql = "INSERT INTO relay_partitions
                        (topic, partition, position, record_offset, record_position, is_resent)

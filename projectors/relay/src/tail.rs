@@ -1,17 +1,18 @@
 //! What stands at the end of a partition, as the relay understands it.
 //!
 //! Invariants: of records that came before what is known to be acknowledged nothing is concluded, because sending again
-//! may have put them there in any order; a partition in which others write is not guessed about.
+//! may have put them there in any order; a partition in which others write is not guessed about, and one to which another
+//! installation sends is not sent to.
 
 use kafka_client::{AnswerClass, Tail, TailError, TopicPartition, partition_of};
 use platform::event_log::{LogPlace, Position};
 
-use crate::cloud_event::place_of;
+use crate::cloud_event::{other_source_of, place_of};
 use crate::partition_state::Sent;
 
 /// How many records are looked at first; a batch ends with its last event, so one would do in most cases.
 const LOOK_BACK: u32 = 64;
-/// How many, where none of the first is ours.
+/// How many, where none of the first is ours, or more than these came since the end was known.
 const LOOK_BACK_FARTHER: u32 = 2_000;
 
 /// What stands at the end.
@@ -23,6 +24,8 @@ pub(crate) struct TailFinding {
     pub(crate) latest: i64,
     /// Ours, by offset.
     pub(crate) places: Vec<(i64, LogPlace)>,
+    /// The sources of those that other installations have sent, by offset.
+    pub(crate) others: Vec<(i64, String)>,
 }
 
 /// What a partition's end says, beside what is known.
@@ -96,6 +99,12 @@ pub(crate) enum FindError {
     )]
     Foreign { topic: String, partition: i32, offset: i64 },
     #[error(
+        "{topic}/{partition} has a record of another installation ({source_found:?}, offset {offset}) beside those of \
+         this one ({source_here:?}): give each its own topic_prefix, and CHIPQ_EVENT_SOURCE the value that it always \
+         had; to keep this prefix, let the other one end, delete the topic and run `chipq topics resend {topic}`"
+    )]
+    Shared { topic: String, partition: i32, offset: i64, source_found: String, source_here: String },
+    #[error(
         "key {key:?} in {topic}/{partition} belongs to partition {right} of the {count} that the topic has: its \
          number of partitions was changed; give the relay another topic_prefix, or delete the topic and run \
          `chipq topics resend {topic}`"
@@ -111,7 +120,7 @@ impl FindError {
                 !matches!(code.class(), AnswerClass::Forbidden)
             }
             Self::Tail(_) => true,
-            Self::Foreign { .. } | Self::Misplaced { .. } => false,
+            Self::Foreign { .. } | Self::Shared { .. } | Self::Misplaced { .. } => false,
         }
     }
 }
@@ -122,8 +131,17 @@ pub(crate) async fn find_end(
     (source, count): (&str, i32),
     known: Option<Sent>,
 ) -> Result<(TailFinding, EndJudgement), FindError> {
-    let finding = find_place(partition, (source, count)).await?;
     let offset = known.map_or(-1, |known| known.offset);
+    let finding = find_place(partition, (source, count), offset).await?;
+    if let Some((offset, found)) = finding.others.iter().find(|(other, _)| *other > offset) {
+        return Err(FindError::Shared {
+            topic: partition.topic().to_owned(),
+            partition: partition.number(),
+            offset: *offset,
+            source_found: found.clone(),
+            source_here: source.to_owned(),
+        });
+    }
     let mut there = finding.event_at(offset);
     if there.is_none() && (finding.earliest..finding.latest).contains(&offset) {
         let record = partition.read_record(offset).await?;
@@ -135,18 +153,21 @@ pub(crate) async fn find_end(
     Ok((finding, judgement))
 }
 
+/// What stands at the end, and behind the offset `known` as far as that is looked through.
 async fn find_place(
     partition: &mut TopicPartition,
     (source, count): (&str, i32),
+    known: i64,
 ) -> Result<TailFinding, FindError> {
     let mut tail = partition.read_tail(LOOK_BACK).await?;
     let mut finding =
         understand_tail(&tail, (partition.topic(), partition.number()), (source, count))?;
-    if finding.places.is_empty() && has_records(&tail) {
+    let is_unknown_before = tail.latest - known > i64::from(LOOK_BACK) + 1;
+    if has_records(&tail) && (finding.places.is_empty() || is_unknown_before) {
         tail = partition.read_tail(LOOK_BACK_FARTHER).await?;
         finding = understand_tail(&tail, (partition.topic(), partition.number()), (source, count))?;
     }
-    if finding.places.is_empty() && has_records(&tail) {
+    if finding.places.is_empty() && finding.others.is_empty() && has_records(&tail) {
         let (topic, partition) = (partition.topic().to_owned(), partition.number());
         return Err(FindError::Foreign { topic, partition, offset: tail.latest - 1 });
     }
@@ -162,9 +183,12 @@ fn understand_tail(
     (topic, partition): (&str, i32),
     (source, count): (&str, i32),
 ) -> Result<TailFinding, FindError> {
-    let mut places = Vec::new();
+    let (mut places, mut others) = (Vec::new(), Vec::new());
     for record in &tail.records {
-        let Some(place) = place_of(record, source) else { continue };
+        let Some(place) = place_of(record, source) else {
+            others.extend(other_source_of(record, source).map(|other| (record.offset, other)));
+            continue;
+        };
         let key = record.key.as_deref().unwrap_or_default();
         let right = partition_of(key, count);
         if right != partition {
@@ -173,7 +197,7 @@ fn understand_tail(
         }
         places.push((record.offset, place));
     }
-    Ok(TailFinding { earliest: tail.earliest, latest: tail.latest, places })
+    Ok(TailFinding { earliest: tail.earliest, latest: tail.latest, places, others })
 }
 
 #[cfg(test)]

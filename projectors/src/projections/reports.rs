@@ -216,7 +216,8 @@ impl EntryRow {
             actor_name: record.actor_name(),
             event_type: recorded.event_type.clone(),
             event_version: recorded.event_version.clone(),
-            payload: recorded.payload.clone(),
+            // What could not be parsed was not decoded either, and does not come here.
+            payload: recorded.payload.value().cloned().unwrap_or_default(),
         }
     }
 

@@ -174,7 +174,7 @@ fn history() -> Vec<Recorded> {
                 sequence: n as u64 + 1,
                 event_type: event_type.into(),
                 event_version: event_version.into(),
-                payload: golden_payload(name, step),
+                payload: golden_payload(name, step).into(),
                 metadata: EventMetadata::by_service("line-3").with_occurred_at(occurred_at),
                 recorded_at: occurred_at + TimeDelta::seconds(1),
             });

@@ -21,7 +21,7 @@ fn recorded(event_type: &str, event_version: &str, payload: Value) -> Recorded {
         sequence: 1,
         event_type: event_type.to_owned(),
         event_version: event_version.to_owned(),
-        payload,
+        payload: payload.into(),
         metadata: EventMetadata::by_service("test"),
         recorded_at: Utc::now(),
     }
@@ -109,7 +109,7 @@ fn what_answers_an_event_belongs_to_its_transaction_and_trace_and_names_it() {
         sequence: 1,
         event_type: "Happened".into(),
         event_version: "1".into(),
-        payload: serde_json::Value::Null,
+        payload: serde_json::Value::Null.into(),
         metadata: EventMetadata::by_actor(actor, &trace),
         recorded_at: Utc::now(),
     };

@@ -5,10 +5,11 @@ use std::collections::HashMap;
 
 use chrono::DateTime;
 use kurrentdb_client::{KurrentEvent, ProposedEvent};
+use serde::de::IgnoredAny;
 
 use super::failure::{Attempt, AttemptError};
 use super::names::parse_stream;
-use crate::event_log::{Append, EventLogError, EventMetadata, Position, Recorded};
+use crate::event_log::{Append, EventLogError, EventMetadata, Position, Recorded, StoredPayload};
 
 /// The entry of the metadata that says of which version the shape is.
 const EVENT_VERSION: &str = "event_version";
@@ -63,7 +64,8 @@ pub(super) fn to_recorded(event: KurrentEvent) -> Attempt<Recorded> {
     let event_version = metadata.get(EVENT_VERSION).ok_or_else(not_ours)?.clone();
     let nanoseconds = event.created_ticks.and_then(|n| n.checked_mul(NANOSECONDS_PER_TICK));
     let recorded_at = nanoseconds.map(DateTime::from_timestamp_nanos).ok_or_else(not_ours)?;
-    let payload = serde_json::from_slice(&event.data).map_err(|_| not_ours())?;
+    let payload = String::from_utf8(event.data).map_err(|_| not_ours())?;
+    serde_json::from_str::<IgnoredAny>(&payload).map_err(|_| not_ours())?;
     let metadata = EventMetadata::from_map(&metadata);
     Ok(Recorded {
         position,
@@ -73,7 +75,7 @@ pub(super) fn to_recorded(event: KurrentEvent) -> Attempt<Recorded> {
         sequence: event.revision + 1,
         event_type: event.event_type,
         event_version,
-        payload,
+        payload: StoredPayload::from_text(payload),
         metadata,
         recorded_at,
     })

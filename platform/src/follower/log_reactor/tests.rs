@@ -314,3 +314,42 @@ async fn what_was_read_of_another_history_than_the_checkpoints_is_not_acted_on()
     shutdown.request();
     running.await.unwrap();
 }
+
+/// Says how often it was asked for a page, and takes its time.
+#[derive(Default)]
+struct Slow(Mutex<usize>);
+
+impl Interception for Slow {
+    fn read_all<'a>(
+        &'a self,
+        log: &'a dyn EventLog,
+        after: Position,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Page, EventLogError>> {
+        *self.0.lock().unwrap() += 1;
+        async move {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            log.read_all(after, limit).await
+        }
+        .boxed()
+    }
+}
+
+#[tokio::test]
+async fn a_page_that_is_waited_for_in_pieces_is_read_once() {
+    let mut bench = Bench::new().await;
+    bench.append(6).await;
+    let slow = Arc::new(InterceptedLog::over(bench.log.clone(), Slow::default()));
+    let tail = LogTail::new(slow.clone());
+    let mut ahead = ReadAhead::start(tail.follow(Position(0)), 3);
+    let mut read = Vec::new();
+    while read.len() < 6 {
+        // As often as a reactor has something done.
+        let waiting = tokio::time::timeout(Duration::from_millis(5), ahead.next_page());
+        let Ok(page) = waiting.await else { continue };
+        read.extend(page.unwrap().events.iter().map(|event| event.position.0));
+    }
+    assert_eq!(read, [1, 2, 3, 4, 5, 6]);
+    let asked = *slow.0.lock().unwrap();
+    assert!(asked <= 6, "two pages, and what the reader of the end asks for: {asked}");
+}

@@ -118,6 +118,26 @@ impl TopicPartition {
         read.map(|()| one.records.pop())
     }
 
+    /// The records from `offset` on, as many as the broker sends at once. It waits for the first of them for half a
+    /// second; then there are none.
+    ///
+    /// # Errors
+    /// [`TailError`]; the leader is looked up anew the next time.
+    pub async fn read_from(&mut self, offset: i64) -> Result<Vec<TailRecord>, TailError> {
+        let connection = self.take_connection().await?;
+        let request = RawFetch::new(&self.topic, self.partition, offset);
+        let answer = connection.request(request).await.map_err(TailError::from);
+        self.keep_after(connection, &answer);
+        let Some(found) = answer?.partition else { return Ok(Vec::new()) };
+        match found.code {
+            Some(code) => Err(self.answered_error(code)),
+            None => {
+                let records = decode(&found.records).records.into_iter();
+                Ok(records.filter(|record| record.offset >= offset).collect())
+            }
+        }
+    }
+
     /// Keeps the connection where it is of more use.
     fn keep_after<T>(&mut self, connection: BrokerConnection, read: &Result<T, TailError>) {
         match read {

@@ -1,6 +1,7 @@
 //! Batches as they are written and read back, also those of others.
 
-use rskafka::protocol::traits::WriteType as _;
+use rskafka::protocol::record::{ControlBatchOrRecords, RecordBatch, RecordBatchCompression};
+use rskafka::protocol::traits::ReadType as _;
 
 use super::*;
 
@@ -8,16 +9,14 @@ fn record(number: u8) -> Record {
     Record {
         key: vec![number],
         value: vec![number; 300],
-        headers: vec![("ce_sequence".to_owned(), vec![b'0' + number])],
+        headers: vec![("ce_sequence", vec![b'0' + number])],
         timestamp_ms: 1_000 + i64::from(number),
     }
 }
 
 fn bytes(base_offset: i64, count: u8) -> Vec<u8> {
-    let mut batch = encode(&(0..count).map(record).collect::<Vec<_>>()).unwrap();
-    batch.base_offset = base_offset;
-    let mut bytes = Vec::new();
-    batch.write(&mut bytes).unwrap();
+    let mut bytes = encode(&(0..count).map(record).collect::<Vec<_>>()).unwrap();
+    bytes[..8].copy_from_slice(&base_offset.to_be_bytes());
     bytes
 }
 
@@ -49,6 +48,40 @@ fn what_is_written_is_read() {
     let last = &decoded.records[2];
     assert_eq!((last.timestamp_ms, last.header("ce_sequence")), (1_002, Some(&b"2"[..])));
     assert_eq!((last.key.clone(), last.value.clone()), (Some(vec![2]), Some(vec![2; 300])));
+}
+
+/// By another reader than ours, which also computes the checksum.
+#[test]
+fn what_is_written_is_a_batch_to_others() {
+    // Lengths of more than one byte, none at all, and times that go back.
+    let mut records: Vec<_> = (0..200).map(record).collect();
+    records[3] = Record { key: Vec::new(), value: vec![b'x'; 70_000], ..record(3) };
+    records[4].headers.clear();
+    records[5].timestamp_ms = -4_000_000_000_000;
+    let written = encode(&records).unwrap();
+    let read = RecordBatch::read(&mut &written[..]).unwrap();
+    assert_eq!((read.first_timestamp, read.max_timestamp), (1_000, 1_199));
+    assert_eq!((read.last_offset_delta, read.producer_id, read.base_sequence), (199, -1, -1));
+    assert_eq!(read.compression, RecordBatchCompression::Zstd);
+    let ControlBatchOrRecords::Records(read) = read.records else { panic!("{read:?}") };
+    assert_eq!(read.len(), records.len());
+    for ((number, written), read) in (0..).zip(&records).zip(read) {
+        assert_eq!(
+            (read.offset_delta, 1_000 + read.timestamp_delta),
+            (number, written.timestamp_ms)
+        );
+        assert_eq!(
+            (read.key, read.value),
+            (Some(written.key.clone()), Some(written.value.clone()))
+        );
+        let headers = read.headers.into_iter().map(|header| (header.key, header.value));
+        let expected =
+            written.headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
+        assert!(headers.eq(expected), "record {number}");
+        let (mut size, one) = (Vec::new(), std::slice::from_ref(written));
+        size.extend(encoding::write_records(one, written.timestamp_ms));
+        assert!(size.len() <= written.size_max(), "record {number}");
+    }
 }
 
 #[test]

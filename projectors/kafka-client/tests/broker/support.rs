@@ -151,7 +151,7 @@ pub(crate) fn records(first: u64, count: u64, bytes: usize) -> Vec<Record> {
         Record {
             key: format!("key-{}", sequence % 17).into_bytes(),
             value: (0..bytes).map(byte).collect(),
-            headers: vec![("ce_sequence".to_owned(), sequence.to_string().into_bytes())],
+            headers: vec![("ce_sequence", sequence.to_string().into_bytes())],
             timestamp_ms: now_ms(),
         }
     };

@@ -22,19 +22,19 @@ fn recorded() -> Recorded {
         sequence: 1,
         event_type: "RecipeRevised".into(),
         event_version: "3".into(),
-        payload: json!({"type": "RecipeRevised", "share": 0.970_000_028_610_229_5}),
+        payload: json!({"type": "RecipeRevised", "share": 0.970_000_028_610_229_5}).into(),
         metadata,
         recorded_at: at,
     }
 }
 
 fn header(record: &Record, name: &str) -> Option<String> {
-    let found = record.headers.iter().find(|(found, _)| found == name)?;
+    let found = record.headers.iter().find(|(found, _)| *found == name)?;
     Some(String::from_utf8(found.1.clone()).unwrap())
 }
 
 fn received(record: Record) -> TailRecord {
-    let headers = record.headers.into_iter().map(|(name, value)| (name, Some(value)));
+    let headers = record.headers.into_iter().map(|(name, value)| (name.to_owned(), Some(value)));
     TailRecord {
         offset: 0,
         timestamp_ms: record.timestamp_ms,

@@ -11,7 +11,7 @@ fn place(position: i64) -> LogPlace {
 /// A partition that ends at `latest` with records at these offsets, of events at these positions.
 fn ends(latest: i64, records: &[(i64, i64)]) -> TailFinding {
     let places = records.iter().map(|(offset, position)| (*offset, place(*position)));
-    TailFinding { earliest: 0, latest, places: places.collect() }
+    TailFinding { earliest: 0, latest, places: places.collect(), others: Vec::new() }
 }
 
 fn sent(position: i64, offset: i64, last: i64) -> Sent {

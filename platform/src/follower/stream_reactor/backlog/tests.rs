@@ -16,7 +16,7 @@ fn event(position: i64, id: u128, event_type: &str) -> Arc<Recorded> {
         sequence: 1,
         event_type: event_type.into(),
         event_version: "1".into(),
-        payload: serde_json::Value::Null,
+        payload: serde_json::Value::Null.into(),
         metadata: EventMetadata::by_service("test"),
         recorded_at: chrono::Utc::now(),
     })

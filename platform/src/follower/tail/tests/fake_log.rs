@@ -185,7 +185,7 @@ pub(super) fn recorded(position: i64) -> Recorded {
         sequence: position.unsigned_abs(),
         event_type: "Happened".into(),
         event_version: "1".into(),
-        payload: serde_json::Value::Null,
+        payload: serde_json::Value::Null.into(),
         metadata: EventMetadata::by_service("test"),
         recorded_at: Utc::now(),
     }
