@@ -73,8 +73,21 @@ FROM generate_series(1, {ROWS}) AS n;
 INSERT INTO parts_g1.parts
 SELECT 'P' || n, '{RECIPE}', now(), CASE WHEN n % 8000 = 0 THEN NULL ELSE 1 END, 1, n
 FROM generate_series(1, {ROWS}) AS n;
+INSERT INTO audit_trail_g1.audit_trail
+SELECT n, to_timestamp(1.7e9 + n), gen_random_uuid(), 'Happened', 'I' || n / 10, {PART}, {STATION}, '{ENTRY}'
+FROM generate_series(1, {ROWS}) AS n;
+INSERT INTO audit_trail_g1.audit_trail_subjects
+SELECT CASE WHEN n % 5000 = 0 THEN 'rare' WHEN n % 7000 = 1 THEN '*' WHEN n < {ROWS} * 0.3 THEN 'gone' ELSE 'ada' END,
+    to_timestamp(1.7e9 + n), n, 'I' || n / 10, {PART}, {STATION}
+FROM generate_series(1, {ROWS}) AS n;
 ANALYZE;
 ";
+
+/// What the trail says of each event.
+const ENTRY: &str = r#"{"position": 1, "at": "2026-11-30T06:00:00Z", "event": "Happened", "event_version": "1",
+    "stream": {"type": "inspection", "id": "x", "sequence": 1}, "actor": null, "caused_by": null,
+    "correlation_id": null, "command_id": null, "address": null, "token_id": null, "reason": null,
+    "subjects": [], "inspection": null, "changed": [], "facts": {}}"#;
 
 /// What was made up to a while ago, and what is made now.
 const PART: &str = "CASE WHEN n < {ROWS} * 0.3 THEN 'old' ELSE 'P' || n % 3 END";
@@ -211,6 +224,7 @@ impl World {
             "inspections" => "InspectionFilter",
             "defects" => "DefectFilter",
             "reports" => "ReportFilter",
+            "auditTrail" => "AuditTrailFilter",
             _ => "PartFilter",
         };
         let counted = if page["counted"] == true { "totalCount" } else { "" };
@@ -226,7 +240,7 @@ impl World {
             self.http.post(&self.url).bearer_auth(&self.tokens[self.reader]).json(&body).send();
         let answer: Value = sent.await.unwrap().json().await.unwrap();
         assert!(answer.get("errors").is_none(), "{list} {filter}: {answer}");
-        (answer["data"][list].clone(), self.plans.take_of(list))
+        (answer["data"][list].clone(), self.plans.take_of(table_of(list, filter)))
     }
 
     /// The most rows that any page of `list` reads: the first, the one behind it, one that is farther from both
@@ -246,7 +260,8 @@ impl World {
         }
         plans.extend(self.page(list, filter, &json!({"last": PAGE})).await.1);
         assert!(plans.len() >= 2, "the server did not explain {list} {filter}");
-        plans.iter().map(|plan| rows_read(plan, list)).max().unwrap_or_default()
+        let table = table_of(list, filter);
+        plans.iter().map(|plan| rows_read(plan, table)).max().unwrap_or_default()
     }
 
     /// What reads more rows than it may.
@@ -269,7 +284,17 @@ impl World {
     async fn most_rows_counted(&self, list: &str, filter: &Value) -> u64 {
         let (_, plans) = self.page(list, filter, &json!({"first": 1, "counted": true})).await;
         assert!(plans.len() >= 2, "the server did not explain {list} {filter}");
-        plans.iter().map(|plan| rows_read(plan, list)).max().unwrap_or_default()
+        let table = table_of(list, filter);
+        plans.iter().map(|plan| rows_read(plan, table)).max().unwrap_or_default()
+    }
+}
+
+/// The table that a list is found in.
+fn table_of<'a>(list: &'a str, filter: &Value) -> &'a str {
+    match list {
+        "auditTrail" if filter.get("subject").is_some() => "audit_trail_subjects",
+        "auditTrail" => "audit_trail",
+        _ => list,
     }
 }
 
@@ -283,7 +308,7 @@ fn readers() -> AccessControl {
             name: name.parse().unwrap(),
             kind: PrincipalKind::Account,
             display_name: None,
-            role: Role::Engineer,
+            role: Role::Admin,
             reach: Reach::new(stations, parts).unwrap(),
             credential: uuid::Uuid::nil(),
             reason: "a test".to_owned(),
@@ -327,6 +352,17 @@ fn filters(list: &str) -> Vec<Value> {
             json!({"grade": "DOUBTFUL"}),
             json!({"inspectionId": uuid::Uuid::nil()}),
         ],
+        "auditTrail" => {
+            let subjects = ["ada", "gone", "rare", "none"].map(|who| json!({"subject": who}));
+            let own = [
+                json!({"inspectionId": uuid::Uuid::nil()}),
+                json!({"subject": "ada", "inspectionId": uuid::Uuid::nil()}),
+                json!({"subject": "gone", "from": middle}),
+                json!({"subject": "rare", "from": early, "to": middle}),
+            ];
+            let stretches = stretches.into_iter().take(3);
+            return subjects.into_iter().chain(own).chain(stretches).chain([json!({})]).collect();
+        }
         _ => {
             let parts = [true, false].map(|has| json!({"hasGoldenSample": has}));
             return parts.into_iter().chain([json!({})]).collect();
@@ -340,6 +376,7 @@ fn filters_within_reach(list: &str) -> Vec<Value> {
     let middle = chrono::DateTime::from_timestamp(1_700_000_000 + rows() as i64 / 2, 0).unwrap();
     match list {
         "parts" => filters(list),
+        "auditTrail" => vec![json!({}), json!({"to": middle})],
         _ => vec![json!({}), json!({"to": middle}), json!({"lot": "L7"}), json!({"lot": "L500"})],
     }
 }
@@ -352,7 +389,7 @@ async fn every_filter_of_every_list_reads_little_more_than_its_page() {
     let database = fresh_database().await;
     projectors::ensure(&database.pool()).await.unwrap();
     let recipe = serde_json::to_string(&domain::Recipe::factory(1)).unwrap();
-    let fill = FILL.replace("{RECIPE}", &recipe).replace("{PART}", PART);
+    let fill = FILL.replace("{RECIPE}", &recipe).replace("{ENTRY}", ENTRY).replace("{PART}", PART);
     let fill = fill.replace("{STATION}", STATION).replace("{ROWS}", &rows().to_string());
     // A connection of its own: what fills a million rows takes longer than a statement of ours may.
     let mut filler = sqlx::PgConnection::connect(database.url()).await.unwrap();
@@ -363,7 +400,7 @@ async fn every_filter_of_every_list_reads_little_more_than_its_page() {
     let mut world = World::start(pool.clone(), plans).await;
 
     let mut too_much = Vec::new();
-    for list in ["inspections", "defects", "reports", "parts"] {
+    for list in ["inspections", "defects", "reports", "parts", "auditTrail"] {
         for filter in filters(list) {
             too_much.extend(world.explain_excess(list, &filter).await);
         }
