@@ -14,16 +14,16 @@ use super::*;
 
 /// The stored names of the events of every aggregate, with its type.
 fn stored_events() -> Vec<(&'static str, &'static str)> {
-    fn of<A: Aggregate>() -> impl Iterator<Item = (&'static str, &'static str)> {
+    fn names_of<A: Aggregate>() -> impl Iterator<Item = (&'static str, &'static str)> {
         A::EVENTS.iter().map(|stored| (A::TYPE, stored.name))
     }
-    of::<Inspection>()
-        .chain(of::<Part>())
-        .chain(of::<ModelRoute>())
-        .chain(of::<ProjectionRepair>())
-        .chain(of::<PictureRetention>())
-        .chain(of::<AccessControl>())
-        .chain(of::<AccessAttempts>())
+    names_of::<Inspection>()
+        .chain(names_of::<Part>())
+        .chain(names_of::<ModelRoute>())
+        .chain(names_of::<ProjectionRepair>())
+        .chain(names_of::<PictureRetention>())
+        .chain(names_of::<AccessControl>())
+        .chain(names_of::<AccessAttempts>())
         .collect()
 }
 
