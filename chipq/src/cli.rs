@@ -2,6 +2,7 @@
 
 mod access;
 mod arguments;
+mod audit;
 mod bench;
 mod keys;
 mod model;
@@ -26,6 +27,7 @@ pub(crate) use arguments::{
     DemoArgs, EvaluateArgs, GenerateBoardsArgs, InspectArgs, PhotographUnits, RebuildArgs, UpArgs,
     VerifyArgs,
 };
+pub(crate) use audit::{AuditCommand, AuditTrailArgs};
 pub(crate) use bench::{
     BenchArgs, BenchCommand, BenchGrowthArgs, BenchLogArgs, BenchPairsArgs, BenchPeerArgs,
     BenchRelayArgs, BenchSignInsArgs, BenchTokensArgs, BenchTritonArgs, BenchWorkersArgs,
@@ -57,7 +59,7 @@ Examples:
 Exit codes: 0 done; 64 the command line is wrong; 65 a file holds something else; 66 a file cannot be
 read; 69 something that is needed is missing or does not answer; 70 anything else; 73 a file cannot be
 written; 128 and the number of the signal that interrupted it. `inspect` exits with the judgement: 0 pass, 1 fail, 2 review; `model compare` and `model route`
-exit with 1 when the version is worse.";
+exit with 1 when the version is worse, `audit trail` when nothing is what was searched for.";
 
 /// Chip Quality Platform: pictures of boards in, verdicts that can be proved out.
 #[derive(Debug, Parser)]
@@ -155,6 +157,9 @@ It is good for 15 minutes. A secret is never an argument.")]
     /// Check that every read model equals a rebuild from the event log.
     #[command(after_help = "Exits with 1 and names the differences when one does not.")]
     Verify(VerifyArgs),
+    /// Answer what an auditor asks of the event log.
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Run the shipped pipeline over labelled pairs and write its predictions.
     #[command(after_help = "\
 Examples:
@@ -244,6 +249,7 @@ impl Command {
             Self::Migrate(args) => &args.foundation,
             Self::Rebuild(args) => &args.installation.foundation,
             Self::Verify(args) => &args.installation.foundation,
+            Self::Audit(command) => &command.installation().foundation,
             Self::Projections(command) => &command.installation().foundation,
             Self::Topics(command) => &command.installation().foundation,
             Self::Accounts(command) => &command.installation().foundation,

@@ -9,6 +9,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
+#[path = "indexes/fill.rs"]
+mod fill;
+
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
@@ -16,6 +19,7 @@ use chrono::Utc;
 use domain::{
     AccessControl, AccessControlEvent, Aggregate as _, PrincipalKind, PrincipalName, Reach, Role,
 };
+use fill::{ENTRY, FILL, PART, STATION};
 use platform::auth::{
     AccessRegister, Actor, InstallationKeys, KeyRing, RoleScopes, SigningKey, TokenConfig,
     TokenIssuer,
@@ -50,36 +54,6 @@ const EXPLAINED: &str = "options=-c%20session_preload_libraries%3Dauto_explain\
     %20-c%20auto_explain.log_min_duration%3D0%20-c%20auto_explain.log_analyze%3Don\
     %20-c%20auto_explain.log_timing%3Doff%20-c%20auto_explain.log_format%3Djson\
     %20-c%20auto_explain.log_level%3Dnotice";
-
-/// Lots of 100 boards; parts, stations and judgements of which some are rare; times that grow.
-const FILL: &str = "
-INSERT INTO inspection_overview_g1.inspections
-SELECT gen_random_uuid(), 'L' || n / 100, {PART}, {STATION},
-    CASE WHEN n % 7000 = 0 THEN 'open' ELSE 'judged' END,
-    CASE WHEN n % 7000 = 0 THEN NULL WHEN n % 3000 = 0 THEN 'review' WHEN n % 4 = 0 THEN 'fail' ELSE 'pass' END,
-    '[]', '{RECIPE}', NULL, 0, 0, 0, to_timestamp(1.7e9 + n), NULL, NULL, NULL, 5, n, n
-FROM generate_series(1, {ROWS}) AS n;
-INSERT INTO defects_g1.defects
-SELECT gen_random_uuid(), gen_random_uuid(), 1, CASE WHEN n % 9000 = 0 THEN 'short' ELSE 'open' END, 0.9,
-    CASE WHEN n % 6000 = 0 THEN 'doubtful' ELSE 'defect' END, 1, 2, 3, 4, NULL,
-    'L' || n / 100, {PART}, {STATION}, 2,
-    to_timestamp(1.7e9 + n), n
-FROM generate_series(1, {ROWS}) AS n;
-INSERT INTO reports_g1.reports
-SELECT gen_random_uuid(), gen_random_uuid(), 'L' || n / 100, {PART}, {STATION},
-    CASE WHEN n % 3000 = 0 THEN 'review' WHEN n % 4 = 0 THEN 'fail' ELSE 'pass' END,
-    0, to_timestamp(1.7e9 + n), n, '{}'
-FROM generate_series(1, {ROWS}) AS n;
-INSERT INTO parts_g1.parts
-SELECT 'P' || n, '{RECIPE}', now(), CASE WHEN n % 8000 = 0 THEN NULL ELSE 1 END, 1, n
-FROM generate_series(1, {ROWS}) AS n;
-ANALYZE;
-";
-
-/// What was made up to a while ago, and what is made now.
-const PART: &str = "CASE WHEN n < {ROWS} * 0.3 THEN 'old' ELSE 'P' || n % 3 END";
-const STATION: &str = "CASE WHEN n % 5000 = 0 THEN 'rare' WHEN n < {ROWS} * 0.3 THEN 'old-line'
-    ELSE 'S' || n % 4 END";
 
 fn rows() -> usize {
     std::env::var("CHIPQ_INDEX_ROWS").map_or(ROWS, |rows| rows.parse().unwrap())
@@ -211,6 +185,7 @@ impl World {
             "inspections" => "InspectionFilter",
             "defects" => "DefectFilter",
             "reports" => "ReportFilter",
+            "auditTrail" => "AuditTrailFilter",
             _ => "PartFilter",
         };
         let counted = if page["counted"] == true { "totalCount" } else { "" };
@@ -226,7 +201,7 @@ impl World {
             self.http.post(&self.url).bearer_auth(&self.tokens[self.reader]).json(&body).send();
         let answer: Value = sent.await.unwrap().json().await.unwrap();
         assert!(answer.get("errors").is_none(), "{list} {filter}: {answer}");
-        (answer["data"][list].clone(), self.plans.take_of(list))
+        (answer["data"][list].clone(), self.plans.take_of(table_of(list, filter)))
     }
 
     /// The most rows that any page of `list` reads: the first, the one behind it, one that is farther from both
@@ -246,7 +221,8 @@ impl World {
         }
         plans.extend(self.page(list, filter, &json!({"last": PAGE})).await.1);
         assert!(plans.len() >= 2, "the server did not explain {list} {filter}");
-        plans.iter().map(|plan| rows_read(plan, list)).max().unwrap_or_default()
+        let table = table_of(list, filter);
+        plans.iter().map(|plan| rows_read(plan, table)).max().unwrap_or_default()
     }
 
     /// What reads more rows than it may.
@@ -269,7 +245,17 @@ impl World {
     async fn most_rows_counted(&self, list: &str, filter: &Value) -> u64 {
         let (_, plans) = self.page(list, filter, &json!({"first": 1, "counted": true})).await;
         assert!(plans.len() >= 2, "the server did not explain {list} {filter}");
-        plans.iter().map(|plan| rows_read(plan, list)).max().unwrap_or_default()
+        let table = table_of(list, filter);
+        plans.iter().map(|plan| rows_read(plan, table)).max().unwrap_or_default()
+    }
+}
+
+/// The table that a list is found in.
+fn table_of<'a>(list: &'a str, filter: &Value) -> &'a str {
+    match list {
+        "auditTrail" if filter.get("subject").is_some() => "audit_trail_subjects",
+        "auditTrail" => "audit_trail",
+        _ => list,
     }
 }
 
@@ -283,7 +269,7 @@ fn readers() -> AccessControl {
             name: name.parse().unwrap(),
             kind: PrincipalKind::Account,
             display_name: None,
-            role: Role::Engineer,
+            role: Role::Admin,
             reach: Reach::new(stations, parts).unwrap(),
             credential: uuid::Uuid::nil(),
             reason: "a test".to_owned(),
@@ -327,6 +313,17 @@ fn filters(list: &str) -> Vec<Value> {
             json!({"grade": "DOUBTFUL"}),
             json!({"inspectionId": uuid::Uuid::nil()}),
         ],
+        "auditTrail" => {
+            let subjects = ["ada", "gone", "rare", "none"].map(|who| json!({"subject": who}));
+            let own = [
+                json!({"inspectionId": uuid::Uuid::nil()}),
+                json!({"subject": "ada", "inspectionId": uuid::Uuid::nil()}),
+                json!({"subject": "gone", "from": middle}),
+                json!({"subject": "rare", "from": early, "to": middle}),
+            ];
+            let stretches = stretches.into_iter().take(3);
+            return subjects.into_iter().chain(own).chain(stretches).chain([json!({})]).collect();
+        }
         _ => {
             let parts = [true, false].map(|has| json!({"hasGoldenSample": has}));
             return parts.into_iter().chain([json!({})]).collect();
@@ -340,6 +337,7 @@ fn filters_within_reach(list: &str) -> Vec<Value> {
     let middle = chrono::DateTime::from_timestamp(1_700_000_000 + rows() as i64 / 2, 0).unwrap();
     match list {
         "parts" => filters(list),
+        "auditTrail" => vec![json!({}), json!({"to": middle})],
         _ => vec![json!({}), json!({"to": middle}), json!({"lot": "L7"}), json!({"lot": "L500"})],
     }
 }
@@ -352,7 +350,7 @@ async fn every_filter_of_every_list_reads_little_more_than_its_page() {
     let database = fresh_database().await;
     projectors::ensure(&database.pool()).await.unwrap();
     let recipe = serde_json::to_string(&domain::Recipe::factory(1)).unwrap();
-    let fill = FILL.replace("{RECIPE}", &recipe).replace("{PART}", PART);
+    let fill = FILL.replace("{RECIPE}", &recipe).replace("{ENTRY}", ENTRY).replace("{PART}", PART);
     let fill = fill.replace("{STATION}", STATION).replace("{ROWS}", &rows().to_string());
     // A connection of its own: what fills a million rows takes longer than a statement of ours may.
     let mut filler = sqlx::PgConnection::connect(database.url()).await.unwrap();
@@ -363,7 +361,7 @@ async fn every_filter_of_every_list_reads_little_more_than_its_page() {
     let mut world = World::start(pool.clone(), plans).await;
 
     let mut too_much = Vec::new();
-    for list in ["inspections", "defects", "reports", "parts"] {
+    for list in ["inspections", "defects", "reports", "parts", "auditTrail"] {
         for filter in filters(list) {
             too_much.extend(world.explain_excess(list, &filter).await);
         }

@@ -21,6 +21,7 @@ const KEY_RETRY_AFTER_MAX_S: u64 = 2;
 /// 404 or 409, or 403 where it is about who asks, with the rejection's name.
 pub(crate) fn from_rejection(rejection: &impl Rejection) -> Problem {
     let problem = Problem::new(ProblemType::from_rejection(rejection), rejection.to_string());
+    let problem = problem.rejecting_command();
     match problem.status() {
         StatusCode::FORBIDDEN => problem,
         _ if rejection.is_not_found() => problem.with_status(StatusCode::NOT_FOUND),
@@ -55,9 +56,10 @@ pub(crate) fn from_execute_error<R: Rejection>(error: ExecuteError<R>) -> Proble
         ExecuteError::VersionMismatch { current } if current.number == 0 => Problem::new(
             ProblemType::PreconditionFailed,
             "nothing with that version exists; send the command without If-Match",
-        ),
+        )
+        .rejecting_command(),
         ExecuteError::VersionMismatch { current } => {
-            Problem::precondition_failed(&current.entity_tag())
+            Problem::precondition_failed(&current.entity_tag()).rejecting_command()
         }
         ExecuteError::OutOfReach => Problem::new(ProblemType::OutOfReach, error.to_string()),
         ExecuteError::Contended => Problem::unavailable(error.to_string(), RETRY_AFTER_S),

@@ -188,7 +188,8 @@ async fn upload_picture(
 ) -> Result<Response, Problem> {
     let now = api.idempotency().database_time().await.map_err(problems::from_log_error)?;
     let upload = PermittedUpload::from_url(&api, request.uri(), now, (client, trace))?;
-    RequestCaller::of_request(request.extensions()).identify(&upload.by.subject);
+    let caller = RequestCaller::of_request(request.extensions());
+    caller.identify(&upload.by.subject, upload.by.token_id.as_deref());
     api.upload_rate().count_requests(&upload.by.actor(&api), NonZeroU32::MIN, &shown)?;
     let bytes = upload.check_headers(&api, request.headers())?;
     let by = upload.by.subject.clone();

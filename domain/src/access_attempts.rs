@@ -1,4 +1,4 @@
-//! Who was let in and who was refused, for whoever looks into it later: a stream for each hour.
+//! Who was let in, who was refused, and whose commands were rejected, for whoever looks into it later: a stream for each hour.
 //!
 //! Invariants: what is kept of an attempt is who, from where, what and why, and never a secret or what might be one;
 //! a stream has an end, whatever is tried. Absent: what counts as one attempt, and how many are written a minute, which
@@ -18,6 +18,10 @@ pub use event::AccessAttemptEvent;
 pub use rejection::AccessAttemptsRejection;
 
 use crate::{Aggregate, StoredEvent};
+
+/// Stands among those whom an event concerns where it may be anybody: a sum of attempts that were too many to be told one
+/// by one. No account or client has this name.
+pub const ANYBODY: &str = "*";
 
 /// The most events of an hour, of all processes together.
 const EVENTS_MAX: u32 = 50_000;
@@ -55,6 +59,7 @@ impl Aggregate for AccessAttempts {
         match event {
             AccessAttemptEvent::TokenGranted { .. }
             | AccessAttemptEvent::AccessRefused { .. }
+            | AccessAttemptEvent::CommandRejected { .. }
             | AccessAttemptEvent::AttemptsSummed { .. } => {
                 self.events = self.events.saturating_add(1);
             }

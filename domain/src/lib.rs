@@ -39,7 +39,7 @@ mod value;
 mod vocabulary;
 
 pub use access_attempts::{
-    AccessAttemptEvent, AccessAttempts, AccessAttemptsCommand, AccessAttemptsRejection,
+    ANYBODY, AccessAttemptEvent, AccessAttempts, AccessAttemptsCommand, AccessAttemptsRejection,
 };
 pub use access_control::{
     AccessControl, AccessControlCommand, AccessControlEvent, AccessControlRejection, ClientKey,

@@ -15,6 +15,8 @@ vocabulary! {
         Yield = "yield",
         /// Reports of judged inspections.
         Reports = "reports",
+        /// Who did what, of every event.
+        AuditTrail = "audit_trail",
     }
 }
 

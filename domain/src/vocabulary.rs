@@ -143,7 +143,7 @@ mod tests {
         );
         assert_eq!(
             ProjectionName::ALL.map(ProjectionName::as_str),
-            ["inspection_overview", "defects", "parts", "yield", "reports"]
+            ["inspection_overview", "defects", "parts", "yield", "reports", "audit_trail"]
         );
         assert_eq!(
             GenerationStatus::ALL.map(GenerationStatus::as_str),

@@ -19,7 +19,7 @@ use serde_json::Value;
 use stored::{AGGREGATES, RULES, Stored, current_versions, rule};
 
 /// Fields that may be absent.
-const OPTIONAL: [&str; 15] = [
+const OPTIONAL: [&str; 16] = [
     "golden_sample_days",
     "pass_days",
     "review_days",
@@ -35,6 +35,7 @@ const OPTIONAL: [&str; 15] = [
     "view",
     "pixels_per_millimetre",
     "subject",
+    "token_id",
 ];
 
 /// Of these also the reason may be absent.

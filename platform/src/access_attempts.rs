@@ -1,4 +1,4 @@
-//! Who was let in and who was refused, on its way into the log: bounded, so that nobody can fill the log with it.
+//! Who was let in, who was refused, and whose commands were rejected, on its way into the log: bounded, so that nobody can fill the log with it.
 //!
 //! Invariants: whoever notes an attempt never waits for it and never fails by it; in a minute one process writes no
 //! more events than a named number, whatever is tried, and what is not written is counted. Absent: who notes what
@@ -28,6 +28,8 @@ pub enum AccessAttempt {
     Granted(GrantedToken),
     /// Somebody was refused.
     Refused(RefusedAccess),
+    /// A command was rejected by the rules.
+    Rejected(RejectedCommand),
 }
 
 /// A token that was given to somebody.
@@ -58,6 +60,23 @@ pub struct RefusedAccess {
     pub reason: String,
 }
 
+/// A command that the rules reject, of somebody who may give it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct RejectedCommand {
+    /// The account or client that gave it, as far as one is known.
+    pub subject: Option<String>,
+    /// The id (`jti`) of the token that it was given with.
+    pub token_id: Option<String>,
+    /// From where it was given.
+    pub address: Option<IpAddr>,
+    /// What was asked: a method and the pattern of a path, or the name of a GraphQL mutation.
+    pub asked: String,
+    /// What it was for.
+    pub resource: String,
+    /// The rejection's name.
+    pub reason: String,
+}
+
 /// Where attempts are noted. Clones share it; the default keeps nothing.
 #[derive(Debug, Clone, Default)]
 pub struct AttemptRecorder(Option<Arc<Noting>>);
@@ -73,6 +92,7 @@ struct Noting {
 struct Overflow {
     granted: AtomicU64,
     refused: AtomicU64,
+    rejected: AtomicU64,
 }
 
 /// What was noted and not looked at yet: for [`record_attempts`].
@@ -100,6 +120,7 @@ impl AttemptRecorder {
             let count = match attempt {
                 AccessAttempt::Granted(_) => &noting.overflow.granted,
                 AccessAttempt::Refused(_) => &noting.overflow.refused,
+                AccessAttempt::Rejected(_) => &noting.overflow.rejected,
             };
             count.fetch_add(1, Ordering::Relaxed);
         }

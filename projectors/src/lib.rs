@@ -7,6 +7,7 @@
 //! Invariants: only this crate writes read tables; a projection has one writer at a time; what an
 //! event cannot do to a read model stops its own stream and no other.
 
+mod audit_entry;
 mod beyond_log;
 mod blockade;
 mod checkpoint;
@@ -24,6 +25,10 @@ mod serving_projector;
 mod status;
 mod summaries;
 
+pub use audit_entry::{
+    AuditEntry, BeforeEvent, ChangedValue, Concerns, EarlierEvent, EntryActor, EntryCause,
+    EntryStream, ReplaceableValue, cause_within_stream, replaceable_values,
+};
 pub use beyond_log::BeyondLog;
 pub use generation::tables::{ensure, ensure_each};
 pub use poison::Poison;

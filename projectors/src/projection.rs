@@ -59,6 +59,11 @@ pub trait Projection: Send + Sync + 'static {
         self.definition().name
     }
 
+    /// Whether it applies every event of its aggregates, decisions about its own streams among them, whatever is decided.
+    fn leaves_nothing_out(&self) -> bool {
+        false
+    }
+
     /// Applies events of its aggregates, in log order: all of them, or the transaction is rolled
     /// back. It gets a stretch rather than a single event, so that a rebuild costs a few statements
     /// for a thousand events.

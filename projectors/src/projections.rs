@@ -1,5 +1,6 @@
 //! The read models, one module each. docs/read-models.md is the contract of their tables.
 
+mod audit_trail;
 mod defects;
 mod inspection_context;
 mod inspection_overview;
@@ -9,16 +10,18 @@ mod reports;
 mod yield_hourly;
 
 use crate::projection::Projection;
+use audit_trail::AuditTrail;
 use inspection_context::FindingsInContext;
 use read_model::ReadModelProjection;
 
 /// Every projection. A new one is added here and needs nothing else.
-pub const ALL: [&dyn Projection; 5] = [
+pub const ALL: [&dyn Projection; 6] = [
     &ReadModelProjection::<inspection_overview::InspectionOverview>::NEW,
     &ReadModelProjection::<FindingsInContext<defects::Defects>>::NEW,
     &ReadModelProjection::<parts::Parts>::NEW,
     &ReadModelProjection::<FindingsInContext<yield_hourly::YieldHourly>>::NEW,
     &ReadModelProjection::<reports::Reports>::NEW,
+    &AuditTrail,
 ];
 
 /// The projection with this name.

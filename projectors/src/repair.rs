@@ -33,6 +33,9 @@ pub(crate) async fn load_discarded(
     log: &dyn EventLog,
     projection: &dyn Projection,
 ) -> Result<HashMap<StreamId, Position>, EventLogError> {
+    if projection.leaves_nothing_out() {
+        return Ok(HashMap::new());
+    }
     let stream = StreamId::for_aggregate::<ProjectionRepair>(projection.name());
     let mut repair = ProjectionRepair::default();
     for event in log.read_stream(&stream, 0).await?.events {
@@ -86,6 +89,9 @@ pub(crate) async fn carry_out(
         _ => None,
     };
     parked_streams::mark_discarded(&mut tx, generation).await?;
+    if generation.projection.leaves_nothing_out() {
+        apply_decision(&mut tx, generation, event).await?;
+    }
     advance_checkpoint(&mut tx, generation, event.position, (1, 0)).await?;
     tx.commit().await?;
     generation.position = event.position;
@@ -94,6 +100,20 @@ pub(crate) async fn carry_out(
         generation.parked.remove(&stream);
     }
     Ok(())
+}
+
+/// A decision is an event as well.
+async fn apply_decision(
+    tx: &mut DatabaseConnection,
+    generation: &Generation,
+    event: &Recorded,
+) -> Result<(), WriteError> {
+    generation.projection.apply(tx, &[event]).await.map_err(|error| match error {
+        ApplyError::Transient(error) => error.into(),
+        ApplyError::Permanent(reason) | ApplyError::Unknown(reason) => {
+            WriteError::Unknown(Poison::new(event, reason))
+        }
+    })
 }
 
 /// Tries every stream again that other code has parked: this code may be able to apply it. Each is tried once,

@@ -60,6 +60,11 @@ pub(crate) trait Filter: Serialize + Sync {
     /// The columns that must hold a text, and which; an index of each goes on in the list's order.
     fn wanted(&self) -> Vec<(&'static str, String)>;
 
+    /// Another text that a wanted column may hold as well, where one is always meant.
+    fn or_else(&self) -> Option<(&'static str, &'static str)> {
+        None
+    }
+
     /// Appends ` AND …` for what is restricted otherwise, but for [`Self::stretch`].
     fn push_others(&self, _sql: &mut QueryBuilder<'_, Postgres>) {}
 

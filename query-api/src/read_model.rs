@@ -4,6 +4,7 @@
 //! Invariant: nothing else in this crate holds SQL. Absent: writing; projectors do that.
 
 pub(crate) mod artifacts;
+pub(crate) mod audit_trail;
 pub(crate) mod boxes;
 pub(crate) mod conditions;
 pub(crate) mod defect_sums;

@@ -140,6 +140,11 @@ impl Session {
         Err(QueryError::Forbidden(scope))
     }
 
+    /// Has it recorded that the rules reject a decision of the caller about `resource`, under the rejection's name.
+    pub(crate) fn note_rejection(&self, resource: &str, rejection: &str) {
+        self.notes.reject(resource, rejection);
+    }
+
     /// Who asks, as the event log names it.
     pub(crate) fn actor_ref(&self) -> ActorRef {
         self.actor.acting_from(self.client.address)

@@ -82,7 +82,7 @@ impl DemoArgs {
 /// `chipq rebuild`
 #[derive(Debug, Clone, Args)]
 pub(crate) struct RebuildArgs {
-    /// The read model: inspection_overview, defects, parts, yield or reports.
+    /// The read model: inspection_overview, defects, parts, yield, reports or audit_trail.
     pub(crate) projection: String,
     /// Keep the old one and fail when the rebuilt one is not identical.
     #[arg(long)]

@@ -60,7 +60,7 @@ pub(crate) struct DecisionArgs {
 /// `chipq projections retry`
 #[derive(Debug, Clone, Args)]
 pub(crate) struct RetryStreamArgs {
-    /// The read model: inspection_overview, defects, parts, yield or reports.
+    /// The read model: inspection_overview, defects, parts, yield, reports or audit_trail.
     pub(crate) projection: String,
     /// Where the event is that parked the stream.
     #[arg(required_unless_present = "all", value_parser = clap::value_parser!(i64).range(1..))]
@@ -77,7 +77,7 @@ pub(crate) struct RetryStreamArgs {
 /// `chipq projections discard`
 #[derive(Debug, Clone, Args)]
 pub(crate) struct DiscardStreamArgs {
-    /// The read model: inspection_overview, defects, parts, yield or reports; or all: every one that the event
+    /// The read model: inspection_overview, defects, parts, yield, reports or audit_trail; or all: every one that the event
     /// stops, or has parked a stream of.
     pub(crate) projection: String,
     /// Where the event is.

@@ -58,7 +58,7 @@ impl Requester {
 
     /// It has proved to be this one.
     pub(super) fn identify(&self, subject: &str) {
-        self.caller.identify(subject);
+        self.caller.identify(subject, None);
     }
 
     /// It is given a token, by this kind of proof.

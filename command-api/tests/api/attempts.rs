@@ -96,6 +96,8 @@ fn summary(attempts: &[Attempt]) -> (Vec<Refusal<'_>>, usize) {
                 reason.as_str(),
                 *count,
             )),
+            // Of commands a test of its own tells.
+            Attempt::CommandRejected { .. } => {}
             Attempt::AttemptsSummed { .. } => panic!("too much: {attempt:?}"),
         }
     }
@@ -165,6 +167,64 @@ async fn of_a_refresh_token_that_is_refused_the_log_says_whose_it_was() {
     let of_mia = (Some("mia"), "invalid_grant");
     assert_eq!(whose, [(None, "invalid_grant"), of_mia, of_mia]);
     assert!(!format!("{attempts:?}").contains(&token));
+}
+
+#[tokio::test]
+async fn a_command_that_the_rules_reject_stands_in_the_log_with_who_what_and_which_rejection() {
+    let api = TestApi::start().await;
+    let ada = api.token_of("ada", &["engineer"]);
+    let register = api.post("/v1/parts").token(&ada).json(json!({"part": "P"}));
+    assert_eq!(register.clone().send().await.status, 201);
+    for _ in 0..3 {
+        let again = register.clone().key(&uuid::Uuid::new_v4().to_string());
+        assert_eq!(again.send().await.status, 409);
+    }
+    let id =
+        api.post("/v1/inspections").token(&ada).json(board()).send().await.text("inspection_id");
+    let infer = format!("/v1/inspections/{id}/infer");
+    assert_eq!(api.post(&infer).token(&ada).send().await.problem(), (409, "no-artifact".into()));
+    let stale = api.post(&infer).token(&ada).header("if-match", "\"77\"");
+    assert_eq!(stale.send().await.status, 412);
+    // What is malformed, and what is only read, is no command that the rules reject.
+    assert_eq!(
+        api.post("/v1/parts").token(&ada).json(json!({"part": ""})).send().await.status,
+        422
+    );
+    let admin = api.token_of("root", &["admin"]);
+    assert_eq!(api.get("/v1/accounts/nobody").token(&admin).send().await.status, 404);
+
+    let mut rejected = Vec::new();
+    for attempt in api.recorded_attempts().await {
+        if let Attempt::CommandRejected {
+            subject,
+            token_id,
+            address,
+            asked,
+            resource,
+            reason,
+            count,
+            ..
+        } = attempt
+        {
+            assert_eq!(subject.as_deref(), Some("ada"));
+            assert!(token_id.is_some_and(|id| id.parse::<uuid::Uuid>().is_ok()));
+            assert_eq!(address.as_deref(), Some("127.0.0.1"));
+            rejected.push((asked, resource, reason, count));
+        }
+    }
+    rejected.sort();
+    let of = |asked: &str, resource: &str, reason: &str, count: u64| {
+        (asked.to_owned(), resource.to_owned(), reason.to_owned(), count)
+    };
+    let pattern = "POST /v1/inspections/{inspection_id}/infer";
+    let mut expected = [
+        of(pattern, &infer, "no-artifact", 1),
+        of(pattern, &infer, "precondition-failed", 1),
+        of("POST /v1/parts", "/v1/parts", "part-already-registered", 1),
+        of("POST /v1/parts", "/v1/parts", "part-already-registered", 2),
+    ];
+    expected.sort();
+    assert_eq!(rejected, expected);
 }
 
 fn outcome(reply: &Reply) -> (u16, Option<&str>) {

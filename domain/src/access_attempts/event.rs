@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use crate::aggregate::stored_events;
 
@@ -44,6 +45,28 @@ pub enum AccessAttemptEvent {
         /// When last.
         last_at: DateTime<Utc>,
     },
+    /// A command of somebody who may give it was rejected by the rules, once or several times in the same way.
+    #[serde(rename = "CommandRejected")]
+    CommandRejected {
+        /// The account or client that gave it; absent where nobody knows.
+        subject: Option<String>,
+        /// The id (`jti`) of the token that it was given with; absent where none was.
+        token_id: Option<String>,
+        /// From where; absent where nobody knows.
+        address: Option<String>,
+        /// What was asked: a method and the pattern of a path, or the name of a GraphQL mutation.
+        asked: String,
+        /// What it was for: a path, or a read model and a position in the log.
+        resource: String,
+        /// The rejection's name.
+        reason: String,
+        /// How often.
+        count: u64,
+        /// When first.
+        first_at: DateTime<Utc>,
+        /// When last.
+        last_at: DateTime<Utc>,
+    },
     /// So much was tried that this only says how often.
     #[serde(rename = "AttemptsSummed")]
     AttemptsSummed {
@@ -51,6 +74,8 @@ pub enum AccessAttemptEvent {
         granted: u64,
         /// Refusals.
         refused: u64,
+        /// Commands that were rejected.
+        rejected: u64,
         /// When first.
         first_at: DateTime<Utc>,
         /// When last.
@@ -61,5 +86,12 @@ pub enum AccessAttemptEvent {
 stored_events!(AccessAttemptEvent {
     TOKEN_GRANTED: TokenGranted = "TokenGranted",
     ACCESS_REFUSED: AccessRefused = "AccessRefused",
-    ATTEMPTS_SUMMED: AttemptsSummed = "AttemptsSummed",
+    COMMAND_REJECTED: CommandRejected = "CommandRejected",
+    ATTEMPTS_SUMMED: AttemptsSummed = "AttemptsSummed" upcast [without_rejected],
 });
+
+/// From version 1, when rejected commands were not recorded, to version 2.
+fn without_rejected(mut payload: Value) -> Value {
+    payload["rejected"] = json!(0);
+    payload
+}

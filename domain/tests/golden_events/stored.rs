@@ -88,6 +88,7 @@ variant_names!(
     ACCESS_ATTEMPT_EVENTS, access_attempt_event, AccessAttemptEvent:
     TokenGranted,
     AccessRefused,
+    CommandRejected,
     AttemptsSummed,
 );
 

@@ -14,7 +14,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 use uuid::Uuid;
 
 use super::NotedAttempts;
-use super::tally::AttemptTally;
+use super::tally::{AttemptCounts, AttemptTally};
 use crate::event_log::{EventLog, EventMetadata};
 use crate::execute::{ExecuteError, Request, execute};
 use crate::shutdown::Shutdown;
@@ -117,7 +117,8 @@ impl AttemptWriter {
         let overflow = &self.noted.overflow;
         let granted = overflow.granted.swap(0, Ordering::Relaxed);
         let refused = overflow.refused.swap(0, Ordering::Relaxed);
-        self.tally.add_to_sum(granted, refused, Utc::now());
+        let rejected = overflow.rejected.swap(0, Ordering::Relaxed);
+        self.tally.add_to_sum(AttemptCounts { granted, refused, rejected }, Utc::now());
         self.unwritten.extend(self.tally.end_minute());
     }
 

@@ -39,13 +39,25 @@ fn granted(n: u32) -> AccessAttempt {
     })
 }
 
-/// Granted and refused, as these events say.
-fn counted(events: &[E]) -> (u64, u64) {
-    events.iter().fold((0, 0), |(granted, refused), event| match event {
-        E::TokenGranted { .. } => (granted + 1, refused),
-        E::AccessRefused { count, .. } => (granted, refused + count),
-        E::AttemptsSummed { granted: more, refused: others, .. } => {
-            (granted + more, refused + others)
+fn rejected(n: u32, reason: &str) -> AccessAttempt {
+    AccessAttempt::Rejected(RejectedCommand {
+        subject: Some("aoi-1".to_owned()),
+        token_id: Some("a-token".to_owned()),
+        address: Some(Ipv4Addr::LOCALHOST.into()),
+        asked: "POST /v1/inspections/{id}/infer".to_owned(),
+        resource: format!("/v1/inspections/{n}/infer"),
+        reason: reason.to_owned(),
+    })
+}
+
+/// Granted, refused and rejected, as these events say.
+fn counted(events: &[E]) -> (u64, u64, u64) {
+    events.iter().fold((0, 0, 0), |(granted, refused, rejected), event| match event {
+        E::TokenGranted { .. } => (granted + 1, refused, rejected),
+        E::AccessRefused { count, .. } => (granted, refused + count, rejected),
+        E::CommandRejected { count, .. } => (granted, refused, rejected + count),
+        E::AttemptsSummed { granted: more, refused: others, rejected: rest, .. } => {
+            (granted + more, refused + others, rejected + rest)
         }
     })
 }
@@ -77,13 +89,40 @@ fn whatever_is_tried_a_minute_has_no_more_events_than_a_named_number_and_all_is_
     let mut events = Vec::new();
     for n in 0..100_000 {
         events.extend(tally.take_in(refused(n % 5_000, "wrong-secret"), now));
+        events.extend(tally.take_in(rejected(n % 5_000, "already-judged"), now));
         if n % 100 == 0 {
             events.extend(tally.take_in(granted(n), now));
         }
     }
     events.extend(tally.end_minute());
-    assert!(events.len() <= 2 * KINDS_MAX + GRANTS_MAX as usize + 1, "{}", events.len());
-    assert_eq!(counted(&events), (1_000, 100_000));
+    assert!(events.len() <= 4 * KINDS_MAX + GRANTS_MAX as usize + 1, "{}", events.len());
+    assert_eq!(counted(&events), (1_000, 100_000, 100_000));
+}
+
+#[test]
+fn a_rejection_that_comes_again_is_one_event_more_and_keeps_no_refusal_out() {
+    let (mut tally, begun) = (AttemptTally::default(), Utc::now());
+    let at = |second| begun + Duration::from_secs(second);
+    let first = tally.take_in(rejected(1, "already-judged"), at(0));
+    assert!(matches!(first, Some(E::CommandRejected { count: 1, .. })), "{first:?}");
+    for second in 1..=40 {
+        assert_eq!(tally.take_in(rejected(1, "already-judged"), at(second)), None);
+    }
+    assert!(tally.take_in(rejected(1, "voided"), at(41)).is_some(), "for another reason");
+    for n in 2..=2 * KINDS_MAX as u32 {
+        tally.take_in(rejected(n, "already-judged"), at(42));
+    }
+    assert!(tally.take_in(refused(1, "wrong-secret"), at(43)).is_some(), "beside all of them");
+    let left = tally.end_minute();
+    let [
+        E::CommandRejected { count: 40, first_at, last_at, .. },
+        E::AttemptsSummed { granted: 0, refused: 0, rejected, .. },
+    ] = &left[..]
+    else {
+        panic!("{left:?}");
+    };
+    assert_eq!((*first_at, *last_at), (at(1), at(40)));
+    assert_eq!(*rejected, KINDS_MAX as u64 + 1);
 }
 
 struct World {
@@ -120,7 +159,7 @@ async fn what_was_noted_is_in_the_log_when_it_is_stopped_in_order() {
     assert_eq!((actor.subject.as_str(), actor.roles.join(" ")), ("command-api", "service".into()));
     let events: Vec<_> =
         events.iter().map(|event| event.decode::<AccessAttempts>().unwrap()).collect();
-    assert_eq!((events.len(), counted(&events)), (3, (1, 7)));
+    assert_eq!((events.len(), counted(&events)), (3, (1, 7, 0)));
 }
 
 #[tokio::test]
@@ -147,6 +186,7 @@ async fn whoever_notes_waits_for_nobody_and_what_finds_no_place_is_counted() {
     // Nobody takes them meanwhile.
     for n in 0..flood {
         recorder.note(refused(n, "missing-token"));
+        recorder.note(rejected(n, "already-judged"));
         recorder.note(granted(n));
     }
     let mut writer = AttemptWriter::new(noted, Arc::clone(&log), "command-api");
@@ -156,8 +196,8 @@ async fn whoever_notes_waits_for_nobody_and_what_finds_no_place_is_counted() {
         .iter()
         .map(|event| event.decode::<AccessAttempts>().unwrap())
         .collect();
-    assert_eq!(counted(&events), (flood.into(), flood.into()));
-    assert!(events.len() <= 2 * KINDS_MAX + GRANTS_MAX as usize + 1, "{}", events.len());
+    assert_eq!(counted(&events), (flood.into(), flood.into(), flood.into()));
+    assert!(events.len() <= 4 * KINDS_MAX + GRANTS_MAX as usize + 1, "{}", events.len());
 }
 
 /// Fails twice: once instead of an append, and once after it.

@@ -35,13 +35,15 @@ pub enum Scope {
     AccessRead,
     /// `access:write`: create and change accounts and clients.
     AccessWrite,
+    /// `audit:read`: who did what, of every event.
+    AuditRead,
     /// `tokens:introspect`: ask whether a token is believed, and what it proves.
     TokensIntrospect,
 }
 
 impl Scope {
     /// Every scope.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::InspectionsRead,
         Self::InspectionsWrite,
         Self::InspectionsVoid,
@@ -54,6 +56,7 @@ impl Scope {
         Self::RetentionWrite,
         Self::AccessRead,
         Self::AccessWrite,
+        Self::AuditRead,
         Self::TokensIntrospect,
     ];
 
@@ -73,6 +76,7 @@ impl Scope {
             Self::RetentionWrite => "retention:write",
             Self::AccessRead => "access:read",
             Self::AccessWrite => "access:write",
+            Self::AuditRead => "audit:read",
             Self::TokensIntrospect => "tokens:introspect",
         }
     }
@@ -93,6 +97,7 @@ impl Scope {
             Self::RetentionWrite => "say for how long pictures are kept",
             Self::AccessRead => "read accounts and clients",
             Self::AccessWrite => "create and change accounts and clients",
+            Self::AuditRead => "read the audit trail",
             Self::TokensIntrospect => "ask whether a token is believed",
         }
     }
@@ -158,6 +163,7 @@ pub(super) const fn default_scopes(role: Role) -> &'static [Scope] {
             S::ProjectionsRead,
             S::RetentionRead,
             S::AccessRead,
+            S::AuditRead,
             S::TokensIntrospect,
         ],
         Role::Admin => &Scope::ALL,

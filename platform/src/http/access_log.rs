@@ -78,6 +78,7 @@ pub(super) async fn record_request(
     let mut response = next.run(request).instrument(span).await;
     let problem = response.extensions_mut().remove::<Problem>();
     let name = problem.as_ref().map(|p| p.name().to_owned());
+    notes.finish(response.status(), &path, problem.as_ref());
     if let Some(problem) = problem {
         response = complete_problem(response, problem.completed_at(&path, &context.trace_id));
     }
@@ -85,7 +86,6 @@ pub(super) async fn record_request(
     if let Ok(value) = HeaderValue::from_str(&context.traceparent) {
         response.headers_mut().insert(TRACEPARENT.clone(), value);
     }
-    notes.finish(response.status(), name.as_deref());
     under_way.end(response.status(), name.as_deref());
     response
 }

@@ -1,7 +1,7 @@
 //! Where whoever refuses a request, or grants a token, says so for the log.
 //!
 //! Invariant: no request is refused for want of a right without a note: what nobody has said is said of every answer
-//! that is 401 or 403. A name that was typed in is noted only where it is somebody's: it may be a password in the
+//! that is 401 or 403, and of every rejection by the rules. A name that was typed in is noted only where it is somebody's: it may be a password in the
 //! wrong field.
 
 use std::convert::Infallible;
@@ -13,8 +13,10 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{Extensions, StatusCode};
 
-use super::{ClientAddress, RequestCaller};
-use crate::access_attempts::{AccessAttempt, AttemptRecorder, GrantedToken, RefusedAccess};
+use super::{ClientAddress, Problem, RequestCaller, abbreviate};
+use crate::access_attempts::{
+    AccessAttempt, AttemptRecorder, GrantedToken, RefusedAccess, RejectedCommand,
+};
 
 /// What is to be recorded of one request. As an extractor it never fails; where nobody records, what is said here
 /// goes nowhere.
@@ -79,11 +81,32 @@ impl AttemptNotes {
         }));
     }
 
-    /// The request was answered so, in the words of this problem.
-    pub(super) fn finish(&self, status: StatusCode, problem: Option<&str>) {
-        let is_refused = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
-        if is_refused && !self.0.is_noted.load(Ordering::Relaxed) {
-            self.refuse(problem.unwrap_or(status.as_str()));
+    /// A command for `resource` is rejected by the rules, under the rejection's name.
+    pub fn reject(&self, resource: &str, rejection: &str) {
+        let (caller, concerned) = (&self.0.caller, self.0.concerned.get());
+        self.0.recorder.note(AccessAttempt::Rejected(RejectedCommand {
+            subject: caller.subject().or(concerned.map(String::as_str)).map(str::to_owned),
+            token_id: caller.token_id().map(str::to_owned),
+            address: self.0.address,
+            asked: self.0.asked.clone(),
+            resource: abbreviate(resource).into_owned(),
+            reason: rejection.to_owned(),
+        }));
+    }
+
+    /// The request for `path` was answered so, by this problem if by one.
+    pub(super) fn finish(&self, status: StatusCode, path: &str, problem: Option<&Problem>) {
+        if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+            if !self.0.is_noted.load(Ordering::Relaxed) {
+                match problem {
+                    Some(problem) => self.refuse(problem.name()),
+                    None => self.refuse(status.as_str()),
+                }
+            }
+        } else if let Some(rejection) = problem.filter(|problem| problem.is_rejection())
+            && !self.0.asked.starts_with("GET ")
+        {
+            self.reject(path, rejection.name());
         }
     }
 }

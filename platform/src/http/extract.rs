@@ -37,7 +37,8 @@ where
         let verifier = Arc::<TokenVerifier>::from_ref(state);
         let actor = authenticate(&parts.headers, &verifier).await;
         let actor = actor.inspect_err(|error| note_refusal(parts, error))?;
-        RequestCaller::of_request(&parts.extensions).identify(&actor.subject);
+        RequestCaller::of_request(&parts.extensions)
+            .identify(&actor.subject, actor.token_id.as_deref());
         Ok(Self(actor))
     }
 }

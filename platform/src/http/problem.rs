@@ -33,6 +33,7 @@ pub struct Problem(Box<Details>);
 struct Details {
     kind: ProblemType,
     status: StatusCode,
+    is_rejection: bool,
     detail: String,
     instance: Option<String>,
     trace_id: Option<String>,
@@ -49,6 +50,7 @@ impl Problem {
         Self(Box::new(Details {
             kind,
             status: kind.status(),
+            is_rejection: false,
             detail: abbreviate(&detail).into_owned(),
             instance: None,
             trace_id: None,
@@ -148,6 +150,18 @@ impl Problem {
     pub fn with_status(mut self, status: StatusCode) -> Self {
         self.0.status = status;
         self
+    }
+
+    /// As what the rules say to a command, so that it is recorded.
+    #[must_use]
+    pub fn rejecting_command(mut self) -> Self {
+        self.0.is_rejection = true;
+        self
+    }
+
+    /// Whether the rules say so to a command.
+    pub(super) fn is_rejection(&self) -> bool {
+        self.0.is_rejection
     }
 
     /// With this header in the answer; one that cannot stand in a header is left out.

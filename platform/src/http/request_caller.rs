@@ -9,7 +9,13 @@ use axum::http::request::Parts;
 
 /// Who makes a request, once somebody has found out; what extracts a caller says it here.
 #[derive(Debug, Clone, Default)]
-pub struct RequestCaller(Arc<OnceLock<String>>);
+pub struct RequestCaller(Arc<OnceLock<IdentifiedCaller>>);
+
+#[derive(Debug)]
+struct IdentifiedCaller {
+    subject: String,
+    token_id: Option<String>,
+}
 
 impl RequestCaller {
     /// The request with these extensions; where nobody records it, what is said here goes nowhere.
@@ -20,12 +26,20 @@ impl RequestCaller {
 
     /// Who makes it, if somebody has said so.
     pub(super) fn subject(&self) -> Option<&str> {
-        self.0.get().map(String::as_str)
+        self.0.get().map(|caller| caller.subject.as_str())
     }
 
-    /// It is made by `subject`. The first who says so is believed.
-    pub fn identify(&self, subject: &str) {
-        self.0.get_or_init(|| subject.to_owned());
+    /// The id of the token that proves it, where one does.
+    pub(super) fn token_id(&self) -> Option<&str> {
+        self.0.get()?.token_id.as_deref()
+    }
+
+    /// It is made by `subject`, as the token of this id proves where one does. The first who says so is believed.
+    pub fn identify(&self, subject: &str, token_id: Option<&str>) {
+        self.0.get_or_init(|| IdentifiedCaller {
+            subject: subject.to_owned(),
+            token_id: token_id.map(str::to_owned),
+        });
     }
 }
 

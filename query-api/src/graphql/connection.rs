@@ -56,6 +56,17 @@ pub(super) async fn read_connection<R: Listed + OutputType>(
     models: &[ProjectionName],
     wanted: Option<KeptPlace>,
 ) -> Result<ObjectPage<R>> {
+    read_connection_of::<R, R>(ctx, arguments, filter, models, wanted).await
+}
+
+/// The same of a list whose rows are shown as another object.
+pub(super) async fn read_connection_of<R: Listed + Into<O>, O: OutputType>(
+    ctx: &Context<'_>,
+    arguments: PageArguments,
+    filter: &impl Filter,
+    models: &[ProjectionName],
+    wanted: Option<KeptPlace>,
+) -> Result<ObjectPage<O>> {
     let context = query_context(ctx)?;
     let session = current_session(ctx)?;
     let filter = &Within::list::<R>(filter, session.reach());
@@ -73,7 +84,7 @@ pub(super) async fn read_connection<R: Listed + OutputType>(
     let mut page = Connection::with_additional_fields(slice.has_previous, slice.has_next, reflects);
     page.edges.extend(slice.rows.into_iter().map(|row| {
         let cursor = cursor_of(&row, filter, &context.cursor_key);
-        Edge::new(cursor, row)
+        Edge::new(cursor, row.into())
     }));
     Ok(page)
 }

@@ -103,7 +103,8 @@ async fn discard_everywhere(
     for projection in stopped {
         requests.push(request(ctx, projection, RepairAction::Discard, position, &reason)?);
     }
-    let decided = record_repairs(&**context.tail.log(), requests).await?;
+    let decided = record_repairs(&**context.tail.log(), requests).await;
+    let decided = note_rejection(ctx, ("all", position), decided.map_err(Into::into))?;
     Ok(decided.into_iter().map(RecordedDecision::from).collect())
 }
 
@@ -120,7 +121,22 @@ async fn decide(
         return Err(QueryError::NotFound(what));
     }
     let request = request(ctx, projection.to_string(), action, position, &reason)?;
-    Ok(record_repair(&**context.tail.log(), request).await?.into())
+    let decided = record_repair(&**context.tail.log(), request).await;
+    let about = (projection.as_str(), position);
+    Ok(note_rejection(ctx, about, decided.map_err(Into::into))?.into())
+}
+
+/// Has it recorded when the rules reject a decision.
+fn note_rejection<T>(
+    ctx: &Context<'_>,
+    (projection, position): (&str, LogPosition),
+    decided: Result<T, QueryError>,
+) -> Result<T, QueryError> {
+    if let Err(QueryError::Rejected { rejection, .. }) = &decided {
+        let resource = format!("{projection} at position {}", position.0);
+        current_session(ctx)?.note_rejection(&resource, rejection);
+    }
+    decided
 }
 
 /// The caller's decision for one read model.

@@ -7,7 +7,9 @@ use platform::auth::Scope;
 use platform::event_log::Position;
 use platform::projection_repair::list_repairs;
 
-use super::connection::{ObjectPage, await_all, models_behind_fields, parse_id, read_connection};
+use super::connection::{
+    ObjectPage, await_all, models_behind_fields, parse_id, read_connection, read_connection_of,
+};
 use super::cost::{
     nodes_cost, page_cost, pareto_cost, projections_cost, requests_for_rows, series_cost,
     single_cost,
@@ -17,6 +19,7 @@ use super::node::{Node, find_nodes};
 use super::{Allowed, Everywhere, current_session, query_context};
 use crate::error::QueryError;
 use crate::paging::{PageArguments, Within};
+use crate::read_model::audit_trail::{AuditEntryObject, AuditTrailFilter, SubjectEntry};
 use crate::read_model::defect_sums;
 use crate::read_model::defects::{DefectFilter, DefectObject};
 use crate::read_model::inspections::{self, InspectionFilter, InspectionObject};
@@ -288,6 +291,33 @@ impl Query {
         filter.check_arguments()?;
         let page = PageArguments { first, after, last, before };
         read_connection(ctx, page, &filter, &[ProjectionName::Reports], min_position).await
+    }
+
+    /// Who did what, when, from where, with which token, to what, and why: every event, the oldest first; `first` and
+    /// `last` are 1 to 100. What is of no part or station is for whoever is not limited to any.
+    #[graphql(
+        guard = "Allowed(Scope::AuditRead)",
+        complexity = "page_cost(first, last, child_complexity)"
+    )]
+    #[allow(clippy::too_many_arguments, reason = "they are GraphQL arguments")]
+    async fn audit_trail(
+        &self,
+        ctx: &Context<'_>,
+        filter: Option<AuditTrailFilter>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+        min_position: Option<KeptPlace>,
+    ) -> Result<ObjectPage<AuditEntryObject>> {
+        let (filter, models) = (filter.unwrap_or_default(), [ProjectionName::AuditTrail]);
+        filter.check_arguments()?;
+        let page = PageArguments { first, after, last, before };
+        if filter.subject.is_some() {
+            let entries = read_connection_of::<SubjectEntry, _>;
+            return entries(ctx, page, &filter, &models, min_position).await;
+        }
+        read_connection(ctx, page, &filter, &models, min_position).await
     }
 
     /// How far each read model has come, and what it had to leave out.

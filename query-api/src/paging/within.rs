@@ -27,7 +27,12 @@ impl<'a, F: Filter> Within<'a, F> {
 
     /// The rows of `placed` that pass `filter`, within `reach`.
     pub(crate) fn rows(placed: Placed, filter: &'a F, reach: &'a Reach) -> Self {
-        let wanted = narrow(filter.wanted(), limits_of(placed, reach));
+        let mut wanted = narrow(filter.wanted(), limits_of(placed, reach));
+        if let (Some(wanted), Some((column, text))) = (&mut wanted, filter.or_else())
+            && let Some(wanted) = wanted.iter_mut().find(|wanted| wanted.column == column)
+        {
+            wanted.texts.push(text.to_owned());
+        }
         Self { filter, reach, wanted }
     }
 

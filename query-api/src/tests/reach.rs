@@ -87,6 +87,10 @@ impl Line {
         for part in PARTS {
             insert_part(&world, part).await;
         }
+        for (n, part, station) in BOARDS {
+            insert_audited(&world, n, Some(part), Some(station)).await;
+        }
+        insert_audited(&world, 5, None, None).await;
         let mut line = Self { world, register, access: AccessControl::default() };
         for reader in Reader::all() {
             line.admit(reader.name, reader.reach);
@@ -161,6 +165,28 @@ async fn insert_board(world: &World, (n, part, station): (i64, &str, &str)) {
              (date_trunc('hour', now()) - interval '1 hour', 'L{n}', '{part}', '{station}', 1, 0, 0, 1, 1)"
         ))
         .await;
+}
+
+async fn insert_audited(world: &World, n: i64, part: Option<&str>, station: Option<&str>) {
+    let entry = json!({
+        "position": n, "at": "2026-11-30T06:00:00Z", "event": "Happened", "event_version": "1",
+        "stream": {"type": "inspection", "id": "x", "sequence": 1}, "actor": null, "caused_by": null,
+        "correlation_id": null, "command_id": null, "address": null, "token_id": null, "reason": null,
+        "subjects": ["ada"], "inspection": null, "changed": [], "facts": {},
+    });
+    let quoted = |text: Option<&str>| text.map_or("NULL".to_owned(), |text| format!("'{text}'"));
+    let (part, station) = (quoted(part), quoted(station));
+    for sql in [
+        format!(
+            "INSERT INTO read.audit_trail VALUES ({n}, '2026-11-30T06:00:00Z', gen_random_uuid(), 'Happened', NULL,
+             {part}, {station}, '{entry}')"
+        ),
+        format!(
+            "INSERT INTO read.audit_trail_subjects VALUES ('ada', '2026-11-30T06:00:00Z', {n}, NULL, {part}, {station})"
+        ),
+    ] {
+        world.execute(&sql).await;
+    }
 }
 
 async fn insert_part(world: &World, (part, n): (&str, i64)) {

@@ -74,7 +74,13 @@ CREATE TABLE read.reports (
     part text NOT NULL, station text NOT NULL, judgement text NOT NULL,
     defect_count integer NOT NULL, judged_at timestamptz NOT NULL,
     position bigint NOT NULL UNIQUE, document json NOT NULL);
+CREATE TABLE read.audit_trail (
+    position bigint PRIMARY KEY, at timestamptz NOT NULL, event_id uuid NOT NULL, event text NOT NULL,
+    inspection_id text, part text, station text, entry jsonb NOT NULL);
+CREATE TABLE read.audit_trail_subjects (
+    subject text NOT NULL, at timestamptz NOT NULL, position bigint NOT NULL, inspection_id text,
+    part text, station text, PRIMARY KEY (subject, position));
 INSERT INTO projection_checkpoints (projection, generation, status, schema_version)
 SELECT name, 1, 'serving', 1
-FROM unnest(ARRAY['inspection_overview', 'defects', 'parts', 'yield', 'reports']) AS name;
+FROM unnest(ARRAY['inspection_overview', 'defects', 'parts', 'yield', 'reports', 'audit_trail']) AS name;
 "#;

@@ -47,12 +47,26 @@ async fn check(line: &Line, reader: &Reader, field: &str) {
             let pareto = line.query(reader, query, json!({})).await;
             assert_eq!(pareto["defectPareto"]["total"], reader.boards().len(), "{}", reader.name);
         }
+        "auditTrail" => check_trail(line, reader).await,
         "projections" => check_whole(line, reader, "{ projections { name } }").await,
         "projectionRepairs" => {
             let query = "{ projectionRepairs(projection: \"yield\") { reason } }";
             check_whole(line, reader, query).await;
         }
         other => panic!("{other}: decide what somebody who is limited may see of it"),
+    }
+}
+
+/// Events of boards within reach; one of the whole installation for nobody who is limited.
+async fn check_trail(line: &Line, reader: &Reader) {
+    let mut wanted: Vec<_> = reader.boards().iter().map(ToString::to_string).collect();
+    wanted.extend(reader.reach.is_everywhere().then(|| "5".to_owned()));
+    let wanted: Vec<_> = wanted.into_iter().map(|n| json!({"position": n})).collect();
+    for filter in ["", "(filter: {subject: \"ada\"})"] {
+        let query = format!("{{ auditTrail{filter} {{ totalCount nodes {{ position }} }} }}");
+        let trail = line.query(reader, &query, json!({})).await["auditTrail"].clone();
+        assert_eq!(trail["nodes"], json!(wanted), "{} {filter}", reader.name);
+        assert_eq!(trail["totalCount"], wanted.len(), "{} {filter}", reader.name);
     }
 }
 
