@@ -34,6 +34,12 @@ impl StoredPayload {
     pub fn value(&self) -> Result<&Value, &serde_json::Error> {
         self.parsed.get_or_init(|| serde_json::from_str(&self.text)).as_ref()
     }
+
+    /// A field of it; none where there is none, or where it cannot be read.
+    #[must_use]
+    pub fn get(&self, field: &str) -> Option<&Value> {
+        self.value().ok()?.get(field)
+    }
 }
 
 impl From<Value> for StoredPayload {
@@ -43,12 +49,12 @@ impl From<Value> for StoredPayload {
     }
 }
 
-/// A field of it; null where there is none.
+/// A field of it; null where [`StoredPayload::get`] has none.
 impl Index<&str> for StoredPayload {
     type Output = Value;
 
     fn index(&self, field: &str) -> &Value {
-        self.value().ok().and_then(|value| value.get(field)).unwrap_or(&Value::Null)
+        self.get(field).unwrap_or(&Value::Null)
     }
 }
 

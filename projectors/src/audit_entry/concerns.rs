@@ -6,7 +6,7 @@ use domain::{
     ANYBODY, AccessAttemptEvent, AccessAttempts, AccessControl, Aggregate as _, Inspection,
     ProjectionRepair,
 };
-use platform::event_log::Recorded;
+use platform::event_log::{Recorded, StoredPayload};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -54,7 +54,7 @@ fn inspection_at(path: &str) -> Option<String> {
 }
 
 /// The inspection whose stream a read model was repaired for.
-fn repaired_inspection(payload: &Value) -> Option<String> {
+fn repaired_inspection(payload: &StoredPayload) -> Option<String> {
     let poison = payload.get("poison")?;
     let is_inspection = poison.get("aggregate_type")?.as_str()? == Inspection::TYPE;
     is_inspection.then(|| poison.get("aggregate_id")?.as_str().map(str::to_owned)).flatten()

@@ -10,11 +10,12 @@ const COUNTED: [(&str, &[&str]); 1] =
 
 /// The fields of the stored shape, without its tag and the reason.
 pub(super) fn facts_of(recorded: &Recorded, display_name: Option<String>) -> Map<String, Value> {
-    let Value::Object(payload) = &recorded.payload else {
+    let mut facts = match recorded.payload.value() {
+        Ok(Value::Object(payload)) => payload.clone(),
         // Another tool wrote it: it is shown as it is.
-        return Map::from_iter([("payload".to_owned(), recorded.payload.clone())]);
+        Ok(other) => return Map::from_iter([("payload".to_owned(), other.clone())]),
+        Err(_) => return Map::from_iter([("payload".to_owned(), recorded.payload.text().into())]),
     };
-    let mut facts = payload.clone();
     facts.remove("type");
     if facts.get("reason").is_none_or(|reason| reason.is_string() || reason.is_null()) {
         facts.remove("reason");

@@ -1,5 +1,6 @@
 //! What an event puts in the place of something before it in its stream: a recipe, a role, a reach, a policy, a network.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use domain::{
@@ -64,7 +65,8 @@ pub fn replaceable_values(recorded: &Recorded) -> Vec<ReplaceableValue> {
         AccessControlEvent::CREDENTIAL_REPLACED => vec![of_principal(field("credential"))],
         AccessControlEvent::PUBLIC_KEY_REGISTERED => vec![of_principal(field("key"))],
         PictureRetentionEvent::PICTURE_RETENTION_REVISED => {
-            let periods = payload.as_object().cloned().unwrap_or_default();
+            let periods = payload.value().ok().and_then(Value::as_object);
+            let periods = periods.cloned().unwrap_or_default();
             let periods = periods.into_iter().filter(|(field, _)| field.ends_with("_days"));
             let value = Value::Object(periods.collect());
             vec![ReplaceableValue { key: "policy".to_owned(), value, field: "" }]
@@ -76,19 +78,20 @@ pub fn replaceable_values(recorded: &Recorded) -> Vec<ReplaceableValue> {
     }
 }
 
-/// The recipe in today's shape, so that it can be held against that of another version.
-fn recipe_of(recorded: &Recorded) -> Value {
+/// An event of a part in today's shape, so that it can be held against that of another version.
+fn shape_today(recorded: &Recorded) -> Option<Cow<'_, Value>> {
     let Recorded { event_type, event_version, payload, .. } = recorded;
-    let upcast = Part::upcast(event_type, event_version, payload);
-    let payload = upcast.as_deref().unwrap_or(payload);
-    payload.get("recipe").cloned().unwrap_or_default()
+    let stored = payload.value().ok()?;
+    Some(Part::upcast(event_type, event_version, stored).unwrap_or(Cow::Borrowed(stored)))
+}
+
+fn recipe_of(recorded: &Recorded) -> Value {
+    shape_today(recorded).and_then(|part| part.get("recipe").cloned()).unwrap_or_default()
 }
 
 /// The golden sample that takes the place of those before it; one that stands beside them replaces nothing.
 fn golden_sample(recorded: &Recorded) -> Option<ReplaceableValue> {
-    let Recorded { event_type, event_version, payload, .. } = recorded;
-    let upcast = Part::upcast(event_type, event_version, payload);
-    let payload = upcast.as_deref().unwrap_or(payload);
+    let payload = shape_today(recorded)?;
     let is_replacement = payload.get("use")?.as_str()? == GoldenSampleUse::Replacement.as_str();
     let view = payload.get("view").and_then(Value::as_str).unwrap_or_default();
     let value = payload.get("revision")?.clone();

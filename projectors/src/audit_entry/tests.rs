@@ -62,7 +62,7 @@ fn recorded(aggregate_type: &str, event: &str, payload: Value) -> Recorded {
         sequence: 3,
         event_type: event.to_owned(),
         event_version: "1".to_owned(),
-        payload,
+        payload: payload.into(),
         metadata: EventMetadata::from_map(&HashMap::from(metadata)),
         recorded_at: DateTime::UNIX_EPOCH,
     }
