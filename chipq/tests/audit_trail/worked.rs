@@ -39,10 +39,9 @@ impl Worked {
         let inspection = judge(&demo, &pair).await;
         revise_recipe(&demo).await;
         reject_commands(&demo, &inspection).await;
-        assert_eq!(
-            Station { token: "nonsense".into(), ..demo }.get("/v1/parts").await.unwrap().0,
-            401
-        );
+        let mut nobody = demo.clone();
+        "nonsense".clone_into(&mut nobody.token);
+        assert_eq!(nobody.get("/v1/parts").await.unwrap().0, 401);
         let worked = Self { platform, data, inspection, _folder: folder };
         let password = password.to_str().unwrap();
         let create = |name, role| {
