@@ -51,7 +51,7 @@ async fn a_trail_is_what_the_log_has_in_every_way_that_it_is_asked_for() {
     let log = worked.log().await;
     let by_inspection = worked.entries(&["--inspection", id]);
     let about = |event: &Recorded| {
-        event.stream.aggregate_id == *id || event.payload.to_string().contains(id.as_str())
+        event.stream.aggregate_id == *id || event.payload.text().contains(id.as_str())
     };
     assert_eq!(positions(&by_inspection), positions_where(&log, about));
     assert!(by_inspection.len() >= 7, "{by_inspection:#?}");
