@@ -9,6 +9,7 @@ mod append_statement;
 mod group_commit;
 mod hold_up;
 mod incarnations;
+mod stored_page;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -24,7 +25,7 @@ use uuid::Uuid;
 use super::metrics::{CountedEvents, EventLogMetrics};
 use super::{
     Append, AppendError, Appended, EventLog, EventLogError, EventMetadata, LogPlace, Page,
-    Position, Recorded, Snapshots, StreamEvents, StreamId, StreamTurns, first_event_id,
+    Position, Recorded, Snapshots, StoredPage, StreamEvents, StreamId, StreamTurns, first_event_id,
 };
 use crate::postgres::channel::{HintListener, HintSender};
 use crate::postgres::{DatabaseConnection, Pool, may_pass};
@@ -188,6 +189,15 @@ impl EventLog for PostgresEventLog {
         limit: usize,
     ) -> BoxFuture<'_, Result<Page, EventLogError>> {
         self.read_page(after, limit).boxed()
+    }
+
+    fn read_stored(
+        &self,
+        after: Position,
+        up_to: Position,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<StoredPage, EventLogError>> {
+        stored_page::read_stored_page(&self.pool, (after, up_to), limit).boxed()
     }
 
     fn head(&self) -> BoxFuture<'_, Result<Position, EventLogError>> {
