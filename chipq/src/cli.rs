@@ -120,6 +120,8 @@ Exits with 1 when a board was not judged.")]
     Relay(roles::RelayArgs),
     /// Role: retires pictures whose retention period is over, and deletes their files.
     PictureRetention(roles::PictureRetentionArgs),
+    /// Role: builds the tree that proves the event log, and signs its heads.
+    LogProof(roles::LogProofArgs),
     /// Bring the database to the newest shape.
     Migrate(InstallationArgs),
     /// Build a read model again from the event log while the old one serves, then swap.
@@ -230,7 +232,8 @@ impl Command {
             | Self::Projectors(_)
             | Self::InferenceWorker(_)
             | Self::Relay(_)
-            | Self::PictureRetention(_) => return true,
+            | Self::PictureRetention(_)
+            | Self::LogProof(_) => return true,
             Self::Token(_)
             | Self::Evaluate(_)
             | Self::Inspect(_)
