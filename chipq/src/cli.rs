@@ -2,6 +2,7 @@
 
 mod access;
 mod arguments;
+mod audit;
 mod bench;
 mod keys;
 mod model;
@@ -25,6 +26,9 @@ pub(crate) use access::{
 pub(crate) use arguments::{
     DemoArgs, EvaluateArgs, GenerateBoardsArgs, InspectArgs, PhotographUnits, RebuildArgs, UpArgs,
     VerifyArgs,
+};
+pub(crate) use audit::{
+    AuditCommand, AuditKeyArgs, ExportAuditArgs, NewOriginArgs, VerifyAuditArgs,
 };
 pub(crate) use bench::{
     BenchArgs, BenchCommand, BenchGrowthArgs, BenchLogArgs, BenchPairsArgs, BenchPeerArgs,
@@ -154,6 +158,9 @@ It is good for 15 minutes. A secret is never an argument.")]
     /// Keep the keys that tokens, upload URLs and cursors are signed with.
     #[command(subcommand)]
     Keys(KeysCommand),
+    /// Prove what the log was, to somebody who does not trust its database.
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Check that every read model equals a rebuild from the event log.
     #[command(after_help = "Exits with 1 and names the differences when one does not.")]
     Verify(VerifyArgs),
@@ -252,6 +259,10 @@ impl Command {
             Self::Accounts(command) => &command.installation().foundation,
             Self::Clients(command) => &command.installation().foundation,
             Self::Keys(command) => match command.installation() {
+                Some(installation) => &installation.foundation,
+                None => return false,
+            },
+            Self::Audit(command) => match command.installation() {
                 Some(installation) => &installation.foundation,
                 None => return false,
             },

@@ -9,6 +9,7 @@ mod output;
 
 mod access;
 mod annotation;
+mod audit;
 mod bench;
 mod cli;
 mod demo;
@@ -140,6 +141,7 @@ async fn run(command: Command, shutdown: &Shutdown) -> anyhow::Result<ExitCode> 
         Command::Clients(command) => access::run_clients(command).boxed_local(),
         Command::Token(args) => access::print_token(args).boxed_local(),
         Command::Keys(command) => access::run_keys(command).boxed_local(),
+        Command::Audit(command) => audit::run(command).boxed_local(),
         Command::Verify(args) => projections::verify(args).boxed_local(),
         Command::Evaluate(args) => {
             compute(move || offline::evaluate(&args)).map_ok(succeeded).boxed_local()

@@ -25,7 +25,7 @@ CREATE TABLE proof_tree (
 INSERT INTO proof_tree (size, position, chain) VALUES (0, 0, decode(repeat('00', 32), 'hex'));
 
 -- The names that the log has had in tree heads. One is given up where the log went back behind what was signed: what
--- is signed in one name never contradicts itself.
+-- is signed in one name never contradicts itself. Who signs first gives the first one.
 CREATE TABLE proof_origins (
     number   integer     PRIMARY KEY,
     origin   text        NOT NULL UNIQUE,
@@ -36,4 +36,3 @@ CREATE TABLE proof_origins (
     -- The last tree head that was signed in this name, as a note; none before the first.
     signed_head text
 );
-INSERT INTO proof_origins (number, origin) VALUES (1, 'chipq/' || gen_random_uuid());

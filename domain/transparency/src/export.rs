@@ -122,8 +122,8 @@ impl ExportBlock {
 
 /// The line of a tree head.
 #[must_use]
-pub fn write_head_line(head: &SignedTreeHead) -> Vec<u8> {
-    write_line(&ExportLine::Head(head.to_text()))
+pub fn write_head_line(note: &SignedNote) -> Vec<u8> {
+    write_line(&ExportLine::Head(note.to_text()))
 }
 
 /// The line of an artifact.
@@ -199,6 +199,8 @@ pub struct ExportVerifier<'a> {
     /// By size; those that are not compared yet.
     heads: Vec<SignedTreeHead>,
     heads_listed: u64,
+    /// The size of the largest of them.
+    listed_size: u64,
     heads_before: u64,
     /// The last head that fits: size and position; or where the export begins.
     fits: (u64, Option<i64>),
@@ -249,6 +251,7 @@ impl<'a> ExportVerifier<'a> {
             places: vec![],
             heads: elsewhere,
             heads_listed: 0,
+            listed_size: 0,
             heads_before: 0,
             fits: (index, None),
             misfit: None,
@@ -399,6 +402,7 @@ impl<'a> ExportVerifier<'a> {
             return Err(another_log(&signed.head.origin, &self.summary.origin));
         }
         self.heads_listed += 1;
+        self.listed_size = self.listed_size.max(signed.head.size);
         self.heads.push(signed);
         Ok(())
     }
@@ -476,6 +480,13 @@ impl<'a> ExportVerifier<'a> {
             return Err(self.difference(
                 "the export ends here, without its last line: it was truncated".to_owned(),
             ));
+        }
+        let size = self.frontier.size();
+        if self.listed_size > size {
+            return Err(self.difference(format!(
+                "the export ends after event {size} of the log, and has a tree head of {}: it was truncated",
+                self.listed_size
+            )));
         }
         self.summary.heads_beyond = self.heads.len() as u64 + self.heads_before;
         Ok(self.summary)

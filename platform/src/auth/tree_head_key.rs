@@ -33,9 +33,14 @@ impl TreeHeadKey {
     /// # Errors
     /// When its file is exposed to other users, damaged, or cannot be read or written.
     pub fn open(place: &KeyPlace) -> Result<Option<Self>, KeyError> {
-        if !place.is_shared() {
-            return Self::create(place).map(Some);
-        }
+        if place.is_shared() { Self::find(place) } else { Self::create(place).map(Some) }
+    }
+
+    /// The key in `place`, and makes none.
+    ///
+    /// # Errors
+    /// When its file is exposed to other users, damaged, or cannot be read.
+    pub fn find(place: &KeyPlace) -> Result<Option<Self>, KeyError> {
         let path = Self::file_in(place);
         match place.read_file(&path)? {
             Some(bytes) => Self::parse(&path, bytes).map(Some),

@@ -30,6 +30,15 @@ pub async fn list_origins(pool: &Pool) -> Result<Vec<LogOrigin>, sqlx::Error> {
     .await
 }
 
+/// The name that is signed in; the first one is given here.
+pub(crate) async fn ensure_origin(pool: &Pool) -> Result<LogOrigin, sqlx::Error> {
+    let first =
+        "INSERT INTO proof_origins (number, origin) VALUES (1, 'chipq/' || gen_random_uuid())
+         ON CONFLICT (number) DO NOTHING";
+    sqlx::query(first).execute(pool).await?;
+    list_origins(pool).await?.pop().ok_or(sqlx::Error::RowNotFound)
+}
+
 /// Notes the tree head that was signed last in this name.
 pub(crate) async fn note_signed_head(
     pool: &Pool,
@@ -50,7 +59,7 @@ pub async fn begin_origin(pool: &Pool, actor: &str, reason: &str) -> Result<Stri
     let mut transaction = pool.begin().await?;
     let begun = sqlx::query_scalar(
         "INSERT INTO proof_origins (number, origin, actor, reason)
-         SELECT max(number) + 1, 'chipq/' || gen_random_uuid(), $1, $2 FROM proof_origins
+         SELECT coalesce(max(number), 0) + 1, 'chipq/' || gen_random_uuid(), $1, $2 FROM proof_origins
          RETURNING origin",
     );
     let origin = begun.bind(actor).bind(reason).fetch_one(&mut *transaction).await?;

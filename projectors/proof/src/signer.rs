@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use transparency::{SignedNote, SignedTreeHead, TreeHead, prove_consistency, verify_consistency};
 
 use crate::head_folder::HeadFolder;
-use crate::origins::{list_origins, note_signed_head};
+use crate::origins::{ensure_origin, note_signed_head};
 use crate::tree_tables::{StoredTree, TreeError, load_tree, prove_with_tiles};
 use crate::troubles::{Concern, Troubles};
 use crate::witness::Witness;
@@ -81,11 +81,10 @@ impl Signer {
     }
 
     /// Signs what is written down, if it is more than what was signed.
-    async fn sign_growth(&self) -> Result<Option<SignedTreeHead>, String> {
+    pub(crate) async fn sign_growth(&self) -> Result<Option<SignedTreeHead>, String> {
         let text = |error: &dyn std::fmt::Display| error.to_string();
         let key = self.key.as_ref().ok_or_else(|| self.without_key.clone())?;
-        let origins = list_origins(&self.pool).await.map_err(|error| text(&error))?;
-        let origin = origins.last().ok_or("the log has no origin; run chipq migrate")?;
+        let origin = ensure_origin(&self.pool).await.map_err(|error| text(&error))?;
         let tree = load_tree(&self.pool).await.map_err(|error| text(&error))?;
         let kept = self.find_kept(&origin.origin).await?;
         let known = origin.signed_head.as_deref().map(SignedNote::parse).transpose();

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use platform::event_log::Position;
 use platform::postgres::{DatabaseConnection, Pool};
-use transparency::{Digest32, Frontier, locate_node, root_of};
+use transparency::{Digest32, Frontier, TILE_HASHES, locate_node, root_of};
 use uuid::Uuid;
 
 use crate::growth::UnwrittenGrowth;
@@ -59,21 +59,46 @@ pub struct LeafTile {
 pub async fn load_tree(pool: &Pool) -> Result<StoredTree, TreeError> {
     let row = sqlx::query_as("SELECT size, position, chain FROM proof_tree").fetch_one(pool);
     let (size, position, chain): (i64, i64, Vec<u8>) = row.await?;
-    let size = size.unsigned_abs();
+    let frontier = load_frontier(pool, size.unsigned_abs()).await?;
+    let damaged = |_| TreeError::Damaged { level: 0, number: size.unsigned_abs() };
+    let chain = chain.try_into().map_err(damaged)?;
+    Ok(StoredTree { frontier, position: Position(position), chain })
+}
+
+/// The tree as it was with `size` events.
+///
+/// # Errors
+/// When the database fails, or it never had so many.
+pub async fn load_frontier(pool: &Pool, size: u64) -> Result<Frontier, TreeError> {
     let damaged = || TreeError::Damaged { level: 0, number: size };
     let peaks: Vec<_> = Frontier::peak_nodes(size).collect();
     let nodes = load_nodes(pool, peaks.iter().copied().collect()).await?;
     let peaks: Option<Vec<_>> = peaks.iter().map(|peak| nodes.get(peak).copied()).collect();
-    let frontier = peaks.and_then(|peaks| Frontier::from_peaks(size, peaks)).ok_or_else(damaged)?;
-    let chain = chain.try_into().map_err(|_| damaged())?;
-    Ok(StoredTree { frontier, position: Position(position), chain })
+    peaks.and_then(|peaks| Frontier::from_peaks(size, peaks)).ok_or_else(damaged)
+}
+
+/// How many events of the tree are before this position: the index of the first that is not.
+///
+/// # Errors
+/// When the database fails.
+pub async fn find_index(pool: &Pool, position: Position) -> Result<u64, TreeError> {
+    let row: Option<(i64, Vec<i64>)> = sqlx::query_as(
+        "SELECT number, positions FROM proof_tiles WHERE level = 0 AND positions[1] < $1
+         ORDER BY number DESC LIMIT 1",
+    )
+    .bind(position.0)
+    .fetch_optional(pool)
+    .await?;
+    let Some((number, positions)) = row else { return Ok(0) };
+    let before = positions.partition_point(|found| *found < position.0);
+    Ok(number.unsigned_abs() * TILE_HASHES + before as u64)
 }
 
 /// These nodes of the tree, by level and number.
 ///
 /// # Errors
 /// When the database fails, or one of them is not there.
-pub async fn load_nodes(
+async fn load_nodes(
     pool: &Pool,
     wanted: BTreeSet<(u32, u64)>,
 ) -> Result<BTreeMap<(u32, u64), Digest32>, TreeError> {
@@ -141,6 +166,24 @@ pub async fn read_leaves(pool: &Pool, number: u64) -> Result<LeafTile, TreeError
         event_ids,
     });
     Ok(tile.unwrap_or_default())
+}
+
+/// Every tile above the leaves, by level and number.
+///
+/// # Errors
+/// When the database fails.
+pub(crate) async fn read_inner_tiles(
+    pool: &Pool,
+) -> Result<BTreeMap<(u8, u64), Vec<Digest32>>, TreeError> {
+    let rows: Vec<(i16, i64, Vec<u8>)> =
+        sqlx::query_as("SELECT level, number, hashes FROM proof_tiles WHERE level > 0")
+            .fetch_all(pool)
+            .await?;
+    let tiles = rows.into_iter().map(|(level, number, hashes)| {
+        let level = u8::try_from(level).unwrap_or(u8::MAX);
+        ((level, number.unsigned_abs()), hashes.as_chunks::<32>().0.to_vec())
+    });
+    Ok(tiles.collect())
 }
 
 /// Writes down what is new in the tree.

@@ -85,7 +85,8 @@ impl Log {
         let origin = "chipq/test".to_owned();
         let mut out = ExportHeader::new(origin, &frontier, &chain).to_line();
         let heads = self.heads.iter().filter(|signed| signed.head.size >= from as u64);
-        out.extend(heads.clone().flat_map(write_head_line));
+        let notes = heads.clone().map(|signed| SignedNote::parse(&signed.to_text()).unwrap());
+        out.extend(notes.flat_map(|note| write_head_line(&note)));
         for (n, event) in (0..).zip(&self.events).skip(from) {
             out.extend(event);
             out.push(b'\n');
@@ -179,6 +180,9 @@ fn whoever_computes_the_leaves_again_is_found_by_the_next_head() {
     assert!(what.contains("are not those of the tree head of 590 events"), "{what}");
     // A log that was cut, too: it does not reach the head.
     let cut = Log { events: honest.events[..200].to_vec(), heads: Vec::new() };
+    let lying = Log { events: cut.events.clone(), heads: honest.heads.clone() };
+    let what = verify(&lying.export(0), &[]).unwrap_err().what;
+    assert!(what.contains("has a tree head of 590: it was truncated"), "{what}");
     let summary = verify(&cut.export(0), &honest.heads).unwrap();
     assert_eq!((summary.proved_events, summary.heads_beyond), (100, 1));
 }
