@@ -1,20 +1,28 @@
 //! `chipq audit`: what the log proves to somebody who does not trust its database.
 
+mod check;
 mod export;
 mod key;
 mod offline;
+mod prove;
 mod verify;
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use platform::auth::parse_public_pem;
+use boards::WholeFile;
+use platform::auth::{KeysConfig, TreeHeadKey, parse_public_pem};
 use proof::HeadFolder;
 use transparency::SignedNote;
 
 use crate::cli::{AuditCommand, NewOriginArgs};
 use crate::failure::{Failure, exit};
+use crate::key_failure::explain_key;
 use crate::operator_session::{OperatorSession, operator};
+
+pub(crate) use export::export_all;
+pub(crate) use offline::read_export;
 
 /// The exit code of what is not as it should be.
 const DIFFERS: u8 = 1;
@@ -27,6 +35,8 @@ pub(crate) async fn run(command: AuditCommand) -> anyhow::Result<ExitCode> {
             None => verify::run(args).await,
         },
         AuditCommand::Export(args) => export::run(args).await,
+        AuditCommand::Prove(args) => prove::run(args).await,
+        AuditCommand::Check(args) => check::run(&args),
         AuditCommand::Key(args) => key::run(args),
         AuditCommand::NewOrigin(args) => begin_origin(args).await,
     }
@@ -82,6 +92,40 @@ fn cannot_read(path: &Path, error: &std::io::Error) -> Failure {
         format_args!("cannot read {}: {error}", path.display()),
         "name a file that is there and that you may read",
         exit::NO_INPUT,
+    )
+}
+
+/// The key that the installation's tree heads are signed with, for its public half.
+fn find_own_key(session: &OperatorSession, keys: &KeysConfig) -> Result<[u8; 32], Failure> {
+    let place = keys.place(session.data_dir());
+    let key = TreeHeadKey::find(&place).map_err(|error| explain_key(&error))?;
+    let key = key.ok_or_else(|| {
+        Failure::new(
+            format_args!(
+                "there is no key of tree heads: {}",
+                TreeHeadKey::file_in(&place).display()
+            ),
+            "name the directory of the installation's keys (--keys DIR)",
+            exit::NO_INPUT,
+        )
+    })?;
+    Ok(*key.public_key())
+}
+
+/// Writes a file that is there whole or not at all.
+fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let written = WholeFile::create(path).and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.finish()
+    });
+    written.map_err(|error| cannot_write(path, &error))
+}
+
+fn cannot_write(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::new(
+        format_args!("cannot write {}: {error}", path.display()),
+        "name a file that you may write, on a disk that has room",
+        exit::CANNOT_WRITE,
     )
 }
 

@@ -28,7 +28,8 @@ pub(crate) use arguments::{
     VerifyArgs,
 };
 pub(crate) use audit::{
-    AuditCommand, AuditKeyArgs, ExportAuditArgs, NewOriginArgs, VerifyAuditArgs,
+    AuditCommand, AuditKeyArgs, CheckAuditArgs, ExportAuditArgs, NewOriginArgs, ProveAuditArgs,
+    VerifyAuditArgs,
 };
 pub(crate) use bench::{
     BenchArgs, BenchCommand, BenchGrowthArgs, BenchLogArgs, BenchPairsArgs, BenchPeerArgs,

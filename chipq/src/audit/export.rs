@@ -5,22 +5,25 @@
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
+use std::path::Path;
 use std::process::ExitCode;
 
 use boards::WholeFile;
 use platform::event_log::Position;
 use platform::postgres::Pool;
 use proof::{
-    HeadFolder, StoredTree, find_index, hash_stored, list_origins, load_frontier, load_tree,
-    read_leaves,
+    HeadFolder, ProofConfig, StoredTree, find_index, hash_stored, list_origins, load_frontier,
+    load_tree, read_leaves,
 };
 use transparency::{
     Digest32, EMPTY_CHAIN, ExportBlock, ExportEnd, ExportHeader, SignedNote, TILE_HASHES, TreeHead,
     link_chain, note_artifacts, write_artifact_line, write_head_line,
 };
 
+use super::cannot_write;
 use crate::cli::ExportAuditArgs;
 use crate::failure::{Failure, exit};
+use crate::installation::InstallationArgs;
 use crate::operator_session::OperatorSession;
 
 /// How many events are read at once.
@@ -39,6 +42,20 @@ pub(super) async fn run(args: ExportAuditArgs) -> anyhow::Result<ExitCode> {
         args.out.display()
     );
     Ok(ExitCode::SUCCESS)
+}
+
+/// Writes the whole log of the private installation in `data`, to be measured with.
+pub(crate) async fn export_all(data: &Path, out: &Path) -> anyhow::Result<ExportEnd> {
+    let args = ExportAuditArgs {
+        out: out.to_owned(),
+        from: None,
+        to: None,
+        proof: ProofConfig::default(),
+        installation: InstallationArgs::private(data.to_owned()),
+    };
+    let session = OperatorSession::open(&args.installation).await?;
+    let outcome = export(&session, &args).await;
+    session.close(outcome).await
 }
 
 async fn export(session: &OperatorSession, args: &ExportAuditArgs) -> anyhow::Result<ExportEnd> {
@@ -155,23 +172,15 @@ struct Writer<'a> {
 
 impl<'a> Writer<'a> {
     fn create(args: &'a ExportAuditArgs) -> Result<Self, Failure> {
-        let file = WholeFile::create(&args.out).map_err(|error| cannot_write(args, &error))?;
+        let file = WholeFile::create(&args.out).map_err(|error| cannot_write(&args.out, &error))?;
         Ok(Self { file, args })
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
-        self.file.write_all(bytes).map_err(|error| cannot_write(self.args, &error))
+        self.file.write_all(bytes).map_err(|error| cannot_write(&self.args.out, &error))
     }
 
     fn finish(self) -> Result<(), Failure> {
-        self.file.finish().map_err(|error| cannot_write(self.args, &error))
+        self.file.finish().map_err(|error| cannot_write(&self.args.out, &error))
     }
-}
-
-fn cannot_write(args: &ExportAuditArgs, error: &std::io::Error) -> Failure {
-    Failure::new(
-        format_args!("cannot write {}: {error}", args.out.display()),
-        "name a file that you may write, on a disk that has room",
-        exit::CANNOT_WRITE,
-    )
 }

@@ -1,11 +1,10 @@
 //! `chipq audit key`: the public half of the key that tree heads are signed with.
 
-use std::io::Write as _;
 use std::process::ExitCode;
 
-use boards::WholeFile;
 use platform::auth::{TreeHeadKey, write_public_pem};
 
+use super::write_whole;
 use crate::cli::AuditKeyArgs;
 use crate::failure::{Failure, exit};
 use crate::installation::default_data_dir;
@@ -32,16 +31,6 @@ pub(super) fn run(args: AuditKeyArgs) -> anyhow::Result<ExitCode> {
         out!("{pem}");
         return Ok(ExitCode::SUCCESS);
     };
-    let written = WholeFile::create(&out).and_then(|mut file| {
-        file.write_all(pem.as_bytes())?;
-        file.finish()
-    });
-    written.map_err(|error| {
-        Failure::new(
-            format_args!("cannot write {}: {error}", out.display()),
-            "name a file that you may write",
-            exit::CANNOT_WRITE,
-        )
-    })?;
+    write_whole(&out, pem.as_bytes())?;
     Ok(ExitCode::SUCCESS)
 }

@@ -6,14 +6,12 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use domain::{ArtifactId, Sha256};
 use platform::artifact_store::{ArtifactStore, ArtifactStoreError};
-use platform::auth::TreeHeadKey;
 use proof::{VerifiedLog, WitnessPlace, believe_heads, list_origins, verify_log};
 use transparency::{ArtifactRecord, note_artifacts};
 
-use super::{read_heads, read_public_keys, tell_difference};
+use super::{find_own_key, read_heads, read_public_keys, tell_difference};
 use crate::cli::VerifyAuditArgs;
-use crate::failure::{Failure, exit};
-use crate::key_failure::explain_key;
+use crate::failure::Failure;
 use crate::operator_session::OperatorSession;
 
 /// What was made of the pictures.
@@ -93,16 +91,7 @@ fn find_public_keys(
     if !args.public_keys.is_empty() {
         return read_public_keys(&args.public_keys);
     }
-    let place = args.keys.place(session.data_dir());
-    let key = TreeHeadKey::find(&place).map_err(|error| explain_key(&error))?;
-    let key = key.ok_or_else(|| {
-        Failure::new(
-            format_args!("there is no key of tree heads: {}", TreeHeadKey::file_in(&place).display()),
-            "name its public half (--key PUBLIC.pem), or the directory of the installation's keys (--keys DIR)",
-            exit::NO_INPUT,
-        )
-    })?;
-    Ok(vec![*key.public_key()])
+    Ok(vec![find_own_key(session, &args.keys)?])
 }
 
 /// Compares every picture that is not retired with its digest; the first that differs.

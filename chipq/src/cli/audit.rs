@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use platform::auth::KeysConfig;
 use proof::ProofConfig;
+use uuid::Uuid;
 
 use super::DecisionArgs;
 use crate::installation::InstallationArgs;
@@ -34,6 +35,18 @@ Examples:
   chipq audit key --out public.pem
   chipq audit key --create --keys ./keys --out public.pem   in a shared directory that has no such key yet")]
     Key(AuditKeyArgs),
+    /// Write one file that proves an inspection's report: every event behind it, that each was in the log, and who acted.
+    #[command(after_help = "\
+Example:
+  chipq audit prove --report 01992f6e-2a00-7c3e-9a54-3d1f0b7e5a10 --out proof.json")]
+    Prove(ProveAuditArgs),
+    /// Check such a file on any machine, with nothing but the public key.
+    #[command(after_help = "\
+Example:
+  chipq audit check proof.json --key public.pem
+
+Exits with 1 when any byte of it was changed.")]
+    Check(CheckAuditArgs),
     /// Give the log another name in its tree heads, once it was put back behind what was signed: from then on tree heads
     /// are signed again. What was signed before stays, and is compared by `verify`.
     #[command(after_help = "\
@@ -49,7 +62,8 @@ impl AuditCommand {
             Self::Verify(args) if args.export.is_some() => None,
             Self::Verify(args) => Some(&args.installation),
             Self::Export(args) => Some(&args.installation),
-            Self::Key(_) => None,
+            Self::Prove(args) => Some(&args.installation),
+            Self::Key(_) | Self::Check(_) => None,
             Self::NewOrigin(args) => Some(&args.installation),
         }
     }
@@ -112,6 +126,33 @@ pub(crate) struct AuditKeyArgs {
     /// Default: $XDG_DATA_HOME/chipq or ~/.local/share/chipq; /var/lib/chipq for root.
     #[arg(long, env = "CHIPQ_DATA", value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
+}
+
+/// `chipq audit prove`
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ProveAuditArgs {
+    /// The inspection that was reported.
+    #[arg(long = "report", value_name = "INSPECTION")]
+    pub(crate) inspection: Uuid,
+    /// The file; what is there before stays until the proof is whole.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    #[command(flatten)]
+    pub(crate) proof: ProofConfig,
+    #[command(flatten)]
+    pub(crate) keys: KeysConfig,
+    #[command(flatten)]
+    pub(crate) installation: InstallationArgs,
+}
+
+/// `chipq audit check`
+#[derive(Debug, Clone, Args)]
+pub(crate) struct CheckAuditArgs {
+    /// What `chipq audit prove` wrote.
+    pub(crate) file: PathBuf,
+    /// The public key, as `chipq audit key` hands it out; several where the key was another one before.
+    #[arg(long = "key", value_name = "PUBLIC.pem", required = true)]
+    pub(crate) public_keys: Vec<PathBuf>,
 }
 
 /// `chipq audit new-origin`

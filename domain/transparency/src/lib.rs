@@ -10,6 +10,7 @@ mod difference;
 mod envelope;
 mod export;
 mod hashes;
+mod inspection_proof;
 mod signed_note;
 mod tree;
 mod tree_head;
@@ -23,6 +24,7 @@ pub use export::{
     ExportVerifier, write_artifact_line, write_head_line,
 };
 pub use hashes::{Digest32, EMPTY_CHAIN, hash_leaf, link_chain};
+pub use inspection_proof::{InspectionProof, InspectionProofError, ProvedEvent, ProvedInspection};
 pub use signed_note::{NoteError, SignedNote, VerifyEd25519, note_key_id};
 pub use tree::{
     Frontier, TILE_HASHES, TileEntry, locate_node, prove_consistency, prove_inclusion, root_of,

@@ -130,6 +130,15 @@ impl World {
         self.verify().await.expect_err("nothing differs")
     }
 
+    /// Until every connection that a restore closed was found to be closed.
+    async fn wait_for_connections(&self) {
+        let mut good = 0;
+        while good < 40 {
+            let asked = sqlx::raw_sql("SELECT 1").execute(&self.database.pool()).await;
+            good = if asked.is_ok() { good + 1 } else { 0 };
+        }
+    }
+
     /// As a superuser, past the trigger that refuses to.
     async fn tamper(&self, statements: &str) {
         let sql = format!(
@@ -194,6 +203,7 @@ async fn a_log_that_was_put_back_gets_nothing_signed_until_it_has_another_name()
     world.build_tree().await;
     world.signer().sign_growth().await.unwrap().unwrap();
     backup.restore().await;
+    world.wait_for_connections().await;
     let refused = world.signer().sign_growth().await.unwrap_err();
     assert!(
         refused.contains("its tree has 10 events, and a tree head of 20 was signed"),
