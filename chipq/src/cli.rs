@@ -27,7 +27,10 @@ pub(crate) use arguments::{
     DemoArgs, EvaluateArgs, GenerateBoardsArgs, InspectArgs, PhotographUnits, RebuildArgs, UpArgs,
     VerifyArgs,
 };
-pub(crate) use audit::{AuditCommand, AuditTrailArgs};
+pub(crate) use audit::{
+    AuditCommand, AuditKeyArgs, AuditTrailArgs, CheckAuditArgs, ExportAuditArgs, NewOriginArgs,
+    ProveAuditArgs, VerifyAuditArgs,
+};
 pub(crate) use bench::{
     BenchArgs, BenchCommand, BenchGrowthArgs, BenchLogArgs, BenchPairsArgs, BenchPeerArgs,
     BenchRelayArgs, BenchSignInsArgs, BenchTokensArgs, BenchTritonArgs, BenchWorkersArgs,
@@ -122,6 +125,8 @@ Exits with 1 when a board was not judged.")]
     Relay(roles::RelayArgs),
     /// Role: retires pictures whose retention period is over, and deletes their files.
     PictureRetention(roles::PictureRetentionArgs),
+    /// Role: builds the tree that proves the event log, and signs its heads.
+    LogProof(roles::LogProofArgs),
     /// Bring the database to the newest shape.
     Migrate(InstallationArgs),
     /// Build a read model again from the event log while the old one serves, then swap.
@@ -157,7 +162,7 @@ It is good for 15 minutes. A secret is never an argument.")]
     /// Check that every read model equals a rebuild from the event log.
     #[command(after_help = "Exits with 1 and names the differences when one does not.")]
     Verify(VerifyArgs),
-    /// Answer what an auditor asks of the event log.
+    /// Answer what an auditor asks of the event log, and prove it to somebody who does not trust its database.
     #[command(subcommand)]
     Audit(AuditCommand),
     /// Run the shipped pipeline over labelled pairs and write its predictions.
@@ -235,7 +240,8 @@ impl Command {
             | Self::Projectors(_)
             | Self::InferenceWorker(_)
             | Self::Relay(_)
-            | Self::PictureRetention(_) => return true,
+            | Self::PictureRetention(_)
+            | Self::LogProof(_) => return true,
             Self::Token(_)
             | Self::Evaluate(_)
             | Self::Inspect(_)
@@ -249,12 +255,15 @@ impl Command {
             Self::Migrate(args) => &args.foundation,
             Self::Rebuild(args) => &args.installation.foundation,
             Self::Verify(args) => &args.installation.foundation,
-            Self::Audit(command) => &command.installation().foundation,
             Self::Projections(command) => &command.installation().foundation,
             Self::Topics(command) => &command.installation().foundation,
             Self::Accounts(command) => &command.installation().foundation,
             Self::Clients(command) => &command.installation().foundation,
             Self::Keys(command) => match command.installation() {
+                Some(installation) => &installation.foundation,
+                None => return false,
+            },
+            Self::Audit(command) => match command.installation() {
                 Some(installation) => &installation.foundation,
                 None => return false,
             },

@@ -265,7 +265,7 @@ fn cannot_use(path: &Path, error: &std::io::Error) -> Failure {
 }
 
 /// Where data is kept unless told otherwise.
-fn default_data_dir() -> PathBuf {
+pub(crate) fn default_data_dir() -> PathBuf {
     if rustix::process::geteuid().is_root() {
         return PathBuf::from("/var/lib/chipq");
     }

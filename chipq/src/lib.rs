@@ -132,6 +132,7 @@ async fn run(command: Command, shutdown: &Shutdown) -> anyhow::Result<ExitCode> 
         Command::PictureRetention(args) => {
             return roles::picture_retention(args, shutdown).await.map(succeeded);
         }
+        Command::LogProof(args) => return roles::log_proof(args, shutdown).await.map(succeeded),
         Command::Migrate(args) => projections::migrate(args).map_ok(succeeded).boxed_local(),
         Command::Rebuild(args) => projections::rebuild(args).map_ok(succeeded).boxed_local(),
         Command::Projections(command) => projections::run(command).boxed_local(),
@@ -184,6 +185,7 @@ fn telemetry_for(cli: &Cli) -> TelemetryConfig {
             | Command::InferenceWorker(_)
             | Command::Relay(_)
             | Command::PictureRetention(_)
+            | Command::LogProof(_)
     );
     if quiet && config.filter == telemetry::DEFAULT_FILTER {
         "warn".clone_into(&mut config.filter);

@@ -25,6 +25,7 @@ use platform::key_holders::SharedKeys;
 use platform::picture_memory::PictureMemoryConfig;
 use platform::shutdown::Shutdown;
 use projectors::ProjectorsConfig;
+use proof::ProofConfig;
 use query_api::{QueryApi, QueryApiConfig};
 use relay::RelayConfig;
 use tokio::net::TcpListener;
@@ -72,6 +73,8 @@ pub(crate) struct Settings {
     pub(crate) issuer: TokenIssuerConfig,
     #[command(flatten, next_help_heading = "Kafka")]
     pub(crate) relay: RelayConfig,
+    #[command(flatten, next_help_heading = "Proof")]
+    pub(crate) proof: ProofConfig,
 }
 
 impl Settings {
@@ -111,8 +114,10 @@ impl Services {
         let started = async {
             let url = format!("http://{}", listener.local_addr()?);
             projectors::ensure(foundation.pool()).await?;
+            let data_dir = installation.data_dir();
+            let proof = proof::Service::open(&settings.proof, (data_dir, &place))?;
             let keys = open_keys(place, &foundation).await?;
-            anyhow::Ok((url, keys))
+            anyhow::Ok((url, (keys, proof)))
         };
         let (url, keys) = match started.await {
             Ok(started) => started,
@@ -127,7 +132,7 @@ impl Services {
             stop_roles: Shutdown::new(),
             roles: JoinSet::new(),
         };
-        match services.spawn_roles((listener, keys), users, settings).await {
+        match services.spawn_roles(listener, keys, users, settings).await {
             Ok(()) => Ok(services),
             Err(error) => {
                 // The first error is the one to tell; what stops badly after it is in the log.
@@ -141,7 +146,8 @@ impl Services {
 
     async fn spawn_roles(
         &mut self,
-        (listener, keys): (TcpListener, SharedKeys),
+        listener: TcpListener,
+        (keys, proof): (SharedKeys, proof::Service),
         users: Users,
         settings: &Settings,
     ) -> anyhow::Result<()> {
@@ -161,6 +167,7 @@ impl Services {
         }
         let retention = retention::Service::new();
         probes.push(retention.probe(true));
+        probes.push(proof.probe(true));
         let relay = relay::Service::new(&settings.relay)?;
         probes.extend(relay.iter().map(|relay| relay.probe(true)));
         let memory = settings.pictures.budget();
@@ -190,6 +197,8 @@ impl Services {
         self.roles.spawn(async { ("the projectors", projectors.await) });
         let retention = retention.run(pool.clone(), tail.clone(), stores.artifacts.clone(), stop());
         self.roles.spawn(async { ("picture retention", retention.await) });
+        let proof = proof.run(pool.clone(), tail.clone(), stop());
+        self.roles.spawn(async { ("the proof of the log", proof.await) });
         if let Some(relay) = relay {
             let relay = relay.run(pool.clone(), tail.clone(), stop());
             self.roles.spawn(async { ("the relay", relay.await) });

@@ -24,6 +24,7 @@ mod secret_key;
 mod signed_tokens;
 mod signing_key;
 mod tokens;
+mod tree_head_key;
 mod users;
 mod verifier;
 
@@ -52,6 +53,7 @@ pub use scope::Scope;
 pub(crate) use secret_key::hmac_sha256;
 pub use signing_key::SigningKey;
 pub use tokens::{AccessToken, TokenConfig, VerifiedToken};
+pub use tree_head_key::{TreeHeadKey, parse_public_pem, verify_ed25519, write_public_pem};
 pub use users::Users;
 pub use verifier::TokenVerifier;
 

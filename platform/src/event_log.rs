@@ -13,6 +13,7 @@ mod metrics;
 mod payload;
 pub mod postgres;
 mod snapshots;
+mod stored;
 mod turns;
 mod url;
 
@@ -34,6 +35,7 @@ pub use incarnation::{
 pub use payload::StoredPayload;
 pub(crate) use snapshots::Snapshot;
 pub use snapshots::Snapshots;
+pub use stored::{StoredEvent, StoredPage};
 pub use turns::{StreamTurn, StreamTurns};
 pub use url::{EventLogConfig, EventLogUrl, InvalidEventLogUrl, OpenEventLogError, open};
 
@@ -279,6 +281,15 @@ pub trait EventLog: Send + Sync + 'static {
     /// At most `limit` events after `after`, in order and without a gap.
     fn read_all(&self, after: Position, limit: usize)
     -> BoxFuture<'_, Result<Page, EventLogError>>;
+
+    /// At most `limit` events after `after`, exactly as they are stored, in order and without a gap, and none after
+    /// `up_to`, up to where the log was found to be complete.
+    fn read_stored(
+        &self,
+        after: Position,
+        up_to: Position,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<StoredPage, EventLogError>>;
 
     /// The position up to which the log is complete.
     fn head(&self) -> BoxFuture<'_, Result<Position, EventLogError>>;

@@ -1,6 +1,7 @@
 //! The event log against what its database can do: durable appends against bare commits, how soon a follower has what is
-//! appended at a steady rate, and what subscribers cost.
+//! appended at a steady rate, what the tree over the log costs, and what subscribers cost.
 
+mod proving;
 mod subscribers;
 
 use std::path::Path;
@@ -63,6 +64,7 @@ async fn measure(
     if let Some(figure) = append_figure(args, &appended, &committed) {
         figures.add(figure);
     }
+    proving::measure((&foundation, data), (args.rounds, args.seconds), figures).await?;
     errln!("following ...");
     let elsewhere = installation.open_foundation().await?;
     let events = FOLLOWED_PER_SECOND * u32::try_from(args.seconds)?;

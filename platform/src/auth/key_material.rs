@@ -63,14 +63,25 @@ pub(super) fn parse_secret(path: &Path, bytes: Vec<u8>) -> Result<[u8; SECRET_BY
 /// When it cannot be made or written.
 pub(super) fn generate_token_key(folder: &Path, now: DateTime<Utc>) -> Result<PathBuf, KeyError> {
     let path = folder.join(format!("{:015}.pk8", now.timestamp_millis()));
-    let failed =
-        |reason: &str| SecretFileError::Generate { path: path.clone(), reason: reason.to_owned() };
-    read_or_create_secret(&path, || {
+    generate_ed25519(&path)?;
+    Ok(path)
+}
+
+/// The Ed25519 key in a file of one's own, in PKCS #8, made when it is missing.
+///
+/// # Errors
+/// When it cannot be made or written.
+pub(super) fn generate_ed25519(path: &Path) -> Result<Vec<u8>, KeyError> {
+    let failed = |reason: &str| SecretFileError::Generate {
+        path: path.to_owned(),
+        reason: reason.to_owned(),
+    };
+    let bytes = read_or_create_secret(path, || {
         let pair = Ed25519KeyPair::generate().map_err(|_| failed("no randomness available"))?;
         let pkcs8 = pair.to_pkcs8().map_err(|_| failed("the key cannot be encoded"))?;
         Ok(pkcs8.as_ref().to_vec())
     })?;
-    Ok(path)
+    Ok(bytes)
 }
 
 /// Makes a secret in `folder`: the first one where `now` is absent.

@@ -161,7 +161,7 @@ impl KeyPlace {
     }
 
     /// `None` where there is none any more.
-    fn read_file(&self, path: &Path) -> Result<Option<Vec<u8>>, KeyError> {
+    pub(super) fn read_file(&self, path: &Path) -> Result<Option<Vec<u8>>, KeyError> {
         if !self.is_shared {
             return Ok(read_secret(path)?);
         }

@@ -13,6 +13,7 @@ use super::key_error::KeyError;
 use super::key_material::{generate_secret, generate_token_key};
 use super::key_place::KeyPlace;
 use super::key_set::{AgreedKey, KeyAgreement, KeyPurpose, KeySet, NamedKey, SIGNS_AFTER};
+use super::tree_head_key::TreeHeadKey;
 
 /// What a key is for at some time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,6 +115,7 @@ impl KeyRing {
             return Err(KeyError::NotEmpty(folder.to_owned()));
         }
         generate_missing(&place, now)?;
+        TreeHeadKey::create(&place)?;
         Self::find(place)
     }
 

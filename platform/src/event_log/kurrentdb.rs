@@ -28,7 +28,7 @@ use super::metrics::{CountedEvents, EventLogMetrics};
 use super::postgres::{find_kept_up_to, log_error};
 use super::{
     Append, AppendError, Appended, EventLog, EventLogError, Incarnation, LogPlace, Page, Position,
-    Recorded, Snapshots, StreamEvents, StreamId, StreamTurns, keep_answers,
+    Recorded, Snapshots, StoredPage, StreamEvents, StreamId, StreamTurns, keep_answers,
 };
 use crate::backoff::Backoff;
 use crate::postgres::Pool;
@@ -174,6 +174,21 @@ impl EventLog for KurrentEventLog {
         async move {
             let read = self.try_in_sessions(|session| async move {
                 reading::read_page(&session, after, limit).await
+            });
+            Ok(read.await?)
+        }
+        .boxed()
+    }
+
+    fn read_stored(
+        &self,
+        after: Position,
+        up_to: Position,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<StoredPage, EventLogError>> {
+        async move {
+            let read = self.try_in_sessions(|session| async move {
+                reading::read_stored_page(&session, (after, up_to), limit).await
             });
             Ok(read.await?)
         }

@@ -10,6 +10,7 @@ mod event_row;
 mod group_commit;
 mod hold_up;
 mod incarnations;
+mod stored_page;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -23,7 +24,7 @@ use uuid::Uuid;
 use super::metrics::{CountedEvents, EventLogMetrics};
 use super::{
     Append, AppendError, Appended, EventLog, EventLogError, LogPlace, Page, Position, Recorded,
-    Snapshots, StreamEvents, StreamId, StreamTurns, first_event_id,
+    Snapshots, StoredPage, StreamEvents, StreamId, StreamTurns, first_event_id,
 };
 use crate::postgres::channel::{HintListener, HintSender};
 use crate::postgres::{DatabaseConnection, Pool, may_pass};
@@ -185,6 +186,15 @@ impl EventLog for PostgresEventLog {
         limit: usize,
     ) -> BoxFuture<'_, Result<Page, EventLogError>> {
         self.read_page(after, limit).boxed()
+    }
+
+    fn read_stored(
+        &self,
+        after: Position,
+        up_to: Position,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<StoredPage, EventLogError>> {
+        stored_page::read_stored_page(&self.pool, (after, up_to), limit).boxed()
     }
 
     fn head(&self) -> BoxFuture<'_, Result<Position, EventLogError>> {

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::event_log::{
     Append, AppendError, Appended, EventLog, EventLogError, LogPlace, Page, Position, Recorded,
-    Snapshots, StreamEvents, StreamId, StreamTurns,
+    Snapshots, StoredPage, StreamEvents, StreamId, StreamTurns,
 };
 
 /// What is done instead of handing a call on to `log`, the log beneath. What is left out is handed on.
@@ -104,6 +104,15 @@ impl<I: Interception> EventLog for InterceptedLog<I> {
         limit: usize,
     ) -> BoxFuture<'_, Result<Page, EventLogError>> {
         self.interception.read_all(&*self.log, after, limit)
+    }
+
+    fn read_stored(
+        &self,
+        after: Position,
+        up_to: Position,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<StoredPage, EventLogError>> {
+        self.log.read_stored(after, up_to, limit)
     }
 
     fn head(&self) -> BoxFuture<'_, Result<Position, EventLogError>> {

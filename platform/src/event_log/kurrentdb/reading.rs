@@ -12,8 +12,8 @@ use kurrentdb_client::{AllStart, KurrentError, KurrentEvent, ReadOrder, StreamSt
 use super::LogSession;
 use super::failure::{Attempt, AttemptError};
 use super::names::{EVENTS_PREFIX, name_stream};
-use super::stored::{position_of, to_recorded};
-use crate::event_log::{Page, Position, Recorded, StreamId};
+use super::stored::{position_of, to_recorded, to_stored};
+use crate::event_log::{Page, Position, Recorded, StoredPage, StreamId};
 
 /// How many events of a stream are read at once.
 const STREAM_PAGE: usize = 500;
@@ -112,9 +112,33 @@ pub(super) async fn read_page(
     Ok(Page { events, up_to, head: end.max(up_to), incarnation })
 }
 
+/// At most `limit` events after `after`, exactly as they are stored, and none after `up_to`.
+pub(super) async fn read_stored_page(
+    session: &LogSession,
+    (after, up_to): (Position, Position),
+    limit: usize,
+) -> Attempt<StoredPage> {
+    let read = read_events(session, after, limit).await?;
+    let events: Vec<_> = read.map(to_stored).collect::<Attempt<_>>()?;
+    let is_full = events.len() == limit;
+    let events: Vec<_> = events.into_iter().filter(|event| event.position <= up_to).collect();
+    let last = events.last().map(|event| event.position).filter(|_| is_full);
+    let up_to = last.unwrap_or(up_to);
+    Ok(StoredPage { events, up_to, incarnation: session.incarnation })
+}
+
 /// A read begins at the event that is asked for behind, which has to be there: where it is not, another one was given
 /// its place, and a real server may even find no event there to begin at.
 async fn read_log(session: &LogSession, after: Position, limit: usize) -> Attempt<Vec<Recorded>> {
+    read_events(session, after, limit).await?.map(to_recorded).collect()
+}
+
+/// As KurrentDB gives them.
+async fn read_events(
+    session: &LogSession,
+    after: Position,
+    limit: usize,
+) -> Attempt<std::vec::IntoIter<KurrentEvent>> {
     let (start, known) = match u64::try_from(after.0) {
         Ok(at) if at > 0 => (AllStart::Position(at), 1),
         _ => (AllStart::Beginning, 0),
@@ -134,7 +158,7 @@ async fn read_log(session: &LogSession, after: Position, limit: usize) -> Attemp
             return Err(AttemptError::Reissued);
         }
     }
-    read.map(to_recorded).collect()
+    Ok(read)
 }
 
 /// Of each stream in a page, nothing is missing in between.

@@ -9,7 +9,9 @@ use serde::de::IgnoredAny;
 
 use super::failure::{Attempt, AttemptError};
 use super::names::parse_stream;
-use crate::event_log::{Append, EventLogError, EventMetadata, Position, Recorded, StoredPayload};
+use crate::event_log::{
+    Append, EventLogError, EventMetadata, Position, Recorded, StoredEvent, StoredPayload,
+};
 
 /// The entry of the metadata that says of which version the shape is.
 const EVENT_VERSION: &str = "event_version";
@@ -45,6 +47,32 @@ pub(super) fn position_of(event: &KurrentEvent) -> Attempt<Position> {
         AttemptError::unusable(
             "KurrentDB does not say where the events of a stream are in its log: it must be version 22.6 or newer",
         )
+    })
+}
+
+/// A stored event, exactly as it is stored.
+pub(super) fn to_stored(event: KurrentEvent) -> Attempt<StoredEvent> {
+    let (data, circumstances) = (event.data.clone(), event.metadata.clone());
+    let recorded = to_recorded(event)?;
+    let text = |bytes| {
+        String::from_utf8(bytes).map_err(|_| {
+            AttemptError::unusable(format!(
+                "the event at position {} is no text",
+                recorded.position
+            ))
+        })
+    };
+    Ok(StoredEvent {
+        position: recorded.position,
+        event_id: recorded.event_id,
+        command_id: recorded.command_id,
+        sequence: recorded.sequence,
+        recorded_at: recorded.recorded_at,
+        payload: text(data)?,
+        metadata: text(circumstances)?,
+        stream: recorded.stream,
+        event_type: recorded.event_type,
+        event_version: recorded.event_version,
     })
 }
 

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::event_log::{
     Append, AppendError, Appended, EventLog, EventLogError, EventMetadata, Incarnation, LogPlace,
-    Page, Position, Recorded, Snapshots, StreamEvents, StreamId, StreamTurns,
+    Page, Position, Recorded, Snapshots, StoredPage, StreamEvents, StreamId, StreamTurns,
 };
 
 /// What happens to one read.
@@ -115,6 +115,15 @@ impl EventLog for FakeLog {
             Ok(self.page(after, limit))
         }
         .boxed()
+    }
+
+    fn read_stored(
+        &self,
+        _after: Position,
+        _up_to: Position,
+        _limit: usize,
+    ) -> BoxFuture<'_, Result<StoredPage, EventLogError>> {
+        unreachable!("the tail never asks for stored events")
     }
 
     fn head(&self) -> BoxFuture<'_, Result<Position, EventLogError>> {
