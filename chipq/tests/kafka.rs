@@ -20,6 +20,8 @@ mod platform;
 mod prefixes;
 #[path = "kafka/relay_process.rs"]
 mod relay_process;
+#[path = "support/server_process.rs"]
+mod server_process;
 #[path = "support/station.rs"]
 #[allow(dead_code, reason = "shared with tests that use the rest")]
 mod station;

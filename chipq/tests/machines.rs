@@ -22,6 +22,9 @@ mod outcome;
 #[path = "support/platform.rs"]
 #[allow(dead_code, reason = "shared with tests that use the rest")]
 mod platform;
+#[path = "support/server_process.rs"]
+#[allow(dead_code, reason = "shared with tests that use the rest")]
+mod server_process;
 #[path = "support/station.rs"]
 #[allow(dead_code, reason = "shared with tests that use the rest")]
 mod station;

@@ -16,6 +16,8 @@ mod line;
 mod platform;
 #[path = "s3/proxy.rs"]
 mod proxy;
+#[path = "support/server_process.rs"]
+mod server_process;
 #[path = "s3/start.rs"]
 mod start;
 #[path = "support/station.rs"]

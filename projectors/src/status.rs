@@ -171,10 +171,6 @@ async fn status_of(
     log: &dyn EventLog,
 ) -> Result<ProjectionStatus, StatusError> {
     let position = Position(row.position);
-    let next = log.read_all(position, 1).await?;
-    let oldest = next.events.first();
-    let lag_events = oldest.map_or(0, |_| next.head.0.abs_diff(position.0));
-    let lag = oldest.map_or(TimeDelta::zero(), |event| Utc::now() - event.recorded_at);
     let projection = crate::find(&row.projection);
     let beyond_log = match projection {
         Some(projection) => match find_beyond_log(log, projection, position).await? {
@@ -183,6 +179,12 @@ async fn status_of(
         },
         None => None,
     };
+    // A place that the log has lost may be inside an event by now, and nothing can be read from there.
+    let from = beyond_log.as_ref().map_or(position, |beyond| beyond.end.min(position));
+    let next = log.read_all(from, 1).await?;
+    let oldest = next.events.first();
+    let lag_events = oldest.map_or(0, |_| next.head.0.abs_diff(from.0));
+    let lag = oldest.map_or(TimeDelta::zero(), |event| Utc::now() - event.recorded_at);
     let mismatch = match projection {
         Some(projection) if row.status == GenerationStatus::Serving.as_str() => {
             find_mismatch(&mut *pool.acquire().await?, projection).await?

@@ -1,11 +1,12 @@
 //! A Kafka broker of the test's own, on free ports of loopback: plain for whoever administers it, and SCRAM over TLS of
 //! a private CA. `deploy/kafka-broker` formats and runs it; what it keeps stays through a stop, a kill and a restart.
 
-use std::fs::File;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use crate::server_process::ServerProcess;
 
 /// How long it may take to serve, or to stop in order: it takes seconds where nothing else runs.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -18,7 +19,7 @@ pub(crate) struct Broker {
     folder: PathBuf,
     /// Of plain TCP, and of TLS with SCRAM.
     ports: [u16; 2],
-    process: Child,
+    process: ServerProcess,
 }
 
 /// Whether there is a Kafka to test with; says so when there is none.
@@ -59,34 +60,22 @@ impl Broker {
     }
 
     fn until_it_serves(&mut self) {
-        let deadline = Instant::now() + PATIENCE;
-        let log = || std::fs::read_to_string(self.folder.join("broker.log")).unwrap();
-        while !log().contains("Kafka Server started") {
-            let ended = self.process.try_wait().unwrap();
-            assert!(ended.is_none() && Instant::now() < deadline, "it does not start: {}", log());
-            std::thread::sleep(Duration::from_millis(100));
-        }
+        self.process.until_it_serves(PATIENCE, |said| said.contains("Kafka Server started"));
     }
 
     /// Ends it as a power failure does.
     pub(crate) fn kill(&mut self) {
-        self.process.kill().unwrap();
-        self.process.wait().unwrap();
+        self.process.kill();
     }
 
     /// Lets it answer nothing any more: connections are still taken.
     pub(crate) fn stall(&self) {
-        self.send_signal("-STOP");
+        self.process.stall();
     }
 
     /// After [`Self::stall`]: what came in the meantime is answered.
     pub(crate) fn resume(&self) {
-        self.send_signal("-CONT");
-    }
-
-    fn send_signal(&self, signal: &str) {
-        // The script that was launched has become the broker.
-        output_of(Command::new("kill").args([signal, &self.process.id().to_string()]));
+        self.process.resume();
     }
 
     /// Where it serves without any proof: who comes here may do everything.
@@ -141,13 +130,6 @@ impl Broker {
     }
 }
 
-impl Drop for Broker {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
 fn script(arguments: &[&str]) -> Command {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let mut command = Command::new(root.join("deploy/kafka-broker"));
@@ -155,11 +137,8 @@ fn script(arguments: &[&str]) -> Command {
     command
 }
 
-fn launch(folder: &Path) -> Child {
-    // Of this start alone: what is looked for in it must not be of the one before.
-    let log = File::create(folder.join("broker.log")).unwrap();
-    let mut run = script(&["run"]);
-    run.arg(folder).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap()
+fn launch(folder: &Path) -> ServerProcess {
+    ServerProcess::launch(script(&["run"]).arg(folder), &folder.join("broker.log"))
 }
 
 /// What a command prints, which must succeed.

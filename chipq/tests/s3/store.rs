@@ -1,12 +1,13 @@
 //! A store of the test's own, on free ports of loopback. `deploy/s3-store` runs it; what it keeps stays through a kill
 //! and a restart.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
+use std::time::Duration;
 
 use ::platform::test_support::free_port;
+
+use crate::server_process::ServerProcess;
 
 /// How long it may take to serve: it takes seconds where nothing else runs.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -25,7 +26,7 @@ pub(crate) struct S3Store {
     internal: String,
     notify: Option<String>,
     https: Option<Https>,
-    process: Child,
+    process: ServerProcess,
 }
 
 /// The same store by https.
@@ -85,37 +86,24 @@ impl S3Store {
 
     /// Until an object can be written: the gateway serves before the volumes do.
     fn until_it_serves(&mut self) {
-        let deadline = Instant::now() + PATIENCE;
-        let log = || std::fs::read_to_string(self.folder.with_extension("log")).unwrap();
         let url = format!("http://127.0.0.1:{}/healthz", self.port);
         let asks = || Command::new("curl").args(["-sf", &url]).output().unwrap().status.success();
-        while !asks() || !log().contains("Volume server") {
-            let ended = self.process.try_wait().unwrap();
-            assert!(ended.is_none() && Instant::now() < deadline, "it does not start: {}", log());
-            std::thread::sleep(Duration::from_millis(100));
-        }
+        self.process.until_it_serves(PATIENCE, |said| said.contains("Volume server") && asks());
     }
 
     /// Ends it as a power failure does.
     pub(crate) fn kill(&mut self) {
-        self.process.kill().unwrap();
-        self.process.wait().unwrap();
+        self.process.kill();
     }
 
     /// Lets it answer nothing any more: connections are still taken.
     pub(crate) fn stall(&self) {
-        self.send_signal("-STOP");
+        self.process.stall();
     }
 
     /// After [`Self::stall`].
     pub(crate) fn resume(&self) {
-        self.send_signal("-CONT");
-    }
-
-    fn send_signal(&self, signal: &str) {
-        // The script that was launched has become the store.
-        let id = self.process.id().to_string();
-        assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
+        self.process.resume();
     }
 
     pub(crate) const fn port(&self) -> u16 {
@@ -145,20 +133,12 @@ pub(crate) fn environment(url: &str) -> Vec<(&str, &str)> {
     ]
 }
 
-impl Drop for S3Store {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
 fn launch(
     (folder, port): (&Path, u16),
     internal: &str,
     notify: Option<&str>,
     https: Option<&Https>,
-) -> Child {
-    let log = File::create(folder.with_extension("log")).unwrap();
+) -> ServerProcess {
     let mut run = script(&["run"]);
     run.arg(folder).args(["--port", &port.to_string(), "--internal-ports", internal]);
     run.args(["--read-only", READER]);
@@ -168,7 +148,7 @@ fn launch(
     if let Some(Https { port, pem }) = https {
         run.arg("--https").arg(format!("{port},{}", pem.display()));
     }
-    run.stdout(log.try_clone().unwrap()).stderr(log).stdin(Stdio::null()).spawn().unwrap()
+    ServerProcess::launch(&mut run, &folder.with_extension("log"))
 }
 
 fn script(arguments: &[&str]) -> Command {

@@ -2,7 +2,7 @@
 //!
 //! Invariants: nothing is done for whoever lacks the shared secret; a notification is a hint, and what counts is what
 //! the store gives. Whatever is told twice, late or in any order changes nothing. Absent: what to do where a picture
-//! is refused; its client hears of that from `complete`.
+//! is refused; its client hears of that from `complete` and `infer`.
 
 use axum::body::Bytes;
 use axum::extract::State;
