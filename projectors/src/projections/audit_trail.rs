@@ -99,7 +99,10 @@ impl TrailRows {
         let earlier = EarlierEvent { position: event.position, event: event.event_type.clone() };
         self.earlier.insert(event.event_id, earlier);
         if has_context(&event.stream) {
-            let context = self.contexts.entry(key).or_insert_with_key(ContextRow::empty);
+            let context = self
+                .contexts
+                .entry(key)
+                .or_insert_with_key(|key| ContextRow::begun(key, event.occurred_at()));
             // One that is given again, after its stream was parked, puts nothing in place.
             if context.sequence < event.sequence {
                 context.sequence = event.sequence;
@@ -190,7 +193,7 @@ struct EntryRow {
 impl TableRow for EntryRow {
     const TABLE: &'static str = "audit_trail";
     const LOOKUP: &'static str = "position";
-    const KEY: &'static str = "position";
+    const KEY: &'static str = "position, at";
     const CHANGING: &'static [&'static str] = &[];
 }
 
@@ -207,7 +210,7 @@ struct SubjectRow {
 impl TableRow for SubjectRow {
     const TABLE: &'static str = "audit_trail_subjects";
     const LOOKUP: &'static str = "subject";
-    const KEY: &'static str = "subject, position";
+    const KEY: &'static str = "subject, position, at";
     const CHANGING: &'static [&'static str] = &[];
 }
 
@@ -216,6 +219,8 @@ impl TableRow for SubjectRow {
 struct ContextRow {
     aggregate_id: String,
     aggregate_type: String,
+    /// When its first event was.
+    begun_at: DateTime<Utc>,
     /// How many of its events are applied.
     sequence: u64,
     part: Option<String>,
@@ -225,8 +230,9 @@ struct ContextRow {
 }
 
 impl ContextRow {
-    fn empty((aggregate_id, aggregate_type): &(String, String)) -> Self {
+    fn begun((aggregate_id, aggregate_type): &(String, String), begun_at: DateTime<Utc>) -> Self {
         Self {
+            begun_at,
             aggregate_id: aggregate_id.clone(),
             aggregate_type: aggregate_type.clone(),
             sequence: 0,
@@ -253,6 +259,6 @@ impl ContextRow {
 impl TableRow for ContextRow {
     const TABLE: &'static str = "audit_trail_contexts";
     const LOOKUP: &'static str = "aggregate_id";
-    const KEY: &'static str = "aggregate_id, aggregate_type";
+    const KEY: &'static str = "aggregate_id, aggregate_type, begun_at";
     const CHANGING: &'static [&'static str] = &["sequence", "part", "station", "replaceable"];
 }

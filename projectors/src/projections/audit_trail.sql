@@ -1,12 +1,13 @@
 CREATE TABLE audit_trail (
-    position      bigint      PRIMARY KEY,
+    position      bigint      NOT NULL,
     at            timestamptz NOT NULL,
     event_id      uuid        NOT NULL,
     event         text        NOT NULL,
     inspection_id text,
     part          text,
     station       text,
-    entry         jsonb       NOT NULL
+    entry         jsonb       NOT NULL,
+    PRIMARY KEY (position, at)
 );
 -- Every filter of the list, in the order of the list.
 CREATE INDEX ON audit_trail (at, position);
@@ -25,18 +26,19 @@ CREATE TABLE audit_trail_subjects (
     inspection_id text,
     part          text,
     station       text,
-    PRIMARY KEY (subject, position)
+    PRIMARY KEY (subject, position, at)
 );
 CREATE INDEX ON audit_trail_subjects (subject, at, position);
 CREATE INDEX ON audit_trail_subjects (inspection_id, at, position);
 
 -- What is remembered of each stream: where its board is, and what is in place that an event may replace.
 CREATE TABLE audit_trail_contexts (
-    aggregate_id   text   NOT NULL,
-    aggregate_type text   NOT NULL,
-    sequence       bigint NOT NULL,
+    aggregate_id   text        NOT NULL,
+    aggregate_type text        NOT NULL,
+    begun_at       timestamptz NOT NULL,
+    sequence       bigint      NOT NULL,
     part           text,
     station        text,
-    replaceable    jsonb  NOT NULL,
-    PRIMARY KEY (aggregate_id, aggregate_type)
+    replaceable    jsonb       NOT NULL,
+    PRIMARY KEY (aggregate_id, aggregate_type, begun_at)
 );

@@ -69,7 +69,7 @@ fn unquoted(name: &str) -> Option<&str> {
 }
 
 /// The tables that grow for as long as boards are inspected, and the time that partitions each.
-const GROWING: [(&str, &str); 8] = [
+const GROWING: [(&str, &str); 11] = [
     ("inspections", "created_at"),
     ("artifacts", "reserved_at"),
     ("timeline", "recorded_at"),
@@ -79,6 +79,9 @@ const GROWING: [(&str, &str); 8] = [
     // Of `defects` and of `yield`.
     ("inspection_contexts", "created_at"),
     ("inspection_contexts", "created_at"),
+    ("audit_trail", "at"),
+    ("audit_trail_subjects", "at"),
+    ("audit_trail_contexts", "begun_at"),
 ];
 
 /// As many rows as there are parts, their recipes and golden samples, and events of inspections under way.

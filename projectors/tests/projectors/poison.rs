@@ -54,7 +54,9 @@ async fn later_events_of_a_parked_stream_are_passed_over_also_after_a_restart() 
     let parked = projectors::list_parked_streams(&world.pool, None).await.unwrap();
     assert!(parked.iter().all(|stream| stream.events == 3), "{parked:#?}");
     let statuses = projectors::list_generations(&world.pool, &*world.log).await.unwrap();
-    for status in statuses.iter().filter(|status| status.projection != "parts") {
+    for status in
+        statuses.iter().filter(|status| !["parts", "audit_trail"].contains(&&*status.projection))
+    {
         assert_eq!((status.events_read, status.events_applied), (4, 1), "{status:?}");
         assert_eq!((status.events_parked, status.parked_streams), (3, 1), "{status:?}");
         assert_eq!((status.position, status.lag_events), (status.head, 0), "{status:?}");
@@ -70,7 +72,7 @@ async fn events_of_other_aggregates_count_as_applied() {
     world.project().await;
     assert_eq!(
         world.count("SELECT sum(events_applied)::bigint FROM projection_checkpoints").await,
-        5
+        6
     );
     assert!(projectors::list_parked_streams(&world.pool, None).await.unwrap().is_empty());
 }

@@ -49,7 +49,7 @@ async fn a_rebuilt_generation_serves_the_same_rows() {
     assert_eq!(world.everything().await, everything);
     let after: Vec<String> = sqlx::query_scalar(documents).fetch_all(&world.pool).await.unwrap();
     assert_eq!(after, before);
-    assert_eq!(world.count(SCHEMAS).await, 5, "the old generations' tables are gone");
+    assert_eq!(world.count(SCHEMAS).await, 6, "the old generations' tables are gone");
     world.inspect(&golden, &[]).await;
     world.project().await;
     assert_eq!(world.rows("reports").await.len(), 4);
@@ -118,7 +118,7 @@ async fn a_rebuild_is_refused_over_poison_and_the_old_generation_serves_on() {
     assert_eq!(poison.stream.aggregate_id, bad.to_string());
     assert!(poison.to_string().contains("InferenceRequested"), "{poison}");
     assert_eq!(world.everything().await, before);
-    assert_eq!(world.count(SCHEMAS).await, 5, "nothing half built is left");
+    assert_eq!(world.count(SCHEMAS).await, 6, "nothing half built is left");
     assert_eq!(projectors::list_parked_streams(&world.pool, None).await.unwrap().len(), 4);
 }
 
@@ -151,7 +151,7 @@ async fn differences_are_reported_and_refused_where_none_are_expected() {
     assert_eq!((difference.table.as_str(), difference.old_rows), ("reports", Some(2)));
     assert_eq!((difference.only_old, difference.only_new), (1, 1));
     assert_eq!(world.count(refused).await, 0);
-    assert_eq!(world.count(SCHEMAS).await, 5);
+    assert_eq!(world.count(SCHEMAS).await, 6);
 }
 
 #[tokio::test]
@@ -166,7 +166,7 @@ async fn what_a_killed_rebuild_left_behind_is_removed_by_the_next() {
     };
     let killed = futures::FutureExt::catch_unwind(std::panic::AssertUnwindSafe(killed)).await;
     assert!(killed.is_err());
-    assert_eq!(world.count(SCHEMAS).await, 6);
+    assert_eq!(world.count(SCHEMAS).await, 7);
 
     let report = loop {
         match rebuild_one(&world, "parts").await {
@@ -176,7 +176,7 @@ async fn what_a_killed_rebuild_left_behind_is_removed_by_the_next() {
         }
     };
     assert!(report.comparison.is_identical());
-    assert_eq!(world.count(SCHEMAS).await, 5);
+    assert_eq!(world.count(SCHEMAS).await, 6);
     assert_eq!(world.rows("parts").await.len(), 1);
 }
 

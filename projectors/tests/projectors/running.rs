@@ -31,7 +31,7 @@ pub(crate) async fn caught_up(world: &World) {
         loop {
             let statuses = projectors::list_generations(&world.pool, &*world.log).await.unwrap();
             let serving: Vec<_> = statuses.iter().filter(|s| s.status == "serving").collect();
-            if serving.len() == 5 && serving.iter().all(|s| s.position == s.head) {
+            if serving.len() == 6 && serving.iter().all(|s| s.position == s.head) {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -140,7 +140,7 @@ async fn generations_are_created_once_however_many_ask() {
     for answer in futures::future::join_all(asking).await {
         answer.unwrap();
     }
-    assert_eq!(world.count("SELECT count(*) FROM projection_checkpoints").await, 5);
+    assert_eq!(world.count("SELECT count(*) FROM projection_checkpoints").await, 6);
 }
 
 /// docs/architecture.md says how many connections each process takes.
@@ -166,7 +166,7 @@ async fn the_projectors_take_the_pool_and_one_connection_for_each_read_model() {
     let ask = || sqlx::query_scalar::<_, i64>(sessions).fetch_one(&pool);
     let asked = futures::future::join_all((0..20).map(|_| ask())).await;
     let most = asked.into_iter().map(Result::unwrap).max().unwrap();
-    assert!((6..=4 + 5).contains(&most), "{most} connections");
+    assert!((7..=4 + 6).contains(&most), "{most} connections");
     shutdown.request();
     running.await.unwrap().unwrap();
 }

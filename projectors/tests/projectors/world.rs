@@ -20,7 +20,7 @@ use projectors::Projection;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-pub(crate) const VIEWS: [&str; 13] = [
+pub(crate) const VIEWS: [&str; 15] = [
     "inspections",
     "artifacts",
     "timeline",
@@ -34,6 +34,8 @@ pub(crate) const VIEWS: [&str; 13] = [
     "station_defects_daily",
     "station_yield_hourly",
     "station_yield_daily",
+    "audit_trail",
+    "audit_trail_subjects",
 ];
 
 pub(crate) struct World {

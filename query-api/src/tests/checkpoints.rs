@@ -111,7 +111,7 @@ async fn readiness_names_what_is_missing() {
     let body = ready.json();
     let missing = body["checks"].as_array().unwrap().iter();
     let missing: Vec<_> = missing.filter(|check| check["ready"] == false).collect();
-    assert_eq!(missing.len(), 5, "{body:#}");
+    assert_eq!(missing.len(), 6, "{body:#}");
     assert_eq!(missing[0]["name"], "projection:inspection_overview");
 
     let alive = world.get_with("/healthz", &[("authorization", "")]).await;

@@ -249,7 +249,7 @@ async fn projections_tell_how_far_they_are_and_what_is_parked() {
         )
         .await;
     let projections = data["projections"].as_array().unwrap();
-    assert_eq!(projections.len(), 5);
+    assert_eq!(projections.len(), 6);
     let of = |name: &str| projections.iter().find(|p| p["name"] == name).unwrap();
     assert_eq!((&of("parts")["lagEvents"], &of("parts")["lagSeconds"]), (&json!(0), &json!(0.0)));
     let behind = of("yield");

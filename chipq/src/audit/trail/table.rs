@@ -45,7 +45,8 @@ fn details(entry: &AuditEntry) -> Vec<String> {
     {
         details.push(format!("after {event} at {position}"));
     }
-    details.extend(entry.facts.iter().map(|(field, value)| format!("{field} {}", shown(value))));
+    let facts = entry.facts.iter().filter(|(_, value)| **value != entry.stream.id);
+    details.extend(facts.map(|(field, value)| format!("{field} {}", shown(value))));
     details
 }
 
