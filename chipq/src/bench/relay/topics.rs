@@ -1,14 +1,19 @@
 //! Topics that a measurement has to itself, and the relay that sends to them.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use kafka_client::{TopicPartition, TopicSpec, ensure_topic};
 use platform::config::ConfigErrors;
 use platform::foundation::Foundation;
 use platform::shutdown::Shutdown;
 use relay::RelayConfig;
 use tokio::task::JoinHandle;
+
+/// How long it may take until all partitions of new topics answer, and how often one looks.
+const LED_WITHIN: Duration = Duration::from_secs(30);
+const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Topics under a prefix that nobody else has. They stay in Kafka.
 pub(super) struct OwnTopics {
@@ -43,7 +48,14 @@ impl OwnTopics {
             let new = |number| TopicPartition::new(Arc::clone(&cluster), name.clone(), number);
             partitions.extend((0..topic.partitions).map(new));
         }
-        Ok(Self { config, partitions })
+        let mut topics = Self { config, partitions };
+        // A broker that was just made the leader of a partition may not know it yet.
+        let begun = Instant::now();
+        while let Err(error) = topics.count_records().await {
+            ensure!(begun.elapsed() < LED_WITHIN, "{error}");
+            tokio::time::sleep(LOOK_INTERVAL).await;
+        }
+        Ok(topics)
     }
 
     /// A relay that sends to them, in this process.
