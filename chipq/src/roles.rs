@@ -3,15 +3,14 @@
 //! Invariant: /healthz, /readyz and /metrics are answered by the roles that serve HTTP, on their listener,
 //! and by the others where `CHIPQ_HEALTH_LISTEN` says; without it these listen nowhere.
 
+mod log_proof;
 mod opening;
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use ::projectors::ProjectorsConfig;
-use ::proof::ProofConfig;
 use ::relay::RelayConfig;
 use clap::Args;
 use futures::FutureExt as _;
@@ -37,6 +36,8 @@ use crate::wiring::{
     ApiStores, bind, build_command_api, build_query_api, describe_server, open_keys, sessions,
 };
 use opening::{BucketUse, check, open, open_beside};
+
+pub(crate) use log_proof::{LogProofArgs, log_proof};
 
 const LATER: &str = "run `chipq migrate` first; see docs/architecture.md for which role needs what";
 
@@ -157,23 +158,6 @@ pub(crate) struct PictureRetentionArgs {
     foundation: FoundationConfig,
     #[command(flatten)]
     health: HealthConfig,
-}
-
-/// `chipq log-proof`
-#[derive(Debug, Clone, Args)]
-#[command(after_help = LATER)]
-pub(crate) struct LogProofArgs {
-    /// The folder of tree heads and keys.
-    #[arg(long, env = "CHIPQ_DATA", value_name = "DIR")]
-    data: PathBuf,
-    #[command(flatten)]
-    keys: KeysConfig,
-    #[command(flatten, next_help_heading = "Database")]
-    foundation: FoundationConfig,
-    #[command(flatten)]
-    health: HealthConfig,
-    #[command(flatten, next_help_heading = "Proof")]
-    config: ProofConfig,
 }
 
 /// Serves commands until a signal.
@@ -349,22 +333,6 @@ pub(crate) async fn picture_retention(
     let (pool, tail) = (foundation.lease_pool().clone(), foundation.tail().clone());
     let role = service.run(pool, tail, artifacts, shutdown.clone());
     let entry = describe_server("Retires pictures whose retention period is over", &[]);
-    run_with_health((&args.health, entry), probes, shutdown, role).await
-}
-
-/// Builds the tree over the log and signs tree heads until a signal.
-pub(crate) async fn log_proof(args: LogProofArgs, shutdown: &Shutdown) -> anyhow::Result<()> {
-    let mut errors = ConfigErrors::new();
-    args.foundation.check(&mut errors);
-    errors.finish()?;
-    check_owner(&args.data)?;
-    let foundation = open(&args.foundation, shutdown).await?;
-    let place = args.keys.place(&args.data);
-    let service = ::proof::Service::open(&args.config, (&args.data, &place))?;
-    let probes = probes_on(&foundation, service.probe(false));
-    let role =
-        service.run(foundation.lease_pool().clone(), foundation.tail().clone(), shutdown.clone());
-    let entry = describe_server("Builds the tree over the event log and signs tree heads", &[]);
     run_with_health((&args.health, entry), probes, shutdown, role).await
 }
 

@@ -41,7 +41,7 @@ pub enum CanonicalError {
 /// # Errors
 /// When it is no JSON, or has no one meaning. `out` then ends in what is of no use.
 pub fn write_canonical(json: &str, out: &mut Vec<u8>) -> Result<(), CanonicalError> {
-    let mut reader = Reader { text: json, bytes: json.as_bytes(), at: 0, out };
+    let mut reader = JsonReader { text: json, bytes: json.as_bytes(), at: 0, out };
     reader.copy_value(0)?;
     reader.skip_space();
     if reader.at == reader.bytes.len() { Ok(()) } else { Err(reader.syntax()) }
@@ -69,14 +69,14 @@ pub(crate) fn write_string(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
-struct Reader<'a, 'out> {
+struct JsonReader<'a, 'out> {
     text: &'a str,
     bytes: &'a [u8],
     at: usize,
     out: &'out mut Vec<u8>,
 }
 
-impl<'a> Reader<'a, '_> {
+impl<'a> JsonReader<'a, '_> {
     const fn syntax(&self) -> CanonicalError {
         CanonicalError::Syntax { at: self.at }
     }

@@ -13,168 +13,18 @@
 //! tree head that the key signed proves anything: up to its size.
 
 use std::collections::BTreeMap;
-use std::fmt;
-
-use serde::{Deserialize, Serialize};
 
 use crate::artifacts::{ArtifactRecord, note_artifacts};
-use crate::canonical::write_canonical;
 use crate::difference::{EventDifference, find_difference};
+use crate::export_lines::{EXPORT_FORMAT, ExportEnd, ExportHeader, ExportLine, write_line};
+use crate::export_outcome::{ExportDifference, ExportSummary};
 use crate::hashes::{Digest32, EMPTY_CHAIN, hash_leaf, link_chain};
 use crate::signed_note::{SignedNote, VerifyEd25519};
 use crate::tree::Frontier;
 use crate::tree_head::SignedTreeHead;
 
-/// What the first line says that it is.
-pub const EXPORT_FORMAT: &str = "chipq-audit-export-1";
-/// After how many events of the log, counted from its first, their leaf hashes stand.
-const EXPORT_BLOCK: u64 = 256;
-
 /// Where the position stands at the latest, from the end of an envelope: two numbers and a time come after its name.
 const POSITION_WITHIN: usize = 160;
-
-/// The first line.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ExportHeader {
-    /// The chain there, in hexadecimal digits.
-    pub chain: String,
-    /// [`EXPORT_FORMAT`].
-    pub format: String,
-    /// How many events the log has before.
-    pub index: u64,
-    /// Which log.
-    pub origin: String,
-    /// The complete subtrees of the tree there, the largest first, in hexadecimal digits.
-    pub peaks: Vec<String>,
-}
-
-/// The last line.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ExportEnd {
-    /// How many artifacts.
-    pub artifacts: u64,
-    /// How many events.
-    pub events: u64,
-    /// How many tree heads.
-    pub heads: u64,
-}
-
-/// Any line but the header and the envelopes.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase", deny_unknown_fields)]
-enum ExportLine {
-    Head(String),
-    Leaves(String),
-    Artifact(ArtifactRecord),
-    End(ExportEnd),
-}
-
-/// A line of its kind, with its newline.
-fn write_line(line: &impl Serialize) -> Vec<u8> {
-    let mut out = Vec::new();
-    // What is serialised has a canonical form: strings and numbers of our own.
-    let text = serde_json::to_string(line).unwrap_or_default();
-    let _ = write_canonical(&text, &mut out);
-    out.push(b'\n');
-    out
-}
-
-impl ExportHeader {
-    /// The header of an export that goes on where `frontier` and `chain` are.
-    #[must_use]
-    pub fn new(origin: String, frontier: &Frontier, chain: &Digest32) -> Self {
-        Self {
-            chain: hex::encode(chain),
-            format: EXPORT_FORMAT.to_owned(),
-            index: frontier.size(),
-            origin,
-            peaks: frontier.peaks().iter().map(hex::encode).collect(),
-        }
-    }
-
-    /// As it is written.
-    #[must_use]
-    pub fn to_line(&self) -> Vec<u8> {
-        write_line(self)
-    }
-}
-
-/// Leaf hashes until they are written down behind their events.
-#[derive(Debug, Default)]
-pub struct ExportBlock(Vec<Digest32>);
-
-impl ExportBlock {
-    /// Adds the leaf of event `index`; the line of the block where that fills it.
-    pub fn add_leaf(&mut self, index: u64, leaf: Digest32) -> Option<Vec<u8>> {
-        self.0.push(leaf);
-        if (index + 1).is_multiple_of(EXPORT_BLOCK) { self.take_line() } else { None }
-    }
-
-    /// The line of what was added since the last.
-    pub fn take_line(&mut self) -> Option<Vec<u8>> {
-        let leaves = std::mem::take(&mut self.0);
-        let line = ExportLine::Leaves(hex::encode(leaves.concat()));
-        (!leaves.is_empty()).then(|| write_line(&line))
-    }
-}
-
-/// The line of a tree head.
-#[must_use]
-pub fn write_head_line(note: &SignedNote) -> Vec<u8> {
-    write_line(&ExportLine::Head(note.to_text()))
-}
-
-/// The line of an artifact.
-#[must_use]
-pub fn write_artifact_line(artifact: &ArtifactRecord) -> Vec<u8> {
-    write_line(&ExportLine::Artifact(artifact.clone()))
-}
-
-impl ExportEnd {
-    /// As it is written.
-    #[must_use]
-    pub fn to_line(&self) -> Vec<u8> {
-        write_line(&ExportLine::End(self.clone()))
-    }
-}
-
-/// The first thing in an export that is not as it should be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ExportDifference {
-    /// In which line, from 1.
-    pub line: u64,
-    /// What, in a sentence.
-    pub what: String,
-}
-
-impl fmt::Display for ExportDifference {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "line {}: {}", self.line, self.what)
-    }
-}
-
-/// What was read of an export, and what of it is proved.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ExportSummary {
-    /// Which log.
-    pub origin: String,
-    /// How many events the log has before the first.
-    pub index: u64,
-    /// The positions of the first and the last event; none without any.
-    pub positions: Option<(i64, i64)>,
-    /// How many events were read.
-    pub events: u64,
-    /// How many of them the largest tree head covers.
-    pub proved_events: u64,
-    /// The tree heads that were compared, whose sizes were reached.
-    pub heads: u64,
-    /// Tree heads of other sizes, or handed in, that were not compared.
-    pub heads_beyond: u64,
-    /// The artifacts that the events announce.
-    pub artifacts: BTreeMap<String, ArtifactRecord>,
-}
 
 /// What comes next in the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -210,7 +60,7 @@ pub struct ExportVerifier<'a> {
     summary: ExportSummary,
 }
 
-type Step = Result<(), String>;
+type LineOutcome = Result<(), String>;
 
 impl<'a> ExportVerifier<'a> {
     /// Begins with the first line. Whoever has tree heads from elsewhere hands them in: they have to fit, too.
@@ -296,7 +146,7 @@ impl<'a> ExportVerifier<'a> {
         step.map_err(|what| self.difference(what))
     }
 
-    fn enter(&mut self, section: Section) -> Step {
+    fn enter(&mut self, section: Section) -> LineOutcome {
         if section < self.section {
             return Err(
                 "it stands where nothing of its kind may: lines were moved, or added".to_owned()
@@ -325,7 +175,7 @@ impl<'a> ExportVerifier<'a> {
         self.section = Section::Events;
     }
 
-    fn take_event(&mut self, line: &[u8]) -> Step {
+    fn take_event(&mut self, line: &[u8]) -> LineOutcome {
         self.enter(Section::Events)?;
         if self.frontier.size() == self.summary.index {
             // One of the size with which the export begins.
@@ -374,7 +224,7 @@ impl<'a> ExportVerifier<'a> {
         }
     }
 
-    fn take_other(&mut self, line: &[u8]) -> Step {
+    fn take_other(&mut self, line: &[u8]) -> LineOutcome {
         let unreadable =
             || "it is none of the lines of an export: it was altered, or is not whole".to_owned();
         let parsed: ExportLine = serde_json::from_slice(line).map_err(|_| unreadable())?;
@@ -393,7 +243,7 @@ impl<'a> ExportVerifier<'a> {
         }
     }
 
-    fn take_head(&mut self, note: &str) -> Step {
+    fn take_head(&mut self, note: &str) -> LineOutcome {
         self.enter(Section::Heads)?;
         let note = SignedNote::parse(note).map_err(|error| format!("the tree head: {error}"))?;
         let signed = SignedTreeHead::verify(note, self.public_keys, self.verify);
@@ -407,7 +257,7 @@ impl<'a> ExportVerifier<'a> {
         Ok(())
     }
 
-    fn take_leaves(&mut self, leaves: &str) -> Step {
+    fn take_leaves(&mut self, leaves: &str) -> LineOutcome {
         self.enter(Section::Events)?;
         let unreadable = || "the leaf hashes cannot be read: they were altered".to_owned();
         let bytes = decode_hex(leaves).ok_or_else(unreadable)?;
@@ -442,7 +292,7 @@ impl<'a> ExportVerifier<'a> {
         self.misfit.take().map_or(Ok(()), Err)
     }
 
-    fn enter_artifacts(&mut self) -> Step {
+    fn enter_artifacts(&mut self) -> LineOutcome {
         self.enter(Section::Artifacts)?;
         if self.block.is_empty() {
             Ok(())
@@ -451,7 +301,7 @@ impl<'a> ExportVerifier<'a> {
         }
     }
 
-    fn take_end(&mut self, end: &ExportEnd) -> Step {
+    fn take_end(&mut self, end: &ExportEnd) -> LineOutcome {
         self.enter_artifacts()?;
         self.section = Section::Over;
         let found: Vec<_> = self.summary.artifacts.values().cloned().collect();

@@ -9,6 +9,8 @@ mod canonical;
 mod difference;
 mod envelope;
 mod export;
+mod export_lines;
+mod export_outcome;
 mod hashes;
 mod inspection_proof;
 mod signed_note;
@@ -19,10 +21,11 @@ pub use artifacts::{ArtifactRecord, UnreadableArtifacts, note_artifacts};
 pub use canonical::{CanonicalError, write_canonical};
 pub use difference::{EventDifference, find_difference};
 pub use envelope::{Envelope, EnvelopeError, EnvelopeFields};
-pub use export::{
-    EXPORT_FORMAT, ExportBlock, ExportDifference, ExportEnd, ExportHeader, ExportSummary,
-    ExportVerifier, write_artifact_line, write_head_line,
+pub use export::ExportVerifier;
+pub use export_lines::{
+    EXPORT_FORMAT, ExportBlock, ExportEnd, ExportHeader, write_artifact_line, write_head_line,
 };
+pub use export_outcome::{ExportDifference, ExportSummary};
 pub use hashes::{Digest32, EMPTY_CHAIN, hash_leaf, link_chain};
 pub use inspection_proof::{InspectionProof, InspectionProofError, ProvedEvent, ProvedInspection};
 pub use signed_note::{NoteError, SignedNote, VerifyEd25519, note_key_id};

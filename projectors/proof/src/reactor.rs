@@ -15,7 +15,7 @@ use transparency::TILE_HASHES;
 use crate::growth::{GrowingTree, hash_stored};
 use crate::signer::Signer;
 use crate::tree_tables::{StoredTree, load_tree, read_leaves, save_growth};
-use crate::troubles::Troubles;
+use crate::troubles::ProofTroubles;
 
 /// How many pages of the log wait at most.
 const PAGES_MAX: usize = 4;
@@ -29,7 +29,7 @@ pub(crate) struct TreeBuilder {
     pub(crate) pool: Pool,
     pub(crate) log: Arc<dyn EventLog>,
     pub(crate) signer: Arc<Signer>,
-    pub(crate) troubles: Arc<Troubles>,
+    pub(crate) troubles: Arc<ProofTroubles>,
 }
 
 /// The builder at work. What it does ends with it.
@@ -38,7 +38,7 @@ pub(crate) struct BuildingSession {
     progress: watch::Receiver<Position>,
     tree: Arc<Mutex<GrowingTree>>,
     saved: Arc<Notify>,
-    troubles: Arc<Troubles>,
+    troubles: Arc<ProofTroubles>,
     work: JoinSet<ReactionError>,
     _signing: JoinSet<()>,
 }

@@ -16,7 +16,7 @@ use crate::config::ProofConfig;
 use crate::head_folder::HeadFolder;
 use crate::reactor::TreeBuilder;
 use crate::signer::Signer;
-use crate::troubles::{Troubles, observe_troubles};
+use crate::troubles::{ProofTroubles, observe_troubles};
 use crate::witness::Witness;
 
 /// How many events are read from the log at once.
@@ -30,7 +30,7 @@ pub struct Service {
     witness: Option<Witness>,
     followers: Followers,
     status: FollowerStatus,
-    troubles: Arc<Troubles>,
+    troubles: Arc<ProofTroubles>,
 }
 
 impl Service {
@@ -92,7 +92,7 @@ impl Service {
 
 struct ProofProbe {
     followers: Followers,
-    troubles: Arc<Troubles>,
+    troubles: Arc<ProofTroubles>,
     is_optional: bool,
 }
 

@@ -18,7 +18,7 @@ use transparency::{SignedNote, SignedTreeHead, TreeHead, prove_consistency, veri
 use crate::head_folder::HeadFolder;
 use crate::origins::{ensure_origin, note_signed_head};
 use crate::tree_tables::{StoredTree, TreeError, load_tree, prove_with_tiles};
-use crate::troubles::{Concern, Troubles};
+use crate::troubles::{Concern, ProofTroubles};
 use crate::witness::Witness;
 
 /// The least time between two heads: an hour under load has 720.
@@ -41,7 +41,7 @@ pub(crate) struct Signer {
     pub(crate) without_key: String,
     pub(crate) folder: HeadFolder,
     pub(crate) witness: Option<Witness>,
-    pub(crate) troubles: Arc<Troubles>,
+    pub(crate) troubles: Arc<ProofTroubles>,
 }
 
 impl Signer {

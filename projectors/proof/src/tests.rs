@@ -21,7 +21,7 @@ use crate::origins::{begin_origin, list_origins};
 use crate::reactor::TreeBuilder;
 use crate::signer::Signer;
 use crate::tree_tables::load_tree;
-use crate::troubles::Troubles;
+use crate::troubles::ProofTroubles;
 use crate::verify::{LogVerdict, verify_log};
 use crate::{BelievedHeads, believe_heads};
 
@@ -32,7 +32,7 @@ struct World {
     database: TestDatabase,
     log: Arc<PostgresEventLog>,
     folder: tempfile::TempDir,
-    troubles: Arc<Troubles>,
+    troubles: Arc<ProofTroubles>,
 }
 
 impl World {

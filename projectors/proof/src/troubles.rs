@@ -28,12 +28,12 @@ impl Concern {
 
 /// All of it, of this process.
 #[derive(Debug, Default)]
-pub(crate) struct Troubles {
+pub(crate) struct ProofTroubles {
     found: Mutex<BTreeMap<Concern, (DateTime<Utc>, String)>>,
     signed_events: AtomicU64,
 }
 
-impl Troubles {
+impl ProofTroubles {
     /// What is in the way now, or nothing. Said in the log when it is another reason than before.
     pub(crate) fn note_outcome(&self, concern: Concern, outcome: Result<(), String>) {
         let mut found = self.lock_found();
@@ -79,7 +79,7 @@ impl Troubles {
 }
 
 /// Shows what was signed, and what is in the way, for as long as `troubles` lives.
-pub(crate) fn observe_troubles(troubles: &Arc<Troubles>) {
+pub(crate) fn observe_troubles(troubles: &Arc<ProofTroubles>) {
     let (signed, counted) = (Arc::downgrade(troubles), Arc::downgrade(troubles));
     let meter = global::meter("chipq.proof");
     meter

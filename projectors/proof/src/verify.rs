@@ -66,7 +66,7 @@ pub async fn verify_log(
         heads.dedup();
         heads
     };
-    let mut comparison = Comparison {
+    let mut comparison = LogComparison {
         size: tree.frontier.size(),
         position: tree.position,
         frontier: Frontier::default(),
@@ -129,7 +129,7 @@ impl FoundLeaf {
 }
 
 /// The log as far as it was compared.
-struct Comparison {
+struct LogComparison {
     /// Of the tree in the database.
     size: u64,
     position: Position,
@@ -147,11 +147,15 @@ struct Comparison {
     verified: VerifiedLog,
 }
 
-type Step = Result<(), String>;
+type CompareStep = Result<(), String>;
 
-impl Comparison {
+impl LogComparison {
     /// Compares what was found with the tile that it should be, of which the log has no more when `is_over`.
-    async fn compare_tile(&mut self, pool: &Pool, is_over: bool) -> Result<Step, VerifyError> {
+    async fn compare_tile(
+        &mut self,
+        pool: &Pool,
+        is_over: bool,
+    ) -> Result<CompareStep, VerifyError> {
         let number = self.frontier.size() / TILE_HASHES;
         let mut tile = read_leaves(pool, number).await?;
         let count =
@@ -169,14 +173,14 @@ impl Comparison {
     }
 
     /// The same of what is left, once the log has no more events that the tree should have.
-    async fn compare_rest(&mut self, pool: &Pool) -> Result<Step, VerifyError> {
+    async fn compare_rest(&mut self, pool: &Pool) -> Result<CompareStep, VerifyError> {
         if self.frontier.size() == self.size && self.found.is_empty() {
             return Ok(Ok(()));
         }
         self.compare_tile(pool, true).await
     }
 
-    fn add_found(&mut self, found: &FoundLeaf) -> Step {
+    fn add_found(&mut self, found: &FoundLeaf) -> CompareStep {
         let inner = &mut self.inner;
         self.frontier.add_leaf(found.leaf, |at: TileEntry, hash| {
             if at.level > 0 {
@@ -228,7 +232,7 @@ impl Comparison {
         &mut self,
         pool: &Pool,
         (frontier, chain): (&Frontier, &Digest32),
-    ) -> Result<Step, VerifyError> {
+    ) -> Result<CompareStep, VerifyError> {
         self.verified.given_up.1 += self.given_up.len() as u64;
         if let Some(signed) = self.heads.last() {
             let head = &signed.head;

@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::envelope::EnvelopeFields;
+use crate::export_lines::{ExportBlock, write_artifact_line, write_head_line};
 use crate::tree_head::TreeHead;
 
 const KEY: [u8; 32] = [7; 32];
