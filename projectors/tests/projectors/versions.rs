@@ -305,6 +305,13 @@ async fn rename_events(world: &World, (name, version): (&str, &str), (to, of): (
     sqlx::raw_sql(&sql).execute(&world.pool).await.unwrap();
 }
 
+/// Everything but the audit trail, which tells of what nobody here knows as well.
+async fn decoded_rows(world: &World) -> Vec<(&'static str, Vec<serde_json::Value>)> {
+    let mut all = world.everything().await;
+    all.retain(|(view, _)| !view.starts_with("audit_trail"));
+    all
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_newer_software_wrote_parks_nothing_and_waits_for_that_software() {
     const VOIDED: &str = InspectionEvent::INSPECTION_VOIDED;
@@ -320,14 +327,14 @@ async fn what_newer_software_wrote_parks_nothing_and_waits_for_that_software() {
         world.append_version(stream, event_type, version, payload).await;
         let position = world.log.head().await.unwrap();
         let way_out = format!("chipq projections discard all {position} --reason");
-        let before = world.everything().await;
+        let before = decoded_rows(&world).await;
 
         for detail in unready_details(&world, 4).await {
             assert!(detail.contains(why), "{detail}");
             assert!(detail.contains("run that version or a newer one"), "{detail}");
             assert!(detail.contains(&way_out), "{detail}");
         }
-        assert_eq!(world.everything().await, before);
+        assert_eq!(decoded_rows(&world).await, before);
         assert!(projectors::list_parked_streams(&world.pool, None).await.unwrap().is_empty());
 
         rename_events(&world, (event_type, version), (VOIDED, "1")).await;
