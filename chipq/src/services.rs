@@ -190,14 +190,14 @@ impl Services {
 
         let (pool, tail) = (self.foundation.lease_pool(), self.foundation.tail());
         let stop = || self.stop_roles.child();
-        let pictures = (stores.artifacts.clone(), memory);
+        let pictures_store = stores.artifacts.clone();
+        let pictures = (pictures_store.clone(), memory);
         let worker = worker.run(pool.clone(), tail.clone(), pictures, stop());
         let projectors = projectors.run(pool.clone(), tail.clone(), stop());
         let kept = (self.foundation.idempotency(), sessions(&self.foundation));
         let housekeeping = command_api::housekeeping(kept, stores.artifacts.clone(), stop());
         self.roles.spawn(async { ("the inference worker", worker.await) });
         self.roles.spawn(async { ("the projectors", projectors.await) });
-        self.spawn_log_reactors((retention, proof, relay), stores.artifacts.clone());
         let following = keys.follow(stop());
         self.roles.spawn(async {
             following.await;
@@ -218,6 +218,7 @@ impl Services {
             recording.await;
             ("the record of attempts", Ok(()))
         });
+        self.spawn_log_reactors((retention, proof, relay), pictures_store);
         Ok(())
     }
 
