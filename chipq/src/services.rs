@@ -14,6 +14,7 @@ use futures::future::BoxFuture;
 use inference_worker::WorkerConfig;
 use platform::access::{AccessAdministration, AccessProbe, follow_access};
 use platform::access_attempts::{AttemptRecorder, record_attempts};
+use platform::artifact_store::ArtifactStore;
 use platform::auth::{KeyPlace, RolesConfig, TokenIssuerConfig, Users};
 use platform::config::ConfigErrors;
 use platform::disk::check_room;
@@ -188,21 +189,14 @@ impl Services {
 
         let (pool, tail) = (self.foundation.lease_pool(), self.foundation.tail());
         let stop = || self.stop_roles.child();
-        let pictures = (stores.artifacts.clone(), memory);
+        let pictures_store = stores.artifacts.clone();
+        let pictures = (pictures_store.clone(), memory);
         let worker = worker.run(pool.clone(), tail.clone(), pictures, stop());
         let projectors = projectors.run(pool.clone(), tail.clone(), stop());
         let kept = (self.foundation.idempotency(), sessions(&self.foundation));
         let housekeeping = command_api::housekeeping(kept, stores.artifacts.clone(), stop());
         self.roles.spawn(async { ("the inference worker", worker.await) });
         self.roles.spawn(async { ("the projectors", projectors.await) });
-        let retention = retention.run(pool.clone(), tail.clone(), stores.artifacts.clone(), stop());
-        self.roles.spawn(async { ("picture retention", retention.await) });
-        let proof = proof.run(pool.clone(), tail.clone(), stop());
-        self.roles.spawn(async { ("the proof of the log", proof.await) });
-        if let Some(relay) = relay {
-            let relay = relay.run(pool.clone(), tail.clone(), stop());
-            self.roles.spawn(async { ("the relay", relay.await) });
-        }
         let following = keys.follow(stop());
         self.roles.spawn(async {
             following.await;
@@ -223,7 +217,26 @@ impl Services {
             recording.await;
             ("the record of attempts", Ok(()))
         });
+        self.spawn_log_reactors((retention, proof, relay), pictures_store);
         Ok(())
+    }
+
+    /// Starts those that take the whole log in its order.
+    fn spawn_log_reactors(
+        &mut self,
+        (retention, proof, relay): (retention::Service, proof::Service, Option<relay::Service>),
+        artifacts: ArtifactStore,
+    ) {
+        let (pool, tail) = (self.foundation.lease_pool(), self.foundation.tail());
+        let stop = || self.stop_roles.child();
+        let retention = retention.run(pool.clone(), tail.clone(), artifacts, stop());
+        self.roles.spawn(async { ("picture retention", retention.await) });
+        let proof = proof.run(pool.clone(), tail.clone(), stop());
+        self.roles.spawn(async { ("the proof of the log", proof.await) });
+        if let Some(relay) = relay {
+            let relay = relay.run(pool.clone(), tail.clone(), stop());
+            self.roles.spawn(async { ("the relay", relay.await) });
+        }
     }
 
     /// Serves commands and queries on one listener, and the health of everything.

@@ -16,6 +16,10 @@ const SHARED: &[(&str, &str)] = &[
     ("Reach", "where a principal may act; a box with its borders, private to vision"),
     ("Service", "each service calls itself so, and only chipq sees both"),
     ("State", "private everywhere"),
+    (
+        "StoredEvent",
+        "a name and its versions in the table of an aggregate; an event as the log holds it",
+    ),
 ];
 
 /// Type names of more than one crate, with the crates.

@@ -83,6 +83,12 @@ async fn wait_until_built(pool: &Pool, log: &Arc<dyn EventLog>) -> anyhow::Resul
     Ok(())
 }
 
+/// For how long this thread has had a core, where the system says so: on a busy machine that is not what the clock says.
+fn thread_work() -> Option<Duration> {
+    let said = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    said.split(' ').next()?.parse().ok().map(Duration::from_nanos)
+}
+
 /// Exports the log, and times how it is verified by one thread.
 async fn verify_all(data: &Path) -> anyhow::Result<Figure> {
     let out = data.join("export.jsonl");
@@ -90,13 +96,18 @@ async fn verify_all(data: &Path) -> anyhow::Result<Figure> {
     let key = TreeHeadKey::find(&KeyPlace::in_data(data))?;
     let key = *key.ok_or_else(|| anyhow!("there is no key of tree heads"))?.public_key();
     let bytes = std::fs::metadata(&out)?.len();
-    let begun = Instant::now();
-    let reading = tokio::task::spawn_blocking(move || read_export(&out, Vec::new(), &[key]));
-    let summary = reading.await??.map_err(|difference| anyhow!("{difference}"))?;
-    let took = begun.elapsed().as_secs_f64();
+    let reading = tokio::task::spawn_blocking(move || {
+        let (begun, worked) = (Instant::now(), thread_work());
+        let read = read_export(&out, Vec::new(), &[key]);
+        let worked = thread_work().zip(worked).map(|(after, before)| after.saturating_sub(before));
+        read.map(|summary| (summary, worked.unwrap_or_else(|| begun.elapsed())))
+    });
+    let (summary, worked) = reading.await??;
+    let summary = summary.map_err(|difference| anyhow!("{difference}"))?;
+    let took = worked.as_secs_f64();
     let rate = summary.events as f64 / took;
     Ok(Figure::at_least("export verified offline", rate, "events/s", VERIFIED_GOAL).measured_by(format!(
-        "{} events, {} tree heads, {bytes} bytes in {took:.2} s by one thread: leaves, chain, tree and heads computed again",
+        "{} events, {} tree heads, {bytes} bytes in {took:.2} s of one core's time: leaves, chain, tree and heads computed again",
         summary.events, summary.heads
     )))
 }
