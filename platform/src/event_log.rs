@@ -9,6 +9,7 @@ pub mod cqrs;
 mod event;
 mod incarnation;
 mod kurrentdb;
+mod log_moment;
 mod metrics;
 pub mod postgres;
 mod snapshots;
@@ -29,6 +30,9 @@ pub use answers::{Answer, AnswerNotKept, KeyedAnswer, RequestKey, keep_answers};
 pub use event::{EventMetadata, NewEvent, Recorded, Undecodable, UndecodableEvent, decode_stored};
 pub use incarnation::{
     Incarnation, InvalidLogPlace, InvalidStreamVersion, LogPlace, StreamVersion,
+};
+pub use log_moment::{
+    CLOCK_DISORDER_MAX, FindMomentError, InvalidLogMoment, LogMoment, find_moment,
 };
 pub(crate) use snapshots::Snapshot;
 pub use snapshots::Snapshots;
@@ -314,6 +318,11 @@ pub trait EventLog: Send + Sync + 'static {
     /// bytes. To judge by how much somebody is behind, and never for a place.
     fn positions_per_event(&self) -> i64 {
         1
+    }
+
+    /// Whether [`Self::read_all`] takes any number for a place, or an event's position alone.
+    fn reads_on_from_any_position(&self) -> bool {
+        true
     }
 
     /// Changes when something may have been appended: a reason to poll, never data. A hint may be
