@@ -2,6 +2,7 @@
 
 mod access;
 mod arguments;
+mod audit;
 mod bench;
 mod keys;
 mod model;
@@ -26,6 +27,7 @@ pub(crate) use arguments::{
     DemoArgs, EvaluateArgs, GenerateBoardsArgs, InspectArgs, PhotographUnits, RebuildArgs, UpArgs,
     VerifyArgs,
 };
+pub(crate) use audit::{AuditCommand, AuditReplayArgs};
 pub(crate) use bench::{
     BenchArgs, BenchCommand, BenchGrowthArgs, BenchLogArgs, BenchPairsArgs, BenchPeerArgs,
     BenchRelayArgs, BenchSignInsArgs, BenchTokensArgs, BenchTritonArgs, BenchWorkersArgs,
@@ -155,6 +157,9 @@ It is good for 15 minutes. A secret is never an argument.")]
     /// Check that every read model equals a rebuild from the event log.
     #[command(after_help = "Exits with 1 and names the differences when one does not.")]
     Verify(VerifyArgs),
+    /// Answer an auditor from the event log: what was, and why.
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Run the shipped pipeline over labelled pairs and write its predictions.
     #[command(after_help = "\
 Examples:
@@ -244,6 +249,7 @@ impl Command {
             Self::Migrate(args) => &args.foundation,
             Self::Rebuild(args) => &args.installation.foundation,
             Self::Verify(args) => &args.installation.foundation,
+            Self::Audit(command) => &command.installation().foundation,
             Self::Projections(command) => &command.installation().foundation,
             Self::Topics(command) => &command.installation().foundation,
             Self::Accounts(command) => &command.installation().foundation,

@@ -9,6 +9,7 @@ mod output;
 
 mod access;
 mod annotation;
+mod audit;
 mod bench;
 mod cli;
 mod demo;
@@ -131,6 +132,7 @@ async fn run(command: Command, shutdown: &Shutdown) -> anyhow::Result<ExitCode> 
         Command::PictureRetention(args) => {
             return roles::picture_retention(args, shutdown).await.map(succeeded);
         }
+        Command::Audit(command) => return audit::run(command, shutdown).await,
         Command::Migrate(args) => projections::migrate(args).map_ok(succeeded).boxed_local(),
         Command::Rebuild(args) => projections::rebuild(args).map_ok(succeeded).boxed_local(),
         Command::Projections(command) => projections::run(command).boxed_local(),

@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use platform::artifact_store::ArtifactStore;
 use platform::event_log::{ActorRef, EventLog};
 use platform::foundation::Foundation;
 use platform::postgres::Pool;
@@ -43,6 +44,11 @@ impl OperatorSession {
     /// The data folder.
     pub(crate) fn data_dir(&self) -> &Path {
         self.installation.data_dir()
+    }
+
+    /// The pictures, to look at.
+    pub(crate) async fn open_artifacts(&self) -> anyhow::Result<ArtifactStore> {
+        Ok(self.installation.data().open_artifacts_to_read().await?)
     }
 
     /// The log.

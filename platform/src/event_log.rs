@@ -10,6 +10,7 @@ mod event;
 mod incarnation;
 mod kurrentdb;
 mod log_moment;
+mod log_up_to;
 mod metrics;
 pub mod postgres;
 mod snapshots;
@@ -34,6 +35,7 @@ pub use incarnation::{
 pub use log_moment::{
     CLOCK_DISORDER_MAX, FindMomentError, InvalidLogMoment, LogMoment, find_moment,
 };
+pub use log_up_to::LogUpTo;
 pub(crate) use snapshots::Snapshot;
 pub use snapshots::Snapshots;
 pub use turns::{StreamTurn, StreamTurns};

@@ -18,6 +18,7 @@ mod projection;
 mod projections;
 mod rebuild;
 mod repair;
+mod replay;
 mod schema_version;
 mod service;
 mod serving_projector;
@@ -32,6 +33,9 @@ pub use projections::{ALL, find};
 pub use rebuild::{
     Comparison, Progress, RebuildError, RebuildOptions, RebuildReport, TableDifference, Verified,
     rebuild, verify, verify_each,
+};
+pub use replay::{
+    Replay, ReplayError, ReplayedReport, ReplayedTable, Retirements, check_inspection,
 };
 pub use schema_version::{SchemaMismatch, list_of_other_flavour};
 pub use service::{ProjectorsConfig, Service};

@@ -43,7 +43,7 @@ use platform::postgres::Pool;
 use platform::shutdown::Shutdown;
 
 pub use annotated_picture::{PictureMarks, annotate};
-pub use config::QueryApiConfig;
+pub use config::{QueryApiConfig, ReportFontConfig};
 pub use explorer::PAGES;
 pub use graphql::sdl;
 pub use report_font::ReportFont;
@@ -126,7 +126,7 @@ impl QueryApi {
             wait_places: WaitPlaces::default(),
             shutdown: on.shutdown,
         });
-        let font = config.report_font.clone().or_else(ReportFont::of_this_machine);
+        let font = config.report_font.font();
         Self(Arc::new(QueryApiState {
             schema: graphql::build_schema(Arc::clone(&context)),
             preparation: Preparation::new(),

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
+use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 use sqlx::Executor as _;
 
 use super::*;
