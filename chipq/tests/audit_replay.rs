@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
 #[path = "support/boards.rs"]
+#[allow(dead_code, reason = "shared with tests that use the rest")]
 mod boards;
 #[path = "support/platform.rs"]
 #[allow(dead_code, reason = "shared with tests that use the rest")]
@@ -67,7 +68,9 @@ struct Served {
 
 const QUERY: &str =
     "query ($id: ID!) { inspection(id: $id) { state judgement version judgedAt defectCount
-    artifacts { state sha256 retiredAt modelSha256 borderPx } timeline { sequence type actor } } }";
+    artifacts { id state sha256 retiredAt modelSha256 borderPx url coverage { comparedShare } }
+    defects { id class confidence box { x } inspection { version } } rules { rule count }
+    report { id judgement inspection { version } } timeline { sequence eventType actor } } }";
 
 async fn serve(station: &Station, (inspection, report): &(String, String)) -> Served {
     let (status, rest) = station.get(&format!("/v1/inspections/{inspection}")).await.unwrap();
@@ -195,6 +198,29 @@ async fn what_was_served_comes_out_again_as_of_then_and_nothing_that_came_later(
     assert_eq!(first_now.json, first_then.json);
     assert_ne!(first_now.pdf, first_then.pdf, "its picture was retired");
     let now = beneath.head().await;
+
+    // The APIs answer as of then what they answered then, and as of now what they answer now.
+    for (board, at, served) in [
+        (&first, then.to_string(), &first_then),
+        (&first, time.clone(), &first_then),
+        (&second, then.to_string(), &second_then),
+        (&first, now.to_string(), &first_now),
+        (&third, now.to_string(), &third_now),
+    ] {
+        let path = format!("/v1/inspections/{}?as_of={at}", board.0);
+        assert_eq!(station.get(&path).await.unwrap().1, served.rest, "{at}");
+        let query = QUERY
+            .replace("($id: ID!)", "($id: ID!, $at: String)")
+            .replace("(id: $id)", "(id: $id, asOf: $at)");
+        let data = station.graphql(&query, json!({ "id": board.0, "at": at })).await;
+        assert_eq!(data, served.graphql, "{at}");
+        let report = station.get(&format!("/v1/reports/{}?as_of={at}", board.1)).await.unwrap();
+        assert_eq!(report.1, serde_json::from_slice::<Value>(&served.json).unwrap(), "{at}");
+    }
+    for path in [format!("inspections/{}", third.0), format!("reports/{}", third.1)] {
+        let (status, _) = station.get(&format!("/v1/{path}?as_of={then}")).await.unwrap();
+        assert_eq!(status, StatusCode::NOT_FOUND, "{path}");
+    }
 
     // As of then.
     let replayed = replay(&data, &then.to_string(), "then", &[]);

@@ -29,7 +29,7 @@ pub use beyond_log::BeyondLog;
 pub use generation::tables::{ensure, ensure_each};
 pub use poison::Poison;
 pub use projection::{ApplyError, Projection, ProjectionDefinition};
-pub use projections::{ALL, find};
+pub use projections::{ALL, FoldedInspection, find, fold_inspection};
 pub use rebuild::{
     Comparison, Progress, RebuildError, RebuildOptions, RebuildReport, TableDifference, Verified,
     rebuild, verify, verify_each,

@@ -1,12 +1,15 @@
 //! The read models, one module each. docs/read-models.md is the contract of their tables.
 
 mod defects;
+mod folded_inspection;
 mod inspection_context;
 mod inspection_overview;
 mod parts;
 mod read_model;
 mod reports;
 mod yield_hourly;
+
+pub use folded_inspection::{FoldedInspection, fold_inspection};
 
 use crate::projection::Projection;
 use inspection_context::FindingsInContext;

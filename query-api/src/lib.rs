@@ -5,6 +5,7 @@
 //! on purpose: commands, and tables of its own.
 
 mod annotated_picture;
+mod as_of;
 mod checkpoints;
 mod concurrency_limit;
 mod config;
@@ -43,6 +44,7 @@ use platform::postgres::Pool;
 use platform::shutdown::Shutdown;
 
 pub use annotated_picture::{PictureMarks, annotate};
+pub use as_of::{FoldInspection, PastRows};
 pub use config::{QueryApiConfig, ReportFontConfig};
 pub use explorer::PAGES;
 pub use graphql::sdl;
@@ -73,6 +75,8 @@ pub struct QueryApiDependencies {
     pub signing_key: SigningKey,
     /// Believes tokens.
     pub verifier: Arc<TokenVerifier>,
+    /// Makes an inspection's rows of its events, as the projectors do: what was is shown by it.
+    pub fold_inspection: FoldInspection,
     /// Ends subscriptions, each with the cursor to go on from.
     pub shutdown: Shutdown,
 }
@@ -121,6 +125,7 @@ impl QueryApi {
             shared_pages: SharedPages::default(),
             shared_inspections: SharedInspections::default(),
             config: config.clone(),
+            fold_inspection: on.fold_inspection,
             pool: on.pool,
             tail: on.tail,
             wait_places: WaitPlaces::default(),

@@ -11,6 +11,7 @@ use platform::postgres::Pool;
 use platform::shutdown::Shutdown;
 
 use crate::QueryApiConfig;
+use crate::as_of::FoldInspection;
 use crate::checkpoints::Checkpoints;
 use crate::concurrency_limit::ConcurrencyLimit;
 use crate::cursor::CursorKey;
@@ -48,6 +49,8 @@ pub(crate) struct QueryContext {
     pub(crate) shared_pages: SharedPages,
     /// Inspections that are read now, as they change.
     pub(crate) shared_inspections: SharedInspections,
+    /// Shows what was.
+    pub(crate) fold_inspection: FoldInspection,
     pub(crate) shutdown: Shutdown,
 }
 
