@@ -164,6 +164,15 @@ impl Replayed {
     }
 }
 
+/// The file below a folder whose name contains `part`.
+fn find_file(folder: &Path, part: &str) -> Option<PathBuf> {
+    std::fs::read_dir(folder).unwrap().find_map(|entry| {
+        let path = entry.unwrap().path();
+        let is_it = path.file_name().unwrap().to_string_lossy().contains(part);
+        if path.is_dir() { find_file(&path, part) } else { is_it.then_some(path) }
+    })
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_served_comes_out_again_as_of_then_and_nothing_that_came_later() {
     let folder = folder();
@@ -235,7 +244,7 @@ async fn what_was_served_comes_out_again_as_of_then_and_nothing_that_came_later(
     };
     assert_eq!(version(&of(&first.0)), first_then.rest["version"]);
     for said in [
-        "1 reports serve today as they were then, byte for byte (JSON and PDF)",
+        "1 of 2 reports serve today as they were then, byte for byte (JSON and PDF)",
         "since PicturesRetired at position",
     ] {
         assert!(replayed.said.contains(said), "{}", replayed.said);
@@ -247,15 +256,32 @@ async fn what_was_served_comes_out_again_as_of_then_and_nothing_that_came_later(
     let of_one = replay(&data, &then.to_string(), "of-one", &["--inspection", &second.0]);
     assert_eq!(of_one.code, 0, "{}", of_one.said);
     of_one.assert_reports(&[(&second.1, &second_then)]);
-    assert!(of_one.said.contains("1 reports serve today as they were then"), "{}", of_one.said);
+    assert!(
+        of_one.said.contains("1 of 1 reports serve today as they were then"),
+        "{}",
+        of_one.said
+    );
 
     // As of now it is what serves.
     let whole = replay(&data, &now.to_string(), "now", &[]);
     assert_eq!(whole.code, 0, "{}", whole.said);
-    assert!(whole.said.contains("3 reports serve today as they were then"), "{}", whole.said);
+    assert!(whole.said.contains("3 of 3 reports serve today as they were then"), "{}", whole.said);
     let all = [(&*first.1, &first_now), (&*second.1, &second_then), (&*third.1, &third_now)];
     whole.assert_reports(&all);
     assert_eq!(whole.rows("recipe_revisions").len(), 2);
+
+    // A picture that is altered, or gone, though no event says so.
+    let picture = third_now.rest["artifacts"][0]["artifact_id"].as_str().unwrap();
+    let file = find_file(&data.join("artifacts"), picture).expect("the picture's file");
+    for (bytes, said) in [(Some("altered"), "has digest"), (None, "is not at rest any more")] {
+        match bytes {
+            Some(bytes) => std::fs::write(&file, bytes).unwrap(),
+            None => std::fs::remove_file(&file).unwrap(),
+        }
+        let faulty = replay(&data, &now.to_string(), said, &["--inspection", &third.0]);
+        assert_eq!(faulty.code, 1, "{}", faulty.said);
+        assert!(faulty.said.contains(said), "{}", faulty.said);
+    }
 
     // What serves is not what follows from the events: an altered report, and one that no event has.
     let serving: i32 = sqlx::query_scalar(

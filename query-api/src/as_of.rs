@@ -6,9 +6,7 @@
 use std::str::FromStr as _;
 
 use domain::{Aggregate as _, Inspection};
-use platform::event_log::{
-    EventLog, FindMomentError, LogMoment, LogPlace, Recorded, StreamId, find_moment,
-};
+use platform::event_log::{EventLog, FindMomentError, LogMoment, LogPlace, StreamId, find_moment};
 use uuid::Uuid;
 
 use crate::error::QueryError;
@@ -19,23 +17,6 @@ use crate::session::Session;
 
 /// Events that a read looks at in turn to find the position that a time means.
 const LOOKED_AT_MAX: u64 = 100_000;
-
-/// The rows that events of one inspection make, by table, each as a JSON array of objects whose keys are the columns of
-/// the view in `read`.
-#[derive(Debug, Clone)]
-pub struct PastRows {
-    /// Its row in `inspections`.
-    pub inspections: String,
-    /// Its pictures in `artifacts`.
-    pub artifacts: String,
-    /// Its events in `timeline`.
-    pub timeline: String,
-    /// Its findings in `defects`.
-    pub defects: String,
-}
-
-/// What the first events of an inspection's stream make of it, or why nobody here can tell.
-pub type FoldInspection = fn(&[Recorded]) -> Result<PastRows, String>;
 
 /// A moment that was asked for, and by which argument.
 #[derive(Debug, Clone, Copy)]

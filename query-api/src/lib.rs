@@ -18,6 +18,7 @@ mod labels;
 mod lettering;
 mod paging;
 mod palette;
+mod past_rows;
 mod pdf_service;
 mod query_context;
 mod read_model;
@@ -44,10 +45,10 @@ use platform::postgres::Pool;
 use platform::shutdown::Shutdown;
 
 pub use annotated_picture::{PictureMarks, annotate};
-pub use as_of::{FoldInspection, PastRows};
 pub use config::{QueryApiConfig, ReportFontConfig};
 pub use explorer::PAGES;
 pub use graphql::sdl;
+pub use past_rows::{FoldInspection, PastRows};
 pub use report_font::ReportFont;
 pub use rest::openapi;
 

@@ -11,13 +11,13 @@ use platform::postgres::Pool;
 use platform::shutdown::Shutdown;
 
 use crate::QueryApiConfig;
-use crate::as_of::FoldInspection;
 use crate::checkpoints::Checkpoints;
 use crate::concurrency_limit::ConcurrencyLimit;
 use crate::cursor::CursorKey;
 use crate::error::QueryError;
 use crate::fair_turns::{FairTurn, FairTurns};
 use crate::paging::{Filter, Listed, Within, count_rows};
+use crate::past_rows::FoldInspection;
 use crate::read_model::inspections::SharedInspections;
 use crate::session::Session;
 use crate::shared_pages::SharedPages;

@@ -75,7 +75,7 @@ async fn show(
         args.inspection.map_or(String::new(), |id| format!(" of inspection {id} and its part"));
     outln!("as of position {}{of}: {} events", replay.up_to().position, replay.events());
     for table in replay.tables().await.map_err(|error| explain_replay(&error))? {
-        outln!("  {:<20} {:>9} rows", table.name, table.rows);
+        outln!("  {:<24} {:>9} rows", table.name, table.rows);
     }
     if let Some(folder) = &folder {
         write_read_models(replay, folder).await?;

@@ -62,7 +62,9 @@ impl Query {
         find_nodes(ctx, &ids, min_position).await
     }
 
-    /// The inspection of this id.
+    /// The inspection of this id. With `asOf` as it was at that moment of the log, with its pictures, findings, events and
+    /// report: a position such as `4711`, the X-Log-Position of an answer, or a time with its offset from UTC. NOT_FOUND
+    /// when it was created later.
     #[graphql(
         guard = "Allowed(Scope::InspectionsRead)",
         complexity = "single_cost(child_complexity)"
@@ -72,11 +74,6 @@ impl Query {
         ctx: &Context<'_>,
         id: ID,
         min_position: Option<KeptPlace>,
-        #[graphql(
-            desc = "As it was at this moment of the log: a position, such as `4711`, the `X-Log-Position` of an answer, or a \
-                    time with its offset from UTC. Its pictures, findings, events and report are of then, too. NOT_FOUND \
-                    when it was created later."
-        )]
         as_of: Option<String>,
     ) -> Result<Option<InspectionObject>> {
         let (id, context) = (parse_id("id", &id)?, query_context(ctx)?);

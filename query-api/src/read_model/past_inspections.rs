@@ -10,9 +10,9 @@ use super::artifacts::{self, ArtifactObject};
 use super::defects::DefectObject;
 use super::inspections::{InspectionDetail, InspectionObject, TimelineObject};
 use super::{LogPosition, from_rows};
-use crate::PastRows;
 use crate::error::QueryError;
 use crate::paging::Listed as _;
+use crate::past_rows::PastRows;
 use crate::visibility::restrict_to_reach;
 
 /// An inspection as it was, with everything of its own.

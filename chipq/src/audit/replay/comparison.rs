@@ -22,13 +22,13 @@ const NAMED_MAX: i64 = 100;
 
 /// What became of the reports.
 #[derive(Debug, Default)]
-pub(super) struct Tally {
+pub(super) struct ReportTally {
     same: u64,
     changed: u64,
     unexplained: u64,
 }
 
-impl Tally {
+impl ReportTally {
     /// How many differ in a way that no event explains.
     pub(super) const fn unexplained(&self) -> u64 {
         self.unexplained
@@ -38,7 +38,10 @@ impl Tally {
     pub(super) fn print(&self, rendered: bool) {
         let Self { same, changed, unexplained } = self;
         let faces = if rendered { "JSON and PDF" } else { "JSON" };
-        outln!("{same} reports serve today as they were then, byte for byte ({faces})");
+        let reports = same + changed + unexplained;
+        outln!(
+            "{same} of {reports} reports serve today as they were then, byte for byte ({faces})"
+        );
         if *changed > 0 {
             outln!("{changed} show less today, because of the later events above");
         }
@@ -55,7 +58,7 @@ impl Tally {
 enum Verdict {
     Same,
     /// Because of this later event.
-    Changed(Recorded),
+    Changed(Box<Recorded>),
     Unexplained(String),
 }
 
@@ -65,8 +68,8 @@ pub(super) async fn compare_reports(
     replay: &mut Replay,
     inspection: Option<Uuid>,
     (faces, folder): (Option<ReportFaces>, Option<&WholeFolder>),
-) -> anyhow::Result<Tally> {
-    let (mut tally, mut after) = (Tally::default(), Position(0));
+) -> anyhow::Result<ReportTally> {
+    let (mut tally, mut after) = (ReportTally::default(), Position(0));
     loop {
         let read = replay.read_reports(after, PAGE_REPORTS).await;
         let reports = read.map_err(|error| explain_replay(&error))?;
@@ -85,7 +88,7 @@ pub(super) async fn compare_reports(
     Ok(tally)
 }
 
-impl Tally {
+impl ReportTally {
     fn note(&mut self, report: &ReplayedReport, verdict: &Verdict) {
         let id = report.report_id;
         match verdict {
@@ -137,12 +140,8 @@ async fn compare(
         }
         Some(_) => {}
     }
-    if let Some(MadePdf { missing, .. }) = &made
-        && let Some(missing) = missing.first()
-    {
-        return Ok(Verdict::Unexplained(format!(
-            "picture {missing} is not at rest any more, and no event retired it"
-        )));
+    if let Some(fault) = made.and_then(|MadePdf { faults, .. }| faults.into_iter().next()) {
+        return Ok(Verdict::Unexplained(fault));
     }
     if then == now {
         return Ok(Verdict::Same);
@@ -150,7 +149,7 @@ async fn compare(
     let retirement = find_retirement(log, replayed, (&then, &now), replay.up_to().position).await?;
     Ok(retirement.map_or_else(
         || Verdict::Unexplained("pictures count as retired, and no event retired them".to_owned()),
-        Verdict::Changed,
+        |event| Verdict::Changed(Box::new(event)),
     ))
 }
 

@@ -19,8 +19,8 @@ pub(super) struct ReportFaces {
 /// A PDF, and what was missing for it.
 pub(super) struct MadePdf {
     pub(super) bytes: Vec<u8>,
-    /// Pictures that no event retired and that are not at rest.
-    pub(super) missing: Vec<ArtifactId>,
+    /// What is the matter with pictures that no event retired: they are not at rest, or not what the report says.
+    pub(super) faults: Vec<String>,
 }
 
 impl ReportFaces {
@@ -40,7 +40,7 @@ impl ReportFaces {
         report: Report,
         retired: Retirements,
     ) -> Result<MadePdf, Failure> {
-        let (mut pictures, mut missing) = (Pictures::without(retired), Vec::new());
+        let (mut pictures, mut faults) = (Pictures::without(retired), Vec::new());
         for id in Pictures::artifacts_to_fetch(&report) {
             let Some(sha256) = digest_in(&report, id) else { continue };
             if pictures.retired_at(id).is_some() {
@@ -48,7 +48,12 @@ impl ReportFaces {
             }
             match self.artifacts.get_verified(id, &sha256).await {
                 Ok(file) => pictures.insert(id, file.as_ref()),
-                Err(ArtifactStoreError::NotFound(_)) => missing.push(id),
+                Err(ArtifactStoreError::NotFound(_)) => {
+                    faults.push(format!("picture {id} is not at rest any more, and no event retired it"));
+                }
+                Err(ArtifactStoreError::DigestMismatch { expected, found, .. }) => faults.push(
+                    format!("picture {id} has digest {found}, and the event that recorded it says {expected}"),
+                ),
                 Err(error) => return Err(explain(&error)),
             }
         }
@@ -56,7 +61,7 @@ impl ReportFaces {
         let made = tokio::task::spawn_blocking(move || renderer.render_pdf(&report, &pictures));
         let bytes =
             made.await.map_err(|error| explain(&error))?.map_err(|error| explain(&error))?;
-        Ok(MadePdf { bytes, missing })
+        Ok(MadePdf { bytes, faults })
     }
 }
 
@@ -72,7 +77,7 @@ fn digest_in(report: &Report, id: ArtifactId) -> Option<Sha256> {
 fn explain(error: &(impl std::fmt::Display + ?Sized)) -> Failure {
     Failure::new(
         format_args!("a PDF cannot be made: {error}"),
-        "put the picture back where it is damaged, or leave --into and --inspection out",
+        "check that the pictures can be read, or leave --into and --inspection out",
         exit::UNAVAILABLE,
     )
 }

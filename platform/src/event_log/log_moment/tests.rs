@@ -1,3 +1,5 @@
+//! Moments as people write them, and the positions that they mean in logs with holes and disordered times.
+
 use std::sync::Arc;
 
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
