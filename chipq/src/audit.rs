@@ -1,6 +1,7 @@
 //! `chipq audit`: what an auditor asks of the log. Nothing here writes to it.
 
 mod moment;
+mod rejudge;
 mod replay;
 mod whole_folder;
 
@@ -14,6 +15,7 @@ use crate::cli::AuditCommand;
 pub(crate) async fn run(command: AuditCommand, shutdown: &Shutdown) -> anyhow::Result<ExitCode> {
     match command {
         AuditCommand::Replay(args) => replay::run(args, shutdown).await,
+        AuditCommand::Rejudge(args) => rejudge::run(args, shutdown).await,
     }
 }
 

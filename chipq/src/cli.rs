@@ -27,7 +27,7 @@ pub(crate) use arguments::{
     DemoArgs, EvaluateArgs, GenerateBoardsArgs, InspectArgs, PhotographUnits, RebuildArgs, UpArgs,
     VerifyArgs,
 };
-pub(crate) use audit::{AuditCommand, AuditReplayArgs};
+pub(crate) use audit::{AuditCommand, AuditRejudgeArgs, AuditReplayArgs, NamedNetwork};
 pub(crate) use bench::{
     BenchArgs, BenchCommand, BenchGrowthArgs, BenchLogArgs, BenchPairsArgs, BenchPeerArgs,
     BenchRelayArgs, BenchSignInsArgs, BenchTokensArgs, BenchTritonArgs, BenchWorkersArgs,

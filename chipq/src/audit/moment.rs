@@ -9,7 +9,8 @@ pub(super) async fn find_place(log: &dyn EventLog, at: LogMoment) -> Result<LogP
     find_moment(log, at, u64::MAX).await.map_err(|error| explain_moment(&error))
 }
 
-fn explain_moment(error: &FindMomentError) -> Failure {
+/// What to do about a moment that is none of the log.
+pub(super) fn explain_moment(error: &FindMomentError) -> Failure {
     let (next, code) = match error {
         FindMomentError::EmptyLog => (
             "name the installation whose log you mean, with --data or CHIPQ_DATABASE_URL",
