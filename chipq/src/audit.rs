@@ -4,10 +4,14 @@
 mod check;
 mod export;
 mod key;
+mod moment;
 mod offline;
 mod prove;
+mod rejudge;
+mod replay;
 mod trail;
 mod verify;
+mod whole_folder;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -15,6 +19,7 @@ use std::process::ExitCode;
 
 use boards::WholeFile;
 use platform::auth::{KeysConfig, TreeHeadKey, parse_public_pem};
+use platform::shutdown::Shutdown;
 use proof::HeadFolder;
 use transparency::SignedNote;
 
@@ -29,10 +34,12 @@ pub(crate) use offline::read_export;
 /// The exit code of what is not as it should be.
 const DIFFERS: u8 = 1;
 
-/// `chipq audit`
-pub(crate) async fn run(command: AuditCommand) -> anyhow::Result<ExitCode> {
+/// `chipq audit`; exits with 1 when something is not as it should be.
+pub(crate) async fn run(command: AuditCommand, shutdown: &Shutdown) -> anyhow::Result<ExitCode> {
     match command {
         AuditCommand::Trail(args) => trail::print_trail(args).await,
+        AuditCommand::Replay(args) => replay::run(args, shutdown).await,
+        AuditCommand::Rejudge(args) => rejudge::run(args, shutdown).await,
         AuditCommand::Verify(args) => match args.export.clone() {
             Some(export) => offline::verify_export(args, export).await,
             None => verify::run(args).await,

@@ -28,8 +28,8 @@ pub(crate) use arguments::{
     VerifyArgs,
 };
 pub(crate) use audit::{
-    AuditCommand, AuditKeyArgs, AuditTrailArgs, CheckAuditArgs, ExportAuditArgs, NewOriginArgs,
-    ProveAuditArgs, VerifyAuditArgs,
+    AuditCommand, AuditKeyArgs, AuditRejudgeArgs, AuditReplayArgs, AuditTrailArgs, CheckAuditArgs,
+    ExportAuditArgs, NamedNetwork, NewOriginArgs, ProveAuditArgs, VerifyAuditArgs,
 };
 pub(crate) use bench::{
     BenchArgs, BenchCommand, BenchGrowthArgs, BenchLogArgs, BenchPairsArgs, BenchPeerArgs,

@@ -133,6 +133,7 @@ async fn run(command: Command, shutdown: &Shutdown) -> anyhow::Result<ExitCode> 
             return roles::picture_retention(args, shutdown).await.map(succeeded);
         }
         Command::LogProof(args) => return roles::log_proof(args, shutdown).await.map(succeeded),
+        Command::Audit(command) => return audit::run(command, shutdown).await,
         Command::Migrate(args) => projections::migrate(args).map_ok(succeeded).boxed_local(),
         Command::Rebuild(args) => projections::rebuild(args).map_ok(succeeded).boxed_local(),
         Command::Projections(command) => projections::run(command).boxed_local(),
@@ -142,7 +143,6 @@ async fn run(command: Command, shutdown: &Shutdown) -> anyhow::Result<ExitCode> 
         Command::Token(args) => access::print_token(args).boxed_local(),
         Command::Keys(command) => access::run_keys(command).boxed_local(),
         Command::Verify(args) => projections::verify(args).boxed_local(),
-        Command::Audit(command) => audit::run(command).boxed_local(),
         Command::Evaluate(args) => {
             compute(move || offline::evaluate(&args)).map_ok(succeeded).boxed_local()
         }

@@ -13,7 +13,8 @@ mod unload;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use inference::engine::EngineError;
+use domain::inspection::ModelIdentity;
+use inference::engine::{EngineError, Models};
 use lab::acceptance::{AcceptanceError, FixedSet, GeneratedBoards, SetError};
 use platform::event_log::EventLog;
 
@@ -48,6 +49,32 @@ pub(crate) async fn run(command: ModelCommand) -> anyhow::Result<ExitCode> {
             session.close(outcome).await
         }
     }
+}
+
+/// The network of this name and version at the place that is named, which has it ready.
+pub(crate) async fn find_network(
+    args: &ModelServerArgs,
+    (name, version): (&str, &str),
+) -> Result<ModelIdentity, Failure> {
+    let serving = Serving::connect(args)?;
+    serving.ready().await?;
+    let known = &serving.shipped_model().name;
+    if name != known {
+        return Err(Failure::new(
+            format_args!("there is no network {name} at {}", args.engine),
+            format_args!(
+                "name a version of {known}, such as {known}@{}",
+                serving.shipped_model().version
+            ),
+            exit::DATA,
+        ));
+    }
+    Ok(serving.engine_of(version).await?.model().clone())
+}
+
+/// All networks at the place that is named.
+pub(crate) fn connect_models(args: &ModelServerArgs) -> Result<Arc<dyn Models>, Failure> {
+    args.engine.connect(&args.triton).map_err(|error| explain_engine(&error))
 }
 
 /// The models, and the log that says which one is routed to.

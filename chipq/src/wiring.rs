@@ -11,6 +11,7 @@ use platform::artifact_store::ArtifactStore;
 use platform::auth::{
     AccessRegister, InstallationKeys, KeyPlace, RolesConfig, SigningKey, TokenIssuerConfig, Users,
 };
+use platform::event_log::Recorded;
 use platform::foundation::{DataConfig, Foundation, FoundationError, TokenKeys};
 use platform::health::Probe;
 use platform::http::{PageLink, ServerEntry};
@@ -18,7 +19,8 @@ use platform::identity_provider::{IdentityProvider, IdentityProviderConfig};
 use platform::key_holders::SharedKeys;
 use platform::picture_memory::PictureMemory;
 use platform::shutdown::Shutdown;
-use query_api::{QueryApi, QueryApiConfig};
+use projectors::FoldedInspection;
+use query_api::{PastRows, QueryApi, QueryApiConfig};
 use tokio::net::TcpListener;
 
 use crate::failure::{Failure, exit};
@@ -117,9 +119,17 @@ pub(crate) fn build_query_api(
         memory,
         signing_key: stores.signing_key.clone(),
         verifier: Arc::clone(&stores.token_keys.verifier),
+        fold_inspection,
         shutdown,
     };
     QueryApi::new(on, config)
+}
+
+/// What an inspection was, by the projectors that say what it is.
+fn fold_inspection(events: &[Recorded]) -> Result<PastRows, String> {
+    let folded = projectors::fold_inspection(events).map_err(|error| error.to_string())?;
+    let FoldedInspection { inspections, artifacts, timeline, defects } = folded;
+    Ok(PastRows { inspections, artifacts, timeline, defects })
 }
 
 /// What a server says of itself: which part of the platform it is, and what its services have to show.

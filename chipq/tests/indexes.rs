@@ -163,6 +163,7 @@ impl World {
             memory: PictureMemory::default(),
             signing_key: SigningKey::new(&keys),
             verifier: Arc::new(issuer.verifier().with_register(register)),
+            fold_inspection: |_| Err("nobody asks what was".to_owned()),
             shutdown: Shutdown::new(),
         };
         let router = query_api::router(QueryApi::new(on, &QueryApiConfig::default()));

@@ -157,11 +157,13 @@ impl Inspection {
 }
 
 impl Facts {
-    /// The judgement, once every announced picture is settled; `None` while one waits for its result.
+    /// What a recipe makes of the results, be it the inspection's own or another, once every announced picture is
+    /// settled; `None` while one waits for its result.
     ///
     /// A picture that was announced and never uploaded counts as missing: ask only after the set of
-    /// pictures is closed.
-    fn judge_artifacts(&self) -> Option<(Judgement, Vec<FiredRule>)> {
+    /// pictures is closed. Another area or another bend would have given other results.
+    #[must_use]
+    pub fn judge_by(&self, recipe: &Recipe) -> Option<(Judgement, Vec<FiredRule>)> {
         let mut views = Vec::with_capacity(self.artifacts.len());
         for (id, artifact) in &self.artifacts {
             let seen = match artifact {
@@ -175,7 +177,7 @@ impl Facts {
             views.push((self.views.get(id), seen));
         }
         views.extend(self.has_duplicate_picture().then_some((None, View::Duplicate)));
-        Some(judge(views, &self.recipe))
+        Some(judge(views, recipe))
     }
 
     /// True when two of the pictures are the same, byte for byte: a camera gives no two such pictures, so
@@ -187,7 +189,7 @@ impl Facts {
     }
 
     fn judgement_event(&self) -> Option<InspectionEvent> {
-        let (judgement, rules) = self.judge_artifacts()?;
+        let (judgement, rules) = self.judge_by(&self.recipe)?;
         let recipe_revision = self.recipe.revision;
         Some(InspectionEvent::InspectionJudged { judgement, rules, recipe_revision })
     }

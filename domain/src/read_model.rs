@@ -29,5 +29,7 @@ vocabulary! {
         Serving = "serving",
         /// It was replaced.
         Retired = "retired",
+        /// It shows the log as of an earlier moment to whoever replays it, and goes when that is done.
+        Replaying = "replaying",
     }
 }

@@ -147,7 +147,7 @@ mod tests {
         );
         assert_eq!(
             GenerationStatus::ALL.map(GenerationStatus::as_str),
-            ["building", "serving", "retired"]
+            ["building", "serving", "retired", "replaying"]
         );
     }
 }

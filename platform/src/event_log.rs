@@ -9,6 +9,8 @@ pub mod cqrs;
 mod event;
 mod incarnation;
 mod kurrentdb;
+mod log_moment;
+mod log_up_to;
 mod metrics;
 mod payload;
 pub mod postgres;
@@ -32,6 +34,10 @@ pub use event::{EventMetadata, NewEvent, Recorded, Undecodable, UndecodableEvent
 pub use incarnation::{
     Incarnation, InvalidLogPlace, InvalidStreamVersion, LogPlace, StreamVersion,
 };
+pub use log_moment::{
+    CLOCK_DISORDER_MAX, FindMomentError, InvalidLogMoment, LogMoment, find_moment,
+};
+pub use log_up_to::LogUpTo;
 pub use payload::StoredPayload;
 pub(crate) use snapshots::Snapshot;
 pub use snapshots::Snapshots;
@@ -327,6 +333,11 @@ pub trait EventLog: Send + Sync + 'static {
     /// bytes. To judge by how much somebody is behind, and never for a place.
     fn positions_per_event(&self) -> i64 {
         1
+    }
+
+    /// Whether [`Self::read_all`] takes any number for a place, or an event's position alone.
+    fn reads_on_from_any_position(&self) -> bool {
+        true
     }
 
     /// Changes when something may have been appended: a reason to poll, never data. A hint may be

@@ -22,6 +22,8 @@ pub(crate) mod lock {
     pub(crate) const REBUILD: i32 = 775;
     /// Whoever refreshes a projection's continuous aggregates, with the projection's hash.
     pub(crate) const REFRESH: i32 = 777;
+    /// Whoever replays the log into a generation, with the hash of its schema.
+    pub(crate) const REPLAY: i32 = 778;
 }
 
 /// A generation that this process owns, and what it knows of it.

@@ -19,6 +19,7 @@ mod projection;
 mod projections;
 mod rebuild;
 mod repair;
+mod replay;
 mod schema_version;
 mod service;
 mod serving_projector;
@@ -33,10 +34,13 @@ pub use beyond_log::BeyondLog;
 pub use generation::tables::{ensure, ensure_each};
 pub use poison::Poison;
 pub use projection::{ApplyError, Projection, ProjectionDefinition};
-pub use projections::{ALL, find};
+pub use projections::{ALL, FoldedInspection, find, fold_inspection};
 pub use rebuild::{
     Comparison, Progress, RebuildError, RebuildOptions, RebuildReport, TableDifference, Verified,
     rebuild, verify, verify_each,
+};
+pub use replay::{
+    Replay, ReplayError, ReplayedReport, ReplayedTable, Retirements, check_inspection,
 };
 pub use schema_version::{SchemaMismatch, list_of_other_flavour};
 pub use service::{ProjectorsConfig, Service};

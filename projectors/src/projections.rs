@@ -2,12 +2,15 @@
 
 mod audit_trail;
 mod defects;
+mod folded_inspection;
 mod inspection_context;
 mod inspection_overview;
 mod parts;
 mod read_model;
 mod reports;
 mod yield_hourly;
+
+pub use folded_inspection::{FoldedInspection, fold_inspection};
 
 use crate::projection::Projection;
 use audit_trail::AuditTrail;

@@ -54,15 +54,31 @@ pub struct QueryApiConfig {
     #[arg(long, env = "CHIPQ_RENDERS_MAX", default_value_t = 2)]
     #[arg(value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=1_024))]
     pub renders_max: usize,
-    /// Font file in which reports print Chinese, Japanese and Korean letters; by default one that is found where
-    /// systems put them, and where there is none, their code points are printed.
-    #[arg(long, env = "CHIPQ_REPORT_FONT", value_name = "FILE")]
-    #[arg(value_parser = PathBufValueParser::new().try_map(|path| ReportFont::read(&path)))]
-    pub report_font: Option<ReportFont>,
+    /// Of reports.
+    #[command(flatten)]
+    pub report_font: ReportFontConfig,
     /// Seconds that a read model may be behind the log and still count as ready.
     #[arg(long, env = "CHIPQ_READY_LAG", default_value_t = 30)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub ready_lag_s: u64,
+}
+
+/// What reports are printed in besides the fonts that come with the program.
+#[derive(Debug, Clone, Default, PartialEq, Eq, clap::Args)]
+pub struct ReportFontConfig {
+    /// Font file in which reports print Chinese, Japanese and Korean letters; by default one that is found where
+    /// systems put them, and where there is none, their code points are printed.
+    #[arg(long, env = "CHIPQ_REPORT_FONT", value_name = "FILE")]
+    #[arg(value_parser = PathBufValueParser::new().try_map(|path| ReportFont::read(&path)))]
+    report_font: Option<ReportFont>,
+}
+
+impl ReportFontConfig {
+    /// The font that is named, or else one of this machine, if it has any.
+    #[must_use]
+    pub fn font(&self) -> Option<ReportFont> {
+        self.report_font.clone().or_else(ReportFont::of_this_machine)
+    }
 }
 
 impl Default for QueryApiConfig {
@@ -80,7 +96,7 @@ impl Default for QueryApiConfig {
             slow_behind: 10_000,
             send_timeout_ms: 30_000,
             renders_max: 2,
-            report_font: None,
+            report_font: ReportFontConfig::default(),
             ready_lag_s: 30,
         }
     }

@@ -5,6 +5,7 @@
 //! on purpose: commands, and tables of its own.
 
 mod annotated_picture;
+mod as_of;
 mod checkpoints;
 mod concurrency_limit;
 mod config;
@@ -17,6 +18,7 @@ mod labels;
 mod lettering;
 mod paging;
 mod palette;
+mod past_rows;
 mod pdf_service;
 mod query_context;
 mod read_model;
@@ -43,9 +45,10 @@ use platform::postgres::Pool;
 use platform::shutdown::Shutdown;
 
 pub use annotated_picture::{PictureMarks, annotate};
-pub use config::QueryApiConfig;
+pub use config::{QueryApiConfig, ReportFontConfig};
 pub use explorer::PAGES;
 pub use graphql::sdl;
+pub use past_rows::{FoldInspection, PastRows};
 pub use report_font::ReportFont;
 pub use rest::openapi;
 
@@ -73,6 +76,8 @@ pub struct QueryApiDependencies {
     pub signing_key: SigningKey,
     /// Believes tokens.
     pub verifier: Arc<TokenVerifier>,
+    /// Makes an inspection's rows of its events, as the projectors do: what was is shown by it.
+    pub fold_inspection: FoldInspection,
     /// Ends subscriptions, each with the cursor to go on from.
     pub shutdown: Shutdown,
 }
@@ -121,12 +126,13 @@ impl QueryApi {
             shared_pages: SharedPages::default(),
             shared_inspections: SharedInspections::default(),
             config: config.clone(),
+            fold_inspection: on.fold_inspection,
             pool: on.pool,
             tail: on.tail,
             wait_places: WaitPlaces::default(),
             shutdown: on.shutdown,
         });
-        let font = config.report_font.clone().or_else(ReportFont::of_this_machine);
+        let font = config.report_font.font();
         Self(Arc::new(QueryApiState {
             schema: graphql::build_schema(Arc::clone(&context)),
             preparation: Preparation::new(),

@@ -17,6 +17,7 @@ use crate::cursor::CursorKey;
 use crate::error::QueryError;
 use crate::fair_turns::{FairTurn, FairTurns};
 use crate::paging::{Filter, Listed, Within, count_rows};
+use crate::past_rows::FoldInspection;
 use crate::read_model::inspections::SharedInspections;
 use crate::session::Session;
 use crate::shared_pages::SharedPages;
@@ -48,6 +49,8 @@ pub(crate) struct QueryContext {
     pub(crate) shared_pages: SharedPages,
     /// Inspections that are read now, as they change.
     pub(crate) shared_inspections: SharedInspections,
+    /// Shows what was.
+    pub(crate) fold_inspection: FoldInspection,
     pub(crate) shutdown: Shutdown,
 }
 

@@ -13,6 +13,7 @@ pub(crate) mod detection_limits;
 pub(crate) mod identities;
 pub(crate) mod inspections;
 pub(crate) mod parts;
+pub(crate) mod past_inspections;
 pub(crate) mod projections;
 pub(crate) mod reports;
 pub(crate) mod summed;
@@ -25,7 +26,18 @@ use serde::{Deserialize, Serialize};
 
 /// A place in the event log, as the views and the APIs give it.
 #[derive(
-    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, sqlx::Type, Serialize, Deserialize,
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    sqlx::Type,
+    Serialize,
+    Deserialize,
 )]
 #[sqlx(transparent)]
 #[serde(transparent)]
@@ -85,4 +97,10 @@ impl ScalarType for KeptPlace {
 /// reads back as the same.
 pub(crate) fn round_to_single(value: f32) -> f64 {
     value.to_string().parse().unwrap_or_else(|_| f64::from(value))
+}
+
+/// `select`, of rows that follow as JSON instead of those of `table`.
+fn from_rows(select: &str, table: &str) -> String {
+    let select = select.trim_end_matches(&format!("read.{table}"));
+    format!("{select}json_populate_recordset(NULL::read.{table}, ")
 }

@@ -1,6 +1,7 @@
 //! The API at its edge: a router on a real PostgreSQL, with read models made as the contract says.
 
 mod answer;
+mod as_of;
 mod changes;
 mod checkpoints;
 mod graphql;

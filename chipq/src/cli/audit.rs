@@ -1,15 +1,17 @@
 //! The arguments of `chipq audit`.
 
-use std::path::PathBuf;
+mod past;
+mod proof;
+mod trail;
 
-use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
-use clap::{ArgGroup, Args, Subcommand};
-use platform::auth::KeysConfig;
-use proof::ProofConfig;
-use uuid::Uuid;
+use clap::Subcommand;
 
-use super::DecisionArgs;
-use super::model::parse_text;
+pub(crate) use past::{AuditRejudgeArgs, AuditReplayArgs, NamedNetwork};
+pub(crate) use proof::{
+    AuditKeyArgs, CheckAuditArgs, ExportAuditArgs, NewOriginArgs, ProveAuditArgs, VerifyAuditArgs,
+};
+pub(crate) use trail::AuditTrailArgs;
+
 use crate::installation::InstallationArgs;
 
 /// `chipq audit`
@@ -24,6 +26,28 @@ Examples:
 
 What is given must hold together. Exits with 1 when no event does, and says what was searched. See docs/audit-trail.md.")]
     Trail(AuditTrailArgs),
+    /// Show the read models and reports as of an earlier moment, from the log, and hold the reports against those that
+    /// serve.
+    #[command(after_help = "\
+Examples:
+  chipq audit replay --at 4711
+  chipq audit replay --at 2026-01-31T12:00:00+01:00 --into as-of-january
+  chipq audit replay --at 4711 --inspection 0198c0de-0000-7000-8000-000000000001
+
+It works beside a platform that serves, in tables of its own that go when it ends. Exits with 1 when a report that serves
+differs in a way that no later event explains.")]
+    Replay(AuditReplayArgs),
+    /// Say which boards would have been judged otherwise, had another recipe or network been in force.
+    #[command(after_help = "\
+Examples:
+  chipq audit rejudge --from 2026-01-01T00:00:00Z --to 2026-02-01T00:00:00Z --recipe stricter.json
+  chipq audit rejudge --from 0 --to 4711 --recipe stricter.json --part PCB-7 --out stricter
+  chipq audit rejudge --from 0 --to 4711 --model golden-compare@2 --engine grpc://127.0.0.1:8001
+
+Thresholds and views are applied to the results in the log. Another area, another bend or another network needs the pictures
+compared again, which is done as the worker does it. A board of which that is not possible any more is counted as not judged
+again. Nothing is written to the log.")]
+    Rejudge(AuditRejudgeArgs),
     /// Prove that the log is what it was: its events, their tree, the tree heads that were signed, and every picture.
     #[command(after_help = "\
 Examples:
@@ -71,6 +95,8 @@ impl AuditCommand {
     pub(super) const fn installation(&self) -> Option<&InstallationArgs> {
         match self {
             Self::Trail(args) => Some(&args.installation),
+            Self::Replay(args) => Some(&args.installation),
+            Self::Rejudge(args) => Some(&args.server.installation),
             Self::Verify(args) if args.export.is_some() => None,
             Self::Verify(args) => Some(&args.installation),
             Self::Export(args) => Some(&args.installation),
@@ -79,135 +105,4 @@ impl AuditCommand {
             Self::NewOrigin(args) => Some(&args.installation),
         }
     }
-}
-
-/// `chipq audit trail`
-#[derive(Debug, Clone, Args)]
-#[command(group(ArgGroup::new("searched").required(true).multiple(true)))]
-pub(crate) struct AuditTrailArgs {
-    /// What is about this inspection.
-    #[arg(long, value_name = "ID", group = "searched")]
-    pub(crate) inspection: Option<Uuid>,
-    /// What this account, client, operator or part of the platform did, and what was done to it.
-    #[arg(long, value_name = "WHO", group = "searched", value_parser = parse_text)]
-    pub(crate) subject: Option<String>,
-    /// What happened at this time or later: as in 2026-11-30T06:00:00Z, or a day, which begins at 00:00 UTC.
-    #[arg(long, value_name = "TIME", group = "searched", value_parser = parse_time)]
-    pub(crate) from: Option<DateTime<Utc>>,
-    /// What happened before this time.
-    #[arg(long, value_name = "TIME", group = "searched", value_parser = parse_time)]
-    pub(crate) to: Option<DateTime<Utc>>,
-    /// Print each event as a JSON object in a line of its own.
-    #[arg(long, conflicts_with = "csv")]
-    pub(crate) json: bool,
-    /// Print comma-separated values (RFC 4180); a spreadsheet takes none of them for a formula.
-    #[arg(long)]
-    pub(crate) csv: bool,
-    #[command(flatten)]
-    pub(crate) installation: InstallationArgs,
-}
-
-/// `chipq audit verify`
-#[derive(Debug, Clone, Args)]
-pub(crate) struct VerifyAuditArgs {
-    /// An export to be verified instead of an installation's log; nothing else is needed for it but the key.
-    #[arg(long, value_name = "FILE", requires = "public_keys")]
-    pub(crate) export: Option<PathBuf>,
-    /// The public key, as `chipq audit key` hands it out; several where the key was another one before. Of an
-    /// installation its own by default.
-    #[arg(long = "key", value_name = "PUBLIC.pem")]
-    pub(crate) public_keys: Vec<PathBuf>,
-    /// Tree heads that somebody else has kept, to be compared as well: a folder or a file of a witness.
-    #[arg(long, value_name = "DIR_OR_FILE")]
-    pub(crate) heads: Vec<PathBuf>,
-    /// Leave the pictures unread; the last line then says so.
-    #[arg(long, conflicts_with = "export")]
-    pub(crate) without_artifacts: bool,
-    #[command(flatten)]
-    pub(crate) proof: ProofConfig,
-    #[command(flatten)]
-    pub(crate) keys: KeysConfig,
-    #[command(flatten)]
-    pub(crate) installation: InstallationArgs,
-}
-
-/// `chipq audit export`
-#[derive(Debug, Clone, Args)]
-pub(crate) struct ExportAuditArgs {
-    /// The file; what is there before stays until the export is whole.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) out: PathBuf,
-    /// Begin with the first event at this position, or behind it.
-    #[arg(long, value_name = "POSITION", value_parser = clap::value_parser!(i64).range(1..))]
-    pub(crate) from: Option<i64>,
-    /// End with the last event at this position, or before it.
-    #[arg(long, value_name = "POSITION", value_parser = clap::value_parser!(i64).range(1..))]
-    pub(crate) to: Option<i64>,
-    #[command(flatten)]
-    pub(crate) proof: ProofConfig,
-    #[command(flatten)]
-    pub(crate) installation: InstallationArgs,
-}
-
-/// `chipq audit key`
-#[derive(Debug, Clone, Args)]
-pub(crate) struct AuditKeyArgs {
-    /// The file to write it to (PEM); it is printed otherwise.
-    #[arg(long, value_name = "PUBLIC.pem")]
-    pub(crate) out: Option<PathBuf>,
-    /// Make the key first, where there is none yet.
-    #[arg(long)]
-    pub(crate) create: bool,
-    #[command(flatten)]
-    pub(crate) keys: KeysConfig,
-    /// Folder for everything that is kept: PostgreSQL, pictures, keys.
-    /// Default: $XDG_DATA_HOME/chipq or ~/.local/share/chipq; /var/lib/chipq for root.
-    #[arg(long, env = "CHIPQ_DATA", value_name = "DIR")]
-    pub(crate) data: Option<PathBuf>,
-}
-
-/// `chipq audit prove`
-#[derive(Debug, Clone, Args)]
-pub(crate) struct ProveAuditArgs {
-    /// The inspection that was reported.
-    #[arg(long = "report", value_name = "INSPECTION")]
-    pub(crate) inspection: Uuid,
-    /// The file; what is there before stays until the proof is whole.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) out: PathBuf,
-    #[command(flatten)]
-    pub(crate) proof: ProofConfig,
-    #[command(flatten)]
-    pub(crate) keys: KeysConfig,
-    #[command(flatten)]
-    pub(crate) installation: InstallationArgs,
-}
-
-/// `chipq audit check`
-#[derive(Debug, Clone, Args)]
-pub(crate) struct CheckAuditArgs {
-    /// What `chipq audit prove` wrote.
-    pub(crate) file: PathBuf,
-    /// The public key, as `chipq audit key` hands it out; several where the key was another one before.
-    #[arg(long = "key", value_name = "PUBLIC.pem", required = true)]
-    pub(crate) public_keys: Vec<PathBuf>,
-}
-
-/// `chipq audit new-origin`
-#[derive(Debug, Clone, Args)]
-pub(crate) struct NewOriginArgs {
-    #[command(flatten)]
-    pub(crate) decision: DecisionArgs,
-    #[command(flatten)]
-    pub(crate) installation: InstallationArgs,
-}
-
-/// A time of RFC 3339, or the beginning of a day in UTC.
-fn parse_time(text: &str) -> Result<DateTime<Utc>, &'static str> {
-    if let Ok(time) = DateTime::parse_from_rfc3339(text) {
-        return Ok(time.to_utc());
-    }
-    let day: NaiveDate =
-        text.parse().map_err(|_| "write it as 2026-11-30T06:00:00Z, or a day as 2026-11-30")?;
-    Ok(day.and_time(NaiveTime::MIN).and_utc())
 }

@@ -52,7 +52,7 @@ boards: domain image serde serde_json thiserror
 inference: bytes clap domain futures opentelemetry platform proto rten rten-tensor thiserror tokio
     tokio-util tonic tracing vision
 proto: prost prost-reflect protox serde_json tonic tonic-prost tonic-prost-build
-chipq: anyhow boards chrono clap clap_complete clap_mangen command-api domain futures image
+chipq: anyhow base64 boards chrono clap clap_complete clap_mangen command-api domain futures image
     indicatif inference inference-worker kafka-client lab platform projectors proof query-api rand relay reqwest
     retention rpassword rustix secrecy serde serde_json sqlx tikv-jemallocator tokio tracing transparency utoipa uuid
     vision

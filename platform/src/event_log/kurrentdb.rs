@@ -255,6 +255,10 @@ impl EventLog for KurrentEventLog {
         BYTES_PER_EVENT
     }
 
+    fn reads_on_from_any_position(&self) -> bool {
+        false
+    }
+
     fn hints(&self) -> watch::Receiver<u64> {
         self.hints.subscribe()
     }

@@ -146,6 +146,10 @@ impl<I: Interception> EventLog for InterceptedLog<I> {
         self.log.positions_per_event()
     }
 
+    fn reads_on_from_any_position(&self) -> bool {
+        self.log.reads_on_from_any_position()
+    }
+
     fn hints(&self) -> watch::Receiver<u64> {
         self.log.hints()
     }

@@ -56,6 +56,8 @@ pub(crate) async fn create(
     projection: &'static dyn Projection,
     status: GenerationStatus,
 ) -> Result<Generation, sqlx::Error> {
+    // Whoever rebuilds and whoever replays draw numbers of one row.
+    sqlx::query("SELECT pg_advisory_xact_lock($1, 0)").bind(lock::ENSURE).execute(&mut *tx).await?;
     let timescale = Timescale::detect(tx).await?;
     let flavour = timescale.as_ref().map_or(DatabaseFlavour::PostgreSql, Timescale::flavour);
     let number: i32 = sqlx::query_scalar(

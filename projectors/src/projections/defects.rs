@@ -13,12 +13,19 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::inspection_context::{Advanced, FindingRows, InspectionContext};
-use super::read_model::{InspectionRecord, TableRow, store_rows};
+use super::read_model::{InspectionRecord, TableRow, rows_to_json, store_rows};
 use crate::projection::{ApplyError, ProjectionDefinition};
 
 /// The read model `defects`.
 #[derive(Default)]
 pub(super) struct Defects(Vec<DefectRow>);
+
+impl Defects {
+    /// The rows as a JSON array.
+    pub(super) fn into_json(self) -> Result<String, ApplyError> {
+        rows_to_json(self.0)
+    }
+}
 
 impl FindingRows for Defects {
     const DEFINITION: ProjectionDefinition = ProjectionDefinition {

@@ -42,6 +42,18 @@ pub(super) struct FindingsInContext<F> {
     findings: F,
 }
 
+impl<F: FindingRows> FindingsInContext<F> {
+    /// Before any event.
+    pub(super) fn empty() -> Self {
+        Self { contexts: InspectionContexts(HashMap::new()), findings: F::default() }
+    }
+
+    /// What was found.
+    pub(super) fn into_findings(self) -> F {
+        self.findings
+    }
+}
+
 impl<F: FindingRows> ReadModel for FindingsInContext<F> {
     const DEFINITION: ProjectionDefinition = F::DEFINITION;
 

@@ -11,7 +11,9 @@ use domain::{
 use platform::postgres::DatabaseConnection;
 use uuid::Uuid;
 
-use super::read_model::{InspectionRecord, ReadModel, distinct_inspections, load_rows, store_rows};
+use super::read_model::{
+    InspectionRecord, ReadModel, distinct_inspections, load_rows, rows_to_json, store_rows,
+};
 use crate::projection::{ApplyError, ProjectionDefinition};
 use row::{ArtifactRow, InspectionRow, TimelineRow};
 
@@ -20,6 +22,22 @@ pub(super) struct InspectionOverview {
     inspections: HashMap<Uuid, InspectionRow>,
     artifacts: HashMap<ArtifactId, ArtifactRow>,
     timeline: Vec<TimelineRow>,
+}
+
+impl InspectionOverview {
+    /// Before any event.
+    pub(super) fn empty() -> Self {
+        Self { inspections: HashMap::new(), artifacts: HashMap::new(), timeline: Vec::new() }
+    }
+
+    /// The rows of its three tables, each as a JSON array.
+    pub(super) fn into_json(self) -> Result<[String; 3], ApplyError> {
+        Ok([
+            rows_to_json(self.inspections.into_values())?,
+            rows_to_json(self.artifacts.into_values())?,
+            rows_to_json(self.timeline)?,
+        ])
+    }
 }
 
 impl ReadModel for InspectionOverview {

@@ -217,7 +217,15 @@ pub(super) async fn store_rows<R: TableRow>(
          SELECT r.* FROM json_populate_recordset(NULL::{table}, $1::text::json) r
          ON CONFLICT ({key}) DO {on_conflict}"
     );
-    let json = serde_json::to_string(rows).map_err(ApplyError::permanent)?;
+    let json = rows_to_json(rows)?;
     sqlx::query(&sql).bind(json).execute(tx).await?;
     Ok(())
+}
+
+/// Rows as PostgreSQL takes them apart.
+pub(super) fn rows_to_json(
+    rows: impl IntoIterator<Item = impl Serialize>,
+) -> Result<String, ApplyError> {
+    let rows: Vec<_> = rows.into_iter().collect();
+    serde_json::to_string(&rows).map_err(ApplyError::permanent)
 }

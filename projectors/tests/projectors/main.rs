@@ -17,6 +17,8 @@ mod rebuilding;
 #[cfg(test)]
 mod repair;
 #[cfg(test)]
+mod replaying;
+#[cfg(test)]
 mod rows;
 #[cfg(test)]
 mod running;

@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_graphql::dataloader::{DataLoader, Loader};
@@ -16,9 +16,11 @@ use uuid::Uuid;
 
 use super::pace::Pace;
 use crate::error::QueryError;
+use crate::read_model::LogPosition;
 use crate::read_model::artifacts::{self, ArtifactObject};
 use crate::read_model::defects::{self, DefectObject};
 use crate::read_model::inspections::{self, InspectionObject, TimelineObject};
+use crate::read_model::past_inspections::PastInspection;
 use crate::read_model::reports::{self, ReportObject};
 
 /// How long what was asked for waits for the operation to be polled to its end.
@@ -26,7 +28,13 @@ const REST_LIMIT: Duration = Duration::from_millis(20);
 
 /// The loaders of one request. What is asked for is loaded as soon as all fields of the operation wait: nobody asks
 /// for more then.
-pub(super) struct RequestLoaders(DataLoader<RowLoader>);
+pub(super) struct RequestLoaders {
+    rows: DataLoader<RowLoader>,
+    past: Mutex<PastInspections>,
+}
+
+/// Inspections as they were, by their ids and as of when: what belongs to them is read with them.
+type PastInspections = HashMap<(Uuid, LogPosition), Arc<PastInspection>>;
 
 impl RequestLoaders {
     /// For somebody who is limited to `reach`.
@@ -41,7 +49,22 @@ impl RequestLoaders {
                 batch.await;
             })
         };
-        Self(DataLoader::new(rows, spawn).delay(Duration::ZERO))
+        let rows = DataLoader::new(rows, spawn).delay(Duration::ZERO);
+        Self { rows, past: Mutex::default() }
+    }
+
+    /// Keeps an inspection as it was, for its fields.
+    pub(super) fn keep_past(&self, past: PastInspection) {
+        self.lock_past().insert(past.key(), Arc::new(past));
+    }
+
+    /// An inspection as it was, if it was kept.
+    pub(super) fn past_inspection(&self, key: (Uuid, LogPosition)) -> Option<Arc<PastInspection>> {
+        self.lock_past().get(&key).cloned()
+    }
+
+    fn lock_past(&self) -> MutexGuard<'_, PastInspections> {
+        self.past.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What belongs to `key`, together with everything else that is asked for now.
@@ -56,7 +79,7 @@ impl RequestLoaders {
         K: Send + Sync + Hash + Eq + Clone + 'static,
         RowLoader: Loader<K, Error = Arc<QueryError>>,
     {
-        self.0.load_one(key).await
+        self.rows.load_one(key).await
     }
 }
 

@@ -1,8 +1,11 @@
 //! The fields of objects that are shaped for GraphQL or come from elsewhere in the read model.
 
+use std::sync::Arc;
+
 use async_graphql::{ComplexObject, Context, ID, Json, Result, SimpleObject};
 use domain::FiredRule;
 use platform::auth::Scope;
+use uuid::Uuid;
 
 use super::cost::DOCUMENT_COST;
 use super::loaders::{ArtifactsOf, DefectsOf, DocumentOf, InspectionOf, ReportOf, TimelineOf};
@@ -14,9 +17,10 @@ use crate::read_model::artifacts::ArtifactObject;
 use crate::read_model::boxes::{MillimetreBoxObject, PixelBoxObject};
 use crate::read_model::defects::DefectObject;
 use crate::read_model::inspections::{InspectionObject, TimelineObject};
+use crate::read_model::past_inspections::PastInspection;
 use crate::read_model::reports::ReportObject;
-use crate::read_model::round_to_single;
 use crate::read_model::words::{DefectClassWord, JudgementWord};
+use crate::read_model::{LogPosition, round_to_single};
 
 #[ComplexObject]
 impl InspectionObject {
@@ -40,6 +44,10 @@ impl InspectionObject {
     /// The findings from the recipe's review_at: pictures as they were announced, most confident first.
     #[graphql(complexity = "10 * child_complexity")]
     async fn defects(&self, ctx: &Context<'_>) -> Result<Vec<DefectObject>> {
+        if let Some(past) = self.as_of.map(|as_of| past_inspection(ctx, self.inspection_id, as_of))
+        {
+            return Ok(past?.defects());
+        }
         let key = DefectsOf(self.inspection_id);
         Ok(request_loaders(ctx)?.load_one_of(key).await?.unwrap_or_default())
     }
@@ -47,6 +55,10 @@ impl InspectionObject {
     /// Its pictures, in the order in which they were announced.
     #[graphql(complexity = "4 * child_complexity")]
     async fn artifacts(&self, ctx: &Context<'_>) -> Result<Vec<ArtifactObject>> {
+        if let Some(past) = self.as_of.map(|as_of| past_inspection(ctx, self.inspection_id, as_of))
+        {
+            return Ok(past?.artifacts());
+        }
         let key = ArtifactsOf(self.inspection_id);
         Ok(request_loaders(ctx)?.load_one_of(key).await?.unwrap_or_default())
     }
@@ -54,6 +66,10 @@ impl InspectionObject {
     /// Its events, in order.
     #[graphql(complexity = "8 * child_complexity")]
     async fn timeline(&self, ctx: &Context<'_>) -> Result<Vec<TimelineObject>> {
+        if let Some(past) = self.as_of.map(|as_of| past_inspection(ctx, self.inspection_id, as_of))
+        {
+            return Ok(past?.timeline());
+        }
         let key = TimelineOf(self.inspection_id);
         Ok(request_loaders(ctx)?.load_one_of(key).await?.unwrap_or_default())
     }
@@ -61,8 +77,19 @@ impl InspectionObject {
     /// Its report, once it is judged.
     #[graphql(guard = "Allowed(Scope::ReportsRead)")]
     async fn report(&self, ctx: &Context<'_>) -> Result<Option<ReportObject>> {
-        Ok(request_loaders(ctx)?.load_one_of(ReportOf(self.inspection_id)).await?)
+        if self.judgement.is_none() {
+            // Also where it is shown as it was before it was judged.
+            return Ok(None);
+        }
+        let report = request_loaders(ctx)?.load_one_of(ReportOf(self.inspection_id)).await?;
+        Ok(report.map(|report| ReportObject { as_of: self.as_of, ..report }))
     }
+}
+
+/// What an object of this answer is part of that is shown as it was.
+fn past_inspection(ctx: &Context<'_>, id: Uuid, as_of: LogPosition) -> Result<Arc<PastInspection>> {
+    let past = request_loaders(ctx)?.past_inspection((id, as_of));
+    Ok(past.ok_or_else(|| QueryError::internal("a past inspection was not kept"))?)
 }
 
 /// A rule of judgement that fired, and on what.
@@ -147,6 +174,10 @@ impl DefectObject {
 
     /// The inspection.
     async fn inspection(&self, ctx: &Context<'_>) -> Result<Option<InspectionObject>> {
+        if let Some(past) = self.as_of.map(|as_of| past_inspection(ctx, self.inspection_id, as_of))
+        {
+            return Ok(Some(past?.object()));
+        }
         Ok(request_loaders(ctx)?.load_one_of(InspectionOf(self.inspection_id)).await?)
     }
 }
@@ -166,6 +197,10 @@ impl ReportObject {
     /// The inspection.
     #[graphql(guard = "Allowed(Scope::InspectionsRead)")]
     async fn inspection(&self, ctx: &Context<'_>) -> Result<Option<InspectionObject>> {
+        if let Some(past) = self.as_of.map(|as_of| past_inspection(ctx, self.inspection_id, as_of))
+        {
+            return Ok(Some(past?.object()));
+        }
         Ok(request_loaders(ctx)?.load_one_of(InspectionOf(self.inspection_id)).await?)
     }
 

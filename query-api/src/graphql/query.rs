@@ -16,7 +16,8 @@ use super::cost::{
 };
 use super::metrics::{DefectPareto, YieldSeries, resolve_stretch};
 use super::node::{Node, find_nodes};
-use super::{Allowed, Everywhere, current_session, query_context};
+use super::{Allowed, Everywhere, current_session, query_context, request_loaders};
+use crate::as_of::{AsOf, read_as_of};
 use crate::error::QueryError;
 use crate::paging::{PageArguments, Within};
 use crate::read_model::audit_trail::{AuditEntryObject, AuditTrailFilter, SubjectEntry};
@@ -64,7 +65,9 @@ impl Query {
         find_nodes(ctx, &ids, min_position).await
     }
 
-    /// The inspection of this id.
+    /// The inspection of this id. With `asOf` as it was at that moment of the log, with its pictures, findings, events and
+    /// report: a position such as `4711`, the X-Log-Position of an answer, or a time with its offset from UTC. NOT_FOUND
+    /// when it was created later.
     #[graphql(
         guard = "Allowed(Scope::InspectionsRead)",
         complexity = "single_cost(child_complexity)"
@@ -74,8 +77,20 @@ impl Query {
         ctx: &Context<'_>,
         id: ID,
         min_position: Option<KeptPlace>,
+        as_of: Option<String>,
     ) -> Result<Option<InspectionObject>> {
         let (id, context) = (parse_id("id", &id)?, query_context(ctx)?);
+        if let Some(moment) = as_of {
+            let wanted = AsOf::from_argument("asOf", &moment, min_position.map(|place| place.0))?;
+            let read = read_as_of(context, current_session(ctx)?, id, wanted).await?;
+            let Some((place, past)) = read else { return Ok(None) };
+            // Its report is read where it serves, which has to have come as far.
+            let models = models_behind_fields(&ctx.look_ahead());
+            await_all(context, &models, Some(KeptPlace(place))).await?;
+            let object = past.object();
+            request_loaders(ctx)?.keep_past(past);
+            return Ok(Some(object));
+        }
         await_all(context, &models_behind_fields(&ctx.look_ahead()), min_position).await?;
         Ok(inspections::by_ids(&context.pool, &[id], current_session(ctx)?.reach()).await?.pop())
     }

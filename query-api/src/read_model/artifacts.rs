@@ -15,8 +15,8 @@ use uuid::Uuid;
 
 use super::boxes::{MillimetreBoxObject, PixelBoxObject, measure};
 use super::detection_limits::{DetectionLimitObject, detection_limit};
-use super::round_to_single;
 use super::words::{ArtifactStateWord, ComparisonMethodWord, DifferenceKindWord};
+use super::{from_rows, round_to_single};
 use crate::error::QueryError;
 use crate::visibility::{Placed, restrict_to_reach};
 
@@ -113,6 +113,17 @@ pub(crate) async fn of_inspections<'e>(
     );
     let found: Vec<ArtifactObject> =
         sqlx::query_as(&sql).bind(inspections).fetch_all(executor).await?;
+    Ok(found.into_iter().map(ArtifactObject::measured).collect())
+}
+
+/// The pictures that these rows are of, in the order in which they were announced.
+pub(super) async fn of_rows<'e>(
+    executor: impl sqlx::PgExecutor<'e>,
+    rows: &str,
+) -> Result<Vec<ArtifactObject>, QueryError> {
+    let select = format!("SELECT {ARTIFACT_COLUMNS} FROM read.artifacts");
+    let sql = from_rows(&select, "artifacts") + "$1::text::json) ORDER BY announced_sequence";
+    let found: Vec<ArtifactObject> = sqlx::query_as(&sql).bind(rows).fetch_all(executor).await?;
     Ok(found.into_iter().map(ArtifactObject::measured).collect())
 }
 

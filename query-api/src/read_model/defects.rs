@@ -53,9 +53,18 @@ pub(crate) struct DefectObject {
     pub(crate) found_at: DateTime<Utc>,
     /// The place in the log of the result.
     pub(crate) position: LogPosition,
+    /// As of which position of the log its inspection is shown, where that is shown as it was.
+    #[graphql(skip)]
+    #[sqlx(skip)]
+    pub(crate) as_of: Option<LogPosition>,
 }
 
 impl DefectObject {
+    /// The same, of an inspection that is shown as it was.
+    pub(super) fn shown_as_of(&self, as_of: LogPosition) -> Self {
+        Self { as_of: Some(as_of), ..self.clone() }
+    }
+
     /// Where it is.
     pub(crate) const fn pixel_box(&self) -> PixelBoxObject {
         let Self { x, y, width, height, .. } = *self;

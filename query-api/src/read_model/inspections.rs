@@ -73,6 +73,11 @@ pub(crate) struct InspectionObject {
     /// The place in the log of its last event.
     #[schema(value_type = i64)]
     pub(crate) position: LogPosition,
+    /// As of which position of the log it is shown, where it is shown as it was.
+    #[graphql(skip)]
+    #[serde(skip)]
+    #[sqlx(skip)]
+    pub(crate) as_of: Option<LogPosition>,
 }
 
 /// Newest first: by time, so that a stretch of time is found by the index that the list is read by. A
@@ -205,6 +210,26 @@ pub(crate) struct InspectionDetail {
     pub(crate) timeline: Vec<TimelineObject>,
 }
 
+impl TimelineObject {
+    pub(super) const SELECT: &'static str =
+        "SELECT inspection_id, sequence, position, event_type, occurred_at, recorded_at, actor
+         FROM read.timeline";
+}
+
+impl InspectionDetail {
+    /// With the report that every judged inspection has.
+    pub(super) fn new(
+        inspection: InspectionObject,
+        artifacts: Vec<ArtifactObject>,
+        timeline: Vec<TimelineObject>,
+    ) -> Self {
+        let id = domain::InspectionId(inspection.inspection_id);
+        let judged = inspection.judgement.is_some();
+        let report_id = judged.then(|| domain::ReportId::for_inspection(id).0);
+        Self { inspection, report_id, artifacts, timeline }
+    }
+}
+
 /// The inspections of these ids within `reach`, in any order.
 pub(crate) async fn by_ids(
     pool: &Pool,
@@ -245,10 +270,11 @@ pub(crate) async fn timeline_of<'e>(
     executor: impl sqlx::PgExecutor<'e>,
     inspections: &[Uuid],
 ) -> Result<Vec<TimelineObject>, QueryError> {
-    let sql =
-        "SELECT inspection_id, sequence, position, event_type, occurred_at, recorded_at, actor
-         FROM read.timeline WHERE inspection_id = ANY($1) ORDER BY inspection_id, sequence";
-    Ok(sqlx::query_as(sql).bind(inspections).fetch_all(executor).await?)
+    let sql = format!(
+        "{} WHERE inspection_id = ANY($1) ORDER BY inspection_id, sequence",
+        TimelineObject::SELECT
+    );
+    Ok(sqlx::query_as(&sql).bind(inspections).fetch_all(executor).await?)
 }
 
 /// The inspection, if it is within `reach`, with everything of its projection, from one snapshot.
@@ -264,7 +290,5 @@ pub(crate) async fn read_detail(
     let artifacts = artifacts::of_inspections(&mut *snapshot, &[id]).await?;
     let timeline = timeline_of(&mut *snapshot, &[id]).await?;
     snapshot.commit().await?;
-    let judged = inspection.judgement.is_some();
-    let report_id = judged.then(|| domain::ReportId::for_inspection(domain::InspectionId(id)).0);
-    Ok(Some(InspectionDetail { inspection, report_id, artifacts, timeline }))
+    Ok(Some(InspectionDetail::new(inspection, artifacts, timeline)))
 }

@@ -41,6 +41,11 @@ pub(crate) struct ReportObject {
     /// The place in the log of the judgement.
     #[schema(value_type = i64)]
     pub(crate) position: LogPosition,
+    /// As of which position of the log its inspection is shown, where that is shown as it was.
+    #[graphql(skip)]
+    #[serde(skip)]
+    #[sqlx(skip)]
+    pub(crate) as_of: Option<LogPosition>,
 }
 
 /// Newest first: by time, so that a stretch of time is found by the index that the list is read by. A

@@ -218,6 +218,8 @@ words!(
         Serving,
         /// It was replaced.
         Retired,
+        /// It shows the log as of an earlier moment to whoever replays it, and goes when that is done.
+        Replaying,
     }
 );
 

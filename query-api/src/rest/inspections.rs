@@ -6,7 +6,7 @@ use axum::response::{IntoResponse as _, Response};
 use chrono::{DateTime, Utc};
 use domain::{Lot, PartNumber, ProjectionName, Station};
 use platform::auth::Scope;
-use platform::event_log::LogPlace;
+use platform::event_log::{LogMoment, LogPlace};
 use platform::http::{PreferredWait, Problem, Waiting};
 use serde::{Deserialize, Serialize};
 use tracing::Span;
@@ -18,6 +18,7 @@ use super::list::{ListArguments, ListPage, PageBody, PageSize, TotalCount, answe
 use super::query::{QueryParams, parse_id, read_time};
 use super::respond::{json_at_place, resource_etag, with_etag};
 use crate::QueryApi;
+use crate::as_of::{AsOf, read_as_of};
 use crate::error::QueryError;
 use crate::query_context::QueryContext;
 use crate::read_model::inspections::{self, InspectionDetail, InspectionFilter, InspectionObject};
@@ -125,11 +126,25 @@ pub(super) struct GetParams {
     pub(super) min_position: Option<LogPlace>,
 }
 
+/// What a read of one inspection takes.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub(super) struct InspectionParams {
+    /// Wait up to 2 s until the answer reflects the log up to here.
+    #[param(value_type = Option<String>)]
+    min_position: Option<LogPlace>,
+    /// As it was at this moment of the log: a position, an X-Log-Position, or a time with its offset from UTC. It is read
+    /// from the log, and so waits for nothing.
+    #[param(value_type = Option<String>)]
+    as_of: Option<LogMoment>,
+}
+
 /// One inspection with its pictures and its events. The ETag is its version, as commands give it. With
 /// `Prefer: wait=10` the answer waits until it is judged or withdrawn, and its report and findings can be read.
 #[utoipa::path(get, path = "/v1/inspections/{inspection_id}", operation_id = "getInspection",
     tag = "reads",
-    params(("inspection_id" = String, Path, description = "The inspection's id"), GetParams,
+    params(("inspection_id" = String, Path, description = "The inspection's id"), InspectionParams,
      ("Prefer" = Option<String>, Header, description = "wait=SECONDS (RFC 7240), 20 at most")),
     responses(
     (status = 200, description = "The inspection", body = inspections::InspectionDetail,
@@ -140,7 +155,7 @@ pub(super) async fn get_inspection(
     State(api): State<QueryApi>,
     session: Session,
     Path(text): Path<String>,
-    QueryParams(params): QueryParams<GetParams>,
+    QueryParams(params): QueryParams<InspectionParams>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     session.require_scope(Scope::InspectionsRead)?;
@@ -148,6 +163,13 @@ pub(super) async fn get_inspection(
     let id = parse_id(&nothing(), &text)?;
     Span::current().record("inspection_id", display(id));
     let context = api.context();
+    if let Some(moment) = params.as_of {
+        let wanted = AsOf::new("as_of", moment, params.min_position)?;
+        let found = read_as_of(context, &session, id, wanted).await?;
+        let (place, past) = found.ok_or_else(|| QueryError::NotFound(nothing()))?;
+        let etag = resource_etag(place, past.version());
+        return Ok(with_etag(&headers, &etag, json_at_place(place, &past.detail())));
+    }
     let place = context
         .checkpoints
         .reached(ProjectionName::InspectionOverview, params.min_position)

@@ -6,7 +6,7 @@ use axum::response::{IntoResponse as _, Response};
 use chrono::{DateTime, Utc};
 use domain::{Lot, PartNumber, ProjectionName, Sha256, Station};
 use platform::auth::Scope;
-use platform::event_log::LogPlace;
+use platform::event_log::{LogMoment, LogPlace};
 use platform::http::describe::FileBytes;
 use platform::http::{Problem, ProblemType, choose_offer};
 use serde::{Deserialize, Serialize};
@@ -16,11 +16,11 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::descriptions::{FormatProblems, ListProblems};
-use super::inspections::GetParams;
 use super::list::{ListArguments, ListPage, PageBody, PageSize, TotalCount, answer_list};
 use super::query::{QueryParams, parse_id, read_time};
 use super::respond::{matches_etag, with_etag, with_place};
 use crate::QueryApi;
+use crate::as_of::AsOf;
 use crate::error::QueryError;
 use crate::pdf_service::read_report;
 use crate::read_model::artifacts;
@@ -119,10 +119,24 @@ pub(super) async fn list_reports(
     Ok(answer.into_response())
 }
 
+/// What a read of one report takes.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ReportParams {
+    /// Wait up to 2 s until the answer reflects the log up to here.
+    #[param(value_type = Option<String>)]
+    min_position: Option<LogPlace>,
+    /// Only if it was there at this moment of the log: a position, an X-Log-Position, or a time with its offset from UTC. A
+    /// report is written once, so it is the same then and now; of its PDF, pictures that were retired since are missing.
+    #[param(value_type = Option<String>)]
+    as_of: Option<LogMoment>,
+}
+
 /// One report: as JSON, byte for byte as it is stored, or as PDF when Accept asks for it.
 #[utoipa::path(get, path = "/v1/reports/{report_id}", operation_id = "getReport",
     tag = "reads",
-    params(("report_id" = String, Path, description = "The report's id"), GetParams),
+    params(("report_id" = String, Path, description = "The report's id"), ReportParams),
     responses(
     (status = 200, description = "The report, schemas/report.v5.schema.json, or its PDF",
      content((Object = "application/json"), (FileBytes = "application/pdf")),
@@ -133,7 +147,7 @@ pub(super) async fn get_report(
     State(api): State<QueryApi>,
     session: Session,
     Path(text): Path<String>,
-    QueryParams(params): QueryParams<GetParams>,
+    QueryParams(params): QueryParams<ReportParams>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     session.require_scope(Scope::ReportsRead)?;
@@ -142,7 +156,23 @@ pub(super) async fn get_report(
     Span::current().record("report_id", display(id));
     let face = choose_offer(&headers, &[JSON, PDF]).ok_or_else(not_acceptable)?;
     let context = api.context();
-    let place = context.checkpoints.reached(ProjectionName::Reports, params.min_position).await?;
+    let (checkpoints, model) = (&context.checkpoints, ProjectionName::Reports);
+    let place = match params.as_of {
+        None => checkpoints.reached(model, params.min_position).await?,
+        Some(moment) => {
+            let wanted = AsOf::new("as_of", moment, params.min_position)?;
+            let _turn = context.wait_for_broad_turn(&session).await?;
+            let then = wanted.find_place(checkpoints.log(), &nothing()).await?;
+            checkpoints.reached(model, Some(then)).await?;
+            let reports = reports::by_ids(&context.pool, &[id], session.reach()).await?;
+            if reports.first().is_some_and(|report| report.position.0 > then.position.0) {
+                let at =
+                    format!("{} as of position {}: it was judged later", nothing(), then.position);
+                return Err(QueryError::NotFound(at).into());
+            }
+            then
+        }
+    };
     let found = reports::read_documents(&context.pool, &[id], session.reach()).await?.pop();
     let (_, document) = found.ok_or_else(|| QueryError::NotFound(nothing()))?;
     let mut response = if face == PDF {

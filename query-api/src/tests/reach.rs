@@ -3,6 +3,7 @@
 //! Every path of `/openapi.json` that can be read, and every field of the GraphQL schema's roots, is named in the
 //! tables here, so that a new one fails until somebody has decided what of it is to be seen.
 
+mod as_of;
 mod fields;
 mod pages;
 mod routes;

@@ -94,6 +94,7 @@ impl World {
                 Some(register) => issuer.verifier().with_register(register),
                 None => issuer.verifier(),
             }),
+            fold_inspection: super::as_of::fold,
             shutdown: shutdown.clone(),
         };
         let api = QueryApi::new(on, &config);
