@@ -20,6 +20,15 @@ vocabulary! {
     }
 }
 
+impl ProjectionName {
+    /// Whether it applies every event, also one that nobody knows, so that none is ever in its way and nothing is to be
+    /// decided about it.
+    #[must_use]
+    pub const fn leaves_nothing_out(self) -> bool {
+        matches!(self, Self::AuditTrail)
+    }
+}
+
 vocabulary! {
     /// Whether a generation of a read model is read.
     pub enum GenerationStatus ("status") {

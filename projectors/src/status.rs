@@ -1,7 +1,7 @@
 //! What operators see: how far every projection is, and which streams are parked.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::GenerationStatus;
+use domain::{GenerationStatus, ProjectionName};
 use platform::event_log::{EventLog, EventLogError, Position, StreamId};
 use platform::postgres::Pool;
 use sqlx::types::Json;
@@ -290,8 +290,13 @@ pub async fn list_stopped_by(pool: &Pool, position: Position) -> Result<Vec<Stri
     .fetch_all(pool)
     .await?;
     let is_any_stopped = rows.iter().any(|(_, is_stopped)| *is_stopped);
-    let named = rows.into_iter().filter(|_| is_any_stopped);
-    Ok(named.map(|(projection, _)| projection).collect())
+    let named = rows.into_iter().filter(|_| is_any_stopped).map(|(projection, _)| projection);
+    Ok(named.filter(|projection| may_be_stopped(projection)).collect())
+}
+
+/// Whether an event may be in its way; of one that this software does not know, so it is said.
+fn may_be_stopped(projection: &str) -> bool {
+    projection.parse::<ProjectionName>().map_or(true, |name| !name.leaves_nothing_out())
 }
 
 #[derive(sqlx::FromRow)]

@@ -37,6 +37,8 @@ pub(crate) trait Listed: for<'r> FromRow<'r, PgRow> + Send + Unpin + 'static {
     const NAME: &'static str;
     /// `SELECT … FROM …`
     const SELECT: &'static str;
+    /// The same rows with what restricts and orders them alone: what else is shown need not be fetched to count them.
+    const SELECT_COUNTED: &'static str = Self::SELECT;
     /// The columns of the key, the most significant first.
     const KEY: &'static [&'static str];
     /// Whether the greatest key comes first.

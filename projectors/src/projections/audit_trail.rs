@@ -47,7 +47,7 @@ impl Projection for AuditTrail {
     }
 
     fn leaves_nothing_out(&self) -> bool {
-        true
+        ProjectionName::AuditTrail.leaves_nothing_out()
     }
 
     fn apply<'a>(
@@ -210,7 +210,7 @@ struct SubjectRow {
 impl TableRow for SubjectRow {
     const TABLE: &'static str = "audit_trail_subjects";
     const LOOKUP: &'static str = "subject";
-    const KEY: &'static str = "subject, position, at";
+    const KEY: &'static str = "subject, at, position";
     const CHANGING: &'static [&'static str] = &[];
 }
 

@@ -26,9 +26,8 @@ CREATE TABLE audit_trail_subjects (
     inspection_id text,
     part          text,
     station       text,
-    PRIMARY KEY (subject, position, at)
+    PRIMARY KEY (subject, at, position)
 );
-CREATE INDEX ON audit_trail_subjects (subject, at, position);
 CREATE INDEX ON audit_trail_subjects (inspection_id, at, position);
 
 -- What is remembered of each stream: where its board is, and what is in place that an event may replace.

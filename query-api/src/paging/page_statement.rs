@@ -69,26 +69,37 @@ fn push_rows<R: Listed>(
     filter: &Within<'_, impl Filter>,
     is_ordered: bool,
 ) {
+    let select = if is_ordered { R::SELECT } else { R::SELECT_COUNTED };
     match filter.leading() {
         Some((leading, others)) => match leading.texts.as_slice() {
             [text] => {
                 let value = LedBy { column: leading.column, text: Some(text) };
-                push_led::<R>(sql, page, filter.stretch(), &value, &others);
+                push_led::<R>(sql, (page, select), filter.stretch(), &value, &others);
+            }
+            // Told which value it is, the server knows how many rows there are to be passed by.
+            texts if !is_ordered => {
+                sql.push("SELECT * FROM (");
+                for (number, text) in texts.iter().enumerate() {
+                    sql.push(if number == 0 { "(" } else { " UNION ALL (" });
+                    let value = LedBy { column: leading.column, text: Some(text) };
+                    push_led::<R>(sql, (page, select), filter.stretch(), &value, &others);
+                    push_limit(sql, page.limit);
+                    sql.push(")");
+                }
+                sql.push(") AS of_each");
             }
             texts => {
                 sql.push("SELECT of_each.* FROM unnest(").push_bind(texts.to_vec());
                 sql.push("::text[]) AS each_value(led_by) CROSS JOIN LATERAL (");
                 let value = LedBy { column: leading.column, text: None };
-                push_led::<R>(sql, page, filter.stretch(), &value, &others);
+                push_led::<R>(sql, (page, select), filter.stretch(), &value, &others);
                 push_limit(sql, page.limit);
                 sql.push(") AS of_each");
-                if is_ordered {
-                    push_order::<R>(sql, page, None);
-                }
+                push_order::<R>(sql, page, None);
             }
         },
         None => {
-            sql.push(R::SELECT).push(" WHERE true");
+            sql.push(select).push(" WHERE true");
             filter.push_conditions(sql);
             restrict_time(sql, R::KEY[0], stretch_beside::<R>(page, filter.stretch()));
             push_place::<R>(sql, page, None);
@@ -107,12 +118,12 @@ fn push_limit(sql: &mut QueryBuilder<'_, Postgres>, limit: usize) {
 /// bound on each side: a second one would be looked at for each row instead of being begun at.
 fn push_led<R: Listed>(
     sql: &mut QueryBuilder<'_, Postgres>,
-    page: &PageRequest<R::Key>,
+    (page, select): (&PageRequest<R::Key>, &str),
     stretch: TimeRange,
     value: &LedBy<'_>,
     others: &[&WantedColumn],
 ) {
-    sql.push(R::SELECT).push(" WHERE true");
+    sql.push(select).push(" WHERE true");
     others.iter().for_each(|other| other.push_condition(sql));
     let (from, to) = stretch_beside::<R>(page, stretch);
     let (is_placed, descending) = (page.beside.is_some(), is_descending::<R>(page));

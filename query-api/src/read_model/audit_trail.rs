@@ -166,6 +166,7 @@ impl Listed for SubjectEntry {
         SELECT of_subject.*, entries.entry
         FROM read.audit_trail_subjects AS of_subject JOIN read.audit_trail AS entries USING (position)
         ) AS of_subject";
+    const SELECT_COUNTED: &'static str = "SELECT position, at FROM read.audit_trail_subjects";
     const KEY: &'static [&'static str] = AuditEntryObject::KEY;
     const DESCENDING: bool = AuditEntryObject::DESCENDING;
     const PLACED: Placed = AuditEntryObject::PLACED;
