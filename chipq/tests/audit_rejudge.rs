@@ -105,6 +105,38 @@ impl Rejudged {
     }
 }
 
+async fn retire_pictures(log: &PostgresEventLog, inspection: &str) {
+    let retire = Request::<Inspection> {
+        aggregate_id: inspection.to_owned(),
+        command: InspectionCommand::RetirePictures {
+            class: RetentionClass::Fail,
+            policy_revision: 1,
+        },
+        is_new: false,
+        if_match: None,
+        metadata: EventMetadata::by_service("picture-retention"),
+    };
+    execute(log, retire).await.unwrap();
+}
+
+/// What cannot be judged by is told, with what to do.
+fn assert_refusals(data: &Path, head: &str, network: &str) {
+    let refuse = |arguments: &[&str]| {
+        let mut command = chipq(&["audit", "rejudge", "--data"]);
+        command.arg(data).args(arguments);
+        let (code, out, err) = finished(&mut command);
+        (code, format!("{out}{err}"))
+    };
+    let (code, said) = refuse(&["--from", "0", "--to", "1", "--model", "nobody@9"]);
+    assert!(code == 65 && said.contains("there is no network nobody"), "{code}: {said}");
+    let (code, said) = refuse(&["--from", head, "--to", "1", "--model", network]);
+    assert!(code == 64 && said.contains("name a --to that is later"), "{code}: {said}");
+    let file = data.with_file_name("wrong.json");
+    std::fs::write(&file, r#"{"fail_at": 0.5, "treshold": 1}"#).unwrap();
+    let (code, said) = refuse(&["--from", "0", "--to", "1", "--recipe", file.to_str().unwrap()]);
+    assert!(code == 65 && said.contains("it has no field treshold"), "{code}: {said}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn another_recipe_says_exactly_which_boards_change_and_the_log_stays_as_it_is() {
     let folder = folder();
@@ -123,17 +155,7 @@ async fn another_recipe_says_exactly_which_boards_change_and_the_log_stays_as_it
     let url = std::fs::read_to_string(data.join("private-postgres-url")).unwrap();
     let log =
         PostgresEventLog::new(postgres::connect(&DatabaseConfig::from_url(url)).await.unwrap());
-    let retire = Request::<Inspection> {
-        aggregate_id: other.0.clone(),
-        command: InspectionCommand::RetirePictures {
-            class: RetentionClass::Fail,
-            policy_revision: 1,
-        },
-        is_new: false,
-        if_match: None,
-        metadata: EventMetadata::by_service("picture-retention"),
-    };
-    execute(&log, retire).await.unwrap();
+    retire_pictures(&log, &other.0).await;
     let head = log.head().await.unwrap();
     let tried = |name: &str, recipe: &Value| {
         let file = data.with_file_name(format!("{name}.json"));
@@ -189,20 +211,7 @@ async fn another_recipe_says_exactly_which_boards_change_and_the_log_stays_as_it
         (&bad.0, "unchanged"),
         (&other.0, "not-judged-again"),
     ]);
-    let refuse = |arguments: &[&str]| {
-        let mut command = chipq(&["audit", "rejudge", "--data"]);
-        command.arg(&data).args(arguments);
-        let (code, out, err) = finished(&mut command);
-        (code, format!("{out}{err}"))
-    };
-    let (code, said) = refuse(&["--from", "0", "--to", "1", "--model", "nobody@9"]);
-    assert!(code == 65 && said.contains("there is no network nobody"), "{code}: {said}");
-    let (code, said) = refuse(&["--from", &head.to_string(), "--to", "1", "--model", &named]);
-    assert!(code == 64 && said.contains("name a --to that is later"), "{code}: {said}");
-    let file = data.with_file_name("wrong.json");
-    std::fs::write(&file, r#"{"fail_at": 0.5, "treshold": 1}"#).unwrap();
-    let (code, said) = refuse(&["--from", "0", "--to", "1", "--recipe", file.to_str().unwrap()]);
-    assert!(code == 65 && said.contains("it has no field treshold"), "{code}: {said}");
+    assert_refusals(&data, &head.to_string(), &named);
 
     assert_eq!(log.head().await.unwrap(), head, "nothing was written to the log");
     assert_ne!(head, Position(0));

@@ -105,7 +105,12 @@ impl Beneath {
     }
 
     /// Retires the pictures of a board that was judged so, as the retention policy does.
-    async fn retire(&self, inspection: &str, class: RetentionClass) {
+    async fn retire(&self, inspection: &str, judgement: &Value) {
+        let class = match judgement.as_str().unwrap() {
+            "pass" => RetentionClass::Pass,
+            "review" => RetentionClass::Review,
+            _ => RetentionClass::Fail,
+        };
         let request = Request::<Inspection> {
             aggregate_id: inspection.to_owned(),
             command: InspectionCommand::RetirePictures { class, policy_revision: 1 },
@@ -162,6 +167,21 @@ impl Replayed {
             assert!(self.file(&format!("reports/{report}.pdf")) == served.pdf, "PDF of {report}");
         }
     }
+
+    /// Two boards by one recipe, before the picture of the first was retired.
+    fn assert_as_of_then(&self, reports: [(&str, &Served); 2]) {
+        assert_eq!(self.code, 0, "{}", self.said);
+        self.assert_reports(&reports);
+        assert_eq!(self.rows("inspections").len(), 2);
+        assert_eq!(self.rows("recipe_revisions").len(), 1);
+        assert!(self.rows("artifacts").iter().all(|row| row["retired_at"].is_null()));
+        for said in [
+            "1 of 2 reports serve today as they were then, byte for byte (JSON and PDF)",
+            "since PicturesRetired at position",
+        ] {
+            assert!(self.said.contains(said), "{}", self.said);
+        }
+    }
 }
 
 /// The file below a folder whose name contains `part`.
@@ -171,6 +191,61 @@ fn find_file(folder: &Path, part: &str) -> Option<PathBuf> {
         let is_it = path.file_name().unwrap().to_string_lossy().contains(part);
         if path.is_dir() { find_file(&path, part) } else { is_it.then_some(path) }
     })
+}
+
+/// The APIs answer as of each moment what they answered then.
+async fn assert_served_as_of(station: &Station, cases: &[(&(String, String), String, &Served)]) {
+    for (board, at, served) in cases {
+        let path = format!("/v1/inspections/{}?as_of={at}", board.0);
+        assert_eq!(station.get(&path).await.unwrap().1, served.rest, "{at}");
+        let query = QUERY
+            .replace("($id: ID!)", "($id: ID!, $at: String)")
+            .replace("(id: $id)", "(id: $id, asOf: $at)");
+        let data = station.graphql(&query, json!({ "id": board.0, "at": at })).await;
+        assert_eq!(data, served.graphql, "{at}");
+        let report = station.get(&format!("/v1/reports/{}?as_of={at}", board.1)).await.unwrap();
+        assert_eq!(report.1, serde_json::from_slice::<Value>(&served.json).unwrap(), "{at}");
+    }
+}
+
+/// A picture that is altered, or gone, though no event says so, is a difference.
+fn assert_missed_picture(data: &Path, picture: &str, (at, inspection): (&str, &str)) {
+    let file = find_file(&data.join("artifacts"), picture).expect("the picture's file");
+    for (bytes, said) in [(Some("altered"), "has digest"), (None, "is not at rest any more")] {
+        match bytes {
+            Some(bytes) => std::fs::write(&file, bytes).unwrap(),
+            None => std::fs::remove_file(&file).unwrap(),
+        }
+        let faulty = replay(data, at, said, &["--inspection", inspection]);
+        assert_eq!(faulty.code, 1, "{}", faulty.said);
+        assert!(faulty.said.contains(said), "{}", faulty.said);
+    }
+}
+
+/// A report that serves and is not what follows from the events is a difference.
+async fn assert_altered_report(
+    data: &Path,
+    beneath: &Beneath,
+    (at, report, then): (&str, &str, &Served),
+) {
+    let serving: i32 = sqlx::query_scalar(
+        "SELECT generation FROM projection_checkpoints WHERE projection = 'reports' AND status = 'serving'",
+    )
+    .fetch_one(&beneath.pool)
+    .await
+    .unwrap();
+    let alter = format!(
+        "UPDATE reports_g{serving}.reports SET document = replace(document::text, 'AOI-1', 'AOI-2')::json
+         WHERE report_id = $1"
+    );
+    let altered: uuid::Uuid = report.parse().unwrap();
+    sqlx::query(&alter).bind(altered).execute(&beneath.pool).await.unwrap();
+    let differs = replay(data, at, "differs", &[]);
+    assert_eq!(differs.code, 1, "{}", differs.said);
+    let said =
+        format!("report {report}: its JSON serves otherwise than it follows from the events");
+    assert!(differs.said.contains(&said), "{}", differs.said);
+    assert!(differs.file(&format!("reports/{report}.json")) == then.json);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -195,12 +270,7 @@ async fn what_was_served_comes_out_again_as_of_then_and_nothing_that_came_later(
         "area": { "region_of_interest": null, "keep_outs": [], "tolerated": [] },
     });
     send(&station, RECIPE, "stricter", Some(stricter)).await;
-    let class = match first_then.rest["judgement"].as_str().unwrap() {
-        "pass" => RetentionClass::Pass,
-        "review" => RetentionClass::Review,
-        _ => RetentionClass::Fail,
-    };
-    beneath.retire(&first.0, class).await;
+    beneath.retire(&first.0, &first_then.rest["judgement"]).await;
     let third = judge(&station, &pairs[2], "third").await;
     let third_now = serve(&station, &third).await;
     let first_now = serve(&station, &first).await;
@@ -209,23 +279,17 @@ async fn what_was_served_comes_out_again_as_of_then_and_nothing_that_came_later(
     let now = beneath.head().await;
 
     // The APIs answer as of then what they answered then, and as of now what they answer now.
-    for (board, at, served) in [
-        (&first, then.to_string(), &first_then),
-        (&first, time.clone(), &first_then),
-        (&second, then.to_string(), &second_then),
-        (&first, now.to_string(), &first_now),
-        (&third, now.to_string(), &third_now),
-    ] {
-        let path = format!("/v1/inspections/{}?as_of={at}", board.0);
-        assert_eq!(station.get(&path).await.unwrap().1, served.rest, "{at}");
-        let query = QUERY
-            .replace("($id: ID!)", "($id: ID!, $at: String)")
-            .replace("(id: $id)", "(id: $id, asOf: $at)");
-        let data = station.graphql(&query, json!({ "id": board.0, "at": at })).await;
-        assert_eq!(data, served.graphql, "{at}");
-        let report = station.get(&format!("/v1/reports/{}?as_of={at}", board.1)).await.unwrap();
-        assert_eq!(report.1, serde_json::from_slice::<Value>(&served.json).unwrap(), "{at}");
-    }
+    assert_served_as_of(
+        &station,
+        &[
+            (&first, then.to_string(), &first_then),
+            (&first, time.clone(), &first_then),
+            (&second, then.to_string(), &second_then),
+            (&first, now.to_string(), &first_now),
+            (&third, now.to_string(), &third_now),
+        ],
+    )
+    .await;
     for path in [format!("inspections/{}", third.0), format!("reports/{}", third.1)] {
         let (status, _) = station.get(&format!("/v1/{path}?as_of={then}")).await.unwrap();
         assert_eq!(status, StatusCode::NOT_FOUND, "{path}");
@@ -233,22 +297,10 @@ async fn what_was_served_comes_out_again_as_of_then_and_nothing_that_came_later(
 
     // As of then.
     let replayed = replay(&data, &then.to_string(), "then", &[]);
-    assert_eq!(replayed.code, 0, "{}", replayed.said);
-    replayed.assert_reports(&[(&first.1, &first_now), (&second.1, &second_then)]);
-    assert_eq!(replayed.rows("inspections").len(), 2);
-    assert_eq!(replayed.rows("recipe_revisions").len(), 1);
-    assert!(replayed.rows("artifacts").iter().all(|row| row["retired_at"].is_null()));
-    let version = |row: &Value| row["version"].clone();
-    let of = |id: &str| {
-        replayed.rows("inspections").into_iter().find(|row| row["inspection_id"] == id).unwrap()
-    };
-    assert_eq!(version(&of(&first.0)), first_then.rest["version"]);
-    for said in [
-        "1 of 2 reports serve today as they were then, byte for byte (JSON and PDF)",
-        "since PicturesRetired at position",
-    ] {
-        assert!(replayed.said.contains(said), "{}", replayed.said);
-    }
+    replayed.assert_as_of_then([(&first.1, &first_now), (&second.1, &second_then)]);
+    let mut inspections = replayed.rows("inspections").into_iter();
+    let of_first = inspections.find(|row| row["inspection_id"] == *first.0).unwrap();
+    assert_eq!(of_first["version"], first_then.rest["version"]);
 
     // By time it is the same; of one inspection it is that one.
     let by_time = replay(&data, &time, "by-time", &[]);
@@ -270,39 +322,9 @@ async fn what_was_served_comes_out_again_as_of_then_and_nothing_that_came_later(
     whole.assert_reports(&all);
     assert_eq!(whole.rows("recipe_revisions").len(), 2);
 
-    // A picture that is altered, or gone, though no event says so.
     let picture = third_now.rest["artifacts"][0]["artifact_id"].as_str().unwrap();
-    let file = find_file(&data.join("artifacts"), picture).expect("the picture's file");
-    for (bytes, said) in [(Some("altered"), "has digest"), (None, "is not at rest any more")] {
-        match bytes {
-            Some(bytes) => std::fs::write(&file, bytes).unwrap(),
-            None => std::fs::remove_file(&file).unwrap(),
-        }
-        let faulty = replay(&data, &now.to_string(), said, &["--inspection", &third.0]);
-        assert_eq!(faulty.code, 1, "{}", faulty.said);
-        assert!(faulty.said.contains(said), "{}", faulty.said);
-    }
-
-    // What serves is not what follows from the events: an altered report, and one that no event has.
-    let serving: i32 = sqlx::query_scalar(
-        "SELECT generation FROM projection_checkpoints WHERE projection = 'reports' AND status = 'serving'",
-    )
-    .fetch_one(&beneath.pool)
-    .await
-    .unwrap();
-    let alter = format!(
-        "UPDATE reports_g{serving}.reports SET document = replace(document::text, 'AOI-1', 'AOI-2')::json
-         WHERE report_id = $1"
-    );
-    let altered: uuid::Uuid = second.1.parse().unwrap();
-    sqlx::query(&alter).bind(altered).execute(&beneath.pool).await.unwrap();
-    let differs = replay(&data, &then.to_string(), "differs", &[]);
-    assert_eq!(differs.code, 1, "{}", differs.said);
-    let said =
-        format!("report {}: its JSON serves otherwise than it follows from the events", second.1);
-    assert!(differs.said.contains(&said), "{}", differs.said);
-    assert!(differs.file(&format!("reports/{}.json", second.1)) == second_then.json);
-
+    assert_missed_picture(&data, picture, (&now.to_string(), &third.0));
+    assert_altered_report(&data, &beneath, (&then.to_string(), &second.1, &second_then)).await;
     assert_eq!(beneath.leftovers().await, 0);
     assert_eq!(beneath.head().await, now, "nothing was written to the log");
     platform.stop();

@@ -244,7 +244,7 @@ async fn a_read_model_that_was_altered_is_found_and_repaired(data: &Path) {
 fn looked_after_while_nobody_serves(data: &Path) {
     let (code, said, errors) = finished(chipq(&["verify", "--data"]).arg(data));
     assert_eq!(code, 0, "{said}{errors}");
-    assert_eq!(said.matches("equals a rebuild").count(), 5, "{said}");
+    assert_eq!(said.matches("equals a rebuild").count(), 6, "{said}");
     assert_eq!(platform::postmaster(data), None, "PostgreSQL was left running");
 }
 

@@ -118,7 +118,7 @@ fn a_bench_measures_every_goal() {
     let figures: serde_json::Value = serde_json::from_str(&said).unwrap();
     assert!(figures["machine"]["cores"].as_u64() > Some(0), "{said}");
     let figures = figures["figures"].as_array().unwrap();
-    assert_eq!(figures.len(), 9 + 5 * 2, "{said}");
+    assert_eq!(figures.len(), 9 + 6 * 2, "{said}");
     assert!(figures.iter().all(|figure| figure["measured"].as_f64() > Some(0.0)), "{said}");
 }
 

@@ -15,9 +15,14 @@ const SOURCES: [&str; 2] = ["urn:line-1", "urn:line-2"];
 
 /// Appends to both logs, so that both relays have something to send, until both say all of `parts`.
 async fn until_both_say(both: [(&Log, &Relay); 2], parts: [&[&str]; 2]) {
-    let mut version = [0, 0];
+    // One that begins behind what the other has sent is refused at once, and the other one sends on.
+    for (_, relay) in both {
+        relay.until_ready().await;
+    }
+    let (mut version, mut last) = ([0, 0], Vec::new());
     for turn in 0.. {
-        assert!(turn < 600, "they do not say it");
+        assert!(turn < 600, "they do not say it, but {last:?}");
+        last.clear();
         let mut said = 0;
         for (((log, relay), parts), version) in both.iter().zip(parts).zip(&mut version) {
             log.append(&inspection("a"), *version, 3, "small").await;
@@ -26,6 +31,7 @@ async fn until_both_say(both: [(&Log, &Relay); 2], parts: [&[&str]; 2]) {
             let mut details = troubles.iter().map(|(_, detail)| detail);
             said +=
                 usize::from(details.any(|detail| parts.iter().all(|part| detail.contains(part))));
+            last.push(troubles);
         }
         if said == both.len() {
             return;

@@ -183,7 +183,7 @@ async fn a_command_that_the_rules_reject_stands_in_the_log_with_who_what_and_whi
         api.post("/v1/inspections").token(&ada).json(board()).send().await.text("inspection_id");
     let infer = format!("/v1/inspections/{id}/infer");
     assert_eq!(api.post(&infer).token(&ada).send().await.problem(), (409, "no-artifact".into()));
-    let stale = api.post(&infer).token(&ada).header("if-match", "\"77\"");
+    let stale = api.post(&infer).token(&ada).header("if-match", &api.tag(77).await);
     assert_eq!(stale.send().await.status, 412);
     // What is malformed, and what is only read, is no command that the rules reject.
     assert_eq!(

@@ -97,7 +97,7 @@ async fn what_stands_still_is_tried_again_by_whoever_takes_over() {
     }
     assert_eq!(said[0], said[1], "it has stood still since the first time");
     let stopped = projectors::list_stopped_by(&world.pool, position).await.unwrap();
-    assert_eq!(stopped.len(), 6, "the others have yet to come there: {stopped:?}");
+    assert_eq!(stopped.len(), 5, "the others have yet to come there: {stopped:?}");
     let nothing = projectors::list_stopped_by(&world.pool, Position(position.0 - 1)).await.unwrap();
     assert!(nothing.is_empty(), "{nothing:?}");
 }

@@ -41,10 +41,10 @@ pub(crate) struct ExportAuditArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) out: PathBuf,
     /// Begin with the first event at this position, or behind it.
-    #[arg(long, value_name = "POSITION", value_parser = clap::value_parser!(i64).range(1..))]
+    #[arg(long, value_name = "POSITION", value_parser = clap::value_parser!(i64).range(1..=i64::MAX))]
     pub(crate) from: Option<i64>,
     /// End with the last event at this position, or before it.
-    #[arg(long, value_name = "POSITION", value_parser = clap::value_parser!(i64).range(1..))]
+    #[arg(long, value_name = "POSITION", value_parser = clap::value_parser!(i64).range(1..=i64::MAX))]
     pub(crate) to: Option<i64>,
     #[command(flatten)]
     pub(crate) proof: ProofConfig,
