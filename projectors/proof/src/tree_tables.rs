@@ -131,7 +131,7 @@ async fn load_nodes(
 /// with nodes that are none, to find which ones.
 ///
 /// # Errors
-/// Those of [`load_nodes`].
+/// When the database fails, or a node is not there.
 pub async fn prove_with_tiles(
     pool: &Pool,
     prove: impl Fn(

@@ -7,7 +7,8 @@ use super::{find_session_incarnation, log_error};
 use crate::event_log::{EventLogError, Position, StoredEvent, StoredPage, StreamId};
 use crate::postgres::Pool;
 
-/// At most `limit` events after `after`, and none after `up_to`, up to where the log is known to be complete.
+/// At most `limit` events after `after`, and none after `up_to`, up to where the log is known to be complete. From the
+/// beginning on they are all, also at positions that the log never gave out: who put one there must not be passed over.
 pub(super) async fn read_stored_page(
     pool: &Pool,
     (after, up_to): (Position, Position),
@@ -20,7 +21,7 @@ pub(super) async fn read_stored_page(
              event_type, event_version, payload::text AS payload, metadata::text AS metadata, recorded_at
          FROM events WHERE position > $1 AND position <= $2 ORDER BY position LIMIT $3",
     )
-    .bind(after.0)
+    .bind(if after == Position(0) { i64::MIN } else { after.0 })
     .bind(up_to.0)
     .bind(i64::try_from(limit).unwrap_or(i64::MAX))
     .fetch_all(&mut *connection)

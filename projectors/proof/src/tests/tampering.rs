@@ -68,6 +68,8 @@ async fn missing_added_reordered_and_truncated_events_are_named() {
         ("DELETE FROM events", "the log is truncated: the event".to_owned()),
         (one, "events were reordered: at position 3 is the event".to_owned()),
         (added, "at position 101 was added".to_owned()),
+        (&added.replace("101)", "0)"), "at position 0 was added".to_owned()),
+        (&added.replace("101)", "-5)"), "at position -5 was added".to_owned()),
     ] {
         world.tamper(change).await;
         let found = world.difference().await;
