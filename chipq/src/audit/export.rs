@@ -106,6 +106,13 @@ async fn export(session: &OperatorSession, args: &ExportAuditArgs) -> anyhow::Re
     counted.artifacts = artifacts.len() as u64;
     out.write(&counted.to_line())?;
     out.finish()?;
+    if args.to.is_none() && tree.position < log.head().await? {
+        errln!(
+            "what came after position {} is not in the log's tree yet, and left out: a few seconds of `chipq up` or \
+             `chipq log-proof` bring it there",
+            tree.position
+        );
+    }
     Ok(counted)
 }
 
