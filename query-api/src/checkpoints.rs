@@ -55,6 +55,8 @@ struct Seen {
 enum Asker {
     /// A read that names what it reflects.
     Reads,
+    /// A read that was given a place: the log may have lost it since, and the hint with it.
+    ReadsFrom,
     /// Somebody who waits for more than was seen.
     Waits,
     /// Somebody who knows that what was seen before may be of an earlier history.
@@ -111,7 +113,8 @@ impl Checkpoints {
         projection: ProjectionName,
         wanted: LogPlace,
     ) -> Result<LogPlace, QueryError> {
-        let mut at = self.place(projection).await?;
+        let asker = if wanted.is_beginning() { Asker::Reads } else { Asker::ReadsFrom };
+        let mut at = self.place_for(asker, projection).await?;
         let mut hints = self.hints.subscribe();
         let mut stands_in = wanted.incarnation;
         while !wanted.is_beginning() {
@@ -181,9 +184,11 @@ impl Checkpoints {
         // Before the table is read: a hint that comes meanwhile may be of what was not seen.
         let hints = *self.hints.subscribe().borrow();
         if let Some(seen) = &*seen {
-            let is_fresh = asker == Asker::Reads && seen.at.elapsed() < FRESH_FOR;
+            let is_read = matches!(asker, Asker::Reads | Asker::ReadsFrom);
+            let is_fresh = is_read && seen.at.elapsed() < FRESH_FOR;
             let is_believed = seen.hints == hints && seen.at.elapsed() < self.look_interval;
-            if is_fresh || (is_believed && asker != Asker::LooksAnew) {
+            let may_be_old = matches!(asker, Asker::Reads | Asker::Waits);
+            if is_fresh || (is_believed && may_be_old) {
                 return Ok(seen.serving.clone());
             }
         }
