@@ -27,6 +27,13 @@ impl ProjectionName {
     pub const fn leaves_nothing_out(self) -> bool {
         matches!(self, Self::AuditTrail)
     }
+
+    /// Whether an event may be in the way of the read model of this stored name; of one that this software does not know,
+    /// so it is said.
+    #[must_use]
+    pub fn may_be_stopped(stored_name: &str) -> bool {
+        stored_name.parse::<Self>().map_or(true, |name| !name.leaves_nothing_out())
+    }
 }
 
 vocabulary! {

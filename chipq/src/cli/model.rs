@@ -191,7 +191,14 @@ fn parse_version(text: &str) -> Result<String, String> {
 
 /// Text that says something.
 pub(super) fn parse_text(text: &str) -> Result<String, String> {
-    if text.trim().is_empty() { Err("must not be empty".to_owned()) } else { Ok(text.to_owned()) }
+    if text.trim().is_empty() {
+        return Err("must not be empty".to_owned());
+    }
+    // As the API refuses them: what is kept for ever is shown on terminals.
+    if text.chars().any(char::is_control) {
+        return Err("must consist of printable characters".to_owned());
+    }
+    Ok(text.to_owned())
 }
 
 #[cfg(test)]
@@ -205,5 +212,6 @@ mod tests {
             assert!(parse_version(wrong).is_err(), "{wrong}");
         }
         assert!(parse_text(" \t").is_err());
+        assert!(parse_text("a\u{1b}[2J").is_err() && parse_text("two\nlines").is_err());
     }
 }

@@ -222,12 +222,7 @@ pub(crate) async fn list_stopped_by(
     .await?;
     let is_any_stopped = rows.iter().any(|(_, is_stopped)| *is_stopped);
     let named = rows.into_iter().filter(|_| is_any_stopped).map(|(projection, _)| projection);
-    Ok(named.filter(|projection| may_be_stopped(projection)).collect())
-}
-
-/// Whether an event may be in its way; of one that this software does not know, so it is said.
-fn may_be_stopped(projection: &str) -> bool {
-    projection.parse::<ProjectionName>().map_or(true, |name| !name.leaves_nothing_out())
+    Ok(named.filter(|projection| ProjectionName::may_be_stopped(projection)).collect())
 }
 
 /// Every generation that serves or is being filled, without its parked streams: a few rows, however many

@@ -9,7 +9,7 @@ use sqlx::postgres::{PgTypeInfo, PgValueFormat, PgValueRef};
 use uuid::Uuid;
 
 use crate::event_log::payload::StoredPayload;
-use crate::event_log::{EventMetadata, Position, Recorded, StreamId};
+use crate::event_log::{EventMetadata, Position, Recorded, StoredEvent, StreamId};
 
 /// What is read of a row.
 pub(super) const COLUMNS: &str =
@@ -47,6 +47,23 @@ impl From<EventRow> for Recorded {
             event_version: row.event_version,
             payload: StoredPayload::from_text(row.payload.0),
             metadata: EventMetadata::from_map(&metadata),
+            recorded_at: row.recorded_at,
+        }
+    }
+}
+
+impl From<EventRow> for StoredEvent {
+    fn from(row: EventRow) -> Self {
+        Self {
+            position: Position(row.position),
+            event_id: row.event_id,
+            command_id: row.command_id,
+            stream: StreamId { aggregate_type: row.aggregate_type, aggregate_id: row.aggregate_id },
+            sequence: row.sequence.unsigned_abs(),
+            event_type: row.event_type,
+            event_version: row.event_version,
+            payload: row.payload.0.into(),
+            metadata: row.metadata.0.into(),
             recorded_at: row.recorded_at,
         }
     }
